@@ -1,0 +1,3 @@
+"""vmtool: Linux memory management in a file."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,192 @@
+"""Machine: the one door to the simulated kernel.
+
+Units: addresses and lengths are bytes, `nr_` are pages. A failed system call raises
+`errors.KernelError`, a fatal access `errors.Signal`; a missing process is KernelError(ESRCH).
+Flags are the kernel's own values (PROT_, MAP_, MREMAP_, MADV_, MS_, MCL_, RLIMIT_).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from vmtool import records as r
+
+class Machine:
+    # --- life (used by store/ and cli/state only) ----------------------------------------
+    def __init__(self, load: Callable[[int, int], bytes | None] | None = None, header: bytes | None = None) -> None:
+        """An empty image. With `load(pool, chunk)` and the saved `header`: one that reads its chunks on first use."""
+
+    def boot(self, *, ram_bytes: int, arch: str = "x86-64", kernel: str = "6.18", nr_cpus: int = 1, swap_bytes: int = 0,
+             tlb: str = "", pcid: bool = False, kpti: bool = False, aslr_seed: int | None = None) -> None:
+        """Make a machine: zones, reserved frames, kernel tables. KernelError(EINVAL) with a detail when it cannot be."""
+
+    def header(self) -> bytes:
+        """The pools' counts and the free lists' heads, to be saved with the chunks (fixed little-endian layout)."""
+
+    def dirty(self) -> list[tuple[int, int]]:
+        """(pool, chunk) of every chunk that changed since the last `clean()`, sorted."""
+
+    def dropped(self) -> list[tuple[int, int]]:
+        """(pool, chunk) of saved chunks that became empty: to be deleted."""
+
+    def chunk(self, pool: int, chunk: int) -> memoryview:
+        """The bytes of one loaded chunk (16 KiB), valid until the next call."""
+
+    def clean(self) -> None:
+        """What `dirty()` and `dropped()` named has been saved."""
+
+    def check(self) -> None:
+        """Raise InternalError when a load failed or an index was out of range since the last check; the image is then lost."""
+
+    def verify_clean(self) -> None:
+        """Debug builds: InternalError when a chunk changed without being marked. Release: nothing."""
+
+    @staticmethod
+    def pools() -> list[tuple[str, int, int]]:
+        """(name, record bytes, records a chunk) of each pool, by number."""
+
+    # --- machine ---------------------------------------------------------------------------
+    def info(self) -> r.MachineInfo: ...
+    def tick(self) -> int:
+        """Advance the logical clock by one operation; returns it. The CLI calls it once a command that changes something."""
+
+    def sysctl(self, name: str) -> str:
+        """KernelError(ENOENT) for an unknown name."""
+
+    def set_sysctl(self, name: str, value: str) -> None: ...
+    def sysctl_names(self) -> list[str]: ...
+
+    # --- processes --------------------------------------------------------------------------
+    def spawn(self, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> int:
+        """A new process (child of nobody), as fork+execve from a shell; without an image the built-in demo program."""
+
+    def fork(self, pid: int) -> int: ...
+    def exec(self, pid: int, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> None: ...
+    def exit(self, pid: int, status: int = 0) -> None: ...
+    def kill(self, pid: int, signo: int) -> None:
+        """Delivers it: a fatal one ends the process; 0 only tests for it."""
+
+    def switch(self, pid: int, cpu: int = 0) -> None: ...
+    def tasks(self) -> list[r.TaskInfo]:
+        """In ascending order of PID."""
+
+    def task(self, pid: int) -> r.TaskInfo: ...
+    def mm(self, pid: int) -> r.MmInfo: ...
+    def cmdline(self, pid: int) -> bytes:
+        """argv with a NUL after each, read through the process's own tables."""
+
+    def environ(self, pid: int) -> bytes: ...
+    def setrlimit(self, pid: int, resource: int, value: int | None) -> None:
+        """The soft limit; None is RLIM_INFINITY."""
+
+    def getrlimits(self, pid: int) -> list[tuple[int | None, int | None]]: ...
+    def set_oom_score_adj(self, pid: int, value: int) -> None: ...
+    def set_comm(self, pid: int, comm: str) -> None: ...
+
+    # --- system calls ------------------------------------------------------------------------
+    def brk(self, pid: int, addr: int | None = None) -> int:
+        """The new break. KernelError(ENOMEM) when the kernel leaves it as it was though asked for another above the start."""
+
+    def mmap(self, pid: int, addr: int, length: int, prot: int, flags: int, path: str | None = None, offset: int = 0) -> int: ...
+    def munmap(self, pid: int, addr: int, length: int) -> None: ...
+    def mprotect(self, pid: int, addr: int, length: int, prot: int) -> None: ...
+    def mremap(self, pid: int, addr: int, old_len: int, new_len: int, flags: int = 0, new_addr: int = 0) -> int: ...
+    def madvise(self, pid: int, addr: int, length: int, advice: int) -> None: ...
+    def mlock(self, pid: int, addr: int, length: int, onfault: bool = False) -> None: ...
+    def munlock(self, pid: int, addr: int, length: int) -> None: ...
+    def mlockall(self, pid: int, flags: int) -> None: ...
+    def munlockall(self, pid: int) -> None: ...
+    def msync(self, pid: int, addr: int, length: int, flags: int) -> None: ...
+    def mincore(self, pid: int, addr: int, length: int) -> bytes:
+        """One byte a page, 1 resident, 0 not."""
+
+    def read(self, pid: int, path: str, offset: int, length: int) -> bytes:
+        """What read() returns: shorter at the end of the file."""
+
+    def write(self, pid: int, path: str, offset: int, data: bytes) -> int: ...
+    def set_vma_name(self, pid: int, addr: int, length: int, name: str | None) -> None:
+        """prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)."""
+
+    # --- accesses -----------------------------------------------------------------------------
+    def touch(self, pid: int, addr: int, length: int, access: str, probe: bool = False) -> r.Touched:
+        """Access each page of addr..addr+length-1 in order; access is 'r', 'w' or 'x'. Signal at the first that fails."""
+
+    def store(self, pid: int, addr: int, data: bytes, probe: bool = False) -> r.Touched: ...
+    def load(self, pid: int, addr: int, length: int, probe: bool = False) -> bytes: ...
+    def translate(self, pid: int, addr: int) -> int:
+        """The physical address by the tables as they are; Signal (not delivered) with the fault that a read would take and not survive, KernelError(EFAULT) with detail for one that the kernel would resolve."""
+
+    def push(self, pid: int, nr_bytes: int) -> int:
+        """Moves the stack pointer down, touching each page on the way; the new stack pointer."""
+
+    def access_stream(self, pid: int, accesses: bytes) -> r.Touched:
+        """Many accesses at C speed: packed little-endian records of u64 address, u32 size, u32 kind (0 r, 1 w, 2 x)."""
+
+    # --- files ------------------------------------------------------------------------------------
+    def mkfile(self, path: str, size: int, data: bytes | None = None, dev: tuple[int, int] = (8, 1), inode: int = 0) -> None:
+        """inode 0: the next free one. EEXIST when the path is there."""
+
+    def truncate(self, path: str, size: int) -> None: ...
+    def punch_hole(self, path: str, offset: int, length: int) -> None: ...
+    def rmfile(self, path: str) -> None: ...
+    def rename(self, path: str, to: str) -> None: ...
+    def fincore(self, path: str) -> list[int]:
+        """Indices of the pages in the page cache, ascending."""
+
+    def files(self) -> list[r.FileInfo]:
+        """By path."""
+
+    def file(self, path: str) -> r.FileInfo: ...
+    def drop_caches(self, what: int) -> None: ...
+    def sync(self) -> None: ...
+
+    # --- looking (these change nothing) -----------------------------------------------------------
+    def maps(self, pid: int) -> list[r.Vma]: ...
+    def smaps(self, pid: int) -> list[r.Smap]: ...
+    def smaps_rollup(self, pid: int) -> tuple[int, int, r.MemStats]:
+        """First address, last address, totals."""
+
+    def pagemap(self, pid: int, addr: int, length: int) -> list[r.PagemapEntry]:
+        """Every page of the range, mapped or not; bits as in Documentation/admin-guide/mm/pagemap.rst."""
+
+    def walk(self, pid: int, addr: int) -> r.Walk: ...
+    def frames(self, pfns: Iterable[int]) -> list[r.Frame]:
+        """KernelError(EINVAL) for a pfn beyond the machine's memory."""
+
+    def frames_summary(self) -> list[tuple[str, int]]:
+        """(kind, nr_pages), adding up to all frames; kinds as in Frame.kind."""
+
+    def max_pfn(self) -> int: ...
+    def tlb(self, cpu: int | None = None) -> list[r.TlbEntry]: ...
+    def tlb_stats(self) -> list[r.TlbStats]: ...
+    def meminfo(self) -> dict[str, int]:
+        """Labels of /proc/meminfo in its order; kB, but pages for HugePages_*."""
+
+    def vmstat(self) -> dict[str, int]:
+        """Names of /proc/vmstat in its order."""
+
+    def zones(self) -> list[r.ZoneInfo]: ...
+    def node_stats(self) -> dict[str, int]:
+        """per-node counters, in zoneinfo's order."""
+
+    def slabs(self) -> list[r.SlabCache]: ...
+    def fsck(self) -> list[str]:
+        """One line a broken invariant; empty when all hold."""
+
+    def fsck_names(self) -> list[str]: ...
+
+    # --- narration ------------------------------------------------------------------------------------
+    def set_trace(self, on: bool) -> None:
+        """The machine keeps the setting; records of the last command that changed something stay readable."""
+
+    def tracing(self) -> bool: ...
+    def trace_reset(self) -> None: ...
+    def trace(self) -> list[r.TraceRecord]: ...
+
+    # --- for tests only ---------------------------------------------------------------------------------
+    def poke(self, pool: str, record: int, field: str, value: int) -> None:
+        """Damage one field of one record, marking its chunk: fsck's tests."""
+
+    def peek(self, pool: str, record: int, field: str) -> int: ...
+
+def constants() -> dict[str, Any]:
+    """VM_, PG_, PROT_, MAP_, MADV_, … by name."""

@@ -1,0 +1,322 @@
+"""What the core hands out: plain named tuples, in the kernel's words.
+
+Addresses and lengths are bytes, `nr_` counts pages unless said otherwise, pfn is a page frame
+number. Nothing here is formatted; `procfs/` and `views/` do that.
+"""
+
+from typing import NamedTuple
+
+
+class MachineInfo(NamedTuple):
+    """How the machine was made (`init`)."""
+
+    arch: str
+    kernel: str
+    ram_bytes: int
+    nr_cpus: int
+    swap_bytes: int
+    page_shift: int
+    levels: int
+    pcid: bool
+    kpti: bool
+    aslr: bool
+    seed: int
+    tlb: str
+    clock: int  # operations done so far: the machine's only time
+
+
+class TaskInfo(NamedTuple):
+    """One process, as ps and /proc/PID/stat want it."""
+
+    pid: int
+    ppid: int
+    comm: str
+    state: str  # one letter: R S Z
+    exit_code: int  # wait status
+    cpu: int
+    current: bool  # its tables are in some CPU's CR3
+    min_flt: int
+    maj_flt: int
+    cmin_flt: int
+    cmaj_flt: int
+    nr_threads: int
+    start_time: int  # clock at creation
+    oom_score_adj: int
+    has_mm: bool
+
+
+class MmInfo(NamedTuple):
+    """mm_struct: bytes for addresses, pages for counts, as /proc/PID/{stat,statm,status} need them."""
+
+    pgd: int  # physical address of the top table
+    start_code: int
+    end_code: int
+    start_data: int
+    end_data: int
+    start_brk: int
+    brk: int
+    start_stack: int
+    arg_start: int
+    arg_end: int
+    env_start: int
+    env_end: int
+    mmap_base: int
+    entry: int
+    sp: int
+    task_size: int
+    total_vm: int
+    hiwater_vm: int
+    locked_vm: int
+    pinned_vm: int
+    data_vm: int
+    exec_vm: int
+    stack_vm: int
+    rss_anon: int
+    rss_file: int
+    rss_shmem: int
+    hiwater_rss: int
+    rss_approx: int  # what stat's field 24 reads: without the per-CPU parts
+    swapents: int
+    pgtables_bytes: int
+    hugetlb: int
+    map_count: int
+    thp_enabled: bool
+    exe: str
+    auxv: bytes
+
+
+class Vma(NamedTuple):
+    """One area. `flags` are VM_ bits; `name` is what /proc/PID/maps prints, '' for none."""
+
+    start: int
+    end: int
+    flags: int
+    pgoff: int
+    offset: int  # bytes, as maps prints it (0 for anonymous areas)
+    dev_major: int
+    dev_minor: int
+    inode: int
+    name: str
+    is_file: bool
+    anon_vma: int  # record number, 0: never faulted
+    vm_file: int
+
+
+class MemStats(NamedTuple):
+    """struct mem_size_stats of one area or of all: bytes, but pss* in bytes << 12."""
+
+    resident: int
+    shared_clean: int
+    shared_dirty: int
+    private_clean: int
+    private_dirty: int
+    referenced: int
+    anonymous: int
+    ksm: int
+    lazyfree: int
+    anonymous_thp: int
+    shmem_thp: int
+    file_thp: int
+    shared_hugetlb: int
+    private_hugetlb: int
+    swap: int
+    swap_pss: int
+    pss: int
+    pss_dirty: int
+    pss_anon: int
+    pss_file: int
+    pss_shmem: int
+    pss_locked: int
+
+
+class Smap(NamedTuple):
+    """One entry of smaps."""
+
+    vma: Vma
+    stats: MemStats
+    kernel_page_bytes: int
+    mmu_page_bytes: int
+    thp_eligible: bool
+
+
+class WalkStep(NamedTuple):
+    """One level of a page walk. `flags` are the architecture's bit names that are set."""
+
+    level: str  # pgd p4d pud pmd pte
+    table: int  # physical address of the table
+    index: int
+    entry_addr: int  # physical address of the entry
+    entry: int  # raw
+    flags: tuple[str, ...]
+    present: bool
+    leaf: bool
+
+
+class Walk(NamedTuple):
+    """A whole walk from the root; `phys` is None when it ended in a not-present entry."""
+
+    addr: int
+    root: int
+    steps: tuple[WalkStep, ...]
+    phys: int | None
+    page_bytes: int
+    reason: str  # '' or why there is no translation: 'not present', 'non-canonical'
+
+
+class PagemapEntry(NamedTuple):
+    """One page of /proc/PID/pagemap."""
+
+    addr: int
+    entry: int
+
+
+class Frame(NamedTuple):
+    """One page frame. `flags` are PG_ names without the prefix, in bit order."""
+
+    pfn: int
+    zone: str
+    flags: tuple[str, ...]
+    kpageflags: int
+    order: int  # of the folio or buddy block it heads, else 0
+    refcount: int
+    mapcount: int
+    kind: str  # free, pcp, anon, file, shmem, pgtable, slab, reserved, kernel, zero
+    mapping: str  # path of the file, or 'anon_vma N', or ''
+    index: int
+    has_content: bool
+
+
+class ZoneInfo(NamedTuple):
+    """One zone, as zoneinfo and buddyinfo show it; counts in pages."""
+
+    node: int
+    name: str
+    free: int
+    boost: int
+    min: int
+    low: int
+    high: int
+    promo: int
+    spanned: int
+    present: int
+    managed: int
+    cma: int
+    start_pfn: int
+    protection: tuple[int, ...]
+    free_area: tuple[int, ...]  # blocks of each order 0..10
+    free_by_type: tuple[tuple[int, ...], ...]  # [migratetype][order]
+    pageblocks: tuple[int, ...]  # pageblocks of each migratetype
+    pcp: tuple[tuple[int, int, int, int, int], ...]  # by CPU: count, high, batch, high_min, high_max
+    stats: dict  # nr_free_pages, nr_zone_inactive_anon, …
+
+
+class SlabCache(NamedTuple):
+    """One kmem_cache, as slabinfo shows it."""
+
+    name: str
+    active_objs: int
+    num_objs: int
+    objsize: int
+    objperslab: int
+    pagesperslab: int
+    active_slabs: int
+    num_slabs: int
+    reclaimable: bool
+
+
+class TlbEntry(NamedTuple):
+    """One valid TLB entry."""
+
+    cpu: int
+    level: int  # 1 or 2
+    kind: str  # d (data), i (instruction), s (shared)
+    set: int
+    way: int
+    vpn: int
+    pfn: int
+    pcid: int
+    page_shift: int
+    is_global: bool
+    writable: bool
+    user: bool
+    nx: bool
+    dirty: bool
+    age: int
+
+
+class TlbStats(NamedTuple):
+    """Counters of one CPU's TLB."""
+
+    cpu: int
+    l1_hits: int
+    l2_hits: int
+    misses: int
+    walks: int
+    walk_reads: int
+    flushes_all: int
+    flushes_page: int
+    cr3_loads: int
+    evictions: int
+
+
+class FileInfo(NamedTuple):
+    """One file of the machine, with what the page cache holds of it."""
+
+    path: str
+    dev_major: int
+    dev_minor: int
+    inode: int
+    size: int
+    nr_pages: int  # in the page cache
+    nr_dirty: int
+    nr_mapped: int
+    disk_blocks: int
+    deleted: bool
+
+
+class TraceRecord(NamedTuple):
+    """One step the kernel took; `event` is a name of mm/trace, `args` its numbers by name."""
+
+    seq: int
+    pid: int
+    event: str
+    args: dict
+
+
+class Touched(NamedTuple):
+    """What an access cost."""
+
+    minor: int
+    major: int
+
+
+class Segment(NamedTuple):
+    """One PT_LOAD of an image, as its program header has it (bytes)."""
+
+    vaddr: int
+    offset: int
+    filesz: int
+    memsz: int
+    prot: int  # 4 r, 2 w, 1 x: the ELF p_flags
+    align: int
+
+
+class Image(NamedTuple):
+    """An ELF file as execve() needs it. `data` is the file's whole contents, or None (then zeros)."""
+
+    path: str
+    dev_major: int
+    dev_minor: int
+    inode: int
+    size: int
+    data: bytes | None
+    is_dyn: bool  # ET_DYN
+    is_32: bool
+    entry: int
+    phoff: int
+    phnum: int
+    phentsize: int
+    segments: tuple[Segment, ...]
+    gnu_stack: int | None  # p_flags of PT_GNU_STACK, None when there is none
+    interp: "Image | None"
+    relro: tuple[int, int] | None
