@@ -1,0 +1,144 @@
+# cython: language_level=3
+"""Level 0. Pools of fixed-size records in chunks of 16 KiB, read on first use, marked dirty when handed out for writing.
+
+`x_at` gives a record to read, `x_mut` one to change (and marks its chunk). No such pointer may be kept
+across a call of the door. Index 0 is null; an index out of range, or a chunk that cannot be loaded, gives the poison record and
+sets `err`, which the door tests before any commit.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from vmtool.mm.types cimport *
+
+ctypedef void *(*load_fn)(void *ctx, int pool, uint32_t chunk) noexcept nogil
+ctypedef uint32_t (*alloc_slowpath_fn)(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
+ctypedef void (*zap_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil
+ctypedef uint32_t (*mkclean_fn)(arena_t *a, pfn_t pfn) noexcept nogil
+
+cdef enum:
+    CHUNK_DIRTY = 1
+    CHUNK_SAVED = 2  # the store has it
+    CHUNK_DROPPED = 4  # became empty: delete it from the store
+
+cdef struct pool_t:
+    char **chunk  # directory; NULL: not loaded
+    uint8_t *state  # CHUNK_ bits
+    uint32_t nr_dir  # entries of the directory
+    uint32_t count  # records that exist, the null record included (sparse pools: their limit)
+    uint32_t free_head  # free records, linked through their first word
+    uint32_t nr_free
+    uint32_t shift  # records a chunk = 1 << shift
+    uint32_t mask
+    uint32_t size  # record bytes
+    uint32_t sparse  # indexed by pfn, never allocated
+
+cdef struct arena_t:
+    pool_t pool[NR_POOLS]
+    machine_t *m  # POOL_MACHINE's only record; its chunk is saved by every commit
+    uint64_t *dirty  # pool << 32 | chunk, in the order of marking
+    uint32_t nr_dirty
+    uint32_t cap_dirty
+    int32_t err  # 0, or why the image is no longer to be trusted
+    uint32_t err_pool
+    uint32_t err_index
+    uint32_t cpu  # the CPU that runs the present operation
+    idx_t task  # the process on whose behalf it runs (0: none): trace records carry its PID
+    char *poison  # CHUNK_BYTES of zeros, written by whoever got it
+    void *ctx
+    load_fn load
+    # upward calls, set once by the door; NULL: nothing above
+    alloc_slowpath_fn alloc_slowpath  # buddy -> reclaim, OOM
+    zap_fn unmap_mapping_range  # pagecache -> the tables of those that map the file
+    mkclean_fn page_mkclean  # pagecache -> write-protect and clean the entries that map a frame
+
+cdef enum arena_err:
+    ARENA_OK = 0
+    ARENA_RANGE = 1
+    ARENA_LOAD = 2
+    ARENA_NOMEM = 3
+    ARENA_LOOP = 4  # a list or tree longer than its pool
+
+cdef int arena_init(arena_t *a) noexcept nogil
+cdef void arena_destroy(arena_t *a) noexcept nogil
+cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil
+cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil
+cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil
+cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil
+cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil
+cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil
+cdef idx_t content_alloc(arena_t *a) noexcept nogil
+cdef void content_free(arena_t *a, idx_t c) noexcept nogil
+cdef uint32_t pool_size(int pool) noexcept nogil
+cdef const char *pool_name(int pool) noexcept nogil
+
+cdef inline char *rec_at(arena_t *a, int pool, uint32_t i) noexcept nogil:
+    cdef pool_t *p = &a.pool[pool]
+    cdef char *mem
+    if i < p.count:
+        mem = p.chunk[i >> p.shift]
+        if mem != NULL:
+            return mem + <uint64_t>(i & p.mask) * p.size
+    return <char *>arena_miss(a, pool, i)
+
+cdef inline char *rec_mut(arena_t *a, int pool, uint32_t i) noexcept nogil:
+    cdef pool_t *p = &a.pool[pool]
+    cdef char *r = rec_at(a, pool, i)
+    if i < p.count and not (p.state[i >> p.shift] & CHUNK_DIRTY):
+        arena_mark(a, pool, i >> p.shift)
+    return r
+
+# The frame pool is the hottest: its geometry is spelled out (512 records of 32 bytes).
+cdef inline frame_t *frame_at(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef pool_t *p = &a.pool[POOL_FRAME]
+    cdef char *mem
+    if pfn < p.count:
+        mem = p.chunk[pfn >> 9]
+        if mem != NULL:
+            return <frame_t *>mem + (pfn & 511)
+    return <frame_t *>arena_miss(a, POOL_FRAME, pfn)
+
+cdef inline frame_t *frame_mut(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef pool_t *p = &a.pool[POOL_FRAME]
+    cdef frame_t *f = frame_at(a, pfn)
+    if pfn < p.count and not (p.state[pfn >> 9] & CHUNK_DIRTY):
+        arena_mark(a, POOL_FRAME, pfn >> 9)
+    return f
+
+cdef inline char *content_at(arena_t *a, idx_t c) noexcept nogil:
+    return rec_at(a, POOL_CONTENT, c)
+
+cdef inline char *content_mut(arena_t *a, idx_t c) noexcept nogil:
+    return rec_mut(a, POOL_CONTENT, c)
+
+cdef inline cpu_t *cpu_mut(arena_t *a, uint32_t cpu) noexcept nogil:
+    return <cpu_t *>rec_mut(a, POOL_CPU, cpu + 1)
+
+cdef inline vma_t *vma_at(arena_t *a, idx_t i) noexcept nogil:
+    return <vma_t *>rec_at(a, POOL_VMA, i)
+
+cdef inline vma_t *vma_mut(arena_t *a, idx_t i) noexcept nogil:
+    return <vma_t *>rec_mut(a, POOL_VMA, i)
+
+cdef inline mm_t *mm_at(arena_t *a, idx_t i) noexcept nogil:
+    return <mm_t *>rec_at(a, POOL_MM, i)
+
+cdef inline mm_t *mm_mut(arena_t *a, idx_t i) noexcept nogil:
+    return <mm_t *>rec_mut(a, POOL_MM, i)
+
+cdef inline task_t *task_at(arena_t *a, idx_t i) noexcept nogil:
+    return <task_t *>rec_at(a, POOL_TASK, i)
+
+cdef inline task_t *task_mut(arena_t *a, idx_t i) noexcept nogil:
+    return <task_t *>rec_mut(a, POOL_TASK, i)
+
+cdef inline inode_t *inode_at(arena_t *a, idx_t i) noexcept nogil:
+    return <inode_t *>rec_at(a, POOL_INODE, i)
+
+cdef inline inode_t *inode_mut(arena_t *a, idx_t i) noexcept nogil:
+    return <inode_t *>rec_mut(a, POOL_INODE, i)
+
+cdef inline file_t *file_at(arena_t *a, idx_t i) noexcept nogil:
+    return <file_t *>rec_at(a, POOL_FILE, i)
+
+cdef inline file_t *file_mut(arena_t *a, idx_t i) noexcept nogil:
+    return <file_t *>rec_mut(a, POOL_FILE, i)

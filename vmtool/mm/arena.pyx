@@ -1,0 +1,243 @@
+# cython: language_level=3
+"""Pools and chunks: where all state of a machine lives.
+
+Modelled: nothing of Linux; this is the ground the kernel's structures stand on. A pool is a growable array
+of records of one size; chunks of 16 KiB are read from the state file on first use (`arena_t.load`) and
+marked when a record is handed out for writing, so that a commit writes what changed.
+Contents (4 KiB of bytes) keep their free list beside themselves, in slot_t records, because freeing a frame must not
+read its bytes. Invariants (fsck): free lists are disjoint from what is in use and as long as `nr_free` says.
+"""
+
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+# name, bytes of a record, sparse; in the order of pool_id
+cdef struct pool_desc:
+    const char *name
+    uint32_t size
+    uint32_t sparse
+
+cdef pool_desc POOLS[NR_POOLS]
+POOLS[POOL_MACHINE] = pool_desc(b"machine", CHUNK_BYTES, 0)
+POOLS[POOL_CPU] = pool_desc(b"cpu", 1024, 0)
+POOLS[POOL_FRAME] = pool_desc(b"frame", 32, 1)
+POOLS[POOL_CONTENT] = pool_desc(b"content", CONTENT_BYTES, 0)
+POOLS[POOL_SLOT] = pool_desc(b"slot", 16, 0)
+POOLS[POOL_PAGEBLOCK] = pool_desc(b"pageblock", 1, 1)
+POOLS[POOL_VMA] = pool_desc(b"vma", 128, 0)
+POOLS[POOL_MM] = pool_desc(b"mm", 1024, 0)
+POOLS[POOL_TASK] = pool_desc(b"task", 512, 0)
+POOLS[POOL_PID] = pool_desc(b"pid", 4, 1)
+POOLS[POOL_ANON_VMA] = pool_desc(b"anon_vma", 64, 0)
+POOLS[POOL_AVC] = pool_desc(b"avc", 32, 0)
+POOLS[POOL_INODE] = pool_desc(b"inode", 256, 0)
+POOLS[POOL_XNODE] = pool_desc(b"xnode", 512, 0)
+POOLS[POOL_FILE] = pool_desc(b"file", 64, 0)
+POOLS[POOL_NAME] = pool_desc(b"name", 256, 0)
+POOLS[POOL_HASH] = pool_desc(b"hash", 4, 1)
+POOLS[POOL_CACHE] = pool_desc(b"kmem_cache", 128, 0)
+POOLS[POOL_SLAB] = pool_desc(b"slab", 128, 0)
+POOLS[POOL_TLB] = pool_desc(b"tlb", 32, 0)
+POOLS[POOL_TRACE] = pool_desc(b"trace", 64, 0)
+POOLS[POOL_SWAP] = pool_desc(b"swap", 4, 1)
+POOLS[POOL_MEMCG] = pool_desc(b"memcg", 512, 0)
+POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", 32, 0)
+
+cdef uint32_t pool_size(int pool) noexcept nogil:
+    return POOLS[pool].size
+
+cdef const char *pool_name(int pool) noexcept nogil:
+    return POOLS[pool].name
+
+cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil:
+    """Remember the first thing that went wrong."""
+    if a.err == ARENA_OK:
+        a.err = err
+        a.err_pool = pool
+        a.err_index = i
+
+cdef int arena_init(arena_t *a) noexcept nogil:
+    """An empty arena with the null record in every pool and one machine record. Returns 0 or -ENOMEM."""
+    cdef int i
+    cdef uint32_t per
+    memset(a, 0, sizeof(arena_t))
+    a.poison = <char *>calloc(1, CHUNK_BYTES)
+    if a.poison == NULL:
+        return -ENOMEM
+    for i in range(NR_POOLS):
+        per = CHUNK_BYTES // POOLS[i].size
+        a.pool[i].size = POOLS[i].size
+        a.pool[i].sparse = POOLS[i].sparse
+        a.pool[i].mask = per - 1
+        while (<uint32_t>1 << a.pool[i].shift) < per:
+            a.pool[i].shift += 1
+        if arena_resize(a, i, 1) < 0:
+            return -ENOMEM
+    a.m = <machine_t *>rec_mut(a, POOL_MACHINE, 0)
+    return 0
+
+cdef void arena_destroy(arena_t *a) noexcept nogil:
+    cdef int i
+    cdef uint32_t c
+    for i in range(NR_POOLS):
+        if a.pool[i].chunk != NULL:
+            for c in range((a.pool[i].count + a.pool[i].mask) >> a.pool[i].shift):
+                free(a.pool[i].chunk[c])
+        free(a.pool[i].chunk)
+        free(a.pool[i].state)
+    free(a.poison)
+    free(a.dirty)
+    memset(a, 0, sizeof(arena_t))
+
+cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil:
+    """Let the pool have at least `count` records; only the directory grows. Returns 0 or -ENOMEM."""
+    cdef pool_t *p = &a.pool[pool]
+    cdef uint64_t need = ((<uint64_t>count + p.mask) >> p.shift)
+    cdef uint64_t cap = p.nr_dir
+    cdef char **chunk
+    cdef uint8_t *state
+    if need > cap:
+        if cap == 0:
+            # calloc of a large directory costs nothing until it is used: a machine of 1 TiB opens as fast as any
+            cap = need
+            p.chunk = <char **>calloc(cap, sizeof(char *))
+            p.state = <uint8_t *>calloc(cap, 1)
+            if p.chunk == NULL or p.state == NULL:
+                arena_fail(a, ARENA_NOMEM, pool, count)
+                return -ENOMEM
+        else:
+            cap = need if need > cap * 2 else cap * 2
+            chunk = <char **>realloc(p.chunk, cap * sizeof(char *))
+            if chunk != NULL:
+                p.chunk = chunk
+            state = <uint8_t *>realloc(p.state, cap)
+            if state != NULL:
+                p.state = state
+            if chunk == NULL or state == NULL:
+                arena_fail(a, ARENA_NOMEM, pool, count)
+                return -ENOMEM
+            memset(p.chunk + p.nr_dir, 0, (cap - p.nr_dir) * sizeof(char *))
+            memset(p.state + p.nr_dir, 0, cap - p.nr_dir)
+        p.nr_dir = <uint32_t>cap
+    if count > p.count:
+        p.count = count
+    return 0
+
+cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
+    """The rare branch of rec_at: load the chunk, or give the poison record."""
+    cdef pool_t *p = &a.pool[pool]
+    cdef uint32_t c = i >> p.shift
+    cdef char *mem
+    if i >= p.count:
+        arena_fail(a, ARENA_RANGE, pool, i)
+        return a.poison
+    if a.load != NULL and p.state[c] & CHUNK_DROPPED == 0:
+        mem = <char *>a.load(a.ctx, pool, c)
+    else:
+        mem = <char *>calloc(1, CHUNK_BYTES)
+    if mem == NULL:
+        arena_fail(a, ARENA_LOAD, pool, i)
+        return a.poison
+    p.chunk[c] = mem
+    return mem + <uint64_t>(i & p.mask) * p.size
+
+cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
+    """The chunk is about to change: the next commit saves it."""
+    cdef uint64_t *grown
+    a.pool[pool].state[chunk] = (a.pool[pool].state[chunk] | CHUNK_DIRTY) & ~CHUNK_DROPPED
+    if a.nr_dirty == a.cap_dirty:
+        grown = <uint64_t *>realloc(a.dirty, (a.cap_dirty * 2 + 64) * sizeof(uint64_t))
+        if grown == NULL:
+            arena_fail(a, ARENA_NOMEM, pool, chunk)
+            return
+        a.dirty = grown
+        a.cap_dirty = a.cap_dirty * 2 + 64
+    a.dirty[a.nr_dirty] = <uint64_t>pool << 32 | chunk
+    a.nr_dirty += 1
+
+cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil:
+    """A zeroed record; 0 when the host has no memory (err is set)."""
+    cdef pool_t *p = &a.pool[pool]
+    cdef idx_t i = p.free_head
+    cdef char *r
+    if i:
+        r = rec_mut(a, pool, i)
+        p.free_head = (<uint32_t *>r)[0]
+        p.nr_free -= 1
+    else:
+        i = p.count
+        if arena_resize(a, pool, i + 1) < 0:
+            return 0
+        r = rec_mut(a, pool, i)
+    memset(r, 0, p.size)
+    return i
+
+cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil:
+    """Give the record back; it reads as zeros but for the link in its first word."""
+    cdef pool_t *p = &a.pool[pool]
+    cdef char *r = rec_mut(a, pool, i)
+    memset(r, 0, p.size)
+    (<uint32_t *>r)[0] = p.free_head
+    p.free_head = i
+    p.nr_free += 1
+
+cdef void slot_unlink(arena_t *a, idx_t s) noexcept nogil:
+    cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
+    if slot.prev:
+        (<slot_t *>rec_mut(a, POOL_SLOT, slot.prev)).next = slot.next
+    else:
+        a.m.content_partial = slot.next
+    if slot.next:
+        (<slot_t *>rec_mut(a, POOL_SLOT, slot.next)).prev = slot.prev
+    slot.next = 0
+    slot.prev = 0
+
+cdef void slot_link(arena_t *a, idx_t s) noexcept nogil:
+    cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
+    slot.next = a.m.content_partial
+    slot.prev = 0
+    if slot.next:
+        (<slot_t *>rec_mut(a, POOL_SLOT, slot.next)).prev = s
+    a.m.content_partial = s
+
+cdef idx_t content_alloc(arena_t *a) noexcept nogil:
+    """4 KiB of zeros. Chunk c of the contents is described by slot c + 1; content 0 is null."""
+    cdef pool_t *p = &a.pool[POOL_CONTENT]
+    cdef idx_t s = a.m.content_partial
+    cdef slot_t *slot
+    cdef uint32_t bit = 0
+    cdef idx_t c
+    if s == 0:
+        s = rec_alloc(a, POOL_SLOT)
+        if s == 0 or arena_resize(a, POOL_CONTENT, s * 4) < 0:
+            return 0
+        if s == 1:
+            (<slot_t *>rec_mut(a, POOL_SLOT, s)).used = 1  # the null content
+        slot_link(a, s)
+    slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
+    while slot.used >> bit & 1:
+        bit += 1
+    slot.used |= <uint32_t>1 << bit
+    if slot.used == 15:
+        slot_unlink(a, s)
+    c = (s - 1) * 4 + bit
+    p.state[c >> 2] &= <uint8_t>~CHUNK_DROPPED
+    a.m.nr_contents += 1
+    memset(rec_mut(a, POOL_CONTENT, c), 0, CONTENT_BYTES)
+    return c
+
+cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
+    """Give 4 KiB back without reading them; a chunk that became empty is dropped from the store."""
+    cdef idx_t s = (c >> 2) + 1
+    cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
+    cdef pool_t *p = &a.pool[POOL_CONTENT]
+    cdef uint32_t chunk = c >> 2
+    if slot.used == 15:
+        slot_link(a, s)
+        slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
+    slot.used &= ~(<uint32_t>1 << (c & 3))
+    a.m.nr_contents -= 1
+    if slot.used == 0:
+        if not p.state[chunk] & CHUNK_DIRTY:
+            arena_mark(a, POOL_CONTENT, chunk)
+        p.state[chunk] |= CHUNK_DROPPED

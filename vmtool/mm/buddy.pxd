@@ -1,0 +1,22 @@
+# cython: language_level=3
+"""Level 3. The buddy system, orders 0 to 10, by zone and migrate type, with per-CPU lists in front of it.
+
+Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmqueue_bulk, free_unref_page, __free_one_page, expand.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+# A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents. 0 when there is none.
+# gfp chooses the migrate type and the zones. Counts PGALLOC_*. The caller zeroes nothing: a frame has no bytes.
+cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
+# Gives it back; its contents are freed. Preconditions: no mappings, not on an LRU.
+cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil
+# Drop one reference that is not a mapping; frees the folio at zero references and zero mappings.
+cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil
+cdef void folio_get(arena_t *a, pfn_t head) noexcept nogil
+cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil
+cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil
+# Break a folio of order > 0 into order-0 folios; each page keeps its own map count, flags and reference (split_page / __split_folio).
+cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil
+cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil

@@ -1,0 +1,56 @@
+# cython: language_level=3
+"""Level 2. Page frames: what each is, its bytes, zones, and what the kernel keeps for itself at boot."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from vmtool.mm.arena cimport arena_t, frame_at, frame_mut
+from vmtool.mm.types cimport *
+
+cdef enum reserved_kind:
+    RESERVED_HOLE  # no RAM there
+    RESERVED_LOW  # the first MiB's firmware areas
+    RESERVED_KERNEL_CODE
+    RESERVED_KERNEL_RODATA
+    RESERVED_KERNEL_DATA
+    RESERVED_KERNEL_BSS
+    RESERVED_MEMMAP  # struct page
+    RESERVED_PERCPU
+    RESERVED_HASHES  # dentry, inode, mount, futex tables …
+    RESERVED_PGTABLE  # the kernel's own page tables
+
+# Boot: memory map, reservations, zones with watermarks, per-CPU lists' limits, zero page. Returns 0 or -EINVAL (RAM too small or too large).
+cdef int boot_memory(arena_t *a) noexcept nogil
+cdef const char *reserved_name(uint32_t what) noexcept nogil
+cdef const char *zone_name(uint32_t zone) noexcept nogil
+cdef uint32_t pfn_to_zone(arena_t *a, uint64_t pfn) noexcept nogil
+cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
+
+# The folio a page belongs to, and its facts.
+cdef inline pfn_t page_folio(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef frame_t *f = frame_at(a, pfn)
+    if f.flags & PG_tail:
+        return f.lru_next
+    return pfn
+
+cdef inline uint32_t folio_order(arena_t *a, pfn_t head) noexcept nogil:
+    if frame_at(a, head).flags & PG_head:
+        return frame_at(a, head + 1).index_lo
+    return 0
+
+cdef inline uint64_t frame_index(const frame_t *f) noexcept nogil:
+    return <uint64_t>f.index_hi << 32 | f.index_lo
+
+cdef inline void frame_set_index(frame_t *f, uint64_t index) noexcept nogil:
+    f.index_lo = <uint32_t>index
+    f.index_hi = <uint16_t>(index >> 32)
+
+# Bytes of a frame. page_bytes gives 4 KiB to read (never NULL: zeros when it has none; a clean page-cache page
+# gives its file's block); page_bytes_mut gives bytes of the frame's own, making them (with what it read as) when needed.
+cdef const char *page_bytes(arena_t *a, pfn_t pfn) noexcept nogil
+cdef char *page_bytes_mut(arena_t *a, pfn_t pfn) noexcept nogil
+cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil
+cdef void page_zero(arena_t *a, pfn_t pfn) noexcept nogil  # forget its bytes: reads as zeros
+
+# LRU lists of the root lruvec (add puts at the head); they keep the node and zone counters.
+cdef void folio_add_lru(arena_t *a, pfn_t head) noexcept nogil
+cdef void folio_del_lru(arena_t *a, pfn_t head) noexcept nogil

@@ -1,0 +1,35 @@
+# cython: language_level=3
+"""Level 3. What the processor does by itself: TLB, walk of the tables in memory, A and D bits, fault codes.
+
+It reads entries from the bytes of frames, starting at the physical address in CR3; it knows no VMA.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef struct walk_t:  # the outcome of one walk, every level
+    int nr_steps
+    int level  # of the last entry read
+    uint32_t error  # PF_ bits when it faulted
+    bint ok
+    bint noncanonical
+    paddr_t phys
+    uint32_t page_shift  # of the mapping
+    pte_t leaf  # permission bits AND-ed down the levels, NX OR-ed
+    paddr_t entry_addr[5]  # by step, top first
+    pte_t entry[5]
+    int entry_level[5]
+
+# One access by the program (user) on CPU c: 0 and *phys, or the PF_ error code + 0x10000 (never 0).
+# A TLB hit costs no walk; a walk sets A (and D for a write) and fills the TLB; a write through an entry that is not dirty walks.
+# MMU_NONCANONICAL instead of an error code: a general-protection fault.
+cdef enum:
+    MMU_FAULT = 0x10000
+    MMU_NONCANONICAL = 0x20000
+cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil
+# Only look: no A or D, no TLB, no counters.
+cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept nogil
+cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil
+cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil
+# mov to CR3 on this CPU
+cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexcept nogil

@@ -1,0 +1,638 @@
+# cython: language_level=3
+"""Level 0. Scalar types, flag values and the records that every room shares.
+
+A record is a C struct with fixed-width fields, little-endian, of a size that divides a chunk; it names
+others by index (0 is null), so a pool can be saved, compared and printed. Each struct is changed only by
+the room named above it. Values of VM_, PROT_, MAP_, MADV_ flags are Linux 6.18's for x86-64.
+Counterpart: include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-generic/mman-common.h.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+ctypedef uint32_t pfn_t  # page frame number; 0 is never handed out
+ctypedef uint64_t vaddr_t  # virtual address
+ctypedef uint64_t paddr_t  # physical address
+ctypedef uint64_t pte_t  # an entry of any level, as the hardware reads it
+ctypedef uint32_t idx_t  # index of a record in its pool
+
+cdef enum:
+    CHUNK_BYTES = 16384
+    CONTENT_BYTES = 4096
+    NR_ZONES = 4  # DMA DMA32 Normal HighMem
+    NR_ORDERS = 11  # MAX_PAGE_ORDER + 1
+    NR_MIGRATETYPES = 4  # Unmovable Movable Reclaimable HighAtomic
+    NR_PCP_LISTS = 14  # orders 0..3 x three types, and two lists of THP size
+    MAX_CPUS = 64
+    NR_CACHES = 64
+    NR_RLIMITS = 16
+    NR_RESERVED = 24
+    XNODE_SLOTS = 64
+
+# --- pools: number, record, record bytes (arena.pyx holds the same table) ------------------------
+cdef enum pool_id:
+    POOL_MACHINE  # machine_t, one record that fills a chunk
+    POOL_CPU  # cpu_t
+    POOL_FRAME  # frame_t, by pfn (sparse)
+    POOL_CONTENT  # 4 KiB of bytes
+    POOL_SLOT  # slot_t: which contents of a chunk are in use (freeing must not load the contents)
+    POOL_PAGEBLOCK  # uint8_t migratetype, by pfn / 512 (sparse; 0 reads as Movable)
+    POOL_VMA  # vma_t
+    POOL_MM  # mm_t
+    POOL_TASK  # task_t
+    POOL_PID  # uint32_t task index, by PID
+    POOL_ANON_VMA  # anon_vma_t
+    POOL_AVC  # avc_t
+    POOL_INODE  # inode_t
+    POOL_XNODE  # xnode_t
+    POOL_FILE  # file_t
+    POOL_NAME  # name_t: strings
+    POOL_HASH  # uint32_t heads of the path table
+    POOL_CACHE  # kmem_cache_t
+    POOL_SLAB  # slab_t
+    POOL_TLB  # tlb_entry_t
+    POOL_TRACE  # trace_t
+    POOL_SWAP  # swap slots (reserved for reclaim)
+    POOL_MEMCG  # memory control groups (reserved)
+    POOL_FOLIO_X  # rarely used parts of frames: memcg owner, rmap heads (reserved)
+    NR_POOLS
+
+# --- errno (positive; functions return them negated) -----------------------------------------------
+cdef enum:
+    EPERM = 1
+    ENOENT = 2
+    ESRCH = 3
+    EINTR = 4
+    EIO = 5
+    E2BIG = 7
+    ENOEXEC = 8
+    EBADF = 9
+    EAGAIN = 11
+    ENOMEM = 12
+    EACCES = 13
+    EFAULT = 14
+    EBUSY = 16
+    EEXIST = 17
+    ENODEV = 19
+    EINVAL = 22
+    ETXTBSY = 26
+    EFBIG = 27
+    ENOSPC = 28
+    EOVERFLOW = 75
+    EOPNOTSUPP = 95
+
+# --- page flags: PG_ names in kernel order, then the page types and marks that Linux keeps elsewhere ----
+cdef enum:
+    PG_locked = 1 << 0
+    PG_writeback = 1 << 1
+    PG_referenced = 1 << 2
+    PG_uptodate = 1 << 3
+    PG_dirty = 1 << 4
+    PG_lru = 1 << 5
+    PG_head = 1 << 6  # first page of a folio of order > 0
+    PG_waiters = 1 << 7
+    PG_active = 1 << 8
+    PG_workingset = 1 << 9
+    PG_swapcache = 1 << 10  # PG_owner_priv_1
+    PG_anon_exclusive = 1 << 11  # PG_owner_2, each page of a folio for itself
+    PG_reserved = 1 << 12
+    PG_private = 1 << 13
+    PG_reclaim = 1 << 14
+    PG_readahead = 1 << 14  # the same bit, as in Linux
+    PG_swapbacked = 1 << 15
+    PG_unevictable = 1 << 16
+    PG_mlocked = 1 << 17
+    PG_young = 1 << 18
+    PG_idle = 1 << 19
+    PG_tail = 1 << 20  # page_t.compound_head's low bit in Linux
+    PG_buddy = 1 << 21  # page type: heads a free block; index_lo is its order
+    PG_slab = 1 << 22  # page type; mapping is the slab_t
+    PG_table = 1 << 23  # page type: page table; index_lo counts its present entries
+    PG_anon = 1 << 24  # FOLIO_MAPPING_ANON: mapping is an anon_vma_t, else an inode_t
+    PG_pcp = 1 << 25  # free, on a per-CPU list
+    PG_zero = 1 << 26  # the (huge) zero page
+    PG_kernel = 1 << 27  # allocated for the kernel's own use
+
+# --- VM_ flags ---------------------------------------------------------------------------------------
+cdef enum:
+    VM_READ = 0x1
+    VM_WRITE = 0x2
+    VM_EXEC = 0x4
+    VM_SHARED = 0x8
+    VM_MAYREAD = 0x10
+    VM_MAYWRITE = 0x20
+    VM_MAYEXEC = 0x40
+    VM_MAYSHARE = 0x80
+    VM_GROWSDOWN = 0x100
+    VM_PFNMAP = 0x400
+    VM_MAYBE_GUARD = 0x800
+    VM_LOCKED = 0x2000
+    VM_IO = 0x4000
+    VM_SEQ_READ = 0x8000
+    VM_RAND_READ = 0x10000
+    VM_DONTCOPY = 0x20000
+    VM_DONTEXPAND = 0x40000
+    VM_LOCKONFAULT = 0x80000
+    VM_ACCOUNT = 0x100000
+    VM_NORESERVE = 0x200000
+    VM_HUGETLB = 0x400000
+    VM_SYNC = 0x800000
+    VM_WIPEONFORK = 0x2000000
+    VM_DONTDUMP = 0x4000000
+    VM_MIXEDMAP = 0x10000000
+    VM_HUGEPAGE = 0x20000000
+    VM_NOHUGEPAGE = 0x40000000
+
+cdef enum:
+    PROT_READ = 1
+    PROT_WRITE = 2
+    PROT_EXEC = 4
+    PROT_GROWSDOWN = 0x1000000
+    PROT_GROWSUP = 0x2000000
+    MAP_SHARED = 1
+    MAP_PRIVATE = 2
+    MAP_SHARED_VALIDATE = 3
+    MAP_FIXED = 0x10
+    MAP_ANONYMOUS = 0x20
+    MAP_32BIT = 0x40
+    MAP_GROWSDOWN = 0x100
+    MAP_LOCKED = 0x2000
+    MAP_NORESERVE = 0x4000
+    MAP_POPULATE = 0x8000
+    MAP_NONBLOCK = 0x10000
+    MAP_STACK = 0x20000
+    MAP_HUGETLB = 0x40000
+    MAP_SYNC = 0x80000
+    MAP_FIXED_NOREPLACE = 0x100000
+    MREMAP_MAYMOVE = 1
+    MREMAP_FIXED = 2
+    MREMAP_DONTUNMAP = 4
+    MS_ASYNC = 1
+    MS_INVALIDATE = 2
+    MS_SYNC = 4
+    MCL_CURRENT = 1
+    MCL_FUTURE = 2
+    MCL_ONFAULT = 4
+    RLIMIT_DATA = 2
+    RLIMIT_STACK = 3
+    RLIMIT_MEMLOCK = 8
+    RLIMIT_AS = 9
+
+cdef enum:
+    SIGKILL = 9
+    SIGBUS = 7
+    SIGSEGV = 11
+    # siginfo codes as the door names them
+    SI_KERNEL = 0x80
+    SEGV_MAPERR = 1
+    SEGV_ACCERR = 2
+    BUS_ADRERR = 2
+
+# --- results of the fault handler (VM_FAULT_ bits) -----------------------------------------------------
+cdef enum:
+    VM_FAULT_OOM = 0x1
+    VM_FAULT_SIGBUS = 0x2
+    VM_FAULT_MAJOR = 0x4
+    VM_FAULT_SIGSEGV = 0x40
+    VM_FAULT_NOPAGE = 0x100
+    VM_FAULT_LOCKED = 0x200
+    VM_FAULT_RETRY = 0x400
+    VM_FAULT_FALLBACK = 0x800
+    VM_FAULT_ERROR = 0x43
+
+cdef enum:
+    FAULT_WRITE = 0x1
+    FAULT_EXEC = 0x2
+    FAULT_USER = 0x4  # by the program; else on its behalf (copy_to_user, populate)
+    FAULT_UNSHARE = 0x8
+    FAULT_POPULATE = 0x10  # get_user_pages: counts no fault of the task, marks pages accessed
+
+# x86 page-fault error code, also used as the portable one
+cdef enum:
+    PF_PROT = 1
+    PF_WRITE = 2
+    PF_USER = 4
+    PF_RSVD = 8
+    PF_INSTR = 16
+
+cdef enum access_kind:
+    ACCESS_READ = 0
+    ACCESS_WRITE = 1
+    ACCESS_EXEC = 2
+
+cdef enum rss_kind:
+    MM_FILEPAGES = 0
+    MM_ANONPAGES = 1
+    MM_SWAPENTS = 2
+    MM_SHMEMPAGES = 3
+
+cdef enum vma_kind:  # vm_ops and vm_private_data of mappings that are neither file nor plain anonymous
+    VMA_PLAIN = 0
+    VMA_VDSO = 1
+    VMA_VVAR = 2
+    VMA_VVAR_VCLOCK = 3
+    VMA_VSYSCALL = 4
+
+cdef enum gfp_bits:
+    GFP_KERNEL = 0x1  # Unmovable
+    GFP_USER_MOVABLE = 0x2  # user pages and page cache: Movable, Highmem allowed
+    GFP_RECLAIMABLE = 0x4  # slabs that a shrinker can empty
+    GFP_ZERO = 0x8
+    GFP_NORETRY = 0x10  # a THP attempt: no reclaim, no OOM
+
+# --- records -----------------------------------------------------------------------------------------------
+# frame: struct page. Its owner is frame.pyx; buddy, slab, pgtable, pagecache and rmap change what they own.
+cdef struct frame_t:  # 32 bytes
+    uint32_t flags  # PG_
+    int32_t mapcount  # page table entries that map this very page (Linux: _mapcount + 1)
+    uint32_t index_lo  # page offset in its mapping (low part); order of a free block
+    uint16_t index_hi
+    uint16_t extra_refs  # references that are not mappings: page cache, swap cache, pins (_refcount - mappings)
+    idx_t content  # bytes of its own, 0: zeros, or the file's block when clean in the page cache
+    idx_t mapping  # inode_t, anon_vma_t (PG_anon) or slab_t
+    uint32_t lru_next  # list of the buddy system, a per-CPU list or the LRU, by pfn; of a tail: the head
+    uint32_t lru_prev
+# A folio of order > 0 keeps in its first tail page: index_lo = order, lru_prev = large mapcount (all mappings),
+# mapping = entire mapcount (by PMD). index of a tail is the head's plus the distance.
+
+cdef struct slot_t:  # 16 bytes, one for each chunk of POOL_CONTENT
+    uint32_t used  # bit i: content 4 * chunk + i is in use
+    uint32_t next  # chunks with room, a doubly linked list; 0 ends it
+    uint32_t prev
+    uint32_t pad
+
+# zone: struct zone. Changed by frame.pyx (boot) and buddy.pyx.
+cdef struct free_list_t:
+    uint32_t head  # pfn
+    uint32_t tail
+    uint32_t nr_free
+
+cdef struct zone_t:
+    uint64_t start_pfn
+    uint64_t spanned_pages
+    uint64_t present_pages
+    uint64_t managed_pages
+    uint64_t free_pages  # NR_FREE_PAGES
+    uint64_t unseen_pfn  # blocks of the highest order from here to unseen_end are free, movable, and on no list
+    uint64_t unseen_end
+    uint64_t watermark[4]  # min low high promo
+    uint64_t watermark_boost
+    uint64_t lowmem_reserve[NR_ZONES]
+    uint64_t pcp_high_min
+    uint64_t pcp_high_max
+    uint64_t pcp_batch
+    free_list_t area[NR_ORDERS][NR_MIGRATETYPES]
+    uint32_t pageblocks[NR_MIGRATETYPES]
+    uint32_t pad[6]
+
+cdef struct reserved_t:  # what the kernel kept at boot: a range of frames that no record describes
+    uint64_t start_pfn
+    uint64_t nr_pages
+    uint32_t what  # reserved_kind
+    uint32_t pad
+
+cdef struct pcp_t:  # per_cpu_pages of one zone on one CPU; changed by buddy.pyx
+    uint32_t count
+    uint32_t high
+    uint32_t free_count
+    uint32_t alloc_factor
+    uint32_t head[NR_PCP_LISTS]
+    uint32_t tail[NR_PCP_LISTS]
+
+cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx, pcp to buddy.pyx
+    uint64_t cr3  # the register's value: table address and PCID
+    idx_t task  # running here, 0: idle
+    idx_t active_mm
+    uint64_t l1_hits
+    uint64_t l2_hits
+    uint64_t misses
+    uint64_t walks
+    uint64_t walk_reads
+    uint64_t flushes_all
+    uint64_t flushes_page
+    uint64_t cr3_loads
+    uint64_t evictions
+    uint64_t tlb_clock  # ages entries: LRU
+    uint32_t tlb_base  # first record of this CPU's entries in POOL_TLB
+    uint32_t nr_tlb
+    pcp_t pcp[NR_ZONES]  # 4 x 128
+    uint32_t pcid_mm[6]  # which mm has each dynamic PCID
+    uint32_t pcid_next
+    uint32_t pad[83]
+
+cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
+    uint16_t sets
+    uint16_t ways
+
+cdef struct tlb_entry_t:  # 32 bytes
+    uint64_t tag  # virtual page number << 1 | valid
+    uint64_t pte  # the leaf as it was filled (frame and permission bits, AND-ed down the levels)
+    uint64_t age
+    uint16_t pcid
+    uint8_t page_shift
+    uint8_t flags  # 1 global
+    uint32_t pad
+
+# vma: struct vm_area_struct. Tree and list belong to vma.pyx, anon_vma and avc to rmap.pyx.
+cdef struct vma_t:  # 128 bytes
+    uint64_t vm_start  # first byte
+    uint64_t vm_end  # first byte after
+    uint64_t vm_pgoff  # pages: offset in the file, or address when first mapped
+    uint64_t vm_flags
+    idx_t vm_mm
+    idx_t vm_file
+    idx_t anon_vma
+    idx_t avc_head  # anon_vma_chain: newest first
+    idx_t left  # treap by vm_start
+    idx_t right
+    uint32_t prio
+    uint32_t kind  # vma_kind
+    uint64_t subtree_gap  # largest free gap in front of any area of the subtree, bytes
+    idx_t vm_prev  # by address
+    idx_t vm_next
+    idx_t i_mmap_next  # areas of one file
+    idx_t i_mmap_prev
+    idx_t anon_name  # name_t, [anon:NAME]
+    uint32_t pad0
+    uint64_t obj  # its slab object
+    uint64_t pad1
+
+cdef struct anon_vma_t:  # 64 bytes; rmap.pyx
+    idx_t root
+    idx_t parent
+    uint32_t refcount
+    uint32_t num_children  # counts itself when it is a root
+    uint32_t num_active_vmas
+    idx_t avc_head  # areas that may have pages of it
+    uint32_t pad0[2]
+    uint64_t obj
+    uint64_t pad1[3]
+
+cdef struct avc_t:  # 32 bytes; rmap.pyx
+    idx_t vma
+    idx_t anon_vma
+    idx_t same_vma_next  # of one vma
+    idx_t same_vma_prev
+    idx_t same_av_next  # of one anon_vma
+    idx_t same_av_prev
+    uint64_t obj
+
+# mm: struct mm_struct; mm.pyx
+cdef struct mm_t:  # 1024 bytes
+    uint32_t users  # tasks; 0: free record
+    pfn_t pgd  # frame of the top table
+    idx_t vma_root
+    idx_t vma_first
+    idx_t vma_cache  # the area found last
+    uint32_t map_count
+    uint64_t start_code
+    uint64_t end_code
+    uint64_t start_data
+    uint64_t end_data
+    uint64_t start_brk
+    uint64_t brk
+    uint64_t start_stack
+    uint64_t arg_start
+    uint64_t arg_end
+    uint64_t env_start
+    uint64_t env_end
+    uint64_t mmap_base
+    uint64_t task_size
+    uint64_t entry
+    uint64_t sp  # the program's stack pointer (push)
+    uint64_t total_vm  # pages, also the next
+    uint64_t hiwater_vm
+    uint64_t hiwater_rss
+    uint64_t locked_vm
+    uint64_t pinned_vm
+    uint64_t data_vm
+    uint64_t exec_vm
+    uint64_t stack_vm
+    uint64_t def_flags  # mlockall(MCL_FUTURE), PR_SET_THP_DISABLE
+    int64_t rss[4]  # rss_kind: percpu_counter's global part
+    int32_t rss_cpu[4]  # this CPU's part, spilled at 32
+    uint64_t pgtables_bytes
+    uint64_t auxv[48]
+    uint32_t nr_auxv
+    uint32_t flags  # MMF_
+    idx_t exe_file
+    uint32_t pcid
+    uint64_t vdso
+    uint64_t obj
+    uint64_t pgd_obj
+    uint32_t memcg
+    uint32_t pad0
+    uint64_t pad[31]
+
+# task: task_struct and what hangs from it; mm.pyx
+cdef struct task_t:  # 512 bytes
+    uint32_t pid  # 0: free record
+    uint32_t ppid
+    idx_t mm
+    uint32_t state  # letter
+    char comm[16]
+    uint64_t min_flt
+    uint64_t maj_flt
+    uint64_t cmin_flt
+    uint64_t cmaj_flt
+    uint64_t start_time
+    uint64_t rlim_cur[NR_RLIMITS]
+    uint64_t rlim_max[NR_RLIMITS]
+    int32_t exit_code
+    int32_t oom_score_adj
+    uint32_t cpu
+    idx_t files  # file_t list: one open file for each path that read and write used
+    uint32_t dumpable
+    uint32_t tgid  # threads share an mm
+    uint32_t nr_threads
+    uint32_t uid
+    uint64_t obj[8]  # task_struct, signal, sighand, files, fs, cred, pid, stack
+    uint64_t stack_phys
+    uint64_t pad[6]
+
+# inode + address_space; pagecache.pyx
+cdef struct inode_t:  # 256 bytes
+    uint32_t nlink  # 0 with nr_open 0: free record
+    uint32_t nr_open  # file_t that refer to it
+    uint64_t ino
+    uint32_t dev_major
+    uint32_t dev_minor
+    uint64_t size
+    uint64_t nrpages
+    idx_t i_pages  # xnode_t root of the page cache: slot -> pfn of the folio's page
+    idx_t blocks  # xnode_t root of the disk: slot -> content (0: a hole, zeros)
+    idx_t i_mmap  # first vma_t
+    idx_t name  # name_t of the path
+    idx_t hash_next  # path table
+    uint32_t kind  # inode_kind
+    uint32_t nr_dirty
+    uint32_t fail_read  # how many reads fail with EIO
+    uint32_t fail_write
+    uint32_t nr_writable_maps
+    uint64_t nr_blocks
+    uint64_t obj[2]  # inode, dentry
+    uint32_t seals
+    uint32_t wb_err
+    uint64_t pad[14]
+
+cdef enum inode_kind:
+    INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
+    INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
+
+cdef struct file_t:  # 64 bytes; pagecache.pyx
+    uint32_t refcount  # 0: free record
+    idx_t inode
+    uint64_t ra_start  # file_ra_state, pages
+    uint32_t ra_size
+    uint32_t ra_async_size
+    uint32_t ra_order
+    uint32_t mmap_miss
+    int64_t prev_pos  # bytes, -1: none
+    idx_t next  # of one task
+    uint32_t f_mode
+    uint64_t obj
+
+cdef struct xnode_t:  # 512 bytes; pagecache.pyx
+    uint32_t slot[XNODE_SLOTS]
+    uint64_t mark_dirty
+    uint64_t mark_writeback
+    uint64_t mark_towrite
+    uint32_t count  # slots in use
+    uint32_t shift  # of the index below this node: 0 at the leaves
+    idx_t parent
+    uint32_t offset  # in the parent
+    uint64_t obj
+    uint64_t pad[26]
+
+cdef struct name_t:  # 256 bytes: a piece of a string
+    idx_t next
+    uint32_t len  # bytes in this piece
+    char text[248]
+
+# slab; slab.pyx
+cdef struct kmem_cache_t:  # 128 bytes
+    char name[40]
+    uint32_t object_size
+    uint32_t size
+    uint32_t objs_per_slab
+    uint32_t order
+    uint32_t reclaimable
+    idx_t partial  # slab_t list
+    idx_t full
+    uint32_t nr_slabs
+    uint32_t nr_objs  # in use
+    uint32_t nr_partial
+    uint32_t pad[12]
+
+cdef struct slab_t:  # 128 bytes
+    uint32_t cache  # kmem_cache_t + 1; 0: free record
+    pfn_t pfn
+    uint32_t inuse
+    uint32_t objects
+    idx_t next
+    idx_t prev
+    uint32_t pad[2]
+    uint64_t used[12]  # bit per object; at most 512 objects live in used[0..7]
+
+cdef struct trace_t:  # 64 bytes; trace.pyx
+    uint32_t seq
+    uint32_t event  # trace_event
+    uint32_t pid
+    uint32_t nr_args
+    uint64_t arg[6]
+
+# How a paging format reads an address; arch.pxd fills it, everything that walks uses it.
+cdef struct arch_t:  # 256 bytes
+    uint32_t id  # arch_id
+    uint32_t page_shift
+    uint32_t levels  # 2..5
+    uint32_t entry_bytes  # 4 or 8
+    uint32_t level_shift[5]  # by level, 0 = leaf (PTE)
+    uint32_t level_bits[5]
+    uint32_t leaf_levels  # bit n: an entry of level n may map a page itself
+    uint32_t va_bits
+    uint32_t pa_bits
+    uint32_t pad0
+    uint64_t pfn_mask  # the frame's base in an entry
+    uint64_t present
+    uint64_t write
+    uint64_t user
+    uint64_t accessed
+    uint64_t dirty
+    uint64_t huge
+    uint64_t is_global
+    uint64_t nx
+    uint64_t task_size  # first address above user space
+    uint64_t canonical_low_end
+    uint64_t canonical_high_start
+    uint64_t page_offset  # of the direct map
+    uint64_t pad1[4]
+
+# The machine itself: POOL_MACHINE, record 0 of one.
+cdef struct machine_t:
+    uint64_t magic
+    uint64_t clock  # operations done
+    uint64_t ram_bytes
+    uint64_t max_pfn  # first frame number above RAM
+    uint64_t swap_bytes
+    uint64_t rng  # splitmix64 state: ASLR, random replacement
+    uint64_t seed
+    uint32_t nr_cpus
+    uint32_t aslr
+    uint32_t pcid
+    uint32_t kpti
+    uint32_t trace_on
+    uint32_t trace_seq
+    uint32_t trace_head  # records in POOL_TRACE of the last command
+    uint32_t next_pid
+    uint32_t nr_tasks
+    uint32_t nr_zones
+    char kernel[16]
+    char tlb_spec[64]
+    tlb_geom_t tlb_geom[8]  # L1 data 4K, 2M, 1G; L1 instruction 4K, 2M; L2 shared; spare
+    arch_t arch
+    zone_t zone[NR_ZONES]
+    reserved_t reserved[NR_RESERVED]
+    uint32_t nr_reserved
+    uint32_t nr_caches
+    # sysctls
+    int32_t overcommit_memory
+    uint32_t overcommit_ratio
+    uint64_t overcommit_kbytes
+    uint64_t admin_reserve_kbytes
+    uint64_t user_reserve_kbytes
+    uint32_t swappiness
+    uint32_t page_cluster
+    uint64_t min_free_kbytes
+    uint32_t max_map_count
+    uint32_t dirty_ratio
+    uint32_t dirty_background_ratio
+    uint32_t vfs_cache_pressure
+    uint32_t thp_enabled  # 0 never, 1 madvise, 2 always
+    uint32_t thp_defrag  # 0 never 1 madvise 2 defer 3 defer+madvise 4 always
+    uint32_t watermark_scale_factor
+    uint32_t lowmem_reserve_ratio[NR_ZONES]
+    uint32_t mmap_min_addr
+    uint32_t ra_pages  # of the disk: 32
+    uint64_t totalram_pages
+    int64_t vm_committed_as
+    uint64_t totalreserve_pages
+    # lruvec of the root control group: inactive_anon active_anon inactive_file active_file unevictable
+    free_list_t lru[5]
+    # frames of note
+    pfn_t zero_pfn
+    pfn_t huge_zero_pfn  # 0 until used
+    uint32_t huge_zero_users
+    pfn_t vdso_pfn[2]
+    pfn_t vvar_pfn[6]
+    pfn_t kernel_pgd
+    # files
+    uint64_t next_ino
+    uint64_t next_shmem_ino
+    uint32_t nr_inodes
+    idx_t content_partial  # slot_t list: chunks of contents with room
+    uint64_t nr_contents
+    # counters
+    int64_t node_stat[64]  # node_stat_item
+    int64_t event[160]  # vm_event_item
+    int64_t zone_stat[NR_ZONES][8]
+    uint64_t pad[64]
