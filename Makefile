@@ -1,0 +1,78 @@
+# Needs make, Python 3.10 or newer and a C compiler; everything else is fetched into .venv once.
+# A second run costs what changed: .venv/.ready and build/inplace/*.done are the stamps.
+
+PYTHON ?= python3
+VENV   ?= .venv
+N      ?= 200
+JOBS   ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
+MODE   := $(if $(filter-out 0,$(VMTOOL_DEBUG)),debug,release)
+
+PY      := $(VENV)/bin/python
+READY   := $(VENV)/.ready
+BUILT   := build/inplace/$(MODE).done
+SOURCES := setup.py $(shell find vmtool -name '*.pyx' -o -name '*.pxd')
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.PHONY: build demo test check differential transcripts transcripts-update capture annotate bench lint clean distclean help
+.DELETE_ON_ERROR:
+
+build: $(BUILT)  ## compile what changed; .venv/bin/vmtool is ready then
+
+demo: build  ## a real program's address space, a page fault, a copy-on-write, a page walk
+	@sh scripts/demo.sh
+
+test: lint  ## all tests that fit in ten minutes
+	@$(PY) -m pytest -q -n $(JOBS)
+
+check:  ## everything: both builds, the long tests, long differential runs
+	@$(MAKE) --no-print-directory VMTOOL_DEBUG=1 build
+	@VMTOOL_DEBUG=1 $(PY) -m pytest -q -n $(JOBS)
+	@$(MAKE) --no-print-directory build
+	@$(PY) -m pytest -q -n $(JOBS) -m "slow or not slow"
+	@$(MAKE) --no-print-directory differential N=1000
+
+differential: build  ## N freshly drawn scripts on this kernel and on vmtool (make differential N=1000)
+	@$(PY) -m tests.differential -n $(N)
+
+transcripts: build  ## run the golden transcripts alone
+	@$(PY) -m pytest -q tests/transcripts
+
+transcripts-update: build  ## rewrite their outputs; read the diff before you commit it
+	@$(PY) -m tests.transcripts.update
+	@git --no-pager diff --stat -- fixtures/transcripts README.md
+
+capture: build  ## take the fixtures from this kernel again (some need root)
+	@for script in $$(find fixtures -name CAPTURE.sh); do echo "$$script"; (cd $$(dirname $$script) && sh ./CAPTURE.sh) || exit 1; done
+
+annotate: $(READY)  ## build/cython/*/vmtool/**.html: the lines that touch Python
+	@VMTOOL_ANNOTATE=1 $(PY) setup.py -q build_ext --inplace
+	@find build/cython/$(MODE) -name '*.html'
+
+bench: build  ## ratios against the plain C model and the live kernel
+	@$(PY) -m bench
+
+lint: build  ## ruff
+	@$(PY) -m ruff check -q .
+
+clean:  ## what was built; .venv stays
+	@rm -rf build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	@find vmtool -name '*.so' -delete
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## and .venv
+	@rm -rf $(VENV)
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+$(READY): requirements-dev.txt bin/vmtool scripts/preflight.sh scripts/venv.sh
+	@PYTHON='$(PYTHON)' sh scripts/preflight.sh
+	@PYTHON='$(PYTHON)' sh scripts/venv.sh '$(VENV)'
+	@touch $@
+
+# The module of the other mode is no longer in the tree, so its stamp goes.
+$(BUILT): $(READY) $(SOURCES)
+	@$(PY) setup.py -q build_ext --inplace
+	@rm -f build/inplace/*.done
+	@touch $@

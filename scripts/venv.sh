@@ -1,0 +1,23 @@
+#!/bin/sh
+# Make the virtual environment $1 for work in this tree: requirements-dev.txt, this tree on the path, the launcher.
+# Not `pip install -e .`: that builds in a second environment of its own.
+set -eu
+venv=$1
+PYTHON=${PYTHON:-python3}
+log=build/venv.log
+
+mkdir -p build
+"$PYTHON" -m venv --clear "$venv" >"$log" 2>&1 || { tail -n 3 "$log" >&2; exit 1; }
+echo "vmtool: fetching the packages of requirements-dev.txt into $venv"
+"$venv/bin/python" -m pip install -q -r requirements-dev.txt >"$log" 2>&1 || {
+    grep -m 1 ERROR "$log" >&2 || tail -n 1 "$log" >&2
+    echo "vmtool: pip could not fetch the packages (the log: $log)" >&2
+    exit 1
+}
+
+root=$(pwd)
+site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+echo "$root" >"$site/vmtool-tree.pth"
+bin=$(cd "$venv/bin" && pwd)
+sed "1s|.*|#!$bin/python|" bin/vmtool >"$bin/vmtool"
+chmod +x "$bin/vmtool"
