@@ -9,7 +9,7 @@ Level 0 is the table whose entries always map a page (PTE); `levels - 1` is the 
 
 from vmtool.mm.types cimport *
 
-cdef enum arch_id:
+cdef enum:  # arch_id
     ARCH_X86_64
     ARCH_X86_64_LA57
     ARCH_I386

@@ -51,7 +51,7 @@ cdef struct arena_t:
     zap_fn unmap_mapping_range  # pagecache -> the tables of those that map the file
     mkclean_fn page_mkclean  # pagecache -> write-protect and clean the entries that map a frame
 
-cdef enum arena_err:
+cdef enum:  # arena_err
     ARENA_OK = 0
     ARENA_RANGE = 1
     ARENA_LOAD = 2

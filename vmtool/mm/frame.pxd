@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from vmtool.mm.arena cimport arena_t, frame_at, frame_mut
 from vmtool.mm.types cimport *
 
-cdef enum reserved_kind:
+cdef enum:  # reserved_kind
     RESERVED_HOLE  # no RAM there
     RESERVED_LOW  # the first MiB's firmware areas
     RESERVED_KERNEL_CODE

@@ -4,7 +4,7 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef enum cache_id:
+cdef enum:  # cache_id
     CACHE_TASK_STRUCT
     CACHE_MM_STRUCT
     CACHE_VM_AREA_STRUCT

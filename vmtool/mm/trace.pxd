@@ -4,7 +4,7 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef enum trace_event:
+cdef enum:  # trace_event
     TR_NONE
     TR_PAGE_FAULT  # addr error_code
     TR_VMA_FOUND  # start end flags

@@ -29,7 +29,7 @@ cdef enum:
     XNODE_SLOTS = 64
 
 # --- pools: number, record, record bytes (arena.pyx holds the same table) ------------------------
-cdef enum pool_id:
+cdef enum:  # pool_id
     POOL_MACHINE  # machine_t, one record that fills a chunk
     POOL_CPU  # cpu_t
     POOL_FRAME  # frame_t, by pfn (sparse)
@@ -214,25 +214,25 @@ cdef enum:
     PF_RSVD = 8
     PF_INSTR = 16
 
-cdef enum access_kind:
+cdef enum:  # access_kind
     ACCESS_READ = 0
     ACCESS_WRITE = 1
     ACCESS_EXEC = 2
 
-cdef enum rss_kind:
+cdef enum:  # rss_kind
     MM_FILEPAGES = 0
     MM_ANONPAGES = 1
     MM_SWAPENTS = 2
     MM_SHMEMPAGES = 3
 
-cdef enum vma_kind:  # vm_ops and vm_private_data of mappings that are neither file nor plain anonymous
+cdef enum:  # vma_kind  # vm_ops and vm_private_data of mappings that are neither file nor plain anonymous
     VMA_PLAIN = 0
     VMA_VDSO = 1
     VMA_VVAR = 2
     VMA_VVAR_VCLOCK = 3
     VMA_VSYSCALL = 4
 
-cdef enum gfp_bits:
+cdef enum:  # gfp_bits
     GFP_KERNEL = 0x1  # Unmovable
     GFP_USER_MOVABLE = 0x2  # user pages and page cache: Movable, Highmem allowed
     GFP_RECLAIMABLE = 0x4  # slabs that a shrinker can empty
@@ -474,7 +474,7 @@ cdef struct inode_t:  # 256 bytes
     uint32_t wb_err
     uint64_t pad[14]
 
-cdef enum inode_kind:
+cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
 

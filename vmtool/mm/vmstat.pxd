@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 include/linux/mmzone.h, include/linux/vm_event_item.h, 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef enum zone_stat_item:  # nr_free_pages is zone_t.free_pages
+cdef enum:  # zone_stat_item  # nr_free_pages is zone_t.free_pages
     NR_ZONE_INACTIVE_ANON
     NR_ZONE_ACTIVE_ANON
     NR_ZONE_INACTIVE_FILE
@@ -16,7 +16,7 @@ cdef enum zone_stat_item:  # nr_free_pages is zone_t.free_pages
     NR_ZONE_WRITE_PENDING
     NR_MLOCK
 
-cdef enum node_stat_item:
+cdef enum:  # node_stat_item
     NR_INACTIVE_ANON
     NR_ACTIVE_ANON
     NR_INACTIVE_FILE
@@ -40,7 +40,7 @@ cdef enum node_stat_item:
     NR_SWAPCACHE
     NR_NODE_STATS
 
-cdef enum vm_event_item:
+cdef enum:  # vm_event_item
     PGPGIN
     PGPGOUT
     PSWPIN

@@ -1,0 +1,45 @@
+# cython: language_level=3
+"""Level 2. The areas of one address space, ordered by address: find, link, unlink, change a range, search a gap.
+
+It knows nothing of what an area maps. Counterpart: the maple tree of mm_struct and its users in Linux v6.18 mm/vma.c.
+"""
+
+from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.types cimport *
+
+cdef enum:
+    VM_ACCESS_FLAGS = 0x7
+    VM_STACK = 0x100  # VM_GROWSDOWN on x86
+    VM_SPECIAL = 0x10044400  # IO, DONTEXPAND, PFNMAP, MIXEDMAP
+    VM_LOCKED_MASK = 0x82000
+    STACK_GUARD_GAP = 0x100000  # 256 pages
+
+# First area with vm_end > addr; 0: none. *_prev also gives the one before it.
+cdef idx_t find_vma(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil
+cdef idx_t find_vma_prev(arena_t *a, idx_t mm, vaddr_t addr, idx_t *prev) noexcept nogil
+cdef idx_t find_vma_intersection(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil
+cdef idx_t vma_lookup(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil  # the one that contains addr
+# Put a new area (range set) into tree and list; take one out. map_count follows.
+cdef void vma_link(arena_t *a, idx_t mm, idx_t v) noexcept nogil
+cdef void vma_unlink(arena_t *a, idx_t mm, idx_t v) noexcept nogil
+# Move the ends of a linked area; it must keep its place among its neighbours.
+cdef void vma_set_range(arena_t *a, idx_t mm, idx_t v, vaddr_t start, vaddr_t end, uint64_t pgoff) noexcept nogil
+# The highest (lowest) free gap of at least `length` bytes within low..high: its clipped ends. False when there is none.
+cdef bint gap_highest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil
+cdef bint gap_lowest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil
+cdef int vma_tree_validate(arena_t *a, idx_t mm) noexcept nogil  # 0 or what is wrong (1 order, 2 list, 3 gap, 4 count)
+
+cdef inline uint64_t vma_pages(const vma_t *v) noexcept nogil:
+    return (v.vm_end - v.vm_start) >> 12
+
+cdef inline vaddr_t vm_start_gap(const vma_t *v) noexcept nogil:
+    """Where the room in front of the area ends: below a stack its guard gap counts as taken."""
+    if v.vm_flags & VM_GROWSDOWN:
+        return v.vm_start - STACK_GUARD_GAP if v.vm_start > STACK_GUARD_GAP else 0
+    return v.vm_start
+
+cdef inline bint vma_is_anonymous(const vma_t *v) noexcept nogil:
+    return v.vm_file == 0 and v.kind == VMA_PLAIN
+
+cdef inline uint64_t linear_page_index(const vma_t *v, vaddr_t addr) noexcept nogil:
+    return ((addr - v.vm_start) >> 12) + v.vm_pgoff
