@@ -1,0 +1,34 @@
+# cython: language_level=3
+"""Level 2. The index of a file: a radix tree of 64-slot nodes from a page offset to a 32-bit value, with three marks.
+
+Two trees of each inode use it: the page cache (value: pfn) and the disk's blocks (value: content). A value of 0 is "nothing there".
+Counterpart: Linux v6.18 lib/xarray.c, as mm/filemap.c uses it.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef enum xmark:  # PAGECACHE_TAG_
+    XMARK_DIRTY = 0
+    XMARK_WRITEBACK = 1
+    XMARK_TOWRITE = 2
+
+# The kernel object behind each node (a radix_tree_node of the slab, which is above this room). NULL instead of the struct:
+# nodes take none. A tree that holds index 0 alone has no object, as an xarray keeps that entry in its head.
+cdef struct xnode_ops_t:
+    uint64_t (*alloc)(arena_t *a) noexcept nogil  # 0: no memory
+    void (*free)(arena_t *a, uint64_t obj) noexcept nogil
+
+cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil
+# Store; 0 erases it with its marks, and frees nodes that become empty. Returns 0 or -ENOMEM.
+cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, const xnode_ops_t *ops) noexcept nogil
+# The first value at or after *index, up to `last` inclusive; sets *index. 0: none.
+cdef uint32_t xnode_next(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil
+cdef uint32_t xnode_next_marked(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil
+# Marks of an index that has a value (else nothing happens, and has_mark is false).
+cdef void xnode_set_mark(arena_t *a, idx_t root, uint64_t index, int mark) noexcept nogil
+cdef void xnode_clear_mark(arena_t *a, idx_t root, uint64_t index, int mark) noexcept nogil
+cdef bint xnode_has_mark(arena_t *a, idx_t root, uint64_t index, int mark) noexcept nogil
+cdef bint xnode_any_mark(arena_t *a, idx_t root, int mark) noexcept nogil  # mapping_tagged()
+# Free every node; what the values name is the caller's (walk them with xnode_next first).
+cdef void xnode_free_all(arena_t *a, idx_t *root, const xnode_ops_t *ops) noexcept nogil
