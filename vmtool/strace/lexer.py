@@ -1,0 +1,199 @@
+"""Lines of an strace log: who, which call, and the rest of the line as text.
+
+What is modelled: the text of strace 5 and 6 in all its forms (strace(1): -f, -ff, -o, -i, -n, -k, -r, -t,
+-tt, -ttt, -T, -X, -a, -q, -z). A line is, after optional columns (PID, time, call number, instruction pointer),
+    name(arguments) = result               a whole call
+    name(arguments <unfinished ...>        its first half;  <... name resumed>arguments) = result  its second
+    --- SIGNAL {...} ---                   +++ exited with N +++     +++ killed by SIGNAL +++     +++ superseded by execve in pid N +++
+    strace: …   [ Process PID=N runs in 32 bit mode. ]      messages;  ` > frame` and ` | dump` of -k and -e read=
+Without -o the log, the program's own output and `strace: Process N attached` share one stream, and
+may break a line in two: the two parts are joined.
+Simplified: columns are recognized, not kept, but for the time where several files must be merged.
+Speed: one expression a line tells the call's name; a call that nobody asked for costs a dictionary look-up, and
+its arguments are never looked at.
+Invariant: every line is an event, a call counted as skipped, a known message, or LogError with its number.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from vmtool.errors import VmtoolError
+
+_TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
+_COLUMNS = rf"(?:\[pid +(\d+)\] |(\d+) +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
+_PLAIN = re.compile(r"(\d+) +([a-z_]\w*)\(")  # what `strace -f -o FILE` writes: four lines of five
+LINE = re.compile(_COLUMNS + r"(?:([a-z_]\w*)\(|<\.\.\. (\w+) resumed>)")
+OTHER = re.compile(_COLUMNS + r"(\+\+\+|---|\?+\(|\[ Process |strace: )(.*)")
+TIME = re.compile(r"(?:\[pid +\d+\] |\d+ +)?( *)(?:(\d+):(\d+):(\d+(?:\.\d+)?)|(\d+\.\d+))")
+
+_EXITED = re.compile(r" exited with (\d+) ")
+_KILLED = re.compile(r" killed by (SIG\w+)")
+_SUPERSEDED = re.compile(r" superseded by execve in pid (\d+) ")
+_ATTACHED = re.compile(r"strace: Process (\d+) attached(?: with \d+ threads?)?$")
+_PERSONALITY = re.compile(r"(?:PID=)?(\d+) runs in (\d+) bit mode\. \]")
+_MESSAGE = re.compile(r" [>|] ?|strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|\s*\d+\.\d\d +\d|$")
+_ENDS = re.compile(r"\) += .*$|<unfinished \.\.\.>\)?$|<detached \.\.\.>$")
+
+CHILD_STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
+
+
+class LogError(VmtoolError):
+    """A line of a trace that cannot be read: `line` counts from 1."""
+
+    def __init__(self, line: int, detail: str) -> None:
+        self.line, self.detail = line, detail
+        super().__init__(line, detail)
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.detail}"
+
+
+class Event(NamedTuple):
+    """One line that matters. `name` is a call's, or '+exited' '+killed' '+superseded' '+attached' '+bits'."""
+
+    line: int
+    tid: int  # 0: the log has no PID here
+    name: str
+    text: str  # a call: all after `name(`; the second half: all after `resumed>`; else the number or the signal
+    resumed: bool
+
+
+def shown(line: str) -> str:
+    """The start of a line for a message, in printable characters."""
+    return "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\n")[:60])
+
+
+_event = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+
+
+def lex(lines: Iterable[str], wanted: frozenset[str], counts: dict[str, int], first: int = 1) -> Iterator[Event]:
+    """The events of the wanted calls, and of every process's end, in the order of the log.
+
+    `counts` (a defaultdict) gets the number of whole calls by name, wanted or not. LogError: a line that strace does not write; the last line cut short.
+    """
+    plain, general = _PLAIN.match, LINE.match
+    event = _event
+    joiner = _Joiner()
+    number = first - 1
+    line = "\n"
+    for line in lines:
+        number += 1
+        found = plain(line)
+        if found is not None and not joiner.open:
+            pid, name = found.groups()
+            counts[name] += 1
+            if name in wanted:
+                yield event(Event, (number, int(pid), name, line[found.end():], False))
+            continue
+        found = general(line)
+        if found is None or joiner.open:
+            joined = joiner.line(line, number, found is not None)
+            if joined is None:
+                continue
+            line = joined
+            found = general(line)
+            if found is None:
+                other = _other(line, number)
+                if other is not None:
+                    yield other
+                continue
+        pid_b, pid, name, resumed = found.groups()
+        if name is None:
+            if resumed in wanted:
+                yield event(Event, (number, int(pid or pid_b or 0), resumed, line[found.end():], True))
+            continue
+        counts[name] += 1
+        if name in wanted:
+            if joiner.is_broken(line, name):
+                attached = joiner.keep(line, number)
+                if attached:
+                    yield attached
+                continue
+            yield event(Event, (number, int(pid or pid_b or 0), name, line[found.end():], False))
+    joiner.finish(number)
+    if line[-1] != "\n":
+        raise LogError(number, f"the log ends in the middle of a line: {shown(line)}")
+
+
+class _Joiner:
+    """Lines that another writer to the same stream has broken."""
+
+    LONGEST = 1000  # lines of a program's own output inside one write() of it
+
+    def __init__(self) -> None:
+        self.open = ""  # the first part of a broken line
+        self.since = 0
+        self.own_output = False
+
+    @staticmethod
+    def is_broken(line: str, name: str) -> bool:
+        """Whether a wanted call does not end on its line."""
+        if "strace: Process" in line and line.rstrip().endswith("attached"):
+            return True
+        return name[:5] == "write" and _ENDS.search(line) is None
+
+    def keep(self, line: str, number: int) -> Event | None:
+        """Hold the first part of a broken call; what broke it may be an event of its own."""
+        cut = line.rfind("strace: Process")
+        self.since = number
+        if cut >= 0:
+            self.open, self.own_output = line[:cut], False
+            found = _ATTACHED.match(line[cut:].rstrip())
+            return Event(number, int(found[1]), "+attached", found[1], False) if found else None
+        self.open, self.own_output = line.rstrip("\n"), True
+        return None
+
+    def line(self, line: str, number: int, is_call: bool) -> str | None:
+        """The line to go on with, or None when it belongs to what is kept."""
+        if not self.open:
+            return line
+        if not self.own_output:
+            whole, self.open = self.open + line.lstrip(), ""
+            return whole
+        if _ENDS.search(line) and not is_call:
+            cut = line.rfind(")")
+            whole, self.open = self.open[: self.open.rfind(" ") + 1] + "0" + line[line.rfind(")", 0, line.rfind(" = ")):], ""
+            return whole if cut >= 0 else None
+        if number - self.since > self.LONGEST:
+            raise LogError(self.since, f"a call without an end: {shown(self.open)}")
+        return None
+
+    def finish(self, number: int) -> None:
+        if self.open:
+            raise LogError(number, f"the log ends within the call of line {self.since}")
+
+
+def _other(line: str, number: int) -> Event | None:
+    """A line that is no call: a process's end, a message of strace; LogError when it is neither."""
+    found = OTHER.match(line)
+    if found is None:
+        if _MESSAGE.match(line):
+            return None
+        raise LogError(number, f"not a line of strace: {shown(line)}")
+    pid_b, pid, what, text = found.groups()
+    tid = int(pid or pid_b or 0)
+    if what == "strace: " or what == "[ Process ":
+        attached = _ATTACHED.match((what + text).rstrip())
+        if attached:
+            return Event(number, int(attached[1]), "+attached", attached[1], False)
+        bits = _PERSONALITY.match(text)
+        return Event(number, int(bits[1]), "+bits", bits[2], False) if bits else None
+    if what != "+++":
+        return None
+    for name, pattern in (("+exited", _EXITED), ("+killed", _KILLED), ("+superseded", _SUPERSEDED)):
+        end = pattern.match(text)
+        if end:
+            return Event(number, tid, name, end[1], False)
+    raise LogError(number, f"not a line of strace: {shown(line)}")
+
+
+def seconds(line: str) -> tuple[float, bool] | None:
+    """(time of a line, whether it is relative to the line before), None without a time column."""
+    found = TIME.match(line)
+    if found is None:
+        return None
+    spaces, hours, minutes, secs, plain = found.groups()
+    if plain is None:
+        return int(hours) * 3600 + int(minutes) * 60 + float(secs), False
+    return float(plain), bool(spaces) or float(plain) < 1e6

@@ -1,0 +1,279 @@
+r"""The arguments and the answer of one call of an strace log, from the text after `name(`.
+
+What is modelled: strace's notation for arguments (strace(1)): numbers in any base, names joined by `|`,
+"strings" with C escapes, `3</path>` of -y and -yy, {structures}, [arrays], `/* comments */`, and the answer:
+    ) = 0x7ffff7fc0000     ) = -1 ENOENT (No such file or directory)     ) = ?     ) = 3</path>     … <0.000012>
+The calls that a log is full of (mmap, mprotect, munmap, brk, madvise, read, write, close) have an expression of their own;
+the others are split at their top-level commas.
+Simplified: structures are searched for the fields that matter, not parsed.
+Invariant: a text that cannot be read raises ValueError; the caller knows the line.
+"""
+
+import re
+from typing import NamedTuple
+
+from vmtool.strace.flags import number
+
+_FD = r"(0x[0-9a-f]+|-?\d+|AT_FDCWD)(?:<((?:[^<>]|<[^<>]*>)*)>(\(deleted\))?)?"
+_RESULT = r"\) +=? ?(0x[0-9a-f]+|-?\d+|\?)(?: ([A-Z][A-Z0-9]+))?"
+_N = r"([^,() ]+)"
+
+_RANGE = re.compile(rf"{_N}, {_N}(?:, {_N})?(?:, {_N})?{_RESULT}")
+_MINCORE = re.compile(rf"{_N}, {_N}, (\[[^]]*\]|\"(?:[^\"\\]|\\.)*\"|[^,)]+){_RESULT}")
+_MMAP = re.compile(rf"{_N}, {_N}, {_N}, {_N}, {_FD}, {_N}{_RESULT}")
+_MREMAP = re.compile(rf"{_N}, {_N}, {_N}, {_N}(?:, {_N})?{_RESULT}")
+_BRK = re.compile(rf"{_N}{_RESULT}")
+_CLOSE = re.compile(rf"{_FD}{_RESULT}")
+_IO = re.compile(rf"{_FD}, (?:\"|0x|\[|NULL)")
+_IO_RAW = re.compile(rf"{_FD}, (0x[0-9a-f]+), ")
+_TAIL = re.compile(r"(?:, ([^,() ]+))?(?:, ([^,() ]+))?\) += (0x[0-9a-f]+|-?\d+|\?)(?: ([A-Z][A-Z0-9]+))?[^\"]*$")
+_END = re.compile(r".*\) += (?:(0x[0-9a-f]+|-?\d+|\?)(?:<((?:[^<>]|<[^<>]*>)*)>)?(?: ([A-Z][A-Z0-9]+))?)?", re.DOTALL)
+_COMMENT = re.compile(r" /\*[^*]*\*/")
+_STRING = re.compile(r'(?:@)?"((?:[^"\\]|\\.)*)"(\.\.\.)?', re.DOTALL)
+_FD_ONLY = re.compile(_FD)
+_ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|[0-7]{1,3}|.)", re.DOTALL)
+_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}
+
+UNFINISHED = " <unfinished ...>"
+
+
+class Result(NamedTuple):
+    """What the kernel answered. `errno` is a symbol, '' when it succeeded; value None: `?`, no answer."""
+
+    value: int | None
+    errno: str
+    path: str  # -y: of the descriptor that was returned
+
+
+class Fd(NamedTuple):
+    """A descriptor argument; `path` as -y shows it, '' without."""
+
+    number: int
+    path: str
+    is_deleted: bool
+
+
+class Mmap(NamedTuple):
+    """mmap and mmap2; `offset` in bytes."""
+
+    addr: int
+    length: int
+    prot: int
+    flags: int
+    fd: Fd
+    offset: int
+    result: Result
+
+
+def address(text: str) -> int:
+    """A number that is an address or a length: the common shapes first."""
+    if text[:2] == "0x":
+        return int(text, 16)
+    if text.isdigit() and (text[0] != "0" or text == "0"):
+        return int(text)
+    return number(text)
+
+
+def result(value: str, symbol: str | None, path: str = "") -> Result:
+    if value == "?":
+        return Result(None, "", "")
+    return Result(int(value, 0), symbol or "", path)
+
+
+def descriptor(value: str, path: str | None, deleted: str | None) -> Fd:
+    fd = number(value)
+    if fd >= 0x80000000:  # -e raw prints -1 as 0xffffffff
+        fd -= 1 << 32 if fd < 1 << 32 else 1 << 64
+    path = path or ""
+    if path:
+        if path.endswith(">") and "<" in path:  # -yy: /dev/null<char 1:3>
+            path = path[: path.rindex("<")]
+        path = unescape(path)
+    return Fd(fd, path, bool(deleted))
+
+
+def uncomment(text: str) -> str:
+    return _COMMENT.sub("", text) if "/*" in text else text
+
+
+def ranges(text: str) -> tuple[list[int], Result]:
+    """munmap, mprotect, madvise, mlock …: two to four numbers, and the answer."""
+    found = _RANGE.match(uncomment(text))
+    if found is None:
+        raise ValueError(text)
+    a, b, c, d, value, symbol = found.groups()
+    numbers = [address(a), address(b)]
+    if c is not None:
+        numbers.append(number(c))
+        if d is not None:
+            numbers.append(number(d))
+    return numbers, result(value, symbol)
+
+
+def mincore(text: str) -> tuple[int, int, str, Result]:
+    """(address, length, what the kernel stored, as text; answer)."""
+    found = _MINCORE.match(uncomment(text))
+    if found is None:
+        raise ValueError(text)
+    return address(found[1]), address(found[2]), found[3], result(found[4], found[5])
+
+
+def mmap(text: str) -> Mmap:
+    found = _MMAP.match(uncomment(text))
+    if found is None:
+        raise ValueError(text)
+    addr, length, prot, flags, fd, path, deleted, offset, value, symbol = found.groups()
+    return Mmap(address(addr), address(length), number(prot), number(flags), descriptor(fd, path, deleted), address(offset),
+                result(value, symbol))
+
+
+def mremap(text: str) -> tuple[int, int, int, int, int, Result]:
+    """(old address, old length, new length, flags, new address, answer)."""
+    found = _MREMAP.match(uncomment(text))
+    if found is None:
+        raise ValueError(text)
+    a, b, c, d, e, value, symbol = found.groups()
+    return address(a), address(b), address(c), number(d), address(e) if e else 0, result(value, symbol)
+
+
+def brk(text: str) -> tuple[int, Result]:
+    found = _BRK.match(uncomment(text))
+    if found is None:
+        raise ValueError(text)
+    return address(found[1]), result(found[2], found[3])
+
+
+def close(text: str) -> tuple[Fd, Result]:
+    found = _CLOSE.match(uncomment(text))
+    if found is None:
+        raise ValueError(text)
+    fd, path, deleted, value, symbol = found.groups()
+    return descriptor(fd, path, deleted), result(value, symbol)
+
+
+class FileIo(NamedTuple):
+    """read, write, pread64, pwrite64 and their kin. `buffer`: the address when the log shows it (-e raw=read), else 0."""
+
+    fd: Fd
+    buffer: int
+    count: int
+    offset: int | None  # of the positioned calls
+    result: Result
+
+
+def file_io(text: str, is_positioned: bool) -> FileIo:
+    found = _IO.match(text)
+    tail = _TAIL.search(uncomment(text) if "*/)" in text else text)
+    if found is None or tail is None:
+        raise ValueError(text)
+    first, second, value, symbol = tail.groups()
+    if is_positioned:
+        count, offset = address(first or "0"), address(second or "0")
+    else:
+        count, offset = address(second or first or "0"), None
+    raw = _IO_RAW.match(text)
+    return FileIo(descriptor(found[1], found[2], found[3]), int(raw[4], 16) if raw else 0, count, offset, result(value, symbol))
+
+
+def split(text: str) -> tuple[list[str], Result]:
+    """The arguments of any call, as text, and its answer."""
+    found = _END.match(text)
+    if found is None:
+        raise ValueError(text)
+    value, path, symbol = found.groups()
+    end = text.rindex(")", 0, found.start(1) if value else found.end())
+    return arguments(text[:end]), result(value, symbol, _fd_path(path)) if value else Result(None, "", "")
+
+
+def _fd_path(path: str | None) -> str:
+    return descriptor("0", path, None).path if path else ""
+
+
+def arguments(text: str) -> list[str]:
+    """The top-level parts of a list of arguments; commas in strings, brackets and descriptors' paths do not count."""
+    parts: list[str] = []
+    depth = start = i = 0
+    n = len(text)
+    while i < n:
+        c = text[i]
+        if c == '"':
+            found = _STRING.match(text, i)
+            if found is None:
+                raise ValueError(text)
+            i = found.end()
+            continue
+        if c in "([{<":
+            if c != "<" or i and (text[i - 1].isdigit() or text[i - 1] == "D" or depth):  # `3</path>`, `AT_FDCWD</path>`
+                depth += 1
+        elif c in ")]}>":
+            if c != ">" or text[i - 1] not in "=-":  # `=> {…}` of a structure that the kernel filled in
+                depth -= 1
+        elif c == "," and depth == 0:
+            parts.append(text[start:i].strip())
+            start = i + 1
+        i += 1
+    last = text[start:].strip()
+    if last or parts:
+        parts.append(last)
+    return parts
+
+
+def string(text: str) -> tuple[bytes, bool]:
+    """The bytes of a quoted argument, and whether it is whole (no `...`). ValueError when it is an address: the kernel could not read it."""
+    found = _STRING.match(text)
+    if found is None:
+        raise ValueError(text)
+    return unescape_bytes(found[1].encode("latin-1")), found[2] is None
+
+
+def unescape_bytes(raw: bytes) -> bytes:
+    return _ESCAPE.sub(_unescaped, raw) if b"\\" in raw else raw
+
+
+def unescape(text: str) -> str:
+    """A path of the log as Python names files."""
+    return unescape_bytes(text.encode("latin-1", "replace")).decode("utf-8", "surrogateescape")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    code = found[1]
+    if code[:1] == b"x" and len(code) == 3:
+        return bytes([int(code[1:], 16)])
+    if code[:1].isdigit():
+        return bytes([int(code, 8) & 255])
+    return _LETTERS.get(code, code)
+
+
+def path_of(text: str) -> str:
+    """A path argument. ValueError when the log does not show it whole."""
+    raw, is_whole = string(text)
+    if not is_whole:
+        raise ValueError(text)
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def fd_of(text: str) -> Fd:
+    found = _FD_ONLY.match(text)
+    if found is None:
+        raise ValueError(text)
+    return descriptor(found[1], found[2], found[3])
+
+
+def strings(text: str) -> tuple[list[bytes], bool]:
+    """The elements of ["cat", "/proc/self/maps"], and whether the list and each of them is whole."""
+    found: list[bytes] = []
+    whole = text.startswith("[")
+    for part in arguments(text[1:-1]) if whole else []:
+        if not part.startswith('"'):
+            whole = False  # `...`, or `/* 5 vars */`
+            continue
+        raw, is_whole = string(part)
+        found.append(raw)
+        whole = whole and is_whole
+    return found, whole
+
+
+def field(text: str, name: str) -> str | None:
+    """The value of `name=` in a printed structure, up to the next comma or brace."""
+    found = re.search(rf"\b{name}=([^,}}]+)", text)
+    return found[1].strip() if found else None
