@@ -1,0 +1,34 @@
+"""/proc/PID/maps: a line for each area of the address space.
+
+Counterpart: Linux v6.18 fs/proc/task_mmu.c:show_map_vma(). The name begins in column 74 on 64-bit
+kernels (50 on 32-bit ones); a line without a name ends in the blank that follows the inode.
+"""
+
+from collections.abc import Iterable
+
+from vmtool.procfs.vmflags import permissions
+from vmtool.records import Vma
+
+NAME_COLUMN = {4: 25 + 4 * 6, 8: 25 + 8 * 6}
+"""Blanks before the name are padded to this width, by the size of a pointer."""
+
+
+def header(start: int, end: int, perms: str, offset: int, dev: tuple[int, int], inode: int, name: str, word_bytes: int = 8) -> str:
+    """One line of maps, also the first line of each entry of smaps and of smaps_rollup."""
+    text = f"{start:08x}-{end:08x} {perms} {offset:08x} {dev[0]:02x}:{dev[1]:02x} {inode} "
+    if not name:
+        return text + "\n"
+    name = name.replace("\n", "\\012")
+    # the kernel always puts one more blank after the padding, also behind a text that was too long for it
+    return f"{text:<{NAME_COLUMN[word_bytes] - 1}} {name}\n"
+
+
+def line(vma: Vma, word_bytes: int = 8) -> str:
+    """The line of one area."""
+    dev = (vma.dev_major, vma.dev_minor)
+    return header(vma.start, vma.end, permissions(vma.flags), vma.offset, dev, vma.inode, vma.name, word_bytes)
+
+
+def render(vmas: Iterable[Vma], word_bytes: int = 8) -> str:
+    """The whole file. `word_bytes` is the size of the kernel's pointers."""
+    return "".join([line(vma, word_bytes) for vma in vmas])

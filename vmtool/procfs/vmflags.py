@@ -1,0 +1,68 @@
+"""VM_ flags as /proc prints them: the permissions of maps, the two letters of smaps' VmFlags.
+
+Counterpart: Linux v6.18 fs/proc/task_mmu.c:show_vma_header_prefix(), show_smap_vma_flags(); the bits
+are those of include/linux/mm.h on x86-64.
+
+Simplified: soft-dirty (`sd`) is never tracked and protection keys are off, as on the kernel of the recordings.
+Bits without letters (internal ones) are not printed; the kernel would print `??` for one it does not know.
+"""
+
+VM_READ = 0x1
+VM_WRITE = 0x2
+VM_EXEC = 0x4
+VM_MAYSHARE = 0x80
+VM_GROWSDOWN = 0x100
+
+LETTERS = (
+    (1 << 0, "rd"),
+    (1 << 1, "wr"),
+    (1 << 2, "ex"),
+    (1 << 3, "sh"),
+    (1 << 4, "mr"),
+    (1 << 5, "mw"),
+    (1 << 6, "me"),
+    (1 << 7, "ms"),
+    (1 << 8, "gd"),
+    (1 << 9, "um"),
+    (1 << 10, "pf"),
+    (1 << 11, "gu"),
+    (1 << 12, "uw"),
+    (1 << 13, "lo"),
+    (1 << 14, "io"),
+    (1 << 15, "sr"),
+    (1 << 16, "rr"),
+    (1 << 17, "dc"),
+    (1 << 18, "de"),
+    (1 << 19, "lf"),
+    (1 << 20, "ac"),
+    (1 << 21, "nr"),
+    (1 << 22, "ht"),
+    (1 << 23, "sf"),
+    (1 << 24, "ar"),
+    (1 << 25, "wf"),
+    (1 << 26, "dd"),
+    (1 << 28, "mm"),
+    (1 << 29, "hg"),
+    (1 << 30, "nh"),
+    (1 << 31, "mg"),
+    (1 << 37, "ss"),
+    (1 << 38, "ui"),
+    (1 << 40, "dp"),
+    (1 << 42, "sl"),
+)
+"""(bit, letters), in the order of the bits, which is the order of printing."""
+
+
+def permissions(flags: int) -> str:
+    """`rwxp` as maps has it; `s` for an area that may be shared, even when it is mapped read-only."""
+    return (
+        ("r" if flags & VM_READ else "-")
+        + ("w" if flags & VM_WRITE else "-")
+        + ("x" if flags & VM_EXEC else "-")
+        + ("s" if flags & VM_MAYSHARE else "p")
+    )
+
+
+def vmflags_line(flags: int) -> str:
+    """The line `VmFlags: rd wr … `: each pair is followed by a blank, the last one too."""
+    return "VmFlags: " + "".join(letters + " " for bit, letters in LETTERS if flags & bit) + "\n"

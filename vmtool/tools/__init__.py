@@ -1,0 +1,1 @@
+"""What procps computes from the text of /proc, simulated or captured."""
