@@ -1,0 +1,1 @@
+"""The machine's chunks in a SQLite file and back; knows nothing of memory management."""

@@ -1,0 +1,62 @@
+"""Waiting for other commands, and SQLite's complaints in our words."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from vmtool.errors import StateError
+from vmtool.store.schema import sqlite
+
+WAIT_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
+
+_T = TypeVar("_T")
+
+
+class Busy(StateError):
+    """Another command held the lock for longer than this one was to wait."""
+
+
+def patiently(path: str, wait: float, action: Callable[[], _T]) -> _T:
+    """Do `action`, again and again for up to `wait` seconds while another command is in the way.
+
+    Not by SQLite's busy handler: in it Ctrl-C would have to wait too. A commit keeps its place
+    meanwhile: once it asked, no new reader is let in.
+    """
+    deadline = time.monotonic() + wait
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return action()
+        except (sqlite.OperationalError, BlockingIOError) as error:
+            if not is_busy(error):
+                raise
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Busy(f"{path}: is in use by another command (waited {wait:g} s)")
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def is_busy(error: Exception) -> bool:
+    # By its text: Python 3.10 has no sqlite_errorcode.
+    return isinstance(error, BlockingIOError) or "locked" in str(error)
+
+
+def explain(path: str, error: Exception) -> StateError:
+    """What a failure that SQLite reports means for the state file."""
+    text = str(error)
+    if is_busy(error):
+        return Busy(f"{path}: is in use by another command")
+    if "full" in text:
+        return StateError(f"{path}: no space left for it; nothing was changed")
+    if "readonly" in text or "unable to open" in text or "disk I/O" in text:
+        if os.path.exists(os.path.realpath(path) + "-journal"):
+            return StateError(f"{path}: a command was killed while it wrote; to undo that, the file and its directory must be writable")
+        if "readonly" in text:
+            return StateError(f"{path}: is read-only")
+        if "unable" in text:
+            return StateError(f"{path}: cannot be written: its directory is read-only")
+        return StateError(f"{path}: input/output error")
+    return StateError(f"{path}: is damaged ({text})")

@@ -1,0 +1,247 @@
+"""Chunks to rows and back: load on first use, and a commit of what changed.
+
+What is read is believed only after its type, length and checksum. A chunk that has no row reads as
+never used; that a row was lost is seen because the way to it is checked from the top, as a page walk goes:
+
+    machine row   checksum over itself; `blocks` has a bit for each directory row there must be
+    directory     checksum over its 256 slot numbers, 0 for a chunk that was never saved
+    slot          head: which chunk it holds, the checksum of its data, the checksum of the head
+
+so opening reads one row, whatever the size of the machine, and a chunk two more. No row is overwritten
+that was not read and checked on the same way before: a damaged file is left as it is.
+
+The free chain: a slot whose chunk was dropped has FREE and the next free slot's number for a key, and keeps its data.
+
+Invariants (verify.py): a slot is held by exactly one directory entry or is on the free chain once;
+`total` is the sum of the checksums of the slots held.
+"""
+
+from zlib import crc32
+
+from vmtool.errors import StateError
+from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, PAGE_BYTES, sqlite
+
+POOL_SHIFT = 48  # key of a chunk: pool << 48 | chunk; key >> 8 is its directory row, key & 255 its entry there
+FREE = 1 << 63  # in a slot's head in place of a key
+HEAD_BYTES = 16  # key 8, checksum of the data 4, checksum of these twelve 4; little-endian
+EMPTY_DIRECTORY = bytes(4 * DIRECTORY_SLOTS)
+
+_MACHINE_COLUMNS = "step, nr_slots, first_free, total, free_pages, blocks, header, sum"
+_MACHINE_TYPES = [int, int, int, int, int, bytes, bytes, int]
+
+
+class Chunks:
+    """The chunks of one state file, within one transaction that the session begins and ends."""
+
+    def __init__(self, db: sqlite.Connection, path: str) -> None:
+        self.db = db
+        self.path = path
+        self.step = 0  # commits so far
+        self.stamp = (0, 0)  # step and checksum of the machine row: which state this is
+        self.nr_slots = 0
+        self.first_free = 0
+        self.total = 0
+        self.free_pages = 0  # SQLite's own; none, as rows keep their size
+        self.blocks: dict[int, int] = {}  # pool: bitmap of its directory rows
+        self.header = b""
+        self._directories: dict[int, bytearray] = {}
+        self._dirty_directories: dict[int, str] = {}  # the statement that saves it
+        self._sums: dict[int, int] = {}  # key: checksum of the chunk as saved, of those that were read or written
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def read_machine(self) -> bytes:
+        """Read the machine row anew. Returns: the core's header."""
+        rows = self.db.execute(f"SELECT {_MACHINE_COLUMNS} FROM machine").fetchall()
+        if len(rows) != 1 or list(map(type, rows[0])) != _MACHINE_TYPES or rows[0][-1] != machine_sum(*rows[0][:-1]):
+            raise self.damaged("its machine row")
+        self.step, self.nr_slots, self.first_free, self.total, self.free_pages, blocks, self.header, total = rows[0]
+        self.stamp = (self.step, total)
+        self.blocks = unpack_blocks(blocks)
+        return self.header
+
+    def load(self, pool: int, chunk: int) -> bytes | None:
+        """The bytes of a chunk, or None when it was never saved."""
+        key = pool << POOL_SHIFT | chunk
+        slot = self.slot_of(key)
+        if not slot:
+            return None
+        data, self._sums[key] = self.read_slot(slot, key)
+        return data
+
+    def slot_of(self, key: int) -> int:
+        """The number of the slot that holds a chunk, 0 for none."""
+        directory = self._directories.get(key >> 8)
+        if directory is None:
+            directory = self.read_directory(key >> 8)
+        at = (key & 255) * 4
+        return int.from_bytes(directory[at : at + 4], "little")
+
+    def read_directory(self, number: int) -> bytearray:
+        """A directory row, checked and kept; one that was never saved is empty."""
+        row = self.db.execute("SELECT slots, sum FROM directory WHERE id = ?", (number,)).fetchone()
+        is_saved = self.blocks.get(number >> (POOL_SHIFT - 8), 0) >> (number & ((1 << (POOL_SHIFT - 8)) - 1)) & 1
+        if row is None and not is_saved:
+            slots = EMPTY_DIRECTORY
+        elif row is None or not is_saved or not is_directory(*row):
+            raise self.damaged(f"directory {number:#x}")
+        else:
+            slots = row[0]
+        self._directories[number] = directory = bytearray(slots)
+        return directory
+
+    def read_slot(self, slot: int, key: int) -> tuple[bytes, int]:
+        """The data of a slot and its checksum, once both are those of this key."""
+        row = self.db.execute("SELECT head, data FROM slot WHERE id = ?", (slot,)).fetchone()
+        if row is None:
+            raise self.damaged(f"{name_of(key)}: its row is lost")
+        head, data = row
+        if not is_head(head) or int.from_bytes(head[:8], "little") != key:
+            raise self.damaged(f"{name_of(key)}: its row is another's")
+        total = int.from_bytes(head[8:12], "little")
+        if type(data) is not bytes or len(data) != CHUNK_BYTES or crc32(data) != total:
+            raise self.damaged(f"{name_of(key)}: its checksum")
+        return data, total
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def save(self, machine) -> None:
+        """Write what changed in a machine (`dirty()`, `dropped()`) and its header; the session commits.
+
+        Preconditions: a transaction that holds the write lock.
+        """
+        for pool, chunk in machine.dropped():
+            self.drop(pool << POOL_SHIFT | chunk)
+        for pool, chunk in machine.dirty():
+            self.put(pool << POOL_SHIFT | chunk, machine.chunk(pool, chunk))
+        for number, statement in self._dirty_directories.items():
+            slots = bytes(self._directories[number])
+            self.db.execute(statement, {"id": number, "slots": slots, "sum": crc32(slots).to_bytes(4, "little")})
+        self._dirty_directories.clear()
+        self.header = machine.header()
+        self.step += 1
+        self.write_machine()
+
+    def put(self, key: int, data: memoryview) -> None:
+        """Write one chunk where it was, or to a free or a new slot."""
+        slot, total = self.slot_of(key), crc32(data)
+        head = head_of(key, total)
+        if slot:
+            if key not in self._sums:
+                self._sums[key] = self.read_slot(slot, key)[1]
+            self.total -= self._sums[key]
+            self.overwrite(slot, head, data)
+        elif self.first_free:
+            slot = self.first_free
+            self.first_free = self.read_free(slot)
+            self.overwrite(slot, head, data)
+            self.point(key, slot)
+        else:
+            self.nr_slots = slot = self.nr_slots + 1
+            self.db.execute("INSERT INTO slot (id, head, data) VALUES (?, ?, ?)", (slot, head, data))
+            self.point(key, slot)
+        self.total += total
+        self._sums[key] = total
+
+    def overwrite(self, slot: int, head: bytes, data: memoryview) -> None:
+        self.db.execute("UPDATE slot SET head = ?, data = ? WHERE id = ?", (head, data, slot))
+
+    def drop(self, key: int) -> None:
+        """Put the slot of a chunk that became empty on the free chain; its data is neither read nor cleared."""
+        slot = self.slot_of(key)
+        if not slot:
+            return
+        row = self.db.execute("SELECT head FROM slot WHERE id = ?", (slot,)).fetchone()
+        if row is None or not is_head(row[0]) or int.from_bytes(row[0][:8], "little") != key:
+            raise self.damaged(f"{name_of(key)}: its row is lost")
+        total = int.from_bytes(row[0][8:12], "little")
+        self.db.execute("UPDATE slot SET head = ? WHERE id = ?", (head_of(FREE | self.first_free, total), slot))
+        self.first_free = slot
+        self.total -= total
+        self._sums.pop(key, None)
+        self.point(key, 0)
+
+    def read_free(self, slot: int) -> int:
+        """The slot after this one on the free chain. Its data is checked: it is about to be overwritten."""
+        row = self.db.execute("SELECT head, data FROM slot WHERE id = ?", (slot,)).fetchone()
+        if row is None or not is_free(*row):
+            raise self.damaged(f"free slot {slot}")
+        return int.from_bytes(row[0][:8], "little") & ~FREE
+
+    def point(self, key: int, slot: int) -> None:
+        """Set the directory's entry of a chunk."""
+        number, at = key >> 8, (key & 255) * 4
+        self._directories[number][at : at + 4] = slot.to_bytes(4, "little")
+        if number in self._dirty_directories:
+            return
+        pool, block = key >> POOL_SHIFT, number & ((1 << (POOL_SHIFT - 8)) - 1)
+        bitmap = self.blocks.get(pool, 0)
+        if bitmap >> block & 1:
+            self._dirty_directories[number] = "UPDATE directory SET slots = :slots, sum = :sum WHERE id = :id"
+        else:
+            self.blocks[pool] = bitmap | 1 << block
+            self._dirty_directories[number] = "INSERT INTO directory (id, slots, sum) VALUES (:id, :slots, :sum)"
+
+    def write_machine(self) -> None:
+        (free_pages,) = self.db.execute("PRAGMA freelist_count").fetchone()
+        row = (self.step, self.nr_slots, self.first_free, self.total, free_pages, pack_blocks(self.blocks), self.header)
+        self.stamp = (self.step, machine_sum(*row))
+        self.db.execute(f"INSERT OR REPLACE INTO machine (id, {_MACHINE_COLUMNS}) VALUES (1{', ?' * 8})", (*row, self.stamp[1]))
+
+    def check_room(self, file_bytes: int) -> None:
+        """That new rows will go to the end of the file, not over something; before the first write."""
+        (nr_pages,) = self.db.execute("PRAGMA page_count").fetchone()
+        if nr_pages * PAGE_BYTES != file_bytes:
+            raise self.damaged(f"{file_bytes} bytes, where its header says {nr_pages * PAGE_BYTES}")
+        if self.db.execute("PRAGMA freelist_count").fetchone() != (self.free_pages,):
+            raise self.damaged("its list of free pages")
+        if self.db.execute("SELECT max(id) FROM slot").fetchone() != (self.nr_slots or None,):
+            raise self.damaged("its last slot")
+
+    def damaged(self, what: str) -> StateError:
+        return StateError(f"{self.path}: is damaged ({what})")
+
+
+def name_of(key: int) -> str:
+    return f"chunk {key & ((1 << POOL_SHIFT) - 1)} of pool {key >> POOL_SHIFT}"
+
+
+def head_of(key: int, total: int) -> bytes:
+    first = (total << 64 | key).to_bytes(12, "little")
+    return first + crc32(first).to_bytes(4, "little")
+
+
+def is_head(head: object) -> bool:
+    return type(head) is bytes and len(head) == HEAD_BYTES and crc32(head[:12]) == int.from_bytes(head[12:], "little")
+
+
+def is_free(head: object, data: object) -> bool:
+    """Whether a row is that of a free slot whose data is what it was when it was in use."""
+    return is_head(head) and head[7] & 0x80 != 0 and type(data) is bytes and crc32(data) == int.from_bytes(head[8:12], "little")
+
+
+def is_directory(slots: object, total: object) -> bool:
+    return type(slots) is bytes and len(slots) == 4 * DIRECTORY_SLOTS and total == crc32(slots).to_bytes(4, "little")
+
+
+def machine_sum(step: int, nr_slots: int, first_free: int, total: int, free_pages: int, blocks: bytes, header: bytes) -> int:
+    """The checksum of the machine row, over its numbers in decimal and its bytes."""
+    return crc32(header, crc32(b"%d %d %d %d %d %d " % (step, nr_slots, first_free, total, free_pages, len(blocks)) + blocks))
+
+
+def pack_blocks(blocks: dict[int, int]) -> bytes:
+    """The bitmaps of directory rows: for each pool its number, the bytes of its bitmap (4 each), then the bitmap."""
+    packed = b""
+    for pool, bitmap in sorted(blocks.items()):
+        length = (bitmap.bit_length() + 7) // 8
+        packed += pool.to_bytes(4, "little") + length.to_bytes(4, "little") + bitmap.to_bytes(length, "little")
+    return packed
+
+
+def unpack_blocks(packed: bytes) -> dict[int, int]:
+    blocks, at = {}, 0
+    while at < len(packed):
+        length = int.from_bytes(packed[at + 4 : at + 8], "little")
+        blocks[int.from_bytes(packed[at : at + 4], "little")] = int.from_bytes(packed[at + 8 : at + 8 + length], "little")
+        at += 8 + length
+    return blocks

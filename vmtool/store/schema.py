@@ -1,0 +1,126 @@
+"""The layout of a state file: its tables, its marks, and the checks made before anything in it is believed.
+
+A state file is a SQLite database of four kinds of row:
+
+    machine    one row: how often it was committed, the core's header, and where the rest begins
+    slot       one chunk (16 KiB) of one pool each, in no order; a slot that holds none is on the free chain
+    directory  which slot holds a chunk, 256 chunks a row: a page table, with a slot's number for a frame's
+    history    directory entries that the last steps replaced, and `log`, the commands (nothing writes them yet)
+
+Rows keep their size and are never deleted, so SQLite has no list of free pages to trust: a damaged
+one would let a later commit overwrite what is in use.
+
+Counterpart: none in the kernel; the header's fields are those of the SQLite file format, section 1.3.
+"""
+
+import _sqlite3 as sqlite  # the package in front of it imports datetime: a tenth of a command's start
+import os
+import stat
+
+from vmtool.errors import StateError
+
+APPLICATION_ID = 0x766D746C  # "vmtl"
+FORMAT = 1  # kept as user_version; a file of a higher one is refused by name
+PAGE_BYTES = 16384
+CHUNK_BYTES = 16384
+DIRECTORY_SLOTS = 256  # entries of a directory row, four bytes each
+
+TABLES = (
+    (
+        "machine",
+        "CREATE TABLE machine (id INTEGER PRIMARY KEY, step INTEGER NOT NULL, nr_slots INTEGER NOT NULL, "
+        "first_free INTEGER NOT NULL, total INTEGER NOT NULL, free_pages INTEGER NOT NULL, blocks BLOB NOT NULL, "
+        "header BLOB NOT NULL, sum INTEGER NOT NULL)",
+    ),
+    ("slot", "CREATE TABLE slot (id INTEGER PRIMARY KEY, head BLOB NOT NULL, data BLOB NOT NULL)"),
+    ("directory", "CREATE TABLE directory (id INTEGER PRIMARY KEY, slots BLOB NOT NULL, sum BLOB NOT NULL)"),
+    ("history", "CREATE TABLE history (id INTEGER PRIMARY KEY, step INTEGER NOT NULL, chunk INTEGER NOT NULL, slot INTEGER NOT NULL)"),
+    ("log", "CREATE TABLE log (step INTEGER PRIMARY KEY, command TEXT NOT NULL)"),
+)
+SCHEMA = [("table", name, name, root, sql) for root, (name, sql) in enumerate(TABLES, 2)]
+
+# The first 100 bytes of the file: fields that never change, by offset.
+_MAGIC = b"SQLite format 3\0"
+_FIXED = (
+    (16, PAGE_BYTES.to_bytes(2, "big") + bytes((1, 1, 0, 64, 32, 32)), "its page size or locking mode"),  # 1, 1: rollback journal
+    (44, (4).to_bytes(4, "big") + bytes(8) + (1).to_bytes(4, "big"), "its schema format or encoding"),  # no auto_vacuum, UTF-8
+    (64, bytes(4), "its vacuum mode"),
+    (72, bytes(20), "the bytes kept zero"),
+)
+
+
+def connect(path: str, options: str = "") -> sqlite.Connection:
+    """A connection to a file that is there. No statement waits for a lock, no transaction begins by itself."""
+    name = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    db = sqlite.connect(f"file://{name}?mode=rw{options}", timeout=0, isolation_level=None, uri=True)
+    db.execute("PRAGMA trusted_schema=OFF")
+    db.execute("PRAGMA cell_size_check=ON")
+    if not is_durable():
+        db.execute("PRAGMA synchronous=OFF")
+    return db
+
+
+def is_durable() -> bool:
+    """Whether a commit waits for the disk: unless VMTOOL_SYNC=off, which a crash of vmtool survives, a power cut may not."""
+    return os.environ.get("VMTOOL_SYNC") != "off"
+
+
+def create_tables(db: sqlite.Connection) -> None:
+    """Lay out an empty database; the caller begins and commits."""
+    for _, sql in TABLES:
+        db.execute(sql)
+    db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def check_file(path: str) -> tuple[int, int]:
+    """Read the first bytes without SQLite, which would take a foreign file's journal for its own.
+
+    Returns: device and inode, by which a replaced file is noticed. Raises StateError.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise StateError(f"{path}: is a directory")
+        if not stat.S_ISREG(status.st_mode):  # before open(), which waits for a FIFO's writer
+            raise StateError(f"{path}: is not a regular file")
+        identity = (status.st_dev, status.st_ino)
+        if identity not in in_use:
+            with open(path, "rb", buffering=0) as file:
+                check_first_bytes(path, file.read(100))
+    except FileNotFoundError:
+        raise StateError(f"{path}: no such state file ('vmtool init' makes one)") from None
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from None
+    return identity
+
+
+# Files this process has open through SQLite. Closing any other descriptor of such a file drops the
+# process's locks on it (fcntl(2)), so it is not read a second time.
+in_use: list[tuple[int, int]] = []
+
+
+def check_first_bytes(path: str, first: bytes) -> None:
+    """StateError unless these are the first 100 bytes of a state file that this release reads."""
+    if not first:
+        raise StateError(f"{path}: is empty, not a state file")
+    if first[: len(_MAGIC)] != _MAGIC[: len(first)]:
+        raise StateError(f"{path}: is not a state file")
+    if len(first) < 100:
+        raise StateError(f"{path}: is truncated")
+    if int.from_bytes(first[68:72], "big") != APPLICATION_ID:
+        raise StateError(f"{path}: is a SQLite database, but not a state file")
+    version = int.from_bytes(first[60:64], "big")
+    if version > FORMAT:
+        raise StateError(f"{path}: is of format {version}, made by a newer vmtool; this one reads format {FORMAT}")
+    if version < 1:
+        raise StateError(f"{path}: is damaged (format {version})")
+    for at, expected, what in _FIXED:
+        if first[at : at + len(expected)] != expected:
+            raise StateError(f"{path}: is damaged ({what})")
+
+
+def check_schema(db: sqlite.Connection) -> str | None:
+    """What is wrong with the tables, or None. A view, trigger or index that someone added is wrong too."""
+    found = db.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master").fetchall()
+    return None if found == SCHEMA else "its tables are not those of a state file"

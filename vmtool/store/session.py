@@ -1,0 +1,212 @@
+"""A command's hold on a state file: open, work on the machine, commit.
+
+    with open_machine(path, write=True) as session:
+        address = session.machine.mmap(...)
+        session.commit()
+
+A reader holds one read transaction from open to close, so it sees one commit; it copies what it shows and
+closes before it formats or waits. A writer takes the write lock at once (BEGIN IMMEDIATE): it never finds
+out in the middle that another was faster. Readers go on beside it until the moment of its commit. Without
+commit() nothing is written.
+
+The machine loads its chunks through the session, so it is of no use after commit(), pause() or close(); renew()
+begins another transaction.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from vmtool.errors import InternalError, StateError
+from vmtool.store.busy import WAIT_SECONDS, Busy, explain, patiently
+from vmtool.store.chunks import Chunks
+from vmtool.store.schema import check_file, check_schema, connect, in_use, sqlite
+
+if TYPE_CHECKING:
+    from vmtool._core import Machine
+    from vmtool.store.create import Creation
+
+
+def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: bool = False, factory: Any = None) -> "Session":
+    """Open a state file. With `create`, one that is not there is made by the first commit (`session.is_new`).
+
+    `wait`: seconds, for each wait on another command. `factory`: called as Machine. Raises StateError.
+    """
+    if create and not os.path.lexists(path):
+        from vmtool.store.create import Creation
+
+        creation = Creation(path, wait)
+        if not creation.is_taken():  # else another made it while this one waited
+            return Session(path, True, wait, factory, creation)
+        creation.release()
+    return Session(path, write, wait, factory)
+
+
+def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, factory: Any = None) -> "Session":
+    """A session with an empty machine, whose commit makes the file. A file that is there is refused, or with `force` replaced."""
+    from vmtool.store.create import Creation
+
+    creation = Creation(path, wait)
+    try:
+        if creation.is_taken():
+            if not os.path.isfile(path):
+                raise StateError(f"{path}: is there, and is not a regular file")
+            if not force:
+                raise StateError(f"{path}: is there already (--force replaces it)")
+            creation.replace(write_lock(path, wait, factory))
+        return Session(path, True, wait, factory, creation)
+    except BaseException:
+        creation.release()
+        raise
+
+
+def write_lock(path: str, wait: float, factory: Any) -> "Session | None":
+    """Keep other writers out of a file; None for a file that none of them could open."""
+    try:
+        return Session(path, True, wait, factory)
+    except Busy:
+        raise
+    except StateError:
+        return None
+
+
+class Session:
+    """Transactions, one after another, on a state file, or on one that the first commit makes.
+
+    `machine` is another object after a renew() that found the file changed.
+    """
+
+    machine: "Machine"
+
+    def __init__(self, path: str, write: bool, wait: float, factory: Any, creation: "Creation | None" = None) -> None:
+        if factory is None:
+            from vmtool._core import Machine as factory
+        self.path = path
+        self.is_new = creation is not None
+        self._write = write
+        self._wait = wait
+        self._factory = factory
+        self._creation = creation
+        self._db: sqlite.Connection | None = None
+        self._is_running = False  # a transaction
+        self._failure: StateError | None = None  # of a load: the core can only say that there was one
+        if creation is None:
+            self._open()
+        else:
+            self.machine = factory()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+        if self._failure is not None and (error is None or isinstance(error, Exception)):
+            raise self._failure from None
+
+    def commit(self) -> None:
+        """Save what changed, all or none, and end the transaction. Raises StateError, and the file is as before."""
+        try:
+            self.machine.check()
+            self.machine.verify_clean()
+            if self._creation is not None:
+                self._creation.make(self.machine)
+                self._creation = None
+            else:
+                self._save()
+        except sqlite.Error as error:
+            raise explain(self.path, error) from None
+        finally:
+            self.pause()
+        self.machine.clean()
+
+    def _save(self) -> None:
+        if not self._is_running or not self._write:
+            raise InternalError("commit without a transaction that may write")
+        machine, chunks, db = self.machine, self._chunks, self._db
+        if machine.dirty() or machine.dropped() or machine.header() != chunks.header:
+            chunks.check_room(os.stat(self.path).st_size)
+            chunks.stamp = (0, 0)  # until the header is written: a save that failed half-way is not to be built upon
+            chunks.save(machine)
+        patiently(self.path, self._wait, lambda: db.execute("COMMIT"))
+
+    def pause(self) -> None:
+        """End the transaction, without a commit if there was none, and stay connected."""
+        self._is_running = False
+        if self._db is not None and self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def renew(self) -> None:
+        """Begin the next transaction. The machine stays as it is unless another command changed the file meanwhile."""
+        if self._db is None:
+            self._open()
+            return
+        before = self._chunks
+        if not self._begin():
+            self._open()
+        elif self._chunks.stamp != before.stamp:
+            self._make_machine()
+        else:
+            self._chunks = before  # which knows the directories
+
+    def close(self) -> None:
+        """End the session; what was not committed is forgotten."""
+        self._is_running = False
+        if self._creation is not None:
+            self._creation.release()
+            self._creation = None
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+            in_use.remove(self._identity)
+
+    def _open(self) -> None:
+        """Connect and begin; again when the file was replaced between the look at its first bytes and the lock."""
+        while self._db is None:
+            self._identity = check_file(self.path)
+            try:
+                self._db = patiently(self.path, self._wait, lambda: connect(self.path))
+                in_use.append(self._identity)
+                self._begin()
+            except BaseException as error:
+                self.close()
+                if isinstance(error, sqlite.Error):
+                    raise explain(self.path, error) from None
+                raise
+        self._make_machine()
+
+    def _begin(self) -> bool:
+        """Take the lock and read the machine row. Returns: whether the file still has the name; if not, it is closed."""
+        self._chunks = Chunks(self._db, self.path)
+        patiently(self.path, self._wait, self._lock)
+        if check_file(self.path) != self._identity:
+            self.close()
+            return False
+        self._is_running = True
+        return True
+
+    def _lock(self) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE" if self._write else "BEGIN")
+            wrong = check_schema(self._db)  # a reader's lock comes with its first read
+            if wrong:
+                raise StateError(f"{self.path}: is damaged ({wrong})")
+            self._chunks.read_machine()
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _make_machine(self) -> None:
+        self.machine = self._factory(self._load, self._chunks.header)
+
+    def _load(self, pool: int, chunk: int) -> bytes | None:
+        """What the machine calls for a chunk that it has not got."""
+        try:
+            if not self._is_running:
+                raise InternalError("a machine was used outside its transaction")
+            return self._chunks.load(pool, chunk)
+        except sqlite.Error as error:
+            self._failure = explain(self.path, error)
+            raise self._failure from None
+        except StateError as error:
+            self._failure = error
+            raise
