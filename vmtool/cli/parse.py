@@ -1,0 +1,128 @@
+"""The reader without click: a command's words, by its declaration, become its parameters' values.
+
+It serves `run`, where click's dispatch would cost more than the command, and a plain command line
+before click is imported. Counterpart: getopt_long(3) as GNU programs use it, and click's parser,
+with which it must agree (tests/cli/test_readers.py): options and arguments in any order, `--`
+ends the options, `--name=value`, `-abc` for `-a -b -c`, `-oVALUE`; no abbreviations. Where an
+argument may begin with `-`, a word that is no option is an argument.
+"""
+
+from vmtool.cli.kinds import converter
+from vmtool.errors import UsageError
+
+_CONVERTERS: dict = {}  # kind -> function, filled on first use
+
+
+def read(command, words):
+    """The values of `words` (the command's own name not among them) by name. Raises UsageError."""
+    options = command.options
+    arguments = command.arguments
+    values = command.defaults.copy()
+    nr_arguments = at = 0
+    nr_words = len(words)
+    while at < nr_words:
+        word = words[at]
+        at += 1
+        if word[:1] == "-" and len(word) > 1:
+            param = options.get(word)
+            if param is not None:
+                if param.kind is None:
+                    _switch(param, values)
+                elif at == nr_words:
+                    raise UsageError(f"option {word} needs a value ({param.metavar})")
+                else:
+                    _store(param, words[at], values, word)
+                    at += 1
+                continue
+            if word == "--":
+                if command.rest is not None:
+                    values[command.rest.name] = [_convert(command.rest, w, "") for w in words[at:]]
+                    break
+                for word in words[at:]:
+                    nr_arguments = _argument(arguments, nr_arguments, word, values)
+                break
+            taken = _unusual(command, word, words, at, values)
+            if taken >= 0:
+                at += taken
+                continue
+        # The common case of _argument(), written out: this line runs for nearly every word of a script.
+        if nr_arguments < len(arguments) and not arguments[nr_arguments].repeat:
+            param = arguments[nr_arguments]
+            nr_arguments += 1
+            try:
+                values[param.name] = _CONVERTERS[param.kind](word)
+            except KeyError:
+                values[param.name] = _convert(param, word, param.metavar)
+            except ValueError as wrong:
+                raise UsageError(f"{param.metavar}: {wrong}") from None
+        else:
+            nr_arguments = _argument(arguments, nr_arguments, word, values)
+    if nr_arguments < command.nr_required:
+        raise UsageError(f"missing {arguments[nr_arguments].metavar}")
+    return values
+
+
+def _argument(arguments, nr_arguments, word, values):
+    """Bind one argument; the number bound so far. A repeated one, always the last, is counted once."""
+    last = len(arguments) - 1
+    if last >= 0 and arguments[last].repeat and nr_arguments >= last:
+        param = arguments[last]
+        values[param.name] = [*values[param.name], _convert(param, word, param.metavar)]
+        return last + 1
+    if nr_arguments > last:
+        raise UsageError(f"unexpected argument {word!r}")
+    param = arguments[nr_arguments]
+    values[param.name] = _convert(param, word, param.metavar)
+    return nr_arguments + 1
+
+
+def _unusual(command, word, words, at, values):
+    """`--name=value`, `-abc`, `-oVALUE`: how many further words it took; -1: the word is an argument."""
+    if word[1] == "-":
+        flag, equals, value = word.partition("=")
+        param = command.options.get(flag) if equals else None
+        if param is None:
+            if command.may_dash:
+                return -1
+            raise UsageError(f"no such option {flag}")
+        if param.kind is None:
+            raise UsageError(f"option {flag} takes no value")
+        _store(param, value, values, flag)
+        return 0
+    if command.may_dash:
+        return -1
+    for i in range(1, len(word)):
+        flag = "-" + word[i]
+        param = command.options.get(flag)
+        if param is None:
+            raise UsageError(f"no such option {flag}")
+        if param.kind is None:
+            _switch(param, values)
+        elif i + 1 < len(word):
+            _store(param, word[i + 1:], values, flag)
+            return 0
+        elif at == len(words):
+            raise UsageError(f"option {flag} needs a value ({param.metavar})")
+        else:
+            _store(param, words[at], values, flag)
+            return 1
+    return 0
+
+
+def _switch(param, values):
+    values[param.name] = values[param.name] + 1 if param.count else param.value
+
+
+def _store(param, word, values, flag):
+    value = _convert(param, word, flag)
+    values[param.name] = [*values[param.name], value] if param.repeat else value
+
+
+def _convert(param, word, what):
+    function = _CONVERTERS.get(param.kind)
+    if function is None:
+        function = _CONVERTERS[param.kind] = converter(param.kind)
+    try:
+        return function(word)
+    except ValueError as wrong:
+        raise UsageError(f"{what}: {wrong}" if what else str(wrong)) from None

@@ -1,0 +1,38 @@
+"""The table of commands: the one place that knows every name, and in which family's module it is declared.
+
+`FAMILIES` is also the order and the headings of `vmtool --help`. Looking a command up imports its
+own family alone; tests/cli/test_table.py holds the names against the declarations.
+"""
+
+FAMILIES = {
+    "machine": ("The machine", "init run sysctl fsck completion"),
+    "process": ("Processes", "spawn fork exec exit kill switch ps setrlimit oom-score-adj"),
+    "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore"),
+    "access": ("Memory accesses", "touch store load translate push"),
+    "files": ("Files", "mkfile truncate rename rmfile fallocate read write fincore drop-caches sync"),
+    "looking": ("Looking", "cat-maps smaps status statm stat cat free meminfo vmstat buddyinfo zoneinfo pagetypeinfo slabinfo "
+                           "pagewalk pagemap frames tlb explain trace"),
+}
+
+_FAMILY_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}
+_COMMANDS: dict = {}
+
+
+def find(name):
+    """The declaration of a command, None when there is none of that name."""
+    command = _COMMANDS.get(name)
+    if command is None and name in _FAMILY_OF:
+        for declared in declared_in(_FAMILY_OF[name]):
+            _COMMANDS[declared.name] = declared
+        command = _COMMANDS[name]
+    return command
+
+
+def declared_in(family):
+    """The declarations of one family, in the order of their module."""
+    return __import__(f"vmtool.cli.tables.{family}", fromlist=("COMMANDS",)).COMMANDS
+
+
+def names():
+    """Every command's name, in the order of the listing."""
+    return list(_FAMILY_OF)

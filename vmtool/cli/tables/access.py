@@ -1,0 +1,50 @@
+"""Declarations: memory accesses, through the MMU."""
+
+from vmtool.cli.declare import READS, WRITES, Command, arg, option, switch
+
+PID = arg("pid", "PID", "the process")
+ADDR = arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET")
+PROBE = switch("--probe", "report a signal, but do not die of it")
+
+COMMANDS = (
+    Command(
+        "touch", "access:touch",
+        (PID, ADDR, arg("length", "SIZE", "bytes, 1 unless given", optional=True, default=1),
+         switch("-w --write", "write to each page (the default)", name="access", value="w", default="w"),
+         switch("-r --read", "read it", name="access", value="r"),
+         switch("-x --exec", "fetch an instruction from it", name="access", value="x"),
+         PROBE),
+        access=WRITES,
+        help="Access each page of a range; prints what faults it cost.",
+        details="Stops at a signal, with exit status 128+N and the reason on stderr. A write does not change the bytes.",
+        example="vmtool touch 1 heap 16K -w"),
+    Command(
+        "store", "access:store",
+        (PID, ADDR, arg("text", "DATA", "the bytes", optional=True, dash=True),
+         option("--hex", "HEX", "HEX", "the bytes as pairs of hexadecimal digits"),
+         PROBE),
+        access=WRITES, json=False,
+        help="Store bytes.",
+        example="vmtool store 1 heap hello\n  vmtool store 1 heap+16 --hex 00ff"),
+    Command(
+        "load", "access:load",
+        (PID, ADDR, arg("length", "SIZE", "bytes"),
+         switch("--hex", "print hexadecimal digits without spaces", name="form", value="hex", default="dump"),
+         switch("--raw", "print the bytes themselves", name="form", value="raw"),
+         PROBE),
+        access=WRITES,
+        help="Load bytes and print them.",
+        example="vmtool load 1 heap 5 --raw"),
+    Command(
+        "translate", "access:translate", (PID, ADDR),
+        access=READS,
+        help="Print the physical address, or the fault that the access would take.",
+        example="vmtool translate 1 heap+0x10"),
+    Command(
+        "push", "access:push",
+        (PID, arg("bytes", "SIZE", "how far the stack pointer moves", metavar="BYTES")),
+        access=WRITES,
+        help="Move the stack pointer down and touch: the stack grows.",
+        details="Prints the new stack pointer.",
+        example="vmtool push 1 64K"),
+)

@@ -1,0 +1,113 @@
+"""Declarations: looking. None of these changes anything."""
+
+from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, switch
+
+PID = arg("pid", "PID", "the process")
+
+
+def free_access(values):
+    return READS if values["procfs"] is None else ALONE
+
+
+def explain_access(values):
+    return READS if values["state"] is None else WRITES
+
+
+def _proc_file(name, what):
+    """A command that prints one file of /proc, and is called as it."""
+    return Command(name, f"looking:{name}", (), access=READS, help=f"Print /proc/{name}: {what}.", example=f"vmtool {name}")
+
+
+COMMANDS = (
+    Command(
+        "cat-maps", "looking:cat_maps", (PID,),
+        access=READS,
+        help="Print /proc/PID/maps: a line for each area of the address space.",
+        example="vmtool cat-maps 1"),
+    Command(
+        "smaps", "looking:smaps", (PID, switch("--rollup", "one entry with the sums: /proc/PID/smaps_rollup")),
+        access=READS,
+        help="Print /proc/PID/smaps: what memory each area uses.",
+        example="vmtool smaps 1 --rollup"),
+    Command(
+        "status", "looking:status", (PID,),
+        access=READS,
+        help="Print /proc/PID/status.",
+        example="vmtool status 1"),
+    Command(
+        "statm", "looking:statm", (PID,),
+        access=READS,
+        help="Print /proc/PID/statm: sizes in pages.",
+        example="vmtool statm 1"),
+    Command(
+        "stat", "looking:stat", (PID,),
+        access=READS,
+        help="Print /proc/PID/stat.",
+        example="vmtool stat 1"),
+    Command(
+        "cat", "looking:cat", (arg("path", "PATH", "such as /proc/meminfo or /proc/1/maps"),),
+        access=READS,
+        help="Print any file of the simulated /proc.",
+        example="vmtool cat /proc/buddyinfo"),
+    Command(
+        "free", "looking:free",
+        (switch("-b --bytes", "in bytes", name="unit", value="b", default="k"),
+         switch("-k --kibi", "in KiB (the default)", name="unit", value="k"),
+         switch("-m --mebi", "in MiB", name="unit", value="m"),
+         switch("-g --gibi", "in GiB", name="unit", value="g"),
+         switch("-h --human", "each figure in the unit that suits it", name="unit", value="h"),
+         switch("--si", "powers of 1000 instead of 1024"),
+         switch("-w --wide", "buffers and cache in columns of their own"),
+         switch("-t --total", "a line for memory and swap together"),
+         switch("-l --lohi", "lines for low and high memory"),
+         option("--procfs", "HOSTPATH", "DIR", "compute from this directory's meminfo instead")),
+        access=free_access,
+        help="Show how memory is used, byte for byte as procps' free.",
+        example="vmtool free -m"),
+    _proc_file("meminfo", "memory of the whole machine"),
+    _proc_file("vmstat", "the counters of the memory manager"),
+    _proc_file("buddyinfo", "free blocks of each order"),
+    _proc_file("zoneinfo", "zones, their watermarks and per-CPU lists"),
+    _proc_file("pagetypeinfo", "free blocks by migrate type"),
+    _proc_file("slabinfo", "the kernel's own objects"),
+    Command(
+        "pagewalk", "looking:pagewalk",
+        (PID, arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET"),
+         option("--format", ("table", "vtop"), "FORMAT", "table, or vtop as crash's command", default="table")),
+        access=READS,
+        help="Show each level of a page walk: table, index, entry, flags, then the frame.",
+        example="vmtool pagewalk 1 heap"),
+    Command(
+        "pagemap", "looking:pagemap",
+        (PID, arg("addr", "ADDR", "first page, the whole space unless given", optional=True),
+         arg("length", "SIZE", "bytes, one page unless given", optional=True, default=1),
+         switch("--raw", "address and 64-bit entry, both hexadecimal")),
+        access=READS,
+        help="Show /proc/PID/pagemap: what is behind each page.",
+        example="vmtool pagemap 1 heap 16K"),
+    Command(
+        "frames", "looking:frames",
+        (arg("pfns", "PFNS", "a page frame number, or FIRST-LAST", metavar="PFN", optional=True, repeat=True),
+         switch("--summary", "how many frames of each kind (as without a PFN)")),
+        access=READS,
+        help="Show page frames: flags, counts, what they hold.",
+        example="vmtool frames 0x1000-0x100f"),
+    Command(
+        "tlb", "looking:tlb",
+        (switch("--stats", "hits, misses, flushes instead of the entries"), option("--cpu", "INT", "N", "this processor's only")),
+        access=READS,
+        help="Show the TLB's entries.",
+        example="vmtool tlb --stats"),
+    Command(
+        "explain", "looking:explain",
+        (arg("state", ("on", "off"), "whether the kernel's steps are recorded", metavar="on|off", optional=True),),
+        access=explain_access,
+        help="Tell in words each step the kernel took in the last command.",
+        details="`explain on` makes the machine record its steps from then on.",
+        example="vmtool explain on; vmtool touch 1 heap; vmtool explain"),
+    Command(
+        "trace", "looking:trace", (),
+        access=READS,
+        help="The same steps as records, one a line.",
+        example="vmtool trace"),
+)

@@ -1,0 +1,65 @@
+"""Declarations: the machine as a whole."""
+
+from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, switch
+
+ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
+
+
+def sysctl_access(values):
+    return WRITES if any("=" in word for word in values["settings"]) else READS
+
+
+COMMANDS = (
+    Command(
+        "init", "machine:init",
+        (option("--ram", "SIZE", "SIZE", "memory of the machine", default=1 << 30),
+         option("--arch", ARCHS, "ARCH", "architecture and paging format", default="x86-64"),
+         option("--cpus", "INT", "N", "processors", default=1),
+         option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
+         option("--tlb", "WORD", "SPEC", "sets and ways of the TLB's levels", default=""),
+         switch("--pcid", "tag TLB entries with the process's PCID"),
+         switch("--kpti", "a page table of their own for user mode"),
+         option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
+         option("--kernel", "WORD", "RELEASE", "the kernel whose formats are shown", default="6.18"),
+         switch("--force", "replace a machine that is already there")),
+        access=ALONE, json=False,
+        help="Boot a new machine into the state file.",
+        details="Without options it is the machine that `spawn` boots: x86-64 with four levels, Linux 6.18, one CPU, 1G, "
+                "no swap, no ASLR.",
+        example="vmtool init --ram 256M --cpus 2"),
+    Command(
+        "run", "script:run",
+        (arg("file", "HOSTPATH", "the script, - for stdin"),
+         switch("--commit-each", "commit line by line instead of once at the end"),
+         switch("--echo", "print each line as `+ …` before its output"),
+         switch("--keep-going", "run every line, also after one that failed"),
+         switch("--jsonl", "print an object a line instead of plain output")),
+        access=ALONE, json=False,
+        help="Run a script of commands, one a line, in one process and one transaction.",
+        details="A line is a command without the leading `vmtool`. `NAME = COMMAND` keeps its output, $NAME and ${NAME} expand it, "
+                "# starts a comment, a leading - lets the line fail. The first other failure ends the script with that line's "
+                "exit status; what ran before it is committed.",
+        example="vmtool run story.vmt"),
+    Command(
+        "sysctl", "machine:sysctl",
+        (arg("settings", "WORD", "what to show, or to set", metavar="NAME[=VALUE]", optional=True, repeat=True),
+         switch("-n --values", "print values alone"),
+         switch("-a --all", "show every setting"),
+         switch("-w --write", "accepted for procps' sake")),
+        access=sysctl_access,
+        help="Show or set kernel parameters, as procps' sysctl.",
+        details="A path below /sys/kernel/mm is a name too: transparent_hugepage/enabled=always.",
+        example="vmtool sysctl vm.swappiness=10"),
+    Command(
+        "fsck", "machine:fsck", (),
+        access=READS,
+        help="Check every invariant of the machine.",
+        details="Prints one line for each that does not hold, and then exits 1.",
+        example="vmtool fsck"),
+    Command(
+        "completion", "machine:completion",
+        (arg("shell", ("bash", "zsh", "fish"), "bash, zsh or fish"),),
+        access=ALONE, json=False,
+        help="Print the shell's completion script.",
+        example='eval "$(vmtool completion bash)"'),
+)

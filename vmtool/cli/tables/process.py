@@ -1,0 +1,68 @@
+"""Declarations: processes."""
+
+from vmtool.cli.declare import READS, SPAWNS, WRITES, Command, arg, option, rest
+
+PID = arg("pid", "PID", "the process")
+
+COMMANDS = (
+    Command(
+        "spawn", "process:spawn",
+        (arg("name", "WORD", "its name (comm)", optional=True),
+         option("--exe", "HOSTPATH", "ELF", "run this program of the host instead of the built-in demo"),
+         option("--env", "ENV", "NAME=VALUE", "add to its environment", repeat=True),
+         rest("args", "arguments of the program", metavar="ARG")),
+        access=SPAWNS,
+        help="Make a new process; prints its PID.",
+        details="With --exe its address space is that of the ELF file and its interpreter, as execve() lays them out. "
+                "Boots a default machine when there is none.",
+        example="vmtool spawn render\n  vmtool spawn --exe /bin/cat -- scene.dat"),
+    Command(
+        "fork", "process:fork", (PID,),
+        access=WRITES,
+        help="Copy a process; prints the child's PID.",
+        example="vmtool fork 1"),
+    Command(
+        "exec", "process:exec_",
+        (PID, arg("exe", "HOSTPATH", "the program", metavar="ELF"),
+         option("--env", "ENV", "NAME=VALUE", "add to its environment", repeat=True),
+         rest("args", "arguments of the program", metavar="ARG")),
+        access=WRITES, json=False,
+        help="Replace a process's program.",
+        example="vmtool exec 1 /bin/cat -- scene.dat"),
+    Command(
+        "exit", "process:exit_",
+        (PID, arg("status", "INT", "exit status", optional=True, default=0, dash=True)),
+        access=WRITES, json=False,
+        help="End a process.",
+        example="vmtool exit 1"),
+    Command(
+        "kill", "process:kill",
+        (PID, arg("signal", "SIGNAL", "-KILL, -9, …; TERM unless given", metavar="-SIGNAL", optional=True, default=15, dash=True)),
+        access=WRITES, json=False,
+        help="Send a signal to a process.",
+        example="vmtool kill 1 -KILL"),
+    Command(
+        "switch", "process:switch",
+        (PID, option("--cpu", "INT", "N", "the processor", default=0)),
+        access=WRITES, json=False,
+        help="Let a CPU run a process: load its top table's address into CR3.",
+        details="The TLB does what the architecture does: without PCIDs everything but global entries goes.",
+        example="vmtool switch 2"),
+    Command(
+        "ps", "process:ps", (),
+        access=READS,
+        help="List the processes.",
+        example="vmtool ps"),
+    Command(
+        "setrlimit", "process:setrlimit",
+        (PID, arg("name", "RLIMIT", "stack, as, data, memlock, …"), arg("value", "LIMIT", "the soft limit, or unlimited")),
+        access=WRITES, json=False,
+        help="Set a process's soft limit.",
+        example="vmtool setrlimit 1 stack 64K"),
+    Command(
+        "oom-score-adj", "process:oom_score_adj",
+        (PID, arg("value", "INT", "-1000 to 1000", dash=True)),
+        access=WRITES, json=False,
+        help="Make a process a likelier or unlikelier victim of the OOM killer.",
+        example="vmtool oom-score-adj 1 -500"),
+)

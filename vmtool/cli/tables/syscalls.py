@@ -1,0 +1,103 @@
+"""Declarations: the system calls on address spaces."""
+
+from vmtool.cli.declare import READS, WRITES, Command, arg, option, switch
+
+PID = arg("pid", "PID", "the process")
+ADDR = arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET")
+LENGTH = arg("length", "SIZE", "bytes")
+
+
+def brk_access(values):
+    return READS if values["addr"] is None and values["by"] is None else WRITES
+
+
+COMMANDS = (
+    Command(
+        "brk", "syscalls:brk",
+        (PID, arg("addr", "ADDR", "the new break", optional=True),
+         option("--by", "DELTA", "DELTA", "move the break by that many bytes instead")),
+        access=brk_access,
+        help="Move the end of the heap; prints the break.",
+        details="No page is mapped by it: the heap's area grows, and the first access of each page faults.",
+        example="vmtool brk 1 --by 16K"),
+    Command(
+        "mmap", "syscalls:mmap",
+        (PID, LENGTH,
+         option("--addr", "ADDR", "ADDR", "a hint, or with --fixed the address", default=0),
+         option("--prot", "PROT", "PROT", "letters of rwx, or none", default=3),
+         switch("--shared", "MAP_SHARED"),
+         switch("--private", "MAP_PRIVATE, unless told otherwise", name="shared", value=False),
+         option("--file", "PATH", "PATH", "map this file"),
+         option("--offset", "SIZE", "N", "where in the file", default=0),
+         switch("--fixed", "MAP_FIXED"),
+         switch("--fixed-noreplace", "MAP_FIXED_NOREPLACE"),
+         switch("--populate", "MAP_POPULATE"),
+         switch("--locked", "MAP_LOCKED"),
+         switch("--noreserve", "MAP_NORESERVE"),
+         switch("--growsdown", "MAP_GROWSDOWN"),
+         switch("--stack", "MAP_STACK"),
+         option("--hugetlb", ("2M", "1G"), "SIZE", "MAP_HUGETLB with pages of 2M or 1G")),
+        access=WRITES,
+        help="Map memory or a file; prints the address.",
+        details="Anonymous, private and rw unless told.",
+        example="vmtool mmap 1 64K\n  vmtool mmap 1 16K --prot r --file scene.dat"),
+    Command(
+        "munmap", "syscalls:munmap", (PID, ADDR, LENGTH),
+        access=WRITES, json=False,
+        help="Unmap a range.",
+        example="vmtool munmap 1 7ffff7fef000 4K"),
+    Command(
+        "mprotect", "syscalls:mprotect",
+        (PID, ADDR, LENGTH, arg("prot", "PROT", "letters of rwx, or none")),
+        access=WRITES, json=False,
+        help="Change the protection of a range.",
+        example="vmtool mprotect 1 heap 4K r"),
+    Command(
+        "mremap", "syscalls:mremap",
+        (PID, ADDR, arg("old", "SIZE", "its length now"), arg("new", "SIZE", "the length it gets"),
+         switch("--maymove", "MREMAP_MAYMOVE"),
+         option("--fixed", "ADDR", "ADDR", "MREMAP_FIXED, to this address"),
+         switch("--dontunmap", "MREMAP_DONTUNMAP")),
+        access=WRITES,
+        help="Grow, shrink or move a mapping; prints its address.",
+        example="vmtool mremap 1 7ffff7fef000 64K 128K --maymove"),
+    Command(
+        "madvise", "syscalls:madvise",
+        (PID, ADDR, LENGTH, arg("advice", "ADVICE", "a MADV_ name in lower case")),
+        access=WRITES, json=False,
+        help="Tell the kernel how a range will be used.",
+        example="vmtool madvise 1 heap 4K dontneed"),
+    Command(
+        "mlock", "syscalls:mlock",
+        (PID, ADDR, LENGTH, switch("--onfault", "MLOCK_ONFAULT: lock pages as they are faulted in")),
+        access=WRITES, json=False,
+        help="Lock a range into memory.",
+        example="vmtool mlock 1 heap 8K"),
+    Command(
+        "munlock", "syscalls:munlock", (PID, ADDR, LENGTH),
+        access=WRITES, json=False,
+        help="Unlock a range.",
+        example="vmtool munlock 1 heap 8K"),
+    Command(
+        "mlockall", "syscalls:mlockall",
+        (PID, switch("--current", "MCL_CURRENT"), switch("--future", "MCL_FUTURE"), switch("--onfault", "MCL_ONFAULT")),
+        access=WRITES, json=False,
+        help="Lock a whole address space.",
+        example="vmtool mlockall 1 --current --future"),
+    Command(
+        "munlockall", "syscalls:munlockall", (PID,),
+        access=WRITES, json=False,
+        help="Unlock a whole address space.",
+        example="vmtool munlockall 1"),
+    Command(
+        "msync", "syscalls:msync",
+        (PID, ADDR, LENGTH, switch("--async", "MS_ASYNC instead of MS_SYNC", name="asynchronous"), switch("--invalidate", "MS_INVALIDATE")),
+        access=WRITES, json=False,
+        help="Write a shared file mapping's dirty pages back.",
+        example="vmtool msync 1 scene.dat 16K"),
+    Command(
+        "mincore", "syscalls:mincore", (PID, ADDR, LENGTH),
+        access=READS,
+        help="Print a 1 for each page that is in memory, a 0 for each that is not.",
+        example="vmtool mincore 1 heap 16K"),
+)
