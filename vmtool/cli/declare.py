@@ -12,6 +12,7 @@ so that both readers take `-9` and `-KILL` for what they are; every command has 
 READS = "reads"  # looks at the last commit
 WRITES = "writes"  # one writer at a time; what it did is committed before its result is printed
 SPAWNS = "spawns"  # writes, and boots a default machine when there is none
+BOOTS = "boots"  # writes into a new state file
 ALONE = "alone"  # opens what it needs itself: called with the settings instead of a machine
 
 
@@ -41,7 +42,7 @@ class Param:
 
 
 class Command:
-    """One command. `access` is one of the four above, or a function of the parameters' values that gives READS or WRITES."""
+    """One command. `access` is one of the five above, or a function of the parameters' values that gives READS or WRITES."""
 
     __slots__ = ("name", "handler", "params", "access", "help", "details", "example", "arguments", "options", "defaults", "rest",
                  "may_dash", "addresses", "nr_required", "_function")

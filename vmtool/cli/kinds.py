@@ -9,6 +9,7 @@ from vmtool import units
 from vmtool.cli import uapi
 
 PID_MAX = (1 << 31) - 1
+PFNS_MAX = 1 << 20  # a table of more helps nobody
 
 
 def pid(text: str) -> int:
@@ -30,10 +31,8 @@ def addr(text: str) -> int | str:
     if units.is_hex(text):
         return units.parse_hex(text)
     base, plus, offset = text.rpartition("+")
-    if plus:
-        units.parse_unsigned(offset)
-        if units.is_hex(base):
-            return (units.parse_hex(base) + units.parse_unsigned(offset)) & units.U64_MAX
+    if plus and units.is_hex(base):
+        return (units.parse_hex(base) + units.parse_unsigned(offset)) & units.U64_MAX
     if not text or text[0] in "+-" or not text.isprintable() or text[:2] in ("0x", "0X"):
         raise ValueError(f"{text!r} is not a hexadecimal address, nor NAME+OFFSET")
     return text
@@ -139,9 +138,14 @@ def hexbytes(text: str) -> bytes:
         raise ValueError(f"{text!r} is not pairs of hexadecimal digits") from None
 
 
-def pfn(text: str) -> int:
-    """A page frame number: a number, as the kernel's tools print it in hex with `0x`."""
-    return units.parse_unsigned(text)
+def pfns(text: str) -> range:
+    """A page frame number, or FIRST-LAST."""
+    first, minus, last = text.partition("-")
+    start = units.parse_unsigned(first)
+    numbers = range(start, (units.parse_unsigned(last) if minus else start) + 1)
+    if not 0 < numbers.stop - start <= PFNS_MAX:
+        raise ValueError(f"{text!r} is not a range of at most {PFNS_MAX} page frame numbers")
+    return numbers
 
 
 def environment(text: str) -> bytes:
@@ -153,7 +157,7 @@ def environment(text: str) -> bytes:
 KINDS = {
     "PID": pid, "ADDR": addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word, "PATH": path, "HOSTPATH": path,
     "PROT": prot, "ADVICE": advice, "RLIMIT": rlimit, "LIMIT": limit, "SIGNAL": signal, "DEVICE": device, "DATA": data,
-    "HEX": hexbytes, "PFN": pfn, "ENV": environment,
+    "HEX": hexbytes, "PFNS": pfns, "ENV": environment,
 }
 
 

@@ -36,7 +36,7 @@ def read(command, words):
                 continue
             if word == "--":
                 if command.rest is not None:
-                    values[command.rest.name] = [_convert(command.rest, w, "") for w in words[at:]]
+                    values[command.rest.name] = [convert(command.rest, w, "") for w in words[at:]]
                     break
                 for word in words[at:]:
                     nr_arguments = _argument(arguments, nr_arguments, word, values)
@@ -52,7 +52,7 @@ def read(command, words):
             try:
                 values[param.name] = _CONVERTERS[param.kind](word)
             except KeyError:
-                values[param.name] = _convert(param, word, param.metavar)
+                values[param.name] = convert(param, word, param.metavar)
             except ValueError as wrong:
                 raise UsageError(f"{param.metavar}: {wrong}") from None
         else:
@@ -67,12 +67,12 @@ def _argument(arguments, nr_arguments, word, values):
     last = len(arguments) - 1
     if last >= 0 and arguments[last].repeat and nr_arguments >= last:
         param = arguments[last]
-        values[param.name] = [*values[param.name], _convert(param, word, param.metavar)]
+        values[param.name] = [*values[param.name], convert(param, word, param.metavar)]
         return last + 1
     if nr_arguments > last:
         raise UsageError(f"unexpected argument {word!r}")
     param = arguments[nr_arguments]
-    values[param.name] = _convert(param, word, param.metavar)
+    values[param.name] = convert(param, word, param.metavar)
     return nr_arguments + 1
 
 
@@ -114,11 +114,12 @@ def _switch(param, values):
 
 
 def _store(param, word, values, flag):
-    value = _convert(param, word, flag)
+    value = convert(param, word, flag)
     values[param.name] = [*values[param.name], value] if param.repeat else value
 
 
-def _convert(param, word, what):
+def convert(param, word, what):
+    """A word's value by its parameter's kind; `what` begins the message when it has none."""
     function = _CONVERTERS.get(param.kind)
     if function is None:
         function = _CONVERTERS[param.kind] = converter(param.kind)
@@ -126,3 +127,14 @@ def _convert(param, word, what):
         return function(word)
     except ValueError as wrong:
         raise UsageError(f"{what}: {wrong}" if what else str(wrong)) from None
+
+
+def seconds(text):
+    """The value of --wait. ValueError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 366 * 86400:
+        raise ValueError(f"{text!r} is not a number of seconds")
+    return value

@@ -12,14 +12,14 @@ file names as they came. Like a coreutils program, one whose reader went away di
 
 import os
 
-from vmtool.errors import InternalError, KernelError, Signal, UsageError, VmtoolError
+from vmtool.errors import InternalError, VmtoolError
 
 EXIT_SOFTWARE = 70
 EXIT_INTERRUPTED = 130
 
 
 class Result:
-    """What a handler returns when it has a status, or an object for --jsonl, besides its text."""
+    """What a handler returns that has a status besides its text."""
 
     __slots__ = ("text", "status")
 
@@ -28,9 +28,14 @@ class Result:
         self.status = status
 
 
+def is_bug(failure):
+    """Whether it is vmtool's own fault: a broken promise, or an exception nobody meant."""
+    return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt))
+
+
 def status_of(failure):
     """The exit status of an exception that left a command."""
-    if isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt)):
+    if is_bug(failure):
         return EXIT_SOFTWARE
     if isinstance(failure, KeyboardInterrupt):
         return EXIT_INTERRUPTED
@@ -39,22 +44,23 @@ def status_of(failure):
 
 def message_of(failure):
     """Its line, without the leading `vmtool: COMMAND: ` and without a newline."""
-    if isinstance(failure, (KernelError, Signal, UsageError)):
-        return str(failure)
-    if isinstance(failure, InternalError):
-        return f"internal error: {failure}"
-    if isinstance(failure, VmtoolError):
-        return str(failure)
     if isinstance(failure, KeyboardInterrupt):
         return "interrupted"
-    return f"internal error: {type(failure).__name__}: {failure}".replace("\n", " ")
+    text = str(failure).replace("\n", " ")
+    if not is_bug(failure):
+        return text
+    return f"internal error: {text}" if isinstance(failure, InternalError) else f"internal error: {type(failure).__name__}: {text}"
 
 
 def complain(where, message):
-    """`vmtool: WHERE: MESSAGE` on stderr; when even that cannot be written, the exit status must do."""
-    line = f"vmtool: {where}: {message}\n" if where else f"vmtool: {message}\n"
+    """`vmtool: WHERE: MESSAGE` on stderr; where that cannot be written, the exit status must do."""
+    write_error(f"vmtool: {where}: {message}\n" if where else f"vmtool: {message}\n")
+
+
+def write_error(text):
+    """Text on stderr, or nowhere."""
     try:
-        write(2, line)
+        write(2, text)
     except OSError:
         pass
 

@@ -1,6 +1,6 @@
 """Declarations: the machine as a whole."""
 
-from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, switch
+from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES, Command, arg, option, switch
 
 ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
 
@@ -22,7 +22,7 @@ COMMANDS = (
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
          option("--kernel", "WORD", "RELEASE", "the kernel whose formats are shown", default="6.18"),
          switch("--force", "replace a machine that is already there")),
-        access=ALONE, json=False,
+        access=BOOTS, json=False,
         help="Boot a new machine into the state file.",
         details="Without options it is the machine that `spawn` boots: x86-64 with four levels, Linux 6.18, one CPU, 1G, "
                 "no swap, no ASLR.",

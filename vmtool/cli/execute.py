@@ -1,0 +1,98 @@
+"""One command of the command line: opens the machine, runs the handler, commits, then shows the result.
+
+The order is the contract's: a result is printed after its commit, so that what a script has seen
+is in the file. A failed system call or a signal leaves what it did, as on Linux, and is committed
+too; wrong usage and trouble with the host leave the state as it was.
+"""
+
+import errno
+import os
+
+from vmtool.cli import report
+from vmtool.cli.declare import ALONE, BOOTS, READS, SPAWNS
+from vmtool.errors import HostError, KernelError, Signal, UsageError
+
+FAILURES = (KernelError, Signal, UsageError, HostError)  # a command's own; all others concern the state file, or are bugs
+COMMITTED = (KernelError, Signal)
+
+DEFAULT_STATE = "machine.vmt"
+DEFAULT_WAIT = 60.0
+DEFAULT_RAM = 1 << 30
+
+
+class Settings:
+    """What stands before the command's name. `open` makes the sessions; tests put their own in its place."""
+
+    __slots__ = ("state", "wait", "open")
+
+    def __init__(self, state=None, wait=DEFAULT_WAIT):
+        self.state = state or os.environ.get("VMTOOL_STATE") or DEFAULT_STATE
+        self.wait = wait
+        self.open = open_session
+
+
+def open_session(settings, access, force=False):
+    """A session on the state file: `with` it, use its `machine`, `commit()`. Raises StateError."""
+    from vmtool.store import session
+    if access is BOOTS:
+        return session.init_machine(settings.state, settings.wait, force)
+    opened = session.open_machine(settings.state, access is not READS, settings.wait, create=access is SPAWNS)
+    if opened.is_new:
+        opened.machine.boot(ram_bytes=DEFAULT_RAM)
+    return opened
+
+
+def execute(command, values, settings):
+    """Run one command on the state file; the exit status."""
+    output = failure = None
+    try:
+        access = access_of(command, values)
+        if access is ALONE:
+            output = command.function()(settings, **values)
+        else:
+            output, failure = _transact(command, values, settings, access)
+        if callable(output):
+            output = output()  # the text, formatted when no reader is open any more
+    except (Exception, KeyboardInterrupt) as raised:
+        failure = raised
+    if failure is None:
+        if type(output) is report.Result:
+            return report.show(command.name, output.text) or output.status
+        return report.show(command.name, output)
+    if report.is_bug(failure) and os.environ.get("VMTOOL_TRACEBACK"):
+        raise failure
+    report.complain(command.name, report.message_of(failure))
+    return report.status_of(failure)
+
+
+def _transact(command, values, settings, access):
+    """One transaction with one command in it."""
+    with settings.open(settings, access, values.get("force", False)) as session:
+        output, failure = perform(session.machine, command, values, access is not READS)
+        if access is not READS and (failure is None or isinstance(failure, COMMITTED)):
+            session.commit()
+    return output, failure
+
+
+def access_of(command, values):
+    """READS, WRITES, …: for a few commands it depends on their parameters."""
+    access = command.access
+    return access if type(access) is str else access(values)
+
+
+def perform(machine, command, values, writes):
+    """The handler on an open machine: what it gave, and which of FAILURES it ended with, if any."""
+    try:
+        for name in command.addresses:
+            if type(values[name]) is str:
+                from vmtool.cli.address import resolve
+                values[name] = resolve(machine, values["pid"], values[name])
+        if writes:
+            machine.tick()
+            machine.trace_reset()
+        return command.function()(machine, **values), None
+    except FAILURES as failure:
+        return None, failure
+    except OverflowError:
+        # A number that fits the command line's 64 bits but not the call's type, such as an offset of 2**63.
+        return None, KernelError(errno.EINVAL)

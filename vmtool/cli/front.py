@@ -1,0 +1,73 @@
+"""From the words of a command line to an exit status: the plain road, and click for everything else.
+
+A plain line (`vmtool [-s FILE] [--wait S] COMMAND WORDS…`, correct by its declaration) is read
+without importing click, whose import alone costs more than the command. Help, completion and
+wrong usage go to click; tests/cli/test_readers.py holds the two readers against each other.
+"""
+
+import os
+import sys
+
+from vmtool.cli import parse, report, table
+from vmtool.cli.execute import DEFAULT_WAIT, Settings, execute
+from vmtool.errors import UsageError
+
+
+def run(words: list) -> int:
+    """Read a command line and execute it; the exit status."""
+    if sys.getfilesystemencoding() != "utf-8":
+        words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
+    call = wrong = None
+    try:
+        call = None if "_VMTOOL_COMPLETE" in os.environ else read_plain(words)
+    except UsageError as refused:
+        wrong = refused
+    if call is None:
+        call = _read_by_click(words, wrong)
+    return call if type(call) is int else execute(*call)
+
+
+def read_plain(words):
+    """(command, values, settings) of a plain line, None for one that click shall judge. Raises UsageError."""
+    state = None
+    wait = DEFAULT_WAIT
+    at = 0
+    nr_words = len(words)
+    while at + 1 < nr_words and words[at][:1] == "-":
+        if words[at] in ("-s", "--state"):
+            state = words[at + 1]
+        elif words[at] == "--wait":
+            try:
+                wait = parse.seconds(words[at + 1])
+            except ValueError:
+                return None
+        else:
+            return None
+        at += 2
+    command = table.find(words[at]) if at < nr_words else None
+    if command is None or "--help" in words:
+        return None
+    try:
+        return command, parse.read(command, words[at + 1:]), Settings(state, wait)
+    except UsageError as wrong:
+        wrong.word = command.name
+        raise
+
+
+def _read_by_click(words, wrong):
+    """The same by click, or the exit status when the line has been answered.
+
+    `wrong` is what the plain road had against the line: the message, when click refuses it too, is
+    the one that a script would give.
+    """
+    from vmtool.cli import click_app
+    if not words and "_VMTOOL_COMPLETE" not in os.environ:
+        report.write_error(click_app.overview())
+        return UsageError.exit_status
+    try:
+        call = click_app.read(words)
+    except UsageError as refused:
+        wrong = wrong or refused
+        report.complain(getattr(wrong, "word", ""), wrong)
+        return wrong.exit_status
+    return report.show("", call) if type(call) is str else call

@@ -1,0 +1,189 @@
+"""Handlers: looking. Each copies what it shows and gives a function that formats it.
+
+`execute` calls that function when the state file is closed again: a reader that formats keeps no
+writer waiting.
+"""
+
+from vmtool.cli import proc_files
+from vmtool.errors import KernelError
+
+
+def cat_maps(machine, pid, json):
+    vmas = machine.maps(pid)
+    if json:
+        return lambda: _json().text([_area(vma) for vma in vmas])
+    return proc_files.pid_maps(machine, pid)
+
+
+def smaps(machine, pid, rollup, json):
+    if rollup:
+        if json:
+            start, end, stats = machine.smaps_rollup(pid)
+            return lambda: _json().text({"start": f"0x{start:x}", "end": f"0x{end:x}", **_json().record(stats)})
+        return proc_files.pid_smaps_rollup(machine, pid)
+    if json:
+        entries = machine.smaps(pid)
+        return lambda: _json().text([{**_area(e.vma), **_json().record(e, "vma", "stats"), **_json().record(e.stats)} for e in entries])
+    return proc_files.pid_smaps(machine, pid)
+
+
+def status(machine, pid, json):
+    return _fields_or_text(proc_files.pid_status(machine, pid), json)
+
+
+def statm(machine, pid, json):
+    format_text = proc_files.pid_statm(machine, pid)
+    if json:
+        names = ("size", "resident", "shared", "text", "lib", "data", "dt")
+        return lambda: _json().text(dict(zip(names, map(int, format_text().split()), strict=True)))
+    return format_text
+
+
+def stat(machine, pid, json):
+    if json:
+        task, mm = machine.task(pid), _mm(machine, pid)
+        return lambda: _json().text({"task": _json().record(task), "mm": mm and _json().record(mm, "auxv")})
+    return proc_files.pid_stat(machine, pid)
+
+
+def cat(machine, path, json):
+    format_text = proc_files.find(machine, path)
+    if json:
+        return lambda: _json().text({"path": path, "text": format_text()})
+    return format_text
+
+
+def free(machine, unit, si, wide, total, lohi, procfs, json):
+    from vmtool.tools import free as tool
+    options = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi}
+    if procfs is not None:
+        from vmtool.outside.host import read_file
+        text = read_file(f"{procfs}/meminfo").data.decode("utf-8", "surrogateescape")
+    else:
+        text = proc_files.meminfo(machine)()
+    return lambda: tool.run(text, options)
+
+
+def meminfo(machine, json):
+    figures = machine.meminfo()
+    return (lambda: _json().text(figures)) if json else proc_files.meminfo(machine)
+
+
+def vmstat(machine, json):
+    figures = machine.vmstat()
+    return (lambda: _json().text(figures)) if json else proc_files.vmstat(machine)
+
+
+def buddyinfo(machine, json):
+    zones = machine.zones()
+    if json:
+        return lambda: _json().text([{"node": z.node, "zone": z.name, "free_area": list(z.free_area)} for z in zones])
+    return proc_files.buddyinfo(machine)
+
+
+def zoneinfo(machine, json):
+    zones = machine.zones()
+    return (lambda: _json().records(zones)) if json else proc_files.zoneinfo(machine)
+
+
+def pagetypeinfo(machine, json):
+    zones = machine.zones()
+    if json:
+        return lambda: _json().text([{"node": z.node, "zone": z.name, "free_by_type": [list(t) for t in z.free_by_type],
+                                      "pageblocks": list(z.pageblocks)} for z in zones])
+    return proc_files.pagetypeinfo(machine)
+
+
+def slabinfo(machine, json):
+    caches = machine.slabs()
+    return (lambda: _json().records(caches)) if json else proc_files.slabinfo(machine)
+
+
+def pagewalk(machine, pid, addr, format, json):
+    walk = machine.walk(pid, addr)
+    if json:
+        return lambda: _json().text(_json().record(walk))
+    from vmtool.views import walk as view
+    return lambda: view.render_vtop(walk) if format == "vtop" else view.render(walk)
+
+
+def pagemap(machine, pid, addr, length, raw, json):
+    entries = machine.pagemap(pid, addr, length) if addr is not None else _whole_pagemap(machine, pid)
+    if json:
+        return lambda: _json().records(entries)
+    from vmtool.views import pagemap as view
+    return lambda: view.render_raw(entries) if raw else view.render(entries)
+
+
+def frames(machine, pfns, summary, json):
+    from vmtool.views import frames as view
+    if summary or not pfns:
+        kinds = machine.frames_summary()
+        return (lambda: _json().text(dict(kinds))) if json else (lambda: view.render_summary(kinds))
+    found = machine.frames([pfn for numbers in pfns for pfn in numbers])
+    return (lambda: _json().records(found)) if json else (lambda: view.render(found))
+
+
+def tlb(machine, stats, cpu, json):
+    from vmtool.views import tlb as view
+    if cpu is not None and not 0 <= cpu < machine.info().nr_cpus:
+        raise KernelError(22, f"there is no processor {cpu}")
+    if stats:
+        counted = [s for s in machine.tlb_stats() if cpu is None or s.cpu == cpu]
+        return (lambda: _json().records(counted)) if json else (lambda: view.render_stats(counted))
+    entries = machine.tlb(cpu)
+    return (lambda: _json().records(entries)) if json else (lambda: view.render(entries))
+
+
+def explain(machine, state, json):
+    if state is not None:
+        machine.set_trace(state == "on")
+        return _json().text({"tracing": state == "on"}) if json else None
+    from vmtool.views import explain as view
+    records, tracing = machine.trace(), machine.tracing()
+    if json:
+        return lambda: _json().text({"tracing": tracing, "steps": view.render(records).splitlines()})
+    return lambda: view.render(records)
+
+
+def trace(machine, json):
+    from vmtool.views import trace as view
+    records = machine.trace()
+    return (lambda: _json().records(records)) if json else (lambda: view.render(records))
+
+
+def _json():
+    from vmtool.cli import json_text
+    return json_text
+
+
+def _mm(machine, pid):
+    return machine.mm(pid) if machine.task(pid).has_mm else None
+
+
+def _area(vma):
+    """An area as maps shows it, field by field."""
+    from vmtool.procfs.vmflags import permissions
+    return {"start": f"0x{vma.start:x}", "end": f"0x{vma.end:x}", "perms": permissions(vma.flags), "offset": f"0x{vma.offset:x}",
+            "dev": f"{vma.dev_major:02x}:{vma.dev_minor:02x}", "inode": vma.inode, "path": vma.name}
+
+
+def _fields_or_text(format_text, json):
+    """A file of `Key:\tvalue` lines, or its keys with their values: kB as numbers, the rest as text."""
+    if not json:
+        return format_text
+
+    def fields():
+        found = {}
+        for line in format_text().splitlines():
+            key, _, value = line.partition(":")
+            value = value.strip()
+            number = value.removesuffix(" kB")
+            found[key] = int(number) if number.isdigit() and key != "Name" else value
+        return _json().text(found)
+    return fields
+
+
+def _whole_pagemap(machine, pid):
+    """The entries of every area below the kernel's half; pagemap has none for [vsyscall]."""
+    return [entry for vma in machine.maps(pid) if vma.start < 1 << 63 for entry in machine.pagemap(pid, vma.start, vma.end - vma.start)]

@@ -1,0 +1,217 @@
+"""`vmtool run`: a script of commands, one a line, in one process and one transaction.
+
+The machine is opened when the first line needs it, as a writer, and committed once when the script
+ends, also when a line failed; a kill, a full disk or an internal error leaves the state as it was
+before the script. What the lines print is kept until then, so that nothing is shown that is not in
+the file. With --commit-each every line is committed, and shown, on its own.
+
+A line costs a few microseconds here (tests/cli/test_script_speed.py): words by str.split(), the
+declaration's reader, a handler found once, and JSON by hand around the C encoder.
+"""
+
+import os
+
+from vmtool.cli import execute, parse, report, table
+from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES
+from vmtool.cli.words import is_name, split
+from vmtool.errors import HostError, KernelError, Signal, StateError, UsageError
+
+LINE_FAILURES = (*execute.FAILURES, StateError)
+NOT_IN_SCRIPTS = ("run", "completion")
+STDOUT, STDERR = 1, 2
+
+
+def run(settings, file, commit_each, echo, keep_going, jsonl):
+    """The handler: runs the script, prints what it printed, and gives its exit status."""
+    script = Script(settings, file, echo=echo, keep_going=keep_going, jsonl=jsonl)
+    lines = _read(file)
+    status = 0
+    with Transaction(settings) as script.transaction:
+        for numbered in enumerate(lines, 1):
+            more = script.run_line(*numbered)
+            if commit_each:
+                script.transaction.commit()
+                status = script.show()
+            if status or not more:
+                break
+        script.transaction.commit()
+    return report.Result("", status or script.show() or script.status)
+
+
+def _read(file):
+    """The script's lines. Bytes that are not UTF-8 go through as they came."""
+    try:
+        if file == "-":
+            with os.fdopen(os.dup(0), "rb") as stream:
+                text = stream.read()
+        else:
+            with open(file, "rb") as stream:
+                text = stream.read()
+    except OSError as failure:
+        raise HostError(f"{file}: {failure.strerror}") from None
+    return text.decode("utf-8", "surrogateescape").split("\n")
+
+
+class Transaction:
+    """A script's session on the state file: none until a line asks for it."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.session = None
+        self.machine = None  # valid while a transaction runs
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self.session is not None:
+            self.session.__exit__(*exception)
+
+    def open(self, access, force=False):
+        """The machine, within a transaction from now on. StateError when there is none and none is to be made."""
+        if self.session is not None and access is not BOOTS:
+            self.session.renew()
+        else:
+            if self.session is not None:
+                self.session.close()
+                self.session = None
+            # A writer from the start: a later line may want to write, and a reader could not become one.
+            self.session = self.settings.open(self.settings, WRITES if access is READS else access, force)
+        self.machine = self.session.machine
+        return self.machine
+
+    def commit(self):
+        """Make what was done so far last. The next line that needs the machine begins anew."""
+        if self.machine is not None:
+            self.machine = None
+            self.session.commit()
+
+
+class Script:
+    """A running script: its variables, its exit status so far, and what it is going to print."""
+
+    def __init__(self, settings, file, *, echo, keep_going, jsonl):
+        self.settings = settings
+        self.file = file
+        self.echo = echo
+        self.keep_going = keep_going
+        self.jsonl = jsonl
+        self.variables = {}
+        self.status = 0
+        self.printed = []  # (descriptor, text) in order
+        self.transaction = None
+        if jsonl:
+            from json.encoder import encode_basestring_ascii
+            self.quote = encode_basestring_ascii
+
+    def run_line(self, number, line):
+        """One line; whether the script goes on."""
+        text = line.lstrip()
+        allowed = text[:1] == "-"
+        if allowed:
+            text = text[1:]
+        name = None
+        word = ""
+        try:
+            words = split(text, self.variables)
+            if not words:
+                if allowed:
+                    raise UsageError("a - without a command")
+                return True
+            if len(words) > 1 and words[1] == "=":
+                name = words[0]
+                if not is_name(name):
+                    raise UsageError(f"{name!r} is not a name")
+                self.variables.pop(name, None)
+                del words[:2]
+                if not words:
+                    raise UsageError(f"{name} = what?")
+            word = words[0]
+            output, failure = self.call(word, words)
+        except LINE_FAILURES as raised:
+            word = word or (text.split() or [""])[0]
+            output, failure = None, raised
+        status = 0
+        if failure is not None:
+            status = report.status_of(failure)
+        elif type(output) is report.Result:
+            output, status = output.text, output.status
+        self.note(number, line, word, output, failure, status, name)
+        if status and not allowed:
+            self.status = self.status or status
+            return self.keep_going
+        return True
+
+    def call(self, word, words):
+        """Read and perform one command: what it printed and how it failed. Raises LINE_FAILURES."""
+        command = table.find(word)
+        if command is None:
+            raise UsageError("no such command")
+        del words[0]
+        values = parse.read(command, words)
+        access = command.access
+        if type(access) is not str:
+            access = access(values)
+        if access is ALONE:
+            if command.name in NOT_IN_SCRIPTS:
+                raise UsageError("not in a script")
+            return command.function()(self.settings, **values), None
+        machine = self.transaction.machine
+        if machine is None:
+            machine = self.transaction.open(access, values.get("force", False))
+        elif access is BOOTS:
+            raise UsageError("a script boots before its first line that uses a machine")
+        output, failure = execute.perform(machine, command, values, access is not READS)
+        return output() if callable(output) else output, failure
+
+    def note(self, number, line, word, output, failure, status, name):
+        """Keep what the line prints, and its output under its name."""
+        if failure is not None:
+            message = report.message_of(failure)
+            where = f"vmtool: {word}: " if word else "vmtool: "
+            self.printed.append((STDERR, f"{self.file}:{number}: {where}{message}\n"))
+        if name is not None and failure is None:
+            self.variables[name] = _text(output).rstrip("\n")
+        if self.jsonl:
+            self.printed.append((STDOUT, self.object(number, word, output, failure, status)))
+            return
+        if self.echo:
+            self.printed.append((STDOUT, f"+ {line.strip()}\n"))
+        if output and name is None:
+            self.printed.append((STDOUT, output))
+
+    def object(self, number, word, output, failure, status):
+        """The line's JSON object."""
+        out = _text(output)
+        if out[-1:] == "\n":
+            out = out[:-1]
+        start = f'{{"line": {number}, "cmd": {self.quote(word)}, "exit": {status}, "errno": '
+        if type(failure) is KernelError:
+            return f'{start}"{failure.name}", "signal": null, "out": {self.quote(out)}}}\n'
+        if type(failure) is Signal:
+            sigaddr = "null" if failure.addr is None else f'"0x{failure.addr:x}"'
+            return (f'{start}null, "signal": "{failure.name}", "sigcode": "{failure.code}", "sigaddr": {sigaddr}, '
+                    f'"out": {self.quote(out)}}}\n')
+        return f'{start}null, "signal": null, "out": {self.quote(out)}}}\n'
+
+    def show(self):
+        """Print what was kept, stdout and stderr in their order; 0 or the status of a failed write."""
+        printed, self.printed = self.printed, []
+        pending = []
+        for fd, text in printed:
+            if fd == STDOUT:
+                pending.append(text if type(text) is bytes else text.encode("utf-8", "surrogateescape"))
+                continue
+            status = report.show("run", b"".join(pending))
+            if status:
+                return status
+            pending = []
+            report.write_error(text)
+        return report.show("run", b"".join(pending))
+
+
+def _text(output):
+    """What a command would have printed, as a string."""
+    if not output:
+        return ""
+    return output if type(output) is str else output.decode("utf-8", "surrogateescape")
