@@ -110,7 +110,11 @@ def find(machine, path):
     if len(parts) == 1 and parts[0] in MACHINE_FILES:
         return MACHINE_FILES[parts[0]](machine)
     if len(parts) == 2 and parts[0].isdigit() and parts[1] in PID_FILES and len(parts[0]) < 10:
-        return PID_FILES[parts[1]](machine, int(parts[0]))
+        try:
+            return PID_FILES[parts[1]](machine, int(parts[0]))
+        except KernelError as failure:
+            # A directory that is not there: open() says ENOENT where a system call on the PID would say ESRCH.
+            raise KernelError(errno.ENOENT if failure.errno == errno.ESRCH else failure.errno, path) from None
     if parts[:1] == ["sys"] and len(parts) > 2:
         return _constant(machine.sysctl(".".join(parts[1:])) + "\n")
     is_directory = not parts or parts in (["sys"], ["sys", "vm"]) or len(parts) == 1 and _is_pid(machine, parts[0])

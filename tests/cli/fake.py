@@ -1,0 +1,239 @@
+"""A machine of a few dictionaries behind the interface of `_core.pyi`: enough for the command line to talk to.
+
+It keeps no promise about memory management; what it must do is answer, fail with an errno, raise a
+signal, and remember which calls it got.
+"""
+
+import errno
+
+from vmtool import records as r
+from vmtool.errors import KernelError, Signal
+
+PAGE = 4096
+HEAP = 0x555555559000
+MMAP_BASE = 0x7FFFF7FFF000
+STACK = 0x7FFFFFFDE000
+
+
+class FakeMachine:
+    """Processes with a heap, a stack and anonymous mappings; files as bytes."""
+
+    def __init__(self):
+        self.calls = []
+        self.processes = {}
+        self.contents = {}
+        self.sysctls = {"vm.swappiness": "60", "vm.overcommit_memory": "0"}
+        self.booted = None
+        self.clock = 0
+        self.is_tracing = False
+
+    # What no method below answers is recorded, checked for its PID, and done.
+    def __getattr__(self, name):
+        def call(*args, **kwargs):
+            self.calls.append((name, args, kwargs))
+            if args and isinstance(args[0], int) and name not in ("drop_caches", "set_trace"):
+                self.process(args[0])
+        return call
+
+    def process(self, pid):
+        try:
+            return self.processes[pid]
+        except KeyError:
+            raise KernelError(errno.ESRCH) from None
+
+    def boot(self, **how):
+        self.booted = how
+
+    def tick(self):
+        self.clock += 1
+        return self.clock
+
+    def trace_reset(self):
+        pass
+
+    def info(self):
+        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, False, False, False, 0, "", self.clock)
+
+    def sysctl(self, name):
+        if name not in self.sysctls:
+            raise KernelError(errno.ENOENT, name)
+        return self.sysctls[name]
+
+    def set_sysctl(self, name, value):
+        self.sysctl(name)
+        self.sysctls[name] = value
+
+    def sysctl_names(self):
+        return sorted(self.sysctls)
+
+    def spawn(self, name, image, argv, env):
+        pid = len(self.processes) + 1
+        self.processes[pid] = {"name": name, "brk": HEAP + 0x21000, "areas": [(HEAP, HEAP + 0x21000)], "bytes": {}, "argv": argv}
+        return pid
+
+    def fork(self, pid):
+        child = {**self.process(pid), "areas": list(self.process(pid)["areas"]), "bytes": dict(self.process(pid)["bytes"])}
+        self.processes[len(self.processes) + 1] = child
+        return len(self.processes)
+
+    def exit(self, pid, status=0):
+        del self.processes[pid]
+
+    def task(self, pid):
+        name = self.process(pid)["name"]
+        return r.TaskInfo(pid, 0, name, "R", 0, 0, False, 0, 0, 0, 0, 1, 0, 0, True)
+
+    def tasks(self):
+        return [self.task(pid) for pid in sorted(self.processes)]
+
+    def mm(self, pid):
+        zeros = dict.fromkeys(r.MmInfo._fields, 0)
+        return r.MmInfo(**{**zeros, "start_brk": HEAP, "brk": self.process(pid)["brk"], "exe": "/demo", "auxv": b""})
+
+    def maps(self, pid):
+        heap = [r.Vma(start, end, 0x73, 0, 0, 0, 0, 0, "[heap]" if start == HEAP else "", False, 0, 0)
+                for start, end in self.process(pid)["areas"]]
+        files = [r.Vma(0x400000, 0x402000, 0x71, 0, 0, 8, 1, 77, "/lib/libfake.so.6", True, 0, 1)]
+        return files + heap + [r.Vma(STACK, STACK + 0x21000, 0x173, 0, 0, 0, 0, 0, "[stack]", False, 0, 0)]
+
+    def brk(self, pid, addr=None):
+        process = self.process(pid)
+        if addr is not None:
+            if addr > MMAP_BASE:
+                raise KernelError(errno.ENOMEM)
+            process["brk"] = addr
+            process["areas"][0] = (HEAP, -(-addr // PAGE) * PAGE)
+        return process["brk"]
+
+    def mmap(self, pid, addr, length, prot, flags, path=None, offset=0):
+        self.calls.append(("mmap", (pid, addr, length, prot, flags, path, offset), {}))
+        process = self.process(pid)
+        if length == 0:
+            raise KernelError(errno.EINVAL)
+        if length > 1 << 40:
+            raise KernelError(errno.ENOMEM)
+        if path is not None and path not in self.contents:
+            raise KernelError(errno.ENOENT, path)
+        start = addr or MMAP_BASE - PAGE * 16 * len(process["areas"])
+        process["areas"].append((start, start + length))
+        return start
+
+    def munmap(self, pid, addr, length):
+        self.calls.append(("munmap", (pid, addr, length), {}))
+        if addr % PAGE or addr + length > 1 << 47:
+            raise KernelError(errno.EINVAL)
+
+    def mremap(self, pid, addr, old_len, new_len, flags=0, new_addr=0):
+        self.calls.append(("mremap", (pid, addr, old_len, new_len, flags, new_addr), {}))
+        return new_addr or addr
+
+    def mincore(self, pid, addr, length):
+        return bytes(1 - i % 2 for i in range(-(-length // PAGE)))
+
+    def touch(self, pid, addr, length, access, probe=False):
+        self.calls.append(("touch", (pid, addr, length, access, probe), {}))
+        if not any(start <= addr and addr + length <= end for start, end in self.process(pid)["areas"]):
+            if not probe:
+                del self.processes[pid]
+            raise Signal(11, "SEGV_MAPERR", addr, killed=not probe)
+        return r.Touched(-(-length // PAGE), 0)
+
+    def store(self, pid, addr, data, probe=False):
+        self.touch(pid, addr, max(len(data), 1), "w", probe)
+        self.process(pid)["bytes"].update({addr + i: byte for i, byte in enumerate(data)})
+        return r.Touched(1, 0)
+
+    def load(self, pid, addr, length, probe=False):
+        self.touch(pid, addr, length, "r", probe)
+        return bytes(self.process(pid)["bytes"].get(addr + i, 0) for i in range(length))
+
+    def translate(self, pid, addr):
+        return addr & 0xFFFFFF
+
+    def push(self, pid, nr_bytes):
+        return STACK - nr_bytes
+
+    def mkfile(self, path, size, data=None, dev=(8, 1), inode=0):
+        self.calls.append(("mkfile", (path, size, data, dev, inode), {}))
+        if path in self.contents:
+            raise KernelError(errno.EEXIST, path)
+        self.contents[path] = (data or b"").ljust(size, b"\0")
+
+    def read(self, pid, path, offset, length):
+        if offset > (1 << 63) - 1:
+            raise OverflowError("too large to convert")
+        if path not in self.contents:
+            raise KernelError(errno.ENOENT, path)
+        return self.contents[path][offset:offset + length]
+
+    def write(self, pid, path, offset, data):
+        old = self.contents[path].ljust(offset, b"\0")
+        self.contents[path] = old[:offset] + data + old[offset + len(data):]
+        return len(data)
+
+    def file(self, path):
+        return r.FileInfo(path, 8, 1, 77, len(self.contents[path]), 1, 0, 0, 0, False)
+
+    def fincore(self, path):
+        return [0]
+
+    def meminfo(self):
+        return {"MemTotal": 1000, "MemFree": 500}
+
+    def fsck(self):
+        return []
+
+    def tracing(self):
+        return self.is_tracing
+
+    def trace(self):
+        return []
+
+
+class FakeFile:
+    """A state file in memory: what was committed, by pickling, so that what was not is lost."""
+
+    def __init__(self):
+        self.saved = None
+        self.commits = 0
+
+    def open(self, settings, access, force=False):
+        from vmtool.errors import StateError
+        is_new = self.saved is None or access == "boots"
+        if access == "boots" and self.saved is not None and not force:
+            raise StateError(f"{settings.state}: is there already (--force replaces it)")
+        if is_new and access not in ("boots", "spawns"):
+            raise StateError(f"{settings.state}: there is no machine")
+        return FakeSession(self, access != "reads", is_new)
+
+
+class FakeSession:
+    """One transaction after another on a FakeFile."""
+
+    def __init__(self, file, write, is_new):
+        self.file = file
+        self.write = write
+        self.is_new = is_new
+        self.renew()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def renew(self):
+        self.machine = FakeMachine()
+        if self.file.saved is not None and not self.is_new:
+            from copy import deepcopy
+            self.machine.__dict__.update(deepcopy(self.file.saved))
+            self.machine.calls = []
+        self.is_new = False
+
+    def commit(self):
+        assert self.write, "a reader commits nothing"
+        self.file.saved = dict(self.machine.__dict__)
+        self.file.commits += 1
+
+    def close(self):
+        self.machine = None
