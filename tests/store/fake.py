@@ -25,6 +25,12 @@ class FakeMachine:
         self._dirty.add((pool, chunk))
         self._dropped.discard((pool, chunk))
 
+    def fill(self, pool, chunk, byte):
+        """Replace a chunk without a look at what it was, as when its index is used again after a drop."""
+        self._chunks[pool, chunk] = bytearray([byte]) * CHUNK_BYTES
+        self._dirty.add((pool, chunk))
+        self._dropped.discard((pool, chunk))
+
     def drop(self, pool, chunk):
         self._chunks[pool, chunk] = bytearray(CHUNK_BYTES)
         self._dirty.discard((pool, chunk))

@@ -41,7 +41,7 @@ class Chunks:
         self.nr_slots = 0
         self.first_free = 0
         self.total = 0
-        self.free_pages = 0  # SQLite's own; none, as rows keep their size
+        self.free_pages = 0  # SQLite's own: none until the machine row outgrows a page, at 256 GiB of one pool
         self.blocks: dict[int, int] = {}  # pool: bitmap of its directory rows
         self.header = b""
         self._directories: dict[int, bytearray] = {}
@@ -183,10 +183,14 @@ class Chunks:
             self._dirty_directories[number] = "INSERT INTO directory (id, slots, sum) VALUES (:id, :slots, :sum)"
 
     def write_machine(self) -> None:
-        (free_pages,) = self.db.execute("PRAGMA freelist_count").fetchone()
-        row = (self.step, self.nr_slots, self.first_free, self.total, free_pages, pack_blocks(self.blocks), self.header)
-        self.stamp = (self.step, machine_sum(*row))
-        self.db.execute(f"INSERT OR REPLACE INTO machine (id, {_MACHINE_COLUMNS}) VALUES (1{', ?' * 8})", (*row, self.stamp[1]))
+        """Write the machine row, whose count of free pages is right once it is written."""
+        free_pages = None
+        while free_pages != self.free_pages:
+            self.free_pages = free_pages if free_pages is not None else self.free_pages
+            row = (self.step, self.nr_slots, self.first_free, self.total, self.free_pages, pack_blocks(self.blocks), self.header)
+            self.stamp = (self.step, machine_sum(*row))
+            self.db.execute(f"INSERT OR REPLACE INTO machine (id, {_MACHINE_COLUMNS}) VALUES (1{', ?' * 8})", (*row, self.stamp[1]))
+            (free_pages,) = self.db.execute("PRAGMA freelist_count").fetchone()
 
     def check_room(self, file_bytes: int) -> None:
         """That new rows will go to the end of the file, not over something; before the first write."""

@@ -31,7 +31,7 @@ def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: boo
 
     `wait`: seconds, for each wait on another command. `factory`: called as Machine. Raises StateError.
     """
-    if create and not os.path.lexists(path):
+    if create and not os.path.exists(path):
         from vmtool.store.create import Creation
 
         creation = Creation(path, wait)
@@ -146,6 +146,12 @@ class Session:
             self._make_machine()
         else:
             self._chunks = before  # which knows the directories
+
+    def verify(self) -> list[str]:
+        """Check every row of the file, for fsck. Returns: one line for each thing that is wrong."""
+        from vmtool.store.verify import verify_chunks
+
+        return verify_chunks(self._chunks)
 
     def close(self) -> None:
         """End the session; what was not committed is forgotten."""

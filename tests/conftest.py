@@ -1,0 +1,53 @@
+"""What holds for every test: a pinned environment, and nothing skipped in silence.
+
+A prerequisite of the host that is missing (root, strace, FUSE, QEMU, a Linux kernel) skips a test with a sentence;
+the end of the run lists these. With VMTOOL_REQUIRE_HOST=1 they fail instead.
+"""
+
+import os
+
+import pytest
+
+PINNED = {"LC_ALL": "C", "TZ": "UTC", "COLUMNS": "80", "PYTHONHASHSEED": "0", "VMTOOL_SYNC": "off"}
+KEPT = {"VMTOOL_DEBUG", "VMTOOL_REQUIRE_HOST"}
+
+for name in [name for name in os.environ if name.startswith("VMTOOL_") and name not in KEPT]:
+    del os.environ[name]
+os.environ.update(PINNED)
+
+REQUIRE_HOST = os.environ.get("VMTOOL_REQUIRE_HOST", "0") not in ("", "0")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    refuse_skip(outcome.get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    outcome = yield
+    refuse_skip(outcome.get_result())
+
+
+def refuse_skip(report):
+    """Under VMTOOL_REQUIRE_HOST a skip is a failure; an expected failure, which pytest counts as skipped too, stays."""
+    if REQUIRE_HOST and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"VMTOOL_REQUIRE_HOST is set, and this did not run. {reason_of(report)}"
+
+
+def reason_of(report):
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Once for each reason, as the same one stops many tests."""
+    reasons = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reasons.setdefault(reason_of(report), []).append(report.nodeid.split("::")[0])
+    if reasons:
+        terminalreporter.section("not run here")
+    for reason, files in sorted(reasons.items()):
+        terminalreporter.line(f"{len(files):4} in {', '.join(sorted(set(files)))}: {reason}")

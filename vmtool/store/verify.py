@@ -1,0 +1,91 @@
+"""fsck's part in the store: every row of a state file, whether or not anything points to it.
+
+Opening and loading check what they use. Here each slot is read, the directory is followed from its
+top and the free chain to its end, and the sums that the machine row keeps are made again. Damage that
+no command would ever have met (a slot that nothing holds, a page of SQLite's that nothing uses) is found too.
+"""
+
+from zlib import crc32
+
+from vmtool.store.chunks import FREE, POOL_SHIFT, Chunks, is_directory, is_head, name_of
+from vmtool.store.schema import CHUNK_BYTES, sqlite
+
+MOST_LINES = 100  # of one kind: a file of nonsense is described well enough by these
+
+
+def verify_chunks(chunks: Chunks) -> list[str]:
+    """Check the whole file, within the transaction of `chunks`. Returns: one line for each thing that is wrong."""
+    try:
+        wrong = [f"sqlite: {line}" for (line,) in chunks.db.execute(f"PRAGMA integrity_check({MOST_LINES})") if line != "ok"]
+        held, lines = _read_directories(chunks)
+        wrong += lines + _read_slots(chunks, held) + _follow_free_chain(chunks, held)
+    except sqlite.Error as error:
+        return [f"sqlite: {error}"]
+    return wrong
+
+
+def _read_directories(chunks: Chunks) -> tuple[dict[int, int], list[str]]:
+    """What the directory says: slot -> key of the chunk in it."""
+    held: dict[int, int] = {}
+    wrong = []
+    expected = {pool << (POOL_SHIFT - 8) | block for pool, bitmap in chunks.blocks.items() for block in bits_of(bitmap)}
+    for number, slots, total in chunks.db.execute("SELECT id, slots, sum FROM directory"):
+        if number not in expected:
+            wrong.append(f"directory {number:#x}: is not known to the machine row")
+        elif not is_directory(slots, total):
+            wrong.append(f"directory {number:#x}: its checksum is wrong")
+            expected.discard(number)
+        else:
+            expected.discard(number)
+            for at in range(0, len(slots), 4):
+                slot = int.from_bytes(slots[at : at + 4], "little")
+                key = number << 8 | at // 4
+                if slot in held:
+                    wrong.append(f"{name_of(key)}: its slot {slot} holds {name_of(held[slot])} too")
+                elif slot:
+                    held[slot] = key
+    wrong += [f"directory {number:#x}: is lost" for number in sorted(expected)]
+    return held, wrong[:MOST_LINES]
+
+
+def _read_slots(chunks: Chunks, held: dict[int, int]) -> list[str]:
+    """Each slot against its checksums and the directory, then the sum of all."""
+    wrong = []
+    total, missing = 0, set(held)
+    for slot, head, data in chunks.db.execute("SELECT id, head, data FROM slot"):
+        missing.discard(slot)
+        if not is_head(head) or type(data) is not bytes or len(data) != CHUNK_BYTES:
+            wrong.append(f"slot {slot}: is not a slot")
+            continue
+        key, saved = int.from_bytes(head[:8], "little"), int.from_bytes(head[8:12], "little")
+        if crc32(data) != saved:
+            wrong.append(f"slot {slot}: its checksum is wrong")
+        if slot in held:
+            total += saved
+            if key != held[slot]:
+                wrong.append(f"{name_of(held[slot])}: its slot {slot} says otherwise")
+        elif not key & FREE:
+            wrong.append(f"slot {slot}: nothing refers to it")
+    wrong += [f"{name_of(held[slot])}: its slot {slot} is lost" for slot in sorted(missing)]
+    if total != chunks.total:
+        wrong.append(f"machine row: the chunks' checksums add up to {total}, not {chunks.total}")
+    return wrong[:MOST_LINES]
+
+
+def _follow_free_chain(chunks: Chunks, held: dict[int, int]) -> list[str]:
+    seen: set[int] = set()
+    slot = chunks.first_free
+    while slot:
+        if slot in seen or slot in held:
+            return [f"free chain: slot {slot} is on it " + ("twice" if slot in seen else "though in use")]
+        seen.add(slot)
+        row = chunks.db.execute("SELECT head FROM slot WHERE id = ?", (slot,)).fetchone()
+        if row is None or not is_head(row[0]) or not row[0][7] & 0x80:
+            return [f"free chain: slot {slot} is not free"]
+        slot = int.from_bytes(row[0][:8], "little") & ~FREE
+    nr_lost = chunks.nr_slots - len(held) - len(seen)
+    return [f"free chain: {nr_lost} of {chunks.nr_slots} slots are neither held nor on it"] if nr_lost else []
+
+
+def bits_of(bitmap: int) -> list[int]:
+    return [bit for bit in range(bitmap.bit_length()) if bitmap >> bit & 1]
