@@ -1,0 +1,497 @@
+"""Page frames: their bytes, the LRU lists they stand on, and the memory map that boot leaves.
+
+Counterpart: Linux v6.18 mm/mm_init.c (free_area_init, alloc_large_system_hash), mm/memblock.c (top-down), mm/page_alloc.c
+(init_per_zone_wmark_min, __setup_per_zone_wmarks, setup_per_zone_lowmem_reserve, zone_batchsize, zone_highsize), mm/swap.c.
+
+A PC of 8 GiB, by frame number (what boot kept is in m.reserved and has no frame records):
+
+    0      9f   100       1000     3c58                        c0000     100000                        240000
+    | low  |hole| free    | kernel | free ...                  | hole    | free ...  | memmap, hashes |
+    |------------- DMA ---|------------------------ DMA32 ---------------|------------------ Normal ---|
+
+# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 64 MiB of RAM a small image at 1 MiB stands in.
+# Deviation: folios go to the LRU at once, not by per-CPU batches of 31.
+Invariants: the ranges of m.reserved are disjoint; zone counters are the sums over frames; LRU lists are linked both ways.
+"""
+
+from libc.string cimport memcpy, memset
+
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, arena_resize, content_alloc, content_at, content_free, content_mut, inode_at, rec_mut
+from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_ZONE_INACTIVE_ANON
+from vmtool.mm.xnode cimport xnode_get
+
+cdef char ZEROS[CONTENT_BYTES]  # what a frame without contents reads as; never written
+
+cdef const char *RESERVED_NAMES[RESERVED_PGTABLE + 1]
+RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
+                     b"hash tables", b"kernel page tables"]
+cdef const char *ZONE_NAMES[NR_ZONES]
+ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
+
+cdef enum:
+    DMA_END = 0x1000  # 16 MiB
+    PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
+    DMA32_END = 0x100000
+    SMALL_RAM = 0x4000  # below 64 MiB: the small kernel
+    SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
+    PERCPU_PAGES = 53
+    SWAP_CLUSTER_MAX = 32
+    HIGH_FRACTION_MIN = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
+
+
+cdef const char *reserved_name(uint32_t what) noexcept nogil:
+    return RESERVED_NAMES[what if what <= RESERVED_PGTABLE else 0]
+
+
+cdef const char *zone_name(uint32_t zone) noexcept nogil:
+    return ZONE_NAMES[zone if zone < NR_ZONES else 0]
+
+
+cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil:
+    cdef uint32_t i
+    cdef reserved_t *r
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
+            return <int>r.what
+    return -1
+
+
+# --- boot: the memory map ------------------------------------------------------------------------------
+
+cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil:
+    cdef reserved_t *r
+    if nr_pages == 0:
+        return 0
+    if a.m.nr_reserved == NR_RESERVED:
+        return -ENOMEM
+    r = &a.m.reserved[a.m.nr_reserved]
+    r.start_pfn = start
+    r.nr_pages = nr_pages
+    r.what = what
+    a.m.nr_reserved += 1
+    return 0
+
+
+cdef uint64_t reserve_top(arena_t *a, uint64_t *low_end, uint64_t *high_end, uint64_t nr_pages, uint32_t what) noexcept nogil:
+    """memblock's way: the highest place where it fits. Returns the pages reserved, 0 when they fit nowhere."""
+    if high_end[0] > DMA32_END and high_end[0] - DMA32_END >= nr_pages:
+        high_end[0] -= nr_pages
+        reserve(a, high_end[0], nr_pages, what)
+        return nr_pages
+    if low_end[0] < nr_pages + (0x400 if a.m.max_pfn < SMALL_RAM else 0x3E00):  # the kernel's image and a little room
+        return 0
+    low_end[0] -= nr_pages
+    reserve(a, low_end[0], nr_pages, what)
+    return nr_pages
+
+
+cdef uint64_t hash_pages(uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil:
+    """alloc_large_system_hash(): one bucket per 2**scale bytes, rounded up to a power of two. Returns pages."""
+    cdef uint64_t n = (kernel_pages + 255) & ~<uint64_t>255
+    cdef uint64_t adapt = <uint64_t>1 << 24  # 64 GiB; from there on every fourfold doubles the scale once
+    cdef uint64_t buckets = 1
+    while adapt < n:
+        scale += 1
+        adapt <<= 2
+    n = n >> (scale - 12)
+    while buckets < n or buckets * bucket_bytes < 4096:
+        buckets <<= 1
+    return buckets * bucket_bytes >> 12
+
+
+cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
+    """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss."""
+    if low_end < SMALL_RAM:
+        reserve(a, 0x100, 0x100, RESERVED_KERNEL_CODE)
+        reserve(a, 0x200, 0x80, RESERVED_KERNEL_RODATA)
+        reserve(a, 0x280, 0x60, RESERVED_KERNEL_DATA)
+        reserve(a, 0x2E0, 0x20, RESERVED_KERNEL_BSS)
+        a.m.zero_pfn = 0x2E0
+        return
+    reserve(a, 0x1000, 0x120A, RESERVED_KERNEL_CODE)
+    reserve(a, 0x2400, 0xA09, RESERVED_KERNEL_RODATA)
+    reserve(a, 0x3000, 0x790, RESERVED_KERNEL_DATA)
+    reserve(a, 0x3B34, 0x124, RESERVED_KERNEL_BSS)
+    a.m.zero_pfn = 0x3B34
+
+
+cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil:
+    """RAM from 0 to 640K and from 1M to *low_end, and from 4G to *high_end (0: none); then what the kernel keeps."""
+    cdef uint64_t pages = a.m.ram_bytes >> 12
+    cdef uint64_t kernel_pages
+    cdef uint64_t sections
+    cdef int ok
+    if pages < 0x1000 or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
+        return -EINVAL
+    low_end[0] = pages if pages < PCI_HOLE else PCI_HOLE
+    high_end[0] = DMA32_END + (pages - PCI_HOLE) if pages > PCI_HOLE else 0
+    a.m.max_pfn = high_end[0] if high_end[0] else low_end[0]
+    reserve(a, 0, 1, RESERVED_HOLE)
+    reserve(a, 1, 0x9E, RESERVED_LOW)
+    reserve(a, 0x9F, 0x61, RESERVED_HOLE)
+    reserve_kernel(a, low_end[0])
+    if high_end[0]:
+        reserve(a, PCI_HOLE, DMA32_END - PCI_HOLE, RESERVED_HOLE)
+    kernel_pages = pages
+    sections = (low_end[0] + SECTION_PAGES - 1) // SECTION_PAGES
+    if high_end[0]:
+        sections += (high_end[0] - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
+    ok = reserve_top(a, low_end, high_end, sections * SECTION_PAGES >> 6, RESERVED_MEMMAP) != 0
+    ok &= reserve_top(a, low_end, high_end, PERCPU_PAGES * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
+    ok &= reserve_top(a, low_end, high_end, hash_pages(kernel_pages, 13, 8), RESERVED_HASHES) != 0  # dentries
+    ok &= reserve_top(a, low_end, high_end, hash_pages(kernel_pages, 14, 8), RESERVED_HASHES) != 0  # inodes
+    return 0 if ok else -EINVAL
+
+
+# --- boot: zones ------------------------------------------------------------------------------------------
+
+cdef uint64_t next_free_range(arena_t *a, uint64_t *start, uint64_t end) noexcept nogil:
+    """The first free range at or after *start and below end; sets *start. Returns its end, 0: none."""
+    cdef uint32_t i
+    cdef uint64_t stop = end
+    cdef bint moved = True
+    cdef reserved_t *r
+    while moved:
+        moved = False
+        for i in range(a.m.nr_reserved):
+            r = &a.m.reserved[i]
+            if r.start_pfn <= start[0] < r.start_pfn + r.nr_pages:
+                start[0] = r.start_pfn + r.nr_pages
+                moved = True
+    if start[0] >= end:
+        return 0
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if start[0] < r.start_pfn < stop:
+            stop = r.start_pfn
+    return stop
+
+
+cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) noexcept nogil:
+    """__free_pages_core(): the largest aligned blocks, each to the tail of its list, so that low addresses go first."""
+    cdef uint32_t order
+    cdef free_list_t *list
+    cdef frame_t *f
+    while start < end:
+        order = NR_ORDERS - 1
+        while start & ((<uint64_t>1 << order) - 1) or start + (<uint64_t>1 << order) > end:
+            order -= 1
+        list = &zone.area[order][MIGRATE_MOVABLE]
+        f = frame_mut(a, <pfn_t>start)
+        f.flags = PG_buddy
+        f.index_lo = order
+        f.lru_next = 0
+        f.lru_prev = list.tail
+        if list.tail:
+            frame_mut(a, list.tail).lru_next = <uint32_t>start
+        else:
+            list.head = <uint32_t>start
+        list.tail = <uint32_t>start
+        list.nr_free += 1
+        start += <uint64_t>1 << order
+
+
+cdef void init_zone(arena_t *a, uint32_t z, uint64_t start, uint64_t end) noexcept nogil:
+    """Spanned, present and managed pages; the largest free range becomes the unseen one, the rest goes to the lists."""
+    cdef zone_t *zone = &a.m.zone[z]
+    cdef uint64_t at = start
+    cdef uint64_t stop
+    cdef uint64_t best = 0
+    cdef uint64_t first
+    cdef uint64_t last
+    cdef uint64_t mask = MAX_ORDER_PAGES - 1
+    if end <= start:
+        return
+    zone.start_pfn = start
+    zone.spanned_pages = end - start
+    zone.pageblocks[MIGRATE_MOVABLE] = <uint32_t>(((end + 511) >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER))
+    while True:
+        stop = next_free_range(a, &at, end)
+        if stop == 0:
+            break
+        zone.managed_pages += stop - at
+        first = (at + mask) & ~mask
+        last = stop & ~mask
+        if last > first and last - first > best:
+            best = last - first
+            zone.unseen_pfn = first
+            zone.unseen_end = last
+        at = stop
+    at = start
+    while True:
+        stop = next_free_range(a, &at, end)
+        if stop == 0:
+            break
+        if at <= zone.unseen_pfn and zone.unseen_end <= stop and best:
+            free_at_boot(a, zone, at, zone.unseen_pfn)
+            free_at_boot(a, zone, zone.unseen_end, stop)
+        else:
+            free_at_boot(a, zone, at, stop)
+        at = stop
+    zone.free_pages = zone.managed_pages
+
+
+cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
+    """Spanned pages less the holes."""
+    cdef zone_t *zone = &a.m.zone[z]
+    cdef uint64_t end = zone.start_pfn + zone.spanned_pages
+    cdef uint64_t first
+    cdef uint64_t last
+    cdef uint32_t i
+    zone.present_pages = zone.spanned_pages
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].what == RESERVED_HOLE:
+            first = max(a.m.reserved[i].start_pfn, zone.start_pfn)
+            last = min(a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages, end)
+            if last > first:
+                zone.present_pages -= last - first
+
+
+cdef int boot_memory(arena_t *a) noexcept nogil:
+    cdef uint64_t low_end
+    cdef uint64_t high_end
+    cdef uint32_t z
+    cdef uint32_t cpu
+    cdef machine_t *m = a.m
+    cdef int err
+    if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS:
+        return -EINVAL
+    err = make_memory_map(a, &low_end, &high_end)
+    if err:
+        return err
+    if arena_resize(a, POOL_FRAME, <uint32_t>m.max_pfn) < 0 or arena_resize(a, POOL_CPU, m.nr_cpus + 1) < 0:
+        return -ENOMEM
+    if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> PAGEBLOCK_ORDER) + 1) < 0:
+        return -ENOMEM
+    m.nr_zones = 3
+    low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn  # before the reservations at the top
+    init_zone(a, ZONE_DMA, 1, min(low_end, <uint64_t>DMA_END))
+    init_zone(a, ZONE_DMA32, DMA_END, DMA32_END if m.max_pfn > DMA32_END else low_end)
+    if m.max_pfn > DMA32_END:
+        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+    m.totalram_pages = 0
+    for z in range(NR_ZONES):
+        count_present(a, z)
+        m.totalram_pages += m.zone[z].managed_pages
+    for cpu in range(m.nr_cpus):
+        memset(rec_mut(a, POOL_CPU, cpu + 1), 0, sizeof(cpu_t))
+    frame_mut(a, m.zero_pfn).flags = PG_reserved | PG_zero | PG_uptodate
+    frame_mut(a, m.zero_pfn).extra_refs = 1
+    if m.watermark_scale_factor == 0:
+        m.watermark_scale_factor = 10
+    if m.lowmem_reserve_ratio[ZONE_DMA] == 0:
+        m.lowmem_reserve_ratio[ZONE_DMA] = 256
+        m.lowmem_reserve_ratio[ZONE_DMA32] = 256
+        m.lowmem_reserve_ratio[ZONE_NORMAL] = 32
+        m.lowmem_reserve_ratio[ZONE_HIGHMEM] = 0
+    init_min_free_kbytes(a)
+    return 0
+
+
+# --- watermarks -----------------------------------------------------------------------------------------------
+
+cdef uint64_t int_sqrt(uint64_t x) noexcept nogil:
+    cdef uint64_t lo = 0
+    cdef uint64_t hi = <uint64_t>1 << 24
+    cdef uint64_t mid
+    while lo + 1 < hi:
+        mid = (lo + hi) >> 1
+        if mid * mid <= x:
+            lo = mid
+        else:
+            hi = mid
+    return lo
+
+
+cdef uint64_t nr_free_buffer_pages(arena_t *a) noexcept nogil:
+    """Managed pages above the high watermarks, of the zones that GFP_USER may use."""
+    cdef uint32_t z
+    cdef uint64_t n = 0
+    for z in range(ZONE_HIGHMEM):
+        if a.m.zone[z].managed_pages > a.m.zone[z].watermark[WMARK_HIGH]:
+            n += a.m.zone[z].managed_pages - a.m.zone[z].watermark[WMARK_HIGH]
+    return n
+
+
+cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
+    """calculate_min_free_kbytes(), then khugepaged's set_recommended_min_free_kbytes() unless THP is off."""
+    cdef uint64_t recommended
+    cdef uint32_t z
+    cdef uint32_t nr_zones = 0
+    cdef uint64_t kbytes = int_sqrt(nr_free_buffer_pages(a) * 4 * 16)
+    a.m.min_free_kbytes = min(max(kbytes, <uint64_t>128), <uint64_t>262144)
+    setup_per_zone_wmarks(a)
+    if a.m.thp_enabled == 0:
+        return
+    for z in range(ZONE_HIGHMEM):
+        nr_zones += a.m.zone[z].managed_pages != 0
+    # two free pageblocks a zone, and room for each of three types to fall back on the others
+    recommended = <uint64_t>512 * nr_zones * 2 + <uint64_t>512 * nr_zones * 9
+    recommended = min(recommended, nr_free_buffer_pages(a) // 20) << 2
+    if recommended > a.m.min_free_kbytes:
+        a.m.min_free_kbytes = recommended
+        setup_per_zone_wmarks(a)
+
+
+cdef void setup_lowmem_reserve(arena_t *a) noexcept nogil:
+    """What a zone keeps from allocations that could use a higher one: the pages above it / its ratio."""
+    cdef uint32_t i
+    cdef uint32_t j
+    cdef uint64_t above
+    cdef uint32_t ratio
+    for i in range(NR_ZONES):
+        above = 0
+        ratio = a.m.lowmem_reserve_ratio[i]
+        for j in range(NR_ZONES):
+            a.m.zone[i].lowmem_reserve[j] = 0
+            if j <= i:
+                continue
+            above += a.m.zone[j].managed_pages
+            if ratio and a.m.zone[i].managed_pages:
+                a.m.zone[i].lowmem_reserve[j] = above // ratio
+
+
+cdef void setup_pcp(arena_t *a, zone_t *zone) noexcept nogil:
+    """zone_set_pageset_high_and_batch()."""
+    cdef uint64_t batch = min(zone.managed_pages >> 10, <uint64_t>256) // 4
+    cdef uint64_t power = 1
+    batch = max(batch, <uint64_t>1)
+    while power * 2 <= batch + batch // 2:
+        power *= 2
+    zone.pcp_batch = max(power - 1, <uint64_t>1)
+    zone.pcp_high_min = max(zone.watermark[WMARK_LOW] // a.m.nr_cpus, zone.pcp_batch << 2)
+    zone.pcp_high_max = max(zone.managed_pages // HIGH_FRACTION_MIN // a.m.nr_cpus, zone.pcp_batch << 2)
+
+
+cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil:
+    cdef uint64_t pages_min = a.m.min_free_kbytes >> 2
+    cdef uint64_t lowmem = 0
+    cdef uint64_t step
+    cdef uint32_t z
+    cdef uint32_t j
+    cdef uint64_t reserve_max
+    cdef zone_t *zone
+    for z in range(ZONE_HIGHMEM):
+        lowmem += a.m.zone[z].managed_pages
+    a.m.totalreserve_pages = 0
+    setup_lowmem_reserve(a)
+    for z in range(NR_ZONES):
+        zone = &a.m.zone[z]
+        if zone.managed_pages == 0:
+            continue
+        step = pages_min * zone.managed_pages // lowmem
+        if z == ZONE_HIGHMEM:
+            zone.watermark[WMARK_MIN] = min(max(zone.managed_pages >> 10, <uint64_t>SWAP_CLUSTER_MAX), <uint64_t>128)
+        else:
+            zone.watermark[WMARK_MIN] = step
+        step = max(step >> 2, zone.managed_pages * a.m.watermark_scale_factor // 10000)
+        for j in range(1, 4):
+            zone.watermark[j] = zone.watermark[j - 1] + step
+        setup_pcp(a, zone)
+        reserve_max = zone.watermark[WMARK_HIGH]
+        reserve_max += max(zone.lowmem_reserve[ZONE_NORMAL], zone.lowmem_reserve[ZONE_HIGHMEM])
+        a.m.totalreserve_pages += min(reserve_max, zone.managed_pages)
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------
+
+cdef idx_t file_block(arena_t *a, pfn_t pfn) noexcept nogil:
+    """The disk's block behind a page of the page cache; 0: a hole, or no such page."""
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef frame_t *f = frame_at(a, head)
+    cdef inode_t *inode
+    if f.mapping == 0 or f.flags & (PG_anon | PG_slab | PG_table | PG_buddy | PG_pcp):
+        return 0
+    inode = inode_at(a, f.mapping)
+    if inode.kind != INODE_EXT4:
+        return 0
+    return xnode_get(a, inode.blocks, frame_index(f) + (pfn - head))
+
+
+cdef const char *page_bytes(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef idx_t c = frame_at(a, pfn).content
+    if c == 0:
+        c = file_block(a, pfn)
+    return content_at(a, c) if c else ZEROS
+
+
+cdef char *page_bytes_mut(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef frame_t *f = frame_at(a, pfn)
+    cdef idx_t block
+    if f.content == 0:
+        block = file_block(a, pfn)
+        f = frame_mut(a, pfn)
+        f.content = content_alloc(a)
+        if f.content and block:
+            memcpy(content_mut(a, f.content), content_at(a, block), CONTENT_BYTES)
+    return content_mut(a, f.content)
+
+
+cdef void page_zero(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef frame_t *f = frame_at(a, pfn)
+    if file_block(a, pfn):
+        memset(page_bytes_mut(a, pfn), 0, CONTENT_BYTES)
+    elif f.content:
+        content_free(a, f.content)
+        frame_mut(a, pfn).content = 0
+
+
+cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil:
+    cdef idx_t c = frame_at(a, src).content
+    if c == 0:
+        c = file_block(a, src)
+    if c == 0:
+        page_zero(a, dst)
+    else:
+        memcpy(page_bytes_mut(a, dst), content_at(a, c), CONTENT_BYTES)
+
+
+# --- LRU --------------------------------------------------------------------------------------------------------
+
+cdef uint32_t folio_lru_list(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t flags = frame_at(a, head).flags
+    if flags & PG_unevictable:
+        return LRU_UNEVICTABLE
+    return (LRU_INACTIVE_ANON if flags & PG_swapbacked else LRU_INACTIVE_FILE) + (1 if flags & PG_active else 0)
+
+
+cdef void count_lru(arena_t *a, pfn_t head, uint32_t lru, int64_t sign) noexcept nogil:
+    cdef int64_t n = sign * (<int64_t>1 << folio_order(a, head))
+    a.m.node_stat[NR_INACTIVE_ANON + lru] += n
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_INACTIVE_ANON + lru] += n
+
+
+cdef void folio_add_lru(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t lru = folio_lru_list(a, head)
+    cdef free_list_t *list = &a.m.lru[lru]
+    cdef frame_t *f = frame_mut(a, head)
+    f.flags |= PG_lru
+    f.lru_next = list.head
+    f.lru_prev = 0
+    if list.head:
+        frame_mut(a, list.head).lru_prev = head
+    else:
+        list.tail = head
+    list.head = head
+    list.nr_free += 1
+    count_lru(a, head, lru, 1)
+
+
+cdef void folio_del_lru(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t lru = folio_lru_list(a, head)
+    cdef free_list_t *list = &a.m.lru[lru]
+    cdef frame_t *f = frame_mut(a, head)
+    if f.lru_prev:
+        frame_mut(a, f.lru_prev).lru_next = f.lru_next
+    else:
+        list.head = f.lru_next
+    if f.lru_next:
+        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
+    else:
+        list.tail = f.lru_prev
+    f.lru_next = 0
+    f.lru_prev = 0
+    f.flags &= ~<uint32_t>PG_lru
+    list.nr_free -= 1
+    count_lru(a, head, lru, -1)
