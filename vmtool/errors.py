@@ -7,7 +7,6 @@ killed, or about to be); the others concern the state file, the host or the comm
 
 import errno as _errno
 import os
-import signal as _signal
 
 
 class VmtoolError(Exception):
@@ -56,7 +55,9 @@ class Signal(VmtoolError):
     @property
     def name(self):
         """The symbol, as in `SIGSEGV`."""
-        return _signal.Signals(self.signo).name
+        import signal  # here: it brings enum and functools, half of a bare start-up
+
+        return signal.Signals(self.signo).name
 
     def __str__(self):
         at = f" at {self.addr:#x}" if self.addr is not None else ""
@@ -79,3 +80,5 @@ class HostError(VmtoolError):
 
 class InternalError(VmtoolError):
     """A promise inside the simulator was broken: a bug, or a damaged machine that no check caught."""
+
+    exit_status = 70  # EX_SOFTWARE of sysexits.h
