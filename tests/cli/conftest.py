@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.fake import FakeFile
+from .fake import FakeFile
 from vmtool.cli import execute, front
 
 

@@ -3,12 +3,13 @@
 Each converter takes the word and gives the value, or raises ValueError with a sentence about the
 word. `KINDS` is the one list; declarations name its keys. An address that names a mapping
 (`heap+0x1000`) stays text here, checked only for its shape: `address.resolve` asks the machine.
+The kernel's long lists of names are imported when a word needs them.
 """
 
 from vmtool import units
-from vmtool.cli import uapi
 
 PID_MAX = (1 << 31) - 1
+PROT_LETTERS = {"r": 1, "w": 2, "x": 4}  # PROT_READ, PROT_WRITE, PROT_EXEC
 PFNS_MAX = 1 << 20  # a table of more helps nobody
 
 
@@ -72,7 +73,7 @@ def prot(text: str) -> int:
         return 0
     value = 0
     for letter in text:
-        bit = uapi.PROT_LETTERS.get(letter, value)
+        bit = PROT_LETTERS.get(letter, value)
         if value & bit or not bit:
             break
         value |= bit
@@ -84,6 +85,7 @@ def prot(text: str) -> int:
 
 def advice(text: str) -> int:
     """A name, or the number itself: the kernel answers EINVAL for one it does not know."""
+    from vmtool.cli import uapi
     value = uapi.MADVISE.get(text)
     if value is None:
         if not text.isdigit():
@@ -93,6 +95,7 @@ def advice(text: str) -> int:
 
 
 def rlimit(text: str) -> int:
+    from vmtool.cli import uapi
     try:
         return uapi.RLIMITS[text]
     except KeyError:
@@ -106,6 +109,7 @@ def limit(text: str) -> int:
 
 def signal(text: str) -> int:
     """`-KILL`, `KILL`, `SIGKILL`, `-9` or `9`."""
+    from vmtool.cli import uapi
     name = text[1:] if text[:1] == "-" else text
     if name.isdigit() and name.isascii() and len(name) < 4 and int(name) <= uapi.NSIG:
         return int(name)

@@ -14,7 +14,7 @@ import os
 
 from vmtool.errors import InternalError, VmtoolError
 
-EXIT_SOFTWARE = 70
+EXIT_SOFTWARE = InternalError.exit_status
 EXIT_INTERRUPTED = 130
 
 

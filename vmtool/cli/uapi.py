@@ -1,11 +1,8 @@
-"""The kernel's numbers behind the words of the command line: PROT_, MAP_, MADV_, RLIMIT_, signals.
+"""The kernel's numbers behind the words of the command line: MAP_, MADV_, RLIMIT_, signals.
 
 Counterpart: Linux v6.18 include/uapi/asm-generic/{mman-common.h,mman.h,resource.h,signal.h} and
 include/uapi/linux/mman.h, the values of x86-64, arm and arm64 (i386 has the same).
 """
-
-PROT_READ, PROT_WRITE, PROT_EXEC = 1, 2, 4
-PROT_LETTERS = {"r": PROT_READ, "w": PROT_WRITE, "x": PROT_EXEC}
 
 MAP_SHARED = 0x01
 MAP_PRIVATE = 0x02
