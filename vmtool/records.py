@@ -2,9 +2,64 @@
 
 Addresses and lengths are bytes, `nr_` counts pages unless said otherwise, pfn is a page frame
 number. Nothing here is formatted; `procfs/` and `views/` do that.
+
+A record is a tuple whose fields have names, as typing.NamedTuple makes them; but that import and
+the classes it would write cost twice a bare start-up, and every command loads this module.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from _operator import itemgetter
+
+TYPE_CHECKING = False
+
+
+class _RecordType(type):
+    """Makes a property of each annotated field, in order."""
+
+    def __new__(mcs, name, bases, body):
+        fields = tuple(body.get("__annotations__", ()))
+        body["_fields"] = fields
+        body["__slots__"] = ()
+        for index, field in enumerate(fields):
+            body[field] = property(itemgetter(index))
+        return super().__new__(mcs, name, bases, body)
+
+
+class _Record(tuple, metaclass=_RecordType):
+    """The methods of a named tuple."""
+
+    def __new__(cls, *values, **named):
+        if named:
+            try:
+                values += tuple([named.pop(field) for field in cls._fields[len(values):]])
+            except KeyError as missing:
+                raise TypeError(f"{cls.__name__}: missing field {missing}") from None
+        if named or len(values) != len(cls._fields):
+            raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
+        return tuple.__new__(cls, values)
+
+    @classmethod
+    def _make(cls, values):
+        return cls(*values)
+
+    def _asdict(self):
+        return dict(zip(self._fields, self, strict=True))
+
+    def _replace(self, **named):
+        return type(self)(**{**self._asdict(), **named})
+
+    def __getnewargs__(self):
+        return tuple(self)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
+
+
+if TYPE_CHECKING:  # type checkers know this name for true
+    from typing import NamedTuple
+else:
+    NamedTuple = _Record
 
 
 class MachineInfo(NamedTuple):
@@ -318,5 +373,5 @@ class Image(NamedTuple):
     phentsize: int
     segments: tuple[Segment, ...]
     gnu_stack: int | None  # p_flags of PT_GNU_STACK, None when there is none
-    interp: "Image | None"
+    interp: Image | None
     relro: tuple[int, int] | None
