@@ -1,0 +1,222 @@
+"""read() and write().
+
+Modelled: reads in batches of folios, read-ahead on a miss and at a mark, PG_referenced and activation; buffered writes into folios as large as the
+write, blocks read first when only a part of them is overwritten.
+Counterpart: Linux v6.18 mm/filemap.c:filemap_get_pages(), filemap_get_read_batch(), __filemap_get_folio(); fs/ext4/inode.c:ext4_da_write_begin().
+"""
+
+from libc.string cimport memcpy, memset
+
+from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, folio_mark_accessed
+from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_bytes_mut, page_folio
+from vmtool.mm.inode cimport disk_read
+from vmtool.mm.readahead cimport filemap_read_page, page_cache_async_ra, page_cache_sync_ra
+from vmtool.mm.shmem cimport shmem_read, shmem_write
+from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
+
+cdef enum:
+    PAGE_SHIFT = 12
+    PAGE_MASK = 4095
+    BATCH_FOLIOS = 31  # PAGEVEC_SIZE
+    MAX_PAGECACHE_ORDER = 9
+    MAX_FOLIO_BYTES = 2097152
+    MAX_RW_COUNT = 0x7FFFF000
+
+cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 KiB blocks, less one block
+
+
+cdef uint64_t read_batch(arena_t *a, idx_t inode, uint64_t index, uint64_t end, pfn_t *last) noexcept nogil:
+    """Cached folios from index on: to `end`, a gap, 31 of them, or one with the mark. Returns the index after them; the last folio in *last."""
+    cdef uint32_t nr = 0
+    cdef pfn_t head
+    last[0] = 0
+    while index < end and nr < BATCH_FOLIOS:
+        head = filemap_get(a, inode, index)
+        if head == 0:
+            break
+        head = page_folio(a, head)
+        last[0] = head
+        index = frame_index(frame_at(a, head)) + (<uint64_t>1 << folio_order(a, head))
+        nr += 1
+        if frame_at(a, head).flags & PG_readahead:
+            break
+    return index
+
+
+cdef uint64_t get_pages(arena_t *a, idx_t file, uint64_t index, uint64_t end, int *err) noexcept nogil:
+    """filemap_get_pages(): at least the page at index. Returns the index after the batch; equal to index with *err."""
+    cdef idx_t inode = file_at(a, file).inode
+    cdef uint64_t next
+    cdef uint64_t start
+    cdef pfn_t last
+    err[0] = 0
+    next = read_batch(a, inode, index, end, &last)
+    trace3(a, TR_CACHE_LOOKUP, inode, index, last != 0)
+    if last == 0:
+        page_cache_sync_ra(a, file, index, end - index)
+        next = read_batch(a, inode, index, end, &last)
+    if last == 0:
+        last = filemap_read_page(a, inode, index, err)
+        return index + 1 if last else index
+    if frame_at(a, last).flags & PG_readahead:
+        start = frame_index(frame_at(a, last))
+        page_cache_async_ra(a, file, start, last, end - start)
+    return next
+
+
+cdef uint64_t copy_batch(arena_t *a, idx_t inode, uint64_t pos, uint64_t end, int64_t last_pos, char *buf) noexcept nogil:
+    """Bytes pos..end-1, all cached; each folio is marked accessed once, the first not when the read before ended in it."""
+    cdef uint64_t start = pos
+    cdef uint64_t part
+    cdef uint64_t folio_end = 0
+    cdef uint32_t shift
+    cdef pfn_t pfn
+    cdef pfn_t head
+    while pos < end:
+        pfn = filemap_get(a, inode, pos >> PAGE_SHIFT)
+        if pos >= folio_end:
+            head = page_folio(a, pfn)
+            shift = PAGE_SHIFT + folio_order(a, head)
+            folio_end = ((pos >> shift) + 1) << shift
+            if pos != start or <int64_t>pos >> shift != (last_pos - 1) >> shift:
+                folio_mark_accessed(a, head)
+        part = CONTENT_BYTES - (pos & PAGE_MASK)
+        if part > end - pos:
+            part = end - pos
+        memcpy(buf + (pos - start), page_bytes(a, pfn) + (pos & PAGE_MASK), part)
+        pos += part
+    return pos - start
+
+
+cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_t length) noexcept nogil:
+    """The position after the read is remembered in prev_pos: it tells a sequential read from a random one."""
+    cdef idx_t inode = file_at(a, file).inode
+    cdef uint64_t size = inode_at(a, inode).size
+    cdef int64_t last_pos = file_at(a, file).prev_pos
+    cdef uint64_t done = 0
+    cdef uint64_t index
+    cdef uint64_t next
+    cdef uint64_t end
+    cdef int err = 0
+    if length > MAX_RW_COUNT:
+        length = MAX_RW_COUNT
+    if inode_at(a, inode).kind == INODE_SHMEM:
+        return shmem_read(a, file, pos, buf, length)
+    if length == 0 or pos >= MAX_FILE_BYTES:
+        return 0
+    while done < length and pos + done < size:
+        index = (pos + done) >> PAGE_SHIFT
+        next = get_pages(a, file, index, (pos + length + PAGE_MASK) >> PAGE_SHIFT, &err)
+        if next == index:
+            break
+        end = pos + length
+        if end > size:
+            end = size
+        if end > next << PAGE_SHIFT:
+            end = next << PAGE_SHIFT
+        next = copy_batch(a, inode, pos + done, end, last_pos, buf + done)
+        trace3(a, TR_COPY_TO_USER, inode, pos + done, next)
+        done += next
+        last_pos = <int64_t>(pos + done)
+    file_mut(a, file).prev_pos = last_pos
+    return <int64_t>done if done or err == 0 else -err
+
+
+cdef pfn_t get_folio_for_write(arena_t *a, idx_t inode, uint64_t index, uint64_t length, int *err) noexcept nogil:
+    """The page at index; a missing one comes in a folio as large as `length` and its alignment allow. Source: __filemap_get_folio(FGP_WRITEBEGIN)."""
+    cdef pfn_t head = filemap_get(a, inode, index)
+    cdef uint32_t order = 0
+    err[0] = 0
+    if head:
+        return head
+    while order < MAX_PAGECACHE_ORDER and length >> (PAGE_SHIFT + order + 1):
+        order += 1
+    while index & ((<uint64_t>1 << order) - 1):
+        order -= 1
+    while True:
+        head = alloc_pages(a, order, GFP_USER_MOVABLE | GFP_NORETRY if order else GFP_USER_MOVABLE)
+        err[0] = ENOMEM
+        if head:
+            err[0] = -filemap_add(a, inode, index, head, order)
+            if err[0] == 0:
+                return head
+            free_pages(a, head, order)
+        if order == 0:
+            return 0
+        order -= 1
+
+
+cdef int prepare_blocks(arena_t *a, idx_t inode, pfn_t pfn, uint64_t pos, uint64_t end) noexcept nogil:
+    """A block that bytes pos..end-1 overwrite in part is read first, unless the folio is up to date or the block lies past the end of the file."""
+    cdef uint64_t size = inode_at(a, inode).size
+    cdef uint64_t first = pos >> PAGE_SHIFT
+    cdef uint64_t last = (end - 1) >> PAGE_SHIFT
+    if frame_at(a, page_folio(a, pfn)).flags & PG_uptodate:
+        return 0
+    if (pos & PAGE_MASK or (first == last and end & PAGE_MASK)) and first << PAGE_SHIFT < size:
+        if disk_read(a, inode, first, 1) < 0:
+            return -EIO
+    if last != first and end & PAGE_MASK and last << PAGE_SHIFT < size:
+        if disk_read(a, inode, last, 1) < 0:
+            return -EIO
+    return 0
+
+
+cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf, uint64_t length) noexcept nogil:
+    """One folio's part of a write. Returns its bytes or -errno."""
+    cdef int err
+    cdef uint64_t size
+    cdef uint64_t offset
+    cdef uint64_t part
+    cdef uint64_t at
+    cdef pfn_t pfn = get_folio_for_write(a, inode, pos >> PAGE_SHIFT, length, &err)
+    cdef pfn_t head
+    if pfn == 0:
+        return -err
+    head = page_folio(a, pfn)
+    size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
+    offset = pos - (frame_index(frame_at(a, head)) << PAGE_SHIFT)
+    if length > size - offset:
+        length = size - offset
+    err = prepare_blocks(a, inode, pfn, pos, pos + length)
+    if err:
+        return err
+    frame_mut(a, head).flags |= PG_uptodate
+    at = 0
+    while at < length:
+        part = CONTENT_BYTES - ((pos + at) & PAGE_MASK)
+        if part > length - at:
+            part = length - at
+        memcpy(page_bytes_mut(a, <pfn_t>(head + ((offset + at) >> PAGE_SHIFT))) + ((pos + at) & PAGE_MASK), buf + at, part)
+        at += part
+    filemap_dirty_folio(a, head)
+    if pos + length > inode_at(a, inode).size:
+        inode_mut(a, inode).size = pos + length
+    trace3(a, TR_COPY_FROM_USER, inode, pos, length)
+    return <int64_t>length
+
+
+cdef int64_t filemap_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, uint64_t length) noexcept nogil:
+    cdef idx_t inode = file_at(a, file).inode
+    cdef uint64_t done = 0
+    cdef uint64_t part
+    cdef int64_t n
+    if length > MAX_RW_COUNT:
+        length = MAX_RW_COUNT
+    if length == 0:
+        return 0
+    if pos >= MAX_FILE_BYTES:
+        return -EFBIG
+    if length > MAX_FILE_BYTES - pos:
+        length = MAX_FILE_BYTES - pos
+    if inode_at(a, inode).kind == INODE_SHMEM:
+        return shmem_write(a, file, pos, buf, length)
+    while done < length:
+        part = MAX_FOLIO_BYTES - (pos + done) % MAX_FOLIO_BYTES  # a write is cut at multiples of the largest folio
+        n = write_folio(a, inode, pos + done, buf + done, part if part < length - done else length - done)
+        if n < 0:
+            return <int64_t>done if done else n
+        done += n
+    return <int64_t>done

@@ -1,0 +1,25 @@
+# cython: language_level=3
+"""Level 4. The page cache proper: which page of a file is in which frame, and which of them are dirty.
+
+Counterpart: Linux v6.18 mm/filemap.c:filemap_add_folio(), filemap_remove_folio(), mm/page-writeback.c:folio_mark_dirty(), mm/swap.c:folio_mark_accessed().
+Every page in the cache is up to date. A folio has one reference for the cache (extra_refs 1), whatever its order; Linux counts one a page.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page (maybe a tail) at index, 0: not cached
+cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # first cached page at or after *index, up to last; sets *index
+cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil
+# The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node; returns how many there are. nr <= 64.
+cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil
+# Puts a folio into the cache and on the LRU, and counts it. The reference that alloc_pages() gave becomes the cache's. Flags are the caller's
+# (PG_uptodate, PG_swapbacked). Returns 0, -EEXIST when one of its places is taken, -ENOMEM; then the folio is still the caller's.
+cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil
+cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil  # out of the cache, its reference dropped; dirt is forgotten
+cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil  # an inode that nobody maps any more
+cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil
+cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil  # the same for write(), which leaves PG_readahead alone
+cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil  # whether it was; its pages lose the mark
+cdef void folio_mark_accessed(arena_t *a, pfn_t head) noexcept nogil
+cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil

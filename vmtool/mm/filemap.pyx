@@ -1,0 +1,203 @@
+"""The index of cached pages, its counters and marks.
+
+Modelled: address_space.i_pages (a radix tree, xnode.pyx), nrpages, the DIRTY mark, LRU membership, referenced and active.
+Counterpart: Linux v6.18 mm/filemap.c, mm/page-writeback.c, mm/swap.c (two-list LRU, CONFIG_LRU_GEN off).
+# Deviation: pages whose read failed are not kept without PG_uptodate; PG_locked and PG_writeback are never seen, I/O takes no time.
+
+State of a file page: absent -> clean (filemap_add) <-> dirty (folio_mark_dirty, writeback) -> absent (filemap_remove)
+Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the inode and the index; nrpages = slots; nr_dirty = marks =
+pages of folios with PG_dirty; NR_FILE_PAGES, NR_SHMEM, NR_FILE_DIRTY are the sums over inodes.
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.buddy cimport folio_put
+from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, frame_set_index, pfn_to_zone
+from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
+from vmtool.mm.vmstat cimport (NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_ZONE_WRITE_PENDING, PGACTIVATE, count_vm_events,
+                               mod_node_stat)
+from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_get, xnode_next, xnode_next_marked, xnode_ops_t, xnode_set,
+                              xnode_set_mark)
+
+
+cdef uint64_t radix_node_alloc(arena_t *a) noexcept nogil:
+    return kmem_cache_alloc(a, CACHE_RADIX_NODE)
+
+
+cdef void radix_node_free(arena_t *a, uint64_t obj) noexcept nogil:
+    kmem_cache_free(a, CACHE_RADIX_NODE, obj)
+
+
+cdef xnode_ops_t I_PAGES_OPS
+I_PAGES_OPS.alloc = radix_node_alloc
+I_PAGES_OPS.free = radix_node_free
+
+
+cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    return xnode_get(a, inode_at(a, inode).i_pages, index)
+
+
+cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:
+    return xnode_next(a, inode_at(a, inode).i_pages, index, last)
+
+
+cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:
+    return xnode_next_marked(a, inode_at(a, inode).i_pages, index, last, XMARK_DIRTY)
+
+
+cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil:
+    cdef idx_t root = inode_at(a, inode).i_pages
+    cdef uint64_t last = first + nr - 1
+    cdef uint64_t index = first
+    cdef uint32_t found = 0
+    cdef uint32_t i
+    cdef pfn_t pfn
+    for i in range(nr):
+        out[i] = 0
+    while index <= last:
+        pfn = xnode_next(a, root, &index, last)
+        if pfn == 0:
+            break
+        out[index - first] = pfn
+        found += 1
+        index += 1
+    return found
+
+
+cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil:
+    """Counts: NR_FILE_PAGES (NR_SHMEM when swap-backed) by pages. Source: __filemap_add_folio()."""
+    cdef inode_t *ino = inode_mut(a, inode)
+    cdef uint64_t nr_pages = <uint64_t>1 << order
+    cdef uint64_t at = index
+    cdef uint64_t i
+    cdef frame_t *f
+    cdef int err
+    if xnode_next(a, ino.i_pages, &at, index + nr_pages - 1):
+        return -EEXIST
+    for i in range(nr_pages):
+        err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
+        if err:
+            while i:
+                i -= 1
+                xnode_set(a, &ino.i_pages, index + i, 0, &I_PAGES_OPS)
+            return err
+    ino.nrpages += nr_pages
+    f = frame_mut(a, head)
+    f.mapping = inode
+    frame_set_index(f, index)
+    mod_node_stat(a, NR_FILE_PAGES, nr_pages)
+    if f.flags & PG_swapbacked:
+        mod_node_stat(a, NR_SHMEM, nr_pages)
+    folio_add_lru(a, head)
+    trace3(a, TR_CACHE_ADD, inode, index, head)
+    return 0
+
+
+cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil:
+    """Counts: as filemap_add() and folio_mark_dirty(), backwards. Source: __filemap_remove_folio()."""
+    cdef frame_t *f = frame_mut(a, head)
+    cdef idx_t inode = f.mapping
+    cdef inode_t *ino = inode_mut(a, inode)
+    cdef uint64_t index = frame_index(f)
+    cdef uint64_t nr_pages = <uint64_t>1 << folio_order(a, head)
+    cdef uint64_t i
+    folio_clear_dirty(a, head)
+    for i in range(nr_pages):
+        xnode_set(a, &ino.i_pages, index + i, 0, &I_PAGES_OPS)
+    ino.nrpages -= nr_pages
+    mod_node_stat(a, NR_FILE_PAGES, -<int64_t>nr_pages)
+    if f.flags & PG_swapbacked:
+        mod_node_stat(a, NR_SHMEM, -<int64_t>nr_pages)
+    f.mapping = 0
+    frame_set_index(f, 0)
+    trace3(a, TR_CACHE_REMOVE, inode, index, head)
+    folio_put(a, head)
+
+
+cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil:
+    cdef uint64_t index = 0
+    cdef pfn_t pfn
+    while True:
+        pfn = filemap_next(a, inode, &index, <uint64_t>-1)
+        if pfn == 0:
+            return
+        filemap_remove(a, pfn)
+
+
+cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil:
+    """A store through a mapping; PG_readahead goes, its bit now means PG_reclaim."""
+    if frame_at(a, head).flags & PG_reclaim:
+        frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
+    filemap_dirty_folio(a, head)
+
+
+cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil:
+    """Counts: NR_FILE_DIRTY, NR_ZONE_WRITE_PENDING, NR_DIRTIED by pages, for files with a disk. Source: __folio_mark_dirty()."""
+    cdef frame_t *f = frame_at(a, head)
+    cdef inode_t *ino
+    cdef uint64_t index
+    cdef uint64_t nr_pages
+    cdef uint64_t i
+    if f.flags & PG_dirty:
+        return
+    f = frame_mut(a, head)
+    f.flags |= PG_dirty
+    if f.mapping == 0 or f.flags & (PG_anon | PG_swapbacked):
+        return
+    ino = inode_mut(a, f.mapping)
+    index = frame_index(f)
+    nr_pages = <uint64_t>1 << folio_order(a, head)
+    for i in range(nr_pages):
+        xnode_set_mark(a, ino.i_pages, index + i, XMARK_DIRTY)
+    ino.nr_dirty += <uint32_t>nr_pages
+    mod_node_stat(a, NR_FILE_DIRTY, nr_pages)
+    mod_node_stat(a, NR_DIRTIED, nr_pages)
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += nr_pages
+
+
+cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil:
+    """Source: folio_account_cleaned(); the caller has cleaned the page tables (folio_mkclean)."""
+    cdef frame_t *f = frame_at(a, head)
+    cdef inode_t *ino
+    cdef uint64_t index
+    cdef uint64_t nr_pages
+    cdef uint64_t i
+    if not f.flags & PG_dirty:
+        return False
+    f = frame_mut(a, head)
+    f.flags &= ~<uint32_t>PG_dirty
+    if f.mapping == 0 or f.flags & (PG_anon | PG_swapbacked):
+        return True
+    ino = inode_mut(a, f.mapping)
+    index = frame_index(f)
+    nr_pages = <uint64_t>1 << folio_order(a, head)
+    for i in range(nr_pages):
+        xnode_clear_mark(a, ino.i_pages, index + i, XMARK_DIRTY)
+    ino.nr_dirty -= <uint32_t>nr_pages
+    mod_node_stat(a, NR_FILE_DIRTY, -<int64_t>nr_pages)
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= nr_pages
+    return True
+
+
+cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil:
+    return (frame_at(a, head).flags & PG_dirty) != 0
+
+
+cdef void folio_mark_accessed(arena_t *a, pfn_t head) noexcept nogil:
+    """inactive, unreferenced -> inactive, referenced -> active, unreferenced. Counts: PGACTIVATE. Source: folio_mark_accessed()."""
+    cdef frame_t *f = frame_at(a, head)
+    if not f.flags & PG_referenced:
+        frame_mut(a, head).flags |= PG_referenced
+    elif not f.flags & (PG_unevictable | PG_active):
+        f = frame_mut(a, head)
+        if f.flags & PG_lru:
+            folio_del_lru(a, head)
+            f.flags |= PG_active
+            folio_add_lru(a, head)
+        else:
+            f.flags |= PG_active
+        f.flags &= ~<uint32_t>PG_referenced
+        count_vm_events(a, PGACTIVATE, <int64_t>1 << folio_order(a, head))
+    f = frame_at(a, head)
+    if f.flags & PG_idle:
+        frame_mut(a, head).flags &= ~<uint32_t>PG_idle

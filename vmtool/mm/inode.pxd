@@ -1,0 +1,33 @@
+# cython: language_level=3
+"""Level 4. Files as objects: inodes, their names, open files, and the blocks on the simulated disk.
+
+Counterpart: Linux v6.18 fs/inode.c, fs/file_table.c, fs/namei.c; the disk stands for the block device below ext4.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+# A new file. Returns the inode, or 0 with *err = EEXIST, ENOMEM; ino 0: the next free one. A shmem inode has no link (its name is never looked up
+# and ends in " (deleted)"): it lives while it is open.
+cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil
+cdef void path_unlink(arena_t *a, idx_t inode) noexcept nogil  # its name leaves the table; it goes when nothing refers to it
+cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil  # 0, -ENOMEM; what had that path is unlinked
+cdef uint32_t inode_path(arena_t *a, idx_t inode, char *out, uint32_t cap) noexcept nogil  # bytes written; " (deleted)" at the end when it has no link
+cdef inline bint inode_live(const inode_t *i) noexcept nogil:
+    """Whether the record is in use (a free one keeps a link in its first word, so nlink does not tell)."""
+    return i.ino != 0
+
+# --- open files
+cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil  # refcount 1, fresh readahead state; takes a filp object. 0: no memory
+cdef void fget(arena_t *a, idx_t file) noexcept nogil
+cdef void fput(arena_t *a, idx_t file) noexcept nogil
+
+# --- the disk
+cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *data, uint32_t length) noexcept nogil  # at mkfile: straight to the disk
+cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t content) noexcept nogil  # the block becomes these bytes (0: a hole)
+cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
+# A device request of nr_pages pages: 0, or -EIO while the inode's fail_read says so. Counts PGPGIN; the bytes are the caller's business.
+cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
+cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
+
+cdef void drop_slab(arena_t *a) noexcept nogil  # drop_caches 2: inode and dentry objects of files that are closed and have no cached page

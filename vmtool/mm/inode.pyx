@@ -1,0 +1,251 @@
+"""Inodes, open files and the disk.
+
+Modelled: struct inode with its dentry, struct file with file_ra_state, and a block device of 4 KiB blocks that can be told to fail.
+Counterpart: Linux v6.18 fs/inode.c:evict(), fs/file_table.c:alloc_empty_file(), __fput(), fs/drop_caches.c.
+# Deviation: every block below i_size counts as allocated; the journal and the metadata are not read or written.
+
+Life of an inode: path_create -> linked -> path_unlink -> (deleted), while a file_t refers to it -> evicted at the last fput().
+Invariants (fsck_cache): nr_open = file_t records of the inode; nlink 0 and nr_open 0 does not exist; nr_blocks = blocks with contents.
+"""
+
+from libc.string cimport memcpy, memset
+
+from vmtool.mm.arena cimport content_alloc, content_at, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free
+from vmtool.mm.filemap cimport filemap_remove_all
+from vmtool.mm.names cimport name_free, name_read, name_store, path_hash_add, path_hash_del, path_lookup
+from vmtool.mm.slab cimport CACHE_DENTRY, CACHE_EXT4_INODE, CACHE_FILP, CACHE_SHMEM_INODE, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.trace cimport TR_DISK_READ, TR_DISK_WRITE, trace3
+from vmtool.mm.vmstat cimport DROP_SLAB, PGPGIN, PGPGOUT, count_vm_event, count_vm_events
+from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_next, xnode_set
+
+cdef enum:
+    EXT4_FIRST_INO = 12  # the first that is not the file system's own, after lost+found
+    FOREVER = 0xFFFFFFFF  # fail_read, fail_write
+
+
+cdef bint inode_take_objects(arena_t *a, idx_t inode) noexcept nogil:
+    """The inode and its dentry in their slabs; drop_slab() may have taken them. False: no memory."""
+    cdef inode_t *i = inode_mut(a, inode)
+    cdef int cache = CACHE_SHMEM_INODE if i.kind == INODE_SHMEM else CACHE_EXT4_INODE
+    if i.obj[0] == 0:
+        i.obj[0] = kmem_cache_alloc(a, cache)
+    if i.obj[1] == 0:
+        i.obj[1] = kmem_cache_alloc(a, CACHE_DENTRY)
+    return i.obj[0] != 0 and i.obj[1] != 0
+
+
+cdef void inode_give_objects(arena_t *a, idx_t inode) noexcept nogil:
+    cdef inode_t *i = inode_mut(a, inode)
+    if i.obj[1]:
+        kmem_cache_free(a, CACHE_DENTRY, i.obj[1])
+    if i.obj[0]:
+        kmem_cache_free(a, CACHE_SHMEM_INODE if i.kind == INODE_SHMEM else CACHE_EXT4_INODE, i.obj[0])
+    i.obj[0] = 0
+    i.obj[1] = 0
+
+
+cdef uint64_t next_ino(arena_t *a, uint32_t kind) noexcept nogil:
+    cdef uint64_t ino
+    if kind == INODE_SHMEM:
+        ino = a.m.next_shmem_ino if a.m.next_shmem_ino else 1
+        a.m.next_shmem_ino = ino + 1
+    else:
+        ino = a.m.next_ino if a.m.next_ino else EXT4_FIRST_INO
+        a.m.next_ino = ino + 1
+    return ino
+
+
+cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil:
+    cdef idx_t inode
+    cdef inode_t *i
+    err[0] = 0
+    if kind != INODE_SHMEM and path_lookup(a, path, length):
+        err[0] = EEXIST
+        return 0
+    inode = rec_alloc(a, POOL_INODE)
+    if inode == 0:
+        err[0] = ENOMEM
+        return 0
+    i = inode_mut(a, inode)
+    i.kind = kind
+    i.ino = ino if ino else next_ino(a, kind)
+    i.dev_major = dev_major
+    i.dev_minor = dev_minor
+    i.size = size
+    i.name = name_store(a, path, length)
+    if not inode_take_objects(a, inode):
+        inode_give_objects(a, inode)
+        name_free(a, i.name)
+        rec_free(a, POOL_INODE, inode)
+        err[0] = ENOMEM
+        return 0
+    a.m.nr_inodes += 1
+    if kind != INODE_SHMEM:
+        i.nlink = 1
+        path_hash_add(a, inode)
+    return inode
+
+
+cdef void inode_evict(arena_t *a, idx_t inode) noexcept nogil:
+    """Nothing refers to it: pages, blocks, name and objects go. Source: evict(), ext4_evict_inode()."""
+    cdef inode_t *i
+    filemap_remove_all(a, inode)
+    disk_free_blocks(a, inode, 0, <uint64_t>-1)
+    i = inode_mut(a, inode)
+    xnode_free_all(a, &i.blocks, NULL)
+    name_free(a, i.name)
+    inode_give_objects(a, inode)
+    rec_free(a, POOL_INODE, inode)
+    a.m.nr_inodes -= 1
+
+
+cdef void path_unlink(arena_t *a, idx_t inode) noexcept nogil:
+    cdef inode_t *i = inode_mut(a, inode)
+    if i.nlink:
+        path_hash_del(a, inode)
+        i.nlink = 0
+    if i.nr_open == 0:
+        inode_evict(a, inode)
+
+
+cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil:
+    cdef idx_t there = path_lookup(a, path, length)
+    cdef idx_t name
+    cdef inode_t *i
+    if there == inode:
+        return 0
+    name = name_store(a, path, length)
+    if name == 0:
+        return -ENOMEM
+    if there:
+        path_unlink(a, there)
+    i = inode_mut(a, inode)
+    if i.nlink:
+        path_hash_del(a, inode)
+    name_free(a, i.name)
+    i.name = name
+    if i.nlink:
+        path_hash_add(a, inode)
+    return 0
+
+
+cdef uint32_t inode_path(arena_t *a, idx_t inode, char *out, uint32_t cap) noexcept nogil:
+    cdef inode_t *i = inode_at(a, inode)
+    cdef uint32_t done = name_read(a, i.name, out, cap)
+    cdef const char *suffix = b" (deleted)"
+    if i.nlink == 0 and cap - done >= 10:
+        memcpy(out + done, suffix, 10)
+        done += 10
+    return done
+
+
+cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil:
+    cdef idx_t file
+    cdef file_t *f
+    if not inode_take_objects(a, inode):
+        return 0
+    file = rec_alloc(a, POOL_FILE)
+    if file == 0:
+        return 0
+    f = file_mut(a, file)
+    f.obj = kmem_cache_alloc(a, CACHE_FILP)
+    if f.obj == 0:
+        rec_free(a, POOL_FILE, file)
+        return 0
+    f.refcount = 1
+    f.inode = inode
+    f.prev_pos = -1
+    inode_mut(a, inode).nr_open += 1
+    return file
+
+
+cdef void fget(arena_t *a, idx_t file) noexcept nogil:
+    file_mut(a, file).refcount += 1
+
+
+cdef void fput(arena_t *a, idx_t file) noexcept nogil:
+    cdef file_t *f = file_mut(a, file)
+    cdef idx_t inode = f.inode
+    cdef inode_t *i
+    f.refcount -= 1
+    if f.refcount:
+        return
+    kmem_cache_free(a, CACHE_FILP, f.obj)
+    rec_free(a, POOL_FILE, file)
+    i = inode_mut(a, inode)
+    i.nr_open -= 1
+    if i.nr_open == 0 and i.nlink == 0:
+        inode_evict(a, inode)
+
+
+cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t content) noexcept nogil:
+    cdef inode_t *i = inode_mut(a, inode)
+    cdef idx_t old = xnode_get(a, i.blocks, index)
+    if old == content:
+        return
+    if xnode_set(a, &i.blocks, index, content, NULL) < 0:
+        return  # the host has no memory: arena.err is set, the image will not be committed
+    if old:
+        content_free(a, old)
+        i.nr_blocks -= 1
+    if content:
+        i.nr_blocks += 1
+
+
+cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *data, uint32_t length) noexcept nogil:
+    """A block of zeros stays a hole in the store: it reads the same and costs nothing."""
+    cdef idx_t content
+    cdef uint32_t n = 0
+    while n < length and data[n] == 0:
+        n += 1
+    if n == length:
+        disk_put_content(a, inode, index, 0)
+        return
+    content = content_alloc(a)
+    if content == 0:
+        return
+    memcpy(content_mut(a, content), data, length if length < CONTENT_BYTES else CONTENT_BYTES)
+    disk_put_content(a, inode, index, content)
+
+
+cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    cdef uint64_t index = first
+    while xnode_next(a, inode_at(a, inode).blocks, &index, last):
+        disk_put_content(a, inode, index, 0)
+
+
+cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
+    """Counts: PGPGIN in kB, also for a request that fails (submit_bio() counts)."""
+    cdef inode_t *i
+    count_vm_events(a, PGPGIN, nr_pages * 4)
+    trace3(a, TR_DISK_READ, inode, index, nr_pages)
+    if inode_at(a, inode).fail_read == 0:
+        return 0
+    i = inode_mut(a, inode)
+    if i.fail_read != <uint32_t>FOREVER:
+        i.fail_read -= 1
+    return -EIO
+
+
+cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
+    """Counts: PGPGOUT in kB."""
+    cdef inode_t *i
+    count_vm_events(a, PGPGOUT, nr_pages * 4)
+    trace3(a, TR_DISK_WRITE, inode, index, nr_pages)
+    if inode_at(a, inode).fail_write == 0:
+        return 0
+    i = inode_mut(a, inode)
+    if i.fail_write != <uint32_t>FOREVER:
+        i.fail_write -= 1
+    return -EIO
+
+
+cdef void drop_slab(arena_t *a) noexcept nogil:
+    """Counts: DROP_SLAB. An inode with cached pages is not on the shrinker's list. Source: drop_slab(), inode_lru_isolate()."""
+    cdef idx_t inode
+    cdef inode_t *i
+    for inode in range(1, a.pool[POOL_INODE].count):
+        i = inode_at(a, inode)
+        if inode_live(i) and i.nr_open == 0 and i.nrpages == 0 and i.obj[0]:
+            inode_give_objects(a, inode)
+    count_vm_event(a, DROP_SLAB)

@@ -1,0 +1,395 @@
+"""Read-ahead windows.
+
+Modelled: the on-demand algorithm of 6.18: windows that start small and double, the mark that starts the next one, folios whose order grows by two
+each time, read-around of mapped files, and their misses counted.
+Counterpart: Linux v6.18 mm/readahead.c:page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(), page_cache_ra_unbounded();
+mm/filemap.c:do_sync_mmap_readahead(), do_async_mmap_readahead().
+# Deviation: I/O takes no time, so no page is ever seen locked; folios of a request that failed leave the cache at once.
+"""
+
+from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_next, filemap_remove
+from vmtool.mm.frame cimport folio_order, page_folio
+from vmtool.mm.inode cimport disk_read
+from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
+
+cdef enum:
+    PAGE_SHIFT = 12
+    IO_PAGES = 1024  # bdi->io_pages: requests of the disk may be 4 MiB
+    MMAP_LOTSAMISS = 100
+    MAX_PAGECACHE_ORDER = 9  # PREFERRED_MAX_PAGECACHE_ORDER: a huge page
+    HPAGE_PMD_NR = 512
+
+cdef struct ractl_t:  # readahead_control: folios added but not yet read are index..index+nr_pages-1
+    idx_t inode
+    uint64_t index
+    uint64_t nr_pages
+
+
+cdef inline uint32_t ilog2(uint64_t n) noexcept nogil:
+    """n is not 0."""
+    cdef uint32_t bit = 0
+    while n >> (bit + 1):
+        bit += 1
+    return bit
+
+
+cdef inline uint32_t lowest_bit(uint64_t n) noexcept nogil:
+    """__ffs(); n is not 0."""
+    cdef uint32_t bit = 0
+    while not n >> bit & 1:
+        bit += 1
+    return bit
+
+
+cdef inline uint64_t last_page(arena_t *a, idx_t inode) noexcept nogil:
+    """Index of the page with the last byte; the file is not empty."""
+    return (inode_at(a, inode).size - 1) >> PAGE_SHIFT
+
+
+cdef inline uint64_t ra_pages(arena_t *a) noexcept nogil:
+    return a.m.ra_pages
+
+
+cdef void read_pages(arena_t *a, ractl_t *rac) noexcept nogil:
+    """One request for what was added; then all of it is up to date, or out of the cache again."""
+    cdef uint64_t index = rac.index
+    cdef uint64_t end = rac.index + rac.nr_pages
+    cdef pfn_t head
+    cdef int err
+    if rac.nr_pages == 0:
+        return
+    err = disk_read(a, rac.inode, index, rac.nr_pages)
+    while index < end:
+        head = filemap_get(a, rac.inode, index)
+        index += <uint64_t>1 << folio_order(a, head)
+        if err:
+            filemap_remove(a, head)
+        else:
+            frame_mut(a, head).flags |= PG_uptodate
+    rac.index = end
+    rac.nr_pages = 0
+
+
+cdef int ra_add_folio(arena_t *a, ractl_t *rac, uint64_t index, uint32_t order, bint marked) noexcept nogil:
+    """0, -ENOMEM, -EEXIST. A large folio is a wish: nothing is reclaimed for it."""
+    cdef pfn_t head = alloc_pages(a, order, GFP_USER_MOVABLE | GFP_NORETRY if order else GFP_USER_MOVABLE)
+    cdef int err
+    if head == 0:
+        return -ENOMEM
+    err = filemap_add(a, rac.inode, index, head, order)
+    if err:
+        free_pages(a, head, order)
+        return err
+    if marked:
+        frame_mut(a, head).flags |= PG_readahead
+    rac.nr_pages += <uint64_t>1 << order
+    return 0
+
+
+cdef void ra_unbounded(arena_t *a, ractl_t *rac, uint64_t nr_to_read, uint64_t lookahead) noexcept nogil:
+    """Single pages into the gaps; pages that are there already split the request. Source: page_cache_ra_unbounded()."""
+    cdef uint64_t first = rac.index
+    cdef uint64_t mark = nr_to_read - lookahead if lookahead <= nr_to_read else <uint64_t>-1
+    cdef uint64_t i = 0
+    while i < nr_to_read:
+        if filemap_get(a, rac.inode, first + i):
+            read_pages(a, rac)
+            rac.index += 1
+            i = rac.index - first
+            continue
+        if ra_add_folio(a, rac, first + i, 0, i == mark) < 0:
+            break
+        i += 1
+    read_pages(a, rac)
+
+
+cdef void do_page_cache_ra(arena_t *a, ractl_t *rac, uint64_t nr_to_read, uint64_t lookahead) noexcept nogil:
+    cdef uint64_t end_index
+    if inode_at(a, rac.inode).size == 0:
+        return
+    end_index = last_page(a, rac.inode)
+    if rac.index > end_index:
+        return
+    if nr_to_read > end_index - rac.index:
+        nr_to_read = end_index - rac.index + 1
+    ra_unbounded(a, rac, nr_to_read, lookahead)
+
+
+cdef void page_cache_ra_order(arena_t *a, file_t *ra, ractl_t *rac) noexcept nogil:
+    """The window of `ra`, in folios of ra_order where alignment and the end of the file allow."""
+    cdef uint64_t start = rac.index
+    cdef uint64_t index = start
+    cdef uint64_t mark = start + ra.ra_size - ra.ra_async_size
+    cdef uint64_t limit
+    cdef uint32_t new_order = ra.ra_order
+    cdef uint32_t order
+    cdef int err = 0
+    if ra.ra_size == 0 or inode_at(a, rac.inode).size == 0:
+        return
+    limit = last_page(a, rac.inode)
+    if index + ra.ra_size - 1 < limit:
+        limit = index + ra.ra_size - 1
+    if new_order > MAX_PAGECACHE_ORDER:
+        new_order = MAX_PAGECACHE_ORDER
+    if new_order > ilog2(ra.ra_size):
+        new_order = ilog2(ra.ra_size)
+    ra.ra_order = new_order
+    while index <= limit:
+        order = new_order
+        if index & ((<uint64_t>1 << order) - 1):
+            order = lowest_bit(index)
+        while order and index + (<uint64_t>1 << order) - 1 > limit:
+            order -= 1
+        err = ra_add_folio(a, rac, index, order, index == mark >> order << order)
+        if err:
+            break
+        index += <uint64_t>1 << order
+    read_pages(a, rac)
+    if err and ra.ra_size > index - start:
+        do_page_cache_ra(a, rac, ra.ra_size - (index - start), ra.ra_async_size)
+
+
+cdef uint64_t get_init_ra_size(uint64_t size, uint64_t max_pages) noexcept nogil:
+    """First window: the request rounded up to a power of 2, times 4 when small, times 2 when medium."""
+    cdef uint64_t newsize = 1
+    while newsize < size:
+        newsize <<= 1
+    if newsize <= max_pages // 32:
+        return newsize * 4
+    if newsize <= max_pages // 4:
+        return newsize * 2
+    return max_pages
+
+
+cdef uint64_t get_next_ra_size(uint64_t cur, uint64_t max_pages) noexcept nogil:
+    if cur < max_pages // 16:
+        return 4 * cur
+    if cur <= max_pages // 2:
+        return 2 * cur
+    return max_pages
+
+
+cdef uint64_t ractl_max_pages(arena_t *a, uint64_t req_size) noexcept nogil:
+    """A request larger than the window may be as large as one of the disk's."""
+    if req_size > ra_pages(a) and IO_PAGES > ra_pages(a):
+        return req_size if req_size < IO_PAGES else IO_PAGES
+    return ra_pages(a)
+
+
+cdef uint64_t prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil:
+    """Last gap at or before index; all present: the last one looked at; from the file's start: -1. Source: page_cache_prev_miss()."""
+    while max_scan:
+        if filemap_get(a, inode, index) == 0:
+            return index
+        if index == 0 and max_scan > 1:
+            return <uint64_t>-1
+        max_scan -= 1
+        if max_scan:
+            index -= 1
+    return index
+
+
+cdef uint64_t next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil:
+    """First gap at or after index, or index + max_scan. Source: page_cache_next_miss()."""
+    cdef uint64_t end = index + max_scan
+    while index < end and filemap_get(a, inode, index):
+        index += 1
+    return index
+
+
+cdef int64_t force_readahead(arena_t *a, idx_t file, uint64_t index, uint64_t nr_pages) noexcept nogil:
+    """Pieces of 2 MiB, at most one request of the disk in all. Source: force_page_cache_ra()."""
+    cdef ractl_t rac
+    cdef uint64_t max_pages = IO_PAGES if IO_PAGES > ra_pages(a) else ra_pages(a)
+    cdef uint64_t before
+    cdef uint64_t chunk
+    rac.inode = file_at(a, file).inode
+    before = inode_at(a, rac.inode).nrpages
+    rac.index = index
+    rac.nr_pages = 0
+    if nr_pages > max_pages:
+        nr_pages = max_pages
+    while nr_pages:
+        chunk = nr_pages if nr_pages < 512 else 512
+        do_page_cache_ra(a, &rac, chunk, 0)
+        nr_pages -= chunk
+    return <int64_t>(inode_at(a, rac.inode).nrpages - before)
+
+
+cdef void page_cache_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t req_count) noexcept nogil:
+    cdef file_t *ra = file_mut(a, file)
+    cdef ractl_t rac
+    cdef uint64_t max_pages
+    cdef uint64_t miss
+    cdef uint64_t contig
+    rac.inode = ra.inode
+    rac.index = index
+    rac.nr_pages = 0
+    if ra_pages(a) == 0:
+        force_readahead(a, file, index, 1)
+        return
+    max_pages = ractl_max_pages(a, req_count)
+    if index == 0 or req_count > max_pages or index - (<uint64_t>ra.prev_pos >> PAGE_SHIFT) <= 1:
+        # the start of the file, an oversized read, or the page after the last read (or the same one)
+        ra.ra_start = index
+        ra.ra_size = <uint32_t>get_init_ra_size(req_count, max_pages)
+        ra.ra_async_size = ra.ra_size - <uint32_t>req_count if ra.ra_size > req_count else ra.ra_size >> 1
+    else:
+        # the traces that a sequential stream would have left behind
+        miss = prev_miss(a, rac.inode, index - 1, max_pages)
+        contig = index - miss - 1
+        if contig <= req_count:
+            do_page_cache_ra(a, &rac, req_count, 0)  # a lone random read: just its pages, and the state stays
+            return
+        if miss == <uint64_t>-1:
+            contig *= 2
+        ra.ra_start = index
+        ra.ra_size = <uint32_t>(contig + req_count if contig + req_count < max_pages else max_pages)
+        ra.ra_async_size = 1
+    ra.ra_order = 0
+    page_cache_ra_order(a, ra, &rac)
+
+
+cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t folio, uint64_t req_count) noexcept nogil:
+    cdef file_t *ra = file_mut(a, file)
+    cdef uint64_t nr = <uint64_t>1 << folio_order(a, folio)
+    cdef uint64_t max_pages
+    cdef uint64_t start
+    cdef uint64_t align
+    cdef uint64_t end
+    cdef uint64_t size
+    cdef uint32_t order
+    cdef ractl_t rac
+    if ra_pages(a) == 0:
+        return
+    frame_mut(a, folio).flags &= ~<uint32_t>PG_readahead
+    max_pages = ractl_max_pages(a, req_count)
+    size = ra.ra_size
+    if index == (ra.ra_start + ra.ra_size - ra.ra_async_size) // nr * nr:
+        ra.ra_start += ra.ra_size
+        if get_next_ra_size(size, max_pages) > size:
+            size = get_next_ra_size(size, max_pages)
+    else:
+        # a mark that this open file did not set: the cache tells how far the reader before it had come
+        start = next_miss(a, ra.inode, index + 1, max_pages)
+        if start == 0 or start - index > max_pages:
+            return
+        ra.ra_start = start
+        size = get_next_ra_size(start - index + req_count, max_pages)
+    ra.ra_order += 2
+    order = lowest_bit(max_pages)
+    if ra.ra_order < order:
+        order = ra.ra_order
+    align = <uint64_t>1 << order
+    end = ra.ra_start + size
+    if end // align * align > ra.ra_start:
+        size -= end % align
+    ra.ra_size = <uint32_t>size
+    ra.ra_async_size = ra.ra_size
+    rac.inode = ra.inode
+    rac.index = ra.ra_start
+    rac.nr_pages = 0
+    page_cache_ra_order(a, ra, &rac)
+
+
+cdef pfn_t filemap_read_page(arena_t *a, idx_t inode, uint64_t index, int *err) noexcept nogil:
+    cdef pfn_t pfn = alloc_pages(a, 0, GFP_USER_MOVABLE)
+    err[0] = 0
+    if pfn == 0:
+        err[0] = ENOMEM
+        return 0
+    err[0] = -filemap_add(a, inode, index, pfn, 0)
+    if err[0]:
+        free_pages(a, pfn, 0)
+        return 0
+    err[0] = -disk_read(a, inode, index, 1)
+    if err[0]:
+        filemap_remove(a, pfn)
+        return 0
+    frame_mut(a, pfn).flags |= PG_uptodate
+    return pfn
+
+
+cdef int filemap_populate(arena_t *a, idx_t inode) noexcept nogil:
+    cdef ractl_t rac
+    cdef uint64_t nr_pages = (inode_at(a, inode).size + 4095) >> PAGE_SHIFT
+    rac.inode = inode
+    rac.index = 0
+    rac.nr_pages = 0
+    do_page_cache_ra(a, &rac, nr_pages, 0)
+    return 0 if inode_at(a, inode).nrpages >= nr_pages else -EIO
+
+
+cdef void mmap_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, uint64_t vma_first, uint64_t vma_end) noexcept nogil:
+    """do_sync_mmap_readahead(): read around the page that faulted, unless the area says otherwise or misses prevail."""
+    cdef file_t *ra = file_mut(a, file)
+    cdef uint64_t end
+    cdef ractl_t rac
+    rac.inode = ra.inode
+    rac.index = index
+    rac.nr_pages = 0
+    if vm_flags & VM_HUGEPAGE:
+        rac.index = index // HPAGE_PMD_NR * HPAGE_PMD_NR
+        ra.ra_size = HPAGE_PMD_NR if vm_flags & VM_RAND_READ else 2 * HPAGE_PMD_NR
+        ra.ra_async_size = HPAGE_PMD_NR
+        ra.ra_order = MAX_PAGECACHE_ORDER
+        page_cache_ra_order(a, ra, &rac)
+        return
+    if vm_flags & (VM_RAND_READ | VM_EXEC) == VM_RAND_READ or ra_pages(a) == 0:
+        return
+    if vm_flags & VM_SEQ_READ:
+        page_cache_sync_ra(a, file, index, ra_pages(a))
+        return
+    if ra.mmap_miss < MMAP_LOTSAMISS * 10:
+        ra.mmap_miss += 1
+    if ra.mmap_miss > MMAP_LOTSAMISS:
+        return
+    if vm_flags & VM_EXEC:  # code is run in no order: no read-ahead, and nothing outside the segment
+        ra.ra_start = index if index > vma_first else vma_first
+        end = ra.ra_start + ra_pages(a)
+        ra.ra_size = <uint32_t>((end if end < vma_end else vma_end) - ra.ra_start)
+        ra.ra_async_size = 0
+    else:
+        ra.ra_start = index - ra_pages(a) // 2 if index > ra_pages(a) // 2 else 0
+        ra.ra_size = <uint32_t>ra_pages(a)
+        ra.ra_async_size = <uint32_t>ra_pages(a) // 4
+    ra.ra_order = 0
+    rac.index = ra.ra_start
+    page_cache_ra_order(a, ra, &rac)
+
+
+cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, uint64_t vma_first, uint64_t vma_end, int *err) noexcept nogil:
+    cdef idx_t inode = file_at(a, file).inode
+    cdef pfn_t pfn
+    err[0] = 0
+    trace3(a, TR_CACHE_LOOKUP, inode, index, 0)
+    if index << PAGE_SHIFT >= inode_at(a, inode).size:
+        err[0] = EIO
+        return 0
+    mmap_sync_ra(a, file, index, vm_flags, vma_first, vma_end)
+    pfn = filemap_get(a, inode, index)
+    return pfn if pfn else filemap_read_page(a, inode, index, err)
+
+
+cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, int *err) noexcept nogil:
+    return filemap_fault_miss_in(a, file, index, vm_flags, 0, <uint64_t>-1, err)
+
+
+cdef void filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
+    cdef file_t *ra
+    cdef pfn_t head
+    if vm_flags & VM_RAND_READ or ra_pages(a) == 0:
+        return
+    if file_at(a, file).mmap_miss:
+        file_mut(a, file).mmap_miss -= 1
+    head = page_folio(a, page)
+    if frame_at(a, head).flags & PG_readahead:
+        page_cache_async_ra(a, file, index, head, ra_pages(a))
+
+
+cdef void filemap_map_hits(arena_t *a, idx_t file, uint32_t nr_pages) noexcept nogil:
+    cdef uint32_t misses = file_at(a, file).mmap_miss
+    if misses and nr_pages:
+        file_mut(a, file).mmap_miss = misses - nr_pages if nr_pages < misses else 0

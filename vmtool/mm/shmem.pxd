@@ -1,0 +1,12 @@
+# cython: language_level=3
+"""Level 4. Shared memory: files without a disk, whose pages are swap-backed.
+
+Counterpart: Linux v6.18 mm/shmem.c.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page found, or made of zeros. 0: no memory
+cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_t length) noexcept nogil  # bytes
+cdef int64_t shmem_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, uint64_t length) noexcept nogil  # bytes or -errno

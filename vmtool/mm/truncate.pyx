@@ -1,0 +1,238 @@
+"""Truncation and invalidation.
+
+Modelled: i_size first, then the mappings, then the cache, then the blocks; the zeroed part of the last page becomes dirty; large folios across
+the edge are split, which unmaps them, unless they are dirty.
+Counterpart: Linux v6.18 mm/truncate.c:truncate_inode_pages_range(), truncate_inode_partial_folio(), mapping_evict_folio();
+fs/ext4/inode.c:ext4_setattr(), ext4_truncate(), ext4_block_truncate_page(), ext4_punch_hole().
+# Deviation: a split folio becomes single pages; Linux leaves the largest folios that fit on either side of the edge.
+"""
+
+from libc.string cimport memset
+
+from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.buddy cimport split_folio_frames
+from vmtool.mm.filemap cimport filemap_dirty_folio, filemap_get, filemap_next, filemap_remove, folio_mark_accessed
+from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
+from vmtool.mm.inode cimport disk_free_blocks, drop_slab, inode_live
+from vmtool.mm.readahead cimport filemap_read_page
+from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
+
+cdef enum:
+    PAGE_SHIFT = 12
+    PAGE_MASK = 4095
+
+cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 KiB blocks, less one block
+cdef uint64_t TO_THE_END = <uint64_t>-1
+
+
+cdef void unmap_pages(arena_t *a, idx_t inode, uint64_t first, uint64_t last, bint even_cows) noexcept nogil:
+    if a.unmap_mapping_range != NULL and first <= last:
+        a.unmap_mapping_range(a, inode, first, last, even_cows)
+
+
+cdef void remove_folio(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
+    """truncate_inode_folio(): whoever still maps it loses it."""
+    cdef uint64_t index = frame_index(frame_at(a, head))
+    unmap_pages(a, inode, index, index + (<uint64_t>1 << folio_order(a, head)) - 1, False)
+    filemap_remove(a, head)
+
+
+cdef void zero_bytes(arena_t *a, pfn_t head, uint64_t offset, uint64_t length) noexcept nogil:
+    """folio_zero_range()."""
+    cdef uint64_t part
+    cdef pfn_t pfn
+    while length:
+        pfn = <pfn_t>(head + (offset >> PAGE_SHIFT))
+        part = CONTENT_BYTES - (offset & PAGE_MASK)
+        if part > length:
+            part = length
+        memset(page_bytes_mut(a, pfn) + (offset & PAGE_MASK), 0, part)
+        offset += part
+        length -= part
+
+
+cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t start, uint64_t end) noexcept nogil:
+    """Zero bytes start..end of a folio that reaches beyond them. False: it stays whole, with pages past the edge in it."""
+    cdef uint64_t pos = frame_index(frame_at(a, head)) << PAGE_SHIFT
+    cdef uint64_t size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
+    cdef uint64_t offset = start - pos if pos < start else 0
+    cdef uint64_t length = size - offset if end == TO_THE_END or pos + size <= end else end + 1 - pos - offset
+    if length == size:
+        remove_folio(a, inode, head)
+        return True
+    zero_bytes(a, head, offset, length)
+    if size == CONTENT_BYTES:
+        return True
+    if frame_at(a, head).flags & PG_dirty:  # its buffers cannot be released
+        return False
+    unmap_pages(a, inode, pos >> PAGE_SHIFT, ((pos + size) >> PAGE_SHIFT) - 1, False)
+    split_folio_frames(a, head)
+    return True
+
+
+cdef void remove_range(arena_t *a, idx_t inode, uint64_t first, uint64_t end) noexcept nogil:
+    """Folios that lie wholly in first..end-1."""
+    cdef uint64_t index = first
+    cdef uint64_t start
+    cdef uint64_t nr_pages
+    cdef pfn_t head
+    while index < end:
+        head = filemap_next(a, inode, &index, end - 1)
+        if head == 0:
+            return
+        head = page_folio(a, head)
+        start = frame_index(frame_at(a, head))
+        nr_pages = <uint64_t>1 << folio_order(a, head)
+        if start >= first and start + nr_pages <= end:
+            remove_folio(a, inode, head)
+        index = start + nr_pages
+
+
+cdef void truncate_inode_pages_range(arena_t *a, idx_t inode, uint64_t lstart, uint64_t lend) noexcept nogil:
+    """Bytes lstart..lend (inclusive; TO_THE_END) leave the cache."""
+    cdef uint64_t start = (lstart + PAGE_MASK) >> PAGE_SHIFT
+    cdef uint64_t end = TO_THE_END if lend == TO_THE_END else (lend + 1) >> PAGE_SHIFT
+    cdef bint same_folio = lstart >> PAGE_SHIFT == lend >> PAGE_SHIFT
+    cdef uint64_t index
+    cdef uint64_t nr_pages
+    cdef pfn_t head
+    if inode_at(a, inode).nrpages == 0:
+        return
+    remove_range(a, inode, start, end)
+    head = filemap_get(a, inode, lstart >> PAGE_SHIFT)
+    if head:
+        head = page_folio(a, head)
+        index = frame_index(frame_at(a, head))
+        nr_pages = <uint64_t>1 << folio_order(a, head)
+        same_folio = lend < (index + nr_pages) << PAGE_SHIFT
+        if not truncate_partial_folio(a, inode, head, lstart, lend):
+            start = index + nr_pages
+            if same_folio:
+                end = index
+    if not same_folio:
+        head = filemap_get(a, inode, lend >> PAGE_SHIFT)
+        if head:
+            head = page_folio(a, head)
+            index = frame_index(frame_at(a, head))
+            if not truncate_partial_folio(a, inode, head, lstart, lend):
+                end = index
+    if start < end:
+        remove_range(a, inode, start, end)
+
+
+cdef int zero_block(arena_t *a, idx_t inode, uint64_t start, uint64_t length) noexcept nogil:
+    """Part of one block, through the cache: the page is read when it must be, and dirty after. Source: __ext4_block_zero_page_range()."""
+    cdef pfn_t pfn = filemap_get(a, inode, start >> PAGE_SHIFT)
+    cdef pfn_t head
+    cdef int err = 0
+    if pfn == 0:
+        pfn = filemap_read_page(a, inode, start >> PAGE_SHIFT, &err)
+        if pfn == 0:
+            return -err
+    head = page_folio(a, pfn)
+    folio_mark_accessed(a, head)
+    memset(page_bytes_mut(a, pfn) + (start & PAGE_MASK), 0, length)
+    filemap_dirty_folio(a, head)
+    return 0
+
+
+cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
+    cdef uint64_t old = inode_at(a, inode).size
+    cdef uint64_t past = (size + PAGE_MASK) >> PAGE_SHIFT
+    cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
+    cdef int err = 0
+    if size > MAX_FILE_BYTES - CONTENT_BYTES:
+        return -EFBIG
+    if size == old:
+        return 0
+    if size > old:
+        if on_disk and old & PAGE_MASK:  # the rest of the last block comes into view: it must be zeros
+            err = zero_block(a, inode, old, CONTENT_BYTES - (old & PAGE_MASK))
+        inode_mut(a, inode).size = size
+        return err
+    inode_mut(a, inode).size = size
+    unmap_pages(a, inode, past, TO_THE_END, True)
+    truncate_inode_pages_range(a, inode, size, TO_THE_END)
+    unmap_pages(a, inode, past, TO_THE_END, True)
+    disk_free_blocks(a, inode, past, TO_THE_END)
+    if on_disk and size & PAGE_MASK:
+        err = zero_block(a, inode, size, CONTENT_BYTES - (size & PAGE_MASK))
+    return err
+
+
+cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil:
+    """FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE. Source: ext4_punch_hole()."""
+    cdef uint64_t size = inode_at(a, inode).size
+    cdef uint64_t end = offset + length
+    cdef uint64_t first
+    cdef uint64_t last
+    cdef int err = 0
+    if length == 0 or end < offset:
+        return -EINVAL
+    if offset >= size:
+        return 0
+    if end > size:
+        end = (size + PAGE_MASK) & ~<uint64_t>PAGE_MASK
+    first = (offset + PAGE_MASK) >> PAGE_SHIFT
+    last = end >> PAGE_SHIFT
+    if first < last:
+        unmap_pages(a, inode, first, last - 1, False)
+        truncate_inode_pages_range(a, inode, first << PAGE_SHIFT, (last << PAGE_SHIFT) - 1)
+        disk_free_blocks(a, inode, first, last - 1)
+    if offset >> PAGE_SHIFT == (end - 1) >> PAGE_SHIFT and (offset & PAGE_MASK or end & PAGE_MASK):
+        return zero_block(a, inode, offset, end - offset)
+    if offset & PAGE_MASK:
+        err = zero_block(a, inode, offset, CONTENT_BYTES - (offset & PAGE_MASK))
+    if err == 0 and end & PAGE_MASK:
+        err = zero_block(a, inode, end & ~<uint64_t>PAGE_MASK, end & PAGE_MASK)
+    return err
+
+
+cdef bint folio_mapped(arena_t *a, pfn_t head, uint64_t nr_pages) noexcept nogil:
+    cdef uint64_t i
+    for i in range(nr_pages):
+        if frame_at(a, <pfn_t>(head + i)).mapcount > 0:
+            return True
+    return False
+
+
+cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    """Source: invalidate_mapping_pages(), mapping_evict_folio(): not dirty, and no reference but the cache's."""
+    cdef uint64_t index = first
+    cdef uint64_t dropped = 0
+    cdef uint64_t start
+    cdef uint64_t nr_pages
+    cdef pfn_t head
+    while index <= last:
+        head = filemap_next(a, inode, &index, last)
+        if head == 0:
+            break
+        head = page_folio(a, head)
+        start = frame_index(frame_at(a, head))
+        nr_pages = <uint64_t>1 << folio_order(a, head)
+        index = start + nr_pages
+        if start < first or start + nr_pages - 1 > last or frame_at(a, head).flags & (PG_dirty | PG_writeback | PG_locked):
+            continue
+        if frame_at(a, head).extra_refs > 1 or folio_mapped(a, head, nr_pages):
+            continue
+        filemap_remove(a, head)
+        dropped += nr_pages
+    return dropped
+
+
+cdef void invalidate_all(arena_t *a) noexcept nogil:
+    """Counts: DROP_PAGECACHE. Source: drop_pagecache_sb()."""
+    cdef idx_t inode
+    cdef inode_t *i
+    for inode in range(1, a.pool[POOL_INODE].count):
+        i = inode_at(a, inode)
+        if inode_live(i) and i.nrpages:
+            invalidate_range(a, inode, 0, TO_THE_END)
+    count_vm_event(a, DROP_PAGECACHE)
+
+
+cdef void drop_caches(arena_t *a, uint32_t what) noexcept nogil:
+    if what & 1:
+        invalidate_all(a)
+    if what & 2:
+        drop_slab(a)

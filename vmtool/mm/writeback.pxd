@@ -1,0 +1,12 @@
+# cython: language_level=3
+"""Level 4. Write-back: dirty pages of files go to the disk on sync, fsync and msync.
+
+Counterpart: Linux v6.18 mm/page-writeback.c, fs/sync.c, mm/filemap.c:file_write_and_wait_range().
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+# Write back the dirty folios that have a page in first..last (each made clean in its mappers' tables). 0, or -EIO: now, or since the last time somebody asked.
+cdef int filemap_fdatawrite_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
+cdef void sync_all(arena_t *a) noexcept nogil  # errors wait for the next fsync or msync of the file

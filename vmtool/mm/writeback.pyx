@@ -1,0 +1,92 @@
+"""Write-back of dirty folios.
+
+Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and the error kept in the mapping.
+Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), lib/errseq.c.
+# Deviation: writes happen only when asked for (no flusher thread, no dirty limits); one error mark an inode instead of one an open file.
+A folio's bytes become the disk's: the frame gives its content away and reads the block from then on.
+"""
+
+from libc.string cimport memset
+
+from vmtool.mm.arena cimport content_mut, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
+from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.inode cimport disk_put_content, disk_write, inode_live
+from vmtool.mm.vmstat cimport NR_WRITTEN, mod_node_stat
+
+cdef enum:
+    PAGE_SHIFT = 12
+
+
+cdef void zero_past_eof(arena_t *a, idx_t content, uint64_t page_pos, uint64_t size) noexcept nogil:
+    """Stores through a mapping can reach the rest of the last page; the disk gets zeros there."""
+    if page_pos + CONTENT_BYTES > size and page_pos < size:
+        memset(content_mut(a, content) + (size - page_pos), 0, CONTENT_BYTES - (size - page_pos))
+
+
+cdef void folio_to_disk(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) noexcept nogil:
+    """Pages that were never stored to have no content, and their block is already right."""
+    cdef uint64_t index = frame_index(frame_at(a, head))
+    cdef uint64_t size = inode_at(a, inode).size
+    cdef uint64_t i
+    cdef idx_t content
+    for i in range(nr_pages):
+        content = frame_at(a, <pfn_t>(head + i)).content
+        if content == 0 or (index + i) << PAGE_SHIFT >= size:
+            continue
+        zero_past_eof(a, content, (index + i) << PAGE_SHIFT, size)
+        frame_mut(a, <pfn_t>(head + i)).content = 0
+        disk_put_content(a, inode, index + i, content)
+
+
+cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
+    """Counts: NR_WRITTEN by pages, PGPGOUT. Returns 0 or -EIO (the folio is clean either way, its bytes then only in memory)."""
+    cdef uint64_t nr_pages = <uint64_t>1 << folio_order(a, head)
+    cdef uint64_t index = frame_index(frame_at(a, head))
+    cdef uint64_t end = (inode_at(a, inode).size + CONTENT_BYTES - 1) >> PAGE_SHIFT
+    cdef uint64_t i
+    cdef int err
+    if a.page_mkclean != NULL:
+        for i in range(nr_pages):
+            if frame_at(a, <pfn_t>(head + i)).mapcount:
+                a.page_mkclean(a, <pfn_t>(head + i))
+    folio_clear_dirty(a, head)
+    if index >= end:  # wholly past the end: nothing to write
+        return 0
+    err = disk_write(a, inode, index, nr_pages if index + nr_pages <= end else end - index)
+    mod_node_stat(a, NR_WRITTEN, nr_pages)
+    if err == 0:
+        folio_to_disk(a, inode, head, nr_pages)
+    return err
+
+
+cdef int writeback_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    cdef uint64_t index = first
+    cdef pfn_t head
+    cdef pfn_t pfn
+    cdef int err = 0
+    while inode_at(a, inode).nr_dirty:
+        pfn = filemap_next_dirty(a, inode, &index, last)
+        if pfn == 0:
+            break
+        head = page_folio(a, pfn)
+        if folio_writeback(a, inode, head) < 0:
+            err = -EIO
+    return err
+
+
+cdef int filemap_fdatawrite_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    cdef int err = writeback_range(a, inode, first, last)
+    if inode_at(a, inode).wb_err:
+        inode_mut(a, inode).wb_err = 0
+        return -EIO
+    return err
+
+
+cdef void sync_all(arena_t *a) noexcept nogil:
+    cdef idx_t inode
+    cdef inode_t *i
+    for inode in range(1, a.pool[POOL_INODE].count):
+        i = inode_at(a, inode)
+        if inode_live(i) and i.nr_dirty and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
+            inode_mut(a, inode).wb_err = 1
