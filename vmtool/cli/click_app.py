@@ -92,6 +92,8 @@ class TableCommand(click.Command):
         opts, extra, _ = self.make_parser(ctx).parse_args(list(args))
         if opts.get("help") is True:
             raise Answer(ctx.get_help())
+        if declared.rest is not None and isinstance(given := opts.get(declared.rest.name), (tuple, list)):
+            extra = [*given, *extra]  # click binds what follows the arguments, though no `--` stood before it
         if extra:
             raise UsageError(f"unexpected argument {extra[0]!r}")
         ctx.params = self.convert(opts)

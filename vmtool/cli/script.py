@@ -115,8 +115,6 @@ class Script:
         try:
             words = split(text, self.variables)
             if not words:
-                if allowed:
-                    raise UsageError("a - without a command")
                 return True
             if len(words) > 1 and words[1] == "=":
                 name = words[0]
@@ -129,7 +127,7 @@ class Script:
             word = words[0]
             output, failure = self.call(word, words)
         except LINE_FAILURES as raised:
-            word = word or (text.split() or [""])[0]
+            word = word or _command_word(text)
             output, failure = None, raised
         status = 0
         if failure is not None:
@@ -208,6 +206,13 @@ class Script:
             pending = []
             report.write_error(text)
         return report.show("run", b"".join(pending))
+
+
+def _command_word(text):
+    """The command's name in a line that could not be split."""
+    words = text.split()
+    words = words[2:] if words[1:2] == ["="] else words
+    return words[0] if words else ""
 
 
 def _text(output):
