@@ -2,10 +2,9 @@
 
 import pytest
 
+from procfs.captured import CAPTURES, text
 from vmtool.procfs import buddyinfo, meminfo, vmstat
 from vmtool.records import ZoneInfo
-
-from .captured import CAPTURES, text
 
 NO_ZONE = ZoneInfo(0, "", *[0] * 11, (), (0,) * 11, (), (), (), {})
 

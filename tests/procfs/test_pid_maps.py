@@ -2,9 +2,8 @@
 
 import pytest
 
+from procfs.captured import PROCESSES, text, vma
 from vmtool.procfs import pid_maps
-
-from .captured import PROCESSES, text, vma
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -2,11 +2,10 @@
 
 import pytest
 
+from procfs.captured import CAPTURES, NO_STATS, PROCESSES, rollup, smaps, text, vma
 from vmtool.procfs import pid_smaps
 from vmtool.procfs.vmflags import vmflags_line
 from vmtool.records import Smap
-
-from .captured import CAPTURES, NO_STATS, PROCESSES, rollup, smaps, text, vma
 
 AREA = vma("10000000-10004000 rw-p 0 00:00 0 ", flags=0x73)
 

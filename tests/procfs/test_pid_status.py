@@ -2,9 +2,8 @@
 
 import pytest
 
+from procfs.captured import CAPTURES, NO_MM, PROCESSES, mm, stat_fields, task, text
 from vmtool.procfs import pid_stat, pid_statm, pid_status
-
-from .captured import CAPTURES, NO_MM, PROCESSES, mm, stat_fields, task, text
 
 ALL = PROCESSES + [f"{capture}/zombie" for capture in CAPTURES]
 # what depends on who made the capture: its shell, its descriptors, its limits, signals, scheduling

@@ -1,0 +1,31 @@
+"""Record what the installed procps 4.0.2 prints over text of our making, into fixtures/proc/procps-4.0.2/.
+
+As root, in the project's directory: PYTHONPATH=tests python -m tools.record
+"""
+
+import json
+import random
+import tempfile
+from pathlib import Path
+
+from procfs.captured import CAPTURES, FIXTURES, text
+
+from tools.draw import UNIT_FLAGS, drawn_words, synthetic
+from tools.real import outputs
+
+NR_DRAWN = 60
+
+
+def record_free(to):
+    rng = random.Random(1)
+    cases = [{"words": [unit, *flags], "capture": capture} for capture in CAPTURES for unit in UNIT_FLAGS for flags in ([], ["-w", "-t"])]
+    cases += [{"words": drawn_words(rng), "meminfo": synthetic(rng)} for _ in range(NR_DRAWN)]
+    runs = [({"/proc/meminfo": case.get("meminfo") or text(case["capture"] + "/meminfo")}, ["free", *case["words"]]) for case in cases]
+    with tempfile.TemporaryDirectory() as directory:
+        for case, out in zip(cases, outputs(runs, Path(directory)), strict=True):
+            case["out"] = out
+    (to / "free.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+
+
+if __name__ == "__main__":
+    record_free(FIXTURES / "procps-4.0.2")

@@ -1,0 +1,63 @@
+"""frames, tlb, ps, and the function that draws them."""
+
+from procfs.captured import NO_MM
+
+from vmtool.records import Frame, TaskInfo, TlbEntry, TlbStats
+from vmtool.views import frames, ps, tlb
+from vmtool.views.table import table
+
+FRAME = Frame(0x12FC, "DMA32", ("uptodate", "lru", "swapbacked"), 0, 0, 1, 1, "anon", "anon_vma 3", 7, True)
+TASK = TaskInfo(7, 1, "render", "S", 0, 0, True, 12, 3, 0, 0, 1, 5, 0, True)
+
+
+def test_columns_are_two_blanks_apart_and_lines_end_in_none():
+    assert table(("a", "name"), [(1, "x"), (12345, "")], left="name") == "    a  name\n    1  x\n12345\n"
+
+
+def test_numbers_stay_as_they_are():
+    assert table(("n",), [("1e5",), ("007",), ("0x10",)]).split() == ["n", "1e5", "007", "0x10"]
+
+
+def test_a_table_without_rows_is_its_headings():
+    assert table(("a", "b"), []) == "a  b\n"
+
+
+def test_newlines_do_not_break_rows():
+    assert table(("path",), [("/a\nb",)], left="path").splitlines() == ["path", "/a\\012b"]
+
+
+def test_frames_row():
+    line = frames.render([FRAME]).splitlines()[1]
+    assert line.split() == "0x12fc DMA32 anon 0 1 1 7 anon_vma 3 uptodate lru swapbacked".split()
+    free = FRAME._replace(kind="free", flags=(), mapping="", refcount=0, mapcount=0, order=9)
+    assert frames.render([free]).splitlines()[1].split() == "0x12fc DMA32 free 9 0 0 - - -".split()
+
+
+def test_frames_summary_adds_up():
+    lines = [line.split() for line in frames.render_summary([("free", 100), ("anon", 28)]).splitlines()]
+    assert lines == [["kind", "pages", "kB"], ["free", "100", "400"], ["anon", "28", "112"], ["total", "128", "512"]]
+
+
+def test_tlb_entry_by_its_address():
+    entry = TlbEntry(0, 2, "s", 5, 1, 0x7FFF_FFFD_E, 0x12FC, 3, 12, False, True, True, True, False, 99)
+    assert tlb.render([entry]).splitlines()[1].split() == "0 L2 shared 5 1 0x7ffffffde000 0x12fc 4K 3 99 W U NX".split()
+    huge = entry._replace(vpn=1, page_shift=21, writable=False, user=False, nx=False, kind="d", level=1)
+    assert tlb.render([huge]).splitlines()[1].split() == "0 L1 data 5 1 0x200000 0x12fc 2M 3 99 -".split()
+
+
+def test_tlb_counters_have_a_column_a_processor():
+    lines = tlb.render_stats([TlbStats(0, *range(1, 10)), TlbStats(1, *range(11, 20))]).splitlines()
+    assert lines[0].split() == ["counter", "cpu0", "cpu1"]
+    assert lines[1].split() == ["l1", "hits", "1", "11"]
+    assert lines[-1].split() == ["evictions", "9", "19"]
+
+
+def test_ps_shows_sizes_in_kb():
+    mm = NO_MM._replace(total_vm=40, rss_anon=2, rss_file=3, rss_shmem=1)
+    lines = [line.split() for line in ps.render([TASK], {7: mm}).splitlines()]
+    assert lines == ["PID PPID STAT VSZ RSS MINFLT MAJFLT CMD".split(), ["7", "1", "S+", "160", "24", "12", "3", "render"]]
+
+
+def test_ps_marks_the_dead():
+    dead = TASK._replace(state="Z", current=False, has_mm=False)
+    assert ps.render([dead], {}).splitlines()[1].split() == ["7", "1", "Z", "0", "0", "12", "3", "render", "<defunct>"]

@@ -1,0 +1,123 @@
+"""What procps' `free` prints from the text of /proc/meminfo.
+
+Counterpart: procps-ng 4.0.2 src/free.c, library/meminfo.c, free(1). `used` is MemTotal - MemAvailable: page cache that cannot be given
+back at once counts as used. In a text whose figures disagree it can be negative, as the original's.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from vmtool.tools import meminfo_text
+
+KIB = 1024
+UNITS = "bkmgtp"
+"""Powers of 1024 (or 1000): -b is the zeroth. No letter means kB."""
+HUMAN = "h"
+
+
+class Options(NamedTuple):
+    """The options of free(1). `unit` is one of UNITS or h (--human); `si`: powers of 1000."""
+
+    unit: str = "k"
+    si: bool = False
+    wide: bool = False
+    total: bool = False
+    lohi: bool = False
+    committed: bool = False
+
+
+class Figures(NamedTuple):
+    """What is printed, in kB."""
+
+    total: int
+    used: int
+    free: int
+    shared: int
+    buffers: int
+    cache: int
+    available: int
+    low: tuple[int, int, int]  # total, used, free
+    high: tuple[int, int, int]
+    swap: tuple[int, int, int]
+    committed: tuple[int, int, int]  # limit, in use, left
+
+
+def figures(text: str) -> Figures:
+    """The arithmetic, on the text of /proc/meminfo."""
+    info = meminfo_text.parse(text)
+
+    def get(name: str) -> int:
+        return info.get(name, 0)
+
+    total, free = get("MemTotal"), get("MemFree")
+    available = get("MemAvailable")
+    if not 0 < available <= total:
+        available = free
+    low = (get("LowTotal"), get("LowFree")) if get("LowTotal") else (total, free)
+    limit, in_use = get("CommitLimit"), get("Committed_AS")
+    return Figures(
+        total,
+        total - available,
+        free,
+        get("Shmem"),
+        get("Buffers"),
+        get("Cached") + get("SReclaimable"),
+        available,
+        _with_used(*low),
+        _with_used(get("HighTotal"), get("HighFree")),
+        _with_used(get("SwapTotal"), get("SwapFree")),
+        (limit, in_use, limit - in_use),
+    )
+
+
+def _with_used(total: int, free: int) -> tuple[int, int, int]:
+    return total, max(total - free, 0), free
+
+
+def scale(kb: int, opts: Options) -> str:
+    """One figure in the unit asked for."""
+    if opts.unit == HUMAN:
+        return _human(kb * KIB, opts.si)
+    power = UNITS.index(opts.unit)
+    divisor = (1000 if opts.si else KIB) ** power
+    # C's division: towards zero
+    magnitude = abs(kb) * KIB // divisor
+    return str(-magnitude if kb < 0 else magnitude)
+
+
+def _human(nr_bytes: int, si: bool) -> str:
+    """At most five characters (four with --si): one decimal if it fits, else none, else the next unit."""
+    text = f"{nr_bytes}B"
+    if len(text) <= 4:
+        return text
+    base, suffix, width = (1000, "", 4) if si else (KIB, "i", 5)
+    for power, letter in enumerate("KMGTP", 1):
+        value = nr_bytes / base**power
+        # the original prints the decimal from a C float: 8.15 is 8.1 there, as it lies a little below
+        (single,) = struct.unpack("f", struct.pack("f", value))
+        for number in (f"{single:.1f}", str(int(value))):
+            text = number + letter + suffix
+            if len(text) <= width:
+                return text
+    return text
+
+
+def run(meminfo: str, options: Mapping[str, Any]) -> str:
+    """The whole output; `options` by the names of Options. MeminfoError for an empty text."""
+    opts = Options(**options)
+    f = figures(meminfo)
+    cache = ("buffers", "cache") if opts.wide else ("buff/cache",)
+    lines = [" " * 9 + "".join([f"{word:>11} " for word in ("total", "used", "free", "shared", *cache)]) + f"{'available':>11}"]
+    caches = (f.buffers, f.cache) if opts.wide else (f.buffers + f.cache,)
+    rows = [("Mem:", (f.total, f.used, f.free, f.shared, *caches, f.available))]
+    if opts.lohi:
+        rows += [("Low:", f.low), ("High:", f.high)]
+    rows.append(("Swap:", f.swap))
+    if opts.total:
+        rows.append(("Total:", (f.total + f.swap[0], f.used + f.swap[1], f.free + f.swap[2])))
+    if opts.committed:
+        rows.append(("Comm:", f.committed))
+    for name, values in rows:
+        lines.append(f"{name:<9}" + " ".join([f"{scale(kb, opts):>11}" for kb in values]))
+    return "\n".join(lines) + "\n"

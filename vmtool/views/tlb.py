@@ -1,0 +1,56 @@
+"""TLBs: the translations that the processors remember, and how often that helped.
+
+Counterpart: Intel SDM volume 3 chapter 5.10 (entries, PCIDs, global pages); no Linux file shows this.
+"""
+
+from collections.abc import Iterable
+
+from vmtool.records import TlbEntry, TlbStats
+
+KINDS = {"d": "data", "i": "code", "s": "shared"}
+SIZES = {12: "4K", 14: "16K", 16: "64K", 20: "1M", 21: "2M", 22: "4M", 25: "32M", 29: "512M", 30: "1G"}
+ATTRIBUTES = (("writable", "W"), ("user", "U"), ("nx", "NX"), ("dirty", "D"), ("is_global", "G"))
+COUNTERS = (
+    ("l1 hits", "l1_hits"),
+    ("l2 hits", "l2_hits"),
+    ("misses", "misses"),
+    ("walks", "walks"),
+    ("entries read by walks", "walk_reads"),
+    ("flushes of all", "flushes_all"),
+    ("flushes of a page", "flushes_page"),
+    ("loads of CR3", "cr3_loads"),
+    ("evictions", "evictions"),
+)
+
+
+def render(entries: Iterable[TlbEntry]) -> str:
+    """A row an entry. `age` is the TLB's own clock at its last use: the smallest of a set is replaced next."""
+    from vmtool.views.table import table
+
+    headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", "pcid", "age", "attributes")
+    rows = [
+        (
+            e.cpu,
+            f"L{e.level}",
+            KINDS.get(e.kind, e.kind),
+            e.set,
+            e.way,
+            f"0x{e.vpn << e.page_shift:x}",
+            f"0x{e.pfn:x}",
+            SIZES.get(e.page_shift, str(1 << e.page_shift)),
+            e.pcid,
+            e.age,
+            " ".join([letter for name, letter in ATTRIBUTES if getattr(e, name)]) or "-",
+        )
+        for e in entries
+    ]
+    return table(headings, rows, left="level kind size attributes")
+
+
+def render_stats(stats: Iterable[TlbStats]) -> str:
+    """A row a counter, a column a processor."""
+    from vmtool.views.table import table
+
+    cpus = list(stats)
+    rows = [(label, *[getattr(cpu, name) for cpu in cpus]) for label, name in COUNTERS]
+    return table(("counter", *[f"cpu{cpu.cpu}" for cpu in cpus]), rows, left="counter")
