@@ -14,6 +14,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import time
 
 from tests.differential import target
@@ -27,7 +28,8 @@ MADV = dict(
     normal=0, random=1, sequential=2, willneed=3, dontneed=4, free=8, remove=9, dontfork=10, dofork=11, mergeable=12, unmergeable=13,
     hugepage=14, nohugepage=15, dontdump=16, dodump=17, wipeonfork=18, keeponfork=19, cold=20, pageout=21, populate_read=22,
     populate_write=23, dontneed_locked=24, collapse=25, guard_install=102, guard_remove=103)
-SYS_OPEN, SYS_CLOSE, SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_BRK, SYS_MREMAP, SYS_MSYNC, SYS_MINCORE, SYS_MADVISE = 2, 3, 9, 10, 11, 12, 25, 26, 27, 28
+SYS_OPEN, SYS_CLOSE, SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_BRK = 2, 3, 9, 10, 11, 12
+SYS_MREMAP, SYS_MSYNC, SYS_MINCORE, SYS_MADVISE = 25, 26, 27, 28
 SYS_MLOCK, SYS_MUNLOCK, SYS_MLOCKALL, SYS_MUNLOCKALL, SYS_MLOCK2 = 149, 150, 151, 152, 325
 MASK = (1 << 64) - 1
 
@@ -86,8 +88,7 @@ class Kernel:
         if not probe:
             self.tasks[pid].kill()
         addr = None if e.code == "SI_KERNEL" else e.addr
-        return answer._replace(exit=128 + e.signo, signal=e.signo.name if hasattr(e.signo, "name") else {7: "SIGBUS", 11: "SIGSEGV"}[e.signo],
-                               sigcode=e.code, sigaddr=addr)
+        return answer._replace(exit=128 + e.signo, signal=signal.Signals(e.signo).name, sigcode=e.code, sigaddr=addr)
 
     def task(self, words: Words) -> Tracee:
         task = self.tasks.get(words.next())
@@ -106,13 +107,23 @@ class Kernel:
     # --- processes ---
 
     def do_spawn(self, w: Words) -> str:
-        return self._add(start(w.option("--exe"), self.cwd))
+        path = w.option("--exe")
+        self._warm(path)
+        return self._add(start(path, self.cwd))
+
+    def _warm(self, path: str) -> None:
+        """Bring a program and the interpreter wholly into the page cache: the default machine's state."""
+        for name in filter(os.path.exists, (path, f"{self.root}/ld.so")):
+            with open(name, "rb") as f:
+                f.read()
 
     def do_fork(self, w: Words) -> str:
         return self._add(self.task(w).fork())
 
     def do_exec(self, w: Words) -> None:
-        check(self.task(w).execve(w.next()))
+        task, path = self.task(w), w.next()
+        self._warm(path)
+        check(task.execve(path))
 
     def do_exit(self, w: Words) -> None:
         self.task(w).exit()

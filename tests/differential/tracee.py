@@ -99,8 +99,10 @@ def _become(path: str, cwd: str) -> None:
     os.chdir(cwd)
     libc.personality(ADDR_NO_RANDOMIZE)
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    for name, limits in (("STACK", (8 << 20, resource.RLIM_INFINITY)), ("MEMLOCK", (8 << 20, 8 << 20)), ("AS", unlimited), ("DATA", unlimited)):
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), limits)
+    resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (8 << 20, 8 << 20))
+    resource.setrlimit(resource.RLIMIT_AS, unlimited)
+    resource.setrlimit(resource.RLIMIT_DATA, unlimited)
     if os.geteuid() == 0:
         _drop_privileges()
     ptrace(TRACEME, 0)

@@ -117,7 +117,10 @@ def test_broken_file_is_refused_with_execves_errno(make, name):
     assert detail in text
 
 
-@pytest.mark.parametrize(("data", "expected"), [(b"\x7fELF" + bytes(30), "EIO"), (b"x" * 100, "ELIBBAD"), (eb.elf([LOAD], machine=3), "ELIBBAD")])
+BAD_INTERPRETERS = [(b"\x7fELF" + bytes(30), "EIO"), (b"x" * 100, "ELIBBAD"), (eb.elf([LOAD], machine=3), "ELIBBAD")]
+
+
+@pytest.mark.parametrize(("data", "expected"), BAD_INTERPRETERS)
 def test_broken_interpreter(make, data, expected):
     ld = make(data, "ld.so")
     text = refused(make(eb.elf([LOAD], interp=ld.encode() + b"\0")))

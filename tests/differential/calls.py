@@ -1,0 +1,417 @@
+"""The vocabulary of the generator: each function draws one call and writes its line.
+
+A function gets the writer and a process; it may write nothing when the draw does not fit. Functions are found by
+name in a category's table of weights (categories.py).
+"""
+
+from tests.differential.writer import PAGE, Writer
+
+PROTS = ("rw", "rw", "r", "none", "rx", "rwx")
+FLAG_ADVICE = ("normal", "random", "sequential", "dontfork", "dofork", "dontdump", "dodump", "wipeonfork", "keeponfork", "hugepage",
+               "nohugepage", "mergeable", "unmergeable")
+PAGE_ADVICE = ("dontneed", "free", "populate_read", "populate_write", "cold", "pageout", "dontneed_locked", "guard_install", "guard_remove")
+FILE_ADVICE = ("dontneed", "willneed", "random", "normal", "sequential", "populate_read")
+
+
+# --- mmap ---
+
+
+def mmap(w: Writer, pid: str, nr: int, prot: str, extra: str = "") -> None:
+    w.name_result(f"mmap ${pid} {w.size(nr * PAGE)} --prot {prot}{extra}")
+
+
+def anon(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.pages(64), w.pick(PROTS))
+
+
+def anon_rw(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.pages(48), "rw")
+
+
+def anon_small(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.pages(4), w.pick(("rw", "r", "rw", "none")))
+
+
+def anon_large(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.number(16, 180), "rw", " --populate" if w.chance(40) else "")
+
+
+def shared(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.pages(16), w.pick(("rw", "rw", "r", "rwx")), " --shared")
+
+
+def flagged(w: Writer, pid: str) -> None:
+    """The flags that change the area or how it is filled."""
+    flag = w.pick(("--noreserve", "--stack", "--populate", "--locked", "--noreserve --populate", "--private"))
+    mmap(w, pid, w.pages(24), w.pick(PROTS), f" {flag}")
+
+
+def populated(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.pages(24), w.pick(("rw", "r")), " --populate")
+
+
+def locked(w: Writer, pid: str) -> None:
+    mmap(w, pid, w.pages(32), w.pick(("rw", "r", "none")), " --locked")
+
+
+def file_part(w: Writer, nr_most: int = 48) -> tuple[str, int, str]:
+    """(path, pages, option): somewhere in a file, at times past its end."""
+    path = w.pick(list(w.files))
+    total = (w.files[path] + PAGE - 1) // PAGE
+    if w.chance(50):
+        return path, min(total, 2000), ""
+    first = w.number(0, total - 1)
+    nr = min(w.pages(nr_most), total - first + w.pick((0, 0, 0, 3)))
+    return path, nr, f" --offset {w.size(first * PAGE)}" if first else ""
+
+
+def file(w: Writer, pid: str) -> None:
+    path, nr, offset = file_part(w)
+    mmap(w, pid, nr, w.pick(("rw", "r", "rx", "none", "rwx")), f" --file {path}{offset}" + (" --shared" if w.chance(35) else ""))
+
+
+def file_rw(w: Writer, pid: str) -> None:
+    path, nr, offset = file_part(w)
+    mmap(w, pid, nr, "rw", f" --file {path}{offset}" + (" --shared" if w.chance(40) else ""))
+
+
+def file_fixed(w: Writer, pid: str) -> None:
+    path, nr, offset = file_part(w, 24)
+    at = w.hole(pid, nr)
+    if nr <= 40 and w.is_safe(pid, at, nr * PAGE):
+        how = w.pick(("--fixed", "--fixed-noreplace"))
+        kind = " --shared" if w.chance(30) else ""
+        mmap(w, pid, nr, w.pick(("rw", "r", "rx", "none")), f" --file {path}{offset} --addr {w.addr(at)} {how}{kind}")
+
+
+def beside(w: Writer, pid: str) -> None:
+    """At a place: next to an area, over it, or near it."""
+    nr = w.pages(8)
+    at = w.hole(pid, nr)
+    if w.is_safe(pid, at, nr * PAGE):
+        how = w.pick(("--fixed", "--fixed-noreplace"))
+        mmap(w, pid, nr, w.pick(("rw", "rw", "r", "none")), f" --addr {w.addr(at)} {how}" + (" --shared" if w.chance(8) else ""))
+
+
+def hint(w: Writer, pid: str) -> None:
+    """A hint without --fixed: anywhere, unaligned, low, or above the end of user space."""
+    nr = w.pages(40)
+    at = w.hole(pid, nr)
+    kind = w.number(0, 9)
+    if kind == 7:
+        at += w.pick((1, 0x800, 0xFFF))
+    elif kind == 8:
+        at = w.pick((0x1000, 0x8000, 0x10000, 0x7FFF0012C000, 0x7FFFF0000000, 0x7E00000C3000))
+    elif kind == 9:
+        at = w.pick((0x7FFFFFFFF000, 0x7FFFFFFDE000, 0x7FFFFFEDE000, 0x7FFFFFEDD000, 0x800000000000))
+    mmap(w, pid, nr, w.pick(PROTS), f" --addr {w.addr(at)}" + (" --shared" if w.chance(25) else ""))
+
+
+def aligned(w: Writer, pid: str) -> None:
+    """Lengths around multiples of 2M, where placement is aligned."""
+    nr = 512 * w.number(1, 3) + w.pick((0, 0, 0, 3, -1, 100))
+    mmap(w, pid, nr, w.pick(("none", "r", "rw")), w.pick(("", "", "", " --shared", " --noreserve", " --stack")))
+
+
+def far(w: Writer, pid: str) -> None:
+    """In page tables of its own: around 2M, 1G and 512G borders."""
+    base = w.pick((0x40200000, 0x140002000, 0x180000000, 0x240000000, 0x8000202000, 0x8040002000, 0x8140000000, 0x7E0000001000, 0x3FE00000))
+    at = base + w.number(0, 3) * (2 << 20)
+    mmap(w, pid, w.pick((512, 1024, 1536, 600, 5)), "rw", f" --addr {hex(at)} --fixed")
+
+
+def growsdown(w: Writer, pid: str) -> None:
+    nr = w.pages(4)
+    place = f" --addr {hex(0x7E0000400000 + w.number(0, 300) * PAGE)} --fixed" if w.chance(50) else ""
+    mmap(w, pid, nr, "rw", f" --growsdown{place}")
+
+
+# --- the other calls that change areas ---
+
+
+def munmap(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=40, odd=2):
+        w.line(f"munmap ${pid} {w.addr(span[0])} {w.size(span[1])}")
+
+
+def munmap_large(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=1024):
+        w.line(f"munmap ${pid} {w.addr(span[0])} {w.size(span[1])}")
+
+
+def mprotect(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=60, odd=2):
+        w.line(f"mprotect ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(PROTS)}")
+
+
+def mprotect_rw(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=40):
+        w.line(f"mprotect ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('rw', 'r', 'rw', 'none'))}")
+
+
+def madvise_flags(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=40, odd=2):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(FLAG_ADVICE)}")
+
+
+def madvise_pages(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=40, odd=2):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(PAGE_ADVICE)}")
+
+
+def dontneed(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=60):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('dontneed', 'dontneed', 'free', 'dontneed_locked'))}")
+
+
+def remove(w: Writer, pid: str) -> None:
+    """Punch a hole into shared memory."""
+    if span := w.safe_span(pid, most=40, beyond=5):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('remove', 'dontneed'))}")
+
+
+def fork_advice(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=40):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('dontfork', 'dofork', 'wipeonfork', 'keeponfork'))}")
+
+
+def file_advice(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=100):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(FILE_ADVICE)}")
+
+
+def mremap(w: Writer, pid: str) -> None:
+    """Grow, shrink or keep; in place or with --maymove."""
+    if not (span := w.safe_span(pid, most=64, beyond=6, odd=2)):
+        return
+    start, old = span
+    new = old if w.chance(35) else max(1, old // PAGE + w.number(-8, 12)) * PAGE
+    w.line(f"mremap ${pid} {w.addr(start)} {w.size(old)} {w.size(new)}" + (" --maymove" if w.chance(75) else ""))
+
+
+def mremap_fixed(w: Writer, pid: str) -> None:
+    if not (span := w.safe_span(pid, most=64, beyond=6)):
+        return
+    start, old = span
+    new = old if w.chance(70) else max(1, old // PAGE + w.number(-4, 6)) * PAGE
+    to = w.pick((w.hole(pid, new // PAGE), 0x7E0000000000 + w.number(0, 800) * PAGE, start + PAGE))
+    if w.is_safe(pid, to, new):
+        w.line(f"mremap ${pid} {w.addr(start)} {w.size(old)} {w.size(new)} --maymove" + (" --dontunmap" if w.chance(20) else "") +
+               f" --fixed {hex(to)}")
+
+
+def mremap_dontunmap(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=64, beyond=3):
+        w.line(f"mremap ${pid} {w.addr(span[0])} {w.size(span[1])} {w.size(span[1])} --maymove --dontunmap")
+
+
+def mlock(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=60, odd=8):
+        w.line(f"mlock ${pid} {w.addr(span[0])} {w.size(span[1])}" + (" --onfault" if w.chance(25) else ""))
+
+
+def munlock(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=60, odd=4):
+        w.line(f"munlock ${pid} {w.addr(span[0])} {w.size(span[1])}")
+
+
+def mlockall(w: Writer, pid: str) -> None:
+    w.line(f"mlockall ${pid} " + w.pick(("--current", "--future", "--current --future", "--future --onfault", "--current --onfault")))
+
+
+def munlockall(w: Writer, pid: str) -> None:
+    w.line(f"munlockall ${pid}")
+
+
+def brk(w: Writer, pid: str) -> None:
+    """By small and large steps, up and down."""
+    by = w.pick((4096, 4096, 0x8000, 100, 1, 4095, 5000, 0x21000, -4096, -8192, -0x5064, -0x14064, 0x64000, 8192, -1, 0))
+    w.line(f"brk ${pid}" + (f" --by {by if by < 0 else w.size(by)}" if by else ""))
+
+
+def brk_to(w: Writer, pid: str) -> None:
+    """To an address of its own, at times below the start."""
+    w.line(f"brk ${pid} {0x408000 + w.number(-2 * PAGE, 60 * PAGE):#x}")
+
+
+def heap_area(w: Writer, pid: str) -> None:
+    """A mapping just above the break, or a hole in the heap."""
+    heap = [a for a in w.areas(pid) if a.name == "[heap]"]
+    end = heap[-1].end if heap else 0x408000
+    nr = w.pages(12)
+    if w.chance(50) and heap:
+        area = w.pick(heap)
+        nr = min(nr, (area.end - area.start) // PAGE)
+        w.line(f"munmap ${pid} {hex(area.end - nr * PAGE)} {w.size(nr * PAGE)}")
+    else:
+        mmap(w, pid, nr, w.pick(("rw", "r")), f" --addr {hex(end + w.number(0, 12) * PAGE)} --fixed-noreplace")
+
+
+def setrlimit(w: Writer, pid: str) -> None:
+    """Around what is in use."""
+    with open(f"/proc/{w.task(pid).pid}/statm") as f:
+        total, _, _, _, _, data, _ = (int(n) * PAGE for n in f.read().split())
+    name = w.pick(("as", "data", "memlock", "stack"))
+    value = {"as": total, "data": data, "memlock": 0, "stack": 0x21000}[name] + w.number(0, 60) * PAGE + w.pick((0, 0, 100))
+    w.line(f"setrlimit ${pid} {name} {w.size(value)}")
+
+
+def stack_limit(w: Writer, pid: str) -> None:
+    w.line(f"setrlimit ${pid} stack {w.pick(('64K', '256K', '512K', '1M', '8M', '16M', '100K'))}")
+
+
+# --- accesses ---
+
+
+def touch(w: Writer, pid: str) -> None:
+    start, length = w.span(pid, most=120, beyond=10)
+    access(w, pid, start, length)
+
+
+def access(w: Writer, pid: str, start: int, length: int, kinds: str = "rrwwwrwwx") -> None:
+    kind = w.pick(kinds)
+    many = f" {w.size(length)}" if length > PAGE or w.chance(40) else ""
+    w.line(f"touch ${pid} {w.addr(start)}{many} -{kind} --probe")
+
+
+def touch_write(w: Writer, pid: str) -> None:
+    start, length = w.span(pid, most=120, beyond=3)
+    access(w, pid, start, length, "w")
+
+
+def touch_program(w: Writer, pid: str) -> None:
+    """The program's own pages, data and bss."""
+    access(w, pid, 0x400000 + w.number(0, 8) * PAGE, PAGE, "rrwx")
+
+
+def touch_wild(w: Writer, pid: str) -> None:
+    """Where nothing is, in the kernel's half, non-canonical, or in the kernel's own areas."""
+    where = w.pick((0x1000, 0, 0x7FFFFFFFF000, 0x800000000000, 0xFFFF888000000000, 0xFFFFFFFFFFFFF000, 0xFFFFFFFFFF600000))
+    if w.chance(40):
+        area = w.pick([a for a in w.areas(pid) if a.name.startswith("[v")])
+        where = area.start + w.number(0, (area.end - area.start) // PAGE - 1) * PAGE
+    w.line(f"touch ${pid} {hex(where)} -{w.pick('rw')} --probe")
+
+
+def touch_stack(w: Writer, pid: str) -> None:
+    """Below the stack: near, far, past the limit."""
+    stack = [a for a in w.areas(pid) if a.name == "[stack]"]
+    low = stack[0].start if stack else 0x7FFFFFFDE000
+    if w.chance(20):
+        start = low + w.number(0, 32) * PAGE
+    else:
+        start = low - w.number(1, w.pick((8, 60, 60, 2100))) * PAGE
+    length = w.pick((1, PAGE, w.pages(20) * PAGE))
+    access(w, pid, start, length, "wwr")
+
+
+def touch_growsdown(w: Writer, pid: str) -> None:
+    own = w.own(pid)
+    if own:
+        area = w.pick(own)
+        access(w, pid, area.start - w.number(1, w.pick((2, 255, 300))) * PAGE, PAGE, "wr")
+
+
+def store(w: Writer, pid: str) -> None:
+    areas = [a for a in w.own(pid) if "w" in a.perms]
+    if areas:
+        start, length = w.span(pid, most=20, beyond=0, areas=areas)
+        at = start + w.number(16, max(length - 40, 17))
+        w.line(f"store ${pid} {hex(at)} {w.pick(('hello', 'scene', 'x', 'render'))}")
+        if pid in w.pids:
+            load_at(w, pid, at)
+
+
+def load_at(w: Writer, pid: str, at: int) -> None:
+    w.line(f"load ${pid} {hex(at)} {w.pick((8, 16, 24))} --hex")
+
+
+def load(w: Writer, pid: str) -> None:
+    areas = [a for a in w.own(pid) if "r" in a.perms]
+    if areas:
+        start, length = w.span(pid, most=20, beyond=0, areas=areas)
+        load_at(w, pid, start + w.number(0, length - 40))
+
+
+# --- looking ---
+
+
+def cat_maps(w: Writer, pid: str) -> None:
+    w.line(f"cat-maps ${pid}")
+
+
+def smaps(w: Writer, pid: str) -> None:
+    w.line(f"smaps ${pid}")
+
+
+def rollup(w: Writer, pid: str) -> None:
+    w.line(f"smaps ${pid} --rollup")
+
+
+def status(w: Writer, pid: str) -> None:
+    w.line(f"status ${pid}")
+
+
+def statm(w: Writer, pid: str) -> None:
+    w.line(f"statm ${pid}")
+
+
+def pagemap(w: Writer, pid: str) -> None:
+    start, length = w.span(pid, most=64, beyond=5)
+    w.line(f"pagemap ${pid} {w.addr(start)} {w.size(length)} --raw")
+
+
+def mincore(w: Writer, pid: str) -> None:
+    # the vector lies in a page that a forked child shares: writing it would copy the page
+    if not w.has_forked:
+        start, length = w.span(pid, most=60, beyond=10)
+        w.line(f"mincore ${pid} {w.addr(start)} {w.size(length)}")
+
+
+# --- processes and files ---
+
+
+def fork(w: Writer, pid: str) -> None:
+    if len(w.pids) < 4:
+        w.fork(pid)
+
+
+def exit(w: Writer, pid: str) -> None:
+    if pid != "p" and w.chance(50):
+        w.exit(pid)
+
+
+def other_program(w: Writer, pid: str) -> None:
+    """A second instance of the program, with a file mapped."""
+    if len(w.pids) < 3:
+        new = w.spawn()
+        if w.files:
+            file_rw(w, new)
+
+
+def msync(w: Writer, pid: str) -> None:
+    if span := w.safe_span(pid, most=40, beyond=5, odd=3):
+        w.line(f"msync ${pid} {w.addr(span[0])} {w.size(span[1])}")
+
+
+def sync(w: Writer, pid: str) -> None:
+    w.line("sync")
+
+
+def write(w: Writer, pid: str) -> None:
+    path = w.pick(list(w.files))
+    w.line(f"write ${pid} {path} {w.number(0, max(w.files[path] - 30, 1))} {w.pick(('hello', 'SCENE', 'DATADATADATADATADATA'))}")
+
+
+def truncate(w: Writer, pid: str) -> None:
+    path = w.pick(list(w.files))
+    w.line(f"truncate {path} {w.number(1, w.pick((4096, 6000, 30000, 80000)))}")
+
+
+def reread(w: Writer, pid: str) -> None:
+    """Everything clean, dropped, and read again."""
+    path = w.pick(list(w.files))
+    w.line("sync")
+    w.line("drop-caches 1")
+    mincore(w, pid)
+    w.line(f"read ${pid} {path} 0 {w.files[path] + 5000}")

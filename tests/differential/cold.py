@@ -1,0 +1,69 @@
+"""Files that are not in the page cache: what a read or a fault brings, and what readahead adds."""
+
+from tests.differential import calls
+from tests.differential.writer import PAGE, Writer
+
+SIZES = (4096, 10000, 65536, 100000, 262144, 500000, 1048576)
+
+
+def _begin(w: Writer, prot: str, extra: str, advice: str | None) -> tuple[str, int, int]:
+    """(path, address, pages) of a file that is mapped whole, and cold."""
+    w.spawn()
+    nr_bytes = w.pick(SIZES)
+    path = w.mkfile("cold.dat", nr_bytes)
+    nr = (nr_bytes + PAGE - 1) // PAGE
+    calls.mmap(w, "p", nr, prot, f" --file {path}{extra}")
+    addr = int(w.answers[-1].out, 16)
+    if advice:
+        w.line(f"madvise $p {hex(addr)} {hex(nr * PAGE)} {advice}")
+    w.line("sync")
+    w.line("drop-caches 1")
+    _mincore(w, addr, nr)
+    return path, addr, nr
+
+
+def _mincore(w: Writer, addr: int, nr: int) -> None:
+    w.line(f"mincore $p {hex(addr)} {hex(nr * PAGE)}")
+
+
+def _end(w: Writer) -> None:
+    for call in (calls.cat_maps, calls.smaps, calls.status):
+        call(w, "p")
+
+
+def coldmap(w: Writer) -> None:
+    """Faults on a cold mapping, forwards, backwards and at random; reads between them."""
+    advice = w.pick((None, None, "random", "sequential", "normal", "willneed"))
+    path, addr, nr = _begin(w, w.pick(("r", "rw")), w.pick((" --shared", "")), advice)
+    for _ in range(w.number(2, 7)):
+        kind = w.number(0, 5)
+        page = w.number(0, nr - 1)
+        if kind <= 2:
+            count = w.pick((1, 1, 1, 16, 40))
+            length = f" {w.size(min(count, nr - page) * PAGE)}" if count > 1 else ""
+            w.line(f"touch $p {hex(addr + page * PAGE)}{length} -r --probe")
+        elif kind == 3:
+            w.line(f"read $p {path} {page * PAGE} {w.pick((512, 4096, 16384))}")
+        elif kind == 4:
+            w.line(f"pagemap $p {hex(addr)} {hex(min(nr, 64) * PAGE)} --raw")
+        else:
+            w.line(f"madvise $p {hex(addr)} {hex(nr * PAGE)} {w.pick(('dontneed', 'random', 'normal', 'sequential'))}")
+        if w.chance(60):
+            _mincore(w, addr, nr)
+    _end(w)
+
+
+def coldread(w: Writer) -> None:
+    """read() from the start, in steps, or anywhere."""
+    path, addr, nr = _begin(w, "r", " --shared", None)
+    step, at = w.pick((512, 4096, 4096, 8192, 16384, 65536)), 0
+    is_sequential = w.chance(60)
+    for _ in range(w.number(2, 6)):
+        at = at if is_sequential else w.number(0, nr - 1) * PAGE
+        w.line(f"read $p {path} {at} {step}")
+        _mincore(w, addr, nr)
+        at += step
+    for _ in range(w.number(1, 3)):
+        page = w.number(0, nr - 1)
+        w.line(f"touch $p {hex(addr + page * PAGE)} {w.size(w.number(1, nr - page) * PAGE)} -r --probe")
+    _end(w)

@@ -1,0 +1,116 @@
+"""One line's answers compared: the kernel's and the simulator's.
+
+Compared: errno, signal with its code and address, exit status; addresses of mmap, mremap and brk; counts of touch;
+maps, smaps, statm, every byte; the Vm and Rss lines of status; pagemap's bits 63, 62, 61, 58, 56; digits of mincore and load.
+
+Not compared (what the kernel itself does not fix): PIDs; VmHWM, which comes from per-CPU counters; soft-dirty (`sd`, bit
+55); the inode numbers of /dev/zero (deleted), only which are equal; the exit status of a --probe that took a signal.
+"""
+
+import difflib
+import re
+from typing import Any, NamedTuple
+
+from tests.differential.script import Answer
+
+QUIET = {"spawn", "fork", "exec", "exit", "mkfile", "read", "write", "truncate", "rmfile", "sync", "drop-caches", "munmap", "mprotect",
+         "madvise", "mlock", "munlock", "mlockall", "munlockall", "msync", "setrlimit", "store"}
+PAGEMAP_BITS = {"present": 63, "swap": 62, "file": 61, "guard": 58, "exclusive": 56}
+PAGEMAP_MASK = sum(1 << bit for bit in PAGEMAP_BITS.values())
+SHMEM = re.compile(r"^(\S+ \S+ \S+ 00:01 )(\d+)( +/dev/zero \(deleted\))$", re.M)
+
+
+class Difference(NamedTuple):
+    """Where a script's two runs part: `kind` is short and the same for the same sort of difference."""
+
+    line: int
+    text: str
+    kind: str
+    wanted: str
+    got: str
+
+    def __str__(self) -> str:
+        head = f"line {self.line}: {self.text}\n  {self.kind}"
+        wanted, got = self.wanted.split("\n"), self.got.split("\n")
+        if len(wanted) == len(got) == 1:
+            return f"{head}\n    kernel {self.wanted}\n    vmtool {self.got}"
+        return head + "".join(f"\n    {d}" for d in difflib.unified_diff(wanted, got, "kernel", "vmtool", lineterm="", n=0))
+
+
+class Comparison:
+    """The lines of one script in order; it remembers how both sides number their shared memory."""
+
+    def __init__(self) -> None:
+        self.numbers: tuple[dict[str, int], dict[str, int]] = ({}, {})
+
+    def line(self, text: str, wanted: Answer, got: dict[str, Any] | None) -> Difference | None:
+        """None when alike."""
+        if got is None:
+            return Difference(wanted.line, text, f"{wanted.cmd}: no answer", str(wanted), "")
+        found = self._status(wanted, got)
+        if found is None and not (wanted.signal or wanted.errno or wanted.cmd in QUIET or wanted.may_fail and got.get("exit")):
+            found = self._output(wanted, str(got.get("out") or ""))
+        if found is None:
+            return None
+        kind, a, b = found
+        return Difference(wanted.line, text, f"{wanted.cmd}: {kind}", a, b)
+
+    def _status(self, wanted: Answer, got: dict[str, Any]) -> tuple[str, str, str] | None:
+        a = wanted.signal or wanted.errno or "ok"
+        b = got.get("signal") or got.get("errno") or (f"exit {got['exit']}" if got.get("exit") else "ok")
+        if wanted.may_fail and b in ("ENOMEM", "EINVAL"):
+            return None
+        if a != b:
+            return f"{a} expected, {b} given", a, b
+        if wanted.signal:
+            addr = got.get("sigaddr")
+            addr = int(addr, 16) if isinstance(addr, str) else addr
+            for name, x, y in (("code", wanted.sigcode, got.get("sigcode")), ("address", wanted.sigaddr, addr)):
+                if x != y:
+                    shown = [hex(v) if isinstance(v, int) else str(v) for v in (x, y)]
+                    return f"{a} {name}", *shown
+        return None
+
+    def _output(self, wanted: Answer, got: str) -> tuple[str, str, str] | None:
+        a, b = self._normal(wanted.cmd, wanted.out, 0), self._normal(wanted.cmd, got, 1)
+        return None if a == b else (difference_kind(wanted.cmd, a, b), a, b)
+
+    def _normal(self, cmd: str, text: str, side: int) -> str:
+        text = text.rstrip("\n")
+        if cmd in ("cat-maps", "smaps"):
+            seen = self.numbers[side]
+            text = SHMEM.sub(lambda m: f"{m[1]}shmem{seen.setdefault(m[2], len(seen) + 1)}{' ' * 9}{m[3].strip()}", text)
+            return re.sub(r"^(VmFlags:.*?) sd\b", r"\1", text, flags=re.M)
+        if cmd == "status":
+            return "\n".join(line for line in text.split("\n") if re.match(r"(Vm(?!HWM)|Rss)", line))
+        if cmd in ("mmap", "mremap", "brk"):
+            return hex(int(text, 16)) if re.fullmatch(r"(0x)?[0-9a-f]+", text) else text
+        if cmd == "pagemap":
+            return "\n".join(map(_entry, text.split("\n")))
+        return text
+
+
+def _entry(line: str) -> str:
+    """A line of pagemap with the compared bits alone; any other text as it is."""
+    m = re.fullmatch(r"\s*(?:0x)?([0-9a-f]+)\s+(?:0x)?([0-9a-f]+)\s*", line)
+    return f"{int(m[1], 16):x} {int(m[2], 16) & PAGEMAP_MASK:x}" if m else line
+
+
+def difference_kind(cmd: str, a: str, b: str) -> str:
+    """A few words for the first line that differs."""
+    for x, y in zip(a.split("\n"), b.split("\n"), strict=False):
+        if x == y:
+            continue
+        if cmd in ("mmap", "mremap", "brk"):
+            return "address"
+        if cmd == "touch":
+            return "minor" if x.split()[0] != y.split()[0] else "major"
+        if cmd == "pagemap":
+            values = [int(line.split()[-1], 16) if re.fullmatch(r"[0-9a-f]+ [0-9a-f]+", line) else 0 for line in (x, y)]
+            bits = values[0] ^ values[1]
+            return "/".join(name for name, bit in PAGEMAP_BITS.items() if bits >> bit & 1) or "lines"
+        if cmd in ("cat-maps", "smaps") and re.match(r"[0-9a-f]+-", x):
+            names = ("range", "perms", "offset", "device", "inode", "name")
+            return "area " + next((n for n, p, q in zip(names, x.split(None, 5), y.split(None, 5), strict=False) if p != q), "line")
+        return x.partition(":")[0] if ":" in x else "output"
+    return "length"

@@ -1,0 +1,54 @@
+"""vmtool as the other back end: the whole script in one `vmtool run --jsonl --keep-going`."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+TIMEOUT = 60
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def run(script: str, *, fsck: bool = True) -> tuple[dict[int, dict[str, Any]], str]:
+    """(objects by line, complaint): `complaint` says what went wrong beside the answers, '' for nothing.
+
+    With `fsck` the machine's invariants are checked at the end.
+    """
+    with tempfile.TemporaryDirectory(prefix="vmtool-diff.") as where:
+        path = f"{where}/script.vmt"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(script)
+        env = dict(os.environ, VMTOOL_STATE=f"{where}/machine.vmt", VMTOOL_SYNC="off", LC_ALL="C", PYTHONPATH=PROJECT)
+        try:
+            done = _vmtool(["run", "--jsonl", "--keep-going", path], where, env)
+            objects = _objects(done.stdout)
+            complaint = "" if done.returncode >= 0 else f"killed by signal {-done.returncode}"
+            if "Traceback" in done.stderr or not objects:
+                complaint = done.stderr.strip() or "no output"
+            if fsck and not complaint:
+                checked = _vmtool(["fsck"], where, env)
+                if checked.returncode:
+                    complaint = f"fsck: {checked.stdout}{checked.stderr}".strip()
+        except subprocess.TimeoutExpired:
+            return {}, f"no end within {TIMEOUT} s"
+    return objects, complaint
+
+
+def _vmtool(args: list[str], where: str, env: dict[str, str]) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "vmtool", *args]
+    return subprocess.run(command, cwd=where, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                          timeout=TIMEOUT, check=False)
+
+
+def _objects(text: str) -> dict[int, dict[str, Any]]:
+    found = {}
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and isinstance(value.get("line"), int):
+            found[value["line"]] = value
+    return found
