@@ -18,5 +18,12 @@ cdef void folio_get(arena_t *a, pfn_t head) noexcept nogil
 cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil
 cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil
 # Break a folio of order > 0 into order-0 folios; each page keeps its own map count, flags and reference (split_page / __split_folio).
+# The head keeps its references; a tail gets the page cache's one (a file's), none (anonymous), or the head's (no mapping). Tails join
+# the LRU beside the head. An anonymous tail that nothing maps is the caller's to free.
 cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil
+# Frees the folio (off the LRU first) when it has neither mappings nor references; true when it did. After the last unmapping.
+cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil
+cdef uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil  # all mappings of all its pages
+# Free as /proc/kpageflags' KPF_BUDDY says: in a free block (or never used); frames on per-CPU lists are not.
+cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil
 cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil
