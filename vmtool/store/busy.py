@@ -11,6 +11,8 @@ from vmtool.store.schema import sqlite
 WAIT_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 
+FAILURES = (sqlite.Error, UnicodeDecodeError)  # the second when SQLite quotes a damaged schema
+
 _T = TypeVar("_T")
 
 
@@ -45,18 +47,24 @@ def is_busy(error: Exception) -> bool:
 
 
 def explain(path: str, error: Exception) -> StateError:
-    """What a failure that SQLite reports means for the state file."""
+    """What a failure that SQLite reports (one of FAILURES) means for the state file."""
     text = str(error)
     if is_busy(error):
         return Busy(f"{path}: is in use by another command")
     if "full" in text:
         return StateError(f"{path}: no space left for it; nothing was changed")
     if "readonly" in text or "unable to open" in text or "disk I/O" in text:
-        if os.path.exists(os.path.realpath(path) + "-journal"):
-            return StateError(f"{path}: a command was killed while it wrote; to undo that, the file and its directory must be writable")
-        if "readonly" in text:
-            return StateError(f"{path}: is read-only")
-        if "unable" in text:
-            return StateError(f"{path}: cannot be written: its directory is read-only")
-        return StateError(f"{path}: input/output error")
+        return StateError(f"{path}: {why_not_written(os.path.realpath(path), text)}")
+    if "malformed" in text or "encrypted" in text or isinstance(error, UnicodeDecodeError):
+        return StateError(f"{path}: is damaged")  # a longer text would quote what it found
     return StateError(f"{path}: is damaged ({text})")
+
+
+def why_not_written(path: str, text: str) -> str:
+    if os.path.exists(path + "-journal"):
+        return "a command was killed while it wrote; to undo that, the file and its directory must be writable"
+    if not os.access(path, os.W_OK):
+        return "is read-only"
+    if not os.access(os.path.dirname(path), os.W_OK):
+        return "cannot be written: its directory is read-only"
+    return "input/output error" if "disk I/O" in text else text

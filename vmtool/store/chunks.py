@@ -184,13 +184,14 @@ class Chunks:
 
     def write_machine(self) -> None:
         """Write the machine row, whose count of free pages is right once it is written."""
-        free_pages = None
-        while free_pages != self.free_pages:
-            self.free_pages = free_pages if free_pages is not None else self.free_pages
+        while True:
             row = (self.step, self.nr_slots, self.first_free, self.total, self.free_pages, pack_blocks(self.blocks), self.header)
             self.stamp = (self.step, machine_sum(*row))
             self.db.execute(f"INSERT OR REPLACE INTO machine (id, {_MACHINE_COLUMNS}) VALUES (1{', ?' * 8})", (*row, self.stamp[1]))
             (free_pages,) = self.db.execute("PRAGMA freelist_count").fetchone()
+            if free_pages == self.free_pages:
+                return
+            self.free_pages = free_pages
 
     def check_room(self, file_bytes: int) -> None:
         """That new rows will go to the end of the file, not over something; before the first write."""

@@ -10,9 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 from vmtool.errors import StateError
-from vmtool.store.busy import explain, patiently
+from vmtool.store.busy import FAILURES, explain, patiently
 from vmtool.store.chunks import Chunks
-from vmtool.store.schema import PAGE_BYTES, connect, create_tables, is_durable, sqlite
+from vmtool.store.schema import PAGE_BYTES, connect, create_tables, is_durable
 
 if TYPE_CHECKING:
     from vmtool._core import Machine
@@ -69,7 +69,7 @@ class Creation:
             os.rename(self._unfinished, self._target)
             if is_durable():
                 sync_directory(os.path.dirname(self._target))
-        except sqlite.Error as error:
+        except FAILURES as error:
             raise explain(self.path, error) from None
         except OSError as error:
             raise StateError(f"{self.path}: {error.strerror}") from None

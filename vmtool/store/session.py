@@ -17,7 +17,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import InternalError, StateError
-from vmtool.store.busy import WAIT_SECONDS, Busy, explain, patiently
+from vmtool.store.busy import FAILURES, WAIT_SECONDS, Busy, explain, patiently
 from vmtool.store.chunks import Chunks
 from vmtool.store.schema import check_file, check_schema, connect, in_use, sqlite
 
@@ -112,7 +112,7 @@ class Session:
                 self._creation = None
             else:
                 self._save()
-        except sqlite.Error as error:
+        except FAILURES as error:
             raise explain(self.path, error) from None
         finally:
             self.pause()
@@ -174,7 +174,7 @@ class Session:
                 self._begin()
             except BaseException as error:
                 self.close()
-                if isinstance(error, sqlite.Error):
+                if isinstance(error, FAILURES):
                     raise explain(self.path, error) from None
                 raise
         self._make_machine()
@@ -210,7 +210,7 @@ class Session:
             if not self._is_running:
                 raise InternalError("a machine was used outside its transaction")
             return self._chunks.load(pool, chunk)
-        except sqlite.Error as error:
+        except FAILURES as error:
             self._failure = explain(self.path, error)
             raise self._failure from None
         except StateError as error:

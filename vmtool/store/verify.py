@@ -7,8 +7,9 @@ no command would ever have met (a slot that nothing holds, a page of SQLite's th
 
 from zlib import crc32
 
+from vmtool.store.busy import FAILURES
 from vmtool.store.chunks import FREE, POOL_SHIFT, Chunks, is_directory, is_head, name_of
-from vmtool.store.schema import CHUNK_BYTES, sqlite
+from vmtool.store.schema import CHUNK_BYTES
 
 MOST_LINES = 100  # of one kind: a file of nonsense is described well enough by these
 
@@ -19,7 +20,7 @@ def verify_chunks(chunks: Chunks) -> list[str]:
         wrong = [f"sqlite: {line}" for (line,) in chunks.db.execute(f"PRAGMA integrity_check({MOST_LINES})") if line != "ok"]
         held, lines = _read_directories(chunks)
         wrong += lines + _read_slots(chunks, held) + _follow_free_chain(chunks, held)
-    except sqlite.Error as error:
+    except FAILURES as error:
         return [f"sqlite: {error}"]
     return wrong
 
