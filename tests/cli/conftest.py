@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import pytest
 
-from .fake import FakeFile
 from vmtool.cli import execute, front
+
+from .fake import FakeFile
 
 
 class Ran(NamedTuple):

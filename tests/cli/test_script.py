@@ -44,7 +44,8 @@ def test_keep_going_runs_every_line_and_ends_with_the_first_status(script):
 
 @pytest.mark.parametrize("line, message", [
     ("touch $q heap", "vmtool: touch: $q is not set"), ("9 = ps", "vmtool: ps: '9' is not a name"), ("p =", "vmtool: p = what?"),
-    ("a = touch $q heap", "vmtool: touch: $q is not set"), ("touch 'x", "vmtool: touch: a ' is not closed"), ("run x", "vmtool: run: not in a script"),
+    ("a = touch $q heap", "vmtool: touch: $q is not set"),
+    ("touch 'x", "vmtool: touch: a ' is not closed"), ("run x", "vmtool: run: not in a script"),
 ])
 def test_wrong_lines_are_usage_errors(script, line, message):
     assert script(line) == (2, "", f"FILE:1: {message}\n")
@@ -66,7 +67,8 @@ def test_jsonl_is_an_object_a_line(script):
         {"line": 1, "cmd": "spawn", "exit": 0, "errno": None, "signal": None, "out": "1"},
         {"line": 3, "cmd": "mmap", "exit": 0, "errno": None, "signal": None, "out": "0x7ffff7fef000"},
         {"line": 4, "cmd": "mmap", "exit": 1, "errno": "EINVAL", "signal": None, "out": ""},
-        {"line": 5, "cmd": "touch", "exit": 139, "errno": None, "signal": "SIGSEGV", "sigcode": "SEGV_MAPERR", "sigaddr": "0x10", "out": ""},
+        {"line": 5, "cmd": "touch", "exit": 139, "errno": None, "signal": "SIGSEGV", "sigcode": "SEGV_MAPERR", "sigaddr": "0x10",
+         "out": ""},
         {"line": 6, "cmd": "load", "exit": 0, "errno": None, "signal": None, "out": "0000"},
         {"line": 7, "cmd": "frob", "exit": 2, "errno": None, "signal": None, "out": ""},
     ]
@@ -112,9 +114,9 @@ def broken(*args):
 
 
 def test_nothing_is_printed_when_the_commit_fails(script, state, monkeypatch):
-    from .fake import FakeSession
-
     from vmtool.errors import StateError
+
+    from .fake import FakeSession
 
     def full(self):
         raise StateError("machine.vmt: no space left on device")

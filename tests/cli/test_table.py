@@ -34,7 +34,7 @@ def test_an_unknown_name_is_none():
 
 def test_the_handler_takes_what_is_declared(command):
     takes = list(inspect.signature(command.function()).parameters)
-    assert takes[0] == ("settings" if command.access is ALONE else "machine")
+    assert takes[0] == ("settings" if command.access is ALONE else "session" if command.on_session else "machine")
     assert set(takes[1:]) == set(command.defaults)
 
 

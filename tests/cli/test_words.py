@@ -14,16 +14,17 @@ VARIABLES = {"p": "1", "a": "0x7000", "two": "a b", "_x9": "y"}
 LINES = [
     "mmap $p 4K", "  touch\t$p   $a  ", "store $p heap scene#2", "ps # all of them", "# nothing", "", "   ", "ps#1", "a # b # c",
     "store $p heap 'two words'", 'store $p heap "two words"', "store $p heap two\\ words", "echo 'it''s' \"a'b\" 'a\"b'",
-    "touch ${p} ${a}+0x10 $a+0x10", "x$p.y ${p}z $pz_", "'$p' \"$p\" \\$p \"\\$p\"", "\"\"", "''", "a'' ''b", "\"a\\\\b\" \"a\\nb\" 'a\\\\b'",
-    "'#' \"# x\" \\# # y", "$ $$ a$ '$'", "\"a $two b\"", "é ünï", "a\\'b", "$_x9", "${_x9}",
+    "touch ${p} ${a}+0x10 $a+0x10", "x$p.y ${p}z",
+    "'$p' \"$p\" \\$p \"\\$p\"", "\"\"", "''", "a'' ''b", "\"a\\\\b\" \"a\\nb\" 'a\\\\b'",
+    "'#' \"# x\" \\# # y", "$ a$ '$'", "\"a $two b\"", "é ünï", "a\\'b", "$_x9", "${_x9}",
 ]
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_as_sh_splits(line):
     shell = shutil.which("sh")
-    if shell is None or "$pz_" in line or "$$" in line:
-        pytest.skip("no sh to ask, or a line that means something else to it")
+    if shell is None:
+        pytest.skip("there is no sh to ask")
     # -f: no file names from the words; each word ends in a NUL.
     asked = subprocess.run([shell, "-fc", f"IFS=\nprintf '%s\\0' begin {line}"], capture_output=True, env={**os.environ, **VARIABLES})
     assert ["begin", *split(line, VARIABLES)] == asked.stdout.decode().split("\0")[:-1]

@@ -42,18 +42,22 @@ class Param:
 
 
 class Command:
-    """One command. `access` is one of the five above, or a function of the parameters' values that gives READS or WRITES."""
+    """One command. `access` is one of the five above, or a function of the parameters' values that gives READS or WRITES.
+
+    The handler gets the machine and the parameters by name, with `on_session` the session on the state file instead.
+    """
 
     __slots__ = ("name", "handler", "params", "access", "help", "details", "example", "arguments", "options", "defaults", "rest",
-                 "may_dash", "addresses", "nr_required", "_function")
+                 "may_dash", "addresses", "nr_required", "on_session", "_function")
 
-    def __init__(self, name, handler, params, *, access, help, details="", example="", json=True):
+    def __init__(self, name, handler, params, *, access, help, details="", example="", json=True, on_session=False):
         self.name = name
         self.handler = handler
         self.access = access
         self.help = help
         self.details = details
         self.example = example
+        self.on_session = on_session
         self._function = None
         self.params = (*params, JSON) if json else tuple(params)
         self.rest = next((p for p in params if p.rest), None)

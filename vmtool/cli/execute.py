@@ -68,8 +68,10 @@ def execute(command, values, settings):
 def _transact(command, values, settings, access):
     """One transaction with one command in it."""
     with settings.open(settings, access, values.get("force", False)) as session:
-        output, failure = perform(session.machine, command, values, access is not READS)
-        if access is not READS and (failure is None or isinstance(failure, COMMITTED)):
+        output, failure = perform(session, command, values, access is not READS)
+        if access is READS:
+            session.machine.check()
+        elif failure is None or isinstance(failure, COMMITTED):
             session.commit()
     return output, failure
 
@@ -80,8 +82,9 @@ def access_of(command, values):
     return access if type(access) is str else access(values)
 
 
-def perform(machine, command, values, writes):
+def perform(session, command, values, writes):
     """The handler on an open machine: what it gave, and which of FAILURES it ended with, if any."""
+    machine = session.machine
     try:
         for name in command.addresses:
             if type(values[name]) is str:
@@ -90,7 +93,7 @@ def perform(machine, command, values, writes):
         if writes:
             machine.tick()
             machine.trace_reset()
-        return command.function()(machine, **values), None
+        return command.function()(session if command.on_session else machine, **values), None
     except FAILURES as failure:
         return None, failure
     except OverflowError:

@@ -27,8 +27,8 @@ def sysctl(machine, settings, values, all, write, json):
     return "".join(f"{value}\n" if values else f"{name} = {value}\n" for name, value in shown.items())
 
 
-def fsck(machine, json):
-    broken = machine.fsck()
+def fsck(session, json):
+    broken = session.verify() + session.machine.fsck()
     text = _json(broken) if json else "".join(f"{line}\n" for line in broken)
     return Result(text, FSCK_BROKEN if broken else 0)
 

@@ -58,7 +58,7 @@ class Transaction:
     def __init__(self, settings):
         self.settings = settings
         self.session = None
-        self.machine = None  # valid while a transaction runs
+        self.is_running = False
 
     def __enter__(self):
         return self
@@ -67,8 +67,8 @@ class Transaction:
         if self.session is not None:
             self.session.__exit__(*exception)
 
-    def open(self, access, force=False):
-        """The machine, within a transaction from now on. StateError when there is none and none is to be made."""
+    def begin(self, access, force=False):
+        """A transaction from now on. StateError when there is no machine and none is to be made."""
         if self.session is not None and access is not BOOTS:
             self.session.renew()
         else:
@@ -77,13 +77,12 @@ class Transaction:
                 self.session = None
             # A writer from the start: a later line may want to write, and a reader could not become one.
             self.session = self.settings.open(self.settings, WRITES if access is READS else access, force)
-        self.machine = self.session.machine
-        return self.machine
+        self.is_running = True
 
     def commit(self):
         """Make what was done so far last. The next line that needs the machine begins anew."""
-        if self.machine is not None:
-            self.machine = None
+        if self.is_running:
+            self.is_running = False
             self.session.commit()
 
 
@@ -154,12 +153,12 @@ class Script:
             if command.name in NOT_IN_SCRIPTS:
                 raise UsageError("not in a script")
             return command.function()(self.settings, **values), None
-        machine = self.transaction.machine
-        if machine is None:
-            machine = self.transaction.open(access, values.get("force", False))
+        transaction = self.transaction
+        if not transaction.is_running:
+            transaction.begin(access, values.get("force", False))
         elif access is BOOTS:
             raise UsageError("a script boots before its first line that uses a machine")
-        output, failure = execute.perform(machine, command, values, access is not READS)
+        output, failure = execute.perform(transaction.session, command, values, access is not READS)
         return output() if callable(output) else output, failure
 
     def note(self, number, line, word, output, failure, status, name):

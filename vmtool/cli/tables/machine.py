@@ -52,8 +52,8 @@ COMMANDS = (
         example="vmtool sysctl vm.swappiness=10"),
     Command(
         "fsck", "machine:fsck", (),
-        access=READS,
-        help="Check every invariant of the machine.",
+        access=READS, on_session=True,
+        help="Check every invariant of the machine, and its state file.",
         details="Prints one line for each that does not hold, and then exits 1.",
         example="vmtool fsck"),
     Command(
