@@ -214,6 +214,7 @@ class FakeSession:
         self.file = file
         self.write = write
         self.is_new = is_new
+        self.machine = None
         self.renew()
 
     def __enter__(self):
@@ -228,10 +229,10 @@ class FakeSession:
             from copy import deepcopy
             self.machine.__dict__.update(deepcopy(self.file.saved))
             self.machine.calls = []
-        self.is_new = False
 
     def commit(self):
         assert self.write, "a reader commits nothing"
+        self.is_new = False
         self.file.saved = dict(self.machine.__dict__)
         self.file.commits += 1
 

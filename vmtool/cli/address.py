@@ -22,7 +22,7 @@ def resolve(machine, pid: int, text: str) -> int:
                 name = ""
             base = _named(machine, pid, name)
         if base is None:
-            raise UsageError(f"process {pid} maps nothing named {name if plus and name else text!r}")
+            raise UsageError(f"process {pid} maps nothing named {(name if plus and name else text)!r}")
     return (base + offset) & units.U64_MAX
 
 

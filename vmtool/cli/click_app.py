@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from vmtool import __version__
 from vmtool.cli import parse, table, uapi
+from vmtool.cli.declare import READS
 from vmtool.cli.execute import DEFAULT_WAIT, Settings
 from vmtool.errors import UsageError
 
@@ -55,8 +56,8 @@ def _pids(ctx):
     """The PIDs of the machine that the line is about; none when it cannot be read just now."""
     settings = Settings(ctx.find_root().params.get("state"), wait=0.2)
     try:
-        with settings.open(settings, False) as machine:
-            return [str(task.pid) for task in machine.tasks()]
+        with settings.session(READS) as session:
+            return [str(task.pid) for task in session.machine.tasks()]
     except Exception:  # completion must never disturb the line being typed
         return []
 

@@ -30,16 +30,20 @@ class Settings:
         self.wait = wait
         self.open = open_session
 
+    def session(self, access, force=False):
+        """A session on the state file: `with` it, use its `machine`, `commit()`. Raises StateError."""
+        opened = self.open(self, access, force)
+        if opened.is_new and access is SPAWNS:
+            opened.machine.boot(ram_bytes=DEFAULT_RAM)
+        return opened
+
 
 def open_session(settings, access, force=False):
-    """A session on the state file: `with` it, use its `machine`, `commit()`. Raises StateError."""
+    """A session with the store; with BOOTS, and with SPAWNS where there is no file, its machine is yet to be booted."""
     from vmtool.store import session
     if access is BOOTS:
         return session.init_machine(settings.state, settings.wait, force)
-    opened = session.open_machine(settings.state, access is not READS, settings.wait, create=access is SPAWNS)
-    if opened.is_new:
-        opened.machine.boot(ram_bytes=DEFAULT_RAM)
-    return opened
+    return session.open_machine(settings.state, access is not READS, settings.wait, create=access is SPAWNS)
 
 
 def execute(command, values, settings):
@@ -67,7 +71,7 @@ def execute(command, values, settings):
 
 def _transact(command, values, settings, access):
     """One transaction with one command in it."""
-    with settings.open(settings, access, values.get("force", False)) as session:
+    with settings.session(access, values.get("force", False)) as session:
         output, failure = perform(session, command, values, access is not READS)
         if access is READS:
             session.machine.check()

@@ -4,6 +4,8 @@
 writer waiting.
 """
 
+import errno
+
 from vmtool.cli import proc_files
 from vmtool.errors import KernelError
 
@@ -125,9 +127,9 @@ def frames(machine, pfns, summary, json):
 
 
 def tlb(machine, stats, cpu, json):
-    from vmtool.views import tlb as view
     if cpu is not None and not 0 <= cpu < machine.info().nr_cpus:
-        raise KernelError(22, f"there is no processor {cpu}")
+        raise KernelError(errno.EINVAL, f"there is no processor {cpu}")
+    from vmtool.views import tlb as view
     if stats:
         counted = [s for s in machine.tlb_stats() if cpu is None or s.cpu == cpu]
         return (lambda: _json().records(counted)) if json else (lambda: view.render_stats(counted))

@@ -76,7 +76,7 @@ class Transaction:
                 self.session.close()
                 self.session = None
             # A writer from the start: a later line may want to write, and a reader could not become one.
-            self.session = self.settings.open(self.settings, WRITES if access is READS else access, force)
+            self.session = self.settings.session(WRITES if access is READS else access, force)
         self.is_running = True
 
     def commit(self):
