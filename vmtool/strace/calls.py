@@ -1,0 +1,390 @@
+"""What each call of a log does to the machine: one handler a verb, in a table by name.
+
+What is modelled: see the manual page of each call; the machine does the work, a handler reads the line, finds the
+space and the file, and compares the answer. A handler gets (replay, process, text after `name(`, thread's number).
+Simplified: a call whose answer is `?` did nothing. Calls on descriptors that no open has shown are skipped when they failed, for
+the machine cannot tell a terminal's ENODEV; when they succeeded, the file is unknown and said so.
+"""
+
+from typing import TYPE_CHECKING
+
+from vmtool.strace import files as f
+from vmtool.strace import parser
+from vmtool.strace.execs import do_execve
+from vmtool.strace.fds import File, Open
+from vmtool.strace.flags import number
+from vmtool.strace.parser import Mmap, Result
+from vmtool.strace.procs import (CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Directory, Process, Space)
+
+if TYPE_CHECKING:
+    from vmtool.strace.replay import Replay
+
+MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
+MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
+PROT_WRITE = 2
+RLIMIT_STACK, RLIMIT_MEMLOCK = 3, 8
+PR_SET_VMA, PR_SET_THP_DISABLE, PR_SET_NAME = 0x53564D41, 41, 15
+RLIM_INFINITY = (1 << 64) - 1
+
+
+# --- mappings -------------------------------------------------------------------------------------
+
+
+def do_mmap(r: "Replay", p: Process, text: str, tid: int) -> None:
+    call = parser.mmap(text)
+    if call.result.value is None:
+        return
+    file: File | None = None
+    mode = "rw"
+    flags = call.flags
+    if not flags & MAP_ANONYMOUS:
+        opened = r.opened(p, call.fd)
+        file = opened.file if opened else None
+        if file is None:
+            if call.result.errno:
+                return
+            file = File(call.fd.path or f"unknown file {call.fd.number}", None, "special" if call.fd.path else "plain")
+            r.summary.note(f"line {r.line}: what descriptor {call.fd.number} refers to is not known")
+        elif opened is not None:
+            mode = opened.mode
+        if file.kind == "zero" and flags & MAP_SHARED:
+            file, flags = None, flags | MAP_ANONYMOUS
+    map_it(r, p, call._replace(flags=flags), file, mode)
+
+
+def map_it(r: "Replay", p: Process, call: Mmap, file: File | None, mode: str) -> None:
+    """mmap, and the comparison of its answer."""
+    m, mid = r.machine, r.space(p)
+    handle = None if file is None else r.handle(file)
+    got, errno = r.attempt(m.mmap, mid, call.addr, call.length, call.prot, call.flags, handle, call.offset, file_mode=mode)
+    result = call.result
+    if got == result.value and not result.errno:
+        if call.prot & PROT_WRITE:
+            r.writes.mapped(p.space, got, call)
+        return
+    if errno and errno == result.errno:
+        return
+    if errno == "ENOMEM" and not result.errno:  # this machine has less memory than the recorded one
+        got = f.with_overcommit(r, lambda: m.mmap(mid, call.addr, call.length, call.prot, call.flags, handle, call.offset, file_mode=mode))
+        if got == result.value:
+            r.writes.mapped(p.space, got, call)
+            return
+    expected = result.errno or f"{result.value:#x}"
+    r.differs("mmap", expected, errno if got is None else f"{got:#x}")
+    if got is not None:
+        m.munmap(mid, got, call.length)
+    if not result.errno:
+        assert result.value is not None
+        flags = call.flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED
+        r.attempt(m.mmap, mid, result.value, call.length, call.prot, flags, handle, call.offset, file_mode=mode)
+        r.writes.mapped(p.space, result.value, call)
+
+
+def do_brk(r: "Replay", p: Process, text: str, tid: int) -> None:
+    addr, result = parser.brk(text)
+    if result.value is None:
+        return
+    m, mid = r.machine, r.space(p)
+    got, _ = r.attempt(m.brk, mid, addr or None)
+    if got is None:
+        if result.value == addr:
+            got = f.with_overcommit(r, lambda: m.brk(mid, addr))
+        if got is None:
+            got = m.brk(mid)
+    if got != result.value:
+        r.differs("brk", f"{result.value:#x}", f"{got:#x}")
+    elif addr:
+        r.writes.brk(p.space, got)
+
+
+def do_munmap(r: "Replay", p: Process, text: str, tid: int) -> None:
+    (addr, length), result = parser.ranges(text)
+    if result.value is None:
+        return
+    _, errno = r.attempt(r.machine.munmap, r.space(p), addr, length)
+    r.agree("munmap", result, errno)
+
+
+def do_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
+    (addr, length, prot), result = parser.ranges(text)
+    if result.value is None:
+        return
+    mid = r.space(p)
+    _, errno = r.attempt(r.machine.mprotect, mid, addr, length, prot)
+    if errno == "ENOMEM" and not result.errno:
+        _, errno = r.attempt(f.with_overcommit, r, lambda: r.machine.mprotect(mid, addr, length, prot))
+    r.agree("mprotect", result, errno or "")
+    if prot & PROT_WRITE:
+        r.writes.protected(p.space, addr, length)
+
+
+def do_pkey_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
+    (addr, length, prot, pkey), result = parser.ranges(text)
+    if result.value is None or result.errno and pkey != -1:
+        return  # which keys are allocated is not followed
+    mid = r.space(p)
+    keyed = getattr(r.machine, "pkey_mprotect", None)
+    if keyed is not None and pkey > 0:
+        _, errno = r.attempt(keyed, mid, addr, length, prot, pkey)
+    else:
+        _, errno = r.attempt(r.machine.mprotect, mid, addr, length, prot)
+    r.agree("pkey_mprotect", result, errno)
+
+
+def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
+    old, old_len, new_len, flags, new, result = parser.mremap(text)
+    if result.value is None:
+        return
+    m, mid = r.machine, r.space(p)
+    r.writes.before_mremap(p.space, old, old_len)
+    got, errno = r.attempt(m.mremap, mid, old, old_len, new_len, flags, new)
+    if errno == "ENOMEM" and not result.errno:
+        got = f.with_overcommit(r, lambda: m.mremap(mid, old, old_len, new_len, flags, new))
+        errno = "" if got is not None else errno
+    if errno != result.errno or got is not None and got != result.value:
+        r.differs("mremap", result.errno or f"{result.value:#x}", errno or f"{got:#x}")
+        if got is not None and not result.errno and got != old:
+            r.attempt(m.mremap, mid, got, new_len, new_len, MREMAP_MAYMOVE | MREMAP_FIXED, result.value)
+
+
+def do_madvise(r: "Replay", p: Process, text: str, tid: int) -> None:
+    (addr, length, advice), result = parser.ranges(text)
+    if result.value is None:
+        return
+    _, errno = r.attempt(r.machine.madvise, r.space(p), addr, length, advice)
+    r.agree("madvise", result, errno)
+
+
+def do_mlock(r: "Replay", p: Process, text: str, tid: int) -> None:
+    numbers, result = parser.ranges(text)
+    if result.value is None:
+        return
+    onfault = len(numbers) > 2 and bool(numbers[2] & 1)
+    f.privileged(r, p, "mlock", result, lambda: r.machine.mlock(r.space(p), numbers[0], numbers[1], onfault))
+
+
+def do_munlock(r: "Replay", p: Process, text: str, tid: int) -> None:
+    (addr, length), result = parser.ranges(text)
+    if result.value is not None:
+        _, errno = r.attempt(r.machine.munlock, r.space(p), addr, length)
+        r.agree("munlock", result, errno)
+
+
+def do_mlockall(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is not None:
+        f.privileged(r, p, "mlockall", result, lambda: r.machine.mlockall(r.space(p), number(args[0])))
+
+
+def do_munlockall(r: "Replay", p: Process, text: str, tid: int) -> None:
+    r.machine.munlockall(r.space(p))
+
+
+def do_msync(r: "Replay", p: Process, text: str, tid: int) -> None:
+    (addr, length, flags), result = parser.ranges(text)
+    if result.value is not None:
+        _, errno = r.attempt(r.machine.msync, r.space(p), addr, length, flags)
+        r.agree("msync", result, errno)
+
+
+def do_mincore(r: "Replay", p: Process, text: str, tid: int) -> None:
+    addr, length, _, result = parser.mincore(text)
+    if result.value is not None and result.errno != "EFAULT":  # the vector's address is not the machine's to check
+        _, errno = r.attempt(r.machine.mincore, r.space(p), addr, length)
+        r.agree("mincore", result, errno)
+
+
+def do_remap_file_pages(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """Linux maps the range again at the other offset (v6.12 mm/mmap.c:remap_file_pages())."""
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno:
+        return
+    addr, length, page = parser.address(args[0]), parser.address(args[1]), parser.address(args[3])
+    mid = r.space(p)
+    for vma in r.machine.maps(mid):
+        if vma.start <= addr < vma.end:
+            prot = vma.flags & 7
+            r.attempt(r.machine.mmap, mid, addr, length, prot, MAP_SHARED | MAP_FIXED, vma.vm_file, page << 12, file_mode="rw")
+
+
+# --- System V shared memory ---------------------------------------------------------------------------
+
+
+def do_shmget(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno or result.value in r.shm:
+        return
+    key = 0 if args[0] == "IPC_PRIVATE" else number(args[0])
+    r.shm[result.value] = f.segment(key, result.value, parser.address(args[1]))
+
+
+def do_shmat(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno:
+        return
+    shmid, addr, flags = number(args[0]), parser.address(args[1]), number(args[2])
+    file = r.shm.get(shmid)
+    if file is None:
+        r.summary.note(f"line {r.line}: shared memory {shmid} was made before the log began")
+        file = r.shm[shmid] = f.segment(0, shmid, 4096)
+    prot = 1 if flags & 0o10000 else 3
+    prot |= 4 if flags & 0o100000 else 0
+    if flags & 0o20000:
+        addr &= ~0xFFF
+    fixed = MAP_FIXED if flags & 0o40000 else MAP_FIXED_NOREPLACE if addr else 0
+    map_it(r, p, Mmap(addr, file.size, prot, MAP_SHARED | fixed, parser.Fd(-1, "", False), 0, result), file, "r" if flags & 0o10000 else "rw")
+    p.space.shm[result.value] = file.size
+
+
+def do_shmdt(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    addr = parser.address(args[0])
+    size = p.space.shm.pop(addr, None)
+    if result.errno or size is None:
+        return
+    r.attempt(r.machine.munmap, r.space(p), addr, (size + 4095) & ~4095)
+
+
+# --- processes --------------------------------------------------------------------------------------------
+
+
+def do_clone(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if result.value is None or result.errno:
+        return
+    joined = ", ".join(args)
+    flags = number(parser.field(parser.uncomment(joined), "flags") or "0") if "flags=" in joined else 0
+    new_process(r, p, result.value, flags)
+
+
+def do_fork(r: "Replay", p: Process, text: str, tid: int) -> None:
+    _, result = parser.split(text)
+    if result.value:
+        new_process(r, p, result.value, 0)
+
+
+def do_vfork(r: "Replay", p: Process, text: str, tid: int) -> None:
+    _, result = parser.split(text)
+    if result.value:
+        new_process(r, p, result.value, CLONE_VM | CLONE_VFORK)
+
+
+def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
+    """A thread, a sharer of the memory, or a copy of it."""
+    if flags & CLONE_THREAD:
+        r.procs.add_thread(p, pid)
+        return
+    if flags & CLONE_VM:
+        space = p.space
+        space.users += 1
+    else:
+        parent_mid = r.space(p)
+        r.writes.before_fork(p.space)
+        space = Space(r.machine.fork(parent_mid))
+        space.is_32, space.shm, space.guessed = p.space.is_32, dict(p.space.shm), set(p.space.guessed)
+    child = Process(pid, space, p.fds if flags & CLONE_FILES else p.fds.copy(), p.cwd if flags & CLONE_FS else Directory(p.cwd.path))
+    child.name, child.rlimit_stack, child.personality, child.parent = p.name, p.rlimit_stack, p.personality, p.pid
+    r.procs.add(child)
+
+
+def do_exit_group(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, _ = parser.split(text)
+    r.wants_to_exit(p, number(args[0]) << 8 if args else 0)
+
+
+def do_exit(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """One thread's end; the process's with the last."""
+    if len(p.tids - {0}) <= 1:
+        do_exit_group(r, p, text, tid)
+    elif tid != p.pid:
+        r.procs.end_thread(p, tid)
+
+
+def do_prctl(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno:
+        return
+    option = number(args[0])
+    if option == PR_SET_VMA and len(args) >= 5:
+        try:
+            name: str | None = parser.string(args[4])[0].decode("utf-8", "replace")
+        except ValueError:
+            name = None
+        _, errno = r.attempt(r.machine.set_vma_name, r.space(p), parser.address(args[2]), parser.address(args[3]), name)
+        r.agree("prctl", result, errno)
+    elif option == PR_SET_THP_DISABLE:
+        setter = getattr(r.machine, "set_thp_disable", None)
+        if setter is not None:
+            setter(r.space(p), bool(number(args[1])))
+    elif option == PR_SET_NAME and tid == p.pid:
+        try:
+            p.name = parser.string(args[1])[0].decode("utf-8", "replace")[:15]
+        except ValueError:
+            return
+        r.machine.set_comm(r.space(p), p.name)
+
+
+def do_prlimit(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if result.value is None or result.errno or args[2] == "NULL":
+        return
+    pid = number(args[0])
+    target = p if pid == 0 else r.procs.by_tid.get(pid)
+    if target is not None:
+        set_limit(r, target, args[1], args[2])
+
+
+def do_setrlimit(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if result.value is not None and not result.errno:
+        set_limit(r, p, args[0], args[1])
+
+
+def set_limit(r: "Replay", p: Process, resource: str, value: str) -> None:
+    which = number(parser.uncomment(resource))
+    soft = number(parser.field(parser.uncomment(value), "rlim_cur") or "-1")
+    limit = None if soft < 0 or soft >= RLIM_INFINITY or soft == 0xFFFFFFFF and p.space.is_32 else soft
+    if which == RLIMIT_STACK:
+        p.rlimit_stack = -1 if limit is None else limit
+    if which != RLIMIT_MEMLOCK:  # a privileged recording went beyond it; see files.privileged()
+        r.attempt(r.machine.setrlimit, r.space(p), which, limit)
+
+
+def do_personality(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    value = number(args[0]) & 0xFFFFFFFF
+    if result.value is None or result.errno or value == 0xFFFFFFFF:
+        return
+    p.personality = value
+    setter = getattr(r.machine, "set_personality", None)
+    if setter is not None:
+        setter(r.space(p), value)
+
+
+def do_own_number(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """set_tid_address, getpid: a log without numbers shows the process's here."""
+    if p.pid == 0:
+        _, result = parser.split(text)
+        if result.value:
+            r.number_is(p, result.value)
+
+
+HANDLERS = {
+    "mmap": do_mmap, "mmap2": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect, "pkey_mprotect": do_pkey_mprotect,
+    "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock, "munlock": do_munlock, "mlockall": do_mlockall,
+    "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore, "remap_file_pages": do_remap_file_pages,
+    "shmget": do_shmget, "shmat": do_shmat, "shmdt": do_shmdt,
+    "execve": do_execve, "execveat": do_execve, "clone": do_clone, "clone3": do_clone, "fork": do_fork, "vfork": do_vfork,
+    "exit_group": do_exit_group, "exit": do_exit, "prctl": do_prctl, "prlimit64": do_prlimit, "setrlimit": do_setrlimit,
+    "personality": do_personality, "set_tid_address": do_own_number, "getpid": do_own_number,
+    **f.HANDLERS,
+}
+"""By the call's name. `kill` needs none: what a signal ends says so itself (+++ killed by … +++)."""
+
+MEMORY = frozenset({"mmap", "mmap2", "brk", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "mlock", "mlock2", "munlock", "mlockall",
+                    "munlockall", "msync", "remap_file_pages", "shmat", "shmdt"})
+AT_BEGIN = frozenset({"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit_group", "exit", "close", "close_range"})
+SLEEPERS = frozenset(HANDLERS) - MEMORY - AT_BEGIN
+WANTED = frozenset(HANDLERS)
+
+__all__ = ["AT_BEGIN", "HANDLERS", "MEMORY", "SLEEPERS", "WANTED", "Open", "Result", "map_it", "new_process"]

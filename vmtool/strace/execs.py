@@ -1,0 +1,133 @@
+"""execve of a log: which program it was, with what start, and the simulated process that it makes.
+
+What is modelled: bprm_execve() as far as it decides the first maps (Linux v6.12 fs/exec.c, fs/binfmt_script.c): `#!` scripts are followed to
+their interpreter, descriptors marked close-on-exec are closed, other threads end, a shared address space is left.
+The size of the argument and environment strings comes from the sidecar, else from the line; where it shows only `/* 5 vars */`, the
+usual size of a variable is assumed, which decides the stack's first size only near a page's edge.
+Simplified: the strings themselves are those of the line, the environment's is empty when the line does not show it.
+"""
+
+from typing import TYPE_CHECKING
+
+from vmtool.errors import KernelError
+from vmtool.records import ExecLayout, Image
+from vmtool.strace import parser
+from vmtool.strace.layout import ADDR_NO_RANDOMIZE, ENOUGH, Layout, clues, infer, is_randomized
+from vmtool.strace.lexer import Event
+from vmtool.strace.procs import Process, Space
+
+if TYPE_CHECKING:
+    from vmtool.strace.replay import Replay
+
+MAX_SCRIPTS = 5
+USUAL_VARIABLE_BYTES = 24
+
+
+def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """A program starts; a failed execve changed nothing."""
+    args, result = parser.split(text)
+    if result.value != 0 or result.errno:
+        return
+    if not args[0].startswith('"'):  # execveat
+        args = args[1:]
+    path = parser.path_of(args[0])
+    argv, _ = parser.strings(args[1]) if len(args) > 1 else ([], False)
+    env, string_bytes = _environment(args[2] if len(args) > 2 else "")
+    real = r.names.real(path, p.cwd.path)
+    name = path.rsplit("/", 1)[-1][:15]
+    image, argv = _program(r, p, real, path, argv)
+    string_bytes += sum(len(a) + 1 for a in argv)
+    layout = _layout(r, p, image, tid, string_bytes)
+    _start(r, p, name, image, argv or [name.encode()], env, layout)
+    p.fds.on_exec()
+    p.name = name
+    p.nr_execs += 1
+    for other in [t for t in p.tids if t not in (p.pid, tid, 0)]:
+        r.procs.end_thread(p, other)
+    r.writes.after_exec(p.space, image)
+    if r.hooks.at_exec:
+        r.hooks.at_exec(p)
+
+
+def _environment(text: str) -> tuple[list[bytes], int]:
+    """(the strings when the line shows them whole, their size as far as they are not)."""
+    if text.startswith("["):
+        env, _ = parser.strings(text)
+        return env, sum(len(e) + 1 for e in env)
+    _, _, count = text.partition("/* ")
+    digits = count.split(" ")[0]
+    return [], int(digits) * USUAL_VARIABLE_BYTES if digits.isdigit() else 0
+
+
+def _program(r: "Replay", p: Process, real: str, path: str, argv: list[bytes]) -> tuple[Image | None, list[bytes]]:
+    """The ELF program that runs in the end, and its arguments."""
+    for _ in range(MAX_SCRIPTS):
+        script = r.facts.script(real)
+        if script is None:
+            break
+        words = script.strip().split(None, 1)
+        if not words:
+            break
+        argv = [w.strip().encode() for w in words] + [path.encode("utf-8", "surrogateescape"), *argv[1:]]
+        path = words[0]
+        real = r.names.real(path, p.cwd.path)
+    image = r.facts.image(real)
+    if image is None:
+        r.summary.note(f"{real}: its program headers are not known, so its layout is not the recorded one")
+    return image, argv
+
+
+def _layout(r: "Replay", p: Process, image: Image | None, tid: int, string_bytes: int) -> ExecLayout:
+    fact = r.facts.exec_fact(p.pid or r.facts.root, p.nr_execs)
+    limit, person = p.rlimit_stack, p.personality
+    if fact is not None:
+        string_bytes = fact.string_bytes if fact.string_bytes is not None else string_bytes
+        limit = fact.rlimit_stack if fact.rlimit_stack is not None else limit
+        person = fact.personality if fact.personality is not None else person
+    place = Layout()
+    if image is not None and (person is None or not person & ADDR_NO_RANDOMIZE):
+        found = clues(_next_lines(r, tid))
+        if is_randomized(image, found):
+            place = infer(image, found)
+            if place.mmap_base is None:
+                r.summary.note(f"{image.path}: randomized, and no line tells where")
+        else:
+            person = (person or 0) | ADDR_NO_RANDOMIZE
+    p.personality = person
+    return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,
+                      start_brk=place.start_brk, string_bytes=string_bytes, rlimit_stack=limit, personality=person)
+
+
+def _next_lines(r: "Replay", tid: int) -> list[Event]:
+    """The memory calls of one thread that follow, up to its next execve or its end."""
+    found: list[Event] = []
+    assert r.reader is not None
+    for event in r.reader.ahead():
+        if event.tid != tid:
+            continue
+        if event.name in ("execve", "exit_group", "+exited", "+killed") and found:
+            break
+        found.append(event)
+        if len(found) >= ENOUGH:
+            break
+    return found
+
+
+def _start(r: "Replay", p: Process, name: str, image: Image | None, argv: list[bytes], env: list[bytes], layout: ExecLayout) -> None:
+    """The simulated process gets the program; one that shared its memory gets a space of its own first."""
+    old = p.space
+    if old.mid:
+        r.look_before_exec(p)
+    if old.mid and old.users == 1:
+        r.machine.exec(old.mid, name, image, argv, env, layout=layout)
+        mid = old.mid
+    else:
+        mid = r.machine.spawn(name, image, argv, env, layout=layout)
+        r.leave(old)
+    p.space = Space(mid)
+    p.space.is_32 = bool(image and image.is_32)
+    if layout.rlimit_stack is not None:
+        try:
+            r.machine.setrlimit(mid, 3, None if layout.rlimit_stack < 0 else layout.rlimit_stack)
+        except KernelError:
+            pass

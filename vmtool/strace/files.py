@@ -1,0 +1,375 @@
+"""The calls on files and descriptors: what a number refers to, what a name means, what the page cache holds.
+
+What is modelled: open, close, dup, fcntl, pipe, chdir, rename, unlink, link, truncate, fallocate, memfd_create, and read and
+write as far as they bring pages of a regular file into the cache (see the manual page of each).
+Simplified: the bytes of a write are not in the log, so zeros are written; reads of files that nothing maps are made on the
+machine only when the file's facts are known. Links (symlink) are known by the facts alone.
+"""
+
+import posixpath
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vmtool.errors import KernelError
+from vmtool.strace import parser
+from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open, descriptor_path
+from vmtool.strace.flags import number
+from vmtool.strace.parser import Fd, Result
+from vmtool.strace.procs import Process
+
+if TYPE_CHECKING:
+    from vmtool.strace.replay import Replay
+
+O_TRUNC = 0o1000
+RLIMIT_MEMLOCK = 8
+FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+SEEK_SET, SEEK_CUR = 0, 1
+
+
+# --- the machine that differs from the recorded one ---------------------------------------------------
+
+
+def with_overcommit(r: "Replay", function: Callable[[], Any]) -> Any:
+    """Make a call that this machine refused for want of memory; None when it is refused all the same."""
+    m = r.machine
+    before = m.sysctl("vm.overcommit_memory")
+    m.set_sysctl("vm.overcommit_memory", "1")
+    try:
+        return function()
+    except KernelError:
+        return None
+    finally:
+        m.set_sysctl("vm.overcommit_memory", before)
+
+
+def privileged(r: "Replay", p: Process, what: str, result: Result, function: Callable[[], Any]) -> None:
+    """mlock and mlockall: a recording made by root may lock what RLIMIT_MEMLOCK forbids here; then the limit goes."""
+    _, errno = r.attempt(function)
+    if errno in ("ENOMEM", "EPERM", "EAGAIN") and errno != result.errno:
+        r.machine.setrlimit(r.space(p), RLIMIT_MEMLOCK, None)
+        _, errno = r.attempt(function)
+    r.agree(what, result, errno)
+
+
+# --- names and descriptors --------------------------------------------------------------------------------
+
+
+def directory(r: "Replay", p: Process, text: str) -> str:
+    """The directory of an *at call's first argument, '' when unknown."""
+    fd = parser.fd_of(text)
+    if fd.path.startswith("/"):
+        if fd.number == -100:
+            p.cwd.path = fd.path
+        return fd.path
+    if fd.number == -100:
+        return p.cwd.path
+    opened = p.fds.fds.get(fd.number)
+    return opened.file.path if opened and opened.file else ""
+
+
+def do_openat(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    where = directory(r, p, args[0])
+    open_it(r, p, where, args[1], args[2] if len(args) > 2 else "0", result)
+
+
+def do_openat2(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    open_it(r, p, directory(r, p, args[0]), args[1], parser.field(args[2], "flags") or "0", result)
+
+
+def do_open(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    open_it(r, p, p.cwd.path, args[0], args[1] if len(args) > 1 else "0", result)
+
+
+def do_creat(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    open_it(r, p, p.cwd.path, args[0], "O_WRONLY|O_CREAT|O_TRUNC", result)
+
+
+def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str, result: Result) -> None:
+    if result.value is None or result.errno:
+        return
+    flags = number(parser.uncomment(flags_text))
+    try:
+        path = parser.path_of(path_text)
+    except ValueError:
+        path = ""
+    real = descriptor_path(result.path) if result.path else None
+    if flags & O_TMPFILE == O_TMPFILE:
+        file = _tmpfile(r, real or r.names.real(path, where))
+    elif result.path and real is None:
+        p.fds.install(result.value, Open(None, flags), bool(flags & O_CLOEXEC))
+        return
+    else:
+        if real is None:
+            real = r.names.real(path, where)
+        is_new = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL
+        file = r.names.file(real, is_new)
+        if flags & O_TRUNC and flags & 3:
+            set_size(r, file, 0)
+    p.fds.install(result.value, Open(file, flags), bool(flags & O_CLOEXEC))
+
+
+def _tmpfile(r: "Replay", where: str) -> File:
+    """O_TMPFILE: a file that never had a name; maps shows `/dir/#INODE (deleted)`."""
+    file = File(where)
+    file.is_deleted = True
+    return file
+
+
+def do_close(r: "Replay", p: Process, text: str, tid: int) -> None:
+    fd, _ = parser.close(text)
+    p.fds.close(fd.number)
+
+
+def do_close_range(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.errno:
+        return
+    first, last, flags = parser.address(args[0]), parser.address(args[1]), number(args[2])
+    for fd in [fd for fd in p.fds.fds if first <= fd <= last]:
+        if flags & 4:
+            p.fds.cloexec.add(fd)
+        else:
+            p.fds.close(fd)
+
+
+def _dup(r: "Replay", p: Process, old: Fd, result: Result, is_cloexec: bool) -> None:
+    if result.value is None or result.errno:
+        return
+    opened = r.opened(p, old)
+    if opened is None:
+        p.fds.close(result.value)
+    elif result.value != old.number:
+        p.fds.install(result.value, opened, is_cloexec)
+
+
+def do_dup(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    _dup(r, p, parser.fd_of(args[0]), result, len(args) > 2 and "O_CLOEXEC" in args[2])
+
+
+def do_fcntl(r: "Replay", p: Process, text: str, tid: int) -> None:
+    command = text[text.find(", ") + 2 :]
+    if command.startswith("F_DUPFD") or command.startswith(("0, ", "1030", "0 /*", "0x")):
+        args, result = parser.split(parser.uncomment(text))
+        which = number(args[1])
+        if which in (0, 1030):
+            _dup(r, p, parser.fd_of(args[0]), result, which == 1030)
+            return
+        command = args[1]
+        if which != 2:
+            return
+    elif not command.startswith(("F_SETFD", "2, ", "2 /*")):
+        return
+    args, result = parser.split(parser.uncomment(text))
+    fd = parser.fd_of(args[0]).number
+    if not result.errno:
+        (p.fds.cloexec.add if number(args[2]) & 1 else p.fds.cloexec.discard)(fd)
+
+
+def do_pipe(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if result.errno or not args[0].startswith("["):
+        return
+    for part in parser.arguments(args[0][1:-1]):
+        p.fds.install(parser.fd_of(part).number, Open(None), len(args) > 1 and "O_CLOEXEC" in args[1])
+
+
+def do_chdir(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if not result.errno and result.value is not None:
+        p.cwd.path = r.names.real(parser.path_of(args[0]), p.cwd.path)
+
+
+def do_fchdir(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if not result.errno and result.value is not None:
+        p.cwd.path = directory(r, p, args[0])
+
+
+def do_getcwd(r: "Replay", p: Process, text: str, tid: int) -> None:
+    if not p.cwd.path:
+        args, result = parser.split(text)
+        if not result.errno and args[0].startswith('"'):
+            p.cwd.path = parser.path_of(args[0])
+
+
+def _named(r: "Replay", p: Process, text: str, is_at: bool) -> tuple[list[str], list[str], Result]:
+    """(the real paths, the arguments after them, the answer) of a call on one or two names."""
+    args, result = parser.split(text)
+    paths, rest = [], list(args)
+    while rest:
+        where = p.cwd.path
+        if is_at and not rest[0].startswith('"'):
+            if len(rest) < 2 or not rest[1].startswith('"'):
+                break
+            where = directory(r, p, rest.pop(0))
+        if not rest[0].startswith('"'):
+            break
+        paths.append(_name(r, parser.path_of(rest.pop(0)), where))
+    return paths, rest, result
+
+
+def _name(r: "Replay", path: str, where: str) -> str:
+    """The real path of a name whose last part is meant itself, not what it links to."""
+    head, tail = posixpath.split(path)
+    if not tail or tail in (".", ".."):
+        return r.names.real(path, where)
+    return posixpath.join(r.names.real(head or ".", where) if head or where else where, tail)
+
+
+def do_unlink(r: "Replay", p: Process, text: str, tid: int) -> None:
+    paths, _, result = _named(r, p, text, "AT_" in text[:6] or text[:1].isdigit() or text[:1] == "-")
+    if result.errno or result.value is None or not paths:
+        return
+    file = r.names.unlink(paths[0])
+    if file is not None and file.handle is not None:
+        r.machine.rmfile(file.handle)
+
+
+def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
+    paths, _, result = _named(r, p, text, text[:1] != '"')
+    if result.errno or result.value is None or len(paths) < 2:
+        return
+    old, new = paths
+    replaced = r.names.known(new)
+    if replaced is not None and old != new:
+        r.names.unlink(new)
+        if replaced.handle is not None:
+            r.machine.rmfile(replaced.handle)
+    for file, path in r.names.rename(old, new):
+        if file.handle is not None:
+            r.machine.rename(file.handle, path)
+
+
+def do_link(r: "Replay", p: Process, text: str, tid: int) -> None:
+    paths, _, result = _named(r, p, text, text[:1] != '"')
+    if not result.errno and result.value is not None and len(paths) == 2:
+        r.names.link(paths[0], paths[1])
+
+
+def do_memfd_create(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno:
+        return
+    file = File("/memfd:" + parser.string(args[0])[0].decode("utf-8", "surrogateescape"), None, "shmem")
+    file.dev, file.is_deleted = (0, 1), True
+    p.fds.install(result.value, Open(file), "MFD_CLOEXEC" in args[1] or bool(args[1].isdigit() and int(args[1]) & 1))
+
+
+def segment(key: int, shmid: int, size: int) -> File:
+    """A System V segment; its inode number is its id."""
+    file = File(f"/SYSV{key & 0xFFFFFFFF:08x}", None, "shmem")
+    file.dev, file.inode, file.size, file.is_deleted, file.is_known = (0, 1), shmid, size, True, True
+    return file
+
+
+# --- sizes and contents -----------------------------------------------------------------------------------------
+
+
+def set_size(r: "Replay", file: File | None, size: int) -> None:
+    if file is None:
+        return
+    file.size = size
+    if file.handle is not None:
+        r.attempt(r.machine.truncate, file.handle, size)
+
+
+def do_ftruncate(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    opened = r.opened(p, parser.fd_of(args[0]))
+    if not result.errno and result.value is not None and opened is not None:
+        set_size(r, opened.file, parser.address(args[1]))
+
+
+def do_truncate(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    if not result.errno and result.value is not None:
+        set_size(r, r.names.known(r.names.real(parser.path_of(args[0]), p.cwd.path)), parser.address(args[1]))
+
+
+def do_fallocate(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    opened = r.opened(p, parser.fd_of(args[0]))
+    if result.errno or result.value is None or opened is None or opened.file is None:
+        return
+    mode, offset, length = number(args[1]), parser.address(args[2]), parser.address(args[3])
+    file = opened.file
+    if mode & FALLOC_FL_PUNCH_HOLE:
+        if file.handle is not None:
+            r.attempt(r.machine.punch_hole, file.handle, offset, length)
+    elif not mode & FALLOC_FL_KEEP_SIZE and offset + length > file.size:
+        set_size(r, file, offset + length)
+
+
+def do_lseek(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(text)
+    opened = p.fds.fds.get(parser.fd_of(args[0]).number)
+    if opened is not None and not result.errno and result.value is not None:
+        opened.pos = result.value
+
+
+def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, nr_bytes: int, is_write: bool) -> None:
+    """Bytes between a process and a file: through the page cache. `offset` None: at the file's position."""
+    if opened is None or opened.file is None or nr_bytes <= 0:
+        return
+    file = opened.file
+    if offset is None:
+        offset = opened.pos
+        opened.pos += nr_bytes
+    if is_write:
+        if offset + nr_bytes > file.size:
+            set_size(r, file, offset + nr_bytes)
+    if file.kind not in ("disk", "plain", "shmem") or not file.is_known or not r.keeps_cache:
+        return
+    r.attempt(r.machine.file_io, r.space(p), r.handle(file), offset, nr_bytes, is_write)
+
+
+def _io(is_write: bool, is_positioned: bool) -> Callable[["Replay", Process, str, int], None]:
+    def do_io(r: "Replay", p: Process, text: str, tid: int) -> None:
+        io = parser.file_io(text, is_positioned)
+        nr = io.result.value
+        if nr is None or io.result.errno:
+            return
+        opened = r.opened(p, io.fd) if io.fd.path or io.fd.number in p.fds.fds else None
+        if opened is not None and opened.file is not None:
+            transfer(r, p, opened, io.offset, nr, is_write)
+        if io.buffer and nr and not is_write:
+            r.writes.stored(p.space, r.space(p), io.buffer, nr)
+
+    return do_io
+
+
+def do_sendfile(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno:
+        return
+    offset = None if args[2] == "NULL" else parser.address(args[2].strip("[]").split(" ")[0])
+    transfer(r, p, r.opened(p, parser.fd_of(args[1])), offset, result.value, False)
+    transfer(r, p, r.opened(p, parser.fd_of(args[0])), None, result.value, True)
+
+
+def do_copy_file_range(r: "Replay", p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is None or result.errno:
+        return
+    for which, is_write in ((0, False), (2, True)):
+        at = args[which + 1]
+        offset = None if at == "NULL" else parser.address(at.strip("[]").split(" ")[0])
+        transfer(r, p, r.opened(p, parser.fd_of(args[which])), offset, result.value, is_write)
+
+
+HANDLERS = {
+    "openat": do_openat, "open": do_open, "openat2": do_openat2, "creat": do_creat, "close": do_close, "close_range": do_close_range,
+    "dup": do_dup, "dup2": do_dup, "dup3": do_dup, "fcntl": do_fcntl, "fcntl64": do_fcntl, "pipe": do_pipe, "pipe2": do_pipe,
+    "chdir": do_chdir, "fchdir": do_fchdir, "getcwd": do_getcwd, "unlink": do_unlink, "unlinkat": do_unlink,
+    "rename": do_rename, "renameat": do_rename, "renameat2": do_rename, "link": do_link, "linkat": do_link,
+    "memfd_create": do_memfd_create, "ftruncate": do_ftruncate, "ftruncate64": do_ftruncate, "truncate": do_truncate,
+    "truncate64": do_truncate, "fallocate": do_fallocate, "lseek": do_lseek,
+    "read": _io(False, False), "readv": _io(False, False), "write": _io(True, False), "writev": _io(True, False),
+    "pread64": _io(False, True), "pwrite64": _io(True, True), "sendfile": do_sendfile, "sendfile64": do_sendfile,
+    "copy_file_range": do_copy_file_range,
+}

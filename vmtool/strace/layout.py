@@ -1,0 +1,141 @@
+"""Where execve put a program when addresses were randomized: inferred from the lines that follow.
+
+What is modelled: the inverse of load_elf_binary() and mmap_base() (Linux v6.12 fs/binfmt_elf.c, arch/x86/mm/mmap.c). No line shows what
+execve mapped, but the dynamic linker soon names parts of it:
+    brk(NULL) = B                    the start of the heap
+    mprotect(A, L, PROT_READ)        the RELRO part of a program header known from the file, so A minus its place is the load bias;
+                                     of the program (below) and of ld.so (above), the ranges that no mmap of the log covers
+    mmap(NULL, L, …) = A             the highest hole: it ends where the vdso's block begins
+The top of the mmap area is the end of ld.so, which takes the highest hole; the vdso is glued below ld.so.
+Simplified: the place of the stack cannot be known; it stays at the machine's own.
+"""
+
+from typing import NamedTuple
+
+from vmtool.records import Image
+from vmtool.strace import parser
+from vmtool.strace.lexer import Event
+
+PAGE = 4096
+VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
+ADDR_NO_RANDOMIZE = 0x40000
+PROT_READ = 1
+ENOUGH = 400  # lines of one process: ld.so has relocated the program by then, or it never will
+TOP_64, TOP_32 = 0x7FFFF7FFF000, 0xF7FFE000
+PIE_64, PIE_32 = 0x555555554000, 0x56555000
+
+
+class Clues(NamedTuple):
+    """What the first lines of a program tell."""
+
+    brk: int | None
+    first_mmap_end: int | None
+    protected: list[tuple[int, int]]  # (address, length) of mprotect(PROT_READ) outside the log's own mappings
+
+
+class Layout(NamedTuple):
+    """The bases of one execve; None: not known, the kernel's own rule without randomization."""
+
+    mmap_base: int | None = None
+    exe_base: int | None = None
+    interp_base: int | None = None
+    vdso: int | None = None
+    start_brk: int | None = None
+
+
+def page_up(n: int) -> int:
+    return (n + PAGE - 1) & -PAGE
+
+
+def span(image: Image) -> int:
+    """Bytes from an image's first page to its last."""
+    return page_up(max(s.vaddr + s.memsz for s in image.segments)) - (image.segments[0].vaddr & -PAGE)
+
+
+def relro(image: Image) -> tuple[int, int] | None:
+    """(first page, length) that the dynamic linker makes read-only: both ends rounded down."""
+    if image.relro is None:
+        return None
+    start = image.relro[0] & -PAGE
+    end = (image.relro[0] + image.relro[1]) & -PAGE
+    return (start, end - start) if end > start else None
+
+
+def expected_brk(image: Image) -> int:
+    """start_brk of a program that is not randomized."""
+    end = page_up(max(s.vaddr + s.memsz for s in image.segments))
+    if not image.is_dyn:
+        return end
+    base = PIE_32 if image.is_32 else PIE_64
+    if image.interp is None:
+        return base if image.is_32 else base + PAGE
+    align = max(s.align for s in image.segments)
+    return (base & -max(align, PAGE)) + end
+
+
+def clues(events: list[Event]) -> Clues:
+    """From the lines of one process, in order, after its execve."""
+    brk: int | None = None
+    first_end: int | None = None
+    mapped: list[tuple[int, int]] = []
+    protected: list[tuple[int, int]] = []
+    for event in events:
+        try:
+            if event.name == "brk" and brk is None:
+                addr, result = parser.brk(event.text)
+                brk = result.value if addr == 0 else brk
+            elif event.name in ("mmap", "mmap2"):
+                call = parser.mmap(event.text)
+                value = call.result.value
+                if value is None or call.result.errno:
+                    continue
+                if first_end is None and call.addr == 0 and call.length < 1 << 20:
+                    first_end = page_up(value + call.length)
+                mapped.append((value, page_up(value + call.length)))
+            elif event.name == "mprotect":
+                numbers, result = parser.ranges(event.text)
+                if numbers[2] == PROT_READ and result.value == 0 and not any(a <= numbers[0] < b for a, b in mapped):
+                    protected.append((numbers[0], page_up(numbers[1])))
+        except ValueError:
+            continue  # the first half of a call; reported when it is its turn
+    return Clues(brk, first_end, protected)
+
+
+def is_randomized(image: Image, found: Clues) -> bool:
+    if found.brk is not None:
+        return found.brk != expected_brk(image)
+    if found.first_mmap_end is not None:
+        top = TOP_32 if image.is_32 else TOP_64
+        return not top - (64 << 20) <= found.first_mmap_end <= top
+    return False
+
+
+def infer(image: Image, found: Clues) -> Layout:
+    """The layout that explains the clues; fields without a clue stay None."""
+    exe_base = interp_base = mmap_base = vdso = None
+    biases = _biases(image, found) if image.is_dyn else []
+    if image.interp is not None:
+        exe_base = min(biases) if biases else None
+        interp = image.interp
+        highest = [b for b in _biases(interp, found) if exe_base is None or b > exe_base]
+        if highest:
+            interp_base = max(highest)
+        elif found.first_mmap_end is not None:
+            interp_base = found.first_mmap_end + VDSO_BYTES - (interp.segments[0].vaddr & -PAGE)
+        if interp_base is not None:
+            mmap_base = interp_base + span(interp)
+    else:
+        exe_base = max(biases) if biases else None
+        if found.first_mmap_end is not None:
+            mmap_base, vdso = found.first_mmap_end + VDSO_BYTES, found.first_mmap_end
+        if exe_base is not None and span(image) < 2 << 20:
+            mmap_base, vdso = exe_base + span(image), exe_base - VDSO_BYTES
+    return Layout(mmap_base, exe_base, interp_base, vdso, found.brk)
+
+
+def _biases(image: Image, found: Clues) -> list[int]:
+    """Load addresses at which one of the protected ranges is this image's RELRO part."""
+    part = relro(image)
+    if part is None:
+        return []
+    return [addr - part[0] for addr, length in found.protected if length == part[1]]

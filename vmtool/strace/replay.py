@@ -1,0 +1,298 @@
+"""Replay of an strace log: each line that matters becomes the Machine's call, and the answers are compared.
+
+What is modelled: the processes of a real run, as far as their log tells: address spaces, files, and who shares what. A call that the log
+says failed is made as well, for mprotect, madvise and mlock keep what they did before they failed.
+When the machine's answer is not the log's, the difference is reported (line, expected, got) and the log is followed: the mapping is
+moved to where the kernel had it, or taken back.
+Order: a whole call acts on its line; a call in two parts acts at its end, or before, when an answer of another
+thread proves that it had (threads.py). fork, close and exit act where they begin.
+Simplified: calls without an answer (`?`) did nothing.
+Invariant: after each line the machine holds exactly the effects of the lines before it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from vmtool.errors import KernelError, VmtoolError
+from vmtool.strace import calls
+from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
+from vmtool.strace.lexer import LogError, shown
+from vmtool.strace.parser import Fd, Result
+from vmtool.strace.procs import Directory, Process, Processes, Space, child_number
+from vmtool.strace.reader import BEGUN, ENDED, Call, LogFile, Reader, events_of
+from vmtool.strace.sidecar import Facts
+from vmtool.strace.threads import settle
+from vmtool.strace.writes import Writes
+
+ENDS = frozenset({"+exited", "+killed", "+superseded", "+attached", "+bits"})
+
+
+class Difference(VmtoolError):
+    """--strict: the first answer that is not the log's."""
+
+
+class Summary:
+    """What a replay did, for the table at its end."""
+
+    def __init__(self) -> None:
+        self.counts: defaultdict[str, int] = defaultdict(int)  # calls on the log's lines, by name
+        self.replayed = 0
+        self.differences = 0
+        self.processes: list[Process] = []
+        self.undetermined: list[tuple[int, int, int, str]] = []  # (PID, start, end, why)
+        self.notes: dict[str, int] = {}  # what was missing, and how often
+
+    def note(self, text: str) -> None:
+        if text in self.notes or len(self.notes) < 1000:
+            self.notes[text] = self.notes.get(text, 0) + 1
+
+
+class Hooks:
+    """What the caller wants to see; each is called while the simulated process is still whole."""
+
+    def __init__(self, at_exit: Callable[[Process], None] | None = None, at_exec: Callable[[Process], None] | None = None,
+                 difference: Callable[[str], None] | None = None) -> None:
+        self.at_exit = at_exit
+        self.at_exec = at_exec
+        self.difference = difference
+
+
+class Replay:
+    """One log on one machine."""
+
+    def __init__(self, machine: Any, facts: Facts, hooks: Hooks | None = None, *, is_strict: bool = False,
+                 faults: Any = None) -> None:
+        self.machine = machine
+        self.facts = facts
+        self.hooks = hooks or Hooks()
+        self.is_strict = is_strict
+        self.faults = faults
+        self.names = Names(facts)
+        self.procs = Processes()
+        self.summary = Summary()
+        self.writes = Writes(machine, is_told=faults is not None)
+        self.shm: dict[int, Any] = {}  # SysV segments by id: File
+        self.line = 0
+        self.keeps_cache = True
+        self.root: Process | None = None
+        self.reader: Reader | None = None
+        self._bits: dict[int, int] = {}
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def run(self, files: list[LogFile]) -> Summary:
+        """The whole log. LogError: a line that cannot be read; Difference: with is_strict, the first."""
+        events = events_of(files, calls.WANTED, self.summary.counts, child_number)
+        self.reader = Reader(events, calls.SLEEPERS, calls.AT_BEGIN)
+        handlers, memory, at_begin = calls.HANDLERS, calls.MEMORY, calls.AT_BEGIN
+        for call in self.reader:
+            self.line = line = call.line
+            name, state = call.name, call.state
+            process = self.procs.by_tid.get(call.tid) or self._unknown(call)
+            if process is None:
+                continue
+            if name in ENDS:
+                self._end(process, call)
+                continue
+            if state == ENDED and name in at_begin or state == BEGUN and name not in at_begin and name not in memory:
+                continue
+            try:
+                if name in memory and (state != "whole" or process.space.pending):
+                    settle(self, process, call)
+                else:
+                    process.calls += 1
+                    if self.faults is not None:
+                        self.faults.until(self, process, call)
+                    handlers[name](self, process, call.text, call.tid)
+            except (ValueError, IndexError) as e:
+                raise LogError(line, f"{name}: cannot be read: {shown(call.text)}") from e
+        self._finish()
+        return self.summary
+
+    def act(self, process: Process, call: Call) -> None:
+        """Carry out one call now."""
+        process.calls += 1
+        if self.faults is not None:
+            self.faults.until(self, process, call)
+        calls.HANDLERS[call.name](self, process, call.text, call.tid)
+
+    def _finish(self) -> None:
+        """The log is over: processes that still run stay as they are, but for those that said exit_group."""
+        for process in self.procs.all():
+            if process.is_exiting:
+                self.exit(process)
+            else:
+                self._look(process)
+                self.summary.processes.append(process)
+
+    # --- processes -------------------------------------------------------------------------------
+
+    def _unknown(self, call: Call) -> Process | None:
+        """The process of a number that no clone has announced."""
+        tid = call.tid
+        if call.name == "+attached" or self.procs.is_dead(tid):
+            return None
+        if call.name in ENDS:
+            return None
+        if self.root is None:
+            return self._first(call)
+        if tid == 0 or self.root.pid == 0 and not self._is_process(tid):
+            return self._unnumbered(tid)
+        if self.procs.by_tid and not self._is_process(tid):
+            parent = self.root if self.root.tids else next(iter(self.procs.by_tid.values()))
+            self.procs.add_thread(parent, tid)
+            return parent
+        self.summary.note(f"process {tid} appears without the call that made it")
+        return self._first(call)
+
+    def _is_process(self, tid: int) -> bool:
+        return self.facts.is_process(tid) is not False
+
+    def _first(self, call: Call) -> Process:
+        """The first process, or one of unknown origin: empty until its execve."""
+        pid = call.tid or (self.facts.root if self.root is None else 0)
+        process = Process(pid, Space(0), FdTable(), Directory())
+        process.tids.add(call.tid)
+        self.procs.add(process)
+        if self.root is None:
+            self.root = process
+        return process
+
+    def _unnumbered(self, tid: int) -> Process | None:
+        """A line without a number in a log that has some: the only process left; or the first number of one that had none."""
+        living = self.procs.all()
+        if tid == 0:
+            return living[0] if len(living) == 1 else self.root
+        root = self.root
+        if root is not None and root.pid == 0 and root.tids:
+            self.procs.add_thread(root, tid)
+            root.pid = tid
+            return root
+        return None
+
+    def number_is(self, process: Process, pid: int) -> None:
+        """An answer of the log tells the PID of a process that had none."""
+        if process.pid == 0:
+            process.pid = pid
+            self.procs.add_thread(process, pid)
+
+    def space(self, process: Process) -> int:
+        """The simulated process that holds its memory; one is made when the log began too late to show an execve."""
+        if process.space.mid == 0:
+            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [])
+            self.summary.note(f"process {process.pid}: no execve in the log, its program is not known")
+        return process.space.mid
+
+    def _end(self, process: Process, call: Call) -> None:
+        name, tid = call.name, call.tid
+        if name == "+bits":
+            process.space.is_32 = call.text == "32"
+        elif name == "+superseded":
+            self.procs.end_thread(process, int(call.text))
+            process.tids.add(tid)
+            self.procs.add(process)
+        elif name in ("+exited", "+killed"):
+            if name == "+killed":
+                process.is_killed = True
+            if tid == process.pid or tid == 0 or len(process.tids) <= 1:
+                self.exit(process)
+            else:
+                self.procs.end_thread(process, tid)
+
+    def wants_to_exit(self, process: Process, status: int) -> None:
+        """exit_group: at once, unless other threads of it still have calls under way and the log will tell their end."""
+        process.status = status
+        process.is_exiting = True
+        if len(process.tids) > 1 and self.reader is not None:
+            for event in self.reader.ahead():
+                if event.name in ("+exited", "+killed") and event.tid in (process.pid, 0):
+                    return
+        self.exit(process)
+
+    def exit(self, process: Process) -> None:
+        """The process is gone: its maps are shown, its memory goes with the last user of it."""
+        space = process.space
+        if space.mid:
+            if self.faults is not None:
+                self.faults.rest(self, process)
+            self._look(process)
+            if self.hooks.at_exit:
+                self.hooks.at_exit(process)
+            self.writes.undetermined(process, self.summary.undetermined)
+        self.summary.processes.append(process)
+        self.procs.remove(process)
+        self.leave(space, process.status)
+
+    def leave(self, space: Space, status: int = 0) -> None:
+        """One user fewer."""
+        space.users -= 1
+        if space.users == 0 and space.mid:
+            self.machine.exit(space.mid, status)
+            reap = getattr(self.machine, "reap", None)
+            if reap is not None:
+                reap(space.mid)
+
+    def _look(self, process: Process) -> None:
+        """Keep the peaks of a process that is about to lose its memory."""
+        if not process.space.mid:
+            return
+        mm = self.machine.mm(process.space.mid)
+        process.peak_vm = max(process.peak_vm, mm.hiwater_vm)
+        process.peak_rss = max(process.peak_rss, mm.hiwater_rss)
+        task = self.machine.task(process.space.mid)
+        process.minor, process.major = task.min_flt, task.maj_flt
+
+    def look_before_exec(self, process: Process) -> None:
+        self._look(process)
+
+    # --- answers -----------------------------------------------------------------------------------
+
+    def attempt(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, str]:
+        """(what the machine answered, '') or (None, the errno's symbol)."""
+        try:
+            return function(*args, **kwargs), ""
+        except KernelError as e:
+            return None, e.name
+
+    def differs(self, what: str, expected: str, got: str) -> None:
+        """Count and report an answer that is not the log's."""
+        self.summary.differences += 1
+        text = f"line {self.line}: {what}: expected {expected}, got {got}"
+        if self.hooks.difference:
+            self.hooks.difference(text)
+        if self.is_strict:
+            raise Difference(text)
+
+    def agree(self, what: str, result: Result, errno: str) -> bool:
+        """Whether success or the errno is the log's; the value is the caller's to compare."""
+        if result.errno == errno:
+            return True
+        self.differs(what, result.errno or "success", errno or "success")
+        return False
+
+    # --- files --------------------------------------------------------------------------------------
+
+    def opened(self, process: Process, fd: Fd) -> Open | None:
+        """What a descriptor refers to: by the log's -y text first, else by what was followed."""
+        known = process.fds.fds.get(fd.number)
+        path = descriptor_path(fd.path) if fd.path else None
+        if path is None:
+            return known
+        if known is not None and known.file is not None and (known.file.path == path or known.file.is_deleted or fd.is_deleted):
+            return known
+        opened = Open(self.names.file(path), 2)
+        if known is not None:
+            opened.mode = known.mode
+        process.fds.fds[fd.number] = opened
+        return opened
+
+    def handle(self, file: File) -> int:
+        """The machine's record of a file, made when it is first needed."""
+        if file.handle is None:
+            if not file.is_known and file.kind in ("disk", "plain"):
+                self.summary.note(f"{file.path}: device and inode are not known")
+            major, minor = file.dev
+            file.handle = self.machine.mkfile(file.path, file.size, None, (major, minor), file.inode, kind=file.kind,
+                                              unlinked=file.is_deleted)
+        return file.handle

@@ -1,0 +1,92 @@
+"""The order of memory calls of threads that overlap.
+
+What is modelled: mmap_lock serializes the calls of one address space, in an order that the log shows only in part: a call between its
+two halves has taken effect or not. It does by its second half; before, when the answer to another call of the
+same space proves it:
+    munmap of A..B unfinished, mmap answers inside A..B          the munmap came first
+    mmap unfinished that will answer R, another acts inside R    the mmap came first
+    mmap unfinished that will answer R, mmap answers below R     R was the highest hole, so it came first
+Simplified: calls that touch apart ranges commute, and are left in the order of their ends.
+Invariant: each call is carried out once.
+"""
+
+from typing import TYPE_CHECKING
+
+from vmtool.strace import parser
+from vmtool.strace.procs import Process
+from vmtool.strace.reader import BEGUN, ENDED, Call
+
+if TYPE_CHECKING:
+    from vmtool.strace.replay import Replay
+
+MAP_FIXED = 0x10 | 0x100000
+
+
+def settle(replay: "Replay", process: Process, call: Call) -> None:
+    """A memory call of a space where calls overlap: keep it, or carry it out after those that must come before."""
+    pending = process.space.pending
+    if call.state == BEGUN:
+        pending[call.key] = call
+        return
+    if call.state == ENDED and pending.pop(call.key, None) is None:
+        return  # carried out before
+    _act_in_order(replay, process, call, 0)
+
+
+def _act_in_order(replay: "Replay", process: Process, call: Call, depth: int) -> None:
+    pending = process.space.pending
+    if pending and depth < 50:
+        mine = _effect(call)
+        for key, other in list(pending.items()):
+            if key in pending and _comes_first(_effect(other), mine):
+                del pending[key]
+                _act_in_order(replay, process, other, depth + 1)
+    replay.act(process, call)
+
+
+class _Effect:
+    """What a call takes, gives and answers: ranges as (start, end), (0, 0) for none."""
+
+    __slots__ = ("acts_on", "frees", "gives", "is_chosen")
+
+    def __init__(self) -> None:
+        self.acts_on = self.frees = self.gives = (0, 0)
+        self.is_chosen = False  # the kernel chose the address
+
+
+def _effect(call: Call) -> _Effect:
+    effect = _Effect()
+    name, text = call.name, call.text
+    if name in ("mmap", "mmap2"):
+        m = parser.mmap(text)
+        if m.result.value is not None and not m.result.errno:
+            effect.gives = (m.result.value, m.result.value + m.length)
+            effect.is_chosen = not m.flags & MAP_FIXED and m.addr != m.result.value
+            if m.flags & 0x10:
+                effect.acts_on = effect.gives
+    elif name == "mremap":
+        old, old_len, new_len, _, _, result = parser.mremap(text)
+        effect.acts_on = (old, old + old_len)
+        if result.value is not None and not result.errno and result.value != old:
+            effect.frees = effect.acts_on
+            effect.gives = (result.value, result.value + new_len)
+            effect.is_chosen = True
+    elif name in ("munmap", "mprotect", "madvise", "mlock", "munlock", "msync", "mlock2", "pkey_mprotect"):
+        numbers, result = parser.ranges(text)
+        effect.acts_on = (numbers[0], numbers[0] + numbers[1])
+        if name == "munmap" and not result.errno:
+            effect.frees = effect.acts_on
+    return effect
+
+
+def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    return a[0] < b[1] and b[0] < a[1]
+
+
+def _comes_first(other: _Effect, mine: _Effect) -> bool:
+    """Whether an unfinished call must have acted before this one."""
+    if mine.is_chosen and _overlap(other.frees, mine.gives):
+        return True
+    if _overlap(other.gives, mine.acts_on) or (_overlap(other.gives, mine.gives) and mine.frees == (0, 0) and not mine.is_chosen):
+        return True
+    return other.is_chosen and mine.is_chosen and other.gives[0] > mine.gives[0] and other.frees == (0, 0)
