@@ -65,8 +65,24 @@ class Sidecar:
         if found is None and path in self._files:
             return path
         if found is None and self._host is not None:
-            return self._host.realpath(path)
+            found = self._host.realpath(path)
+        if found is None:
+            found = self._paths[path] = self._likely(path)
         return found
+
+    def _likely(self, path: str) -> str | None:
+        """A link that nobody recorded: /lib of a merged /usr, a library's shorter name. None: no file fits."""
+        for link in ("/lib/", "/lib64/", "/bin/", "/sbin/", "/lib32/", "/libx32/"):
+            if path.startswith(link):
+                merged = "/usr" + path
+                return self._paths.get(merged) or (merged if merged in self._files else self._likely(merged))
+        fits = [known for known in self._files if known.startswith(path + ".")]
+        if not fits and path.endswith(".so.2"):  # ld.so stands in its library directory
+            base = path.rsplit("/", 1)[-1]
+            fits = [known for known in self._files if known.endswith("/" + base)]
+        if not fits and "/ld-musl-" in path:
+            fits = [known for known in self._files if "musl" in known and known.endswith("/libc.so")]
+        return fits[0] if len(fits) == 1 else None
 
     def file(self, real: str, was_removed: bool) -> FileFact | None:
         deleted = self._files.get(real + " (deleted)")

@@ -4,8 +4,9 @@ What is modelled: mmap_lock serializes the calls of one address space, in an ord
 two halves has taken effect or not. It does by its second half; before, when the answer to another call of the
 same space proves it:
     munmap of A..B unfinished, mmap answers inside A..B          the munmap came first
-    mmap unfinished that will answer R, another acts inside R    the mmap came first
     mmap unfinished that will answer R, mmap answers below R     R was the highest hole, so it came first
+An answer is not known to the program before its second half is on the log: strace writes it before it lets the
+thread go on. So no call acts on a range because of an answer that is still to come.
 Simplified: calls that touch apart ranges commute, and are left in the order of their ends.
 Invariant: each call is carried out once.
 """
@@ -86,7 +87,5 @@ def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
 def _comes_first(other: _Effect, mine: _Effect) -> bool:
     """Whether an unfinished call must have acted before this one."""
     if mine.is_chosen and _overlap(other.frees, mine.gives):
-        return True
-    if _overlap(other.gives, mine.acts_on) or (_overlap(other.gives, mine.gives) and mine.frees == (0, 0) and not mine.is_chosen):
         return True
     return other.is_chosen and mine.is_chosen and other.gives[0] > mine.gives[0] and other.frees == (0, 0)

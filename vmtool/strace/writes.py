@@ -22,6 +22,8 @@ class Writes:
     def mapped(self, space: "Space", start: int, call: "Mmap") -> None:
         if self.is_told or call.flags & 1:
             return
+        if call.flags & 0x30 == 0x30:
+            return
         self.machine.prepare_anon(space.mid, start, call.length)
 
     def brk(self, space: "Space", end: int) -> None:
