@@ -136,7 +136,6 @@ def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
     if result.value is None:
         return
     m, mid = r.machine, r.space(p)
-    r.writes.before_mremap(p.space, old, old_len)
     got, errno = r.attempt(m.mremap, mid, old, old_len, new_len, flags, new)
     if errno == "ENOMEM" and not result.errno:
         got = f.with_overcommit(r, lambda: m.mremap(mid, old, old_len, new_len, flags, new))
@@ -279,9 +278,8 @@ def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
         space.users += 1
     else:
         parent_mid = r.space(p)
-        r.writes.before_fork(p.space)
         space = Space(r.machine.fork(parent_mid))
-        space.is_32, space.shm, space.guessed = p.space.is_32, dict(p.space.shm), set(p.space.guessed)
+        space.is_32, space.shm, space.habits = p.space.is_32, dict(p.space.shm), p.space.habits.copy()
     child = Process(pid, space, p.fds if flags & CLONE_FILES else p.fds.copy(), p.cwd if flags & CLONE_FS else Directory(p.cwd.path))
     child.name, child.rlimit_stack, child.personality, child.parent = p.name, p.rlimit_stack, p.personality, p.pid
     r.procs.add(child)

@@ -7,6 +7,7 @@ usual size of a variable is assumed, which decides the stack's first size only n
 Simplified: the strings themselves are those of the line, the environment's is empty when the line does not show it.
 """
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from vmtool.errors import KernelError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 MAX_SCRIPTS = 5
+NEAR = 8000
+HABITS_SEEN = 2000  # lines of a program that tell how it treats memory
 USUAL_VARIABLE_BYTES = 24
 
 
@@ -37,14 +40,15 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     name = path.rsplit("/", 1)[-1][:15]
     image, argv = _program(r, p, real, path, argv)
     string_bytes += sum(len(a) + 1 for a in argv)
-    layout = _layout(r, p, image, tid, string_bytes)
+    following = _next_lines(r, tid)
+    layout = _layout(r, p, image, following, string_bytes)
     _start(r, p, name, image, argv or [name.encode()], env, layout)
     p.fds.on_exec()
     p.name = name
     p.nr_execs += 1
     for other in [t for t in p.tids if t not in (p.pid, tid, 0)]:
         r.procs.end_thread(p, other)
-    r.writes.after_exec(p.space, image)
+    r.writes.after_exec(p.space, following)
     if r.hooks.at_exec:
         r.hooks.at_exec(p)
 
@@ -77,7 +81,7 @@ def _program(r: "Replay", p: Process, real: str, path: str, argv: list[bytes]) -
     return image, argv
 
 
-def _layout(r: "Replay", p: Process, image: Image | None, tid: int, string_bytes: int) -> ExecLayout:
+def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event], string_bytes: int) -> ExecLayout:
     fact = r.facts.exec_fact(p.pid or r.facts.root, p.nr_execs)
     limit, person = p.rlimit_stack, p.personality
     if fact is not None:
@@ -86,7 +90,7 @@ def _layout(r: "Replay", p: Process, image: Image | None, tid: int, string_bytes
         person = fact.personality if fact.personality is not None else person
     place = Layout()
     if image is not None and (person is None or not person & ADDR_NO_RANDOMIZE):
-        found = clues(_next_lines(r, tid))
+        found = clues(following[:ENOUGH])
         if is_randomized(image, found):
             place = infer(image, found)
             if place.mmap_base is None:
@@ -102,13 +106,13 @@ def _next_lines(r: "Replay", tid: int) -> list[Event]:
     """The memory calls of one thread that follow, up to its next execve or its end."""
     found: list[Event] = []
     assert r.reader is not None
-    for event in r.reader.ahead():
+    for event in islice(r.reader.ahead(), NEAR):
         if event.tid != tid:
             continue
         if event.name in ("execve", "exit_group", "+exited", "+killed") and found:
             break
         found.append(event)
-        if len(found) >= ENOUGH:
+        if len(found) >= HABITS_SEEN:
             break
     return found
 

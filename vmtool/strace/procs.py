@@ -9,6 +9,7 @@ Invariant: every living thread's number is in `by_tid`; what ended is forgotten 
 
 from vmtool.strace.fds import FdTable
 from vmtool.strace.reader import Call
+from vmtool.strace.writes import Habits
 
 RECENTLY_DEAD = 4096
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_VFORK, CLONE_THREAD = 0x100, 0x200, 0x400, 0x4000, 0x10000
@@ -17,7 +18,7 @@ CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_VFORK, CLONE_THREAD = 0x100, 0x200, 0x400
 class Space:
     """An address space: one simulated process, used by one or more of the log's."""
 
-    __slots__ = ("mid", "users", "pending", "is_32", "shm", "guessed")
+    __slots__ = ("mid", "users", "pending", "is_32", "shm", "habits")
 
     def __init__(self, mid: int) -> None:
         self.mid = mid
@@ -25,7 +26,7 @@ class Space:
         self.pending: dict[int, Call] = {}  # calls that have begun: they take effect by their end at the latest
         self.is_32 = False
         self.shm: dict[int, int] = {}  # shmat's address -> length
-        self.guessed: set[tuple[int, int]] = set()  # areas that count as written though no line says so
+        self.habits = Habits()
 
 
 class Directory:

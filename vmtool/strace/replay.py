@@ -101,6 +101,8 @@ class Replay:
                 if name in memory and (state != "whole" or process.space.pending):
                     settle(self, process, call)
                 else:
+                    if name in memory and process.space.habits.later:
+                        self.writes.settle(process.space)
                     process.calls += 1
                     if self.faults is not None:
                         self.faults.until(self, process, call)
@@ -111,7 +113,8 @@ class Replay:
         return self.summary
 
     def act(self, process: Process, call: Call) -> None:
-        """Carry out one call now."""
+        """Carry out one memory call now."""
+        self.writes.settle(process.space)
         process.calls += 1
         if self.faults is not None:
             self.faults.until(self, process, call)

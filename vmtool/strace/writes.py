@@ -1,53 +1,153 @@
 """Which anonymous memory was written: what no log says, and the rule that stands in for it.
 
-What is modelled: a private area gets an anon_vma at its first write fault, and two neighbours with different ones do not merge (Linux
-v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:is_mergeable_anon_vma()). So maps depends on writes that no line shows.
+What is modelled: a private area gets an anon_vma at its first write fault, and neighbours with different ones do not merge; what a
+forked child inherits with one does not grow (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:is_mergeable_anon_vma()).
+So maps depends on writes that no line shows, and the likeliest are assumed:
+  1. A program writes what execve and its dynamic linker map writable: .data, .bss, the stack, at once.
+  2. It writes the private memory that it makes writable, when it has it: mmap and mprotect at once, but with MAP_FIXED by its next memory call
+     (a fork right after the mapping finds it untouched).
+  3. The heap is written at once when it grows by malloc's step (128 KiB and more) or for the first time; a smaller growth in a forked
+     child only when the next one shows that it was used up.
+  4. MAP_STACK and MAP_NORESERVE change nothing of that: thread stacks and arenas are used.
+  5. Programs that show what they write are believed, and 2 and 3 do not hold for them: the buffers of read() are on the log
+     (-e raw=read), mincore() finds nothing resident, or the program's memory calls fail again and again, as those of a tester do. A mincore()
+     that finds its pages resident speaks for 2 and 3.
+  6. Kernel stores that the log shows (read() into a buffer, MADV_POPULATE_WRITE, MAP_POPULATE) are writes in any case.
+With page faults (replay --faults) nothing is assumed.
+Simplified: an area counts as written as a whole; its first page alone would do the same to maps.
+Invariant: an assumption is made for private areas alone, and only where the machine has not seen a write.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from vmtool.strace import parser
+from vmtool.strace.lexer import Event
+
 if TYPE_CHECKING:
-    from vmtool.records import Image
     from vmtool.strace.parser import Mmap
     from vmtool.strace.procs import Process, Space
 
+MAP_SHARED, MAP_FIXED, MAP_ANONYMOUS, MAP_DENYWRITE = 1, 0x10, 0x20, 0x800
+MALLOC_STEP = 0x20000
+TESTER_FAILURES = 3
+WHOLE_SPACE = 1 << 47
+FAILURES = frozenset({"EFAULT", "EINVAL", "ENOMEM"})
+TESTED = frozenset({"munmap", "mprotect", "mremap", "madvise", "mlock", "msync"})
+RW = 3
+
+
+class Habits:
+    """What is known of one address space's program."""
+
+    __slots__ = ("shows_writes", "later", "heap_end", "small_growth", "file_end", "is_forked")
+
+    def __init__(self) -> None:
+        self.shows_writes = False  # rule 5
+        self.later: list[tuple[int, int]] = []  # rule 2: MAP_FIXED areas since the last memory call
+        self.heap_end = 0
+        self.small_growth: tuple[int, int] | None = None
+        self.file_end = 0  # end of the dynamic linker's last writable file mapping: .bss follows
+        self.is_forked = False
+
+    def copy(self) -> "Habits":
+        new = Habits()
+        new.shows_writes, new.heap_end, new.is_forked = self.shows_writes, self.heap_end, True
+        return new
+
 
 class Writes:
-    """Tells the machine of writes, by the rule or by what the log shows."""
+    """Tells the machine of writes, by the rules or by what the log shows."""
 
     def __init__(self, machine: Any, is_told: bool) -> None:
         self.machine = machine
-        self.is_told = is_told  # page faults are known: nothing is guessed
+        self.is_told = is_told  # page faults are known: nothing is assumed
+
+    def _written(self, space: "Space", start: int, length: int) -> None:
+        self.machine.prepare_anon(space.mid, start, length)
+
+    def settle(self, space: "Space") -> None:
+        """A memory call follows: rule 2's delay is over."""
+        later = space.habits.later
+        if later:
+            for start, length in later:
+                self._written(space, start, length)
+            later.clear()
 
     def mapped(self, space: "Space", start: int, call: "Mmap") -> None:
-        if self.is_told or call.flags & 1:
+        """A writable mapping was made."""
+        if self.is_told or call.flags & MAP_SHARED:
             return
-        if call.flags & 0x30 == 0x30:
+        habits = space.habits
+        end = start + ((call.length + 4095) & ~4095)
+        if call.flags & MAP_DENYWRITE:  # the dynamic linker's
+            habits.file_end = end
+            self._written(space, start, call.length)
+        elif call.flags & MAP_FIXED and start == habits.file_end and call.flags & MAP_ANONYMOUS:
+            self._written(space, start, call.length)
+        elif habits.shows_writes:
             return
-        self.machine.prepare_anon(space.mid, start, call.length)
+        elif call.flags & MAP_FIXED:
+            habits.later.append((start, call.length))
+        else:
+            self._written(space, start, call.length)
 
     def brk(self, space: "Space", end: int) -> None:
-        if not self.is_told:
-            self.machine.prepare_anon(space.mid, end - 1, 1)
+        """The heap ends there now."""
+        habits = space.habits
+        before, habits.heap_end = habits.heap_end, end
+        if self.is_told or habits.shows_writes:
+            return
+        if habits.small_growth is not None:
+            start, length = habits.small_growth
+            habits.small_growth = None
+            self._written(space, start, length)
+        if end <= before:
+            return
+        if habits.is_forked and before and end - before < MALLOC_STEP:
+            habits.small_growth = (before, end - before)
+        else:
+            self._written(space, end - 1, 1)
 
     def protected(self, space: "Space", start: int, length: int) -> None:
+        """An area became writable."""
+        if not self.is_told and not space.habits.shows_writes:
+            self._written(space, start, length)
+
+    def after_exec(self, space: "Space", following: list[Event]) -> None:
+        """A new program; `following`: its next lines."""
         if not self.is_told:
-            self.machine.prepare_anon(space.mid, start, length)
-
-    def before_mremap(self, space: "Space", start: int, length: int) -> None:
-        pass
-
-    def before_fork(self, space: "Space") -> None:
-        pass
-
-    def after_exec(self, space: "Space", image: "Image | None") -> None:
-        if not self.is_told:
-            self.machine.prepare_anon(space.mid, 0, 1 << 47)
+            space.habits.shows_writes = _shows_writes(following)
+            self._written(space, 0, WHOLE_SPACE)
 
     def stored(self, space: "Space", mid: int, addr: int, length: int) -> None:
         """The log shows that the kernel wrote there."""
         if not self.is_told:
-            self.machine.prepare_anon(mid, addr, length)
+            self.machine.touch(mid, addr, length, "w", True)
 
     def undetermined(self, process: "Process", found: list[tuple[int, int, int, str]]) -> None:
-        pass
+        """Borders between like areas of a process that ends: with other writes they were not there, or elsewhere."""
+        if self.is_told or process.space.habits.shows_writes or len(found) > 10_000:
+            return
+        last = None
+        for vma in self.machine.maps(process.space.mid):
+            if (last is not None and last.end == vma.start and not vma.is_file and not last.is_file and last.name == vma.name
+                    and vma.flags & 0xFF == last.flags & 0xFF and vma.flags & 2):
+                found.append((process.pid, last.start, vma.end, vma.name or "anonymous"))
+            last = vma
+
+
+def _shows_writes(following: list[Event]) -> bool:
+    """Rule 5, from the next lines of a program."""
+    failures = 0
+    for event in following:
+        try:
+            if event.name == "mincore" and not event.resumed:
+                resident = parser.mincore(event.text)[2]
+                return "1" not in resident.replace("\\1", "1")
+            if event.name == "read" and parser.file_io(event.text, False).buffer:
+                return True
+            if event.name in TESTED and "= -1 E" in event.text:
+                failures += event.text.rpartition("= -1 ")[2].split(" ")[0] in FAILURES
+        except ValueError:
+            continue
+    return failures >= TESTER_FAILURES
