@@ -1,0 +1,105 @@
+"""trace and explain: the stories of memory management, step by step."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vmtool.records import TraceRecord
+from vmtool.views import explain, trace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def story(*steps, pid=7):
+    return [TraceRecord(seq, pid, event, args) for seq, (event, args) in enumerate(steps, 1)]
+
+
+HEAP_WRITE = story(
+    ("page_fault", {"addr": 0x555555559010, "error_code": 6}),
+    ("vma_found", {"start": 0x555555559000, "end": 0x55555557A000, "flags": 0x100073}),
+    ("frame_alloc", {"pfn": 0x12FC, "order": 0}),
+    ("anon_map", {"addr": 0x555555559000, "pfn": 0x12FC}),
+    ("pte_set", {"addr": 0x555555559000, "pfn": 0x12FC, "writable": 1}),
+    ("fault_done", {"addr": 0x555555559010, "major": 0}),
+    ("tlb_fill", {"vpn": 0x555555559, "pfn": 0x12FC}),
+)
+
+
+def test_first_touch_of_the_heap_reads_as_a_story():
+    assert explain.render(HEAP_WRITE) == """\
+process 7
+   1  The program writes to 0x555555559010, which no present entry maps: page fault, error code 0x6.
+   2    The address belongs to the area 0x555555559000-0x55555557a000 (rw-p).
+   3    The buddy system gives frame 0x12fc.
+   4    Frame 0x12fc, cleared, becomes the anonymous page at 0x555555559000: its entry is present and names the frame.
+   5    The entry of 0x555555559000 names frame 0x12fc, writable.
+   6    Done, a minor fault. The instruction at 0x555555559010 is repeated; the program does not notice that anything happened.
+   7  The walk's result goes into the TLB: page 0x555555559 is in frame 0x12fc.
+"""
+
+
+def test_trace_is_a_line_an_event():
+    assert trace.render(HEAP_WRITE[:1] + HEAP_WRITE[2:3]) == (
+        "     1 pid=7 page_fault: addr=0x555555559010 error_code=0x6\n     3 pid=7 frame_alloc: pfn=0x12fc order=0\n"
+    )
+
+
+def said(event, **args):
+    return explain.sentence(TraceRecord(1, 7, event, args))
+
+
+@pytest.mark.parametrize("code, words", [(4, "The program reads"), (7, "writes to 0x10, whose entry does not allow it"),
+                                         (21, "executes"), (2, "The kernel, for the program, writes")])  # fmt: skip
+def test_error_code_in_words(code, words):
+    assert words in said("page_fault", addr=0x10, error_code=code)
+
+
+def test_counts_and_blocks():
+    assert "reads 1 page of" in said("disk_read", inode=3, index=0, nr_pages=1)
+    assert "reads 4 pages of file 3, from page 8 on" in said("disk_read", inode=3, index=8, nr_pages=4)
+    assert said("frame_alloc", pfn=0x200, order=9) == "The buddy system gives frame 0x200 (with the 511 behind it: order 9)."
+    assert said("tlb_flush", pcid=0, nr_entries=12) == "The TLB forgets 12 entries."
+
+
+def test_cache_is_asked_first():
+    assert said("cache_lookup", inode=3, index=2, hit=0).endswith("is not there.")
+    assert said("cache_lookup", inode=3, index=2, hit=1).endswith("is there.")
+
+
+def test_signals_are_named():
+    assert "SEGV_MAPERR" in said("segv", addr=0, code=1)
+    assert "SEGV_ACCERR" in said("segv", addr=0, code=2)
+    assert "BUS_ADRERR" in said("bus", addr=0x1000, code=2)
+    assert "code 9" in said("segv", addr=0, code=9)
+
+
+def test_a_new_event_prints_by_its_name():
+    assert said("swap_in", addr=0x1000, index=3) == "swap_in: addr=0x1000 index=3"
+    assert said("lru_drain") == "lru_drain"
+
+
+@pytest.mark.parametrize("event", sorted(explain.SENTENCES))
+def test_a_record_without_arguments_does_not_stop_the_story(event):
+    assert said(event)
+
+
+def test_an_unfinished_fault_does_not_indent_the_next():
+    lines = explain.render(story(("page_fault", {"addr": 1, "error_code": 4}), ("page_fault", {"addr": 2, "error_code": 4}))).splitlines()
+    assert [line[6] for line in lines[1:]] == ["T", "T"]
+
+
+def test_heading_where_the_process_changes():
+    text = explain.render(HEAP_WRITE[:1] + story(("exit", {"status": 0}), pid=8) + story(("frame_free", {"pfn": 5, "order": 0}), pid=0))
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == ["process 7", "process 8", "kernel"]
+
+
+def test_every_event_of_the_core_has_a_sentence_that_uses_its_arguments():
+    source = (ROOT / "vmtool" / "mm" / "trace.pyx").read_text()
+    events = dict(re.findall(r'event_desc\(b"(\w+)", b"([\w ]*)"\)', source))
+    del events["none"]
+    assert len(events) > 30
+    for event, names in events.items():
+        assert event in explain.SENTENCES, event
+        text = said(event, **{name: 0 for name in names.split()})
+        assert "?" not in text, (event, text)

@@ -1,0 +1,184 @@
+"""The steps of the last command in words, so that a page fault can be read as a story.
+
+Counterpart: Linux v6.18 mm/memory.c:handle_mm_fault() and what it calls, mm/filemap.c, mm/mmap.c: each sentence stands for one
+step there. The table SENTENCES has one for each event of mm/trace; an event that it does not know is printed by its name.
+Steps between a page fault and its end are indented.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from vmtool.records import TraceRecord
+from vmtool.views.trace import arguments, value_text
+
+PF_PROT, PF_WRITE, PF_USER, PF_RSVD, PF_INSTR = 1, 2, 4, 8, 16
+SIGNAL_CODES = {
+    "segv": {
+        1: "SEGV_MAPERR: no area holds the address",
+        2: "SEGV_ACCERR: the area forbids this access",
+        0x80: "SI_KERNEL: not an address at all",
+    },
+    "bus": {2: "BUS_ADRERR: the file has no such page"},
+}
+TABLES = ("page table (PTE)", "page middle directory (PMD)", "page upper directory (PUD)")
+
+SENTENCES = {
+    "page_fault": "{who} {access} {addr}, {why}: page fault, error code {error_code}.",
+    "vma_found": "The address belongs to the area {start}-{end}{perms}.",
+    "stack_expand": "{addr} lies below the stack: its area is extended from {old_start} down to {new_start}.",
+    "pgtable_alloc": "Frame {pfn} becomes a {table} for {addr}.",
+    "pgtable_free": "The {table} in frame {pfn} is empty and is freed.",
+    "frame_alloc": "The buddy system gives frame {pfn}{block}.",
+    "frame_free": "Frame {pfn}{block} is free again.",
+    "zero_page_map": "Nothing was written here yet: {addr} is mapped, read-only, onto the one page of zeros that all share (frame {pfn}).",
+    "anon_map": "Frame {pfn}, cleared, becomes the anonymous page at {addr}: its entry is present and names the frame.",
+    "file_map": "{addr} is mapped onto frame {pfn} of the page cache (page {index} of file {inode}): nothing is copied.",
+    "thp_map": "One entry of the PMD maps the huge page at {addr} onto the frames from {pfn}.",
+    "thp_split": "The huge mapping at {addr} is split into entries for small pages.",
+    "cow_copy": "Copy-on-write: the page at {addr} is copied from frame {old_pfn} to frame {new_pfn} and mapped there, writable.",
+    "cow_reuse": "Copy-on-write: nobody else has frame {pfn}, so nothing is copied; the entry of {addr} becomes writable.",
+    "write_notify": "First store into a clean shared page at {addr}: frame {pfn} is marked dirty, its entry becomes writable.",
+    "cache_lookup": "Page cache: page {index} of file {inode} is {found}.",
+    "cache_add": "Frame {pfn} enters the page cache as page {index} of file {inode}.",
+    "cache_remove": "Frame {pfn} (page {index} of file {inode}) leaves the page cache.",
+    "disk_read": "The disk reads {pages} of file {inode}, from page {index} on.",
+    "disk_write": "The disk writes {pages} of file {inode}, from page {index} on.",
+    "copy_to_user": "{bytes} bytes of file {inode} are copied from the page cache to the program's buffer{offset_words}.",
+    "copy_from_user": "{bytes} bytes are copied from the program's buffer into the page cache of file {inode}{offset_words}.",
+    "fault_around": "Around the fault, {pages} of the cache are mapped too, from {start} on, before they are asked for.",
+    "pte_set": "The entry of {addr} names frame {pfn}, {rights}.",
+    "pte_clear": "The entry of {addr} (frame {pfn}) is cleared.",
+    "tlb_fill": "The walk's result goes into the TLB: page {vpn} is in frame {pfn}.",
+    "tlb_hit": "The TLB knows page {vpn}: no walk.",
+    "tlb_flush": "The TLB forgets {entries}{pcid_words}.",
+    "cr3_load": "CR3{cpu_words} is loaded with {root}, the top table of the process (before: {old_root}).",
+    "vma_new": "A new area: {start}-{end}{perms}. No frame is mapped yet.",
+    "vma_expand": "The area becomes {start}-{end}.",
+    "vma_merge": "Areas that differ in nothing become one: {start}-{end}.",
+    "vma_split": "The area is split at {addr}.",
+    "vma_remove": "The area {start}-{end} is removed.",
+    "brk": "The end of the heap moves from {old} to {new}: the area changes, no frame is mapped.",
+    "segv": "The access to {addr} is refused: SIGSEGV ({code_words}).",
+    "bus": "The access to {addr} has no page: SIGBUS ({code_words}).",
+    "fault_done": "Done, {kind}. The instruction at {addr} is repeated; the program does not notice that anything happened.",
+    "fork": "Process {child} is made as a copy of process {parent}: areas and entries are copied, the frames are shared.",
+    "exec": "The program is replaced: a new address space, which starts at {entry}.",
+    "exit": "The process ends with status {status}: its areas, tables and frames are given back.",
+}
+
+
+def _page_fault(args: Mapping[str, Any]) -> dict[str, str]:
+    code = args.get("error_code", PF_USER)
+    access = "executes" if code & PF_INSTR else "writes to" if code & PF_WRITE else "reads"
+    if code & PF_RSVD:
+        why = "whose entry has reserved bits set"
+    elif code & PF_PROT:
+        why = "whose entry does not allow it"
+    else:
+        why = "which no present entry maps"
+    who = "The program" if code & PF_USER else "The kernel, for the program,"
+    return {"who": who, "access": access, "why": why}
+
+
+def _perms(args: Mapping[str, Any]) -> dict[str, str]:
+    flags = args.get("flags")
+    if flags is None:
+        return {"perms": ""}
+    letters = "".join([letter if flags & bit else "-" for bit, letter in ((1, "r"), (2, "w"), (4, "x"))])
+    return {"perms": f" ({letters}{'s' if flags & 0x80 else 'p'})"}
+
+
+def _table(args: Mapping[str, Any]) -> dict[str, str]:
+    level = args.get("level")
+    if not isinstance(level, int):
+        return {"table": f"table ({level})"}
+    return {"table": TABLES[level] if 0 <= level < len(TABLES) else "top table"}
+
+
+def _block(args: Mapping[str, Any]) -> dict[str, str]:
+    order = args.get("order", 0)
+    return {"block": f" (with the {(1 << order) - 1} behind it: order {order})" if order else ""}
+
+
+def _signal(event: str) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    return lambda args: {"code_words": SIGNAL_CODES[event].get(args.get("code", 0), f"code {args.get('code', '?')}")}
+
+
+def _pages(args: Mapping[str, Any]) -> dict[str, str]:
+    return {"pages": _count(args.get("nr_pages", args.get("nr", 1)), "page", "pages")}
+
+
+def _offset(args: Mapping[str, Any]) -> dict[str, str]:
+    return {"offset_words": f", from offset {args['offset']} on" if "offset" in args else ""}
+
+
+def _tlb_flush(args: Mapping[str, Any]) -> dict[str, str]:
+    pcid = args.get("pcid")
+    return {
+        "entries": _count(args.get("nr_entries", args.get("nr", 0)), "entry", "entries"),
+        "pcid_words": f" of PCID {pcid}" if pcid else "",
+    }
+
+
+def _count(number: Any, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+WORDS: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+    "page_fault": _page_fault,
+    "vma_found": _perms,
+    "vma_new": _perms,
+    "pgtable_alloc": _table,
+    "pgtable_free": _table,
+    "frame_alloc": _block,
+    "frame_free": _block,
+    "segv": _signal("segv"),
+    "bus": _signal("bus"),
+    "disk_read": _pages,
+    "disk_write": _pages,
+    "fault_around": _pages,
+    "copy_to_user": _offset,
+    "copy_from_user": _offset,
+    "tlb_flush": _tlb_flush,
+    "cache_lookup": lambda args: {"found": "there" if args.get("hit") else "not there"},
+    "pte_set": lambda args: {"rights": "writable" if args.get("writable") else "read-only"},
+    "cr3_load": lambda args: {"cpu_words": f" of processor {args['cpu']}" if "cpu" in args else ""},
+    "fault_done": lambda args: {"kind": "a major fault (the disk was needed)" if args.get("major") else "a minor fault"},
+}
+"""What a sentence needs besides its event's arguments."""
+
+OPENS = "page_fault"
+CLOSES = ("fault_done", "segv", "bus")
+
+
+class _Fields(dict[str, str]):
+    """An argument that a record lacks is printed as a question mark."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+def sentence(record: TraceRecord) -> str:
+    """One step in words."""
+    template = SENTENCES.get(record.event)
+    if template is None:
+        return f"{record.event}: {arguments(record.args)}".rstrip(" :")
+    fields = _Fields({name: value_text(name, value) for name, value in record.args.items()})
+    if record.event in WORDS:
+        fields.update(WORDS[record.event](record.args))
+    return template.format_map(fields)
+
+
+def render(records: Iterable[TraceRecord]) -> str:
+    """The story: numbered steps, under a heading for each process."""
+    lines = []
+    pid = None
+    is_in_fault = False
+    for record in records:
+        if record.pid != pid:
+            pid = record.pid
+            lines.append(f"process {pid}" if pid else "kernel")
+        is_in_fault = is_in_fault and record.event != OPENS
+        lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{sentence(record)}")
+        is_in_fault = (is_in_fault or record.event == OPENS) and record.event not in CLOSES
+    return "".join([line + "\n" for line in lines])
