@@ -1,9 +1,9 @@
 """Waiting for other commands, and SQLite's complaints in our words."""
 
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 from vmtool.errors import StateError
 from vmtool.store.schema import sqlite
@@ -13,7 +13,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 
 FAILURES = (sqlite.Error, UnicodeDecodeError)  # the second when SQLite quotes a damaged schema
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
 
 
 class Busy(StateError):

@@ -5,15 +5,17 @@ so that of two commands that find no file one makes it and the other waits and f
 killed command leaves at most the unfinished file, which the next one takes over.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
-from typing import TYPE_CHECKING
 
 from vmtool.errors import StateError
 from vmtool.store.busy import FAILURES, explain, patiently
 from vmtool.store.chunks import Chunks
 from vmtool.store.schema import PAGE_BYTES, connect, create_tables, is_durable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmtool._core import Machine
     from vmtool.store.session import Session
@@ -52,12 +54,12 @@ class Creation:
         """Whether there is something under the name; while the lock is held no command changes that."""
         return os.path.lexists(self._target)
 
-    def replace(self, session: "Session | None") -> None:
+    def replace(self, session: Session | None) -> None:
         """Let make() replace what is there; `session` holds its write lock, None when it is no state file."""
         self._may_replace = True
         self._replaced = session
 
-    def make(self, machine: "Machine") -> None:
+    def make(self, machine: Machine) -> None:
         """Write the machine whole to the unfinished file and give it its name."""
         try:
             self._write(machine)
@@ -76,7 +78,7 @@ class Creation:
         finally:
             self.release()
 
-    def _write(self, machine: "Machine") -> None:
+    def _write(self, machine: Machine) -> None:
         os.ftruncate(self._fd, 0)  # a killed command's
         db = connect(self._unfinished, "&nolock=1")
         try:

@@ -13,20 +13,24 @@ The machine loads its chunks through the session, so it is of no use after commi
 begins another transaction.
 """
 
+from __future__ import annotations
+
 import os
-from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import InternalError, StateError
 from vmtool.store.busy import FAILURES, WAIT_SECONDS, Busy, explain, patiently
 from vmtool.store.chunks import Chunks
 from vmtool.store.schema import check_file, check_schema, connect, in_use, sqlite
 
+TYPE_CHECKING = False  # typing's own is worth half a command's start
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmtool._core import Machine
     from vmtool.store.create import Creation
 
 
-def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: bool = False, factory: Any = None) -> "Session":
+def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: bool = False, factory: Any = None) -> Session:
     """Open a state file. With `create`, one that is not there is made by the first commit (`session.is_new`).
 
     `wait`: seconds, for each wait on another command. `factory`: called as Machine. Raises StateError.
@@ -41,7 +45,7 @@ def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: boo
     return Session(path, write, wait, factory)
 
 
-def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, factory: Any = None) -> "Session":
+def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, factory: Any = None) -> Session:
     """A session with an empty machine, whose commit makes the file. A file that is there is refused, or with `force` replaced."""
     from vmtool.store.create import Creation
 
@@ -59,7 +63,7 @@ def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, fac
         raise
 
 
-def write_lock(path: str, wait: float, factory: Any) -> "Session | None":
+def write_lock(path: str, wait: float, factory: Any) -> Session | None:
     """Keep other writers out of a file; None for a file that none of them could open."""
     try:
         return Session(path, True, wait, factory)
@@ -75,9 +79,9 @@ class Session:
     `machine` is another object after a renew() that found the file changed.
     """
 
-    machine: "Machine"
+    machine: Machine
 
-    def __init__(self, path: str, write: bool, wait: float, factory: Any, creation: "Creation | None" = None) -> None:
+    def __init__(self, path: str, write: bool, wait: float, factory: Any, creation: Creation | None = None) -> None:
         if factory is None:
             from vmtool._core import Machine as factory
         self.path = path
@@ -94,7 +98,7 @@ class Session:
         else:
             self.machine = factory()
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
