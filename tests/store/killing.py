@@ -140,8 +140,11 @@ def seconds_of(victim):
     while process.poll() is None and not holds_write_lock(process.pid):
         pass
     locked = time.monotonic()
+    while holds_write_lock(process.pid):
+        pass
+    held = time.monotonic() - locked
     process.communicate(timeout=60)
-    return time.monotonic() - start, time.monotonic() - locked
+    return time.monotonic() - start, held
 
 
 def holds_write_lock(pid):

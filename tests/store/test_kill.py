@@ -75,16 +75,16 @@ def test_a_call_that_fails_leaves_the_state_as_before(path, before, errno):
 
 
 @pytest.mark.parametrize("is_durable", [True, False])
-def test_killed_at_random_instants(path, before, is_durable, nr_kills=80):
+def test_killed_at_random_instants(path, before, is_durable, nr_kills=60):
     """Half of them at any time, half from the moment the command took the lock."""
     times = random.Random(nr_kills)
-    victim = killing.driver(path, before, "write", is_durable=is_durable)
+    victim = killing.driver(path, before, "grow", is_durable=is_durable)
     outcomes = victim.outcomes()
-    whole, locked = (min(seconds) for seconds in zip(*(killing.seconds_of(victim) for _ in range(3)), strict=True))
+    whole, held = (max(seconds) for seconds in zip(*(killing.seconds_of(victim) for _ in range(3)), strict=True))
     kills = []
     while len(kills) < nr_kills:
         after_lock = len(kills) % 2 == 0
-        had_lock = killing.kill_at_random(victim, times.uniform(0, locked if after_lock else whole), after_lock)
+        had_lock = killing.kill_at_random(victim, times.uniform(0, held if after_lock else whole), after_lock)
         check_after_kill(victim, *outcomes)
         if had_lock is not None:  # else it was faster
             kills.append(had_lock)
