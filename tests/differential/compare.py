@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tests.differential.script import Answer
 
 QUIET = {"spawn", "fork", "exec", "exit", "mkfile", "read", "write", "truncate", "rmfile", "sync", "drop-caches", "munmap", "mprotect",
-         "madvise", "mlock", "munlock", "mlockall", "munlockall", "msync", "setrlimit", "store"}
+         "madvise", "mlock", "munlock", "mlockall", "munlockall", "msync", "setrlimit", "store", "sysctl"}
 PAGEMAP_BITS = {"present": 63, "swap": 62, "file": 61, "guard": 58, "exclusive": 56}
 PAGEMAP_MASK = sum(1 << bit for bit in PAGEMAP_BITS.values())
 SHMEM = re.compile(r"^(\S+ \S+ \S+ 00:01 )(\d+)( +/dev/zero \(deleted\))$", re.M)

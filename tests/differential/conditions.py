@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 from tests.differential import target
+from tests.differential.kernel import write_text
 
 RELEASE = "6.18"
 READ_AHEAD_KB = "128"
@@ -76,7 +77,7 @@ def workplace() -> Iterator[str]:
         if before != READ_AHEAD_KB:
             if setting is None or not os.access(setting, os.W_OK):
                 raise Unsuitable(f"needs a readahead of {READ_AHEAD_KB} kB for {root}, it is {before}")
-            _write(setting, READ_AHEAD_KB)
+            write_text(setting, READ_AHEAD_KB)
         os.sched_setaffinity(0, {max(cpus)})
         os.chmod(root, 0o755)
         os.makedirs(f"{root}/d")
@@ -85,11 +86,6 @@ def workplace() -> Iterator[str]:
     finally:
         os.sched_setaffinity(0, cpus)
         if setting and before != READ_AHEAD_KB and os.access(setting, os.W_OK):
-            _write(setting, before)
+            write_text(setting, before)
         shutil.rmtree(root, ignore_errors=True)
         lock.close()
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)

@@ -1,9 +1,12 @@
-"""Transparent huge pages of private anonymous memory, in `madvise` mode."""
+"""Transparent huge pages of private anonymous memory, in `madvise` mode; and, where the host lets us set it, in `always` mode."""
+
+import os
 
 from tests.differential import calls
 from tests.differential.writer import PAGE, Area, Writer
 
 HUGE = 2 << 20
+SETTING = "transparent_hugepage/enabled"
 
 
 def _huge_area(w: Writer) -> tuple[int, int]:
@@ -120,4 +123,30 @@ def edges(w: Writer) -> None:
     _end(w)
 
 
+def always(w: Writer) -> None:
+    """Nobody asks for huge pages, every area that has room gets them."""
+    w.line(f"sysctl {SETTING}=always")
+    w.spawn()
+    areas = []
+    for _ in range(w.number(1, 3)):
+        nr = w.pick((512, 1024, 600, 1100))
+        calls.mmap(w, "p", nr, "rw", w.pick(("", "", " --noreserve", " --stack")))
+        areas.append((int(w.answers[-1].out, 16), nr * PAGE))
+    for _ in range(w.number(5, 14)):
+        addr, length = w.pick(areas)
+        kind = w.number(0, 6)
+        if kind <= 2:
+            _touch(w, addr, length)
+        elif kind == 3:
+            start = w.number(0, length // PAGE - 1) * PAGE
+            where = f"{hex(addr + start)} {hex(min(w.pick((PAGE, 16 * PAGE, HUGE)), length - start))}"
+            call, *words = w.pick(("munmap", "madvise dontneed", "madvise nohugepage", "mprotect r", "mlock")).split()
+            w.line(" ".join([call, "$p", where, *words]))
+        else:
+            _look(w, addr)
+    _end(w)
+
+
 SUBS = {"basic": basic, "split": split, "edges": edges}
+if os.access(f"/sys/kernel/mm/{SETTING}", os.W_OK):
+    SUBS["always"] = always

@@ -47,6 +47,7 @@ class Kernel:
         self.names: dict[str, str] = {}
         self.fds: dict[tuple[str, str], int] = {}
         self.identity: dict[str, str] = {}  # path -> "08:01 1001"
+        self.settings: dict[str, str] = {}  # files of /sys/kernel/mm that the script changed -> what they said before
         self.is_cold = False
         self.nr_lines = 0
 
@@ -58,6 +59,8 @@ class Kernel:
         for path in self.identity:
             if os.path.exists(path):
                 os.unlink(path)
+        for path, text in self.settings.items():
+            write_text(path, text)
 
     def __enter__(self) -> "Kernel":
         return self
@@ -103,6 +106,14 @@ class Kernel:
     def _add(self, task: Tracee) -> str:
         self.tasks[str(task.pid)] = task
         return str(task.pid)
+
+    def do_sysctl(self, w: Words) -> None:
+        """A file of /sys/kernel/mm, set for this script alone; the answer is not compared."""
+        name, _, value = w.next().partition("=")
+        path = f"/sys/kernel/mm/{name}"
+        with open(path, encoding="utf-8") as f:
+            self.settings.setdefault(path, re.search(r"\[(\w+)\]", f.read())[1])
+        write_text(path, value)
 
     # --- processes ---
 
@@ -355,6 +366,11 @@ def check(result: int) -> int:
 def start_brk(pid: int) -> int:
     with open(f"/proc/{pid}/stat") as f:
         return int(f.read().rpartition(")")[2].split()[44])
+
+
+def write_text(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
 
 
 def forget(fd: int) -> None:
