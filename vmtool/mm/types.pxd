@@ -420,7 +420,7 @@ cdef struct mm_t:  # 1024 bytes
     uint64_t obj
     uint64_t pgd_obj
     uint32_t memcg
-    uint32_t pad0
+    uint32_t thp_mapped  # huge entries in its tables
     uint64_t pad[31]
 
 # task: task_struct and what hangs from it; mm.pyx

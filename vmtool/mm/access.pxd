@@ -1,0 +1,26 @@
+# cython: language_level=3
+"""Level 10. Accesses by a program: translate, on a fault ask the kernel, retry. And the same on its behalf (populate)."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef struct siginfo_t:
+    int signo  # 0: none
+    int code  # SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, SI_KERNEL
+    vaddr_t addr
+
+# One access of up to the page's end: 0 and the physical address, or -1 and a signal. Runs on the task's CPU (switch_mm done).
+cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil
+# Every page of addr..addr+length-1; stops at a signal.
+cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil
+# Bytes in and out through the tables.
+cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil
+cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil
+# access_remote_vm() that faults nothing in: bytes read before the first unmapped page
+cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t length) noexcept nogil
+# What an access would end in without doing it: 0 resolved by the kernel or present, else a signal in info.
+cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil
+cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
+
+cdef inline bint vma_is_accessible(const vma_t *v) noexcept nogil:
+    return (v.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) != 0

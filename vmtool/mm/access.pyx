@@ -1,0 +1,195 @@
+# cython: language_level=3
+"""The path of every access: MMU, page fault, retry; and the signals when the kernel cannot help.
+
+    do_user_addr_fault:  kernel address -> SEGV_MAPERR
+                         no area        -> SEGV_MAPERR
+                         below a stack  -> expand it, within its limit and gap, else SEGV_MAPERR
+                         area forbids   -> SEGV_ACCERR
+                         handle_mm_fault: SIGBUS past the end of a file, else retry the access
+Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(); mm/vma.c:expand_downwards(), acct_stack_growth().
+"""
+
+from libc.string cimport memcpy
+
+from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.fault cimport handle_mm_fault
+from vmtool.mm.frame cimport page_bytes, page_bytes_mut
+from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
+from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
+from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
+from vmtool.mm.vma cimport STACK_GUARD_GAP, find_vma, vma_set_range
+
+cdef enum:
+    MAX_RETRIES = 16
+
+cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    if not may_expand_vm(a, area.vm_mm, area.vm_flags, grow):
+        return -ENOMEM
+    if size > rlimit(a, RLIMIT_STACK):
+        return -ENOMEM
+    if not mlock_future_ok(a, area.vm_mm, area.vm_flags, grow << 12):
+        return -ENOMEM
+    return vm_enough_memory(a, area.vm_mm, <int64_t>grow)
+
+cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """expand_downwards(): the area grows to the page of addr. 0 or -errno."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef vma_t *prev
+    cdef uint64_t grow
+    cdef int err
+    if not area.vm_flags & VM_GROWSDOWN:
+        return -EFAULT
+    addr &= ~<uint64_t>4095
+    if addr < a.m.mmap_min_addr:
+        return -EPERM
+    if area.vm_prev:
+        prev = vma_at(a, area.vm_prev)
+        if not prev.vm_flags & VM_GROWSDOWN and vma_is_accessible(prev) and addr - prev.vm_end < STACK_GUARD_GAP:
+            return -ENOMEM
+    if anon_vma_prepare(a, v) < 0:
+        return -ENOMEM
+    grow = (area.vm_start - addr) >> 12
+    if grow > area.vm_pgoff:
+        return -ENOMEM
+    err = acct_stack_growth(a, v, area.vm_end - addr, grow)
+    if err:
+        return err
+    if area.vm_flags & VM_LOCKED:
+        m.locked_vm += grow
+    vm_stat_account(m, area.vm_flags, <int64_t>grow)
+    trace3(a, TR_STACK_EXPAND, addr, area.vm_start, addr)
+    vma_set_range(a, area.vm_mm, v, addr, area.vm_end, area.vm_pgoff - grow)
+    return 0
+
+cdef inline int send_signal(arena_t *a, siginfo_t *info, int signo, int code, vaddr_t addr) noexcept nogil:
+    info.signo = signo
+    info.code = code
+    info.addr = addr
+    trace2(a, TR_BUS if signo == SIGBUS else TR_SEGV, addr, code)
+    return -1
+
+cdef inline bint access_error(const vma_t *v, uint32_t error) noexcept nogil:
+    if error & PF_WRITE:
+        return not v.vm_flags & VM_WRITE
+    return (error & PF_PROT) != 0 or not vma_is_accessible(v)
+
+cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error, siginfo_t *info) noexcept nogil:
+    """0: retry the access. -1: a signal."""
+    cdef idx_t mm = task_at(a, task).mm, v
+    cdef uint32_t flags = FAULT_USER, result
+    trace2(a, TR_PAGE_FAULT, addr, error)
+    if addr >= mm_at(a, mm).task_size:
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    v = find_vma(a, mm, addr)
+    if v == 0:
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    if vma_at(a, v).vm_start > addr and expand_stack(a, v, addr) != 0:
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    if access_error(vma_at(a, v), error):
+        return send_signal(a, info, SIGSEGV, SEGV_ACCERR, addr)
+    if error & PF_WRITE:
+        flags |= FAULT_WRITE
+    if error & PF_INSTR:
+        flags |= FAULT_EXEC
+    result = handle_mm_fault(a, v, addr, flags)
+    if result & VM_FAULT_SIGBUS:
+        return send_signal(a, info, SIGBUS, BUS_ADRERR, addr)
+    if result & VM_FAULT_SIGSEGV:
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    if result & VM_FAULT_OOM:
+        return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+    return 0
+
+cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
+    cdef uint32_t r
+    cdef int tries = 0
+    while True:
+        r = mmu_access(a, c, addr, kind, phys)
+        if r == 0:
+            return 0
+        if r == MMU_NONCANONICAL:
+            return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
+        if do_user_addr_fault(a, task, addr, r & 0xffff, info) < 0:
+            return -1
+        tries += 1
+        if tries > MAX_RETRIES or a.err:
+            # Only a damaged image can send the same access round for ever.
+            a.err = a.err if a.err else 4
+            return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+
+cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
+    cdef paddr_t phys
+    cdef vaddr_t last = addr + (length - 1 if length else 0)
+    cdef uint64_t mask = (<uint64_t>1 << a.m.arch.page_shift) - 1
+    info.signo = 0
+    if last < addr:
+        last = <uint64_t>-1
+    while True:
+        if access_page(a, c, task, addr, kind, &phys, info) < 0:
+            return -1
+        if last - addr <= mask and (addr | mask) >= last:
+            return 0
+        addr = (addr | mask) + 1
+
+cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
+    cdef paddr_t phys
+    cdef uint64_t done = 0, n
+    info.signo = 0
+    while done < length:
+        if access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info) < 0:
+            return -1
+        n = 4096 - (phys & 4095)
+        if n > length - done:
+            n = length - done
+        memcpy(page_bytes_mut(a, <pfn_t>(phys >> 12)) + (phys & 4095), data + done, n)
+        done += n
+    return 0
+
+cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
+    cdef paddr_t phys
+    cdef uint64_t done = 0, n
+    info.signo = 0
+    while done < length:
+        if access_page(a, c, task, addr + done, ACCESS_READ, &phys, info) < 0:
+            return -1
+        n = 4096 - (phys & 4095)
+        if n > length - done:
+            n = length - done
+        memcpy(out + done, page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095), n)
+        done += n
+    return 0
+
+cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t length) noexcept nogil:
+    cdef walk_t w
+    cdef uint64_t done = 0, n
+    while done < length:
+        mmu_walk(a, mm_at(a, mm).pgd, addr + done, &w)
+        if not w.ok:
+            break
+        n = 4096 - (w.phys & 4095)
+        if n > length - done:
+            n = length - done
+        memcpy(out + done, page_bytes(a, <pfn_t>(w.phys >> 12)) + (w.phys & 4095), n)
+        done += n
+    return done
+
+cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil:
+    cdef idx_t mm = task_at(a, task).mm
+    cdef idx_t v
+    info.signo = 0
+    if addr >= mm_at(a, mm).task_size:
+        if addr >= a.m.arch.canonical_low_end and addr < a.m.arch.canonical_high_start:
+            return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    v = find_vma(a, mm, addr)
+    if v == 0 or (vma_at(a, v).vm_start > addr and not vma_at(a, v).vm_flags & VM_GROWSDOWN):
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    if access_error(vma_at(a, v), PF_WRITE if kind == ACCESS_WRITE else 0):
+        return send_signal(a, info, SIGSEGV, SEGV_ACCERR, addr)
+    return 0

@@ -1,0 +1,369 @@
+# cython: language_level=3
+"""Page faults.
+
+    VMA 0x7000-0x9000 rw, no PTE at 0x7000
+    write 0x7000:  a zeroed frame, PTE -> it, writable and dirty          (do_anonymous_page; a read maps the zero page instead)
+    file, read:    the cache's own frames around it, read-only            (do_read_fault, fault-around)
+    file private, write: a copy of the cache's frame                      (do_cow_fault)
+    shared, write: the cache's frame, writable, now dirty                 (do_shared_fault, page_mkwrite)
+    present but read-only, write: reuse when nobody else has it, else a copy (do_wp_page)
+Counterpart: Linux v6.18 mm/memory.c:handle_mm_fault() and what it calls, mm/filemap.c:filemap_fault(), filemap_map_pages().
+Simplified: one attempt does what Linux spreads over a retry (a major fault's second attempt maps around at once);
+per-VMA locks and userfaultfd do not exist. Invariants: a present entry of an area has its page's map count (fsck).
+"""
+
+from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
+from vmtool.mm.arch cimport level_index
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_copy, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pagecache cimport filemap_fault_hit, filemap_fault_miss, filemap_get, filemap_next, folio_mark_accessed, folio_mark_dirty, shmem_get
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
+from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.rmap cimport add_file_rmap, add_new_anon_rmap, anon_vma_prepare, page_mapcount, remove_rmap
+from vmtool.mm.thp cimport pmd_is_huge, thp_vma_allowable, thp_vma_suitable
+from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
+from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_COW_REUSE, TR_FAULT_AROUND, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, TR_ZERO_PAGE_MAP, trace2, trace3, trace4
+from vmtool.mm.unmap cimport zap_present_pte
+from vmtool.mm.vma cimport linear_page_index, vma_pages
+from vmtool.mm.vmstat cimport NR_MLOCK, PGFAULT, PGMAJFAULT, PGREUSE, UNEVICTABLE_PGMLOCKED, count_vm_event
+
+cdef enum:
+    FAULT_AROUND_PAGES = 16  # fault_around_bytes / 4096
+
+cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
+    return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
+
+cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
+    add_new_anon_rmap(a, v, addr, pfn)
+    if vma_at(a, v).vm_flags & VM_LOCKED:
+        frame_mut(a, pfn).flags |= PG_mlocked | PG_unevictable
+        count_vm_event(a, UNEVICTABLE_PGMLOCKED)
+    else:
+        frame_mut(a, pfn).flags |= PG_active
+    folio_add_lru(a, pfn)
+    add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), MM_ANONPAGES, 1)
+
+cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil:
+    cdef uint64_t vm_flags = vma_at(a, v).vm_flags
+    cdef pfn_t pfn
+    if not flags & FAULT_WRITE:
+        pte_store(a, table, index, pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, vm_flags)))
+        trace2(a, TR_ZERO_PAGE_MAP, addr, a.m.zero_pfn)
+        return 0
+    if vma_at(a, v).anon_vma == 0 and anon_vma_prepare(a, v) < 0:
+        return VM_FAULT_OOM
+    pfn = alloc_pages(a, 0, GFP_USER_MOVABLE | GFP_ZERO)
+    if pfn == 0:
+        return VM_FAULT_OOM
+    map_new_anon(a, v, addr, pfn)
+    pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, pfn, vm_flags)), vm_flags))
+    trace2(a, TR_ANON_MAP, addr, pfn)
+    return 0
+
+# --- file mappings ------------------------------------------------------------------------------------------
+
+cdef inline bint wants_writenotify(arena_t *a, const vma_t *v) noexcept nogil:
+    """A shared mapping of a disk file is mapped read-only until its first write is noticed (vma_wants_writenotify)."""
+    return inode_at(a, file_at(a, v.vm_file).inode).kind != INODE_SHMEM
+
+cdef inline pte_t mk_file_pte(arena_t *a, const vma_t *v, pfn_t pfn) noexcept nogil:
+    """vm_page_prot of a shared mapping that needs no notice lets reads map writable."""
+    cdef pte_t e = mk_pte(a, pfn, v.vm_flags)
+    if (v.vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) and not wants_writenotify(a, v):
+        e = pte_mkwrite(a, e)
+    return e
+
+cdef inline int file_rss(arena_t *a, pfn_t pfn) noexcept nogil:
+    return MM_SHMEMPAGES if frame_at(a, page_folio(a, pfn)).flags & PG_swapbacked else MM_FILEPAGES
+
+cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nogil:
+    """The page behind [vdso], [vvar], [vvar_vclock]; 0: SIGBUS."""
+    cdef uint64_t n = pgoff - v.vm_pgoff
+    if v.kind == VMA_VDSO and pgoff < 2:
+        return a.m.vdso_pfn[pgoff]
+    if v.kind == VMA_VVAR and pgoff < 4:
+        return a.m.vvar_pfn[pgoff]
+    if v.kind == VMA_VVAR_VCLOCK and pgoff < 2:
+        return a.m.vvar_pfn[4 + pgoff]
+    return 0
+
+cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef inode_t *inode
+    cdef pfn_t pfn
+    cdef int err = 0
+    if area.kind != VMA_PLAIN:
+        pfn = special_page(a, area, pgoff)
+        if pfn == 0:
+            result[0] |= VM_FAULT_SIGBUS
+        return pfn
+    inode = inode_at(a, file_at(a, area.vm_file).inode)
+    if pgoff >= (inode.size + 4095) >> 12:
+        result[0] |= VM_FAULT_SIGBUS
+        return 0
+    if inode.kind == INODE_SHMEM:
+        pfn = shmem_get(a, file_at(a, area.vm_file).inode, pgoff)
+        if pfn == 0:
+            result[0] |= VM_FAULT_OOM
+        return pfn
+    pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
+    if pfn:
+        filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
+        return pfn
+    result[0] |= VM_FAULT_MAJOR
+    count_vm_event(a, PGMAJFAULT)
+    pfn = filemap_fault_miss(a, area.vm_file, pgoff, area.vm_flags, &err)
+    if pfn == 0:
+        result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
+    return pfn
+
+cdef void map_file_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn, pfn_t table, uint32_t index, bint write) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef pte_t e = mk_file_pte(a, area, pfn)
+    if write:
+        e = maybe_mkwrite(a, pte_mkdirty(a, e), area.vm_flags)
+    if area.vm_flags & VM_PFNMAP:
+        pte_store(a, table, index, pte_mkspecial(a, e))
+        return
+    add_file_rmap(a, pfn)
+    add_mm_counter(mm_mut(a, area.vm_mm), file_rss(a, pfn), 1)
+    pte_store(a, table, index, e)
+
+cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    """filemap_map_pages(): the cached pages of the aligned 16 around addr. True when addr itself was mapped."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef idx_t inode = file_at(a, area.vm_file).inode
+    cdef uint64_t pgoff = linear_page_index(area, addr)
+    cdef uint64_t vma_off = pgoff - area.vm_pgoff
+    cdef uint64_t from_pte, to_pte, i, last, end
+    cdef uint32_t nr = 0, miss = 0
+    cdef pfn_t pfn, head
+    cdef bint hit = False
+    cdef file_t *file
+    from_pte = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
+    if index - (vma_off if vma_off < index else index) > from_pte:
+        from_pte = index - (vma_off if vma_off < index else index)
+    to_pte = from_pte + FAULT_AROUND_PAGES
+    if to_pte > <uint64_t>1 << a.m.arch.level_bits[0]:
+        to_pte = <uint64_t>1 << a.m.arch.level_bits[0]
+    if to_pte > index + vma_pages(area) - vma_off:
+        to_pte = index + vma_pages(area) - vma_off
+    last = pgoff + to_pte - 1 - index
+    end = (inode_at(a, inode).size + 4095) >> 12
+    if end == 0:
+        return False
+    if last > end - 1:
+        last = end - 1
+    i = pgoff + from_pte - index
+    while i <= last:
+        pfn = filemap_next(a, inode, &i, last)
+        if pfn == 0:
+            break
+        head = page_folio(a, pfn)
+        if frame_at(a, head).flags & PG_uptodate and not frame_at(a, head).flags & (PG_readahead | PG_locked):
+            if not frame_at(a, head).flags & PG_workingset:
+                miss += 1
+            if pte_load(a, table, <uint32_t>(index + i - pgoff)) == 0:
+                map_file_page(a, v, addr + ((i - pgoff) << 12), pfn, table, <uint32_t>(index + i - pgoff), False)
+                trace4(a, TR_FILE_MAP, addr + ((i - pgoff) << 12), pfn, inode, i)
+                nr += 1
+                if i == pgoff:
+                    hit = True
+        i += 1
+    if nr:
+        trace2(a, TR_FAULT_AROUND, addr + ((from_pte - index) << 12), nr)
+    file = file_mut(a, area.vm_file)
+    file.mmap_miss = file.mmap_miss - miss if miss < file.mmap_miss else 0
+    return hit
+
+cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    cdef uint64_t pgoff = linear_page_index(vma_at(a, v), addr)
+    cdef uint32_t result = 0
+    cdef bint around = vma_at(a, v).kind == VMA_PLAIN
+    cdef pfn_t pfn
+    if around and do_fault_around(a, v, addr, table, index):
+        return 0
+    pfn = vm_ops_fault(a, v, pgoff, &result)
+    if pfn == 0:
+        return result
+    # A major fault is retried, and the retry maps around; so is one that met the read-ahead mark.
+    if around and do_fault_around(a, v, addr, table, index):
+        return result
+    map_file_page(a, v, addr, pfn, table, index, False)
+    trace4(a, TR_FILE_MAP, addr, pfn, vma_at(a, v).vm_file, pgoff)
+    return result
+
+cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    cdef uint64_t vm_flags = vma_at(a, v).vm_flags
+    cdef uint32_t result = 0
+    cdef pfn_t pfn, copy
+    if anon_vma_prepare(a, v) < 0:
+        return VM_FAULT_OOM
+    pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result)
+    if pfn == 0:
+        return result
+    copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
+    if copy == 0:
+        return VM_FAULT_OOM
+    page_copy(a, copy, pfn)
+    map_new_anon(a, v, addr, copy)
+    pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, copy, vm_flags)), vm_flags))
+    trace3(a, TR_COW_COPY, addr, pfn, copy)
+    return result
+
+cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
+    """The file system and the dirty accounting learn that a shared page is about to be written."""
+    folio_mark_dirty(a, page_folio(a, pfn))
+    trace2(a, TR_WRITE_NOTIFY, addr, pfn)
+
+cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    cdef uint32_t result = 0
+    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result)
+    if pfn == 0:
+        return result
+    page_mkwrite(a, v, addr, pfn)
+    map_file_page(a, v, addr, pfn, table, index, True)
+    return result
+
+# --- copy-on-write --------------------------------------------------------------------------------------------
+
+cdef uint32_t mappings_in_mm(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
+    """How many entries of the PTE table around addr map pages of the folio."""
+    cdef pfn_t table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+    cdef uint32_t order = folio_order(a, head), i, n = 0
+    cdef pte_t e
+    for i in range(<uint32_t>1 << a.m.arch.level_bits[0]):
+        e = pte_load(a, table, i)
+        if e != 0 and pte_mapped(a, e) and not pte_special(a, e) and pte_frame(a, e) >= head and pte_frame(a, e) < head + (<pfn_t>1 << order):
+            n += 1
+    return n
+
+cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
+    """wp_can_reuse_anon_folio(): nobody but this mapping (for a large folio: this mm) refers to it."""
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef frame_t *f = frame_at(a, head)
+    if f.extra_refs > 1:
+        return False
+    if f.flags & PG_head:
+        return frame_at(a, head + 1).lru_prev == mappings_in_mm(a, v, addr, head)
+    return f.mapcount == 1
+
+cdef void wp_page_reuse(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    e = maybe_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, e)), vma_at(a, v).vm_flags)
+    pte_store(a, table, index, e)
+    flush_tlb_page(a, mm_mut(a, vma_at(a, v).vm_mm), addr)
+    count_vm_event(a, PGREUSE)
+
+cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef uint64_t vm_flags = vma_at(a, v).vm_flags
+    cdef pfn_t old = pte_frame(a, e), copy
+    cdef int kind
+    if anon_vma_prepare(a, v) < 0:
+        return VM_FAULT_OOM
+    copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
+    if copy == 0:
+        return VM_FAULT_OOM
+    if not pte_special(a, e):
+        page_copy(a, copy, old)
+    map_new_anon(a, v, addr, copy)
+    pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, copy, vm_flags)), vm_flags))
+    flush_tlb_page(a, m, addr)
+    trace3(a, TR_COW_COPY, addr, old, copy)
+    kind = zap_present_pte(a, v, addr, e)
+    if kind >= 0:
+        add_mm_counter(m, kind, -1)
+    return 0
+
+cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef pfn_t pfn = pte_frame(a, e)
+    cdef frame_t *f
+    if area.vm_flags & (VM_SHARED | VM_MAYSHARE):
+        if not pte_special(a, e):
+            page_mkwrite(a, v, addr, pfn)
+        wp_page_reuse(a, v, addr, table, index, e)
+        return 0
+    if not pte_special(a, e):
+        f = frame_mut(a, pfn)
+        if frame_at(a, page_folio(a, pfn)).flags & PG_anon:
+            if f.flags & PG_anon_exclusive or can_reuse_anon(a, v, addr, pfn):
+                if not f.flags & PG_anon_exclusive:
+                    f.flags |= PG_anon_exclusive
+                    if not f.flags & (PG_head | PG_tail):
+                        f.mapping = area.anon_vma  # folio_move_anon_rmap
+                trace2(a, TR_COW_REUSE, addr, pfn)
+                wp_page_reuse(a, v, addr, table, index, e)
+                return 0
+    return wp_page_copy(a, v, addr, table, index, e)
+
+# --- entry ---------------------------------------------------------------------------------------------------
+
+cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef pfn_t table = table_alloc(a, m, addr, 0)
+    cdef uint32_t index
+    cdef pte_t e
+    if table == 0:
+        return VM_FAULT_OOM
+    index = level_index(&a.m.arch, 0, addr)
+    e = pte_load(a, table, index)
+    if e == 0:
+        if area.vm_file == 0 and area.kind == VMA_PLAIN:
+            return do_anonymous_page(a, v, addr, flags, table, index)
+        if not flags & FAULT_WRITE:
+            return do_read_fault(a, v, addr, table, index)
+        if not area.vm_flags & VM_SHARED:
+            return do_cow_fault(a, v, addr, table, index)
+        return do_shared_fault(a, v, addr, table, index)
+    if not pte_mapped(a, e):
+        return VM_FAULT_SIGSEGV  # a guard marker
+    if flags & FAULT_WRITE and not pte_write(a, e):
+        return do_wp_page(a, v, addr, table, index, e)
+    if flags & FAULT_WRITE:
+        e = pte_mkdirty(a, e)
+    pte_store(a, table, index, pte_mkyoung(a, e))
+    return 0
+
+cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
+    """__handle_mm_fault(): a huge page where the area asks for it, else the PTE."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef uint32_t result
+    cdef pte_t pmd
+    if a.m.arch.levels < 4:
+        return handle_pte_fault(a, v, addr, flags)
+    if thp_vma_allowable(a, area) or m.thp_mapped:
+        if table_alloc(a, m, addr, 1) == 0:
+            return VM_FAULT_OOM
+        pmd = entry_get(a, m, addr, 1)
+        if pmd == 0:
+            if thp_vma_allowable(a, area) and thp_vma_suitable(area, addr):
+                result = do_huge_pmd_anonymous_page(a, v, addr, flags)
+                if not result & VM_FAULT_FALLBACK:
+                    return result
+        elif pmd_is_huge(a, pmd):
+            if flags & FAULT_WRITE and not pte_write(a, pmd):
+                result = do_huge_pmd_wp_page(a, v, addr, pmd)
+                if not result & VM_FAULT_FALLBACK:
+                    return result
+            else:
+                return 0
+    return handle_pte_fault(a, v, addr, flags)
+
+cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
+    cdef uint32_t result
+    trace3(a, TR_VMA_FOUND, vma_at(a, v).vm_start, vma_at(a, v).vm_end, vma_at(a, v).vm_flags)
+    result = do_fault_at(a, v, addr & ~<uint64_t>4095, flags)
+    count_vm_event(a, PGFAULT)
+    if result & VM_FAULT_ERROR:
+        return result
+    if a.task:
+        if result & VM_FAULT_MAJOR:
+            task_mut(a, a.task).maj_flt += 1
+        else:
+            task_mut(a, a.task).min_flt += 1
+    trace2(a, TR_FAULT_DONE, addr, (result & VM_FAULT_MAJOR) != 0)
+    return result

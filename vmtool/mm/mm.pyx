@@ -1,0 +1,407 @@
+# cython: language_level=3
+"""The life of an address space.
+
+    fork   parent: PTE 0x7000 -> pfn 9, writable     both: PTE 0x7000 -> pfn 9, read-only; pfn 9 mapped twice, not exclusive
+           areas are copied; entries only where an area has an anon_vma (what a file can give back is left to be faulted)
+    exit   areas, entries, tables, frames, chains, the task's kernel objects
+Counterpart: Linux v6.18 mm/mmap.c:dup_mmap(), mm/memory.c:copy_page_range(), kernel/fork.c:copy_process(),
+kernel/exit.c:do_exit(), arch/x86/mm/tlb.c:switch_mm_irqs_off().
+Simplified: a parent reaps its child at once; one thread a process.
+"""
+
+from libc.string cimport memcpy, memset
+
+from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arch cimport level_size
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
+from vmtool.mm.mmu cimport load_cr3
+from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pgd_alloc, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkclean, pte_mkold, pte_special, pte_write, pte_wrprotect, table_alloc, table_lookup
+from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
+from vmtool.mm.slab cimport CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_MM_STRUCT, CACHE_PID, CACHE_SIGHAND, CACHE_SIGNAL, CACHE_TASK_STRUCT, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
+from vmtool.mm.thp_fault cimport copy_huge_pmd
+from vmtool.mm.tlb cimport tlb_flush_pcid
+from vmtool.mm.trace cimport TR_CR3_LOAD, TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
+from vmtool.mm.unmap cimport exit_mmap
+from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, vma_link
+from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, mod_node_stat
+
+cdef enum:
+    THREAD_STACK_ORDER = 2
+    MMF_DISABLE_THP = 1
+
+cdef int TASK_CACHES[8]
+TASK_CACHES[:] = [CACHE_TASK_STRUCT, CACHE_SIGNAL, CACHE_SIGHAND, CACHE_FILES, CACHE_FS, CACHE_CRED, CACHE_PID, -1]
+
+cdef idx_t find_task(arena_t *a, uint32_t pid) noexcept nogil:
+    if pid == 0 or pid >= a.pool[POOL_PID].count:
+        return 0
+    return (<uint32_t *>rec_at(a, POOL_PID, pid))[0]
+
+cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
+    cdef uint64_t obj = kmem_cache_alloc(a, CACHE_MM_STRUCT)
+    cdef idx_t mm
+    cdef mm_t *m
+    if obj == 0:
+        return 0
+    mm = rec_alloc(a, POOL_MM)
+    m = mm_mut(a, mm)
+    m.obj = obj
+    m.users = 1
+    m.task_size = a.m.arch.task_size
+    m.pgd = pgd_alloc(a)
+    if m.pgd == 0:
+        kmem_cache_free(a, CACHE_MM_STRUCT, obj)
+        rec_free(a, POOL_MM, mm)
+        return 0
+    return mm
+
+cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef uint32_t i
+    cdef cpu_t *c
+    m.users -= 1
+    if m.users:
+        return
+    exit_mmap(a, mm)
+    for i in range(a.m.nr_cpus):
+        c = cpu_mut(a, i)
+        if c.active_mm == mm:
+            # lazy TLB ends: the CPU goes on with the kernel's own tables
+            load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
+            c.active_mm = 0
+    if m.exe_file:
+        fput(a, m.exe_file)
+    pgd_free(a, m.pgd)
+    kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
+    rec_free(a, POOL_MM, mm)
+
+cdef uint32_t next_pid(arena_t *a) noexcept nogil:
+    cdef uint32_t pid = a.m.next_pid
+    while find_task(a, pid):
+        pid += 1
+    a.m.next_pid = pid + 1
+    return pid
+
+cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid) noexcept nogil:
+    cdef idx_t t
+    cdef task_t *task
+    cdef pfn_t stack
+    cdef int i
+    if pid == 0:
+        pid = next_pid(a)
+    if arena_resize(a, POOL_PID, pid + 1) < 0:
+        return 0
+    stack = alloc_pages(a, THREAD_STACK_ORDER, GFP_KERNEL)
+    if stack == 0:
+        return 0
+    t = rec_alloc(a, POOL_TASK)
+    task = task_mut(a, t)
+    for i in range(7):
+        task.obj[i] = kmem_cache_alloc(a, TASK_CACHES[i])
+    for i in range(<int>(1 << THREAD_STACK_ORDER)):
+        frame_mut(a, stack + i).flags |= PG_kernel
+    task.stack_phys = <uint64_t>stack << 12
+    mod_node_stat(a, NR_KERNEL_STACK_KB, 16)
+    task.pid = pid
+    task.tgid = pid
+    task.ppid = ppid
+    task.state = c'S'
+    task.nr_threads = 1
+    task.start_time = a.m.clock
+    (<uint32_t *>rec_mut(a, POOL_PID, pid))[0] = t
+    a.m.nr_tasks += 1
+    return t
+
+cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
+    cdef idx_t f = task_at(a, task).files, next
+    while f:
+        next = file_at(a, f).next
+        fput(a, f)
+        f = next
+    task_mut(a, task).files = 0
+
+cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
+    cdef task_t *task = task_mut(a, t)
+    cdef pfn_t stack = <pfn_t>(task.stack_phys >> 12)
+    cdef int i
+    for i in range(7):
+        if task.obj[i]:
+            kmem_cache_free(a, TASK_CACHES[i], task.obj[i])
+    for i in range(<int>(1 << THREAD_STACK_ORDER)):
+        frame_mut(a, stack + i).flags &= ~<uint32_t>PG_kernel
+    free_pages(a, stack, THREAD_STACK_ORDER)
+    mod_node_stat(a, NR_KERNEL_STACK_KB, -16)
+    (<uint32_t *>rec_mut(a, POOL_PID, task.pid))[0] = 0
+    a.m.nr_tasks -= 1
+    rec_free(a, POOL_TASK, t)
+
+cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil:
+    cdef idx_t v = vm_area_alloc(a)
+    cdef vma_t *area
+    if v == 0:
+        return 0
+    area = vma_mut(a, v)
+    area.vm_start = start
+    area.vm_end = end
+    area.vm_flags = vm_flags
+    area.vm_pgoff = pgoff
+    area.vm_file = file
+    area.kind = kind
+    if file:
+        fget(a, file)
+        vma_file_link(a, v)
+    vma_link(a, mm, v)
+    trace3(a, TR_VMA_NEW, start, end, vm_flags)
+    return v
+
+# --- fork ---------------------------------------------------------------------------------------------------------
+
+cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t end) noexcept nogil:
+    """The entries of one PTE table. Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
+    cdef mm_t *from_mm = mm_mut(a, vma_at(a, src).vm_mm)
+    cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
+    cdef uint64_t vm_flags = vma_at(a, src).vm_flags
+    cdef bint cow = (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE
+    cdef pfn_t from_table = table_lookup(a, from_mm, addr, 0), to_table = 0, pfn
+    cdef uint32_t i = <uint32_t>(addr >> 12) & 511, last = i + <uint32_t>((end - addr) >> 12), flags
+    cdef pte_t e
+    cdef int64_t nr[4]
+    if from_table == 0:
+        return 0
+    nr[0] = nr[1] = nr[2] = nr[3] = 0
+    to_table = table_alloc(a, to_mm, addr, 0)  # as Linux: a table in the parent gives one in the child
+    if to_table == 0:
+        return -ENOMEM
+    while i < last:
+        e = pte_load(a, from_table, i)
+        if e == 0:
+            i += 1
+            continue
+        if pte_mapped(a, e):
+            if not pte_special(a, e):
+                pfn = pte_frame(a, e)
+                flags = frame_at(a, page_folio(a, pfn)).flags
+                if flags & PG_anon:
+                    dup_anon_rmap(a, pfn)
+                    nr[MM_ANONPAGES] += 1
+                else:
+                    add_file_rmap(a, pfn)
+                    nr[MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES] += 1
+            if cow and pte_write(a, e):
+                e = pte_wrprotect(a, e)
+                pte_store(a, from_table, i, e)
+            if vm_flags & VM_SHARED:
+                e = pte_mkclean(a, e)
+            pte_store(a, to_table, i, pte_mkold(a, e))
+        elif pte_marker_kind(a, e):
+            pte_store(a, to_table, i, e)
+        i += 1
+    for i in range(4):
+        if nr[i]:
+            add_mm_counter(to_mm, <int>i, nr[i])
+    return 0
+
+cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
+    cdef vma_t *area = vma_at(a, src)
+    cdef mm_t *from_mm = mm_mut(a, area.vm_mm)
+    cdef vaddr_t addr = area.vm_start, next
+    cdef int level
+    cdef pte_t pmd
+    while addr < area.vm_end:
+        level = <int>a.m.arch.levels - 1
+        while level >= 1 and entry_get(a, from_mm, addr, level) != 0:
+            level -= 1
+        next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
+        if next == 0 or next > area.vm_end:
+            next = area.vm_end
+        if level < 1:
+            pmd = entry_get(a, from_mm, addr, 1)
+            if pmd_is_huge(a, pmd):
+                if not copy_huge_pmd(a, dst, src, addr):
+                    return -ENOMEM
+            elif copy_pte_range(a, dst, src, addr, next) < 0:
+                return -ENOMEM
+        addr = next
+    flush_tlb_range(a, from_mm, area.vm_start, area.vm_end)
+    return 0
+
+cdef bint vma_needs_copy(const vma_t *src) noexcept nogil:
+    """Pages that no fault could bring back: anonymous ones, guard markers, pages without a struct page."""
+    return src.anon_vma != 0 or (src.vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_MAYBE_GUARD)) != 0
+
+cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
+    cdef vma_t *area = vma_at(a, src)
+    cdef vma_t *n
+    cdef idx_t v
+    cdef char text[256]
+    v = vm_area_dup(a, src)
+    if v == 0:
+        return -ENOMEM
+    n = vma_mut(a, v)
+    n.vm_mm = mm
+    n.anon_vma = 0
+    if area.anon_name:
+        n.anon_name = name_store(a, text, name_read(a, area.anon_name, text, 256))
+    if not area.vm_flags & VM_WIPEONFORK and anon_vma_fork(a, v, src) < 0:
+        vm_area_free(a, v)
+        return -ENOMEM
+    n.vm_flags &= ~<uint64_t>VM_LOCKED_MASK
+    if n.vm_file:
+        fget(a, n.vm_file)
+        vma_file_link(a, v)
+    vma_link(a, mm, v)
+    if not area.vm_flags & VM_WIPEONFORK and vma_needs_copy(area):
+        return copy_page_range(a, v, src)
+    return 0
+
+cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
+    cdef mm_t *old = mm_at(a, oldmm)
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef idx_t v = old.vma_first
+    cdef vma_t *area
+    cdef int64_t charge
+    m.total_vm = old.total_vm
+    m.data_vm = old.data_vm
+    m.exec_vm = old.exec_vm
+    m.stack_vm = old.stack_vm
+    while v:
+        area = vma_at(a, v)
+        charge = <int64_t>((area.vm_end - area.vm_start) >> 12)
+        if area.vm_flags & VM_DONTCOPY:
+            m.total_vm -= charge
+            if (area.vm_flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC:
+                m.exec_vm -= charge
+            elif area.vm_flags & VM_GROWSDOWN:
+                m.stack_vm -= charge
+            elif (area.vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE:
+                m.data_vm -= charge
+        else:
+            if area.vm_flags & VM_ACCOUNT and vm_enough_memory(a, oldmm, charge) < 0:
+                return -ENOMEM
+            if dup_area(a, mm, v) < 0:
+                return -ENOMEM
+        v = vma_at(a, v).vm_next
+    return 0
+
+cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil:
+    cdef task_t *p = task_at(a, parent)
+    cdef idx_t child = task_alloc(a, pid, p.pid)
+    cdef task_t *c
+    cdef mm_t *m
+    cdef idx_t mm
+    if child == 0:
+        return -EAGAIN
+    c = task_mut(a, child)
+    memcpy(c.comm, p.comm, 16)
+    memcpy(c.rlim_cur, p.rlim_cur, sizeof(p.rlim_cur))
+    memcpy(c.rlim_max, p.rlim_max, sizeof(p.rlim_max))
+    c.oom_score_adj = p.oom_score_adj
+    c.uid = p.uid
+    if share_mm:
+        mm_mut(a, p.mm).users += 1
+        c.mm = p.mm
+        return child
+    mm = mm_alloc(a)
+    if mm == 0:
+        task_free(a, child)
+        return -ENOMEM
+    copy_mm_fields(a, mm, p.mm)
+    c.mm = mm
+    if dup_mmap(a, mm, p.mm) < 0:
+        c.mm = 0
+        mmput(a, mm)
+        task_free(a, child)
+        return -ENOMEM
+    m = mm_mut(a, mm)
+    m.hiwater_rss = get_mm_rss(m)
+    m.hiwater_vm = m.total_vm
+    trace2(a, TR_FORK, p.pid, c.pid)
+    return child
+
+cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
+    """dup_mm()'s memcpy less what mm_init() begins anew."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef mm_t *o = mm_at(a, oldmm)
+    cdef uint64_t obj = m.obj, pgd_obj = m.pgd_obj, tables = m.pgtables_bytes
+    cdef pfn_t pgd = m.pgd
+    memcpy(m, o, sizeof(mm_t))
+    m.obj = obj
+    m.pgd_obj = pgd_obj
+    m.pgd = pgd
+    m.pgtables_bytes = tables
+    m.users = 1
+    m.vma_root = m.vma_first = m.vma_cache = m.map_count = 0
+    m.total_vm = m.locked_vm = m.pinned_vm = m.data_vm = m.exec_vm = m.stack_vm = 0
+    m.def_flags &= ~<uint64_t>VM_LOCKED_MASK
+    m.thp_mapped = 0
+    m.pcid = 0
+    memset(m.rss, 0, sizeof(m.rss))
+    memset(m.rss_cpu, 0, sizeof(m.rss_cpu))
+    if m.exe_file:
+        fget(a, m.exe_file)
+
+cdef void reparent(arena_t *a, uint32_t pid) noexcept nogil:
+    """Orphans have no parent here: there is no init."""
+    cdef uint32_t i
+    for i in range(1, a.pool[POOL_TASK].count):
+        if task_at(a, i).pid and task_at(a, i).ppid == pid:
+            task_mut(a, i).ppid = 0
+
+cdef void do_exit(arena_t *a, idx_t t, int code) noexcept nogil:
+    cdef task_t *task = task_mut(a, t)
+    cdef idx_t parent = find_task(a, task.ppid)
+    cdef idx_t mm = task.mm
+    cdef uint32_t i
+    cdef cpu_t *c
+    trace2(a, TR_EXIT, task.pid, code)
+    exit_files(a, t)
+    task.mm = 0
+    for i in range(a.m.nr_cpus):
+        c = cpu_mut(a, i)
+        if c.task == t:
+            c.task = 0
+    if mm:
+        mmput(a, mm)
+    if parent:
+        task_mut(a, parent).cmin_flt += task.min_flt + task.cmin_flt
+        task_mut(a, parent).cmaj_flt += task.maj_flt + task.cmaj_flt
+    reparent(a, task.pid)
+    task_free(a, t)
+
+cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
+    """The process runs on this CPU: its top table goes into CR3, unless it is there already."""
+    cdef cpu_t *c = cpu_mut(a, cpu)
+    cdef task_t *task = task_mut(a, t)
+    cdef mm_t *m
+    cdef uint64_t old = c.cr3, root
+    if c.task:
+        task_mut(a, c.task).state = c'S'
+    c.task = t
+    task.state = c'R'
+    task.cpu = cpu
+    if task.mm == 0 or c.active_mm == task.mm:
+        return
+    m = mm_mut(a, task.mm)
+    c.active_mm = task.mm
+    root = <uint64_t>m.pgd << a.m.arch.page_shift
+    trace3(a, TR_CR3_LOAD, cpu, old, root)
+    load_cr3(a, cpu, root | pcid_of(a, c, task.mm), a.m.pcid != 0)
+
+cdef uint64_t pcid_of(arena_t *a, cpu_t *c, idx_t mm) noexcept nogil:
+    """With PCIDs: one of six (TLB_NR_DYN_ASIDS) for each address space a CPU ran last, 1 to 6."""
+    cdef uint32_t i
+    if not a.m.pcid:
+        return 0
+    for i in range(6):
+        if c.pcid_mm[i] == mm:
+            return i + 1
+    i = c.pcid_next % 6
+    c.pcid_next += 1
+    c.pcid_mm[i] = mm
+    tlb_flush_pcid(a, c, i + 1)  # it was another's
+    return i + 1

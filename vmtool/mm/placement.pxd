@@ -1,0 +1,18 @@
+# cython: language_level=3
+"""Level 8. Where a mapping goes: get_unmapped_area() and what is around it."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+# The address, or -errno as a huge value (IS_ERR_VALUE). `pgoff` matters for files alone; kind of file by inode.
+cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil
+cdef inline bint is_err(uint64_t v) noexcept nogil:
+    return v >= <uint64_t>-4095
+cdef inline vaddr_t round_hint_to_min(arena_t *a, vaddr_t hint) noexcept nogil:
+    """A hint in a page that may not be mapped moves up to the first that may; none stays none."""
+    hint &= ~<uint64_t>4095
+    if hint != 0 and hint < a.m.mmap_min_addr:
+        return a.m.mmap_min_addr
+    return hint
+# mmap_base and its kin for a new image: rnd is 0 without ASLR.
+cdef uint64_t mmap_base_for(uint64_t task_size, uint64_t stack_limit, uint64_t rnd) noexcept nogil

@@ -1,0 +1,127 @@
+# cython: language_level=3
+"""Where a mapping goes.
+
+    mmap_base                                     the highest hole below mmap_base that fits
+    |  ...free...  |VMA|..|  VMA  |...free...|    a hint first, if it is free; a stack keeps 256 pages free below it
+Private anonymous memory without a hint whose length is a multiple of 2 MB, and files of a disk file system that cover an aligned
+2 MB, are placed so that huge pages fit. Counterpart: Linux v6.18 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(),
+mm/vma.c:unmapped_area_topdown(), mm/mmap.c:__get_unmapped_area(), mm/huge_memory.c:__thp_get_unmapped_area(),
+mm/shmem.c:shmem_get_unmapped_area(), arch/x86/mm/mmap.c:mmap_base().
+"""
+
+from vmtool.mm.arena cimport file_at, inode_at, mm_at, vma_at
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE
+from vmtool.mm.vma cimport find_vma, find_vma_prev, gap_highest, gap_lowest, vm_start_gap
+
+cdef enum:
+    DAC_MMAP_MIN_ADDR = 4096  # vm.mmap_min_addr; the hint's minimum is the LSM's 65536
+
+cdef uint64_t PAGE_MASK = ~<uint64_t>4095
+cdef uint64_t SZ_128M = 128 << 20
+
+cdef uint64_t mmap_base_for(uint64_t task_size, uint64_t stack_limit, uint64_t rnd) noexcept nogil:
+    """TASK_SIZE less the stack's room: its limit and guard gap, at least 128 MB, at most 5/6 of the space."""
+    cdef uint64_t pad = 256 * 4096
+    cdef uint64_t gap = stack_limit
+    cdef uint64_t gap_max = (task_size // 6) * 5
+    if gap + pad > gap:
+        gap += pad
+    if gap < SZ_128M:
+        gap = SZ_128M
+    elif gap > gap_max:
+        gap = gap_max
+    return (task_size - gap - rnd + 4095) & PAGE_MASK
+
+cdef uint64_t topdown(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_t high) noexcept nogil:
+    cdef vaddr_t gs, ge, gap, want
+    cdef idx_t next, prev
+    cdef vma_t *v
+    if low < a.m.mmap_min_addr:
+        low = a.m.mmap_min_addr
+    while gap_highest(a, mm, low, high, length, &gs, &ge):
+        gap = ge - length
+        next = find_vma_prev(a, mm, ge - 1, &prev)
+        if next:
+            v = vma_at(a, next)
+            want = vm_start_gap(v)
+            if v.vm_flags & VM_GROWSDOWN and want < ge:
+                high = want  # too near below a stack
+                continue
+        return gap
+    return <uint64_t>-ENOMEM
+
+cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_t high) noexcept nogil:
+    cdef vaddr_t gs, ge
+    cdef idx_t next, prev
+    cdef vma_t *v
+    while gap_lowest(a, mm, low, high, length, &gs, &ge):
+        next = find_vma_prev(a, mm, gs, &prev)
+        if next:
+            v = vma_at(a, next)
+            if v.vm_flags & VM_GROWSDOWN and vm_start_gap(v) < gs + length:
+                low = v.vm_end
+                continue
+        return gs
+    return <uint64_t>-ENOMEM
+
+cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t map_flags) noexcept nogil:
+    """arch_get_unmapped_area_topdown(): the hint, the highest hole, then upwards from a third of the space."""
+    cdef mm_t *m = mm_at(a, mm)
+    cdef idx_t v
+    cdef uint64_t found
+    if length > m.task_size:
+        return <uint64_t>-ENOMEM
+    if map_flags & MAP_FIXED:
+        return addr
+    if not map_flags & MAP_32BIT:
+        if addr:
+            addr &= PAGE_MASK
+            if length <= m.task_size and addr <= m.task_size - length:
+                v = find_vma(a, mm, addr)
+                if v == 0 or addr + length <= vm_start_gap(vma_at(a, v)):
+                    return addr
+        found = topdown(a, mm, length, 4096, m.mmap_base)
+        if found < <uint64_t>-4095:
+            return found
+        return bottomup(a, mm, length, (m.task_size // 3 + 4095) & PAGE_MASK, m.task_size)
+    return bottomup(a, mm, length, 0x40000000, 0x80000000)
+
+cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t off, uint64_t map_flags) noexcept nogil:
+    """Room for length + 2 MB, and in it the address whose distance from 2 MB is the offset's. 0: not worth it, or no room."""
+    cdef uint64_t off_end = off + length
+    cdef uint64_t off_align = (off + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef uint64_t ret, off_sub
+    if off_end <= off_align or off_end - off_align < HPAGE_PMD_SIZE:
+        return 0
+    if length + HPAGE_PMD_SIZE < length or off + length + HPAGE_PMD_SIZE < off:
+        return 0
+    ret = mm_get_unmapped_area(a, mm, addr, length + HPAGE_PMD_SIZE, map_flags)
+    if is_err(ret):
+        return 0
+    if ret == addr:
+        return addr
+    off_sub = (off - ret) & (HPAGE_PMD_SIZE - 1)
+    if off_sub == 0:
+        return ret + HPAGE_PMD_SIZE
+    return ret + off_sub
+
+cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil:
+    cdef uint64_t found = 0
+    cdef uint64_t task_size = mm_at(a, mm).task_size
+    if length > task_size:
+        return <uint64_t>-ENOMEM
+    if file and inode_at(a, file_at(a, file).inode).kind == INODE_EXT4:
+        found = thp_get_unmapped_area(a, mm, addr, length, pgoff << 12, map_flags)
+    elif file == 0 and not map_flags & MAP_SHARED and addr == 0 and length & (HPAGE_PMD_SIZE - 1) == 0:
+        found = thp_get_unmapped_area(a, mm, addr, length, 0, map_flags)
+    if found == 0:
+        found = mm_get_unmapped_area(a, mm, addr, length, map_flags)
+    if is_err(found):
+        return found
+    if found > task_size - length:
+        return <uint64_t>-ENOMEM
+    if found & 4095:
+        return <uint64_t>-EINVAL
+    if found < DAC_MMAP_MIN_ADDR:
+        return <uint64_t>-EPERM
+    return found

@@ -1,0 +1,47 @@
+# cython: language_level=3
+"""Level 5. Who maps a page: anon_vma and its chains, the areas of a file, map counts and their statistics.
+
+Counterpart: Linux v6.18 mm/rmap.c.
+"""
+
+from vmtool.mm.arena cimport arena_t, frame_at
+from vmtool.mm.types cimport *
+
+# --- areas: their records, files and chains
+cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil  # zeroed, with its slab object; 0: no memory
+cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil  # fields but no links, no chains; takes no file reference
+cdef void vm_area_free(arena_t *a, idx_t v) noexcept nogil  # record and object alone
+cdef void vma_file_link(arena_t *a, idx_t v) noexcept nogil  # into its file's list of areas
+cdef void vma_file_unlink(arena_t *a, idx_t v) noexcept nogil
+
+# --- anon_vma
+cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil  # before the first page of its own: find or make one
+cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil
+cdef int anon_vma_fork(arena_t *a, idx_t v, idx_t parent) noexcept nogil
+cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil
+cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil
+
+# --- pages. `pfn` may be any page of a folio; _pmd: the whole folio by one entry.
+cdef void add_new_anon_rmap(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil  # exclusive; sets mapping, index, swapbacked
+cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil
+cdef void dup_anon_rmap(arena_t *a, pfn_t pfn) noexcept nogil  # fork: no longer exclusive
+cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
+cdef void add_file_rmap(arena_t *a, pfn_t pfn) noexcept nogil
+cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil
+cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
+cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil  # one mapping by PMD becomes 512 by PTE
+
+cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil  # file page: every entry clean and read-only; entries changed
+
+cdef inline uint32_t entire_mapcount(arena_t *a, pfn_t head) noexcept nogil:
+    """Mappings of the whole folio by one entry."""
+    if frame_at(a, head).flags & PG_head and frame_at(a, head + 1).index_lo >= 9:
+        return frame_at(a, head + 1).mapping
+    return 0
+
+cdef inline uint32_t page_mapcount(arena_t *a, pfn_t pfn) noexcept nogil:
+    """folio_precise_page_mapcount(): entries of any size that map this page."""
+    cdef frame_t *f = frame_at(a, pfn)
+    if f.flags & (PG_head | PG_tail):
+        return <uint32_t>f.mapcount + entire_mapcount(a, f.lru_next if f.flags & PG_tail else pfn)
+    return <uint32_t>f.mapcount

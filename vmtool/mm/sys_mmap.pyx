@@ -1,0 +1,275 @@
+# cython: language_level=3
+"""mmap(), munmap(), brk().
+
+Counterpart: Linux v6.18 mm/mmap.c:do_mmap(), SYSCALL brk; mm/vma.c:__mmap_region(), do_brk_flags(). The order of the checks
+is theirs: it decides which errno a call with two faults gets.
+Simplified: hugetlb mappings need a pool of huge pages, and there is none: ENOMEM, as on a machine with vm.nr_hugepages = 0.
+"""
+
+from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.mm cimport insert_area
+from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.pagecache cimport file_open, fput, inode_create
+from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
+from vmtool.mm.populate cimport mm_populate
+from vmtool.mm.trace cimport TR_BRK, trace2
+from vmtool.mm.unmap cimport do_munmap, munmap_range
+from vmtool.mm.vma cimport VM_ACCESS_FLAGS, VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vma_lookup
+from vmtool.mm.vma_merge cimport remove_vma, vma_merge_new_range, vmg_init, vmg_t
+
+cdef enum:
+    MAP_TYPE = 0xf
+    LEGACY_MAP_MASK = 0x6ffff  # what MAP_SHARED_VALIDATE accepts of a file without DAX, less what follows
+    MAP_HUGE_SHIFT = 26
+
+cdef inline uint64_t page_align(uint64_t n) noexcept nogil:
+    return (n + 4095) & ~<uint64_t>4095
+
+cdef inline uint64_t calc_vm_flags(uint64_t prot, uint64_t flags) noexcept nogil:
+    cdef uint64_t f = prot & (PROT_READ | PROT_WRITE | PROT_EXEC)
+    if flags & MAP_GROWSDOWN:
+        f |= VM_GROWSDOWN
+    if flags & MAP_LOCKED:
+        f |= VM_LOCKED
+    if flags & MAP_SYNC:
+        f |= VM_SYNC
+    if flags & MAP_STACK:
+        f |= VM_NOHUGEPAGE  # a thread's stack is not filled with huge pages (6.7)
+    return f
+
+cdef inline bint accountable_mapping(idx_t file, uint64_t vm_flags) noexcept nogil:
+    return (vm_flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) == VM_WRITE
+
+cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil:
+    """Unmap what is there, then merge with a neighbour or make a new area."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef vaddr_t end = addr + length
+    cdef int64_t charged = 0, nr_old = 0, accounted_old = 0
+    cdef int64_t pages = <int64_t>(length >> 12)
+    cdef idx_t v = find_vma_intersection(a, mm, addr, end), shm = 0
+    cdef vma_t *area
+    cdef vmg_t g
+    cdef int err = 0
+    cdef idx_t prev, next, inode
+    while v and vma_at(a, v).vm_start < end:
+        area = vma_at(a, v)
+        nr_old += overlap(area, addr, end)
+        if area.vm_flags & VM_ACCOUNT:
+            accounted_old += overlap(area, addr, end)
+        v = area.vm_next
+    if nr_old and m.map_count >= a.m.max_map_count:
+        # a split in the middle of one area needs room
+        v = find_vma_intersection(a, mm, addr, end)
+        if vma_at(a, v).vm_start < addr and vma_at(a, v).vm_end > end:
+            return <uint64_t>-ENOMEM
+    if not may_expand_vm(a, mm, vm_flags, <uint64_t>(pages - nr_old)):
+        return <uint64_t>-ENOMEM
+    if accountable_mapping(file, vm_flags):
+        charged = pages - accounted_old
+        if charged and vm_enough_memory(a, mm, charged) < 0:
+            return <uint64_t>-ENOMEM
+        vm_flags |= VM_ACCOUNT
+        charged = pages
+    err = munmap_range(a, mm, addr, end)
+    if err:
+        return <uint64_t><int64_t>err
+    if charged:
+        a.m.vm_committed_as += accounted_old  # munmap took the old areas' charge off; the new one took it over
+    next = find_vma_prev(a, mm, addr, &prev)
+    vmg_init(a, &g, mm, addr, end, vm_flags, pgoff)
+    g.prev = prev
+    g.next = next
+    g.vm_file = file
+    g.kind = kind
+    if not (file == 0 and vm_flags & VM_SHARED) and vma_merge_new_range(a, &g):
+        v = g.target
+    else:
+        if file == 0 and vm_flags & VM_SHARED:
+            inode = inode_create(a, "/dev/zero (deleted)", 19, INODE_SHMEM, 0, 1, 0, length, &err)
+            shm = file_open(a, inode) if inode else 0
+            if shm == 0:
+                return <uint64_t>-ENOMEM
+            if not vm_flags & VM_NORESERVE and vm_enough_memory(a, mm, pages) < 0:
+                fput(a, shm)
+                return <uint64_t>-ENOMEM
+        v = insert_area(a, mm, addr, end, vm_flags, pgoff, shm if shm else file, kind)
+        if shm:
+            fput(a, shm)
+        if v == 0:
+            return <uint64_t>-ENOMEM
+    vm_stat_account(m, vm_flags, pages)
+    if vm_flags & VM_LOCKED:
+        if vm_flags & (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP | VM_HUGETLB):
+            vma_mut(a, v).vm_flags &= ~<uint64_t>VM_LOCKED_MASK
+        else:
+            m.locked_vm += <uint64_t>pages
+    return addr
+
+cdef inline int64_t overlap(const vma_t *v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef vaddr_t lo = v.vm_start if v.vm_start > start else start
+    cdef vaddr_t hi = v.vm_end if v.vm_end < end else end
+    return <int64_t>((hi - lo) >> 12) if hi > lo else 0
+
+cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t length, uint64_t *vm_flags) noexcept nogil:
+    """Checks and flags of a file mapping, by its type."""
+    cdef uint64_t kind = req.flags & MAP_TYPE
+    cdef uint64_t max_pgoff = (<uint64_t>1 << 63) >> 12  # MAX_LFS_FILESIZE
+    if pgoff > max_pgoff - (length >> 12):
+        return -EOVERFLOW
+    if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
+        if kind == MAP_SHARED_VALIDATE and req.flags & MAP_SYNC:
+            return -EOPNOTSUPP
+        if req.prot & PROT_WRITE and req.file_read_only:
+            return -EACCES
+        vm_flags[0] |= VM_SHARED | VM_MAYSHARE
+        if req.file_read_only:
+            vm_flags[0] &= ~<uint64_t>(VM_MAYWRITE | VM_SHARED)
+    elif kind != MAP_PRIVATE:
+        return -EINVAL
+    if vm_flags[0] & VM_GROWSDOWN:
+        return -EINVAL
+    return 0
+
+cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *populate) noexcept nogil:
+    cdef uint64_t flags = req.flags, length = page_align(req.length), vm_flags, pgoff = req.offset >> 12, result
+    cdef vaddr_t addr = req.addr
+    cdef int err
+    populate[0] = 0
+    if req.length == 0:
+        return <uint64_t>-EINVAL
+    if flags & MAP_FIXED_NOREPLACE:
+        flags |= MAP_FIXED
+    if not flags & MAP_FIXED:
+        addr = round_hint_to_min(a, addr)
+    if length == 0:
+        return <uint64_t>-ENOMEM
+    if pgoff + (length >> 12) < pgoff:
+        return <uint64_t>-EOVERFLOW
+    if mm_at(a, mm).map_count > a.m.max_map_count:
+        return <uint64_t>-ENOMEM
+    vm_flags = calc_vm_flags(req.prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    addr = get_unmapped_area(a, mm, req.file, addr, length, pgoff if req.file else 0, flags)
+    if is_err(addr):
+        return addr
+    if flags & MAP_FIXED_NOREPLACE and find_vma_intersection(a, mm, addr, addr + length):
+        return <uint64_t>-EEXIST
+    if flags & MAP_LOCKED and rlimit(a, RLIMIT_MEMLOCK) == 0:
+        return <uint64_t>-EPERM
+    if not mlock_future_ok(a, mm, vm_flags, length):
+        return <uint64_t>-EAGAIN
+    if req.file:
+        err = file_flags(a, req, pgoff, length, &vm_flags)
+        if err:
+            return <uint64_t><int64_t>err
+    elif flags & MAP_TYPE == MAP_SHARED:
+        if vm_flags & VM_GROWSDOWN:
+            return <uint64_t>-EINVAL
+        pgoff = 0
+        vm_flags |= VM_SHARED | VM_MAYSHARE
+    elif flags & MAP_TYPE == MAP_PRIVATE:
+        pgoff = addr >> 12
+    else:
+        return <uint64_t>-EINVAL
+    if flags & MAP_NORESERVE and a.m.overcommit_memory != OVERCOMMIT_NEVER:
+        vm_flags |= VM_NORESERVE
+    result = mmap_region(a, mm, req.file, addr, length, vm_flags, pgoff, VMA_PLAIN)
+    if not is_err(result) and (vm_flags & VM_LOCKED or (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE):
+        populate[0] = length
+    return result
+
+cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nogil:
+    cdef uint64_t populate, result
+    cdef uint64_t size
+    if req.offset & 4095:
+        return <uint64_t>-EINVAL
+    if req.flags & MAP_HUGETLB:
+        if req.file:
+            return <uint64_t>-EINVAL
+        size = (req.flags >> MAP_HUGE_SHIFT) & 63
+        if size != 0 and size != 21 and size != 30:
+            return <uint64_t>-EINVAL
+        return <uint64_t>-ENOMEM if req.length else <uint64_t>-EINVAL
+    result = do_mmap(a, mm, req, &populate)
+    if populate:
+        mm_populate(a, mm, result, populate, True)
+    return result
+
+cdef int sys_munmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length) noexcept nogil:
+    return do_munmap(a, mm, addr, length)
+
+# --- brk ------------------------------------------------------------------------------------------------------
+
+cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t length, uint64_t vm_flags) noexcept nogil:
+    """Anonymous, private, writable memory at addr: the area before it grows, or there is a new one. Nothing merges after it."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef int64_t pages = <int64_t>(length >> 12)
+    cdef vmg_t g
+    vm_flags |= VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT | m.def_flags
+    if not may_expand_vm(a, mm, vm_flags, <uint64_t>pages):
+        return -ENOMEM
+    if m.map_count > a.m.max_map_count:
+        return -ENOMEM
+    if vm_enough_memory(a, mm, pages) < 0:
+        return -ENOMEM
+    vmg_init(a, &g, mm, addr, addr + length, vm_flags, addr >> 12)
+    g.prev = prev
+    g.just_expand = True
+    if not (prev and vma_at(a, prev).vm_end == addr and vma_merge_new_range(a, &g)):
+        if insert_area(a, mm, addr, addr + length, vm_flags, addr >> 12, 0, VMA_PLAIN) == 0:
+            vm_unacct_memory(a, pages)
+            return -ENOMEM
+    m.total_vm += <uint64_t>pages
+    m.data_vm += <uint64_t>pages
+    if vm_flags & VM_LOCKED:
+        m.locked_vm += <uint64_t>pages
+    return 0
+
+cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef uint64_t origbrk = m.brk, newbrk = page_align(addr), oldbrk = page_align(m.brk), data, limit
+    cdef idx_t v, prev, next
+    err[0] = ENOMEM
+    if addr < m.start_brk:
+        return origbrk
+    limit = rlimit(a, RLIMIT_DATA)
+    data = m.end_data - m.start_data
+    if limit != <uint64_t>-1 and (addr - m.start_brk) + data > limit:
+        return origbrk
+    if oldbrk == newbrk:
+        m.brk = addr
+        err[0] = 0
+        return addr
+    if addr <= m.brk:
+        v = find_vma_intersection(a, mm, newbrk, oldbrk)
+        if v == 0:
+            return origbrk
+        m.brk = addr
+        if munmap_range(a, mm, newbrk, oldbrk) < 0:
+            m.brk = origbrk
+            return origbrk
+        trace2(a, TR_BRK, origbrk, addr)
+        err[0] = 0
+        return addr
+    if not mlock_future_ok(a, mm, m.def_flags, newbrk - oldbrk):
+        return origbrk
+    # one page (and a stack's gap) must stay free above the heap
+    next = find_vma_prev(a, mm, oldbrk, &prev)
+    if next and newbrk + 4096 > gap_start(vma_at(a, next)):
+        return origbrk
+    if newbrk > m.task_size - 4096:
+        return origbrk
+    if prev and (vma_at(a, prev).vm_end <= m.start_brk):
+        prev = 0
+    if do_brk_flags(a, mm, prev, oldbrk, newbrk - oldbrk, 0) < 0:
+        return origbrk
+    m.brk = addr
+    trace2(a, TR_BRK, origbrk, addr)
+    if m.def_flags & VM_LOCKED:
+        mm_populate(a, mm, oldbrk, newbrk - oldbrk, True)
+    err[0] = 0
+    return addr
+
+cdef inline vaddr_t gap_start(const vma_t *v) noexcept nogil:
+    if v.vm_flags & VM_GROWSDOWN:
+        return v.vm_start - 0x100000 if v.vm_start > 0x100000 else 0
+    return v.vm_start

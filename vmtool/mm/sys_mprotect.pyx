@@ -1,0 +1,165 @@
+# cython: language_level=3
+"""mprotect(): flags of areas, then the entries that are there.
+
+    PTE 0x7000 -> pfn 9, writable    mprotect r     PTE 0x7000 -> pfn 9, read-only
+    and back to rw: writable at once when the page is dirty and exclusive (can_change_pte_writable), else at the next write fault
+A failure half way keeps what was done before it. Counterpart: Linux v6.18 mm/mprotect.c:do_mprotect_pkey(), mprotect_fixup(),
+change_pte_range().
+"""
+
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arch cimport level_size
+from vmtool.mm.frame cimport page_folio
+from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pte_dirty, pte_frame, pte_mapped, pte_mkwrite, pte_modify, pte_special, pte_write, table_lookup
+from vmtool.mm.populate cimport populate_vma_page_range
+from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
+from vmtool.mm.thp_fault cimport change_huge_pmd
+from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous
+from vmtool.mm.vma_merge cimport vma_modify_flags
+
+cdef enum:
+    VM_FLAGS_CLEAR = 0x800000000  # VM_HIGH_ARCH bits of protection keys
+
+cdef void change_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
+    """Within one PTE table."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef pfn_t table = table_lookup(a, m, start, 0)
+    cdef uint32_t i, last
+    cdef pte_t e, n
+    cdef bint shmem_shared = False
+    if table == 0:
+        return
+    if area.vm_flags & VM_SHARED and area.vm_file and area.vm_flags & VM_WRITE:
+        shmem_shared = inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+    i = <uint32_t>(start >> 12) & 511
+    last = i + <uint32_t>((end - start) >> 12)
+    while i < last:
+        e = pte_load(a, table, i)
+        if e != 0 and pte_mapped(a, e):
+            n = pte_modify(a, e, area.vm_flags)
+            if shmem_shared:
+                n = pte_mkwrite(a, n)  # vm_page_prot itself is writable
+            elif upgrade and not pte_special(a, e):
+                if area.vm_flags & VM_SHARED:
+                    if pte_dirty(a, e):
+                        n = pte_mkwrite(a, n)
+                elif frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive:
+                    n = pte_mkwrite(a, n)
+            if n != e:
+                pte_store(a, table, i, n)
+        i += 1
+
+cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t addr = start, next
+    cdef int level
+    cdef pte_t pmd
+    while addr < end:
+        level = <int>a.m.arch.levels - 1
+        while level >= 1 and entry_get(a, m, addr, level) != 0:
+            level -= 1
+        next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
+        if next == 0 or next > end:
+            next = end
+        if level < 1:
+            pmd = entry_get(a, m, addr, 1)
+            if pmd_is_huge(a, pmd) and next - addr == HPAGE_PMD_SIZE:
+                change_huge_pmd(a, v, addr, vma_at(a, v).vm_flags, upgrade)
+            else:
+                if pmd_is_huge(a, pmd):
+                    split_huge_pmd(a, v, addr)
+                change_pte_range(a, v, addr, next, upgrade)
+        addr = next
+    flush_tlb_range(a, m, start, end)
+
+cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
+    """One area, or a part of it. *pprev becomes the area that now holds the range."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef uint64_t oldflags = vma_at(a, v).vm_flags
+    cdef int64_t pages = <int64_t>((end - start) >> 12), charged = 0
+    if newflags == oldflags:
+        pprev[0] = v
+        return 0
+    if newflags & VM_WRITE:
+        if not may_expand_vm(a, mm, newflags, <uint64_t>pages) and may_expand_vm(a, mm, oldflags, <uint64_t>pages):
+            return -ENOMEM
+        if not oldflags & (VM_ACCOUNT | VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE):
+            charged = pages
+            if vm_enough_memory(a, mm, charged) < 0:
+                return -ENOMEM
+            newflags |= VM_ACCOUNT
+    elif oldflags & VM_ACCOUNT and vma_is_anonymous(vma_at(a, v)) and vma_at(a, v).anon_vma == 0:
+        newflags &= ~<uint64_t>VM_ACCOUNT
+    v = vma_modify_flags(a, mm, pprev[0], v, start, end, newflags)
+    if v == 0:
+        vm_unacct_memory(a, charged)
+        return -ENOMEM
+    pprev[0] = v
+    vma_mut(a, v).vm_flags = newflags
+    change_protection(a, v, start, end, wants_upgrade(a, vma_at(a, v)))
+    if oldflags & VM_ACCOUNT and not newflags & VM_ACCOUNT:
+        vm_unacct_memory(a, pages)
+    # A locked private area that becomes writable gets its copies now, not at the first write.
+    if (oldflags & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED and newflags & VM_WRITE:
+        populate_vma_page_range(a, v, start, end)
+    vm_stat_account(m, oldflags, -pages)
+    vm_stat_account(m, newflags, pages)
+    return 0
+
+cdef inline bint wants_upgrade(arena_t *a, const vma_t *v) noexcept nogil:
+    """vma_wants_manual_pte_write_upgrade(): private writable areas, and shared ones whose writes must be noticed."""
+    return (v.vm_flags & VM_WRITE) != 0
+
+cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t prot) noexcept nogil:
+    cdef uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP), newflags
+    cdef vaddr_t end, nstart, tmp
+    cdef idx_t v, prev
+    cdef int err = 0
+    prot &= ~<uint64_t>(PROT_GROWSDOWN | PROT_GROWSUP)
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP or start & 4095:
+        return -EINVAL
+    if length == 0:
+        return 0
+    length = (length + 4095) & ~<uint64_t>4095
+    end = start + length
+    if end <= start:
+        return -ENOMEM
+    if prot & ~<uint64_t>(PROT_READ | PROT_WRITE | PROT_EXEC | 8):
+        return -EINVAL
+    v = find_vma_prev(a, mm, start, &prev)
+    if v == 0 or vma_at(a, v).vm_start >= end:
+        return -ENOMEM
+    if grows & PROT_GROWSDOWN:
+        start = vma_at(a, v).vm_start
+        if not vma_at(a, v).vm_flags & VM_GROWSDOWN:
+            return -EINVAL
+    elif vma_at(a, v).vm_start > start:
+        return -ENOMEM
+    elif grows & PROT_GROWSUP:
+        return -EINVAL
+    if start > vma_at(a, v).vm_start:
+        prev = v
+    nstart = start
+    tmp = vma_at(a, v).vm_start
+    while v and vma_at(a, v).vm_start < end:
+        if vma_at(a, v).vm_start != tmp:
+            return -ENOMEM
+        newflags = (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) | (vma_at(a, v).vm_flags & ~<uint64_t>VM_ACCESS_FLAGS)
+        if (newflags & ~(newflags >> 4)) & VM_ACCESS_FLAGS:
+            return -EACCES
+        tmp = vma_at(a, v).vm_end
+        if tmp > end:
+            tmp = end
+        err = mprotect_fixup(a, mm, &prev, v, nstart, tmp, newflags)
+        if err:
+            return err
+        # after a merge the area may reach further than the range
+        tmp = vma_at(a, prev).vm_end
+        nstart = tmp
+        v = vma_at(a, prev).vm_next
+        if tmp >= end:
+            return 0
+    return -ENOMEM if tmp < end else 0

@@ -1,0 +1,22 @@
+# cython: language_level=3
+"""Level 6. Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef enum:
+    HPAGE_PMD_NR = 512
+    HPAGE_PMD_SIZE = 0x200000
+
+cdef inline bint pmd_is_huge(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.huge) != 0 and e != 0
+
+# A PTE table kept beside a huge entry, so that splitting it needs no memory.
+cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
+cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
+cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # if the entry at addr is huge
+cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the area is about to be cut at addr
+cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
+cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil  # by flags and the machine's mode
+cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil  # an aligned 2M around addr lies inside
+cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil

@@ -1,0 +1,137 @@
+# cython: language_level=3
+"""Transparent huge pages of anonymous memory: an aligned 2 MB by one PMD entry, and how it falls apart.
+
+    PMD 0x7ffff7400000 -> pfn 0x1200, 2M
+    split (munmap, mprotect, mremap or mlock of a part)
+    PMD -> the PTE table deposited when it was mapped, 512 PTEs -> pfn 0x1200..0x13ff
+The folio itself stays in one piece; only the mapping is split. Counterpart: Linux v6.18 mm/huge_memory.c:
+__split_huge_pmd_locked(), zap_huge_pmd(), mm/pgtable-generic.c:pgtable_trans_huge_deposit().
+Simplified: only x86-64's PMD size; the deposited tables of a PMD table hang from its frame (mapping -> lru_next).
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.frame cimport folio_del_lru
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup, pte_mapped
+from vmtool.mm.rmap cimport remove_rmap_pmd, split_pmd_rmap
+from vmtool.mm.trace cimport TR_THP_SPLIT, trace2
+from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event, mod_node_stat
+
+cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
+    cdef pfn_t table = table_lookup(a, mm, addr, 1)
+    cdef pfn_t spare = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO)
+    if spare == 0:
+        return -ENOMEM
+    frame_mut(a, spare).flags |= PG_table
+    frame_mut(a, spare).index_lo = 0
+    frame_mut(a, spare).lru_next = frame_at(a, table).mapping
+    frame_mut(a, table).mapping = spare
+    mm.pgtables_bytes += 4096
+    mm.thp_mapped += 1
+    mod_node_stat(a, NR_PAGETABLE, 1)
+    return 0
+
+cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
+    cdef pfn_t table = table_lookup(a, mm, addr, 1)
+    cdef pfn_t spare = frame_at(a, table).mapping
+    frame_mut(a, table).mapping = frame_at(a, spare).lru_next
+    frame_mut(a, spare).lru_next = 0
+    mm.thp_mapped -= 1
+    return spare
+
+cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
+    cdef pfn_t spare = withdraw(a, mm, addr)
+    frame_mut(a, spare).flags &= ~<uint32_t>PG_table
+    mm.pgtables_bytes -= 4096
+    mod_node_stat(a, NR_PAGETABLE, -1)
+    free_pages(a, spare, 0)
+
+cdef pte_t table_entry(arena_t *a, pfn_t table) noexcept nogil:
+    """The PMD entry that points to a PTE table: present, writable, user, accessed (_PAGE_TABLE)."""
+    return (<pte_t>table << 12) | a.m.arch.present | a.m.arch.write | a.m.arch.user | a.m.arch.accessed | (a.m.arch.dirty)
+
+cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """Entries keep protection, accessed and dirty bits; a page that was exclusive stays so, each for itself."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef uint64_t flags = vma_at(a, v).vm_flags
+    cdef pte_t pmd = entry_get(a, m, addr, 1), e
+    cdef pfn_t head = pte_frame(a, pmd), pfn
+    cdef uint32_t i
+    cdef bint exclusive
+    addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    if not pmd_is_huge(a, pmd) or not pte_mapped(a, pmd):
+        return
+    trace2(a, TR_THP_SPLIT, addr, head)
+    count_vm_event(a, THP_SPLIT_PMD)
+    exclusive = (frame_at(a, head).flags & PG_anon_exclusive) != 0
+    entry_set(a, m, addr, 1, 0)
+    entry_set(a, m, addr, 1, table_entry(a, withdraw(a, m, addr)))
+    for i in range(HPAGE_PMD_NR):
+        if pte_special(a, pmd):
+            e = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, flags))
+        else:
+            e = mk_pte(a, head + i, flags)
+            if pte_dirty(a, pmd):
+                e = pte_mkdirty(a, e)
+            if pte_write(a, pmd):
+                e = pte_mkwrite(a, e)
+        if not pte_young(a, pmd):
+            e = pte_mkold(a, e)
+        entry_set(a, m, addr + (<uint64_t>i << 12), 0, e)
+    if not pte_special(a, pmd):
+        split_pmd_rmap(a, head, exclusive)
+    flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+
+cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    cdef mm_t *m
+    cdef int level
+    if addr & (HPAGE_PMD_SIZE - 1) == 0:
+        return
+    m = mm_mut(a, vma_at(a, v).vm_mm)
+    level = <int>a.m.arch.levels - 1
+    while level > 1:
+        if entry_get(a, m, addr, level) == 0:
+            return
+        level -= 1
+    if pmd_is_huge(a, entry_get(a, m, addr, 1)):
+        split_huge_pmd(a, v, addr)
+
+cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pte_t pmd = entry_get(a, m, addr, 1)
+    cdef pfn_t head = pte_frame(a, pmd)
+    entry_set(a, m, addr, 1, 0)
+    pgtable_trans_huge_free(a, m, addr)
+    if pte_special(a, pmd):
+        return
+    remove_rmap_pmd(a, head)
+    add_mm_counter(m, MM_ANONPAGES, -HPAGE_PMD_NR)
+    if frame_at(a, head + 1).lru_prev == 0:
+        if frame_at(a, head).flags & PG_lru:
+            folio_del_lru(a, head)
+        free_pages(a, head, 9)
+
+cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil:
+    if v.vm_file or v.kind != VMA_PLAIN or a.m.arch.page_shift != 12 or a.m.arch.levels < 4:
+        return False
+    if v.vm_flags & VM_NOHUGEPAGE:
+        return False
+    if mm_mut(a, v.vm_mm).flags & 1:  # MMF_DISABLE_THP
+        return False
+    return a.m.thp_enabled == 2 or (a.m.thp_enabled == 1 and (v.vm_flags & VM_HUGEPAGE) != 0)
+
+cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil:
+    cdef vaddr_t h = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    return h >= v.vm_start and h + HPAGE_PMD_SIZE <= v.vm_end
+
+cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil:
+    """The huge zero page, made at its first use and kept."""
+    cdef pfn_t pfn = a.m.huge_zero_pfn
+    if pfn == 0:
+        pfn = alloc_pages(a, 9, GFP_KERNEL | GFP_NORETRY)
+        if pfn:
+            frame_mut(a, pfn).flags |= PG_zero | PG_kernel
+            a.m.huge_zero_pfn = pfn
+            count_vm_event(a, THP_ZERO_PAGE_ALLOC)
+    return pfn

@@ -1,0 +1,181 @@
+# cython: language_level=3
+"""Faults, fork and madvise on whole huge pages.
+
+Counterpart: Linux v6.18 mm/huge_memory.c:do_huge_pmd_anonymous_page(), do_huge_pmd_wp_page(), copy_huge_pmd(), move_huge_pmd(),
+change_huge_pmd(); mm/khugepaged.c:madvise_collapse().
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mapped, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free, table_lookup
+from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
+from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, pgtable_trans_huge_deposit, pgtable_trans_huge_free, pmd_is_huge, split_huge_pmd, thp_vma_suitable
+from vmtool.mm.trace cimport TR_THP_MAP, trace2
+from vmtool.mm.unmap cimport zap_present_pte
+from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, count_vm_event
+
+cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty) noexcept nogil:
+    """A new exclusive 2 MB folio at addr; rss and LRU follow."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef pte_t e = pte_mkhuge(a, mk_pte(a, head, area.vm_flags))
+    if dirty:
+        e = pte_mkdirty(a, e)
+    if area.vm_flags & VM_WRITE:
+        e = pte_mkwrite(a, e)
+    add_new_anon_rmap_pmd(a, v, addr, head)
+    frame_mut(a, head).flags |= PG_active
+    if area.vm_flags & VM_LOCKED:
+        frame_mut(a, head).flags = (frame_at(a, head).flags & ~<uint32_t>PG_active) | PG_mlocked | PG_unevictable
+    folio_add_lru(a, head)
+    add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
+    entry_set(a, m, addr, 1, e)
+    trace2(a, TR_THP_MAP, addr, head)
+
+cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t haddr = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef pfn_t head
+    if anon_vma_prepare(a, v) < 0:
+        return VM_FAULT_OOM
+    if not flags & FAULT_WRITE:
+        head = get_huge_zero(a)
+        if head == 0 or pgtable_trans_huge_deposit(a, m, haddr) < 0:
+            return VM_FAULT_FALLBACK
+        entry_set(a, m, haddr, 1, pte_mkspecial(a, pte_mkhuge(a, mk_pte(a, head, vma_at(a, v).vm_flags))))
+        return 0
+    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
+    if head == 0:
+        count_vm_event(a, THP_FAULT_FALLBACK)
+        return VM_FAULT_FALLBACK
+    if pgtable_trans_huge_deposit(a, m, haddr) < 0:
+        free_pages(a, head, 9)
+        return VM_FAULT_OOM
+    map_anon_pmd(a, v, haddr, head, True)
+    count_vm_event(a, THP_FAULT_ALLOC)
+    return 0
+
+cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
+    """Reuse the folio when nobody shares it; the zero page gives way to a new folio; else split and let the PTE be copied."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t haddr = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef pfn_t head = pte_frame(a, pmd)
+    if pte_special(a, pmd):
+        if anon_vma_prepare(a, v) < 0:
+            return VM_FAULT_OOM
+        head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
+        if head:
+            entry_set(a, m, haddr, 1, 0)
+            map_anon_pmd(a, v, haddr, head, True)
+            flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
+            count_vm_event(a, THP_FAULT_ALLOC)
+            return 0
+    elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs <= 1 and frame_at(a, head + 1).lru_prev == 1):
+        if not frame_at(a, head).flags & PG_anon_exclusive:
+            frame_mut(a, head).flags |= PG_anon_exclusive
+            frame_mut(a, head).mapping = vma_at(a, v).anon_vma
+        entry_set(a, m, haddr, 1, pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, pmd))))
+        flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
+        return 0
+    split_huge_pmd(a, v, haddr)
+    return VM_FAULT_FALLBACK
+
+cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept nogil:
+    cdef mm_t *from_mm = mm_mut(a, vma_at(a, src).vm_mm)
+    cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
+    cdef pte_t pmd = entry_get(a, from_mm, addr, 1)
+    cdef pfn_t head = pte_frame(a, pmd)
+    if table_alloc(a, to_mm, addr, 1) == 0 or pgtable_trans_huge_deposit(a, to_mm, addr) < 0:
+        return False
+    if not pte_special(a, pmd):
+        dup_anon_rmap_pmd(a, head)
+        add_mm_counter(to_mm, MM_ANONPAGES, HPAGE_PMD_NR)
+        pmd = pte_wrprotect(a, pmd)
+        entry_set(a, from_mm, addr, 1, pmd)
+    entry_set(a, to_mm, addr, 1, pte_mkold(a, pmd))
+    return True
+
+cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
+    """mremap to a place aligned alike: the entry moves as a whole."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pte_t pmd = entry_get(a, m, old_addr, 1)
+    if table_alloc(a, m, new_addr, 1) == 0 or entry_get(a, m, new_addr, 1) != 0:
+        return False
+    if pgtable_trans_huge_deposit(a, m, new_addr) < 0:
+        return False
+    entry_set(a, m, old_addr, 1, 0)
+    pgtable_trans_huge_free(a, m, old_addr)
+    entry_set(a, m, new_addr, 1, pmd)
+    return True
+
+cdef void change_huge_pmd(arena_t *a, idx_t v, vaddr_t addr, uint64_t vm_flags, bint upgrade) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pte_t pmd = entry_get(a, m, addr, 1)
+    cdef pte_t e = pte_modify(a, pmd, vm_flags)
+    if upgrade and not pte_special(a, pmd) and pte_dirty(a, pmd) and frame_at(a, pte_frame(a, pmd)).flags & PG_anon_exclusive:
+        e = pte_mkwrite(a, e)
+    entry_set(a, m, addr, 1, e)
+
+cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """512 PTEs, present, of the zero page or empty, become one folio with their bytes. 0 or -errno."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pfn_t table = table_lookup(a, m, addr, 0), head
+    cdef pte_t pmd = 0, e
+    cdef uint32_t i, present = 0
+    cdef int kind
+    if table_lookup(a, m, addr, 1) != 0:
+        pmd = entry_get(a, m, addr, 1)
+    if pmd_is_huge(a, pmd) and not pte_special(a, pmd):
+        return 0
+    if table == 0:
+        return -EINVAL  # SCAN_PMD_NULL: nothing there to collapse
+    for i in range(HPAGE_PMD_NR):
+        e = pte_load(a, table, i)
+        if e == 0:
+            continue
+        if not pte_mapped(a, e):
+            return -EINVAL
+        if not pte_special(a, e) and not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
+            return -EINVAL
+        present += 1
+    if anon_vma_prepare(a, v) < 0:
+        return -ENOMEM
+    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
+    if head == 0:
+        return -ENOMEM
+    count_vm_event(a, THP_COLLAPSE_ALLOC)
+    for i in range(HPAGE_PMD_NR):
+        e = pte_load(a, table, i)
+        if e == 0:
+            continue
+        if not pte_special(a, e):
+            page_copy(a, head + i, pte_frame(a, e))
+        pte_store(a, table, i, 0)
+        kind = zap_present_pte(a, v, addr + (<uint64_t>i << 12), e)
+        if kind >= 0:
+            add_mm_counter(m, kind, -1)
+    # the emptied PTE table becomes the deposited one
+    table_free(a, m, addr, 0)
+    if table_alloc(a, m, addr, 1) == 0 or pgtable_trans_huge_deposit(a, m, addr) < 0:
+        return -ENOMEM
+    map_anon_pmd(a, v, addr, head, True)
+    flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+    return 0
+
+cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef vaddr_t h = (start + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef vaddr_t last = end & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef int err, result = 0
+    if area.vm_file or area.kind != VMA_PLAIN or area.vm_flags & VM_NOHUGEPAGE:
+        return -EINVAL
+    while h < last:
+        if thp_vma_suitable(area, h):
+            err = collapse_one(a, v, h)
+            if err:
+                result = err
+        h += HPAGE_PMD_SIZE
+    return result

@@ -1,0 +1,224 @@
+# cython: language_level=3
+"""Taking mappings away.
+
+    before  VMA 0x1000-0x5000, PTE 0x2000 -> pfn 7 (anonymous, mapped once)
+    munmap 0x2000 0x1000
+    after   VMA 0x1000-0x2000 and 0x3000-0x5000, no PTE; pfn 7 is free
+An entry's dirty bit goes to its file page, its accessed bit to the LRU's marks; tables go when no area remains in their span.
+Counterpart: Linux v6.18 mm/memory.c:zap_pte_range(), unmap_mapping_range(), mm/vma.c:vms_gather_munmap_vmas(),
+vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
+"""
+
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arch cimport level_size
+from vmtool.mm.buddy cimport free_pages
+from vmtool.mm.frame cimport folio_del_lru, folio_order, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
+from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_free, table_lookup
+from vmtool.mm.rmap cimport page_mapcount, remove_rmap
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd, zap_huge_pmd
+from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
+from vmtool.mm.vma cimport find_vma, find_vma_intersection
+from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
+
+cdef void put_unmapped_anon(arena_t *a, pfn_t pfn) noexcept nogil:
+    """An anonymous folio that nothing maps and nobody else holds is free."""
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef uint32_t order = folio_order(a, head)
+    cdef uint32_t i
+    if order == 0:
+        if frame_at(a, head).mapcount != 0:
+            return
+    elif frame_at(a, head + 1).lru_prev != 0:
+        return
+    if frame_at(a, head).extra_refs > 1:
+        return
+    if frame_at(a, head).flags & PG_lru:
+        folio_del_lru(a, head)
+    free_pages(a, head, order)
+
+cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
+    cdef pfn_t pfn = pte_frame(a, e)
+    cdef pfn_t head
+    cdef uint32_t flags
+    if pte_special(a, e):
+        return -1
+    head = page_folio(a, pfn)
+    flags = frame_at(a, head).flags
+    trace2(a, TR_PTE_CLEAR, addr, pfn)
+    if flags & PG_anon:
+        remove_rmap(a, pfn)
+        put_unmapped_anon(a, pfn)
+        return MM_ANONPAGES
+    if pte_dirty(a, e):
+        folio_mark_dirty(a, head)
+    if pte_young(a, e) and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
+        folio_mark_accessed(a, head)
+    remove_rmap(a, pfn)
+    return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
+
+cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
+    """All within one PTE table."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t addr = start
+    cdef int64_t gone[4]
+    cdef int kind, i
+    cdef pte_t e
+    cdef bint kept = False
+    for i in range(4):
+        gone[i] = 0
+    while addr < end:
+        e = entry_get(a, m, addr, 0)
+        if e != 0:
+            if pte_mapped(a, e):
+                if flags & ZAP_EVEN_COWS or pte_special(a, e) or not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
+                    entry_set(a, m, addr, 0, 0)
+                    kind = zap_present_pte(a, v, addr, e)
+                    if kind >= 0:
+                        gone[kind] -= 1
+                else:
+                    kept = True
+            elif flags & ZAP_DROP_MARKER or pte_marker_kind(a, e) == 0:
+                entry_set(a, m, addr, 0, 0)
+            else:
+                kept = True
+        addr += 4096
+    for i in range(4):
+        if gone[i]:
+            add_mm_counter(m, i, gone[i])
+    if flags & ZAP_RECLAIM_PT and not kept and end - start >= HPAGE_PMD_SIZE:
+        table_free(a, m, start, 0)
+
+cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t addr = start, next
+    cdef pte_t pmd
+    cdef int level
+    while addr < end:
+        # skip what has no tables, a whole upper entry at a time
+        level = <int>a.m.arch.levels - 1
+        while level >= 1 and entry_get(a, m, addr, level) != 0:
+            level -= 1
+        if level >= 1:
+            next = (addr | (level_size(&a.m.arch, level) - 1)) + 1
+            if next == 0 or next > end:
+                next = end
+            addr = next
+            continue
+        next = (addr | (level_size(&a.m.arch, 1) - 1)) + 1
+        if next > end:
+            next = end
+        pmd = entry_get(a, m, addr, 1)
+        if pmd_is_huge(a, pmd):
+            if next - addr == HPAGE_PMD_SIZE:
+                zap_huge_pmd(a, v, addr)
+                addr = next
+                continue
+            split_huge_pmd(a, v, addr)
+        if entry_get(a, m, addr, 1) != 0:
+            zap_pte_range(a, v, addr, next, flags)
+        addr = next
+    flush_tlb_range(a, m, start, end)
+
+cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
+    """Areas at the borders are split first: that alone can fail, and then nothing is unmapped."""
+    cdef idx_t v = find_vma_intersection(a, mm, start, end)
+    cdef idx_t last, next, prev
+    cdef vma_t *area
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef vaddr_t floor, ceiling
+    cdef int64_t nr_accounted = 0, nr
+    cdef int err
+    if v == 0:
+        return 0
+    area = vma_at(a, v)
+    if start > area.vm_start:
+        if end < area.vm_end and m.map_count >= a.m.max_map_count:
+            return -ENOMEM
+        err = split_vma_nocheck(a, mm, v, start)
+        if err:
+            return err
+        v = vma_at(a, v).vm_next
+    last = v
+    while vma_at(a, last).vm_end < end and vma_at(a, last).vm_next and vma_at(a, vma_at(a, last).vm_next).vm_start < end:
+        last = vma_at(a, last).vm_next
+    if vma_at(a, last).vm_end > end:
+        err = split_vma_nocheck(a, mm, last, end)
+        if err:
+            return err
+    prev = vma_at(a, v).vm_prev
+    next = vma_at(a, last).vm_next
+    floor = vma_at(a, prev).vm_end if prev else 0
+    ceiling = vma_at(a, next).vm_start if next else 0
+    update_hiwater_rss(m)
+    update_hiwater_vm(m)
+    start = vma_at(a, v).vm_start
+    end = vma_at(a, last).vm_end
+    prev = v
+    while prev != next:
+        area = vma_at(a, prev)
+        zap_range(a, prev, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
+        prev = area.vm_next
+    free_pgd_range(a, m, start, end, floor, ceiling)
+    while v != next:
+        area = vma_at(a, v)
+        nr = <int64_t>((area.vm_end - area.vm_start) >> 12)
+        if area.vm_flags & VM_ACCOUNT:
+            nr_accounted += nr
+        if area.vm_flags & VM_LOCKED:
+            m.locked_vm -= nr
+        vm_stat_account(m, area.vm_flags, -nr)
+        trace2(a, TR_VMA_REMOVE, area.vm_start, area.vm_end)
+        prev = area.vm_next
+        remove_vma(a, mm, v)
+        v = prev
+    vm_unacct_memory(a, nr_accounted)
+    return 0
+
+cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil:
+    cdef uint64_t task_size = mm_at(a, mm).task_size
+    cdef vaddr_t end
+    if start & 4095 or start > task_size or length > task_size - start:
+        return -EINVAL
+    end = start + ((length + 4095) & ~<uint64_t>4095)
+    if end == start:
+        return -EINVAL
+    return munmap_range(a, mm, start, end)
+
+cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef idx_t v = m.vma_first, next
+    cdef vma_t *area
+    cdef int64_t nr_accounted = 0
+    cdef vaddr_t start
+    if v:
+        start = vma_at(a, v).vm_start
+        while v:
+            area = vma_at(a, v)
+            zap_range(a, v, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
+            v = area.vm_next
+        free_pgd_range(a, m, start, m.task_size, 0, 0)
+        v = m.vma_first
+        while v:
+            next = vma_at(a, v).vm_next
+            if vma_at(a, v).vm_flags & VM_ACCOUNT:
+                nr_accounted += <int64_t>((vma_at(a, v).vm_end - vma_at(a, v).vm_start) >> 12)
+            remove_vma(a, mm, v)
+            v = next
+    vm_unacct_memory(a, nr_accounted)
+
+cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil:
+    """Truncation: the pages first..last of a file leave every area that maps them."""
+    cdef idx_t v = inode_at(a, inode).i_mmap, next
+    cdef vma_t *area
+    cdef uint64_t lo, hi, pages
+    while v:
+        area = vma_at(a, v)
+        next = area.i_mmap_next
+        pages = (area.vm_end - area.vm_start) >> 12
+        if area.vm_pgoff <= last and area.vm_pgoff + pages > first:
+            lo = first - area.vm_pgoff if first > area.vm_pgoff else 0
+            hi = last - area.vm_pgoff + 1 if last - area.vm_pgoff < pages else pages
+            zap_range(a, v, area.vm_start + (lo << 12), area.vm_start + (hi << 12), ZAP_EVEN_COWS if even_cows else 0)
+        v = next
