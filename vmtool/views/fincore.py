@@ -6,6 +6,7 @@ Counterpart: util-linux 2.38 misc-utils/fincore.c, lib/strutils.c:size_to_human_
 from vmtool.records import FileInfo
 
 UNITS = "BKMGTPE"
+WIDTH_HINT = 5
 
 
 def render(file: FileInfo, page_bytes: int = 4096, in_bytes: bool = False) -> str:
@@ -13,10 +14,15 @@ def render(file: FileInfo, page_bytes: int = 4096, in_bytes: bool = False) -> st
     sizes = [file.nr_pages * page_bytes, file.size]
     res, size = [str(n) if in_bytes else human(n) for n in sizes]
     rows = (("RES", "PAGES", "SIZE", "FILE"), (res, str(file.nr_pages), size, file.path.replace("\n", "\\x0a")))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [_width(len(rows[0][column]), len(rows[1][column])) for column in range(3)]
     return "".join(
         [" ".join([f"{cell:>{width}}" for cell, width in zip(row, widths, strict=False)]) + f" {row[3]}\n" for row in rows]
     )
+
+
+def _width(heading: int, cell: int) -> int:
+    """The library's hint counts only for a column whose cells fill the heading."""
+    return heading if cell < heading else max(WIDTH_HINT, cell)
 
 
 def human(nr_bytes: int) -> str:
