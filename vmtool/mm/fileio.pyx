@@ -5,7 +5,7 @@ write, blocks read first when only a part of them is overwritten.
 Counterpart: Linux v6.18 mm/filemap.c:filemap_get_pages(), filemap_get_read_batch(), __filemap_get_folio(); fs/ext4/inode.c:ext4_da_write_begin().
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
@@ -15,6 +15,7 @@ from vmtool.mm.inode cimport disk_read
 from vmtool.mm.readahead cimport filemap_read_page, page_cache_async_ra, page_cache_sync_ra
 from vmtool.mm.shmem cimport shmem_read, shmem_write
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
+from vmtool.mm.truncate cimport zero_partial_blocks
 
 cdef enum:
     PAGE_SHIFT = 12
@@ -38,6 +39,8 @@ cdef uint64_t read_batch(arena_t *a, idx_t inode, uint64_t index, uint64_t end, 
             break
         head = page_folio(a, head)
         last[0] = head
+        if not frame_at(a, head).flags & PG_uptodate:  # its block is in memory, or there is none
+            frame_mut(a, head).flags |= PG_uptodate
         index = frame_index(frame_at(a, head)) + (<uint64_t>1 << folio_order(a, head))
         nr += 1
         if frame_at(a, head).flags & PG_readahead:
@@ -153,14 +156,12 @@ cdef int prepare_blocks(arena_t *a, idx_t inode, pfn_t pfn, uint64_t pos, uint64
     cdef uint64_t size = inode_at(a, inode).size
     cdef uint64_t first = pos >> PAGE_SHIFT
     cdef uint64_t last = (end - 1) >> PAGE_SHIFT
-    if frame_at(a, page_folio(a, pfn)).flags & PG_uptodate:
+    if frame_at(a, page_folio(a, pfn)).flags & (PG_uptodate | PG_dirty):
         return 0
-    if (pos & PAGE_MASK or (first == last and end & PAGE_MASK)) and first << PAGE_SHIFT < size:
-        if disk_read(a, inode, first, 1) < 0:
-            return -EIO
-    if last != first and end & PAGE_MASK and last << PAGE_SHIFT < size:
-        if disk_read(a, inode, last, 1) < 0:
-            return -EIO
+    if (pos & PAGE_MASK or (first == last and end & PAGE_MASK)) and first << PAGE_SHIFT < size and disk_read(a, inode, first, 1) < 0:
+        return -EIO
+    if last != first and end & PAGE_MASK and last << PAGE_SHIFT < size and disk_read(a, inode, last, 1) < 0:
+        return -EIO
     return 0
 
 
@@ -171,6 +172,7 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
     cdef uint64_t offset
     cdef uint64_t part
     cdef uint64_t at
+    cdef uint64_t old
     cdef pfn_t pfn = get_folio_for_write(a, inode, pos >> PAGE_SHIFT, length, &err)
     cdef pfn_t head
     if pfn == 0:
@@ -192,9 +194,12 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
         memcpy(page_bytes_mut(a, <pfn_t>(head + ((offset + at) >> PAGE_SHIFT))) + ((pos + at) & PAGE_MASK), buf + at, part)
         at += part
     filemap_dirty_folio(a, head)
-    if pos + length > inode_at(a, inode).size:
-        inode_mut(a, inode).size = pos + length
     trace3(a, TR_COPY_FROM_USER, inode, pos, length)
+    old = inode_at(a, inode).size
+    if pos + length > old:
+        inode_mut(a, inode).size = pos + length
+    if pos > old:
+        zero_partial_blocks(a, inode, old, pos)
     return <int64_t>length
 
 

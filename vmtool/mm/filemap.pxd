@@ -2,13 +2,15 @@
 """Level 4. The page cache proper: which page of a file is in which frame, and which of them are dirty.
 
 Counterpart: Linux v6.18 mm/filemap.c:filemap_add_folio(), filemap_remove_folio(), mm/page-writeback.c:folio_mark_dirty(), mm/swap.c:folio_mark_accessed().
-Every page in the cache is up to date. A folio has one reference for the cache (extra_refs 1), whatever its order; Linux counts one a page.
+A folio has one reference for the cache (extra_refs 1), whatever its order; Linux counts one a page. A cached folio is up to date but for what
+truncation left at the edge of a file that was not cached: whoever maps pages or counts them (mincore) asks page_uptodate().
 """
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page (maybe a tail) at index, 0: not cached
+cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # first cached page at or after *index, up to last; sets *index
 cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil
 # The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node; returns how many there are. nr <= 64.

@@ -2,7 +2,7 @@
 
 Modelled: address_space.i_pages (a radix tree, xnode.pyx), nrpages, the DIRTY mark, LRU membership, referenced and active.
 Counterpart: Linux v6.18 mm/filemap.c, mm/page-writeback.c, mm/swap.c (two-list LRU, CONFIG_LRU_GEN off).
-# Deviation: pages whose read failed are not kept without PG_uptodate; PG_locked and PG_writeback are never seen, I/O takes no time.
+# Deviation: folios whose read failed leave the cache; PG_locked and PG_writeback are never seen, I/O takes no time.
 
 State of a file page: absent -> clean (filemap_add) <-> dirty (folio_mark_dirty, writeback) -> absent (filemap_remove)
 Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the inode and the index; nrpages = slots; nr_dirty = marks =
@@ -11,7 +11,7 @@ pages of folios with PG_dirty; NR_FILE_PAGES, NR_SHMEM, NR_FILE_DIRTY are the su
 
 from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport folio_put
-from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, frame_set_index, pfn_to_zone
+from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
 from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
 from vmtool.mm.vmstat cimport (NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_ZONE_WRITE_PENDING, PGACTIVATE, count_vm_events,
@@ -35,6 +35,10 @@ I_PAGES_OPS.free = radix_node_free
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     return xnode_get(a, inode_at(a, inode).i_pages, index)
+
+
+cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil:
+    return (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
 
 
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:

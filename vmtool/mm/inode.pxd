@@ -26,7 +26,8 @@ cdef void fput(arena_t *a, idx_t file) noexcept nogil
 cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *data, uint32_t length) noexcept nogil  # at mkfile: straight to the disk
 cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t content) noexcept nogil  # the block becomes these bytes (0: a hole)
 cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
-# A device request of nr_pages pages: 0, or -EIO while the inode's fail_read says so. Counts PGPGIN; the bytes are the caller's business.
+cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # no block there: reads as zeros without I/O
+# A device request for nr_pages pages, holes left out: 0, or -EIO while the inode's fail_read says so. The bytes are the caller's business.
 cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
 cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
 

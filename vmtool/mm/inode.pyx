@@ -2,15 +2,16 @@
 
 Modelled: struct inode with its dentry, struct file with file_ra_state, and a block device of 4 KiB blocks that can be told to fail.
 Counterpart: Linux v6.18 fs/inode.c:evict(), fs/file_table.c:alloc_empty_file(), __fput(), fs/drop_caches.c.
-# Deviation: every block below i_size counts as allocated; the journal and the metadata are not read or written.
+# Deviation: all of a new file is allocated, zeros too, and a hole punched into that part counts as allocated; the journal and the metadata are
+not read or written.
 
 Life of an inode: path_create -> linked -> path_unlink -> (deleted), while a file_t refers to it -> evicted at the last fput().
 Invariants (fsck_cache): nr_open = file_t records of the inode; nlink 0 and nr_open 0 does not exist; nr_blocks = blocks with contents.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from vmtool.mm.arena cimport content_alloc, content_at, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free
+from vmtool.mm.arena cimport content_alloc, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free
 from vmtool.mm.filemap cimport filemap_remove_all
 from vmtool.mm.names cimport name_free, name_read, name_store, path_hash_add, path_hash_del, path_lookup
 from vmtool.mm.slab cimport CACHE_DENTRY, CACHE_EXT4_INODE, CACHE_FILP, CACHE_SHMEM_INODE, kmem_cache_alloc, kmem_cache_free
@@ -72,6 +73,7 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
     i.dev_major = dev_major
     i.dev_minor = dev_minor
     i.size = size
+    i.alloc_end = (size + CONTENT_BYTES - 1) // CONTENT_BYTES
     i.name = name_store(a, path, length)
     if not inode_take_objects(a, inode):
         inode_give_objects(a, inode)
@@ -190,6 +192,8 @@ cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t conten
         i.nr_blocks -= 1
     if content:
         i.nr_blocks += 1
+        if index == i.alloc_end:
+            i.alloc_end += 1
 
 
 cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *data, uint32_t length) noexcept nogil:
@@ -212,11 +216,24 @@ cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t las
     cdef uint64_t index = first
     while xnode_next(a, inode_at(a, inode).blocks, &index, last):
         disk_put_content(a, inode, index, 0)
+    if last >= inode_at(a, inode).alloc_end and first < inode_at(a, inode).alloc_end:
+        inode_mut(a, inode).alloc_end = first
+
+
+cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    return index >= inode_at(a, inode).alloc_end and xnode_get(a, inode_at(a, inode).blocks, index) == 0
 
 
 cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
     """Counts: PGPGIN in kB, also for a request that fails (submit_bio() counts)."""
     cdef inode_t *i
+    cdef uint64_t end = index + nr_pages
+    cdef uint64_t at = index if index > inode_at(a, inode).alloc_end else inode_at(a, inode).alloc_end
+    while at < end:
+        nr_pages -= is_hole(a, inode, at)
+        at += 1
+    if nr_pages == 0:
+        return 0
     count_vm_events(a, PGPGIN, nr_pages * 4)
     trace3(a, TR_DISK_READ, inode, index, nr_pages)
     if inode_at(a, inode).fail_read == 0:

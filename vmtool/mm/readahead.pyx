@@ -380,11 +380,13 @@ cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t v
 cdef void filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
     cdef file_t *ra
     cdef pfn_t head
+    head = page_folio(a, page)
+    if not frame_at(a, head).flags & PG_uptodate:  # filemap_read_folio(): its block is in memory, or there is none
+        frame_mut(a, head).flags |= PG_uptodate
     if vm_flags & VM_RAND_READ or ra_pages(a) == 0:
         return
     if file_at(a, file).mmap_miss:
         file_mut(a, file).mmap_miss -= 1
-    head = page_folio(a, page)
     if frame_at(a, head).flags & PG_readahead:
         page_cache_async_ra(a, file, index, head, ra_pages(a))
 

@@ -9,12 +9,11 @@ fs/ext4/inode.c:ext4_setattr(), ext4_truncate(), ext4_block_truncate_page(), ext
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
-from vmtool.mm.buddy cimport split_folio_frames
-from vmtool.mm.filemap cimport filemap_dirty_folio, filemap_get, filemap_next, filemap_remove, folio_mark_accessed
+from vmtool.mm.arena cimport frame_at, inode_at, inode_mut
+from vmtool.mm.buddy cimport alloc_pages, free_pages, split_folio_frames
+from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, filemap_next, filemap_remove, folio_mark_accessed
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
-from vmtool.mm.inode cimport disk_free_blocks, drop_slab, inode_live
-from vmtool.mm.readahead cimport filemap_read_page
+from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
 
 cdef enum:
@@ -121,30 +120,50 @@ cdef void truncate_inode_pages_range(arena_t *a, idx_t inode, uint64_t lstart, u
 
 
 cdef int zero_block(arena_t *a, idx_t inode, uint64_t start, uint64_t length) noexcept nogil:
-    """Part of one block, through the cache: the page is read when it must be, and dirty after. Source: __ext4_block_zero_page_range()."""
+    """Part of one block, through the cache: the page is dirty after. Source: __ext4_block_zero_page_range().
+
+    A page that was not there is read as a block, not as a page: it is right, but not PG_uptodate. Over a hole it stays as it came.
+    """
     cdef pfn_t pfn = filemap_get(a, inode, start >> PAGE_SHIFT)
     cdef pfn_t head
-    cdef int err = 0
     if pfn == 0:
-        pfn = filemap_read_page(a, inode, start >> PAGE_SHIFT, &err)
+        pfn = alloc_pages(a, 0, GFP_USER_MOVABLE)
         if pfn == 0:
-            return -err
+            return -ENOMEM
+        if filemap_add(a, inode, start >> PAGE_SHIFT, pfn, 0) < 0:
+            free_pages(a, pfn, 0)
+            return -ENOMEM
     head = page_folio(a, pfn)
     folio_mark_accessed(a, head)
+    if not frame_at(a, head).flags & PG_dirty and is_hole(a, inode, start >> PAGE_SHIFT):
+        return 0
+    if not frame_at(a, head).flags & (PG_uptodate | PG_dirty) and disk_read(a, inode, start >> PAGE_SHIFT, 1) < 0:
+        return -EIO
     memset(page_bytes_mut(a, pfn) + (start & PAGE_MASK), 0, length)
     filemap_dirty_folio(a, head)
     return 0
 
 
+cdef int zero_partial_blocks(arena_t *a, idx_t inode, uint64_t start, uint64_t end) noexcept nogil:
+    """The blocks that bytes start..end-1 cover in part. Source: ext4_zero_partial_blocks()."""
+    cdef int err = 0
+    if start >> PAGE_SHIFT == (end - 1) >> PAGE_SHIFT:
+        return zero_block(a, inode, start, end - start) if start & PAGE_MASK or end & PAGE_MASK else 0
+    if start & PAGE_MASK:
+        err = zero_block(a, inode, start, CONTENT_BYTES - (start & PAGE_MASK))
+    if err == 0 and end & PAGE_MASK:
+        err = zero_block(a, inode, end & ~<uint64_t>PAGE_MASK, end & PAGE_MASK)
+    return err
+
+
 cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
+    """A size that is not a multiple of the block, even the present one, zeroes the rest of its block and leaves the page dirty."""
     cdef uint64_t old = inode_at(a, inode).size
     cdef uint64_t past = (size + PAGE_MASK) >> PAGE_SHIFT
     cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
     cdef int err = 0
     if size > MAX_FILE_BYTES - CONTENT_BYTES:
         return -EFBIG
-    if size == old:
-        return 0
     if size > old:
         if on_disk and old & PAGE_MASK:  # the rest of the last block comes into view: it must be zeros
             err = zero_block(a, inode, old, CONTENT_BYTES - (old & PAGE_MASK))
@@ -166,7 +185,6 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     cdef uint64_t end = offset + length
     cdef uint64_t first
     cdef uint64_t last
-    cdef int err = 0
     if length == 0 or end < offset:
         return -EINVAL
     if offset >= size:
@@ -179,13 +197,7 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
         unmap_pages(a, inode, first, last - 1, False)
         truncate_inode_pages_range(a, inode, first << PAGE_SHIFT, (last << PAGE_SHIFT) - 1)
         disk_free_blocks(a, inode, first, last - 1)
-    if offset >> PAGE_SHIFT == (end - 1) >> PAGE_SHIFT and (offset & PAGE_MASK or end & PAGE_MASK):
-        return zero_block(a, inode, offset, end - offset)
-    if offset & PAGE_MASK:
-        err = zero_block(a, inode, offset, CONTENT_BYTES - (offset & PAGE_MASK))
-    if err == 0 and end & PAGE_MASK:
-        err = zero_block(a, inode, end & ~<uint64_t>PAGE_MASK, end & PAGE_MASK)
-    return err
+    return zero_partial_blocks(a, inode, offset, end)
 
 
 cdef bint folio_mapped(arena_t *a, pfn_t head, uint64_t nr_pages) noexcept nogil:

@@ -471,8 +471,9 @@ cdef struct inode_t:  # 256 bytes
     uint64_t nr_blocks
     uint64_t obj[2]  # inode, dentry
     uint32_t seals
-    uint32_t wb_err
-    uint64_t pad[14]
+    uint32_t wb_err  # a write failed since the last fsync or msync
+    uint64_t alloc_end  # pages; from there on only blocks with contents are allocated, the rest is a hole
+    uint64_t pad[13]
 
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)

@@ -8,10 +8,10 @@ A folio's bytes become the disk's: the frame gives its content away and reads th
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport content_mut, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.arena cimport content_alloc, content_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
-from vmtool.mm.inode cimport disk_put_content, disk_write, inode_live
+from vmtool.mm.inode cimport disk_put_content, disk_write, inode_live, is_hole
 from vmtool.mm.vmstat cimport NR_WRITTEN, mod_node_stat
 
 cdef enum:
@@ -25,15 +25,19 @@ cdef void zero_past_eof(arena_t *a, idx_t content, uint64_t page_pos, uint64_t s
 
 
 cdef void folio_to_disk(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) noexcept nogil:
-    """Pages that were never stored to have no content, and their block is already right."""
+    """A page that was never stored to has no content and its block is right already; but a hole below it gets a block of zeros now."""
     cdef uint64_t index = frame_index(frame_at(a, head))
     cdef uint64_t size = inode_at(a, inode).size
     cdef uint64_t i
     cdef idx_t content
     for i in range(nr_pages):
         content = frame_at(a, <pfn_t>(head + i)).content
-        if content == 0 or (index + i) << PAGE_SHIFT >= size:
-            continue
+        if (index + i) << PAGE_SHIFT >= size:
+            return
+        if content == 0:
+            if not is_hole(a, inode, index + i):
+                continue
+            content = content_alloc(a)
         zero_past_eof(a, content, (index + i) << PAGE_SHIFT, size)
         frame_mut(a, <pfn_t>(head + i)).content = 0
         disk_put_content(a, inode, index + i, content)
