@@ -317,11 +317,16 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     pcp_t pcp[NR_ZONES]  # 4 x 128
     uint32_t pcid_mm[6]  # which mm has each dynamic PCID
     uint32_t pcid_next
-    uint32_t pad[83]
+    uint32_t pad0
+    uint64_t tlb_flushed_at  # entries that are not global and not younger are void (a flush of all touches no entry)
+    uint64_t tlb_flushed_global_at  # the same for every entry
+    uint32_t pad[78]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
-    uint16_t ways
+    uint16_t ways  # 0: there is none
+    uint16_t stride  # records a set takes in POOL_TLB
+    uint16_t base  # first record, from cpu_t.tlb_base
 
 cdef struct tlb_entry_t:  # 32 bytes
     uint64_t tag  # virtual page number << 1 | valid

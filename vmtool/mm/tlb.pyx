@@ -1,0 +1,318 @@
+"""The TLB of each CPU: first-level structures by page size and kind of access, one shared second level.
+
+Counterpart: Intel Optimization Reference Manual, Skylake: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K instructions),
+8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M.
+
+A CPU's entries stand in POOL_TLB one structure after the other; a set takes 2**n records, the least that hold its ways, so that it
+lies within one chunk and its address is computed once. Replacement: the entry used longest ago (by tlb_clock). A flush of
+everything is a note of the clock: older entries no longer count.
+# Deviation: no 1G entries in the second level, no paging-structure caches.
+Invariants: a tag occurs once in a set for one PCID; age <= tlb_clock.
+"""
+
+from libc.string cimport memcpy, memset, strcmp, strlen
+
+from vmtool.mm.arena cimport arena_resize, cpu_mut, rec_mut
+from vmtool.mm.trace cimport TR_TLB_FILL, TR_TLB_FLUSH, TR_TLB_HIT, trace2
+
+cdef enum:
+    TLB_RECORDS_A_CHUNK = 512
+    MAX_WAYS = 64
+    PCID_MASK = 0xFFF
+
+cdef const char *NAMES[NR_TLBS]
+NAMES[:] = [b"l1d", b"l1d2m", b"l1d1g", b"l1i", b"l1i2m", b"l2"]
+cdef const char *SKYLAKE = b"l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12"
+
+
+cdef const char *tlb_name(uint32_t which) noexcept nogil:
+    return NAMES[which if which < NR_TLBS else 0]
+
+
+# --- configuration ------------------------------------------------------------------------------------------
+
+cdef const char *parse_number(const char *at, uint32_t *out) noexcept nogil:
+    """Decimal digits; returns what follows them, NULL when there are none or too many."""
+    cdef uint32_t n = 0
+    cdef int digits = 0
+    while c"0" <= at[0] <= c"9":
+        n = n * 10 + <uint32_t>(at[0] - c"0")
+        digits += 1
+        at += 1
+    out[0] = n
+    if digits == 0 or digits > 6:
+        return NULL
+    return at
+
+
+cdef int parse_spec(const char *spec, tlb_geom_t *geom) noexcept nogil:
+    """name=ENTRIESxWAYS, comma-separated; a structure that is not named does not exist. Returns 0 or -EINVAL."""
+    cdef const char *at = spec
+    cdef uint32_t which
+    cdef uint32_t entries
+    cdef uint32_t ways
+    cdef uint32_t sets
+    cdef size_t length = 0
+    memset(geom, 0, NR_TLBS * sizeof(tlb_geom_t))
+    while at[0]:
+        length = 0
+        while at[length] and at[length] != c"=":
+            length += 1
+        which = 0
+        while which < NR_TLBS and not name_is(at, length, NAMES[which]):
+            which += 1
+        if which == NR_TLBS or at[length] != c"=":
+            return -EINVAL
+        at = parse_number(at + length + 1, &entries)
+        if at == NULL or at[0] != c"x":
+            return -EINVAL
+        at = parse_number(at + 1, &ways)
+        if at == NULL or ways == 0 or ways > MAX_WAYS or entries % ways:
+            return -EINVAL
+        sets = entries // ways
+        if sets == 0 or sets & (sets - 1) or sets > 4096:
+            return -EINVAL  # the low bits of the page number choose the set
+        geom[which].sets = <uint16_t>sets
+        geom[which].ways = <uint16_t>ways
+        if at[0] == c",":
+            at += 1
+        elif at[0]:
+            return -EINVAL
+    return 0
+
+
+cdef bint name_is(const char *text, size_t length, const char *name) noexcept nogil:
+    cdef size_t i
+    if strlen(name) != length:
+        return False
+    for i in range(length):
+        if text[i] != name[i]:
+            return False
+    return True
+
+
+cdef inline uint32_t stride_of(const tlb_geom_t *geom) noexcept nogil:
+    """Records that a set takes."""
+    cdef uint32_t n = 1
+    while n < geom.ways:
+        n <<= 1
+    return n
+
+
+cdef int tlb_init(arena_t *a) noexcept nogil:
+    cdef const char *spec = a.m.tlb_spec
+    cdef uint32_t total = 0
+    cdef uint32_t base = TLB_RECORDS_A_CHUNK  # record 0 is null; sets begin at a chunk
+    cdef uint32_t i
+    cdef cpu_t *c
+    if spec[0] == 0 or strcmp(spec, b"skylake") == 0:
+        spec = SKYLAKE
+    elif strcmp(spec, b"none") == 0:
+        spec = b""
+    if parse_spec(spec, a.m.tlb_geom) < 0:
+        return -EINVAL
+    for i in range(NR_TLBS):
+        a.m.tlb_geom[i].stride = <uint16_t>stride_of(&a.m.tlb_geom[i]) if a.m.tlb_geom[i].ways else 0
+        # a smaller structure before a larger one could leave a set across a chunk's end: align to the set
+        if a.m.tlb_geom[i].ways:
+            total = (total + a.m.tlb_geom[i].stride - 1) & ~<uint32_t>(a.m.tlb_geom[i].stride - 1)
+        a.m.tlb_geom[i].base = <uint16_t>total
+        total += <uint32_t>a.m.tlb_geom[i].sets * a.m.tlb_geom[i].stride
+        if total > <uint32_t>0xFFFF:
+            return -EINVAL
+    for i in range(a.m.nr_cpus):
+        c = cpu_mut(a, i)
+        c.tlb_base = base
+        c.nr_tlb = total
+        base += (total + TLB_RECORDS_A_CHUNK - 1) & ~<uint32_t>(TLB_RECORDS_A_CHUNK - 1)
+    return arena_resize(a, POOL_TLB, base)
+
+
+cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_index, uint32_t *way) noexcept nogil:
+    cdef uint32_t i
+    cdef tlb_geom_t *geom
+    for i in range(NR_TLBS):
+        geom = &a.m.tlb_geom[i]
+        if geom.ways and geom.base <= n < geom.base + <uint32_t>geom.sets * geom.stride:
+            which[0] = i
+            set_index[0] = (n - geom.base) // geom.stride
+            way[0] = (n - geom.base) % geom.stride
+            return way[0] < geom.ways
+    return False
+
+
+# --- lookup and fill --------------------------------------------------------------------------------------------
+
+cdef inline tlb_entry_t *set_at(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    return <tlb_entry_t *>rec_mut(a, POOL_TLB, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+
+
+cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, uint32_t which, uint64_t vpn, uint32_t page_shift) noexcept nogil:
+    """The valid entry for the page of this size in one structure, whatever it permits."""
+    cdef tlb_geom_t *geom = &a.m.tlb_geom[which]
+    cdef uint64_t tag = vpn << 1 | 1
+    cdef tlb_entry_t *e
+    cdef tlb_entry_t *end
+    if geom.ways == 0:
+        return NULL
+    e = set_at(a, c, geom, vpn)
+    end = e + geom.ways
+    while e < end:
+        if e.tag == tag and e.page_shift == page_shift and tlb_is_valid(c, e):
+            if e.flags & TLB_GLOBAL or e.pcid == (<uint32_t>c.cr3 & PCID_MASK if a.m.pcid else 0):
+                return e
+        e += 1
+    return NULL
+
+
+cdef inline bint permits(const arch_t *g, pte_t e, int access) noexcept nogil:
+    """For the program: user page; a write needs D too, because the processor sets it by a walk."""
+    if not e & g.user:
+        return False
+    if access == ACCESS_READ:
+        return True
+    if access == ACCESS_WRITE:
+        return (e & (g.write | g.dirty)) == (g.write | g.dirty)
+    return not e & g.nx
+
+
+cdef void put(arena_t *a, cpu_t *c, uint32_t which, const tlb_entry_t *new, bint last_level) noexcept nogil:
+    """Into its set: over the same page's entry, a void one, or the one used longest ago."""
+    cdef tlb_geom_t *geom = &a.m.tlb_geom[which]
+    cdef tlb_entry_t *e
+    cdef tlb_entry_t *victim = NULL
+    cdef uint32_t i
+    if geom.ways == 0:
+        return
+    e = set_at(a, c, geom, new.tag >> 1)
+    for i in range(geom.ways):
+        if not tlb_is_valid(c, &e[i]):
+            if victim == NULL or tlb_is_valid(c, victim):
+                victim = &e[i]
+        elif e[i].tag == new.tag and e[i].page_shift == new.page_shift and e[i].pcid == new.pcid:
+            victim = &e[i]
+            break
+        elif victim == NULL or (tlb_is_valid(c, victim) and e[i].age < victim.age):
+            victim = &e[i]
+    if last_level and tlb_is_valid(c, victim) and victim.tag != new.tag:
+        c.evictions += 1
+    victim[0] = new[0]
+
+
+cdef inline uint32_t first_level(int access, uint32_t page_shift) noexcept nogil:
+    if access == ACCESS_EXEC:
+        return TLB_L1I_4K if page_shift == 12 else TLB_L1I_2M
+    return TLB_L1D_4K if page_shift == 12 else TLB_L1D_2M if page_shift == 21 else TLB_L1D_1G
+
+
+cdef tlb_entry_t *lookup_rest(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
+    """Not a small page of the first level: the larger sizes, then the second level."""
+    cdef tlb_entry_t *e
+    cdef uint32_t shift
+    for shift in range(21, 31, 9):
+        e = find(a, c, first_level(access, shift), addr >> shift, shift)
+        if e != NULL:
+            if not permits(&a.m.arch, e.pte, access):
+                return NULL
+            e.age = c.tlb_clock
+            c.l1_hits += 1
+            return e
+    for shift in range(12, 22, 9):
+        e = find(a, c, TLB_L2, addr >> shift, shift)
+        if e != NULL:
+            if not permits(&a.m.arch, e.pte, access):
+                return NULL
+            e.age = c.tlb_clock
+            c.l2_hits += 1
+            put(a, c, first_level(access, shift), e, False)
+            trace2(a, TR_TLB_HIT, addr >> shift, 2)
+            return e
+    c.misses += 1
+    return NULL
+
+
+cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
+    cdef tlb_entry_t *e = find(a, c, TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K, addr >> 12, 12)
+    c.tlb_clock += 1
+    if e == NULL:
+        return lookup_rest(a, c, addr, access)
+    if not permits(&a.m.arch, e.pte, access):
+        return NULL
+    e.age = c.tlb_clock
+    c.l1_hits += 1
+    trace2(a, TR_TLB_HIT, addr >> 12, 1)
+    return e
+
+
+cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil:
+    cdef tlb_entry_t e
+    memset(&e, 0, sizeof(e))
+    e.tag = addr >> page_shift << 1 | 1
+    e.pte = leaf
+    e.age = c.tlb_clock
+    e.page_shift = <uint8_t>page_shift
+    if leaf & a.m.arch.is_global:
+        e.flags = TLB_GLOBAL
+    elif a.m.pcid:
+        e.pcid = <uint16_t>(c.cr3 & PCID_MASK)
+    put(a, c, first_level(access, page_shift), &e, a.m.tlb_geom[TLB_L2].ways == 0 or page_shift > 21)
+    if page_shift <= 21:
+        put(a, c, TLB_L2, &e, True)
+    trace2(a, TR_TLB_FILL, addr >> page_shift, (leaf & a.m.arch.pfn_mask) >> a.m.arch.page_shift)
+
+
+# --- invalidation ---------------------------------------------------------------------------------------------------
+
+cdef uint64_t nr_valid(arena_t *a, const cpu_t *c, bint globals_too) noexcept nogil:
+    cdef uint64_t n = 0
+    cdef uint32_t i
+    cdef tlb_entry_t *e
+    for i in range(c.nr_tlb):
+        e = <tlb_entry_t *>rec_mut(a, POOL_TLB, c.tlb_base + i)
+        n += tlb_is_valid(c, e) and (globals_too or not e.flags & TLB_GLOBAL)
+    return n
+
+
+cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil:
+    if a.m.trace_on:
+        trace2(a, TR_TLB_FLUSH, 0, nr_valid(a, c, globals_too))
+    c.tlb_flushed_at = c.tlb_clock
+    if globals_too:
+        c.tlb_flushed_global_at = c.tlb_clock
+    c.tlb_clock += 1
+    c.flushes_all += 1
+
+
+cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
+    cdef uint32_t i
+    cdef uint64_t n = 0
+    cdef tlb_entry_t *e
+    for i in range(c.nr_tlb):
+        e = <tlb_entry_t *>rec_mut(a, POOL_TLB, c.tlb_base + i)
+        if e.tag & 1 and e.pcid == pcid and not e.flags & TLB_GLOBAL:
+            n += tlb_is_valid(c, e)
+            e.tag = 0
+    c.flushes_all += 1
+    trace2(a, TR_TLB_FLUSH, pcid, n)
+
+
+cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil:
+    """INVLPG: the page in every structure and size; globals too."""
+    cdef uint32_t which
+    cdef uint32_t shift
+    cdef uint32_t i
+    cdef uint64_t n = 0
+    cdef tlb_geom_t *geom
+    cdef tlb_entry_t *e
+    for which in range(NR_TLBS):
+        geom = &a.m.tlb_geom[which]
+        if geom.ways == 0:
+            continue
+        for shift in range(12, 31, 9):
+            e = set_at(a, c, geom, addr >> shift)
+            for i in range(geom.ways):
+                if e[i].tag == (addr >> shift << 1 | 1) and e[i].page_shift == shift and (e[i].flags & TLB_GLOBAL or e[i].pcid == pcid):
+                    n += tlb_is_valid(c, &e[i])
+                    e[i].tag = 0
+    c.flushes_page += 1
+    trace2(a, TR_TLB_FLUSH, pcid, n)
