@@ -9,8 +9,8 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef enum:  # software entries that are not present, x86-64 (arch-neutral helpers below build and read them)
-    PTE_MARKER_GUARD = 1
     PTE_MARKER_POISONED = 2
+    PTE_MARKER_GUARD = 4
 
 cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, text, vmemmap, fixmap (kernel_pgd)
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory

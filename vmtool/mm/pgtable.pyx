@@ -1,0 +1,421 @@
+"""Page tables as the kernel keeps them: allocate, set, free; building entries; flushing what the TLBs hold.
+
+Counterpart: Linux v6.18 mm/memory.c (free_pgd_range, __pte_alloc), arch/x86/mm/pgtable.c (pgd_alloc), arch/x86/mm/init_64.c
+(the direct map), arch/x86/include/asm/pgtable.h, arch/x86/mm/tlb.c (flush_tlb_mm_range).
+
+A table is a frame flagged PG_table whose bytes are the entries; index_lo counts those that are not zero. Every space shares the
+kernel half: pgd_alloc copies the top table's upper entries, the tables below are the same frames.
+
+    kernel half, four levels:  ffff888000000000 direct map | ffffea0000000000 memmap | ffffffff81000000 kernel image
+
+# Deviation: no vmalloc, fixmap or KPTI user table; rodata of the direct map stays writable there; no vmemmap padding.
+Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables but the top one; NR_PAGETABLE = frames with PG_table.
+"""
+
+from libc.string cimport memcpy
+
+from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_SPECIAL, X86_US, level_index, level_size,
+                             page_size, pte_pfn)
+from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut
+from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
+                              page_bytes_mut)
+from vmtool.mm.mmu cimport entry_read, entry_write
+from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
+from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
+from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events, mod_node_stat
+
+cdef enum:
+    TABLE_BITS = 0x67  # P RW US A D: _PAGE_TABLE
+    KERNEL_TABLE_BITS = 0x63  # _KERNPG_TABLE
+    FLUSH_CEILING = 33  # tlb_single_page_flush_ceiling
+    MARKER_SWAP_TYPE = 31  # SWP_PTE_MARKER, the last of 32
+    SWP_TYPE_BITS = 5
+    SWP_TYPE_SHIFT = 59
+    SWP_OFFSET_SHIFT = 14
+
+
+# --- tables --------------------------------------------------------------------------------------------------
+
+cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
+    cdef pfn_t pfn = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO)
+    if pfn:
+        frame_mut(a, pfn).flags |= PG_table | PG_kernel
+        mod_node_stat(a, NR_PAGETABLE, 1)
+        trace3(a, TR_PGTABLE_ALLOC, level, pfn, addr)
+    return pfn
+
+
+cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept nogil:
+    trace3(a, TR_PGTABLE_FREE, level, pfn, addr)
+    mod_node_stat(a, NR_PAGETABLE, -1)
+    free_pages(a, pfn, 0)
+
+
+cdef inline void set_counted(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil:
+    """Write an entry and keep the table's count."""
+    cdef pte_t old = entry_read(a, table, index)
+    if (old == 0) != (value == 0):
+        if value:
+            frame_mut(a, table).index_lo += 1
+        else:
+            frame_mut(a, table).index_lo -= 1
+    entry_write(a, table, index, value)
+
+
+cdef inline pfn_t table_below(arena_t *a, pfn_t table, int level, vaddr_t addr) noexcept nogil:
+    """The table that the entry of `level` for addr points to; 0: none, or a leaf."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t e = entry_read(a, table, level_index(g, level, addr))
+    if not e & g.present or e & g.huge:
+        return 0
+    return pte_pfn(g, e)
+
+
+cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    cdef int at = <int>a.m.arch.levels - 1
+    cdef pfn_t table = mm.pgd
+    while at > level and table:
+        table = table_below(a, table, at, addr)
+        at -= 1
+    return table
+
+
+cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
+    cdef int at = <int>g.levels - 1
+    cdef pfn_t table = mm.pgd
+    cdef pfn_t below
+    cdef uint32_t index
+    cdef pte_t e
+    while at > level:
+        index = level_index(g, at, addr)
+        e = entry_read(a, table, index)
+        if e & g.present:
+            if e & g.huge:
+                return 0
+            below = pte_pfn(g, e)
+        else:
+            if e:
+                return 0  # something that is not a table (a swapped-out huge page) is in the way
+            below = new_table(a, at - 1, addr)
+            if below == 0:
+                return 0
+            set_counted(a, table, index, (<pte_t>below << g.page_shift) | TABLE_BITS)
+            mm.pgtables_bytes += page_size(g)
+        table = below
+        at -= 1
+    return table
+
+
+cdef pte_t entry_get(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    cdef pfn_t table = table_lookup(a, mm, addr, level)
+    return entry_read(a, table, level_index(&a.m.arch, level, addr)) if table else 0
+
+
+cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) noexcept nogil:
+    cdef pfn_t table = table_lookup(a, mm, addr, level)
+    if table:
+        set_counted(a, table, level_index(&a.m.arch, level, addr), value)
+
+
+cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    cdef pfn_t parent = table_lookup(a, mm, addr, level + 1)
+    cdef pfn_t table
+    if parent == 0:
+        return
+    table = table_below(a, parent, level + 1, addr)
+    if table == 0:
+        return
+    set_counted(a, parent, level_index(&a.m.arch, level + 1, addr), 0)
+    drop_table(a, table, level, addr)
+    mm.pgtables_bytes -= page_size(&a.m.arch)
+
+
+# --- free_pgd_range --------------------------------------------------------------------------------------------
+
+cdef struct span_t:
+    vaddr_t floor
+    vaddr_t ceiling  # first address that must keep its tables; 0: none
+
+
+cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t addr, vaddr_t last, const span_t *span) noexcept nogil:
+    """Free the tables under the entries of `table` (of `level`) for addr..last whose spans lie within floor..ceiling."""
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t size = level_size(g, level)
+    cdef vaddr_t base = addr & ~(size - 1)
+    cdef vaddr_t next
+    cdef pfn_t below
+    while True:
+        next = base + size
+        below = table_below(a, table, level, base)
+        if below:
+            if level > 1:
+                free_range_below(a, mm, below, level - 1, max(addr, base), min(last, next - 1), span)
+            if base >= span.floor and (span.ceiling == 0 or next - 1 <= span.ceiling - 1):
+                set_counted(a, table, level_index(g, level, base), 0)
+                drop_table(a, below, level - 1, base)
+                mm.pgtables_bytes -= page_size(g)
+        if next - 1 >= last or frame_at(a, table).index_lo == 0:
+            break
+        base = next
+
+
+cdef void free_pgd_range(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t end, vaddr_t floor, vaddr_t ceiling) noexcept nogil:
+    cdef span_t span
+    span.floor = floor
+    span.ceiling = ceiling
+    if end > addr:
+        free_range_below(a, mm, mm.pgd, <int>a.m.arch.levels - 1, addr, end - 1, &span)
+
+
+# --- the top table and the kernel half ----------------------------------------------------------------------------
+
+cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
+    cdef int top = <int>a.m.arch.levels - 1
+    cdef uint32_t nr = <uint32_t>1 << a.m.arch.level_bits[top]
+    cdef uint32_t i
+    cdef pte_t e
+    cdef pfn_t pgd = new_table(a, top, 0)
+    if pgd == 0:
+        return 0
+    for i in range(nr // 2, nr):
+        e = entry_read(a, a.m.kernel_pgd, i)
+        if e:
+            set_counted(a, pgd, i, e)
+    return pgd
+
+
+cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil:
+    drop_table(a, pgd, <int>a.m.arch.levels - 1, 0)
+
+
+cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:
+    """One leaf of `level` in the kernel's tables. False: no memory."""
+    cdef const arch_t *g = &a.m.arch
+    cdef int at = <int>g.levels - 1
+    cdef pfn_t table = a.m.kernel_pgd
+    cdef pfn_t below
+    while at > level:
+        below = table_below(a, table, at, addr)
+        if below == 0:
+            below = new_table(a, at - 1, addr)
+            if below == 0:
+                return False
+            set_counted(a, table, level_index(g, at, addr), (<pte_t>below << g.page_shift) | KERNEL_TABLE_BITS)
+        table = below
+        at -= 1
+    set_counted(a, table, level_index(g, level, addr), phys | bits | (X86_PS if level else 0))
+    return True
+
+
+cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
+    """init_memory_mapping(): the largest pages that alignment allows, up to 1G."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
+    cdef int level
+    while start < end:
+        level = 2
+        while level and (start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
+            level -= 1
+        if not kernel_map(a, g.page_offset + start, start, level, bits):
+            return False
+        start += level_size(g, level)
+    return True
+
+
+cdef bint map_image(arena_t *a) noexcept nogil:
+    """The kernel's sections in 2M pages from ffffffff81000000; text read-only and executable, data writable and not."""
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t size = level_size(g, 1)
+    cdef uint64_t first = 0
+    cdef uint64_t phys
+    cdef uint64_t end
+    cdef uint32_t i
+    cdef reserved_t *r
+    cdef pte_t bits
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if r.what == RESERVED_KERNEL_CODE:
+            first = r.start_pfn << 12 & ~(size - 1)
+            bits = X86_P | X86_A | X86_D | X86_G
+        elif r.what == RESERVED_KERNEL_RODATA:
+            bits = X86_P | X86_A | X86_D | X86_G | g.nx
+        elif r.what == RESERVED_KERNEL_DATA or r.what == RESERVED_KERNEL_BSS:
+            bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
+        else:
+            continue
+        phys = r.start_pfn << 12 & ~(size - 1)
+        end = (r.start_pfn + r.nr_pages) << 12
+        while phys < end:
+            if not kernel_map(a, 0xFFFFFFFF81000000ULL + (phys - first), phys, 1, bits):
+                return False
+            phys += size
+    return True
+
+
+cdef bint map_memmap(arena_t *a) noexcept nogil:
+    """vmemmap: the page structures, 64 bytes each, of every 128 MiB of RAM in one 2M page; in the order of their sections."""
+    cdef const arch_t *g = &a.m.arch
+    cdef vaddr_t base = 0xFFD4000000000000ULL if g.id == ARCH_X86_64_LA57 else 0xFFFFEA0000000000ULL
+    cdef uint64_t size = level_size(g, 1)
+    cdef uint64_t phys = 0
+    cdef uint64_t section = 0
+    cdef uint64_t nr_sections = (a.m.max_pfn + 32767) >> 15
+    cdef uint32_t i
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].what == RESERVED_MEMMAP:
+            phys = a.m.reserved[i].start_pfn << 12
+    while section < nr_sections:
+        if section == 24 and a.m.max_pfn > 0x100000:
+            section = 32  # the hole below 4 GiB has no page structures
+        if not kernel_map(a, base + section * size, phys & ~(size - 1), 1, X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx):
+            return False
+        phys += size
+        section += 1
+    return True
+
+
+cdef int pgtable_boot(arena_t *a) noexcept nogil:
+    """Returns 0 or -ENOMEM."""
+    cdef int top = <int>a.m.arch.levels - 1
+    cdef uint64_t low_end = a.m.max_pfn if a.m.max_pfn <= 0x100000 else 0xC0000
+    cdef bint ok
+    a.m.kernel_pgd = new_table(a, top, 0)
+    if a.m.kernel_pgd == 0:
+        return -ENOMEM
+    ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << 12)
+    if ok and a.m.max_pfn > 0x100000:
+        ok = map_direct(a, <paddr_t>0x100000 << 12, a.m.max_pfn << 12)
+    ok = ok and map_image(a) and map_memmap(a)
+    return 0 if ok else -ENOMEM
+
+
+# --- flushing ----------------------------------------------------------------------------------------------------------
+
+cdef inline bint cpu_runs(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil:
+    return mm.pgd != 0 and pte_pfn(&a.m.arch, c.cr3) == mm.pgd
+
+
+cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil:
+    """Page by page up to the ceiling, then all of it. A CPU that runs something else flushes when it comes back: by the CR3
+    load, or here when PCIDs keep entries alive."""
+    cdef uint64_t nr = (end - start + page_size(&a.m.arch) - 1) >> a.m.arch.page_shift
+    cdef uint32_t cpu
+    cdef uint64_t i
+    cdef cpu_t *c
+    for cpu in range(a.m.nr_cpus):
+        c = cpu_mut(a, cpu)
+        if cpu_runs(a, c, mm):
+            if nr > FLUSH_CEILING:
+                if a.m.pcid:
+                    tlb_flush_pcid(a, c, mm.pcid)
+                else:
+                    tlb_flush_all(a, c, False)
+                count_vm_event(a, NR_TLB_LOCAL_FLUSH_ALL)
+                continue
+            for i in range(nr):
+                tlb_flush_page(a, c, start + (i << a.m.arch.page_shift), mm.pcid if a.m.pcid else 0)
+            count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>nr)
+        elif a.m.pcid:
+            tlb_flush_pcid(a, c, mm.pcid)
+
+
+cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
+    cdef vaddr_t start = addr & ~(page_size(&a.m.arch) - 1)
+    flush_tlb_range(a, mm, start, start + page_size(&a.m.arch))
+
+
+# --- building entries ----------------------------------------------------------------------------------------------------
+
+cdef inline pte_t protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
+    """vm_get_page_prot() less the write bit, which the fault handler adds."""
+    cdef pte_t bits = 0 if vm_flags & VM_EXEC else g.nx
+    if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+        return bits | g.present | g.user | g.accessed
+    return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor
+
+
+cdef pte_t mk_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil:
+    return (<pte_t>pfn << a.m.arch.page_shift) | protection(&a.m.arch, vm_flags)
+
+
+cdef pte_t pte_mkwrite(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.write
+
+
+cdef pte_t pte_wrprotect(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~a.m.arch.write
+
+
+cdef pte_t pte_mkdirty(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.dirty
+
+
+cdef pte_t pte_mkclean(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~a.m.arch.dirty
+
+
+cdef pte_t pte_mkold(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~a.m.arch.accessed
+
+
+cdef pte_t pte_mkyoung(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.accessed
+
+
+cdef pte_t pte_mkspecial(arena_t *a, pte_t e) noexcept nogil:
+    return e | X86_SPECIAL
+
+
+cdef pte_t pte_mkhuge(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.huge
+
+
+cdef bint pte_write(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.write) != 0
+
+
+cdef bint pte_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.dirty) != 0
+
+
+cdef bint pte_young(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.accessed) != 0
+
+
+cdef bint pte_special(arena_t *a, pte_t e) noexcept nogil:
+    return (e & X86_SPECIAL) != 0
+
+
+cdef bint pte_huge(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.huge) != 0
+
+
+cdef bint pte_none(pte_t e) noexcept nogil:
+    return e == 0
+
+
+cdef bint pte_mapped(arena_t *a, pte_t e) noexcept nogil:
+    return (e & (a.m.arch.present | a.m.arch.is_global)) != 0
+
+
+cdef pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t kept = e & (g.pfn_mask | g.accessed | g.dirty | g.huge | X86_SPECIAL)
+    return kept | (protection(g, vm_flags) & ~g.accessed)
+
+
+cdef pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
+    return pte_pfn(&a.m.arch, e)
+
+
+cdef pte_t pte_marker(uint32_t kind) noexcept nogil:
+    """A swap entry of the markers' type: 63-59 type | 58-9 offset, inverted so that it never names a frame (L1TF) | 8-0 zeros."""
+    return <pte_t>MARKER_SWAP_TYPE << SWP_TYPE_SHIFT | ~<pte_t>kind << SWP_OFFSET_SHIFT >> SWP_TYPE_BITS
+
+
+cdef uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
+    if e == 0 or pte_mapped(a, e) or e >> SWP_TYPE_SHIFT != MARKER_SWAP_TYPE:
+        return 0
+    return <uint32_t>(~e << SWP_TYPE_BITS >> SWP_OFFSET_SHIFT)
