@@ -15,6 +15,11 @@ MMAP_BASE = 0x7FFFF7FFF000
 STACK = 0x7FFFFFFDE000
 
 
+def _zero(record, **fields):
+    """A record of zeros but for what is given."""
+    return record(**{**dict.fromkeys(record._fields, 0), **fields})
+
+
 class FakeMachine:
     """Processes with a heap, a stack and anonymous mappings; files as bytes."""
 
@@ -87,8 +92,7 @@ class FakeMachine:
         return [self.task(pid) for pid in sorted(self.processes)]
 
     def mm(self, pid):
-        zeros = dict.fromkeys(r.MmInfo._fields, 0)
-        return r.MmInfo(**{**zeros, "start_brk": HEAP, "brk": self.process(pid)["brk"], "exe": "/demo", "auxv": b""})
+        return _zero(r.MmInfo, start_brk=HEAP, brk=self.process(pid)["brk"], exe="/demo", auxv=b"")
 
     def maps(self, pid):
         heap = [r.Vma(start, end, 0x73, 0, 0, 0, 0, 0, "[heap]" if start == HEAP else "", False, 0, 0)
@@ -179,6 +183,49 @@ class FakeMachine:
 
     def meminfo(self):
         return {"MemTotal": 1000, "MemFree": 500}
+
+    def smaps(self, pid):
+        return [r.Smap(vma, _zero(r.MemStats, resident=PAGE), PAGE, PAGE, False) for vma in self.maps(pid)]
+
+    def smaps_rollup(self, pid):
+        return HEAP, STACK, _zero(r.MemStats, resident=3 * PAGE)
+
+    def walk(self, pid, addr):
+        self.process(pid)
+        steps = [r.WalkStep(level, 0x1000 * i, i, 0x1000 * i + 8 * i, 0x67 + 0x1000 * i, ("P", "RW"), True, level == "pte")
+                 for i, level in enumerate(("pgd", "pud", "pmd", "pte"), 1)]
+        return r.Walk(addr, 0x1000, tuple(steps), 0x4000 + addr % PAGE, PAGE, "")
+
+    def pagemap(self, pid, addr, length):
+        self.process(pid)
+        first = addr - addr % PAGE
+        return [r.PagemapEntry(at, 1 << 63 | 1 << 56 | 0x123) for at in range(first, addr + length, PAGE)]
+
+    def frames(self, pfns):
+        return [_zero(r.Frame, pfn=pfn, zone="DMA32", flags=("uptodate", "lru"), kind="anon", mapping="") for pfn in pfns]
+
+    def frames_summary(self):
+        return [("free", 1000), ("anon", 24)]
+
+    def tlb(self, cpu=None):
+        return [_zero(r.TlbEntry, level=1, kind="d", vpn=HEAP >> 12, pfn=0x123, page_shift=12)]
+
+    def tlb_stats(self):
+        return [_zero(r.TlbStats, misses=3)]
+
+    def vmstat(self):
+        return {"nr_free_pages": 1000, "pgfault": 3}
+
+    def zones(self):
+        return [_zero(r.ZoneInfo, name="DMA", free=1000, present=2000, managed=2000, protection=(0, 0), free_area=(1,) * 11,
+                      free_by_type=((1,) * 11,) * 6,
+                      pageblocks=(1,) * 6, pcp=((0, 0, 1, 0, 0),), stats={"nr_free_pages": 1000})]
+
+    def node_stats(self):
+        return {"nr_inactive_anon": 1}
+
+    def slabs(self):
+        return [_zero(r.SlabCache, name="vm_area_struct", objsize=176, num_objs=23, objperslab=23, pagesperslab=1)]
 
     def fsck(self):
         return []

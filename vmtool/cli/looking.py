@@ -7,7 +7,7 @@ writer waiting.
 import errno
 
 from vmtool.cli import proc_files
-from vmtool.errors import KernelError
+from vmtool.errors import HostError, KernelError
 
 
 def cat_maps(machine, pid, json):
@@ -55,14 +55,13 @@ def cat(machine, path, json):
     return format_text
 
 
-def free(machine, unit, si, wide, total, lohi, procfs, json):
+def free(machine, unit, si, wide, total, lohi, committed, procfs, json):
     from vmtool.tools import free as tool
-    options = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi}
-    if procfs is not None:
-        from vmtool.outside.host import read_file
-        text = read_file(f"{procfs}/meminfo").data.decode("utf-8", "surrogateescape")
-    else:
-        text = proc_files.meminfo(machine)()
+    text = proc_files.meminfo(machine)() if procfs is None else _host_meminfo(procfs)
+    if json:
+        return lambda: _json().text({name: list(value) if isinstance(value, tuple) else value
+                                     for name, value in tool.figures(text)._asdict().items()})
+    options = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}
     return lambda: tool.run(text, options)
 
 
@@ -120,8 +119,8 @@ def pagemap(machine, pid, addr, length, raw, json):
 def frames(machine, pfns, summary, json):
     from vmtool.views import frames as view
     if summary or not pfns:
-        kinds = machine.frames_summary()
-        return (lambda: _json().text(dict(kinds))) if json else (lambda: view.render_summary(kinds))
+        kinds, page_shift = machine.frames_summary(), machine.info().page_shift
+        return (lambda: _json().text(dict(kinds))) if json else (lambda: view.render_summary(kinds, page_shift))
     found = machine.frames([pfn for numbers in pfns for pfn in numbers])
     return (lambda: _json().records(found)) if json else (lambda: view.render(found))
 
@@ -157,6 +156,16 @@ def trace(machine, json):
 def _json():
     from vmtool.cli import json_text
     return json_text
+
+
+def _host_meminfo(directory):
+    """The text of meminfo in a directory of the host."""
+    from vmtool.outside.host import read_file
+    path = f"{directory}/meminfo"
+    text = read_file(path).data.decode("utf-8", "surrogateescape")
+    if not text:
+        raise HostError(f"{path}: holds no meminfo")
+    return text
 
 
 def _mm(machine, pid):

@@ -80,8 +80,8 @@ def buddyinfo(machine):
 
 def zoneinfo(machine):
     from vmtool.procfs.zoneinfo import render
-    zones, node_stats = machine.zones(), machine.node_stats()
-    return lambda: render(zones, node_stats)
+    zones, node_stats, page_shift = machine.zones(), machine.node_stats(), machine.info().page_shift
+    return lambda: render(zones, node_stats, page_shift)
 
 
 def pagetypeinfo(machine):
@@ -96,8 +96,44 @@ def slabinfo(machine):
     return lambda: render(caches)
 
 
+def uptime(machine):
+    from vmtool.procfs.system import render_uptime
+    info = machine.info()
+    return lambda: render_uptime(info)
+
+
+def loadavg(machine):
+    from vmtool.procfs.system import render_loadavg
+    tasks = machine.tasks()
+    return lambda: render_loadavg(tasks)
+
+
+def stat(machine):
+    from vmtool.procfs.system import render_stat
+    info, tasks = machine.info(), machine.tasks()
+    return lambda: render_stat(info, tasks)
+
+
+def version(machine):
+    from vmtool.procfs.system import render_version
+    info = machine.info()
+    return lambda: render_version(info)
+
+
+def cpuinfo(machine):
+    from vmtool.procfs.system import render_cpuinfo
+    info = machine.info()
+    return lambda: render_cpuinfo(info)
+
+
+def swaps(machine):
+    from vmtool.procfs.swaps import render
+    return render
+
+
 MACHINE_FILES = {"meminfo": meminfo, "vmstat": vmstat, "buddyinfo": buddyinfo, "zoneinfo": zoneinfo, "pagetypeinfo": pagetypeinfo,
-                 "slabinfo": slabinfo}
+                 "slabinfo": slabinfo, "uptime": uptime, "loadavg": loadavg, "stat": stat, "version": version, "cpuinfo": cpuinfo,
+                 "swaps": swaps}
 PID_FILES = {"maps": pid_maps, "smaps": pid_smaps, "smaps_rollup": pid_smaps_rollup, "status": pid_status, "statm": pid_statm,
              "stat": pid_stat, "cmdline": pid_cmdline, "environ": pid_environ, "comm": pid_comm, "oom_score_adj": pid_oom_score_adj}
 

@@ -44,7 +44,8 @@ def ps(machine, json):
         return lambda: json_text.text([
             {**json_text.record(task), "mm": json_text.record(spaces[task.pid], "auxv") if task.has_mm else None} for task in tasks])
     from vmtool.views import ps as view
-    return lambda: view.render(tasks, spaces)
+    page_shift = machine.info().page_shift
+    return lambda: view.render(tasks, spaces, page_shift)
 
 
 def setrlimit(machine, pid, name, value):
