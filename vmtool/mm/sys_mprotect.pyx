@@ -98,7 +98,7 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
         vm_unacct_memory(a, charged)
         return -ENOMEM
     pprev[0] = v
-    vma_mut(a, v).vm_flags = newflags
+    vma_mut(a, v).vm_flags = newflags | (vma_at(a, v).vm_flags & VM_MAYBE_GUARD)
     change_protection(a, v, start, end, wants_upgrade(a, vma_at(a, v)))
     if oldflags & VM_ACCOUNT and not newflags & VM_ACCOUNT:
         vm_unacct_memory(a, pages)

@@ -17,6 +17,9 @@ from vmtool.mm.trace cimport TR_VMA_EXPAND, TR_VMA_MERGE, TR_VMA_REMOVE, TR_VMA_
 from vmtool.mm.vma cimport VM_SPECIAL, vma_link, vma_set_range, vma_unlink
 from libc.string cimport memcmp, memset
 
+cdef enum:
+    VM_STICKY = VM_MAYBE_GUARD
+
 cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff) noexcept nogil:
     memset(g, 0, sizeof(vmg_t))
     g.mm = mm
@@ -48,7 +51,8 @@ cdef bint names_equal(arena_t *a, idx_t x, idx_t y) noexcept nogil:
     return n == name_read(a, y, ty, 256) and memcmp(tx, ty, n) == 0
 
 cdef bint is_mergeable_vma(arena_t *a, const vmg_t *g, const vma_t *t) noexcept nogil:
-    return (t.vm_flags == g.vm_flags and t.vm_file == g.vm_file and t.kind == g.kind and names_equal(a, t.anon_name, g.anon_name))
+    """Attributes agree; a flag that sticks to the merged area (guard markers) need not."""
+    return (((t.vm_flags ^ g.vm_flags) & ~<uint64_t>VM_STICKY) == 0 and t.vm_file == g.vm_file and t.kind == g.kind and names_equal(a, t.anon_name, g.anon_name))
 
 cdef bint had_uncowed_parents(arena_t *a, const vma_t *v) noexcept nogil:
     return v.anon_vma != 0 and not anon_vma_chain_is_singular(a, v)
@@ -106,6 +110,7 @@ cdef void remove_vma(arena_t *a, idx_t mm, idx_t v) noexcept nogil:
 
 cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
     cdef bint left, right
+    cdef uint64_t sticky = g.vm_flags & VM_STICKY
     cdef vaddr_t start = g.start, end = g.end
     cdef uint64_t pgoff = g.pgoff
     cdef idx_t target = 0
@@ -128,10 +133,12 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
     if g.copied_from and dup_anon_vma(a, target, g.copied_from) < 0:
         return 0
     if left and right:
+        sticky |= vma_at(a, g.next).vm_flags & VM_STICKY
         remove_vma(a, g.mm, g.next)
         trace2(a, TR_VMA_MERGE, start, end)
     else:
         trace2(a, TR_VMA_EXPAND, start, end)
+    vma_mut(a, target).vm_flags |= sticky
     vma_set_range(a, g.mm, target, start, end, pgoff)
     g.target = target
     return target
@@ -140,7 +147,7 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
     """The range (all or one side of g.middle) joins a neighbour that already has the wanted attributes, or 0."""
     cdef vma_t *m = vma_at(a, g.middle)
     cdef vaddr_t m_start = m.vm_start, m_end = m.vm_end
-    cdef uint64_t m_pgoff = m.vm_pgoff, n_pgoff
+    cdef uint64_t m_pgoff = m.vm_pgoff, n_pgoff, sticky
     cdef bint left_side = g.start == m_start
     cdef bint right_side = g.end == m_end
     cdef bint left, right = False
@@ -153,7 +160,9 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
         right = can_merge_right(a, g, left)
     if not left and not right:
         return 0
+    sticky = g.vm_flags & VM_STICKY
     if left and right:
+        sticky |= vma_at(a, g.next).vm_flags & VM_STICKY
         g.target = g.prev
         if dup_anon_vma(a, g.prev, g.next if vma_at(a, g.next).anon_vma else g.middle) < 0:
             return 0
@@ -185,6 +194,7 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
             vma_adjust_trans_huge(a, g.middle, g.start)
             vma_set_range(a, g.mm, g.middle, m_start, g.start, m_pgoff)
         vma_set_range(a, g.mm, g.next, g.start, t.vm_end, n_pgoff)
+    vma_mut(a, g.target).vm_flags |= sticky
     trace2(a, TR_VMA_MERGE, vma_at(a, g.target).vm_start, vma_at(a, g.target).vm_end)
     return g.target
 

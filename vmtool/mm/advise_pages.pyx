@@ -1,0 +1,179 @@
+# cython: language_level=3
+"""What madvise() does to the pages of one area.
+
+    cold      accessed bit and PG_referenced cleared, on the inactive list
+    free      PTE clean and old, the page on the inactive file list without PG_swapbacked: gone when memory is short, unless written
+    guard     no page, a marker in the entry: any access is SIGSEGV
+    pageout   clean, unshared file pages leave mappings and cache (without swap anonymous pages stay)
+Counterpart: Linux v6.18 mm/madvise.c:madvise_cold_or_pageout_pte_range(), madvise_free_pte_range(), madvise_guard_install();
+mm/swap.c:folio_mark_lazyfree().
+"""
+
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
+from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, pte_dirty, pte_frame, pte_mapped, pte_marker, pte_marker_kind, pte_mkclean, pte_mkold, pte_special, pte_young, table_alloc, table_lookup
+from vmtool.mm.pgtable cimport PTE_MARKER_GUARD
+from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.rmap cimport page_mapcount
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
+from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_present_pte, zap_range
+from vmtool.mm.vmstat cimport PGDEACTIVATE, PGLAZYFREE, count_vm_event, count_vm_events
+
+ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
+
+cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn fn) noexcept nogil:
+    """Every non-empty PTE of the range; huge entries in it are split first."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t addr = start, next
+    cdef pfn_t table
+    cdef pte_t e
+    while addr < end:
+        next = (addr | (HPAGE_PMD_SIZE - 1)) + 1
+        if next > end:
+            next = end
+        if table_lookup(a, m, addr, 1) and pmd_is_huge(a, entry_get(a, m, addr, 1)):
+            split_huge_pmd(a, v, addr)
+        table = table_lookup(a, m, addr, 0)
+        while table and addr < next:
+            e = pte_load(a, table, <uint32_t>(addr >> 12) & 511)
+            if e != 0:
+                fn(a, v, addr, table, <uint32_t>(addr >> 12) & 511, e)
+            addr += 4096
+        addr = next
+    flush_tlb_range(a, m, start, end)
+
+cdef void deactivate(arena_t *a, pfn_t head, uint32_t clear) noexcept nogil:
+    """Off its list, without these flags, and back."""
+    cdef frame_t *f = frame_mut(a, head)
+    if f.flags & PG_lru:
+        folio_del_lru(a, head)
+        f.flags &= ~clear
+        folio_add_lru(a, head)
+    else:
+        f.flags &= ~clear
+
+cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    cdef pfn_t head
+    cdef uint32_t flags
+    if not pte_mapped(a, e) or pte_special(a, e):
+        return
+    head = page_folio(a, pte_frame(a, e))
+    flags = frame_at(a, head).flags
+    if not flags & PG_lru or page_mapcount(a, pte_frame(a, e)) != 1:
+        return
+    pte_store(a, table, index, pte_mkold(a, e))
+    frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
+    if flags & PG_active:
+        frame_mut(a, head).flags |= PG_workingset
+        deactivate(a, head, PG_active)
+        count_vm_event(a, PGDEACTIVATE)
+
+cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pte_t pmd
+    cdef pfn_t head
+    cdef vaddr_t next
+    while start < end:
+        next = (start | (HPAGE_PMD_SIZE - 1)) + 1
+        if next > end:
+            next = end
+        pmd = entry_get(a, m, start, 1) if table_lookup(a, m, start, 1) else 0
+        if pmd_is_huge(a, pmd) and next - start == HPAGE_PMD_SIZE:
+            head = pte_frame(a, pmd)
+            if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
+                entry_set(a, m, start, 1, pte_mkold(a, pmd))
+                frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
+                deactivate(a, head, PG_active)
+        else:
+            for_each_pte(a, v, start, next, cold_pte)
+        start = next
+
+cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    cdef pfn_t pfn, head
+    cdef uint32_t flags
+    if not pte_mapped(a, e) or pte_special(a, e):
+        return
+    pfn = pte_frame(a, e)
+    head = page_folio(a, pfn)
+    flags = frame_at(a, head).flags
+    if flags & (PG_swapcache | PG_dirty):
+        if page_mapcount(a, pfn) != 1:
+            return
+        frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
+    pte_store(a, table, index, pte_mkold(a, pte_mkclean(a, e)))
+    if (flags & (PG_anon | PG_swapbacked | PG_swapcache | PG_unevictable)) == (PG_anon | PG_swapbacked):
+        deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
+        count_vm_events(a, PGLAZYFREE, 1 << folio_order(a, head))
+
+cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pte_t pmd
+    cdef pfn_t head
+    cdef vaddr_t next
+    while start < end:
+        next = (start | (HPAGE_PMD_SIZE - 1)) + 1
+        if next > end:
+            next = end
+        pmd = entry_get(a, m, start, 1) if table_lookup(a, m, start, 1) else 0
+        if pmd_is_huge(a, pmd) and next - start == HPAGE_PMD_SIZE:
+            head = pte_frame(a, pmd)
+            if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
+                entry_set(a, m, start, 1, pte_mkold(a, pte_mkclean(a, pmd)))
+                if frame_at(a, head).flags & PG_swapbacked and not frame_at(a, head).flags & PG_unevictable:
+                    deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
+                    count_vm_events(a, PGLAZYFREE, 512)
+        else:
+            for_each_pte(a, v, start, next, free_pte)
+        start = next
+
+cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    """Reclaims a clean file page of the disk that this entry alone maps; what would need swap stays, old and inactive."""
+    cdef pfn_t head, pfn
+    cdef int kind
+    if not pte_mapped(a, e) or pte_special(a, e):
+        return
+    pfn = pte_frame(a, e)
+    head = page_folio(a, pfn)
+    if not frame_at(a, head).flags & PG_lru or page_mapcount(a, pfn) != 1 or folio_order(a, head) != 0:
+        return
+    if frame_at(a, head).flags & (PG_anon | PG_swapbacked) or pte_dirty(a, e) or folio_test_dirty(a, head):
+        return
+    pte_store(a, table, index, 0)
+    kind = zap_present_pte(a, v, addr, e)
+    if kind >= 0:
+        add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), kind, -1)
+    filemap_remove(a, head)
+
+cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    for_each_pte(a, v, start, end, pageout_pte)
+
+cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t addr = start
+    cdef pfn_t table
+    zap_range(a, v, start, end, ZAP_EVEN_COWS)
+    while addr < end:
+        table = table_alloc(a, m, addr, 0)
+        if table == 0:
+            return -ENOMEM
+        pte_store(a, table, <uint32_t>(addr >> 12) & 511, pte_marker(PTE_MARKER_GUARD))
+        addr += 4096
+    return 0
+
+cdef void unguard_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    if not pte_mapped(a, e) and pte_marker_kind(a, e) == PTE_MARKER_GUARD:
+        pte_store(a, table, index, 0)
+
+cdef void guard_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    """Huge entries hold no markers: they are left whole."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t next
+    while start < end:
+        next = (start | (HPAGE_PMD_SIZE - 1)) + 1
+        if next > end:
+            next = end
+        if not (table_lookup(a, m, start, 1) and pmd_is_huge(a, entry_get(a, m, start, 1))):
+            for_each_pte(a, v, start, next, unguard_pte)
+        start = next

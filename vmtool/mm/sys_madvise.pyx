@@ -1,0 +1,218 @@
+# cython: language_level=3
+"""madvise(): advice that sets a flag of areas, and advice that acts on pages now.
+
+Holes do not stop it: everything that is mapped gets the advice, then ENOMEM; an error of one area does stop it.
+Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM is not built in (mergeable: EINVAL).
+"""
+
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
+from vmtool.mm.pagecache cimport force_readahead, name_free, name_read, name_store, punch_hole
+from vmtool.mm.populate cimport faultin_page_range
+from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.thp_fault cimport madvise_collapse
+from vmtool.mm.unmap cimport ZAP_EVEN_COWS, ZAP_RECLAIM_PT, zap_range
+from vmtool.mm.vma cimport VM_SPECIAL, find_vma_prev, vma_is_anonymous
+from vmtool.mm.vma_merge cimport vma_modify, vmg_from_vma, vmg_t
+
+cdef bint behavior_valid(int advice) noexcept nogil:
+    if advice == MADV_MERGEABLE or advice == MADV_UNMERGEABLE:
+        return False
+    return (0 <= advice <= 4 or 8 <= advice <= 11 or 14 <= advice <= 25 or advice == MADV_GUARD_INSTALL or advice == MADV_GUARD_REMOVE)
+
+cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nogil:
+    """The area's flags after the advice; 1: the advice sets none."""
+    cdef uint64_t f = v.vm_flags
+    if advice == MADV_NORMAL:
+        f &= ~<uint64_t>(VM_RAND_READ | VM_SEQ_READ)
+    elif advice == MADV_SEQUENTIAL:
+        f = (f & ~<uint64_t>VM_RAND_READ) | VM_SEQ_READ
+    elif advice == MADV_RANDOM:
+        f = (f & ~<uint64_t>VM_SEQ_READ) | VM_RAND_READ
+    elif advice == MADV_DONTFORK:
+        f |= VM_DONTCOPY
+    elif advice == MADV_DOFORK:
+        if f & VM_IO:
+            return -EINVAL
+        f &= ~<uint64_t>VM_DONTCOPY
+    elif advice == MADV_WIPEONFORK:
+        if v.vm_file or v.kind != VMA_PLAIN or f & VM_SHARED:
+            return -EINVAL
+        f |= VM_WIPEONFORK
+    elif advice == MADV_KEEPONFORK:
+        f &= ~<uint64_t>VM_WIPEONFORK
+    elif advice == MADV_DONTDUMP:
+        f |= VM_DONTDUMP
+    elif advice == MADV_DODUMP:
+        if f & VM_SPECIAL:
+            return -EINVAL
+        f &= ~<uint64_t>VM_DONTDUMP
+    elif advice == MADV_HUGEPAGE:
+        f = (f & ~<uint64_t>VM_NOHUGEPAGE) | VM_HUGEPAGE
+    elif advice == MADV_NOHUGEPAGE:
+        f = (f & ~<uint64_t>VM_HUGEPAGE) | VM_NOHUGEPAGE
+    else:
+        return 1
+    flags[0] = f
+    return 0
+
+cdef int update_vma(arena_t *a, idx_t mm, idx_t *prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t flags, idx_t name) noexcept nogil:
+    """Flags and name of start..end; *prev becomes the area that holds it."""
+    cdef vmg_t g
+    cdef char text[256]
+    cdef idx_t n
+    if flags == vma_at(a, v).vm_flags and name == vma_at(a, v).anon_name:
+        prev[0] = v
+        return 0
+    vmg_from_vma(a, &g, mm, prev[0], v, start, end)
+    g.vm_flags = flags
+    g.anon_name = name
+    n = vma_modify(a, &g)
+    if n == 0:
+        return -ENOMEM
+    prev[0] = n
+    vma_mut(a, n).vm_flags = flags | (vma_at(a, n).vm_flags & VM_MAYBE_GUARD)
+    if vma_at(a, n).anon_name != name and g.target == 0:
+        if vma_at(a, n).anon_name:
+            name_free(a, vma_at(a, n).anon_name)
+        vma_mut(a, n).anon_name = name_store(a, text, name_read(a, name, text, 256)) if name else 0
+    return 0
+
+cdef int dontneed_free(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    if area.vm_flags & VM_PFNMAP or (area.vm_flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED):
+        return -EINVAL
+    if advice == MADV_FREE:
+        if not vma_is_anonymous(area):
+            return -EINVAL
+        free_range(a, v, start, end)
+    else:
+        zap_range(a, v, start, end, ZAP_EVEN_COWS | ZAP_RECLAIM_PT)
+    return 0
+
+cdef int madvise_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    if area.vm_flags & VM_LOCKED or area.vm_file == 0:
+        return -EINVAL
+    if (area.vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE):
+        return -EACCES
+    return punch_hole(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << 12), end - start)
+
+cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
+    """Advice that sets no flag, on one area."""
+    cdef vma_t *area = vma_at(a, v)
+    if advice == MADV_DONTNEED or advice == MADV_DONTNEED_LOCKED or advice == MADV_FREE:
+        return dontneed_free(a, v, start, end, advice)
+    if advice == MADV_REMOVE:
+        return madvise_remove(a, v, start, end)
+    if advice == MADV_WILLNEED:
+        if area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_EXT4:
+            force_readahead(a, area.vm_file, ((start - area.vm_start) >> 12) + area.vm_pgoff, (end - start) >> 12)
+        return 0 if area.vm_file or area.kind == VMA_PLAIN else -EBADF
+    if advice == MADV_COLD or advice == MADV_PAGEOUT:
+        if area.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB):
+            return -EINVAL
+        if advice == MADV_COLD:
+            cold_range(a, v, start, end)
+        else:
+            pageout_range(a, v, start, end)
+        return 0
+    if advice == MADV_COLLAPSE:
+        return madvise_collapse(a, v, start, end)
+    if advice == MADV_GUARD_INSTALL:
+        if area.vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED):
+            return -EINVAL
+        vma_mut(a, v).vm_flags |= VM_MAYBE_GUARD
+        if vma_is_anonymous(area) and anon_vma_prepare(a, v) < 0:
+            return -ENOMEM
+        return guard_install(a, v, start, end)
+    if area.vm_flags & (VM_SPECIAL | VM_HUGETLB):
+        return -EINVAL
+    guard_remove(a, v, start, end)
+    return 0
+
+cdef int walk_vmas(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
+    cdef idx_t prev, next, v = find_vma_prev(a, mm, start, &prev)
+    cdef int err, unmapped = 0
+    cdef vaddr_t tmp
+    cdef uint64_t flags = 0
+    if v and start > vma_at(a, v).vm_start:
+        prev = v
+    while True:
+        if v == 0:
+            return -ENOMEM
+        if start < vma_at(a, v).vm_start:
+            unmapped = -ENOMEM
+            start = vma_at(a, v).vm_start
+            if start >= end:
+                return unmapped
+        tmp = vma_at(a, v).vm_end
+        if end < tmp:
+            tmp = end
+        err = new_flags_for(vma_at(a, v), advice, &flags)
+        if err == 0:
+            err = update_vma(a, mm, &prev, v, start, tmp, flags, vma_at(a, v).anon_name)
+        elif err == 1:
+            err = act(a, v, start, tmp, advice)
+            prev = v
+        if err:
+            return err
+        start = tmp
+        if prev and start < vma_at(a, prev).vm_end:
+            start = vma_at(a, prev).vm_end
+        if start >= end:
+            return unmapped
+        v = vma_at(a, prev).vm_next
+
+cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int advice) noexcept nogil:
+    cdef uint64_t aligned = (length + 4095) & ~<uint64_t>4095
+    cdef vaddr_t end = start + aligned
+    cdef int64_t err
+    if not behavior_valid(advice) or start & 4095:
+        return -EINVAL
+    if length and not aligned:
+        return -EINVAL
+    if end < start:
+        return -EINVAL
+    if end == start:
+        return 0
+    if advice == MADV_POPULATE_READ or advice == MADV_POPULATE_WRITE:
+        err = faultin_page_range(a, mm, start, end, advice == MADV_POPULATE_WRITE)
+        return <int>err
+    return walk_vmas(a, mm, start, end, advice)
+
+cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil:
+    cdef vaddr_t end = start + ((length + 4095) & ~<uint64_t>4095), tmp
+    cdef idx_t prev, v, stored = 0
+    cdef int err = 0, unmapped = 0
+    if start & 4095 or (length and end == start) or end < start:
+        return -EINVAL
+    if end == start:
+        return 0
+    if name != NULL:
+        stored = name_store(a, name, name_len)
+        if stored == 0:
+            return -ENOMEM
+    v = find_vma_prev(a, mm, start, &prev)
+    if v and start > vma_at(a, v).vm_start:
+        prev = v
+    while start < end and err == 0:
+        if v == 0:
+            err = -ENOMEM
+            break
+        if start < vma_at(a, v).vm_start:
+            unmapped = -ENOMEM
+            start = vma_at(a, v).vm_start
+            if start >= end:
+                break
+        tmp = vma_at(a, v).vm_end if vma_at(a, v).vm_end < end else end
+        if not vma_is_anonymous(vma_at(a, v)):
+            err = -EBADF
+            break
+        err = update_vma(a, mm, &prev, v, start, tmp, vma_at(a, v).vm_flags, stored)
+        if err == 0:
+            start = vma_at(a, prev).vm_end
+            v = vma_at(a, prev).vm_next
+    if stored:
+        name_free(a, stored)
+    return err if err else unmapped

@@ -1,0 +1,178 @@
+# cython: language_level=3
+"""Locking memory: the flag on areas, the count against the limit, the pages brought in and kept off the reclaimable lists.
+
+Counterpart: Linux v6.18 mm/mlock.c:do_mlock(), apply_vma_lock_flags(), mlock_fixup(), apply_mlockall_flags().
+Simplified: a page is mlocked or not (Linux counts the areas that lock it).
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, page_folio
+from vmtool.mm.mm_acct cimport rlimit
+from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_mapped, pte_special, table_lookup
+from vmtool.mm.populate cimport mm_populate
+from vmtool.mm.pte cimport pte_load
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
+from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, find_vma, find_vma_prev
+from vmtool.mm.vma_merge cimport vma_modify_flags
+from vmtool.mm.vmstat cimport UNEVICTABLE_PGMLOCKED, UNEVICTABLE_PGMUNLOCKED, count_vm_event
+
+cdef void lock_folio(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef frame_t *f = frame_mut(a, head)
+    cdef bint on_lru = (f.flags & PG_lru) != 0
+    if ((f.flags & PG_mlocked) != 0) == lock:
+        return
+    if on_lru:
+        folio_del_lru(a, head)
+    if lock:
+        f.flags = (f.flags | PG_mlocked | PG_unevictable) & ~<uint32_t>PG_active
+        count_vm_event(a, UNEVICTABLE_PGMLOCKED)
+    else:
+        f.flags &= ~<uint32_t>(PG_mlocked | PG_unevictable)
+        count_vm_event(a, UNEVICTABLE_PGMUNLOCKED)
+    if on_lru:
+        folio_add_lru(a, head)
+
+cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef vaddr_t addr = start
+    cdef pfn_t table = 0
+    cdef pte_t e
+    while addr < end:
+        if table == 0 or addr & (HPAGE_PMD_SIZE - 1) == 0:
+            table = 0
+            if table_lookup(a, m, addr, 1):
+                e = entry_get(a, m, addr, 1)
+                if pmd_is_huge(a, e):
+                    if pte_mapped(a, e) and not pte_special(a, e):
+                        lock_folio(a, pte_frame(a, e), lock)
+                elif e != 0:
+                    table = table_lookup(a, m, addr, 0)
+            if table == 0:
+                addr = (addr | (HPAGE_PMD_SIZE - 1)) + 1
+                continue
+        e = pte_load(a, table, <uint32_t>(addr >> 12) & 511)
+        if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+            lock_folio(a, pte_frame(a, e), lock)
+        addr += 4096
+
+cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
+    cdef uint64_t oldflags = vma_at(a, v).vm_flags
+    cdef int64_t pages = <int64_t>((end - start) >> 12)
+    if newflags == oldflags or oldflags & VM_SPECIAL:
+        pprev[0] = v
+        return 0
+    v = vma_modify_flags(a, mm, pprev[0], v, start, end, newflags)
+    if v == 0:
+        return -ENOMEM
+    pprev[0] = v
+    vma_mut(a, v).vm_flags = newflags | (vma_at(a, v).vm_flags & VM_MAYBE_GUARD)
+    if not newflags & VM_LOCKED:
+        pages = -pages
+    elif oldflags & VM_LOCKED:
+        pages = 0
+    mm_mut(a, mm).locked_vm += <uint64_t>pages
+    if pages:
+        mlock_vma_pages_range(a, v, start, end, (newflags & VM_LOCKED) != 0)
+    return 0
+
+cdef int apply_vma_lock_flags(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t flags) noexcept nogil:
+    cdef vaddr_t end = start + length, nstart = start, tmp
+    cdef idx_t v, prev
+    cdef int err
+    if end < start:
+        return -EINVAL
+    if end == start:
+        return 0
+    v = find_vma_prev(a, mm, start, &prev)
+    if v == 0 or vma_at(a, v).vm_start > start:
+        return -ENOMEM
+    if start > vma_at(a, v).vm_start:
+        prev = v
+    tmp = vma_at(a, v).vm_start
+    while v and vma_at(a, v).vm_start < end:
+        if vma_at(a, v).vm_start != tmp:
+            return -ENOMEM
+        tmp = vma_at(a, v).vm_end
+        if tmp > end:
+            tmp = end
+        err = mlock_fixup(a, mm, &prev, v, nstart, tmp, (vma_at(a, v).vm_flags & ~<uint64_t>VM_LOCKED_MASK) | flags)
+        if err:
+            return err
+        tmp = vma_at(a, prev).vm_end
+        nstart = tmp
+        v = vma_at(a, prev).vm_next
+    return -ENOMEM if tmp < end else 0
+
+cdef uint64_t count_mlocked(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
+    """Pages of the range that are locked already: they are not counted twice."""
+    cdef idx_t v = find_vma(a, mm, start)
+    cdef uint64_t n = 0
+    cdef vma_t *area
+    cdef vaddr_t lo, hi
+    while v and vma_at(a, v).vm_start < end:
+        area = vma_at(a, v)
+        if area.vm_flags & VM_LOCKED:
+            lo = area.vm_start if area.vm_start > start else start
+            hi = area.vm_end if area.vm_end < end else end
+            n += (hi - lo) >> 12
+        v = area.vm_next
+    return n
+
+cdef int sys_mlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint onfault) noexcept nogil:
+    cdef uint64_t locked, limit = rlimit(a, RLIMIT_MEMLOCK) >> 12
+    cdef int64_t err
+    if limit == 0 and rlimit(a, RLIMIT_MEMLOCK) == 0:
+        return -EPERM
+    length = (length + (start & 4095) + 4095) & ~<uint64_t>4095
+    start &= ~<uint64_t>4095
+    locked = (length >> 12) + mm_at(a, mm).locked_vm
+    if locked > limit and start + length >= start:
+        locked -= count_mlocked(a, mm, start, start + length)
+    if locked > limit:
+        return -ENOMEM
+    err = apply_vma_lock_flags(a, mm, start, length, VM_LOCKED_MASK if onfault else VM_LOCKED)
+    if err:
+        return <int>err
+    err = mm_populate(a, mm, start, length, False)
+    if err == -EFAULT:
+        return -ENOMEM
+    return -EAGAIN if err == -ENOMEM else <int>err
+
+cdef int sys_munlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil:
+    length = (length + (start & 4095) + 4095) & ~<uint64_t>4095
+    return apply_vma_lock_flags(a, mm, start & ~<uint64_t>4095, length, 0)
+
+cdef void apply_mlockall_flags(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef uint64_t to_add = 0
+    cdef idx_t v, prev = 0
+    m.def_flags &= ~<uint64_t>VM_LOCKED_MASK
+    if flags & MCL_FUTURE:
+        m.def_flags |= VM_LOCKED_MASK if flags & MCL_ONFAULT else VM_LOCKED
+        if not flags & MCL_CURRENT:
+            return
+    if flags & MCL_CURRENT:
+        to_add = VM_LOCKED_MASK if flags & MCL_ONFAULT else VM_LOCKED
+    v = m.vma_first
+    while v:
+        if mlock_fixup(a, mm, &prev, v, vma_at(a, v).vm_start, vma_at(a, v).vm_end,
+                       (vma_at(a, v).vm_flags & ~<uint64_t>VM_LOCKED_MASK) | to_add) < 0:
+            prev = v  # errors of single areas do not count
+        v = vma_at(a, prev).vm_next
+
+cdef int sys_mlockall(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
+    if flags == 0 or flags & ~<uint64_t>(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
+        return -EINVAL
+    if rlimit(a, RLIMIT_MEMLOCK) == 0:
+        return -EPERM
+    if flags & MCL_CURRENT and mm_at(a, mm).total_vm > rlimit(a, RLIMIT_MEMLOCK) >> 12:
+        return -ENOMEM
+    apply_mlockall_flags(a, mm, flags)
+    if flags & MCL_CURRENT:
+        mm_populate(a, mm, 0, mm_at(a, mm).task_size, True)
+    return 0
+
+cdef int sys_munlockall(arena_t *a, idx_t mm) noexcept nogil:
+    apply_mlockall_flags(a, mm, 0)
+    return 0
