@@ -55,6 +55,8 @@ cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
             if frame_at(a, <pfn_t>(head + i)).mapcount:
                 a.page_mkclean(a, <pfn_t>(head + i))
     folio_clear_dirty(a, head)
+    if frame_at(a, head).flags & PG_reclaim:  # the end of writeback takes the bit, PG_readahead or not
+        frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
     if index >= end:  # wholly past the end: nothing to write
         return 0
     err = disk_write(a, inode, index, nr_pages if index + nr_pages <= end else end - index)
