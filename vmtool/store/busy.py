@@ -16,16 +16,14 @@ FAILURES = (sqlite.Error, UnicodeDecodeError)  # the second when SQLite quotes a
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
-
-    _T = TypeVar("_T")
+    from typing import Any
 
 
 class Busy(StateError):
     """Another command held the lock for longer than this one was to wait."""
 
 
-def patiently(path: str, wait: float, action: Callable[[], _T]) -> _T:
+def patiently(path: str, wait: float, action: Callable[[], Any]) -> Any:
     """Do `action`, again and again for up to `wait` seconds while another command is in the way.
 
     Not by SQLite's busy handler: in it Ctrl-C would have to wait too. A commit keeps its place

@@ -24,7 +24,8 @@ from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, PAGE_BYTES, sqlite
 POOL_SHIFT = 48  # key of a chunk: pool << 48 | chunk; key >> 8 is its directory row, key & 255 its entry there
 FREE = 1 << 63  # in a slot's head in place of a key
 HEAD_BYTES = 16  # key 8, checksum of the data 4, checksum of these twelve 4; little-endian
-EMPTY_DIRECTORY = bytes(4 * DIRECTORY_SLOTS)
+BLOCK_SHIFT = POOL_SHIFT - 8  # number of a directory row: pool << 40 | block
+EMPTY_DIRECTORY = (bytes(4 * DIRECTORY_SLOTS),)
 
 _MACHINE_COLUMNS = "step, nr_slots, first_free, total, free_pages, blocks, header, sum"
 _MACHINE_TYPES = [int, int, int, int, int, bytes, bytes, int]
@@ -42,7 +43,7 @@ class Chunks:
         self.first_free = 0
         self.total = 0
         self.free_pages = 0  # SQLite's own: none until the machine row outgrows a page, at 256 GiB of one pool
-        self.blocks: dict[int, int] = {}  # pool: bitmap of its directory rows
+        self._blocks: bytes | dict[int, int] = {}  # pool: bitmap of its directory rows; as saved until it is needed
         self.header = b""
         self._directories: dict[int, bytearray] = {}
         self._dirty_directories: dict[int, str] = {}  # the statement that saves it
@@ -55,9 +56,8 @@ class Chunks:
         rows = self.db.execute(f"SELECT {_MACHINE_COLUMNS} FROM machine").fetchall()
         if len(rows) != 1 or list(map(type, rows[0])) != _MACHINE_TYPES or rows[0][-1] != machine_sum(*rows[0][:-1]):
             raise self.damaged("its machine row")
-        self.step, self.nr_slots, self.first_free, self.total, self.free_pages, blocks, self.header, total = rows[0]
+        self.step, self.nr_slots, self.first_free, self.total, self.free_pages, self._blocks, self.header, total = rows[0]
         self.stamp = (self.step, total)
-        self.blocks = unpack_blocks(blocks)
         return self.header
 
     def load(self, pool: int, chunk: int) -> bytes | None:
@@ -80,15 +80,22 @@ class Chunks:
     def read_directory(self, number: int) -> bytearray:
         """A directory row, checked and kept; one that was never saved is empty."""
         row = self.db.execute("SELECT slots, sum FROM directory WHERE id = ?", (number,)).fetchone()
-        is_saved = self.blocks.get(number >> (POOL_SHIFT - 8), 0) >> (number & ((1 << (POOL_SHIFT - 8)) - 1)) & 1
-        if row is None and not is_saved:
-            slots = EMPTY_DIRECTORY
-        elif row is None or not is_saved or not is_directory(*row):
+        if row is None and not self.has_directory(number):
+            row = EMPTY_DIRECTORY
+        elif row is None or not is_directory(*row):
             raise self.damaged(f"directory {number:#x}")
-        else:
-            slots = row[0]
-        self._directories[number] = directory = bytearray(slots)
+        self._directories[number] = directory = bytearray(row[0])
         return directory
+
+    def has_directory(self, number: int) -> int:
+        """Whether the machine row says that there is this directory row."""
+        return self.blocks.get(number >> BLOCK_SHIFT, 0) >> (number & ((1 << BLOCK_SHIFT) - 1)) & 1
+
+    @property
+    def blocks(self) -> dict[int, int]:
+        if type(self._blocks) is bytes:
+            self._blocks = unpack_blocks(self._blocks)
+        return self._blocks
 
     def read_slot(self, slot: int, key: int) -> tuple[bytes, int]:
         """The data of a slot and its checksum, once both are those of this key."""
@@ -174,24 +181,32 @@ class Chunks:
         self._directories[number][at : at + 4] = slot.to_bytes(4, "little")
         if number in self._dirty_directories:
             return
-        pool, block = key >> POOL_SHIFT, number & ((1 << (POOL_SHIFT - 8)) - 1)
-        bitmap = self.blocks.get(pool, 0)
-        if bitmap >> block & 1:
+        if self.has_directory(number):
             self._dirty_directories[number] = "UPDATE directory SET slots = :slots, sum = :sum WHERE id = :id"
         else:
-            self.blocks[pool] = bitmap | 1 << block
+            self.blocks[number >> BLOCK_SHIFT] = self.blocks.get(number >> BLOCK_SHIFT, 0) | 1 << (number & ((1 << BLOCK_SHIFT) - 1))
             self._dirty_directories[number] = "INSERT INTO directory (id, slots, sum) VALUES (:id, :slots, :sum)"
 
     def write_machine(self) -> None:
         """Write the machine row, whose count of free pages is right once it is written."""
         while True:
-            row = (self.step, self.nr_slots, self.first_free, self.total, self.free_pages, pack_blocks(self.blocks), self.header)
+            row = (self.step, self.nr_slots, self.first_free, self.total, self.free_pages, self.pack_blocks(), self.header)
             self.stamp = (self.step, machine_sum(*row))
             self.db.execute(f"INSERT OR REPLACE INTO machine (id, {_MACHINE_COLUMNS}) VALUES (1{', ?' * 8})", (*row, self.stamp[1]))
             (free_pages,) = self.db.execute("PRAGMA freelist_count").fetchone()
             if free_pages == self.free_pages:
                 return
             self.free_pages = free_pages
+
+    def pack_blocks(self) -> bytes:
+        """The bitmaps of directory rows: for each pool its number, the bytes of its bitmap (4 each), then the bitmap."""
+        if type(self._blocks) is bytes:
+            return self._blocks
+        packed = b""
+        for pool, bitmap in sorted(self._blocks.items()):
+            length = (bitmap.bit_length() + 7) // 8
+            packed += pool.to_bytes(4, "little") + length.to_bytes(4, "little") + bitmap.to_bytes(length, "little")
+        return packed
 
     def check_room(self, file_bytes: int) -> None:
         """That new rows will go to the end of the file, not over something; before the first write."""
@@ -234,16 +249,8 @@ def machine_sum(step: int, nr_slots: int, first_free: int, total: int, free_page
     return crc32(header, crc32(b"%d %d %d %d %d %d " % (step, nr_slots, first_free, total, free_pages, len(blocks)) + blocks))
 
 
-def pack_blocks(blocks: dict[int, int]) -> bytes:
-    """The bitmaps of directory rows: for each pool its number, the bytes of its bitmap (4 each), then the bitmap."""
-    packed = b""
-    for pool, bitmap in sorted(blocks.items()):
-        length = (bitmap.bit_length() + 7) // 8
-        packed += pool.to_bytes(4, "little") + length.to_bytes(4, "little") + bitmap.to_bytes(length, "little")
-    return packed
-
-
 def unpack_blocks(packed: bytes) -> dict[int, int]:
+    """pool: bitmap of its directory rows, as Chunks.pack_blocks() made them."""
     blocks, at = {}, 0
     while at < len(packed):
         length = int.from_bytes(packed[at + 4 : at + 8], "little")

@@ -8,7 +8,7 @@ no command would ever have met (a slot that nothing holds, a page of SQLite's th
 from zlib import crc32
 
 from vmtool.store.busy import FAILURES
-from vmtool.store.chunks import FREE, POOL_SHIFT, Chunks, is_directory, is_head, name_of
+from vmtool.store.chunks import BLOCK_SHIFT, FREE, Chunks, is_directory, is_head, name_of
 from vmtool.store.schema import CHUNK_BYTES
 
 MOST_LINES = 100  # of one kind: a file of nonsense is described well enough by these
@@ -29,7 +29,7 @@ def _read_directories(chunks: Chunks) -> tuple[dict[int, int], list[str]]:
     """What the directory says: slot -> key of the chunk in it."""
     held: dict[int, int] = {}
     wrong = []
-    expected = {pool << (POOL_SHIFT - 8) | block for pool, bitmap in chunks.blocks.items() for block in bits_of(bitmap)}
+    expected = {pool << BLOCK_SHIFT | block for pool, bitmap in chunks.blocks.items() for block in bits_of(bitmap)}
     for number, slots, total in chunks.db.execute("SELECT id, slots, sum FROM directory"):
         if number not in expected:
             wrong.append(f"directory {number:#x}: is not known to the machine row")
