@@ -16,7 +16,7 @@ LINES = [
     "store $p heap 'two words'", 'store $p heap "two words"', "store $p heap two\\ words", "echo 'it''s' \"a'b\" 'a\"b'",
     "touch ${p} ${a}+0x10 $a+0x10", "x$p.y ${p}z",
     "'$p' \"$p\" \\$p \"\\$p\"", "\"\"", "''", "a'' ''b", "\"a\\\\b\" \"a\\nb\" 'a\\\\b'",
-    "'#' \"# x\" \\# # y", "$ a$ '$'", "\"a $two b\"", "é ünï", "a\\'b", "$_x9", "${_x9}",
+    "'#' \"# x\" \\# # y", "$ a$ '$'", "\"a $two b\"", "é ünï", "a\u00a0b c\u2003d", "a\\'b", "$_x9", "${_x9}",
 ]
 
 

@@ -121,6 +121,14 @@ class TableCommand(click.Command):
                 raise UsageError(f"missing {param.metavar}")
         return values
 
+    def shell_complete(self, ctx, incomplete):
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete[:1] == "-":  # click thinks of options alone
+            for param in self.declared.arguments:
+                if param.dash:
+                    found += Word(param.kind).shell_complete(ctx, None, incomplete)
+        return found
+
     def call(self, **values):
         context = click.get_current_context()
         return self.declared, values, context.obj

@@ -46,10 +46,13 @@ def message_of(failure):
     """Its line, without the leading `vmtool: COMMAND: ` and without a newline."""
     if isinstance(failure, KeyboardInterrupt):
         return "interrupted"
+    return f"internal error: {text_of(failure)}" if is_bug(failure) else text_of(failure)
+
+
+def text_of(failure):
+    """What an exception says, in one line; one that is none of ours says what it is."""
     text = str(failure).replace("\n", " ")
-    if not is_bug(failure):
-        return text
-    return f"internal error: {text}" if isinstance(failure, InternalError) else f"internal error: {type(failure).__name__}: {text}"
+    return text if isinstance(failure, VmtoolError) else f"{type(failure).__name__}: {text}"
 
 
 def complain(where, message):

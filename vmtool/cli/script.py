@@ -14,7 +14,7 @@ import os
 from vmtool.cli import execute, parse, report, table
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES
 from vmtool.cli.words import is_name, split
-from vmtool.errors import HostError, KernelError, Signal, StateError, UsageError
+from vmtool.errors import HostError, InternalError, KernelError, Signal, StateError, UsageError
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
 NOT_IN_SCRIPTS = ("run", "completion")
@@ -25,15 +25,20 @@ def run(settings, file, commit_each, echo, keep_going, jsonl):
     """The handler: runs the script, prints what it printed, and gives its exit status."""
     script = Script(settings, file, echo=echo, keep_going=keep_going, jsonl=jsonl)
     lines = _read(file)
-    status = 0
+    status = number = 0
     with Transaction(settings) as script.transaction:
-        for numbered in enumerate(lines, 1):
-            more = script.run_line(*numbered)
-            if commit_each:
-                script.transaction.commit()
-                status = script.show()
-            if status or not more:
-                break
+        try:
+            for number, line in enumerate(lines, 1):
+                more = script.run_line(number, line)
+                if commit_each:
+                    script.transaction.commit()
+                    status = script.show()
+                if status or not more:
+                    break
+        except Exception as failure:
+            if report.is_bug(failure):
+                raise InternalError(f"{file}:{number}: {report.text_of(failure)}") from failure
+            raise
         script.transaction.commit()
     return report.Result("", status or script.show() or script.status)
 

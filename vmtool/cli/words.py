@@ -5,18 +5,19 @@ needs: blanks part words; '…' keeps everything; "…" keeps everything but $NA
 before $ " or itself; a backslash keeps the next character; # at the start of a word begins a
 comment; $NAME and ${NAME} expand to a variable. Simplified: what an expansion gives is one word,
 or part of one, whatever blanks are in it. A line without quotes and backslashes, nearly every
-line, is split by str.split().
+line, is split by str.split(), if it is ASCII: elsewhere Python knows blanks that a shell does not.
 """
 
 from vmtool.errors import UsageError
 
+BLANKS = " \t\r\n"
 _NAME_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _NAME_REST = _NAME_FIRST | frozenset("0123456789")
 
 
 def split(line: str, variables: dict) -> list[str]:
     """The words of one line, without comment, expanded. Raises UsageError."""
-    if "'" in line or '"' in line or "\\" in line:
+    if "'" in line or '"' in line or "\\" in line or not line.isascii():
         return _split_quoted(line, variables)
     words = line.split()
     if "#" in line:
@@ -78,7 +79,7 @@ def _split_quoted(line, variables):
     at = 0
     while at < len(line):
         char = line[at]
-        if char.isspace():
+        if char in BLANKS:
             if word is not None:
                 words.append("".join(word))
                 word = None

@@ -1,0 +1,46 @@
+"""Completion, asked as the shells' functions ask it."""
+
+import pytest
+
+from vmtool.cli import front
+
+
+@pytest.fixture
+def complete(state, capfd, monkeypatch):
+    """What follows the words of a line, by type; `file` stands for the shell's own file names."""
+    def run(line):
+        words = line.split(" ")
+        monkeypatch.setenv("_VMTOOL_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+        with pytest.raises(SystemExit) as ended:
+            front.run([])
+        assert ended.value.code == 0
+        monkeypatch.delenv("_VMTOOL_COMPLETE")
+        return [row.partition(",")[2] or row.partition(",")[0] for row in capfd.readouterr().out.splitlines() if row]
+    return run
+
+
+@pytest.mark.parametrize("line, words", [
+    ("vmtool mm", ["mmap"]),
+    ("vmtool cat", ["cat-maps", "cat"]),
+    ("vmtool mmap 1 4K --fixed", ["--fixed", "--fixed-noreplace"]),
+    ("vmtool mmap 1 4K --prot rw", ["rw", "rwx"]),
+    ("vmtool madvise 1 heap 4K dont", ["dontneed", "dontfork", "dontdump", "dontneed_locked"]),
+    ("vmtool setrlimit 1 st", ["stack"]),
+    ("vmtool kill 1 -K", ["-KILL"]),
+    ("vmtool explain o", ["on", "off"]),
+    ("vmtool completion ", ["bash", "zsh", "fish"]),
+    ("vmtool -s x.vmt --wait 1 sp", ["spawn"]),
+    ("vmtool spawn --exe ", ["file"]),
+    ("vmtool brk ", []),
+    ("vmtool frobnicate x", []),
+])
+def test_a_line_is_completed(complete, line, words):
+    assert complete(line) == words
+
+
+def test_pids_are_those_of_the_machine(complete, vmtool):
+    vmtool("spawn")
+    vmtool("fork 1")
+    assert complete("vmtool brk ") == ["1", "2"]

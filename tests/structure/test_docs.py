@@ -1,0 +1,31 @@
+"""Every command is documented, and shown at work in a transcript."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vmtool.cli import table
+
+ROOT = Path(__file__).parents[2]
+SHOWN = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "fixtures" / "transcripts").rglob("*.t")))
+COMMANDS = [table.find(name) for name in table.names()]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_is_shown_in_a_transcript(command):
+    assert re.search(rf"vmtool( -\S+ \S+)* {command.name}\b", SHOWN)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_has_a_sentence_and_an_example(command):
+    assert re.fullmatch(r"[A-Za-z].*\.", command.help)
+    assert f"vmtool {command.name}" in command.example
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_what_prints_has_json_or_prints_for_machines_already(command):
+    silent = {"init", "run", "completion", "exec", "exit", "kill", "switch", "setrlimit", "oom-score-adj", "munmap", "mprotect", "madvise",
+              "mlock", "munlock", "mlockall", "munlockall", "msync", "store", "mkfile", "truncate", "rename", "rmfile", "fallocate",
+              "drop-caches", "sync"}
+    assert ("--json" in command.options) == (command.name not in silent)
