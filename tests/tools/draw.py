@@ -1,4 +1,4 @@
-"""Texts of /proc/meminfo and options of free, drawn at random."""
+"""Texts of /proc/meminfo and options of free, drawn at random; the options of pmap, all of them."""
 
 FLAGS = {"-w": "wide", "-t": "total", "-l": "lohi", "-v": "committed", "--si": "si"}
 UNIT_FLAGS = {"-b": "b", "-k": "k", "-m": "m", "-g": "g", "--tebi": "t", "--pebi": "p", "-h": "h"}
@@ -28,3 +28,11 @@ def figure(rng):
 def drawn_words(rng):
     unit = rng.choice([[], *([flag] for flag in UNIT_FLAGS)] + [["-h"]] * 4)
     return unit + [flag for flag in FLAGS if rng.random() < 0.4]
+
+
+PMAP_WORDS = [
+    [word for word in (detail, quiet, path) if word]
+    for detail in ("", "-d", "-x", "-X", "-XX")
+    for quiet in ("", "-q")
+    for path in ("", "-p")
+]

@@ -3,15 +3,16 @@
 As root, in the project's directory: PYTHONPATH=tests python -m tools.record
 """
 
+import gzip
 import json
 import random
 import tempfile
 from pathlib import Path
 
-from procfs.captured import CAPTURES, FIXTURES, text
+from procfs.captured import CAPTURES, FIXTURES, PROCESSES, text
 
-from tools.draw import UNIT_FLAGS, drawn_words, synthetic
-from tools.real import outputs
+from tools.draw import PMAP_WORDS, UNIT_FLAGS, drawn_words, synthetic
+from tools.real import PMAP_FILES, outputs, pmap_outputs
 
 NR_DRAWN = 60
 
@@ -27,5 +28,17 @@ def record_free(to):
     (to / "free.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
 
 
+def record_pmap(to):
+    cases = []
+    for process in PROCESSES:
+        texts = {name: text(f"{process}/{name}") for name in PMAP_FILES}
+        with tempfile.TemporaryDirectory() as directory:
+            outs = pmap_outputs(texts, PMAP_WORDS, Path(directory))
+        cases += [{"process": process, "words": words, "out": out} for words, out in zip(PMAP_WORDS, outs, strict=True)]
+    lines = "".join(json.dumps(case) + "\n" for case in cases)
+    (to / "pmap.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
 if __name__ == "__main__":
     record_free(FIXTURES / "procps-4.0.2")
+    record_pmap(FIXTURES / "procps-4.0.2")

@@ -1,0 +1,136 @@
+"""What procps' `pmap` prints from the text of /proc/PID/{stat,cmdline,maps,smaps}.
+
+Counterpart: procps-ng 4.0.2 src/pmap.c, pmap(1). Plain and -d read maps, -x, -X and -XX read smaps; the columns of
+-X come from the smaps they read, in its order (`pmap_detail`). Oddities kept: [heap], [vdso] and the like are `[ anon ]`
+but for -X; -x prints an area when its line `Swap:` comes.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+MAX_CMDLINE = 131071
+STAT_START_STACK = 28
+
+
+class Area(NamedTuple):
+    """A line of maps, as text but for the numbers that are computed with."""
+
+    start: int
+    end: int
+    start_text: str
+    perms: str
+    offset: str
+    dev: str
+    inode: str
+    name: str
+
+    @property
+    def kb(self) -> int:
+        return (self.end - self.start) >> 10
+
+    @property
+    def mode(self) -> str:
+        """`rw-s-`: five letters, the fourth only for shared areas."""
+        return self.perms[:3] + ("s" if self.perms[3] == "s" else "-") + "-"
+
+
+class Options(NamedTuple):
+    """`detail`: "" (plain), d, x, X or XX; quiet: no heading and no totals; show_path: whole paths."""
+
+    detail: str = ""
+    quiet: bool = False
+    show_path: bool = False
+
+
+def run(pid: int, read: Callable[[str], str], opts: Options = Options()) -> str:  # noqa: B008 - an immutable default
+    """The output for one process; `read` gives the text of a file of its directory in /proc."""
+    stat = read("stat")
+    heading = f"{pid}:   {command(read('cmdline'), stat)}\n"
+    if opts.detail in ("X", "XX"):
+        from vmtool.tools.pmap_detail import table
+
+        return heading + table(read("smaps"), opts)
+    # field 28; the fields are counted from behind the name, which may hold blanks
+    start_stack = int(stat.rpartition(") ")[2].split()[STAT_START_STACK - 3])
+    body = {"": _plain, "d": _device, "x": _extended}[opts.detail]
+    return heading + "".join(body(read("smaps" if opts.detail == "x" else "maps"), start_stack, opts))
+
+
+def command(cmdline: str, stat: str) -> str:
+    """The command line on one line; the name in brackets when there is none."""
+    words = cmdline[:MAX_CMDLINE].rstrip("\0")
+    if not words:
+        return f"[{stat.partition('(')[2].rpartition(')')[0]}]"
+    return "".join([" " if c in "\0\n" else c if c.isprintable() else "?" for c in words])
+
+
+def area(line: str) -> Area | None:
+    """A line of maps, or None for a line of smaps that is not the head of an entry."""
+    words = line.rstrip("\n").split(" ", 5)
+    start, dash, end = words[0].partition("-")
+    if not dash or len(words) < 5 or ":" in words[0]:
+        return None
+    name = words[5].lstrip(" ") if len(words) > 5 else ""
+    return Area(int(start, 16), int(end, 16), start, *words[1:5], name)
+
+
+def shown_name(found: Area, start_stack: int, show_path: bool) -> str:
+    """The file's name, or what kind of memory it is."""
+    if "/" in found.name:
+        return found.name[found.name.index("/") :] if show_path else found.name.rpartition("/")[2]
+    return "  [ stack ]" if found.start <= start_stack <= found.end else "  [ anon ]"
+
+
+def _areas(maps: str) -> Iterator[Area]:
+    for line in maps.splitlines():
+        found = area(line)
+        if found is not None:
+            yield found
+
+
+def _plain(maps: str, start_stack: int, opts: Options) -> Iterator[str]:
+    total = 0
+    for a in _areas(maps):
+        total += a.kb
+        yield f"{a.start:016x} {a.kb:6}K {a.mode} {shown_name(a, start_stack, opts.show_path)}\n"
+    if not opts.quiet:
+        yield f" total {total:16}K\n"
+
+
+def _device(maps: str, start_stack: int, opts: Options) -> Iterator[str]:
+    total = private = shared = 0
+    if not opts.quiet:
+        yield "Address           Kbytes Mode  Offset           Device    Mapping\n"
+    for a in _areas(maps):
+        total += a.kb
+        if a.perms[3] == "s":
+            shared += a.kb
+        elif a.perms[1] == "w":
+            private += a.kb
+        major, minor = (int(number, 16) for number in a.dev.split(":"))
+        place = f"{int(a.offset, 16):016x} {major:03x}:{minor:05x}"
+        yield f"{a.start:016x} {a.kb:7} {a.mode} {place} {shown_name(a, start_stack, opts.show_path)}\n"
+    if not opts.quiet:
+        yield f"mapped: {total}K    writeable/private: {private}K    shared: {shared}K\n"
+
+
+def _extended(smaps: str, start_stack: int, opts: Options) -> Iterator[str]:
+    totals = [0, 0, 0]
+    rss = dirty = 0
+    a = None
+    if not opts.quiet:
+        yield "Address           Kbytes     RSS   Dirty Mode  Mapping\n"
+    for line in smaps.splitlines():
+        key, _, value = line.partition(":")
+        if key == "Rss":
+            rss = int(value.split()[0])
+        elif key in ("Shared_Dirty", "Private_Dirty"):
+            dirty += int(value.split()[0])
+        elif key == "Swap" and a is not None:
+            totals = [total + kb for total, kb in zip(totals, (a.kb, rss, dirty), strict=True)]
+            yield f"{a.start:016x} {a.kb:7} {rss:7} {dirty:7} {a.mode} {shown_name(a, start_stack, opts.show_path)}\n"
+            rss = dirty = 0
+        else:
+            a = area(line) or a
+    if not opts.quiet:
+        yield "---------------- ------- ------- ------- \n" + "total kB {:15} {:7} {:7}\n".format(*totals)
