@@ -317,7 +317,7 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     pcp_t pcp[NR_ZONES]  # 4 x 128
     uint32_t pcid_mm[6]  # which mm has each dynamic PCID
     uint32_t pcid_next
-    uint32_t pad0
+    uint32_t tlb_has_large  # an entry of more than 4K was filled since everything was flushed
     uint64_t tlb_flushed_at  # entries that are not global and not younger are void (a flush of all touches no entry)
     uint64_t tlb_flushed_global_at  # the same for every entry
     uint32_t pad[78]
@@ -426,7 +426,10 @@ cdef struct mm_t:  # 1024 bytes
     uint64_t pgd_obj
     uint32_t memcg
     uint32_t thp_mapped  # huge entries in its tables
-    uint64_t pad[31]
+    uint64_t pte_cache_addr  # what the PTE table found last covers (address >> shift of its level, + 1; 0: nothing); pgtable.pyx
+    uint32_t pte_cache_table
+    uint32_t pad1
+    uint64_t pad[29]
 
 # task: task_struct and what hangs from it; mm.pyx
 cdef struct task_t:  # 512 bytes
