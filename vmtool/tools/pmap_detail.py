@@ -64,5 +64,6 @@ def _line(cells: Mapping[str, str], order: list[str], widths: Mapping[str, int])
 
 
 def _name(head: Area, show_path: bool) -> str:
-    name = head.name if show_path or "/" not in head.name else head.name.rpartition("/")[2]
-    return name[:MAX_NAME]
+    """The whole path is cut, then its last part taken, as the original reads it."""
+    name = head.name[:MAX_NAME]
+    return name if show_path else name.rpartition("/")[2]
