@@ -32,7 +32,7 @@ DIRECTIVES = {
 # -g0 and no unwind tables: compile time, and size that every start-up would map. A pool's bytes are read as one struct or
 # another (arena), hence -fno-strict-aliasing. Hidden: only PyInit_ is looked up by name.
 CFLAGS = ["-O2", "-g0", "-pipe", "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-asynchronous-unwind-tables",
-          "-Wno-unused-function", "-Wno-unreachable-code"]
+          "-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
 
 
 def extension_modules():
