@@ -427,8 +427,8 @@ cdef struct mm_t:  # 1024 bytes
     uint32_t memcg
     uint32_t thp_mapped  # huge entries in its tables
     uint64_t pte_cache_addr  # what the PTE table found last covers (address >> shift of its level, + 1; 0: nothing); pgtable.pyx
-    uint32_t pte_cache_table
-    uint32_t pad1
+    pfn_t pte_cache_table
+    pfn_t pte_cache_pgd  # whose tables: a copied record must not use them
     uint64_t pad[29]
 
 # task: task_struct and what hangs from it; mm.pyx
