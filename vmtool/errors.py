@@ -65,9 +65,10 @@ class Signal(VmtoolError):
 
 
 class UsageError(VmtoolError):
-    """The words of a command do not fit its declaration."""
+    """The words of a command do not fit its declaration. `word`: what stands for the command in the message."""
 
     exit_status = 2
+    word = ""
 
 
 class StateError(VmtoolError):

@@ -1,20 +1,27 @@
 """Handlers: memory accesses, through the MMU."""
 
+from __future__ import annotations
+
 from vmtool.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool._core import Machine
+    from vmtool.cli.report import Output
 
-def touch(machine, pid, addr, length, access, probe, json):
+
+def touch(machine: Machine, pid: int, addr: int, length: int, access: str, probe: bool, json: bool) -> Output:
     touched = machine.touch(pid, addr, length, access, probe)
     if json:
         return f'{{"minor": {touched.minor}, "major": {touched.major}}}\n'
     return f"minor={touched.minor} major={touched.major}\n"
 
 
-def store(machine, pid, addr, text, hex, probe):
+def store(machine: Machine, pid: int, addr: int, text: bytes | None, hex: bytes | None, probe: bool) -> None:
     machine.store(pid, addr, one_of(text, hex, "TEXT"), probe)
 
 
-def load(machine, pid, addr, length, form, probe, json):
+def load(machine: Machine, pid: int, addr: int, length: int, form: str, probe: bool, json: bool) -> Output:
     data = machine.load(pid, addr, length, probe)
     if json:
         from vmtool.cli.json_text import text
@@ -25,12 +32,12 @@ def load(machine, pid, addr, length, form, probe, json):
     return bytes_as(form, data)
 
 
-def translate(machine, pid, addr, json):
+def translate(machine: Machine, pid: int, addr: int, json: bool) -> Output:
     phys = machine.translate(pid, addr)
     return f'{{"address": "0x{addr:x}", "phys": "0x{phys:x}"}}\n' if json else f"0x{phys:x}\n"
 
 
-def push(machine, pid, bytes, json):
+def push(machine: Machine, pid: int, bytes: int, json: bool) -> Output:
     sp = machine.push(pid, bytes)
     return f'{{"sp": "0x{sp:x}"}}\n' if json else f"0x{sp:x}\n"
 

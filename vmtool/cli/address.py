@@ -5,11 +5,17 @@ the first address of the [stack] area, which moves down as the stack grows; a fi
 its lowest mapping. The offset is a size: decimal, 0x, or with a suffix.
 """
 
+from __future__ import annotations
+
 from vmtool import units
 from vmtool.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool._core import Machine
 
-def resolve(machine, pid: int, text: str) -> int:
+
+def resolve(machine: Machine, pid: int, text: str) -> int:
     """The address that an expression names in a process. KernelError(ESRCH), UsageError."""
     base = _named(machine, pid, text)
     offset = 0

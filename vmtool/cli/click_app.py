@@ -7,6 +7,8 @@ and `execute` does the rest, so that errors, output and exit statuses have one h
 Click's tokens are used, its conversions are not: the kinds of `kinds` convert, as for scripts.
 """
 
+from __future__ import annotations
+
 import click
 from click.shell_completion import CompletionItem
 
@@ -15,6 +17,10 @@ from vmtool.cli import parse, table, uapi
 from vmtool.cli.declare import READS
 from vmtool.cli.execute import DEFAULT_WAIT, Settings
 from vmtool.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.cli.declare import Command
 
 # The same page whatever the terminal is.
 HELP_WIDTH = 96
@@ -170,7 +176,7 @@ class Application(click.Group):
                 formatter.write_dl([(declared.name, declared.help) for declared in table.declared_in(family)])
 
 
-def application():
+def application() -> Application:
     """The group with its options."""
     def start(state, wait):
         click.get_current_context().obj = Settings(state, wait)
@@ -205,13 +211,13 @@ def _version(ctx, param, value):
         raise Answer(f"vmtool {__version__}")
 
 
-def overview():
+def overview() -> str:
     """The page of `vmtool --help`."""
     app = application()
     return app.get_help(click.Context(app, info_name="vmtool", **app.context_settings)).rstrip() + "\n"
 
 
-def read(words):
+def read(words: list[str]) -> tuple[Command, dict, Settings] | str:
     """(command, values, settings) by click, or the text that answers the line.
 
     Raises UsageError, with the word that stands for the command in the message as its `word`.

@@ -9,6 +9,13 @@ follows an optional one; a command with an argument that may begin with `-` has 
 so that both readers take `-9` and `-KILL` for what they are; every command has help and an example.
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
 READS = "reads"  # looks at the last commit
 WRITES = "writes"  # one writer at a time; what it did is committed before its result is printed
 SPAWNS = "spawns"  # writes, and boots a default machine when there is none
@@ -25,8 +32,9 @@ class Param:
 
     __slots__ = ("name", "kind", "flags", "metavar", "help", "default", "required", "dash", "repeat", "rest", "value", "count")
 
-    def __init__(self, name, kind=None, flags=(), *, metavar=None, help="", default=None, required=True, dash=False,
-                 repeat=False, rest=False, value=True, count=False):
+    def __init__(self, name: str, kind: str | tuple[str, ...] | None = None, flags: tuple[str, ...] = (), *, metavar: str | None = None,
+                 help: str = "", default: Any = None, required: bool = True, dash: bool = False, repeat: bool = False, rest: bool = False,
+                 value: Any = True, count: bool = False):
         self.name = name
         self.kind = kind
         self.flags = flags
@@ -50,7 +58,8 @@ class Command:
     __slots__ = ("name", "handler", "params", "access", "help", "details", "example", "arguments", "options", "defaults", "rest",
                  "may_dash", "addresses", "nr_required", "on_session", "_function")
 
-    def __init__(self, name, handler, params, *, access, help, details="", example="", json=True, on_session=False):
+    def __init__(self, name: str, handler: str, params: Sequence[Param], *, access: str | Callable[[dict], str], help: str,
+                 details: str = "", example: str = "", json: bool = True, on_session: bool = False):
         self.name = name
         self.handler = handler
         self.access = access
@@ -58,7 +67,7 @@ class Command:
         self.details = details
         self.example = example
         self.on_session = on_session
-        self._function = None
+        self._function: Any = None
         self.params = (*params, JSON) if json else tuple(params)
         self.rest = next((p for p in params if p.rest), None)
         self.arguments = [p for p in params if not p.flags and not p.rest]
@@ -69,40 +78,41 @@ class Command:
         # Switches that share a name (-w, -r, -x) have one default, that of the first.
         self.defaults = {p.name: p.default for p in reversed(self.params)}
 
-    def function(self):
+    def function(self) -> Callable[..., Any]:
         """The handler, its module imported on first use."""
         if self._function is None:
             module, _, name = self.handler.partition(":")
-            imported = __import__(f"vmtool.cli.{module}", fromlist=(name,))
-            self._function = getattr(imported, name)
+            self._function = getattr(__import__(f"vmtool.cli.{module}", fromlist=(name,)), name)
         return self._function
 
 
-def arg(name, kind, help="", *, metavar=None, optional=False, default=None, dash=False, repeat=False):
+def arg(name: str, kind: str | tuple[str, ...], help: str = "", *, metavar: str | None = None, optional: bool = False, default: Any = None,
+        dash: bool = False, repeat: bool = False) -> Param:
     """An argument. A repeated one gives a list, empty when optional and absent."""
     if repeat and default is None:
         default = ()
     return Param(name, kind, metavar=metavar, help=help, default=default, required=not optional, dash=dash, repeat=repeat)
 
 
-def rest(name, help, *, metavar):
+def rest(name: str, help: str, *, metavar: str) -> Param:
     """What follows `--`."""
     return Param(name, "WORD", metavar=metavar, help=help, default=(), required=False, repeat=True, rest=True)
 
 
-def option(flags, kind, metavar, help, *, name=None, default=None, repeat=False):
+def option(flags: str, kind: str | tuple[str, ...], metavar: str, help: str, *, name: str | None = None, default: Any = None,
+           repeat: bool = False) -> Param:
     """An option with a value; its name is that of its long form."""
-    flags = tuple(flags.split())
+    words = tuple(flags.split())
     if repeat and default is None:
         default = ()
-    return Param(name or flags[-1].lstrip("-").replace("-", "_"), kind, flags, metavar=metavar, help=help, default=default,
+    return Param(name or words[-1].lstrip("-").replace("-", "_"), kind, words, metavar=metavar, help=help, default=default,
                  required=False, repeat=repeat)
 
 
-def switch(flags, help, *, name=None, value=True, default=False, count=False):
+def switch(flags: str, help: str, *, name: str | None = None, value: Any = True, default: Any = False, count: bool = False) -> Param:
     """An option without a value."""
-    flags = tuple(flags.split())
-    return Param(name or flags[-1].lstrip("-").replace("-", "_"), None, flags, help=help, default=0 if count else default,
+    words = tuple(flags.split())
+    return Param(name or words[-1].lstrip("-").replace("-", "_"), None, words, help=help, default=0 if count else default,
                  required=False, value=value, count=count)
 
 

@@ -5,12 +5,20 @@ is in the file. A failed system call or a signal leaves what it did, as on Linux
 too; wrong usage and trouble with the host leave the state as it was.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 
 from vmtool.cli import report
 from vmtool.cli.declare import ALONE, BOOTS, READS, SPAWNS
 from vmtool.errors import HostError, KernelError, Signal, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.cli.declare import Command
+    from vmtool.cli.report import Output
+    from vmtool.store.session import Session
 
 FAILURES = (KernelError, Signal, UsageError, HostError)  # a command's own; all others concern the state file, or are bugs
 COMMITTED = (KernelError, Signal)
@@ -25,12 +33,12 @@ class Settings:
 
     __slots__ = ("state", "wait", "open")
 
-    def __init__(self, state=None, wait=DEFAULT_WAIT):
+    def __init__(self, state: str | None = None, wait: float = DEFAULT_WAIT):
         self.state = state or os.environ.get("VMTOOL_STATE") or DEFAULT_STATE
         self.wait = wait
         self.open = open_session
 
-    def session(self, access, force=False):
+    def session(self, access: str, force: bool = False) -> Session:
         """A session on the state file: `with` it, use its `machine`, `commit()`. Raises StateError."""
         opened = self.open(self, access, force)
         if opened.is_new and access is SPAWNS:
@@ -38,7 +46,7 @@ class Settings:
         return opened
 
 
-def open_session(settings, access, force=False):
+def open_session(settings: Settings, access: str, force: bool = False) -> Session:
     """A session with the store; with BOOTS, and with SPAWNS where there is no file, its machine is yet to be booted."""
     from vmtool.store import session
     if access is BOOTS:
@@ -46,7 +54,7 @@ def open_session(settings, access, force=False):
     return session.open_machine(settings.state, access is not READS, settings.wait, create=access is SPAWNS)
 
 
-def execute(command, values, settings):
+def execute(command: Command, values: dict, settings: Settings) -> int:
     """Run one command on the state file; the exit status."""
     output = failure = None
     try:
@@ -80,13 +88,13 @@ def _transact(command, values, settings, access):
     return output, failure
 
 
-def access_of(command, values):
+def access_of(command: Command, values: dict) -> str:
     """READS, WRITES, …: for a few commands it depends on their parameters."""
     access = command.access
-    return access if type(access) is str else access(values)
+    return access if isinstance(access, str) else access(values)
 
 
-def perform(session, command, values, writes):
+def perform(session: Session, command: Command, values: dict, writes: bool) -> tuple[Output, Exception | None]:
     """The handler on an open machine: what it gave, and which of FAILURES it ended with, if any."""
     machine = session.machine
     try:

@@ -1,10 +1,17 @@
 """Handlers: files and the page cache."""
 
+from __future__ import annotations
+
 from vmtool.cli.access import bytes_as, one_of
 from vmtool.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool._core import Machine
+    from vmtool.cli.report import Output
 
-def mkfile(machine, path, size, source, dev, inode):
+
+def mkfile(machine: Machine, path: str, size: int, source: str | None, dev: tuple[int, int], inode: int) -> None:
     data = None
     if source is not None:
         from vmtool.outside.host import read_file
@@ -12,37 +19,37 @@ def mkfile(machine, path, size, source, dev, inode):
     machine.mkfile(path, size, data, dev, inode)
 
 
-def truncate(machine, path, size):
+def truncate(machine: Machine, path: str, size: int) -> None:
     machine.truncate(path, size)
 
 
-def rename(machine, path, to):
+def rename(machine: Machine, path: str, to: str) -> None:
     machine.rename(path, to)
 
 
-def rmfile(machine, path):
+def rmfile(machine: Machine, path: str) -> None:
     machine.rmfile(path)
 
 
-def fallocate(machine, path, offset, length, punch_hole):
+def fallocate(machine: Machine, path: str, offset: int, length: int, punch_hole: bool) -> None:
     if not punch_hole:
         raise UsageError("--punch-hole is needed: it is the only mode there is")
     machine.punch_hole(path, offset, length)
 
 
-def read(machine, pid, path, offset, length, form, json):
+def read(machine: Machine, pid: int, path: str, offset: int, length: int, form: str, json: bool) -> Output:
     data = machine.read(pid, path, offset, length)
     if json:
         return f'{{"bytes": {len(data)}, "hex": "{data.hex()}"}}\n'
     return f"{len(data)}\n" if form == "count" else bytes_as(form, data)
 
 
-def write(machine, pid, path, offset, data, hex, json):
+def write(machine: Machine, pid: int, path: str, offset: int, data: bytes | None, hex: bytes | None, json: bool) -> Output:
     nr_bytes = machine.write(pid, path, offset, one_of(data, hex, "DATA"))
     return f'{{"bytes": {nr_bytes}}}\n' if json else f"{nr_bytes}\n"
 
 
-def fincore(machine, path, bytes, pages, json):
+def fincore(machine: Machine, path: str, bytes: bool, pages: bool, json: bool) -> Output:
     file = machine.file(path)
     cached = machine.fincore(path)
     if json:
@@ -55,9 +62,9 @@ def fincore(machine, path, bytes, pages, json):
     return lambda: view.render(file, page_bytes, in_bytes=bytes)
 
 
-def drop_caches(machine, what):
+def drop_caches(machine: Machine, what: str) -> None:
     machine.drop_caches(int(what))
 
 
-def sync(machine):
+def sync(machine: Machine) -> None:
     machine.sync()

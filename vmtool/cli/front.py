@@ -5,6 +5,8 @@ without importing click, whose import alone costs more than the command. Help, c
 wrong usage go to click; tests/cli/test_readers.py holds the two readers against each other.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
@@ -12,8 +14,12 @@ from vmtool.cli import parse, report, table
 from vmtool.cli.execute import DEFAULT_WAIT, Settings, execute
 from vmtool.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.cli.declare import Command
 
-def run(words: list) -> int:
+
+def run(words: list[str]) -> int:
     """Read a command line and execute it; the exit status."""
     if sys.getfilesystemencoding() != "utf-8":
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
@@ -27,7 +33,7 @@ def run(words: list) -> int:
     return call if type(call) is int else execute(*call)
 
 
-def read_plain(words):
+def read_plain(words: list[str]) -> tuple[Command, dict, Settings] | None:
     """(command, values, settings) of a plain line, None for one that click shall judge. Raises UsageError."""
     state = None
     wait = DEFAULT_WAIT
@@ -68,6 +74,6 @@ def _read_by_click(words, wrong):
         call = click_app.read(words)
     except UsageError as refused:
         wrong = wrong or refused
-        report.complain(getattr(wrong, "word", ""), wrong)
+        report.complain(wrong.word, wrong)
         return wrong.exit_status
     return report.show("", call) if type(call) is str else call

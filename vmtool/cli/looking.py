@@ -4,20 +4,29 @@
 writer waiting.
 """
 
+from __future__ import annotations
+
 import errno
 
 from vmtool.cli import proc_files
 from vmtool.errors import HostError, KernelError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def cat_maps(machine, pid, json):
+    from vmtool._core import Machine
+    from vmtool.cli.report import Output
+
+
+def cat_maps(machine: Machine, pid: int, json: bool) -> Output:
     vmas = machine.maps(pid)
     if json:
         return lambda: _json().text([_area(vma) for vma in vmas])
     return proc_files.pid_maps(machine, pid)
 
 
-def smaps(machine, pid, rollup, json):
+def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:
     if rollup:
         if json:
             start, end, stats = machine.smaps_rollup(pid)
@@ -29,11 +38,11 @@ def smaps(machine, pid, rollup, json):
     return proc_files.pid_smaps(machine, pid)
 
 
-def status(machine, pid, json):
+def status(machine: Machine, pid: int, json: bool) -> Output:
     return _fields_or_text(proc_files.pid_status(machine, pid), json)
 
 
-def statm(machine, pid, json):
+def statm(machine: Machine, pid: int, json: bool) -> Output:
     format_text = proc_files.pid_statm(machine, pid)
     if json:
         names = ("size", "resident", "shared", "text", "lib", "data", "dt")
@@ -41,23 +50,24 @@ def statm(machine, pid, json):
     return format_text
 
 
-def stat(machine, pid, json):
+def stat(machine: Machine, pid: int, json: bool) -> Output:
     if json:
         task, mm = machine.task(pid), _mm(machine, pid)
         return lambda: _json().text({"task": _json().record(task), "mm": mm and _json().record(mm, "auxv")})
     return proc_files.pid_stat(machine, pid)
 
 
-def cat(machine, path, json):
+def cat(machine: Machine, path: str, json: bool) -> Output:
     format_text = proc_files.find(machine, path)
     if json:
         return lambda: _json().text({"path": path, "text": format_text()})
     return format_text
 
 
-def free(machine, unit, si, wide, total, lohi, committed, procfs, json):
+def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: bool, committed: bool, procfs: str | None,
+         json: bool) -> Output:
     from vmtool.tools import free as tool
-    text = proc_files.meminfo(machine)() if procfs is None else _host_meminfo(procfs)
+    text = _host_meminfo(procfs) if procfs is not None else str(proc_files.meminfo(machine)())
     if json:
         return lambda: _json().text({name: list(value) if isinstance(value, tuple) else value
                                      for name, value in tool.figures(text)._asdict().items()})
@@ -65,29 +75,29 @@ def free(machine, unit, si, wide, total, lohi, committed, procfs, json):
     return lambda: tool.run(text, options)
 
 
-def meminfo(machine, json):
+def meminfo(machine: Machine, json: bool) -> Output:
     figures = machine.meminfo()
     return (lambda: _json().text(figures)) if json else proc_files.meminfo(machine)
 
 
-def vmstat(machine, json):
+def vmstat(machine: Machine, json: bool) -> Output:
     figures = machine.vmstat()
     return (lambda: _json().text(figures)) if json else proc_files.vmstat(machine)
 
 
-def buddyinfo(machine, json):
+def buddyinfo(machine: Machine, json: bool) -> Output:
     zones = machine.zones()
     if json:
         return lambda: _json().text([{"node": z.node, "zone": z.name, "free_area": list(z.free_area)} for z in zones])
     return proc_files.buddyinfo(machine)
 
 
-def zoneinfo(machine, json):
+def zoneinfo(machine: Machine, json: bool) -> Output:
     zones = machine.zones()
     return (lambda: _json().records(zones)) if json else proc_files.zoneinfo(machine)
 
 
-def pagetypeinfo(machine, json):
+def pagetypeinfo(machine: Machine, json: bool) -> Output:
     zones = machine.zones()
     if json:
         return lambda: _json().text([{"node": z.node, "zone": z.name, "free_by_type": [list(t) for t in z.free_by_type],
@@ -95,12 +105,12 @@ def pagetypeinfo(machine, json):
     return proc_files.pagetypeinfo(machine)
 
 
-def slabinfo(machine, json):
+def slabinfo(machine: Machine, json: bool) -> Output:
     caches = machine.slabs()
     return (lambda: _json().records(caches)) if json else proc_files.slabinfo(machine)
 
 
-def pagewalk(machine, pid, addr, format, json):
+def pagewalk(machine: Machine, pid: int, addr: int, format: str, json: bool) -> Output:
     walk = machine.walk(pid, addr)
     if json:
         return lambda: _json().text(_json().record(walk))
@@ -108,7 +118,7 @@ def pagewalk(machine, pid, addr, format, json):
     return lambda: view.render_vtop(walk) if format == "vtop" else view.render(walk)
 
 
-def pagemap(machine, pid, addr, length, raw, json):
+def pagemap(machine: Machine, pid: int, addr: int | None, length: int, raw: bool, json: bool) -> Output:
     entries = machine.pagemap(pid, addr, length) if addr is not None else _whole_pagemap(machine, pid)
     if json:
         return lambda: _json().records(entries)
@@ -116,7 +126,7 @@ def pagemap(machine, pid, addr, length, raw, json):
     return lambda: view.render_raw(entries) if raw else view.render(entries)
 
 
-def frames(machine, pfns, summary, json):
+def frames(machine: Machine, pfns: Sequence[range], summary: bool, json: bool) -> Output:
     from vmtool.views import frames as view
     if summary or not pfns:
         kinds, page_shift = machine.frames_summary(), machine.info().page_shift
@@ -125,7 +135,7 @@ def frames(machine, pfns, summary, json):
     return (lambda: _json().records(found)) if json else (lambda: view.render(found))
 
 
-def tlb(machine, stats, cpu, json):
+def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
     if cpu is not None and not 0 <= cpu < machine.info().nr_cpus:
         raise KernelError(errno.EINVAL, f"there is no processor {cpu}")
     from vmtool.views import tlb as view
@@ -136,7 +146,7 @@ def tlb(machine, stats, cpu, json):
     return (lambda: _json().records(entries)) if json else (lambda: view.render(entries))
 
 
-def explain(machine, state, json):
+def explain(machine: Machine, state: str | None, json: bool) -> Output:
     if state is not None:
         machine.set_trace(state == "on")
         return _json().text({"tracing": state == "on"}) if json else None
@@ -147,7 +157,7 @@ def explain(machine, state, json):
     return lambda: view.render(records)
 
 
-def trace(machine, json):
+def trace(machine: Machine, json: bool) -> Output:
     from vmtool.views import trace as view
     records = machine.trace()
     return (lambda: _json().records(records)) if json else (lambda: view.render(records))

@@ -1,16 +1,28 @@
 """Handlers: init, sysctl, fsck, completion."""
 
+from __future__ import annotations
+
 from vmtool.cli.report import Result
 from vmtool.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmtool._core import Machine
+    from vmtool.cli.execute import Settings
+    from vmtool.cli.report import Output
+    from vmtool.store.session import Session
 
 FSCK_BROKEN = 1
 
 
-def init(machine, ram, arch, cpus, swap, tlb, pcid, kpti, aslr, kernel, force):
+def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, aslr: int | None, kernel: str,
+         force: bool) -> None:
     machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, kpti=kpti, aslr_seed=aslr)
 
 
-def sysctl(machine, settings, values, all, write, json):
+def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, write: bool, json: bool) -> Output:
     shown = {}
     if all or not settings:
         settings = (*machine.sysctl_names(), *settings)
@@ -27,17 +39,19 @@ def sysctl(machine, settings, values, all, write, json):
     return "".join(f"{value}\n" if values else f"{name} = {value}\n" for name, value in shown.items())
 
 
-def fsck(session, json):
+def fsck(session: Session, json: bool) -> Output:
     broken = session.verify() + session.machine.fsck()
     text = _json(broken) if json else "".join(f"{line}\n" for line in broken)
     return Result(text, FSCK_BROKEN if broken else 0)
 
 
-def completion(settings, shell):
+def completion(settings: Settings, shell: str) -> Output:
     from click.shell_completion import get_completion_class
 
     from vmtool.cli.click_app import application
-    return get_completion_class(shell)(application(), {}, "vmtool", "_VMTOOL_COMPLETE").source()
+    shell_class = get_completion_class(shell)
+    assert shell_class is not None, shell
+    return shell_class(application(), {}, "vmtool", "_VMTOOL_COMPLETE").source()
 
 
 def _json(value):

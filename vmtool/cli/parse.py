@@ -7,13 +7,22 @@ ends the options, `--name=value`, `-abc` for `-a -b -c`, `-oVALUE`; no abbreviat
 argument may begin with `-`, a word that is no option is an argument.
 """
 
+from __future__ import annotations
+
 from vmtool.cli.kinds import converter
 from vmtool.errors import UsageError
 
-_CONVERTERS: dict = {}  # kind -> function, filled on first use
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from vmtool.cli.declare import Command, Param
+
+_CONVERTERS: dict[Any, Callable[[str], Any]] = {}  # kind -> function, filled on first use
 
 
-def read(command, words):
+def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
     """The values of `words` (the command's own name not among them) by name. Raises UsageError."""
     options = command.options
     arguments = command.arguments
@@ -118,7 +127,7 @@ def _store(param, word, values, flag):
     values[param.name] = [*values[param.name], value] if param.repeat else value
 
 
-def convert(param, word, what):
+def convert(param: Param, word: str, what: str) -> Any:
     """A word's value by its parameter's kind; `what` begins the message when it has none."""
     function = _CONVERTERS.get(param.kind)
     if function is None:
@@ -129,7 +138,7 @@ def convert(param, word, what):
         raise UsageError(f"{what}: {wrong}" if what else str(wrong)) from None
 
 
-def seconds(text):
+def seconds(text: str) -> float:
     """The value of --wait. ValueError."""
     try:
         value = float(text)

@@ -3,130 +3,140 @@
 Each function copies what its file shows and gives the function that formats it.
 """
 
+from __future__ import annotations
+
 import errno
 
 from vmtool.errors import KernelError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def pid_maps(machine, pid):
+    from vmtool._core import Machine
+
+    Formatter = Callable[[], str | bytes]
+
+
+def pid_maps(machine: Machine, pid: int) -> Formatter:
     from vmtool.procfs.pid_maps import render
     vmas, word_bytes = machine.maps(pid), _word_bytes(machine)
     return lambda: render(vmas, word_bytes)
 
 
-def pid_smaps(machine, pid):
+def pid_smaps(machine: Machine, pid: int) -> Formatter:
     from vmtool.procfs.pid_smaps import render
     entries, word_bytes = machine.smaps(pid), _word_bytes(machine)
     return lambda: render(entries, word_bytes)
 
 
-def pid_smaps_rollup(machine, pid):
+def pid_smaps_rollup(machine: Machine, pid: int) -> Formatter:
     from vmtool.procfs.pid_smaps import render_rollup
     rollup, word_bytes = machine.smaps_rollup(pid), _word_bytes(machine)
     return lambda: render_rollup(rollup, word_bytes)
 
 
-def pid_status(machine, pid):
+def pid_status(machine: Machine, pid: int) -> Formatter:
     from vmtool.procfs.pid_status import render
     task, mm, info = machine.task(pid), _mm(machine, pid), machine.info()
     return lambda: render(task, mm, info.nr_cpus, info.page_shift)
 
 
-def pid_statm(machine, pid):
+def pid_statm(machine: Machine, pid: int) -> Formatter:
     from vmtool.procfs.pid_statm import render
     mm, info = _mm(machine, pid), machine.info()
     return lambda: render(mm, info.page_shift)
 
 
-def pid_stat(machine, pid):
+def pid_stat(machine: Machine, pid: int) -> Formatter:
     from vmtool.procfs.pid_stat import render
     task, mm, info = machine.task(pid), _mm(machine, pid), machine.info()
     return lambda: render(task, mm, info.page_shift)
 
 
-def pid_cmdline(machine, pid):
+def pid_cmdline(machine: Machine, pid: int) -> Formatter:
     return _constant(machine.cmdline(pid))
 
 
-def pid_environ(machine, pid):
+def pid_environ(machine: Machine, pid: int) -> Formatter:
     return _constant(machine.environ(pid))
 
 
-def pid_comm(machine, pid):
+def pid_comm(machine: Machine, pid: int) -> Formatter:
     return _constant(machine.task(pid).comm + "\n")
 
 
-def pid_oom_score_adj(machine, pid):
+def pid_oom_score_adj(machine: Machine, pid: int) -> Formatter:
     return _constant(f"{machine.task(pid).oom_score_adj}\n")
 
 
-def meminfo(machine):
+def meminfo(machine: Machine) -> Formatter:
     from vmtool.procfs.meminfo import render
     figures = machine.meminfo()
     return lambda: render(figures)
 
 
-def vmstat(machine):
+def vmstat(machine: Machine) -> Formatter:
     from vmtool.procfs.vmstat import render
     figures = machine.vmstat()
     return lambda: render(figures)
 
 
-def buddyinfo(machine):
+def buddyinfo(machine: Machine) -> Formatter:
     from vmtool.procfs.buddyinfo import render
     zones = machine.zones()
     return lambda: render(zones)
 
 
-def zoneinfo(machine):
+def zoneinfo(machine: Machine) -> Formatter:
     from vmtool.procfs.zoneinfo import render
     zones, node_stats, page_shift = machine.zones(), machine.node_stats(), machine.info().page_shift
     return lambda: render(zones, node_stats, page_shift)
 
 
-def pagetypeinfo(machine):
+def pagetypeinfo(machine: Machine) -> Formatter:
     from vmtool.procfs.pagetypeinfo import render
     zones = machine.zones()
     return lambda: render(zones)
 
 
-def slabinfo(machine):
+def slabinfo(machine: Machine) -> Formatter:
     from vmtool.procfs.slabinfo import render
     caches = machine.slabs()
     return lambda: render(caches)
 
 
-def uptime(machine):
+def uptime(machine: Machine) -> Formatter:
     from vmtool.procfs.system import render_uptime
     info = machine.info()
     return lambda: render_uptime(info)
 
 
-def loadavg(machine):
+def loadavg(machine: Machine) -> Formatter:
     from vmtool.procfs.system import render_loadavg
     tasks = machine.tasks()
     return lambda: render_loadavg(tasks)
 
 
-def stat(machine):
+def stat(machine: Machine) -> Formatter:
     from vmtool.procfs.system import render_stat
     info, tasks = machine.info(), machine.tasks()
     return lambda: render_stat(info, tasks)
 
 
-def version(machine):
+def version(machine: Machine) -> Formatter:
     from vmtool.procfs.system import render_version
     info = machine.info()
     return lambda: render_version(info)
 
 
-def cpuinfo(machine):
+def cpuinfo(machine: Machine) -> Formatter:
     from vmtool.procfs.system import render_cpuinfo
     info = machine.info()
     return lambda: render_cpuinfo(info)
 
 
-def swaps(machine):
+def swaps(machine: Machine) -> Formatter:
     from vmtool.procfs.swaps import render
     return render
 
@@ -138,7 +148,7 @@ PID_FILES = {"maps": pid_maps, "smaps": pid_smaps, "smaps_rollup": pid_smaps_rol
              "stat": pid_stat, "cmdline": pid_cmdline, "environ": pid_environ, "comm": pid_comm, "oom_score_adj": pid_oom_score_adj}
 
 
-def find(machine, path):
+def find(machine: Machine, path: str) -> Formatter:
     """The formatter of a file, by its path below /proc. KernelError(ENOENT, ESRCH, EISDIR)."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if parts[:1] == ["proc"]:

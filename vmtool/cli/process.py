@@ -1,9 +1,18 @@
 """Handlers: processes and their limits."""
 
+from __future__ import annotations
+
 from vmtool.units import U64_MAX
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def spawn(machine, name, exe, env, args, json):
+    from vmtool._core import Machine
+    from vmtool.cli.report import Output
+
+
+def spawn(machine: Machine, name: str | None, exe: str | None, env: Sequence[bytes], args: Sequence[str], json: bool) -> Output:
     image = None
     if exe is not None:
         from vmtool.outside.elf import read_image
@@ -13,30 +22,30 @@ def spawn(machine, name, exe, env, args, json):
     return _pid(pid, json)
 
 
-def fork(machine, pid, json):
+def fork(machine: Machine, pid: int, json: bool) -> Output:
     return _pid(machine.fork(pid), json)
 
 
-def exec_(machine, pid, exe, env, args):
+def exec_(machine: Machine, pid: int, exe: str, env: Sequence[bytes], args: Sequence[str]) -> None:
     from vmtool.outside.elf import read_image
     machine.task(pid)  # ESRCH before trouble with the host's file
     image = read_image(exe)
     machine.exec(pid, _base_name(exe), image, _argv(exe, args), list(env))
 
 
-def exit_(machine, pid, status):
+def exit_(machine: Machine, pid: int, status: int) -> None:
     machine.exit(pid, status & 0xFF)  # as _exit() cuts it
 
 
-def kill(machine, pid, signal):
+def kill(machine: Machine, pid: int, signal: int) -> None:
     machine.kill(pid, signal)
 
 
-def switch(machine, pid, cpu):
+def switch(machine: Machine, pid: int, cpu: int) -> None:
     machine.switch(pid, cpu)
 
 
-def ps(machine, json):
+def ps(machine: Machine, json: bool) -> Output:
     tasks = machine.tasks()
     spaces = {task.pid: machine.mm(task.pid) for task in tasks if task.has_mm}
     if json:
@@ -48,11 +57,11 @@ def ps(machine, json):
     return lambda: view.render(tasks, spaces, page_shift)
 
 
-def setrlimit(machine, pid, name, value):
+def setrlimit(machine: Machine, pid: int, name: int, value: int) -> None:
     machine.setrlimit(pid, name, None if value == U64_MAX else value)
 
 
-def oom_score_adj(machine, pid, value):
+def oom_score_adj(machine: Machine, pid: int, value: int) -> None:
     machine.set_oom_score_adj(pid, value)
 
 

@@ -10,9 +10,18 @@ Output goes straight to the descriptors, as UTF-8 whatever the locale says, with
 file names as they came. Like a coreutils program, one whose reader went away dies of SIGPIPE.
 """
 
+from __future__ import annotations
+
 import os
 
 from vmtool.errors import InternalError, VmtoolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    Output: TypeAlias = "str | bytes | Result | Callable[[], str | bytes] | None"  # a handler's; a function formats what it copied
 
 EXIT_SOFTWARE = InternalError.exit_status
 EXIT_INTERRUPTED = 130
@@ -23,44 +32,42 @@ class Result:
 
     __slots__ = ("text", "status")
 
-    def __init__(self, text, status):
+    def __init__(self, text: str, status: int):
         self.text = text
         self.status = status
 
 
-def is_bug(failure):
+def is_bug(failure: BaseException) -> bool:
     """Whether it is vmtool's own fault: a broken promise, or an exception nobody meant."""
     return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt))
 
 
-def status_of(failure):
+def status_of(failure: BaseException) -> int:
     """The exit status of an exception that left a command."""
-    if is_bug(failure):
-        return EXIT_SOFTWARE
     if isinstance(failure, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    return failure.exit_status
+    return failure.exit_status if isinstance(failure, VmtoolError) else EXIT_SOFTWARE
 
 
-def message_of(failure):
+def message_of(failure: BaseException) -> str:
     """Its line, without the leading `vmtool: COMMAND: ` and without a newline."""
     if isinstance(failure, KeyboardInterrupt):
         return "interrupted"
     return f"internal error: {text_of(failure)}" if is_bug(failure) else text_of(failure)
 
 
-def text_of(failure):
+def text_of(failure: BaseException) -> str:
     """What an exception says, in one line; one that is none of ours says what it is."""
     text = str(failure).replace("\n", " ")
     return text if isinstance(failure, VmtoolError) else f"{type(failure).__name__}: {text}"
 
 
-def complain(where, message):
+def complain(where: str, message: object) -> None:
     """`vmtool: WHERE: MESSAGE` on stderr; where that cannot be written, the exit status must do."""
     write_error(f"vmtool: {where}: {message}\n" if where else f"vmtool: {message}\n")
 
 
-def write_error(text):
+def write_error(text: str | bytes) -> None:
     """Text on stderr, or nowhere."""
     try:
         write(2, text)
@@ -68,14 +75,14 @@ def write_error(text):
         pass
 
 
-def write(fd, text):
+def write(fd: int, text: str | bytes) -> None:
     """All of `text` (str or bytes) to a descriptor. Raises OSError."""
     left = memoryview(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
     while left:
         left = left[os.write(fd, left):]
 
 
-def show(where, text):
+def show(where: str, text: str | bytes | None) -> int:
     """A result on stdout; the exit status: 0, or 1 when it could not be written."""
     if not text:
         return 0
@@ -89,7 +96,7 @@ def show(where, text):
     return 0
 
 
-def die_of_sigpipe():
+def die_of_sigpipe() -> None:
     """As a program that left SIGPIPE at its default would have died: a shell then shows nothing."""
     import signal
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

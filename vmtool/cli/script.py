@@ -9,6 +9,8 @@ A line costs a few microseconds here (tests/cli/test_script_speed.py): words by 
 declaration's reader, a handler found once, and JSON by hand around the C encoder.
 """
 
+from __future__ import annotations
+
 import os
 
 from vmtool.cli import execute, parse, report, table
@@ -16,12 +18,18 @@ from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES
 from vmtool.cli.words import is_name, split
 from vmtool.errors import HostError, InternalError, KernelError, Signal, StateError, UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.cli.execute import Settings
+    from vmtool.cli.report import Output
+    from vmtool.store.session import Session
+
 LINE_FAILURES = (*execute.FAILURES, StateError)
 NOT_IN_SCRIPTS = ("run", "completion")
 STDOUT, STDERR = 1, 2
 
 
-def run(settings, file, commit_each, echo, keep_going, jsonl):
+def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going: bool, jsonl: bool) -> Output:
     """The handler: runs the script, prints what it printed, and gives its exit status."""
     script = Script(settings, file, echo=echo, keep_going=keep_going, jsonl=jsonl)
     lines = _read(file)
@@ -60,9 +68,9 @@ def _read(file):
 class Transaction:
     """A script's session on the state file: none until a line asks for it."""
 
-    def __init__(self, settings):
+    def __init__(self, settings: Settings):
         self.settings = settings
-        self.session = None
+        self.session: Session = None  # type: ignore[assignment]  # nobody asks before begin()
         self.is_running = False
 
     def __enter__(self):
@@ -72,7 +80,7 @@ class Transaction:
         if self.session is not None:
             self.session.__exit__(*exception)
 
-    def begin(self, access, force=False):
+    def begin(self, access: str, force: bool = False) -> None:
         """A transaction from now on. StateError when there is no machine and none is to be made."""
         if self.session is not None and access is not BOOTS:
             self.session.renew()
@@ -84,7 +92,7 @@ class Transaction:
             self.session = self.settings.session(WRITES if access is READS else access, force)
         self.is_running = True
 
-    def commit(self):
+    def commit(self) -> None:
         """Make what was done so far last. The next line that needs the machine begins anew."""
         if self.is_running:
             self.is_running = False
@@ -94,21 +102,21 @@ class Transaction:
 class Script:
     """A running script: its variables, its exit status so far, and what it is going to print."""
 
-    def __init__(self, settings, file, *, echo, keep_going, jsonl):
+    def __init__(self, settings: Settings, file: str, *, echo: bool, keep_going: bool, jsonl: bool):
         self.settings = settings
         self.file = file
         self.echo = echo
         self.keep_going = keep_going
         self.jsonl = jsonl
-        self.variables = {}
+        self.variables: dict[str, str] = {}
         self.status = 0
-        self.printed = []  # (descriptor, text) in order
-        self.transaction = None
+        self.printed: list[tuple[int, str | bytes]] = []  # (descriptor, text) in order
+        self.transaction = Transaction(settings)
         if jsonl:
             from json.encoder import encode_basestring_ascii
             self.quote = encode_basestring_ascii
 
-    def run_line(self, number, line):
+    def run_line(self, number: int, line: str) -> bool:
         """One line; whether the script goes on."""
         text = line.lstrip()
         allowed = text[:1] == "-"
@@ -136,7 +144,7 @@ class Script:
         status = 0
         if failure is not None:
             status = report.status_of(failure)
-        elif type(output) is report.Result:
+        elif isinstance(output, report.Result):
             output, status = output.text, output.status
         self.note(number, line, word, output, failure, status, name)
         if status and not allowed:
@@ -144,7 +152,7 @@ class Script:
             return self.keep_going
         return True
 
-    def call(self, word, words):
+    def call(self, word: str, words: list[str]) -> tuple:
         """Read and perform one command: what it printed and how it failed. Raises LINE_FAILURES."""
         command = table.find(word)
         if command is None:
@@ -152,7 +160,7 @@ class Script:
         del words[0]
         values = parse.read(command, words)
         access = command.access
-        if type(access) is not str:
+        if not isinstance(access, str):
             access = access(values)
         if access is ALONE:
             if command.name in NOT_IN_SCRIPTS:
@@ -196,19 +204,20 @@ class Script:
                     f'"out": {self.quote(out)}}}\n')
         return f'{start}null, "signal": null, "out": {self.quote(out)}}}\n'
 
-    def show(self):
+    def show(self) -> int:
         """Print what was kept, stdout and stderr in their order; 0 or the status of a failed write."""
         printed, self.printed = self.printed, []
         pending = []
         for fd, text in printed:
+            data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
             if fd == STDOUT:
-                pending.append(text if type(text) is bytes else text.encode("utf-8", "surrogateescape"))
+                pending.append(data)
                 continue
             status = report.show("run", b"".join(pending))
             if status:
                 return status
             pending = []
-            report.write_error(text)
+            report.write_error(data)
         return report.show("run", b"".join(pending))
 
 

@@ -1,13 +1,20 @@
 """Handlers: the system calls on address spaces. Each only puts the words' flags together."""
 
+from __future__ import annotations
+
 from vmtool.cli import uapi
 from vmtool.errors import UsageError
 from vmtool.units import U64_MAX
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool._core import Machine
+    from vmtool.cli.report import Output
+
 _PAGE_BITS = {"2M": 21, "1G": 30}
 
 
-def brk(machine, pid, addr, by, json):
+def brk(machine: Machine, pid: int, addr: int | None, by: int | None, json: bool) -> Output:
     if by is not None:
         if addr is not None:
             raise UsageError("either ADDR or --by, not both")
@@ -15,8 +22,9 @@ def brk(machine, pid, addr, by, json):
     return _address(machine.brk(pid, addr), json)
 
 
-def mmap(machine, pid, length, addr, prot, shared, file, offset, fixed, fixed_noreplace, populate, locked, noreserve, growsdown,
-         stack, hugetlb, json):
+def mmap(machine: Machine, pid: int, length: int, addr: int, prot: int, shared: bool, file: str | None, offset: int, fixed: bool,
+         fixed_noreplace: bool, populate: bool, locked: bool, noreserve: bool, growsdown: bool, stack: bool, hugetlb: str | None,
+         json: bool) -> Output:
     flags = uapi.MAP_SHARED if shared else uapi.MAP_PRIVATE
     if file is None:
         flags |= uapi.MAP_ANONYMOUS
@@ -39,15 +47,16 @@ def mmap(machine, pid, length, addr, prot, shared, file, offset, fixed, fixed_no
     return _address(machine.mmap(pid, addr, length, prot, flags, file, offset), json)
 
 
-def munmap(machine, pid, addr, length):
+def munmap(machine: Machine, pid: int, addr: int, length: int) -> None:
     machine.munmap(pid, addr, length)
 
 
-def mprotect(machine, pid, addr, length, prot):
+def mprotect(machine: Machine, pid: int, addr: int, length: int, prot: int) -> None:
     machine.mprotect(pid, addr, length, prot)
 
 
-def mremap(machine, pid, addr, old, new, maymove, fixed, dontunmap, json):
+def mremap(machine: Machine, pid: int, addr: int, old: int, new: int, maymove: bool, fixed: int | None, dontunmap: bool,
+           json: bool) -> Output:
     flags = uapi.MREMAP_MAYMOVE if maymove else 0
     if fixed is not None:
         flags |= uapi.MREMAP_FIXED
@@ -56,32 +65,32 @@ def mremap(machine, pid, addr, old, new, maymove, fixed, dontunmap, json):
     return _address(machine.mremap(pid, addr, old, new, flags, fixed or 0), json)
 
 
-def madvise(machine, pid, addr, length, advice):
+def madvise(machine: Machine, pid: int, addr: int, length: int, advice: int) -> None:
     machine.madvise(pid, addr, length, advice)
 
 
-def mlock(machine, pid, addr, length, onfault):
+def mlock(machine: Machine, pid: int, addr: int, length: int, onfault: bool) -> None:
     machine.mlock(pid, addr, length, onfault)
 
 
-def munlock(machine, pid, addr, length):
+def munlock(machine: Machine, pid: int, addr: int, length: int) -> None:
     machine.munlock(pid, addr, length)
 
 
-def mlockall(machine, pid, current, future, onfault):
+def mlockall(machine: Machine, pid: int, current: bool, future: bool, onfault: bool) -> None:
     machine.mlockall(pid, current * uapi.MCL_CURRENT | future * uapi.MCL_FUTURE | onfault * uapi.MCL_ONFAULT)
 
 
-def munlockall(machine, pid):
+def munlockall(machine: Machine, pid: int) -> None:
     machine.munlockall(pid)
 
 
-def msync(machine, pid, addr, length, asynchronous, invalidate):
+def msync(machine: Machine, pid: int, addr: int, length: int, asynchronous: bool, invalidate: bool) -> None:
     flags = uapi.MS_ASYNC if asynchronous else uapi.MS_SYNC
     machine.msync(pid, addr, length, flags | uapi.MS_INVALIDATE if invalidate else flags)
 
 
-def mincore(machine, pid, addr, length, json):
+def mincore(machine: Machine, pid: int, addr: int, length: int, json: bool) -> Output:
     pages = machine.mincore(pid, addr, length)
     if json:
         from vmtool.cli.json_text import text

@@ -4,6 +4,12 @@
 own family alone; tests/cli/test_table.py holds the names against the declarations.
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.cli.declare import Command
+
 FAMILIES = {
     "machine": ("The machine", "init run sysctl fsck completion"),
     "process": ("Processes", "spawn fork exec exit kill switch ps setrlimit oom-score-adj"),
@@ -15,10 +21,10 @@ FAMILIES = {
 }
 
 _FAMILY_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}
-_COMMANDS: dict = {}
+_COMMANDS: dict[str, Command] = {}
 
 
-def find(name):
+def find(name: str) -> Command | None:
     """The declaration of a command, None when there is none of that name."""
     command = _COMMANDS.get(name)
     if command is None and name in _FAMILY_OF:
@@ -28,11 +34,11 @@ def find(name):
     return command
 
 
-def declared_in(family):
+def declared_in(family: str) -> tuple[Command, ...]:
     """The declarations of one family, in the order of their module."""
     return __import__(f"vmtool.cli.tables.{family}", fromlist=("COMMANDS",)).COMMANDS
 
 
-def names():
+def names() -> list[str]:
     """Every command's name, in the order of the listing."""
     return list(_FAMILY_OF)

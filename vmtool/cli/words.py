@@ -8,6 +8,8 @@ or part of one, whatever blanks are in it. A line without quotes and backslashes
 line, is split by str.split(), if it is ASCII: elsewhere Python knows blanks that a shell does not.
 """
 
+from __future__ import annotations
+
 from vmtool.errors import UsageError
 
 BLANKS = " \t\r\n"
