@@ -6,7 +6,7 @@
     inode      inodes, open files, blocks of the disk
     readahead  what a miss reads, what a mark starts; the faults' side
     writeback  sync, msync
-    truncate   truncation, holes, drop_caches
+    folio_split, truncate   truncation, holes, drop_caches
     shmem      files without a disk
     fileio     read() and write()
 

@@ -4,14 +4,15 @@ Modelled: i_size first, then the mappings, then the cache, then the blocks; the 
 the edge are split, which unmaps them, unless they are dirty.
 Counterpart: Linux v6.18 mm/truncate.c:truncate_inode_pages_range(), truncate_inode_partial_folio(), mapping_evict_folio();
 fs/ext4/inode.c:ext4_setattr(), ext4_truncate(), ext4_block_truncate_page(), ext4_punch_hole().
-# Deviation: a split folio becomes single pages; Linux leaves the largest folios that fit on either side of the edge.
+# Deviation: which blocks of a dirty folio are dirty is not kept, so one is never split, even when only blocks past the edge were.
 """
 
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, inode_at, inode_mut
-from vmtool.mm.buddy cimport alloc_pages, free_pages, split_folio_frames
+from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, filemap_next, filemap_remove, folio_mark_accessed
+from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
@@ -55,6 +56,7 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     cdef uint64_t pos = frame_index(frame_at(a, head)) << PAGE_SHIFT
     cdef uint64_t size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
     cdef uint64_t offset = start - pos if pos < start else 0
+    cdef pfn_t at
     cdef uint64_t length = size - offset if end == TO_THE_END or pos + size <= end else end + 1 - pos - offset
     if length == size:
         remove_folio(a, inode, head)
@@ -65,7 +67,10 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     if frame_at(a, head).flags & PG_dirty:  # its buffers cannot be released
         return False
     unmap_pages(a, inode, pos >> PAGE_SHIFT, ((pos + size) >> PAGE_SHIFT) - 1, False)
-    split_folio_frames(a, head)
+    folio_split(a, head, <pfn_t>(head + (offset >> PAGE_SHIFT)))
+    if offset + length < size:
+        at = <pfn_t>(head + ((offset + length) >> PAGE_SHIFT))
+        folio_split(a, page_folio(a, at), at)
     return True
 
 
@@ -195,7 +200,8 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     last = end >> PAGE_SHIFT
     if first < last:
         unmap_pages(a, inode, first, last - 1, False)
-        truncate_inode_pages_range(a, inode, first << PAGE_SHIFT, (last << PAGE_SHIFT) - 1)
+    truncate_inode_pages_range(a, inode, offset, end - 1)
+    if first < last:
         disk_free_blocks(a, inode, first, last - 1)
     return zero_partial_blocks(a, inode, offset, end)
 

@@ -1,0 +1,68 @@
+"""Non-uniform split.
+
+Modelled: a folio is cut in two halves, the half with the page in two again, down to that page; the pieces are the largest that fit beside it.
+Counterpart: Linux v6.18 mm/huge_memory.c:__split_unmapped_folio(), __split_folio_to_order().
+
+    order 3 at page 5:   |H t t t t t t t|  ->  |H t t t|H t t t|  ->  |H t t t|H t|H t|  ->  |H t t t|h|h|H t|
+Each piece takes the flags of the whole, and one reference for the cache; on the LRU the pieces stand side by side.
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut
+from vmtool.mm.frame cimport folio_lru_list, folio_order, frame_index, frame_set_index, page_folio
+
+
+cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t second) noexcept nogil:
+    """The second half in front of the first; the counters count pages and stay as they are."""
+    cdef free_list_t *list = &a.m.lru[folio_lru_list(a, head)]
+    cdef frame_t *h = frame_mut(a, head)
+    cdef frame_t *s = frame_mut(a, second)
+    s.lru_next = head
+    s.lru_prev = h.lru_prev
+    if h.lru_prev:
+        frame_mut(a, h.lru_prev).lru_next = second
+    else:
+        list.head = second
+    h.lru_prev = second
+    list.nr_free += 1
+
+
+cdef void make_head(arena_t *a, pfn_t head, uint32_t order, uint64_t index) noexcept nogil:
+    """The first page of a piece knows its order through its first tail, or is a page like any other."""
+    cdef frame_t *f = frame_mut(a, head)
+    cdef uint64_t i
+    if order == 0:
+        f.flags &= ~<uint32_t>PG_head
+    else:
+        f.flags |= PG_head
+        for i in range(1, <uint64_t>1 << order):
+            frame_mut(a, <pfn_t>(head + i)).lru_next = head
+        f = frame_mut(a, head + 1)
+        f.index_lo = order
+        f.index_hi = 0
+        f.lru_prev = 0
+        f.mapping = 0
+    frame_set_index(frame_mut(a, head), index)
+
+
+cdef void folio_halve(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
+    cdef frame_t *h = frame_mut(a, head)
+    cdef pfn_t second = head + (<pfn_t>1 << (order - 1))
+    cdef frame_t *s = frame_mut(a, second)
+    cdef uint64_t index = frame_index(h)
+    s.flags = h.flags & ~<uint32_t>(PG_head | PG_waiters)
+    s.mapping = h.mapping
+    s.extra_refs = 1
+    s.lru_next = 0
+    s.lru_prev = 0
+    make_head(a, second, order - 1, index + (<uint64_t>1 << (order - 1)))
+    make_head(a, head, order - 1, index)
+    if h.flags & PG_lru:
+        lru_add_split(a, head, second)
+
+
+cdef void folio_split(arena_t *a, pfn_t head, pfn_t at) noexcept nogil:
+    cdef uint32_t order = folio_order(a, head)
+    while order:
+        folio_halve(a, head, order)
+        head = page_folio(a, at)
+        order = folio_order(a, head)
