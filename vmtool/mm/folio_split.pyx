@@ -4,7 +4,7 @@ Modelled: a folio is cut in two halves, the half with the page in two again, dow
 Counterpart: Linux v6.18 mm/huge_memory.c:__split_unmapped_folio(), __split_folio_to_order().
 
     order 3 at page 5:   |H t t t t t t t|  ->  |H t t t|H t t t|  ->  |H t t t|H t|H t|  ->  |H t t t|h|h|H t|
-Each piece takes the flags of the whole, and one reference for the cache; on the LRU the pieces stand side by side.
+Each piece takes the flags of the whole (PG_readahead stays with the first), and one reference for the cache; on the LRU the pieces stand side by side.
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut
@@ -49,7 +49,7 @@ cdef void folio_halve(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
     cdef pfn_t second = head + (<pfn_t>1 << (order - 1))
     cdef frame_t *s = frame_mut(a, second)
     cdef uint64_t index = frame_index(h)
-    s.flags = h.flags & ~<uint32_t>(PG_head | PG_waiters)
+    s.flags = h.flags & ~<uint32_t>(PG_head | PG_waiters | PG_readahead)
     s.mapping = h.mapping
     s.extra_refs = 1
     s.lru_next = 0

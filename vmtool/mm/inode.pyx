@@ -2,8 +2,7 @@
 
 Modelled: struct inode with its dentry, struct file with file_ra_state, and a block device of 4 KiB blocks that can be told to fail.
 Counterpart: Linux v6.18 fs/inode.c:evict(), fs/file_table.c:alloc_empty_file(), __fput(), fs/drop_caches.c.
-# Deviation: all of a new file is allocated, zeros too, and a hole punched into that part counts as allocated; the journal and the metadata are
-not read or written.
+# Deviation: all of a new file is allocated, zeros too; the journal and the metadata are not read or written.
 
 Life of an inode: path_create -> linked -> path_unlink -> (deleted), while a file_t refers to it -> evicted at the last fput().
 Invariants (fsck_cache): nr_open = file_t records of the inode; nlink 0 and nr_open 0 does not exist; nr_blocks = blocks with contents.
@@ -192,6 +191,8 @@ cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t conten
         i.nr_blocks -= 1
     if content:
         i.nr_blocks += 1
+        if i.holes:
+            xnode_set(a, &i.holes, index, 0, NULL)
         if index == i.alloc_end:
             i.alloc_end += 1
 
@@ -213,22 +214,37 @@ cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *
 
 
 cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    """They become holes; behind the last one alloc_end says so for all of them."""
+    cdef inode_t *i = inode_mut(a, inode)
     cdef uint64_t index = first
-    while xnode_next(a, inode_at(a, inode).blocks, &index, last):
+    while xnode_next(a, i.blocks, &index, last):
         disk_put_content(a, inode, index, 0)
-    if last >= inode_at(a, inode).alloc_end and first < inode_at(a, inode).alloc_end:
-        inode_mut(a, inode).alloc_end = first
+    if last < i.alloc_end - 1 and i.alloc_end:
+        for index in range(first, last + 1):
+            xnode_set(a, &i.holes, index, 1, NULL)
+        return
+    if first < i.alloc_end:
+        i.alloc_end = first
+    index = first
+    while xnode_next(a, i.holes, &index, <uint64_t>-1):
+        xnode_set(a, &i.holes, index, 0, NULL)
 
 
 cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
-    return index >= inode_at(a, inode).alloc_end and xnode_get(a, inode_at(a, inode).blocks, index) == 0
+    cdef inode_t *i = inode_at(a, inode)
+    if index >= i.alloc_end:
+        return xnode_get(a, i.blocks, index) == 0
+    return i.holes != 0 and xnode_get(a, i.holes, index) != 0
 
 
 cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
     """Counts: PGPGIN in kB, also for a request that fails (submit_bio() counts)."""
     cdef inode_t *i
     cdef uint64_t end = index + nr_pages
-    cdef uint64_t at = index if index > inode_at(a, inode).alloc_end else inode_at(a, inode).alloc_end
+    cdef uint64_t at = index
+    i = inode_at(a, inode)
+    if i.holes == 0 and at < i.alloc_end:
+        at = i.alloc_end
     while at < end:
         nr_pages -= is_hole(a, inode, at)
         at += 1

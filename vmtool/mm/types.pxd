@@ -481,7 +481,9 @@ cdef struct inode_t:  # 256 bytes
     uint32_t seals
     uint32_t wb_err  # a write failed since the last fsync or msync
     uint64_t alloc_end  # pages; from there on only blocks with contents are allocated, the rest is a hole
-    uint64_t pad[13]
+    idx_t holes  # xnode_t root: blocks before alloc_end that were punched out (slot: 1)
+    uint32_t pad0
+    uint64_t pad[12]
 
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
