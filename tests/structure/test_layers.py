@@ -1,0 +1,164 @@
+"""Each room uses only what lies below it: read from the `import` and `cimport` lines of every module.
+
+A new module of mm/ gets its place in LEVELS; where it does not fit, it reaches upward, or a room is in the wrong place.
+"""
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "vmtool"
+MOST_LINES = 500
+
+# mm/, from the foot: a module uses lines above its own, never its own line. vmtool/mm/README.md says what each is.
+LEVELS = """
+    types
+    arena arch
+    xnode names vma vmstat trace mm_acct
+    frame tlb
+    pte walk mmu buddy swap
+    slab pgtable
+    filemap rmap
+    inode shmem thp
+    readahead truncate writeback placement
+    fileio
+    pagecache
+    vma_merge
+    unmap
+    thp_fault advise_pages
+    mm
+    fault
+    access reclaim
+    populate
+    sys_* show_* fsck*
+"""
+LEVEL_OF = {name: level for level, line in enumerate(LEVELS.strip().splitlines()) for name in line.split()}
+
+# room: the modules of vmtool that it may use beside its own.
+MAY_USE = {
+    "mm": [],
+    "libc": ["mm.types", "mm.sys_*"],
+    "_core": ["mm.*", "libc.*", "records", "errors"],
+    "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
+    "procfs": ["records", "units"],
+    "views": ["records", "units"],
+    "tools": ["units"],
+    "strace": ["records", "errors", "units"],
+    "outside": ["records", "errors", "units"],
+    "cli": ["*"],
+    "__init__": [],
+    "__main__": ["cli.*"],
+    "errors": [],
+    "records": [],
+    "units": [],
+}
+# Modules that bring in the host, a clock or chance. Only these rooms meet the world.
+WORLD = {"os", "io", "pathlib", "mmap", "shutil", "tempfile", "subprocess", "socket", "time", "datetime", "random", "locale"}
+WORLDLY = {"store", "outside", "cli", "__main__", "errors"}
+
+MODULES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".pyi"))
+WRITTEN = sorted(
+    path
+    for top in ("vmtool", "tests", "bench", "bin", "scripts", "setup.py", "Makefile")
+    for path in [ROOT / top, *(ROOT / top).rglob("*")]
+    if path.is_file() and path.suffix in (".py", ".pyx", ".pxd", ".pyi", ".c", ".h", ".sh", "")
+)
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def module_of(path):
+    """`mm.vma` for vmtool/mm/vma.pyx; a package is its __init__."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imports_of(path):
+    """The modules that a file imports, wherever in it: `vmtool.mm.vma`, `os`. Names from a package count as its modules."""
+    text = re.sub(r'""".*?"""', "", path.read_text(), flags=re.DOTALL)
+    text = re.sub(r"\\\n", " ", text)
+    found = set()
+    for module, names in re.findall(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n#]+)", text, re.MULTILINE):
+        parts = [name.split()[0] for name in re.sub(r"[()\n]", " ", re.sub(r"#.*", "", names)).split(",") if name.strip()]
+        inside = PACKAGE.parent.joinpath(*module.split("."))
+        found |= {f"{module}.{part}" for part in parts} if inside.is_dir() and module.startswith("vmtool") else {module}
+    for names in re.findall(r"^[ \t]*c?import[ \t]+([\w., \t]+)", text, re.MULTILINE):
+        found |= {name.split()[0] for name in names.split(",")}
+    return found
+
+
+def inside(path):
+    """The modules of vmtool that a file uses, without `vmtool.`; the version, which is anyone's, is left out."""
+    return {name.removeprefix("vmtool.") for name in imports_of(path) if name.startswith("vmtool.")} - {"__version__"}
+
+
+def test_a_module_uses_only_what_its_room_may():
+    wrong = []
+    for path in MODULES:
+        room = module_of(path).split(".")[0]
+        if room not in MAY_USE:
+            wrong.append(f"{name_of(path)}: a new room; give it a line in MAY_USE")
+            continue
+        allowed = [f"{room}.*", *MAY_USE[room]]
+        wrong += [f"{name_of(path)} uses {used}" for used in inside(path) if not any(fnmatch(used, pattern) for pattern in allowed)]
+    assert not wrong
+
+
+def level_of(module):
+    """Counted from the foot; None for a module without a level."""
+    return next((level for pattern, level in LEVEL_OF.items() if fnmatch(module, f"mm.{pattern}")), None)
+
+
+def test_a_module_of_mm_uses_lower_levels():
+    wrong = []
+    for path in MODULES:
+        module = module_of(path)
+        if not module.startswith("mm.") or module == "mm.__init__":
+            continue
+        if level_of(module) is None:
+            wrong.append(f"{name_of(path)}: a new module; give it a level in LEVELS")
+            continue
+        others = [used for used in inside(path) - {module} if level_of(used) is not None]
+        wrong += [f"{name_of(path)} uses {used}, which is not below it" for used in others if level_of(used) >= level_of(module)]
+    assert not wrong
+
+
+def test_the_kernel_knows_no_python():
+    """In mm/ and libc/ everything cimported is ours or C's."""
+    wrong = []
+    for path in MODULES:
+        if module_of(path).startswith(("mm.", "libc.")):
+            wrong += [f"{name_of(path)} uses {used}" for used in imports_of(path) if not used.startswith(("vmtool.", "libc.", "cython"))]
+    assert not wrong
+
+
+def test_the_world_is_met_in_a_few_rooms_only():
+    wrong = []
+    for path in MODULES:
+        if module_of(path).split(".")[0] not in WORLDLY:
+            wrong += [f"{name_of(path)} imports {used}" for used in imports_of(path) if used.split(".")[0] in WORLD]
+    assert not wrong
+
+
+def test_only_the_store_knows_sqlite():
+    others = [path for path in MODULES if not path.is_relative_to(PACKAGE / "store")]
+    assert not [name_of(path) for path in others if {"sqlite3", "_sqlite3"} & imports_of(path)]
+
+
+def test_no_file_outgrows_a_reader():
+    sizes = {name_of(path): len(path.read_text().splitlines()) for path in WRITTEN}
+    assert not {name: nr_lines for name, nr_lines in sizes.items() if nr_lines > MOST_LINES}
+
+
+def test_the_reading_of_imports(tmp_path):
+    """Of the forms that occur; a form that is not read would let everything pass."""
+    file = tmp_path / "module.pyx"
+    file.write_text(
+        '"""import nothing"""\nimport os, sys\nfrom vmtool.mm.vma cimport (find_vma,  # why\n    vma_link)\nfrom vmtool.mm cimport arena\n'
+        "cimport cython\n    from vmtool import records as r, errors\nfrom libc.string cimport memset\n"
+    )
+    assert imports_of(file) == {
+        "os", "sys", "vmtool.mm.vma", "vmtool.mm.arena", "cython", "vmtool.records", "vmtool.errors", "libc.string"
+    }  # fmt: skip
