@@ -36,6 +36,14 @@ def test_a_commit_of_nothing_leaves_the_file(state):
     assert read_bytes(state) == before
 
 
+def test_a_file_that_went_away_is_not_written_to_in_vain(state):
+    with open_fake(state, write=True) as session:
+        session.machine.put(0, 0, 0, b"x")
+        os.unlink(state)
+        with pytest.raises(StateError, match="no such state file"):
+            session.commit()
+
+
 def test_a_reader_may_not_commit(state):
     with open_fake(state) as session, pytest.raises(InternalError):
         session.commit()

@@ -50,9 +50,12 @@ _FIXED = (
 
 
 def connect(path: str, options: str = "") -> sqlite.Connection:
-    """A connection to a file that is there. No statement waits for a lock, no transaction begins by itself."""
+    """A connection to a file that is there. No statement waits for a lock, no transaction begins by itself.
+
+    Any thread may use it, one at a time.
+    """
     name = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    db = sqlite.connect(f"file://{name}?mode=rw{options}", timeout=0, isolation_level=None, uri=True)
+    db = sqlite.connect(f"file://{name}?mode=rw{options}", timeout=0, isolation_level=None, check_same_thread=False, uri=True)
     db.execute("PRAGMA trusted_schema=OFF")
     db.execute("PRAGMA cell_size_check=ON")
     if not is_durable():

@@ -127,6 +127,8 @@ class Session:
             raise InternalError("commit without a transaction that may write")
         machine, chunks, db = self.machine, self._chunks, self._db
         if machine.dirty() or machine.dropped() or machine.header() != chunks.header:
+            if check_file(self.path) != self._identity:
+                raise StateError(f"{self.path}: was replaced by another program")
             chunks.check_room(os.stat(self.path).st_size)
             chunks.stamp = (0, 0)  # until the header is written: a save that failed half-way is not to be built upon
             chunks.save(machine)
