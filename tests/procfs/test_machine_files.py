@@ -122,7 +122,7 @@ def test_captured_slabinfo_comes_back(capture):
 
 def test_swaps_as_the_kernel_prints_them():
     assert swaps.render() == text(f"{CAPTURES[0]}/swaps")
-    areas = [swaps.SwapArea("/swap file", 2097148, 0, -2), swaps.SwapArea("/dev/vda2", 16777212, 10000000, 5, is_partition=True)]
+    areas = [("/swap file", 2097148, 0, -2, False), ("/dev/vda2", 16777212, 10000000, 5, True)]
     lines = swaps.render(areas).splitlines()[1:]
     assert lines[0] == "/swap\\040file" + " " * 27 + "file\t\t2097148\t\t0\t\t-2"
     assert lines[1] == "/dev/vda2" + " " * 31 + "partition\t16777212\t10000000\t5"

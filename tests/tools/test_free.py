@@ -36,7 +36,7 @@ def test_live(tmp_path):
 
 
 def human(kb, si=False):
-    return free.scale(kb, free.Options(unit="h", si=si))
+    return free.scale(kb, "h", si)
 
 
 def test_human_figures():
@@ -51,7 +51,7 @@ def test_human_figures():
 def test_used_is_negative_when_the_figures_disagree():
     f = free.figures("MemTotal: 1000 kB\nMemFree: 2000 kB\n")
     assert (f.used, f.available) == (-1000, 2000)
-    assert free.scale(f.used, free.Options("m")) == "0"  # -0.98 MiB: C divides towards zero
+    assert free.scale(f.used, "m") == "0"  # -0.98 MiB: C divides towards zero
 
 
 def test_available_beyond_total_is_not_believed():

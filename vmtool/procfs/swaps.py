@@ -4,33 +4,22 @@ Counterpart: Linux v6.18 mm/swapfile.c:swap_show(). Sizes in kB.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 HEADER = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 NAME_WIDTH = 40
 WIDE_KB = 10_000_000  # a figure of eight digits fills its tab stops
 
 
-class SwapArea(NamedTuple):
-    """One area, a file unless `is_partition`."""
-
-    path: str
-    size_kb: int
-    used_kb: int
-    priority: int
-    is_partition: bool = False
+def render(areas: Iterable[tuple[str, int, int, int, bool]] = ()) -> str:
+    """The file: the heading, then a line for each area: (path, size, used, priority, whether it is a partition)."""
+    return HEADER + "".join([_line(*area) for area in areas])
 
 
-def render(areas: Iterable[SwapArea] = ()) -> str:
-    """The file: the heading, then a line an area."""
-    return HEADER + "".join([_line(area) for area in areas])
-
-
-def _line(area: SwapArea) -> str:
-    path = escaped(area.path)
+def _line(path: str, size_kb: int, used_kb: int, priority: int, is_partition: bool) -> str:
+    path = escaped(path)
     blanks = " " * max(NAME_WIDTH - len(path.encode("utf-8", "surrogateescape")), 1)
-    kind = "partition" if area.is_partition else "file\t"
-    return f"{path}{blanks}{kind}\t{_figure(area.size_kb)}{_figure(area.used_kb)}{area.priority}\n"
+    kind = "partition" if is_partition else "file\t"
+    return f"{path}{blanks}{kind}\t{_figure(size_kb)}{_figure(used_kb)}{priority}\n"
 
 
 def _figure(kb: int) -> str:

@@ -4,9 +4,7 @@ Counterpart: procps-ng 4.0.2 src/free.c, library/meminfo.c, free(1). `used` is M
 back at once counts as used. In a text whose figures disagree it can be negative, as the original's.
 """
 
-import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from vmtool.tools import meminfo_text
 
@@ -16,18 +14,11 @@ UNITS = "bkmgtp"
 HUMAN = "h"
 
 
-class Options(NamedTuple):
-    """The options of free(1). `unit` is one of UNITS or h (--human); `si`: powers of 1000."""
-
-    unit: str = "k"
-    si: bool = False
-    wide: bool = False
-    total: bool = False
-    lohi: bool = False
-    committed: bool = False
+DEFAULTS = {"unit": "k", "si": False, "wide": False, "total": False, "lohi": False, "committed": False}
+"""The options of free(1): `unit` is one of UNITS or HUMAN, `si`: powers of 1000."""
 
 
-class Figures(NamedTuple):
+class Figures:
     """What is printed, in kB."""
 
     total: int
@@ -41,6 +32,12 @@ class Figures(NamedTuple):
     high: tuple[int, int, int]
     swap: tuple[int, int, int]
     committed: tuple[int, int, int]  # limit, in use, left
+
+    def __init__(self, **values: object) -> None:
+        self.__dict__.update(values)
+
+    def _asdict(self) -> dict[str, object]:
+        return dict(self.__dict__)
 
 
 def figures(text: str) -> Figures:
@@ -57,17 +54,17 @@ def figures(text: str) -> Figures:
     low = (get("LowTotal"), get("LowFree")) if get("LowTotal") else (total, free)
     limit, in_use = get("CommitLimit"), get("Committed_AS")
     return Figures(
-        total,
-        total - available,
-        free,
-        get("Shmem"),
-        get("Buffers"),
-        get("Cached") + get("SReclaimable"),
-        available,
-        _with_used(*low),
-        _with_used(get("HighTotal"), get("HighFree")),
-        _with_used(get("SwapTotal"), get("SwapFree")),
-        (limit, in_use, limit - in_use),
+        total=total,
+        used=total - available,
+        free=free,
+        shared=get("Shmem"),
+        buffers=get("Buffers"),
+        cache=get("Cached") + get("SReclaimable"),
+        available=available,
+        low=_with_used(*low),
+        high=_with_used(get("HighTotal"), get("HighFree")),
+        swap=_with_used(get("SwapTotal"), get("SwapFree")),
+        committed=(limit, in_use, limit - in_use),
     )
 
 
@@ -75,12 +72,12 @@ def _with_used(total: int, free: int) -> tuple[int, int, int]:
     return total, max(total - free, 0), free
 
 
-def scale(kb: int, opts: Options) -> str:
+def scale(kb: int, unit: str, si: bool = False) -> str:
     """One figure in the unit asked for."""
-    if opts.unit == HUMAN:
-        return _human(kb * KIB, opts.si)
-    power = UNITS.index(opts.unit)
-    divisor = (1000 if opts.si else KIB) ** power
+    if unit == HUMAN:
+        return _human(kb * KIB, si)
+    power = UNITS.index(unit)
+    divisor = (1000 if si else KIB) ** power
     # C's division: towards zero
     magnitude = abs(kb) * KIB // divisor
     return str(-magnitude if kb < 0 else magnitude)
@@ -88,6 +85,8 @@ def scale(kb: int, opts: Options) -> str:
 
 def _human(nr_bytes: int, si: bool) -> str:
     """At most five characters (four with --si): one decimal if it fits, else none, else the next unit."""
+    import struct
+
     text = f"{nr_bytes}B"
     if len(text) <= 4:
         return text
@@ -103,21 +102,22 @@ def _human(nr_bytes: int, si: bool) -> str:
     return text
 
 
-def run(meminfo: str, options: Mapping[str, Any]) -> str:
-    """The whole output; `options` by the names of Options. MeminfoError for an empty text."""
-    opts = Options(**options)
+def run(meminfo: str, options: Mapping[str, str | bool]) -> str:
+    """The whole output; `options` by the names in DEFAULTS. MeminfoError for an empty text."""
+    opts = {**DEFAULTS, **options}
+    unit, si = str(opts["unit"]), bool(opts["si"])
     f = figures(meminfo)
-    cache = ("buffers", "cache") if opts.wide else ("buff/cache",)
+    cache = ("buffers", "cache") if opts["wide"] else ("buff/cache",)
     lines = [" " * 9 + "".join([f"{word:>11} " for word in ("total", "used", "free", "shared", *cache)]) + f"{'available':>11}"]
-    caches = (f.buffers, f.cache) if opts.wide else (f.buffers + f.cache,)
-    rows = [("Mem:", (f.total, f.used, f.free, f.shared, *caches, f.available))]
-    if opts.lohi:
+    caches = (f.buffers, f.cache) if opts["wide"] else (f.buffers + f.cache,)
+    rows: list[tuple[str, tuple[int, ...]]] = [("Mem:", (f.total, f.used, f.free, f.shared, *caches, f.available))]
+    if opts["lohi"]:
         rows += [("Low:", f.low), ("High:", f.high)]
     rows.append(("Swap:", f.swap))
-    if opts.total:
+    if opts["total"]:
         rows.append(("Total:", (f.total + f.swap[0], f.used + f.swap[1], f.free + f.swap[2])))
-    if opts.committed:
+    if opts["committed"]:
         rows.append(("Comm:", f.committed))
     for name, values in rows:
-        lines.append(f"{name:<9}" + " ".join([f"{scale(kb, opts):>11}" for kb in values]))
+        lines.append(f"{name:<9}" + " ".join([f"{scale(kb, unit, si):>11}" for kb in values]))
     return "\n".join(lines) + "\n"

@@ -6,23 +6,19 @@ but for -X; -x prints an area when its line `Swap:` comes.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 MAX_CMDLINE = 131071
 STAT_START_STACK = 28
 
 
-class Area(NamedTuple):
+class Area:
     """A line of maps, as text but for the numbers that are computed with."""
 
-    start: int
-    end: int
-    start_text: str
-    perms: str
-    offset: str
-    dev: str
-    inode: str
-    name: str
+    def __init__(self, span: str, perms: str, offset: str, dev: str, inode: str, name: str = "") -> None:
+        self.start_text, _, end_text = span.partition("-")
+        self.start, self.end = int(self.start_text, 16), int(end_text, 16)
+        self.perms, self.offset, self.dev, self.inode = perms, offset, dev, inode
+        self.name = name.lstrip(" ")
 
     @property
     def kb(self) -> int:
@@ -34,16 +30,18 @@ class Area(NamedTuple):
         return self.perms[:3] + ("s" if self.perms[3] == "s" else "-") + "-"
 
 
-class Options(NamedTuple):
+class Options:
     """`detail`: "" (plain), d, x, X or XX; quiet: no heading and no totals; show_path: whole paths."""
 
-    detail: str = ""
-    quiet: bool = False
-    show_path: bool = False
+    def __init__(self, detail: str = "", quiet: bool = False, show_path: bool = False) -> None:
+        self.detail = detail
+        self.quiet = quiet
+        self.show_path = show_path
 
 
-def run(pid: int, read: Callable[[str], str], opts: Options = Options()) -> str:  # noqa: B008 - an immutable default
-    """The output for one process; `read` gives the text of a file of its directory in /proc."""
+def run(pid: int, read: Callable[[str], str], detail: str = "", quiet: bool = False, show_path: bool = False) -> str:
+    """The output for one process; `read` gives the text of a file of its directory in /proc; the rest as in Options."""
+    opts = Options(detail, quiet, show_path)
     stat = read("stat")
     heading = f"{pid}:   {command(read('cmdline'), stat)}\n"
     if opts.detail in ("X", "XX"):
@@ -67,11 +65,9 @@ def command(cmdline: str, stat: str) -> str:
 def area(line: str) -> Area | None:
     """A line of maps, or None for a line of smaps that is not the head of an entry."""
     words = line.rstrip("\n").split(" ", 5)
-    start, dash, end = words[0].partition("-")
-    if not dash or len(words) < 5 or ":" in words[0]:
+    if "-" not in words[0] or ":" in words[0] or len(words) < 5:
         return None
-    name = words[5].lstrip(" ") if len(words) > 5 else ""
-    return Area(int(start, 16), int(end, 16), start, *words[1:5], name)
+    return Area(*words)
 
 
 def shown_name(found: Area, start_stack: int, show_path: bool) -> str:

@@ -6,7 +6,6 @@ Steps between a page fault and its end are indented.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from vmtool.records import TraceRecord
 from vmtool.views.trace import arguments, value_text
@@ -67,7 +66,7 @@ SENTENCES = {
 }
 
 
-def _page_fault(args: Mapping[str, Any]) -> dict[str, str]:
+def _page_fault(args: Mapping[str, int]) -> dict[str, str]:
     code = args.get("error_code", PF_USER)
     access = "executes" if code & PF_INSTR else "writes to" if code & PF_WRITE else "reads"
     if code & PF_RSVD:
@@ -80,7 +79,7 @@ def _page_fault(args: Mapping[str, Any]) -> dict[str, str]:
     return {"who": who, "access": access, "why": why}
 
 
-def _perms(args: Mapping[str, Any]) -> dict[str, str]:
+def _perms(args: Mapping[str, int]) -> dict[str, str]:
     flags = args.get("flags")
     if flags is None:
         return {"perms": ""}
@@ -88,31 +87,29 @@ def _perms(args: Mapping[str, Any]) -> dict[str, str]:
     return {"perms": f" ({letters}{'s' if flags & 0x80 else 'p'})"}
 
 
-def _table(args: Mapping[str, Any]) -> dict[str, str]:
-    level = args.get("level")
-    if not isinstance(level, int):
-        return {"table": f"table ({level})"}
+def _table(args: Mapping[str, int]) -> dict[str, str]:
+    level = args.get("level", len(TABLES))
     return {"table": TABLES[level] if 0 <= level < len(TABLES) else "top table"}
 
 
-def _block(args: Mapping[str, Any]) -> dict[str, str]:
+def _block(args: Mapping[str, int]) -> dict[str, str]:
     order = args.get("order", 0)
     return {"block": f" (with the {(1 << order) - 1} behind it: order {order})" if order else ""}
 
 
-def _signal(event: str) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+def _signal(event: str) -> Callable[[Mapping[str, int]], dict[str, str]]:
     return lambda args: {"code_words": SIGNAL_CODES[event].get(args.get("code", 0), f"code {args.get('code', '?')}")}
 
 
-def _pages(args: Mapping[str, Any]) -> dict[str, str]:
+def _pages(args: Mapping[str, int]) -> dict[str, str]:
     return {"pages": _count(args.get("nr_pages", args.get("nr", 1)), "page", "pages")}
 
 
-def _offset(args: Mapping[str, Any]) -> dict[str, str]:
+def _offset(args: Mapping[str, int]) -> dict[str, str]:
     return {"offset_words": f", from offset {args['offset']} on" if "offset" in args else ""}
 
 
-def _tlb_flush(args: Mapping[str, Any]) -> dict[str, str]:
+def _tlb_flush(args: Mapping[str, int]) -> dict[str, str]:
     pcid = args.get("pcid")
     return {
         "entries": _count(args.get("nr_entries", args.get("nr", 0)), "entry", "entries"),
@@ -120,11 +117,11 @@ def _tlb_flush(args: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _count(number: Any, one: str, many: str) -> str:
+def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-WORDS: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "page_fault": _page_fault,
     "vma_found": _perms,
     "vma_new": _perms,

@@ -5,7 +5,6 @@ stands for the time. `explain` tells the same steps in sentences.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from vmtool.records import TraceRecord
 
@@ -15,14 +14,12 @@ DECIMAL = frozenset(
 """Arguments that count or select; the others are addresses, frames or flags and are printed in hexadecimal."""
 
 
-def value_text(name: str, value: Any) -> str:
+def value_text(name: str, value: int) -> str:
     """One argument's value, as both views print it."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return str(value)
     return str(value) if name in DECIMAL else f"0x{value:x}"
 
 
-def arguments(args: Mapping[str, Any]) -> str:
+def arguments(args: Mapping[str, int]) -> str:
     """`name=value …`."""
     return " ".join([f"{name}={value_text(name, value)}" for name, value in args.items()])
 
