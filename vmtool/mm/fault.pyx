@@ -17,7 +17,7 @@ from vmtool.mm.arch cimport level_index
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pagecache cimport filemap_fault_hit, filemap_fault_miss, filemap_get, filemap_next, folio_mark_accessed, folio_mark_dirty, shmem_get
+from vmtool.mm.pagecache cimport filemap_fault_hit, filemap_fault_miss_in, filemap_get, filemap_map_hits, filemap_next, folio_mark_accessed, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_file_rmap, add_new_anon_rmap, anon_vma_prepare, page_mapcount, remove_rmap
@@ -113,7 +113,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result) n
         return pfn
     result[0] |= VM_FAULT_MAJOR
     count_vm_event(a, PGMAJFAULT)
-    pfn = filemap_fault_miss(a, area.vm_file, pgoff, area.vm_flags, &err)
+    pfn = filemap_fault_miss_in(a, area.vm_file, pgoff, area.vm_flags, area.vm_pgoff, area.vm_pgoff + vma_pages(area), &err)
     if pfn == 0:
         result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
     return pfn
@@ -140,7 +140,6 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32
     cdef uint32_t nr = 0, miss = 0
     cdef pfn_t pfn, head
     cdef bint hit = False
-    cdef file_t *file
     from_pte = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
     if index - (vma_off if vma_off < index else index) > from_pte:
         from_pte = index - (vma_off if vma_off < index else index)
@@ -173,8 +172,8 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32
         i += 1
     if nr:
         trace2(a, TR_FAULT_AROUND, addr + ((from_pte - index) << 12), nr)
-    file = file_mut(a, area.vm_file)
-    file.mmap_miss = file.mmap_miss - miss if miss < file.mmap_miss else 0
+    if miss:
+        filemap_map_hits(a, area.vm_file, miss)
     return hit
 
 cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:

@@ -85,7 +85,7 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
         v = g.target
     else:
         if file == 0 and vm_flags & VM_SHARED:
-            inode = inode_create(a, "/dev/zero (deleted)", 19, INODE_SHMEM, 0, 1, 0, length, &err)
+            inode = inode_create(a, "/dev/zero", 9, INODE_SHMEM, 0, 1, 0, length, &err)
             shm = file_open(a, inode) if inode else 0
             if shm == 0:
                 return <uint64_t>-ENOMEM

@@ -1,0 +1,10 @@
+# cython: language_level=3
+"""The machine's arena as a Python object: loading, dirty chunks, commit."""
+
+from vmtool.mm.arena cimport arena_t
+
+cdef class State:
+    cdef arena_t a
+    cdef object load_chunk  # callable(pool, chunk) -> bytes or None
+    cdef object load_error  # what it raised
+    cdef int fail(self) except -1

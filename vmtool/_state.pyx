@@ -1,0 +1,164 @@
+# cython: language_level=3
+"""State: an arena, the chunks it loads on first use, and what a commit has to save.
+
+A chunk that cannot be loaded, or an index out of range in a damaged file, gives records of zeros and sets `arena.err`; every method of
+the door ends in `check()`, so nothing computed from them is shown or saved.
+"""
+
+import struct
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_name, pool_size, rec_mut
+from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_MACHINE, machine_t
+
+from vmtool.errors import InternalError
+
+HEADER = struct.Struct("<IIII")
+MAGIC = b"vmtool\0\1"
+
+cdef void *load_chunk(void *ctx, int pool, uint32_t chunk) noexcept nogil:
+    """arena_t.load: the chunk's bytes in memory of their own, or NULL."""
+    with gil:
+        return fetch(<State>ctx, pool, chunk)
+
+cdef void *fetch(State state, int pool, uint32_t chunk) noexcept:
+    cdef char *mem = <char *>malloc(CHUNK_BYTES)
+    cdef const char *source
+    if mem == NULL:
+        return NULL
+    try:
+        data = state.load_chunk(pool, chunk)
+        if data is None:
+            data = bytes(CHUNK_BYTES)
+        elif len(data) != CHUNK_BYTES:
+            raise InternalError(f"chunk {chunk} of pool {pool} has {len(data)} bytes")
+        else:
+            state.a.pool[pool].state[chunk] |= CHUNK_SAVED
+        source = data
+        memcpy(mem, source, CHUNK_BYTES)
+        return mem
+    except BaseException as error:  # nothing may be raised across nogil code: check() raises it
+        if state.load_error is None:
+            state.load_error = error
+        free(mem)
+        return NULL
+
+
+cdef class State:
+    def __cinit__(self, load=None, header=None):
+        if arena_init(&self.a) < 0:
+            raise MemoryError()
+        self.load_chunk = load
+        if load is not None:
+            self.a.ctx = <void *>self
+            self.a.load = load_chunk
+            self.open(header)
+
+    def __dealloc__(self):
+        arena_destroy(&self.a)
+
+    def open(self, header):
+        """Take over the pools' sizes and free lists, and the machine's own record, from a saved header."""
+        cdef int i
+        if len(header) != len(MAGIC) + HEADER.size * NR_POOLS or header[: len(MAGIC)] != MAGIC:
+            raise InternalError("the saved header is not one of this version")
+        for i in range(NR_POOLS):
+            count, free_head, nr_free, _ = HEADER.unpack_from(header, len(MAGIC) + HEADER.size * i)
+            if arena_resize(&self.a, i, count) < 0:
+                raise MemoryError()
+            self.a.pool[i].free_head = free_head
+            self.a.pool[i].nr_free = nr_free
+        free(self.a.pool[POOL_MACHINE].chunk[0])
+        self.a.pool[POOL_MACHINE].chunk[0] = NULL
+        self.a.pool[POOL_MACHINE].state[0] = 0
+        self.a.nr_dirty = 0
+        self.a.m = <machine_t *>rec_mut(&self.a, POOL_MACHINE, 0)
+        for i in range(NR_POOLS):
+            self.a.pool[i].state[0] &= <uint8_t>~CHUNK_DIRTY
+        self.a.nr_dirty = 0
+        self.check()
+
+    cdef int fail(self) except -1:
+        """The image is not to be trusted: say why."""
+        error, self.load_error = self.load_error, None
+        if error is not None:
+            raise error
+        what = {1: "an index out of range", 2: "a chunk that could not be read", 3: "no memory", 4: "a list or fault without end"}
+        raise InternalError(f"{what.get(self.a.err, 'error')} in {pool_name(self.a.err_pool).decode()} record {self.a.err_index}")
+
+    def check(self):
+        if self.a.err:
+            self.fail()
+
+    def header(self):
+        cdef int i
+        parts = [MAGIC]
+        for i in range(NR_POOLS):
+            parts.append(HEADER.pack(self.a.pool[i].count, self.a.pool[i].free_head, self.a.pool[i].nr_free, 0))
+        return b"".join(parts)
+
+    def dirty(self):
+        cdef uint32_t i
+        found = []
+        if self.a.nr_dirty:
+            self.mark_machine()
+        for i in range(self.a.nr_dirty):
+            pool, chunk = self.a.dirty[i] >> 32, self.a.dirty[i] & 0xFFFFFFFF
+            if not self.a.pool[pool].state[chunk] & CHUNK_DROPPED:
+                found.append((pool, chunk))
+        found.sort()
+        return found
+
+    def mark_machine(self):
+        """The machine's own record is written through a pointer that never marks: any change saves it."""
+        if not self.a.pool[POOL_MACHINE].state[0] & CHUNK_DIRTY:
+            arena_mark(&self.a, POOL_MACHINE, 0)
+
+    def dropped(self):
+        cdef uint32_t i
+        found = []
+        for i in range(self.a.nr_dirty):
+            pool, chunk = self.a.dirty[i] >> 32, self.a.dirty[i] & 0xFFFFFFFF
+            if self.a.pool[pool].state[chunk] & CHUNK_DROPPED and self.a.pool[pool].state[chunk] & CHUNK_SAVED:
+                found.append((pool, chunk))
+        found.sort()
+        return found
+
+    def chunk(self, int pool, uint32_t chunk):
+        cdef char *mem = self.a.pool[pool].chunk[chunk]
+        if mem == NULL:
+            raise InternalError(f"chunk {chunk} of pool {pool} is not loaded")
+        return memoryview(<char[:CHUNK_BYTES]>mem).cast("B")
+
+    def clean(self):
+        cdef uint32_t i
+        cdef uint64_t d
+        for i in range(self.a.nr_dirty):
+            d = self.a.dirty[i]
+            if self.a.pool[d >> 32].state[d & 0xFFFFFFFF] & CHUNK_DROPPED:
+                # gone from the store; in memory it goes on as zeros
+                self.a.pool[d >> 32].state[d & 0xFFFFFFFF] = CHUNK_DROPPED
+            else:
+                self.a.pool[d >> 32].state[d & 0xFFFFFFFF] = CHUNK_SAVED
+        self.a.nr_dirty = 0
+
+    def verify_clean(self):
+        """Debug builds compare unmarked chunks with the store's."""
+        cdef int pool
+        cdef uint32_t c
+        if self.load_chunk is None or not __debug__:
+            return
+        for pool in range(NR_POOLS):
+            for c in range(self.a.pool[pool].nr_dir):
+                if self.a.pool[pool].chunk[c] != NULL and not self.a.pool[pool].state[c] & (CHUNK_DIRTY | CHUNK_DROPPED):
+                    saved = self.load_chunk(pool, c)
+                    mine = bytes(<char[:CHUNK_BYTES]>self.a.pool[pool].chunk[c])
+                    if mine != (saved if saved is not None else bytes(CHUNK_BYTES)):
+                        raise InternalError(f"chunk {c} of {pool_name(pool).decode()} changed without a mark")
+
+    @staticmethod
+    def pools():
+        return [(pool_name(i).decode(), pool_size(i), CHUNK_BYTES // pool_size(i)) for i in range(NR_POOLS)]

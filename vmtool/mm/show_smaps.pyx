@@ -1,0 +1,163 @@
+# cython: language_level=3
+"""The walkers behind smaps, pagemap and mincore.
+
+A page's share (Pss) is its size over the number of entries that map it, in fixed point of 12 bits; a page mapped once is private,
+else shared; dirty is the entry's bit or the page's. Counterpart: Linux v6.18 fs/proc/task_mmu.c:smaps_account(),
+smaps_page_accumulate(), pagemap_pmd_range(); mm/mincore.c.
+"""
+
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at
+from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.frame cimport page_folio
+from vmtool.mm.pagecache cimport filemap_get
+from vmtool.mm.pgtable cimport entry_get, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_lookup
+from vmtool.mm.pte cimport pte_load
+from vmtool.mm.rmap cimport page_mapcount
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
+from vmtool.mm.vma cimport find_vma, vma_is_anonymous
+
+cdef enum:
+    PSS_SHIFT = 12
+
+cdef uint64_t PM_PRESENT = <uint64_t>1 << 63
+cdef uint64_t PM_FILE = <uint64_t>1 << 61
+cdef uint64_t PM_GUARD = <uint64_t>1 << 58
+cdef uint64_t PM_MMAP_EXCLUSIVE = <uint64_t>1 << 56
+cdef uint64_t PM_SWAP = <uint64_t>1 << 62
+
+cdef void accumulate(mem_stats_t *s, uint32_t flags, uint64_t size, uint64_t pss, bint dirty, bint locked, bint private) noexcept nogil:
+    s.pss += pss
+    if flags & PG_anon:
+        s.pss_anon += pss
+    elif flags & PG_swapbacked:
+        s.pss_shmem += pss
+    else:
+        s.pss_file += pss
+    if locked:
+        s.pss_locked += pss
+    if dirty:
+        s.pss_dirty += pss
+        if private:
+            s.private_dirty += size
+        else:
+            s.shared_dirty += size
+    elif private:
+        s.private_clean += size
+    else:
+        s.shared_clean += size
+
+cdef void account_page(arena_t *a, mem_stats_t *s, pfn_t pfn, uint64_t size, bint young, bint pte_is_dirty, bint locked) noexcept nogil:
+    """One entry's page; a huge entry's pages are accounted one by one, all of the folio's flags."""
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef uint32_t flags = frame_at(a, head).flags
+    cdef bint dirty = pte_is_dirty or (flags & PG_dirty) != 0
+    cdef uint32_t count
+    cdef uint64_t i, nr = size >> 12
+    if flags & PG_anon:
+        s.anonymous += size
+        if not flags & PG_swapbacked and not dirty:
+            s.lazyfree += size
+    s.resident += size
+    if young or flags & (PG_young | PG_referenced):
+        s.referenced += size
+    for i in range(nr):
+        count = page_mapcount(a, <pfn_t>(pfn + i))
+        if count >= 2:
+            accumulate(s, flags, 4096, (<uint64_t>4096 << PSS_SHIFT) // count, dirty, locked, False)
+        else:
+            accumulate(s, flags, 4096, <uint64_t>4096 << PSS_SHIFT, dirty, locked, True)
+
+cdef void gather_ptes(arena_t *a, idx_t v, vaddr_t addr, vaddr_t end, mem_stats_t *out) noexcept nogil:
+    cdef mm_t *m = mm_at(a, vma_at(a, v).vm_mm)
+    cdef pfn_t table = table_lookup(a, m, addr, 0)
+    cdef bint locked = (vma_at(a, v).vm_flags & VM_LOCKED) != 0
+    cdef pte_t e
+    if table == 0:
+        return
+    while addr < end:
+        e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
+        if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+            account_page(a, out, pte_frame(a, e), 4096, pte_young(a, e), pte_dirty(a, e), locked)
+        addr += 4096
+
+cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_at(a, area.vm_mm)
+    cdef vaddr_t addr = area.vm_start, next
+    cdef int level
+    cdef pte_t pmd
+    while addr < area.vm_end:
+        level = <int>a.m.arch.levels - 1
+        while level >= 1 and entry_get(a, m, addr, level) != 0:
+            level -= 1
+        next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
+        if next == 0 or next > area.vm_end:
+            next = area.vm_end
+        if level < 1:
+            pmd = entry_get(a, m, addr, 1)
+            if not pmd_is_huge(a, pmd):
+                gather_ptes(a, v, addr, next, out)
+            elif pte_mapped(a, pmd) and not pte_special(a, pmd):
+                out.anonymous_thp += HPAGE_PMD_SIZE
+                account_page(a, out, pte_frame(a, pmd), HPAGE_PMD_SIZE, pte_young(a, pmd), pte_dirty(a, pmd), (area.vm_flags & VM_LOCKED) != 0)
+        addr = next
+
+cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
+    """An aligned 2 MB inside an area that may have huge pages."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef vaddr_t h = (area.vm_start + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    return thp_vma_allowable(a, area) and h >= area.vm_start and h + HPAGE_PMD_SIZE <= area.vm_end
+
+cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
+    cdef uint64_t r = PM_PRESENT | pfn
+    if pte_special(a, e):
+        return r
+    if not frame_at(a, page_folio(a, pfn)).flags & PG_anon:
+        r |= PM_FILE
+    if page_mapcount(a, pfn) == 1:
+        r |= PM_MMAP_EXCLUSIVE
+    return r
+
+cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
+    cdef mm_t *m = mm_at(a, mm)
+    cdef pfn_t table = table_lookup(a, m, addr, 1)
+    cdef pfn_t sub = <pfn_t>(addr >> 12) & 511
+    cdef pte_t e
+    if table == 0:
+        return 0
+    e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
+    if pmd_is_huge(a, e):
+        if pte_special(a, e):
+            return PM_PRESENT | PM_FILE | (pte_frame(a, e) + sub)  # the huge zero page is no anonymous folio
+        return present_entry(a, e, pte_frame(a, e) + sub)
+    table = table_lookup(a, m, addr, 0)
+    if table == 0:
+        return 0
+    e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
+    if e == 0:
+        return 0
+    if pte_mapped(a, e):
+        return present_entry(a, e, pte_frame(a, e))
+    if pte_marker_kind(a, e):
+        return PM_SWAP | PM_GUARD
+    return PM_SWAP
+
+cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_at(a, area.vm_mm)
+    cdef pfn_t table = table_lookup(a, m, addr, 1), page
+    cdef pte_t e = 0
+    if area.kind != VMA_PLAIN:
+        return True  # no file, not anonymous: mincore() may not look and says resident
+    if table:
+        e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
+        if pmd_is_huge(a, e):
+            return True
+        table = table_lookup(a, m, addr, 0)
+        e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
+    if e != 0:
+        return True
+    if area.vm_file == 0:
+        return False
+    page = filemap_get(a, file_at(a, area.vm_file).inode, area.vm_pgoff + ((addr - area.vm_start) >> 12))
+    return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
