@@ -84,6 +84,12 @@ class FakeMachine:
     def exit(self, pid, status=0):
         del self.processes[pid]
 
+    def cmdline(self, pid):
+        return b"".join(word + b"\0" for word in self.process(pid)["argv"])
+
+    def environ(self, pid):
+        return b""
+
     def task(self, pid):
         name = self.process(pid)["name"]
         return r.TaskInfo(pid, 0, name, "R", 0, 0, False, 0, 0, 0, 0, 1, 0, 0, True)

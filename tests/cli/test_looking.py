@@ -8,6 +8,8 @@ KEYS = {
     "ps": {"pid", "ppid", "comm", "state", "mm"},
     "cat-maps 1": {"start", "end", "perms", "offset", "dev", "inode", "path"},
     "smaps 1": {"start", "end", "perms", "resident", "pss", "swap", "kernel_page_bytes"},
+    "pmap 1": {"start", "end", "perms", "path"},
+    "pmap -x 1": {"start", "resident"},
     "smaps 1 --rollup": {"start", "end", "resident", "pss"},
     "status 1": {"Name", "Pid", "VmSize", "VmRSS", "RssAnon", "Threads"},
     "statm 1": {"size", "resident", "shared", "text", "lib", "data", "dt"},

@@ -114,6 +114,8 @@ def test_both_readers_give_the_same(name):
     ("spawn cat --env A=1 --env B=2", {"name": "cat", "env": [b"A=1", b"B=2"], "args": ()}),
     ("mkfile f 64K --from g --dev 8:1 --inode 1001", {"path": "f", "size": 65536, "source": "g", "dev": (8, 1), "inode": 1001}),
     ("free -ht", {"unit": "h", "total": True}),
+    ("pmap -XXq 1", {"expand": 2, "quiet": True, "detail": ""}),
+    ("pmap -x 1 -d", {"expand": 0, "detail": "d"}),
     ("madvise 1 heap 4K guard_install", {"addr": "heap", "advice": 102}),
     ("sysctl vm.swappiness=1 vm.overcommit_memory", {"settings": ["vm.swappiness=1", "vm.overcommit_memory"]}),
     ("frames 0x10-0x1f 3", {"pfns": [range(16, 32), range(3, 4)]}),

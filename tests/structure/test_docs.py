@@ -29,3 +29,15 @@ def test_what_prints_has_json_or_prints_for_machines_already(command):
               "mlock", "munlock", "mlockall", "munlockall", "msync", "store", "mkfile", "truncate", "rename", "rmfile", "fallocate",
               "drop-caches", "sync"}
     assert ("--json" in command.options) == (command.name not in silent)
+
+
+def test_the_readme_lists_the_families_and_their_commands():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for heading, names in table.FAMILIES.values():
+        row = re.search(rf"(?m)^\| {heading} \| (.*) \|$", readme)
+        assert row and row[1].replace("`", "") == names
+
+
+@pytest.mark.parametrize("status", ["0", "1", "2", "70", "128+N"])
+def test_the_readme_lists_the_exit_statuses(status):
+    assert f"\n| {status} | " in (ROOT / "README.md").read_text("utf-8")

@@ -75,6 +75,22 @@ def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: b
     return lambda: tool.run(text, options)
 
 
+def pmap(machine: Machine, pid: int, detail: str, expand: int, quiet: bool, show_path: bool, json: bool) -> Output:
+    if expand:
+        detail = "X" if expand == 1 else "XX"
+    needs_smaps = detail in ("x", "X", "XX")
+    if json:
+        return smaps(machine, pid, False, True) if needs_smaps else cat_maps(machine, pid, True)
+    from vmtool.tools import pmap as tool
+    names = ("stat", "cmdline", "smaps" if needs_smaps else "maps")
+    files = {name: proc_files.PID_FILES[name](machine, pid) for name in names}
+
+    def read(name):
+        text = files[name]()
+        return text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
+    return lambda: tool.run(pid, read, tool.Options(detail, quiet, show_path))
+
+
 def meminfo(machine: Machine, json: bool) -> Output:
     figures = machine.meminfo()
     return (lambda: _json().text(figures)) if json else proc_files.meminfo(machine)

@@ -70,7 +70,7 @@ class Transaction:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self.session: Session = None  # type: ignore[assignment]  # nobody asks before begin()
+        self.session: Session | None = None
         self.is_running = False
 
     def __enter__(self):
@@ -80,8 +80,8 @@ class Transaction:
         if self.session is not None:
             self.session.__exit__(*exception)
 
-    def begin(self, access: str, force: bool = False) -> None:
-        """A transaction from now on. StateError when there is no machine and none is to be made."""
+    def begin(self, access: str, force: bool = False) -> Session:
+        """The session, in a transaction from now on. StateError when there is no machine and none is to be made."""
         if self.session is not None and access is not BOOTS:
             self.session.renew()
         else:
@@ -91,12 +91,14 @@ class Transaction:
             # A writer from the start: a later line may want to write, and a reader could not become one.
             self.session = self.settings.session(WRITES if access is READS else access, force)
         self.is_running = True
+        return self.session
 
     def commit(self) -> None:
         """Make what was done so far last. The next line that needs the machine begins anew."""
         if self.is_running:
             self.is_running = False
-            self.session.commit()
+            if self.session is not None:
+                self.session.commit()
 
 
 class Script:
@@ -124,6 +126,8 @@ class Script:
             text = text[1:]
         name = None
         word = ""
+        output: Output
+        failure: Exception | None
         try:
             words = split(text, self.variables)
             if not words:
@@ -145,14 +149,15 @@ class Script:
         if failure is not None:
             status = report.status_of(failure)
         elif isinstance(output, report.Result):
-            output, status = output.text, output.status
+            status = output.status
+            output = output.text
         self.note(number, line, word, output, failure, status, name)
         if status and not allowed:
             self.status = self.status or status
             return self.keep_going
         return True
 
-    def call(self, word: str, words: list[str]) -> tuple:
+    def call(self, word: str, words: list[str]) -> tuple[Output, Exception | None]:
         """Read and perform one command: what it printed and how it failed. Raises LINE_FAILURES."""
         command = table.find(word)
         if command is None:
@@ -166,12 +171,12 @@ class Script:
             if command.name in NOT_IN_SCRIPTS:
                 raise UsageError("not in a script")
             return command.function()(self.settings, **values), None
-        transaction = self.transaction
-        if not transaction.is_running:
-            transaction.begin(access, values.get("force", False))
+        session = self.transaction.session
+        if session is None or not self.transaction.is_running:
+            session = self.transaction.begin(access, values.get("force", False))
         elif access is BOOTS:
             raise UsageError("a script boots before its first line that uses a machine")
-        output, failure = execute.perform(transaction.session, command, values, access is not READS)
+        output, failure = execute.perform(session, command, values, access is not READS)
         return output() if callable(output) else output, failure
 
     def note(self, number, line, word, output, failure, status, name):
