@@ -73,6 +73,7 @@ $(READY): requirements-dev.txt bin/vmtool scripts/preflight.sh scripts/venv.sh
 
 # The module of the other mode is no longer in the tree, so its stamp goes.
 $(BUILT): $(READY) $(SOURCES)
+	@echo "vmtool: compiling what changed ($(MODE))"
 	@$(PY) setup.py -q build_ext --inplace
 	@rm -f build/inplace/*.done
 	@touch $@

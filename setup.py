@@ -1,14 +1,17 @@
-"""The Cython build: every `vmtool/**/*.pyx` is one extension module; the rest of the metadata is in pyproject.toml.
+"""The Cython build; the rest of the metadata is in pyproject.toml.
 
     python setup.py build_ext --inplace      what `make` runs: translates and compiles what changed, on all cores up to four
     VMTOOL_DEBUG=1                           bounds checks on and the C constant VMTOOL_DEBUG is 1
     VMTOOL_ANNOTATE=1                        HTML beside the C under build/: which lines touch Python
 
-Release and debug builds keep their C and objects apart under build/, so changing over costs a copy. A `.pyx`
-is translated again when it, or a `.pxd` it cimports (however indirectly), is newer than its C.
+Every `vmtool/**/*.pyx` is one module. Those of vmtool/mm, which only run together, share one object file, `_modules`: opening
+forty files costs a command more than 3 ms of CPU (vmtool/mm/__init__.py finds them in it). Release and debug builds keep
+their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it, or a
+`.pxd` it cimports (however indirectly), is newer than its C.
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -18,6 +21,7 @@ DEBUG = os.environ.get("VMTOOL_DEBUG", "0") not in ("", "0")
 ANNOTATE = os.environ.get("VMTOOL_ANNOTATE", "0") not in ("", "0")
 MODE = "debug" if DEBUG else "release"
 MAX_JOBS = 4
+SHARED = Path("vmtool/mm")  # whose modules go into one object file
 
 DIRECTIVES = {
     "language_level": "3",
@@ -35,22 +39,33 @@ CFLAGS = ["-O2", "-g0", "-pipe", "-fno-strict-aliasing", "-fvisibility=hidden", 
           "-Wno-unused-function", "-Wno-unreachable-code", "-Wno-sign-compare"]
 
 
-def extension_modules():
-    """One Extension a .pyx, named by its path."""
-    return [
-        Extension(
-            ".".join(pyx.with_suffix("").parts),
-            [pyx.as_posix()],
-            define_macros=[("VMTOOL_DEBUG", str(int(DEBUG)))],
-            extra_compile_args=CFLAGS,
-            extra_link_args=["-g0"],
-        )
-        for pyx in sorted(Path("vmtool").rglob("*.pyx"))
-    ]
+def pyx_files():
+    return sorted(Path("vmtool").rglob("*.pyx"))
+
+
+def module_name(pyx):
+    return ".".join(pyx.with_suffix("").parts)
+
+
+def extension(name, sources):
+    return Extension(
+        name,
+        sources,
+        define_macros=[("VMTOOL_DEBUG", str(int(DEBUG)))],
+        extra_compile_args=CFLAGS,
+        extra_link_args=["-g0"],
+    )
+
+
+def object_files():
+    """What is linked: an Extension for each module outside SHARED, and one for all of those within."""
+    shared = [str(pyx) for pyx in pyx_files() if pyx.parent == SHARED]
+    alone = [extension(module_name(pyx), [str(pyx)]) for pyx in pyx_files() if pyx.parent != SHARED]
+    return [*alone, extension(module_name(SHARED / "_modules"), shared)] if shared else alone
 
 
 class BuildExt(build_ext):
-    """build_ext that translates first, in parallel, and keeps the two builds apart."""
+    """build_ext that translates and compiles in parallel, only what changed, and keeps the two builds apart."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -61,33 +76,64 @@ class BuildExt(build_ext):
             self.build_lib = os.path.join("build", "inplace", MODE)
 
     def run(self):
-        from Cython.Build import cythonize  # here: neither sdist nor --help needs Cython
-
-        done = cythonize(
-            extension_modules(),
-            build_dir=os.path.join("build", "cython", MODE),
-            nthreads=self.parallel if self.stale_sources() > 1 else 0,
-            compiler_directives=DIRECTIVES,
-            annotate=ANNOTATE,
-            force=True if ANNOTATE or self.force else None,
-        )
-        translated = {ext.name: ext.sources for ext in done}
-        for ext in self.extensions:
-            ext.sources = translated[ext.name]
+        self.translate()
         if self.inplace:
             self.forget_other_modules()
         super().run()
 
-    def stale_sources(self):
-        """How many .pyx look older than their C: a pool of processes is not worth starting for one."""
-        c_dir = Path("build/cython", MODE)
-        files = [Path(ext.sources[0]) for ext in self.extensions]
+    def translate(self):
+        """From .pyx to .c, as the extensions' new sources."""
+        from Cython.Build import cythonize  # here: neither sdist nor --help needs Cython
+
+        c_dir = Path("build", "cython", MODE)
+        stale = self.stale_files(c_dir)
+        done = cythonize(
+            [extension(module_name(pyx), [str(pyx)]) for pyx in pyx_files()],
+            build_dir=str(c_dir),
+            nthreads=self.parallel if len(stale) > 1 else 0,  # a pool of processes is not worth starting for one
+            compiler_directives=DIRECTIVES,
+            annotate=ANNOTATE,
+            force=True if ANNOTATE or self.force else None,
+            quiet=self.verbose < 1,
+        )
+        c_file = {str(pyx): ext.sources[0] for pyx, ext in zip(pyx_files(), done, strict=True)}
+        for ext in self.extensions:
+            ext.sources = [c_file[source] for source in ext.sources]
+
+    def stale_files(self, c_dir):
+        """The .pyx that look older than their C. C that is older than this file was made by other rules, and goes."""
         newest_pxd = max((p.stat().st_mtime for p in Path("vmtool").rglob("*.pxd")), default=0.0)
-        c_files = [(f, c_dir / f.with_suffix(".c")) for f in files]
-        return sum(not c.exists() or c.stat().st_mtime < max(f.stat().st_mtime, newest_pxd) for f, c in c_files)
+        rules = os.stat(__file__).st_mtime
+        stale = []
+        for pyx in pyx_files():
+            c_file = c_dir / pyx.with_suffix(".c")
+            made = c_file.stat().st_mtime if c_file.exists() else 0.0
+            if made < rules:
+                c_file.unlink(missing_ok=True)
+            if made < max(pyx.stat().st_mtime, newest_pxd, rules):
+                stale.append(pyx)
+        return stale
+
+    def build_extensions(self):
+        """Compile all sources in one pool of threads, then let setuptools link."""
+        with ThreadPoolExecutor(self.parallel) as pool:
+            for ext in self.extensions:
+                ext.extra_objects = [pool.submit(self.compile_one, ext, source) for source in ext.sources]
+            for ext in self.extensions:
+                ext.extra_objects = [compiling.result() for compiling in ext.extra_objects]
+                ext.depends = ext.extra_objects
+                ext.sources = []
+        super().build_extensions()
+
+    def compile_one(self, ext, source):
+        """The object file of one C file, made when it is older."""
+        (compiled,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
+        if self.force or not os.path.exists(compiled) or os.stat(compiled).st_mtime <= os.stat(source).st_mtime:
+            self.compiler.compile([source], output_dir=self.build_temp, macros=ext.define_macros, extra_postargs=ext.extra_compile_args)
+        return compiled
 
     def forget_other_modules(self):
-        """Remove modules in the tree that the other build left, or whose .pyx is gone."""
+        """Remove object files in the tree that the other build left, or whose .pyx is gone."""
         stamp = Path("build/inplace/mode")
         same_mode = stamp.exists() and stamp.read_text() == MODE
         wanted = {ext.name for ext in self.extensions}
@@ -100,4 +146,4 @@ class BuildExt(build_ext):
 
 
 if __name__ == "__main__":  # the translator's worker processes import this file again
-    setup(ext_modules=extension_modules(), cmdclass={"build_ext": BuildExt})
+    setup(ext_modules=object_files(), cmdclass={"build_ext": BuildExt})
