@@ -1,10 +1,11 @@
 # cython: language_level=3
-"""Level 3. The buddy system, orders 0 to 10, by zone and migrate type, with per-CPU lists in front of it.
+"""Level 3. Allocating and freeing frames: the buddy system (free_area) with per-CPU lists in front of it.
 
-Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmqueue_bulk, free_unref_page, __free_one_page, expand.
+Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmqueue_bulk, free_unref_page.
 """
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.free_area cimport frame_is_buddy, free_area_count
 from vmtool.mm.types cimport *
 
 # A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents. 0 when there is none.
@@ -24,6 +25,3 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil
 # Frees the folio (off the LRU first) when it has neither mappings nor references; true when it did. After the last unmapping.
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil
 cdef uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil  # all mappings of all its pages
-# Free as /proc/kpageflags' KPF_BUDDY says: in a free block (or never used); frames on per-CPU lists are not.
-cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil
-cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil

@@ -15,7 +15,7 @@ from libc.string cimport memset
 from vmtool.mm.arch cimport is_canonical, level_index
 from vmtool.mm.arena cimport cpu_mut, content_at, content_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
-from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
+from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
 cdef enum:
@@ -103,12 +103,7 @@ cdef uint32_t walk(arena_t *a, pfn_t root, vaddr_t addr, int access, hit_t *hit)
     return 0
 
 
-cdef inline paddr_t leaf_phys(const arch_t *g, pte_t leaf, uint32_t page_shift, vaddr_t addr) noexcept nogil:
-    cdef uint64_t mask = (<uint64_t>1 << page_shift) - 1
-    return (leaf & g.pfn_mask & ~mask) | (addr & mask)
-
-
-cdef uint32_t access_miss(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil:
+cdef uint32_t mmu_access_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef hit_t hit
     cdef uint32_t err
@@ -121,14 +116,6 @@ cdef uint32_t access_miss(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_
         return err
     tlb_fill(a, c, addr, access, hit.leaf, hit.page_shift)
     phys[0] = leaf_phys(g, hit.leaf, hit.page_shift, addr)
-    return 0
-
-
-cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil:
-    cdef tlb_entry_t *e = tlb_lookup(a, c, addr, access)
-    if e == NULL:
-        return access_miss(a, c, addr, access, phys)
-    phys[0] = leaf_phys(&a.m.arch, e.pte, e.page_shift, addr)
     return 0
 
 

@@ -72,9 +72,27 @@ cdef inline pfn_t table_below(arena_t *a, pfn_t table, int level, vaddr_t addr) 
     return pte_pfn(g, e)
 
 
+# The PTE table found last is remembered in the mm_t. Whatever frees a table or sets an entry above the PTEs forgets it.
+
+cdef inline pfn_t pte_cache(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    if level == 0 and mm.pte_cache_addr == (addr >> a.m.arch.level_shift[1]) + 1 and mm.pte_cache_pgd == mm.pgd:
+        return mm.pte_cache_table
+    return 0
+
+
+cdef inline void pte_cache_fill(arena_t *a, mm_t *mm, vaddr_t addr, int level, pfn_t table) noexcept nogil:
+    if level == 0 and table:
+        mm.pte_cache_addr = (addr >> a.m.arch.level_shift[1]) + 1
+        mm.pte_cache_table = table
+        mm.pte_cache_pgd = mm.pgd
+
+
 cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef int at = <int>a.m.arch.levels - 1
-    cdef pfn_t table = mm.pgd
+    cdef pfn_t table = pte_cache(a, mm, addr, level)
+    if table:
+        return table
+    table = mm.pgd
     while at > level and table:
         table = table_below(a, table, at, addr)
         at -= 1
@@ -84,10 +102,13 @@ cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept 
 cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef int at = <int>g.levels - 1
-    cdef pfn_t table = mm.pgd
+    cdef pfn_t table = pte_cache(a, mm, addr, level)
     cdef pfn_t below
     cdef uint32_t index
     cdef pte_t e
+    if table:
+        return table
+    table = mm.pgd
     while at > level:
         index = level_index(g, at, addr)
         e = entry_read(a, table, index)
@@ -105,6 +126,7 @@ cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept n
             mm.pgtables_bytes += page_size(g)
         table = below
         at -= 1
+    pte_cache_fill(a, mm, addr, level, table)
     return table
 
 
@@ -115,6 +137,8 @@ cdef pte_t entry_get(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
 
 cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, level)
+    if level:
+        mm.pte_cache_addr = 0
     if table:
         set_counted(a, table, level_index(&a.m.arch, level, addr), value)
 
@@ -127,6 +151,7 @@ cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
     table = table_below(a, parent, level + 1, addr)
     if table == 0:
         return
+    mm.pte_cache_addr = 0
     set_counted(a, parent, level_index(&a.m.arch, level + 1, addr), 0)
     drop_table(a, table, level, addr)
     mm.pgtables_bytes -= page_size(&a.m.arch)
@@ -165,6 +190,7 @@ cdef void free_pgd_range(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t end, vaddr_
     cdef span_t span
     span.floor = floor
     span.ceiling = ceiling
+    mm.pte_cache_addr = 0
     if end > addr:
         free_range_below(a, mm, mm.pgd, <int>a.m.arch.levels - 1, addr, end - 1, &span)
 

@@ -10,9 +10,9 @@ everything is a note of the clock: older entries no longer count.
 Invariants: a tag occurs once in a set for one PCID; age <= tlb_clock.
 """
 
-from libc.string cimport memcpy, memset, strcmp, strlen
+from libc.string cimport memset, strcmp, strlen
 
-from vmtool.mm.arena cimport arena_resize, cpu_mut, rec_mut
+from vmtool.mm.arena cimport arena_resize, cpu_mut
 from vmtool.mm.trace cimport TR_TLB_FILL, TR_TLB_FLUSH, TR_TLB_HIT, trace2
 
 cdef enum:
@@ -144,7 +144,7 @@ cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_inde
 # --- lookup and fill --------------------------------------------------------------------------------------------
 
 cdef inline tlb_entry_t *set_at(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
-    return <tlb_entry_t *>rec_mut(a, POOL_TLB, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+    return tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
 
 
 cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, uint32_t which, uint64_t vpn, uint32_t page_shift) noexcept nogil:
@@ -163,17 +163,6 @@ cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, uint32_t which, uint64
                 return e
         e += 1
     return NULL
-
-
-cdef inline bint permits(const arch_t *g, pte_t e, int access) noexcept nogil:
-    """For the program: user page; a write needs D too, because the processor sets it by a walk."""
-    if not e & g.user:
-        return False
-    if access == ACCESS_READ:
-        return True
-    if access == ACCESS_WRITE:
-        return (e & (g.write | g.dirty)) == (g.write | g.dirty)
-    return not e & g.nx
 
 
 cdef void put(arena_t *a, cpu_t *c, uint32_t which, const tlb_entry_t *new, bint last_level) noexcept nogil:
@@ -205,43 +194,38 @@ cdef inline uint32_t first_level(int access, uint32_t page_shift) noexcept nogil
     return TLB_L1D_4K if page_shift == 12 else TLB_L1D_2M if page_shift == 21 else TLB_L1D_1G
 
 
-cdef tlb_entry_t *lookup_rest(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
-    """Not a small page of the first level: the larger sizes, then the second level."""
-    cdef tlb_entry_t *e
-    cdef uint32_t shift
-    for shift in range(21, 31, 9):
-        e = find(a, c, first_level(access, shift), addr >> shift, shift)
-        if e != NULL:
-            if not permits(&a.m.arch, e.pte, access):
-                return NULL
-            e.age = c.tlb_clock
-            c.l1_hits += 1
-            return e
-    for shift in range(12, 22, 9):
-        e = find(a, c, TLB_L2, addr >> shift, shift)
-        if e != NULL:
-            if not permits(&a.m.arch, e.pte, access):
-                return NULL
-            e.age = c.tlb_clock
-            c.l2_hits += 1
-            put(a, c, first_level(access, shift), e, False)
-            trace2(a, TR_TLB_HIT, addr >> shift, 2)
-            return e
-    c.misses += 1
-    return NULL
-
-
-cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
-    cdef tlb_entry_t *e = find(a, c, TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K, addr >> 12, 12)
-    c.tlb_clock += 1
-    if e == NULL:
-        return lookup_rest(a, c, addr, access)
-    if not permits(&a.m.arch, e.pte, access):
+cdef tlb_entry_t *found(cpu_t *c, tlb_entry_t *e, const arch_t *g, int access) noexcept nogil:
+    """An entry that forbids the access is of no use: the walk tells what is wrong."""
+    if not tlb_permits(g, e.pte, access):
         return NULL
     e.age = c.tlb_clock
-    c.l1_hits += 1
-    trace2(a, TR_TLB_HIT, addr >> 12, 1)
     return e
+
+
+cdef tlb_entry_t *tlb_lookup_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
+    """The larger sizes of the first level, then the second level."""
+    cdef tlb_entry_t *e
+    cdef uint32_t shift = 21
+    while c.tlb_has_large and shift <= 30:
+        e = find(a, c, first_level(access, shift), addr >> shift, shift)
+        if e != NULL:
+            e = found(c, e, &a.m.arch, access)
+            c.l1_hits += e != NULL
+            return e
+        shift += 9
+    shift = 12
+    while shift == 12 or (c.tlb_has_large and shift == 21):
+        e = find(a, c, TLB_L2, addr >> shift, shift)
+        if e != NULL:
+            e = found(c, e, &a.m.arch, access)
+            if e != NULL:
+                c.l2_hits += 1
+                put(a, c, first_level(access, shift), e, False)
+                trace2(a, TR_TLB_HIT, addr >> shift, 2)
+            return e
+        shift += 9
+    c.misses += 1
+    return NULL
 
 
 cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil:
@@ -255,6 +239,8 @@ cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, u
         e.flags = TLB_GLOBAL
     elif a.m.pcid:
         e.pcid = <uint16_t>(c.cr3 & PCID_MASK)
+    if page_shift > 12:
+        c.tlb_has_large = 1
     put(a, c, first_level(access, page_shift), &e, a.m.tlb_geom[TLB_L2].ways == 0 or page_shift > 21)
     if page_shift <= 21:
         put(a, c, TLB_L2, &e, True)
@@ -268,7 +254,7 @@ cdef uint64_t nr_valid(arena_t *a, const cpu_t *c, bint globals_too) noexcept no
     cdef uint32_t i
     cdef tlb_entry_t *e
     for i in range(c.nr_tlb):
-        e = <tlb_entry_t *>rec_mut(a, POOL_TLB, c.tlb_base + i)
+        e = tlb_at(a, c.tlb_base + i)
         n += tlb_is_valid(c, e) and (globals_too or not e.flags & TLB_GLOBAL)
     return n
 
@@ -279,6 +265,7 @@ cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil:
     c.tlb_flushed_at = c.tlb_clock
     if globals_too:
         c.tlb_flushed_global_at = c.tlb_clock
+        c.tlb_has_large = 0
     c.tlb_clock += 1
     c.flushes_all += 1
 
@@ -288,7 +275,7 @@ cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
     cdef uint64_t n = 0
     cdef tlb_entry_t *e
     for i in range(c.nr_tlb):
-        e = <tlb_entry_t *>rec_mut(a, POOL_TLB, c.tlb_base + i)
+        e = tlb_at(a, c.tlb_base + i)
         if e.tag & 1 and e.pcid == pcid and not e.flags & TLB_GLOBAL:
             n += tlb_is_valid(c, e)
             e.tag = 0

@@ -1,0 +1,24 @@
+# cython: language_level=3
+"""Level 2. Free blocks of 2**order frames by zone and migrate type: what the buddy system is made of.
+
+Counterpart: Linux v6.18 mm/page_alloc.c: __free_one_page, __rmqueue.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.frame cimport MIGRATE_MOVABLE
+from vmtool.mm.types cimport *
+
+cdef inline bint area_empty(const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    if zone.area[order][mt].head:
+        return False
+    return order != NR_ORDERS - 1 or mt != MIGRATE_MOVABLE or zone.unseen_pfn >= zone.unseen_end
+
+# Take a block, by falling back on other types when it must be; `nofragment`: only by whole pageblocks. 0: none.
+# zone.free_pages is the caller's to lower.
+cdef pfn_t rmqueue(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint nofragment) noexcept nogil
+cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uint32_t *nr) noexcept nogil
+# Give one back, merging; raises zone.free_pages. Preconditions: its frames' records are clear.
+cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil
+cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil  # blocks, unseen ones too
+# Free as /proc/kpageflags' KPF_BUDDY says: in a free block (or never used); frames on per-CPU lists are not.
+cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil
