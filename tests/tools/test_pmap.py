@@ -18,11 +18,11 @@ STAT = "7 (ren der) x) S 1 0 0 0 -1 0 " + "0 " * 18 + "140737488347136 0\n"
 def options(words):
     """What the command line makes of pmap's options."""
     detail = [word.lstrip("-") for word in words if word in ("-d", "-x", "-X", "-XX")]
-    return {"detail": detail[0] if detail else "", "quiet": "-q" in words, "show_path": "-p" in words}
+    return pmap.Options(detail[0] if detail else "", "-q" in words, "-p" in words)
 
 
 def printed(texts, words):
-    return pmap.run(7, texts.__getitem__, **options(words)).replace("7:", "PID:", 1)
+    return pmap.run(7, texts.__getitem__, options(words)).replace("7:", "PID:", 1)
 
 
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["process"].partition("/")[2] + " ".join(case["words"]))

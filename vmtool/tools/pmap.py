@@ -39,9 +39,8 @@ class Options:
         self.show_path = show_path
 
 
-def run(pid: int, read: Callable[[str], str], detail: str = "", quiet: bool = False, show_path: bool = False) -> str:
-    """The output for one process; `read` gives the text of a file of its directory in /proc; the rest as in Options."""
-    opts = Options(detail, quiet, show_path)
+def run(pid: int, read: Callable[[str], str], opts: Options) -> str:
+    """The output for one process; `read` gives the text of a file of its directory in /proc."""
     stat = read("stat")
     heading = f"{pid}:   {command(read('cmdline'), stat)}\n"
     if opts.detail in ("X", "XX"):
