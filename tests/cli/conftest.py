@@ -39,7 +39,7 @@ def script(vmtool, tmp_path):
     """Run a script's text with `run` and its options."""
     def run(text, *options):
         path = tmp_path / "script.vmt"
-        path.write_text(text)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
         ran = vmtool("run", *options, str(path))
         return Ran(ran.status, ran.out, ran.err.replace(str(path), "FILE"))
     return run

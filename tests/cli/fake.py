@@ -167,22 +167,32 @@ class FakeMachine:
         self.calls.append(("mkfile", (path, size, data, dev, inode), {}))
         if path in self.contents:
             raise KernelError(errno.EEXIST, path)
+        if size > 1 << 30:
+            raise KernelError(errno.EFBIG)
         self.contents[path] = (data or b"").ljust(size, b"\0")
 
-    def read(self, pid, path, offset, length):
+    def content(self, path, offset=0):
         if offset > (1 << 63) - 1:
             raise OverflowError("too large to convert")
         if path not in self.contents:
             raise KernelError(errno.ENOENT, path)
-        return self.contents[path][offset:offset + length]
+        return self.contents[path]
+
+    def read(self, pid, path, offset, length):
+        self.process(pid)
+        return self.content(path, offset)[offset:offset + length]
 
     def write(self, pid, path, offset, data):
-        old = self.contents[path].ljust(offset, b"\0")
+        self.process(pid)
+        old = self.content(path, offset)
+        if offset > 1 << 30:
+            raise KernelError(errno.EFBIG)
+        old = old.ljust(offset, b"\0")
         self.contents[path] = old[:offset] + data + old[offset + len(data):]
         return len(data)
 
     def file(self, path):
-        return r.FileInfo(path, 8, 1, 77, len(self.contents[path]), 1, 0, 0, 0, False)
+        return r.FileInfo(path, 8, 1, 77, len(self.content(path)), 1, 0, 0, 0, False)
 
     def fincore(self, path):
         return [0]

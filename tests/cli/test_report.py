@@ -38,7 +38,7 @@ def test_every_class_of_errors_has_a_case_above():
 
 
 def test_a_message_is_one_line():
-    assert "\n" not in report.message_of(errors.HostError("a\nb"))
+    assert report.line_of("spawn", errors.HostError("a\nb")) == "vmtool: spawn: a\\nb\n"
 
 
 def test_a_failing_handler_gives_no_traceback(vmtool, monkeypatch):

@@ -57,14 +57,19 @@ def message_of(failure: BaseException) -> str:
 
 
 def text_of(failure: BaseException) -> str:
-    """What an exception says, in one line; one that is none of ours says what it is."""
-    text = str(failure).replace("\n", " ")
-    return text if isinstance(failure, VmtoolError) else f"{type(failure).__name__}: {text}"
+    """What an exception says; one that is none of ours says what it is."""
+    return str(failure) if isinstance(failure, VmtoolError) else f"{type(failure).__name__}: {failure}"
 
 
 def complain(where: str, message: object) -> None:
     """`vmtool: WHERE: MESSAGE` on stderr; where that cannot be written, the exit status must do."""
-    write_error(f"vmtool: {where}: {message}\n" if where else f"vmtool: {message}\n")
+    write_error(line_of(where, message))
+
+
+def line_of(where: str, message: object) -> str:
+    """The one line of a message, whatever the words in it hold."""
+    line = f"vmtool: {where}: {message}" if where else f"vmtool: {message}"
+    return "\\n".join(line.splitlines()) + "\n"
 
 
 def write_error(text: str | bytes) -> None:

@@ -182,9 +182,7 @@ class Script:
     def note(self, number, line, word, output, failure, status, name):
         """Keep what the line prints, and its output under its name."""
         if failure is not None:
-            message = report.message_of(failure)
-            where = f"vmtool: {word}: " if word else "vmtool: "
-            self.printed.append((STDERR, f"{self.file}:{number}: {where}{message}\n"))
+            self.printed.append((STDERR, f"{self.file}:{number}: {report.line_of(word, report.message_of(failure))}"))
         if name is not None and failure is None:
             self.variables[name] = _text(output).rstrip("\n")
         if self.jsonl:
