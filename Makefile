@@ -11,13 +11,14 @@ PY      := $(VENV)/bin/python
 READY   := $(VENV)/.ready
 BUILT   := build/inplace/$(MODE).done
 SOURCES := setup.py $(shell find vmtool -name '*.pyx' -o -name '*.pxd')
+PYC     := build/inplace/pyc.done
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .PHONY: build demo test check differential transcripts transcripts-update capture annotate bench lint clean distclean help
 .DELETE_ON_ERROR:
 
-build: $(BUILT)  ## compile what changed; .venv/bin/vmtool is ready then
+build: $(BUILT) $(PYC)  ## compile what changed; .venv/bin/vmtool is ready then
 
 demo: build  ## a real program's address space, a page fault, a copy-on-write, a page walk
 	@sh scripts/demo.sh
@@ -75,5 +76,11 @@ $(READY): requirements-dev.txt bin/vmtool scripts/preflight.sh scripts/venv.sh
 $(BUILT): $(READY) $(SOURCES)
 	@echo "vmtool: compiling what changed ($(MODE))"
 	@$(PY) setup.py -q build_ext --inplace
-	@rm -f build/inplace/*.done
+	@rm -f build/inplace/release.done build/inplace/debug.done
+	@touch $@
+
+# Byte code, also where PYTHONDONTWRITEBYTECODE is set: without it a command takes twice as long to start.
+$(PYC): $(READY) $(shell find vmtool -name '*.py')
+	@mkdir -p $(@D)
+	@$(PY) -m compileall -q vmtool
 	@touch $@

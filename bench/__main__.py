@@ -1,6 +1,7 @@
 """python -m bench [--rounds N] [NAME…]: run the named benches (all: faults, startup, lines) and print their ratios."""
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -17,6 +18,7 @@ def main() -> int:
     for name in options.names:
         if name not in BENCHES:
             parser.error(f"no bench {name}")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the commands are measured with their byte code there
     missed = 0
     for name in options.names or BENCHES:
         bench = import_module(f"bench.{name}")
