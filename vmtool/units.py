@@ -1,4 +1,4 @@
-"""Numbers as people write them: sizes with a suffix, addresses in hexadecimal, and back again.
+"""Numbers as people write them: sizes with a suffix, addresses in hexadecimal.
 
 Model: the command line's conventions. A size or number is decimal, `0x…`, or either with one of
 the suffixes K M G T (powers of 1024, either case). An address is always hexadecimal, with or
@@ -59,13 +59,3 @@ def is_hex(text: str) -> bool:
     """Whether parse_hex would read it, so that it cannot be the name of a mapping."""
     digits = text[2:] if text[:2] in ("0x", "0X") else text
     return bool(digits) and _HEX.issuperset(digits)
-
-
-def format_hex(value: int) -> str:
-    """An address as mmap() and brk() results are printed."""
-    return f"0x{value:x}"
-
-
-def kb(nr_bytes: int) -> int:
-    """Whole kB, as the kernel's `>> 10` in every proc file."""
-    return nr_bytes >> 10

@@ -191,6 +191,9 @@ class FakeMachine:
         self.contents[path] = old[:offset] + data + old[offset + len(data):]
         return len(data)
 
+    def files(self):
+        return [self.file(path) for path in sorted(self.contents)]
+
     def file(self, path):
         return r.FileInfo(path, 8, 1, 77, len(self.content(path)), 1, 0, 0, 0, False)
 

@@ -44,3 +44,10 @@ def test_pids_are_those_of_the_machine(complete, vmtool):
     vmtool("spawn")
     vmtool("fork 1")
     assert complete("vmtool brk ") == ["1", "2"]
+
+
+def test_paths_are_those_of_the_machine(complete, vmtool):
+    vmtool("spawn")
+    vmtool("mkfile scene.dat 4K")
+    assert complete("vmtool rmfile s") == ["scene.dat"]
+    assert complete("vmtool mmap 1 4K --file ") == ["scene.dat"]

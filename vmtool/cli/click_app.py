@@ -50,20 +50,23 @@ class Word(click.ParamType):
 
     def shell_complete(self, ctx, param, incomplete):
         kind = self.kind
-        if kind in ("HOSTPATH", "PATH"):
+        if kind == "HOSTPATH":
             return [CompletionItem(incomplete, type="file")]
-        words = kind if isinstance(kind, tuple) else CHOICES.get(kind, ())
         if kind == "PID":
-            words = _pids(ctx)
+            words = _of_machine(ctx, lambda machine: [str(task.pid) for task in machine.tasks()])
+        elif kind == "PATH":
+            words = _of_machine(ctx, lambda machine: [file.path for file in machine.files()])
+        else:
+            words = kind if isinstance(kind, tuple) else CHOICES.get(kind, ())
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
-def _pids(ctx):
-    """The PIDs of the machine that the line is about; none when it cannot be read just now."""
+def _of_machine(ctx, ask):
+    """Words from the machine that the line is about; none when it cannot be read just now."""
     settings = Settings(ctx.find_root().params.get("state"), wait=0.2)
     try:
         with settings.session(READS) as session:
-            return [str(task.pid) for task in session.machine.tasks()]
+            return ask(session.machine)
     except Exception:  # completion must never disturb the line being typed
         return []
 
