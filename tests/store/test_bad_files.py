@@ -182,13 +182,13 @@ def test_each_byte_of_the_file_header_flipped(state):
     assert harmless <= {*range(24, 28), *range(40, 44), *range(92, 100), *range(32, 36)}
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_bytes_flipped_in_every_page(state, mask):
+@pytest.mark.parametrize(("mask", "share"), [(0x01, 0.2), (0x80, 0.2), pytest.param(0xFF, 1.0, marks=pytest.mark.slow)])
+def test_bytes_flipped_in_every_page(state, mask, share):
     """Where SQLite keeps its own data in a page (the first bytes, the cell pointers, the heads of cells), and at random."""
     data, places, results = read_bytes(state), random.Random(mask), []
     for page in range(0, len(data), PAGE_BYTES):
         for at in {0, 1, 3, 4, 5, 7, 8, 9, 11, 13, PAGE_BYTES - 1, *(places.randrange(PAGE_BYTES) for _ in range(6))}:
-            if page + at >= 100:
+            if page + at >= 100 and places.random() < share:
                 results.append(damage(state, flipped(data, page + at, mask)))
     assert results.count("refused") > len(results) // 2
 
@@ -201,6 +201,20 @@ def test_stretches_overwritten(state):
         to, source = (places.randrange(len(data) // length) * length for _ in range(2))
         piece = places.choice([bytes(length), places.randbytes(length), data[source : source + length]])
         damage(state, data[:to] + piece + data[to + length :])
+
+
+@pytest.mark.parametrize("nr_files", [150, pytest.param(3000, marks=pytest.mark.slow)])
+def test_several_bytes_of_sqlites_own_pages(state, nr_files):
+    """Among them the accounts of free space, which SQLite believes when it inserts a row."""
+    data, places = read_bytes(state), random.Random(nr_files)
+    trees = [page for page in range(0, len(data), PAGE_BYTES) if page == 0 or data[page] in (5, 13)]
+    for _ in range(nr_files):
+        bad = bytearray(data)
+        for _ in range(places.choice([1, 1, 2, 4])):
+            at = places.choice([places.randrange(16), places.randrange(80), places.randrange(PAGE_BYTES), PAGE_BYTES - places.randrange(1, 60)])
+            bad[places.choice(trees) + at] = places.choice([0, 255, places.randrange(256)])
+        if bad != data:
+            damage(state, bytes(bad))
 
 
 def flipped(data, at, mask):

@@ -27,6 +27,9 @@ HEAD_BYTES = 16  # key 8, checksum of the data 4, checksum of these twelve 4; li
 BLOCK_SHIFT = POOL_SHIFT - 8  # number of a directory row: pool << 40 | block
 EMPTY_DIRECTORY = (bytes(4 * DIRECTORY_SLOTS),)
 
+ROWS_A_PAGE = {"slot": 8, "directory": 16}
+INSERT_DIRECTORY = "INSERT INTO directory (id, slots, sum) VALUES (:id, :slots, :sum)"
+UPDATE_DIRECTORY = "UPDATE directory SET slots = :slots, sum = :sum WHERE id = :id"
 _MACHINE_COLUMNS = "step, nr_slots, first_free, total, free_pages, blocks, header, sum"
 _MACHINE_TYPES = [int, int, int, int, int, bytes, bytes, int]
 
@@ -117,6 +120,7 @@ class Chunks:
 
         Preconditions: a transaction that holds the write lock.
         """
+        nr_old_slots = self.nr_slots
         for pool, chunk in machine.dropped():
             self.drop(pool << POOL_SHIFT | chunk)
         for pool, chunk in machine.dirty():
@@ -124,6 +128,8 @@ class Chunks:
         for number, statement in self._dirty_directories.items():
             slots = bytes(self._directories[number])
             self.db.execute(statement, {"id": number, "slots": slots, "sum": crc32(slots).to_bytes(4, "little")})
+        if self.step:  # else the file is new
+            self.check_neighbours(nr_old_slots, [number for number, sql in self._dirty_directories.items() if sql == INSERT_DIRECTORY])
         self._dirty_directories.clear()
         self.header = machine.header()
         self.step += 1
@@ -171,7 +177,7 @@ class Chunks:
     def read_free(self, slot: int) -> int:
         """The slot after this one on the free chain. Its data is checked: it is about to be overwritten."""
         row = self.db.execute("SELECT head, data FROM slot WHERE id = ?", (slot,)).fetchone()
-        if row is None or not is_free(*row):
+        if row is None or not is_slot(*row) or not row[0][7] & 0x80:
             raise self.damaged(f"free slot {slot}")
         return int.from_bytes(row[0][:8], "little") & ~FREE
 
@@ -182,10 +188,30 @@ class Chunks:
         if number in self._dirty_directories:
             return
         if self.has_directory(number):
-            self._dirty_directories[number] = "UPDATE directory SET slots = :slots, sum = :sum WHERE id = :id"
+            self._dirty_directories[number] = UPDATE_DIRECTORY
         else:
             self.blocks[number >> BLOCK_SHIFT] = self.blocks.get(number >> BLOCK_SHIFT, 0) | 1 << (number & ((1 << BLOCK_SHIFT) - 1))
-            self._dirty_directories[number] = "INSERT INTO directory (id, slots, sum) VALUES (:id, :slots, :sum)"
+            self._dirty_directories[number] = INSERT_DIRECTORY
+
+    def check_neighbours(self, nr_old_slots: int, new_directories: list[int]) -> None:
+        """That no row was written over another, as it may be in a page whose account of its free space is damaged.
+
+        SQLite fills a page's gap without a look at what is in it. So the rows that may share a page with new
+        ones are read again before the commit.
+        """
+        if self.nr_slots > nr_old_slots:
+            for slot in range(max(1, nr_old_slots - ROWS_A_PAGE["slot"] + 1), nr_old_slots + 1):
+                row = self.db.execute("SELECT head, data FROM slot WHERE id = ?", (slot,)).fetchone()
+                if row is None or not is_slot(*row):
+                    raise self.damaged(f"slot {slot}")
+        if new_directories:
+            numbers = sorted(pool << BLOCK_SHIFT | block for pool, bitmap in self.blocks.items() for block in bits_of(bitmap))
+            places = [numbers.index(number) for number in new_directories]
+            reach = ROWS_A_PAGE["directory"]
+            for at in sorted({at for place in places for at in range(max(0, place - reach), min(len(numbers), place + reach + 1))}):
+                row = self.db.execute("SELECT slots, sum FROM directory WHERE id = ?", (numbers[at],)).fetchone()
+                if row is None or not is_directory(*row):
+                    raise self.damaged(f"directory {numbers[at]:#x}")
 
     def write_machine(self) -> None:
         """Write the machine row, whose count of free pages is right once it is written."""
@@ -235,9 +261,9 @@ def is_head(head: object) -> bool:
     return type(head) is bytes and len(head) == HEAD_BYTES and crc32(head[:12]) == int.from_bytes(head[12:], "little")
 
 
-def is_free(head: object, data: object) -> bool:
-    """Whether a row is that of a free slot whose data is what it was when it was in use."""
-    return is_head(head) and head[7] & 0x80 != 0 and type(data) is bytes and crc32(data) == int.from_bytes(head[8:12], "little")
+def is_slot(head: object, data: object) -> bool:
+    """Whether a row is a slot, in use or free, whose data is what was written."""
+    return is_head(head) and type(data) is bytes and len(data) == CHUNK_BYTES and crc32(data) == int.from_bytes(head[8:12], "little")
 
 
 def is_directory(slots: object, total: object) -> bool:
@@ -257,3 +283,7 @@ def unpack_blocks(packed: bytes) -> dict[int, int]:
         blocks[int.from_bytes(packed[at : at + 4], "little")] = int.from_bytes(packed[at + 8 : at + 8 + length], "little")
         at += 8 + length
     return blocks
+
+
+def bits_of(bitmap: int) -> list[int]:
+    return [bit for bit in range(bitmap.bit_length()) if bitmap >> bit & 1]

@@ -8,7 +8,7 @@ no command would ever have met (a slot that nothing holds, a page of SQLite's th
 from zlib import crc32
 
 from vmtool.store.busy import FAILURES
-from vmtool.store.chunks import BLOCK_SHIFT, FREE, Chunks, is_directory, is_head, name_of
+from vmtool.store.chunks import BLOCK_SHIFT, FREE, Chunks, bits_of, is_directory, is_head, name_of
 from vmtool.store.schema import CHUNK_BYTES
 
 MOST_LINES = 100  # of one kind: a file of nonsense is described well enough by these
@@ -86,7 +86,3 @@ def _follow_free_chain(chunks: Chunks, held: dict[int, int]) -> list[str]:
         slot = int.from_bytes(row[0][:8], "little") & ~FREE
     nr_lost = chunks.nr_slots - len(held) - len(seen)
     return [f"free chain: {nr_lost} of {chunks.nr_slots} slots are neither held nor on it"] if nr_lost else []
-
-
-def bits_of(bitmap: int) -> list[int]:
-    return [bit for bit in range(bitmap.bit_length()) if bitmap >> bit & 1]
