@@ -101,10 +101,15 @@ cdef bint folio_is_whole(arena_t *a, idx_t inode, uint64_t first, pfn_t head) no
 
 cdef void check_page(fsck_t *k, idx_t inode, uint64_t index, pfn_t pfn) noexcept nogil:
     cdef arena_t *a = k.a
-    cdef pfn_t head = page_folio(a, pfn)
-    cdef frame_t *f = frame_at(a, head)
+    cdef pfn_t head = page_folio(a, pfn) if pfn < a.m.max_pfn else 0
+    cdef frame_t *f
     cdef inode_t *i = inode_at(a, inode)
-    cdef uint64_t first = frame_index(f)
+    cdef uint64_t first
+    if head == 0 or head >= a.m.max_pfn:
+        expect(k, False, PAGE_MAPPING, inode, index)
+        return
+    f = frame_at(a, head)
+    first = frame_index(f)
     expect(k, f.mapping == inode and not f.flags & (PG_anon | PG_slab | PG_table | PG_buddy | PG_pcp), PAGE_MAPPING, inode, index)
     if f.mapping != inode:
         return
@@ -132,7 +137,7 @@ cdef void check_pages(fsck_t *k, idx_t inode) noexcept nogil:
             break
         pages += 1
         check_page(k, inode, index, pfn)
-        if i.kind != INODE_SHMEM:
+        if i.kind != INODE_SHMEM and pfn < a.m.max_pfn:
             is_dirty = frame_at(a, page_folio(a, pfn)).flags & PG_dirty != 0
             dirty += is_dirty
             expect(k, is_dirty == xnode_has_mark(a, i.i_pages, index, XMARK_DIRTY), PAGE_MARK, inode, index)
