@@ -16,6 +16,10 @@ from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_MACHINE, machine_t
 
 from vmtool.errors import InternalError
 
+cdef extern from *:
+    enum:
+        VMTOOL_DEBUG  # by setup.py
+
 HEADER = struct.Struct("<IIII")
 MAGIC = b"vmtool\0\1"
 
@@ -149,7 +153,7 @@ cdef class State:
         """Debug builds compare unmarked chunks with the store's."""
         cdef int pool
         cdef uint32_t c
-        if self.load_chunk is None or not __debug__:
+        if self.load_chunk is None or not VMTOOL_DEBUG:
             return
         for pool in range(NR_POOLS):
             for c in range(self.a.pool[pool].nr_dir):

@@ -349,7 +349,7 @@ cdef void reparent(arena_t *a, uint32_t pid) noexcept nogil:
     """Orphans have no parent here: there is no init."""
     cdef uint32_t i
     for i in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, i).pid and task_at(a, i).ppid == pid:
+        if task_at(a, i).state and task_at(a, i).ppid == pid:  # a free record has no state
             task_mut(a, i).ppid = 0
 
 cdef void do_exit(arena_t *a, idx_t t, int code) noexcept nogil:

@@ -1,0 +1,207 @@
+# cython: language_level=3
+"""Space: what /proc/PID shows of a process: task and mm fields, areas, smaps, pagemap. Nothing here changes the machine."""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset, strlen
+
+from vmtool.mm.access cimport peek_bytes
+from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.mm cimport find_task
+from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
+from vmtool.mm.pagecache cimport inode_path, name_read
+from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
+from vmtool.mm.types cimport *
+from vmtool.mm.vma cimport find_vma
+
+from vmtool import records as r
+from vmtool.errors import KernelError
+
+SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]"}
+VSYSCALL = 0xFFFFFFFFFF600000
+RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
+
+
+cdef class Space(State):
+    cdef idx_t find(self, pid) except 0:
+        cdef idx_t t = find_task(&self.a, pid if 0 < pid < 1 << 31 else 0)
+        if t == 0:
+            raise KernelError(ESRCH, f"no process {pid}")
+        return t
+
+    cdef idx_t find_mm(self, pid) except 0:
+        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
+        if mm == 0:
+            raise KernelError(ESRCH, f"process {pid} has no address space")
+        return mm
+
+    cdef object path_of(self, idx_t inode):
+        cdef char text[4400]
+        cdef uint32_t n = inode_path(&self.a, inode, text, 4400)
+        return text[:n].decode("utf-8", "surrogateescape")
+
+    # --- tasks ---------------------------------------------------------------------------------
+
+    def tasks(self):
+        cdef uint32_t pid
+        found = []
+        for pid in range(1, self.a.pool[POOL_PID].count):
+            if (<uint32_t *>rec_at(&self.a, POOL_PID, pid))[0]:
+                found.append(self.task(pid))
+        self.check()
+        return found
+
+    def task(self, pid):
+        cdef idx_t i = self.find(pid)
+        cdef task_t *t = task_at(&self.a, i)
+        cdef uint32_t cpu
+        current = False
+        for cpu in range(self.a.m.nr_cpus):
+            if (<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).task == i:
+                current = True
+        comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "replace")
+        self.check()
+        return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, t.min_flt, t.maj_flt, t.cmin_flt, t.cmaj_flt,
+                          t.nr_threads, t.start_time, t.oom_score_adj, t.mm != 0)
+
+    def mm(self, pid):
+        cdef mm_t *m = mm_at(&self.a, self.find_mm(pid))
+        cdef uint64_t anon = <uint64_t>mm_counter_sum(m, MM_ANONPAGES)
+        cdef uint64_t file = <uint64_t>mm_counter_sum(m, MM_FILEPAGES)
+        cdef uint64_t shmem = <uint64_t>mm_counter_sum(m, MM_SHMEMPAGES)
+        cdef uint64_t hiwater_rss = anon + file + shmem
+        cdef char *words = <char *>m.auxv
+        if m.hiwater_rss > hiwater_rss:
+            hiwater_rss = m.hiwater_rss
+        exe = self.path_of(file_at(&self.a, m.exe_file).inode) if m.exe_file else ""
+        self.check()
+        return r.MmInfo(
+            <uint64_t>m.pgd << self.a.m.arch.page_shift, m.start_code, m.end_code, m.start_data, m.end_data, m.start_brk, m.brk, m.start_stack,
+            m.arg_start, m.arg_end, m.env_start, m.env_end, m.mmap_base, m.entry, m.sp, m.task_size,
+            m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
+            anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes, 0, m.map_count,
+            not m.flags & 1, exe, words[: 8 * m.nr_auxv])
+
+    cdef object peek(self, idx_t mm, start, end):
+        cdef uint64_t n = end - start
+        cdef char *buf
+        if n == 0 or n > 1 << 22:
+            return b""
+        buf = <char *>malloc(n)
+        if buf == NULL:
+            raise MemoryError()
+        try:
+            n = peek_bytes(&self.a, mm, start, buf, n)
+            return buf[:n]
+        finally:
+            free(buf)
+
+    def cmdline(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        return self.peek(mm, mm_at(&self.a, mm).arg_start, mm_at(&self.a, mm).arg_end)
+
+    def environ(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        return self.peek(mm, mm_at(&self.a, mm).env_start, mm_at(&self.a, mm).env_end)
+
+    def getrlimits(self, pid):
+        cdef task_t *t = task_at(&self.a, self.find(pid))
+        return [(None if t.rlim_cur[i] == RLIM_INFINITY else t.rlim_cur[i], None if t.rlim_max[i] == RLIM_INFINITY else t.rlim_max[i])
+                for i in range(NR_RLIMITS)]
+
+    # --- areas -----------------------------------------------------------------------------------
+
+    cdef object vma_record(self, idx_t v):
+        cdef vma_t *area = vma_at(&self.a, v)
+        cdef mm_t *m = mm_at(&self.a, area.vm_mm)
+        cdef inode_t *inode
+        cdef char text[256]
+        cdef uint32_t n
+        name, major, minor, ino, offset = "", 0, 0, 0, 0
+        if area.anon_name:
+            n = name_read(&self.a, area.anon_name, text, 256)
+            name = text[:n].decode("utf-8", "surrogateescape")
+        if area.vm_file:
+            inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
+            major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << 12
+            name = f"[anon_shmem:{name}]" if name else self.path_of(file_at(&self.a, area.vm_file).inode)
+        elif area.kind != VMA_PLAIN:
+            name = SPECIAL_NAMES[area.kind]
+        elif area.vm_start < m.brk and area.vm_end > m.start_brk:
+            name = "[heap]"
+        elif area.vm_start <= m.start_stack and area.vm_end >= m.start_stack:
+            name = "[stack]"
+        elif name:
+            name = f"[anon:{name}]"
+        return r.Vma(area.vm_start, area.vm_end, area.vm_flags, area.vm_pgoff, offset, major, minor, ino, name, area.vm_file != 0,
+                     area.anon_vma, area.vm_file)
+
+    def maps(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef idx_t v = mm_at(&self.a, mm).vma_first
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
+        found = []
+        while v and left:
+            found.append(self.vma_record(v))
+            v = vma_at(&self.a, v).vm_next
+            left -= 1
+        if mm_at(&self.a, mm).vdso:
+            found.append(self.gate_vma())
+        self.check()
+        return found
+
+    def gate_vma(self):
+        """[vsyscall]: execute-only, in no address space's tree, shown in each."""
+        return r.Vma(VSYSCALL, VSYSCALL + 4096, VM_EXEC, 0, 0, 0, 0, 0, "[vsyscall]", False, 0, 0)
+
+    def smaps(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef idx_t v = mm_at(&self.a, mm).vma_first
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
+        cdef mem_stats_t s
+        found = []
+        while v and left:
+            memset(&s, 0, sizeof(s))
+            smap_gather(&self.a, v, &s)
+            found.append(r.Smap(self.vma_record(v), stats_record(&s), 4096, 4096, thp_eligible(&self.a, v)))
+            v = vma_at(&self.a, v).vm_next
+            left -= 1
+        if mm_at(&self.a, mm).vdso:
+            memset(&s, 0, sizeof(s))
+            found.append(r.Smap(self.gate_vma(), stats_record(&s), 4096, 4096, False))
+        self.check()
+        return found
+
+    def smaps_rollup(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef idx_t v = mm_at(&self.a, mm).vma_first
+        cdef mem_stats_t s
+        cdef uint64_t first = 0, last = 0
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
+        memset(&s, 0, sizeof(s))
+        if v:
+            first = vma_at(&self.a, v).vm_start
+        while v and left:
+            smap_gather(&self.a, v, &s)
+            last = vma_at(&self.a, v).vm_end
+            v = vma_at(&self.a, v).vm_next
+            left -= 1
+        self.check()
+        return first, last, stats_record(&s)
+
+    def pagemap(self, pid, addr, length):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef uint64_t page = addr & ~<uint64_t>4095
+        cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
+        found = []
+        while page < end:
+            found.append(r.PagemapEntry(page, pagemap_entry(&self.a, mm, page)))
+            page += 4096
+        self.check()
+        return found
+
+
+cdef object stats_record(const mem_stats_t *s):
+    return r.MemStats(s.resident, s.shared_clean, s.shared_dirty, s.private_clean, s.private_dirty, s.referenced, s.anonymous, s.ksm, s.lazyfree,
+                      s.anonymous_thp, s.shmem_thp, s.file_thp, s.shared_hugetlb, s.private_hugetlb, s.swap, s.swap_pss, s.pss, s.pss_dirty,
+                      s.pss_anon, s.pss_file, s.pss_shmem, s.pss_locked)

@@ -1,0 +1,8 @@
+# cython: language_level=3
+"""Level 12. A new machine."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+# m's ram_bytes, nr_cpus, swap_bytes, tlb_spec, pcid, kpti, aslr, seed are set. 0 or -errno.
+cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil

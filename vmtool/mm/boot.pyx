@@ -1,0 +1,82 @@
+# cython: language_level=3
+"""Boot: defaults of the sysctls, memory, caches, the kernel's tables, CPUs and their TLBs, the pages of vdso and vvar.
+
+Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concerned. Defaults are those of the recordings' machine.
+"""
+
+from vmtool.mm.arch cimport arch_lookup
+from vmtool.mm.arena cimport arena_resize, cpu_mut, frame_mut, rec_alloc
+from vmtool.mm.buddy cimport alloc_pages
+from vmtool.mm.frame cimport boot_memory
+from vmtool.mm.mmu cimport load_cr3
+from vmtool.mm.pgtable cimport pgtable_boot
+from vmtool.mm.slab cimport kmem_cache_init
+from vmtool.mm.tlb cimport tlb_init
+
+cdef enum:
+    THP_MADVISE = 1
+
+cdef void default_sysctls(machine_t *m) noexcept nogil:
+    m.overcommit_memory = 0
+    m.overcommit_ratio = 50
+    m.swappiness = 60
+    m.page_cluster = 3
+    m.max_map_count = 65530
+    m.dirty_ratio = 20
+    m.dirty_background_ratio = 10
+    m.vfs_cache_pressure = 100
+    m.thp_enabled = THP_MADVISE
+    m.thp_defrag = THP_MADVISE
+    m.mmap_min_addr = 65536
+    m.ra_pages = 32
+    m.next_pid = 1
+    m.next_ino = 1000
+    m.next_shmem_ino = 1025
+
+cdef int special_pages(arena_t *a) noexcept nogil:
+    """Frames behind [vdso] and the parts of [vvar] and [vvar_vclock] that have one."""
+    cdef int i
+    cdef pfn_t pfn
+    for i in range(5):
+        pfn = alloc_pages(a, 0, GFP_KERNEL)
+        if pfn == 0:
+            return -ENOMEM
+        frame_mut(a, pfn).flags |= PG_reserved | PG_uptodate
+        if i < 2:
+            a.m.vdso_pfn[i] = pfn
+        elif i < 4:
+            a.m.vvar_pfn[0 if i == 2 else 2] = pfn  # pages 1 and 3: time namespaces, architecture data: not there
+        else:
+            a.m.vvar_pfn[4] = pfn  # the hypervisor's clock
+    return 0
+
+cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
+    cdef uint32_t i
+    cdef int err
+    err = arch_lookup(arch, &a.m.arch)
+    if err:
+        return err
+    default_sysctls(a.m)
+    a.m.rng = a.m.seed
+    for i in range(a.m.nr_cpus):
+        if rec_alloc(a, POOL_CPU) != i + 1:
+            return -ENOMEM
+    err = boot_memory(a)
+    if err:
+        return err
+    kmem_cache_init(a)
+    err = tlb_init(a)
+    if err:
+        return err
+    err = pgtable_boot(a)
+    if err:
+        return err
+    for i in range(a.m.nr_cpus):
+        load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
+    a.m.admin_reserve_kbytes = 8192
+    if (a.m.totalram_pages << 2) // 32 < 8192:
+        a.m.admin_reserve_kbytes = (a.m.totalram_pages << 2) // 32
+    a.m.user_reserve_kbytes = 131072
+    if (a.m.totalram_pages << 2) // 32 < 131072:
+        a.m.user_reserve_kbytes = (a.m.totalram_pages << 2) // 32
+    return special_pages(a)

@@ -1,0 +1,59 @@
+# cython: language_level=3
+"""msync() and mincore(): files seen from their mappings. Counterpart: Linux v6.18 mm/msync.c, mm/mincore.c."""
+
+from vmtool.mm.arena cimport file_at, vma_at
+from vmtool.mm.pagecache cimport filemap_fdatawrite_range
+from vmtool.mm.show_smaps cimport mincore_page
+from vmtool.mm.vma cimport find_vma, vma_lookup
+
+cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t flags) noexcept nogil:
+    cdef vaddr_t end, stop
+    cdef idx_t v
+    cdef vma_t *area
+    cdef uint64_t first
+    cdef int err, unmapped = 0
+    if flags & ~<uint64_t>(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or start & 4095:
+        return -EINVAL
+    if flags & MS_ASYNC and flags & MS_SYNC:
+        return -EINVAL
+    end = start + ((length + 4095) & ~<uint64_t>4095)
+    if end < start:
+        return -ENOMEM
+    if end == start:
+        return 0
+    v = find_vma(a, mm, start)
+    while True:
+        if v == 0:
+            return -ENOMEM
+        area = vma_at(a, v)
+        if start < area.vm_start:
+            if flags == MS_ASYNC:
+                return -ENOMEM
+            start = area.vm_start
+            if start >= end:
+                return -ENOMEM
+            unmapped = -ENOMEM
+        if flags & MS_INVALIDATE and area.vm_flags & VM_LOCKED:
+            return -EBUSY
+        stop = area.vm_end if area.vm_end < end else end
+        if flags & MS_SYNC and area.vm_file and area.vm_flags & VM_SHARED:
+            first = area.vm_pgoff + ((start - area.vm_start) >> 12)
+            err = filemap_fdatawrite_range(a, file_at(a, area.vm_file).inode, first, first + ((stop - start) >> 12) - 1)
+            if err:
+                return err
+        start = area.vm_end
+        if start >= end:
+            return unmapped
+        v = area.vm_next
+
+cdef int sys_mincore(arena_t *a, idx_t mm, vaddr_t start, uint64_t nr_pages, char *vec) noexcept nogil:
+    cdef idx_t v = 0
+    cdef uint64_t i
+    for i in range(nr_pages):
+        if v == 0 or start >= vma_at(a, v).vm_end:
+            v = vma_lookup(a, mm, start)
+            if v == 0:
+                return -ENOMEM
+        vec[i] = mincore_page(a, v, start)
+        start += 4096
+    return 0
