@@ -17,6 +17,7 @@ LEVELS = """
     arena arch
     xnode names vma vmstat trace mm_acct
     frame tlb
+    free_area
     pte walk mmu buddy swap
     slab pgtable
     filemap rmap folio_split

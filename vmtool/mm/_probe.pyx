@@ -11,6 +11,7 @@ from vmtool.mm.arch cimport arch_lookup, level_name
 from vmtool.mm.arena cimport *
 from vmtool.mm.buddy cimport *
 from vmtool.mm.frame cimport *
+from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_count, fsck_phys_name, fsck_phys_text
 from vmtool.mm.mmu cimport *
 from vmtool.mm.pgtable cimport *
 from vmtool.mm.slab cimport *
@@ -24,6 +25,14 @@ cdef double now_ns() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_MONOTONIC, &t)
     return t.tv_sec * 1e9 + t.tv_nsec
+
+
+cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept with gil:
+    (<list>ctx).append((name.decode(), first, second))
+
+
+def fsck_sentences():
+    return {fsck_phys_name(i).decode(): fsck_phys_text(i).decode() for i in range(fsck_phys_count())}
 
 
 cdef class Probe:
@@ -62,6 +71,7 @@ cdef class Probe:
             return err
         self.mm = rec_alloc(&self.a, POOL_MM)
         mm_mut(&self.a, self.mm).pgd = pgd_alloc(&self.a)
+        mm_mut(&self.a, self.mm).users = 1
         load_cr3(&self.a, 0, <uint64_t>mm_at(&self.a, self.mm).pgd << 12, False)
         return 0
 
@@ -108,6 +118,12 @@ cdef class Probe:
             for i in range((self.a.pool[<int>pool].count + self.a.pool[<int>pool].mask) >> self.a.pool[<int>pool].shift):
                 n += self.a.pool[<int>pool].chunk[i] != NULL
         return n
+
+    def fsck(self):
+        """(check, number, number) of each broken promise."""
+        found = []
+        fsck_phys(&self.a, collect, <void *>found)
+        return found
 
     # --- frames ---------------------------------------------------------------------------------------
     def alloc(self, order=0, gfp=GFP_USER_MOVABLE):

@@ -39,7 +39,7 @@ cdef inline bint pcp_allowed_order(uint32_t order) noexcept nogil:
 
 
 cdef void pcp_add_run(arena_t *a, pcp_t *pcp, uint32_t pindex, pfn_t pfn, uint32_t nr) noexcept nogil:
-    """Neighbouring frames to the tail of a list, in their order."""
+    """Neighbouring frames, or one block, to the tail of a list. A block's order stands in index_lo, as in a free block."""
     cdef uint32_t i
     cdef uint32_t last = pfn + nr - 1
     cdef frame_t *f
@@ -49,6 +49,7 @@ cdef void pcp_add_run(arena_t *a, pcp_t *pcp, uint32_t pindex, pfn_t pfn, uint32
         f.lru_next = pfn + i + 1
         f.lru_prev = pfn + i - 1
     frame_mut(a, last).lru_next = 0
+    frame_mut(a, pfn).index_lo = pindex_to_order(pindex)
     frame_mut(a, pfn).lru_prev = pcp.tail[pindex]
     if pcp.head[pindex]:
         frame_mut(a, pcp.tail[pindex]).lru_next = pfn
@@ -126,6 +127,7 @@ cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count
             pcp.count -= <uint32_t>1 << order
             f = frame_mut(a, pfn)
             f.flags = 0
+            f.index_lo = 0
             f.lru_next = 0
             f.lru_prev = 0
             free_one_block(a, zone, pfn, order)
@@ -278,6 +280,7 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
             return 0
     f = frame_mut(a, pfn)
     f.flags = 0
+    f.index_lo = 0
     f.lru_next = 0
     f.lru_prev = 0
     f.extra_refs = 1
@@ -323,6 +326,7 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     pindex = order_to_pindex(order, pageblock_type(a, pfn))
     f = frame_mut(a, pfn)
     f.flags = PG_pcp
+    f.index_lo = order
     f.lru_next = pcp.head[pindex]
     f.lru_prev = 0
     if f.lru_next:

@@ -9,7 +9,7 @@ A PC of 8 GiB, by frame number (what boot kept is in m.reserved and has no frame
     | low  |hole| free    | kernel | free ...                  | hole    | free ...  | memmap, hashes |
     |------------- DMA ---|------------------------ DMA32 ---------------|------------------ Normal ---|
 
-# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 64 MiB of RAM a small image at 1 MiB stands in.
+# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 128 MiB of RAM a small image at 1 MiB stands in.
 # Deviation: folios go to the LRU at once, not by per-CPU batches of 31.
 Invariants: the ranges of m.reserved are disjoint; zone counters are the sums over frames; LRU lists are linked both ways.
 """
@@ -32,7 +32,7 @@ cdef enum:
     DMA_END = 0x1000  # 16 MiB
     PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
     DMA32_END = 0x100000
-    SMALL_RAM = 0x4000  # below 64 MiB: the small kernel
+    SMALL_RAM = 0x8000  # below 128 MiB: the small kernel
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     PERCPU_PAGES = 53
     SWAP_CLUSTER_MAX = 32
@@ -233,7 +233,7 @@ cdef void init_zone(arena_t *a, uint32_t z, uint64_t start, uint64_t end) noexce
 
 
 cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
-    """Spanned pages less the holes."""
+    """Spanned pages and pageblocks less the holes."""
     cdef zone_t *zone = &a.m.zone[z]
     cdef uint64_t end = zone.start_pfn + zone.spanned_pages
     cdef uint64_t first
@@ -246,6 +246,8 @@ cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
             last = min(a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages, end)
             if last > first:
                 zone.present_pages -= last - first
+                if last >> PAGEBLOCK_ORDER > (first + 511) >> PAGEBLOCK_ORDER:
+                    zone.pageblocks[MIGRATE_MOVABLE] -= <uint32_t>((last >> PAGEBLOCK_ORDER) - ((first + 511) >> PAGEBLOCK_ORDER))
 
 
 cdef int boot_memory(arena_t *a) noexcept nogil:

@@ -1,0 +1,470 @@
+"""The invariants of physical memory, checked over a whole machine.
+
+Counterpart: Linux's CONFIG_DEBUG_VM assertions, mm/page_alloc.c:check_new_pages(), mm/slub.c:validate_slab(), mm/debug_vm_pgtable.c.
+Every frame is looked at in its zone's order: a free block, a block on a per-CPU list, a folio, or reserved at boot; lists and
+counters must tell the same. Lists are followed no further than their pool is long. A frame record that was never used is not read.
+"""
+
+from libc.stdlib cimport calloc, free
+
+from vmtool.mm.arch cimport level_index, pte_pfn
+from vmtool.mm.arena cimport frame_at, mm_at, rec_at
+from vmtool.mm.frame cimport MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone
+from vmtool.mm.mmu cimport entry_read, mmu_walk, walk_t
+from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
+from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, NR_ZONE_INACTIVE_ANON
+
+cdef enum:
+    CHECK_BUDDY_BLOCK
+    CHECK_BUDDY_LIST
+    CHECK_BUDDY_MERGE
+    CHECK_BUDDY_UNLISTED
+    CHECK_UNSEEN
+    CHECK_ZONE_FREE
+    CHECK_PAGEBLOCKS
+    CHECK_PCP_COUNT
+    CHECK_PCP_BLOCK
+    CHECK_FREE_FRAME
+    CHECK_FRAME_LOST
+    CHECK_FOLIO_TAIL
+    CHECK_FRAME_CONTENT
+    CHECK_CONTENTS
+    CHECK_LRU_LIST
+    CHECK_LRU_FLAG
+    CHECK_LRU_COUNT
+    CHECK_TABLE_ENTRIES
+    CHECK_TABLES
+    CHECK_MM_TABLES
+    CHECK_TABLE_FLAG
+    CHECK_SLAB
+    CHECK_SLAB_FRAME
+    CHECK_CACHE_OBJECTS
+    CHECK_SLAB_COUNT
+    CHECK_TLB_STALE
+    NR_CHECKS
+
+cdef struct check_t:
+    const char *name
+    const char *text
+
+cdef check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_BUDDY_BLOCK] = check_t(b"buddy-block", b"frame {0} heads no proper free block of order {1}: flag, order, alignment or type")
+CHECKS[CHECK_BUDDY_LIST] = check_t(b"buddy-list", b"the free list of order {1} is not linked both ways, or not as long as it says, at frame {0}")
+CHECKS[CHECK_BUDDY_MERGE] = check_t(b"buddy-merge", b"frames {0} and {1} are free buddies that were not merged")
+CHECKS[CHECK_BUDDY_UNLISTED] = check_t(b"buddy-unlisted", b"{1} frames stand in free blocks, the free lists hold {0}")
+CHECKS[CHECK_UNSEEN] = check_t(b"zone-unseen", b"the never used frames {0} to {1} are not whole blocks within their zone")
+CHECKS[CHECK_ZONE_FREE] = check_t(b"zone-free", b"nr_free_pages is {0}, the free lists hold {1}")
+CHECKS[CHECK_PAGEBLOCKS] = check_t(b"zone-pageblocks", b"pageblocks of type {0} are counted wrongly: {1} are there")
+CHECKS[CHECK_PCP_COUNT] = check_t(b"pcp-count", b"per-CPU lists of CPU {0} hold {1} frames, which is not their count")
+CHECKS[CHECK_PCP_BLOCK] = check_t(b"pcp-block", b"frame {0} is on a per-CPU list of order {1} and is not marked so")
+CHECKS[CHECK_FREE_FRAME] = check_t(b"free-frame", b"frame {0} is free and has references, mappings or contents (flags {1})")
+CHECKS[CHECK_FRAME_LOST] = check_t(b"frame-lost", b"frame {0} is neither free nor referenced nor mapped (flags {1})")
+CHECKS[CHECK_FOLIO_TAIL] = check_t(b"folio-tail", b"frame {0} is a tail without its head, or a head without its tails: {1}")
+CHECKS[CHECK_FRAME_CONTENT] = check_t(b"frame-content", b"frame {0} has contents {1}, which are not in use or another's")
+CHECKS[CHECK_CONTENTS] = check_t(b"contents-count", b"{0} contents are counted, {1} are in use")
+CHECKS[CHECK_LRU_LIST] = check_t(b"lru-list", b"LRU list {1} is not linked both ways, or not as long as it says, at frame {0}")
+CHECKS[CHECK_LRU_FLAG] = check_t(b"lru-flag", b"frame {0} is on LRU list {1}, where its flags do not put it")
+CHECKS[CHECK_LRU_COUNT] = check_t(b"lru-count", b"the counters of LRU list {0} are wrong: {1} pages are on it")
+CHECKS[CHECK_TABLE_ENTRIES] = check_t(b"table-entries", b"the page table in frame {0} has {1} entries, which is not its count")
+CHECKS[CHECK_TABLES] = check_t(b"table-count", b"nr_page_table_pages is {0}, {1} frames are page tables")
+CHECKS[CHECK_MM_TABLES] = check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
+CHECKS[CHECK_TABLE_FLAG] = check_t(b"table-flag", b"frame {0} is used as a page table of level {1} and is none")
+CHECKS[CHECK_SLAB] = check_t(b"slab-objects", b"slab {0} has {1} objects in use, which is not its count, or is on the wrong list")
+CHECKS[CHECK_SLAB_FRAME] = check_t(b"slab-frame", b"frame {1} of slab {0} does not say so")
+CHECKS[CHECK_CACHE_OBJECTS] = check_t(b"slab-cache", b"cache {0} counts its objects or slabs wrongly: {1} objects are in use")
+CHECKS[CHECK_SLAB_COUNT] = check_t(b"slab-count", b"slab counter {0} is wrong: slabs take {1} bytes")
+CHECKS[CHECK_TLB_STALE] = check_t(b"tlb-stale", b"the TLB of CPU {0} holds address {1:#x}, which the page tables translate otherwise")
+
+cdef struct fsck_t:  # one run
+    arena_t *a
+    fsck_report_fn report
+    void *ctx
+    uint8_t *owned  # a byte for each content: a frame has it
+    uint64_t on_free_lists  # frames of the zone at hand
+    uint64_t nr_tables
+
+
+cdef uint32_t fsck_phys_count() noexcept nogil:
+    return NR_CHECKS
+
+
+cdef const char *fsck_phys_name(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else 0].name
+
+
+cdef const char *fsck_phys_text(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else 0].text
+
+
+cdef void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:
+    f.report(f.ctx, CHECKS[check].name, first, second)
+
+
+cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
+    cdef fsck_t f
+    cdef uint32_t z
+    f.a = a
+    f.report = report
+    f.ctx = ctx
+    f.nr_tables = 0
+    f.owned = <uint8_t *>calloc(a.pool[POOL_CONTENT].count + 1, 1)
+    if f.owned == NULL:
+        return
+    for z in range(NR_ZONES):
+        if a.m.zone[z].spanned_pages:
+            check_free_lists(&f, z)
+            check_frames(&f, &a.m.zone[z])
+            check_pageblocks(&f, &a.m.zone[z])
+    if f.nr_tables != <uint64_t>a.m.node_stat[NR_PAGETABLE]:
+        bad(&f, CHECK_TABLES, <uint64_t>a.m.node_stat[NR_PAGETABLE], f.nr_tables)
+    check_pcp(&f)
+    check_contents(&f)
+    check_lru(&f)
+    check_mms(&f)
+    check_slabs(&f)
+    check_tlbs(&f)
+    free(f.owned)
+
+
+# --- free memory -----------------------------------------------------------------------------------------------
+
+cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef free_list_t *list = &zone.area[order][mt]
+    cdef uint32_t n = 0
+    cdef uint32_t at = list.head
+    cdef uint32_t prev = 0
+    cdef uint64_t buddy
+    cdef frame_t *r
+    while at and n <= list.nr_free:
+        r = frame_at(a, at)
+        if not r.flags & PG_buddy or r.index_lo != order or at & ((<uint32_t>1 << order) - 1) or pageblock_type(a, at) != mt:
+            bad(f, CHECK_BUDDY_BLOCK, at, order)
+        if r.lru_prev != prev:
+            bad(f, CHECK_BUDDY_LIST, at, order)
+        buddy = at ^ (<uint64_t>1 << order)
+        if order < NR_ORDERS - 1 and at < buddy and buddy < zone.start_pfn + zone.spanned_pages:
+            r = frame_at(a, <pfn_t>buddy)
+            if r.flags & PG_buddy and r.index_lo == order:
+                bad(f, CHECK_BUDDY_MERGE, at, buddy)
+        n += 1
+        prev = at
+        at = frame_at(a, at).lru_next
+    if n != list.nr_free or list.tail != prev:
+        bad(f, CHECK_BUDDY_LIST, prev, order)
+    f.on_free_lists += <uint64_t>n << order
+
+
+cdef void check_free_lists(fsck_t *f, uint32_t z) noexcept nogil:
+    cdef zone_t *zone = &f.a.m.zone[z]
+    cdef uint64_t mask = MAX_ORDER_PAGES - 1
+    cdef uint64_t unseen = zone.unseen_end - zone.unseen_pfn
+    cdef uint32_t order
+    cdef uint32_t mt
+    f.on_free_lists = 0
+    for order in range(NR_ORDERS):
+        for mt in range(NR_MIGRATETYPES):
+            check_free_list(f, zone, order, mt)
+    if zone.unseen_pfn > zone.unseen_end or (unseen and (zone.unseen_pfn & mask or zone.unseen_end & mask or zone.unseen_pfn < zone.start_pfn
+                                                          or zone.unseen_end > zone.start_pfn + zone.spanned_pages)):
+        bad(f, CHECK_UNSEEN, zone.unseen_pfn, zone.unseen_end)
+    if zone.free_pages != f.on_free_lists + unseen:
+        bad(f, CHECK_ZONE_FREE, zone.free_pages, f.on_free_lists + unseen)
+
+
+cdef void check_pageblocks(fsck_t *f, zone_t *zone) noexcept nogil:
+    """All that are not Movable were written once; a chunk that nothing wrote is Movable throughout."""
+    cdef uint64_t pfn = zone.start_pfn & ~<uint64_t>511
+    cdef uint32_t count[NR_MIGRATETYPES]
+    cdef uint32_t mt
+    for mt in range(NR_MIGRATETYPES):
+        count[mt] = 0
+    while pfn < zone.start_pfn + zone.spanned_pages:
+        count[pageblock_type(f.a, pfn) & 3] += 1
+        pfn += 512
+    for mt in range(NR_MIGRATETYPES):  # holes count as Movable: pageblocks counts those with memory
+        if mt != MIGRATE_MOVABLE and count[mt] != zone.pageblocks[mt]:
+            bad(f, CHECK_PAGEBLOCKS, mt, count[mt])
+
+
+cdef void check_pcp(fsck_t *f) noexcept nogil:
+    cdef uint32_t cpu
+    cdef uint32_t z
+    cdef uint32_t i
+    cdef uint32_t at
+    cdef uint32_t order
+    cdef uint64_t n
+    cdef pcp_t *pcp
+    for cpu in range(f.a.m.nr_cpus):
+        for z in range(NR_ZONES):
+            pcp = &(<cpu_t *>rec_at(f.a, POOL_CPU, cpu + 1)).pcp[z]
+            n = 0
+            for i in range(NR_PCP_LISTS):
+                order = i // 3 if i < 12 else PAGEBLOCK_ORDER
+                at = pcp.head[i]
+                while at and n <= pcp.count:
+                    if not frame_at(f.a, at).flags & PG_pcp or frame_at(f.a, at).index_lo != order or pfn_to_zone(f.a, at) != z:
+                        bad(f, CHECK_PCP_BLOCK, at, order)
+                    n += <uint64_t>1 << order
+                    at = frame_at(f.a, at).lru_next
+            if n != pcp.count:
+                bad(f, CHECK_PCP_COUNT, cpu, n)
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+cdef void check_content(fsck_t *f, uint64_t pfn, idx_t c) noexcept nogil:
+    cdef slot_t *slot
+    if c == 0:
+        return
+    if c >= f.a.pool[POOL_CONTENT].count:
+        bad(f, CHECK_FRAME_CONTENT, pfn, c)
+        return
+    slot = <slot_t *>rec_at(f.a, POOL_SLOT, (c >> 2) + 1)
+    if not slot.used >> (c & 3) & 1 or f.owned[c]:
+        bad(f, CHECK_FRAME_CONTENT, pfn, c)
+    f.owned[c] = 1
+
+
+cdef void check_table(fsck_t *f, pfn_t pfn) noexcept nogil:
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    for i in range(<uint32_t>4096 // f.a.m.arch.entry_bytes):
+        n += entry_read(f.a, pfn, i) != 0
+    f.nr_tables += 1
+    if n != frame_at(f.a, pfn).index_lo:
+        bad(f, CHECK_TABLE_ENTRIES, pfn, n)
+
+
+cdef uint64_t check_folio(fsck_t *f, pfn_t pfn) noexcept nogil:
+    """An allocated frame with its tails. Returns how many frames."""
+    cdef frame_t *r = frame_at(f.a, pfn)
+    cdef uint32_t order = folio_order(f.a, pfn)
+    cdef uint32_t mapped = <uint32_t>r.mapcount
+    cdef uint32_t i
+    check_content(f, pfn, r.content)
+    if r.flags & PG_tail or order >= NR_ORDERS or (r.flags & PG_head and order == 0):
+        bad(f, CHECK_FOLIO_TAIL, pfn, order)
+        return 1
+    for i in range(1, <uint32_t>1 << order):
+        if not frame_at(f.a, pfn + i).flags & PG_tail or frame_at(f.a, pfn + i).lru_next != pfn:
+            bad(f, CHECK_FOLIO_TAIL, pfn, pfn + i)
+            return i
+        check_content(f, pfn + i, frame_at(f.a, pfn + i).content)
+    if order:
+        mapped = frame_at(f.a, pfn + 1).lru_prev
+    if mapped == 0 and r.extra_refs == 0:
+        bad(f, CHECK_FRAME_LOST, pfn, r.flags)
+    if r.flags & PG_table:
+        check_table(f, pfn)
+    return <uint64_t>1 << order
+
+
+cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil:
+    """End of the reserved range that the frame is in, 0: none."""
+    cdef uint32_t i
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].start_pfn <= pfn < a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages:
+            return a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages
+    return 0
+
+
+cdef void check_frames(fsck_t *f, zone_t *zone) noexcept nogil:
+    cdef uint64_t pfn = zone.start_pfn
+    cdef uint64_t end = zone.start_pfn + zone.spanned_pages
+    cdef uint64_t skip
+    cdef uint64_t in_blocks = 0
+    cdef frame_t *r
+    while pfn < end:
+        if zone.unseen_pfn <= pfn < zone.unseen_end:
+            pfn = zone.unseen_end
+            continue
+        skip = reserved_end(f.a, pfn)
+        if skip:
+            pfn = skip
+            continue
+        r = frame_at(f.a, <pfn_t>pfn)
+        if r.flags & (PG_buddy | PG_pcp):
+            if r.extra_refs or r.mapcount or r.content or r.mapping or r.index_lo >= NR_ORDERS:
+                bad(f, CHECK_FREE_FRAME, pfn, r.flags)
+            skip = <uint64_t>1 << (r.index_lo if r.index_lo < NR_ORDERS else 0)
+            if r.flags & PG_buddy:
+                in_blocks += skip
+            pfn += skip
+        else:
+            pfn += check_folio(f, <pfn_t>pfn)
+    if in_blocks != f.on_free_lists:
+        bad(f, CHECK_BUDDY_UNLISTED, f.on_free_lists, in_blocks)
+
+
+cdef void check_contents(fsck_t *f) noexcept nogil:
+    cdef uint64_t n = 0
+    cdef uint32_t i
+    cdef uint32_t used
+    for i in range(1, f.a.pool[POOL_SLOT].count):
+        used = (<slot_t *>rec_at(f.a, POOL_SLOT, i)).used
+        n += (used & 1) + (used >> 1 & 1) + (used >> 2 & 1) + (used >> 3 & 1)
+    if f.a.pool[POOL_SLOT].count > 1:
+        n -= 1  # the null content
+    if n != f.a.m.nr_contents:
+        bad(f, CHECK_CONTENTS, f.a.m.nr_contents, n)
+
+
+# --- LRU ----------------------------------------------------------------------------------------------------------------
+
+cdef void check_lru(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef int64_t pages[NR_ZONES]
+    cdef int64_t total
+    cdef uint32_t lru
+    cdef uint32_t z
+    cdef uint32_t at
+    cdef uint32_t prev
+    cdef uint32_t n
+    for lru in range(5):
+        for z in range(NR_ZONES):
+            pages[z] = 0
+        at = a.m.lru[lru].head
+        prev = 0
+        n = 0
+        while at and n <= a.m.lru[lru].nr_free:
+            if frame_at(a, at).lru_prev != prev:
+                bad(f, CHECK_LRU_LIST, at, lru)
+            if not frame_at(a, at).flags & PG_lru or folio_lru_list(a, at) != lru:
+                bad(f, CHECK_LRU_FLAG, at, lru)
+            pages[pfn_to_zone(a, at)] += <int64_t>1 << folio_order(a, at)
+            n += 1
+            prev = at
+            at = frame_at(a, at).lru_next
+        if n != a.m.lru[lru].nr_free or a.m.lru[lru].tail != prev:
+            bad(f, CHECK_LRU_LIST, prev, lru)
+        total = 0
+        for z in range(NR_ZONES):
+            total += pages[z]
+            if a.m.zone_stat[z][NR_ZONE_INACTIVE_ANON + lru] != pages[z]:
+                bad(f, CHECK_LRU_COUNT, lru, <uint64_t>pages[z])
+        if a.m.node_stat[NR_INACTIVE_ANON + lru] != total:
+            bad(f, CHECK_LRU_COUNT, lru, <uint64_t>total)
+
+
+# --- page tables -----------------------------------------------------------------------------------------------------------
+
+cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr_entries) noexcept nogil:
+    """Bytes of the tables below one, those deposited for huge pages included."""
+    cdef const arch_t *g = &f.a.m.arch
+    cdef uint64_t bytes = 0
+    cdef uint32_t i
+    cdef uint32_t n = 0
+    cdef pte_t e
+    cdef pfn_t below
+    if level == 1:
+        below = frame_at(f.a, table).mapping
+        while below and n <= 512:
+            bytes += 4096
+            n += 1
+            below = frame_at(f.a, below).lru_next
+    if level == 0:
+        return bytes
+    for i in range(nr_entries):
+        e = entry_read(f.a, table, i)
+        if not e & g.present or e & g.huge:
+            continue
+        below = pte_pfn(g, e)
+        if below >= f.a.m.max_pfn or not frame_at(f.a, below).flags & PG_table:
+            bad(f, CHECK_TABLE_FLAG, below, <uint64_t>level - 1)
+            continue
+        bytes += 4096 + count_tables(f, below, level - 1, <uint32_t>1 << g.level_bits[level - 1])
+    return bytes
+
+
+cdef void check_mms(fsck_t *f) noexcept nogil:
+    """The user half of each space; a shared table would be counted twice and show as a difference."""
+    cdef int top = <int>f.a.m.arch.levels - 1
+    cdef uint32_t i
+    cdef uint64_t bytes
+    cdef mm_t *mm
+    for i in range(1, f.a.pool[POOL_MM].count):
+        mm = mm_at(f.a, i)
+        if mm.users == 0 or mm.pgd == 0:
+            continue
+        if mm.pgd >= f.a.m.max_pfn or not frame_at(f.a, mm.pgd).flags & PG_table:
+            bad(f, CHECK_TABLE_FLAG, mm.pgd, <uint64_t>top)
+            continue
+        bytes = count_tables(f, mm.pgd, top, <uint32_t>1 << (f.a.m.arch.level_bits[top] - 1))
+        if bytes != mm.pgtables_bytes:
+            bad(f, CHECK_MM_TABLES, i, bytes)
+
+
+# --- slabs -------------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t bits_of(const slab_t *s) noexcept nogil:
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    for i in range(s.objects if s.objects <= 512 else 512):
+        n += s.used[i >> 6] >> (i & 63) & 1
+    return n
+
+
+cdef void check_slab_list(fsck_t *f, kmem_cache_t *c, uint32_t cache, idx_t head, bint full, uint32_t *objects, uint32_t *slabs) noexcept nogil:
+    cdef idx_t at = head
+    cdef uint32_t n = 0
+    cdef slab_t *s
+    while at and n <= f.a.pool[POOL_SLAB].count:
+        s = <slab_t *>rec_at(f.a, POOL_SLAB, at)
+        if bits_of(s) != s.inuse or (s.inuse == s.objects) != full or s.cache != cache or s.objects != c.objs_per_slab:
+            bad(f, CHECK_SLAB, at, bits_of(s))
+        if not frame_at(f.a, s.pfn).flags & PG_slab or frame_at(f.a, s.pfn).mapping != at or folio_order(f.a, s.pfn) != c.order:
+            bad(f, CHECK_SLAB_FRAME, at, s.pfn)
+        objects[0] += s.inuse
+        n += 1
+        at = s.next
+    slabs[0] += n
+
+
+cdef void check_slabs(fsck_t *f) noexcept nogil:
+    cdef int64_t bytes[2]
+    cdef uint32_t i
+    cdef uint32_t objects
+    cdef uint32_t slabs
+    cdef kmem_cache_t *c
+    bytes[0] = 0
+    bytes[1] = 0
+    for i in range(1, f.a.m.nr_caches + 1):
+        c = <kmem_cache_t *>rec_at(f.a, POOL_CACHE, i)
+        objects = 0
+        slabs = 0
+        check_slab_list(f, c, i, c.partial, False, &objects, &slabs)
+        if slabs != c.nr_partial:
+            bad(f, CHECK_CACHE_OBJECTS, i, objects)
+        check_slab_list(f, c, i, c.full, True, &objects, &slabs)
+        if objects != c.nr_objs or slabs != c.nr_slabs:
+            bad(f, CHECK_CACHE_OBJECTS, i, objects)
+        bytes[1 if c.reclaimable else 0] += <int64_t>slabs * (<int64_t>4096 << c.order)
+    if bytes[0] != f.a.m.node_stat[NR_SLAB_UNRECLAIMABLE_B]:
+        bad(f, CHECK_SLAB_COUNT, NR_SLAB_UNRECLAIMABLE_B, <uint64_t>bytes[0])
+    if bytes[1] != f.a.m.node_stat[NR_SLAB_RECLAIMABLE_B]:
+        bad(f, CHECK_SLAB_COUNT, NR_SLAB_RECLAIMABLE_B, <uint64_t>bytes[1])
+
+
+# --- TLBs ---------------------------------------------------------------------------------------------------------------------
+
+cdef void check_tlbs(fsck_t *f) noexcept nogil:
+    """What a CPU holds for the space in its CR3 must be what a walk finds; a right taken away must be gone from the TLB."""
+    cdef arena_t *a = f.a
+    cdef const arch_t *g = &a.m.arch
+    cdef uint32_t cpu
+    cdef uint32_t i
+    cdef cpu_t *c
+    cdef tlb_entry_t *e
+    cdef walk_t w
+    cdef vaddr_t addr
+    for cpu in range(a.m.nr_cpus):
+        c = <cpu_t *>rec_at(a, POOL_CPU, cpu + 1)
+        for i in range(c.nr_tlb):
+            e = <tlb_entry_t *>rec_at(a, POOL_TLB, c.tlb_base + i)
+            if not tlb_is_valid(c, e) or e.flags & TLB_GLOBAL or c.cr3 == 0 or (a.m.pcid and e.pcid != (c.cr3 & 0xFFF)):
+                continue
+            addr = e.tag >> 1 << e.page_shift
+            mmu_walk(a, pte_pfn(g, c.cr3), addr, &w)
+            if not w.ok or (w.leaf ^ e.pte) & g.pfn_mask or (e.pte & ~w.leaf & (g.write | g.user | g.dirty)) or (w.leaf & ~e.pte & g.nx):
+                bad(f, CHECK_TLB_STALE, cpu, addr)
