@@ -1,0 +1,130 @@
+"""Write-back: dirty pages, errors, and what the disk has afterwards."""
+
+import pytest
+from vmtool.mm._probe_cache import Cache
+
+EIO = 5
+
+
+@pytest.fixture
+def cache():
+    c = Cache()
+    yield c
+    assert c.err == 0
+    assert c.fsck() == []
+
+
+def reread(cache, inode, length):
+    """What the disk has: the file's bytes after its clean pages were dropped."""
+    cache.invalidate(inode)
+    assert cache.cached(inode) == []
+    return cache.read(cache.open(inode), 0, length)
+
+
+def test_written_bytes_are_on_the_disk_after_fsync(cache):
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    cache.write(cache.open(inode), 5000, b"w" * 9000)
+    assert cache.fsync(inode) == 0
+    assert cache.stats()["file_dirty"] == 0
+    assert reread(cache, inode, 20000) == b"a" * 5000 + b"w" * 9000 + b"a" * 6000
+
+
+def test_dirty_pages_are_not_dropped(cache):
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    file = cache.open(inode)
+    cache.read(file, 0, 20000)
+    cache.write(file, 5000, b"w")
+    assert cache.invalidate(inode) == 4
+    assert cache.cached(inode) == [1]
+
+
+def test_a_clean_page_takes_no_memory_of_its_own(cache):
+    inode = cache.create(b"/x", data=b"a" * 40960)
+    file = cache.open(inode)
+    contents = cache.nr_contents()
+    cache.write(file, 0, b"w" * 40960)
+    assert cache.nr_contents() == contents + 10
+    cache.sync()
+    assert cache.nr_contents() == contents
+
+
+def test_fsync_of_a_range_writes_the_folios_in_it(cache):
+    inode = cache.create(b"/x", data=b"a" * 65536)
+    file = cache.open(inode)
+    for index in range(0, 16, 2):
+        cache.write(file, index * 4096, b"w")
+    cache.fsync(inode, 3, 6)
+    assert [index for index, word in enumerate(cache.pages(inode)) if "D" in word] == [0, 2, 8, 10, 12, 14]
+    stats = cache.stats()
+    assert (stats["written"], stats["pgpgout"]) == (2, 8)
+
+
+def test_a_large_folio_is_written_whole(cache):
+    inode = cache.create(b"/x")
+    cache.write(cache.open(inode), 0, b"w" * 65536)
+    cache.fsync(inode, 3, 3)
+    assert cache.stats()["file_dirty"] == 0
+    assert cache.stats()["written"] == 16
+
+
+def test_write_back_takes_the_read_ahead_mark(cache):
+    inode = cache.create(b"/x", data=b"a" * 100000)
+    file = cache.open(inode)
+    cache.read(file, 0, 512)
+    assert cache.pages(inode)[1] == "M"
+    cache.write(file, 5000, b"w")
+    assert cache.pages(inode)[1] == "DM"
+    cache.fsync(inode)
+    assert cache.pages(inode)[1] == "c"
+
+
+def test_a_store_through_a_mapping_takes_it_too(cache):
+    inode = cache.create(b"/x", data=b"a" * 100000)
+    cache.read(cache.open(inode), 0, 512)
+    cache.mark_dirty(inode, 1)
+    assert cache.pages(inode)[1] == "D"
+
+
+def test_an_error_is_reported_once(cache):
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    file = cache.open(inode)
+    cache.write(file, 0, b"w")
+    cache.fail(inode, writes=1)
+    assert cache.fsync(inode) == -EIO
+    assert cache.fsync(inode) == 0
+    assert cache.read(file, 0, 2) == b"wa"  # the page has the bytes, the disk has not
+    assert reread(cache, inode, 2) == b"aa"
+
+
+def test_an_error_of_sync_waits_for_fsync(cache):
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    cache.write(cache.open(inode), 0, b"w")
+    cache.fail(inode, writes=1)
+    cache.sync()
+    assert cache.fsync(inode) == -EIO
+    assert cache.fsync(inode) == 0
+
+
+def test_drop_caches_spares_mapped_pages(cache):
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    cache.read(cache.open(inode), 0, 20000)
+    cache.set_mapcount(inode, 2, 1)
+    cache.drop_caches(1)
+    assert cache.cached(inode) == [2]
+    cache.set_mapcount(inode, 2, 0)
+    assert cache.stats()["drop_pagecache"] == 1
+
+
+def test_drop_caches_2_takes_inodes_of_closed_files_without_pages(cache):
+    closed, opened, cached = (cache.create(b"/%d" % n, data=b"a" * 20000) for n in range(3))
+    cache.open(opened)
+    file = cache.open(cached)
+    cache.read(file, 0, 1)
+    cache.put(file)
+    cache.drop_caches(2)
+    assert [cache.inode(inode)["objects"] for inode in (closed, opened, cached)] == [0, 2, 2]
+    assert cache.read(cache.open(closed), 0, 1) == b"a"
+    assert cache.inode(closed)["objects"] == 2
+    cache.drop_caches(3)
+    assert cache.cached(cached) == []
+    assert cache.inode(cached)["objects"] == 0
