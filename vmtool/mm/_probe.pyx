@@ -100,6 +100,11 @@ cdef class Probe:
             self.a.m.watermark_scale_factor = scale
         setup_per_zone_wmarks(&self.a)
 
+    def set_managed(self, managed):
+        """Managed pages by zone, as another machine has them: for the formulas that follow from them."""
+        for z, n in enumerate(managed):
+            self.a.m.zone[<int>z].managed_pages = n
+
     def reserved(self):
         return [(reserved_name(self.a.m.reserved[<uint32_t>i].what).decode(), self.a.m.reserved[<uint32_t>i].start_pfn,
                  self.a.m.reserved[<uint32_t>i].nr_pages) for i in range(self.a.m.nr_reserved)]

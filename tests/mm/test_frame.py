@@ -1,0 +1,206 @@
+"""The memory map, zones and watermarks against a 6.18 kernel's; bytes of frames; LRU lists.
+
+The captured machine (fixtures/proc/6.18-x86_64) has 24 GiB and two CPUs; it initialises memory lazily, so that its
+managed pages are fewer than a boot's: the formulas are tried on its own numbers.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vmtool.mm._probe import Probe
+
+CAPTURED = Path(__file__).resolve().parents[2] / "fixtures/proc/6.18-x86_64"
+GIB, MIB = 1 << 30, 1 << 20
+PG_HEAD, PG_TAIL, PG_LRU, PG_ACTIVE, PG_SWAPBACKED, PG_UNEVICTABLE = 1 << 6, 1 << 20, 1 << 5, 1 << 8, 1 << 15, 1 << 16
+PG_ANON, PG_UPTODATE = 1 << 24, 1 << 3
+NR_ACTIVE_ANON, NR_INACTIVE_FILE = 1, 2  # node_stat_item
+
+
+def captured_zones():
+    zones = {}
+    for part in re.split(r"^Node 0, zone +", (CAPTURED / "zoneinfo").read_text(), flags=re.M)[1:]:
+        zone = zones[part.split()[0]] = {}
+        for name in ("min", "low", "high", "promo", "spanned", "present", "managed", "start_pfn:", "batch:", "high_min:", "high_max:"):
+            found = re.search(rf"^ +{name} +(\d+)$", part, re.M)
+            if found:
+                zone[name.rstrip(":")] = int(found[1])
+        zone["protection"] = [int(n) for n in re.search(r"protection: \((.*)\)", part)[1].split(", ")]
+    return zones
+
+
+@pytest.fixture(scope="module")
+def like_captured():
+    p = Probe()
+    assert p.boot(24 * GIB, nr_cpus=2) == 0
+    return p
+
+
+@pytest.mark.parametrize("name", ["DMA", "DMA32", "Normal"])
+def test_zones_span_what_the_captured_kernels_span(like_captured, name):
+    ours = {z["name"]: z for z in like_captured.zones()}[name]
+    theirs = captured_zones()[name]
+    assert {k: ours[k] for k in ("start_pfn", "spanned", "present")} == {k: theirs[k] for k in ("start_pfn", "spanned", "present")}
+
+
+def test_managed_pages_below_4_gib_are_the_captured_ones(like_captured):
+    """The kernel's image and reservations are of its size; a few pages of firmware tables are not modelled."""
+    ours = {z["name"]: z["managed"] for z in like_captured.zones()}
+    theirs = captured_zones()
+    assert ours["DMA"] == theirs["DMA"]["managed"]
+    assert abs(ours["DMA32"] - theirs["DMA32"]["managed"]) <= 4
+
+
+def test_watermarks_reserves_and_pcp_limits_follow_the_kernels_formulas():
+    p = Probe()
+    p.boot(24 * GIB, nr_cpus=2)
+    theirs = captured_zones()
+    p.set_managed([theirs[name]["managed"] for name in ("DMA", "DMA32", "Normal")])
+    p.set_wmarks(min_free_kbytes=67584)
+    for ours in p.zones():
+        expected = theirs[ours["name"]]
+        assert ours["protection"] == expected["protection"][:4], ours["name"]
+        for name in ("min", "low", "high", "promo", "batch", "high_min", "high_max"):
+            assert ours[name] == expected[name], (ours["name"], name)
+
+
+def test_min_free_kbytes_with_thp_is_two_blocks_and_nine_a_zone(like_captured):
+    assert like_captured.machine()["min_free_kbytes"] == 67584  # sysctl vm.min_free_kbytes of the captured machine
+
+
+def test_min_free_kbytes_without_thp_is_four_roots_of_lowmem():
+    """Documentation/admin-guide/sysctl/vm.rst, mm/page_alloc.c: 4 * sqrt(lowmem_kbytes)."""
+    p = Probe()
+    p.boot(256 * MIB, thp=0)
+    managed = sum(z["managed"] for z in p.zones())
+    assert p.machine()["min_free_kbytes"] == int((managed * 4 * 16) ** 0.5)
+
+
+def test_hash_tables_are_those_of_the_captured_dmesg(like_captured):
+    """Dentry cache hash table entries: 4194304 (order: 13), Inode-cache: 2097152 (order: 12)."""
+    assert [n for what, _, n in like_captured.reserved() if what == "hash tables"] == [1 << 13, 1 << 12]
+
+
+def test_memmap_takes_64_bytes_a_frame(like_captured):
+    assert [n for what, _, n in like_captured.reserved() if what == "memmap"] == [24 * GIB // 4096 * 64 // 4096]
+
+
+def test_reserved_ranges_do_not_overlap(like_captured):
+    ranges = sorted((start, start + n) for _, start, n in like_captured.reserved())
+    assert all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:]))
+
+
+def test_free_blocks_of_dma_are_the_captured_ones(like_captured):
+    """cat /proc/buddyinfo: zone DMA 0 0 0 0 0 0 0 0 1 1 3."""
+    assert [like_captured.free_area(0, order, 1) for order in range(11)] == [0] * 8 + [1, 1, 3]
+
+
+@pytest.mark.parametrize("ram", [1 * GIB, 1 << 40, 8 << 40])
+def test_boot_costs_the_same_whatever_the_size(ram):
+    p = Probe()
+    assert p.boot(ram) == 0
+    assert p.chunks() < 24 + (ram >> 36)  # the memmap's own mapping: 8 bytes for each 128 MiB
+    assert p.fsck() == []
+
+
+@pytest.mark.parametrize("ram, result", [(15 * MIB, -22), (16 * MIB, 0), (127 * MIB, 0), (128 * MIB, 0), (1 << 44, -22), (15 << 40, 0)])
+def test_ram_has_limits(ram, result):
+    assert Probe().boot(ram) == result
+
+
+@pytest.mark.parametrize("ram", [3 * GIB, 3 * GIB + 4096, 3 * GIB + 10 * MIB, 4 * GIB])
+def test_ram_above_3_gib_continues_above_4(ram):
+    p = Probe()
+    assert p.boot(ram) == 0
+    assert p.machine()["max_pfn"] == (0x100000 + (ram - 3 * GIB) // 4096 if ram > 3 * GIB else 0xC0000)
+    assert sum(z["present"] for z in p.zones()) == ram // 4096 - 98  # page 0 and 0x9f..0xff are no RAM
+    assert p.fsck() == []
+
+
+# --- bytes ------------------------------------------------------------------------------------------------
+
+def test_a_new_frame_reads_as_zeros_and_stores_nothing(machine):
+    pfn = machine.alloc()
+    before = machine.machine()["nr_contents"]
+    assert machine.read_page(pfn) == bytes(4096)
+    assert machine.machine()["nr_contents"] == before
+
+
+def test_written_bytes_are_read_and_go_when_the_frame_is_freed(machine):
+    pfn = machine.alloc()
+    before = machine.machine()["nr_contents"]
+    machine.write_page(pfn, 100, b"hello")
+    assert machine.read_page(pfn)[98:107] == b"\0\0hello\0\0"
+    assert machine.machine()["nr_contents"] == before + 1
+    machine.free(pfn)
+    assert machine.machine()["nr_contents"] == before
+
+
+def test_copying_a_page_of_zeros_frees_the_targets_bytes(machine):
+    src, dst = machine.alloc(), machine.alloc()
+    before = machine.machine()["nr_contents"]
+    machine.write_page(dst, 0, b"x")
+    machine.copy_page(dst, src)
+    assert machine.read_page(dst) == bytes(4096)
+    assert machine.machine()["nr_contents"] == before
+    machine.write_page(src, 0, b"y")
+    machine.copy_page(dst, src)
+    machine.write_page(src, 0, b"z")
+    assert machine.read_page(dst)[:1] == b"y"
+
+
+@pytest.fixture
+def cache_page(machine):
+    """A clean page of a file whose block 3 says so."""
+    machine.xset(3, machine.make_content(b"block three"))
+    pfn = machine.alloc()
+    machine.set_frame(pfn, mapping=machine.make_inode(), index=3, flags=PG_UPTODATE)
+    return pfn
+
+
+def test_a_clean_cache_page_reads_as_its_block(machine, cache_page):
+    assert machine.read_page(cache_page)[:11] == b"block three"
+    assert machine.frame(cache_page)["content"] == 0
+
+
+def test_the_first_store_makes_the_cache_page_its_own(machine, cache_page):
+    machine.write_page(cache_page, 0, b"B")
+    assert machine.read_page(cache_page)[:11] == b"Block three"
+    clean = machine.alloc()
+    machine.set_frame(clean, mapping=machine.frame(cache_page)["mapping"], index=3, flags=PG_UPTODATE)
+    assert machine.read_page(clean)[:11] == b"block three"
+
+
+def test_zeroing_a_cache_page_hides_its_block(machine, cache_page):
+    machine.zero_page(cache_page)
+    assert machine.read_page(cache_page) == bytes(4096)
+
+
+def test_a_copy_of_a_clean_cache_page_has_the_blocks_bytes(machine, cache_page):
+    pfn = machine.alloc()
+    machine.copy_page(pfn, cache_page)
+    assert machine.read_page(pfn)[:11] == b"block three"
+
+
+# --- LRU ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("flags, which", [(PG_SWAPBACKED, 0), (PG_SWAPBACKED | PG_ACTIVE, 1), (0, 2), (PG_ACTIVE, 3), (PG_UNEVICTABLE | PG_ACTIVE, 4)])
+def test_flags_choose_the_list_and_new_folios_stand_at_its_head(machine, flags, which):
+    pfns = [machine.alloc() for _ in range(3)]
+    for pfn in pfns:
+        machine.set_frame(pfn, flags=flags)
+        machine.lru_add(pfn)
+    assert machine.lru(which) == pfns[::-1]
+    assert machine.node_stat(which) == 3
+    machine.lru_del(pfns[1])
+    assert machine.lru(which) == [pfns[2], pfns[0]]
+    assert not machine.frame(pfns[1])["flags"] & PG_LRU
+
+
+def test_a_folio_counts_all_its_pages(machine):
+    pfn = machine.alloc(4)
+    machine.lru_add(pfn)
+    assert machine.node_stat(NR_INACTIVE_FILE) == 16
+    machine.lru_del(pfn)
+    assert machine.node_stat(NR_INACTIVE_FILE) == 0
