@@ -211,7 +211,8 @@ def test_several_bytes_of_sqlites_own_pages(state, nr_files):
     for _ in range(nr_files):
         bad = bytearray(data)
         for _ in range(places.choice([1, 1, 2, 4])):
-            at = places.choice([places.randrange(16), places.randrange(80), places.randrange(PAGE_BYTES), PAGE_BYTES - places.randrange(1, 60)])
+            at = places.randrange(places.choice([16, 80, PAGE_BYTES]))
+            at = places.choice([at, at, PAGE_BYTES - 1 - at])
             bad[places.choice(trees) + at] = places.choice([0, 255, places.randrange(256)])
         if bad != data:
             damage(state, bytes(bad))
