@@ -5,7 +5,7 @@
     VMTOOL_ANNOTATE=1                        HTML beside the C under build/: which lines touch Python
 
 Every `vmtool/**/*.pyx` is one module. Those of vmtool/mm, which only run together, share one object file, `_modules`: opening
-forty files costs a command more than 3 ms of CPU (vmtool/mm/__init__.py finds them in it). Release and debug builds keep
+forty files costs a command more than 3 ms of CPU (vmtool/_loader.py finds them in it). Release and debug builds keep
 their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it, or a
 `.pxd` it cimports (however indirectly), is newer than its C.
 """

@@ -41,7 +41,8 @@ LEVEL_OF = {name: level for level, line in enumerate(LEVELS.strip().splitlines()
 
 # room: the modules of vmtool that it may use beside its own.
 MAY_USE = {
-    "mm": [],
+    "_loader": [],
+    "mm": ["_loader"],
     "libc": ["mm.types", "mm.sys_*"],
     "_state": ["mm.arena", "mm.types", "errors"],
     "_space": ["mm.*", "_state", "records", "errors"],
