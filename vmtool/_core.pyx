@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memset, strncpy
 
 from vmtool.mm.access cimport load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.arch cimport arch_name
 from vmtool.mm.boot cimport machine_boot
 from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
@@ -78,8 +79,7 @@ cdef class Machine(Space):
 
     def info(self):
         cdef machine_t *m = self.a.m
-        from vmtool._views import arch_text
-        return r.MachineInfo(arch_text(m.arch.id), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
+        return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
                              bool(m.pcid), bool(m.kpti), bool(m.aslr), m.seed, m.tlb_spec.decode(), m.clock)
 
     def tick(self):
