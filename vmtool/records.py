@@ -380,13 +380,13 @@ class Image(NamedTuple):
 class ExecLayout(NamedTuple):
     """Where execve() puts things when a log or a recording tells; None: the kernel's own rule."""
 
-    mmap_base: int | None = None  # top of the mmap area
-    exe_base: int | None = None  # load bias of an ET_DYN program
-    interp_base: int | None = None  # load bias of the interpreter; the vdso's block ends where it starts
-    vdso: int | None = None  # start of the [vvar] block
-    start_brk: int | None = None
-    stack_top: int | None = None  # end of [stack]
-    stack_vma_start: int | None = None  # start of the first [stack] area
-    string_bytes: int | None = None  # argv and env with their NULs, instead of those given
-    rlimit_stack: int | None = None  # -1: unlimited
-    personality: int | None = None
+    mmap_base: int | None  # top of the mmap area
+    exe_base: int | None  # load bias of an ET_DYN program
+    interp_base: int | None  # load bias of the interpreter; the vdso's block ends where it starts
+    vdso: int | None  # start of the [vvar] block
+    start_brk: int | None
+    stack_top: int | None  # end of [stack]
+    stack_vma_start: int | None  # start of the first [stack] area
+    string_bytes: int | None  # argv and env with their NULs, instead of those given
+    rlimit_stack: int | None  # -1: unlimited
+    personality: int | None

@@ -99,7 +99,7 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
             person = (person or 0) | ADDR_NO_RANDOMIZE
     p.personality = person
     return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,
-                      start_brk=place.start_brk, string_bytes=string_bytes, rlimit_stack=limit, personality=person)
+                      start_brk=place.start_brk, stack_top=None, stack_vma_start=None, string_bytes=string_bytes, rlimit_stack=limit, personality=person)
 
 
 def _next_lines(r: "Replay", tid: int) -> list[Event]:

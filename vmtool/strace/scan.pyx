@@ -1,0 +1,216 @@
+"""Access traces at C speed: valgrind lackey's text and plain lists, a block of bytes at a time, to packed records.
+
+What is modelled: two line formats.
+    lackey   `I  04001000,3`  ` L 1fff000cb0,8`  ` S …`  ` M …`  (valgrind --tool=lackey --trace-mem=yes);
+             `==PID== …` and `SB …` lines and blank ones are passed over. M, a modify, is one access that writes.
+    list     `[r|w|x] ADDRESS [SIZE]`, the address in hex with or without 0x, the size in decimal or 0x hex, default a read of 1 byte;
+             blank lines and what follows a # are passed over.
+A record is what Machine.access_stream() takes: little-endian u64 address, u32 size, u32 kind (0 read, 1 write, 2 execute).
+Simplified: nothing.
+Invariant: every byte that was fed is a record, passed over, the start of the next block's first line, or `bad_line` is set.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memchr
+
+LACKEY = 0
+LIST = 1
+LONGEST_LINE = 4096
+
+cdef struct access_t:
+    uint64_t addr
+    uint32_t size
+    uint32_t kind  # 0 read, 1 write, 2 execute
+
+
+cdef inline int hex_digit(char c) noexcept nogil:
+    """Its value, -1 when it is none."""
+    if 48 <= c <= 57:
+        return c - 48
+    if 97 <= c <= 102:
+        return c - 87
+    if 65 <= c <= 70:
+        return c - 55
+    return -1
+
+
+cdef inline const char *skip_blanks(const char *p, const char *end) noexcept nogil:
+    while p < end and (p[0] == 32 or p[0] == 9 or p[0] == 13):
+        p += 1
+    return p
+
+
+cdef const char *read_hex(const char *p, const char *end, uint64_t *out) noexcept nogil:
+    """Reads hex digits, at most 16; NULL when there are none or too many."""
+    cdef const char *start = p
+    cdef uint64_t value = 0
+    cdef int digit
+    while p < end:
+        digit = hex_digit(p[0])
+        if digit < 0:
+            break
+        value = (value << 4) | <uint64_t>digit
+        p += 1
+    if p == start or p - start > 16:
+        return NULL
+    out[0] = value
+    return p
+
+
+cdef const char *read_size(const char *p, const char *end, uint32_t *out) noexcept nogil:
+    """A size of 1 byte to 1 GiB, decimal or 0x hex; NULL when it is none."""
+    cdef uint64_t value = 0
+    cdef const char *start = p
+    if end - p > 2 and p[0] == 48 and (p[1] == 120 or p[1] == 88):
+        p = read_hex(p + 2, end, &value)
+        if p == NULL:
+            return NULL
+    else:
+        while p < end and 48 <= p[0] <= 57 and p - start < 12:
+            value = value * 10 + <uint64_t>(p[0] - 48)
+            p += 1
+        if p == start:
+            return NULL
+    if value == 0 or value > 0x40000000:
+        return NULL
+    out[0] = <uint32_t>value
+    return p
+
+
+cdef int lackey_line(const char *p, const char *end, access_t *out) noexcept nogil:
+    """1: an access; 0: passed over; -1: neither."""
+    cdef char letter
+    if p == end or p[0] == 61 or (p[0] == 83 and end - p > 2 and p[1] == 66):  # blank, ==, SB
+        return 0
+    if end - p < 5:
+        return 0 if skip_blanks(p, end) == end else -1
+    letter = p[0] if p[0] != 32 else p[1]
+    if letter == 73:  # I
+        out.kind = 2
+    elif letter == 76:  # L
+        out.kind = 0
+    elif letter == 83 or letter == 77:  # S, M
+        out.kind = 1
+    else:
+        return 0 if skip_blanks(p, end) == end else -1
+    p = skip_blanks(p + 2 if p[0] == 32 else p + 1, end)
+    p = read_hex(p, end, &out.addr)
+    if p == NULL or p == end or p[0] != 44:  # ,
+        return -1
+    p = read_size(p + 1, end, &out.size)
+    if p == NULL or skip_blanks(p, end) != end:
+        return -1
+    return 1
+
+
+cdef int list_line(const char *p, const char *end, access_t *out) noexcept nogil:
+    """1: an access; 0: passed over; -1: neither."""
+    cdef const char *hash_sign = <const char *>memchr(p, 35, end - p)
+    if hash_sign != NULL:
+        end = hash_sign
+    p = skip_blanks(p, end)
+    if p == end:
+        return 0
+    out.kind = 0
+    out.size = 1
+    if end - p > 1 and (p[1] == 32 or p[1] == 9) and (p[0] | 32) in (114, 119, 120):  # r w x
+        out.kind = 0 if (p[0] | 32) == 114 else 1 if (p[0] | 32) == 119 else 2
+        p = skip_blanks(p + 1, end)
+    if end - p > 2 and p[0] == 48 and (p[1] == 120 or p[1] == 88):
+        p += 2
+    p = read_hex(p, end, &out.addr)
+    if p == NULL:
+        return -1
+    if p < end:
+        if p[0] != 32 and p[0] != 9 and p[0] != 13 and p[0] != 44:
+            return -1
+        p = skip_blanks(p + 1, end)
+        if p < end:
+            p = read_size(p, end, &out.size)
+            if p == NULL or skip_blanks(p, end) != end:
+                return -1
+    return 1
+
+
+cdef class Scanner:
+    """The state between blocks: the line number, the unfinished line, the counts by letter."""
+
+    cdef readonly long line  # lines read so far
+    cdef readonly long bad_line  # the first line that is no access, 0: none
+    cdef readonly bytes bad_text
+    cdef readonly long nr_reads, nr_writes, nr_fetches
+    cdef int form
+    cdef bytes rest
+
+    def __init__(self, int form):
+        self.form = form
+        self.line = self.bad_line = 0
+        self.bad_text = b""
+        self.nr_reads = self.nr_writes = self.nr_fetches = 0
+        self.rest = b""
+
+    def feed(self, bytes block, bint is_last=False):
+        """The records of the whole lines so far. With is_last an unfinished line counts as bad, unless it is blank."""
+        cdef bytes text = self.rest + block if self.rest else block
+        if is_last and self.form == 1 and text and text[len(text) - 1] != 10:
+            text += b"\n"  # a list written by hand may lack its last newline; a lackey log that does was cut
+        cdef const char *p = PyBytes_AS_STRING(text)
+        cdef const char *end = p + len(text)
+        # an access takes at least four characters, so a record for every four is room enough
+        cdef bytes room = PyBytes_FromStringAndSize(NULL, (len(text) // 2 + 2) * sizeof(access_t))
+        cdef access_t *out = <access_t *>PyBytes_AS_STRING(room)
+        cdef long nr = self.lines(&p, end, out)
+        self.rest = text[p - <const char *>PyBytes_AS_STRING(text):] if not self.bad_line else b""
+        if self.bad_line == 0 and (is_last and self.rest.strip() or len(self.rest) > LONGEST_LINE):
+            self.bad_line, self.bad_text = self.line + 1, self.rest[:60]
+        return room[:nr * sizeof(access_t)]
+
+    cdef long lines(self, const char **at, const char *end, access_t *out) except -1:
+        """The records of the lines from at[0], which moves behind the last whole line."""
+        cdef const char *p = at[0]
+        cdef const char *stop
+        cdef long nr = 0
+        cdef int what
+        while p < end:
+            stop = <const char *>memchr(p, 10, end - p)
+            if stop == NULL:
+                break
+            self.line += 1
+            what = lackey_line(p, stop, &out[nr]) if self.form == 0 else list_line(p, stop, &out[nr])
+            if what < 0:
+                self.bad_line = self.line
+                self.bad_text = p[:min(stop - p, 60)]
+                break
+            if what:
+                if out[nr].kind == 0:
+                    self.nr_reads += 1
+                elif out[nr].kind == 1:
+                    self.nr_writes += 1
+                else:
+                    self.nr_fetches += 1
+                nr += 1
+            p = stop + 1
+        at[0] = p
+        return nr
+
+
+def pages(bytes records, set known):
+    """The page numbers of the records that are not in `known`, which gets them; sorted."""
+    cdef const access_t *r = <const access_t *>PyBytes_AS_STRING(records)
+    cdef Py_ssize_t i, n = len(records) // sizeof(access_t)
+    cdef uint64_t page, last = <uint64_t>-1
+    cdef list new = []
+    for i in range(n):
+        page = r[i].addr >> 12
+        if page != last:
+            last = page
+            if page not in known:
+                known.add(page)
+                new.append(page)
+        page = (r[i].addr + r[i].size - 1) >> 12
+        if page != last and page not in known:
+            known.add(page)
+            new.append(page)
+    new.sort()
+    return new
