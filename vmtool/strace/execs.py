@@ -39,7 +39,8 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     real = r.names.real(path, p.cwd.path)
     name = path.rsplit("/", 1)[-1][:15]
     image, argv = _program(r, p, real, path, argv)
-    string_bytes += sum(len(a) + 1 for a in argv)
+    p.env_bytes, p.arg_bytes = string_bytes, sum(len(a) + 1 for a in argv)
+    string_bytes += p.arg_bytes
     following = _next_lines(r, tid)
     layout = _layout(r, p, image, following, string_bytes)
     _start(r, p, name, image, argv or [name.encode()], env, layout)
@@ -48,7 +49,7 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     p.nr_execs += 1
     for other in [t for t in p.tids if t not in (p.pid, tid, 0)]:
         r.procs.end_thread(p, other)
-    r.writes.after_exec(p.space, following)
+    r.writes.after_exec(p.space, following, not r.facts.raw_io)
     if r.hooks.at_exec:
         r.hooks.at_exec(p)
 
@@ -97,7 +98,7 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
                 r.summary.note(f"{image.path}: randomized, and no line tells where")
         else:
             person = (person or 0) | ADDR_NO_RANDOMIZE
-    p.personality = person
+    p.personality, p.rlimit_stack = person, limit
     return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,
                       start_brk=place.start_brk, stack_top=None, stack_vma_start=None, string_bytes=string_bytes, rlimit_stack=limit, personality=person)
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from vmtool.errors import VmtoolError
+from vmtool.errors import HostError
 
 _TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
 _COLUMNS = rf"(?:\[pid +(\d+)\] |(\d+) +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
@@ -38,7 +38,7 @@ _ENDS = re.compile(r"\) += .*$|<unfinished \.\.\.>\)?$|<detached \.\.\.>$")
 CHILD_STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
 
 
-class LogError(VmtoolError):
+class LogError(HostError):
     """A line of a trace that cannot be read: `line` counts from 1."""
 
     def __init__(self, line: int, detail: str) -> None:

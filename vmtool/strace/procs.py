@@ -42,7 +42,7 @@ class Process:
     """A thread group. `pid` is the log's number."""
 
     __slots__ = ("pid", "space", "fds", "cwd", "tids", "nr_execs", "name", "calls", "is_exiting", "status", "rlimit_stack", "personality",
-                 "peak_vm", "peak_rss", "minor", "major", "parent", "is_killed")
+                 "peak_vm", "peak_rss", "minor", "major", "parent", "is_killed", "arg_bytes", "env_bytes")
 
     def __init__(self, pid: int, space: Space, fds: FdTable, cwd: Directory) -> None:
         self.pid, self.space, self.fds, self.cwd = pid, space, fds, cwd
@@ -56,6 +56,7 @@ class Process:
         self.personality: int | None = None
         self.peak_vm = self.peak_rss = self.minor = self.major = 0
         self.parent = 0
+        self.arg_bytes = self.env_bytes = 0  # of the last execve, by its line
 
 
 class Processes:

@@ -12,9 +12,9 @@ Invariant: after each line the machine holds exactly the effects of the lines be
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from vmtool.errors import KernelError, VmtoolError
+from vmtool.errors import HostError, KernelError
 from vmtool.strace import calls
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
 from vmtool.strace.lexer import LogError, shown
@@ -28,8 +28,23 @@ from vmtool.strace.writes import Writes
 ENDS = frozenset({"+exited", "+killed", "+superseded", "+attached", "+bits"})
 
 
-class Difference(VmtoolError):
+class Difference(HostError):
     """--strict: the first answer that is not the log's."""
+
+
+MOST_ROWS = 10_000
+
+
+class ProcessRow(NamedTuple):
+    """One process of the summary; peaks in pages."""
+
+    pid: int
+    name: str
+    calls: int
+    minor: int
+    major: int
+    peak_vm: int
+    peak_rss: int
 
 
 class Summary:
@@ -39,9 +54,16 @@ class Summary:
         self.counts: defaultdict[str, int] = defaultdict(int)  # calls on the log's lines, by name
         self.replayed = 0
         self.differences = 0
-        self.processes: list[Process] = []
+        self.processes: list[ProcessRow] = []
+        self.nr_processes = 0
         self.undetermined: list[tuple[int, int, int, str]] = []  # (PID, start, end, why)
         self.notes: dict[str, int] = {}  # what was missing, and how often
+
+    def ended(self, p: Process) -> None:
+        """A row for a process; of very many the first are shown."""
+        self.nr_processes += 1
+        if self.nr_processes <= MOST_ROWS:
+            self.processes.append(ProcessRow(p.pid, p.name, p.calls, p.minor, p.major, p.peak_vm, p.peak_rss))
 
     def note(self, text: str) -> None:
         if text in self.notes or len(self.notes) < 1000:
@@ -127,7 +149,7 @@ class Replay:
                 self.exit(process)
             else:
                 self._look(process)
-                self.summary.processes.append(process)
+                self.summary.ended(process)
 
     # --- processes -------------------------------------------------------------------------------
 
@@ -223,7 +245,7 @@ class Replay:
             if self.hooks.at_exit:
                 self.hooks.at_exit(process)
             self.writes.undetermined(process, self.summary.undetermined)
-        self.summary.processes.append(process)
+        self.summary.ended(process)
         self.procs.remove(process)
         self.leave(space, process.status)
 

@@ -5,6 +5,7 @@ What is modelled: the sidecar, a JSON object (`record` writes it, `replay --side
     files    real path -> {dev, inode, size, mode, elf}; elf: class, type, machine, entry, interp, phdrs; null: not a program
     paths    path as the log spells it -> real path
     scripts  real path -> the rest of its `#!` line
+    raw_io   true when `record` made the log: the buffers of read and write stand in it as addresses
     execs    PID -> for each successful execve in order {arg_bytes, env_bytes, rlimit_stack, personality}
 A file that was deleted by the time of the recording stands under `PATH (deleted)`.
 Without a sidecar the same questions go to the host (outside/), which answers for the files that are still there.
@@ -39,6 +40,7 @@ class Facts(Protocol):
     """Whoever knows files and programs: a sidecar, the host, both, or nobody."""
 
     root: int
+    raw_io: bool  # the log shows the buffers of every read and write, whatever the program does
 
     def realpath(self, path: str) -> str | None: ...
     def file(self, real: str, was_removed: bool) -> FileFact | None: ...
@@ -57,6 +59,7 @@ class Sidecar:
         self._scripts: dict[str, str] = data.get("scripts") or {}
         self._execs: dict[str, list[dict[str, Any]]] = data.get("execs") or {}
         self.root = int(data.get("root") or 0)
+        self.raw_io = bool(data.get("raw_io"))
         self._host = host
         self._images: dict[str, Image | None] = {}
 
@@ -139,6 +142,7 @@ class Unknown:
     """No facts at all."""
 
     root = 0
+    raw_io = False
 
     def realpath(self, path: str) -> str | None:
         return None

@@ -113,10 +113,10 @@ class Writes:
         if not self.is_told and not space.habits.shows_writes:
             self._written(space, start, length)
 
-    def after_exec(self, space: "Space", following: list[Event]) -> None:
-        """A new program; `following`: its next lines."""
+    def after_exec(self, space: "Space", following: list[Event], buffers_tell: bool) -> None:
+        """A new program; `following`: its next lines; `buffers_tell`: whether read()'s buffers on the log mean something."""
         if not self.is_told:
-            space.habits.shows_writes = _shows_writes(following)
+            space.habits.shows_writes = _shows_writes(following, buffers_tell)
             self._written(space, 0, WHOLE_SPACE)
 
     def stored(self, space: "Space", mid: int, addr: int, length: int) -> None:
@@ -136,7 +136,7 @@ class Writes:
             last = vma
 
 
-def _shows_writes(following: list[Event]) -> bool:
+def _shows_writes(following: list[Event], buffers_tell: bool) -> bool:
     """Rule 5, from the next lines of a program."""
     failures = 0
     for event in following:
@@ -144,7 +144,7 @@ def _shows_writes(following: list[Event]) -> bool:
             if event.name == "mincore" and not event.resumed:
                 resident = parser.mincore(event.text)[2]
                 return "1" not in resident.replace("\\1", "1")
-            if event.name == "read" and parser.file_io(event.text, False).buffer:
+            if buffers_tell and event.name == "read" and parser.file_io(event.text, False).buffer:
                 return True
             if event.name in TESTED and "= -1 E" in event.text:
                 failures += event.text.rpartition("= -1 ")[2].split(" ")[0] in FAILURES

@@ -1,0 +1,39 @@
+"""Declarations: the outside world."""
+
+from vmtool.cli.declare import ALONE, WRITES, Command, arg, option, rest, switch
+
+COMMANDS = (
+    Command(
+        "replay", "replay:replay",
+        (arg("trace", "HOSTPATH", "the trace: a file, plain or gzip, an archive of `record`, a directory of strace -ff, - for stdin"),
+         option("--as", ("strace", "lackey", "faults", "list"), "KIND", "what it is, where its beginning does not tell", name="kind"),
+         option("--pid", "PID", "PID", "the process that makes the accesses of a lackey log, a list or faults"),
+         option("--sidecar", "HOSTPATH", "FILE", "facts of files and programs that the log lacks"),
+         option("--faults", "HOSTPATH", "FILE", "the page faults of the same run"),
+         option("--maps-at-exit", "HOSTPATH", "DIR", "write PID.maps, PID.smaps and PID.status as each process exits"),
+         option("--maps-at-exec", "HOSTPATH", "DIR", "write PID.execN.maps after each execve"),
+         switch("--strict", "stop at the first answer that is not the log's"),
+         switch("--keep", "keep what the lines before a bad one did")),
+        access=WRITES, on_session=True,
+        help="Drive the machine by a real program's trace.",
+        details="An strace log makes processes of its own, which run and end as the real ones did. Where the machine's answer is not "
+                "the kernel's, that is said (line, expected, got), and the log is followed. A list or a lackey log is a series of accesses of one process; "
+                "a lackey log without --pid gets a fresh one with the pages that it names.",
+        example="vmtool replay --maps-at-exit out strace.log"),
+    Command(
+        "record", "replay:record",
+        (option("-o --output", "HOSTPATH", "FILE", "the archive (default: trace.tar.gz; .zip makes a zip)", default="trace.tar.gz"),
+         switch("--faults", "the page faults, too (root: tracefs)"),
+         switch("--aslr", "leave the addresses randomized; then the log does not tell the stack's"),
+         rest("command", "the program and its arguments", metavar="COMMAND")),
+        access=ALONE, json=False,
+        help="Run a program under strace and keep what replay needs in one archive.",
+        example="vmtool record -o ls.tar.gz -- ls -l"),
+    Command(
+        "import", "replay:import_",
+        (arg("source", "WORD", "a PID, a saved /proc/PID directory, or a maps file", metavar="PID|DIR"),),
+        access=WRITES,
+        help="Take in a process as it is; prints its PID.",
+        details="maps alone will do; smaps and pagemap tell which pages are there. The areas are printed back as they were.",
+        example="vmtool import 1234"),
+)

@@ -1,0 +1,198 @@
+"""Traces on the host: a file, gzip or plain, a directory of -ff files, an archive of `record`, or standard input.
+
+What is modelled: nothing; this opens what `replay` reads. Lines come as they are read, so a log of any size takes the memory of one line.
+An archive is a tar (also gzip) or a zip with `sidecar.json`, perhaps `faults.trace`, and the log: `strace.log` or the files of `ff/`.
+Invariant: a name that cannot be opened is one HostError.
+"""
+
+import errno
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple
+
+from vmtool.errors import HostError
+from vmtool.outside.host import fail
+
+BLOCK = 1 << 18
+LONGEST_LINE = 1 << 24
+PROGRESS_EVERY = 0.2  # seconds
+TAR_MAGIC_AT = 257
+
+
+class Part(NamedTuple):
+    """One log: its name, the thread it belongs to (0: its lines tell), and its bytes."""
+
+    name: str
+    tid: int
+    stream: IO[bytes]
+
+
+class Trace(NamedTuple):
+    """What was found: the logs, and what an archive had beside them."""
+
+    parts: list[Part]
+    sidecar: str | None
+    faults: IO[bytes] | None
+    is_split: bool  # the files of -ff
+
+
+def open_trace(path: str) -> Trace:
+    """HostError when there is nothing to read."""
+    if path == "-":
+        return Trace([Part("-", 0, _plain(io.BufferedReader(sys.stdin.buffer.raw)))], None, None, False)  # type: ignore[attr-defined]
+    if os.path.isdir(path):
+        return Trace(_directory(path), None, None, True)
+    try:
+        raw = open(path, "rb", buffering=BLOCK)
+    except (OSError, ValueError) as e:
+        fail(getattr(e, "errno", None) or errno.ENOENT, path)
+    head = raw.peek(4)[:4]  # type: ignore[attr-defined]
+    if head[:4] == b"PK\x03\x04":
+        return _zip(raw, path)
+    stream = _plain(_Counted.of(raw, path))
+    if stream.peek(512)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":  # type: ignore[attr-defined]
+        return _tar(stream, path)
+    return Trace([Part(path, 0, stream)], None, None, False)
+
+
+def _plain(stream: IO[bytes]) -> IO[bytes]:
+    """The stream, unpacked when it is gzip."""
+    if stream.peek(2)[:2] == b"\x1f\x8b":  # type: ignore[attr-defined]
+        import gzip
+
+        return io.BufferedReader(gzip.GzipFile(fileobj=stream), BLOCK)  # type: ignore[arg-type]
+    return stream
+
+
+def _directory(path: str) -> list[Part]:
+    """The files of -ff: NAME.PID, perhaps with .gz."""
+    parts = []
+    try:
+        names = sorted(os.listdir(path))
+        for name in names:
+            number = name.removesuffix(".gz").rpartition(".")[2]
+            if number.isdigit():
+                full = os.path.join(path, name)
+                parts.append(Part(full, int(number), _plain(open(full, "rb", buffering=BLOCK))))
+    except OSError as e:
+        fail(e.errno or errno.EIO, path)
+    if not parts:
+        fail(errno.ENOENT, path, "no file of strace -ff (NAME.PID) in this directory")
+    return sorted(parts, key=lambda p: p.tid)
+
+
+def _tar(stream: IO[bytes], path: str) -> Trace:
+    import tarfile
+
+    parts: list[Part] = []
+    sidecar = faults = None
+    try:
+        archive = tarfile.open(fileobj=stream, mode="r:")
+        for member in archive:
+            opened = archive.extractfile(member)
+            if opened is None:
+                continue
+            base = os.path.basename(member.name)
+            if base == "sidecar.json":
+                sidecar = opened.read().decode("utf-8", "replace")
+            elif base.startswith("faults."):
+                faults = io.BufferedReader(io.BytesIO(opened.read()))  # type: ignore[arg-type]
+            elif base == "strace.log":
+                return Trace([Part(path, 0, io.BufferedReader(opened, BLOCK))], sidecar, faults, False)  # type: ignore[arg-type]
+            elif base.rpartition(".")[2].isdigit():
+                parts.append(Part(base, int(base.rpartition(".")[2]), io.BufferedReader(io.BytesIO(opened.read()))))
+    except (tarfile.TarError, OSError, EOFError) as e:
+        raise HostError(f"{path}: not a sound archive: {e}") from None
+    if not parts:
+        raise HostError(f"{path}: an archive without a log (strace.log)")
+    return Trace(parts, sidecar, faults, True)
+
+
+def _zip(raw: IO[bytes], path: str) -> Trace:
+    import zipfile
+
+    try:
+        archive = zipfile.ZipFile(raw)
+        names = {os.path.basename(n): n for n in archive.namelist()}
+        sidecar = archive.read(names["sidecar.json"]).decode("utf-8", "replace") if "sidecar.json" in names else None
+        found = next((n for n in names if n.startswith("faults.")), None)
+        faults = io.BufferedReader(archive.open(names[found])) if found else None  # type: ignore[arg-type]
+        if "strace.log" not in names:
+            raise HostError(f"{path}: an archive without a log (strace.log)")
+        return Trace([Part(path, 0, io.BufferedReader(archive.open(names["strace.log"]), BLOCK))], sidecar, faults, False)  # type: ignore[arg-type]
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as e:
+        raise HostError(f"{path}: not a sound archive: {e}") from None
+
+
+def head(part: Part) -> bytes:
+    """The first bytes, which are not taken."""
+    return part.stream.peek(8192)[:8192]  # type: ignore[attr-defined]
+
+
+def text_lines(stream: IO[bytes], name: str) -> Iterator[str]:
+    """The lines of a log as text, a byte a character."""
+    try:
+        if b"\n" not in stream.peek(65536) and len(stream.peek(65536)) >= 65536:  # type: ignore[attr-defined]
+            yield stream.read(200).decode("latin-1") + "\n"  # no log has such a line: it is refused as any other rubbish
+            return
+        yield from io.TextIOWrapper(stream, "latin-1", newline="\n")
+    except (OSError, EOFError) as e:
+        raise HostError(f"{name}: {e}") from None
+
+
+def blocks(part: Part) -> Iterator[bytes]:
+    try:
+        while block := part.stream.read(BLOCK):
+            yield block
+    except (OSError, EOFError) as e:
+        raise HostError(f"{part.name}: {e}") from None
+
+
+class _Counted(io.RawIOBase):
+    """A file that shows on a terminal how far it was read."""
+
+    def __init__(self, raw: IO[bytes], size: int, show: Callable[[int], None]) -> None:
+        self._raw, self._size, self._show = raw, size, show
+        self._done = 0
+        self._next = time.monotonic() + PROGRESS_EVERY
+
+    @classmethod
+    def of(cls, raw: IO[bytes], path: str) -> IO[bytes]:
+        """The file itself where nobody watches, or nothing takes long."""
+        try:
+            size = os.fstat(raw.fileno()).st_size
+        except OSError:
+            size = 0
+        if size < 1 << 22 or not sys.stderr.isatty():
+            return raw
+        return io.BufferedReader(cls(raw, size, _draw), BLOCK)  # type: ignore[return-value]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self._done += len(data)
+        now = time.monotonic()
+        if not data:
+            self._show(-1)
+        elif now >= self._next:
+            self._next = now + PROGRESS_EVERY
+            self._show(100 * self._done // self._size)
+        return len(data)
+
+
+def _draw(percent: int) -> None:
+    """A bar on stderr; it goes away at the end."""
+    try:
+        if percent < 0:
+            sys.stderr.write("\r" + " " * 48 + "\r")
+        else:
+            sys.stderr.write("\r[" + "#" * (percent * 40 // 100) + " " * (40 - percent * 40 // 100) + f"] {percent:3d}%")
+        sys.stderr.flush()
+    except OSError:
+        pass
