@@ -192,9 +192,9 @@ class Faults:
             del self._queues[alias], self._alias[tid]
 
     def _touch(self, replay: "Replay", process: "Process", faults: list[TraceEvent]) -> None:
-        if not faults:
-            return
-        mid = replay.space(process)
+        mid = process.space.mid
+        if not mid:
+            return  # before its first execve: the faults of whoever started it
         touch = replay.machine.touch
         for fault in faults:
             self.replayed += 1
