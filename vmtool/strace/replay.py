@@ -94,7 +94,8 @@ class Replay:
         self.procs = Processes()
         self.summary = Summary()
         self.writes = Writes(machine, is_told=faults is not None)
-        self.shm: dict[int, Any] = {}  # SysV segments by id: File
+        self.shm: dict[int, File] = {}  # SysV segments by id
+        self._mapped: dict[int, File] = {}  # by the machine's record: their names still change
         self.line = 0
         self.keeps_cache = True
         self.root: Process | None = None
@@ -320,4 +321,5 @@ class Replay:
             major, minor = file.dev
             file.handle = self.machine.mkfile(file.path, file.size, None, (major, minor), file.inode, kind=file.kind,
                                               unlinked=file.is_deleted)
+            self._mapped[file.handle] = file
         return file.handle
