@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from vmtool.errors import HostError, KernelError
 from vmtool.strace import calls
+from vmtool.strace.door import Door
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
 from vmtool.strace.lexer import LogError, shown
 from vmtool.strace.parser import Fd, Result
@@ -85,7 +86,7 @@ class Replay:
 
     def __init__(self, machine: Any, facts: Facts, hooks: Hooks | None = None, *, is_strict: bool = False,
                  faults: Any = None) -> None:
-        self.machine = machine
+        self.machine = machine if hasattr(machine, "prepare_anon") else Door(machine)
         self.facts = facts
         self.hooks = hooks or Hooks()
         self.is_strict = is_strict
@@ -93,7 +94,7 @@ class Replay:
         self.names = Names(facts)
         self.procs = Processes()
         self.summary = Summary()
-        self.writes = Writes(machine, is_told=faults is not None)
+        self.writes = Writes(self.machine, is_told=faults is not None)
         self.shm: dict[int, File] = {}  # SysV segments by id
         self._mapped: dict[int, File] = {}  # by the machine's record: their names still change
         self.line = 0
