@@ -3,7 +3,6 @@
 import random
 
 import pytest
-
 from vmtool.mm._probe import Probe
 
 UNMOVABLE, MOVABLE, RECLAIMABLE = range(3)

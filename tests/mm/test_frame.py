@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from vmtool.mm._probe import Probe
 
 CAPTURED = Path(__file__).resolve().parents[2] / "fixtures/proc/6.18-x86_64"
@@ -88,7 +87,7 @@ def test_memmap_takes_64_bytes_a_frame(like_captured):
 
 def test_reserved_ranges_do_not_overlap(like_captured):
     ranges = sorted((start, start + n) for _, start, n in like_captured.reserved())
-    assert all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:]))
+    assert all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:], strict=False))
 
 
 def test_free_blocks_of_dma_are_the_captured_ones(like_captured):
@@ -185,7 +184,10 @@ def test_a_copy_of_a_clean_cache_page_has_the_blocks_bytes(machine, cache_page):
 
 # --- LRU ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("flags, which", [(PG_SWAPBACKED, 0), (PG_SWAPBACKED | PG_ACTIVE, 1), (0, 2), (PG_ACTIVE, 3), (PG_UNEVICTABLE | PG_ACTIVE, 4)])
+LISTS = [(PG_SWAPBACKED, 0), (PG_SWAPBACKED | PG_ACTIVE, 1), (0, 2), (PG_ACTIVE, 3), (PG_UNEVICTABLE | PG_ACTIVE, 4)]
+
+
+@pytest.mark.parametrize("flags, which", LISTS)
 def test_flags_choose_the_list_and_new_folios_stand_at_its_head(machine, flags, which):
     pfns = [machine.alloc() for _ in range(3)]
     for pfn in pfns:

@@ -2,7 +2,6 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from vmtool.mm._probe import Probe
 
 DIRTY, WRITEBACK, TOWRITE = range(3)

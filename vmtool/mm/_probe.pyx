@@ -5,13 +5,13 @@ A Probe owns an arena of its own; its methods are the rooms' functions with Pyth
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport strncpy
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 
 from vmtool.mm.arch cimport arch_lookup, level_name
 from vmtool.mm.arena cimport *
 from vmtool.mm.buddy cimport *
 from vmtool.mm.frame cimport *
-from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_count, fsck_phys_name, fsck_phys_text
+from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.mmu cimport *
 from vmtool.mm.pgtable cimport *
 from vmtool.mm.slab cimport *
@@ -23,7 +23,7 @@ from vmtool.mm.xnode cimport *
 
 cdef double now_ns() noexcept nogil:
     cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)
     return t.tv_sec * 1e9 + t.tv_nsec
 
 
@@ -32,7 +32,10 @@ cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) 
 
 
 def fsck_sentences():
-    return {fsck_phys_name(i).decode(): fsck_phys_text(i).decode() for i in range(fsck_phys_count())}
+    out = {}
+    while fsck_phys_name(len(out)) != NULL:
+        out[fsck_phys_name(len(out)).decode()] = fsck_phys_text(len(out)).decode()
+    return out
 
 
 cdef class Probe:

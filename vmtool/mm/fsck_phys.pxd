@@ -8,6 +8,5 @@ from vmtool.mm.types cimport *
 ctypedef void (*fsck_report_fn)(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept nogil
 
 cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
-cdef uint32_t fsck_phys_count() noexcept nogil
-cdef const char *fsck_phys_name(uint32_t i) noexcept nogil
+cdef const char *fsck_phys_name(uint32_t i) noexcept nogil  # of the i-th check; NULL behind the last
 cdef const char *fsck_phys_text(uint32_t i) noexcept nogil  # one sentence; {0} and {1} stand for the two numbers

@@ -84,16 +84,16 @@ cdef struct fsck_t:  # one run
     uint64_t nr_tables
 
 
-cdef uint32_t fsck_phys_count() noexcept nogil:
-    return NR_CHECKS
-
-
 cdef const char *fsck_phys_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else 0].name
+    if i >= NR_CHECKS:
+        return NULL
+    return CHECKS[i].name
 
 
 cdef const char *fsck_phys_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else 0].text
+    if i >= NR_CHECKS:
+        return NULL
+    return CHECKS[i].text
 
 
 cdef void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:
