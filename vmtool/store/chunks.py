@@ -16,10 +16,18 @@ Invariants (verify.py): a slot is held by exactly one directory entry or is on t
 `total` is the sum of the checksums of the slots held.
 """
 
+from __future__ import annotations
+
 from zlib import crc32
 
 from vmtool.errors import StateError
 from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, PAGE_BYTES, sqlite
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmtool._core import Machine
 
 POOL_SHIFT = 48  # key of a chunk: pool << 48 | chunk; key >> 8 is its directory row, key & 255 its entry there
 FREE = 1 << 63  # in a slot's head in place of a key
@@ -46,7 +54,8 @@ class Chunks:
         self.first_free = 0
         self.total = 0
         self.free_pages = 0  # SQLite's own: none until the machine row outgrows a page, at 256 GiB of one pool
-        self._blocks: bytes | dict[int, int] = {}  # pool: bitmap of its directory rows; as saved until it is needed
+        self._packed: bytes | None = None  # as saved, until it is needed as
+        self._blocks: dict[int, int] = {}  # pool: bitmap of its directory rows
         self.header = b""
         self._directories: dict[int, bytearray] = {}
         self._dirty_directories: dict[int, str] = {}  # the statement that saves it
@@ -59,7 +68,7 @@ class Chunks:
         rows = self.db.execute(f"SELECT {_MACHINE_COLUMNS} FROM machine").fetchall()
         if len(rows) != 1 or list(map(type, rows[0])) != _MACHINE_TYPES or rows[0][-1] != machine_sum(*rows[0][:-1]):
             raise self.damaged("its machine row")
-        self.step, self.nr_slots, self.first_free, self.total, self.free_pages, self._blocks, self.header, total = rows[0]
+        self.step, self.nr_slots, self.first_free, self.total, self.free_pages, self._packed, self.header, total = rows[0]
         self.stamp = (self.step, total)
         return self.header
 
@@ -96,8 +105,9 @@ class Chunks:
 
     @property
     def blocks(self) -> dict[int, int]:
-        if type(self._blocks) is bytes:
-            self._blocks = unpack_blocks(self._blocks)
+        if self._packed is not None:
+            self._blocks = unpack_blocks(self._packed)
+            self._packed = None
         return self._blocks
 
     def read_slot(self, slot: int, key: int) -> tuple[bytes, int]:
@@ -115,7 +125,7 @@ class Chunks:
 
     # --- writing ---------------------------------------------------------------------------
 
-    def save(self, machine) -> None:
+    def save(self, machine: Machine) -> None:
         """Write what changed in a machine (`dirty()`, `dropped()`) and its header; the session commits.
 
         Preconditions: a transaction that holds the write lock.
@@ -226,8 +236,8 @@ class Chunks:
 
     def pack_blocks(self) -> bytes:
         """The bitmaps of directory rows: for each pool its number, the bytes of its bitmap (4 each), then the bitmap."""
-        if type(self._blocks) is bytes:
-            return self._blocks
+        if self._packed is not None:
+            return self._packed
         packed = b""
         for pool, bitmap in sorted(self._blocks.items()):
             length = (bitmap.bit_length() + 7) // 8
@@ -257,16 +267,16 @@ def head_of(key: int, total: int) -> bytes:
     return first + crc32(first).to_bytes(4, "little")
 
 
-def is_head(head: object) -> bool:
+def is_head(head: Any) -> bool:
     return type(head) is bytes and len(head) == HEAD_BYTES and crc32(head[:12]) == int.from_bytes(head[12:], "little")
 
 
-def is_slot(head: object, data: object) -> bool:
+def is_slot(head: Any, data: Any) -> bool:
     """Whether a row is a slot, in use or free, whose data is what was written."""
     return is_head(head) and type(data) is bytes and len(data) == CHUNK_BYTES and crc32(data) == int.from_bytes(head[8:12], "little")
 
 
-def is_directory(slots: object, total: object) -> bool:
+def is_directory(slots: Any, total: Any) -> bool:
     return type(slots) is bytes and len(slots) == 4 * DIRECTORY_SLOTS and total == crc32(slots).to_bytes(4, "little")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from functools import partial
 
 from vmtool.errors import StateError
 from vmtool.store.busy import FAILURES, explain, patiently
@@ -40,7 +41,7 @@ class Creation:
         while True:
             fd = os.open(self._unfinished, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
             try:
-                patiently(self.path, wait, lambda fd=fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
+                patiently(self.path, wait, partial(fcntl.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
                 if os.path.samestat(os.fstat(fd), os.stat(self._unfinished)):
                     return fd
             except FileNotFoundError:

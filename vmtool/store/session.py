@@ -20,7 +20,7 @@ import os
 from vmtool.errors import InternalError, StateError
 from vmtool.store.busy import FAILURES, WAIT_SECONDS, Busy, explain, patiently
 from vmtool.store.chunks import Chunks
-from vmtool.store.schema import check_file, check_schema, connect, in_use, sqlite
+from vmtool.store.schema import check_file, check_schema, connect, in_use
 
 TYPE_CHECKING = False  # typing's own is worth half a command's start
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Session:
     """
 
     machine: Machine
+    _chunks: Chunks
 
     def __init__(self, path: str, write: bool, wait: float, factory: Any, creation: Creation | None = None) -> None:
         if factory is None:
@@ -90,7 +91,7 @@ class Session:
         self._wait = wait
         self._factory = factory
         self._creation = creation
-        self._db: sqlite.Connection | None = None
+        self._db: Any = None  # sqlite.Connection; None before the file is made and after close()
         self._is_running = False  # a transaction
         self._failure: StateError | None = None  # of a load: the core can only say that there was one
         if creation is None:
