@@ -2,8 +2,8 @@
 
 Counterpart: POSIX shell, "Token Recognition" and "Quoting", as much of it as a line of commands
 needs: blanks part words; '…' keeps everything; "…" keeps everything but $NAME and a backslash
-before $ " or itself; a backslash keeps the next character; # at the start of a word begins a
-comment; $NAME and ${NAME} expand to a variable. Simplified: what an expansion gives is one word,
+before $ " or itself; a backslash keeps the next character; an unquoted # begins a comment, in the
+middle of a word too (as the contract says; a shell wants a blank before it); $NAME and ${NAME} expand to a variable. Simplified: what an expansion gives is one word,
 or part of one, whatever blanks are in it. A line without quotes and backslashes, nearly every
 line, is split by str.split(), if it is ASCII: elsewhere Python knows blanks that a shell does not.
 """
@@ -21,12 +21,9 @@ def split(line: str, variables: dict) -> list[str]:
     """The words of one line, without comment, expanded. Raises UsageError."""
     if "'" in line or '"' in line or "\\" in line or not line.isascii():
         return _split_quoted(line, variables)
-    words = line.split()
     if "#" in line:
-        for i, word in enumerate(words):
-            if word[0] == "#":
-                del words[i:]
-                break
+        line = line[:line.index("#")]
+    words = line.split()
     if "$" in line:
         for i, word in enumerate(words):
             if "$" in word:
@@ -87,7 +84,7 @@ def _split_quoted(line, variables):
                 word = None
             at += 1
             continue
-        if char == "#" and word is None:
+        if char == "#":
             break
         word = [] if word is None else word
         if char == "'":

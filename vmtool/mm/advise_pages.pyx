@@ -17,29 +17,56 @@ from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, pte_dirty,
 from vmtool.mm.pgtable cimport PTE_MARKER_GUARD
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport page_mapcount
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
+from vmtool.mm.thp_split cimport split_anon_folio
 from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_present_pte, zap_range
 from vmtool.mm.vmstat cimport PGDEACTIVATE, PGLAZYFREE, count_vm_event, count_vm_events
 
 ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
 
+cdef void split_partly_covered(arena_t *a, mm_t *m, vaddr_t addr, vaddr_t next, pte_t e) noexcept nogil:
+    """An anonymous folio that the range (addr..next) does not cover as a whole is split, unless others share it."""
+    cdef pfn_t head = page_folio(a, pte_frame(a, e)), first = pte_frame(a, e)
+    cdef uint64_t nr = <uint64_t>1 << folio_order(a, head)
+    cdef uint64_t i = 0
+    cdef pfn_t table = table_lookup(a, m, addr, 0)
+    cdef pte_t n
+    if nr == 1 or not frame_at(a, head).flags & PG_anon:
+        return
+    if first == head:
+        while i < nr and addr + (i << 12) < next:
+            n = pte_load(a, table, (<uint32_t>(addr >> 12) & 511) + <uint32_t>i)
+            if n == 0 or not pte_mapped(a, n) or pte_special(a, n) or pte_frame(a, n) != head + <pfn_t>i:
+                break
+            i += 1
+    if i < nr:
+        split_anon_folio(a, head)
+
 cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn fn) noexcept nogil:
-    """Every non-empty PTE of the range; huge entries in it are split first."""
+    """Every non-empty PTE of the range; a huge folio that is only partly inside is split first."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t addr = start, next
     cdef pfn_t table
+    cdef uint32_t i
     cdef pte_t e
     while addr < end:
         next = (addr | (HPAGE_PMD_SIZE - 1)) + 1
         if next > end:
             next = end
-        if table_lookup(a, m, addr, 1) and pmd_is_huge(a, entry_get(a, m, addr, 1)):
-            split_huge_pmd(a, v, addr)
+        e = entry_get(a, m, addr, 1) if table_lookup(a, m, addr, 1) else 0
+        if pmd_is_huge(a, e):
+            if pte_special(a, e) or not split_anon_folio(a, pte_frame(a, e)):
+                addr = next
+                continue
         table = table_lookup(a, m, addr, 0)
         while table and addr < next:
-            e = pte_load(a, table, <uint32_t>(addr >> 12) & 511)
+            i = <uint32_t>(addr >> 12) & 511
+            e = pte_load(a, table, i)
+            if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+                split_partly_covered(a, m, addr, next, e)
+                e = pte_load(a, table, i)
             if e != 0:
-                fn(a, v, addr, table, <uint32_t>(addr >> 12) & 511, e)
+                fn(a, v, addr, table, i, e)
             addr += 4096
         addr = next
     flush_tlb_range(a, m, start, end)
@@ -129,22 +156,30 @@ cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
         start = next
 
 cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
-    """Reclaims a clean file page of the disk that this entry alone maps; what would need swap stays, old and inactive."""
+    """Reclaim as it ends without swap: a page of a file is unmapped, and leaves the cache when it is clean and the disk has it; a
+    lazily freed page is gone; an anonymous page stays."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pfn_t head, pfn
+    cdef uint32_t flags
     cdef int kind
     if not pte_mapped(a, e) or pte_special(a, e):
         return
     pfn = pte_frame(a, e)
     head = page_folio(a, pfn)
-    if not frame_at(a, head).flags & PG_lru or page_mapcount(a, pfn) != 1 or folio_order(a, head) != 0:
+    flags = frame_at(a, head).flags
+    if not flags & PG_lru or page_mapcount(a, pfn) != 1 or folio_order(a, head) != 0:
         return
-    if frame_at(a, head).flags & (PG_anon | PG_swapbacked) or pte_dirty(a, e) or folio_test_dirty(a, head):
+    frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
+    if flags & PG_unevictable:
+        return
+    if flags & PG_anon and (flags & PG_swapbacked or pte_dirty(a, e) or flags & PG_dirty):
         return
     pte_store(a, table, index, 0)
     kind = zap_present_pte(a, v, addr, e)
     if kind >= 0:
-        add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), kind, -1)
-    filemap_remove(a, head)
+        add_mm_counter(m, kind, -1)
+    if not flags & (PG_anon | PG_swapbacked) and not folio_test_dirty(a, head):
+        filemap_remove(a, head)
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     for_each_pte(a, v, start, end, pageout_pte)

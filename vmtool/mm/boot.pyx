@@ -12,6 +12,7 @@ from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pgtable cimport pgtable_boot
 from vmtool.mm.slab cimport kmem_cache_init
 from vmtool.mm.tlb cimport tlb_init
+from vmtool.mm.vmstat cimport NR_FILE_MAPPED, mod_node_stat
 
 cdef enum:
     THP_MADVISE = 1
@@ -44,6 +45,8 @@ cdef int special_pages(arena_t *a) noexcept nogil:
         frame_mut(a, pfn).flags |= PG_reserved | PG_uptodate
         if i < 2:
             a.m.vdso_pfn[i] = pfn
+            frame_mut(a, pfn).mapcount = VDSO_OUTSIDE_MAPS
+            mod_node_stat(a, NR_FILE_MAPPED, 1)
         elif i < 4:
             a.m.vvar_pfn[0 if i == 2 else 2] = pfn  # pages 1 and 3: time namespaces, architecture data: not there
         else:

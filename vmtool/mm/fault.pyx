@@ -130,8 +130,13 @@ cdef void map_file_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn, pfn_t tabl
     add_mm_counter(mm_mut(a, area.vm_mm), file_rss(a, pfn), 1)
     pte_store(a, table, index, e)
 
-cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
-    """filemap_map_pages(): the cached pages of the aligned 16 around addr. True when addr itself was mapped."""
+cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *ptable, uint32_t index) noexcept nogil:
+    """filemap_map_pages(): the cached pages of the aligned 16 around addr. True when addr itself was mapped.
+
+    Without a PTE table yet, 6.18 maps nothing when the pages reach past the end of a disk file: the table would come with the attempt
+    to map a huge page, and that is not made there.
+    """
+    cdef pfn_t table = ptable[0]
     cdef vma_t *area = vma_at(a, v)
     cdef idx_t inode = file_at(a, area.vm_file).inode
     cdef uint64_t pgoff = linear_page_index(area, addr)
@@ -152,9 +157,18 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32
     end = (inode_at(a, inode).size + 4095) >> 12
     if end == 0:
         return False
-    if last > end - 1:
-        last = end - 1
     i = pgoff + from_pte - index
+    if last > end - 1:
+        if table == 0 and inode_at(a, inode).kind != INODE_SHMEM:
+            return False
+        last = end - 1
+    if table == 0:
+        if i > last or filemap_next(a, inode, &i, last) == 0:
+            return False
+        table = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
+        if table == 0:
+            return False
+        ptable[0] = table
     while i <= last:
         pfn = filemap_next(a, inode, &i, last)
         if pfn == 0:
@@ -181,14 +195,18 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
     cdef uint32_t result = 0
     cdef bint around = vma_at(a, v).kind == VMA_PLAIN
     cdef pfn_t pfn
-    if around and do_fault_around(a, v, addr, table, index):
+    if around and do_fault_around(a, v, addr, &table, index):
         return 0
     pfn = vm_ops_fault(a, v, pgoff, &result)
     if pfn == 0:
         return result
     # A major fault is retried, and the retry maps around; so is one that met the read-ahead mark.
-    if around and do_fault_around(a, v, addr, table, index):
+    if around and do_fault_around(a, v, addr, &table, index):
         return result
+    if table == 0:
+        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+        if table == 0:
+            return VM_FAULT_OOM
     map_file_page(a, v, addr, pfn, table, index, False)
     trace4(a, TR_FILE_MAP, addr, pfn, vma_at(a, v).vm_file, pgoff)
     return result
@@ -203,7 +221,9 @@ cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     if pfn == 0:
         return result
     copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
-    if copy == 0:
+    if table == 0:
+        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+    if copy == 0 or table == 0:
         return VM_FAULT_OOM
     page_copy(a, copy, pfn)
     map_new_anon(a, v, addr, copy)
@@ -221,6 +241,10 @@ cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, ui
     cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result)
     if pfn == 0:
         return result
+    if table == 0:
+        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+        if table == 0:
+            return VM_FAULT_OOM
     page_mkwrite(a, v, addr, pfn)
     map_file_page(a, v, addr, pfn, table, index, True)
     return result
@@ -242,7 +266,7 @@ cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept 
     """wp_can_reuse_anon_folio(): nobody but this mapping (for a large folio: this mm) refers to it."""
     cdef pfn_t head = page_folio(a, pfn)
     cdef frame_t *f = frame_at(a, head)
-    if f.extra_refs > 1:
+    if f.extra_refs:
         return False
     if f.flags & PG_head:
         return frame_at(a, head + 1).lru_prev == mappings_in_mm(a, v, addr, head)
@@ -302,15 +326,15 @@ cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_
 cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
-    cdef pfn_t table = table_alloc(a, m, addr, 0)
-    cdef uint32_t index
-    cdef pte_t e
-    if table == 0:
+    cdef bint anonymous = area.vm_file == 0 and area.kind == VMA_PLAIN
+    # The table is made where something is mapped: a file's SIGBUS leaves none behind.
+    cdef pfn_t table = table_alloc(a, m, addr, 0) if anonymous else table_lookup(a, m, addr, 0)
+    cdef uint32_t index = level_index(&a.m.arch, 0, addr)
+    cdef pte_t e = pte_load(a, table, index) if table else 0
+    if table == 0 and anonymous:
         return VM_FAULT_OOM
-    index = level_index(&a.m.arch, 0, addr)
-    e = pte_load(a, table, index)
     if e == 0:
-        if area.vm_file == 0 and area.kind == VMA_PLAIN:
+        if anonymous:
             return do_anonymous_page(a, v, addr, flags, table, index)
         if not flags & FAULT_WRITE:
             return do_read_fault(a, v, addr, table, index)

@@ -279,6 +279,7 @@ cdef void add_new_anon_rmap(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexce
     f.mapping = area.anon_vma
     frame_set_index(f, linear_page_index(area, addr))
     f.mapcount = 1
+    f.extra_refs = 0  # the allocation's reference is the mapping's now
     mod_node_stat(a, NR_ANON_MAPPED, 1)
 
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
@@ -287,6 +288,7 @@ cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) n
     f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
     f.mapping = vma_at(a, v).anon_vma
     frame_set_index(f, linear_page_index(vma_at(a, v), addr))
+    f.extra_refs = 0
     frame_mut(a, head + 1).mapping = 1
     frame_mut(a, head + 1).lru_prev = 1
     mod_node_stat(a, NR_ANON_MAPPED, 512)

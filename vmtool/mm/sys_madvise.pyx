@@ -2,7 +2,7 @@
 """madvise(): advice that sets a flag of areas, and advice that acts on pages now.
 
 Holes do not stop it: everything that is mapped gets the advice, then ENOMEM; an error of one area does stop it.
-Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM is not built in (mergeable: EINVAL).
+Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM's flag is kept, but ksmd does not run (as /sys/kernel/mm/ksm/run = 0).
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
@@ -16,9 +16,7 @@ from vmtool.mm.vma cimport VM_SPECIAL, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify, vmg_from_vma, vmg_t
 
 cdef bint behavior_valid(int advice) noexcept nogil:
-    if advice == MADV_MERGEABLE or advice == MADV_UNMERGEABLE:
-        return False
-    return (0 <= advice <= 4 or 8 <= advice <= 11 or 14 <= advice <= 25 or advice == MADV_GUARD_INSTALL or advice == MADV_GUARD_REMOVE)
+    return (0 <= advice <= 4 or 8 <= advice <= 25 or advice == MADV_GUARD_INSTALL or advice == MADV_GUARD_REMOVE)
 
 cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nogil:
     """The area's flags after the advice; 1: the advice sets none."""
@@ -47,6 +45,11 @@ cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nog
         if f & VM_SPECIAL:
             return -EINVAL
         f &= ~<uint64_t>VM_DONTDUMP
+    elif advice == MADV_MERGEABLE:
+        if not f & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB):
+            f |= VM_MERGEABLE
+    elif advice == MADV_UNMERGEABLE:
+        f &= ~<uint64_t>VM_MERGEABLE
     elif advice == MADV_HUGEPAGE:
         f = (f & ~<uint64_t>VM_NOHUGEPAGE) | VM_HUGEPAGE
     elif advice == MADV_NOHUGEPAGE:

@@ -21,6 +21,9 @@ cdef enum:
     MAP_TYPE = 0xf
     LEGACY_MAP_MASK = 0x6ffff  # what MAP_SHARED_VALIDATE accepts of a file without DAX, less what follows
     MAP_HUGE_SHIFT = 26
+    EXT4_MAX_PAGES = 0xffffffff  # s_maxbytes: 16T less a block
+
+cdef uint64_t MAX_LFS_PAGES = 0x7ffffffffffff
 
 cdef inline uint64_t page_align(uint64_t n) noexcept nogil:
     return (n + 4095) & ~<uint64_t>4095
@@ -113,8 +116,8 @@ cdef inline int64_t overlap(const vma_t *v, vaddr_t start, vaddr_t end) noexcept
 cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t length, uint64_t *vm_flags) noexcept nogil:
     """Checks and flags of a file mapping, by its type."""
     cdef uint64_t kind = req.flags & MAP_TYPE
-    cdef uint64_t max_pgoff = (<uint64_t>1 << 63) >> 12  # MAX_LFS_FILESIZE
-    if pgoff > max_pgoff - (length >> 12):
+    cdef uint64_t max_pgoff = EXT4_MAX_PAGES if inode_at(a, file_at(a, req.file).inode).kind == INODE_EXT4 else MAX_LFS_PAGES
+    if length >> 12 > max_pgoff or pgoff > max_pgoff - (length >> 12):
         return -EOVERFLOW
     if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
         if kind == MAP_SHARED_VALIDATE and req.flags & MAP_SYNC:

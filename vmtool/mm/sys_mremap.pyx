@@ -14,7 +14,7 @@ from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport fget, name_read, name_store
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pte_marker_kind, table_alloc, table_lookup
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.pte cimport pte_load, pte_store
@@ -29,6 +29,8 @@ cdef enum:
     REMAP_NO_RESIZE
     REMAP_SHRINK
     REMAP_EXPAND
+
+cdef uint64_t PMD_MASK = ~<uint64_t>(HPAGE_PMD_SIZE - 1)
 
 cdef struct vrm_t:  # struct vma_remap_struct
     idx_t mm
@@ -147,32 +149,59 @@ cdef int move_ptes(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t n
             pte_store(a, to_table, j + n, e)
     return 0
 
+cdef inline uint64_t extent_to(uint64_t size, vaddr_t old_addr, vaddr_t old_end, vaddr_t new_addr) noexcept nogil:
+    """Bytes up to the end of the entry of `size` that comes first, on the old or on the new side."""
+    cdef uint64_t extent = size - (old_addr & (size - 1)), room = size - (new_addr & (size - 1))
+    if extent > old_end - old_addr:
+        extent = old_end - old_addr
+    return room if extent > room else extent
+
+cdef bint can_align_down(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    return area.vm_start == addr and find_vma_intersection(a, area.vm_mm, addr & PMD_MASK, addr) == 0
+
+cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
+    """A whole PTE table changes its place."""
+    cdef pte_t pmd = entry_get(a, m, old_addr, 1)
+    if entry_get(a, m, new_addr, 1) != 0:
+        return False
+    entry_set(a, m, old_addr, 1, 0)
+    entry_set(a, m, new_addr, 1, pmd)
+    return True
+
 cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
-    """Frames change their address, not their contents: no fault follows."""
+    """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t end = old_addr + length, start = old_addr
-    cdef uint64_t extent, room
-    cdef int level
+    cdef uint64_t extent, offset = old_addr & (HPAGE_PMD_SIZE - 1)
     cdef pte_t pmd
+    if (offset and offset == new_addr & (HPAGE_PMD_SIZE - 1) and length >= HPAGE_PMD_SIZE - offset
+            and can_align_down(a, v, old_addr) and can_align_down(a, new_v, new_addr)):
+        old_addr &= PMD_MASK  # nothing lies there: the first table can move as a whole too
+        new_addr &= PMD_MASK
     while old_addr < end:
-        level = <int>a.m.arch.levels - 1
-        while level >= 1 and entry_get(a, m, old_addr, level) != 0:
-            level -= 1
-        extent = level_size(&a.m.arch, level if level >= 1 else 1)
-        extent -= old_addr & (extent - 1)
-        if extent > end - old_addr:
-            extent = end - old_addr
-        if level < 1:
-            room = HPAGE_PMD_SIZE - (new_addr & (HPAGE_PMD_SIZE - 1))
-            pmd = entry_get(a, m, old_addr, 1)
+        extent = extent_to(level_size(&a.m.arch, 2), old_addr, end, new_addr)
+        if table_lookup(a, m, old_addr, 2) == 0 or entry_get(a, m, old_addr, 2) == 0:
+            old_addr += extent
+            new_addr += extent
+            continue
+        if table_alloc(a, m, new_addr, 2) == 0:
+            return -ENOMEM
+        extent = extent_to(HPAGE_PMD_SIZE, old_addr, end, new_addr)
+        pmd = entry_get(a, m, old_addr, 1)
+        if pmd != 0:
+            if table_alloc(a, m, new_addr, 1) == 0:
+                return -ENOMEM
             if pmd_is_huge(a, pmd):
-                if extent == HPAGE_PMD_SIZE and room == HPAGE_PMD_SIZE and move_huge_pmd(a, v, new_v, old_addr, new_addr):
+                if extent == HPAGE_PMD_SIZE and move_huge_pmd(a, v, new_v, old_addr, new_addr):
                     old_addr += extent
                     new_addr += extent
                     continue
                 split_huge_pmd(a, v, old_addr)
-            if extent > room:
-                extent = room
+            elif extent == HPAGE_PMD_SIZE and move_normal_pmd(a, m, old_addr, new_addr):
+                old_addr += extent
+                new_addr += extent
+                continue
             if move_ptes(a, v, new_v, old_addr, new_addr, extent) < 0:
                 return -ENOMEM
         old_addr += extent

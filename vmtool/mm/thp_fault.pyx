@@ -73,7 +73,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
             flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
             count_vm_event(a, THP_FAULT_ALLOC)
             return 0
-    elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs <= 1 and frame_at(a, head + 1).lru_prev == 1):
+    elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs == 0 and frame_at(a, head + 1).lru_prev == 1):
         if not frame_at(a, head).flags & PG_anon_exclusive:
             frame_mut(a, head).flags |= PG_anon_exclusive
             frame_mut(a, head).mapping = vma_at(a, v).anon_vma

@@ -141,6 +141,7 @@ cdef enum:
     VM_MIXEDMAP = 0x10000000
     VM_HUGEPAGE = 0x20000000
     VM_NOHUGEPAGE = 0x40000000
+    VM_MERGEABLE = 0x80000000
 
 cdef enum:
     PROT_READ = 1
@@ -231,6 +232,10 @@ cdef enum:  # vma_kind  # vm_ops and vm_private_data of mappings that are neithe
     VMA_VVAR = 2
     VMA_VVAR_VCLOCK = 3
     VMA_VSYSCALL = 4
+
+# [vdso] is mapped by two processes outside the simulation: init and the shell that starts the programs.
+cdef enum:
+    VDSO_OUTSIDE_MAPS = 2
 
 cdef enum:  # gfp_bits
     GFP_KERNEL = 0x1  # Unmovable

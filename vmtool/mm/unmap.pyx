@@ -32,7 +32,7 @@ cdef void put_unmapped_anon(arena_t *a, pfn_t pfn) noexcept nogil:
             return
     elif frame_at(a, head + 1).lru_prev != 0:
         return
-    if frame_at(a, head).extra_refs > 1:
+    if frame_at(a, head).extra_refs:
         return
     if frame_at(a, head).flags & PG_lru:
         folio_del_lru(a, head)
