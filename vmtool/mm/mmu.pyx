@@ -13,7 +13,7 @@ The processor sets A in each entry that it follows and D in the leaf of a write,
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport is_canonical, level_index
-from vmtool.mm.arena cimport cpu_mut, content_at, content_mut, frame_at
+from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at, pool_t
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
@@ -24,13 +24,28 @@ cdef enum:
 
 # --- entries in memory ---------------------------------------------------------------------------------------
 
-cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
+cdef inline uint64_t *entries_at(arena_t *a, idx_t c) noexcept nogil:
+    """content_at() with the pool's geometry spelled out: four to a chunk."""
+    cdef pool_t *p = &a.pool[POOL_CONTENT]
+    cdef char *mem
+    if c < p.count:
+        mem = p.chunk[c >> 2]
+        if mem != NULL:
+            return <uint64_t *>(mem + (<uint64_t>(c & 3) << 12))
+    return <uint64_t *>content_at(a, c)
+
+
+cdef inline pte_t read_entry(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
     cdef idx_t c = frame_at(a, table).content
     if c == 0:
         return 0  # a table without bytes: all zeros
     if a.m.arch.entry_bytes == 8:
-        return (<uint64_t *>content_at(a, c))[index & 511]
-    return (<uint32_t *>content_at(a, c))[index & 1023]
+        return entries_at(a, c)[index & 511]
+    return (<uint32_t *>entries_at(a, c))[index & 1023]
+
+
+cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
+    return read_entry(a, table, index)
 
 
 cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil:
@@ -42,15 +57,16 @@ cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noex
         (<uint32_t *>bytes)[index & 1023] = <uint32_t>value
 
 
-cdef inline uint64_t reserved_bits(const arch_t *g, int level, pte_t e) noexcept nogil:
+cdef inline bint has_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
     """Bits that must be 0: address bits beyond the processor's, PS where no page can be, low address bits of a large page."""
-    cdef uint64_t bits = g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1)
-    if level and e & g.huge:
-        if not g.leaf_levels >> level & 1:
-            bits |= g.huge
-        else:
-            bits |= ((<uint64_t>1 << g.level_shift[level]) - 1) & g.pfn_mask & ~(<uint64_t>1 << g.page_shift)  # that one bit is PAT
-    return bits
+    if e & g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1):
+        return True
+    if level == 0 or not e & g.huge:
+        return False
+    if not g.leaf_levels >> level & 1:
+        return True
+    # of the address bits below the page, the lowest is PAT
+    return (e & g.pfn_mask & ((<uint64_t>1 << g.level_shift[level]) - 1) & ~(<uint64_t>1 << g.page_shift)) != 0
 
 
 # --- the walk ----------------------------------------------------------------------------------------------------
@@ -61,42 +77,58 @@ cdef struct hit_t:  # what the hot walk finds
     uint32_t nr_reads
 
 
-cdef uint32_t walk(arena_t *a, pfn_t root, vaddr_t addr, int access, hit_t *hit) noexcept nogil:
+cdef void walk_cache_forget(arena_t *a) noexcept nogil:
+    cdef uint32_t cpu
+    for cpu in range(a.m.nr_cpus):
+        cpu_mut(a, cpu).walk_region = 0
+
+
+cdef inline int walk_start(cpu_t *c, const arch_t *g, vaddr_t addr, pfn_t *table, pte_t *permit) noexcept nogil:
+    """Where to begin: at the table of level 1 that the last walk came by, or at the root. Returns the level."""
+    table[0] = <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift)
+    if g.levels > 2 and c.walk_region == (addr >> g.level_shift[2]) + 1 and c.walk_root == table[0]:
+        table[0] = c.walk_table
+        permit[0] = c.walk_bits
+        return 1
+    permit[0] = g.write | g.user
+    return <int>g.levels - 1
+
+
+cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) noexcept nogil:
     """Walk for an access of the program, setting A and D. Returns 0 or MMU_FAULT with the error code."""
     cdef const arch_t *g = &a.m.arch
-    cdef uint32_t code = MMU_FAULT | PF_USER
-    cdef int level = <int>g.levels - 1
-    cdef pfn_t table = root
-    cdef pte_t permit = g.write | g.user
-    cdef pte_t nx = 0
+    cdef uint32_t code = MMU_FAULT | PF_USER | (PF_WRITE if access == ACCESS_WRITE else PF_INSTR if access == ACCESS_EXEC else 0)
+    cdef pfn_t table
+    cdef pte_t permit  # write and user AND-ed, NX OR-ed
+    cdef int level = walk_start(c, g, addr, &table, &permit)
     cdef pte_t e
+    cdef pte_t want
     cdef uint32_t index
-    if access == ACCESS_WRITE:
-        code |= PF_WRITE
-    elif access == ACCESS_EXEC:
-        code |= PF_INSTR
-    hit.nr_reads = 0
     while True:
         index = level_index(g, level, addr)
-        e = entry_read(a, table, index)
-        hit.nr_reads += 1
+        e = read_entry(a, table, index)
+        hit.nr_reads = g.levels - level
         if not e & g.present:
             return code
-        if e & reserved_bits(g, level, e):
+        if has_reserved(g, level, e):
             return code | PF_PROT | PF_RSVD
-        permit &= e
-        nx |= e & g.nx
+        permit = (permit & (e | g.nx)) | (e & g.nx)
         if level == 0 or e & g.huge:
             break
         if not e & g.accessed:
             entry_write(a, table, index, e | g.accessed)
         table = <pfn_t>((e & g.pfn_mask) >> g.page_shift)
+        if level == 2:
+            c.walk_region = (addr >> g.level_shift[2]) + 1
+            c.walk_root = <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift)
+            c.walk_table = table
+            c.walk_bits = permit
         level -= 1
-    if not permit & g.user or (access == ACCESS_WRITE and not permit & g.write) or (access == ACCESS_EXEC and nx):
+    if not permit & g.user or (access == ACCESS_WRITE and not permit & g.write) or (access == ACCESS_EXEC and permit & g.nx):
         return code | PF_PROT
-    permit |= nx
-    if not e & g.accessed or (access == ACCESS_WRITE and not e & g.dirty):
-        e |= g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
+    want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
+    if (e & want) != want:
+        e |= want
         entry_write(a, table, index, e)
     hit.leaf = (e & ~(g.write | g.user | g.nx)) | permit
     hit.page_shift = g.level_shift[level]
@@ -110,7 +142,7 @@ cdef uint32_t mmu_access_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access, pa
     if not is_canonical(g, addr):
         return MMU_NONCANONICAL
     c.walks += 1
-    err = walk(a, <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift), addr, access, &hit)
+    err = walk(a, c, addr, access, &hit)
     c.walk_reads += hit.nr_reads
     if err:
         return err
@@ -143,7 +175,7 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
         if not e & g.present:
             out.error = PF_USER
             return
-        if e & reserved_bits(g, level, e):
+        if has_reserved(g, level, e):
             out.error = PF_USER | PF_PROT | PF_RSVD
             return
         permit &= e
@@ -170,6 +202,7 @@ cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexc
     cdef cpu_t *c = cpu_mut(a, cpu)
     trace3(a, TR_CR3_LOAD, cpu, c.cr3 & a.m.arch.pfn_mask, value & a.m.arch.pfn_mask)
     c.cr3 = value
+    c.tlb_missed = 0
     c.cr3_loads += 1
     if not a.m.pcid:
         tlb_flush_all(a, c, False)

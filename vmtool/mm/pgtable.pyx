@@ -20,7 +20,7 @@ from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               page_bytes_mut)
-from vmtool.mm.mmu cimport entry_read, entry_write
+from vmtool.mm.mmu cimport entry_read, entry_write, walk_cache_forget
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
 from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events, mod_node_stat
@@ -49,6 +49,8 @@ cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
 cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept nogil:
     trace3(a, TR_PGTABLE_FREE, level, pfn, addr)
     mod_node_stat(a, NR_PAGETABLE, -1)
+    if level:
+        walk_cache_forget(a)
     free_pages(a, pfn, 0)
 
 
@@ -139,6 +141,7 @@ cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) 
     cdef pfn_t table = table_lookup(a, mm, addr, level)
     if level:
         mm.pte_cache_addr = 0
+        walk_cache_forget(a)
     if table:
         set_counted(a, table, level_index(&a.m.arch, level, addr), value)
 

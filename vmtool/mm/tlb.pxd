@@ -21,11 +21,9 @@ cdef enum:  # m.tlb_geom
 cdef enum:
     TLB_GLOBAL = 1  # tlb_entry_t.flags
 
-# Whether an entry of POOL_TLB counts: filled, and not flushed since.
+# Whether an entry of POOL_TLB counts: filled, and not flushed since. A void entry has age 0.
 cdef inline bint tlb_is_valid(const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
-    if not e.tag & 1 or e.age <= c.tlb_flushed_global_at:
-        return False
-    return e.flags & TLB_GLOBAL or e.age > c.tlb_flushed_at
+    return e.age > (c.tlb_flushed_global_at if e.flags & TLB_GLOBAL else c.tlb_flushed_at)
 
 # Which structure (TLB_), set and way the n-th record of a CPU is (records c.tlb_base .. + c.nr_tlb - 1); false: padding.
 cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_index, uint32_t *way) noexcept nogil

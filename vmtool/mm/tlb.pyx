@@ -168,22 +168,26 @@ cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, uint32_t which, uint64
 cdef void put(arena_t *a, cpu_t *c, uint32_t which, const tlb_entry_t *new, bint last_level) noexcept nogil:
     """Into its set: over the same page's entry, a void one, or the one used longest ago."""
     cdef tlb_geom_t *geom = &a.m.tlb_geom[which]
+    cdef uint64_t oldest = ~<uint64_t>0
+    cdef uint64_t age
     cdef tlb_entry_t *e
+    cdef tlb_entry_t *end
     cdef tlb_entry_t *victim = NULL
-    cdef uint32_t i
     if geom.ways == 0:
         return
     e = set_at(a, c, geom, new.tag >> 1)
-    for i in range(geom.ways):
-        if not tlb_is_valid(c, &e[i]):
-            if victim == NULL or tlb_is_valid(c, victim):
-                victim = &e[i]
-        elif e[i].tag == new.tag and e[i].page_shift == new.page_shift and e[i].pcid == new.pcid:
-            victim = &e[i]
+    end = e + geom.ways
+    while e < end:
+        if e.tag == new.tag and e.page_shift == new.page_shift and e.pcid == new.pcid:
+            victim = e
+            oldest = 0
             break
-        elif victim == NULL or (tlb_is_valid(c, victim) and e[i].age < victim.age):
-            victim = &e[i]
-    if last_level and tlb_is_valid(c, victim) and victim.tag != new.tag:
+        age = e.age if tlb_is_valid(c, e) else 0
+        if age < oldest:
+            oldest = age
+            victim = e
+        e += 1
+    if last_level and oldest:
         c.evictions += 1
     victim[0] = new[0]
 
@@ -213,6 +217,9 @@ cdef tlb_entry_t *tlb_lookup_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access
             c.l1_hits += e != NULL
             return e
         shift += 9
+    if c.tlb_missed == (addr >> 12) + 1:
+        c.misses += 1
+        return NULL
     shift = 12
     while shift == 12 or (c.tlb_has_large and shift == 21):
         e = find(a, c, TLB_L2, addr >> shift, shift)
@@ -225,6 +232,7 @@ cdef tlb_entry_t *tlb_lookup_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access
             return e
         shift += 9
     c.misses += 1
+    c.tlb_missed = (addr >> 12) + 1
     return NULL
 
 
@@ -239,6 +247,7 @@ cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, u
         e.flags = TLB_GLOBAL
     elif a.m.pcid:
         e.pcid = <uint16_t>(c.cr3 & PCID_MASK)
+    c.tlb_missed = 0
     if page_shift > 12:
         c.tlb_has_large = 1
     put(a, c, first_level(access, page_shift), &e, a.m.tlb_geom[TLB_L2].ways == 0 or page_shift > 21)
@@ -279,6 +288,7 @@ cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
         if e.tag & 1 and e.pcid == pcid and not e.flags & TLB_GLOBAL:
             n += tlb_is_valid(c, e)
             e.tag = 0
+            e.age = 0
     c.flushes_all += 1
     trace2(a, TR_TLB_FLUSH, pcid, n)
 
@@ -301,5 +311,6 @@ cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noex
                 if e[i].tag == (addr >> shift << 1 | 1) and e[i].page_shift == shift and (e[i].flags & TLB_GLOBAL or e[i].pcid == pcid):
                     n += tlb_is_valid(c, &e[i])
                     e[i].tag = 0
+                    e[i].age = 0
     c.flushes_page += 1
     trace2(a, TR_TLB_FLUSH, pcid, n)
