@@ -31,6 +31,7 @@ from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport unmap_mapping_range
 
 from vmtool import records as r
+from vmtool._views import arch_text, constants  # noqa: F401 - constants for those above
 from vmtool.errors import InternalError, KernelError, Signal
 
 SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}

@@ -22,24 +22,7 @@ VSYSCALL = 0xFFFFFFFFFF600000
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
 
-cdef class Space(State):
-    cdef idx_t find(self, pid) except 0:
-        cdef idx_t t = find_task(&self.a, pid if 0 < pid < 1 << 31 else 0)
-        if t == 0:
-            raise KernelError(ESRCH, f"no process {pid}")
-        return t
-
-    cdef idx_t find_mm(self, pid) except 0:
-        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
-        if mm == 0:
-            raise KernelError(ESRCH, f"process {pid} has no address space")
-        return mm
-
-    cdef object path_of(self, idx_t inode):
-        cdef char text[4400]
-        cdef uint32_t n = inode_path(&self.a, inode, text, 4400)
-        return text[:n].decode("utf-8", "surrogateescape")
-
+cdef class Space(Views):
     # --- tasks ---------------------------------------------------------------------------------
 
     def tasks(self):
@@ -82,7 +65,7 @@ cdef class Space(State):
             anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes, 0, m.map_count,
             not m.flags & 1, exe, words[: 8 * m.nr_auxv])
 
-    cdef object peek(self, idx_t mm, start, end):
+    cdef object peek_range(self, idx_t mm, start, end):
         cdef uint64_t n = end - start
         cdef char *buf
         if n == 0 or n > 1 << 22:
@@ -98,11 +81,11 @@ cdef class Space(State):
 
     def cmdline(self, pid):
         cdef idx_t mm = self.find_mm(pid)
-        return self.peek(mm, mm_at(&self.a, mm).arg_start, mm_at(&self.a, mm).arg_end)
+        return self.peek_range(mm, mm_at(&self.a, mm).arg_start, mm_at(&self.a, mm).arg_end)
 
     def environ(self, pid):
         cdef idx_t mm = self.find_mm(pid)
-        return self.peek(mm, mm_at(&self.a, mm).env_start, mm_at(&self.a, mm).env_end)
+        return self.peek_range(mm, mm_at(&self.a, mm).env_start, mm_at(&self.a, mm).env_end)
 
     def getrlimits(self, pid):
         cdef task_t *t = task_at(&self.a, self.find(pid))

@@ -33,7 +33,7 @@ LEVELS = """
     access reclaim
     populate
     show_*
-    sys_* fsck*
+    sys_* sysctl fsck*
     sys_exec
     _probe*
 """
@@ -45,8 +45,8 @@ MAY_USE = {
     "mm": ["_loader"],
     "libc": ["mm.types", "mm.sys_*"],
     "_state": ["mm.arena", "mm.types", "errors"],
-    "_space": ["mm.*", "_state", "records", "errors"],
-    "_views": ["mm.*", "_state", "_space", "records", "errors"],
+    "_views": ["mm.*", "_state", "records", "errors"],
+    "_space": ["mm.*", "_state", "_views", "records", "errors"],
     "_core": ["mm.*", "libc.*", "_state", "_space", "_views", "demo", "records", "errors"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes

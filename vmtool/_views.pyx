@@ -1,0 +1,328 @@
+# cython: language_level=3
+"""Views: what the machine is like: page walks, TLBs, frames, zones, counters, slabs, trace, parameters; and fsck.
+
+Nothing here changes the machine but set_sysctl(), set_trace() and poke(). See _core.pyi for what each takes and gives.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from vmtool.mm.arch cimport arch_name, level_index, level_name
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, rec_at, task_at
+from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, pfn_to_zone, zone_name
+from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name
+from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
+from vmtool.mm.mm cimport find_task
+from vmtool.mm.mmu cimport mmu_walk, walk_t
+from vmtool.mm.pagecache cimport inode_path
+from vmtool.mm.show_frames cimport NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, look_at_frame
+from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
+                                    zone_stat_count, zone_stat_name, zone_stat_value)
+from vmtool.mm.sysctl cimport sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
+from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, tlb_is_valid, tlb_locate
+from vmtool.mm.trace cimport trace_arg_names, trace_event_name, trace_reset
+from vmtool.mm.types cimport *
+
+from vmtool import records as r
+from vmtool.errors import KernelError
+
+ENTRY_BITS = ((0, "P"), (1, "RW"), (2, "US"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (7, "PS"), (8, "G"), (63, "NX"))
+PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
+              "swapbacked unevictable mlocked young idle").split()
+
+
+def arch_text(id):
+    """The name of an architecture as `--arch` takes it."""
+    return arch_name(id).decode()
+
+
+def constants():
+    """VM_, PG_, PROT_, MAP_, MADV_ and their like, by name."""
+    return {"VM_READ": VM_READ, "VM_WRITE": VM_WRITE, "VM_EXEC": VM_EXEC, "VM_SHARED": VM_SHARED}
+
+
+cdef object entry_flags(uint64_t entry, bint present, bint is_pte):
+    """Names of the bits that are set; bit 7 of a PTE selects the PAT. An entry of no access has G for _PAGE_PROTNONE."""
+    if not present:
+        return ("PROTNONE",) if entry & 0x100 and is_pte else ()
+    return tuple(["PAT" if is_pte and bit == 7 else name for bit, name in ENTRY_BITS if entry >> bit & 1])
+
+
+cdef void collect(void *ctx, const char *name, uint64_t a, uint64_t b) noexcept nogil:
+    with gil:
+        (<list>ctx).append((name.decode(), a, b))
+
+
+cdef class Views(State):
+    cdef idx_t find(self, pid) except 0:
+        cdef idx_t t = find_task(&self.a, pid if 0 < pid < 1 << 31 else 0)
+        if t == 0:
+            raise KernelError(ESRCH, f"no process {pid}")
+        return t
+
+    cdef idx_t find_mm(self, pid) except 0:
+        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
+        if mm == 0:
+            raise KernelError(ESRCH, f"process {pid} has no address space")
+        return mm
+
+    cdef object path_of(self, idx_t inode):
+        cdef char text[4400]
+        cdef uint32_t n = inode_path(&self.a, inode, text, 4400)
+        return text[:n].decode("utf-8", "surrogateescape")
+
+    # --- the hardware --------------------------------------------------------------------------------------
+
+    def walk(self, pid, addr):
+        cdef walk_t w
+        cdef uint64_t at = addr & <uint64_t>0xFFFFFFFFFFFFFFFF
+        cdef pfn_t root = mm_at(&self.a, self.find_mm(pid)).pgd
+        cdef int i
+        cdef int level
+        mmu_walk(&self.a, root, at, &w)
+        self.check()
+        steps = []
+        for i in range(w.nr_steps):
+            level = w.entry_level[i]
+            present = bool(w.entry[i] & self.a.m.arch.present)
+            steps.append(r.WalkStep(
+                level_name(&self.a.m.arch, level).decode(), w.entry_addr[i] & ~<uint64_t>4095, level_index(&self.a.m.arch, level, at), w.entry_addr[i],
+                w.entry[i], entry_flags(w.entry[i], present, level == 0), present,
+                present and (level == 0 or bool(w.entry[i] & self.a.m.arch.huge))))
+        reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
+        return r.Walk(at, <uint64_t>root << self.a.m.arch.page_shift, tuple(steps), w.phys if w.ok else None,
+                      <uint64_t>1 << w.page_shift if w.ok else 0, reason)
+
+    def tlb(self, cpu=None):
+        cdef uint32_t c
+        cdef uint32_t n
+        cdef uint32_t which = 0
+        cdef uint32_t set_index = 0
+        cdef uint32_t way = 0
+        cdef cpu_t *p
+        cdef tlb_entry_t *e
+        cdef const arch_t *g = &self.a.m.arch
+        found = []
+        for c in range(self.a.m.nr_cpus) if cpu is None else (cpu,):
+            p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
+            for n in range(p.nr_tlb):
+                if not tlb_locate(&self.a, n, &which, &set_index, &way):
+                    continue
+                e = <tlb_entry_t *>rec_at(&self.a, POOL_TLB, p.tlb_base + n)
+                if not tlb_is_valid(p, e):
+                    continue
+                kind = "s" if which == TLB_L2 else "i" if which in (TLB_L1I_4K, TLB_L1I_2M) else "d"
+                found.append(r.TlbEntry(
+                    c, 2 if which == TLB_L2 else 1, kind, set_index, way, e.tag >> 1, (e.pte & g.pfn_mask) >> e.page_shift, e.pcid, e.page_shift,
+                    bool(e.flags & TLB_GLOBAL), bool(e.pte & g.write), bool(e.pte & g.user), bool(e.pte & g.nx), bool(e.pte & g.dirty), e.age))
+        self.check()
+        return found
+
+    def tlb_stats(self):
+        cdef uint32_t c
+        cdef cpu_t *p
+        found = []
+        for c in range(self.a.m.nr_cpus):
+            p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
+            found.append(r.TlbStats(c, p.l1_hits, p.l2_hits, p.misses, p.walks, p.walk_reads, p.flushes_all, p.flushes_page, p.cr3_loads, p.evictions))
+        self.check()
+        return found
+
+    # --- frames --------------------------------------------------------------------------------------------------
+
+    def max_pfn(self):
+        return self.a.m.max_pfn
+
+    cdef object frame(self, pfn_t pfn):
+        cdef frame_facts_t f
+        look_at_frame(&self.a, pfn, &f)
+        flags = tuple([name for bit, name in enumerate(PAGE_FLAGS) if f.flags >> bit & 1])
+        mapping = ""
+        if f.mapping:
+            mapping = f"anon_vma {f.mapping}" if f.is_anon else self.path_of(f.mapping)
+        return r.Frame(pfn, zone_name(pfn_to_zone(&self.a, pfn)).decode(), flags, f.kpageflags, f.order, f.refcount, f.mapcount,
+                       frame_kind_name(f.kind).decode(), mapping, f.index, f.has_content)
+
+    def frames(self, pfns):
+        found = []
+        for pfn in pfns:
+            if not 0 <= pfn < self.a.m.max_pfn:
+                raise KernelError(EINVAL, f"frame {pfn:#x} is beyond the machine's memory, which ends at {self.a.m.max_pfn:#x}")
+            found.append(self.frame(pfn))
+        self.check()
+        return found
+
+    def frames_summary(self):
+        cdef uint64_t count[NR_FRAME_KINDS]
+        with nogil:
+            frames_by_kind(&self.a, count)
+        self.check()
+        return [(frame_kind_name(i).decode(), count[i]) for i in range(NR_FRAME_KINDS)]
+
+    # --- counters --------------------------------------------------------------------------------------------------
+
+    def meminfo(self):
+        cdef uint64_t figure[NR_MEMINFO]
+        meminfo_fill(&self.a, figure)
+        self.check()
+        return {meminfo_label(i).decode(): figure[i] for i in range(NR_MEMINFO)}
+
+    def vmstat(self):
+        found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count())}
+        self.check()
+        return found
+
+    def node_stats(self):
+        found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count()) if vmstat_is_node_stat(i)}
+        self.check()
+        return found
+
+    cdef object pcp(self, int z):
+        cdef uint32_t cpu
+        cdef pcp_t *p
+        cdef zone_t *zone = &self.a.m.zone[z]
+        found = []
+        for cpu in range(self.a.m.nr_cpus):
+            p = &(<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).pcp[z]
+            found.append((p.count, p.high, zone.pcp_batch, zone.pcp_high_min, zone.pcp_high_max))
+        return tuple(found)
+
+    cdef object zone(self, int z, str name):
+        cdef zone_t *p = &self.a.m.zone[z]
+        blocks = tuple([tuple([free_blocks(&self.a, z, order, mt) for order in range(NR_ORDERS)]) for mt in range(NR_MIGRATETYPES)])
+        stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
+        protection = [p.lowmem_reserve[i] for i in range(NR_ZONES)]
+        return r.ZoneInfo(
+            0, name, p.free_pages, p.watermark_boost, p.watermark[WMARK_MIN], p.watermark[WMARK_LOW], p.watermark[WMARK_HIGH], p.watermark[WMARK_PROMO],
+            p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, p.lowmem_reserve[NR_ZONES - 1]),
+            tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), self.pcp(z), stats)
+
+    def zones(self):
+        """DMA, DMA32, Normal; and Movable and Device, which are empty (a Movable zone has watermarks all the same)."""
+        found = [self.zone(z, zone_name(z).decode()) for z in range(NR_ZONES - 1)]
+        zeros = (0,) * NR_ORDERS
+        for name, mark in (("Movable", 32), ("Device", 0)):
+            found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * (NR_ZONES + 1), zeros, (zeros,) * NR_MIGRATETYPES,
+                                    (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))
+        self.check()
+        return found
+
+    def slabs(self):
+        cdef uint32_t i
+        cdef kmem_cache_t *c
+        found = []
+        for i in range(1, self.a.pool[POOL_CACHE].count):
+            c = <kmem_cache_t *>rec_at(&self.a, POOL_CACHE, i)
+            found.append(r.SlabCache(c.name.decode(), c.nr_objs, c.nr_slabs * c.objs_per_slab, c.size, c.objs_per_slab, 1 << c.order, c.nr_slabs,
+                                     c.nr_slabs, bool(c.reclaimable)))
+        self.check()
+        return found
+
+    # --- trace ------------------------------------------------------------------------------------------------------
+
+    def set_trace(self, on):
+        self.mark_machine()
+        self.a.m.trace_on = bool(on)
+
+    def tracing(self):
+        return bool(self.a.m.trace_on)
+
+    def trace_reset(self):
+        if self.a.m.trace_head:
+            self.mark_machine()
+        trace_reset(&self.a)
+
+    def trace(self):
+        cdef uint32_t i
+        cdef trace_t *t
+        found = []
+        for i in range(1, self.a.m.trace_head + 1):
+            t = <trace_t *>rec_at(&self.a, POOL_TRACE, i)
+            names = trace_arg_names(t.event).decode().split()
+            found.append(r.TraceRecord(t.seq, t.pid, trace_event_name(t.event).decode(), {name: t.arg[k] for k, name in enumerate(names)}))
+        self.check()
+        return found
+
+    # --- parameters ------------------------------------------------------------------------------------------------------
+
+    def sysctl_names(self):
+        return [sysctl_name(i).decode() for i in range(sysctl_count())]
+
+    def sysctl(self, name):
+        cdef uint32_t i = sysctl_index(name)
+        cdef uint32_t n
+        cdef const char *const *words = sysctl_words(i)
+        if words == NULL:
+            return "\t".join([str(sysctl_get(&self.a, i, n)) for n in range(sysctl_values(i))])
+        found = []
+        n = 0
+        while words[n] != NULL:
+            text = words[n].decode()
+            found.append(f"[{text}]" if sysctl_get(&self.a, i, 0) == n else text)
+            n += 1
+        found.reverse()
+        return " ".join(found)
+
+    def set_sysctl(self, name, value):
+        cdef uint32_t i = sysctl_index(name)
+        cdef uint32_t n
+        numbers = sysctl_numbers(i, value)
+        if not 1 <= len(numbers) <= (sysctl_values(i) or 1):
+            raise KernelError(EINVAL, f"{name}: {value!r}")
+        for number in numbers:
+            if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(&self.a, i, number):
+                raise KernelError(EINVAL, f"{name}: {value!r} is out of range")
+        self.mark_machine()
+        for n, number in enumerate(numbers):
+            sysctl_set(&self.a, i, n, number)
+        self.check()
+
+    # --- fsck ----------------------------------------------------------------------------------------------------------------
+
+    def fsck_names(self):
+        return list(sentences())
+
+    def fsck(self):
+        found = []
+        fsck_phys(&self.a, collect, <void *>found)
+        fsck_cache(&self.a, collect, <void *>found)
+        self.check()
+        text = sentences()
+        return [f"{name}: {text[name].format(a, b)}" for name, a, b in found]
+
+
+cdef object sentences():
+    """What each check of fsck says; {0} and {1} stand for its numbers."""
+    cdef uint32_t i = 0
+    text = {}
+    while fsck_phys_name(i) != NULL:
+        text[fsck_phys_name(i).decode()] = fsck_phys_text(i).decode()
+        i += 1
+    i = 0
+    while fsck_cache_name(i) != NULL:
+        text[fsck_cache_name(i).decode()] = "{0} {1}"
+        i += 1
+    return text
+
+
+cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:
+    cdef uint32_t i
+    for i in range(sysctl_count()):
+        if sysctl_name(i).decode() == name:
+            return i
+    raise KernelError(ENOENT, name)
+
+
+cdef object sysctl_numbers(uint32_t i, value):
+    """The numbers that a text stands for: decimal, 0x or octal, as the kernel reads them; or a word of a choice."""
+    cdef const char *const *words = sysctl_words(i)
+    cdef uint32_t n = 0
+    if words == NULL:
+        try:
+            return [int(word, 0 if word.lstrip("-")[:2].lower() == "0x" else 8 if word.lstrip("-")[:1] == "0" else 10) for word in value.split()]
+        except ValueError:
+            raise KernelError(EINVAL, f"{value!r} is not a number") from None
+    while words[n] != NULL:
+        if words[n].decode() == value.strip():
+            return [n]
+        n += 1
+    raise KernelError(EINVAL, f"{value!r} is none of its words")

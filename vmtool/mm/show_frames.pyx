@@ -1,0 +1,222 @@
+"""Page frames as kpageflags and page-types see them.
+
+Counterpart: Linux v6.18 fs/proc/page.c:stable_page_flags(), kpagecount_read().
+A tail answers as its head does, as in Linux; a frame inside a free block is free whatever its own record says. Counting all frames walks
+from block to block and skips the ranges that the kernel reserved or never gave out: its cost follows what is in use.
+"""
+
+from libc.string cimport memset
+
+from vmtool.mm.arena cimport frame_at, inode_at
+from vmtool.mm.frame cimport MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_folio, pfn_to_zone, reserved_what
+from vmtool.mm.rmap cimport page_mapcount
+
+cdef const char *KINDS[NR_FRAME_KINDS]
+KINDS[:] = [b"free", b"pcp", b"anon", b"file", b"shmem", b"pgtable", b"slab", b"kernel", b"zero", b"reserved"]
+
+cdef enum:  # include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-flags.h: bit numbers
+    KPF_LOCKED = 0
+    KPF_REFERENCED = 2
+    KPF_UPTODATE = 3
+    KPF_DIRTY = 4
+    KPF_LRU = 5
+    KPF_ACTIVE = 6
+    KPF_SLAB = 7
+    KPF_WRITEBACK = 8
+    KPF_RECLAIM = 9
+    KPF_BUDDY = 10
+    KPF_MMAP = 11
+    KPF_ANON = 12
+    KPF_SWAPCACHE = 13
+    KPF_SWAPBACKED = 14
+    KPF_COMPOUND_HEAD = 15
+    KPF_COMPOUND_TAIL = 16
+    KPF_UNEVICTABLE = 18
+    KPF_NOPAGE = 20
+    KPF_THP = 22
+    KPF_ZERO_PAGE = 24
+    KPF_IDLE = 25
+    KPF_PGTABLE = 26
+    KPF_RESERVED = 32
+    KPF_MLOCKED = 33
+    KPF_OWNER_2 = 34
+    KPF_PRIVATE = 35
+    KPF_OWNER_PRIVATE = 37
+    NR_COPIED = 16
+
+cdef struct copied_t:  # a flag of the folio and the bit that shows it
+    uint32_t flag
+    int bit
+
+cdef copied_t COPIED[NR_COPIED]
+COPIED[0] = copied_t(PG_locked, KPF_LOCKED)
+COPIED[1] = copied_t(PG_dirty, KPF_DIRTY)
+COPIED[2] = copied_t(PG_uptodate, KPF_UPTODATE)
+COPIED[3] = copied_t(PG_writeback, KPF_WRITEBACK)
+COPIED[4] = copied_t(PG_lru, KPF_LRU)
+COPIED[5] = copied_t(PG_referenced, KPF_REFERENCED)
+COPIED[6] = copied_t(PG_active, KPF_ACTIVE)
+COPIED[7] = copied_t(PG_reclaim, KPF_RECLAIM)
+COPIED[8] = copied_t(PG_swapbacked, KPF_SWAPBACKED)
+COPIED[9] = copied_t(PG_unevictable, KPF_UNEVICTABLE)
+COPIED[10] = copied_t(PG_mlocked, KPF_MLOCKED)
+COPIED[11] = copied_t(PG_reserved, KPF_RESERVED)
+COPIED[12] = copied_t(PG_anon_exclusive, KPF_OWNER_2)
+COPIED[13] = copied_t(PG_private, KPF_PRIVATE)
+COPIED[14] = copied_t(PG_swapcache, KPF_OWNER_PRIVATE)
+COPIED[15] = copied_t(PG_idle, KPF_IDLE)
+
+
+cdef const char *frame_kind_name(uint32_t kind) noexcept nogil:
+    return KINDS[kind if kind < NR_FRAME_KINDS else FRAME_RESERVED]
+
+
+cdef pfn_t free_block(arena_t *a, pfn_t pfn) noexcept nogil:
+    """Head of the free block that the frame is in (a buddy's or a per-CPU list's); 0: it is in none."""
+    cdef uint32_t order
+    cdef pfn_t head
+    cdef frame_t *f
+    for order in range(NR_ORDERS):
+        head = pfn & ~((<pfn_t>1 << order) - 1)
+        f = frame_at(a, head)
+        if f.flags & (PG_buddy | PG_pcp) and f.index_lo >= order:
+            return head
+    return 0
+
+
+cdef bint is_unseen(arena_t *a, uint64_t pfn) noexcept nogil:
+    cdef zone_t *z = &a.m.zone[pfn_to_zone(a, pfn)]
+    return z.unseen_pfn <= pfn < z.unseen_end
+
+
+cdef uint32_t allocated_kind(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_at(a, head)
+    if f.flags & PG_table:
+        return FRAME_PGTABLE
+    if f.flags & PG_slab:
+        return FRAME_SLAB
+    if f.flags & PG_zero:
+        return FRAME_ZERO
+    if f.flags & PG_reserved:
+        return FRAME_RESERVED
+    if f.flags & PG_kernel:
+        return FRAME_KERNEL
+    if f.flags & PG_anon:
+        return FRAME_ANON
+    if f.mapping:
+        return FRAME_SHMEM if inode_at(a, f.mapping).kind == INODE_SHMEM else FRAME_FILE
+    return FRAME_KERNEL
+
+
+cdef uint64_t bit(int n) noexcept nogil:
+    return <uint64_t>1 << n
+
+
+cdef uint64_t stable_page_flags(arena_t *a, pfn_t pfn, pfn_t head, uint32_t mapcount) noexcept nogil:
+    """Bits of an allocated page: of its folio, but mapped and tail of its own."""
+    cdef frame_t *f = frame_at(a, head)
+    cdef uint32_t k = f.flags
+    cdef uint64_t u = 0
+    cdef int i
+    for i in range(NR_COPIED):
+        if k & COPIED[i].flag:
+            u |= bit(COPIED[i].bit)
+    if mapcount:
+        u |= bit(KPF_MMAP)
+    if k & PG_anon:
+        u |= bit(KPF_ANON)
+    if pfn != head:
+        u |= bit(KPF_COMPOUND_TAIL)
+    elif k & PG_head:
+        u |= bit(KPF_COMPOUND_HEAD)
+    if k & PG_head and not k & (PG_slab | PG_kernel | PG_table):
+        u |= bit(KPF_THP)
+    if k & PG_zero:
+        u |= bit(KPF_ZERO_PAGE)
+    if k & PG_slab:
+        u |= bit(KPF_SLAB)
+    if k & PG_table and pfn == head:
+        u |= bit(KPF_PGTABLE)
+    if k & PG_swapcache and k & PG_swapbacked:
+        u |= bit(KPF_SWAPCACHE)
+    return u
+
+
+cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil:
+    cdef int what = reserved_what(a, pfn)
+    cdef pfn_t head
+    cdef frame_t *f
+    memset(out, 0, sizeof(frame_facts_t))
+    f = frame_at(a, pfn)
+    if what >= 0 and not f.flags & (PG_zero | PG_table):
+        out.kind = FRAME_RESERVED
+        out.flags = PG_reserved
+        out.refcount = 1
+        out.kpageflags = bit(KPF_NOPAGE) if what == RESERVED_HOLE else bit(KPF_RESERVED)
+        return
+    head = free_block(a, pfn) if what < 0 else 0
+    if is_unseen(a, pfn) or head:
+        out.kind = FRAME_PCP if head and frame_at(a, head).flags & PG_pcp else FRAME_FREE
+        out.kpageflags = bit(KPF_BUDDY) if out.kind == FRAME_FREE else 0
+        if head == pfn:
+            out.order = f.index_lo
+        elif head == 0 and pfn % MAX_ORDER_PAGES == 0:
+            out.order = NR_ORDERS - 1
+        return
+    head = page_folio(a, pfn)
+    out.kind = allocated_kind(a, head)
+    out.flags = f.flags
+    out.mapcount = page_mapcount(a, pfn)
+    out.order = folio_order(a, pfn)
+    out.refcount = frame_at(a, head).extra_refs + (frame_at(a, head + 1).lru_prev if frame_at(a, head).flags & PG_head else out.mapcount)
+    out.kpageflags = stable_page_flags(a, pfn, head, out.mapcount)
+    out.has_content = f.content != 0
+    if out.kind in (FRAME_ANON, FRAME_FILE, FRAME_SHMEM):
+        out.is_anon = out.kind == FRAME_ANON
+        out.mapping = frame_at(a, head).mapping
+        out.index = frame_index(frame_at(a, head)) + (pfn - head)
+
+
+# --- how many of each kind ----------------------------------------------------------------------------------------------
+
+cdef uint64_t reserved_until(arena_t *a, uint64_t pfn) noexcept nogil:
+    """End of the reserved range that the frame is in; 0: it is in none."""
+    cdef uint32_t i
+    cdef reserved_t *r
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
+            return r.start_pfn + r.nr_pages
+    return 0
+
+
+cdef uint64_t count_one(arena_t *a, uint64_t pfn, uint64_t *count) noexcept nogil:
+    """Add the block, folio or range that starts at the frame. Returns how many frames it has."""
+    cdef frame_t *f
+    cdef uint64_t n = reserved_until(a, pfn)
+    if n:
+        count[FRAME_RESERVED] += n - pfn
+        return n - pfn
+    f = frame_at(a, <pfn_t>pfn)
+    if f.flags & (PG_buddy | PG_pcp):
+        n = <uint64_t>1 << (f.index_lo if f.index_lo < NR_ORDERS else 0)
+        count[FRAME_FREE if f.flags & PG_buddy else FRAME_PCP] += n
+        return n
+    n = <uint64_t>1 << (folio_order(a, <pfn_t>pfn) & 31)
+    count[allocated_kind(a, <pfn_t>pfn)] += n
+    return n
+
+
+cdef void frames_by_kind(arena_t *a, uint64_t *count) noexcept nogil:
+    cdef uint64_t pfn = 0
+    cdef uint64_t n
+    cdef zone_t *z
+    memset(count, 0, NR_FRAME_KINDS * sizeof(uint64_t))
+    while pfn < a.m.max_pfn:
+        z = &a.m.zone[pfn_to_zone(a, pfn)]
+        if z.unseen_pfn <= pfn < z.unseen_end:
+            count[FRAME_FREE] += z.unseen_end - pfn
+            pfn = z.unseen_end
+            continue
+        n = count_one(a, pfn, count)
+        pfn += n

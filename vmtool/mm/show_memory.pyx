@@ -1,0 +1,436 @@
+"""/proc/meminfo, /proc/vmstat and zoneinfo's counters: which counter each figure is, and those that are computed.
+
+Counterpart: Linux v6.18 fs/proc/meminfo.c:meminfo_proc_show(), mm/show_mem.c:si_mem_available(), mm/vmstat.c:vmstat_text[],
+mm/page-writeback.c:global_dirty_limits().
+What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0, as on a kernel that was built with it and never used it.
+# Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache, VmallocUsed counts kernel stacks alone.
+"""
+
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_index, pte_pfn
+from vmtool.mm.frame cimport (LRU_ACTIVE_ANON, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW)
+from vmtool.mm.mm_acct cimport commit_limit
+from vmtool.mm.mmu cimport entry_read
+from vmtool.mm.vmstat cimport *
+
+cdef enum:  # what a line of vmstat reads
+    NEVER
+    FREE_PAGES
+    FREE_BLOCKS
+    ZONE_STAT
+    NODE_STAT
+    NODE_BYTES
+    NODE_THPS  # counted in pages, printed in huge pages
+    EVENT
+    DIRTY_LIMIT
+    MEMMAP_BOOT
+
+cdef enum:
+    PAGES_PER_THP = 512
+    NR_VMSTAT = 192
+    NR_ZONE_LINES = 17  # the first lines of vmstat are sums over the zones
+    NODE_LINES_END = 68  # behind them the node's counters
+
+cdef struct vmstat_line:
+    const char *name
+    int kind
+    int item
+
+cdef vmstat_line VMSTAT[NR_VMSTAT]
+VMSTAT[0] = vmstat_line(b"nr_free_pages", FREE_PAGES, 0)
+VMSTAT[1] = vmstat_line(b"nr_free_pages_blocks", FREE_BLOCKS, 0)
+VMSTAT[2] = vmstat_line(b"nr_zone_inactive_anon", ZONE_STAT, NR_ZONE_INACTIVE_ANON)
+VMSTAT[3] = vmstat_line(b"nr_zone_active_anon", ZONE_STAT, NR_ZONE_ACTIVE_ANON)
+VMSTAT[4] = vmstat_line(b"nr_zone_inactive_file", ZONE_STAT, NR_ZONE_INACTIVE_FILE)
+VMSTAT[5] = vmstat_line(b"nr_zone_active_file", ZONE_STAT, NR_ZONE_ACTIVE_FILE)
+VMSTAT[6] = vmstat_line(b"nr_zone_unevictable", ZONE_STAT, NR_ZONE_UNEVICTABLE)
+VMSTAT[7] = vmstat_line(b"nr_zone_write_pending", ZONE_STAT, NR_ZONE_WRITE_PENDING)
+VMSTAT[8] = vmstat_line(b"nr_mlock", ZONE_STAT, NR_MLOCK)
+VMSTAT[9] = vmstat_line(b"nr_zspages", NEVER, 0)
+VMSTAT[10] = vmstat_line(b"nr_free_cma", NEVER, 0)
+VMSTAT[11] = vmstat_line(b"numa_hit", NEVER, 0)
+VMSTAT[12] = vmstat_line(b"numa_miss", NEVER, 0)
+VMSTAT[13] = vmstat_line(b"numa_foreign", NEVER, 0)
+VMSTAT[14] = vmstat_line(b"numa_interleave", NEVER, 0)
+VMSTAT[15] = vmstat_line(b"numa_local", NEVER, 0)
+VMSTAT[16] = vmstat_line(b"numa_other", NEVER, 0)
+VMSTAT[17] = vmstat_line(b"nr_inactive_anon", NODE_STAT, NR_INACTIVE_ANON)
+VMSTAT[18] = vmstat_line(b"nr_active_anon", NODE_STAT, NR_ACTIVE_ANON)
+VMSTAT[19] = vmstat_line(b"nr_inactive_file", NODE_STAT, NR_INACTIVE_FILE)
+VMSTAT[20] = vmstat_line(b"nr_active_file", NODE_STAT, NR_ACTIVE_FILE)
+VMSTAT[21] = vmstat_line(b"nr_unevictable", NODE_STAT, NR_UNEVICTABLE)
+VMSTAT[22] = vmstat_line(b"nr_slab_reclaimable", NODE_BYTES, NR_SLAB_RECLAIMABLE_B)
+VMSTAT[23] = vmstat_line(b"nr_slab_unreclaimable", NODE_BYTES, NR_SLAB_UNRECLAIMABLE_B)
+VMSTAT[24] = vmstat_line(b"nr_isolated_anon", NEVER, 0)
+VMSTAT[25] = vmstat_line(b"nr_isolated_file", NEVER, 0)
+VMSTAT[26] = vmstat_line(b"workingset_nodes", NEVER, 0)
+VMSTAT[27] = vmstat_line(b"workingset_refault_anon", NEVER, 0)
+VMSTAT[28] = vmstat_line(b"workingset_refault_file", NEVER, 0)
+VMSTAT[29] = vmstat_line(b"workingset_activate_anon", NEVER, 0)
+VMSTAT[30] = vmstat_line(b"workingset_activate_file", NEVER, 0)
+VMSTAT[31] = vmstat_line(b"workingset_restore_anon", NEVER, 0)
+VMSTAT[32] = vmstat_line(b"workingset_restore_file", NEVER, 0)
+VMSTAT[33] = vmstat_line(b"workingset_nodereclaim", NEVER, 0)
+VMSTAT[34] = vmstat_line(b"nr_anon_pages", NODE_STAT, NR_ANON_MAPPED)
+VMSTAT[35] = vmstat_line(b"nr_mapped", NODE_STAT, NR_FILE_MAPPED)
+VMSTAT[36] = vmstat_line(b"nr_file_pages", NODE_STAT, NR_FILE_PAGES)
+VMSTAT[37] = vmstat_line(b"nr_dirty", NODE_STAT, NR_FILE_DIRTY)
+VMSTAT[38] = vmstat_line(b"nr_writeback", NODE_STAT, NR_WRITEBACK)
+VMSTAT[39] = vmstat_line(b"nr_shmem", NODE_STAT, NR_SHMEM)
+VMSTAT[40] = vmstat_line(b"nr_shmem_hugepages", NODE_THPS, NR_SHMEM_THPS)
+VMSTAT[41] = vmstat_line(b"nr_shmem_pmdmapped", NEVER, 0)
+VMSTAT[42] = vmstat_line(b"nr_file_hugepages", NODE_THPS, NR_FILE_THPS)
+VMSTAT[43] = vmstat_line(b"nr_file_pmdmapped", NEVER, 0)
+VMSTAT[44] = vmstat_line(b"nr_anon_transparent_hugepages", NODE_THPS, NR_ANON_THPS)
+VMSTAT[45] = vmstat_line(b"nr_vmscan_write", NEVER, 0)
+VMSTAT[46] = vmstat_line(b"nr_vmscan_immediate_reclaim", NEVER, 0)
+VMSTAT[47] = vmstat_line(b"nr_dirtied", NODE_STAT, NR_DIRTIED)
+VMSTAT[48] = vmstat_line(b"nr_written", NODE_STAT, NR_WRITTEN)
+VMSTAT[49] = vmstat_line(b"nr_throttled_written", NEVER, 0)
+VMSTAT[50] = vmstat_line(b"nr_kernel_misc_reclaimable", NEVER, 0)
+VMSTAT[51] = vmstat_line(b"nr_foll_pin_acquired", NEVER, 0)
+VMSTAT[52] = vmstat_line(b"nr_foll_pin_released", NEVER, 0)
+VMSTAT[53] = vmstat_line(b"nr_kernel_stack", NODE_STAT, NR_KERNEL_STACK_KB)
+VMSTAT[54] = vmstat_line(b"nr_page_table_pages", NODE_STAT, NR_PAGETABLE)
+VMSTAT[55] = vmstat_line(b"nr_sec_page_table_pages", NEVER, 0)
+VMSTAT[56] = vmstat_line(b"nr_iommu_pages", NEVER, 0)
+VMSTAT[57] = vmstat_line(b"nr_swapcached", NODE_STAT, NR_SWAPCACHE)
+VMSTAT[58] = vmstat_line(b"pgpromote_success", NEVER, 0)
+VMSTAT[59] = vmstat_line(b"pgpromote_candidate", NEVER, 0)
+VMSTAT[60] = vmstat_line(b"pgpromote_candidate_nrl", NEVER, 0)
+VMSTAT[61] = vmstat_line(b"pgdemote_kswapd", NEVER, 0)
+VMSTAT[62] = vmstat_line(b"pgdemote_direct", NEVER, 0)
+VMSTAT[63] = vmstat_line(b"pgdemote_khugepaged", NEVER, 0)
+VMSTAT[64] = vmstat_line(b"pgdemote_proactive", NEVER, 0)
+VMSTAT[65] = vmstat_line(b"nr_hugetlb", NEVER, 0)
+VMSTAT[66] = vmstat_line(b"nr_balloon_pages", NEVER, 0)
+VMSTAT[67] = vmstat_line(b"nr_kernel_file_pages", NEVER, 0)
+VMSTAT[68] = vmstat_line(b"nr_dirty_threshold", DIRTY_LIMIT, 0)
+VMSTAT[69] = vmstat_line(b"nr_dirty_background_threshold", DIRTY_LIMIT, 1)
+VMSTAT[70] = vmstat_line(b"nr_memmap_pages", NEVER, 0)
+VMSTAT[71] = vmstat_line(b"nr_memmap_boot_pages", MEMMAP_BOOT, 0)
+VMSTAT[72] = vmstat_line(b"pgpgin", EVENT, PGPGIN)
+VMSTAT[73] = vmstat_line(b"pgpgout", EVENT, PGPGOUT)
+VMSTAT[74] = vmstat_line(b"pswpin", EVENT, PSWPIN)
+VMSTAT[75] = vmstat_line(b"pswpout", EVENT, PSWPOUT)
+VMSTAT[76] = vmstat_line(b"pgalloc_dma", EVENT, PGALLOC_DMA)
+VMSTAT[77] = vmstat_line(b"pgalloc_dma32", EVENT, PGALLOC_DMA32)
+VMSTAT[78] = vmstat_line(b"pgalloc_normal", EVENT, PGALLOC_NORMAL)
+VMSTAT[79] = vmstat_line(b"pgalloc_movable", EVENT, PGALLOC_MOVABLE)
+VMSTAT[80] = vmstat_line(b"pgalloc_device", NEVER, 0)
+VMSTAT[81] = vmstat_line(b"allocstall_dma", NEVER, 0)
+VMSTAT[82] = vmstat_line(b"allocstall_dma32", NEVER, 0)
+VMSTAT[83] = vmstat_line(b"allocstall_normal", NEVER, 0)
+VMSTAT[84] = vmstat_line(b"allocstall_movable", NEVER, 0)
+VMSTAT[85] = vmstat_line(b"allocstall_device", NEVER, 0)
+VMSTAT[86] = vmstat_line(b"pgskip_dma", NEVER, 0)
+VMSTAT[87] = vmstat_line(b"pgskip_dma32", NEVER, 0)
+VMSTAT[88] = vmstat_line(b"pgskip_normal", NEVER, 0)
+VMSTAT[89] = vmstat_line(b"pgskip_movable", NEVER, 0)
+VMSTAT[90] = vmstat_line(b"pgskip_device", NEVER, 0)
+VMSTAT[91] = vmstat_line(b"pgfree", EVENT, PGFREE)
+VMSTAT[92] = vmstat_line(b"pgactivate", EVENT, PGACTIVATE)
+VMSTAT[93] = vmstat_line(b"pgdeactivate", EVENT, PGDEACTIVATE)
+VMSTAT[94] = vmstat_line(b"pglazyfree", EVENT, PGLAZYFREE)
+VMSTAT[95] = vmstat_line(b"pgfault", EVENT, PGFAULT)
+VMSTAT[96] = vmstat_line(b"pgmajfault", EVENT, PGMAJFAULT)
+VMSTAT[97] = vmstat_line(b"pglazyfreed", EVENT, PGLAZYFREED)
+VMSTAT[98] = vmstat_line(b"pgrefill", NEVER, 0)
+VMSTAT[99] = vmstat_line(b"pgreuse", EVENT, PGREUSE)
+VMSTAT[100] = vmstat_line(b"pgsteal_kswapd", NEVER, 0)
+VMSTAT[101] = vmstat_line(b"pgsteal_direct", NEVER, 0)
+VMSTAT[102] = vmstat_line(b"pgsteal_khugepaged", NEVER, 0)
+VMSTAT[103] = vmstat_line(b"pgsteal_proactive", NEVER, 0)
+VMSTAT[104] = vmstat_line(b"pgscan_kswapd", NEVER, 0)
+VMSTAT[105] = vmstat_line(b"pgscan_direct", NEVER, 0)
+VMSTAT[106] = vmstat_line(b"pgscan_khugepaged", NEVER, 0)
+VMSTAT[107] = vmstat_line(b"pgscan_proactive", NEVER, 0)
+VMSTAT[108] = vmstat_line(b"pgscan_direct_throttle", NEVER, 0)
+VMSTAT[109] = vmstat_line(b"pgscan_anon", NEVER, 0)
+VMSTAT[110] = vmstat_line(b"pgscan_file", NEVER, 0)
+VMSTAT[111] = vmstat_line(b"pgsteal_anon", NEVER, 0)
+VMSTAT[112] = vmstat_line(b"pgsteal_file", NEVER, 0)
+VMSTAT[113] = vmstat_line(b"zone_reclaim_success", NEVER, 0)
+VMSTAT[114] = vmstat_line(b"zone_reclaim_failed", NEVER, 0)
+VMSTAT[115] = vmstat_line(b"pginodesteal", NEVER, 0)
+VMSTAT[116] = vmstat_line(b"slabs_scanned", NEVER, 0)
+VMSTAT[117] = vmstat_line(b"kswapd_inodesteal", NEVER, 0)
+VMSTAT[118] = vmstat_line(b"kswapd_low_wmark_hit_quickly", NEVER, 0)
+VMSTAT[119] = vmstat_line(b"kswapd_high_wmark_hit_quickly", NEVER, 0)
+VMSTAT[120] = vmstat_line(b"pageoutrun", NEVER, 0)
+VMSTAT[121] = vmstat_line(b"pgrotated", NEVER, 0)
+VMSTAT[122] = vmstat_line(b"drop_pagecache", EVENT, DROP_PAGECACHE)
+VMSTAT[123] = vmstat_line(b"drop_slab", EVENT, DROP_SLAB)
+VMSTAT[124] = vmstat_line(b"oom_kill", EVENT, OOM_KILL)
+VMSTAT[125] = vmstat_line(b"numa_pte_updates", NEVER, 0)
+VMSTAT[126] = vmstat_line(b"numa_huge_pte_updates", NEVER, 0)
+VMSTAT[127] = vmstat_line(b"numa_hint_faults", NEVER, 0)
+VMSTAT[128] = vmstat_line(b"numa_hint_faults_local", NEVER, 0)
+VMSTAT[129] = vmstat_line(b"numa_pages_migrated", NEVER, 0)
+VMSTAT[130] = vmstat_line(b"pgmigrate_success", NEVER, 0)
+VMSTAT[131] = vmstat_line(b"pgmigrate_fail", NEVER, 0)
+VMSTAT[132] = vmstat_line(b"thp_migration_success", NEVER, 0)
+VMSTAT[133] = vmstat_line(b"thp_migration_fail", NEVER, 0)
+VMSTAT[134] = vmstat_line(b"thp_migration_split", NEVER, 0)
+VMSTAT[135] = vmstat_line(b"compact_migrate_scanned", NEVER, 0)
+VMSTAT[136] = vmstat_line(b"compact_free_scanned", NEVER, 0)
+VMSTAT[137] = vmstat_line(b"compact_isolated", NEVER, 0)
+VMSTAT[138] = vmstat_line(b"compact_stall", NEVER, 0)
+VMSTAT[139] = vmstat_line(b"compact_fail", NEVER, 0)
+VMSTAT[140] = vmstat_line(b"compact_success", NEVER, 0)
+VMSTAT[141] = vmstat_line(b"compact_daemon_wake", NEVER, 0)
+VMSTAT[142] = vmstat_line(b"compact_daemon_migrate_scanned", NEVER, 0)
+VMSTAT[143] = vmstat_line(b"compact_daemon_free_scanned", NEVER, 0)
+VMSTAT[144] = vmstat_line(b"htlb_buddy_alloc_success", NEVER, 0)
+VMSTAT[145] = vmstat_line(b"htlb_buddy_alloc_fail", NEVER, 0)
+VMSTAT[146] = vmstat_line(b"unevictable_pgs_culled", EVENT, UNEVICTABLE_PGCULLED)
+VMSTAT[147] = vmstat_line(b"unevictable_pgs_scanned", NEVER, 0)
+VMSTAT[148] = vmstat_line(b"unevictable_pgs_rescued", NEVER, 0)
+VMSTAT[149] = vmstat_line(b"unevictable_pgs_mlocked", EVENT, UNEVICTABLE_PGMLOCKED)
+VMSTAT[150] = vmstat_line(b"unevictable_pgs_munlocked", EVENT, UNEVICTABLE_PGMUNLOCKED)
+VMSTAT[151] = vmstat_line(b"unevictable_pgs_cleared", EVENT, UNEVICTABLE_PGCLEARED)
+VMSTAT[152] = vmstat_line(b"unevictable_pgs_stranded", NEVER, 0)
+VMSTAT[153] = vmstat_line(b"thp_fault_alloc", EVENT, THP_FAULT_ALLOC)
+VMSTAT[154] = vmstat_line(b"thp_fault_fallback", EVENT, THP_FAULT_FALLBACK)
+VMSTAT[155] = vmstat_line(b"thp_fault_fallback_charge", NEVER, 0)
+VMSTAT[156] = vmstat_line(b"thp_collapse_alloc", EVENT, THP_COLLAPSE_ALLOC)
+VMSTAT[157] = vmstat_line(b"thp_collapse_alloc_failed", NEVER, 0)
+VMSTAT[158] = vmstat_line(b"thp_file_alloc", NEVER, 0)
+VMSTAT[159] = vmstat_line(b"thp_file_fallback", NEVER, 0)
+VMSTAT[160] = vmstat_line(b"thp_file_fallback_charge", NEVER, 0)
+VMSTAT[161] = vmstat_line(b"thp_file_mapped", NEVER, 0)
+VMSTAT[162] = vmstat_line(b"thp_split_page", EVENT, THP_SPLIT_PAGE)
+VMSTAT[163] = vmstat_line(b"thp_split_page_failed", NEVER, 0)
+VMSTAT[164] = vmstat_line(b"thp_deferred_split_page", EVENT, THP_DEFERRED_SPLIT_PAGE)
+VMSTAT[165] = vmstat_line(b"thp_underused_split_page", NEVER, 0)
+VMSTAT[166] = vmstat_line(b"thp_split_pmd", EVENT, THP_SPLIT_PMD)
+VMSTAT[167] = vmstat_line(b"thp_scan_exceed_none_pte", NEVER, 0)
+VMSTAT[168] = vmstat_line(b"thp_scan_exceed_swap_pte", NEVER, 0)
+VMSTAT[169] = vmstat_line(b"thp_scan_exceed_share_pte", NEVER, 0)
+VMSTAT[170] = vmstat_line(b"thp_split_pud", NEVER, 0)
+VMSTAT[171] = vmstat_line(b"thp_zero_page_alloc", EVENT, THP_ZERO_PAGE_ALLOC)
+VMSTAT[172] = vmstat_line(b"thp_zero_page_alloc_failed", NEVER, 0)
+VMSTAT[173] = vmstat_line(b"thp_swpout", NEVER, 0)
+VMSTAT[174] = vmstat_line(b"thp_swpout_fallback", NEVER, 0)
+VMSTAT[175] = vmstat_line(b"balloon_inflate", NEVER, 0)
+VMSTAT[176] = vmstat_line(b"balloon_deflate", NEVER, 0)
+VMSTAT[177] = vmstat_line(b"balloon_migrate", NEVER, 0)
+VMSTAT[178] = vmstat_line(b"swap_ra", NEVER, 0)
+VMSTAT[179] = vmstat_line(b"swap_ra_hit", NEVER, 0)
+VMSTAT[180] = vmstat_line(b"swpin_zero", NEVER, 0)
+VMSTAT[181] = vmstat_line(b"swpout_zero", NEVER, 0)
+VMSTAT[182] = vmstat_line(b"ksm_swpin_copy", NEVER, 0)
+VMSTAT[183] = vmstat_line(b"cow_ksm", NEVER, 0)
+VMSTAT[184] = vmstat_line(b"zswpin", NEVER, 0)
+VMSTAT[185] = vmstat_line(b"zswpout", NEVER, 0)
+VMSTAT[186] = vmstat_line(b"zswpwb", NEVER, 0)
+VMSTAT[187] = vmstat_line(b"direct_map_level2_splits", NEVER, 0)
+VMSTAT[188] = vmstat_line(b"direct_map_level3_splits", NEVER, 0)
+VMSTAT[189] = vmstat_line(b"direct_map_level2_collapses", NEVER, 0)
+VMSTAT[190] = vmstat_line(b"direct_map_level3_collapses", NEVER, 0)
+VMSTAT[191] = vmstat_line(b"nr_unstable", NEVER, 0)
+
+cdef const char *LABELS[NR_MEMINFO]
+LABELS[:] = [
+    b"MemTotal", b"MemFree", b"MemAvailable", b"Buffers", b"Cached", b"SwapCached",
+    b"Active", b"Inactive", b"Active(anon)", b"Inactive(anon)", b"Active(file)", b"Inactive(file)",
+    b"Unevictable", b"Mlocked", b"SwapTotal", b"SwapFree", b"Zswap", b"Zswapped",
+    b"Dirty", b"Writeback", b"AnonPages", b"Mapped", b"Shmem", b"KReclaimable",
+    b"Slab", b"SReclaimable", b"SUnreclaim", b"KernelStack", b"PageTables", b"SecPageTables",
+    b"NFS_Unstable", b"Bounce", b"WritebackTmp", b"CommitLimit", b"Committed_AS", b"VmallocTotal",
+    b"VmallocUsed", b"VmallocChunk", b"Percpu", b"AnonHugePages", b"ShmemHugePages", b"ShmemPmdMapped",
+    b"FileHugePages", b"FilePmdMapped", b"Balloon", b"HugePages_Total", b"HugePages_Free", b"HugePages_Rsvd",
+    b"HugePages_Surp", b"Hugepagesize", b"Hugetlb", b"DirectMap4k", b"DirectMap2M", b"DirectMap1G",
+]
+
+
+# --- sums ----------------------------------------------------------------------------------------------------------
+
+cdef uint64_t free_blocks(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil:
+    cdef zone_t *z = &a.m.zone[zone]
+    cdef uint64_t n = z.area[order][migratetype].nr_free
+    if order == NR_ORDERS - 1 and migratetype == MIGRATE_MOVABLE:
+        n += (z.unseen_end - z.unseen_pfn) >> order
+    return n
+
+
+cdef uint64_t reserved_pages(arena_t *a, uint32_t what) noexcept nogil:
+    cdef uint64_t n = 0
+    cdef uint32_t i
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].what == what:
+            n += a.m.reserved[i].nr_pages
+    return n
+
+
+cdef int64_t nr_free_pages(arena_t *a) noexcept nogil:
+    cdef int64_t n = 0
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        n += <int64_t>a.m.zone[z].free_pages
+    return n
+
+
+cdef int64_t available_pages(arena_t *a) noexcept nogil:
+    """si_mem_available(): free memory, and half of what is cached at least, as long as the low watermarks stay."""
+    cdef int64_t pagecache = a.m.node_stat[NR_ACTIVE_FILE] + a.m.node_stat[NR_INACTIVE_FILE]
+    cdef int64_t reclaimable = a.m.node_stat[NR_SLAB_RECLAIMABLE_B] >> a.m.arch.page_shift
+    cdef int64_t low = 0
+    cdef int64_t n
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        low += <int64_t>a.m.zone[z].watermark[WMARK_LOW]
+    n = nr_free_pages(a) - <int64_t>a.m.totalreserve_pages
+    n += pagecache - (pagecache // 2 if pagecache // 2 < low else low)
+    n += reclaimable - (reclaimable // 2 if reclaimable // 2 < low else low)
+    return n if n > 0 else 0
+
+
+cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
+    """global_dirty_limits(): a share of what may become dirty, in steps of 1/4096."""
+    cdef int64_t dirtyable = nr_free_pages(a)
+    cdef int64_t limit, background_limit
+    dirtyable -= dirtyable if dirtyable < <int64_t>a.m.totalreserve_pages else <int64_t>a.m.totalreserve_pages
+    dirtyable += a.m.node_stat[NR_INACTIVE_FILE] + a.m.node_stat[NR_ACTIVE_FILE] + 1
+    limit = (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
+    background_limit = (a.m.dirty_background_ratio * 4096 // 100) * dirtyable // 4096
+    if background_limit >= limit:
+        background_limit = limit // 2
+    return background_limit if background else limit
+
+
+# --- vmstat and zoneinfo ----------------------------------------------------------------------------------------------
+
+cdef uint32_t vmstat_count() noexcept nogil:
+    return NR_VMSTAT
+
+
+cdef const char *vmstat_name(uint32_t line) noexcept nogil:
+    return VMSTAT[line].name
+
+
+cdef bint vmstat_is_node_stat(uint32_t line) noexcept nogil:
+    return NR_ZONE_LINES <= line < NODE_LINES_END
+
+
+cdef uint32_t zone_stat_count() noexcept nogil:
+    return NR_ZONE_LINES
+
+
+cdef const char *zone_stat_name(uint32_t line) noexcept nogil:
+    return VMSTAT[line].name
+
+
+cdef int64_t zone_stat_value(arena_t *a, uint32_t zone, uint32_t line) noexcept nogil:
+    cdef int64_t n = 0
+    cdef uint32_t order
+    cdef uint32_t mt
+    if VMSTAT[line].kind == FREE_PAGES:
+        return <int64_t>a.m.zone[zone].free_pages
+    if VMSTAT[line].kind == FREE_BLOCKS:
+        for order in range(PAGEBLOCK_ORDER, NR_ORDERS):
+            for mt in range(NR_MIGRATETYPES):
+                n += <int64_t>(free_blocks(a, zone, order, mt) << order)
+        return n
+    if VMSTAT[line].kind == ZONE_STAT:
+        return a.m.zone_stat[zone][VMSTAT[line].item]
+    return 0
+
+
+cdef int64_t vmstat_value(arena_t *a, uint32_t line) noexcept nogil:
+    cdef int kind = VMSTAT[line].kind
+    cdef int item = VMSTAT[line].item
+    cdef int64_t n = 0
+    cdef uint32_t z
+    if line < NR_ZONE_LINES:
+        for z in range(NR_ZONES):
+            n += zone_stat_value(a, z, line)
+    elif kind == NODE_STAT:
+        n = a.m.node_stat[item]
+    elif kind == NODE_BYTES:
+        n = a.m.node_stat[item] >> a.m.arch.page_shift
+    elif kind == NODE_THPS:
+        n = a.m.node_stat[item] // PAGES_PER_THP
+    elif kind == EVENT:
+        n = a.m.event[item]
+    elif kind == DIRTY_LIMIT:
+        n = dirty_limit(a, item == 1)
+    elif kind == MEMMAP_BOOT:
+        n = <int64_t>reserved_pages(a, RESERVED_MEMMAP)
+    return n
+
+
+# --- meminfo -----------------------------------------------------------------------------------------------------------------
+
+cdef const char *meminfo_label(uint32_t line) noexcept nogil:
+    return LABELS[line]
+
+
+cdef void count_direct_map(arena_t *a, pfn_t table, int level, vaddr_t addr, vaddr_t end, uint64_t *kb) noexcept nogil:
+    """kB of the direct map by the level of the entry that maps them."""
+    cdef uint64_t size = <uint64_t>1 << a.m.arch.level_shift[level]
+    cdef pte_t e
+    while addr < end:
+        e = entry_read(a, table, level_index(&a.m.arch, level, addr))
+        if e & a.m.arch.present:
+            if level == 0 or e & a.m.arch.huge:
+                kb[level] += size >> 10
+            else:
+                count_direct_map(a, pte_pfn(&a.m.arch, e), level - 1, addr, end if end - addr < size else addr + size, kb)
+        addr = (addr | (size - 1)) + 1
+
+
+cdef uint64_t kb(arena_t *a, int64_t nr_pages) noexcept nogil:
+    return <uint64_t>nr_pages << (a.m.arch.page_shift - 10)
+
+
+cdef void fill_lru(arena_t *a, uint64_t *out) noexcept nogil:
+    """Active .. Mlocked, lines 6 to 13."""
+    cdef int64_t *n = a.m.node_stat
+    out[0] = kb(a, n[NR_ACTIVE_ANON] + n[NR_ACTIVE_FILE])
+    out[1] = kb(a, n[NR_INACTIVE_ANON] + n[NR_INACTIVE_FILE])
+    out[2] = kb(a, n[NR_ACTIVE_ANON])
+    out[3] = kb(a, n[NR_INACTIVE_ANON])
+    out[4] = kb(a, n[NR_ACTIVE_FILE])
+    out[5] = kb(a, n[NR_INACTIVE_FILE])
+    out[6] = kb(a, n[NR_UNEVICTABLE])
+    out[7] = kb(a, vmstat_value(a, 8))  # nr_mlock
+
+
+cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
+    cdef int64_t *n = a.m.node_stat
+    cdef uint64_t direct[5]
+    cdef uint32_t i
+    for i in range(NR_MEMINFO):
+        out[i] = 0
+    out[0] = kb(a, <int64_t>a.m.totalram_pages)
+    out[1] = kb(a, nr_free_pages(a))
+    out[2] = kb(a, available_pages(a))
+    out[4] = kb(a, n[NR_FILE_PAGES] - n[NR_SWAPCACHE])  # Buffers, line 3, are 0
+    out[5] = kb(a, n[NR_SWAPCACHE])
+    fill_lru(a, &out[6])
+    out[14] = out[15] = a.m.swap_bytes >> 10
+    out[18] = kb(a, n[NR_FILE_DIRTY])
+    out[19] = kb(a, n[NR_WRITEBACK])
+    out[20] = kb(a, n[NR_ANON_MAPPED])
+    out[21] = kb(a, n[NR_FILE_MAPPED])
+    out[22] = kb(a, n[NR_SHMEM])
+    out[23] = out[25] = <uint64_t>n[NR_SLAB_RECLAIMABLE_B] >> 10
+    out[26] = <uint64_t>n[NR_SLAB_UNRECLAIMABLE_B] >> 10
+    out[24] = out[25] + out[26]
+    out[27] = <uint64_t>n[NR_KERNEL_STACK_KB]
+    out[28] = kb(a, n[NR_PAGETABLE])
+    out[33] = kb(a, <int64_t>commit_limit(a))
+    out[34] = kb(a, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
+    out[35] = (<uint64_t>(12800 if a.m.arch.id == ARCH_X86_64_LA57 else 32) << 30) - 1  # to VMEMORY_END, inclusive
+    out[36] = <uint64_t>n[NR_KERNEL_STACK_KB]
+    out[38] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
+    out[39] = kb(a, n[NR_ANON_THPS])
+    out[40] = kb(a, n[NR_SHMEM_THPS])
+    out[42] = kb(a, n[NR_FILE_THPS])
+    out[49] = 2048
+    for i in range(5):
+        direct[i] = 0
+    count_direct_map(a, a.m.kernel_pgd, <int>a.m.arch.levels - 1, a.m.arch.page_offset, a.m.arch.page_offset + (a.m.max_pfn << a.m.arch.page_shift),
+                     direct)
+    for i in range(3):
+        out[51 + i] = direct[i]
