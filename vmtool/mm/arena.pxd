@@ -19,10 +19,12 @@ cdef enum:
     CHUNK_DIRTY = 1
     CHUNK_SAVED = 2  # the store has it
     CHUNK_DROPPED = 4  # became empty: delete it from the store
+    DIR_GROUP = 512  # directory entries that share a byte of pool_t.held
 
 cdef struct pool_t:
     char **chunk  # directory; NULL: not loaded
     uint8_t *state  # CHUNK_ bits
+    uint8_t *held  # by DIR_GROUP entries: 1 when one was loaded; to free a large directory without walking it
     uint32_t nr_dir  # entries of the directory
     uint32_t count  # records that exist, the null record included (sparse pools: their limit)
     uint32_t free_head  # free records, linked through their first word

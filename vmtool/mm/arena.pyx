@@ -9,7 +9,7 @@ read its bytes. Invariants (fsck): free lists are disjoint from what is in use a
 """
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 # name, bytes of a record, sparse; in the order of pool_id
 cdef struct pool_desc:
@@ -78,13 +78,17 @@ cdef int arena_init(arena_t *a) noexcept nogil:
 
 cdef void arena_destroy(arena_t *a) noexcept nogil:
     cdef int i
-    cdef uint32_t c
+    cdef uint32_t group, c
+    cdef pool_t *p
     for i in range(NR_POOLS):
-        if a.pool[i].chunk != NULL:
-            for c in range((a.pool[i].count + a.pool[i].mask) >> a.pool[i].shift):
-                free(a.pool[i].chunk[c])
-        free(a.pool[i].chunk)
-        free(a.pool[i].state)
+        p = &a.pool[i]
+        for group in range((p.nr_dir + DIR_GROUP - 1) // DIR_GROUP):
+            if p.held[group]:
+                for c in range(group * DIR_GROUP, min((group + 1) * DIR_GROUP, p.nr_dir)):
+                    free(p.chunk[c])
+        free(p.chunk)
+        free(p.state)
+        free(p.held)
     free(a.poison)
     free(a.dirty)
     memset(a, 0, sizeof(arena_t))
@@ -93,31 +97,32 @@ cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil:
     """Let the pool have at least `count` records; only the directory grows. Returns 0 or -ENOMEM."""
     cdef pool_t *p = &a.pool[pool]
     cdef uint64_t need = ((<uint64_t>count + p.mask) >> p.shift)
-    cdef uint64_t cap = p.nr_dir
+    cdef uint64_t cap
     cdef char **chunk
     cdef uint8_t *state
-    if need > cap:
-        if cap == 0:
-            # calloc of a large directory costs nothing until it is used: a machine of 1 TiB opens as fast as any
-            cap = need
-            p.chunk = <char **>calloc(cap, sizeof(char *))
-            p.state = <uint8_t *>calloc(cap, 1)
-            if p.chunk == NULL or p.state == NULL:
-                arena_fail(a, ARENA_NOMEM, pool, count)
-                return -ENOMEM
-        else:
-            cap = need if need > cap * 2 else cap * 2
-            chunk = <char **>realloc(p.chunk, cap * sizeof(char *))
-            if chunk != NULL:
-                p.chunk = chunk
-            state = <uint8_t *>realloc(p.state, cap)
-            if state != NULL:
-                p.state = state
-            if chunk == NULL or state == NULL:
-                arena_fail(a, ARENA_NOMEM, pool, count)
-                return -ENOMEM
-            memset(p.chunk + p.nr_dir, 0, (cap - p.nr_dir) * sizeof(char *))
-            memset(p.state + p.nr_dir, 0, cap - p.nr_dir)
+    cdef uint8_t *held
+    if need > p.nr_dir:
+        cap = need if need > <uint64_t>p.nr_dir * 2 else <uint64_t>p.nr_dir * 2
+        # calloc, not realloc: what is never used of a large directory costs nothing, so a machine of 1 TiB opens as fast as any
+        chunk = <char **>calloc(cap, sizeof(char *))
+        state = <uint8_t *>calloc(cap, 1)
+        held = <uint8_t *>calloc(cap // DIR_GROUP + 1, 1)
+        if chunk == NULL or state == NULL or held == NULL:
+            free(chunk)
+            free(state)
+            free(held)
+            arena_fail(a, ARENA_NOMEM, pool, count)
+            return -ENOMEM
+        if p.nr_dir:
+            memcpy(chunk, p.chunk, p.nr_dir * sizeof(char *))
+            memcpy(state, p.state, p.nr_dir)
+            memcpy(held, p.held, p.nr_dir // DIR_GROUP + 1)
+        free(p.chunk)
+        free(p.state)
+        free(p.held)
+        p.chunk = chunk
+        p.state = state
+        p.held = held
         p.nr_dir = <uint32_t>cap
     if count > p.count:
         p.count = count
@@ -139,6 +144,7 @@ cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
         arena_fail(a, ARENA_LOAD, pool, i)
         return a.poison
     p.chunk[c] = mem
+    p.held[c // DIR_GROUP] = 1
     return mem + <uint64_t>(i & p.mask) * p.size
 
 cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
