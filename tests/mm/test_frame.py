@@ -68,10 +68,11 @@ def test_min_free_kbytes_with_thp_is_two_blocks_and_nine_a_zone(like_captured):
     assert like_captured.machine()["min_free_kbytes"] == 67584  # sysctl vm.min_free_kbytes of the captured machine
 
 
-def test_min_free_kbytes_without_thp_is_four_roots_of_lowmem():
-    """Documentation/admin-guide/sysctl/vm.rst, mm/page_alloc.c: 4 * sqrt(lowmem_kbytes)."""
+@pytest.mark.parametrize("ram, thp", [(1 * GIB, 0), (256 * MIB, 1)])
+def test_min_free_kbytes_without_thp_is_four_roots_of_lowmem(ram, thp):
+    """Documentation/admin-guide/sysctl/vm.rst, mm/page_alloc.c: 4 * sqrt(lowmem_kbytes). Below 512 MiB there is no THP."""
     p = Probe()
-    p.boot(256 * MIB, thp=0)
+    p.boot(ram, thp=thp)
     managed = sum(z["managed"] for z in p.zones())
     assert p.machine()["min_free_kbytes"] == int((managed * 4 * 16) ** 0.5)
 

@@ -49,6 +49,7 @@ cdef enum:  # reserved_kind
 
 # Boot: memory map, reservations, zones with watermarks, per-CPU lists' limits, zero page.
 # Preconditions: m.arch, m.ram_bytes, m.nr_cpus and m.thp_enabled are set; sysctls of the watermarks that are 0 get their defaults.
+# THP is turned off below 512 MiB, as hugepage_init() does.
 # Returns 0, -EINVAL (RAM too small or too large) or -ENOMEM.
 cdef int boot_memory(arena_t *a) noexcept nogil
 cdef const char *reserved_name(uint32_t what) noexcept nogil

@@ -35,6 +35,7 @@ cdef enum:
     SMALL_RAM = 0x8000  # below 128 MiB: the small kernel
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     PERCPU_PAGES = 53
+    THP_MIN_PAGES = 0x20000  # 512 MiB: on less, huge pages cost more than they give
     SWAP_CLUSTER_MAX = 32
     HIGH_FRACTION_MIN = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
 
@@ -287,6 +288,8 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         m.lowmem_reserve_ratio[ZONE_DMA32] = 256
         m.lowmem_reserve_ratio[ZONE_NORMAL] = 32
         m.lowmem_reserve_ratio[ZONE_HIGHMEM] = 0
+    if m.totalram_pages < THP_MIN_PAGES:
+        m.thp_enabled = 0  # hugepage_init()
     init_min_free_kbytes(a)
     return 0
 
