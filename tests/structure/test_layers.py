@@ -27,7 +27,7 @@ LEVELS = """
     pagecache
     vma_merge
     unmap
-    thp_fault advise_pages
+    thp_fault advise_pages fault_file
     mm
     fault
     access reclaim

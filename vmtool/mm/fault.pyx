@@ -12,24 +12,22 @@ Simplified: one attempt does what Linux spreads over a retry (a major fault's se
 per-VMA locks and userfaultfd do not exist. Invariants: a present entry of an area has its page's map count (fsck).
 """
 
-from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
 from vmtool.mm.arch cimport level_index
-from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_copy, page_folio
+from vmtool.mm.buddy cimport alloc_pages
+from vmtool.mm.fault_file cimport do_fault_around, finish_fault
+from vmtool.mm.frame cimport folio_add_lru, folio_order, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pagecache cimport filemap_fault_hit, filemap_fault_miss_in, filemap_get, filemap_map_hits, filemap_next, folio_mark_accessed, folio_mark_dirty, shmem_get
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
+from vmtool.mm.pagecache cimport filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_frame, pte_mapped, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport pte_load, pte_store
-from vmtool.mm.rmap cimport add_file_rmap, add_new_anon_rmap, anon_vma_prepare, page_mapcount, remove_rmap
+from vmtool.mm.rmap cimport add_new_anon_rmap, anon_vma_prepare
 from vmtool.mm.thp cimport pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
-from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_COW_REUSE, TR_FAULT_AROUND, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, TR_ZERO_PAGE_MAP, trace2, trace3, trace4
+from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, TR_ZERO_PAGE_MAP, trace2, trace3, trace4
 from vmtool.mm.unmap cimport zap_present_pte
 from vmtool.mm.vma cimport linear_page_index, vma_pages
-from vmtool.mm.vmstat cimport NR_MLOCK, PGFAULT, PGMAJFAULT, PGREUSE, UNEVICTABLE_PGMLOCKED, count_vm_event
-
-cdef enum:
-    FAULT_AROUND_PAGES = 16  # fault_around_bytes / 4096
+from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE, UNEVICTABLE_PGMLOCKED, count_vm_event
 
 cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
@@ -62,20 +60,6 @@ cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flag
     return 0
 
 # --- file mappings ------------------------------------------------------------------------------------------
-
-cdef inline bint wants_writenotify(arena_t *a, const vma_t *v) noexcept nogil:
-    """A shared mapping of a disk file is mapped read-only until its first write is noticed (vma_wants_writenotify)."""
-    return inode_at(a, file_at(a, v.vm_file).inode).kind != INODE_SHMEM
-
-cdef inline pte_t mk_file_pte(arena_t *a, const vma_t *v, pfn_t pfn) noexcept nogil:
-    """vm_page_prot of a shared mapping that needs no notice lets reads map writable."""
-    cdef pte_t e = mk_pte(a, pfn, v.vm_flags)
-    if (v.vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) and not wants_writenotify(a, v):
-        e = pte_mkwrite(a, e)
-    return e
-
-cdef inline int file_rss(arena_t *a, pfn_t pfn) noexcept nogil:
-    return MM_SHMEMPAGES if frame_at(a, page_folio(a, pfn)).flags & PG_swapbacked else MM_FILEPAGES
 
 cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nogil:
     """The page behind [vdso], [vvar], [vvar_vclock]; 0: SIGBUS."""
@@ -118,78 +102,6 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result) n
         result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
     return pfn
 
-cdef void map_file_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn, pfn_t table, uint32_t index, bint write) noexcept nogil:
-    cdef vma_t *area = vma_at(a, v)
-    cdef pte_t e = mk_file_pte(a, area, pfn)
-    if write:
-        e = maybe_mkwrite(a, pte_mkdirty(a, e), area.vm_flags)
-    if area.vm_flags & VM_PFNMAP:
-        pte_store(a, table, index, pte_mkspecial(a, e))
-        return
-    add_file_rmap(a, pfn)
-    add_mm_counter(mm_mut(a, area.vm_mm), file_rss(a, pfn), 1)
-    pte_store(a, table, index, e)
-
-cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *ptable, uint32_t index) noexcept nogil:
-    """filemap_map_pages(): the cached pages of the aligned 16 around addr. True when addr itself was mapped.
-
-    Without a PTE table yet, 6.18 maps nothing when the pages reach past the end of a disk file: the table would come with the attempt
-    to map a huge page, and that is not made there.
-    """
-    cdef pfn_t table = ptable[0]
-    cdef vma_t *area = vma_at(a, v)
-    cdef idx_t inode = file_at(a, area.vm_file).inode
-    cdef uint64_t pgoff = linear_page_index(area, addr)
-    cdef uint64_t vma_off = pgoff - area.vm_pgoff
-    cdef uint64_t from_pte, to_pte, i, last, end
-    cdef uint32_t nr = 0, miss = 0
-    cdef pfn_t pfn, head
-    cdef bint hit = False
-    from_pte = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
-    if index - (vma_off if vma_off < index else index) > from_pte:
-        from_pte = index - (vma_off if vma_off < index else index)
-    to_pte = from_pte + FAULT_AROUND_PAGES
-    if to_pte > <uint64_t>1 << a.m.arch.level_bits[0]:
-        to_pte = <uint64_t>1 << a.m.arch.level_bits[0]
-    if to_pte > index + vma_pages(area) - vma_off:
-        to_pte = index + vma_pages(area) - vma_off
-    last = pgoff + to_pte - 1 - index
-    end = (inode_at(a, inode).size + 4095) >> 12
-    if end == 0:
-        return False
-    i = pgoff + from_pte - index
-    if last > end - 1:
-        if table == 0 and inode_at(a, inode).kind != INODE_SHMEM:
-            return False
-        last = end - 1
-    if table == 0:
-        if i > last or filemap_next(a, inode, &i, last) == 0:
-            return False
-        table = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
-        if table == 0:
-            return False
-        ptable[0] = table
-    while i <= last:
-        pfn = filemap_next(a, inode, &i, last)
-        if pfn == 0:
-            break
-        head = page_folio(a, pfn)
-        if frame_at(a, head).flags & PG_uptodate and not frame_at(a, head).flags & (PG_readahead | PG_locked):
-            if not frame_at(a, head).flags & PG_workingset:
-                miss += 1
-            if pte_load(a, table, <uint32_t>(index + i - pgoff)) == 0:
-                map_file_page(a, v, addr + ((i - pgoff) << 12), pfn, table, <uint32_t>(index + i - pgoff), False)
-                trace4(a, TR_FILE_MAP, addr + ((i - pgoff) << 12), pfn, inode, i)
-                nr += 1
-                if i == pgoff:
-                    hit = True
-        i += 1
-    if nr:
-        trace2(a, TR_FAULT_AROUND, addr + ((from_pte - index) << 12), nr)
-    if miss:
-        filemap_map_hits(a, area.vm_file, miss)
-    return hit
-
 cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint64_t pgoff = linear_page_index(vma_at(a, v), addr)
     cdef uint32_t result = 0
@@ -203,13 +115,8 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
     # A major fault is retried, and the retry maps around; so is one that met the read-ahead mark.
     if around and do_fault_around(a, v, addr, &table, index):
         return result
-    if table == 0:
-        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
-        if table == 0:
-            return VM_FAULT_OOM
-    map_file_page(a, v, addr, pfn, table, index, False)
-    trace4(a, TR_FILE_MAP, addr, pfn, vma_at(a, v).vm_file, pgoff)
-    return result
+    trace4(a, TR_FILE_MAP, addr, pfn, file_at(a, vma_at(a, v).vm_file).inode if around else 0, pgoff)
+    return result | finish_fault(a, v, addr, pfn, &table, index, False)
 
 cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
@@ -241,13 +148,8 @@ cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, ui
     cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result)
     if pfn == 0:
         return result
-    if table == 0:
-        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
-        if table == 0:
-            return VM_FAULT_OOM
     page_mkwrite(a, v, addr, pfn)
-    map_file_page(a, v, addr, pfn, table, index, True)
-    return result
+    return result | finish_fault(a, v, addr, pfn, &table, index, True)
 
 # --- copy-on-write --------------------------------------------------------------------------------------------
 

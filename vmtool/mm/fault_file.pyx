@@ -1,0 +1,215 @@
+"""Mapping pages of the cache.
+
+    folios   |H t t t|H t t t|H t t t t t t t|H t t t t t ...        window of 16 entries: ####
+    entries         ################                                 what fault-around maps: every folio it meets, whole
+                 ===================================
+
+Modelled: the window of 16 entries, large folios mapped whole where they lie within the file, the area and one table, misses counted back.
+Counterpart: Linux v6.18 mm/filemap.c:filemap_map_pages(), filemap_map_folio_range(), next_uptodate_folio(); mm/memory.c:do_fault_around(),
+set_pte_range(), finish_fault().
+# Deviation: huge pages of files (PMD mappings) are not made.
+"""
+
+from vmtool.mm.arena cimport file_at, file_mut, frame_at, inode_at, mm_mut, vma_at
+from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pagecache cimport filemap_map_hits, filemap_next
+from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkspecial, pte_mkwrite, table_alloc
+from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.rmap cimport add_file_rmap
+from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
+from vmtool.mm.vma cimport linear_page_index, vma_pages
+
+cdef enum:
+    PAGE_SHIFT = 12
+    FAULT_AROUND_PAGES = 16  # fault_around_bytes / 4096
+
+cdef struct around_t:  # one fault: entry i of the table maps page first + i of the file
+    idx_t v
+    idx_t inode
+    pfn_t table
+    uint32_t nr_entries  # of the table
+    int64_t first  # page of entry 0: below 0 when the area begins late in its table
+    vaddr_t base  # address of entry 0
+    uint64_t fault  # the page that faulted
+    uint32_t nr_mapped
+    uint32_t nr_seen
+    bint hit  # the page that faulted was mapped
+
+
+cdef bint file_wants_notify(arena_t *a, const vma_t *v) noexcept nogil:
+    """Disk files want to know of the first write (vma_wants_writenotify)."""
+    return inode_at(a, file_at(a, v.vm_file).inode).kind != INODE_SHMEM
+
+
+cdef pte_t mk_file_pte(arena_t *a, const vma_t *v, pfn_t pfn) noexcept nogil:
+    """vm_page_prot of a shared mapping that needs no notice lets reads map writable."""
+    cdef pte_t e = mk_pte(a, pfn, v.vm_flags)
+    if (v.vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) and not file_wants_notify(a, v):
+        e = pte_mkwrite(a, e)
+    return e
+
+
+cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, bint write) noexcept nogil:
+    """set_pte_range(), one page."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef pte_t e = mk_file_pte(a, area, pfn)
+    if write:
+        e = pte_mkdirty(a, e)
+        if area.vm_flags & VM_WRITE:
+            e = pte_mkwrite(a, e)
+    if area.vm_flags & VM_PFNMAP:
+        pte_store(a, table, index, pte_mkspecial(a, e))
+        return
+    add_file_rmap(a, pfn)
+    add_mm_counter(mm_mut(a, area.vm_mm), MM_SHMEMPAGES if frame_at(a, page_folio(a, pfn)).flags & PG_swapbacked else MM_FILEPAGES, 1)
+    pte_store(a, table, index, e)
+
+
+cdef uint64_t nr_file_pages(arena_t *a, idx_t inode) noexcept nogil:
+    return (inode_at(a, inode).size + 4095) >> PAGE_SHIFT
+
+
+cdef bint folio_fits(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_pages) noexcept nogil:
+    """Whether pages start..start+nr-1 lie within the area and within the table."""
+    cdef vma_t *area = vma_at(a, k.v)
+    cdef int64_t entry = <int64_t>start - k.first
+    return start >= area.vm_pgoff and start + nr_pages <= area.vm_pgoff + vma_pages(area) and entry >= 0 and entry + <int64_t>nr_pages <= k.nr_entries
+
+
+cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
+    """Pages from_page..to_page of the folio at `start`, where no entry is yet."""
+    cdef uint64_t i
+    cdef uint32_t entry
+    cdef pfn_t pfn
+    for i in range(from_page, to_page + 1):
+        entry = <uint32_t>(<int64_t>i - k.first)
+        if pte_load(a, k.table, entry):
+            continue
+        pfn = <pfn_t>(head + (i - start))
+        set_file_pte(a, k.v, pfn, k.table, entry, False)
+        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << PAGE_SHIFT), pfn, k.inode, i)
+        k.nr_mapped += 1
+        if i == k.fault:
+            k.hit = True
+    if not frame_at(a, head).flags & PG_workingset:
+        k.nr_seen += <uint32_t>(to_page + 1 - from_page)
+
+
+cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_page) noexcept nogil:
+    """A folio that ends before the file's last page is mapped whole, one that holds it only within the window."""
+    cdef uint64_t last_page = nr_file_pages(a, k.inode) - 1
+    cdef bint shmem = inode_at(a, k.inode).kind == INODE_SHMEM
+    cdef uint64_t i = from_page
+    cdef uint64_t start
+    cdef uint64_t nr_pages
+    cdef uint64_t end
+    cdef uint32_t flags
+    cdef pfn_t head
+    while i <= to_page:
+        head = filemap_next(a, k.inode, &i, to_page)
+        if head == 0:
+            return
+        head = page_folio(a, head)
+        start = frame_index(frame_at(a, head))
+        nr_pages = <uint64_t>1 << folio_order(a, head)
+        end = start + nr_pages - 1
+        flags = frame_at(a, head).flags
+        if flags & PG_uptodate and not flags & (PG_readahead | PG_locked):
+            if nr_pages > 1 and (shmem or last_page >= start + nr_pages) and folio_fits(a, k, start, nr_pages):
+                map_range(a, k, head, start, start, end)
+            else:
+                map_range(a, k, head, start, i, end if end < to_page else to_page)
+        i = end + 1
+
+
+cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    k.v = v
+    k.inode = file_at(a, area.vm_file).inode
+    k.table = table
+    k.nr_entries = <uint32_t>1 << a.m.arch.level_bits[0]
+    k.fault = linear_page_index(area, addr)
+    k.first = <int64_t>k.fault - index
+    k.base = addr - (<uint64_t>index << PAGE_SHIFT)
+    k.nr_mapped = 0
+    k.nr_seen = 0
+    k.hit = False
+
+
+cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index) noexcept nogil:
+    """The 16 entries around addr, aligned, or from the area's start when that lies within them.
+
+    Without a table yet, 6.18 maps nothing when the window reaches past the end of a disk file: the table would come with the attempt to map a
+    huge page, and that is not made there.
+    """
+    cdef vma_t *area = vma_at(a, v)
+    cdef around_t k
+    cdef uint32_t from_entry = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
+    cdef uint32_t to_entry
+    cdef uint64_t before = linear_page_index(area, addr) - area.vm_pgoff  # the area's pages before addr, and from it on
+    cdef uint64_t left = vma_pages(area) - before
+    cdef uint64_t from_page
+    cdef uint64_t to_page
+    cdef uint64_t end
+    around_init(a, &k, v, addr, table[0], index)
+    if before < index - from_entry:
+        from_entry = index - <uint32_t>before
+    to_entry = from_entry + FAULT_AROUND_PAGES
+    if to_entry > k.nr_entries:
+        to_entry = k.nr_entries
+    if to_entry > index + left:
+        to_entry = <uint32_t>(index + left)
+    from_page = <uint64_t>(k.first + from_entry)
+    to_page = <uint64_t>(k.first + to_entry) - 1
+    end = nr_file_pages(a, k.inode)
+    if to_page >= end:
+        if end == 0 or table[0] == 0 and inode_at(a, k.inode).kind != INODE_SHMEM:
+            return False
+        to_page = end - 1
+    if table[0] == 0:
+        if from_page > to_page or filemap_next(a, k.inode, &from_page, to_page) == 0:
+            return False
+        table[0] = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
+        k.table = table[0]
+        if k.table == 0:
+            return False
+    map_window(a, &k, from_page, to_page)
+    if k.nr_mapped:
+        trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>from_entry << PAGE_SHIFT), k.nr_mapped)
+    filemap_map_hits(a, area.vm_file, k.nr_seen)
+    return k.hit
+
+
+cdef bint range_is_empty(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_pages) noexcept nogil:
+    cdef uint64_t i
+    for i in range(nr_pages):
+        if pte_load(a, k.table, <uint32_t>(<int64_t>(start + i) - k.first)):
+            return False
+    return True
+
+
+cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t *table, uint32_t index, bint write) noexcept nogil:
+    """The folio whole when it fits the area, the table and the file and nothing of it is mapped there yet; else one page."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef around_t k
+    cdef uint64_t i
+    cdef uint64_t start
+    cdef uint64_t nr_pages
+    cdef pfn_t head
+    if table[0] == 0:
+        table[0] = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
+        if table[0] == 0:
+            return VM_FAULT_OOM
+    if area.vm_file:
+        around_init(a, &k, v, addr, table[0], index)
+        head = page_folio(a, page)
+        nr_pages = <uint64_t>1 << folio_order(a, head)
+        start = frame_index(frame_at(a, head))
+        if nr_pages > 1 and folio_fits(a, &k, start, nr_pages) and range_is_empty(a, &k, start, nr_pages) and (
+                inode_at(a, k.inode).kind == INODE_SHMEM or nr_file_pages(a, k.inode) >= start + nr_pages):
+            for i in range(nr_pages):
+                set_file_pte(a, v, <pfn_t>(head + i), k.table, <uint32_t>(<int64_t>(start + i) - k.first), write)
+            return 0
+    set_file_pte(a, v, page, table[0], index, write)
+    return 0
