@@ -1,12 +1,12 @@
 # cython: language_level=3
 """Machine: the one door to the simulated kernel."""
 
-from vmtool._space cimport Space
+from vmtool._outside cimport Outside
 from vmtool.mm.access cimport siginfo_t
 from vmtool.mm.sys_exec cimport image_t
 from vmtool.mm.types cimport idx_t
 
-cdef class Machine(Space):
+cdef class Machine(Outside):
     cdef idx_t enter(self, pid) except 0
     cdef object result(self, long long value)
     cdef idx_t inode_of(self, path) except 0

@@ -17,7 +17,7 @@ from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
 from vmtool.mm.mmu cimport mmu_walk, walk_t
-from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_populate, filemap_read, filemap_write, fput, inode_create,
+from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, fget, file_open, filemap_populate, filemap_read, filemap_write, fput, inode_create,
                                   path_lookup, path_rename, path_unlink, punch_hole, sync_all)
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.sys_file cimport sys_mincore, sys_msync
@@ -48,7 +48,7 @@ cdef object signal_of(const siginfo_t *info, Py_ssize_t minor, Py_ssize_t major,
     return Signal(info.signo, code, info.addr, minor, major, killed)
 
 
-cdef class Machine(Space):
+cdef class Machine(Outside):
     def __init__(self, load=None, header=None):
         # what lower rooms call upwards
         self.a.unmap_mapping_range = unmap_mapping_range
@@ -320,7 +320,11 @@ cdef class Machine(Space):
         req.addr, req.length, req.prot, req.flags, req.offset = addr & U64, length & U64, prot, flags, offset & U64
         req.file_read_only = read_only
         if path is not None:
-            req.file = file_open(&self.a, self.inode_of(path))
+            if type(path) is int:
+                req.file = self.open_number(path)
+                fget(&self.a, req.file)
+            else:
+                req.file = file_open(&self.a, self.inode_of(path))
             if req.file == 0:
                 raise KernelError(ENOMEM)
             if offset & 4095 == 0 and offset < 0:

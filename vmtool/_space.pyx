@@ -63,7 +63,7 @@ cdef class Space(Views):
             m.arg_start, m.arg_end, m.env_start, m.env_end, m.mmap_base, m.entry, m.sp, m.task_size,
             m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
             anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes, 0, m.map_count,
-            not m.flags & 1, exe, words[: 8 * m.nr_auxv])
+            not m.flags & MMF_DISABLE_THP, exe, words[: 8 * m.nr_auxv])
 
     cdef object peek_range(self, idx_t mm, start, end):
         cdef uint64_t n = end - start
@@ -129,13 +129,13 @@ cdef class Space(Views):
             v = vma_at(&self.a, v).vm_next
             left -= 1
         if mm_at(&self.a, mm).vdso:
-            found.append(self.gate_vma())
+            found.append(self.gate_vma(mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ))
         self.check()
         return found
 
-    def gate_vma(self):
-        """[vsyscall]: execute-only, in no address space's tree, shown in each."""
-        return r.Vma(VSYSCALL, VSYSCALL + 4096, VM_EXEC, 0, 0, 0, 0, 0, "[vsyscall]", False, 0, 0)
+    def gate_vma(self, is_readable=False):
+        """[vsyscall]: execute-only (readable before 5.3), in no address space's tree, shown in each."""
+        return r.Vma(VSYSCALL, VSYSCALL + 4096, VM_READ | VM_EXEC if is_readable else VM_EXEC, 0, 0, 0, 0, 0, "[vsyscall]", False, 0, 0)
 
     def smaps(self, pid):
         cdef idx_t mm = self.find_mm(pid)
@@ -151,7 +151,7 @@ cdef class Space(Views):
             left -= 1
         if mm_at(&self.a, mm).vdso:
             memset(&s, 0, sizeof(s))
-            found.append(r.Smap(self.gate_vma(), stats_record(&s), 4096, 4096, False))
+            found.append(r.Smap(self.gate_vma(mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ), stats_record(&s), 4096, 4096, False))
         self.check()
         return found
 

@@ -441,6 +441,10 @@ cdef struct mm_t:  # 1024 bytes
     pfn_t pte_cache_pgd  # whose tables: a copied record must not use them
     uint64_t pad[29]
 
+cdef enum:  # mm_t.flags
+    MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
+    MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
+
 # task: task_struct and what hangs from it; mm.pyx
 cdef struct task_t:  # 512 bytes
     uint32_t pid  # 0: free record
@@ -498,6 +502,7 @@ cdef struct inode_t:  # 256 bytes
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
+    INODE_PLAIN = 2  # as on a disk, but mapped without regard to huge pages (proc, tmpfs, overlays, devices)
 
 cdef struct file_t:  # 64 bytes; pagecache.pyx
     uint32_t refcount  # 0: free record

@@ -34,29 +34,28 @@ def do_mmap(r: "Replay", p: Process, text: str, tid: int) -> None:
     call = parser.mmap(text)
     if call.result.value is None:
         return
-    file: File | None = None
-    mode = "rw"
-    flags = call.flags
-    if not flags & MAP_ANONYMOUS:
+    opened: Open | None = None
+    if not call.flags & MAP_ANONYMOUS:
         opened = r.opened(p, call.fd)
-        file = opened.file if opened else None
-        if file is None:
+        if opened is None or opened.file is None:
             if call.result.errno:
                 return
-            file = File(call.fd.path or f"unknown file {call.fd.number}", None, "special" if call.fd.path else "plain")
+            opened = Open(File(call.fd.path or f"unknown file {call.fd.number}", None, "special" if call.fd.path else "plain"))
+            p.fds.fds[call.fd.number] = opened
             r.summary.note(f"line {r.line}: what descriptor {call.fd.number} refers to is not known")
-        elif opened is not None:
-            mode = opened.mode
-        if file.kind == "zero" and flags & MAP_SHARED:
-            file, flags = None, flags | MAP_ANONYMOUS
-    map_it(r, p, call._replace(flags=flags), file, mode)
+        elif opened.file.is_directory and call.result.errno:
+            return
+        elif opened.file.kind == "zero" and call.flags & MAP_SHARED:
+            opened, call = None, call._replace(flags=call.flags | MAP_ANONYMOUS)
+    map_it(r, p, call, opened)
 
 
-def map_it(r: "Replay", p: Process, call: Mmap, file: File | None, mode: str) -> None:
+def map_it(r: "Replay", p: Process, call: Mmap, opened: Open | None) -> None:
     """mmap, and the comparison of its answer."""
     m, mid = r.machine, r.space(p)
-    handle = None if file is None else r.handle(file)
-    got, errno = r.attempt(m.mmap, mid, call.addr, call.length, call.prot, call.flags, handle, call.offset, file_mode=mode)
+    if opened is not None and opened.file is not None:
+        r.note_file(opened.file)
+    got, errno = r.attempt(m.mmap, mid, call.addr, call.length, call.prot, call.flags, opened, call.offset)
     result = call.result
     if got == result.value and not result.errno:
         if call.prot & PROT_WRITE:
@@ -65,7 +64,7 @@ def map_it(r: "Replay", p: Process, call: Mmap, file: File | None, mode: str) ->
     if errno and errno == result.errno:
         return
     if errno == "ENOMEM" and not result.errno:  # this machine has less memory than the recorded one
-        got = f.with_overcommit(r, lambda: m.mmap(mid, call.addr, call.length, call.prot, call.flags, handle, call.offset, file_mode=mode))
+        got = f.with_overcommit(r, lambda: m.mmap(mid, call.addr, call.length, call.prot, call.flags, opened, call.offset))
         if got == result.value:
             r.writes.mapped(p.space, got, call)
             return
@@ -76,7 +75,7 @@ def map_it(r: "Replay", p: Process, call: Mmap, file: File | None, mode: str) ->
     if not result.errno:
         assert result.value is not None
         flags = call.flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED
-        r.attempt(m.mmap, mid, result.value, call.length, call.prot, flags, handle, call.offset, file_mode=mode)
+        r.attempt(m.mmap, mid, result.value, call.length, call.prot, flags, opened, call.offset)
         r.writes.mapped(p.space, result.value, call)
 
 
@@ -202,8 +201,7 @@ def do_remap_file_pages(r: "Replay", p: Process, text: str, tid: int) -> None:
     mid = r.space(p)
     for vma in r.machine.maps(mid):
         if vma.start <= addr < vma.end:
-            prot = vma.flags & 7
-            r.attempt(r.machine.mmap, mid, addr, length, prot, MAP_SHARED | MAP_FIXED, vma.vm_file, page << 12, file_mode="rw")
+            r.attempt(r.machine.machine.mmap, mid, addr, length, vma.flags & 7, MAP_SHARED | MAP_FIXED, vma.vm_file, page << 12)
 
 
 # --- System V shared memory ---------------------------------------------------------------------------
@@ -231,7 +229,8 @@ def do_shmat(r: "Replay", p: Process, text: str, tid: int) -> None:
     if flags & 0o20000:
         addr &= ~0xFFF
     fixed = MAP_FIXED if flags & 0o40000 else MAP_FIXED_NOREPLACE if addr else 0
-    map_it(r, p, Mmap(addr, file.size, prot, MAP_SHARED | fixed, parser.Fd(-1, "", False), 0, result), file, "r" if flags & 0o10000 else "rw")
+    opened = Open(file, 0 if flags & 0o10000 else 2)
+    map_it(r, p, Mmap(addr, file.size, prot, MAP_SHARED | fixed, parser.Fd(-1, "", False), 0, result), opened)
     p.space.shm[result.value] = file.size
 
 

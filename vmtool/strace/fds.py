@@ -9,7 +9,7 @@ the tables do not grow with the log.
 """
 
 import posixpath
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from vmtool.strace.sidecar import Facts, FileFact
 
@@ -17,9 +17,9 @@ O_ACCMODE, O_CREAT, O_EXCL, O_CLOEXEC, O_TMPFILE = 3, 0o100, 0o200, 0o2000000, 0
 
 
 class File:
-    """A name in the file system with what a mapping shows of it. `handle`: the machine's record, None until it is mapped."""
+    """A name in the file system with what a mapping shows of it. `handle`: the machine's first open of it, None until it is mapped."""
 
-    __slots__ = ("path", "dev", "inode", "size", "kind", "is_deleted", "handle", "is_known", "__weakref__")
+    __slots__ = ("path", "dev", "inode", "size", "kind", "is_deleted", "handle", "is_known", "is_directory", "__weakref__")
 
     def __init__(self, path: str, fact: FileFact | None = None, kind: str = "disk") -> None:
         self.path = path
@@ -27,7 +27,7 @@ class File:
         self.inode = fact.inode if fact else 0
         self.size = fact.size if fact else 0
         self.kind = kind
-        self.is_deleted = False
+        self.is_deleted = self.is_directory = False
         self.is_known = fact is not None  # device and inode come from somewhere
         self.handle: int | None = None
 
@@ -40,12 +40,19 @@ class File:
 class Open:
     """struct file: what a descriptor refers to; shared by dup and fork. `file` None: a pipe, a socket, a terminal."""
 
-    __slots__ = ("file", "mode", "pos")
+    __slots__ = ("file", "mode", "pos", "number", "closed", "__weakref__")
+    living: "WeakSet[Open]" = WeakSet()  # those that are open on a machine
 
     def __init__(self, file: File | None, flags: int = 2) -> None:
         self.file = file
         self.mode = ("r", "w", "rw", "rw")[flags & O_ACCMODE]
         self.pos = 0
+        self.number = 0  # the machine's open file, 0: none yet
+        self.closed: list[int] | None = None  # where the number goes with the last descriptor
+
+    def __del__(self) -> None:
+        if self.number and self.closed is not None:
+            self.closed.append(self.number)
 
 
 class FdTable:
@@ -83,6 +90,7 @@ class Names:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self._files: WeakValueDictionary[str, File] = WeakValueDictionary()
+        self._deleted: WeakSet[File] = WeakSet()  # still open or mapped: their directory's name may change
         self._gone: dict[str, None] = {}  # names that the log removed: the host's present file is another one
 
     def real(self, path: str, cwd: str) -> str:
@@ -113,6 +121,7 @@ class Names:
         found = self._files.pop(real, None)
         if found is not None:
             found.is_deleted = True
+            self._deleted.add(found)
         return found
 
     def link(self, real: str, new: str) -> None:
@@ -135,6 +144,10 @@ class Names:
         for file, path in moved:
             file.path = path
             self._files[path] = file
+        for file in list(self._deleted):
+            if file.path.startswith(below):
+                file.path = new + file.path[len(real):]
+                moved.append((file, file.path))
         return moved
 
 

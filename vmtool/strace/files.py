@@ -226,8 +226,8 @@ def do_unlink(r: "Replay", p: Process, text: str, tid: int) -> None:
     if result.errno or result.value is None or not paths:
         return
     file = r.names.unlink(paths[0])
-    if file is not None and file.handle is not None:
-        r.machine.rmfile(file.handle)
+    if file is not None:
+        r.machine.unlink(file)
 
 
 def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -238,11 +238,9 @@ def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
     replaced = r.names.known(new)
     if replaced is not None and old != new:
         r.names.unlink(new)
-        if replaced.handle is not None:
-            r.machine.rmfile(replaced.handle)
-    for file, path in r.names.rename(old, new):
-        if file.handle is not None:
-            r.machine.rename(file.handle, path)
+        r.machine.unlink(replaced)
+    for file, _ in r.names.rename(old, new):
+        r.machine.rename(file)
 
 
 def do_link(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -274,8 +272,7 @@ def set_size(r: "Replay", file: File | None, size: int) -> None:
     if file is None:
         return
     file.size = size
-    if file.handle is not None:
-        r.attempt(r.machine.truncate, file.handle, size)
+    r.attempt(r.machine.truncate, file, size)
 
 
 def do_ftruncate(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -299,8 +296,7 @@ def do_fallocate(r: "Replay", p: Process, text: str, tid: int) -> None:
     mode, offset, length = number(args[1]), parser.address(args[2]), parser.address(args[3])
     file = opened.file
     if mode & FALLOC_FL_PUNCH_HOLE:
-        if file.handle is not None:
-            r.attempt(r.machine.punch_hole, file.handle, offset, length)
+        r.attempt(r.machine.punch_hole, file, offset, length)
     elif not mode & FALLOC_FL_KEEP_SIZE and offset + length > file.size:
         set_size(r, file, offset + length)
 
@@ -325,7 +321,8 @@ def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, n
             set_size(r, file, offset + nr_bytes)
     if file.kind not in ("disk", "plain", "shmem") or not file.is_known or not r.keeps_cache:
         return
-    r.attempt(r.machine.file_io, r.space(p), r.handle(file), offset, nr_bytes, is_write)
+    r.note_file(file)
+    r.attempt(r.machine.file_io, r.space(p), file, offset, nr_bytes, is_write)
 
 
 def _io(is_write: bool, is_positioned: bool) -> Callable[["Replay", Process, str, int], None]:

@@ -86,7 +86,7 @@ class Replay:
 
     def __init__(self, machine: Any, facts: Facts, hooks: Hooks | None = None, *, is_strict: bool = False,
                  faults: Any = None) -> None:
-        self.machine = machine if hasattr(machine, "prepare_anon") else Door(machine)
+        self.machine = Door(machine)
         self.facts = facts
         self.hooks = hooks or Hooks()
         self.is_strict = is_strict
@@ -96,7 +96,7 @@ class Replay:
         self.summary = Summary()
         self.writes = Writes(self.machine, is_told=faults is not None)
         self.shm: dict[int, File] = {}  # SysV segments by id
-        self._mapped: dict[int, File] = {}  # by the machine's record: their names still change
+        self._mapped: list[File] = []  # their names may still change
         self.line = 0
         self.keeps_cache = True
         self.root: Process | None = None
@@ -107,6 +107,14 @@ class Replay:
 
     def run(self, files: list[LogFile]) -> Summary:
         """The whole log. LogError: a line that cannot be read; Difference: with is_strict, the first."""
+        try:
+            self._run(files)
+            self._finish()
+        finally:
+            self.machine.close_all()
+        return self.summary
+
+    def _run(self, files: list[LogFile]) -> None:
         events = events_of(files, calls.WANTED, self.summary.counts, child_number)
         self.reader = Reader(events, calls.SLEEPERS, calls.AT_BEGIN)
         handlers, memory, at_begin = calls.HANDLERS, calls.MEMORY, calls.AT_BEGIN
@@ -133,8 +141,6 @@ class Replay:
                     handlers[name](self, process, call.text, call.tid)
             except (ValueError, IndexError) as e:
                 raise LogError(line, f"{name}: cannot be read: {shown(call.text)}") from e
-        self._finish()
-        return self.summary
 
     def act(self, process: Process, call: Call) -> None:
         """Carry out one memory call now."""
@@ -314,13 +320,9 @@ class Replay:
         process.fds.fds[fd.number] = opened
         return opened
 
-    def handle(self, file: File) -> int:
-        """The machine's record of a file, made when it is first needed."""
+    def note_file(self, file: File) -> None:
+        """A file is about to be mapped: say when nobody knows which it is, and keep it, for its name may still change."""
         if file.handle is None:
             if not file.is_known and file.kind in ("disk", "plain"):
                 self.summary.note(f"{file.path}: device and inode are not known")
-            major, minor = file.dev
-            file.handle = self.machine.mkfile(file.path, file.size, None, (major, minor), file.inode, kind=file.kind,
-                                              unlinked=file.is_deleted)
-            self._mapped[file.handle] = file
-        return file.handle
+            self._mapped.append(file)
