@@ -32,7 +32,6 @@ from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, mod_node_stat
 
 cdef enum:
     THREAD_STACK_ORDER = 2
-    MMF_DISABLE_THP = 1
 
 cdef int TASK_CACHES[8]
 TASK_CACHES[:] = [CACHE_TASK_STRUCT, CACHE_SIGNAL, CACHE_SIGHAND, CACHE_FILES, CACHE_FS, CACHE_CRED, CACHE_PID, -1]
