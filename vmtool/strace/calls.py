@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
 MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
 PROT_WRITE = 2
+NOT_THE_MACHINES = frozenset({"ENODEV", "EPERM", "ETXTBSY"})  # what a device, a directory or a seal answers to mmap
 RLIMIT_STACK, RLIMIT_MEMLOCK = 3, 8
 PR_SET_VMA, PR_SET_THP_DISABLE, PR_SET_NAME = 0x53564D41, 41, 15
 RLIM_INFINITY = (1 << 64) - 1
@@ -43,7 +44,7 @@ def do_mmap(r: "Replay", p: Process, text: str, tid: int) -> None:
             opened = Open(File(call.fd.path or f"unknown file {call.fd.number}", None, "special" if call.fd.path else "plain"))
             p.fds.fds[call.fd.number] = opened
             r.summary.note(f"line {r.line}: what descriptor {call.fd.number} refers to is not known")
-        elif opened.file.is_directory and call.result.errno:
+        elif call.result.errno in NOT_THE_MACHINES:
             return
         elif opened.file.kind == "zero" and call.flags & MAP_SHARED:
             opened, call = None, call._replace(flags=call.flags | MAP_ANONYMOUS)

@@ -19,7 +19,7 @@ O_ACCMODE, O_CREAT, O_EXCL, O_CLOEXEC, O_TMPFILE = 3, 0o100, 0o200, 0o2000000, 0
 class File:
     """A name in the file system with what a mapping shows of it. `handle`: the machine's first open of it, None until it is mapped."""
 
-    __slots__ = ("path", "dev", "inode", "size", "kind", "is_deleted", "handle", "is_known", "is_directory", "__weakref__")
+    __slots__ = ("path", "dev", "inode", "size", "kind", "is_deleted", "handle", "is_known", "__weakref__")
 
     def __init__(self, path: str, fact: FileFact | None = None, kind: str = "disk") -> None:
         self.path = path
@@ -27,7 +27,7 @@ class File:
         self.inode = fact.inode if fact else 0
         self.size = fact.size if fact else 0
         self.kind = kind
-        self.is_deleted = self.is_directory = False
+        self.is_deleted = False
         self.is_known = fact is not None  # device and inode come from somewhere
         self.handle: int | None = None
 
