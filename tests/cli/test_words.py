@@ -12,7 +12,7 @@ from vmtool.errors import UsageError
 VARIABLES = {"p": "1", "a": "0x7000", "two": "a b", "_x9": "y"}
 
 LINES = [
-    "mmap $p 4K", "  touch\t$p   $a  ", "store $p heap scene#2", "ps # all of them", "# nothing", "", "   ", "ps#1", "a # b # c",
+    "mmap $p 4K", "  touch\t$p   $a  ", "ps # all of them", "# nothing", "", "   ", "a # b # c",
     "store $p heap 'two words'", 'store $p heap "two words"', "store $p heap two\\ words", "echo 'it''s' \"a'b\" 'a\"b'",
     "touch ${p} ${a}+0x10 $a+0x10", "x$p.y ${p}z",
     "'$p' \"$p\" \\$p \"\\$p\"", "\"\"", "''", "a'' ''b", "\"a\\\\b\" \"a\\nb\" 'a\\\\b'",
@@ -32,7 +32,9 @@ def test_as_sh_splits(line):
 
 @pytest.mark.parametrize("line, words", [
     ("touch ${p} $a+0x10", ["touch", "1", "0x7000+0x10"]),
-    ("store 1 heap scene#2", ["store", "1", "heap", "scene#2"]),
+    ("store 1 heap scene#2", ["store", "1", "heap", "scene"]),  # unlike in sh, where a blank must come before it
+    ("store 1 'heap' scene#2", ["store", "1", "heap", "scene"]),
+    ("store 1 heap 'scene#2'", ["store", "1", "heap", "scene#2"]),
     ("ps # all", ["ps"]),
     ("#", []),
     ("'a b' \"c $p\" d\\ e", ["a b", "c 1", "d e"]),
