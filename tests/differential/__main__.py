@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("-n", "--n", type=int, default=200, help="scripts in all (default: %(default)s)")
     parser.add_argument("--category", action="append", help="vma, fault, pagecache, thp, scenario, exec, or CATEGORY/SUB (repeatable)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--until-different", action="store_true", help="stop at the first script that differs")
     parser.add_argument("--no-shrink", action="store_true", help="print the first script of each difference as it was drawn")
     parser.add_argument("--only-kernel", action="store_true", help="draw and record, compare with nothing: the mix alone")
     args = parser.parse_args()
@@ -71,6 +72,8 @@ class Run:
 
     def one(self, name: Sub, w: Writer) -> None:
         category, sub = name
+        if self.failed and self.args.until_different:
+            return
         self.mix.add(category, sub, w)
         if self.args.only_kernel:
             return

@@ -3,8 +3,9 @@
 Compared: errno, signal with its code and address, exit status; addresses of mmap, mremap and brk; counts of touch;
 maps, smaps, statm, every byte; the Vm and Rss lines of status; pagemap's bits 63, 62, 61, 58, 56; digits of mincore and load.
 
-Not compared (what the kernel itself does not fix): PIDs; VmHWM, which comes from per-CPU counters; soft-dirty (`sd`, bit
-55); the inode numbers of /dev/zero (deleted), only which are equal; the exit status of a --probe that took a signal.
+Not compared (what the kernel itself does not fix): PIDs; VmHWM, which comes from per-CPU counters; soft-dirty (`sd`, bit 55);
+how many processes of the host share [vdso]; the inode numbers of /dev/zero (deleted), only which are equal; the exit
+status of a --probe that took a signal.
 """
 
 import difflib
@@ -18,6 +19,9 @@ QUIET = {"spawn", "fork", "exec", "exit", "mkfile", "read", "write", "truncate",
 PAGEMAP_BITS = {"present": 63, "swap": 62, "file": 61, "guard": 58, "exclusive": 56}
 PAGEMAP_MASK = sum(1 << bit for bit in PAGEMAP_BITS.values())
 SHMEM = re.compile(r"^(\S+ \S+ \S+ 00:01 )(\d+)( +/dev/zero \(deleted\))$", re.M)
+
+VDSO = re.compile(r"( \[vdso\]\n)(.*?THPeligible)", re.S)
+OTHERS = re.compile(r"^(Pss|Shared_Clean|Private_Clean):.*", re.M)
 
 
 class Difference(NamedTuple):
@@ -80,7 +84,8 @@ class Comparison:
         if cmd in ("cat-maps", "smaps"):
             seen = self.numbers[side]
             text = SHMEM.sub(lambda m: f"{m[1]}shmem{seen.setdefault(m[2], len(seen) + 1)}{' ' * 9}{m[3].strip()}", text)
-            return re.sub(r"^(VmFlags:.*?) sd\b", r"\1", text, flags=re.M)
+            text = re.sub(r"^(VmFlags:.*?) sd\b", r"\1", text, flags=re.M)
+            return VDSO.sub(lambda m: m[1] + OTHERS.sub(r"\1 ?", m[2]), text)
         if cmd == "status":
             return "\n".join(line for line in text.split("\n") if re.match(r"(Vm(?!HWM)|Rss)", line))
         if cmd in ("mmap", "mremap", "brk"):

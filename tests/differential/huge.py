@@ -125,8 +125,8 @@ def edges(w: Writer) -> None:
 
 def always(w: Writer) -> None:
     """Nobody asks for huge pages, every area that has room gets them."""
-    w.line(f"sysctl {SETTING}=always")
     w.spawn()
+    w.line(f"sysctl {SETTING}=always")
     areas = []
     for _ in range(w.number(1, 3)):
         nr = w.pick((512, 1024, 600, 1100))

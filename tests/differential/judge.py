@@ -1,5 +1,6 @@
 """A script on both sides, compared; and a script made smaller while it still differs in the same way."""
 
+import re
 from typing import NamedTuple
 
 from tests.differential import simulator
@@ -66,22 +67,33 @@ def shrink(root: str, lines: list[str], kind: str, budget: int = 150) -> list[st
         return answers is not None and any(d.kind == kind for d in compare(some, answers))
 
     first = next((d.line for d in compare(lines, ask_kernel(root, lines) or []) if d.kind == kind), len(lines))
-    lines = lines[:first] if kind not in ("fsck", "crash") else lines
-    run = max(len(lines) // 2, 1)
+    units = _units(lines[:first] if kind not in ("fsck", "crash") else lines)
+    run = max(len(units) // 2, 1)
     while budget > 0:
-        at, shrunk = len(lines) - 1 - run, False
+        at, shrunk = len(units) - 1 - run, False
         while at >= 0 and budget > 0:
-            some = lines[:at] + lines[at + run :]
+            some = units[:at] + units[at + run :]
             budget -= 1
-            if fails(some):
-                lines, shrunk = some, True
-                at = min(at, len(lines) - 1) - run
+            if fails([line for unit in some for line in unit]):
+                units, shrunk = some, True
+                at = min(at, len(units) - 1) - run
             else:
                 at -= run
         if run == 1 and not shrunk:
             break
         run = max(run // 2, 1)
-    return lines
+    return [line for unit in units for line in unit]
+
+
+def _units(lines: list[str]) -> list[list[str]]:
+    """Lines that are left out together: a process, and the touch of its stub page after it."""
+    units: list[list[str]] = []
+    for line in lines:
+        if units and line.endswith(" 0x2000 -x") and re.search(r"= (spawn|fork) |^exec ", units[-1][0]):
+            units[-1].append(line)
+        else:
+            units.append([line])
+    return units
 
 
 def smallest(root: str, verdict: Verdict) -> Verdict:

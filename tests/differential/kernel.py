@@ -90,8 +90,7 @@ class Kernel:
     def _signalled(self, answer: Answer, e: Fault, probe: bool, pid: str) -> Answer:
         if not probe:
             self.tasks[pid].kill()
-        addr = None if e.code == "SI_KERNEL" else e.addr
-        return answer._replace(exit=128 + e.signo, signal=signal.Signals(e.signo).name, sigcode=e.code, sigaddr=addr)
+        return answer._replace(exit=128 + e.signo, signal=signal.Signals(e.signo).name, sigcode=e.code, sigaddr=e.addr)
 
     def task(self, words: Words) -> Tracee:
         task = self.tasks.get(words.next())
