@@ -25,7 +25,7 @@ from vmtool.mm.rmap cimport add_new_anon_rmap, anon_vma_prepare
 from vmtool.mm.thp cimport pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
 from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, TR_ZERO_PAGE_MAP, trace2, trace3, trace4
-from vmtool.mm.unmap cimport zap_present_pte
+from vmtool.mm.unmap cimport drop_mapping
 from vmtool.mm.vma cimport linear_page_index, vma_pages
 from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE, UNEVICTABLE_PGMLOCKED, count_vm_event
 
@@ -196,7 +196,7 @@ cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, copy, vm_flags)), vm_flags))
     flush_tlb_page(a, m, addr)
     trace3(a, TR_COW_COPY, addr, old, copy)
-    kind = zap_present_pte(a, v, addr, e)
+    kind = drop_mapping(a, e)
     if kind >= 0:
         add_mm_counter(m, kind, -1)
     return 0

@@ -14,7 +14,7 @@ from vmtool.mm.pgtable cimport entry_get, pte_dirty, pte_frame, pte_mapped, pte_
 from vmtool.mm.pte cimport pte_load
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
-from vmtool.mm.vma cimport find_vma, vma_is_anonymous
+from vmtool.mm.vma cimport find_vma_prev
 
 cdef enum:
     PSS_SHIFT = 12
@@ -122,9 +122,11 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_at(a, mm)
     cdef pfn_t table = table_lookup(a, m, addr, 1)
     cdef pfn_t sub = <pfn_t>(addr >> 12) & 511
+    cdef idx_t before
+    cdef idx_t v = find_vma_prev(a, mm, addr, &before)
     cdef pte_t e
-    if table == 0:
-        return 0
+    if table == 0 or (v and vma_at(a, v).vm_start <= addr and vma_at(a, v).vm_flags & VM_PFNMAP):
+        return 0  # areas without struct pages are skipped
     e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
     if pmd_is_huge(a, e):
         if pte_special(a, e):

@@ -76,8 +76,8 @@ cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment
             return do_brk_flags(a, mm, prev, zero_start, zero_end - zero_start, VM_EXEC if s.prot & PROT_EXEC else 0)
     return 0
 
-cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t want, bint anywhere, uint64_t *bias) noexcept nogil:
-    """All segments. `want`: the load bias of an ET_DYN image unless `anywhere` (then the highest hole)."""
+cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t want, bint anywhere, uint64_t align, uint64_t *bias) noexcept nogil:
+    """All segments. `want`: the load bias of an ET_DYN image unless `anywhere` (then the highest hole, aligned down)."""
     cdef idx_t file = file_open(a, im.inode)
     cdef uint64_t addr
     cdef uint32_t i
@@ -89,7 +89,9 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t
         if is_err(addr):
             fput(a, file)
             return <int><int64_t>addr
-        want = addr - (im.segment[0].vaddr & PAGE_MASK)
+        if align > 4096:
+            addr &= ~(align - 1)  # a program alone is moved down to its alignment; an interpreter is not
+        want = (addr - im.segment[0].vaddr) & PAGE_MASK
     bias[0] = want
     for i in range(im.nr_segments):
         err = map_segment(a, task, mm, file, &im.segment[i], want)
@@ -285,12 +287,13 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     err = setup_stack(a, task, mm, req, top, &p)
     if err:
         return err
-    err = map_image(a, task, mm, req.image, 0 if fixed else program_base(a, req), not fixed and req.interp == NULL and not req.exe_base, &bias)
+    err = map_image(a, task, mm, req.image, 0 if fixed else program_base(a, req), not fixed and req.interp == NULL and not req.exe_base,
+                    max_align(req.image), &bias)
     if err:
         return err
     note_code_and_data(a, mm, req.image, bias)
     if req.interp != NULL:
-        err = map_image(a, task, mm, req.interp, req.interp_base, req.interp_base == 0, &interp_bias)
+        err = map_image(a, task, mm, req.interp, req.interp_base, req.interp_base == 0, 0, &interp_bias)
         if err:
             return err
         m.entry = interp_bias + req.interp.entry

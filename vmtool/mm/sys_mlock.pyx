@@ -59,12 +59,13 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     cdef uint64_t oldflags = vma_at(a, v).vm_flags
     cdef int64_t pages = <int64_t>((end - start) >> 12)
+    cdef int err = 0
     if newflags == oldflags or oldflags & VM_SPECIAL:
         pprev[0] = v
         return 0
-    v = vma_modify_flags(a, mm, pprev[0], v, start, end, newflags)
+    v = vma_modify_flags(a, mm, pprev[0], v, start, end, newflags, &err)
     if v == 0:
-        return -ENOMEM
+        return err
     pprev[0] = v
     vma_mut(a, v).vm_flags = newflags | (vma_at(a, v).vm_flags & VM_MAYBE_GUARD)
     if not newflags & VM_LOCKED:

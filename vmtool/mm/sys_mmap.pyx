@@ -13,7 +13,7 @@ from vmtool.mm.pagecache cimport file_open, fput, inode_create
 from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.trace cimport TR_BRK, trace2
-from vmtool.mm.unmap cimport do_munmap, munmap_range
+from vmtool.mm.unmap cimport do_munmap, munmap_range, split_borders
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vma_lookup
 from vmtool.mm.vma_merge cimport remove_vma, vma_merge_new_range, vmg_init, vmg_t
 
@@ -60,11 +60,9 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
         if area.vm_flags & VM_ACCOUNT:
             accounted_old += overlap(area, addr, end)
         v = area.vm_next
-    if nr_old and m.map_count >= a.m.max_map_count:
-        # a split in the middle of one area needs room
-        v = find_vma_intersection(a, mm, addr, end)
-        if vma_at(a, v).vm_start < addr and vma_at(a, v).vm_end > end:
-            return <uint64_t>-ENOMEM
+    err = split_borders(a, mm, addr, end)
+    if err:
+        return <uint64_t><int64_t>err
     if not may_expand_vm(a, mm, vm_flags, <uint64_t>(pages - nr_old)):
         return <uint64_t>-ENOMEM
     if accountable_mapping(file, vm_flags):

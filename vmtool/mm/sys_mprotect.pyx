@@ -80,6 +80,7 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t oldflags = vma_at(a, v).vm_flags
     cdef int64_t pages = <int64_t>((end - start) >> 12), charged = 0
+    cdef int err = 0
     if newflags == oldflags:
         pprev[0] = v
         return 0
@@ -93,10 +94,10 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
             newflags |= VM_ACCOUNT
     elif oldflags & VM_ACCOUNT and vma_is_anonymous(vma_at(a, v)) and vma_at(a, v).anon_vma == 0:
         newflags &= ~<uint64_t>VM_ACCOUNT
-    v = vma_modify_flags(a, mm, pprev[0], v, start, end, newflags)
+    v = vma_modify_flags(a, mm, pprev[0], v, start, end, newflags, &err)
     if v == 0:
         vm_unacct_memory(a, charged)
-        return -ENOMEM
+        return err
     pprev[0] = v
     vma_mut(a, v).vm_flags = newflags | (vma_at(a, v).vm_flags & VM_MAYBE_GUARD)
     change_protection(a, v, start, end, wants_upgrade(a, vma_at(a, v)))

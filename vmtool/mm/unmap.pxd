@@ -14,5 +14,9 @@ cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcep
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil  # aligned range
 cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil
 cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil
-# A present entry's page goes from this mm: rmap, dirty and accessed marks, the frame when nobody holds it. Returns its rss kind or -1.
+# The splits that unmapping start..end needs: 0 or -errno; what was split before a failure stays so.
+cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil
+# An entry's page loses this mapping, its frame when it was the last: returns the rss kind or -1 (no struct page).
+cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil
+# The same at munmap and its like: dirty and accessed bits reach the page first.
 cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil

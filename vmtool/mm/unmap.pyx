@@ -38,25 +38,30 @@ cdef void put_unmapped_anon(arena_t *a, pfn_t pfn) noexcept nogil:
         folio_del_lru(a, head)
     free_pages(a, head, order)
 
-cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
+cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil:
     cdef pfn_t pfn = pte_frame(a, e)
-    cdef pfn_t head
     cdef uint32_t flags
     if pte_special(a, e):
         return -1
-    head = page_folio(a, pfn)
-    flags = frame_at(a, head).flags
-    trace2(a, TR_PTE_CLEAR, addr, pfn)
+    flags = frame_at(a, page_folio(a, pfn)).flags
+    remove_rmap(a, pfn)
     if flags & PG_anon:
-        remove_rmap(a, pfn)
         put_unmapped_anon(a, pfn)
         return MM_ANONPAGES
-    if pte_dirty(a, e):
-        folio_mark_dirty(a, head)
-    if pte_young(a, e) and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
-        folio_mark_accessed(a, head)
-    remove_rmap(a, pfn)
     return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
+
+cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
+    cdef pfn_t head
+    if pte_special(a, e):
+        return -1
+    head = page_folio(a, pte_frame(a, e))
+    trace2(a, TR_PTE_CLEAR, addr, pte_frame(a, e))
+    if not frame_at(a, head).flags & PG_anon:
+        if pte_dirty(a, e):
+            folio_mark_dirty(a, head)
+        if pte_young(a, e) and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
+            folio_mark_accessed(a, head)
+    return drop_mapping(a, e)
 
 cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """All within one PTE table."""
@@ -121,32 +126,38 @@ cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t fl
         addr = next
     flush_tlb_range(a, m, start, end)
 
+cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef idx_t v = find_vma_intersection(a, mm, start, end)
+    cdef vma_t *area
+    cdef int err
+    if v == 0:
+        return 0
+    area = vma_at(a, v)
+    if start > area.vm_start:
+        if end < area.vm_end and mm_at(a, mm).map_count >= a.m.max_map_count:
+            return -ENOMEM
+        err = split_vma_nocheck(a, mm, v, start)
+        if err:
+            return err
+    v = find_vma_intersection(a, mm, end - 1, end)
+    if v and vma_at(a, v).vm_end > end:
+        return split_vma_nocheck(a, mm, v, end)
+    return 0
+
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     """Areas at the borders are split first: that alone can fail, and then nothing is unmapped."""
+    cdef int err = split_borders(a, mm, start, end)
     cdef idx_t v = find_vma_intersection(a, mm, start, end)
     cdef idx_t last, next, prev
     cdef vma_t *area
     cdef mm_t *m = mm_mut(a, mm)
     cdef vaddr_t floor, ceiling
     cdef int64_t nr_accounted = 0, nr
-    cdef int err
-    if v == 0:
-        return 0
-    area = vma_at(a, v)
-    if start > area.vm_start:
-        if end < area.vm_end and m.map_count >= a.m.max_map_count:
-            return -ENOMEM
-        err = split_vma_nocheck(a, mm, v, start)
-        if err:
-            return err
-        v = vma_at(a, v).vm_next
+    if err or v == 0:
+        return err
     last = v
     while vma_at(a, last).vm_end < end and vma_at(a, last).vm_next and vma_at(a, vma_at(a, last).vm_next).vm_start < end:
         last = vma_at(a, last).vm_next
-    if vma_at(a, last).vm_end > end:
-        err = split_vma_nocheck(a, mm, last, end)
-        if err:
-            return err
     prev = vma_at(a, v).vm_prev
     next = vma_at(a, last).vm_next
     floor = vma_at(a, prev).vm_end if prev else 0

@@ -20,15 +20,16 @@ cdef struct vmg_t:  # struct vma_merge_struct: what is to be merged, and where
     uint32_t kind
     idx_t copied_from  # mremap: whose pages will come
     bint just_expand  # brk: the area before takes it, or nobody
+    int err  # why vma_modify() gave no area
 
 cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff) noexcept nogil
 cdef void vmg_from_vma(arena_t *a, vmg_t *g, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil
 # The area that took the new range in, or 0. Preconditions: the range is free.
 cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil
-# Give start..end of g.middle the flags (name) of g: merges with its neighbours or splits. The area that now is that range; 0: -ENOMEM.
+# Give start..end of g.middle the flags (name) of g: merges with its neighbours or splits. The area that now is that range; 0: g.err says why not.
 cdef idx_t vma_modify(arena_t *a, vmg_t *g) noexcept nogil
-cdef idx_t vma_modify_flags(arena_t *a, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t vm_flags) noexcept nogil
-# Split at addr; the new area is the upper piece. -ENOMEM at the limit of areas (split_vma) or never (__split_vma).
+cdef idx_t vma_modify_flags(arena_t *a, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t vm_flags, int *err) noexcept nogil
+# Split at addr; the new area is the upper piece. -EINVAL for [vdso] and its like, -ENOMEM at the limit of areas (split_vma alone).
 cdef int split_vma(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil
 cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil
 # Shrink or grow a linked area in place.

@@ -199,10 +199,13 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
     return g.target
 
 cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef idx_t n = vm_area_dup(a, v)
+    cdef idx_t n
     cdef vma_t *area
     cdef vma_t *upper
     cdef char text[256]
+    if vma_at(a, v).kind != VMA_PLAIN:
+        return -EINVAL  # special_mapping_split()
+    n = vm_area_dup(a, v)
     if n == 0:
         return -ENOMEM
     area = vma_mut(a, v)
@@ -235,16 +238,21 @@ cdef idx_t vma_modify(arena_t *a, vmg_t *g) noexcept nogil:
     if merged:
         return merged
     if vma_at(a, v).vm_start < g.start:
-        if split_vma(a, g.mm, v, g.start) < 0:
+        g.err = split_vma(a, g.mm, v, g.start)
+        if g.err:
             return 0
         v = vma_at(a, v).vm_next
     if vma_at(a, v).vm_end > g.end:
-        if split_vma(a, g.mm, v, g.end) < 0:
+        g.err = split_vma(a, g.mm, v, g.end)
+        if g.err:
             return 0
     return v
 
-cdef idx_t vma_modify_flags(arena_t *a, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t vm_flags) noexcept nogil:
+cdef idx_t vma_modify_flags(arena_t *a, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t vm_flags, int *err) noexcept nogil:
     cdef vmg_t g
+    cdef idx_t n
     vmg_from_vma(a, &g, mm, prev, v, start, end)
     g.vm_flags = vm_flags
-    return vma_modify(a, &g)
+    n = vma_modify(a, &g)
+    err[0] = g.err
+    return n
