@@ -62,6 +62,15 @@ def test_freeing_nothing_is_allowed(machine):
     machine.slab_free(MM, 0)
 
 
+def test_freeing_twice_spoils_the_image_and_is_told(empty):
+    assert empty.boot(256 << 20) == 0
+    obj = empty.slab_alloc(MM)
+    empty.slab_free(MM, obj)
+    assert empty.err == 0
+    empty.slab_free(MM, obj)
+    assert empty.err != 0
+
+
 @pytest.mark.parametrize("cache", range(31))
 def test_every_cache_gives_distinct_objects_within_its_slabs(machine, cache):
     rows = {row[5]: row for row in machine.slab_caches().values()}

@@ -107,13 +107,16 @@ cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count
     cdef pfn_t pfn
     cdef uint32_t order
     cdef frame_t *f
+    cdef int nr_empty = 0
     count = min(count, <int64_t>pcp.count)
-    while count > 0:
+    while count > 0 and nr_empty <= NR_PCP_LISTS:
         if pindex >= NR_PCP_LISTS:
             pindex = 0
         if pcp.head[pindex] == 0:
             pindex += 1
+            nr_empty += 1
             continue
+        nr_empty = 0
         order = pindex_to_order(pindex)
         while count > 0 and pcp.head[pindex]:
             pfn = pcp.tail[pindex]
@@ -323,7 +326,7 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
         free_one_block(a, zone, pfn, order)
         return
     pcp = &cpu_mut(a, a.cpu).pcp[z]
-    pindex = order_to_pindex(order, pageblock_type(a, pfn))
+    pindex = order_to_pindex(order, min(pageblock_type(a, pfn), <uint32_t>MIGRATE_RECLAIMABLE))
     f = frame_mut(a, pfn)
     f.flags = PG_pcp
     f.index_lo = order

@@ -66,7 +66,7 @@ cdef inline uint32_t pfn_to_zone(arena_t *a, uint64_t pfn) noexcept nogil:
 
 # Migrate type of the pageblock; stored with Movable as 0, because that is what a machine starts with.
 cdef inline uint32_t pageblock_type(arena_t *a, uint64_t pfn) noexcept nogil:
-    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] ^ MIGRATE_MOVABLE
+    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] & 3 ^ MIGRATE_MOVABLE
 
 # The folio a page belongs to, and its facts.
 cdef inline pfn_t page_folio(arena_t *a, pfn_t pfn) noexcept nogil:
@@ -76,8 +76,10 @@ cdef inline pfn_t page_folio(arena_t *a, pfn_t pfn) noexcept nogil:
     return pfn
 
 cdef inline uint32_t folio_order(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t order
     if frame_at(a, head).flags & PG_head:
-        return frame_at(a, head + 1).index_lo
+        order = frame_at(a, head + 1).index_lo
+        return order if order < NR_ORDERS else 0  # else damaged: fsck tells
     return 0
 
 cdef inline uint64_t frame_index(const frame_t *f) noexcept nogil:

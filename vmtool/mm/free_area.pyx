@@ -9,7 +9,7 @@ unseen_end stand at the tail of the Movable list without being linked: taken low
 Invariants: no two free buddies of one order; free_pages = lists + unseen; a list's blocks lie in pageblocks of its type.
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, rec_mut
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_mut
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, pageblock_type,
                               pfn_to_zone)
 
@@ -162,6 +162,9 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     while at < end:
         f = frame_at(a, <pfn_t>at)
         if f.flags & PG_buddy:
+            if f.index_lo >= NR_ORDERS:
+                arena_fail(a, ARENA_RANGE, POOL_FRAME, <uint32_t>at)
+                return 0
             nr_free += <uint32_t>1 << f.index_lo
             at += <uint64_t>1 << f.index_lo
             continue

@@ -12,7 +12,7 @@ Invariants: inuse = bits of used; partial lists hold exactly the slabs with 0 < 
 
 from libc.string cimport memset, strncpy
 
-from vmtool.mm.arena cimport frame_at, frame_mut, rec_alloc, rec_at, rec_free, rec_mut
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_alloc, rec_at, rec_free, rec_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
@@ -159,7 +159,7 @@ cdef uint32_t first_free(const slab_t *s) noexcept nogil:
     cdef uint32_t word = 0
     cdef uint32_t bit = 0
     cdef uint64_t bits
-    while s.used[word] == ~<uint64_t>0:
+    while word < 11 and s.used[word] == ~<uint64_t>0:
         word += 1
     bits = s.used[word]
     while bits & 0xFF == 0xFF:
@@ -203,7 +203,10 @@ cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil:
     pfn = page_folio(a, <pfn_t>(obj >> 12))
     i = frame_at(a, pfn).mapping
     s = slab_mut(a, i)
-    n = <uint32_t>((obj - (<uint64_t>pfn << 12)) // c.size)
+    n = <uint32_t>((obj - (<uint64_t>pfn << 12)) // max(c.size, <uint32_t>1))
+    if n >= s.objects or s.objects > 512 or not s.used[n >> 6] >> (n & 63) & 1:
+        arena_fail(a, ARENA_RANGE, POOL_SLAB, i)  # no object of this cache, or freed twice
+        return
     s.used[n >> 6] &= ~(<uint64_t>1 << (n & 63))
     if s.inuse == s.objects:
         list_del(a, &c.full, i)
