@@ -44,8 +44,8 @@ cdef inline uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, 
 cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept nogil
 cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil
 cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil
-# The walker remembers the way to the last table of level 1 (it saves time; reads are counted as if it did not). Whoever changes an
-# entry above that level, or frees a table, says so.
+# The walker remembers the way to the last PTE table (it saves time; reads are counted as if it did not). Whoever changes an entry
+# that points to a table, or frees one, says so.
 cdef void walk_cache_forget(arena_t *a) noexcept nogil
 # mov to CR3 on this CPU
 cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexcept nogil

@@ -84,12 +84,12 @@ cdef void walk_cache_forget(arena_t *a) noexcept nogil:
 
 
 cdef inline int walk_start(cpu_t *c, const arch_t *g, vaddr_t addr, pfn_t *table, pte_t *permit) noexcept nogil:
-    """Where to begin: at the table of level 1 that the last walk came by, or at the root. Returns the level."""
+    """Where to begin: at the PTE table that the last walk came by, or at the root. Returns the level."""
     table[0] = <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift)
-    if g.levels > 2 and c.walk_region == (addr >> g.level_shift[2]) + 1 and c.walk_root == table[0]:
+    if c.walk_region == (addr >> g.level_shift[1]) + 1 and c.walk_root == table[0]:
         table[0] = c.walk_table
         permit[0] = c.walk_bits
-        return 1
+        return 0
     permit[0] = g.write | g.user
     return <int>g.levels - 1
 
@@ -118,8 +118,8 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         if not e & g.accessed:
             entry_write(a, table, index, e | g.accessed)
         table = <pfn_t>((e & g.pfn_mask) >> g.page_shift)
-        if level == 2:
-            c.walk_region = (addr >> g.level_shift[2]) + 1
+        if level == 1:
+            c.walk_region = (addr >> g.level_shift[1]) + 1
             c.walk_root = <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift)
             c.walk_table = table
             c.walk_bits = permit

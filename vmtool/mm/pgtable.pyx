@@ -49,8 +49,7 @@ cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
 cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept nogil:
     trace3(a, TR_PGTABLE_FREE, level, pfn, addr)
     mod_node_stat(a, NR_PAGETABLE, -1)
-    if level:
-        walk_cache_forget(a)
+    walk_cache_forget(a)
     free_pages(a, pfn, 0)
 
 
@@ -98,6 +97,7 @@ cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept 
     while at > level and table:
         table = table_below(a, table, at, addr)
         at -= 1
+    pte_cache_fill(a, mm, addr, level, table)
     return table
 
 

@@ -293,24 +293,36 @@ cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
     trace2(a, TR_TLB_FLUSH, pcid, n)
 
 
+cdef uint64_t drop_page(arena_t *a, const cpu_t *c, uint32_t which, vaddr_t addr, uint32_t shift, uint32_t pcid) noexcept nogil:
+    """Void the page's entry in one structure. Returns how many counted."""
+    cdef tlb_geom_t *geom = &a.m.tlb_geom[which]
+    cdef uint64_t tag = addr >> shift << 1 | 1
+    cdef uint64_t n = 0
+    cdef tlb_entry_t *e
+    cdef tlb_entry_t *end
+    if geom.ways == 0:
+        return 0
+    e = set_at(a, c, geom, addr >> shift)
+    end = e + geom.ways
+    while e < end:
+        if e.tag == tag and e.page_shift == shift and (e.flags & TLB_GLOBAL or e.pcid == pcid):
+            n += tlb_is_valid(c, e)
+            e.tag = 0
+            e.age = 0
+        e += 1
+    return n
+
+
 cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil:
     """INVLPG: the page in every structure and size; globals too."""
-    cdef uint32_t which
-    cdef uint32_t shift
-    cdef uint32_t i
-    cdef uint64_t n = 0
-    cdef tlb_geom_t *geom
-    cdef tlb_entry_t *e
-    for which in range(NR_TLBS):
-        geom = &a.m.tlb_geom[which]
-        if geom.ways == 0:
-            continue
-        for shift in range(12, 31, 9):
-            e = set_at(a, c, geom, addr >> shift)
-            for i in range(geom.ways):
-                if e[i].tag == (addr >> shift << 1 | 1) and e[i].page_shift == shift and (e[i].flags & TLB_GLOBAL or e[i].pcid == pcid):
-                    n += tlb_is_valid(c, &e[i])
-                    e[i].tag = 0
-                    e[i].age = 0
+    cdef uint64_t n = drop_page(a, c, TLB_L1D_4K, addr, 12, pcid)
+    n += drop_page(a, c, TLB_L1I_4K, addr, 12, pcid)
+    n += drop_page(a, c, TLB_L2, addr, 12, pcid)
+    if c.tlb_has_large:
+        n += drop_page(a, c, TLB_L1D_2M, addr, 21, pcid)
+        n += drop_page(a, c, TLB_L1I_2M, addr, 21, pcid)
+        n += drop_page(a, c, TLB_L2, addr, 21, pcid)
+        n += drop_page(a, c, TLB_L1D_1G, addr, 30, pcid)
+        n += drop_page(a, c, TLB_L1I_2M, addr, 30, pcid)
     c.flushes_page += 1
     trace2(a, TR_TLB_FLUSH, pcid, n)
