@@ -79,6 +79,9 @@ class Machine:
         """The soft limit; None is RLIM_INFINITY."""
 
     def getrlimits(self, pid: int) -> list[tuple[int | None, int | None]]: ...
+    def set_personality(self, pid: int, value: int) -> None:
+        """personality(2): READ_IMPLIES_EXEC holds at once, the rest from the next execve."""
+
     def set_oom_score_adj(self, pid: int, value: int) -> None: ...
     def set_comm(self, pid: int, comm: str) -> None: ...
 

@@ -150,8 +150,6 @@ cdef class Machine(Outside):
         cdef Py_ssize_t at, size
         name = image.path.encode("utf-8", "surrogateescape")
         memset(out, 0, sizeof(image_t))
-        if image.is_32:
-            raise KernelError(ENOEXEC, f"{image.path}: 32-bit programs are not modelled yet")
         if len(image.segments) > MAX_SEGMENTS:
             raise KernelError(ENOEXEC, f"{image.path}: more than {MAX_SEGMENTS} segments")
         out.inode = path_lookup(&self.a, name, len(name))
@@ -171,6 +169,8 @@ cdef class Machine(Outside):
             filemap_populate(&self.a, out.inode)
         out.nr_segments = len(image.segments)
         out.is_dyn = image.is_dyn
+        out.is_32 = image.is_32
+        out.no_gnu_stack = image.gnu_stack is None
         out.entry = image.entry
         out.phoff, out.phnum, out.phentsize = image.phoff, image.phnum, image.phentsize
         out.stack_prot = PROT_EXEC if image.gnu_stack is not None and image.gnu_stack & 1 else 0
@@ -200,6 +200,7 @@ cdef class Machine(Outside):
         req.argv, req.argv_len, req.argc = args, len(args), len(argv)
         req.envp, req.envp_len, req.envc = envs, len(envs), len(env)
         req.rlimit_stack = task_at(&self.a, task).rlim_cur[RLIMIT_STACK]
+        req.personality = task_at(&self.a, task).personality
         for name, value in (layout or {}).items():
             set_layout(&req, name, value)
         err = do_execve(&self.a, task, &req)
@@ -286,6 +287,9 @@ cdef class Machine(Outside):
         if limit > t.rlim_max[resource]:
             raise KernelError(EINVAL, "the soft limit would exceed the hard one")
         t.rlim_cur[resource] = limit
+
+    def set_personality(self, pid, value):
+        task_mut(&self.a, self.find(pid)).personality = value & 0xFFFFFFFF
 
     def set_oom_score_adj(self, pid, value):
         if not -1000 <= value <= 1000:
@@ -640,6 +644,8 @@ cdef void set_layout(exec_req_t *req, name, value) except *:
         req.stack_top = value
     elif name == "string_bytes":
         req.string_bytes = value
+    elif name == "personality":
+        req.personality = value
     elif name == "rlimit_stack":
         req.rlimit_stack = value & U64
     else:

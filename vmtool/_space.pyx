@@ -128,7 +128,7 @@ cdef class Space(Views):
             found.append(self.vma_record(v))
             v = vma_at(&self.a, v).vm_next
             left -= 1
-        if mm_at(&self.a, mm).vdso:
+        if mm_at(&self.a, mm).vdso and not mm_at(&self.a, mm).flags & MMF_COMPAT:
             found.append(self.gate_vma(mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ))
         self.check()
         return found
@@ -149,7 +149,7 @@ cdef class Space(Views):
             found.append(r.Smap(self.vma_record(v), stats_record(&s), 4096, 4096, thp_eligible(&self.a, v)))
             v = vma_at(&self.a, v).vm_next
             left -= 1
-        if mm_at(&self.a, mm).vdso:
+        if mm_at(&self.a, mm).vdso and not mm_at(&self.a, mm).flags & MMF_COMPAT:
             memset(&s, 0, sizeof(s))
             found.append(r.Smap(self.gate_vma(mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ), stats_record(&s), 4096, 4096, False))
         self.check()

@@ -301,6 +301,7 @@ cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noex
     memcpy(c.rlim_max, p.rlim_max, sizeof(p.rlim_max))
     c.oom_score_adj = p.oom_score_adj
     c.uid = p.uid
+    c.personality = p.personality
     if share_mm:
         mm_mut(a, p.mm).users += 1
         c.mm = p.mm

@@ -65,7 +65,7 @@ cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr
     return <uint64_t>-ENOMEM
 
 cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t map_flags) noexcept nogil:
-    """arch_get_unmapped_area_topdown(): the hint, the highest hole, then upwards from a third of the space."""
+    """arch_get_unmapped_area_topdown(), and arch_get_unmapped_area() for a legacy layout: the hint, the highest hole, then upwards from a third of the space."""
     cdef mm_t *m = mm_at(a, mm)
     cdef idx_t v
     cdef uint64_t found
@@ -73,13 +73,15 @@ cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t 
         return <uint64_t>-ENOMEM
     if map_flags & MAP_FIXED:
         return addr
-    if not map_flags & MAP_32BIT:
+    if not map_flags & MAP_32BIT or m.flags & MMF_COMPAT:
         if addr:
             addr &= PAGE_MASK
             if length <= m.task_size and addr <= m.task_size - length:
                 v = find_vma(a, mm, addr)
                 if v == 0 or addr + length <= vm_start_gap(vma_at(a, v)):
                     return addr
+        if m.flags & MMF_LEGACY:
+            return bottomup(a, mm, length, m.mmap_base, m.task_size)
         found = topdown(a, mm, length, 4096, m.mmap_base)
         if found < <uint64_t>-4095:
             return found
@@ -91,7 +93,7 @@ cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t
     cdef uint64_t off_end = off + length
     cdef uint64_t off_align = (off + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
     cdef uint64_t ret, off_sub
-    if off_end <= off_align or off_end - off_align < HPAGE_PMD_SIZE:
+    if off_end <= off_align or off_end - off_align < HPAGE_PMD_SIZE or mm_at(a, mm).flags & MMF_COMPAT:
         return 0
     if length + HPAGE_PMD_SIZE < length or off + length + HPAGE_PMD_SIZE < off:
         return 0
@@ -101,7 +103,7 @@ cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t
     if ret == addr:
         return addr
     off_sub = (off - ret) & (HPAGE_PMD_SIZE - 1)
-    if off_sub == 0:
+    if off_sub == 0 and not mm_at(a, mm).flags & MMF_LEGACY:
         return ret + HPAGE_PMD_SIZE
     return ret + off_sub
 

@@ -21,6 +21,8 @@ cdef struct image_t:
     uint32_t nr_segments
     uint32_t is_dyn
     uint32_t stack_prot  # PROT_ bits that PT_GNU_STACK asks for
+    uint32_t is_32
+    uint32_t no_gnu_stack  # there is no PT_GNU_STACK
     uint64_t entry
     uint64_t phoff
     uint32_t phnum
@@ -47,6 +49,8 @@ cdef struct exec_req_t:
     uint64_t stack_top
     uint64_t string_bytes  # argv, env and path bytes, when only their sum is known
     uint64_t rlimit_stack
+    uint32_t personality
+    uint32_t pad
 
 # The task gets a new address space with the image; its old one is dropped. 0 or -errno (then nothing changed).
 cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil

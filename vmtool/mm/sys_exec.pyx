@@ -6,7 +6,8 @@
     0x555555554000  a PIE program, then its heap;  a fixed one lies where its headers say
 Counterpart: Linux v6.18 fs/binfmt_elf.c:load_elf_binary(), elf_load(), create_elf_tables(); fs/exec.c:setup_arg_pages();
 arch/x86/entry/vdso/vma.c:map_vdso(). Randomness comes from the machine's seed, with the kernel's ranges.
-Simplified: 64-bit programs; AT_HWCAP and its kin are fixed values; AT_RANDOM's bytes come from the seed.
+A 32-bit program has the same below 4 GB: 0xffffe000, 0xf7ffe000, 0x56555000; it has no [vsyscall].
+Simplified: AT_HWCAP and its kin are fixed values; AT_RANDOM's bytes come from the seed.
 """
 
 from libc.string cimport memcpy, memset, strlen
@@ -45,8 +46,11 @@ cdef uint64_t random64(arena_t *a) noexcept nogil:
     z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111ebu
     return z ^ (z >> 31)
 
-cdef inline uint64_t random_bits(arena_t *a, int bits) noexcept nogil:
-    return random64(a) & ((<uint64_t>1 << bits) - 1) if a.m.aslr else 0
+cdef inline bint is_random(arena_t *a, const exec_req_t *req) noexcept nogil:
+    return a.m.aslr and not req.personality & ADDR_NO_RANDOMIZE
+
+cdef inline uint64_t random_bits(arena_t *a, const exec_req_t *req, int bits) noexcept nogil:
+    return random64(a) & ((<uint64_t>1 << bits) - 1) if is_random(a, req) else 0
 
 cdef uint64_t total_size(const image_t *im) noexcept nogil:
     cdef const segment_t *first = &im.segment[0]
@@ -60,6 +64,8 @@ cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment
     cdef idx_t prev
     cdef siginfo_t info
     cdef char zeros[4096]
+    if s.prot & PROT_READ and task_at(a, task).personality & READ_IMPLIES_EXEC:
+        vm_flags |= VM_EXEC
     if s.filesz:
         got = mmap_region(a, mm, file, start, page_align(addr + s.filesz) - start, vm_flags, (s.offset - (s.vaddr & 4095)) >> 12, VMA_PLAIN)
         if is_err(got):
@@ -159,7 +165,7 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     cdef uint64_t p = stack_top - 8, limit = req.rlimit_stack & PAGE_MASK, size, nr
     cdef siginfo_t info
     cdef idx_t v
-    if req.image.stack_prot & PROT_EXEC:
+    if req.image.stack_prot & PROT_EXEC or (req.image.no_gnu_stack and task_at(a, task).personality & READ_IMPLIES_EXEC):
         vm_flags |= VM_EXEC
     nr = req.path_len + 1 + req.envp_len + req.argv_len
     if req.string_bytes > nr:
@@ -196,19 +202,19 @@ cdef inline void aux(mm_t *m, uint64_t kind, uint64_t value) noexcept nogil:
     m.auxv[m.nr_auxv + 1] = value
     m.nr_auxv += 2
 
-cdef int put_strings(arena_t *a, idx_t task, uint64_t at, const char *text, uint32_t count, uint64_t strings) noexcept nogil:
-    """An array of pointers to `count` strings that lie one after another, and its NULL."""
+cdef int put_strings(arena_t *a, idx_t task, uint64_t at, const char *text, uint32_t count, uint64_t strings, uint32_t width) noexcept nogil:
+    """An array of pointers, `width` bytes each, to `count` strings that lie one after another, and its NULL."""
     cdef siginfo_t info
     cdef uint64_t word
     cdef uint32_t i
     for i in range(count):
         word = strings
-        if store_bytes(a, task, at + 8 * i, <char *>&word, 8, &info) < 0:
+        if store_bytes(a, task, at + width * i, <char *>&word, width, &info) < 0:
             return -EFAULT
         strings += strlen(text) + 1
         text += strlen(text) + 1
     word = 0
-    return -EFAULT if store_bytes(a, task, at + 8 * count, <char *>&word, 8, &info) < 0 else 0
+    return -EFAULT if store_bytes(a, task, at + width * count, <char *>&word, width, &info) < 0 else 0
 
 cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t p, uint64_t bias, uint64_t interp_bias, uint64_t stack_top) noexcept nogil:
     """Platform name, random bytes, then argc, argv, envp and the auxiliary vector, 16-byte aligned."""
@@ -216,7 +222,8 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
     cdef uint64_t platform, rand, items, sp, word, i
     cdef char noise[16]
     cdef siginfo_t info
-    p = (p - (random_bits(a, 13) if a.m.aslr else 0)) & ~<uint64_t>15
+    cdef uint32_t width = 4 if req.image.is_32 else 8
+    p = (p - random_bits(a, req, 13)) & ~<uint64_t>15
     platform = p - 7
     rand = platform - 16
     for i in range(2):
@@ -247,28 +254,49 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
     aux(m, 28, 32)  # AT_RSEQ_ALIGN
     aux(m, 0, 0)
     items = (req.argc + 1) + (req.envc + 1) + 1
-    sp = (rand - 8 * (items + m.nr_auxv)) & ~<uint64_t>15
+    sp = (rand - width * (items + m.nr_auxv)) & ~<uint64_t>15
     word = req.argc
-    if store_bytes(a, task, sp, <char *>&word, 8, &info) < 0:
+    if store_bytes(a, task, sp, <char *>&word, width, &info) < 0:
         return -EFAULT
-    if put_strings(a, task, sp + 8, req.argv, req.argc, m.arg_start) < 0:
+    if put_strings(a, task, sp + width, req.argv, req.argc, m.arg_start, width) < 0:
         return -EFAULT
-    if put_strings(a, task, sp + 8 * (req.argc + 2), req.envp, req.envc, m.env_start) < 0:
+    if put_strings(a, task, sp + width * (req.argc + 2), req.envp, req.envc, m.env_start, width) < 0:
         return -EFAULT
-    if store_bytes(a, task, sp + 8 * items, <char *>m.auxv, 8 * m.nr_auxv, &info) < 0:
-        return -EFAULT
+    for i in range(m.nr_auxv):
+        if store_bytes(a, task, sp + width * (items + i), <char *>&m.auxv[i], width, &info) < 0:
+            return -EFAULT
     m.start_stack = sp
     m.sp = sp
     return 0
 
 # --- all of it ----------------------------------------------------------------------------------------------------------
 
+cdef inline uint64_t dyn_base(arena_t *a, const exec_req_t *req) noexcept nogil:
+    """ELF_ET_DYN_BASE, not rounded to a page."""
+    return 0x56555000 if req.image.is_32 else (a.m.arch.task_size // 3) * 2
+
+cdef void take_personality(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept nogil:
+    """SET_PERSONALITY2(), read_implies_exec: what the image and the personality mean for the new space."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef uint32_t personality = req.personality
+    m.flags &= ~<uint32_t>(MMF_COMPAT | MMF_LEGACY)
+    if req.image.is_32:
+        m.flags |= MMF_COMPAT
+        m.task_size = <uint64_t>0xc0000000 if personality & ADDR_LIMIT_3GB else <uint64_t>0xffffe000
+        if req.image.no_gnu_stack:
+            personality |= READ_IMPLIES_EXEC
+    else:
+        personality &= ~<uint32_t>READ_IMPLIES_EXEC
+    if personality & ADDR_COMPAT_LAYOUT:
+        m.flags |= MMF_LEGACY
+    task_mut(a, task).personality = personality
+
 cdef uint64_t program_base(arena_t *a, const exec_req_t *req) noexcept nogil:
-    """Load bias of a PIE with an interpreter: two thirds of the space, plus 28 bits of pages with ASLR."""
-    cdef uint64_t base = (a.m.arch.task_size // 3) * 2
+    """Load bias of a PIE with an interpreter: two thirds of the space, plus 28 (8) bits of pages with ASLR."""
+    cdef uint64_t base = dyn_base(a, req)
     if req.exe_base:
         return req.exe_base
-    base += random_bits(a, 28) << 12
+    base += random_bits(a, req, 8 if req.image.is_32 else 28) << 12
     base &= ~(max_align(req.image) - 1)
     return (base - req.image.segment[0].vaddr) & PAGE_MASK
 
@@ -277,13 +305,20 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     cdef uint64_t top = req.stack_top, p = 0, bias = 0, interp_bias = 0, rnd, room
     cdef int err
     cdef bint fixed = not req.image.is_dyn
+    take_personality(a, task, mm, req)
     if top == 0:
-        top = m.task_size - (random_bits(a, 22) << 12)
+        top = m.task_size - (random_bits(a, req, 11 if req.image.is_32 else 22) << 12)
     room = req.rlimit_stack
-    if a.m.aslr and room < <uint64_t>1 << 40:
-        room += <uint64_t>0x3fffff000  # stack_maxrandom_size(): what randomization may take of it
-    rnd = random_bits(a, 28) << 12
-    m.mmap_base = req.mmap_base if req.mmap_base else mmap_base_for(m.task_size, room, rnd)
+    if is_random(a, req) and room < <uint64_t>1 << 40:
+        # stack_maxrandom_size(): what randomization may take of it
+        room += <uint64_t>0x7ff000 if req.image.is_32 else <uint64_t>0x3fffff000
+    rnd = random_bits(a, req, 8 if req.image.is_32 else 28) << 12
+    if m.flags & MMF_LEGACY:
+        m.mmap_base = page_align(m.task_size // 3) + rnd
+    else:
+        m.mmap_base = mmap_base_for(m.task_size, room, rnd)
+    if req.mmap_base:
+        m.mmap_base = req.mmap_base
     err = setup_stack(a, task, mm, req, top, &p)
     if err:
         return err
@@ -300,21 +335,23 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     else:
         m.entry = bias + req.image.entry
         if req.image.is_dyn:
-            m.brk = page_align((m.task_size // 3) * 2)  # out of the mmap area
-    if a.m.aslr:
-        m.brk = page_align(m.brk + 4096 + (random64(a) % 0x40000000 & PAGE_MASK))
+            m.brk = page_align(dyn_base(a, req))  # out of the mmap area
+    if is_random(a, req):
+        m.brk = page_align(m.brk + 4096 + (random64(a) % (0x2000000 if req.image.is_32 else 0x40000000) & PAGE_MASK))
     if req.start_brk:
         m.brk = req.start_brk
     m.start_brk = m.brk
     err = map_vdso(a, mm, req.vdso)
     if err:
         return err
+    if req.personality & MMAP_PAGE_ZERO:
+        mmap_region(a, mm, 0, 0, 4096, VM_READ | VM_EXEC | VM_MAY_ALL, 0, VMA_PLAIN)
     return create_elf_tables(a, task, mm, req, p, bias, interp_bias if req.interp != NULL else 0, top)
 
 cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil:
     cdef task_t *t = task_mut(a, task)
     cdef idx_t old = t.mm, mm = mm_alloc(a)
-    cdef uint32_t cpu = t.cpu
+    cdef uint32_t cpu = t.cpu, personality = t.personality
     cdef int err
     cdef idx_t file
     if mm == 0:
@@ -327,6 +364,7 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     err = build(a, task, mm, req)
     if err:
         t.mm = old
+        t.personality = personality
         if old:
             switch_mm(a, task, cpu)
         mmput(a, mm)

@@ -132,7 +132,7 @@ cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t 
     return 0
 
 cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *populate) noexcept nogil:
-    cdef uint64_t flags = req.flags, length = page_align(req.length), vm_flags, pgoff = req.offset >> 12, result
+    cdef uint64_t flags = req.flags, length = page_align(req.length), vm_flags, pgoff = req.offset >> 12, result, prot
     cdef vaddr_t addr = req.addr
     cdef int err
     populate[0] = 0
@@ -148,7 +148,10 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         return <uint64_t>-EOVERFLOW
     if mm_at(a, mm).map_count > a.m.max_map_count:
         return <uint64_t>-ENOMEM
-    vm_flags = calc_vm_flags(req.prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    prot = req.prot
+    if prot & PROT_READ and task_at(a, a.task).personality & READ_IMPLIES_EXEC:
+        prot |= PROT_EXEC
+    vm_flags = calc_vm_flags(prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     addr = get_unmapped_area(a, mm, req.file, addr, length, pgoff if req.file else 0, flags)
     if is_err(addr):
         return addr
@@ -206,6 +209,8 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
     cdef int64_t pages = <int64_t>(length >> 12)
     cdef vmg_t g
     vm_flags |= VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT | m.def_flags
+    if task_at(a, a.task).personality & READ_IMPLIES_EXEC:
+        vm_flags |= VM_EXEC
     if not may_expand_vm(a, mm, vm_flags, <uint64_t>pages):
         return -ENOMEM
     if m.map_count > a.m.max_map_count:

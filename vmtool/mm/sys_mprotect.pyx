@@ -7,7 +7,7 @@ A failure half way keeps what was done before it. Counterpart: Linux v6.18 mm/mp
 change_pte_range().
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
@@ -149,6 +149,8 @@ cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint
         if vma_at(a, v).vm_start != tmp:
             return -ENOMEM
         newflags = (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) | (vma_at(a, v).vm_flags & ~<uint64_t>VM_ACCESS_FLAGS)
+        if prot & PROT_READ and newflags & VM_MAYEXEC and task_at(a, a.task).personality & READ_IMPLIES_EXEC:
+            newflags |= VM_EXEC
         if (newflags & ~(newflags >> 4)) & VM_ACCESS_FLAGS:
             return -EACCES
         tmp = vma_at(a, v).vm_end

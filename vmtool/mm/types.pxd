@@ -444,6 +444,15 @@ cdef struct mm_t:  # 1024 bytes
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
+    MMF_COMPAT = 0x200  # a 32-bit program on a 64-bit kernel
+    MMF_LEGACY = 0x400  # ADDR_COMPAT_LAYOUT: mappings go upwards from mmap_base
+
+cdef enum:  # personality(2)
+    MMAP_PAGE_ZERO = 0x100000
+    ADDR_NO_RANDOMIZE = 0x40000
+    ADDR_COMPAT_LAYOUT = 0x200000
+    READ_IMPLIES_EXEC = 0x400000
+    ADDR_LIMIT_3GB = 0x8000000
 
 # task: task_struct and what hangs from it; mm.pyx
 cdef struct task_t:  # 512 bytes
@@ -469,7 +478,9 @@ cdef struct task_t:  # 512 bytes
     uint32_t uid
     uint64_t obj[8]  # task_struct, signal, sighand, files, fs, cred, pid, stack
     uint64_t stack_phys
-    uint64_t pad[6]
+    uint32_t personality
+    uint32_t pad0
+    uint64_t pad[5]
 
 # inode + address_space; pagecache.pyx
 cdef struct inode_t:  # 256 bytes

@@ -134,4 +134,4 @@ def _given(layout: ExecLayout | None) -> dict[str, int]:
     """What is known of a layout, by name."""
     if layout is None:
         return {}
-    return {name: value for name, value in layout._asdict().items() if value is not None and name not in ("personality", "stack_vma_start")}
+    return {name: value for name, value in layout._asdict().items() if value is not None and name != "stack_vma_start"}

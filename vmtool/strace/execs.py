@@ -99,6 +99,7 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
         else:
             person = (person or 0) | ADDR_NO_RANDOMIZE
     p.personality, p.rlimit_stack = person, limit
+    string_bytes += len(image.path) + 1 if image is not None else 0
     return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,
                       start_brk=place.start_brk, stack_top=None, stack_vma_start=None, string_bytes=string_bytes, rlimit_stack=limit, personality=person)
 
