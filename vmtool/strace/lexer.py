@@ -31,7 +31,7 @@ _EXITED = re.compile(r" exited with (\d+) ")
 _KILLED = re.compile(r" killed by (SIG\w+)")
 _SUPERSEDED = re.compile(r" superseded by execve in pid (\d+) ")
 _ATTACHED = re.compile(r"strace: Process (\d+) attached(?: with \d+ threads?)?$")
-_PERSONALITY = re.compile(r"(?:PID=)?(\d+) runs in (\d+) bit mode\. \]")
+_PERSONALITY = re.compile(r"(?:\[ Process )?(?:PID=)?(\d+) runs in (\d+) bit mode\. \]")
 _MESSAGE = re.compile(r" [>|] ?|strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|\s*\d+\.\d\d +\d|$")
 _ENDS = re.compile(r"\) += .*$|<unfinished \.\.\.>\)?$|<detached \.\.\.>$")
 
