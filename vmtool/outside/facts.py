@@ -23,6 +23,7 @@ class HostFacts:
 
     root = 0
     raw_io = False
+    cwd = ""
 
     def __init__(self) -> None:
         self._real: dict[str, str | None] = {}
@@ -30,10 +31,10 @@ class HostFacts:
         self._images: dict[str, Image | None] = {}
 
     def realpath(self, path: str) -> str | None:
-        """None when nothing is there, or the path is relative: the log's directory is not this one."""
+        """None when nothing is there. A relative path that the log did not explain is tried from here."""
         if path not in self._real:
             found = None
-            if path.startswith("/") and not path.startswith("/proc/self"):
+            if not path.startswith("/proc/self"):
                 try:
                     found = os.path.realpath(path, strict=True)
                 except (OSError, ValueError):

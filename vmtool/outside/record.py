@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from vmtool.errors import HostError
+from vmtool.errors import HostError, KernelError
 from vmtool.outside.facts import HostFacts
 from vmtool.records import Image
 from vmtool.strace.procs import Process
@@ -46,7 +46,7 @@ def record(command: list[str], output: str, *, with_faults: bool = False, is_ran
         raise HostError(f"{command[0]}: command not found")
     with tempfile.TemporaryDirectory(prefix="vmtool-record-") as work:
         log = os.path.join(work, "strace.log")
-        words = [strace, "-f", "-y", "-q", "-e", f"trace={CALLS}", "-e", "abbrev=!execve,execveat", "-e", "raw=read,readv,pread64,write,writev,pwrite64",
+        words = [strace, "-f", "-y", "-q", "-e", f"trace={CALLS}", "-e", "abbrev=!execve,execveat,fstat,fstat64,newfstatat,statx", "-e", "raw=read,readv,pread64,write,writev,pwrite64",
                  "-s", str(STRINGS), "-o", log, "--", *command]
         faults = b""
         if with_faults:
@@ -87,6 +87,7 @@ class _Asked:
         self._host = HostFacts()
         self.root = 0
         self.raw_io = True
+        self.cwd = os.getcwd()
         self.first: ExecFact | None = None
         self.execs: dict[str, list[dict[str, Any]]] = {}
         self.paths: dict[str, str] = {}
@@ -160,6 +161,9 @@ class _NoMachine:
         answers: dict[str, Any] = {"maps": [], "sysctl": "0"}
         return lambda *args, **kwargs: answers.get(name, 0)
 
+    def file(self, path: str) -> Any:
+        raise KernelError(errno.ENOENT, path)
+
     def mm(self, pid: int) -> Any:
         return _Zeros()
 
@@ -193,7 +197,7 @@ def _sidecar(log: str, is_randomized: bool) -> bytes:
         asked.root = int(first.split(" ", 1)[0]) if first[:1].isdigit() else 0
         lines.seek(0)
         Replay(_NoMachine(), asked, Hooks(at_exec=asked.at_exec)).run([LogFile(log, 0, lines)])
-    data = {"root": asked.root, "raw_io": True, "files": dict(sorted(asked.files.items())), "paths": dict(sorted(asked.paths.items())),
+    data = {"root": asked.root, "cwd": asked.cwd, "raw_io": True, "files": dict(sorted(asked.files.items())), "paths": dict(sorted(asked.paths.items())),
             "scripts": dict(sorted(asked.scripts.items())), "execs": asked.execs}
     return (json.dumps(data, indent=1) + "\n").encode()
 

@@ -95,11 +95,12 @@ class Names:
 
     def real(self, path: str, cwd: str) -> str:
         """The real path of a name as the log spells it."""
-        found = self.facts.realpath(path)
-        if found is None and not path.startswith("/"):
+        if not path.startswith("/"):
             if not cwd:
-                return path
-            path = posixpath.join(cwd, path)
+                return self.facts.realpath(path) or path
+            spelled, path = path, posixpath.join(cwd, path)
+            found = self.facts.realpath(path) or self.facts.realpath(spelled)
+        else:
             found = self.facts.realpath(path)
         return found if found is not None else posixpath.normpath(path)
 

@@ -7,6 +7,7 @@ machine only when the file's facts are known. Links (symlink) are known by the f
 """
 
 import posixpath
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open,
 from vmtool.strace.flags import number
 from vmtool.strace.parser import Fd, Result
 from vmtool.strace.procs import Process
+from vmtool.strace.sidecar import FileFact
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 O_TRUNC = 0o1000
 RLIMIT_MEMLOCK = 8
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
-SEEK_SET, SEEK_CUR = 0, 1
+_MAKEDEV = re.compile(r"st_dev=makedev\((\w+), (\w+)\)")
 
 
 # --- the machine that differs from the recorded one ---------------------------------------------------
@@ -301,6 +303,38 @@ def do_fallocate(r: "Replay", p: Process, text: str, tid: int) -> None:
         set_size(r, file, offset + length)
 
 
+def do_stat(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """fstat and its kin: with -v they show the device and inode that no one else may know any more."""
+    if "_ino=" not in text:
+        return
+    args, result = parser.split(text)
+    if result.errno or result.value is None:
+        return
+    fact = _stat_fact(text)
+    file = None
+    if not args[0].startswith('"'):
+        opened = r.opened(p, parser.fd_of(args[0]))
+        if len(args) < 2 or not args[1].startswith('"') or args[1] == '""':
+            file = opened.file if opened is not None else None
+    if fact is not None and file is not None and not file.is_known:
+        file.dev, file.inode, file.is_known = (fact.major, fact.minor), fact.inode, True
+        file.size = max(file.size, fact.size)
+
+
+def _stat_fact(text: str) -> FileFact | None:
+    """st_dev=makedev(0xfe, 0), st_ino=247, st_size=41927; statx: stx_dev_major=0xfe, stx_dev_minor=0, stx_ino=247."""
+    inode = parser.field(text, "st_ino") or parser.field(text, "stx_ino")
+    dev = _MAKEDEV.search(text)
+    if dev is not None:
+        major, minor = int(dev[1], 0), int(dev[2], 0)
+    else:
+        major, minor = number(parser.field(text, "stx_dev_major") or "0"), number(parser.field(text, "stx_dev_minor") or "0")
+    if inode is None or not inode.isdigit():
+        return None
+    size = parser.field(text, "st_size") or parser.field(text, "stx_size") or "0"
+    return FileFact(major, minor, int(inode), int(size) if size.isdigit() else 0)
+
+
 def do_lseek(r: "Replay", p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     opened = p.fds.fds.get(parser.fd_of(args[0]).number)
@@ -369,4 +403,5 @@ HANDLERS = {
     "read": _io(False, False), "readv": _io(False, False), "write": _io(True, False), "writev": _io(True, False),
     "pread64": _io(False, True), "pwrite64": _io(True, True), "sendfile": do_sendfile, "sendfile64": do_sendfile,
     "copy_file_range": do_copy_file_range,
+    "fstat": do_stat, "fstat64": do_stat, "newfstatat": do_stat, "fstatat64": do_stat, "statx": do_stat,
 }

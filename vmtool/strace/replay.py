@@ -185,7 +185,7 @@ class Replay:
     def _first(self, call: Call) -> Process:
         """The first process, or one of unknown origin: empty until its execve."""
         pid = call.tid or (self.facts.root if self.root is None else 0)
-        process = Process(pid, Space(0), FdTable(), Directory())
+        process = Process(pid, Space(0), FdTable(), Directory(self.facts.cwd if self.root is None else ""))
         process.tids.add(call.tid)
         self.procs.add(process)
         if self.root is None:

@@ -1,7 +1,7 @@
 """The facts that a log lacks: files, programs, scripts and the start of each program.
 
 What is modelled: the sidecar, a JSON object (`record` writes it, `replay --sidecar` reads it):
-    root     PID of the first process
+    root     PID of the first process;  cwd  its directory
     files    real path -> {dev, inode, size, mode, elf}; elf: class, type, machine, entry, interp, phdrs; null: not a program
     paths    path as the log spells it -> real path
     scripts  real path -> the rest of its `#!` line
@@ -40,6 +40,7 @@ class Facts(Protocol):
     """Whoever knows files and programs: a sidecar, the host, both, or nobody."""
 
     root: int
+    cwd: str  # of the first process, '' when unknown
     raw_io: bool  # the log shows the buffers of every read and write, whatever the program does
 
     def realpath(self, path: str) -> str | None: ...
@@ -60,6 +61,7 @@ class Sidecar:
         self._execs: dict[str, list[dict[str, Any]]] = data.get("execs") or {}
         self.root = int(data.get("root") or 0)
         self.raw_io = bool(data.get("raw_io"))
+        self.cwd = str(data.get("cwd") or "")
         self._host = host
         self._images: dict[str, Image | None] = {}
 
@@ -143,6 +145,7 @@ class Unknown:
 
     root = 0
     raw_io = False
+    cwd = ""
 
     def realpath(self, path: str) -> str | None:
         return None
