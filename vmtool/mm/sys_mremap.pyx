@@ -181,14 +181,14 @@ cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, va
         new_addr &= PMD_MASK
     while old_addr < end:
         extent = extent_to(level_size(&a.m.arch, 2), old_addr, end, new_addr)
-        if table_lookup(a, m, old_addr, 2) == 0:
+        if table_lookup(a, m, old_addr, 2) == 0 or entry_get(a, m, old_addr, 2) == 0:
             old_addr += extent
             new_addr += extent
             continue
         if table_alloc(a, m, new_addr, 2) == 0:
             return -ENOMEM
         extent = extent_to(HPAGE_PMD_SIZE, old_addr, end, new_addr)
-        pmd = entry_get(a, m, old_addr, 1) if table_lookup(a, m, old_addr, 1) else 0
+        pmd = entry_get(a, m, old_addr, 1)
         if pmd != 0:
             if table_alloc(a, m, new_addr, 1) == 0:
                 return -ENOMEM
