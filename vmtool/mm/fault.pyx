@@ -18,7 +18,7 @@ from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
 from vmtool.mm.frame cimport folio_add_lru, folio_order, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pagecache cimport filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
+from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_frame, pte_mapped, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap, anon_vma_prepare
@@ -72,11 +72,13 @@ cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nog
         return a.m.vvar_pfn[4 + pgoff]
     return 0
 
-cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result) noexcept nogil:
+cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, uint64_t *in_flight) noexcept nogil:
+    """The page at pgoff, brought in when it must be; *in_flight: from where on pages are still being read (do_fault_around)."""
     cdef vma_t *area = vma_at(a, v)
     cdef inode_t *inode
     cdef pfn_t pfn
     cdef int err = 0
+    in_flight[0] = <uint64_t>NOT_IN_FLIGHT
     if area.kind != VMA_PLAIN:
         pfn = special_page(a, area, pgoff)
         if pfn == 0:
@@ -93,7 +95,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result) n
         return pfn
     pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
     if pfn:
-        filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
+        in_flight[0] = filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
         return pfn
     result[0] |= VM_FAULT_MAJOR
     count_vm_event(a, PGMAJFAULT)
@@ -105,15 +107,16 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result) n
 cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint64_t pgoff = linear_page_index(vma_at(a, v), addr)
     cdef uint32_t result = 0
+    cdef uint64_t in_flight
     cdef bint around = vma_at(a, v).kind == VMA_PLAIN
     cdef pfn_t pfn
-    if around and do_fault_around(a, v, addr, &table, index):
+    if around and do_fault_around(a, v, addr, &table, index, <uint64_t>NOT_IN_FLIGHT):
         return 0
-    pfn = vm_ops_fault(a, v, pgoff, &result)
+    pfn = vm_ops_fault(a, v, pgoff, &result, &in_flight)
     if pfn == 0:
         return result
     # A major fault is retried, and the retry maps around; so is one that met the read-ahead mark.
-    if around and do_fault_around(a, v, addr, &table, index):
+    if around and do_fault_around(a, v, addr, &table, index, in_flight):
         return result
     trace4(a, TR_FILE_MAP, addr, pfn, file_at(a, vma_at(a, v).vm_file).inode if around else 0, pgoff)
     return result | finish_fault(a, v, addr, pfn, &table, index, False)
@@ -121,10 +124,11 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
 cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
     cdef uint32_t result = 0
+    cdef uint64_t in_flight  # nothing is mapped around
     cdef pfn_t pfn, copy
     if anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
-    pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result)
+    pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result, &in_flight)
     if pfn == 0:
         return result
     copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
@@ -145,7 +149,8 @@ cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept no
 
 cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint32_t result = 0
-    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result)
+    cdef uint64_t in_flight  # nothing is mapped around
+    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result, &in_flight)
     if pfn == 0:
         return result
     page_mkwrite(a, v, addr, pfn)

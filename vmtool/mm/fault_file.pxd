@@ -8,7 +8,8 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef bint file_wants_notify(arena_t *a, const vma_t *v) noexcept nogil  # a shared mapping that is read-only until its first write is noticed
-# Map what is cached around addr; *table (0: none yet) is made where that is allowed. True: addr itself was mapped.
-cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index) noexcept nogil
+# Map what is cached around addr; *table (0: none yet) is made where that is allowed. Pages from in_flight on are not read yet (NOT_IN_FLIGHT).
+# True: addr itself was mapped.
+cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil
 # Map the page that the fault asked for, with the rest of its folio where it fits. Returns 0 or VM_FAULT_OOM.
 cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t *table, uint32_t index, bint write) noexcept nogil

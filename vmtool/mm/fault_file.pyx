@@ -33,7 +33,7 @@ cdef struct around_t:  # one fault: entry i of the table maps page first + i of 
     vaddr_t base  # address of entry 0
     uint64_t fault  # the page that faulted
     uint32_t nr_mapped
-    uint32_t nr_seen
+    uint32_t nr_seen  # of folios that are not PG_workingset
     bint hit  # the page that faulted was mapped
 
 
@@ -96,8 +96,16 @@ cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_
         k.nr_seen += <uint32_t>(to_page + 1 - from_page)
 
 
+cdef bint make_table(arena_t *a, around_t *k, bint before_last_page) noexcept nogil:
+    """filemap_map_pmd() installs the table, and is only tried for a folio that ends before the file's last page."""
+    if k.table == 0 and before_last_page:
+        k.table = table_alloc(a, mm_mut(a, vma_at(a, k.v).vm_mm), k.base, 0)
+    return k.table != 0
+
+
 cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_page) noexcept nogil:
-    """A folio that ends before the file's last page is mapped whole, one that holds it only within the window."""
+    """A folio that ends before the file's last page is mapped whole, one that holds it only within the window, and not as the first of a table."""
+    cdef bint large
     cdef uint64_t last_page = nr_file_pages(a, k.inode) - 1
     cdef bint shmem = inode_at(a, k.inode).kind == INODE_SHMEM
     cdef uint64_t i = from_page
@@ -116,7 +124,10 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
         end = start + nr_pages - 1
         flags = frame_at(a, head).flags
         if flags & PG_uptodate and not flags & (PG_readahead | PG_locked):
-            if nr_pages > 1 and (shmem or last_page >= start + nr_pages) and folio_fits(a, k, start, nr_pages):
+            large = shmem or last_page >= start + nr_pages
+            if not make_table(a, k, large):
+                return
+            if nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
                 map_range(a, k, head, start, start, end)
             else:
                 map_range(a, k, head, start, i, end if end < to_page else to_page)
@@ -137,12 +148,8 @@ cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t tabl
     k.hit = False
 
 
-cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index) noexcept nogil:
-    """The 16 entries around addr, aligned, or from the area's start when that lies within them.
-
-    Without a table yet, 6.18 maps nothing when the window reaches past the end of a disk file: the table would come with the attempt to map a
-    huge page, and that is not made there.
-    """
+cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil:
+    """The 16 entries around addr, aligned, or from the area's start when that lies within them."""
     cdef vma_t *area = vma_at(a, v)
     cdef around_t k
     cdef uint32_t from_entry = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
@@ -163,18 +170,14 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint3
     from_page = <uint64_t>(k.first + from_entry)
     to_page = <uint64_t>(k.first + to_entry) - 1
     end = nr_file_pages(a, k.inode)
+    if in_flight < end:
+        end = in_flight
+    if end == 0:
+        return False
     if to_page >= end:
-        if end == 0 or table[0] == 0 and inode_at(a, k.inode).kind != INODE_SHMEM:
-            return False
         to_page = end - 1
-    if table[0] == 0:
-        if from_page > to_page or filemap_next(a, k.inode, &from_page, to_page) == 0:
-            return False
-        table[0] = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
-        k.table = table[0]
-        if k.table == 0:
-            return False
     map_window(a, &k, from_page, to_page)
+    table[0] = k.table
     if k.nr_mapped:
         trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>from_entry << PAGE_SHIFT), k.nr_mapped)
     filemap_map_hits(a, area.vm_file, k.nr_seen)

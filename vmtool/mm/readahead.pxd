@@ -25,7 +25,10 @@ cdef int filemap_populate(arena_t *a, idx_t inode) noexcept nogil
 # A missing page of a mapped file: synchronous readahead, and the page brought in (up to date). 0 with *err: EIO, ENOMEM.
 cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, uint64_t vma_first, uint64_t vma_end, int *err) noexcept nogil
 cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, int *err) noexcept nogil  # the same, an area without bounds
-# The page was found: counts a hit, makes the page up to date, and starts asynchronous readahead when its folio carries the mark.
-cdef void filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil
+# The page was found: counts a hit, makes the page up to date, and starts asynchronous readahead when its folio carries the mark. Returns the first
+# page whose I/O is then still on its way when the fault goes on (NOT_IN_FLIGHT: none).
+cdef enum:
+    NOT_IN_FLIGHT = -1  # as uint64_t
+cdef uint64_t filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil
 # Fault-around mapped nr_pages pages: as many misses fewer (Source: the end of filemap_map_pages()).
 cdef void filemap_map_hits(arena_t *a, idx_t file, uint32_t nr_pages) noexcept nogil

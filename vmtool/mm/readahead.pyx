@@ -4,7 +4,8 @@ Modelled: the on-demand algorithm of 6.18: windows that start small and double, 
 each time, read-around of mapped files, and their misses counted.
 Counterpart: Linux v6.18 mm/readahead.c:page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(), page_cache_ra_unbounded();
 mm/filemap.c:do_sync_mmap_readahead(), do_async_mmap_readahead().
-# Deviation: I/O takes no time, so no page is ever seen locked; folios of a request that failed leave the cache at once.
+# Deviation: I/O takes no time, so no page is ever seen locked (a fault is told which pages it must take for being on their way); folios of a
+request that failed leave the cache at once.
 """
 
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at
@@ -377,18 +378,21 @@ cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t v
     return filemap_fault_miss_in(a, file, index, vm_flags, 0, <uint64_t>-1, err)
 
 
-cdef void filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
-    cdef file_t *ra
-    cdef pfn_t head
-    head = page_folio(a, page)
+cdef uint64_t filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
+    cdef pfn_t head = page_folio(a, page)
+    cdef uint64_t before = inode_at(a, file_at(a, file).inode).nrpages
     if not frame_at(a, head).flags & PG_uptodate:  # filemap_read_folio(): its block is in memory, or there is none
         frame_mut(a, head).flags |= PG_uptodate
     if vm_flags & VM_RAND_READ or ra_pages(a) == 0:
-        return
+        return <uint64_t>NOT_IN_FLIGHT
     if file_at(a, file).mmap_miss:
         file_mut(a, file).mmap_miss -= 1
-    if frame_at(a, head).flags & PG_readahead:
-        page_cache_async_ra(a, file, index, head, ra_pages(a))
+    if not frame_at(a, head).flags & PG_readahead:
+        return <uint64_t>NOT_IN_FLIGHT
+    page_cache_async_ra(a, file, index, head, ra_pages(a))
+    if inode_at(a, file_at(a, file).inode).nrpages == before:
+        return <uint64_t>NOT_IN_FLIGHT
+    return file_at(a, file).ra_start
 
 
 cdef void filemap_map_hits(arena_t *a, idx_t file, uint32_t nr_pages) noexcept nogil:
