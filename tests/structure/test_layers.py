@@ -13,6 +13,7 @@ MOST_LINES = 500
 
 # mm/, from the foot: a module uses lines above its own, never its own line. vmtool/mm/README.md says what each is.
 LEVELS = """
+    flags
     types
     arena arch
     xnode names vma vmstat trace mm_acct
@@ -47,7 +48,10 @@ MAY_USE = {
     "_state": ["mm.arena", "mm.types", "errors"],
     "_views": ["mm.*", "_state", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],
-    "_core": ["mm.*", "libc.*", "_state", "_space", "_views", "demo", "records", "errors"],
+    "_outside": ["mm.*", "_space", "records", "errors"],
+    "_files": ["mm.*", "_outside", "records", "errors"],
+    "_processes": ["mm.*", "_files", "demo", "records", "errors"],
+    "_core": ["mm.*", "libc.*", "_processes", "_views", "records", "errors"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "units"],

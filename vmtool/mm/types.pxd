@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. Scalar types, flag values and the records that every room shares.
+"""Level 0. Scalar types and the records that every room shares (flag values: flags.pxd, passed on from here).
 
 A record is a C struct with fixed-width fields, little-endian, of a size that divides a chunk; it names
 others by index (0 is null), so a pool can be saved, compared and printed. Each struct is changed only by
@@ -8,6 +8,8 @@ Counterpart: include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-gene
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from vmtool.mm.flags cimport *
 
 ctypedef uint32_t pfn_t  # page frame number; 0 is never handed out
 ctypedef uint64_t vaddr_t  # virtual address
@@ -55,194 +57,6 @@ cdef enum:  # pool_id
     POOL_MEMCG  # memory control groups (reserved)
     POOL_FOLIO_X  # rarely used parts of frames: memcg owner, rmap heads (reserved)
     NR_POOLS
-
-# --- errno (positive; functions return them negated) -----------------------------------------------
-cdef enum:
-    EPERM = 1
-    ENOENT = 2
-    ESRCH = 3
-    EINTR = 4
-    EIO = 5
-    E2BIG = 7
-    ENOEXEC = 8
-    EBADF = 9
-    EAGAIN = 11
-    ENOMEM = 12
-    EACCES = 13
-    EFAULT = 14
-    EBUSY = 16
-    EEXIST = 17
-    ENODEV = 19
-    EINVAL = 22
-    ETXTBSY = 26
-    EFBIG = 27
-    ENOSPC = 28
-    EOVERFLOW = 75
-    EOPNOTSUPP = 95
-
-# --- page flags: PG_ names in kernel order, then the page types and marks that Linux keeps elsewhere ----
-cdef enum:
-    PG_locked = 1 << 0
-    PG_writeback = 1 << 1
-    PG_referenced = 1 << 2
-    PG_uptodate = 1 << 3
-    PG_dirty = 1 << 4
-    PG_lru = 1 << 5
-    PG_head = 1 << 6  # first page of a folio of order > 0
-    PG_waiters = 1 << 7
-    PG_active = 1 << 8
-    PG_workingset = 1 << 9
-    PG_swapcache = 1 << 10  # PG_owner_priv_1
-    PG_anon_exclusive = 1 << 11  # PG_owner_2, each page of a folio for itself
-    PG_reserved = 1 << 12
-    PG_private = 1 << 13
-    PG_reclaim = 1 << 14
-    PG_readahead = 1 << 14  # the same bit, as in Linux
-    PG_swapbacked = 1 << 15
-    PG_unevictable = 1 << 16
-    PG_mlocked = 1 << 17
-    PG_young = 1 << 18
-    PG_idle = 1 << 19
-    PG_tail = 1 << 20  # page_t.compound_head's low bit in Linux
-    PG_buddy = 1 << 21  # page type: heads a free block; index_lo is its order
-    PG_slab = 1 << 22  # page type; mapping is the slab_t
-    PG_table = 1 << 23  # page type: page table; index_lo counts its present entries
-    PG_anon = 1 << 24  # FOLIO_MAPPING_ANON: mapping is an anon_vma_t, else an inode_t
-    PG_pcp = 1 << 25  # free, on a per-CPU list
-    PG_zero = 1 << 26  # the (huge) zero page
-    PG_kernel = 1 << 27  # allocated for the kernel's own use
-
-# --- VM_ flags ---------------------------------------------------------------------------------------
-cdef enum:
-    VM_READ = 0x1
-    VM_WRITE = 0x2
-    VM_EXEC = 0x4
-    VM_SHARED = 0x8
-    VM_MAYREAD = 0x10
-    VM_MAYWRITE = 0x20
-    VM_MAYEXEC = 0x40
-    VM_MAYSHARE = 0x80
-    VM_GROWSDOWN = 0x100
-    VM_PFNMAP = 0x400
-    VM_MAYBE_GUARD = 0x800
-    VM_LOCKED = 0x2000
-    VM_IO = 0x4000
-    VM_SEQ_READ = 0x8000
-    VM_RAND_READ = 0x10000
-    VM_DONTCOPY = 0x20000
-    VM_DONTEXPAND = 0x40000
-    VM_LOCKONFAULT = 0x80000
-    VM_ACCOUNT = 0x100000
-    VM_NORESERVE = 0x200000
-    VM_HUGETLB = 0x400000
-    VM_SYNC = 0x800000
-    VM_WIPEONFORK = 0x2000000
-    VM_DONTDUMP = 0x4000000
-    VM_MIXEDMAP = 0x10000000
-    VM_HUGEPAGE = 0x20000000
-    VM_NOHUGEPAGE = 0x40000000
-    VM_MERGEABLE = 0x80000000
-
-cdef enum:
-    PROT_READ = 1
-    PROT_WRITE = 2
-    PROT_EXEC = 4
-    PROT_GROWSDOWN = 0x1000000
-    PROT_GROWSUP = 0x2000000
-    MAP_SHARED = 1
-    MAP_PRIVATE = 2
-    MAP_SHARED_VALIDATE = 3
-    MAP_FIXED = 0x10
-    MAP_ANONYMOUS = 0x20
-    MAP_32BIT = 0x40
-    MAP_GROWSDOWN = 0x100
-    MAP_LOCKED = 0x2000
-    MAP_NORESERVE = 0x4000
-    MAP_POPULATE = 0x8000
-    MAP_NONBLOCK = 0x10000
-    MAP_STACK = 0x20000
-    MAP_HUGETLB = 0x40000
-    MAP_SYNC = 0x80000
-    MAP_FIXED_NOREPLACE = 0x100000
-    MREMAP_MAYMOVE = 1
-    MREMAP_FIXED = 2
-    MREMAP_DONTUNMAP = 4
-    MS_ASYNC = 1
-    MS_INVALIDATE = 2
-    MS_SYNC = 4
-    MCL_CURRENT = 1
-    MCL_FUTURE = 2
-    MCL_ONFAULT = 4
-    RLIMIT_DATA = 2
-    RLIMIT_STACK = 3
-    RLIMIT_MEMLOCK = 8
-    RLIMIT_AS = 9
-
-cdef enum:
-    SIGKILL = 9
-    SIGBUS = 7
-    SIGSEGV = 11
-    # siginfo codes as the door names them
-    SI_KERNEL = 0x80
-    SEGV_MAPERR = 1
-    SEGV_ACCERR = 2
-    BUS_ADRERR = 2
-
-# --- results of the fault handler (VM_FAULT_ bits) -----------------------------------------------------
-cdef enum:
-    VM_FAULT_OOM = 0x1
-    VM_FAULT_SIGBUS = 0x2
-    VM_FAULT_MAJOR = 0x4
-    VM_FAULT_SIGSEGV = 0x40
-    VM_FAULT_NOPAGE = 0x100
-    VM_FAULT_LOCKED = 0x200
-    VM_FAULT_RETRY = 0x400
-    VM_FAULT_FALLBACK = 0x800
-    VM_FAULT_ERROR = 0x43
-
-cdef enum:
-    FAULT_WRITE = 0x1
-    FAULT_EXEC = 0x2
-    FAULT_USER = 0x4  # by the program; else on its behalf (copy_to_user, populate)
-    FAULT_UNSHARE = 0x8
-    FAULT_POPULATE = 0x10  # get_user_pages: counts no fault of the task, marks pages accessed
-
-# x86 page-fault error code, also used as the portable one
-cdef enum:
-    PF_PROT = 1
-    PF_WRITE = 2
-    PF_USER = 4
-    PF_RSVD = 8
-    PF_INSTR = 16
-
-cdef enum:  # access_kind
-    ACCESS_READ = 0
-    ACCESS_WRITE = 1
-    ACCESS_EXEC = 2
-
-cdef enum:  # rss_kind
-    MM_FILEPAGES = 0
-    MM_ANONPAGES = 1
-    MM_SWAPENTS = 2
-    MM_SHMEMPAGES = 3
-
-cdef enum:  # vma_kind  # vm_ops and vm_private_data of mappings that are neither file nor plain anonymous
-    VMA_PLAIN = 0
-    VMA_VDSO = 1
-    VMA_VVAR = 2
-    VMA_VVAR_VCLOCK = 3
-    VMA_VSYSCALL = 4
-
-# [vdso] is mapped by two processes outside the simulation: init and the shell that starts the programs.
-cdef enum:
-    VDSO_OUTSIDE_MAPS = 2
-
-cdef enum:  # gfp_bits
-    GFP_KERNEL = 0x1  # Unmovable
-    GFP_USER_MOVABLE = 0x2  # user pages and page cache: Movable, Highmem allowed
-    GFP_RECLAIMABLE = 0x4  # slabs that a shrinker can empty
-    GFP_ZERO = 0x8
-    GFP_NORETRY = 0x10  # a THP attempt: no reclaim, no OOM
 
 # --- records -----------------------------------------------------------------------------------------------
 # frame: struct page. Its owner is frame.pyx; buddy, slab, pgtable, pagecache and rmap change what they own.

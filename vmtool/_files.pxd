@@ -1,0 +1,11 @@
+# cython: language_level=3
+"""Files and file I/O: the lower half of the door that changes things."""
+
+from vmtool._outside cimport Outside
+from vmtool.mm.types cimport idx_t
+
+cdef class Files(Outside):
+    cdef idx_t enter(self, pid) except 0
+    cdef object result(self, long long value)
+    cdef idx_t inode_of(self, path) except 0
+    cdef idx_t task_file(self, idx_t task, idx_t inode) except 0

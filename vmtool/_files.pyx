@@ -1,0 +1,182 @@
+# cython: language_level=3
+"""Files: files and the page cache from outside, and file I/O of a process. The lower half of the door that changes things.
+
+A call for a process runs it: `enter()` finds it, puts it on its CPU (CR3, TLB) and makes it the current task.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, task_at, task_mut, vma_at
+from vmtool.mm.filemap cimport filemap_next
+from vmtool.mm.inode cimport inode_live
+from vmtool.mm.mm cimport switch_mm
+from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, inode_create, path_lookup,
+                                  path_rename, path_unlink, punch_hole, sync_all)
+from vmtool.mm.types cimport *
+
+from vmtool import records as r
+from vmtool.errors import KernelError
+
+
+cdef class Files(Outside):
+    cdef idx_t enter(self, pid) except 0:
+        """The process runs on its CPU; its address space must exist."""
+        cdef idx_t t = self.find(pid)
+        if task_at(&self.a, t).mm == 0:
+            raise KernelError(ESRCH, f"process {pid} has no address space")
+        self.a.task = t
+        self.a.cpu = task_at(&self.a, t).cpu
+        if cpu_mut(&self.a, self.a.cpu).task != t:
+            switch_mm(&self.a, t, self.a.cpu)
+        return t
+
+    cdef object result(self, long long value):
+        """0 or a positive result; -errno raises. Checked first: what a damaged image computed is nothing."""
+        self.check()
+        if value < 0:
+            raise KernelError(<int>-value)
+        return value
+
+    cdef idx_t inode_of(self, path) except 0:
+        cdef idx_t inode
+        name = path.encode("utf-8", "surrogateescape")
+        inode = path_lookup(&self.a, name, len(name))
+        if inode == 0:
+            raise KernelError(ENOENT, path)
+        return inode
+
+    cdef idx_t task_file(self, idx_t task, idx_t inode) except 0:
+        """The one open file that read() and write() of this process use for a path."""
+        cdef idx_t f = task_at(&self.a, task).files
+        while f:
+            if file_at(&self.a, f).inode == inode:
+                return f
+            f = file_at(&self.a, f).next
+        f = file_open(&self.a, inode)
+        if f == 0:
+            raise KernelError(ENOMEM)
+        file_mut(&self.a, f).next = task_at(&self.a, task).files
+        task_mut(&self.a, task).files = f
+        return f
+
+    # --- file I/O ------------------------------------------------------------------------------------
+
+    def read(self, pid, path, offset, length):
+        cdef idx_t t = self.enter(pid), inode = self.inode_of(path)
+        cdef idx_t f
+        cdef int64_t n
+        cdef char *buf
+        cdef uint64_t want
+        if offset < 0:
+            raise KernelError(EINVAL)
+        want = max(0, min(length, inode_at(&self.a, inode).size - offset if offset < inode_at(&self.a, inode).size else 0))
+        f = self.task_file(t, inode)
+        buf = <char *>malloc(want + 1)
+        if buf == NULL:
+            raise MemoryError()
+        try:
+            n = filemap_read(&self.a, f, offset, buf, want)
+            self.result(n)
+            return buf[:n]
+        finally:
+            free(buf)
+
+    def write(self, pid, path, offset, data):
+        cdef idx_t t = self.enter(pid)
+        cdef idx_t f = self.task_file(t, self.inode_of(path))
+        cdef const char *bytes_ = data
+        if offset < 0:
+            raise KernelError(EINVAL)
+        return self.result(filemap_write(&self.a, f, offset, bytes_, len(data)))
+
+    # --- files ------------------------------------------------------------------------------------------------
+
+    def mkfile(self, path, size, data=None, dev=(8, 1), inode=0):
+        cdef idx_t i
+        cdef int err = 0
+        cdef const char *bytes_
+        cdef Py_ssize_t at, total
+        name = path.encode("utf-8", "surrogateescape")
+        if not name or b"\0" in name or len(name) > 4095:
+            raise KernelError(EINVAL, "a path of 1 to 4095 bytes is expected")
+        if path_lookup(&self.a, name, len(name)):
+            raise KernelError(EEXIST, path)
+        if size < 0 or size > 1 << 44:
+            raise KernelError(EFBIG)
+        i = inode_create(&self.a, name, len(name), INODE_EXT4, dev[0], dev[1], inode, size, &err)
+        if i == 0:
+            raise KernelError(err if err else ENOMEM)
+        if data is not None:
+            bytes_ = data
+            total = min(len(data), size)
+            for at in range(0, total, 4096):
+                disk_write_block(&self.a, i, at >> 12, bytes_ + at, min(4096, total - at))
+        self.check()
+
+    def truncate(self, path, size):
+        if size < 0:
+            raise KernelError(EINVAL)
+        self.result(do_truncate(&self.a, self.inode_of(path), min(size, 1 << 62)))
+
+    def punch_hole(self, path, offset, length):
+        if offset < 0 or length <= 0:
+            raise KernelError(EINVAL)
+        self.result(punch_hole(&self.a, self.inode_of(path), offset, length))
+
+    def rmfile(self, path):
+        path_unlink(&self.a, self.inode_of(path))
+        self.check()
+
+    def rename(self, path, to):
+        name = to.encode("utf-8", "surrogateescape")
+        self.result(path_rename(&self.a, self.inode_of(path), name, len(name)))
+
+    def fail_io(self, path, write=False, times=1):
+        cdef inode_t *i = inode_mut(&self.a, self.inode_of(path))
+        if write:
+            i.fail_write = times
+        else:
+            i.fail_read = times
+
+    def fincore(self, path):
+        cdef idx_t inode = self.inode_of(path)
+        cdef uint64_t index = 0
+        found = []
+        while filemap_next(&self.a, inode, &index, <uint64_t>-1):
+            found.append(index)
+            index += 1
+        self.check()
+        return found
+
+    def files(self):
+        cdef idx_t i
+        found = []
+        for i in range(1, self.a.pool[POOL_INODE].count):
+            if inode_live(inode_at(&self.a, i)):
+                found.append(self.file_record(i))
+        self.check()
+        found.sort()
+        return found
+
+    def file(self, path):
+        return self.file_record(self.inode_of(path))
+
+    def file_record(self, idx_t i):
+        cdef inode_t *n = inode_at(&self.a, i)
+        cdef idx_t v = n.i_mmap
+        mapped = 0
+        while v:
+            mapped += 1
+            v = vma_at(&self.a, v).i_mmap_next
+        return r.FileInfo(self.path_of(i), n.dev_major, n.dev_minor, n.ino, n.size, n.nrpages, n.nr_dirty, mapped, n.nr_blocks, n.nlink == 0)
+
+    def drop_caches(self, what):
+        if not 1 <= what <= 3:
+            raise KernelError(EINVAL, f"{what} is not 1, 2 or 3")
+        drop_caches(&self.a, what)
+        self.check()
+
+    def sync(self):
+        sync_all(&self.a)
+        self.check()

@@ -1,0 +1,206 @@
+# cython: language_level=3
+"""Processes: spawn, fork, exec, exit, kill, switch; limits and names.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from vmtool.mm.arena cimport cpu_mut, inode_at, task_at, task_mut
+from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
+from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
+from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
+from vmtool.mm.types cimport *
+
+from vmtool.errors import KernelError
+
+CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))
+IGNORED_SIGNALS = frozenset((17, 18, 23, 28))  # CHLD CONT URG WINCH
+STOP_SIGNALS = frozenset((19, 20, 21, 22))
+U64 = 0xFFFFFFFFFFFFFFFF
+RLIM_INFINITY = U64
+
+
+cdef class Processes(Files):
+    cdef int fill_image(self, image, image_t *out) except -1:
+        """The record as a struct; its file is made (and cached) when the machine does not have it."""
+        cdef int i, err = 0
+        cdef const char *bytes_
+        cdef Py_ssize_t at, size
+        name = image.path.encode("utf-8", "surrogateescape")
+        memset(out, 0, sizeof(image_t))
+        if len(image.segments) > MAX_SEGMENTS:
+            raise KernelError(ENOEXEC, f"{image.path}: more than {MAX_SEGMENTS} segments")
+        out.inode = path_lookup(&self.a, name, len(name))
+        if out.inode and image.inode and (inode_at(&self.a, out.inode).ino != image.inode or inode_at(&self.a, out.inode).size != image.size):
+            path_unlink(&self.a, out.inode)  # another file has the path now
+            out.inode = 0
+        if out.inode == 0:
+            out.inode = inode_create(&self.a, name, len(name), INODE_EXT4, image.dev_major, image.dev_minor, image.inode, image.size, &err)
+            if out.inode == 0:
+                raise KernelError(err)
+            if image.data is not None:
+                data = image.data
+                bytes_ = data
+                size = len(data)
+                for at in range(0, size, 4096):
+                    disk_write_block(&self.a, out.inode, at >> 12, bytes_ + at, min(4096, size - at))
+            filemap_populate(&self.a, out.inode)
+        out.nr_segments = len(image.segments)
+        out.is_dyn = image.is_dyn
+        out.is_32 = image.is_32
+        out.no_gnu_stack = image.gnu_stack is None
+        out.entry = image.entry
+        out.phoff, out.phnum, out.phentsize = image.phoff, image.phnum, image.phentsize
+        out.stack_prot = PROT_EXEC if image.gnu_stack is not None and image.gnu_stack & 1 else 0
+        for i, s in enumerate(image.segments):
+            out.segment[i].vaddr, out.segment[i].offset = s.vaddr, s.offset
+            out.segment[i].filesz, out.segment[i].memsz, out.segment[i].align = s.filesz, s.memsz, s.align
+            out.segment[i].prot = (PROT_READ if s.prot & 4 else 0) | (PROT_WRITE if s.prot & 2 else 0) | (PROT_EXEC if s.prot & 1 else 0)
+        return 0
+
+    cdef object execve(self, idx_t task, image, argv, env, layout):
+        cdef image_t main
+        cdef image_t interp
+        cdef exec_req_t req
+        cdef int err
+        memset(&req, 0, sizeof(req))
+        self.a.task = task
+        self.a.cpu = task_at(&self.a, task).cpu
+        self.fill_image(image, &main)
+        req.image = &main
+        if image.interp is not None:
+            self.fill_image(image.interp, &interp)
+            req.interp = &interp
+        path = image.path.encode("utf-8", "surrogateescape")
+        args = b"".join(s + b"\0" for s in argv)
+        envs = b"".join(s + b"\0" for s in env)
+        req.path, req.path_len = path, len(path)
+        req.argv, req.argv_len, req.argc = args, len(args), len(argv)
+        req.envp, req.envp_len, req.envc = envs, len(envs), len(env)
+        req.rlimit_stack = task_at(&self.a, task).rlim_cur[RLIMIT_STACK]
+        req.personality = task_at(&self.a, task).personality
+        for name, value in (layout or {}).items():
+            set_layout(&req, name, value)
+        err = do_execve(&self.a, task, &req)
+        self.check()
+        if err:
+            raise KernelError(-err, image.path)
+
+    def spawn(self, name, image, argv, env, layout=None, pid=0):
+        cdef idx_t t
+        cdef task_t *task
+        cdef int i
+        if pid and find_task(&self.a, pid):
+            raise KernelError(EEXIST, f"process {pid} is there already")
+        if image is None:
+            from vmtool.demo import demo_image
+            image = demo_image(name)
+        t = task_alloc(&self.a, pid, 0)
+        if t == 0:
+            raise KernelError(EAGAIN)
+        task = task_mut(&self.a, t)
+        for i in range(NR_RLIMITS):
+            task.rlim_cur[i] = task.rlim_max[i] = RLIM_INFINITY
+        task.rlim_cur[RLIMIT_STACK] = 8 << 20
+        task.rlim_cur[RLIMIT_MEMLOCK] = task.rlim_max[RLIMIT_MEMLOCK] = 8 << 20
+        task.uid = 65534
+        pid = task.pid
+        try:
+            self.execve(t, image, argv, env, layout)
+        except BaseException:
+            if not self.a.err:
+                task_free(&self.a, t)
+            raise
+        self.set_comm(pid, name)
+        return pid
+
+    def exec(self, pid, name, image, argv, env, layout=None):
+        cdef idx_t t = self.find(pid)
+        if image is None:
+            from vmtool.demo import demo_image
+            image = demo_image(name)
+        self.execve(t, image, argv, env, layout)
+        self.set_comm(pid, name)
+
+    def fork(self, pid, share_mm=False, child=0):
+        cdef idx_t t = self.enter(pid)
+        cdef int64_t c
+        if child and find_task(&self.a, child):
+            raise KernelError(EEXIST, f"process {child} is there already")
+        c = self.result(do_fork(&self.a, t, child, share_mm))
+        return task_at(&self.a, <idx_t>c).pid
+
+    def exit(self, pid, status=0):
+        do_exit(&self.a, self.find(pid), (status & 0xFF) << 8)
+        self.check()
+
+    def kill(self, pid, signo):
+        cdef idx_t t = self.find(pid)
+        if not 0 <= signo <= 64:
+            raise KernelError(EINVAL, f"signal {signo}")
+        if signo and signo not in IGNORED_SIGNALS and signo not in STOP_SIGNALS:
+            do_exit(&self.a, t, signo | (0x80 if signo in CORE_SIGNALS else 0))
+        elif signo in STOP_SIGNALS:
+            task_mut(&self.a, t).state = c"T"
+        elif signo == 18:
+            task_mut(&self.a, t).state = c"S"
+        self.check()
+
+    def switch(self, pid, cpu=0):
+        cdef idx_t t = self.find(pid)
+        if not 0 <= cpu < self.a.m.nr_cpus:
+            raise KernelError(EINVAL, f"no CPU {cpu}")
+        if cpu_mut(&self.a, task_at(&self.a, t).cpu).task == t and task_at(&self.a, t).cpu != cpu:
+            cpu_mut(&self.a, task_at(&self.a, t).cpu).task = 0
+        self.a.cpu = cpu
+        self.a.task = t
+        switch_mm(&self.a, t, cpu)
+        self.check()
+
+    def setrlimit(self, pid, resource, value):
+        cdef task_t *t = task_mut(&self.a, self.find(pid))
+        cdef uint64_t limit = RLIM_INFINITY if value is None else min(value, U64)
+        if not 0 <= resource < NR_RLIMITS or (value is not None and value < 0):
+            raise KernelError(EINVAL)
+        if limit > t.rlim_max[resource]:
+            raise KernelError(EINVAL, "the soft limit would exceed the hard one")
+        t.rlim_cur[resource] = limit
+
+    def set_personality(self, pid, value):
+        task_mut(&self.a, self.find(pid)).personality = value & 0xFFFFFFFF
+
+    def set_oom_score_adj(self, pid, value):
+        if not -1000 <= value <= 1000:
+            raise KernelError(EINVAL)
+        task_mut(&self.a, self.find(pid)).oom_score_adj = value
+
+    def set_comm(self, pid, comm):
+        cdef task_t *t = task_mut(&self.a, self.find(pid))
+        text = comm.encode("utf-8", "surrogateescape")[:15]
+        memset(t.comm, 0, 16)
+        memcpy(t.comm, <const char *>text, len(text))
+
+
+cdef void set_layout(exec_req_t *req, name, value) except *:
+    if value is None:
+        return
+    if name == "mmap_base":
+        req.mmap_base = value
+    elif name == "exe_base":
+        req.exe_base = value
+    elif name == "interp_base":
+        req.interp_base = value
+    elif name == "vdso":
+        req.vdso = value
+    elif name == "start_brk":
+        req.start_brk = value
+    elif name == "stack_top":
+        req.stack_top = value
+    elif name == "string_bytes":
+        req.string_bytes = value
+    elif name == "personality":
+        req.personality = value
+    elif name == "rlimit_stack":
+        req.rlimit_stack = value & U64
+    else:
+        raise KernelError(EINVAL, f"layout: {name}")
