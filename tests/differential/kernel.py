@@ -48,7 +48,7 @@ class Kernel:
         self.fds: dict[tuple[str, str], int] = {}
         self.identity: dict[str, str] = {}  # path -> "08:01 1001"
         self.settings: dict[str, str] = {}  # files of /sys/kernel/mm that the script changed -> what they said before
-        self.is_cold = False
+        self.cold: set[str] = set()  # files of which something may not be in the page cache
         self.nr_lines = 0
 
     def close(self) -> None:
@@ -190,7 +190,11 @@ class Kernel:
         return hex(check(task.syscall(SYS_MREMAP, addr, old, new, flags | 2 * bool(to), address(to) if to else 0)))
 
     def do_madvise(self, w: Words) -> None:
-        check(self.task(w).syscall(SYS_MADVISE, address(w.next()), size(w.next()), MADV[w.next()]))
+        task, addr, length, advice = self.task(w), address(w.next()), size(w.next()), w.next()
+        if advice in ("pageout", "remove"):
+            self.cold.update(self.identity)
+        check(task.syscall(SYS_MADVISE, addr, length, MADV[advice]))
+        self._settle()
 
     def do_mlock(self, w: Words) -> None:
         number, flags = (SYS_MLOCK2, 1) if w.flag("--onfault") else (SYS_MLOCK, 0)
@@ -234,7 +238,7 @@ class Kernel:
         w.flag("-w"), w.flag("--probe")
         task, addr, length = self.task(w), address(w.next()), size(w.next()) if w.words else 1
         before = task.faults()
-        if self.is_cold:
+        if self.cold:
             for at in (addr, *range((addr | 4095) + 1, addr + length, 4096)):
                 task.touch(at, 1, access)
                 self._settle()
@@ -267,6 +271,7 @@ class Kernel:
             os.fchmod(f.fileno(), 0o666)
             os.fsync(f.fileno())
             forget(f.fileno())
+        self.cold.add(path)
 
     def _file(self, w: Words) -> int:
         self.task(Words(w.words[:1]))
@@ -276,9 +281,11 @@ class Kernel:
         return self.fds[key]
 
     def do_read(self, w: Words) -> None:
-        fd, offset = self._file(w), size(w.next())
-        os.pread(fd, size(w.next()), offset)
+        path, fd, offset = w.words[1], self._file(w), size(w.next())
+        got = os.pread(fd, size(w.next()), offset)
         self._settle()
+        if offset == 0 and len(got) == os.fstat(fd).st_size:
+            self.cold.discard(path)
 
     def do_write(self, w: Words) -> None:
         fd, offset = self._file(w), size(w.next())
@@ -298,7 +305,7 @@ class Kernel:
 
     def do_drop_caches(self, _: Words) -> None:
         """What drop_caches does, to the files of this script alone (any user may)."""
-        self.is_cold = True
+        self.cold.update(self.identity)
         programs = {f"{self.root}/{name}" for name in os.listdir(self.root)}
         for path in filter(os.path.isfile, [*self.identity, *programs]):
             with open(path, "rb") as f:
@@ -306,7 +313,7 @@ class Kernel:
 
     def _settle(self) -> None:
         """Wait until readahead is over: its pages are mapped around only when they are up to date."""
-        if self.is_cold:
+        if self.cold:
             time.sleep(self.cold_pause)
             dev = os.stat(self.root).st_dev
             inflight = f"/sys/dev/block/{os.major(dev)}:{os.minor(dev)}/inflight"
