@@ -176,6 +176,10 @@ cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil:
         free_pcppages_bulk(a, &a.m.zone[z], &c.pcp[z], c.pcp[z].count, 0)
 
 
+cdef inline uint32_t gfp_migratetype(uint32_t gfp) noexcept nogil:
+    return MIGRATE_MOVABLE if gfp & GFP_USER_MOVABLE else MIGRATE_RECLAIMABLE if gfp & GFP_RECLAIMABLE else MIGRATE_UNMOVABLE
+
+
 # --- allocation ---------------------------------------------------------------------------------------------------
 
 cdef inline bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
@@ -223,7 +227,7 @@ cdef inline pfn_t rmqueue_zone(arena_t *a, uint32_t z, uint32_t order, uint32_t 
 cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint32_t mark, uint32_t *zone_out) noexcept nogil:
     """The highest zone that stays above its watermark. Rather a lower zone than mixing types in Normal."""
     cdef uint32_t highest = ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE and a.m.zone[ZONE_HIGHMEM].managed_pages else ZONE_NORMAL
-    cdef uint32_t mt = MIGRATE_MOVABLE if gfp & GFP_USER_MOVABLE else MIGRATE_RECLAIMABLE if gfp & GFP_RECLAIMABLE else MIGRATE_UNMOVABLE
+    cdef uint32_t mt = gfp_migratetype(gfp)
     cdef bint nofragment = a.m.zone[ZONE_NORMAL].managed_pages != 0 and a.m.zone[ZONE_DMA32].managed_pages != 0
     cdef uint32_t z
     cdef pfn_t pfn
@@ -270,13 +274,34 @@ cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     f.mapping = 0
 
 
+cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
+    """What most allocations come to: a single frame that lies ready, in the first zone, above its watermark. 0: not so."""
+    cdef uint32_t z = ZONE_NORMAL if a.m.zone[ZONE_NORMAL].managed_pages else ZONE_DMA32
+    cdef zone_t *zone = &a.m.zone[z]
+    cdef pcp_t *pcp = &cpu_mut(a, a.cpu).pcp[z]
+    cdef uint32_t mt = gfp_migratetype(gfp)
+    cdef pfn_t pfn = pcp.head[mt]
+    if pfn == 0 or zone.free_pages <= zone.watermark[WMARK_LOW] or a.m.zone[ZONE_HIGHMEM].managed_pages:
+        return 0
+    pcp.free_count >>= 1
+    pcp.count -= 1
+    pcp.head[mt] = frame_at(a, pfn).lru_next
+    if pcp.head[mt] == 0:
+        pcp.tail[mt] = 0
+    zone_out[0] = z
+    return pfn
+
+
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     cdef uint32_t z = 0
-    cdef pfn_t pfn
+    cdef pfn_t pfn = 0
     cdef frame_t *f
-    if order >= NR_ORDERS:
+    if order == 0:
+        pfn = pcp_take(a, gfp, &z)
+    elif order >= NR_ORDERS:
         return 0
-    pfn = get_page_from_freelist(a, order, gfp, WMARK_LOW, &z)
+    if pfn == 0:
+        pfn = get_page_from_freelist(a, order, gfp, WMARK_LOW, &z)
     if pfn == 0:
         pfn = alloc_slowpath(a, order, gfp, &z)
         if pfn == 0:

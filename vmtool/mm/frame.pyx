@@ -455,22 +455,25 @@ cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil:
 # --- LRU --------------------------------------------------------------------------------------------------------
 
 cdef uint32_t folio_lru_list(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint32_t flags = frame_at(a, head).flags
+    return lru_of(frame_at(a, head).flags)
+
+
+cdef inline uint32_t lru_of(uint32_t flags) noexcept nogil:
     if flags & PG_unevictable:
         return LRU_UNEVICTABLE
     return (LRU_INACTIVE_ANON if flags & PG_swapbacked else LRU_INACTIVE_FILE) + (1 if flags & PG_active else 0)
 
 
-cdef void count_lru(arena_t *a, pfn_t head, uint32_t lru, int64_t sign) noexcept nogil:
-    cdef int64_t n = sign * (<int64_t>1 << folio_order(a, head))
+cdef inline void count_lru(arena_t *a, pfn_t head, const frame_t *f, uint32_t lru, int64_t sign) noexcept nogil:
+    cdef int64_t n = sign << folio_order(a, head) if f.flags & PG_head else sign
     a.m.node_stat[NR_INACTIVE_ANON + lru] += n
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_INACTIVE_ANON + lru] += n
 
 
 cdef void folio_add_lru(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint32_t lru = folio_lru_list(a, head)
-    cdef free_list_t *list = &a.m.lru[lru]
     cdef frame_t *f = frame_mut(a, head)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &a.m.lru[lru]
     f.flags |= PG_lru
     f.lru_next = list.head
     f.lru_prev = 0
@@ -480,13 +483,13 @@ cdef void folio_add_lru(arena_t *a, pfn_t head) noexcept nogil:
         list.tail = head
     list.head = head
     list.nr_free += 1
-    count_lru(a, head, lru, 1)
+    count_lru(a, head, f, lru, 1)
 
 
 cdef void folio_del_lru(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint32_t lru = folio_lru_list(a, head)
-    cdef free_list_t *list = &a.m.lru[lru]
     cdef frame_t *f = frame_mut(a, head)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &a.m.lru[lru]
     if f.lru_prev:
         frame_mut(a, f.lru_prev).lru_next = f.lru_next
     else:
@@ -499,4 +502,4 @@ cdef void folio_del_lru(arena_t *a, pfn_t head) noexcept nogil:
     f.lru_prev = 0
     f.flags &= ~<uint32_t>PG_lru
     list.nr_free -= 1
-    count_lru(a, head, lru, -1)
+    count_lru(a, head, f, lru, -1)

@@ -5,7 +5,7 @@ It reads entries from the bytes of frames, starting at the physical address in C
 """
 
 from vmtool.mm.arena cimport arena_t
-from vmtool.mm.tlb cimport tlb_lookup
+from vmtool.mm.tlb cimport tlb_hit
 from vmtool.mm.types cimport *
 
 cdef struct walk_t:  # the outcome of one walk, every level
@@ -27,17 +27,17 @@ cdef struct walk_t:  # the outcome of one walk, every level
 cdef enum:
     MMU_FAULT = 0x10000
     MMU_NONCANONICAL = 0x20000
-cdef uint32_t mmu_access_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil  # by a walk
+cdef uint32_t mmu_access_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil  # second level, large pages, walk
 
 cdef inline paddr_t leaf_phys(const arch_t *g, pte_t leaf, uint32_t page_shift, vaddr_t addr) noexcept nogil:
     cdef uint64_t mask = (<uint64_t>1 << page_shift) - 1
     return (leaf & g.pfn_mask & ~mask) | (addr & mask)
 
 cdef inline uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil:
-    cdef tlb_entry_t *e = tlb_lookup(a, c, addr, access)
+    cdef tlb_entry_t *e = tlb_hit(a, c, addr, access)
     if e == NULL:
         return mmu_access_slow(a, c, addr, access, phys)
-    phys[0] = leaf_phys(&a.m.arch, e.pte, e.page_shift, addr)
+    phys[0] = leaf_phys(&a.m.arch, e.pte, 12, addr)
     return 0
 
 # Only look: no A or D, no TLB, no counters.

@@ -15,7 +15,7 @@ from libc.string cimport memset
 from vmtool.mm.arch cimport is_canonical, level_index
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at, pool_t
 from vmtool.mm.frame cimport page_bytes_mut
-from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid
+from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
 cdef enum:
@@ -139,6 +139,10 @@ cdef uint32_t mmu_access_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access, pa
     cdef const arch_t *g = &a.m.arch
     cdef hit_t hit
     cdef uint32_t err
+    cdef tlb_entry_t *e = tlb_lookup(a, c, addr, access)
+    if e != NULL:
+        phys[0] = leaf_phys(g, e.pte, e.page_shift, addr)
+        return 0
     if not is_canonical(g, addr):
         return MMU_NONCANONICAL
     c.walks += 1

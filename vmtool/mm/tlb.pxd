@@ -5,8 +5,7 @@
 no kernel.
 """
 
-from vmtool.mm.arena cimport CHUNK_DIRTY, arena_mark, arena_miss, arena_t, pool_t
-from vmtool.mm.trace cimport TR_TLB_HIT, trace2
+from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t, rec_mut
 from vmtool.mm.types cimport *
 
 cdef enum:  # m.tlb_geom
@@ -31,7 +30,7 @@ cdef const char *tlb_name(uint32_t which) noexcept nogil
 
 cdef int tlb_init(arena_t *a) noexcept nogil  # from m.tlb_spec, for each CPU; 0 or -EINVAL
 # A present leaf for the access, or NULL. Moves an L2 hit up to L1, counts hits and misses.
-cdef tlb_entry_t *tlb_lookup_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil  # behind the first-level sets for 4K
+cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil
 cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil
 # Invalidate: everything but globals (CR3 load without PCID), one PCID, one page, all.
 cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil
@@ -41,15 +40,9 @@ cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noex
 cdef inline tlb_entry_t *tlb_at(arena_t *a, uint32_t i) noexcept nogil:
     """rec_mut() with the pool's geometry spelled out: 512 records of 32 bytes a chunk."""
     cdef pool_t *p = &a.pool[POOL_TLB]
-    cdef char *mem
-    if i >= p.count:
-        return <tlb_entry_t *>arena_miss(a, POOL_TLB, i)
-    if not p.state[i >> 9] & CHUNK_DIRTY:
-        arena_mark(a, POOL_TLB, i >> 9)
-    mem = p.chunk[i >> 9]
-    if mem != NULL:
-        return <tlb_entry_t *>mem + (i & 511)
-    return <tlb_entry_t *>arena_miss(a, POOL_TLB, i)
+    if i < p.count and p.state[i >> 9] & CHUNK_DIRTY:  # then it is loaded
+        return <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
+    return <tlb_entry_t *>rec_mut(a, POOL_TLB, i)
 
 cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogil:
     """For the program: user page; a write needs D too, because the processor sets it by a walk."""
@@ -59,22 +52,30 @@ cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogi
         return (e & (g.user | g.write | g.dirty)) == (g.user | g.write | g.dirty)
     return (e & (g.user | g.nx)) == g.user
 
-# The hot path of every access: the first-level set for 4K pages.
-cdef inline tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
+cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
+    """Valid, and of the space that runs: by its PCID, or global."""
+    return tlb_is_valid(c, e) and (not a.m.pcid or e.pcid == (c.cr3 & 0xFFF) or e.flags & TLB_GLOBAL)
+
+# The hot path of every access: the first-level set for 4K pages, without a call, so that it needs no stack frame. NULL: not found so
+# simply (another page size, second level, chunk not yet marked, a trace to be written): tlb_lookup() does it all.
+cdef inline tlb_entry_t *tlb_hit(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
     cdef tlb_geom_t *geom = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
+    cdef pool_t *p = &a.pool[POOL_TLB]
+    cdef uint32_t i = c.tlb_base + geom.base + (<uint32_t>(addr >> 12) & (geom.sets - 1)) * geom.stride
     cdef uint64_t tag = addr >> 12 << 1 | 1
-    cdef uint32_t i
     cdef tlb_entry_t *e
-    c.tlb_clock += 1
-    if geom.ways:
-        e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>(addr >> 12) & (geom.sets - 1)) * geom.stride)
-        for i in range(geom.ways):
-            if e.tag == tag and tlb_is_valid(c, e) and (not a.m.pcid or e.pcid == (c.cr3 & 0xFFF) or e.flags & TLB_GLOBAL):
-                if not tlb_permits(&a.m.arch, e.pte, access):
-                    return NULL
-                e.age = c.tlb_clock
-                c.l1_hits += 1
-                trace2(a, TR_TLB_HIT, addr >> 12, 1)
-                return e
-            e += 1
-    return tlb_lookup_slow(a, c, addr, access)
+    cdef tlb_entry_t *end
+    if geom.ways == 0 or a.m.trace_on or i >= p.count or not p.state[i >> 9] & CHUNK_DIRTY:
+        return NULL
+    e = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
+    end = e + geom.ways
+    while e < end:
+        if e.tag == tag and tlb_is_mine(a, c, e):
+            if not tlb_permits(&a.m.arch, e.pte, access):
+                return NULL
+            c.tlb_clock += 1
+            e.age = c.tlb_clock
+            c.l1_hits += 1
+            return e
+        e += 1
+    return NULL

@@ -158,36 +158,34 @@ cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, uint32_t which, uint64
     e = set_at(a, c, geom, vpn)
     end = e + geom.ways
     while e < end:
-        if e.tag == tag and e.page_shift == page_shift and tlb_is_valid(c, e):
-            if e.flags & TLB_GLOBAL or e.pcid == (<uint32_t>c.cr3 & PCID_MASK if a.m.pcid else 0):
-                return e
+        if e.tag == tag and e.page_shift == page_shift and tlb_is_mine(a, c, e):
+            return e
         e += 1
     return NULL
 
 
-cdef void put(arena_t *a, cpu_t *c, uint32_t which, const tlb_entry_t *new, bint last_level) noexcept nogil:
-    """Into its set: over the same page's entry, a void one, or the one used longest ago."""
+cdef inline void put(arena_t *a, cpu_t *c, uint32_t which, const tlb_entry_t *new, bint last_level) noexcept nogil:
+    """Into its set: over the same page's entry, else the one used longest ago. Void ones are older than any that a flush left."""
     cdef tlb_geom_t *geom = &a.m.tlb_geom[which]
-    cdef uint64_t oldest = ~<uint64_t>0
-    cdef uint64_t age
     cdef tlb_entry_t *e
     cdef tlb_entry_t *end
-    cdef tlb_entry_t *victim = NULL
+    cdef tlb_entry_t *victim
+    cdef uint64_t tag = new.tag
+    cdef uint64_t oldest = ~<uint64_t>0
     if geom.ways == 0:
         return
-    e = set_at(a, c, geom, new.tag >> 1)
+    e = set_at(a, c, geom, tag >> 1)
+    victim = e
     end = e + geom.ways
     while e < end:
-        if e.tag == new.tag and e.page_shift == new.page_shift and e.pcid == new.pcid:
+        if e.tag == tag and e.page_shift == new.page_shift and e.pcid == new.pcid:
             victim = e
-            oldest = 0
             break
-        age = e.age if tlb_is_valid(c, e) else 0
-        if age < oldest:
-            oldest = age
+        if e.age < oldest:
+            oldest = e.age
             victim = e
         e += 1
-    if last_level and oldest:
+    if last_level and victim.tag != tag and tlb_is_valid(c, victim):
         c.evictions += 1
     victim[0] = new[0]
 
@@ -206,21 +204,34 @@ cdef tlb_entry_t *found(cpu_t *c, tlb_entry_t *e, const arch_t *g, int access) n
     return e
 
 
-cdef tlb_entry_t *tlb_lookup_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
-    """The larger sizes of the first level, then the second level."""
+cdef tlb_entry_t *lookup_first(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
+    """The first level, by page size."""
+    cdef uint32_t shift = 12
     cdef tlb_entry_t *e
-    cdef uint32_t shift = 21
-    while c.tlb_has_large and shift <= 30:
+    while shift == 12 or (c.tlb_has_large and shift <= 30):
         e = find(a, c, first_level(access, shift), addr >> shift, shift)
         if e != NULL:
-            e = found(c, e, &a.m.arch, access)
-            c.l1_hits += e != NULL
             return e
         shift += 9
-    if c.tlb_missed == (addr >> 12) + 1:
+    return NULL
+
+
+cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
+    """Both levels. A hit in the second is copied to the first."""
+    cdef uint64_t missed = ((addr >> 12) + 1) << 1 | (access == ACCESS_EXEC)
+    cdef uint32_t shift = 12
+    cdef tlb_entry_t *e
+    c.tlb_clock += 1
+    if c.tlb_missed == missed:
         c.misses += 1
         return NULL
-    shift = 12
+    e = lookup_first(a, c, addr, access)
+    if e != NULL:
+        e = found(c, e, &a.m.arch, access)
+        if e != NULL:
+            c.l1_hits += 1
+            trace2(a, TR_TLB_HIT, addr >> e.page_shift, 1)
+        return e
     while shift == 12 or (c.tlb_has_large and shift == 21):
         e = find(a, c, TLB_L2, addr >> shift, shift)
         if e != NULL:
@@ -232,7 +243,7 @@ cdef tlb_entry_t *tlb_lookup_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access
             return e
         shift += 9
     c.misses += 1
-    c.tlb_missed = (addr >> 12) + 1
+    c.tlb_missed = missed
     return NULL
 
 

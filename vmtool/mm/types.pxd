@@ -139,7 +139,7 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint32_t tlb_has_large  # an entry of more than 4K was filled since everything was flushed
     uint64_t tlb_flushed_at  # entries that are not global and not younger are void (a flush of all touches no entry)
     uint64_t tlb_flushed_global_at  # the same for every entry
-    uint64_t tlb_missed  # page number + 1 of the last miss, until something is filled: the retry after a fault need not search again
+    uint64_t tlb_missed  # (page number + 1) << 1 | instruction: the last miss, until something is filled: the retry after a fault need not search again
     uint64_t walk_region  # what mmu.pyx remembers of the last walk: the address >> 21 that its PTE table covers, + 1 (0: nothing)
     uint64_t walk_bits  # permission bits so far
     pfn_t walk_root
