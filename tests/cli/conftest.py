@@ -25,7 +25,21 @@ def state(monkeypatch):
 
 
 @pytest.fixture
-def vmtool(state, capfd):
+def real_state(tmp_path, monkeypatch):
+    """A state file of the real machine, in a directory of the test's own."""
+    pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / execute.DEFAULT_STATE
+
+
+@pytest.fixture
+def on(request):
+    """The state file that `vmtool` opens: the fake one, unless a test is parametrized with `real_state`."""
+    return request.getfixturevalue(getattr(request, "param", "state"))
+
+
+@pytest.fixture
+def vmtool(on, capfd):
     """Run one command line, as words or as a string of words without quotes."""
     def run(line, *more):
         words = line.split() if isinstance(line, str) and not more else [line, *more]

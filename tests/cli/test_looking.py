@@ -35,15 +35,19 @@ KEYS = {
     "translate 1 heap": {"address", "phys"},
 }
 MAY_BE_EMPTY = {"explain", "trace"}
+BOTH = pytest.mark.parametrize("on", ["state", "real_state"], indirect=True)
 
 
 @pytest.fixture
 def booted(vmtool):
     vmtool("spawn render")
+    vmtool("brk 1 --by 128K")
+    vmtool("touch 1 heap")
     vmtool("mkfile f 4K")
     return vmtool
 
 
+@BOTH
 @pytest.mark.parametrize("line", [*KEYS, "trace", "pagemap 1", "cat /proc/meminfo"])
 def test_there_is_text_and_it_ends_in_a_newline(booted, line):
     ran = booted(line)
@@ -51,6 +55,7 @@ def test_there_is_text_and_it_ends_in_a_newline(booted, line):
     assert ran.out.endswith("\n") or line in MAY_BE_EMPTY and not ran.out
 
 
+@BOTH
 @pytest.mark.parametrize("line", KEYS)
 def test_json_has_its_keys(booted, line):
     ran = booted(line + " --json")

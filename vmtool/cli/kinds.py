@@ -89,7 +89,7 @@ def advice(text: str) -> int:
     value = uapi.MADVISE.get(text)
     if value is None:
         if not text.isdigit():
-            raise ValueError(f"{text!r} is not an advice (one of {', '.join(uapi.MADVISE)})")
+            raise ValueError(f"{text!r} is not an advice (a name of madvise(2) in lower case: dontneed, free, populate_write, …)")
         value = integer(text)
     return value
 

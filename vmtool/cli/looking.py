@@ -169,7 +169,8 @@ def explain(machine: Machine, state: str | None, json: bool) -> Output:
     from vmtool.views import explain as view
     records, tracing = machine.trace(), machine.tracing()
     if json:
-        return lambda: _json().text({"tracing": tracing, "steps": view.render(records).splitlines()})
+        return lambda: _json().text({
+            "tracing": tracing, "steps": [{"pid": record.pid, "text": view.sentence(record)} for record in records]})
     return lambda: view.render(records)
 
 

@@ -181,16 +181,15 @@ class Script:
 
     def note(self, number, line, word, output, failure, status, name):
         """Keep what the line prints, and its output under its name."""
+        if self.echo and not self.jsonl:
+            self.printed.append((STDOUT, f"+ {line.strip()}\n"))
         if failure is not None:
             self.printed.append((STDERR, f"{self.file}:{number}: {report.line_of(word, report.message_of(failure))}"))
         if name is not None and failure is None:
             self.variables[name] = _text(output).rstrip("\n")
         if self.jsonl:
             self.printed.append((STDOUT, self.object(number, word, output, failure, status)))
-            return
-        if self.echo:
-            self.printed.append((STDOUT, f"+ {line.strip()}\n"))
-        if output and name is None:
+        elif output and name is None:
             self.printed.append((STDOUT, output))
 
     def object(self, number, word, output, failure, status):

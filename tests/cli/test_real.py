@@ -1,0 +1,109 @@
+"""Whole commands on the real machine: what is in the file afterwards, in whatever process they ran."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.parametrize("on", ["real_state"], indirect=True)
+
+VMTOOL = [sys.executable, "-m", "vmtool"]
+
+
+def ok(ran):
+    assert (ran.status, ran.err) == (0, "")
+    return ran.out
+
+
+def test_a_process_lives_across_commands(vmtool):
+    assert ok(vmtool("spawn render")) == "1\n"
+    heap = int(ok(vmtool("brk 1")), 16)
+    assert int(ok(vmtool("brk 1 --by 16K")), 16) == heap + 0x4000
+    assert ok(vmtool("touch 1 heap 8K")) == "minor=2 major=0\n"
+    ok(vmtool("store 1 heap hello"))
+    assert ok(vmtool("load 1 heap 5 --raw")) == "hello"
+    assert ok(vmtool("fsck")) == ""
+
+
+def test_a_script_gives_what_its_lines_give_one_by_one(vmtool, script):
+    lines = ["spawn render", "brk 1 --by 64K", "touch 1 heap 16K", "mmap 1 64K --prot rw", "mincore 1 heap 32K", "fork 1",
+             "touch 2 heap 8K", "smaps 1", "smaps 2", "status 2", "pagemap 2 heap 16K --raw", "ps", "meminfo", "frames --summary"]
+    singly = [ok(vmtool(line)) for line in lines]
+    vmtool("init --force")
+    assert ok(script("\n".join(lines))) == "".join(singly)
+
+
+@pytest.mark.parametrize("line, status, err", [
+    ("munmap 1 1000 0xffffffffffffffff", 1, "vmtool: munmap: EINVAL (Invalid argument)\n"),
+    ("touch 1 10 --probe", 139, "vmtool: touch: SIGSEGV at 0x10 (SEGV_MAPERR)\n"),
+    ("mmap 1 4K --file nowhere", 1, "vmtool: mmap: ENOENT (No such file or directory): nowhere\n"),
+    ("read 1 f 0x8000000000000000 1", 1, "vmtool: read: EINVAL (Invalid argument)\n"),
+    ("brk 1 --by -0x8000000000000000", 1, None),
+    ("mmap 1 0xffffffffffffffff", 1, "vmtool: mmap: ENOMEM (Cannot allocate memory)\n"),
+])
+def test_a_call_fails_as_the_kernels(vmtool, line, status, err):
+    vmtool("spawn render")
+    vmtool("mkfile f 4K")
+    ran = vmtool(line)
+    assert (ran.status, ran.out) == (status, "")
+    assert err is None or ran.err == err
+
+
+def test_numbers_at_every_edge_end_in_an_answer(vmtool):
+    """Each numeric parameter of each call with the numbers where types end: no crash, no status 70."""
+    edges = ["0", "1", "0xfff", "0x1000", "0x7fffffff", "0x80000000", "0xffffffff", "0x100000000", "0x7fffffffefff", "0x7ffffffff000",
+             "0x800000000000", "0xffff800000000000", "0x7fffffffffffffff", "0x8000000000000000", "0xfffffffffffff000", "0xffffffffffffffff"]
+    shapes = ["brk 1 {a}", "brk 1 --by {b}", "mmap 1 {b}", "mmap 1 4K --addr {a}", "mmap 1 {b} --addr {a} --fixed", "munmap 1 {a} {b}",
+              "mprotect 1 {a} {b} r", "mremap 1 {a} 4K {b}", "mremap 1 heap {b} 8K --maymove --fixed {a}", "madvise 1 {a} {b} dontneed",
+              "madvise 1 {a} {b} populate_write", "mlock 1 {a} {b}", "munlock 1 {a} {b}", "msync 1 {a} {b}", "mincore 1 {a} {b}",
+              "translate 1 {a}", "pagewalk 1 {a}", "setrlimit 1 as {b}", "setrlimit 1 as unlimited",
+              "mmap 1 4K --file f --offset {b}", "fallocate f {b} {a} --punch-hole", "truncate g {b}", "rmfile g", "mkfile g {b}",
+              "frames {b}", "frames {a}-{b}", "touch 1 {a} --probe", "store 1 {a} x --probe", "load 1 {a} 8 --probe", "read 1 f {b} 1"]
+    lines = ["p = spawn demo", "brk 1 --by 64K", "mkfile f 64K", "mkfile g 4K"]
+    lines += [shape.format(a=a.removeprefix("0x"), b=b) for shape in shapes for i, a in enumerate(edges) for b in (edges[i], edges[-1 - i])]
+    with open("edges.vmt", "w") as script:
+        script.write("\n".join(lines))
+    ran = vmtool("run --jsonl --keep-going edges.vmt")
+    assert ran.status in (1, 2), ran.err[-500:]
+    done = [json.loads(line) for line in ran.out.splitlines()]
+    assert len(done) == len(lines)
+    assert {answer["exit"] for answer in done} <= {0, 1, 2, 135, 139}
+    assert ok(vmtool("fsck")) == ""
+
+
+def test_views_are_the_same_after_reopening(vmtool):
+    views = ["ps", "cat-maps 1", "smaps 1", "status 1", "stat 1", "meminfo", "vmstat", "buddyinfo", "zoneinfo", "slabinfo", "pagewalk 1 heap",
+             "pagemap 1", "frames", "tlb", "tlb --stats", "fincore f"]
+    with open("scene.vmt", "w") as script:
+        script.write("spawn\nbrk 1 --by 64K\ntouch 1 heap 32K\nmkfile f 64K\nread 1 f 0 8K\nfork 1\nstore 2 heap x\nswitch 1\n"
+                     + "".join(f"{view} --json\n" for view in views))
+    ran = vmtool("run --jsonl scene.vmt")
+    inside = [json.loads(line)["out"] for line in ran.out.splitlines()][-len(views):]
+    assert [ok(vmtool(view + " --json")).removesuffix("\n") for view in views] == inside
+
+
+def test_a_hot_command_imports_nothing_heavy_with_store_and_kernel(vmtool, real_state):
+    vmtool("spawn")
+    vmtool("brk 1 --by 4K")
+    code = ("import sys; sys.argv = ['vmtool', 'touch', '1', 'heap', '-w']\nfrom vmtool.__main__ import main\nassert main() == 0\n"
+            "print(*sys.modules)")
+    path = os.pathsep.join([str(part) for part in sys.path if part])
+    ran = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert ran.stderr == ""
+    counts, modules = ran.stdout.splitlines()
+    assert counts.startswith("minor=")
+    assert not {"click", "re", "json", "argparse", "typing", "dataclasses", "enum", "tabulate", "sqlite3", "datetime", "inspect", "signal",
+                "importlib.machinery"}.intersection(modules.split())
+
+
+def test_commands_at_once_on_one_file(vmtool, real_state):
+    vmtool("spawn")
+    running = [subprocess.Popen([*VMTOOL, "-s", str(real_state), "mmap", "1", "4K"], stdout=subprocess.PIPE, text=True,
+                                cwd=os.environ.get("PYTEST_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+               for _ in range(6)]
+    addresses = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 6
+    assert len(set(addresses)) == 6
+    assert ok(vmtool("fsck")) == ""
