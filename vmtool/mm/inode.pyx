@@ -93,6 +93,7 @@ cdef void inode_evict(arena_t *a, idx_t inode) noexcept nogil:
     filemap_remove_all(a, inode)
     disk_free_blocks(a, inode, 0, <uint64_t>-1)
     i = inode_mut(a, inode)
+    a.m.vm_committed_as -= <int64_t>i.accounted
     xnode_free_all(a, &i.blocks, NULL)
     name_free(a, i.name)
     inode_give_objects(a, inode)

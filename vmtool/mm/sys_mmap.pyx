@@ -90,9 +90,11 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
             shm = file_open(a, inode) if inode else 0
             if shm == 0:
                 return <uint64_t>-ENOMEM
-            if not vm_flags & VM_NORESERVE and vm_enough_memory(a, mm, pages) < 0:
-                fput(a, shm)
-                return <uint64_t>-ENOMEM
+            if not vm_flags & VM_NORESERVE:
+                if vm_enough_memory(a, mm, pages) < 0:
+                    fput(a, shm)
+                    return <uint64_t>-ENOMEM
+                inode_mut(a, inode).accounted = <uint64_t>pages
         v = insert_area(a, mm, addr, end, vm_flags, pgoff, shm if shm else file, kind)
         if shm:
             fput(a, shm)

@@ -322,7 +322,8 @@ cdef struct inode_t:  # 256 bytes
     uint64_t alloc_end  # pages; from there on only blocks with contents are allocated, the rest is a hole
     idx_t holes  # xnode_t root: blocks before alloc_end that were punched out (slot: 1)
     uint32_t pad0
-    uint64_t pad[12]
+    uint64_t accounted  # pages of commit charge, of shared memory; its end gives them back
+    uint64_t pad[11]
 
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
