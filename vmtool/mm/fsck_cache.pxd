@@ -9,3 +9,4 @@ ctypedef void (*fsck_report_fn)(void *ctx, const char *name, uint64_t a, uint64_
 
 cdef void fsck_cache(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
 cdef const char *fsck_cache_name(uint32_t i) noexcept nogil  # the i-th name; NULL behind the last
+cdef const char *fsck_cache_text(uint32_t i) noexcept nogil  # one sentence; {0} and {1} stand for the two numbers

@@ -1,6 +1,6 @@
 """What must hold between inodes, open files, the path table, cached pages, their frames, marks and counters.
 
-Reads everything and changes nothing. Each check has a name; its two numbers are given in CHECKS below.
+Reads everything and changes nothing. Each check has a name and a sentence in CHECKS, {0} and {1} being its two numbers.
 """
 
 from libc.stdlib cimport calloc, free
@@ -42,32 +42,34 @@ cdef enum:
     SUM_WRITE_PENDING
     NR_CHECKS
 
-cdef const char *CHECKS[NR_CHECKS + 1]
-CHECKS[:] = [
-    b"inode-life",  # inode, nlink: neither a link nor an open file, yet there
-    b"inode-count",  # counted, m.nr_inodes
-    b"inode-nrpages",  # inode, slots in its index
-    b"inode-nr-dirty",  # inode, pages with PG_dirty
-    b"inode-nr-blocks",  # inode, blocks with contents
-    b"inode-nr-open",  # inode, open files found
-    b"path-lost",  # inode, how often its bucket has it (not once)
-    b"path-stray",  # bucket, an inode that does not belong there
-    b"file-inode",  # file, an inode that is not there
-    b"file-refcount",  # file, references found
-    b"cache-page-mapping",  # inode, index: the frame there belongs to another
-    b"cache-page-index",  # inode, index: the frame there has another index, or its folio is not whole
-    b"cache-page-reference",  # inode, index: no reference for the cache
-    b"cache-page-lru",  # inode, index: on no LRU list
-    b"cache-dirty-mark",  # inode, index: mark and PG_dirty differ
-    b"cache-page-kind",  # inode, index: swap-backed in a file on disk, or the reverse
-    b"cache-past-end",  # inode, index: a folio wholly behind i_size
-    b"lru-stray",  # pfn, inode: a file page on an LRU list that the inode does not have
-    b"sum-file-pages",  # NR_FILE_PAGES, sum of nrpages
-    b"sum-shmem",  # NR_SHMEM, sum of nrpages of shmem files
-    b"sum-file-dirty",  # NR_FILE_DIRTY, sum of nr_dirty
-    b"sum-write-pending",  # sum of the zones, NR_FILE_DIRTY
-    NULL,
-]
+cdef struct check_t:
+    const char *name
+    const char *text
+
+cdef check_t CHECKS[NR_CHECKS + 1]
+CHECKS[INODE_LIFE] = check_t(b"inode-life", b"inode {0} has neither a link nor an open file (nlink {1}), yet is there")
+CHECKS[INODE_COUNT] = check_t(b"inode-count", b"{0} inodes are there, {1} are counted")
+CHECKS[INODE_NRPAGES] = check_t(b"inode-nrpages", b"nrpages of inode {0} is wrong: its cache holds {1} pages")
+CHECKS[INODE_NR_DIRTY] = check_t(b"inode-nr-dirty", b"inode {0} has {1} dirty pages, which is not its count")
+CHECKS[INODE_NR_BLOCKS] = check_t(b"inode-nr-blocks", b"inode {0} has {1} blocks with contents, which is not its count")
+CHECKS[INODE_NR_OPEN] = check_t(b"inode-nr-open", b"inode {0} is opened {1} times, which is not its count")
+CHECKS[PATH_LOST] = check_t(b"path-lost", b"the path table has inode {0} {1} times instead of once")
+CHECKS[PATH_STRAY] = check_t(b"path-stray", b"bucket {0} of the path table has inode {1}, which does not belong there")
+CHECKS[FILE_INODE] = check_t(b"file-inode", b"open file {0} is of inode {1}, which is not there")
+CHECKS[FILE_REFCOUNT] = check_t(b"file-refcount", b"the refcount of open file {0} is wrong: {1} refer to it")
+CHECKS[PAGE_MAPPING] = check_t(b"cache-page-mapping", b"the frame that inode {0} has as page {1} says it is another's")
+CHECKS[PAGE_INDEX] = check_t(b"cache-page-index", b"the frame that inode {0} has as page {1} says it is another page, or its folio is not whole")
+CHECKS[PAGE_REFERENCE] = check_t(b"cache-page-reference", b"the page cache holds no reference to page {1} of inode {0}")
+CHECKS[PAGE_LRU] = check_t(b"cache-page-lru", b"page {1} of inode {0} is on no LRU list")
+CHECKS[PAGE_MARK] = check_t(b"cache-dirty-mark", b"page {1} of inode {0} is dirty by its frame or by its mark in the index, not by both")
+CHECKS[PAGE_KIND] = check_t(b"cache-page-kind", b"page {1} of inode {0} is swap-backed in a file on disk, or the reverse")
+CHECKS[PAGE_PAST_END] = check_t(b"cache-past-end", b"page {1} of inode {0} lies behind the end of the file")
+CHECKS[LRU_STRAY] = check_t(b"lru-stray", b"frame {0} is on an LRU list as a page of inode {1}, which does not have it")
+CHECKS[SUM_FILE_PAGES] = check_t(b"sum-file-pages", b"nr_file_pages is {0}, the caches hold {1}")
+CHECKS[SUM_SHMEM] = check_t(b"sum-shmem", b"nr_shmem is {0}, shared memory has {1} pages")
+CHECKS[SUM_FILE_DIRTY] = check_t(b"sum-file-dirty", b"nr_dirty is {0}, inodes count {1} dirty pages")
+CHECKS[SUM_WRITE_PENDING] = check_t(b"sum-write-pending", b"nr_zone_write_pending is {0}, nr_dirty is {1}")
+CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef struct fsck_t:
     arena_t *a
@@ -82,12 +84,16 @@ cdef struct fsck_t:
 
 
 cdef const char *fsck_cache_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS]
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
+
+
+cdef const char *fsck_cache_text(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
 
 
 cdef inline void expect(fsck_t *k, bint holds, int check, uint64_t x, uint64_t y) noexcept nogil:
     if not holds:
-        k.report(k.ctx, CHECKS[check], x, y)
+        k.report(k.ctx, CHECKS[check].name, x, y)
 
 
 cdef bint folio_is_whole(arena_t *a, idx_t inode, uint64_t first, pfn_t head) noexcept nogil:

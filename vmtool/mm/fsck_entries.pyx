@@ -1,0 +1,282 @@
+"""The invariants between page tables, areas and frames, checked over a whole machine.
+
+Counterpart: Linux v6.18 mm/rmap.c:__folio_rmap_sanity_checks(), mm/memory.c:print_bad_pte(), kernel/fork.c:check_mm() (rss counters).
+Every entry of the user half of every address space is read; each must lie in an area and allow no more than it, and map a page that is the
+area's there. The entries that map each frame are counted and compared with what the frame, its folio and the node say.
+"""
+
+from libc.stdlib cimport calloc, free
+
+from vmtool.mm.arch cimport level_size, pte_pfn
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
+from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone
+from vmtool.mm.mm_acct cimport mm_counter_sum
+from vmtool.mm.mmu cimport entry_read
+from vmtool.mm.pgtable cimport pte_frame, pte_mapped, pte_special, pte_write
+from vmtool.mm.rmap cimport entire_mapcount
+from vmtool.mm.thp cimport HPAGE_PMD_NR
+from vmtool.mm.vma cimport linear_page_index
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED
+
+cdef enum:
+    CHECK_OUTSIDE
+    CHECK_WRITE
+    CHECK_FRAME
+    CHECK_SHARED_WRITE
+    CHECK_FILE_PAGE
+    CHECK_ANON_PAGE
+    CHECK_ANON_INDEX
+    CHECK_RSS_FILE
+    CHECK_RSS_ANON
+    CHECK_RSS_SHMEM
+    CHECK_THP_MAPPED
+    CHECK_MAPCOUNT
+    CHECK_ENTIRE_MAPCOUNT
+    CHECK_LARGE_MAPCOUNT
+    CHECK_EXCLUSIVE
+    CHECK_ANON_VMA
+    CHECK_SUM_ANON
+    CHECK_SUM_THPS
+    CHECK_SUM_FILE
+    NR_CHECKS
+
+cdef struct check_t:
+    const char *name
+    const char *text
+
+cdef check_t CHECKS[NR_CHECKS + 1]
+CHECKS[CHECK_OUTSIDE] = check_t(b"pte-outside", b"address {1:#x} of address space {0} has an entry, but no area")
+CHECKS[CHECK_WRITE] = check_t(b"pte-write", b"address {1:#x} of address space {0} is writable, its area is not")
+CHECKS[CHECK_FRAME] = check_t(b"pte-frame", b"address {1:#x} of address space {0} maps a frame that is free or no user page")
+CHECKS[CHECK_SHARED_WRITE] = check_t(b"pte-shared-write", b"address {1:#x} of address space {0} is writable and private, its page is shared")
+CHECKS[CHECK_FILE_PAGE] = check_t(b"pte-file-page", b"address {1:#x} of address space {0} maps another page than its file has there")
+CHECKS[CHECK_ANON_PAGE] = check_t(b"pte-anon-vma", b"address {1:#x} of address space {0} maps a page whose anon_vma is not in its area's chain")
+CHECKS[CHECK_ANON_INDEX] = check_t(b"pte-anon-index", b"address {1:#x} of address space {0} maps a page that stands elsewhere by its index")
+CHECKS[CHECK_RSS_FILE] = check_t(b"mm-rss-file", b"rss counter of file pages of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_RSS_ANON] = check_t(b"mm-rss-anon", b"rss counter of anonymous pages of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_RSS_SHMEM] = check_t(b"mm-rss-shmem", b"rss counter of shared memory of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_THP_MAPPED] = check_t(b"mm-thp-mapped", b"address space {0} counts its huge entries wrongly: its tables have {1}")
+CHECKS[CHECK_MAPCOUNT] = check_t(b"mapcount", b"the map count of frame {0} is wrong: {1} entries map it")
+CHECKS[CHECK_ENTIRE_MAPCOUNT] = check_t(b"mapcount-entire", b"the entire map count of folio {0} is wrong: {1} huge entries map it")
+CHECKS[CHECK_LARGE_MAPCOUNT] = check_t(b"mapcount-large", b"the map count of all of folio {0} is wrong: {1} entries map its pages")
+CHECKS[CHECK_EXCLUSIVE] = check_t(b"anon-exclusive", b"frame {0} is marked exclusive, {1} entries map it")
+CHECKS[CHECK_ANON_VMA] = check_t(b"anon-page", b"the anonymous page in frame {0} belongs to anon_vma {1}, which is not there")
+CHECKS[CHECK_SUM_ANON] = check_t(b"sum-anon-mapped", b"nr_anon_pages is {0}, {1} anonymous pages are mapped")
+CHECKS[CHECK_SUM_THPS] = check_t(b"sum-anon-thps", b"{0} pages are counted as mapped by anonymous huge entries, {1} are")
+CHECKS[CHECK_SUM_FILE] = check_t(b"sum-file-mapped", b"nr_mapped is {0}, {1} file pages are mapped")
+CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+
+cdef struct fsck_t:  # one run
+    arena_t *a
+    fsck_report_fn report
+    void *ctx
+    uint32_t *count  # by pfn: small entries that map it
+    uint32_t *entire  # by pfn / 512: huge entries
+    idx_t mm  # whose tables are being read
+    idx_t v  # the area found last
+    int64_t rss[4]
+    uint32_t nr_huge
+
+
+cdef const char *fsck_entries_name(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
+
+
+cdef const char *fsck_entries_text(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+
+
+cdef inline void expect(fsck_t *f, bint holds, int check, uint64_t first, uint64_t second) noexcept nogil:
+    if not holds:
+        f.report(f.ctx, CHECKS[check].name, first, second)
+
+
+cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
+    cdef fsck_t f
+    cdef int i
+    f.a = a
+    f.report = report
+    f.ctx = ctx
+    f.count = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))  # what no entry maps is never touched
+    f.entire = <uint32_t *>calloc((a.m.max_pfn >> 9) + 1, sizeof(uint32_t))
+    if f.count != NULL and f.entire != NULL:
+        for i in range(2):
+            if a.m.vdso_pfn[i] and a.m.vdso_pfn[i] < a.m.max_pfn:
+                f.count[a.m.vdso_pfn[i]] = VDSO_OUTSIDE_MAPS
+        for f.mm in range(1, a.pool[POOL_MM].count):
+            check_mm(&f)
+        check_frames(&f)
+    else:
+        arena_fail(a, ARENA_NOMEM, POOL_FRAME, 0)
+    free(f.count)
+    free(f.entire)
+
+
+# --- entries ---------------------------------------------------------------------------------------------------------
+
+cdef bint chain_has(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil:
+    cdef idx_t at = vma_at(a, v).avc_head
+    cdef uint32_t left = a.pool[POOL_AVC].count
+    while at and left:
+        if (<avc_t *>rec_at(a, POOL_AVC, at)).anon_vma == anon_vma:
+            return True
+        at = (<avc_t *>rec_at(a, POOL_AVC, at)).same_vma_next
+        left -= 1
+    return False
+
+
+cdef void check_page(fsck_t *f, vaddr_t addr, pte_t e, pfn_t pfn) noexcept nogil:
+    """The page that an entry maps is what its area has there."""
+    cdef arena_t *a = f.a
+    cdef vma_t *area = vma_at(a, f.v)
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef frame_t *r = frame_at(a, head)
+    cdef uint64_t index = frame_index(r) + (pfn - head)
+    if r.flags & PG_anon:
+        f.rss[MM_ANONPAGES] += 1
+        expect(f, chain_has(a, f.v, r.mapping), CHECK_ANON_PAGE, f.mm, addr)
+        expect(f, index == linear_page_index(area, addr), CHECK_ANON_INDEX, f.mm, addr)
+        return
+    f.rss[MM_SHMEMPAGES if r.flags & PG_swapbacked else MM_FILEPAGES] += 1
+    if area.vm_file:
+        expect(f, r.mapping == file_at(a, area.vm_file).inode and index == linear_page_index(area, addr), CHECK_FILE_PAGE, f.mm, addr)
+    if pte_write(a, e) and not area.vm_flags & VM_SHARED:
+        expect(f, False, CHECK_SHARED_WRITE, f.mm, addr)
+
+
+cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil:
+    """One entry that maps, or marks, a page or a huge page."""
+    cdef arena_t *a = f.a
+    cdef vma_t *area
+    cdef pfn_t pfn
+    cdef uint32_t i
+    while f.v and vma_at(a, f.v).vm_end <= addr:
+        f.v = vma_at(a, f.v).vm_next
+    area = vma_at(a, f.v)
+    if f.v == 0 or addr < area.vm_start or addr + level_size(&a.m.arch, level) > area.vm_end:
+        expect(f, False, CHECK_OUTSIDE, f.mm, addr)
+        return
+    if level:
+        f.nr_huge += 1
+    if not pte_mapped(a, e):
+        return
+    expect(f, not pte_write(a, e) or area.vm_flags & VM_WRITE, CHECK_WRITE, f.mm, addr)
+    if pte_special(a, e):
+        return
+    pfn = pte_frame(a, e)
+    if pfn + level_size(&a.m.arch, level) // 4096 > a.m.max_pfn or frame_at(a, pfn).flags & (PG_buddy | PG_pcp | PG_table | PG_slab):
+        expect(f, False, CHECK_FRAME, f.mm, addr)
+        return
+    if level:
+        f.entire[pfn >> 9] += 1
+    else:
+        f.count[pfn] += 1
+    if frame_at(a, page_folio(a, pfn)).flags & PG_anon and pte_write(a, e):
+        expect(f, frame_at(a, pfn).flags & PG_anon_exclusive, CHECK_SHARED_WRITE, f.mm, addr)
+    for i in range(<uint32_t>(level_size(&a.m.arch, level) >> a.m.arch.page_shift)):
+        check_page(f, addr + (<uint64_t>i << a.m.arch.page_shift), e, pfn + i)
+
+
+cdef void check_table(fsck_t *f, pfn_t table, int level, vaddr_t start, uint32_t nr_entries) noexcept nogil:
+    """The entries of a table that covers the addresses from `start` on. A table that is none is fsck_phys's to report."""
+    cdef const arch_t *g = &f.a.m.arch
+    cdef uint32_t i
+    cdef pte_t e
+    for i in range(nr_entries):
+        e = entry_read(f.a, table, i)
+        if e == 0:
+            continue
+        if level == 0 or e & g.huge:
+            check_leaf(f, start + i * level_size(g, level), e, level)
+        elif pte_pfn(g, e) < f.a.m.max_pfn and frame_at(f.a, pte_pfn(g, e)).flags & PG_table:
+            check_table(f, pte_pfn(g, e), level - 1, start + i * level_size(g, level), <uint32_t>1 << g.level_bits[level - 1])
+
+
+cdef void check_mm(fsck_t *f) noexcept nogil:
+    cdef mm_t *m = mm_at(f.a, f.mm)
+    cdef int top = <int>f.a.m.arch.levels - 1
+    cdef int kind
+    if m.pgd == 0 or m.pgd >= f.a.m.max_pfn:
+        return
+    f.v = m.vma_first
+    f.nr_huge = 0
+    for kind in range(4):
+        f.rss[kind] = 0
+    check_table(f, m.pgd, top, 0, <uint32_t>1 << (f.a.m.arch.level_bits[top] - 1))
+    expect(f, f.rss[MM_FILEPAGES] == mm_counter_sum(m, MM_FILEPAGES), CHECK_RSS_FILE, f.mm, <uint64_t>f.rss[MM_FILEPAGES])
+    expect(f, f.rss[MM_ANONPAGES] == mm_counter_sum(m, MM_ANONPAGES), CHECK_RSS_ANON, f.mm, <uint64_t>f.rss[MM_ANONPAGES])
+    expect(f, f.rss[MM_SHMEMPAGES] == mm_counter_sum(m, MM_SHMEMPAGES), CHECK_RSS_SHMEM, f.mm, <uint64_t>f.rss[MM_SHMEMPAGES])
+    expect(f, f.nr_huge == m.thp_mapped, CHECK_THP_MAPPED, f.mm, f.nr_huge)
+
+
+# --- frames --------------------------------------------------------------------------------------------------------------
+
+cdef uint64_t check_small(fsck_t *f, pfn_t pfn, uint32_t entire) noexcept nogil:
+    """One page of a folio. Returns how many small entries map it."""
+    cdef frame_t *r = frame_at(f.a, pfn)
+    expect(f, <uint32_t>r.mapcount == f.count[pfn], CHECK_MAPCOUNT, pfn, f.count[pfn])
+    if r.flags & PG_anon_exclusive and f.count[pfn] + entire > 1:
+        expect(f, False, CHECK_EXCLUSIVE, pfn, f.count[pfn] + entire)
+    return f.count[pfn]
+
+
+cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil:
+    """A folio's map counts. `mapped`: pages mapped, anonymous, by huge entries, of files. Returns how many pages it has."""
+    cdef arena_t *a = f.a
+    cdef frame_t *r = frame_at(a, head)
+    cdef uint64_t n = <uint64_t>1 << (folio_order(a, head) & 31)
+    cdef uint32_t entire = f.entire[head >> 9] if n >= HPAGE_PMD_NR else 0
+    cdef uint64_t entries = entire
+    cdef uint64_t i
+    cdef int64_t pages = 0
+    if n == 1 and r.mapcount == 0 and f.count[head] == 0:
+        return 1
+    for i in range(n):
+        entries += check_small(f, <pfn_t>(head + i), entire if i == 0 else 0)
+        pages += f.count[head + i] != 0 or entire != 0
+    if r.flags & PG_anon:
+        mapped[0] += pages
+        mapped[1] += <int64_t>n if entire else 0
+        if r.mapping == 0 or r.mapping >= a.pool[POOL_ANON_VMA].count or (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, r.mapping)).parent == 0:
+            expect(f, False, CHECK_ANON_VMA, head, r.mapping)
+    else:
+        mapped[2] += pages
+    if n > 1 and r.flags & PG_head:
+        expect(f, frame_at(a, head + 1).lru_prev == entries, CHECK_LARGE_MAPCOUNT, head, entries)
+        if n >= HPAGE_PMD_NR:
+            expect(f, entire_mapcount(a, head) == entire, CHECK_ENTIRE_MAPCOUNT, head, entire)
+    return n
+
+
+cdef uint64_t reserved_until(arena_t *a, uint64_t pfn) noexcept nogil:
+    """End of the reserved range that the frame is in; 0: it is in none."""
+    cdef uint32_t i
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].start_pfn <= pfn < a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages:
+            return a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages
+    return 0
+
+
+cdef void check_frames(fsck_t *f) noexcept nogil:
+    """Every allocated frame, folio by folio; what was never given out is skipped."""
+    cdef arena_t *a = f.a
+    cdef int64_t mapped[3]
+    cdef uint64_t pfn = 1
+    cdef uint64_t end
+    cdef frame_t *r
+    cdef zone_t *z
+    mapped[0] = mapped[1] = mapped[2] = 0
+    while pfn < a.m.max_pfn:
+        z = &a.m.zone[pfn_to_zone(a, pfn)]
+        end = z.unseen_end if z.unseen_pfn <= pfn < z.unseen_end else reserved_until(a, pfn)
+        if end:
+            pfn = end
+            continue
+        r = frame_at(a, <pfn_t>pfn)
+        if r.flags & (PG_buddy | PG_pcp):
+            pfn += <uint64_t>1 << (r.index_lo if r.index_lo < NR_ORDERS else 0)
+        else:
+            pfn += check_folio(f, <pfn_t>pfn, mapped)
+    expect(f, mapped[0] == a.m.node_stat[NR_ANON_MAPPED], CHECK_SUM_ANON, <uint64_t>a.m.node_stat[NR_ANON_MAPPED], <uint64_t>mapped[0])
+    expect(f, mapped[1] == a.m.node_stat[NR_ANON_THPS], CHECK_SUM_THPS, <uint64_t>a.m.node_stat[NR_ANON_THPS], <uint64_t>mapped[1])
+    expect(f, mapped[2] == a.m.node_stat[NR_FILE_MAPPED], CHECK_SUM_FILE, <uint64_t>a.m.node_stat[NR_FILE_MAPPED], <uint64_t>mapped[2])

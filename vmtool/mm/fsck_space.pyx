@@ -1,0 +1,396 @@
+"""The invariants of processes and their address spaces, checked over a whole machine.
+
+Counterpart: Linux's CONFIG_DEBUG_VM assertions: mm/vma.c:validate_mm(), mm/rmap.c (VM_WARN_ON of num_children and num_active_vmas),
+kernel/fork.c:check_mm().
+Every count is made anew from the records and compared: areas by address space, anon_vma_chains by area and by anon_vma, tasks by PID. A
+record is in use when the field tells that nothing else can set: a task's state, an mm's pgd, an area's vm_mm, an anon_vma's parent,
+a chain's anon_vma (rec_free() leaves a link in the first word). Lists are followed no further than their pool is long.
+"""
+
+from libc.stdlib cimport calloc, free
+
+from vmtool.mm.arch cimport pte_pfn
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, inode_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.inode cimport inode_live
+from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
+from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_MM_STRUCT, CACHE_TASK_STRUCT, CACHE_VM_AREA_STRUCT
+from vmtool.mm.vma cimport vma_pages, vma_tree_validate
+from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB
+
+cdef enum:
+    CHECK_VMA_ORDER
+    CHECK_VMA_LIST
+    CHECK_VMA_GAP
+    CHECK_VMA_COUNT
+    CHECK_VMA_LOST
+    CHECK_TOTAL_VM
+    CHECK_DATA_VM
+    CHECK_EXEC_VM
+    CHECK_STACK_VM
+    CHECK_LOCKED_VM
+    CHECK_MM_USERS
+    CHECK_FILE_AREAS
+    CHECK_VMA_FILE
+    CHECK_VMA_ANON
+    CHECK_AVC_AREA
+    CHECK_AVC_ANON
+    CHECK_AVC_LOST
+    CHECK_ANON_REFCOUNT
+    CHECK_ANON_CHILDREN
+    CHECK_ANON_ACTIVE
+    CHECK_COMMITTED
+    CHECK_TASK_PID
+    CHECK_TASK_COUNT
+    CHECK_TASK_MM
+    CHECK_CPU_TASK
+    CHECK_CPU_MM
+    CHECK_CPU_CR3
+    CHECK_STACKS
+    CHECK_OBJECTS
+    NR_CHECKS
+
+cdef struct check_t:
+    const char *name
+    const char *text
+
+cdef check_t CHECKS[NR_CHECKS + 1]
+CHECKS[CHECK_VMA_ORDER] = check_t(b"vma-order", b"areas of address space {0} overlap or stand in the wrong order")
+CHECKS[CHECK_VMA_LIST] = check_t(b"vma-list", b"areas of address space {0} are not linked both ways")
+CHECKS[CHECK_VMA_GAP] = check_t(b"vma-gap", b"the tree of areas of address space {0} knows a wrong gap")
+CHECKS[CHECK_VMA_COUNT] = check_t(b"vma-count", b"address space {0} counts {1} areas, which are not those in its list and tree")
+CHECKS[CHECK_VMA_LOST] = check_t(b"vma-lost", b"address space {0} lists {1} areas, which is not how many say they are its")
+CHECKS[CHECK_TOTAL_VM] = check_t(b"mm-total-vm", b"total_vm of address space {0} is wrong: its areas have {1} pages")
+CHECKS[CHECK_DATA_VM] = check_t(b"mm-data-vm", b"data_vm of address space {0} is wrong: its private writable areas have {1} pages")
+CHECKS[CHECK_EXEC_VM] = check_t(b"mm-exec-vm", b"exec_vm of address space {0} is wrong: its executable areas have {1} pages")
+CHECKS[CHECK_STACK_VM] = check_t(b"mm-stack-vm", b"stack_vm of address space {0} is wrong: its areas that grow down have {1} pages")
+CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is wrong: its locked areas have {1} pages")
+CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
+CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
+CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
+CHECKS[CHECK_VMA_ANON] = check_t(b"vma-anon-vma", b"area {0} has anon_vma {1}, which is not there or not in its chain")
+CHECKS[CHECK_AVC_AREA] = check_t(b"avc-area", b"the chain of area {0} is broken at anon_vma_chain {1}")
+CHECKS[CHECK_AVC_ANON] = check_t(b"avc-anon-vma", b"the areas of anon_vma {0} are broken at anon_vma_chain {1}")
+CHECKS[CHECK_AVC_LOST] = check_t(b"avc-lost", b"of {0} anon_vma_chains in use, {1} hang in an area's chain and in an anon_vma's list")
+CHECKS[CHECK_ANON_REFCOUNT] = check_t(b"anon-vma-refcount", b"the refcount of anon_vma {0} is wrong: {1} refer to it")
+CHECKS[CHECK_ANON_CHILDREN] = check_t(b"anon-vma-children", b"num_children of anon_vma {0} is wrong: it has {1}")
+CHECKS[CHECK_ANON_ACTIVE] = check_t(b"anon-vma-active", b"num_active_vmas of anon_vma {0} is wrong: {1} areas have it")
+CHECKS[CHECK_COMMITTED] = check_t(b"committed-as", b"{0} pages are committed, areas and shared memory account for {1}")
+CHECKS[CHECK_TASK_PID] = check_t(b"task-pid", b"task {0} is not what the PID table has under {1}")
+CHECKS[CHECK_TASK_COUNT] = check_t(b"task-count", b"{0} tasks are counted, {1} are there, or the PID table has others")
+CHECKS[CHECK_TASK_MM] = check_t(b"task-mm", b"task {0} has address space {1}, which is not there")
+CHECKS[CHECK_CPU_TASK] = check_t(b"cpu-task", b"CPU {0} runs task {1}, which is not there or not marked running")
+CHECKS[CHECK_CPU_MM] = check_t(b"cpu-mm", b"CPU {0} has address space {1}, which is not there or not its task's")
+CHECKS[CHECK_CPU_CR3] = check_t(b"cpu-cr3", b"CR3 of CPU {0} names frame {1:#x}, which is not its address space's top table")
+CHECKS[CHECK_STACKS] = check_t(b"kernel-stacks", b"kernel stacks are counted as {0} kB, {1} tasks have 16 each")
+CHECKS[CHECK_OBJECTS] = check_t(b"slab-owners", b"cache {0} has not as many objects in use as its {1} records")
+CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+
+cdef struct fsck_t:  # one run
+    arena_t *a
+    fsck_report_fn report
+    void *ctx
+    uint32_t *areas  # by mm: areas that say they are its
+    uint32_t *users  # by mm: tasks
+    uint32_t *active  # by anon_vma: areas that have it
+    uint32_t *children  # by anon_vma
+    uint32_t *members  # by anon_vma: others of which it is the root
+    uint32_t *mapping  # by inode: areas that map it
+    uint8_t *chained  # by anon_vma_chain: 1 in an area's chain, 2 in an anon_vma's list
+    uint64_t nr_areas
+    uint64_t nr_anon
+    uint64_t committed
+
+
+cdef const char *fsck_space_name(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
+
+
+cdef const char *fsck_space_text(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+
+
+cdef inline void expect(fsck_t *f, bint holds, int check, uint64_t first, uint64_t second) noexcept nogil:
+    if not holds:
+        f.report(f.ctx, CHECKS[check].name, first, second)
+
+
+cdef inline anon_vma_t *av_at(arena_t *a, idx_t i) noexcept nogil:
+    return <anon_vma_t *>rec_at(a, POOL_ANON_VMA, i)
+
+
+cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
+    return <avc_t *>rec_at(a, POOL_AVC, i)
+
+
+cdef inline bint mm_live(arena_t *a, idx_t mm) noexcept nogil:
+    return mm != 0 and mm < a.pool[POOL_MM].count and mm_at(a, mm).pgd != 0
+
+
+cdef inline bint anon_vma_live(arena_t *a, idx_t i) noexcept nogil:
+    return i != 0 and i < a.pool[POOL_ANON_VMA].count and av_at(a, i).parent != 0
+
+
+cdef inline bint file_live(arena_t *a, idx_t i) noexcept nogil:
+    return i < a.pool[POOL_FILE].count and file_at(a, i).inode != 0 and file_at(a, i).inode < a.pool[POOL_INODE].count
+
+
+cdef uint32_t *counters(fsck_t *f, int pool) noexcept nogil:
+    return <uint32_t *>calloc(f.a.pool[pool].count + 1, sizeof(uint32_t))
+
+
+cdef void fsck_space(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
+    cdef fsck_t f
+    f.a = a
+    f.report = report
+    f.ctx = ctx
+    f.nr_areas = f.nr_anon = f.committed = 0
+    f.areas = counters(&f, POOL_MM)
+    f.users = counters(&f, POOL_MM)
+    f.active = counters(&f, POOL_ANON_VMA)
+    f.children = counters(&f, POOL_ANON_VMA)
+    f.members = counters(&f, POOL_ANON_VMA)
+    f.mapping = counters(&f, POOL_INODE)
+    f.chained = <uint8_t *>counters(&f, POOL_AVC)
+    if f.areas and f.users and f.active and f.children and f.members and f.mapping and f.chained:
+        check_areas(&f)
+        check_tasks(&f)
+        check_mms(&f)
+        check_files(&f)
+        check_anon_vmas(&f)
+        check_chains(&f)
+        check_cpus(&f)
+        check_objects(&f)
+        expect(&f, f.committed == <uint64_t>a.m.vm_committed_as, CHECK_COMMITTED, <uint64_t>a.m.vm_committed_as, f.committed)
+    else:
+        arena_fail(a, ARENA_NOMEM, POOL_MM, 0)
+    free(f.areas)
+    free(f.users)
+    free(f.active)
+    free(f.children)
+    free(f.members)
+    free(f.mapping)
+    free(f.chained)
+
+
+# --- areas and their chains ----------------------------------------------------------------------------------------
+
+cdef void check_area_chain(fsck_t *f, idx_t v) noexcept nogil:
+    """The chain of one area: its own, linked both ways, with the area's anon_vma among them."""
+    cdef idx_t anon = vma_at(f.a, v).anon_vma
+    cdef idx_t at = vma_at(f.a, v).avc_head
+    cdef idx_t prev = 0
+    cdef uint32_t left = f.a.pool[POOL_AVC].count
+    cdef bint has_own = anon == 0
+    while at and left:
+        if at >= f.a.pool[POOL_AVC].count or avc_at(f.a, at).vma != v or avc_at(f.a, at).same_vma_prev != prev or f.chained[at] & 1:
+            expect(f, False, CHECK_AVC_AREA, v, at)
+            return
+        f.chained[at] |= 1
+        has_own = has_own or avc_at(f.a, at).anon_vma == anon
+        prev = at
+        at = avc_at(f.a, at).same_vma_next
+        left -= 1
+    expect(f, has_own and (anon == 0 or anon_vma_live(f.a, anon)), CHECK_VMA_ANON, v, anon)
+
+
+cdef void check_areas(fsck_t *f) noexcept nogil:
+    cdef idx_t v
+    cdef vma_t *area
+    for v in range(1, f.a.pool[POOL_VMA].count):
+        area = vma_at(f.a, v)
+        if area.vm_mm == 0:
+            continue
+        f.nr_areas += 1
+        if area.vm_mm < f.a.pool[POOL_MM].count:
+            f.areas[area.vm_mm] += 1
+        if area.vm_flags & VM_ACCOUNT:
+            f.committed += vma_pages(area)
+        if area.anon_vma and area.anon_vma < f.a.pool[POOL_ANON_VMA].count:
+            f.active[area.anon_vma] += 1
+        check_area_chain(f, v)
+        if area.vm_file:
+            if file_live(f.a, area.vm_file):
+                f.mapping[file_at(f.a, area.vm_file).inode] += 1
+            else:
+                expect(f, False, CHECK_VMA_FILE, v, area.vm_file)
+
+
+cdef void check_files(fsck_t *f) noexcept nogil:
+    """The areas of each file, and what shared memory has committed."""
+    cdef idx_t inode
+    cdef idx_t at
+    cdef idx_t prev
+    cdef uint32_t n
+    cdef bint sound
+    for inode in range(1, f.a.pool[POOL_INODE].count):
+        if not inode_live(inode_at(f.a, inode)):
+            continue
+        f.committed += inode_at(f.a, inode).accounted
+        at = inode_at(f.a, inode).i_mmap
+        prev = 0
+        n = 0
+        sound = True
+        while at and sound and n <= f.mapping[inode]:
+            sound = at < f.a.pool[POOL_VMA].count and vma_at(f.a, at).i_mmap_prev == prev and file_live(f.a, vma_at(f.a, at).vm_file)
+            sound = sound and file_at(f.a, vma_at(f.a, at).vm_file).inode == inode
+            prev = at
+            at = vma_at(f.a, at).i_mmap_next
+            n += 1
+        expect(f, sound and n == f.mapping[inode], CHECK_FILE_AREAS, inode, f.mapping[inode])
+
+
+cdef void check_anon_vmas(fsck_t *f) noexcept nogil:
+    """Each anon_vma's list of areas, and who belongs to whom."""
+    cdef arena_t *a = f.a
+    cdef idx_t i
+    cdef idx_t at
+    cdef idx_t prev
+    cdef uint32_t left = a.pool[POOL_AVC].count
+    for i in range(1, a.pool[POOL_ANON_VMA].count):
+        if not anon_vma_live(a, i):
+            continue
+        f.nr_anon += 1
+        if av_at(a, i).avc_head and av_at(a, i).parent < a.pool[POOL_ANON_VMA].count:
+            f.children[av_at(a, i).parent] += 1
+        if av_at(a, i).root != i and av_at(a, i).root < a.pool[POOL_ANON_VMA].count:
+            f.members[av_at(a, i).root] += 1
+        at = av_at(a, i).avc_head
+        prev = 0
+        while at and left:
+            if at >= a.pool[POOL_AVC].count or avc_at(a, at).anon_vma != i or avc_at(a, at).same_av_prev != prev or f.chained[at] & 2:
+                expect(f, False, CHECK_AVC_ANON, i, at)
+                break
+            f.chained[at] |= 2
+            prev = at
+            at = avc_at(a, at).same_av_next
+            left -= 1
+
+
+cdef void check_chains(fsck_t *f) noexcept nogil:
+    """All anon_vma_chains found from both sides, then what that says of the anon_vmas."""
+    cdef arena_t *a = f.a
+    cdef idx_t i
+    cdef uint64_t used = 0
+    cdef uint64_t hang = 0
+    cdef uint32_t refs
+    for i in range(1, a.pool[POOL_AVC].count):
+        used += avc_at(a, i).anon_vma != 0
+        hang += f.chained[i] == 3
+    expect(f, used == hang, CHECK_AVC_LOST, used, hang)
+    for i in range(1, a.pool[POOL_ANON_VMA].count):
+        if anon_vma_live(a, i):
+            refs = f.members[i] + (av_at(a, i).avc_head != 0)  # its own, which it drops with its last area
+            expect(f, av_at(a, i).refcount == refs, CHECK_ANON_REFCOUNT, i, refs)
+            expect(f, av_at(a, i).num_children == f.children[i], CHECK_ANON_CHILDREN, i, f.children[i])
+            expect(f, av_at(a, i).num_active_vmas == f.active[i], CHECK_ANON_ACTIVE, i, f.active[i])
+
+
+# --- address spaces ---------------------------------------------------------------------------------------------------
+
+cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
+    """The sums that /proc/PID/status prints, against the areas."""
+    cdef mm_t *m = mm_at(f.a, mm)
+    cdef uint64_t total = 0, data = 0, text = 0, stack = 0, locked = 0
+    cdef uint32_t n = 0
+    cdef idx_t v = m.vma_first
+    cdef vma_t *area
+    while v and n <= f.a.pool[POOL_VMA].count:
+        area = vma_at(f.a, v)
+        total += vma_pages(area)
+        if is_exec_mapping(area.vm_flags):
+            text += vma_pages(area)
+        elif area.vm_flags & VM_GROWSDOWN:
+            stack += vma_pages(area)
+        elif is_data_mapping(area.vm_flags):
+            data += vma_pages(area)
+        if area.vm_flags & VM_LOCKED:
+            locked += vma_pages(area)
+        n += 1
+        v = area.vm_next
+    expect(f, n == f.areas[mm], CHECK_VMA_LOST, mm, n)
+    expect(f, m.total_vm == total, CHECK_TOTAL_VM, mm, total)
+    expect(f, m.data_vm == data, CHECK_DATA_VM, mm, data)
+    expect(f, m.exec_vm == text, CHECK_EXEC_VM, mm, text)
+    expect(f, m.stack_vm == stack, CHECK_STACK_VM, mm, stack)
+    expect(f, m.locked_vm == locked, CHECK_LOCKED_VM, mm, locked)
+
+
+cdef void check_mms(fsck_t *f) noexcept nogil:
+    cdef idx_t mm
+    cdef int wrong
+    for mm in range(1, f.a.pool[POOL_MM].count):
+        if not mm_live(f.a, mm):
+            continue
+        expect(f, mm_at(f.a, mm).users == f.users[mm], CHECK_MM_USERS, mm, f.users[mm])
+        wrong = vma_tree_validate(f.a, mm)
+        if wrong:
+            expect(f, False, CHECK_VMA_ORDER + wrong - 1, mm, mm_at(f.a, mm).map_count)
+        if wrong != 2:  # a list that is broken tells nothing
+            check_mm_areas(f, mm)
+
+
+# --- tasks and CPUs ---------------------------------------------------------------------------------------------------------
+
+cdef void check_tasks(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef uint32_t i
+    cdef uint32_t n = 0
+    cdef uint32_t listed = 0
+    cdef task_t *t
+    for i in range(1, a.pool[POOL_TASK].count):
+        t = task_at(a, i)
+        if t.state == 0:
+            continue
+        n += 1
+        expect(f, t.pid < a.pool[POOL_PID].count and (<uint32_t *>rec_at(a, POOL_PID, t.pid))[0] == i, CHECK_TASK_PID, i, t.pid)
+        if t.mm:
+            expect(f, mm_live(a, t.mm), CHECK_TASK_MM, i, t.mm)
+            if t.mm < a.pool[POOL_MM].count:
+                f.users[t.mm] += 1
+    for i in range(1, a.pool[POOL_PID].count):
+        listed += (<uint32_t *>rec_at(a, POOL_PID, i))[0] != 0
+    expect(f, n == a.m.nr_tasks and n == listed, CHECK_TASK_COUNT, a.m.nr_tasks, n)
+    expect(f, a.m.node_stat[NR_KERNEL_STACK_KB] == <int64_t>n * 16, CHECK_STACKS, <uint64_t>a.m.node_stat[NR_KERNEL_STACK_KB], n)
+
+
+cdef void check_cpus(fsck_t *f) noexcept nogil:
+    """A CPU without a task keeps the space of the one before (lazy TLB)."""
+    cdef arena_t *a = f.a
+    cdef uint32_t i
+    cdef cpu_t *c
+    cdef task_t *t
+    cdef pfn_t root
+    for i in range(a.m.nr_cpus):
+        c = <cpu_t *>rec_at(a, POOL_CPU, i + 1)
+        if c.task:
+            if c.task >= a.pool[POOL_TASK].count or task_at(a, c.task).state != c'R' or task_at(a, c.task).cpu != i:
+                expect(f, False, CHECK_CPU_TASK, i, c.task)
+                continue
+            t = task_at(a, c.task)
+            expect(f, t.mm == 0 or t.mm == c.active_mm, CHECK_CPU_MM, i, c.active_mm)
+        if c.active_mm and not mm_live(a, c.active_mm):
+            expect(f, False, CHECK_CPU_MM, i, c.active_mm)
+            continue
+        root = pte_pfn(&a.m.arch, c.cr3)
+        expect(f, root == (mm_at(a, c.active_mm).pgd if c.active_mm else a.m.kernel_pgd) or c.cr3 == 0 and c.active_mm == 0, CHECK_CPU_CR3, i, root)
+
+
+cdef void check_objects(fsck_t *f) noexcept nogil:
+    """Every record that stands for a kernel object has one in its slab cache."""
+    cdef arena_t *a = f.a
+    cdef uint64_t avcs = 0
+    cdef uint64_t mms = 0
+    cdef idx_t i
+    for i in range(1, a.pool[POOL_AVC].count):
+        avcs += avc_at(a, i).anon_vma != 0
+    for i in range(1, a.pool[POOL_MM].count):
+        mms += mm_at(a, i).pgd != 0
+    check_cache(f, CACHE_VM_AREA_STRUCT, f.nr_areas)
+    check_cache(f, CACHE_ANON_VMA, f.nr_anon)
+    check_cache(f, CACHE_ANON_VMA_CHAIN, avcs)
+    check_cache(f, CACHE_MM_STRUCT, mms)
+    check_cache(f, CACHE_TASK_STRUCT, a.m.nr_tasks)
+
+
+cdef void check_cache(fsck_t *f, uint32_t cache, uint64_t records) noexcept nogil:
+    expect(f, (<kmem_cache_t *>rec_at(f.a, POOL_CACHE, cache + 1)).nr_objs == records, CHECK_OBJECTS, cache + 1, records)
