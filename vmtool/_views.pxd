@@ -2,6 +2,7 @@
 """The read-only half of the door that concerns the whole machine: walks, TLBs, frames, counters, parameters, checks."""
 
 from vmtool._state cimport State
+from vmtool.mm.show_fields cimport field_t
 from vmtool.mm.types cimport idx_t, pfn_t
 
 cdef class Views(State):
@@ -11,3 +12,4 @@ cdef class Views(State):
     cdef object frame(self, pfn_t pfn)
     cdef object zone(self, int z, str name)
     cdef object pcp(self, int z)
+    cdef char *field_bytes(self, pool, record, field, const field_t **out) except NULL

@@ -4,20 +4,24 @@
 Nothing here changes the machine but set_sysctl(), set_trace() and poke(). See _core.pyi for what each takes and gives.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport arch_name, level_index, level_name
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, rec_at, task_at
+from vmtool.mm.arena cimport mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, pfn_to_zone, zone_name
-from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name
+from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
+from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
+from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.mm cimport find_task
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pagecache cimport inode_path
+from vmtool.mm.show_fields cimport field_t, find_field
 from vmtool.mm.show_frames cimport NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, look_at_frame
 from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
-from vmtool.mm.sysctl cimport sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
+from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, tlb_is_valid, tlb_locate
 from vmtool.mm.trace cimport trace_arg_names, trace_event_name, trace_reset
 from vmtool.mm.types cimport *
@@ -45,6 +49,9 @@ cdef object entry_flags(uint64_t entry, bint present, bint is_pte):
     if not present:
         return ("PROTNONE",) if entry & 0x100 and is_pte else ()
     return tuple(["PAT" if is_pte and bit == 7 else name for bit, name in ENTRY_BITS if entry >> bit & 1])
+
+
+ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
 
 
 cdef void collect(void *ctx, const char *name, uint64_t a, uint64_t b) noexcept nogil:
@@ -245,32 +252,33 @@ cdef class Views(State):
     # --- parameters ------------------------------------------------------------------------------------------------------
 
     def sysctl_names(self):
-        return [sysctl_name(i).decode() for i in range(sysctl_count())]
+        """Those that can be read."""
+        return [sysctl_name(i).decode() for i in range(sysctl_count()) if sysctl_values(i)]
 
     def sysctl(self, name):
         cdef uint32_t i = sysctl_index(name)
-        cdef uint32_t n
-        cdef const char *const *words = sysctl_words(i)
+        cdef uint32_t n = 0
+        cdef const choice_t *words = sysctl_words(i)
+        if sysctl_values(i) == 0:
+            raise KernelError(EACCES, f"{name} can only be written")
         if words == NULL:
             return "\t".join([str(sysctl_get(&self.a, i, n)) for n in range(sysctl_values(i))])
         found = []
-        n = 0
-        while words[n] != NULL:
-            text = words[n].decode()
-            found.append(f"[{text}]" if sysctl_get(&self.a, i, 0) == n else text)
+        while words[n].word != NULL:
+            text = words[n].word.decode()
+            found.append(f"[{text}]" if sysctl_get(&self.a, i, 0) == words[n].value else text)
             n += 1
-        found.reverse()
         return " ".join(found)
 
     def set_sysctl(self, name, value):
         cdef uint32_t i = sysctl_index(name)
         cdef uint32_t n
-        numbers = sysctl_numbers(i, value)
+        numbers = sysctl_numbers(i, name, value)
         if not 1 <= len(numbers) <= (sysctl_values(i) or 1):
-            raise KernelError(EINVAL, f"{name}: {value!r}")
+            raise KernelError(EINVAL, f"{name}={value}: {sysctl_values(i) or 1} number(s) expected")
         for number in numbers:
-            if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(&self.a, i, number):
-                raise KernelError(EINVAL, f"{name}: {value!r} is out of range")
+            if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(i, number):
+                raise KernelError(EINVAL, f"{name}={value}: out of range")
         self.mark_machine()
         for n, number in enumerate(numbers):
             sysctl_set(&self.a, i, n, number)
@@ -285,23 +293,63 @@ cdef class Views(State):
         found = []
         fsck_phys(&self.a, collect, <void *>found)
         fsck_cache(&self.a, collect, <void *>found)
+        fsck_space(&self.a, collect, <void *>found)
+        fsck_entries(&self.a, collect, <void *>found)
         self.check()
         text = sentences()
         return [f"{name}: {text[name].format(a, b)}" for name, a, b in found]
 
 
+    # --- for tests only ----------------------------------------------------------------------------------------------------
+
+    cdef char *field_bytes(self, pool, record, field, const field_t **out) except NULL:
+        """Where a field lies: FIELD, or FIELD[N] of an array. Marks the record's chunk."""
+        cdef int p = 0
+        cdef uint32_t n = 0
+        cdef char *bytes_
+        name, bracket, index = field.encode().partition(b"[")
+        while p < NR_POOLS and pool_name(p) != pool.encode():
+            p += 1
+        if p == NR_POOLS or not 0 <= record < self.a.pool[p].count:
+            raise KernelError(EINVAL, f"there is no record {record} in a pool {pool}")
+        out[0] = find_field(p, name)
+        n = int(index.removesuffix(b"]")) if bracket else 0
+        if out[0] == NULL or n >= out[0].count:
+            raise KernelError(EINVAL, f"a record of {pool} has no {field}")
+        bytes_ = rec_mut(&self.a, p, record)
+        self.check()
+        return bytes_ + out[0].offset + n * out[0].stride
+
+    def peek(self, pool, record, field):
+        cdef const field_t *f = NULL
+        cdef uint64_t value = 0
+        cdef char *bytes_ = self.field_bytes(pool, record, field, &f)
+        memcpy(&value, bytes_, f.bytes)
+        if f.is_signed and value >> (8 * f.bytes - 1):
+            return <object>value - (1 << 8 * <object>f.bytes)
+        return value
+
+    def poke(self, pool, record, field, value):
+        cdef const field_t *f = NULL
+        cdef uint64_t bits = value & <uint64_t>0xFFFFFFFFFFFFFFFF
+        cdef char *bytes_ = self.field_bytes(pool, record, field, &f)
+        memcpy(bytes_, &bits, f.bytes)
+
+
+cdef object table(name_fn name, name_fn text):
+    """{name: sentence} of one room's checks."""
+    cdef uint32_t i = 0
+    found = {}
+    while name(i) != NULL:
+        found[name(i).decode()] = text(i).decode()
+        i += 1
+    return found
+
+
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
-    cdef uint32_t i = 0
-    text = {}
-    while fsck_phys_name(i) != NULL:
-        text[fsck_phys_name(i).decode()] = fsck_phys_text(i).decode()
-        i += 1
-    i = 0
-    while fsck_cache_name(i) != NULL:
-        text[fsck_cache_name(i).decode()] = "{0} {1}"
-        i += 1
-    return text
+    return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
+            **table(fsck_entries_name, fsck_entries_text)}
 
 
 cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:
@@ -312,17 +360,24 @@ cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:
     raise KernelError(ENOENT, name)
 
 
-cdef object sysctl_numbers(uint32_t i, value):
+cdef object sysctl_numbers(uint32_t i, name, value):
     """The numbers that a text stands for: decimal, 0x or octal, as the kernel reads them; or a word of a choice."""
-    cdef const char *const *words = sysctl_words(i)
+    cdef const choice_t *words = sysctl_words(i)
     cdef uint32_t n = 0
     if words == NULL:
         try:
-            return [int(word, 0 if word.lstrip("-")[:2].lower() == "0x" else 8 if word.lstrip("-")[:1] == "0" else 10) for word in value.split()]
+            return [number_of(word) for word in value.split()]
         except ValueError:
-            raise KernelError(EINVAL, f"{value!r} is not a number") from None
-    while words[n] != NULL:
-        if words[n].decode() == value.strip():
-            return [n]
+            raise KernelError(EINVAL, f"{name}={value}: not a number") from None
+    while words[n].word != NULL:
+        if words[n].word.decode() == value.strip():
+            return [words[n].value]
         n += 1
-    raise KernelError(EINVAL, f"{value!r} is none of its words")
+    raise KernelError(EINVAL, f"{name}={value}: none of its words")
+
+
+cdef object number_of(word):
+    digits = word.removeprefix("-")
+    if not digits.isascii() or not digits.isalnum():  # int() takes more: blanks, underscores, other scripts' digits
+        raise ValueError(word)
+    return int(word, 16 if digits[:2].lower() == "0x" else 8 if digits[:1] == "0" else 10)

@@ -8,7 +8,7 @@ from block to block and skips the ranges that the kernel reserved or never gave 
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, inode_at
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_folio, pfn_to_zone, reserved_what
+from vmtool.mm.frame cimport MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_folio, pfn_to_zone
 from vmtool.mm.rmap cimport page_mapcount
 
 cdef const char *KINDS[NR_FRAME_KINDS]
@@ -32,7 +32,6 @@ cdef enum:  # include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-
     KPF_COMPOUND_HEAD = 15
     KPF_COMPOUND_TAIL = 16
     KPF_UNEVICTABLE = 18
-    KPF_NOPAGE = 20
     KPF_THP = 22
     KPF_ZERO_PAGE = 24
     KPF_IDLE = 25
@@ -43,6 +42,9 @@ cdef enum:  # include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-
     KPF_PRIVATE = 35
     KPF_OWNER_PRIVATE = 37
     NR_COPIED = 16
+
+cdef enum:
+    SECTION_PAGES = 32768  # SPARSEMEM: struct page exists by sections of 128 MiB
 
 cdef struct copied_t:  # a flag of the folio and the bit that shows it
     uint32_t flag
@@ -82,6 +84,17 @@ cdef pfn_t free_block(arena_t *a, pfn_t pfn) noexcept nogil:
         if f.flags & (PG_buddy | PG_pcp) and f.index_lo >= order:
             return head
     return 0
+
+
+cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil:
+    """What the kernel kept at boot that the frame is part of, or NULL."""
+    cdef uint32_t i
+    cdef reserved_t *r
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
+            return r
+    return NULL
 
 
 cdef bint is_unseen(arena_t *a, uint64_t pfn) noexcept nogil:
@@ -142,33 +155,22 @@ cdef uint64_t stable_page_flags(arena_t *a, pfn_t pfn, pfn_t head, uint32_t mapc
     return u
 
 
-cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil:
-    cdef int what = reserved_what(a, pfn)
-    cdef pfn_t head
-    cdef frame_t *f
-    memset(out, 0, sizeof(frame_facts_t))
-    f = frame_at(a, pfn)
-    if what >= 0 and not f.flags & (PG_zero | PG_table):
-        out.kind = FRAME_RESERVED
-        out.flags = PG_reserved
-        out.refcount = 1
-        out.kpageflags = bit(KPF_NOPAGE) if what == RESERVED_HOLE else bit(KPF_RESERVED)
-        return
-    head = free_block(a, pfn) if what < 0 else 0
-    if is_unseen(a, pfn) or head:
-        out.kind = FRAME_PCP if head and frame_at(a, head).flags & PG_pcp else FRAME_FREE
-        out.kpageflags = bit(KPF_BUDDY) if out.kind == FRAME_FREE else 0
-        if head == pfn:
-            out.order = f.index_lo
-        elif head == 0 and pfn % MAX_ORDER_PAGES == 0:
-            out.order = NR_ORDERS - 1
-        return
-    head = page_folio(a, pfn)
+cdef bint has_section(const reserved_t *r, uint64_t pfn) noexcept nogil:
+    """Whether the section of the memory map that the frame is in has any memory; if not there is no struct page either."""
+    cdef uint64_t section = pfn & ~<uint64_t>(SECTION_PAGES - 1)
+    return r.what != RESERVED_HOLE or section < r.start_pfn or section + SECTION_PAGES > r.start_pfn + r.nr_pages
+
+
+cdef void look_at_folio(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil:
+    """A page in use."""
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef frame_t *f = frame_at(a, pfn)
+    cdef bint is_large = (frame_at(a, head).flags & PG_head) != 0
     out.kind = allocated_kind(a, head)
     out.flags = f.flags
     out.mapcount = page_mapcount(a, pfn)
     out.order = folio_order(a, pfn)
-    out.refcount = frame_at(a, head).extra_refs + (frame_at(a, head + 1).lru_prev if frame_at(a, head).flags & PG_head else out.mapcount)
+    out.refcount = frame_at(a, head).extra_refs + (frame_at(a, head + 1).lru_prev if is_large else out.mapcount)
     out.kpageflags = stable_page_flags(a, pfn, head, out.mapcount)
     out.has_content = f.content != 0
     if out.kind in (FRAME_ANON, FRAME_FILE, FRAME_SHMEM):
@@ -177,26 +179,43 @@ cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogi
         out.index = frame_index(frame_at(a, head)) + (pfn - head)
 
 
+cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil:
+    cdef const reserved_t *reserved = reserved_range(a, pfn)
+    cdef pfn_t head
+    memset(out, 0, sizeof(frame_facts_t))
+    if reserved != NULL and not frame_at(a, pfn).flags & PG_zero:
+        out.kind = FRAME_RESERVED
+        if has_section(reserved, pfn):
+            out.flags = PG_reserved
+            out.refcount = 1
+            out.kpageflags = bit(KPF_RESERVED)
+        return
+    head = 0 if reserved != NULL else free_block(a, pfn)
+    if head == 0 and not is_unseen(a, pfn):
+        look_at_folio(a, pfn, out)
+        return
+    out.kind = FRAME_PCP if head and frame_at(a, head).flags & PG_pcp else FRAME_FREE
+    out.kpageflags = bit(KPF_BUDDY) if out.kind == FRAME_FREE else 0
+    if head == pfn:
+        out.order = frame_at(a, pfn).index_lo
+    elif head == 0 and pfn % MAX_ORDER_PAGES == 0:
+        out.order = NR_ORDERS - 1
+
+
 # --- how many of each kind ----------------------------------------------------------------------------------------------
-
-cdef uint64_t reserved_until(arena_t *a, uint64_t pfn) noexcept nogil:
-    """End of the reserved range that the frame is in; 0: it is in none."""
-    cdef uint32_t i
-    cdef reserved_t *r
-    for i in range(a.m.nr_reserved):
-        r = &a.m.reserved[i]
-        if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
-            return r.start_pfn + r.nr_pages
-    return 0
-
 
 cdef uint64_t count_one(arena_t *a, uint64_t pfn, uint64_t *count) noexcept nogil:
     """Add the block, folio or range that starts at the frame. Returns how many frames it has."""
+    cdef const reserved_t *reserved = reserved_range(a, pfn)
     cdef frame_t *f
-    cdef uint64_t n = reserved_until(a, pfn)
-    if n:
-        count[FRAME_RESERVED] += n - pfn
-        return n - pfn
+    cdef uint64_t n
+    if reserved != NULL:
+        n = reserved.start_pfn + reserved.nr_pages - pfn
+        count[FRAME_RESERVED] += n
+        if pfn <= a.m.zero_pfn < pfn + n:  # the page of zeros is part of the kernel's .bss
+            count[FRAME_RESERVED] -= 1
+            count[FRAME_ZERO] += 1
+        return n
     f = frame_at(a, <pfn_t>pfn)
     if f.flags & (PG_buddy | PG_pcp):
         n = <uint64_t>1 << (f.index_lo if f.index_lo < NR_ORDERS else 0)

@@ -7,7 +7,7 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 """
 
 from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_index, pte_pfn
-from vmtool.mm.frame cimport (LRU_ACTIVE_ANON, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW)
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW
 from vmtool.mm.mm_acct cimport commit_limit
 from vmtool.mm.mmu cimport entry_read
 from vmtool.mm.vmstat cimport *
@@ -26,6 +26,7 @@ cdef enum:  # what a line of vmstat reads
 
 cdef enum:
     PAGES_PER_THP = 512
+    MOVABLE_WMARK = 32  # the marks of a Movable zone without memory
     NR_VMSTAT = 192
     NR_ZONE_LINES = 17  # the first lines of vmstat are sums over the zones
     NODE_LINES_END = 68  # behind them the node's counters
@@ -44,7 +45,7 @@ VMSTAT[4] = vmstat_line(b"nr_zone_inactive_file", ZONE_STAT, NR_ZONE_INACTIVE_FI
 VMSTAT[5] = vmstat_line(b"nr_zone_active_file", ZONE_STAT, NR_ZONE_ACTIVE_FILE)
 VMSTAT[6] = vmstat_line(b"nr_zone_unevictable", ZONE_STAT, NR_ZONE_UNEVICTABLE)
 VMSTAT[7] = vmstat_line(b"nr_zone_write_pending", ZONE_STAT, NR_ZONE_WRITE_PENDING)
-VMSTAT[8] = vmstat_line(b"nr_mlock", ZONE_STAT, NR_MLOCK)
+VMSTAT[8] = vmstat_line(b"nr_mlock", ZONE_STAT, NR_ZONE_UNEVICTABLE)  # nothing but mlock makes a page unevictable here
 VMSTAT[9] = vmstat_line(b"nr_zspages", NEVER, 0)
 VMSTAT[10] = vmstat_line(b"nr_free_cma", NEVER, 0)
 VMSTAT[11] = vmstat_line(b"numa_hit", NEVER, 0)
@@ -274,7 +275,7 @@ cdef int64_t available_pages(arena_t *a) noexcept nogil:
     """si_mem_available(): free memory, and half of what is cached at least, as long as the low watermarks stay."""
     cdef int64_t pagecache = a.m.node_stat[NR_ACTIVE_FILE] + a.m.node_stat[NR_INACTIVE_FILE]
     cdef int64_t reclaimable = a.m.node_stat[NR_SLAB_RECLAIMABLE_B] >> a.m.arch.page_shift
-    cdef int64_t low = 0
+    cdef int64_t low = MOVABLE_WMARK  # for_each_zone() takes the empty ones too
     cdef int64_t n
     cdef uint32_t z
     for z in range(NR_ZONES):

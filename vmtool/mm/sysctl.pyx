@@ -1,7 +1,8 @@
 """sysctl: the parameters of memory management, as /proc/sys/vm and /sys/kernel/mm have them.
 
 Counterpart: Linux v6.18 mm/util.c, mm/page_alloc.c, mm/page-writeback.c, mm/vmscan.c, fs/drop_caches.c (struct ctl_table of each), mm/huge_memory.c.
-Simplified: swapping, compaction and huge pages of hugetlb are not built; what concerns them is kept and read back, or refuses any other value.
+Simplified: what is not built (hugetlb, NUMA, writing back by time ...) has its parameter, which tells what holds and takes no other value.
+# Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
 
 from vmtool.mm.frame cimport setup_per_zone_wmarks
@@ -9,12 +10,15 @@ from vmtool.mm.pagecache cimport drop_caches
 
 cdef enum:
     INT_MAX = 0x7FFFFFFF
+    INT_MIN = -0x80000000
 
 cdef enum:  # what setting one does beside
     PLAIN
+    FIXED  # takes no other value
     WATERMARKS
     DROP_CACHES  # written only
-    NO_BYTES  # one of two fields of which the other becomes 0
+    NO_KBYTES  # the last set of overcommit_ratio and overcommit_kbytes counts, the other becomes 0
+    NO_RATIO
 
 cdef struct sysctl_t:
     const char *name
@@ -24,34 +28,49 @@ cdef struct sysctl_t:
     int64_t lowest
     int64_t highest
     int action
-    const char *const *words
+    const choice_t *words
 
-cdef const char *THP_ENABLED[4]
-THP_ENABLED[:] = [b"never", b"madvise", b"always", NULL]
+cdef choice_t THP_ENABLED[4]
+THP_ENABLED[:] = [choice_t(b"always", 2), choice_t(b"madvise", 1), choice_t(b"never", 0), choice_t(NULL, 0)]
+cdef choice_t THP_DEFRAG[6]
+THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer+madvise", 3), choice_t(b"madvise", 1), choice_t(b"never", 0),
+                 choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 17
+    NR_SYSCTLS = 29
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
 cdef sysctl_t TABLE[NR_SYSCTLS]
-TABLE[0] = sysctl_t(b"vm.admin_reserve_kbytes", <char *>&M.admin_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
-TABLE[1] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ratio - <char *>&M, 4, 1, 0, 100, PLAIN, NULL)
-TABLE[2] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, PLAIN, NULL)
-TABLE[3] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
-TABLE[4] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, NR_ZONES, 0, INT_MAX, WATERMARKS, NULL)
-TABLE[5] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
-TABLE[6] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, WATERMARKS, NULL)
-TABLE[7] = sysctl_t(b"vm.mmap_min_addr", <char *>&M.mmap_min_addr - <char *>&M, 4, 1, 0, 0xFFFFF000, PLAIN, NULL)
-TABLE[8] = sysctl_t(b"vm.overcommit_kbytes", <char *>&M.overcommit_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
-TABLE[9] = sysctl_t(b"vm.overcommit_memory", <char *>&M.overcommit_memory - <char *>&M, 4, 1, 0, 2, PLAIN, NULL)
-TABLE[10] = sysctl_t(b"vm.overcommit_ratio", <char *>&M.overcommit_ratio - <char *>&M, 4, 1, 0, INT_MAX, NO_BYTES, NULL)
-TABLE[11] = sysctl_t(b"vm.page-cluster", <char *>&M.page_cluster - <char *>&M, 4, 1, 0, 31, PLAIN, NULL)
-TABLE[12] = sysctl_t(b"vm.swappiness", <char *>&M.swappiness - <char *>&M, 4, 1, 0, 200, PLAIN, NULL)
-TABLE[13] = sysctl_t(b"vm.user_reserve_kbytes", <char *>&M.user_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
-TABLE[14] = sysctl_t(b"vm.vfs_cache_pressure", <char *>&M.vfs_cache_pressure - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
-TABLE[15] = sysctl_t(b"vm.watermark_scale_factor", <char *>&M.watermark_scale_factor - <char *>&M, 4, 1, 1, 3000, WATERMARKS, NULL)
-TABLE[16] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, 2, PLAIN, &THP_ENABLED[0])
+TABLE[0] = sysctl_t(b"kernel.pid_max", 0, 0, 1, 32768, 32768, FIXED, NULL)
+TABLE[1] = sysctl_t(b"vm.admin_reserve_kbytes", <char *>&M.admin_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
+TABLE[2] = sysctl_t(b"vm.dirty_background_bytes", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[3] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ratio - <char *>&M, 4, 1, 0, 100, PLAIN, NULL)
+TABLE[4] = sysctl_t(b"vm.dirty_bytes", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[5] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, PLAIN, NULL)
+TABLE[6] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
+TABLE[7] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, 5, INT_MIN, INT_MAX, WATERMARKS, NULL)
+TABLE[8] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[9] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, WATERMARKS, NULL)
+TABLE[10] = sysctl_t(b"vm.mmap_min_addr", <char *>&M.mmap_min_addr - <char *>&M, 4, 1, 0, 0x7FFFF000, PLAIN, NULL)
+TABLE[11] = sysctl_t(b"vm.nr_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[12] = sysctl_t(b"vm.nr_overcommit_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[13] = sysctl_t(b"vm.numa_stat", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[14] = sysctl_t(b"vm.oom_kill_allocating_task", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[15] = sysctl_t(b"vm.overcommit_kbytes", <char *>&M.overcommit_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, NO_RATIO, NULL)
+TABLE[16] = sysctl_t(b"vm.overcommit_memory", <char *>&M.overcommit_memory - <char *>&M, 4, 1, 0, 2, PLAIN, NULL)
+TABLE[17] = sysctl_t(b"vm.overcommit_ratio", <char *>&M.overcommit_ratio - <char *>&M, 4, 1, 0, INT_MAX, NO_KBYTES, NULL)
+TABLE[18] = sysctl_t(b"vm.page-cluster", <char *>&M.page_cluster - <char *>&M, 4, 1, 0, 31, PLAIN, NULL)
+TABLE[19] = sysctl_t(b"vm.panic_on_oom", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[20] = sysctl_t(b"vm.swappiness", <char *>&M.swappiness - <char *>&M, 4, 1, 0, 200, PLAIN, NULL)
+TABLE[21] = sysctl_t(b"vm.user_reserve_kbytes", <char *>&M.user_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
+TABLE[22] = sysctl_t(b"vm.vfs_cache_pressure", <char *>&M.vfs_cache_pressure - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[23] = sysctl_t(b"vm.watermark_scale_factor", <char *>&M.watermark_scale_factor - <char *>&M, 4, 1, 1, 3000, WATERMARKS, NULL)
+TABLE[24] = sysctl_t(b"vm.zone_reclaim_mode", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[25] = sysctl_t(b"transparent_hugepage/defrag", <char *>&M.thp_defrag - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_DEFRAG[0])
+TABLE[26] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_ENABLED[0])
+TABLE[27] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
+TABLE[28] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -66,30 +85,40 @@ cdef uint32_t sysctl_values(uint32_t i) noexcept nogil:
     return TABLE[i].values
 
 
-cdef const char *const *sysctl_words(uint32_t i) noexcept nogil:
+cdef const choice_t *sysctl_words(uint32_t i) noexcept nogil:
     return TABLE[i].words
+
+
+cdef bint sysctl_in_range(uint32_t i, int64_t value) noexcept nogil:
+    return TABLE[i].lowest <= value <= TABLE[i].highest
+
+
+cdef bint is_stored(uint32_t i, uint32_t n) noexcept nogil:
+    """Zones above HighMem have no ratio: 0."""
+    return TABLE[i].bytes != 0 and (TABLE[i].values == 1 or n < NR_ZONES)
 
 
 cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
+    if not is_stored(i, n):
+        return TABLE[i].lowest if TABLE[i].action == FIXED else 0
     return (<int64_t *>field)[0] if TABLE[i].bytes == 8 else (<uint32_t *>field)[0]
-
-
-cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil:
-    return TABLE[i].lowest <= value <= TABLE[i].highest
 
 
 cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
     if TABLE[i].action == DROP_CACHES:
         if value & 3:
-            drop_caches(a, <uint32_t>value & 3)
+            drop_caches(a, <int>value & 3)
         return
-    if TABLE[i].bytes == 8:
-        (<int64_t *>field)[0] = value
-    else:
-        (<uint32_t *>field)[0] = <uint32_t>value
+    if is_stored(i, n):
+        if TABLE[i].bytes == 8:
+            (<int64_t *>field)[0] = value
+        else:
+            (<uint32_t *>field)[0] = <uint32_t>(value if value > 0 else 0)
     if TABLE[i].action == WATERMARKS:
         setup_per_zone_wmarks(a)
-    elif TABLE[i].action == NO_BYTES:
+    elif TABLE[i].action == NO_KBYTES:
         a.m.overcommit_kbytes = 0
+    elif TABLE[i].action == NO_RATIO:
+        a.m.overcommit_ratio = 0
