@@ -23,7 +23,7 @@ LEVELS = """
     slab pgtable
     filemap rmap boot
     inode shmem thp
-    readahead truncate writeback placement
+    readahead truncate writeback placement thp_split
     fileio
     pagecache
     vma_merge
@@ -58,7 +58,7 @@ MAY_USE = {
     "views": ["records", "units"],
     "tools": ["units"],
     "strace": ["records", "errors", "units"],
-    "outside": ["records", "errors", "units"],
+    "outside": ["records", "errors", "units", "strace.*"],  # what it writes down for a log, strace/ reads
     "cli": ["*"],
     "__init__": [],
     "__main__": ["cli.*"],
