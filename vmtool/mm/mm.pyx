@@ -25,7 +25,7 @@ from vmtool.mm.slab cimport CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_MM_STRUCT, 
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.thp_fault cimport copy_huge_pmd
 from vmtool.mm.tlb cimport tlb_flush_pcid
-from vmtool.mm.trace cimport TR_CR3_LOAD, TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
+from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
 from vmtool.mm.unmap cimport exit_mmap
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, vma_link
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, mod_node_stat
@@ -358,7 +358,7 @@ cdef void do_exit(arena_t *a, idx_t t, int code) noexcept nogil:
     cdef idx_t mm = task.mm
     cdef uint32_t i
     cdef cpu_t *c
-    trace2(a, TR_EXIT, task.pid, code)
+    trace2(a, TR_EXIT, code, 0)
     exit_files(a, t)
     task.mm = 0
     for i in range(a.m.nr_cpus):
@@ -378,7 +378,7 @@ cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, cpu)
     cdef task_t *task = task_mut(a, t)
     cdef mm_t *m
-    cdef uint64_t old = c.cr3, root
+    cdef uint64_t root
     if c.task:
         task_mut(a, c.task).state = c'S'
     c.task = t
@@ -389,7 +389,6 @@ cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     m = mm_mut(a, task.mm)
     c.active_mm = task.mm
     root = <uint64_t>m.pgd << a.m.arch.page_shift
-    trace3(a, TR_CR3_LOAD, cpu, old, root)
     load_cr3(a, cpu, root | pcid_of(a, c, task.mm), a.m.pcid != 0)
 
 cdef uint64_t pcid_of(arena_t *a, cpu_t *c, idx_t mm) noexcept nogil:

@@ -279,9 +279,15 @@ cdef uint64_t nr_valid(arena_t *a, const cpu_t *c, bint globals_too) noexcept no
     return n
 
 
+cdef void trace_flush(arena_t *a, uint32_t pcid, uint64_t nr_entries) noexcept nogil:
+    """What was forgotten; a flush that found nothing is no step worth telling."""
+    if nr_entries:
+        trace2(a, TR_TLB_FLUSH, pcid, nr_entries)
+
+
 cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil:
     if a.m.trace_on:
-        trace2(a, TR_TLB_FLUSH, 0, nr_valid(a, c, globals_too))
+        trace_flush(a, 0, nr_valid(a, c, globals_too))
     c.tlb_flushed_at = c.tlb_clock
     if globals_too:
         c.tlb_flushed_global_at = c.tlb_clock
@@ -301,7 +307,7 @@ cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
             e.tag = 0
             e.age = 0
     c.flushes_all += 1
-    trace2(a, TR_TLB_FLUSH, pcid, n)
+    trace_flush(a, pcid, n)
 
 
 cdef uint64_t drop_page(arena_t *a, const cpu_t *c, uint32_t which, vaddr_t addr, uint32_t shift, uint32_t pcid) noexcept nogil:
@@ -336,4 +342,4 @@ cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noex
         n += drop_page(a, c, TLB_L1D_1G, addr, 30, pcid)
         n += drop_page(a, c, TLB_L1I_2M, addr, 30, pcid)
     c.flushes_page += 1
-    trace2(a, TR_TLB_FLUSH, pcid, n)
+    trace_flush(a, pcid, n)

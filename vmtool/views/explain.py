@@ -62,7 +62,7 @@ SENTENCES = {
     "fault_done": "Done, {kind}. The instruction at {addr} is repeated; the program does not notice that anything happened.",
     "fork": "Process {child} is made as a copy of process {parent}: areas and entries are copied, the frames are shared.",
     "exec": "The program is replaced: a new address space, which starts at {entry}.",
-    "exit": "The process ends with status {status}: its areas, tables and frames are given back.",
+    "exit": "The process {ends}: its areas, tables and frames are given back.",
 }
 
 
@@ -117,6 +117,11 @@ def _tlb_flush(args: Mapping[str, int]) -> dict[str, str]:
     }
 
 
+def _exit(args: Mapping[str, int]) -> dict[str, str]:
+    status = args.get("status", 0)  # as wait() gives it
+    return {"ends": f"is killed by signal {status & 0x7F}" if status & 0x7F else f"ends with status {status >> 8 & 0xFF}"}
+
+
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
@@ -137,6 +142,7 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "copy_to_user": _offset,
     "copy_from_user": _offset,
     "tlb_flush": _tlb_flush,
+    "exit": _exit,
     "cache_lookup": lambda args: {"found": "there" if args.get("hit") else "not there"},
     "pte_set": lambda args: {"rights": "writable" if args.get("writable") else "read-only"},
     "cr3_load": lambda args: {"cpu_words": f" of processor {args['cpu']}" if "cpu" in args else ""},
