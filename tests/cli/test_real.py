@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.parametrize("on", ["real_state"], indirect=True)
 
+ROOT = Path(__file__).parents[2]
 VMTOOL = [sys.executable, "-m", "vmtool"]
 
 
@@ -99,8 +101,7 @@ def test_a_hot_command_imports_nothing_heavy_with_store_and_kernel(vmtool, real_
 
 def test_commands_at_once_on_one_file(vmtool, real_state):
     vmtool("spawn")
-    running = [subprocess.Popen([*VMTOOL, "-s", str(real_state), "mmap", "1", "4K"], stdout=subprocess.PIPE, text=True,
-                                cwd=os.environ.get("PYTEST_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    running = [subprocess.Popen([*VMTOOL, "-s", str(real_state), "mmap", "1", "4K"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
                for _ in range(6)]
     addresses = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0] * 6
