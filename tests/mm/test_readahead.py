@@ -136,6 +136,18 @@ def test_huge_page_advice_reads_two_of_them(file):
     assert f.cache.pages(f.inode)[512].endswith("H")
 
 
+def test_a_mark_within_a_large_folio_counts_on_from_its_tail(file):
+    """The kernel's cursor lags by as many pages as it began within the folio: the next window leaves out one page."""
+    f = file(262144)
+    f.fault(0)
+    other = f.cache.open(f.inode)
+    f.cache.read(other, 33294, 65536)
+    assert f.cached() == "0-47"
+    assert f.cache.pages(f.inode)[32] == "MH"
+    f.fault(32)
+    assert f.cached() == "0-47 49-63"
+
+
 def test_too_many_misses_end_read_around(file):
     f = file(64 * MIB)
     for n in range(101):

@@ -91,6 +91,7 @@ def test_a_dirty_large_folio_stays_whole(cache):
     file = cache.open(inode)
     cache.write(file, 0, DATA[:65536])
     cache.truncate(inode, 30000)
+    assert (inode, 0, 15, False) in cache.unmapped
     words = cache.pages(inode, past=9)
     assert words[:8] == ["RDH"] + ["RDt"] * 7
     assert len(words) == 17 and words[15] == "RDt" and words[16] == "."

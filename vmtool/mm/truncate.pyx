@@ -1,7 +1,7 @@
 """Truncation and invalidation.
 
 Modelled: i_size first, then the mappings, then the cache, then the blocks; the zeroed part of the last page becomes dirty; large folios across
-the edge are split, which unmaps them, unless they are dirty.
+the edge lose their mappings and are split, unless they are dirty.
 Counterpart: Linux v6.18 mm/truncate.c:truncate_inode_pages_range(), truncate_inode_partial_folio(), mapping_evict_folio();
 fs/ext4/inode.c:ext4_setattr(), ext4_truncate(), ext4_block_truncate_page(), ext4_punch_hole().
 # Deviation: which blocks of a dirty folio are dirty is not kept, so one is never split, even when only blocks past the edge were.
@@ -64,9 +64,9 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     zero_bytes(a, head, offset, length)
     if size == CONTENT_BYTES:
         return True
+    unmap_pages(a, inode, pos >> PAGE_SHIFT, ((pos + size) >> PAGE_SHIFT) - 1, False)  # split or not: try_folio_split_or_unmap()
     if frame_at(a, head).flags & PG_dirty:  # its buffers cannot be released
         return False
-    unmap_pages(a, inode, pos >> PAGE_SHIFT, ((pos + size) >> PAGE_SHIFT) - 1, False)
     folio_split(a, head, <pfn_t>(head + (offset >> PAGE_SHIFT)))
     if offset + length < size:
         at = <pfn_t>(head + ((offset + length) >> PAGE_SHIFT))
