@@ -75,8 +75,8 @@ def test_numbers_at_every_edge_end_in_an_answer(vmtool):
 
 
 def test_views_are_the_same_after_reopening(vmtool):
-    views = ["ps", "cat-maps 1", "smaps 1", "status 1", "stat 1", "meminfo", "vmstat", "buddyinfo", "zoneinfo", "slabinfo", "pagewalk 1 heap",
-             "pagemap 1", "frames", "tlb", "tlb --stats", "fincore f"]
+    views = ["ps", "cat-maps 1", "smaps 1", "status 1", "stat 1", "meminfo", "vmstat", "buddyinfo", "zoneinfo", "slabinfo",
+             "pagewalk 1 heap", "pagemap 1", "frames", "tlb", "tlb --stats", "fincore f"]
     with open("scene.vmt", "w") as script:
         script.write("spawn\nbrk 1 --by 64K\ntouch 1 heap 32K\nmkfile f 64K\nread 1 f 0 8K\nfork 1\nstore 2 heap x\nswitch 1\n"
                      + "".join(f"{view} --json\n" for view in views))

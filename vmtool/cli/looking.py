@@ -71,7 +71,7 @@ def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: b
     if json:
         return lambda: _json().text({name: list(value) if isinstance(value, tuple) else value
                                      for name, value in tool.figures(text)._asdict().items()})
-    options = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}
+    options: dict[str, str | bool] = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}
     return lambda: tool.run(text, options)
 
 

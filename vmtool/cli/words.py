@@ -4,8 +4,9 @@ Counterpart: POSIX shell, "Token Recognition" and "Quoting", as much of it as a 
 needs: blanks part words; '…' keeps everything; "…" keeps everything but $NAME and a backslash
 before $ " or itself; a backslash keeps the next character; $NAME and ${NAME} expand to a variable.
 Deviation: an unquoted # begins a comment in the middle of a word too, where a shell wants a blank
-before it. Simplified: what an expansion gives is one word, or part of one, whatever blanks are in it. A line without quotes and backslashes, nearly every
-line, is split by str.split(), if it is ASCII: elsewhere Python knows blanks that a shell does not.
+before it. Simplified: what an expansion gives is one word, or part of one, whatever blanks are in
+it. A line without quotes and backslashes, nearly every line, is split by str.split(), if it is
+ASCII: elsewhere Python knows blanks that a shell does not.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ COMMANDS = (
         access=WRITES, on_session=True,
         help="Drive the machine by a real program's trace.",
         details="An strace log makes processes of its own, which run and end as the real ones did. Where the machine's answer is not "
-                "the kernel's, that is said (line, expected, got), and the log is followed. A list or a lackey log is a series of accesses of one process; "
-                "a lackey log without --pid gets a fresh one with the pages that it names.",
+                "the kernel's, that is said (line, expected, got), and the log is followed. A list or a lackey log is a series of "
+                "accesses of one process; a lackey log without --pid gets a fresh one with the pages that it names.",
         example="vmtool replay --maps-at-exit out strace.log"),
     Command(
         "record", "replay:record",
