@@ -108,7 +108,10 @@ def cpu_of(command: list[str], **options: object) -> float:
 def vmtool_command() -> list[str]:
     """The launcher beside this interpreter, else the one of the tree."""
     beside = Path(sys.executable).parent / "vmtool"
-    return [str(beside)] if beside.exists() else [sys.executable, str(ROOT / "bin" / "vmtool")]
+    if beside.exists():
+        return [str(beside)]
+    os.environ["PYTHONPATH"] = str(ROOT)
+    return [sys.executable, str(ROOT / "bin" / "vmtool")]
 
 
 def ns(value: float) -> str:

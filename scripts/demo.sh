@@ -9,7 +9,14 @@ unset VMTOOL_STATE
 export VMTOOL_SYNC=off
 
 say() { printf '\n# %s\n' "$@"; }
-show() { printf '$ vmtool %s\n' "$*"; vmtool "$@"; }
+show() {  # the command as one would type it, then what it does
+    printf '$ vmtool'
+    for word in "$@"; do
+        case $word in *' '*) printf " '%s'" "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    vmtool "$@"
+}
 keep() { printf "\$ %s=\$(vmtool %s)\n" "$1" "$2"; eval "$1=\$(vmtool $2)"; }
 
 program=/bin/cat
