@@ -16,7 +16,7 @@ LEVELS = """
     flags
     types
     arena arch
-    xnode names vma vmstat trace mm_acct
+    xnode names vma vmstat trace mm_acct zone
     frame tlb
     pte walk mmu folio_split free_area swap
     buddy

@@ -1,0 +1,62 @@
+# cython: language_level=3
+"""Level 1. The memory map: zones, their watermarks, and what the kernel keeps for itself at boot."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from vmtool.mm.arena cimport arena_t, rec_at
+from vmtool.mm.types cimport *
+
+cdef enum:  # migratetype
+    MIGRATE_UNMOVABLE
+    MIGRATE_MOVABLE
+    MIGRATE_RECLAIMABLE
+    MIGRATE_HIGHATOMIC
+
+cdef enum:  # zone_type
+    ZONE_DMA
+    ZONE_DMA32
+    ZONE_NORMAL
+    ZONE_HIGHMEM
+
+cdef enum:  # zone_watermark
+    WMARK_MIN
+    WMARK_LOW
+    WMARK_HIGH
+    WMARK_PROMO
+
+cdef enum:
+    PAGEBLOCK_ORDER = 9
+    MAX_ORDER_PAGES = 1024  # of one block of the highest order
+
+cdef enum:  # reserved_kind
+    RESERVED_HOLE  # no RAM there
+    RESERVED_LOW  # the first MiB's firmware areas
+    RESERVED_KERNEL_CODE
+    RESERVED_KERNEL_RODATA
+    RESERVED_KERNEL_DATA
+    RESERVED_KERNEL_BSS
+    RESERVED_MEMMAP  # struct page
+    RESERVED_PERCPU
+    RESERVED_HASHES  # dentry, inode, mount, futex tables …
+    RESERVED_PGTABLE  # the kernel's own page tables
+
+# Boot: memory map, reservations, zones with watermarks, per-CPU lists' limits, zero page.
+# Preconditions: m.arch, m.ram_bytes, m.nr_cpus and m.thp_enabled are set; sysctls of the watermarks that are 0 get their defaults.
+# THP is turned off below 512 MiB, as hugepage_init() does.
+# Returns 0, -EINVAL (RAM too small or too large) or -ENOMEM.
+cdef int boot_memory(arena_t *a) noexcept nogil
+cdef const char *reserved_name(uint32_t what) noexcept nogil
+cdef const char *zone_name(uint32_t zone) noexcept nogil
+# The reserved_kind of a frame that the kernel kept at boot, -1: none of those.
+cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
+cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
+
+cdef inline uint32_t pfn_to_zone(arena_t *a, uint64_t pfn) noexcept nogil:
+    cdef uint32_t z = ZONE_HIGHMEM
+    while z and (a.m.zone[z].spanned_pages == 0 or pfn < a.m.zone[z].start_pfn):
+        z -= 1
+    return z
+
+# Migrate type of the pageblock; stored with Movable as 0, because that is what a machine starts with.
+cdef inline uint32_t pageblock_type(arena_t *a, uint64_t pfn) noexcept nogil:
+    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] & 3 ^ MIGRATE_MOVABLE

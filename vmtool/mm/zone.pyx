@@ -1,0 +1,394 @@
+"""Boot's memory map, what the kernel keeps for itself, zones and their watermarks.
+
+Counterpart: Linux v6.18 mm/mm_init.c (free_area_init, alloc_large_system_hash), mm/memblock.c (top-down), mm/page_alloc.c
+(init_per_zone_wmark_min, __setup_per_zone_wmarks, setup_per_zone_lowmem_reserve, zone_batchsize, zone_highsize).
+
+A PC of 8 GiB, by frame number (what boot kept is in m.reserved and has no frame records):
+
+    0      9f   100       1000     3c58                        c0000     100000                        240000
+    | low  |hole| free    | kernel | free ...                  | hole    | free ...  | memmap, hashes |
+    |------------- DMA ---|------------------------ DMA32 ---------------|------------------ Normal ---|
+
+# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 128 MiB of RAM a small image at 1 MiB stands in.
+Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are what boot freed.
+"""
+
+from libc.string cimport memset
+
+from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
+
+cdef const char *RESERVED_NAMES[RESERVED_PGTABLE + 1]
+RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
+                     b"hash tables", b"kernel page tables"]
+cdef const char *ZONE_NAMES[NR_ZONES]
+ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
+
+cdef enum:
+    DMA_END = 0x1000  # 16 MiB
+    PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
+    DMA32_END = 0x100000
+    SMALL_RAM = 0x8000  # below 128 MiB: the small kernel
+    SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
+    PERCPU_PAGES = 53
+    THP_MIN_PAGES = 0x20000  # 512 MiB: on less, huge pages cost more than they give
+    SWAP_CLUSTER_MAX = 32
+    HIGH_FRACTION_MIN = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
+
+
+cdef const char *reserved_name(uint32_t what) noexcept nogil:
+    return RESERVED_NAMES[what if what <= RESERVED_PGTABLE else 0]
+
+
+cdef const char *zone_name(uint32_t zone) noexcept nogil:
+    return ZONE_NAMES[zone if zone < NR_ZONES else 0]
+
+
+cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil:
+    cdef uint32_t i
+    cdef reserved_t *r
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
+            return <int>r.what
+    return -1
+
+
+# --- boot: the memory map ------------------------------------------------------------------------------
+
+cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil:
+    cdef reserved_t *r
+    if nr_pages == 0:
+        return 0
+    if a.m.nr_reserved == NR_RESERVED:
+        return -ENOMEM
+    r = &a.m.reserved[a.m.nr_reserved]
+    r.start_pfn = start
+    r.nr_pages = nr_pages
+    r.what = what
+    a.m.nr_reserved += 1
+    return 0
+
+
+cdef uint64_t reserve_top(arena_t *a, uint64_t *low_end, uint64_t *high_end, uint64_t nr_pages, uint32_t what) noexcept nogil:
+    """memblock's way: the highest place where it fits. Returns the pages reserved, 0 when they fit nowhere."""
+    if high_end[0] > DMA32_END and high_end[0] - DMA32_END >= nr_pages:
+        high_end[0] -= nr_pages
+        reserve(a, high_end[0], nr_pages, what)
+        return nr_pages
+    if low_end[0] < nr_pages + (0x400 if a.m.max_pfn < SMALL_RAM else 0x3E00):  # the kernel's image and a little room
+        return 0
+    low_end[0] -= nr_pages
+    reserve(a, low_end[0], nr_pages, what)
+    return nr_pages
+
+
+cdef uint64_t hash_pages(uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil:
+    """alloc_large_system_hash(): one bucket per 2**scale bytes, rounded up to a power of two. Returns pages."""
+    cdef uint64_t n = (kernel_pages + 255) & ~<uint64_t>255
+    cdef uint64_t adapt = <uint64_t>1 << 24  # 64 GiB; from there on every fourfold doubles the scale once
+    cdef uint64_t buckets = 1
+    while adapt < n:
+        scale += 1
+        adapt <<= 2
+    n = n >> (scale - 12)
+    while buckets < n or buckets * bucket_bytes < 4096:
+        buckets <<= 1
+    return buckets * bucket_bytes >> 12
+
+
+cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
+    """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss."""
+    if low_end < SMALL_RAM:
+        reserve(a, 0x100, 0x100, RESERVED_KERNEL_CODE)
+        reserve(a, 0x200, 0x80, RESERVED_KERNEL_RODATA)
+        reserve(a, 0x280, 0x60, RESERVED_KERNEL_DATA)
+        reserve(a, 0x2E0, 0x20, RESERVED_KERNEL_BSS)
+        a.m.zero_pfn = 0x2E0
+        return
+    reserve(a, 0x1000, 0x120A, RESERVED_KERNEL_CODE)
+    reserve(a, 0x2400, 0xA09, RESERVED_KERNEL_RODATA)
+    reserve(a, 0x3000, 0x790, RESERVED_KERNEL_DATA)
+    reserve(a, 0x3B34, 0x124, RESERVED_KERNEL_BSS)
+    a.m.zero_pfn = 0x3B34
+
+
+cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil:
+    """RAM from 0 to 640K and from 1M to *low_end, and from 4G to *high_end (0: none); then what the kernel keeps."""
+    cdef uint64_t pages = a.m.ram_bytes >> 12
+    cdef uint64_t kernel_pages
+    cdef uint64_t sections
+    cdef int ok
+    if pages < 0x1000 or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
+        return -EINVAL
+    low_end[0] = pages if pages < PCI_HOLE else PCI_HOLE
+    high_end[0] = DMA32_END + (pages - PCI_HOLE) if pages > PCI_HOLE else 0
+    a.m.max_pfn = high_end[0] if high_end[0] else low_end[0]
+    reserve(a, 0, 1, RESERVED_HOLE)
+    reserve(a, 1, 0x9E, RESERVED_LOW)
+    reserve(a, 0x9F, 0x61, RESERVED_HOLE)
+    reserve_kernel(a, low_end[0])
+    if high_end[0]:
+        reserve(a, PCI_HOLE, DMA32_END - PCI_HOLE, RESERVED_HOLE)
+    kernel_pages = pages
+    sections = (low_end[0] + SECTION_PAGES - 1) // SECTION_PAGES
+    if high_end[0]:
+        sections += (high_end[0] - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
+    ok = reserve_top(a, low_end, high_end, sections * SECTION_PAGES >> 6, RESERVED_MEMMAP) != 0
+    ok &= reserve_top(a, low_end, high_end, PERCPU_PAGES * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
+    ok &= reserve_top(a, low_end, high_end, hash_pages(kernel_pages, 13, 8), RESERVED_HASHES) != 0  # dentries
+    ok &= reserve_top(a, low_end, high_end, hash_pages(kernel_pages, 14, 8), RESERVED_HASHES) != 0  # inodes
+    return 0 if ok else -EINVAL
+
+
+# --- boot: zones ------------------------------------------------------------------------------------------
+
+cdef uint64_t next_free_range(arena_t *a, uint64_t *start, uint64_t end) noexcept nogil:
+    """The first free range at or after *start and below end; sets *start. Returns its end, 0: none."""
+    cdef uint32_t i
+    cdef uint64_t stop = end
+    cdef bint moved = True
+    cdef reserved_t *r
+    while moved:
+        moved = False
+        for i in range(a.m.nr_reserved):
+            r = &a.m.reserved[i]
+            if r.start_pfn <= start[0] < r.start_pfn + r.nr_pages:
+                start[0] = r.start_pfn + r.nr_pages
+                moved = True
+    if start[0] >= end:
+        return 0
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if start[0] < r.start_pfn < stop:
+            stop = r.start_pfn
+    return stop
+
+
+cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) noexcept nogil:
+    """__free_pages_core(): the largest aligned blocks, each to the tail of its list, so that low addresses go first."""
+    cdef uint32_t order
+    cdef free_list_t *list
+    cdef frame_t *f
+    while start < end:
+        order = NR_ORDERS - 1
+        while start & ((<uint64_t>1 << order) - 1) or start + (<uint64_t>1 << order) > end:
+            order -= 1
+        list = &zone.area[order][MIGRATE_MOVABLE]
+        f = frame_mut(a, <pfn_t>start)
+        f.flags = PG_buddy
+        f.index_lo = order
+        f.lru_next = 0
+        f.lru_prev = list.tail
+        if list.tail:
+            frame_mut(a, list.tail).lru_next = <uint32_t>start
+        else:
+            list.head = <uint32_t>start
+        list.tail = <uint32_t>start
+        list.nr_free += 1
+        start += <uint64_t>1 << order
+
+
+cdef void init_zone(arena_t *a, uint32_t z, uint64_t start, uint64_t end) noexcept nogil:
+    """Spanned, present and managed pages; the largest free range becomes the unseen one, the rest goes to the lists."""
+    cdef zone_t *zone = &a.m.zone[z]
+    cdef uint64_t at = start
+    cdef uint64_t stop
+    cdef uint64_t best = 0
+    cdef uint64_t first
+    cdef uint64_t last
+    cdef uint64_t mask = MAX_ORDER_PAGES - 1
+    if end <= start:
+        return
+    zone.start_pfn = start
+    zone.spanned_pages = end - start
+    zone.pageblocks[MIGRATE_MOVABLE] = <uint32_t>(((end + 511) >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER))
+    while True:
+        stop = next_free_range(a, &at, end)
+        if stop == 0:
+            break
+        zone.managed_pages += stop - at
+        first = (at + mask) & ~mask
+        last = stop & ~mask
+        if last > first and last - first > best:
+            best = last - first
+            zone.unseen_pfn = first
+            zone.unseen_end = last
+        at = stop
+    at = start
+    while True:
+        stop = next_free_range(a, &at, end)
+        if stop == 0:
+            break
+        if at <= zone.unseen_pfn and zone.unseen_end <= stop and best:
+            free_at_boot(a, zone, at, zone.unseen_pfn)
+            free_at_boot(a, zone, zone.unseen_end, stop)
+        else:
+            free_at_boot(a, zone, at, stop)
+        at = stop
+    zone.free_pages = zone.managed_pages
+
+
+cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
+    """Spanned pages and pageblocks less the holes."""
+    cdef zone_t *zone = &a.m.zone[z]
+    cdef uint64_t end = zone.start_pfn + zone.spanned_pages
+    cdef uint64_t first
+    cdef uint64_t last
+    cdef uint32_t i
+    zone.present_pages = zone.spanned_pages
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].what == RESERVED_HOLE:
+            first = max(a.m.reserved[i].start_pfn, zone.start_pfn)
+            last = min(a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages, end)
+            if last > first:
+                zone.present_pages -= last - first
+                if last >> PAGEBLOCK_ORDER > (first + 511) >> PAGEBLOCK_ORDER:
+                    zone.pageblocks[MIGRATE_MOVABLE] -= <uint32_t>((last >> PAGEBLOCK_ORDER) - ((first + 511) >> PAGEBLOCK_ORDER))
+
+
+cdef int boot_memory(arena_t *a) noexcept nogil:
+    cdef uint64_t low_end
+    cdef uint64_t high_end
+    cdef uint32_t z
+    cdef uint32_t cpu
+    cdef machine_t *m = a.m
+    cdef int err
+    if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS:
+        return -EINVAL
+    err = make_memory_map(a, &low_end, &high_end)
+    if err:
+        return err
+    if arena_resize(a, POOL_FRAME, <uint32_t>m.max_pfn) < 0 or arena_resize(a, POOL_CPU, m.nr_cpus + 1) < 0:
+        return -ENOMEM
+    if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> PAGEBLOCK_ORDER) + 1) < 0:
+        return -ENOMEM
+    m.nr_zones = 3
+    low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn  # before the reservations at the top
+    init_zone(a, ZONE_DMA, 1, min(low_end, <uint64_t>DMA_END))
+    init_zone(a, ZONE_DMA32, DMA_END, DMA32_END if m.max_pfn > DMA32_END else low_end)
+    if m.max_pfn > DMA32_END:
+        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+    m.totalram_pages = 0
+    for z in range(NR_ZONES):
+        count_present(a, z)
+        m.totalram_pages += m.zone[z].managed_pages
+    for cpu in range(m.nr_cpus):
+        memset(rec_mut(a, POOL_CPU, cpu + 1), 0, sizeof(cpu_t))
+    frame_mut(a, m.zero_pfn).flags = PG_reserved | PG_zero | PG_uptodate
+    frame_mut(a, m.zero_pfn).extra_refs = 1
+    if m.watermark_scale_factor == 0:
+        m.watermark_scale_factor = 10
+    if m.lowmem_reserve_ratio[ZONE_DMA] == 0:
+        m.lowmem_reserve_ratio[ZONE_DMA] = 256
+        m.lowmem_reserve_ratio[ZONE_DMA32] = 256
+        m.lowmem_reserve_ratio[ZONE_NORMAL] = 32
+        m.lowmem_reserve_ratio[ZONE_HIGHMEM] = 0
+    if m.totalram_pages < THP_MIN_PAGES:
+        m.thp_enabled = 0  # hugepage_init()
+    init_min_free_kbytes(a)
+    return 0
+
+
+# --- watermarks -----------------------------------------------------------------------------------------------
+
+cdef uint64_t int_sqrt(uint64_t x) noexcept nogil:
+    cdef uint64_t lo = 0
+    cdef uint64_t hi = <uint64_t>1 << 24
+    cdef uint64_t mid
+    while lo + 1 < hi:
+        mid = (lo + hi) >> 1
+        if mid * mid <= x:
+            lo = mid
+        else:
+            hi = mid
+    return lo
+
+
+cdef uint64_t nr_free_buffer_pages(arena_t *a) noexcept nogil:
+    """Managed pages above the high watermarks, of the zones that GFP_USER may use."""
+    cdef uint32_t z
+    cdef uint64_t n = 0
+    for z in range(ZONE_HIGHMEM):
+        if a.m.zone[z].managed_pages > a.m.zone[z].watermark[WMARK_HIGH]:
+            n += a.m.zone[z].managed_pages - a.m.zone[z].watermark[WMARK_HIGH]
+    return n
+
+
+cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
+    """calculate_min_free_kbytes(), then khugepaged's set_recommended_min_free_kbytes() unless THP is off."""
+    cdef uint64_t recommended
+    cdef uint32_t z
+    cdef uint32_t nr_zones = 0
+    cdef uint64_t kbytes = int_sqrt(nr_free_buffer_pages(a) * 4 * 16)
+    a.m.min_free_kbytes = min(max(kbytes, <uint64_t>128), <uint64_t>262144)
+    setup_per_zone_wmarks(a)
+    if a.m.thp_enabled == 0:
+        return
+    for z in range(ZONE_HIGHMEM):
+        nr_zones += a.m.zone[z].managed_pages != 0
+    # two free pageblocks a zone, and room for each of three types to fall back on the others
+    recommended = <uint64_t>512 * nr_zones * 2 + <uint64_t>512 * nr_zones * 9
+    recommended = min(recommended, nr_free_buffer_pages(a) // 20) << 2
+    if recommended > a.m.min_free_kbytes:
+        a.m.min_free_kbytes = recommended
+        setup_per_zone_wmarks(a)
+
+
+cdef void setup_lowmem_reserve(arena_t *a) noexcept nogil:
+    """What a zone keeps from allocations that could use a higher one: the pages above it / its ratio."""
+    cdef uint32_t i
+    cdef uint32_t j
+    cdef uint64_t above
+    cdef uint32_t ratio
+    for i in range(NR_ZONES):
+        above = 0
+        ratio = a.m.lowmem_reserve_ratio[i]
+        for j in range(NR_ZONES):
+            a.m.zone[i].lowmem_reserve[j] = 0
+            if j <= i:
+                continue
+            above += a.m.zone[j].managed_pages
+            if ratio and a.m.zone[i].managed_pages:
+                a.m.zone[i].lowmem_reserve[j] = above // ratio
+
+
+cdef void setup_pcp(arena_t *a, zone_t *zone) noexcept nogil:
+    """zone_set_pageset_high_and_batch()."""
+    cdef uint64_t batch = min(zone.managed_pages >> 10, <uint64_t>256) // 4
+    cdef uint64_t power = 1
+    batch = max(batch, <uint64_t>1)
+    while power * 2 <= batch + batch // 2:
+        power *= 2
+    zone.pcp_batch = max(power - 1, <uint64_t>1)
+    zone.pcp_high_min = max(zone.watermark[WMARK_LOW] // a.m.nr_cpus, zone.pcp_batch << 2)
+    zone.pcp_high_max = max(zone.managed_pages // HIGH_FRACTION_MIN // a.m.nr_cpus, zone.pcp_batch << 2)
+
+
+cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil:
+    cdef uint64_t pages_min = a.m.min_free_kbytes >> 2
+    cdef uint64_t lowmem = 0
+    cdef uint64_t step
+    cdef uint32_t z
+    cdef uint32_t j
+    cdef uint64_t reserve_max
+    cdef zone_t *zone
+    for z in range(ZONE_HIGHMEM):
+        lowmem += a.m.zone[z].managed_pages
+    a.m.totalreserve_pages = 0
+    setup_lowmem_reserve(a)
+    for z in range(NR_ZONES):
+        zone = &a.m.zone[z]
+        if zone.managed_pages == 0:
+            continue
+        step = pages_min * zone.managed_pages // lowmem
+        if z == ZONE_HIGHMEM:
+            zone.watermark[WMARK_MIN] = min(max(zone.managed_pages >> 10, <uint64_t>SWAP_CLUSTER_MAX), <uint64_t>128)
+        else:
+            zone.watermark[WMARK_MIN] = step
+        step = max(step >> 2, zone.managed_pages * a.m.watermark_scale_factor // 10000)
+        for j in range(1, 4):
+            zone.watermark[j] = zone.watermark[j - 1] + step
+        setup_pcp(a, zone)
+        reserve_max = zone.watermark[WMARK_HIGH]
+        reserve_max += max(zone.lowmem_reserve[ZONE_NORMAL], zone.lowmem_reserve[ZONE_HIGHMEM])
+        a.m.totalreserve_pages += min(reserve_max, zone.managed_pages)
