@@ -157,6 +157,7 @@ def test_what_a_load_found_is_told_even_if_the_machine_could_not(state):
 def test_a_missing_file_is_made_by_the_first_commit(path):
     with open_fake(path, write=True, create=True) as session:
         assert session.is_new
+        assert session.verify() == []
         session.machine.put(0, 0, 0, b"new")
         assert not os.path.exists(path)
         session.commit()

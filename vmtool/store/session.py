@@ -155,7 +155,9 @@ class Session:
             self._chunks = before  # which knows the directories
 
     def verify(self) -> list[str]:
-        """Check every row of the file, for fsck. Returns: one line for each thing that is wrong."""
+        """Check every row of the file, for fsck. Returns: one line for each thing that is wrong; none in a file that is yet to be made."""
+        if self._creation is not None:
+            return []
         from vmtool.store.verify import verify_chunks
 
         return verify_chunks(self._chunks)
