@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport arch_name, level_index, level_name
-from vmtool.mm.arena cimport mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, pfn_to_zone, zone_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
@@ -40,8 +40,22 @@ def arch_text(id):
 
 
 def constants():
-    """VM_, PG_, PROT_, MAP_, MADV_ and their like, by name."""
-    return {"VM_READ": VM_READ, "VM_WRITE": VM_WRITE, "VM_EXEC": VM_EXEC, "VM_SHARED": VM_SHARED}
+    """The flags that the door takes and gives, by the kernel's names."""
+    return {
+        "VM_READ": VM_READ, "VM_WRITE": VM_WRITE, "VM_EXEC": VM_EXEC, "VM_SHARED": VM_SHARED, "VM_MAYREAD": VM_MAYREAD, "VM_MAYWRITE":
+        VM_MAYWRITE, "VM_MAYEXEC": VM_MAYEXEC, "VM_MAYSHARE": VM_MAYSHARE, "VM_GROWSDOWN": VM_GROWSDOWN, "VM_PFNMAP": VM_PFNMAP,
+        "VM_LOCKED": VM_LOCKED, "VM_IO": VM_IO, "VM_SEQ_READ": VM_SEQ_READ, "VM_RAND_READ": VM_RAND_READ, "VM_DONTCOPY": VM_DONTCOPY,
+        "VM_DONTEXPAND": VM_DONTEXPAND, "VM_LOCKONFAULT": VM_LOCKONFAULT, "VM_ACCOUNT": VM_ACCOUNT, "VM_NORESERVE": VM_NORESERVE,
+        "VM_HUGETLB": VM_HUGETLB, "VM_SYNC": VM_SYNC, "VM_WIPEONFORK": VM_WIPEONFORK, "VM_DONTDUMP": VM_DONTDUMP, "VM_MIXEDMAP":
+        VM_MIXEDMAP, "VM_HUGEPAGE": VM_HUGEPAGE, "VM_NOHUGEPAGE": VM_NOHUGEPAGE, "PROT_READ": PROT_READ, "PROT_WRITE": PROT_WRITE,
+        "PROT_EXEC": PROT_EXEC, "PROT_GROWSDOWN": PROT_GROWSDOWN, "PROT_GROWSUP": PROT_GROWSUP, "MAP_SHARED": MAP_SHARED, "MAP_PRIVATE":
+        MAP_PRIVATE, "MAP_FIXED": MAP_FIXED, "MAP_ANONYMOUS": MAP_ANONYMOUS, "MAP_32BIT": MAP_32BIT, "MAP_GROWSDOWN": MAP_GROWSDOWN,
+        "MAP_LOCKED": MAP_LOCKED, "MAP_NORESERVE": MAP_NORESERVE, "MAP_POPULATE": MAP_POPULATE, "MAP_NONBLOCK": MAP_NONBLOCK, "MAP_STACK":
+        MAP_STACK, "MAP_HUGETLB": MAP_HUGETLB, "MAP_SYNC": MAP_SYNC, "MAP_FIXED_NOREPLACE": MAP_FIXED_NOREPLACE, "MREMAP_MAYMOVE":
+        MREMAP_MAYMOVE, "MREMAP_FIXED": MREMAP_FIXED, "MREMAP_DONTUNMAP": MREMAP_DONTUNMAP, "MS_ASYNC": MS_ASYNC, "MS_INVALIDATE":
+        MS_INVALIDATE, "MS_SYNC": MS_SYNC, "MCL_CURRENT": MCL_CURRENT, "MCL_FUTURE": MCL_FUTURE, "MCL_ONFAULT": MCL_ONFAULT,
+        "RLIMIT_DATA": RLIMIT_DATA, "RLIMIT_STACK": RLIMIT_STACK, "RLIMIT_MEMLOCK": RLIMIT_MEMLOCK, "RLIMIT_AS": RLIMIT_AS,
+    }
 
 
 cdef object entry_flags(uint64_t entry, bint present, bint is_pte):
@@ -295,6 +309,9 @@ cdef class Views(State):
         fsck_cache(&self.a, collect, <void *>found)
         fsck_space(&self.a, collect, <void *>found)
         fsck_entries(&self.a, collect, <void *>found)
+        if self.a.err == ARENA_RANGE:  # a wrong reference was followed: that is a finding here, not the end
+            found.append(("record-range", pool_name(self.a.err_pool).decode(), self.a.err_index))
+            self.a.err = ARENA_OK
         self.check()
         text = sentences()
         return [f"{name}: {text[name].format(a, b)}" for name, a, b in found]
@@ -349,7 +366,7 @@ cdef object table(name_fn name, name_fn text):
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
     return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
-            **table(fsck_entries_name, fsck_entries_text)}
+            **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there"}
 
 
 cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:

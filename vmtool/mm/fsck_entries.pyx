@@ -144,6 +144,11 @@ cdef void check_page(fsck_t *f, vaddr_t addr, pte_t e, pfn_t pfn) noexcept nogil
         expect(f, False, CHECK_SHARED_WRITE, f.mm, addr)
 
 
+cdef bint is_user_page(const frame_t *r) noexcept nogil:
+    """Not free, not the kernel's: inside a free block a record is zeros."""
+    return not r.flags & (PG_buddy | PG_pcp | PG_table | PG_slab) and (r.flags or r.mapcount or r.extra_refs)
+
+
 cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil:
     """One entry that maps, or marks, a page or a huge page."""
     cdef arena_t *a = f.a
@@ -164,7 +169,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if pte_special(a, e):
         return
     pfn = pte_frame(a, e)
-    if pfn + level_size(&a.m.arch, level) // 4096 > a.m.max_pfn or frame_at(a, pfn).flags & (PG_buddy | PG_pcp | PG_table | PG_slab):
+    if pfn + level_size(&a.m.arch, level) // 4096 > a.m.max_pfn or not is_user_page(frame_at(a, pfn)):
         expect(f, False, CHECK_FRAME, f.mm, addr)
         return
     if level:

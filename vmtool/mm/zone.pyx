@@ -274,7 +274,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         m.totalram_pages += m.zone[z].managed_pages
     for cpu in range(m.nr_cpus):
         memset(rec_mut(a, POOL_CPU, cpu + 1), 0, sizeof(cpu_t))
-    frame_mut(a, m.zero_pfn).flags = PG_reserved | PG_zero | PG_uptodate
+    frame_mut(a, m.zero_pfn).flags = PG_reserved | PG_zero
     frame_mut(a, m.zero_pfn).extra_refs = 1
     if m.watermark_scale_factor == 0:
         m.watermark_scale_factor = 10

@@ -1,0 +1,122 @@
+"""Parameters: names, defaults and ranges of the kernel; what setting one changes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vmtool.errors import KernelError
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+
+HOST = {"vm": Path("/proc/sys/vm"), "kernel": Path("/proc/sys/kernel"), "thp": Path("/sys/kernel/mm/transparent_hugepage")}
+
+
+@pytest.fixture
+def machine():
+    m = core.Machine()
+    m.boot(ram_bytes=1 << 30)
+    return m
+
+
+def host_file(name):
+    if name.startswith("transparent_hugepage/"):
+        return HOST["thp"] / name.split("/")[1]
+    room, _, rest = name.partition(".")
+    return HOST[room] / rest
+
+
+def test_every_name_is_one_of_the_running_kernels(machine):
+    if os.uname().sysname != "Linux" or not HOST["vm"].exists():
+        pytest.skip("the names are compared with a Linux kernel's")
+    for name in (*machine.sysctl_names(), "vm.drop_caches"):
+        assert host_file(name).exists(), name
+
+
+@pytest.mark.parametrize(("name", "default"), [
+    ("vm.overcommit_memory", "0"), ("vm.overcommit_ratio", "50"), ("vm.overcommit_kbytes", "0"), ("vm.swappiness", "60"),
+    ("vm.page-cluster", "3"), ("vm.max_map_count", "65530"), ("vm.dirty_ratio", "20"), ("vm.dirty_background_ratio", "10"),
+    ("vm.vfs_cache_pressure", "100"), ("vm.watermark_scale_factor", "10"), ("vm.lowmem_reserve_ratio", "256\t256\t32\t0\t0"),
+    ("vm.nr_hugepages", "0"), ("transparent_hugepage/enabled", "always [madvise] never"),
+    ("transparent_hugepage/defrag", "always defer defer+madvise [madvise] never"),
+])  # fmt: skip
+def test_defaults_of_6_18(machine, name, default):
+    assert machine.sysctl(name) == default
+
+
+def test_each_readable_parameter_takes_the_value_it_has(machine):
+    for name in machine.sysctl_names():
+        value = machine.sysctl(name)
+        machine.set_sysctl(name, value[value.index("[") + 1 : value.index("]")] if "[" in value else value)
+        assert machine.sysctl(name) == value or name in ("vm.overcommit_ratio", "vm.overcommit_kbytes")
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("vm.overcommit_memory", "3"), ("vm.overcommit_memory", "-1"), ("vm.swappiness", "201"), ("vm.page-cluster", "32"),
+    ("vm.dirty_ratio", "101"), ("vm.watermark_scale_factor", "0"), ("vm.watermark_scale_factor", "3001"), ("vm.max_map_count", "-1"),
+    ("vm.min_free_kbytes", "-1"), ("vm.drop_caches", "0"), ("vm.drop_caches", "5"), ("vm.nr_hugepages", "1"),
+    ("vm.swappiness", "many"), ("vm.swappiness", ""), ("vm.swappiness", "1 2"), ("vm.swappiness", "1_0"), ("vm.swappiness", "09"),
+    ("vm.max_map_count", "99999999999999999999999"), ("transparent_hugepage/enabled", "sometimes"),
+])  # fmt: skip
+def test_a_value_out_of_range_is_refused(machine, name, value):
+    before = None if name == "vm.drop_caches" else machine.sysctl(name)
+    with pytest.raises(KernelError) as refused:
+        machine.set_sysctl(name, value)
+    assert refused.value.name == "EINVAL" and name in str(refused.value)
+    assert before is None or machine.sysctl(name) == before
+
+
+def test_an_unknown_name(machine):
+    for call in (lambda: machine.sysctl("vm.nothing"), lambda: machine.set_sysctl("vm.nothing", "1")):
+        with pytest.raises(KernelError) as unknown:
+            call()
+        assert unknown.value.name == "ENOENT"
+
+
+def test_numbers_are_read_as_the_kernel_reads_them(machine):
+    machine.set_sysctl("vm.max_map_count", "0x10")
+    assert machine.sysctl("vm.max_map_count") == "16"
+    machine.set_sysctl("vm.max_map_count", "010")
+    assert machine.sysctl("vm.max_map_count") == "8"
+
+
+def test_the_overcommit_limit_is_a_ratio_or_an_amount(machine):
+    machine.set_sysctl("vm.overcommit_kbytes", "4000")
+    assert (machine.sysctl("vm.overcommit_ratio"), machine.meminfo()["CommitLimit"]) == ("0", 4000)
+    machine.set_sysctl("vm.overcommit_ratio", "100")
+    assert (machine.sysctl("vm.overcommit_kbytes"), machine.meminfo()["CommitLimit"]) == ("0", machine.meminfo()["MemTotal"])
+
+
+def test_min_free_kbytes_moves_the_watermarks(machine):
+    machine.set_sysctl("vm.min_free_kbytes", "8192")
+    assert sum(z.min for z in machine.zones() if z.managed) in (2047, 2048)  # 8 MiB in pages, each zone's share rounded down
+    machine.set_sysctl("vm.watermark_scale_factor", "1000")
+    assert all(z.low - z.min == z.managed // 10 for z in machine.zones() if z.managed)
+
+
+def test_lowmem_reserve_ratio_sets_the_protection(machine):
+    machine.set_sysctl("vm.lowmem_reserve_ratio", "128")  # the first alone
+    dma, dma32 = machine.zones()[:2]
+    assert dma.protection[1] == dma32.managed // 128
+    assert machine.sysctl("vm.lowmem_reserve_ratio") == "128\t256\t32\t0\t0"
+
+
+def test_drop_caches_is_written_only(machine):
+    machine.mkfile("/f", 65536, b"f" * 65536)
+    pid = machine.spawn("a", None, [b"a"], [])
+    machine.read(pid, "/f", 0, 65536)
+    machine.set_sysctl("vm.drop_caches", "3")
+    assert machine.fincore("/f") == []
+    with pytest.raises(KernelError) as refused:
+        machine.sysctl("vm.drop_caches")
+    assert refused.value.name == "EACCES"
+    assert "vm.drop_caches" not in machine.sysctl_names()
+
+
+def test_transparent_huge_pages_for_all(machine):
+    pid = machine.spawn("a", None, [b"a"], [])
+    machine.set_sysctl("transparent_hugepage/enabled", "always")
+    assert machine.sysctl("transparent_hugepage/enabled") == "[always] madvise never"
+    addr = machine.mmap(pid, 0, 4 << 20, 3, 0x22)
+    machine.touch(pid, addr, 4 << 20, "w")
+    assert machine.meminfo()["AnonHugePages"] == 4096
