@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 MAX_SCRIPTS = 5
-NEAR = 8000
-HABITS_SEEN = 2000  # lines of a program that tell how it treats memory
+NEAR = 1500
+HABITS_SEEN = 300  # lines of a program that tell how it treats memory
 USUAL_VARIABLE_BYTES = 24
 
 
@@ -109,9 +109,9 @@ def _next_lines(r: "Replay", tid: int) -> list[Event]:
     found: list[Event] = []
     assert r.reader is not None
     for event in islice(r.reader.ahead(), NEAR):
-        if event.tid != tid:
+        if event[1] != tid:
             continue
-        if event.name in ("execve", "exit_group", "+exited", "+killed") and found:
+        if event[2] in ("execve", "exit_group", "+exited", "+killed") and found:
             break
         found.append(event)
         if len(found) >= HABITS_SEEN:

@@ -21,7 +21,6 @@ from vmtool.errors import KernelError, Signal
 
 if TYPE_CHECKING:
     from vmtool.strace.procs import Process
-    from vmtool.strace.reader import Call
     from vmtool.strace.replay import Replay
 
 WRITE, INSTRUCTION = 2, 16  # bits of the error code
@@ -143,15 +142,14 @@ class Faults:
                 return event is not None
         return False
 
-    def until(self, replay: "Replay", process: "Process", call: "Call") -> None:
+    def until(self, replay: "Replay", process: "Process", tid: int, name: str) -> None:
         """The faults of a thread before one of its memory calls."""
-        if call.name not in ALIGNED:
+        if name not in ALIGNED:
             return
-        tid = call.tid or process.pid
+        tid = tid or process.pid
         queue = self._queues[self._number(replay, process, tid)]
         names = NR_32 if process.space.is_32 else NR_64
-        wanted = "mmap2" if call.name == "mmap2" and process.space.is_32 else call.name
-        at = self._find(queue, names, wanted)
+        at = self._find(queue, names, name)
         if at is None:
             return
         faults: list[TraceEvent] = []

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import KernelError
-from vmtool.strace import parser
+from vmtool.strace import hot, parser
 from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open, descriptor_path
 from vmtool.strace.flags import number
 from vmtool.strace.parser import Fd, Result
@@ -44,13 +44,13 @@ def with_overcommit(r: "Replay", function: Callable[[], Any]) -> Any:
         m.set_sysctl("vm.overcommit_memory", before)
 
 
-def privileged(r: "Replay", p: Process, what: str, result: Result, function: Callable[[], Any]) -> None:
+def privileged(r: "Replay", p: Process, what: str, expected: str, function: Callable[[], Any]) -> None:
     """mlock and mlockall: a recording made by root may lock what RLIMIT_MEMLOCK forbids here; then the limit goes."""
     _, errno = r.attempt(function)
-    if errno in ("ENOMEM", "EPERM", "EAGAIN") and errno != result.errno:
+    if errno in ("ENOMEM", "EPERM", "EAGAIN") and errno != expected:
         r.machine.setrlimit(r.space(p), RLIMIT_MEMLOCK, None)
         _, errno = r.attempt(function)
-    r.agree(what, result, errno)
+    r.agree(what, expected, errno)
 
 
 # --- names and descriptors --------------------------------------------------------------------------------
@@ -70,9 +70,13 @@ def directory(r: "Replay", p: Process, text: str) -> str:
 
 
 def do_openat(r: "Replay", p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(text)
-    where = directory(r, p, args[0])
-    open_it(r, p, where, args[1], args[2] if len(args) > 2 else "0", result)
+    fd, shown, path, flags, result = parser.openat(text)
+    if result.value is None or result.errno:
+        return
+    where = p.cwd.path
+    if fd not in ("AT_FDCWD", "-100") or shown and where != shown:
+        where = directory(r, p, f"{fd}<{shown}>" if shown else fd)
+    open_it(r, p, where, path, flags, result)
 
 
 def do_openat2(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -122,8 +126,7 @@ def _tmpfile(r: "Replay", where: str) -> File:
 
 
 def do_close(r: "Replay", p: Process, text: str, tid: int) -> None:
-    fd, _ = parser.close(text)
-    p.fds.close(fd.number)
+    p.fds.close(hot.close(text)[0])
 
 
 def do_close_range(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -361,15 +364,14 @@ def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, n
 
 def _io(is_write: bool, is_positioned: bool) -> Callable[["Replay", Process, str, int], None]:
     def do_io(r: "Replay", p: Process, text: str, tid: int) -> None:
-        io = parser.file_io(text, is_positioned)
-        nr = io.result.value
-        if nr is None or io.result.errno:
+        fd, path, is_deleted, buffer, _, offset, nr, errno = hot.file_io(text, is_positioned)
+        if not nr or errno:
             return
-        opened = r.opened(p, io.fd) if io.fd.path or io.fd.number in p.fds.fds else None
+        opened = r.opened_at(p, fd, path, is_deleted)
         if opened is not None and opened.file is not None:
-            transfer(r, p, opened, io.offset, nr, is_write)
-        if io.buffer and nr and not is_write:
-            r.writes.stored(p.space, r.space(p), io.buffer, nr)
+            transfer(r, p, opened, offset, nr, is_write)
+        if buffer and not is_write:
+            r.writes.stored(p.space, r.space(p), buffer, nr)
 
     return do_io
 

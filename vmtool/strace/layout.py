@@ -13,14 +13,14 @@ Simplified: the place of the stack cannot be known; it stays at the machine's ow
 from typing import NamedTuple
 
 from vmtool.records import Image
-from vmtool.strace import parser
+from vmtool.strace import hot, parser
 from vmtool.strace.lexer import Event
 
 PAGE = 4096
 VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
 ADDR_NO_RANDOMIZE = 0x40000
 PROT_READ = 1
-ENOUGH = 400  # lines of one process: ld.so has relocated the program by then, or it never will
+ENOUGH = 300  # lines of one process: ld.so has relocated the program by then, or it never will
 TOP_64, TOP_32 = 0x7FFFF7FFF000, 0xF7FFE000
 PIE_64, PIE_32 = 0x555555554000, 0x56555000
 
@@ -79,23 +79,23 @@ def clues(events: list[Event]) -> Clues:
     first_end: int | None = None
     mapped: list[tuple[int, int]] = []
     protected: list[tuple[int, int]] = []
-    for event in events:
+    for _, _, name, text, _ in events:
         try:
-            if event.name == "brk" and brk is None:
-                addr, result = parser.brk(event.text)
-                brk = result.value if addr == 0 else brk
-            elif event.name in ("mmap", "mmap2"):
-                call = parser.mmap(event.text)
+            if name == "brk" and brk is None:
+                addr, answer, _ = hot.brk(text)
+                brk = answer if addr == 0 else brk
+            elif name in ("mmap", "mmap2"):
+                call = parser.mmap(text)
                 value = call.result.value
                 if value is None or call.result.errno:
                     continue
                 if first_end is None and call.addr == 0 and call.length < 1 << 20:
                     first_end = page_up(value + call.length)
                 mapped.append((value, page_up(value + call.length)))
-            elif event.name == "mprotect":
-                numbers, result = parser.ranges(event.text)
-                if numbers[2] == PROT_READ and result.value == 0 and not any(a <= numbers[0] < b for a, b in mapped):
-                    protected.append((numbers[0], page_up(numbers[1])))
+            elif name == "mprotect":
+                start, length, prot, _, answer, _ = hot.ranges(text)
+                if prot == PROT_READ and answer == 0 and not any(a <= start < b for a, b in mapped):
+                    protected.append((start, page_up(length)))
         except ValueError:
             continue  # the first half of a call; reported when it is its turn
     return Clues(brk, first_end, protected)

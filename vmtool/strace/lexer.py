@@ -9,20 +9,21 @@ What is modelled: the text of strace 5 and 6 in all its forms (strace(1): -f, -f
 Without -o the log, the program's own output and `strace: Process N attached` share one stream, and
 may break a line in two: the two parts are joined.
 Simplified: columns are recognized, not kept, but for the time where several files must be merged.
-Speed: one expression a line tells the call's name; a call that nobody asked for costs a dictionary look-up, and
-its arguments are never looked at.
+Speed: `hot` finds the name in plain lines; a call that nobody asked for costs a dictionary look-up, and its arguments are
+never looked at. Lines of any other shape are matched here.
 Invariant: every line is an event, a call counted as skipped, a known message, or LogError with its number.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
 
 from vmtool.errors import HostError
+from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE, Lines
 
 _TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
 _COLUMNS = rf"(?:\[pid +(\d+)\] |(\d+) +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
-_PLAIN = re.compile(r"(\d+) +([a-z_]\w*)\(")  # what `strace -f -o FILE` writes: four lines of five
 LINE = re.compile(_COLUMNS + r"(?:([a-z_]\w*)\(|<\.\.\. (\w+) resumed>)")
 OTHER = re.compile(_COLUMNS + r"(\+\+\+|---|\?+\(|\[ Process |strace: )(.*)")
 TIME = re.compile(r"(?:\[pid +\d+\] |\d+ +)?( *)(?:(\d+):(\d+):(\d+(?:\.\d+)?)|(\d+\.\d+))")
@@ -35,6 +36,7 @@ _PERSONALITY = re.compile(r"(?:\[ Process )?(?:PID=)?(\d+) runs in (\d+) bit mod
 _MESSAGE = re.compile(r" [>|] ?|strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|\s*\d+\.\d\d +\d|$")
 _ENDS = re.compile(r"\) += .*$|<unfinished \.\.\.>\)?$|<detached \.\.\.>$")
 
+UNFINISHED = " <unfinished ...>"
 CHILD_STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
 
 
@@ -49,14 +51,9 @@ class LogError(HostError):
         return f"line {self.line}: {self.detail}"
 
 
-class Event(NamedTuple):
-    """One line that matters. `name` is a call's, or '+exited' '+killed' '+superseded' '+attached' '+bits'."""
-
-    line: int
-    tid: int  # 0: the log has no PID here
-    name: str
-    text: str  # a call: all after `name(`; the second half: all after `resumed>`; else the number or the signal
-    resumed: bool
+Event = tuple[int, int, str, str, int]
+"""One line that matters: its number; the thread (0: the log has no PID here); the call's name, or +exited +killed +superseded
++attached +bits; all after `name(`, all after `resumed>`, or the end's number or signal; WHOLE, FIRST_HALF or SECOND_HALF."""
 
 
 def shown(line: str) -> str:
@@ -64,56 +61,60 @@ def shown(line: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\n")[:60])
 
 
-_event = tuple.__new__  # a NamedTuple's own constructor costs twice as much
-
-
-def lex(lines: Iterable[str], wanted: frozenset[str], counts: dict[str, int], first: int = 1) -> Iterator[Event]:
+def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int]) -> Iterator[Event]:
     """The events of the wanted calls, and of every process's end, in the order of the log.
 
-    `counts` (a defaultdict) gets the number of whole calls by name, wanted or not. LogError: a line that strace does not write; the last line cut short.
+    `counts` gets the number of calls by name, wanted or not. LogError: a line that strace does not write; the last line cut short.
     """
-    plain, general = _PLAIN.match, LINE.match
-    event = _event
-    joiner = _Joiner()
-    number = first - 1
-    line = "\n"
-    for line in lines:
-        number += 1
-        found = plain(line)
-        if found is not None and not joiner.open:
-            pid, name = found.groups()
-            counts[name] += 1
-            if name in wanted:
-                yield event(Event, (number, int(pid), name, line[found.end():], False))
-            continue
-        found = general(line)
-        if found is None or joiner.open:
-            joined = joiner.line(line, number, found is not None)
+    slow = _Slow(wanted, counts)
+    slow.events = Lines(lines, wanted, slow.line, slow.finish)
+    return slow.events
+
+
+class _Slow:
+    """The lines that are no plain calls."""
+
+    def __init__(self, wanted: frozenset[str], counts: defaultdict[str, int]) -> None:
+        self.wanted, self.counts = wanted, counts
+        self.joiner = _Joiner()
+        self.events: Lines
+
+    def line(self, line: str, number: int) -> list[Event]:
+        """The events of one line: none, one, or two where a broken one is joined."""
+        found = LINE.match(line)
+        if found is None or self.joiner.open:
+            joined = self.joiner.line(line, number, found is not None)
+            self.events.is_waiting = bool(self.joiner.open)
             if joined is None:
-                continue
+                return []
             line = joined
-            found = general(line)
+            found = LINE.match(line)
             if found is None:
                 other = _other(line, number)
-                if other is not None:
-                    yield other
-                continue
+                return [other] if other is not None else []
+        return self._call(line, number, found)
+
+    def _call(self, line: str, number: int, found: re.Match[str]) -> list[Event]:
         pid_b, pid, name, resumed = found.groups()
+        tid, text = int(pid or pid_b or 0), line[found.end():]
         if name is None:
-            if resumed in wanted:
-                yield event(Event, (number, int(pid or pid_b or 0), resumed, line[found.end():], True))
-            continue
-        counts[name] += 1
-        if name in wanted:
-            if joiner.is_broken(line, name):
-                attached = joiner.keep(line, number)
-                if attached:
-                    yield attached
-                continue
-            yield event(Event, (number, int(pid or pid_b or 0), name, line[found.end():], False))
-    joiner.finish(number)
-    if line[-1] != "\n":
-        raise LogError(number, f"the log ends in the middle of a line: {shown(line)}")
+            return [(number, tid, resumed, text, SECOND_HALF)] if resumed in self.wanted else []
+        if name not in self.wanted:
+            self.counts[name] += 1
+            return []
+        if self.joiner.is_broken(line, name):
+            attached = self.joiner.keep(line, number)
+            self.events.is_waiting = True
+            return [attached] if attached else []
+        self.counts[name] += 1
+        return [(number, tid, name, text, FIRST_HALF if UNFINISHED in text[-20:] else WHOLE)]
+
+    def finish(self, events: Lines) -> None:
+        """The log is over: nothing may be open."""
+        events.flush(self.counts)
+        self.joiner.finish(events.number)
+        if events.last_line[-1] != "\n":
+            raise LogError(events.number, f"the log ends in the middle of a line: {shown(events.last_line)}")
 
 
 class _Joiner:
@@ -140,7 +141,7 @@ class _Joiner:
         if cut >= 0:
             self.open, self.own_output = line[:cut], False
             found = _ATTACHED.match(line[cut:].rstrip())
-            return Event(number, int(found[1]), "+attached", found[1], False) if found else None
+            return (number, int(found[1]), "+attached", found[1], WHOLE) if found else None
         self.open, self.own_output = line.rstrip("\n"), True
         return None
 
@@ -176,15 +177,15 @@ def _other(line: str, number: int) -> Event | None:
     if what == "strace: " or what == "[ Process ":
         attached = _ATTACHED.match((what + text).rstrip())
         if attached:
-            return Event(number, int(attached[1]), "+attached", attached[1], False)
+            return (number, int(attached[1]), "+attached", attached[1], WHOLE)
         bits = _PERSONALITY.match(text)
-        return Event(number, int(bits[1]), "+bits", bits[2], False) if bits else None
+        return (number, int(bits[1]), "+bits", bits[2], WHOLE) if bits else None
     if what != "+++":
         return None
     for name, pattern in (("+exited", _EXITED), ("+killed", _KILLED), ("+superseded", _SUPERSEDED)):
         end = pattern.match(text)
         if end:
-            return Event(number, tid, name, end[1], False)
+            return (number, tid, name, end[1], WHOLE)
     raise LogError(number, f"not a line of strace: {shown(line)}")
 
 

@@ -3,8 +3,8 @@ r"""The arguments and the answer of one call of an strace log, from the text aft
 What is modelled: strace's notation for arguments (strace(1)): numbers in any base, names joined by `|`,
 "strings" with C escapes, `3</path>` of -y and -yy, {structures}, [arrays], `/* comments */`, and the answer:
     ) = 0x7ffff7fc0000     ) = -1 ENOENT (No such file or directory)     ) = ?     ) = 3</path>     … <0.000012>
-The calls that a log is full of (mmap, mprotect, munmap, brk, madvise, read, write, close) have an expression of their own;
-the others are split at their top-level commas.
+The plainest calls (munmap, mprotect, madvise, brk, read, write, close) are read by `hot`; mmap, mremap and openat have an expression of their
+own; the others are split at their top-level commas.
 Simplified: structures are searched for the fields that matter, not parsed.
 Invariant: a text that cannot be read raises ValueError; the caller knows the line.
 """
@@ -18,16 +18,12 @@ _FD = r"(0x[0-9a-f]+|-?\d+|AT_FDCWD)(?:<((?:[^<>]|<[^<>]*>)*)>(\(deleted\))?)?"
 _RESULT = r"\) +=? ?(0x[0-9a-f]+|-?\d+|\?)(?: ([A-Z][A-Z0-9]+))?"
 _N = r"([^,() ]+)"
 
-_RANGE = re.compile(rf"{_N}, {_N}(?:, {_N})?(?:, {_N})?{_RESULT}")
 _MINCORE = re.compile(rf"{_N}, {_N}, (\[[^]]*\]|\"(?:[^\"\\]|\\.)*\"|[^,)]+){_RESULT}")
 _MMAP = re.compile(rf"{_N}, {_N}, {_N}, {_N}, {_FD}, {_N}{_RESULT}")
 _MREMAP = re.compile(rf"{_N}, {_N}, {_N}, {_N}(?:, {_N})?{_RESULT}")
-_BRK = re.compile(rf"{_N}{_RESULT}")
-_CLOSE = re.compile(rf"{_FD}{_RESULT}")
-_IO = re.compile(rf"{_FD}, (?:\"|0x|\[|NULL)")
-_IO_RAW = re.compile(rf"{_FD}, (0x[0-9a-f]+), ")
-_TAIL = re.compile(r"(?:, ([^,() ]+))?(?:, ([^,() ]+))?\) += (0x[0-9a-f]+|-?\d+|\?)(?: ([A-Z][A-Z0-9]+))?[^\"]*$")
 _END = re.compile(r".*\) += (?:(0x[0-9a-f]+|-?\d+|\?)(?:<((?:[^<>]|<[^<>]*>)*)>)?(?: ([A-Z][A-Z0-9]+))?)?", re.DOTALL)
+_OPENAT = re.compile(rf'{_FD}, ("(?:[^"\\]|\\.)*"(?:\.\.\.)?), ([^,()]+)(?:, [^()]+)?\) += (0x[0-9a-f]+|-?\d+|\?)'
+                     r"(?:<((?:[^<>]|<[^<>]*>)*)>)?(?: ([A-Z][A-Z0-9]+))?")
 _COMMENT = re.compile(r" /\*[^*]*\*/")
 _STRING = re.compile(r'(?:@)?"((?:[^"\\]|\\.)*)"(\.\.\.)?', re.DOTALL)
 _FD_ONLY = re.compile(_FD)
@@ -96,20 +92,6 @@ def uncomment(text: str) -> str:
     return _COMMENT.sub("", text) if "/*" in text else text
 
 
-def ranges(text: str) -> tuple[list[int], Result]:
-    """munmap, mprotect, madvise, mlock …: two to four numbers, and the answer."""
-    found = _RANGE.match(uncomment(text))
-    if found is None:
-        raise ValueError(text)
-    a, b, c, d, value, symbol = found.groups()
-    numbers = [address(a), address(b)]
-    if c is not None:
-        numbers.append(number(c))
-        if d is not None:
-            numbers.append(number(d))
-    return numbers, result(value, symbol)
-
-
 def mincore(text: str) -> tuple[int, int, str, Result]:
     """(address, length, what the kernel stored, as text; answer)."""
     found = _MINCORE.match(uncomment(text))
@@ -136,43 +118,15 @@ def mremap(text: str) -> tuple[int, int, int, int, int, Result]:
     return address(a), address(b), address(c), number(d), address(e) if e else 0, result(value, symbol)
 
 
-def brk(text: str) -> tuple[int, Result]:
-    found = _BRK.match(uncomment(text))
+def openat(text: str) -> tuple[str, str, str, str, Result]:
+    """(number of the directory, its path as shown, path argument, flags, answer); one expression, for logs are full of it."""
+    found = _OPENAT.match(text)
     if found is None:
-        raise ValueError(text)
-    return address(found[1]), result(found[2], found[3])
-
-
-def close(text: str) -> tuple[Fd, Result]:
-    found = _CLOSE.match(uncomment(text))
-    if found is None:
-        raise ValueError(text)
-    fd, path, deleted, value, symbol = found.groups()
-    return descriptor(fd, path, deleted), result(value, symbol)
-
-
-class FileIo(NamedTuple):
-    """read, write, pread64, pwrite64 and their kin. `buffer`: the address when the log shows it (-e raw=read), else 0."""
-
-    fd: Fd
-    buffer: int
-    count: int
-    offset: int | None  # of the positioned calls
-    result: Result
-
-
-def file_io(text: str, is_positioned: bool) -> FileIo:
-    found = _IO.match(text)
-    tail = _TAIL.search(uncomment(text) if "*/)" in text else text)
-    if found is None or tail is None:
-        raise ValueError(text)
-    first, second, value, symbol = tail.groups()
-    if is_positioned:
-        count, offset = address(first or "0"), address(second or "0")
-    else:
-        count, offset = address(second or first or "0"), None
-    raw = _IO_RAW.match(text)
-    return FileIo(descriptor(found[1], found[2], found[3]), int(raw[4], 16) if raw else 0, count, offset, result(value, symbol))
+        args, answer = split(text)
+        fd = fd_of(args[0])
+        return str(fd.number), fd.path, args[1], args[2] if len(args) > 2 else "0", answer
+    fd_text, shown, _, path, flags, value, opened, symbol = found.groups()
+    return fd_text, shown or "", path, flags, result(value, symbol, _fd_path(opened) if opened else "")
 
 
 def split(text: str) -> tuple[list[str], Result]:

@@ -8,7 +8,7 @@ Invariant: every living thread's number is in `by_tid`; what ended is forgotten 
 """
 
 from vmtool.strace.fds import FdTable
-from vmtool.strace.reader import Call
+from vmtool.strace.lexer import Event
 from vmtool.strace.writes import Habits
 
 RECENTLY_DEAD = 4096
@@ -23,7 +23,7 @@ class Space:
     def __init__(self, mid: int) -> None:
         self.mid = mid
         self.users = 1
-        self.pending: dict[int, Call] = {}  # calls that have begun: they take effect by their end at the latest
+        self.pending: dict[int, Event] = {}  # by thread: calls that have begun: they take effect by their end at the latest
         self.is_32 = False
         self.shm: dict[int, int] = {}  # shmat's address -> length
         self.habits = Habits()

@@ -3,8 +3,8 @@
 What is modelled: a call that another thread's line interrupts is written as `name(… <unfinished ...>` and later
 `<... name resumed>…`; the kernel did it somewhere between the two. The reader looks ahead for the second half, so that
 a call is known with its answer from the line where it begins:
-    BEGUN  ->  (lines of others)  ->  ENDED         a call in two parts
-    WHOLE                                           a call on one line
+    FIRST_HALF  ->  (lines of others)  ->  SECOND_HALF     a call in two parts
+    WHOLE                                                  a call on one line
 Calls that may sleep for long and change no memory are delivered at their end only.
 The files of `strace -ff` are merged by their times; without times by cause: a process's lines follow the clone that made it,
 a wait follows the end of the child that it returns.
@@ -14,67 +14,54 @@ Invariant: the look-ahead is bounded (LOOK_AHEAD lines that matter), so memory d
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import NamedTuple
 
-from vmtool.strace.lexer import CHILD_STARTS, Event, LogError, lex, seconds, shown
-from vmtool.strace.parser import UNFINISHED
+from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE
+from vmtool.strace.lexer import CHILD_STARTS, UNFINISHED, Event, LogError, lex, seconds, shown
 
-WHOLE, BEGUN, ENDED = "whole", "begun", "ended"
 LOOK_AHEAD = 50_000
 
 
-class Call(NamedTuple):
-    """One call, or the end of a process (`name` begins with '+'). `text`: the arguments and the answer, joined."""
-
-    line: int
-    tid: int
-    name: str
-    text: str
-    state: str
-    key: int  # the line where it began: pairs BEGUN with ENDED
-
-
 class Reader:
-    """An iterator of Calls over an iterator of Events, with a view of what comes next."""
+    """An iterator of calls over an iterator of events, with a view of what comes next.
+
+    A call is (line, thread, name, text, part): the text is that of both halves; part is WHOLE, FIRST_HALF where it begins, SECOND_HALF
+    where it ends. The ends of processes (`name` begins with '+') are WHOLE.
+    """
 
     def __init__(self, events: Iterator[Event], sleepers: frozenset[str], at_begin: frozenset[str]) -> None:
         self._events = events
         self._ahead: deque[Event] = deque()
-        self._open: dict[int, tuple[int, str, str]] = {}  # by tid: (line, name, text of the first half)
+        self._open: dict[int, tuple[str, str]] = {}  # by thread: name, text of the first half
         self._sleepers = sleepers  # delivered when they end
         self._at_begin = at_begin  # delivered when they begin, also without an answer
-        self.pulled: LogError | None = None
+        self._failed: LogError | None = None  # met while looking ahead; reported when it is its turn
 
-    def __iter__(self) -> Iterator[Call]:
-        ahead, make = self._ahead, tuple.__new__
+    def __iter__(self) -> Iterator[Event]:
+        ahead, events = self._ahead, self._events
         while True:
             if ahead:
                 event = ahead.popleft()
-            elif self.pulled:
-                raise self.pulled
+            elif self._failed:
+                raise self._failed
             else:
-                event = next(self._events, None)
-                if event is None:
+                try:
+                    event = next(events)
+                except StopIteration:
                     return
-            line, tid, name, text, resumed = event
-            if name == "+superseded" and int(text) in self._open:
-                self._open[tid] = self._open.pop(int(text))
-            if resumed:
-                call = self._resume(event)
-                if call is not None:
-                    yield call
-            elif text[-17:-1] == "<unfinished ...>" or UNFINISHED in text[-20:]:
-                call = self._begin(event)
-                if call is not None:
-                    yield call
+            if event[4] == WHOLE:
+                if event[2] == "+superseded" and int(event[3]) in self._open:
+                    self._open[event[1]] = self._open.pop(int(event[3]))
+                yield event
             else:
-                yield make(Call, (line, tid, name, text, WHOLE, line))
+                call = self._begin(event) if event[4] == FIRST_HALF else self._resume(event)
+                if call is not None:
+                    yield call
 
-    def _begin(self, event: Event) -> Call | None:
+    def _begin(self, event: Event) -> Event | None:
         line, tid, name, text, _ = event
         first = text[: text.rindex(UNFINISHED)] if UNFINISHED in text else text[: text.rindex("<unf")]
-        self._open[tid] = (line, name, first)
+        self._open[tid] = (name, first)
         if name in self._sleepers:
             return None
         second = self._second_half(tid, name)
@@ -82,27 +69,25 @@ class Reader:
             if name not in self._at_begin:
                 return None
             second = ") = ?\n"
-        return Call(line, tid, name, first + second, BEGUN, line)
+        return line, tid, name, first + second, FIRST_HALF
 
     def _second_half(self, tid: int, name: str) -> str | None:
-        for event in self.ahead():
-            if event.tid == tid:
-                if event.resumed and event.name == name:
-                    return event.text
-                if event.name[0] == "+" and event.name not in ("+attached", "+bits") or not event.resumed:
+        for _, its_tid, its_name, text, part in self.ahead():
+            if its_tid == tid:
+                if part == SECOND_HALF and its_name == name:
+                    return text
+                if part != SECOND_HALF and its_name not in ("+attached", "+bits"):
                     return None
-            elif event.name == "+superseded" and event.text == str(tid):
-                tid = event.tid  # execve of a thread: it goes on under the number of the first thread
+            elif its_name == "+superseded" and text == str(tid):
+                tid = its_tid  # execve of a thread: it goes on under the number of the first thread
         return None
 
-    def _resume(self, event: Event) -> Call | None:
+    def _resume(self, event: Event) -> Event | None:
         line, tid, name, text, _ = event
         opened = self._open.pop(tid, None)
-        if opened is None or opened[1] != name:
+        if opened is None or opened[0] != name:
             return None  # its first half was before the log began
-        first, _, head = opened
-        state = WHOLE if name in self._sleepers else ENDED
-        return Call(line, tid, name, head + text, state, first)
+        return line, tid, name, opened[1] + text, WHOLE if name in self._sleepers else SECOND_HALF
 
     def ahead(self) -> Iterator[Event]:
         """The events that follow, without taking them; at most LOOK_AHEAD of them."""
@@ -111,18 +96,15 @@ class Reader:
         while i < LOOK_AHEAD:
             if i == len(ahead):
                 try:
-                    event = None if self.pulled else next(self._events, None)
-                except LogError as e:  # reported when the replay comes to that line
-                    self.pulled = e
+                    event = None if self._failed else next(self._events, None)
+                except LogError as e:
+                    self._failed = e
                     return
                 if event is None:
                     return
                 ahead.append(event)
             yield ahead[i]
             i += 1
-
-    def peek(self, nr: int) -> list[Event]:
-        return list(islice(self.ahead(), nr))
 
 
 class LogFile(NamedTuple):
@@ -180,7 +162,7 @@ class _Stream:
         assert event is not None
         self.head = next(self._events, None)
         self.head_time = self._last
-        return event._replace(tid=self.tid)
+        return (event[0], self.tid, *event[2:])
 
 
 def _by_time(streams: list[_Stream]) -> Iterator[Event]:
@@ -211,11 +193,11 @@ def _by_cause(streams: list[_Stream], child_of: Callable[[str], int | None]) -> 
             continue
         event = stream.take()
         yield event
-        if event.name in CHILD_STARTS:
-            child = child_of(event.text)
+        if event[2] in CHILD_STARTS:
+            child = child_of(event[3])
             if child in by_tid and child not in ended:
                 # the child first: what it shares with its parent (a vfork's memory) it used before the parent went on
-                if "CLONE_THREAD" in event.text or not _shares(event):
+                if "CLONE_THREAD" in event[3] or not _shares(event):
                     ready.append(child)
                 else:
                     ready.appendleft(child)
@@ -225,7 +207,7 @@ def _by_cause(streams: list[_Stream], child_of: Callable[[str], int | None]) -> 
 
 
 def _shares(event: Event) -> bool:
-    return event.name == "vfork" or "CLONE_VM" in event.text
+    return event[2] == "vfork" or "CLONE_VM" in event[3]
 
 
 def _all_children(streams: list[_Stream]) -> set[int]:

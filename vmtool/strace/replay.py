@@ -18,15 +18,14 @@ from vmtool.errors import HostError, KernelError
 from vmtool.strace import calls
 from vmtool.strace.door import Door
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
-from vmtool.strace.lexer import LogError, shown
-from vmtool.strace.parser import Fd, Result
+from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE
+from vmtool.strace.lexer import Event, LogError, shown
+from vmtool.strace.parser import Fd, descriptor
 from vmtool.strace.procs import Directory, Process, Processes, Space, child_number
-from vmtool.strace.reader import BEGUN, ENDED, Call, LogFile, Reader, events_of
+from vmtool.strace.reader import LogFile, Reader, events_of
 from vmtool.strace.sidecar import Facts
 from vmtool.strace.threads import settle
 from vmtool.strace.writes import Writes
-
-ENDS = frozenset({"+exited", "+killed", "+superseded", "+attached", "+bits"})
 
 
 class Difference(HostError):
@@ -115,40 +114,42 @@ class Replay:
         return self.summary
 
     def _run(self, files: list[LogFile]) -> None:
-        events = events_of(files, calls.WANTED, self.summary.counts, child_number)
-        self.reader = Reader(events, calls.SLEEPERS, calls.AT_BEGIN)
-        handlers, memory, at_begin = calls.HANDLERS, calls.MEMORY, calls.AT_BEGIN
+        self.reader = Reader(events_of(files, calls.WANTED, self.summary.counts, child_number), calls.SLEEPERS, calls.AT_BEGIN)
+        by_tid, kinds, faults = self.procs.by_tid, calls.KINDS, self.faults
         for call in self.reader:
-            self.line = line = call.line
-            name, state = call.name, call.state
-            process = self.procs.by_tid.get(call.tid) or self._unknown(call)
+            self.line, tid, name, text, part = call
+            process = by_tid.get(tid) or self._unknown(tid, name)
             if process is None:
                 continue
-            if name in ENDS:
-                self._end(process, call)
+            kind = kinds.get(name)
+            if kind is None:
+                self._end(process, tid, name, text)
                 continue
-            if state == ENDED and name in at_begin or state == BEGUN and name not in at_begin and name not in memory:
-                continue
+            handler, is_memory, is_at_begin = kind
             try:
-                if name in memory and (state != "whole" or process.space.pending):
-                    settle(self, process, call)
-                else:
-                    if name in memory and process.space.habits.later:
+                if is_memory:
+                    if part != WHOLE or process.space.pending:
+                        settle(self, process, call)
+                        continue
+                    if process.space.habits.later:
                         self.writes.settle(process.space)
-                    process.calls += 1
-                    if self.faults is not None:
-                        self.faults.until(self, process, call)
-                    handlers[name](self, process, call.text, call.tid)
+                elif part == SECOND_HALF and is_at_begin or part == FIRST_HALF and not is_at_begin:
+                    continue
+                process.calls += 1
+                if faults is not None:
+                    faults.until(self, process, tid, name)
+                handler(self, process, text, tid)
             except (ValueError, IndexError) as e:
-                raise LogError(line, f"{name}: cannot be read: {shown(call.text)}") from e
+                raise LogError(self.line, f"{name}: cannot be read: {shown(text)}") from e
 
-    def act(self, process: Process, call: Call) -> None:
+    def act(self, process: Process, call: Event) -> None:
         """Carry out one memory call now."""
         self.writes.settle(process.space)
         process.calls += 1
+        _, tid, name, text, _ = call
         if self.faults is not None:
-            self.faults.until(self, process, call)
-        calls.HANDLERS[call.name](self, process, call.text, call.tid)
+            self.faults.until(self, process, tid, name)
+        calls.HANDLERS[name](self, process, text, tid)
 
     def _finish(self) -> None:
         """The log is over: processes that still run stay as they are, but for those that said exit_group."""
@@ -161,15 +162,12 @@ class Replay:
 
     # --- processes -------------------------------------------------------------------------------
 
-    def _unknown(self, call: Call) -> Process | None:
+    def _unknown(self, tid: int, name: str) -> Process | None:
         """The process of a number that no clone has announced."""
-        tid = call.tid
-        if call.name == "+attached" or self.procs.is_dead(tid):
-            return None
-        if call.name in ENDS:
+        if name[0] == "+" or self.procs.is_dead(tid):
             return None
         if self.root is None:
-            return self._first(call)
+            return self._first(tid)
         if tid == 0 or self.root.pid == 0 and not self._is_process(tid):
             return self._unnumbered(tid)
         if self.procs.by_tid and not self._is_process(tid):
@@ -177,16 +175,16 @@ class Replay:
             self.procs.add_thread(parent, tid)
             return parent
         self.summary.note(f"process {tid} appears without the call that made it")
-        return self._first(call)
+        return self._first(tid)
 
     def _is_process(self, tid: int) -> bool:
         return self.facts.is_process(tid) is not False
 
-    def _first(self, call: Call) -> Process:
+    def _first(self, tid: int) -> Process:
         """The first process, or one of unknown origin: empty until its execve."""
-        pid = call.tid or (self.facts.root if self.root is None else 0)
+        pid = tid or (self.facts.root if self.root is None else 0)
         process = Process(pid, Space(0), FdTable(), Directory(self.facts.cwd if self.root is None else ""))
-        process.tids.add(call.tid)
+        process.tids.add(tid)
         self.procs.add(process)
         if self.root is None:
             self.root = process
@@ -217,12 +215,11 @@ class Replay:
             self.summary.note(f"process {process.pid}: no execve in the log, its program is not known")
         return process.space.mid
 
-    def _end(self, process: Process, call: Call) -> None:
-        name, tid = call.name, call.tid
+    def _end(self, process: Process, tid: int, name: str, text: str) -> None:
         if name == "+bits":
-            process.space.is_32 = call.text == "32"
+            process.space.is_32 = text == "32"
         elif name == "+superseded":
-            self.procs.end_thread(process, int(call.text))
+            self.procs.end_thread(process, int(text))
             process.tids.add(tid)
             self.procs.add(process)
         elif name in ("+exited", "+killed"):
@@ -238,8 +235,8 @@ class Replay:
         process.status = status
         process.is_exiting = True
         if len(process.tids) > 1 and self.reader is not None:
-            for event in self.reader.ahead():
-                if event.name in ("+exited", "+killed") and event.tid in (process.pid, 0):
+            for _, tid, name, _, _ in self.reader.ahead():
+                if name in ("+exited", "+killed") and tid in (process.pid, 0):
                     return
         self.exit(process)
 
@@ -297,12 +294,10 @@ class Replay:
         if self.is_strict:
             raise Difference(text)
 
-    def agree(self, what: str, result: Result, errno: str) -> bool:
-        """Whether success or the errno is the log's; the value is the caller's to compare."""
-        if result.errno == errno:
-            return True
-        self.differs(what, result.errno or "success", errno or "success")
-        return False
+    def agree(self, what: str, expected: str, errno: str) -> None:
+        """Compare success or the errno's symbol with the log's; the value is the caller's to compare."""
+        if expected != errno:
+            self.differs(what, expected or "success", errno or "success")
 
     # --- files --------------------------------------------------------------------------------------
 
@@ -319,6 +314,13 @@ class Replay:
             opened.mode = known.mode
         process.fds.fds[fd.number] = opened
         return opened
+
+    def opened_at(self, process: Process, number: int, shown_path: str, is_deleted: bool) -> Open | None:
+        """The same from the parts of a descriptor as a log shows it."""
+        known = process.fds.fds.get(number)
+        if not shown_path or known is not None and known.file is not None and known.file.path == shown_path:
+            return known
+        return self.opened(process, descriptor(str(number), shown_path, "(deleted)" if is_deleted else None))
 
     def note_file(self, file: File) -> None:
         """A file is about to be mapped: say when nobody knows which it is, and keep it, for its name may still change."""

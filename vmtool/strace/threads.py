@@ -13,9 +13,9 @@ Invariant: each call is carried out once.
 
 from typing import TYPE_CHECKING
 
-from vmtool.strace import parser
+from vmtool.strace import hot, parser
+from vmtool.strace.lexer import Event
 from vmtool.strace.procs import Process
-from vmtool.strace.reader import BEGUN, ENDED, Call
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
@@ -23,24 +23,25 @@ if TYPE_CHECKING:
 MAP_FIXED = 0x10 | 0x100000
 
 
-def settle(replay: "Replay", process: Process, call: Call) -> None:
+def settle(replay: "Replay", process: Process, call: Event) -> None:
     """A memory call of a space where calls overlap: keep it, or carry it out after those that must come before."""
     pending = process.space.pending
-    if call.state == BEGUN:
-        pending[call.key] = call
+    tid, part = call[1], call[4]
+    if part == hot.FIRST_HALF:
+        pending[tid] = call
         return
-    if call.state == ENDED and pending.pop(call.key, None) is None:
+    if part == hot.SECOND_HALF and pending.pop(tid, None) is None:
         return  # carried out before
     _act_in_order(replay, process, call, 0)
 
 
-def _act_in_order(replay: "Replay", process: Process, call: Call, depth: int) -> None:
+def _act_in_order(replay: "Replay", process: Process, call: Event, depth: int) -> None:
     pending = process.space.pending
     if pending and depth < 50:
         mine = _effect(call)
-        for key, other in list(pending.items()):
-            if key in pending and _comes_first(_effect(other), mine):
-                del pending[key]
+        for tid, other in list(pending.items()):
+            if pending.get(tid) is other and _comes_first(_effect(other), mine):
+                del pending[tid]
                 _act_in_order(replay, process, other, depth + 1)
     replay.act(process, call)
 
@@ -55,9 +56,9 @@ class _Effect:
         self.is_chosen = False  # the kernel chose the address
 
 
-def _effect(call: Call) -> _Effect:
+def _effect(call: Event) -> _Effect:
     effect = _Effect()
-    name, text = call.name, call.text
+    _, _, name, text, _ = call
     if name in ("mmap", "mmap2"):
         m = parser.mmap(text)
         if m.result.value is not None and not m.result.errno:
@@ -73,9 +74,9 @@ def _effect(call: Call) -> _Effect:
             effect.gives = (result.value, result.value + new_len)
             effect.is_chosen = True
     elif name in ("munmap", "mprotect", "madvise", "mlock", "munlock", "msync", "mlock2", "pkey_mprotect"):
-        numbers, result = parser.ranges(text)
-        effect.acts_on = (numbers[0], numbers[0] + numbers[1])
-        if name == "munmap" and not result.errno:
+        addr, length, _, _, _, errno = hot.ranges(text)
+        effect.acts_on = (addr, addr + length)
+        if name == "munmap" and not errno:
             effect.frees = effect.acts_on
     return effect
 

@@ -20,7 +20,8 @@ Invariant: an assumption is made for private areas alone, and only where the mac
 
 from typing import TYPE_CHECKING, Any
 
-from vmtool.strace import parser
+from vmtool.strace import hot, parser
+from vmtool.strace.hot import WHOLE
 from vmtool.strace.lexer import Event
 
 if TYPE_CHECKING:
@@ -139,15 +140,15 @@ class Writes:
 def _shows_writes(following: list[Event], buffers_tell: bool) -> bool:
     """Rule 5, from the next lines of a program."""
     failures = 0
-    for event in following:
+    for _, _, name, text, part in following:
         try:
-            if event.name == "mincore" and not event.resumed:
-                resident = parser.mincore(event.text)[2]
-                return "1" not in resident.replace("\\1", "1")
-            if buffers_tell and event.name == "read" and parser.file_io(event.text, False).buffer:
+            if name == "mincore" and part == WHOLE:
+                resident = parser.mincore(text)[2]
+                return "1" not in resident
+            if buffers_tell and name == "read" and part == WHOLE and hot.file_io(text, False)[3]:
                 return True
-            if event.name in TESTED and "= -1 E" in event.text:
-                failures += event.text.rpartition("= -1 ")[2].split(" ")[0] in FAILURES
+            if name in TESTED and "= -1 E" in text:
+                failures += text.rpartition("= -1 ")[2].split(" ")[0] in FAILURES
         except ValueError:
             continue
     return failures >= TESTER_FAILURES

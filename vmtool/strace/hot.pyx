@@ -1,0 +1,439 @@
+"""The lines that a log is full of, read at C speed: which call, and the numbers of the plainest ones.
+
+What is modelled: `lexer` and `parser` for the shapes that make nearly all of a log, on lines that hold a byte a character:
+    PID name(            the beginning of a line of `strace -f -o`; every other beginning goes to lexer's expressions
+    N, N[, N[, N]]) = V  ranges(): munmap, mprotect, madvise, mlock …;   N) = V  brk()
+    FD, …, COUNT[, OFFSET]) = V   file_io(): read, write and their kin;   FD) = V  close()
+Simplified: nothing; what does not fit raises ValueError, as parser's own functions do.
+Invariant: the answers are those of parser.py, of which tests/strace/test_hot.py holds a copy in regular expressions.
+"""
+
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND, PyUnicode_Substring
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp
+
+from vmtool.strace.flags import _known
+from vmtool.strace.flags import number as _number
+
+WHOLE = 0
+SECOND_HALF = 1
+FIRST_HALF = 2
+
+cdef dict _errnos = {}
+
+
+cdef inline const unsigned char *chars(str text, Py_ssize_t *length) except NULL:
+    """The characters as bytes; a text of wider characters is no line of a log."""
+    if PyUnicode_KIND(text) != 1:
+        raise ValueError(text)
+    length[0] = PyUnicode_GET_LENGTH(text)
+    return <const unsigned char *>PyUnicode_DATA(text)
+
+
+cdef inline int digit_of(unsigned char c) noexcept nogil:
+    if 48 <= c <= 57:
+        return c - 48
+    if 97 <= c <= 102:
+        return c - 87
+    return 99
+
+
+cdef object number_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
+    """One argument that is a number, a name or names; at[0] moves behind it and its comment."""
+    cdef Py_ssize_t i = at[0], start = i
+    cdef uint64_t value = 0
+    cdef bint negative = False
+    if i < n and s[i] == 45:
+        negative = True
+        i += 1
+    if i + 2 < n and s[i] == 48 and s[i + 1] == 120:
+        i += 2
+        while i < n and digit_of(s[i]) < 16:
+            if i - start > 18:
+                raise ValueError(text)
+            value = (value << 4) | <uint64_t>digit_of(s[i])
+            i += 1
+        if i - start == 2:
+            raise ValueError(text)
+    elif i < n and 48 <= s[i] <= 57 and not (s[i] == 48 and i + 1 < n and 48 <= s[i + 1] <= 57):
+        while i < n and 48 <= s[i] <= 57:
+            value = value * 10 + <uint64_t>(s[i] - 48)
+            i += 1
+        if i - start > 19:
+            raise ValueError(text)
+    if i == start or (i < n and s[i] != 44 and s[i] != 41 and s[i] != 32):
+        i = start
+        while i < n and s[i] != 44 and s[i] != 41 and s[i] != 32:
+            i += 1
+        if i == start:
+            raise ValueError(text)
+        at[0] = skip_comment(s, n, i)
+        return named(PyUnicode_Substring(text, start, i))
+    at[0] = skip_comment(s, n, i)
+    if negative:
+        return -<int64_t>value
+    return value
+
+
+cdef inline object named(str name):
+    value = (<dict>_known).get(name)
+    return _number(name) if value is None else value
+
+
+cdef inline Py_ssize_t skip_comment(const unsigned char *s, Py_ssize_t n, Py_ssize_t i) noexcept nogil:
+    """Behind ` /* … */`, when there is one."""
+    if i + 3 < n and s[i] == 32 and s[i + 1] == 47 and s[i + 2] == 42:
+        i += 3
+        while i + 1 < n and not (s[i] == 42 and s[i + 1] == 47):
+            i += 1
+        return i + 2 if i + 2 < n else n
+    return i
+
+
+cdef object result_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t i):
+    """(value or None, errno) from the `)` before the answer."""
+    cdef Py_ssize_t start
+    if i >= n or s[i] != 41:
+        raise ValueError(text)
+    i += 1
+    while i < n and s[i] == 32:
+        i += 1
+    if i + 1 >= n or s[i] != 61 or s[i + 1] != 32:
+        raise ValueError(text)
+    i += 2
+    if i < n and s[i] == 63:
+        return None, ""
+    if i < n and s[i] == 45 and i + 3 < n and s[i + 1] == 49 and s[i + 2] == 32:
+        start = i + 3
+        i = start
+        while i < n and (65 <= s[i] <= 90 or 48 <= s[i] <= 57):
+            i += 1
+        if i > start:
+            name = PyUnicode_Substring(text, start, i)
+            return -1, _errnos.setdefault(name, name)
+        i = start - 3
+    return answer_at(text, s, n, i), ""
+
+
+cdef object answer_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t i):
+    """The number of an answer: 0x hex, or decimal with a sign."""
+    cdef uint64_t value = 0
+    cdef Py_ssize_t start
+    cdef bint negative = False
+    if i + 1 < n and s[i] == 48 and s[i + 1] == 120:
+        i += 2
+        start = i
+        while i < n and digit_of(s[i]) < 16:
+            value = (value << 4) | <uint64_t>digit_of(s[i])
+            i += 1
+    else:
+        if i < n and s[i] == 45:
+            negative = True
+            i += 1
+        start = i
+        while i < n and 48 <= s[i] <= 57:
+            value = value * 10 + <uint64_t>(s[i] - 48)
+            i += 1
+    if i == start or i - start > 19:
+        raise ValueError(text)
+    if negative:
+        return -<int64_t>value
+    return value
+
+
+def ranges(str text):
+    """(a, b, c, d, value, errno) of munmap(a, b), mprotect(a, b, c), …; what is not there is 0."""
+    cdef Py_ssize_t n, i = 0
+    cdef const unsigned char *s = chars(text, &n)
+    a = number_at(text, s, n, &i)
+    if i + 1 >= n or s[i] != 44:
+        raise ValueError(text)
+    i += 2
+    b = number_at(text, s, n, &i)
+    c = d = 0
+    if i + 1 < n and s[i] == 44:
+        i += 2
+        c = number_at(text, s, n, &i)
+        if i + 1 < n and s[i] == 44:
+            i += 2
+            d = number_at(text, s, n, &i)
+    value, errno = result_at(text, s, n, i)
+    return a, b, c, d, value, errno
+
+
+def brk(str text):
+    """(address, value, errno)."""
+    cdef Py_ssize_t n, i = 0
+    cdef const unsigned char *s = chars(text, &n)
+    a = number_at(text, s, n, &i)
+    value, errno = result_at(text, s, n, i)
+    return a, value, errno
+
+
+cdef object descriptor_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at, list path):
+    """The number; path gets the text of <…>, and whether it is (deleted), when they are there."""
+    cdef Py_ssize_t i = at[0], start, depth = 0
+    fd = number_at(text, s, n if i + 24 > n else i + 24, at) if not has_path(s, n, i) else plain_number(text, s, n, at)
+    i = at[0]
+    if i < n and s[i] == 60:
+        start = i + 1
+        while i < n:
+            if s[i] == 60:
+                depth += 1
+            elif s[i] == 62:
+                depth -= 1
+                if depth == 0:
+                    break
+            i += 1
+        if i == n:
+            raise ValueError(text)
+        path.append(PyUnicode_Substring(text, start, i))
+        i += 1
+        if i + 9 <= n and memcmp(s + i, b"(deleted)", 9) == 0:
+            path.append(True)
+            i += 9
+    at[0] = i
+    if fd >= 0x80000000:
+        fd -= 1 << 32 if fd < 1 << 32 else 1 << 64
+    return fd
+
+
+cdef inline bint has_path(const unsigned char *s, Py_ssize_t n, Py_ssize_t i) noexcept nogil:
+    while i < n and (48 <= s[i] <= 57 or 97 <= s[i] <= 102 or s[i] == 120 or s[i] == 45):
+        i += 1
+    return i < n and s[i] == 60
+
+
+cdef object plain_number(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
+    cdef Py_ssize_t i = at[0], start = at[0]
+    while i < n and s[i] != 60:
+        i += 1
+    at[0] = i
+    return int(PyUnicode_Substring(text, start, i), 0)
+
+
+def close(str text):
+    """(number, path as the log has it or '', is deleted, value, errno)."""
+    cdef Py_ssize_t n, i = 0
+    cdef const unsigned char *s = chars(text, &n)
+    cdef list path = []
+    fd = descriptor_at(text, s, n, &i, path)
+    value, errno = result_at(text, s, n, i)
+    return fd, path[0] if path else "", len(path) > 1, value, errno
+
+
+def file_io(str text, bint is_positioned):
+    """(number, path, is deleted, buffer's address or 0, count, offset or None, value, errno) of read, write, pread64, …"""
+    cdef Py_ssize_t n, i = 0, end, start
+    cdef const unsigned char *s = chars(text, &n)
+    cdef list path = []
+    fd = descriptor_at(text, s, n, &i, path)
+    if i + 2 >= n or s[i] != 44:
+        raise ValueError(text)
+    i += 2 if s[i + 1] == 32 else 1
+    buffer = number_at(text, s, n, &i) if s[i] == 48 and s[i + 1] == 120 else 0
+    # from the end: the answer, then the last one or two numbers
+    end = n - 1
+    while end > 0 and not (s[end] == 61 and s[end - 1] == 32 and s[end + 1] == 32 and end + 1 < n and closes(s, end)):
+        end -= 1
+    if end <= i:
+        raise ValueError(text)
+    end -= 1
+    while s[end] == 32:
+        end -= 1
+    value, errno = result_at(text, s, n, end)
+    last, start = before(text, s, end)
+    count, offset = last, None
+    if is_positioned:
+        count, _ = before(text, s, start)
+        offset = last
+    return fd, path[0] if path else "", len(path) > 1, buffer, count, offset, value, errno
+
+
+cdef inline bint closes(const unsigned char *s, Py_ssize_t i) noexcept nogil:
+    """Whether a `)` stands before the `=` at i, but for blanks."""
+    i -= 1
+    while i > 0 and s[i] == 32:
+        i -= 1
+    return s[i] == 41
+
+
+cdef object before(str text, const unsigned char *s, Py_ssize_t end):
+    """(the number that ends before `end`, where the comma before it stands); (0, end) when there is none."""
+    cdef Py_ssize_t i = end, at
+    while i > 0 and s[i - 1] != 44:
+        i -= 1
+    if i == 0:
+        return 0, end
+    at = i
+    while at < end and s[at] == 32:
+        at += 1
+    if at == end or s[at] == 34 or s[at] == 91 or s[at] == 93:
+        return 0, end
+    return number_at(text, s, end, &at), i - 1
+
+
+cdef class _Name:
+    """One call's name: how often, and whether anybody wants its lines."""
+
+    cdef long count
+    cdef bint is_wanted
+    cdef str name
+
+
+cdef class Lines:
+    """The events of a log: tuples (line, thread, name, text after the name, which part of a call).
+
+    `slow` (line, number) is asked for all lines that are no calls and gives a list of events; `finish` (these Lines) is called at the end. While
+    `is_waiting` every line goes to `slow`.
+    """
+
+    cdef object lines, slow, finish, last
+    cdef public bint is_waiting
+    cdef dict names
+    cdef object wanted
+    cdef list ready
+    cdef readonly long number
+
+    def __init__(self, lines, wanted, slow, finish):
+        self.lines = iter(lines)
+        self.wanted = wanted
+        self.slow = slow
+        self.finish = finish
+        self.is_waiting = False
+        self.names = {}
+        self.ready = []
+        self.number = 0
+        self.last = "\n"
+
+    def __iter__(self):
+        return self
+
+    @property
+    def last_line(self):
+        return self.last
+
+    def flush(self, counts):
+        """Add what was counted to `counts`."""
+        cdef _Name entry
+        for name, entry in self.names.items():
+            if entry.count:
+                counts[name] += entry.count
+                entry.count = 0
+
+    def __next__(self):
+        cdef Py_ssize_t n, i, start
+        cdef const unsigned char *s
+        cdef long tid
+        cdef _Name entry
+        cdef str line
+        while True:
+            if self.ready:
+                return self.ready.pop(0)
+            try:
+                line = next(self.lines)
+            except StopIteration:
+                self.finish(self)
+                raise
+            self.last = line
+            self.number += 1
+            n = PyUnicode_GET_LENGTH(line)
+            s = <const unsigned char *>PyUnicode_DATA(line)
+            if PyUnicode_KIND(line) == 1:
+                tid = 0
+                i = columns(s, n, &tid)
+                if i < n and s[i] == 60 and i + 5 < n and memcmp(s + i, b"<... ", 5) == 0:
+                    i += 5
+                    start = i
+                    while i < n and s[i] != 32:
+                        i += 1
+                    if i + 9 < n and memcmp(s + i, b" resumed>", 9) == 0:
+                        entry = self.entry(line, start, i)
+                        if entry.is_wanted:
+                            return self.number, tid, entry.name, PyUnicode_Substring(line, i + 9, n), SECOND_HALF
+                        continue
+                elif i < n and (97 <= s[i] <= 122 or s[i] == 95):
+                    start = i
+                    while i < n and (97 <= s[i] <= 122 or 48 <= s[i] <= 57 or s[i] == 95):
+                        i += 1
+                    if i < n and s[i] == 40 and not (s[0] < 48 or s[0] > 57 or start == 0 or self.is_waiting) or (
+                            i < n and s[i] == 40 and not self.is_waiting and not may_be_broken(s, n, start)):
+                        entry = self.entry(line, start, i)
+                        entry.count += 1
+                        if entry.is_wanted:
+                            return (self.number, tid, entry.name, PyUnicode_Substring(line, i + 1, n),
+                                    FIRST_HALF if is_first_half(s, n) else WHOLE)
+                        continue
+            events = self.slow(line, self.number)
+            if events:
+                self.ready = events
+
+    cdef _Name entry(self, str line, Py_ssize_t start, Py_ssize_t end):
+        """The record of the call named at start..end."""
+        cdef _Name entry
+        cdef str name = PyUnicode_Substring(line, start, end)
+        found = self.names.get(name)
+        if found is not None:
+            return <_Name>found
+        entry = _Name()
+        entry.name = name
+        entry.is_wanted = name in self.wanted
+        self.names[name] = entry
+        return entry
+
+
+cdef Py_ssize_t columns(const unsigned char *s, Py_ssize_t n, long *tid) noexcept nogil:
+    """Where the call begins, behind PID, times, numbers in brackets; tid gets the PID, if the line has one."""
+    cdef Py_ssize_t i = 0, start
+    cdef bint plain
+    cdef long value
+    if n > 5 and memcmp(s, b"[pid ", 5) == 0:
+        i = 5
+        while i < n and s[i] == 32:
+            i += 1
+        while i < n and 48 <= s[i] <= 57:
+            tid[0] = tid[0] * 10 + (s[i] - 48)
+            i += 1
+        if i + 1 >= n or s[i] != 93:
+            return n
+        i += 2
+    while i < n:
+        if s[i] == 32:
+            i += 1
+        elif 48 <= s[i] <= 57 or s[i] == 40 and i + 1 < n and s[i + 1] == 43:
+            start = i
+            plain = True
+            value = 0
+            while i < n and s[i] != 32 or i < n and s[start] == 40 and s[i] == 32:
+                if not 48 <= s[i] <= 57:
+                    plain = False
+                else:
+                    value = value * 10 + (s[i] - 48)
+                i += 1
+                if s[i - 1] == 41:
+                    break
+            if plain:
+                if start != 0 or i - start > 10:
+                    return n
+                tid[0] = value
+        elif s[i] == 91 and i + 1 < n and (s[i + 1] == 32 or 48 <= s[i + 1] <= 57 or 97 <= s[i + 1] <= 102):
+            while i < n and s[i] != 93:
+                i += 1
+            i += 1
+        else:
+            break
+    return i
+
+
+cdef inline bint may_be_broken(const unsigned char *s, Py_ssize_t n, Py_ssize_t start) noexcept nogil:
+    """Without -o other text may stand in the middle of a line: the lexer looks at such a line itself."""
+    if n - start > 5 and memcmp(s + start, b"write", 5) == 0:
+        return True
+    return n > 9 and memcmp(s + n - 9, b"attached\n", 9) == 0
+
+
+cdef inline bint is_first_half(const unsigned char *s, Py_ssize_t n) noexcept nogil:
+    """Whether the line ends in `<unfinished ...>`, perhaps with a `)`."""
+    while n > 0 and (s[n - 1] == 10 or s[n - 1] == 41 or s[n - 1] == 32):
+        n -= 1
+    return n > 16 and memcmp(s + n - 16, b"<unfinished ...>", 16) == 0
