@@ -1,6 +1,7 @@
 """The kernel's own maps of every process of a recording, read as it exits.
 
-strace can hold a call at its entry (inject=…:delay_enter): each exit_group waits there long enough for its maps to be read from outside, so the
+strace can hold a call at its entry (inject=…:delay_enter): each exit_group waits there long enough for its maps to be read from
+outside, so the
 log and the truth are of one run. Linux, strace 5.1 or later, and the right to read another process's /proc/PID/syscall are needed.
 """
 

@@ -21,8 +21,13 @@ TRACEFS = """\
 
 def test_tracefs_events():
     assert list(parse(TRACEFS.splitlines(True))) == [
-        (28409, FAULT, 0x7FFFF7FE5C20, 0x14), (28409, FAULT, 0x7FFFFFFFEF50, 3), (28409, ENTER, 9, 0), (28409, FORK, 28410, 0), (28410, EXEC, 0, 0),
-        (28410, END, 0, 0)]
+        (28409, FAULT, 0x7FFFF7FE5C20, 0x14),
+        (28409, FAULT, 0x7FFFFFFFEF50, 3),
+        (28409, ENTER, 9, 0),
+        (28409, FORK, 28410, 0),
+        (28410, EXEC, 0, 0),
+        (28410, END, 0, 0),
+    ]
 
 
 def test_perf_script_events():
@@ -31,8 +36,9 @@ def test_perf_script_events():
 
 
 def test_short_events():
-    assert list(parse(["# comment\n", "7 fault 7ffff7fe5c20 14 0\n", "7 enter 9 (0, 1)\n", "7 alloc 0 0 GFP\n", "7 fork 8\n", "7 end\n"])) == [
-        (7, FAULT, 0x7FFFF7FE5C20, 0x14), (7, ENTER, 9, 0), (7, FORK, 8, 0), (7, END, 0, 0)]
+    assert list(
+        parse(["# comment\n", "7 fault 7ffff7fe5c20 14 0\n", "7 enter 9 (0, 1)\n", "7 alloc 0 0 GFP\n", "7 fork 8\n", "7 end\n"])
+    ) == [(7, FAULT, 0x7FFFF7FE5C20, 0x14), (7, ENTER, 9, 0), (7, FORK, 8, 0), (7, END, 0, 0)]
 
 
 @pytest.mark.parametrize("code, access", [(0x4, "r"), (0x6, "w"), (0x7, "w"), (0x14, "x"), (0x2, "w"), (0x15, "x")])
@@ -40,10 +46,19 @@ def test_an_error_code_says_which_access(code, access):
     assert access_of(code) == access
 
 
-@pytest.mark.parametrize("head, kind", [
-    (b"==28832== Lackey, an example Valgrind tool\n", "lackey"), (b"I  004014f0,2\n L 1fff000cb0,8\n", "lackey"), (TRACEFS.encode(), "faults"),
-    (b"7 fault 7ffff7fe5c20 14 0\n", "faults"), (b"r 1000\nw 0x2000 8\n# x\n", "list"), (b"1000\n", "list"),
-    (b'7 execve("/bin/true", ["true"], 0x7ff /* 5 vars */) = 0\n', "strace"), (b"brk(NULL) = 0x1000\n", "strace")])
+@pytest.mark.parametrize(
+    "head, kind",
+    [
+        (b"==28832== Lackey, an example Valgrind tool\n", "lackey"),
+        (b"I  004014f0,2\n L 1fff000cb0,8\n", "lackey"),
+        (TRACEFS.encode(), "faults"),
+        (b"7 fault 7ffff7fe5c20 14 0\n", "faults"),
+        (b"r 1000\nw 0x2000 8\n# x\n", "list"),
+        (b"1000\n", "list"),
+        (b'7 execve("/bin/true", ["true"], 0x7ff /* 5 vars */) = 0\n', "strace"),
+        (b"brk(NULL) = 0x1000\n", "strace"),
+    ],
+)
 def test_a_traces_beginning_tells_its_kind(head, kind):
     assert guess_form(head) == kind
 
@@ -64,14 +79,23 @@ def records(data):
 def test_lackey_lines():
     s = scanner("LACKEY")
     assert records(s.feed(b"==1== x\nI  004014f0,2\n L 1fff000cb0,8\n S 1000,4\n M 2000,1\n\n", True)) == [
-        (0x4014F0, 2, 2), (0x1FFF000CB0, 8, 0), (0x1000, 4, 1), (0x2000, 1, 1)]
+        (0x4014F0, 2, 2),
+        (0x1FFF000CB0, 8, 0),
+        (0x1000, 4, 1),
+        (0x2000, 1, 1),
+    ]
     assert (s.nr_reads, s.nr_writes, s.nr_fetches, s.bad_line) == (1, 2, 1, 0)
 
 
 def test_list_lines():
     s = scanner("LIST")
     assert records(s.feed(b"r 1000\nw 0x2000 8\nx abc 0x10\n 7ffff 4 # c\n\nabc", True)) == [
-        (0x1000, 1, 0), (0x2000, 8, 1), (0xABC, 16, 2), (0x7FFFF, 4, 0), (0xABC, 1, 0)]
+        (0x1000, 1, 0),
+        (0x2000, 8, 1),
+        (0xABC, 16, 2),
+        (0x7FFFF, 4, 0),
+        (0xABC, 1, 0),
+    ]
 
 
 def test_lines_may_be_cut_anywhere_between_blocks():
@@ -81,9 +105,19 @@ def test_lines_may_be_cut_anywhere_between_blocks():
         assert records(s.feed(text[:cut]) + s.feed(text[cut:], True)) == [(0x1000, 4, 1), (0x2000, 3, 2), (0x3000, 8, 0)]
 
 
-@pytest.mark.parametrize("form, text", [
-    ("LIST", b"r 1000\nq 1\n"), ("LIST", b"1\nr\n"), ("LIST", b"1\n1000 0\n"), ("LIST", b"1\nr 12345678901234567\n"), ("LIST", b"1\nr 1000 8 9\n"),
-    ("LACKEY", b" L 1000,8\n S 1000\n"), ("LACKEY", b" L 1000,8\nnonsense\n"), ("LACKEY", b" L 1000,8\n S 10")])
+@pytest.mark.parametrize(
+    "form, text",
+    [
+        ("LIST", b"r 1000\nq 1\n"),
+        ("LIST", b"1\nr\n"),
+        ("LIST", b"1\n1000 0\n"),
+        ("LIST", b"1\nr 12345678901234567\n"),
+        ("LIST", b"1\nr 1000 8 9\n"),
+        ("LACKEY", b" L 1000,8\n S 1000\n"),
+        ("LACKEY", b" L 1000,8\nnonsense\n"),
+        ("LACKEY", b" L 1000,8\n S 10"),
+    ],
+)
 def test_the_first_line_that_is_no_access_is_named(form, text):
     s = scanner(form)
     s.feed(text, True)

@@ -5,9 +5,17 @@ import gc
 from vmtool.strace.fds import FdTable, File, Names, Open
 from vmtool.strace.sidecar import FileFact, Sidecar, Unknown, device, image_of
 
-SIDECAR = {"root": 7, "files": {"/usr/lib/libc.so.6": {"dev": "fe:00", "inode": 5, "size": 100, "elf": None}, "/tmp/x (deleted)": {"dev": "fe:00", "inode": 9, "size": 1},
-                                "/usr/lib/libz.so.1.2.3": {"dev": "fe:00", "inode": 6}}, "paths": {"/lib/libc.so.6": "/usr/lib/libc.so.6"},
-           "scripts": {"/tmp/s": "/bin/sh -e"}, "execs": {"7": [{"arg_bytes": 4, "env_bytes": 6, "rlimit_stack": "unlimited", "personality": "00040000"}]}}
+SIDECAR = {
+    "root": 7,
+    "files": {
+        "/usr/lib/libc.so.6": {"dev": "fe:00", "inode": 5, "size": 100, "elf": None},
+        "/tmp/x (deleted)": {"dev": "fe:00", "inode": 9, "size": 1},
+        "/usr/lib/libz.so.1.2.3": {"dev": "fe:00", "inode": 6},
+    },
+    "paths": {"/lib/libc.so.6": "/usr/lib/libc.so.6"},
+    "scripts": {"/tmp/s": "/bin/sh -e"},
+    "execs": {"7": [{"arg_bytes": 4, "env_bytes": 6, "rlimit_stack": "unlimited", "personality": "00040000"}]},
+}
 
 
 def test_a_table_is_copied_by_fork_and_emptied_of_cloexec_by_exec():
@@ -84,10 +92,29 @@ def test_devices_are_hexadecimal():
 
 
 def test_an_image_from_program_headers():
-    entry = {"dev": "fe:00", "inode": 5, "size": 99, "elf": {"class": 64, "type": "DYN", "entry": "0x10", "phdrs": [
-        {"type": "LOAD", "flags": "r-x", "offset": "0x0", "vaddr": "0x1000", "filesz": "0x20", "memsz": "0x30", "align": "0x1000"},
-        {"type": "GNU_STACK", "flags": "rw-", "offset": "0x0", "vaddr": "0x0", "filesz": "0x0", "memsz": "0x0", "align": "0x10"},
-        {"type": "GNU_RELRO", "flags": "r--", "offset": "0x0", "vaddr": "0x2000", "filesz": "0x0", "memsz": "0x1000", "align": "0x1"}]}}
+    entry = {
+        "dev": "fe:00",
+        "inode": 5,
+        "size": 99,
+        "elf": {
+            "class": 64,
+            "type": "DYN",
+            "entry": "0x10",
+            "phdrs": [
+                {"type": "LOAD", "flags": "r-x", "offset": "0x0", "vaddr": "0x1000", "filesz": "0x20", "memsz": "0x30", "align": "0x1000"},
+                {"type": "GNU_STACK", "flags": "rw-", "offset": "0x0", "vaddr": "0x0", "filesz": "0x0", "memsz": "0x0", "align": "0x10"},
+                {
+                    "type": "GNU_RELRO",
+                    "flags": "r--",
+                    "offset": "0x0",
+                    "vaddr": "0x2000",
+                    "filesz": "0x0",
+                    "memsz": "0x1000",
+                    "align": "0x1",
+                },
+            ],
+        },
+    }
     image = image_of("/x", entry, None)
     assert (image.is_dyn, image.is_32, image.gnu_stack, image.relro) == (True, False, 6, (0x2000, 0x1000))
     assert image.segments[0] == (0x1000, 0, 0x20, 0x30, 5, 0x1000)

@@ -2,26 +2,61 @@
 
 from vmtool.records import Image, Segment
 from vmtool.strace.layout import clues, expected_brk, infer, is_randomized, span
-from vmtool.strace.lexer import Event
 
 
 def image(path, segments, relro, interp=None):
-    return Image(path=path, dev_major=254, dev_minor=0, inode=1, size=1, data=None, is_dyn=True, is_32=False, entry=0, phoff=64, phnum=9, phentsize=56,
-                 segments=tuple(Segment(*s) for s in segments), gnu_stack=6, interp=interp, relro=relro)
+    return Image(
+        path=path,
+        dev_major=254,
+        dev_minor=0,
+        inode=1,
+        size=1,
+        data=None,
+        is_dyn=True,
+        is_32=False,
+        entry=0,
+        phoff=64,
+        phnum=9,
+        phentsize=56,
+        segments=tuple(Segment(*s) for s in segments),
+        gnu_stack=6,
+        interp=interp,
+        relro=relro,
+    )
 
 
-LD_SO = image("/usr/lib/ld.so", [(0, 0, 0xD60, 0xD60, 4, 4096), (0x1000, 0x1000, 0x25641, 0x25641, 5, 4096), (0x27000, 0x27000, 0x9A9C, 0x9A9C, 4, 4096),
-                                 (0x31900, 0x31900, 0x1A98, 0x1C58 + 0x1000, 6, 4096)], (0x31900, 0x1700))
-CAT = image("/usr/bin/cat", [(0, 0, 0x1720, 0x1720, 4, 4096), (0x2000, 0x2000, 0x4DA9, 0x4DA9, 5, 4096), (0x7000, 0x7000, 0x1E0C, 0x1E0C, 4, 4096),
-                             (0x9A90, 0x9A90, 0x630, 0x7D8, 6, 4096)], (0x9A90, 0x570), LD_SO)
+LD_SO = image(
+    "/usr/lib/ld.so",
+    [
+        (0, 0, 0xD60, 0xD60, 4, 4096),
+        (0x1000, 0x1000, 0x25641, 0x25641, 5, 4096),
+        (0x27000, 0x27000, 0x9A9C, 0x9A9C, 4, 4096),
+        (0x31900, 0x31900, 0x1A98, 0x1C58 + 0x1000, 6, 4096),
+    ],
+    (0x31900, 0x1700),
+)
+CAT = image(
+    "/usr/bin/cat",
+    [
+        (0, 0, 0x1720, 0x1720, 4, 4096),
+        (0x2000, 0x2000, 0x4DA9, 0x4DA9, 5, 4096),
+        (0x7000, 0x7000, 0x1E0C, 0x1E0C, 4, 4096),
+        (0x9A90, 0x9A90, 0x630, 0x7D8, 6, 4096),
+    ],
+    (0x9A90, 0x570),
+    LD_SO,
+)
 
 
 def following(bias, ld):
-    lines = [("brk", f"NULL) = {bias + 0x20A000:#x}\n"),
-             ("mmap", f"NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {ld - 0x8000 - 8192:#x}\n"),
-             ("mprotect", f"{ld - 0x100000:#x}, 16384, PROT_READ) = 0\n"),  # libc's: inside a mapping of the log
-             ("mprotect", f"{bias + 0x9000:#x}, 4096, PROT_READ) = 0\n"), ("mprotect", f"{ld + 0x31000:#x}, 8192, PROT_READ) = 0\n")]
-    return [Event(i, 7, name, text, False) for i, (name, text) in enumerate(lines)]
+    lines = [
+        ("brk", f"NULL) = {bias + 0x20A000:#x}\n"),
+        ("mmap", f"NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {ld - 0x8000 - 8192:#x}\n"),
+        ("mprotect", f"{ld - 0x100000:#x}, 16384, PROT_READ) = 0\n"),  # libc's: inside a mapping of the log
+        ("mprotect", f"{bias + 0x9000:#x}, 4096, PROT_READ) = 0\n"),
+        ("mprotect", f"{ld + 0x31000:#x}, 8192, PROT_READ) = 0\n"),
+    ]
+    return [(i, 7, name, text, 0) for i, (name, text) in enumerate(lines)]
 
 
 def test_bases_come_from_the_relro_parts_and_the_break():
@@ -37,9 +72,9 @@ def test_without_relro_lines_the_first_mapping_tells_where_the_linker_is():
 
 def test_a_program_that_is_not_randomized_has_its_break_after_its_bss():
     assert expected_brk(CAT) == 0x55555555F000
-    lines = [Event(1, 7, "brk", f"NULL) = {expected_brk(CAT):#x}\n", False)]
+    lines = [(1, 7, "brk", f"NULL) = {expected_brk(CAT):#x}\n", 0)]
     assert not is_randomized(CAT, clues(lines)) and is_randomized(CAT, clues(following(0x5559444D8000, 0x7FA95F20E000)))
 
 
 def test_half_a_line_is_no_clue():
-    assert clues([Event(1, 7, "brk", "NULL <unfinished ...>\n", False)]).brk is None
+    assert clues([(1, 7, "brk", "NULL <unfinished ...>\n", 2)]).brk is None

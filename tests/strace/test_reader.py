@@ -1,22 +1,29 @@
 """Unfinished and resumed halves, and the files of -ff in one order."""
 
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 
+from vmtool.strace.hot import FIRST_HALF as BEGUN
+from vmtool.strace.hot import SECOND_HALF as ENDED
+from vmtool.strace.hot import WHOLE
 from vmtool.strace.lexer import lex
 from vmtool.strace.procs import child_number
-from vmtool.strace.reader import BEGUN, ENDED, WHOLE, LogFile, Reader, events_of
+from vmtool.strace.reader import LogFile, Reader, events_of
 
+C = namedtuple("C", "line tid name text state")
 WANTED = frozenset({"mmap", "read", "close", "clone", "execve", "exit_group"})
 
 
 def calls(text, sleepers=frozenset({"read"}), at_begin=frozenset({"close", "execve", "exit_group"})):
-    return list(Reader(lex(text.splitlines(True), WANTED, defaultdict(int)), sleepers, at_begin))
+    return [C(*call) for call in Reader(lex(text.splitlines(True), WANTED, defaultdict(int)), sleepers, at_begin)]
 
 
 def test_a_call_in_two_parts_is_known_whole_where_it_begins():
     found = calls("7 mmap(NULL, 4096, <unfinished ...>\n8 mmap(1) = 2\n7 <... mmap resumed>PROT_READ) = 0x1000\n")
     assert [(c.line, c.tid, c.state, c.text) for c in found] == [
-        (1, 7, BEGUN, "NULL, 4096,PROT_READ) = 0x1000\n"), (2, 8, WHOLE, "1) = 2\n"), (3, 7, ENDED, "NULL, 4096,PROT_READ) = 0x1000\n")]
+        (1, 7, BEGUN, "NULL, 4096,PROT_READ) = 0x1000\n"),
+        (2, 8, WHOLE, "1) = 2\n"),
+        (3, 7, ENDED, "NULL, 4096,PROT_READ) = 0x1000\n"),
+    ]
 
 
 def test_a_call_that_may_sleep_is_delivered_at_its_end():
@@ -40,12 +47,15 @@ def test_an_execve_of_a_thread_goes_on_under_the_first_threads_number():
 
 def merged(files):
     listed = [LogFile(f"out.{tid}", tid, text.splitlines(True)) for tid, text in files.items()]
-    return [(e.tid, e.name) for e in events_of(listed, WANTED, defaultdict(int), child_number)]
+    return [(e[1], e[2]) for e in events_of(listed, WANTED, defaultdict(int), child_number)]
 
 
 def test_files_with_times_are_merged_by_them():
     assert merged({7: "10.1 mmap(1) = 1\n10.4 close(3) = 0\n".replace("10.", "1700000010."), 8: "1700000010.2 read(3) = 0\n"}) == [
-        (7, "mmap"), (8, "read"), (7, "close")]
+        (7, "mmap"),
+        (8, "read"),
+        (7, "close"),
+    ]
 
 
 def test_files_without_times_follow_their_clone():

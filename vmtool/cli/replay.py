@@ -111,7 +111,8 @@ def _summary(engine, json):
             "calls": dict(sorted(summary.counts.items())),
             "skipped": sum(n for name, n in summary.counts.items() if name not in HANDLERS),
             "differences": summary.differences,
-            "undetermined": [{"pid": pid, "start": f"0x{a:x}", "end": f"0x{b:x}", "name": name} for pid, a, b, name in summary.undetermined],
+            "undetermined": [{"pid": pid, "start": f"0x{a:x}", "end": f"0x{b:x}", "name": name} for pid, a, b,
+                             name in summary.undetermined],
             "notes": summary.notes})
     from vmtool.views.replay import render
     return render(summary, HANDLERS)

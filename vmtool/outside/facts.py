@@ -16,38 +16,66 @@ from vmtool.records import Image
 from vmtool.strace.sidecar import ExecFact, FileFact
 
 SCRIPT_LINE = 256  # BINPRM_BUF_SIZE
+MOST_DIRECTORIES = 10_000
 
 
 class HostFacts:
-    """The host as a source of facts; each question is asked once."""
+    """The host as a source of facts."""
 
     root = 0
     raw_io = False
     cwd = ""
 
     def __init__(self) -> None:
-        self._real: dict[str, str | None] = {}
-        self._files: dict[str, FileFact | None] = {}
+        self._directories: dict[str, str | None] = {}  # as spelled -> real
+        self._stat_is_true: dict[int, bool] = {}  # by st_dev: whether stat() names files as maps does
+        self._scripts: dict[str, str | None] = {}
         self._images: dict[str, Image | None] = {}
 
     def realpath(self, path: str) -> str | None:
         """None when nothing is there. A relative path that the log did not explain is tried from here."""
-        if path not in self._real:
-            found = None
-            if not path.startswith("/proc/self"):
-                try:
-                    found = os.path.realpath(path, strict=True)
-                except (OSError, ValueError):
-                    found = None
-            self._real[path] = found
-        return self._real[path]
+        if path.startswith("/proc/self"):
+            return None
+        head, _, tail = path.rpartition("/")
+        real = self._directory(head if head or path[:1] != "/" else "/")
+        if real is None:
+            return None
+        whole = f"{real.rstrip('/')}/{tail}"
+        try:
+            if tail in ("", ".", "..") or stat.S_ISLNK(os.lstat(whole).st_mode):
+                return os.path.realpath(path, strict=True)
+        except (OSError, ValueError):
+            return None
+        return whole
+
+    def _directory(self, head: str) -> str | None:
+        """A directory's real path; logs open many files of few directories."""
+        if head not in self._directories:
+            if len(self._directories) > MOST_DIRECTORIES:
+                self._directories.clear()
+            try:
+                self._directories[head] = os.path.realpath(head or ".", strict=True)
+            except (OSError, ValueError):
+                self._directories[head] = None
+        return self._directories[head]
 
     def file(self, real: str, was_removed: bool) -> FileFact | None:
         if was_removed or not real.startswith("/"):
             return None
-        if real not in self._files:
-            self._files[real] = _fact(real)
-        return self._files[real]
+        try:
+            st = os.stat(real)
+            if not stat.S_ISREG(st.st_mode):
+                return FileFact(os.major(st.st_dev), os.minor(st.st_dev), st.st_ino, 0)
+            told = FileFact(os.major(st.st_dev), os.minor(st.st_dev), st.st_ino, st.st_size)
+            if self._stat_is_true.get(st.st_dev):
+                return told
+            host = read_file(real, 0)
+            shown = FileFact(host.dev_major, host.dev_minor, host.inode, host.size)
+            if st.st_size and st.st_dev not in self._stat_is_true:
+                self._stat_is_true[st.st_dev] = shown[:3] == told[:3]
+            return shown
+        except (OSError, ValueError, HostError):
+            return None
 
     def image(self, real: str) -> Image | None:
         if real not in self._images:
@@ -59,29 +87,19 @@ class HostFacts:
         return self._images[real]
 
     def script(self, real: str) -> str | None:
-        try:
-            head = read_file(real, SCRIPT_LINE).data
-        except HostError:
-            return None
-        if head[:2] != b"#!":
-            return None
-        return head[2:].split(b"\n")[0].strip().decode("utf-8", "surrogateescape")
+        if real not in self._scripts:
+            try:
+                head = read_file(real, SCRIPT_LINE).data
+            except HostError:
+                head = b""
+            is_script = head[:2] == b"#!"
+            self._scripts[real] = head[2:].split(b"\n")[0].strip().decode("utf-8", "surrogateescape") if is_script else None
+        return self._scripts[real]
 
     def exec_fact(self, pid: int, nth: int) -> ExecFact | None:
         return None
 
     def is_process(self, tid: int) -> bool | None:
-        return None
-
-
-def _fact(real: str) -> FileFact | None:
-    try:
-        st = os.stat(real)
-        if stat.S_ISREG(st.st_mode):
-            host = read_file(real, 0)
-            return FileFact(host.dev_major, host.dev_minor, host.inode, host.size)
-        return FileFact(os.major(st.st_dev), os.minor(st.st_dev), st.st_ino, 0)
-    except (OSError, ValueError, HostError):
         return None
 
 

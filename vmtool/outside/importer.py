@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from vmtool.errors import HostError, KernelError, Signal
 from vmtool.records import Vma
 
-MAPS_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})\s+([r-][w-][x-][ps])\s+([0-9a-f]{1,16})\s+([0-9a-f]+):([0-9a-f]+)\s+(\d+)(?:[ \t]+(.*?))?[ \t\r]*$")
+MAPS_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})\s+([r-][w-][x-][ps])\s+([0-9a-f]{1,16})\s+"
+                       r"([0-9a-f]+):([0-9a-f]+)\s+(\d+)(?:[ \t]+(.*?))?[ \t\r]*$")
 PAGE = 4096
 PERMISSIONS = {"r": 1, "w": 2, "x": 4, "s": 8}
 MAY_BITS = 0x70
@@ -25,7 +26,8 @@ MOST_BYTES = 1 << 26  # a maps or smaps file
 SPECIAL_32 = 1 << 32
 MOST_PAGES = 1 << 22
 
-FLAG_BITS = {"rd": 0x1, "wr": 0x2, "ex": 0x4, "sh": 0x8, "mr": 0x10, "mw": 0x20, "me": 0x40, "ms": 0x80, "gd": 0x100, "pf": 0x400, "lo": 0x2000,
+FLAG_BITS = {"rd": 0x1, "wr": 0x2, "ex": 0x4, "sh": 0x8, "mr": 0x10, "mw": 0x20, "me": 0x40, "ms": 0x80, "gd": 0x100, "pf": 0x400,
+             "lo": 0x2000,
              "io": 0x4000, "sr": 0x8000, "rr": 0x10000, "dc": 0x20000, "de": 0x40000, "ac": 0x100000, "nr": 0x200000, "ht": 0x400000,
              "wf": 0x2000000, "dd": 0x4000000, "mm": 0x10000000, "hg": 0x20000000, "nh": 0x40000000, "mg": 0x80000000}
 """VmFlags of smaps (Linux v6.12 fs/proc/task_mmu.c:show_smap_vma_flags()) whose bits are the same on every configuration."""
@@ -129,7 +131,8 @@ def _area(found: re.Match[str]) -> Vma:
     is_file = inode != 0
     # anonymous areas count their pages by address; maps shows 0 for them
     pgoff = offset // PAGE if is_file or offset else start // PAGE
-    return Vma(start=start, end=end, flags=flags, pgoff=pgoff, offset=offset, dev_major=int(found[5], 16), dev_minor=int(found[6], 16), inode=inode,
+    return Vma(start=start, end=end, flags=flags, pgoff=pgoff, offset=offset, dev_major=int(found[5], 16), dev_minor=int(found[6], 16),
+               inode=inode,
                name=name.replace("\\012", "\n"), is_file=is_file, anon_vma=0, vm_file=0)
 
 

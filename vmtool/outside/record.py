@@ -2,7 +2,8 @@
 
 What is recorded: the log (strace -f, the calls that move memory, files and processes), a sidecar with the facts that a log lacks
 (vmtool/strace/sidecar.py), and with --faults the page faults from tracefs, of which root can have them.
-Environments are not recorded, only their sizes. How: the program runs with randomization off, as `setarch -R` does, so that the log determines every address; the strings of
+Environments are not recorded, only their sizes. How: the program runs with randomization off, as `setarch -R` does, so that the log
+determines every address; the strings of
 execve are kept whole, for their size decides the stack's. The log goes through a replay that touches nothing: what that asks of the
 host is what a later replay will ask of the sidecar.
 Simplified: a file that was mapped and is gone when the program ends is in the log alone, without device and inode.
@@ -46,7 +47,8 @@ def record(command: list[str], output: str, *, with_faults: bool = False, is_ran
         raise HostError(f"{command[0]}: command not found")
     with tempfile.TemporaryDirectory(prefix="vmtool-record-") as work:
         log = os.path.join(work, "strace.log")
-        words = [strace, "-f", "-y", "-q", "-e", f"trace={CALLS}", "-e", "abbrev=!execve,execveat,fstat,fstat64,newfstatat,statx", "-e", "raw=read,readv,pread64,write,writev,pwrite64",
+        words = [strace, "-f", "-y", "-q", "-e", f"trace={CALLS}", "-e", "abbrev=!execve,execveat,fstat,fstat64,newfstatat,statx",
+                 "-e", "raw=read,readv,pread64,write,writev,pwrite64",
                  "-s", str(STRINGS), "-o", log, "--", *command]
         faults = b""
         if with_faults:
@@ -103,7 +105,8 @@ class _Asked:
     def file(self, real: str, was_removed: bool) -> FileFact | None:
         fact = self._host.file(real, was_removed)
         if fact is not None and real not in self.files:
-            self.files[real] = {"dev": f"{fact.major:02x}:{fact.minor:02x}", "inode": fact.inode, "size": fact.size, "mode": None, "elf": None}
+            self.files[real] = {"dev": f"{fact.major:02x}:{fact.minor:02x}", "inode": fact.inode, "size": fact.size, "mode": None,
+                                "elf": None}
         return fact
 
     def image(self, real: str) -> Image | None:
@@ -118,7 +121,8 @@ class _Asked:
         self.file(image.path, False)
         entry = self.files.setdefault(image.path, {"dev": f"{image.dev_major:02x}:{image.dev_minor:02x}", "inode": image.inode,
                                                    "size": image.size, "mode": None, "elf": None})
-        rows = [{"type": "LOAD", "flags": s.prot, "offset": hex(s.offset), "vaddr": hex(s.vaddr), "filesz": hex(s.filesz), "memsz": hex(s.memsz),
+        rows = [{"type": "LOAD", "flags": s.prot, "offset": hex(s.offset), "vaddr": hex(s.vaddr), "filesz": hex(s.filesz),
+                 "memsz": hex(s.memsz),
                  "align": hex(s.align)} for s in image.segments]
         if image.gnu_stack is not None:
             rows.append(_header("GNU_STACK", image.gnu_stack, 0, 0))
@@ -197,7 +201,8 @@ def _sidecar(log: str, is_randomized: bool) -> bytes:
         asked.root = int(first.split(" ", 1)[0]) if first[:1].isdigit() else 0
         lines.seek(0)
         Replay(_NoMachine(), asked, Hooks(at_exec=asked.at_exec)).run([LogFile(log, 0, lines)])
-    data = {"root": asked.root, "cwd": asked.cwd, "raw_io": True, "files": dict(sorted(asked.files.items())), "paths": dict(sorted(asked.paths.items())),
+    data = {"root": asked.root, "cwd": asked.cwd, "raw_io": True, "files": dict(sorted(asked.files.items())),
+            "paths": dict(sorted(asked.paths.items())),
             "scripts": dict(sorted(asked.scripts.items())), "execs": asked.execs}
     return (json.dumps(data, indent=1) + "\n").encode()
 

@@ -15,7 +15,7 @@ from vmtool.strace.execs import do_execve
 from vmtool.strace.fds import File, Open
 from vmtool.strace.flags import number
 from vmtool.strace.parser import Mmap, Result
-from vmtool.strace.procs import (CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Directory, Process, Space)
+from vmtool.strace.procs import CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Directory, Process, Space
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
@@ -393,7 +393,8 @@ HANDLERS = {
 }
 """By the call's name. `kill` needs none: what a signal ends says so itself (+++ killed by … +++)."""
 
-MEMORY = frozenset({"mmap", "mmap2", "brk", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "mlock", "mlock2", "munlock", "mlockall",
+MEMORY = frozenset({"mmap", "mmap2", "brk", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "mlock", "mlock2", "munlock",
+                    "mlockall",
                     "munlockall", "msync", "remap_file_pages", "shmat", "shmdt"})
 AT_BEGIN = frozenset({"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit_group", "exit", "close", "close_range"})
 SLEEPERS = frozenset(HANDLERS) - MEMORY - AT_BEGIN

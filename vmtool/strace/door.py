@@ -31,9 +31,23 @@ class Door:
 
     # --- programs --------------------------------------------------------------------------------
 
-    def spawn(self, name: str, image: Image | None, argv: list[bytes], env: list[bytes], layout: ExecLayout | None = None) -> int:
-        pid: int = self.machine.spawn(name, image, argv, env, layout=_given(layout))
-        return pid
+    def spawn(self, name: str, image: Image | None, argv: list[bytes], env: list[bytes], layout: ExecLayout | None = None,
+              pid: int = 0) -> int:
+        """A process under the log's number where the machine has that free."""
+        got: int = self.machine.spawn(name, image, argv, env, layout=_given(layout), pid=self._free(pid))
+        return got
+
+    def fork(self, parent: int, pid: int) -> int:
+        got: int = self.machine.fork(parent, child=self._free(pid))
+        return got
+
+    def _free(self, pid: int) -> int:
+        """The number itself, or 0 (any) when a process of the machine has it."""
+        try:
+            self.machine.task(pid)
+        except KernelError:
+            return pid
+        return 0
 
     def exec(self, pid: int, name: str, image: Image | None, argv: list[bytes], env: list[bytes], layout: ExecLayout | None = None) -> None:
         self.machine.exec(pid, name, image, argv, env, layout=_given(layout))

@@ -1,6 +1,7 @@
 """execve of a log: which program it was, with what start, and the simulated process that it makes.
 
-What is modelled: bprm_execve() as far as it decides the first maps (Linux v6.12 fs/exec.c, fs/binfmt_script.c): `#!` scripts are followed to
+What is modelled: bprm_execve() as far as it decides the first maps (Linux v6.12 fs/exec.c, fs/binfmt_script.c): `#!` scripts are
+followed to
 their interpreter, descriptors marked close-on-exec are closed, other threads end, a shared address space is left.
 The size of the argument and environment strings comes from the sidecar, else from the line; where it shows only `/* 5 vars */`, the
 usual size of a variable is assumed, which decides the stack's first size only near a page's edge.
@@ -101,7 +102,8 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
     p.personality, p.rlimit_stack = person, limit
     string_bytes += len(image.path) + 1 if image is not None else 0
     return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,
-                      start_brk=place.start_brk, stack_top=None, stack_vma_start=None, string_bytes=string_bytes, rlimit_stack=limit, personality=person)
+                      start_brk=place.start_brk, stack_top=None, stack_vma_start=None, string_bytes=string_bytes, rlimit_stack=limit,
+                      personality=person)
 
 
 def _next_lines(r: "Replay", tid: int) -> list[Event]:

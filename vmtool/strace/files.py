@@ -339,10 +339,10 @@ def _stat_fact(text: str) -> FileFact | None:
 
 
 def do_lseek(r: "Replay", p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(text)
-    opened = p.fds.fds.get(parser.fd_of(args[0]).number)
-    if opened is not None and not result.errno and result.value is not None:
-        opened.pos = result.value
+    fd, value, errno = hot.descriptor_and_answer(text)
+    opened = p.fds.fds.get(fd)
+    if opened is not None and not errno and value is not None:
+        opened.pos = value
 
 
 def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, nr_bytes: int, is_write: bool) -> None:

@@ -234,7 +234,7 @@ def file_io(str text, bint is_positioned):
     buffer = number_at(text, s, n, &i) if s[i] == 48 and s[i + 1] == 120 else 0
     # from the end: the answer, then the last one or two numbers
     end = n - 1
-    while end > 0 and not (s[end] == 61 and s[end - 1] == 32 and s[end + 1] == 32 and end + 1 < n and closes(s, end)):
+    while end > 0 and not (s[end] == 61 and s[end - 1] == 32 and end + 1 < n and s[end + 1] == 32 and closes(s, end)):
         end -= 1
     if end <= i:
         raise ValueError(text)
@@ -248,6 +248,56 @@ def file_io(str text, bint is_positioned):
         count, _ = before(text, s, start)
         offset = last
     return fd, path[0] if path else "", len(path) > 1, buffer, count, offset, value, errno
+
+
+def descriptor_and_answer(str text):
+    """(number, value, errno) of a call whose first argument is a descriptor: lseek."""
+    cdef Py_ssize_t n, i = 0, end
+    cdef const unsigned char *s = chars(text, &n)
+    cdef list path = []
+    fd = descriptor_at(text, s, n, &i, path)
+    end = n - 1
+    while end > i and not (s[end] == 61 and s[end - 1] == 32 and end + 1 < n and s[end + 1] == 32 and closes(s, end)):
+        end -= 1
+    end -= 1
+    while end > i and s[end] == 32:
+        end -= 1
+    value, errno = result_at(text, s, n, end)
+    return fd, value, errno
+
+
+def arguments(str text):
+    """The top-level parts of a list of arguments; commas in strings, brackets and descriptors' paths do not count."""
+    cdef Py_ssize_t n, i = 0, start = 0, depth = 0
+    cdef const unsigned char *s = chars(text, &n)
+    cdef unsigned char c
+    cdef list parts = []
+    while i < n:
+        c = s[i]
+        if c == 34:  # a string
+            i += 1
+            while i < n and s[i] != 34:
+                i += 2 if s[i] == 92 else 1
+            if i >= n:
+                raise ValueError(text)
+        elif c == 40 or c == 91 or c == 123:
+            depth += 1
+        elif c == 60:  # `3</path>`, `AT_FDCWD</path>`
+            if i and (48 <= s[i - 1] <= 57 or s[i - 1] == 68 or depth):
+                depth += 1
+        elif c == 41 or c == 93 or c == 125:
+            depth -= 1
+        elif c == 62:  # not of `=> {…}`, a structure that the kernel filled in
+            if i and s[i - 1] != 61 and s[i - 1] != 45:
+                depth -= 1
+        elif c == 44 and depth == 0:
+            parts.append(PyUnicode_Substring(text, start, i).strip())
+            start = i + 1
+        i += 1
+    last = PyUnicode_Substring(text, start, n).strip()
+    if last or parts:
+        parts.append(last)
+    return parts
 
 
 cdef inline bint closes(const unsigned char *s, Py_ssize_t i) noexcept nogil:

@@ -18,7 +18,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-
 from vmtool.errors import HostError
 from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE, Lines
 

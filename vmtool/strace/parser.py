@@ -3,7 +3,8 @@ r"""The arguments and the answer of one call of an strace log, from the text aft
 What is modelled: strace's notation for arguments (strace(1)): numbers in any base, names joined by `|`,
 "strings" with C escapes, `3</path>` of -y and -yy, {structures}, [arrays], `/* comments */`, and the answer:
     ) = 0x7ffff7fc0000     ) = -1 ENOENT (No such file or directory)     ) = ?     ) = 3</path>     … <0.000012>
-The plainest calls (munmap, mprotect, madvise, brk, read, write, close) are read by `hot`; mmap, mremap and openat have an expression of their
+The plainest calls (munmap, mprotect, madvise, brk, read, write, close) are read by `hot`; mmap, mremap and openat have an expression
+of their
 own; the others are split at their top-level commas.
 Simplified: structures are searched for the fields that matter, not parsed.
 Invariant: a text that cannot be read raises ValueError; the caller knows the line.
@@ -13,6 +14,7 @@ import re
 from typing import NamedTuple
 
 from vmtool.strace.flags import number
+from vmtool.strace.hot import arguments
 
 _FD = r"(0x[0-9a-f]+|-?\d+|AT_FDCWD)(?:<((?:[^<>]|<[^<>]*>)*)>(\(deleted\))?)?"
 _RESULT = r"\) +=? ?(0x[0-9a-f]+|-?\d+|\?)(?: ([A-Z][A-Z0-9]+))?"
@@ -143,37 +145,8 @@ def _fd_path(path: str | None) -> str:
     return descriptor("0", path, None).path if path else ""
 
 
-def arguments(text: str) -> list[str]:
-    """The top-level parts of a list of arguments; commas in strings, brackets and descriptors' paths do not count."""
-    parts: list[str] = []
-    depth = start = i = 0
-    n = len(text)
-    while i < n:
-        c = text[i]
-        if c == '"':
-            found = _STRING.match(text, i)
-            if found is None:
-                raise ValueError(text)
-            i = found.end()
-            continue
-        if c in "([{<":
-            if c != "<" or i and (text[i - 1].isdigit() or text[i - 1] == "D" or depth):  # `3</path>`, `AT_FDCWD</path>`
-                depth += 1
-        elif c in ")]}>":
-            if c != ">" or text[i - 1] not in "=-":  # `=> {…}` of a structure that the kernel filled in
-                depth -= 1
-        elif c == "," and depth == 0:
-            parts.append(text[start:i].strip())
-            start = i + 1
-        i += 1
-    last = text[start:].strip()
-    if last or parts:
-        parts.append(last)
-    return parts
-
-
 def string(text: str) -> tuple[bytes, bool]:
-    """The bytes of a quoted argument, and whether it is whole (no `...`). ValueError when it is an address: the kernel could not read it."""
+    """The bytes of a quoted argument, and whether it is whole (no `...`). ValueError when it is an address."""
     found = _STRING.match(text)
     if found is None:
         raise ValueError(text)

@@ -4,7 +4,8 @@ What is modelled: task_struct as far as it decides which address space, descript
 acts on (Linux v6.12 kernel/fork.c:copy_process(), kernel/exit.c:do_group_exit(), fs/exec.c:de_thread()).
 A Space is an mm of the machine: `mid` is the simulated process that holds it; vfork and CLONE_VM
 children are further users of it, and it ends with the last of them.
-Invariant: every living thread's number is in `by_tid`; what ended is forgotten but for its number, kept a while because lines about it may follow.
+Invariant: every living thread's number is in `by_tid`; what ended is forgotten but for its number, kept a while because lines about it
+may follow.
 """
 
 from vmtool.strace.fds import FdTable

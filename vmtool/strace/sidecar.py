@@ -187,7 +187,8 @@ def image_of(path: str, entry: dict[str, Any], interp: Image | None) -> Image:
     relro = [(_int(p["vaddr"]), _int(p["memsz"])) for kind, p in rows if kind == "PT_GNU_RELRO"]
     is_32 = int(elf["class"]) == 32
     return Image(path=path, dev_major=major, dev_minor=minor, inode=int(entry["inode"]), size=int(entry.get("size") or 0), data=None,
-                 is_dyn=elf["type"] in ("DYN", "ET_DYN", 3), is_32=is_32, entry=_int(elf["entry"]), phoff=52 if is_32 else 64, phnum=len(rows),
+                 is_dyn=elf["type"] in ("DYN", "ET_DYN", 3), is_32=is_32, entry=_int(elf["entry"]), phoff=52 if is_32 else 64,
+                 phnum=len(rows),
                  phentsize=32 if is_32 else 56, segments=segments, gnu_stack=stack[-1] if stack else None, interp=interp,
                  relro=relro[-1] if relro else None)
 

@@ -1,0 +1,104 @@
+"""The plainest lines: what C reads of them is what expressions read."""
+
+import re
+from collections import defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmtool.strace import hot
+
+
+def test_ranges_of_two_three_and_four_arguments():
+    assert hot.ranges("0x7ffff7fb5000, 41927)     = 0\n") == (0x7FFFF7FB5000, 41927, 0, 0, 0, "")
+    assert hot.ranges("0x7000, 16384, PROT_READ|PROT_WRITE) = 0 <0.000011>\n") == (0x7000, 16384, 3, 0, 0, "")
+    assert hot.ranges("0x7000, 4096, PROT_READ, 1) = 0\n") == (0x7000, 4096, 1, 1, 0, "")
+
+
+def test_failures_have_the_errnos_symbol():
+    assert hot.ranges("0x10012c000, 0)            = -1 EINVAL (Invalid argument)\n") == (0x10012C000, 0, 0, 0, -1, "EINVAL")
+    assert hot.ranges("0x7000, 4096, 0x3e7 /* MADV_??? */) = -1 EINVAL (Invalid argument)\n")[2] == 999
+
+
+def test_an_answer_that_never_came_is_none():
+    assert hot.brk("NULL) = ?\n") == (0, None, "")
+
+
+def test_the_break_may_answer_with_any_number():
+    assert hot.brk("0x555555581000)                     = 0x555555581000\n") == (0x555555581000, 0x555555581000, "")
+
+
+@pytest.mark.parametrize(
+    "text, fd",
+    [
+        ("3</tmp/a b>) = 0\n", (3, "/tmp/a b", False)),
+        ("6</dev/shm/sem.x>(deleted)) = 0\n", (6, "/dev/shm/sem.x", True)),
+        ("0</dev/null<char 1:3>>) = 0\n", (0, "/dev/null<char 1:3>", False)),
+        ("5<socket:[123]>) = 0\n", (5, "socket:[123]", False)),
+        ("0xffffffff) = 0\n", (-1, "", False)),
+    ],
+)
+def test_descriptors_with_what_they_refer_to(text, fd):
+    assert hot.close(text)[:3] == fd
+
+
+def test_reads_show_their_count_and_perhaps_their_buffer():
+    assert hot.file_io('3</x>, "\\177ELF, \\"...) = 9"..., 832) = 832\n', False) == (3, "/x", False, 0, 832, None, 832, "")
+    assert hot.file_io("0x3, 0x7fffffffdf98, 0x340)  = 0x340\n", False) == (3, "", False, 0x7FFFFFFFDF98, 832, None, 832, "")
+    assert hot.file_io('3, "x"..., 784, 64) = 784\n', True) == (3, "", False, 0, 784, 64, 784, "")
+    assert hot.file_io('3, "", 4096)                 = 0\n', False)[6] == 0
+
+
+def test_seeks_have_a_descriptor_and_an_answer():
+    assert hot.descriptor_and_answer("3</x>, 0, SEEK_SET) = 4096\n") == (3, 4096, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "0x7000", "0x7000, 4096", "0x7000, 4096) 0\n", "0x7000 4096) = 0\n", "0x, 4096) = 0\n", "0x7000, 4096, ) = 0\n"]
+)
+def test_what_cannot_be_read_is_a_value_error(text):
+    for read in (hot.ranges, hot.brk, hot.close):
+        with pytest.raises(ValueError):
+            read(text)
+
+
+NUMBERS = st.integers(0, (1 << 47) - 1)
+PLAIN = re.compile(r"(0x[0-9a-f]+|\d+), (0x[0-9a-f]+|\d+), (0x[0-9a-f]+|\d+)\) += (0x[0-9a-f]+|-?\d+)(?: (E[A-Z]+))?")
+
+
+@given(
+    NUMBERS,
+    NUMBERS,
+    st.integers(0, 1 << 20),
+    st.sampled_from(["= 0", "   = -1 ENOMEM (Cannot allocate memory)", "= 0x7f00"]),
+    st.booleans(),
+)
+def test_ranges_agree_with_an_expression(a, b, c, answer, is_hex):
+    text = f"{a:#x}, {b if is_hex else hex(b)}, {c}) {answer}\n"
+    found = PLAIN.match(text)
+    assert hot.ranges(text) == (int(found[1], 0), int(found[2], 0), int(found[3], 0), 0, int(found[4], 0), found[5] or "")
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=60))
+def test_no_line_is_beyond_reading(text):
+    """Any text is read, or refused; nothing else happens."""
+    for read in (
+        hot.ranges,
+        hot.brk,
+        hot.close,
+        hot.arguments,
+        hot.descriptor_and_answer,
+        lambda t: hot.file_io(t, False),
+        lambda t: hot.file_io(t, True),
+    ):
+        try:
+            read(text)
+        except ValueError:
+            pass
+    slow = []
+    list(
+        hot.Lines(
+            [text + "\n"], frozenset({"brk"}), lambda line, number: slow.append(line) or [], lambda lines: lines.flush(defaultdict(int))
+        )
+    )
