@@ -41,7 +41,7 @@ class Watcher(threading.Thread):
                 with open(f"/proc/{pid}/task/{tid}/syscall", encoding="ascii") as f:
                     if f.read().split(" ", 1)[0] in EXIT_GROUP:
                         text = Path(f"/proc/{pid}/maps").read_text()
-                        if text:
+                        if "[stack]" in text or "[vsyscall]" in text:  # else it was cut: the process went on meanwhile
                             self.maps[pid] = text
                         return
         except (OSError, ValueError):

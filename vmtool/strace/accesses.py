@@ -17,7 +17,7 @@ from vmtool.strace.lexer import LogError
 MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 2, 0x10, 0x20
 RWX = 7
 PAGE = 4096
-BATCH = 4096
+USER_END = 1 << 47
 
 
 class Totals(NamedTuple):
@@ -39,7 +39,9 @@ def replay_text(machine: Any, pid: int | None, blocks: Iterable[bytes], form: in
     known: set[int] | None = None
     if pid is None:
         pid, known = machine.spawn("lackey", None, [b"lackey"], []), set()
-        known.update(p for vma in machine.maps(pid) for p in range(vma.start // PAGE, vma.end // PAGE))
+        for vma in machine.maps(pid):
+            if vma.end < USER_END:
+                machine.munmap(pid, vma.start, vma.end - vma.start)
     minor = major = nr = 0
     pending: bytes | None = None
     for block in blocks:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image
 from vmtool.strace import parser
-from vmtool.strace.layout import ADDR_NO_RANDOMIZE, ENOUGH, Layout, clues, infer, is_randomized
+from vmtool.strace.layout import ADDR_NO_RANDOMIZE, ENOUGH, Layout, clues, infer, is_randomized, without_program
 from vmtool.strace.lexer import Event
 from vmtool.strace.procs import Process, Space
 
@@ -91,7 +91,9 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
         limit = fact.rlimit_stack if fact.rlimit_stack is not None else limit
         person = fact.personality if fact.personality is not None else person
     place = Layout()
-    if image is not None and (person is None or not person & ADDR_NO_RANDOMIZE):
+    if image is None:
+        place = without_program(clues(following[:ENOUGH]))
+    elif person is None or not person & ADDR_NO_RANDOMIZE:
         found = clues(following[:ENOUGH])
         if is_randomized(image, found):
             place = infer(image, found)
@@ -127,10 +129,10 @@ def _start(r: "Replay", p: Process, name: str, image: Image | None, argv: list[b
     if old.mid:
         r.look_before_exec(p)
     if old.mid and old.users == 1:
-        r.machine.exec(old.mid, name, image, argv, env, layout=layout)
+        r.machine.exec(old.mid, name, image, argv, env, layout)
         mid = old.mid
     else:
-        mid = r.machine.spawn(name, image, argv, env, layout=layout)
+        mid = r.machine.spawn(name, image, argv, env, layout, p.pid)
         r.leave(old)
     p.space = Space(mid)
     p.space.is_32 = bool(image and image.is_32)

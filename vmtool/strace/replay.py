@@ -109,6 +109,9 @@ class Replay:
         try:
             self._run(files)
             self._finish()
+        except HostError:
+            self._finish()  # what the lines before it did may be kept
+            raise
         finally:
             self.machine.close_all()
         return self.summary
@@ -211,7 +214,7 @@ class Replay:
     def space(self, process: Process) -> int:
         """The simulated process that holds its memory; one is made when the log began too late to show an execve."""
         if process.space.mid == 0:
-            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [])
+            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], None, process.pid)
             self.summary.note(f"process {process.pid}: no execve in the log, its program is not known")
         return process.space.mid
 

@@ -4,16 +4,14 @@ What is modelled: a private area gets an anon_vma at its first write fault, and 
 forked child inherits with one does not grow (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:is_mergeable_anon_vma()).
 So maps depends on writes that no line shows, and the likeliest are assumed:
   1. A program writes what execve and its dynamic linker map writable: .data, .bss, the stack, at once.
-  2. It writes the private memory that it makes writable, when it has it: mmap and mprotect at once, but with MAP_FIXED by its next
-     memory call
-     (a fork right after the mapping finds it untouched).
-  3. The heap is written at once when it grows by malloc's step (128 KiB and more) or for the first time; a smaller growth in a forked
-     child only when the next one shows that it was used up.
+  2. It writes the private memory that it makes writable, when it has it: mmap and mprotect at once, but with MAP_FIXED by its
+     next memory call (a fork right after the mapping finds it untouched).
+  3. The heap is written at once when it grows by malloc's step (128 KiB and more) or for the first time; a smaller growth in a
+     forked child only when the next one shows that it was used up.
   4. MAP_STACK and MAP_NORESERVE change nothing of that: thread stacks and arenas are used.
   5. Programs that show what they write are believed, and 2 and 3 do not hold for them: the buffers of read() are on the log
-     (-e raw=read), mincore() finds nothing resident, or the program's memory calls fail again and again, as those of a tester do. A
-     mincore()
-     that finds its pages resident speaks for 2 and 3.
+     (-e raw=read), mincore() finds nothing resident, or the program's memory calls fail again and again, as those of a tester do.
+     A mincore() that finds its pages resident speaks for 2 and 3.
   6. Kernel stores that the log shows (read() into a buffer, MADV_POPULATE_WRITE, MAP_POPULATE) are writes in any case.
 With page faults (replay --faults) nothing is assumed.
 Simplified: an area counts as written as a whole; its first page alone would do the same to maps.
