@@ -23,7 +23,7 @@ cdef cpu_t CPU
 cdef machine_t M
 
 cdef enum:
-    NR_FIELDS = 138
+    NR_FIELDS = 139
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -154,6 +154,7 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"event", <char *>M.event - <char *>&M, sizeof(M.event[0]), sizeof(M.event) // sizeof(M.event[0]), sizeof(M.event[0]), True),
     field_t(POOL_MACHINE, b"zone.free_pages", <char *>&M.zone[0].free_pages - <char *>&M, sizeof(M.zone[0].free_pages), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.unseen_pfn", <char *>&M.zone[0].unseen_pfn - <char *>&M, sizeof(M.zone[0].unseen_pfn), NR_ZONES, sizeof(zone_t), False),
+    field_t(POOL_MACHINE, b"zone.unseen_end", <char *>&M.zone[0].unseen_end - <char *>&M, sizeof(M.zone[0].unseen_end), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.pageblocks", <char *>&M.zone[0].pageblocks[0] - <char *>&M, sizeof(M.zone[0].pageblocks[0]), NR_ZONES * sizeof(zone_t) // 4, 4, False),
     field_t(POOL_MACHINE, b"lru.head", <char *>&M.lru[0].head - <char *>&M, sizeof(M.lru[0].head), 5, sizeof(free_list_t), False),
     field_t(POOL_MACHINE, b"lru.tail", <char *>&M.lru[0].tail - <char *>&M, sizeof(M.lru[0].tail), 5, sizeof(free_list_t), False),
