@@ -71,7 +71,8 @@ cdef class Processes(Files):
         if image.interp is not None:
             self.fill_image(image.interp, &interp)
             req.interp = &interp
-        path = image.path.encode("utf-8", "surrogateescape")
+        # the name that execve was given: as a rule argv[0] too, while image.path is without links
+        path = argv[0] if argv and argv[0].startswith(b"/") else image.path.encode("utf-8", "surrogateescape")
         args = b"".join(s + b"\0" for s in argv)
         envs = b"".join(s + b"\0" for s in env)
         req.path, req.path_len = path, len(path)
