@@ -309,7 +309,7 @@ def touch_growsdown(w: Writer, pid: str) -> None:
     own = w.own(pid)
     if own:
         area = w.pick(own)
-        access(w, pid, area.start - w.number(1, w.pick((2, 255, 300))) * PAGE, PAGE, "wr")
+        access(w, pid, max(area.start - w.number(1, w.pick((2, 255, 300))) * PAGE, 0), PAGE, "wr")
 
 
 def store(w: Writer, pid: str) -> None:
