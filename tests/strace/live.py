@@ -3,16 +3,41 @@
 strace can hold a call at its entry (inject=…:delay_enter): each exit_group waits there long enough for its maps to be read from
 outside, so the
 log and the truth are of one run. Linux, strace 5.1 or later, and the right to read another process's /proc/PID/syscall are needed.
+
+    python -m tests.strace.live DIRECTORY      records the fixtures: for each program NAME.tar.gz, and NAME.maps with the kernel's maps
 """
 
 import os
 import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 EXIT_GROUP = {"231", "252"}  # x86-64, i386
+HELLO = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n"
+HELLO_32 = """.globl _start
+_start: mov $45, %eax; xor %ebx, %ebx; int $0x80
+        mov %eax, %ebx; add $0x3000, %ebx; mov $45, %eax; int $0x80
+        mov $192, %eax; xor %ebx, %ebx; mov $0x5000, %ecx; mov $3, %edx; mov $0x22, %esi; mov $-1, %edi; xor %ebp, %ebp; int $0x80
+        movb $1, (%eax)
+        mov $252, %eax; xor %ebx, %ebx; int $0x80
+        .section .note.GNU-stack,"",@progbits
+"""
+BUILDS = {"hello": ["hello.c"], "hello-static": ["-static", "hello.c"], "hello-static-pie": ["-static-pie", "hello.c"],
+          "hello-nopie": ["-no-pie", "hello.c"], "hello-m32": ["-m32", "-nostdlib", "-static", "hello32.s"]}
+PROGRAMS = {
+    "cat": ["cat", "hello.c"], "ls": ["ls", "-l", "/usr"],
+    "bash": ["bash", "-c", "x=$(echo a | cat); (cd /usr; ls | wc -l); for i in 1 2; do echo $i | (read y; echo $y); done"],
+    "python3": ["/usr/bin/python3", "-c", "import json; print(len(json.dumps(list(range(1000)))))"],
+    "perl": ["perl", "-e", "@a = (1..50000); fork or exit; wait; print scalar @a"], "git": ["git", "-C", "repository", "status"],
+    "sqlite3": ["sqlite3", ":memory:", "create table t(a); insert into t values(1),(2); select sum(a) from t"],
+    "gcc": ["gcc", "-o", "hello.out", "hello.c"], "make": ["make", "-j2"], "sort": ["sh", "-c", "seq 1 800000 | sort -rn | tail -n 1"],
+    "tar": ["sh", "-c", "tar cf - repository | gzip > /dev/null"], "node": ["node", "-e", "console.log(1)"], "java": ["java", "-version"],
+    **{name: [f"./{name}"] for name in BUILDS}}
 DELAY_US = 150_000
 POLL_S = 0.002
 
@@ -68,3 +93,48 @@ def record_live(command: list[str], archive: Path, work: Path, *, with_faults: b
         watcher.is_done = True
         watcher.join()
     return watcher.maps
+
+
+def prepare(directory: Path) -> None:
+    """The files that PROGRAMS work on."""
+    (directory / "hello.c").write_text(HELLO)
+    (directory / "hello32.s").write_text(HELLO_32)
+    (directory / "Makefile").write_text("all: a.o b.o\n%.o: hello.c\n\tgcc -c -o $@ hello.c\n")
+    for name, words in BUILDS.items():
+        subprocess.run(["gcc", "-o", name, *words], cwd=directory, check=False, capture_output=True)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-C", "repository"]
+    subprocess.run(["git", "init", "-q", "repository"], cwd=directory, check=True)
+    (directory / "repository" / "file").write_text("x\n")
+    subprocess.run([*git, "add", "file"], cwd=directory, check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], cwd=directory, check=True)
+
+
+def maps_text(maps: dict[int, str]) -> str:
+    """The maps of several processes in one file: a line `== PID` before each."""
+    return "".join(f"== {pid}\n{maps[pid]}" for pid in sorted(maps))
+
+
+def read_maps(text: str) -> dict[int, str]:
+    parts = text.split("== ")[1:]
+    return {int(part.split("\n", 1)[0]): part.split("\n", 1)[1] for part in parts}
+
+
+def main(target: str) -> None:
+    out = Path(target).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    os.environ.clear()  # nothing of the recorder's own in a fixture
+    os.environ.update(PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME="/nonexistent", LANG="C.UTF-8")
+    with tempfile.TemporaryDirectory() as name:
+        prepare(Path(name))
+        os.chdir(name)
+        for program, command in PROGRAMS.items():
+            if shutil.which(command[0]):
+                maps = record_live(command, out / f"{program}.tar.gz", Path(name))
+                (out / f"{program}.maps").write_text(maps_text(maps))
+        for program in ("cat", "bash", "perl", "hello-static"):
+            maps = record_live(PROGRAMS[program], out / f"{program}-faults.tar.gz", Path(name), with_faults=True)
+            (out / f"{program}-faults.maps").write_text(maps_text(maps))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -177,7 +177,7 @@ class _NoMachine:
     def spawn(self, *args: Any, **kwargs: Any) -> int:
         return 1
 
-    def fork(self, pid: int) -> int:
+    def fork(self, *args: Any, **kwargs: Any) -> int:
         return 1
 
 

@@ -77,6 +77,7 @@ class Door:
             self._files[file.handle] = file
         opened.number = self.machine.open_again(file.handle)
         opened.closed = self._closed
+        Open.living.add(opened)
         return opened.number
 
     def _first_open(self, file: File) -> int:
