@@ -68,7 +68,7 @@ cdef class Files(Outside):
         cdef int64_t n
         cdef char *buf
         cdef uint64_t want
-        if offset < 0:
+        if not 0 <= offset < 1 << 63:
             raise KernelError(EINVAL)
         want = max(0, min(length, inode_at(&self.a, inode).size - offset if offset < inode_at(&self.a, inode).size else 0))
         f = self.task_file(t, inode)
@@ -86,7 +86,7 @@ cdef class Files(Outside):
         cdef idx_t t = self.enter(pid)
         cdef idx_t f = self.task_file(t, self.inode_of(path))
         cdef const char *bytes_ = data
-        if offset < 0:
+        if not 0 <= offset < 1 << 63:
             raise KernelError(EINVAL)
         return self.result(filemap_write(&self.a, f, offset, bytes_, len(data)))
 
