@@ -9,6 +9,8 @@ nr_pcp_free. The free lists themselves are free_area.pyx. States of a frame:
 Invariants: pcp.count = pages on its lists; a frame on one has no contents, references or mappings.
 """
 
+from libc.string cimport memset
+
 from vmtool.mm.arena cimport content_free, cpu_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
                               ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_del_lru, folio_lru_list, folio_order, frame_index,
@@ -321,29 +323,23 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
 
 # --- giving back ----------------------------------------------------------------------------------------------------
 
-cdef inline void clear_frame(arena_t *a, pfn_t pfn) noexcept nogil:
+cdef inline frame_t *clear_frame(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
     if f.content:
         content_free(a, f.content)
-    f.flags = 0
-    f.mapcount = 0
-    f.index_lo = 0
-    f.index_hi = 0
-    f.extra_refs = 0
-    f.content = 0
-    f.mapping = 0
-    f.lru_next = 0
-    f.lru_prev = 0
+    memset(f, 0, sizeof(frame_t))
+    return f
 
 
 cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef uint32_t z = pfn_to_zone(a, pfn)
     cdef uint32_t i
     cdef uint32_t pindex
+    cdef uint32_t next
     cdef pcp_t *pcp
     cdef zone_t *zone = &a.m.zone[z]
-    cdef frame_t *f
-    for i in range(<uint32_t>1 << order):
+    cdef frame_t *f = clear_frame(a, pfn)
+    for i in range(1, <uint32_t>1 << order):
         clear_frame(a, pfn + i)
     count_vm_events(a, PGFREE, <int64_t>1 << order)
     trace2(a, TR_FRAME_FREE, pfn, order)
@@ -352,13 +348,12 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
         return
     pcp = &cpu_mut(a, a.cpu).pcp[z]
     pindex = order_to_pindex(order, min(pageblock_type(a, pfn), <uint32_t>MIGRATE_RECLAIMABLE))
-    f = frame_mut(a, pfn)
+    next = pcp.head[pindex]
     f.flags = PG_pcp
     f.index_lo = order
-    f.lru_next = pcp.head[pindex]
-    f.lru_prev = 0
-    if f.lru_next:
-        frame_mut(a, f.lru_next).lru_prev = pfn
+    f.lru_next = next
+    if next:
+        frame_mut(a, next).lru_prev = pfn
     else:
         pcp.tail[pindex] = pfn
     pcp.head[pindex] = pfn
