@@ -119,7 +119,11 @@ class Machine:
     def store(self, pid: int, addr: int, data: bytes, probe: bool = False) -> r.Touched: ...
     def load(self, pid: int, addr: int, length: int, probe: bool = False) -> bytes: ...
     def translate(self, pid: int, addr: int) -> int:
-        """The physical address by the tables as they are; Signal (not delivered) with the fault that a read would take and not survive, KernelError(EFAULT) with detail for one that the kernel would resolve."""
+        """The physical address by the tables as they are.
+
+        Signal (not delivered) with the fault that a read would take and not survive, KernelError(EFAULT) with detail for one that
+        the kernel would resolve.
+        """
 
     def push(self, pid: int, nr_bytes: int) -> int:
         """Moves the stack pointer down, touching each page on the way; the new stack pointer."""
@@ -149,8 +153,12 @@ class Machine:
     def open_file(self, path: str) -> int:
         """struct file of a file that is there: the mappings of one open merge, those of two do not."""
 
-    def open_new(self, path: str, size: int, dev: tuple[int, int] = (8, 1), inode: int = 0, kind: str = "disk", unlinked: bool = False) -> int:
-        """A new file, open. kind: disk, plain (no huge pages: proc, tmpfs, devices), shmem (memfd, SysV: has no link). unlinked: maps shows `(deleted)`."""
+    def open_new(self, path: str, size: int, dev: tuple[int, int] = (8, 1), inode: int = 0, kind: str = "disk",
+                 unlinked: bool = False) -> int:
+        """A new file, open. kind: disk, plain (no huge pages: proc, tmpfs, devices), shmem (memfd, SysV: has no link).
+
+        unlinked: maps shows `(deleted)`.
+        """
 
     def open_again(self, file: int) -> int:
         """Another open of the same file, with or without a name."""

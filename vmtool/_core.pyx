@@ -197,9 +197,12 @@ cdef class Machine(Processes):
     def set_vma_name(self, pid, addr, length, name):
         cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
         text = b"" if name is None else name.encode()
+        cdef const char *start = text
         if len(text) > 79 or any(c < 0x20 or c > 0x7E or c in b"\\`$[]" for c in text):
             raise KernelError(EINVAL)
-        self.result(sys_set_vma_name(&self.a, mm, addr & U64, length & U64, NULL if name is None else <const char *>text, len(text)))
+        if name is None:
+            start = NULL
+        self.result(sys_set_vma_name(&self.a, mm, addr & U64, length & U64, start, len(text)))
 
     # --- accesses ------------------------------------------------------------------------------------------
 
