@@ -308,18 +308,17 @@ def do_fallocate(r: "Replay", p: Process, text: str, tid: int) -> None:
 
 def do_stat(r: "Replay", p: Process, text: str, tid: int) -> None:
     """fstat and its kin: with -v they show the device and inode that no one else may know any more."""
-    if "_ino=" not in text:
+    fd = hot.leading_number(text)
+    if fd < 0 or "_ino=" not in text:
+        return  # of a path, or abbreviated
+    opened = p.fds.fds.get(fd)
+    if opened is None or opened.file is None or opened.file.is_known:
         return
     args, result = parser.split(text)
-    if result.errno or result.value is None:
+    if result.errno or result.value is None or len(args) > 1 and args[1].startswith('"') and args[1] != '""':
         return
-    fact = _stat_fact(text)
-    file = None
-    if not args[0].startswith('"'):
-        opened = r.opened(p, parser.fd_of(args[0]))
-        if len(args) < 2 or not args[1].startswith('"') or args[1] == '""':
-            file = opened.file if opened is not None else None
-    if fact is not None and file is not None and not file.is_known:
+    fact, file = _stat_fact(text), opened.file
+    if fact is not None:
         file.dev, file.inode, file.is_known = (fact.major, fact.minor), fact.inode, True
         file.size = max(file.size, fact.size)
 

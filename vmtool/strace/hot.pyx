@@ -266,6 +266,17 @@ def descriptor_and_answer(str text):
     return fd, value, errno
 
 
+def leading_number(str text):
+    """The decimal number at the start, -1 when there is none."""
+    cdef Py_ssize_t n, i = 0
+    cdef const unsigned char *s = chars(text, &n)
+    cdef int64_t value = 0
+    while i < n and 48 <= s[i] <= 57 and i < 10:
+        value = value * 10 + (s[i] - 48)
+        i += 1
+    return value if i else -1
+
+
 def arguments(str text):
     """The top-level parts of a list of arguments; commas in strings, brackets and descriptors' paths do not count."""
     cdef Py_ssize_t n, i = 0, start = 0, depth = 0
