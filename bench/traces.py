@@ -37,8 +37,8 @@ def strace_log(directory: Path) -> Path:
 
 def lackey_log(directory: Path) -> Path:
     path = directory / "lackey.log"
-    block = "".join(f"I  {0x401000 + i * 4:08x},4\n L {0x1FFF000000 + i * 8:08x},8\n S {0x1FFF001000 + i * 8:08x},8\nI  {0x401000 + i * 4:08x},3\n"
-                    for i in range(1000))
+    block = "".join(f"I  {0x401000 + i * 4:08x},4\n L {0x1FFF000000 + i * 8:08x},8\n S {0x1FFF001000 + i * 8:08x},8\n"
+                    f"I  {0x401000 + i * 4:08x},3\n" for i in range(1000))
     with path.open("w") as out:
         for _ in range(LACKEY_LINES // 4000):
             out.write(block)
@@ -99,5 +99,5 @@ def rows(rounds: int) -> Iterator[Row]:
               median["strace"] / median["expression"], 5)
     theirs = lackey_itself()
     if theirs is not None:
-        yield Row("a line of lackey / lackey's own writing", ns(median["lackey"]), "lackey " + ns(theirs) + ", wc " + ns(median["wc of lackey"]),
-                  median["lackey"] / theirs, 1 / 3)
+        yield Row("a line of lackey / lackey's own writing", ns(median["lackey"]),
+                  "lackey " + ns(theirs) + ", wc " + ns(median["wc of lackey"]), median["lackey"] / theirs, 1 / 3)

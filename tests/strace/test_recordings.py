@@ -1,5 +1,6 @@
 """Recordings of real programs: replayed, every process's maps at exit are the kernel's, byte for byte, and no answer differs."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from vmtool.strace.replay import Hooks, Replay
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "strace"
 ARCHIVES = sorted(FIXTURES.glob("*.tar.gz"))
-LIVE = ("cat", "ls", "bash", "python3", "perl", "git", "sqlite3", "gcc", "tar", "hello-static", "hello-static-pie", "hello-nopie", "hello-m32")
+LIVE = ("cat", "ls", "bash", "python3", "perl", "git", "sqlite3", "gcc", "tar", "hello-static", "hello-static-pie", "hello-nopie",
+        "hello-m32")
 
 
 def replayed(archive):
@@ -48,7 +50,7 @@ def test_recorded(archive):
 def test_live(program, with_faults, tmp_path, monkeypatch):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    if __import__("os").geteuid() != 0:
+    if os.geteuid() != 0:
         pytest.skip("another process's memory calls and page faults can be read by root alone")
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
