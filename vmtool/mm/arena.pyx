@@ -148,8 +148,10 @@ cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
     return mem + <uint64_t>(i & p.mask) * p.size
 
 cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
-    """The chunk is about to change: the next commit saves it."""
+    """The chunk is about to change: the next commit saves it. One that could not be loaded stays unmarked: CHUNK_DIRTY says that it is there."""
     cdef uint64_t *grown
+    if a.pool[pool].chunk[chunk] == NULL:
+        return
     a.pool[pool].state[chunk] = (a.pool[pool].state[chunk] | CHUNK_DIRTY) & ~CHUNK_DROPPED
     if a.nr_dirty == a.cap_dirty:
         grown = <uint64_t *>realloc(a.dirty, (a.cap_dirty * 2 + 64) * sizeof(uint64_t))
