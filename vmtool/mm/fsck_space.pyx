@@ -63,7 +63,7 @@ CHECKS[CHECK_TOTAL_VM] = check_t(b"mm-total-vm", b"total_vm of address space {0}
 CHECKS[CHECK_DATA_VM] = check_t(b"mm-data-vm", b"data_vm of address space {0} is wrong: its private writable areas have {1} pages")
 CHECKS[CHECK_EXEC_VM] = check_t(b"mm-exec-vm", b"exec_vm of address space {0} is wrong: its executable areas have {1} pages")
 CHECKS[CHECK_STACK_VM] = check_t(b"mm-stack-vm", b"stack_vm of address space {0} is wrong: its areas that grow down have {1} pages")
-CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is wrong: its locked areas have {1} pages")
+CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is too small: its locked areas have {1} pages")
 CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
 CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
 CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
@@ -312,7 +312,7 @@ cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
     expect(f, m.data_vm == data, CHECK_DATA_VM, mm, data)
     expect(f, m.exec_vm == text, CHECK_EXEC_VM, mm, text)
     expect(f, m.stack_vm == stack, CHECK_STACK_VM, mm, stack)
-    expect(f, m.locked_vm == locked, CHECK_LOCKED_VM, mm, locked)
+    expect(f, m.locked_vm >= locked, CHECK_LOCKED_VM, mm, locked)  # mremap's DONTUNMAP leaves what it moved counted twice, in Linux too
 
 
 cdef void check_mms(fsck_t *f) noexcept nogil:

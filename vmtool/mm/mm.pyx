@@ -61,7 +61,7 @@ cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
 
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
-    cdef uint32_t i
+    cdef uint32_t i, slot
     cdef cpu_t *c
     m.users -= 1
     if m.users:
@@ -73,6 +73,9 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
             # lazy TLB ends: the CPU goes on with the kernel's own tables
             load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
             c.active_mm = 0
+        for slot in range(6):
+            if c.pcid_mm[slot] == mm:
+                c.pcid_mm[slot] = 0  # the record's next address space is another
     if m.exe_file:
         fput(a, m.exe_file)
     pgd_free(a, m.pgd)

@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_SPECIAL, X86_US, level_index, level_size,
                              page_size, pte_pfn)
-from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut
+from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               page_bytes_mut)
@@ -326,28 +326,40 @@ cdef inline bint cpu_runs(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept n
     return mm.pgd != 0 and pte_pfn(&a.m.arch, c.cr3) == mm.pgd
 
 
+cdef uint32_t pcid_on(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil:
+    """The PCID that the CPU's entries of this address space carry; 0: it has none of them."""
+    cdef uint32_t i
+    if a.m.pcid:
+        for i in range(6):
+            if c.pcid_mm[i] and mm_at(a, c.pcid_mm[i]) == mm:
+                return i + 1
+    return 0
+
+
 cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil:
     """Page by page up to the ceiling, then all of it. A CPU that runs something else flushes when it comes back: by the CR3
     load, or here when PCIDs keep entries alive."""
     cdef uint64_t nr = (end - start + page_size(&a.m.arch) - 1) >> a.m.arch.page_shift
     cdef uint32_t cpu
     cdef uint64_t i
+    cdef uint32_t pcid
     cdef cpu_t *c
     for cpu in range(a.m.nr_cpus):
         c = cpu_mut(a, cpu)
+        pcid = pcid_on(a, c, mm)
         if cpu_runs(a, c, mm):
             if nr > FLUSH_CEILING:
                 if a.m.pcid:
-                    tlb_flush_pcid(a, c, mm.pcid)
+                    tlb_flush_pcid(a, c, pcid)
                 else:
                     tlb_flush_all(a, c, False)
                 count_vm_event(a, NR_TLB_LOCAL_FLUSH_ALL)
                 continue
             for i in range(nr):
-                tlb_flush_page(a, c, start + (i << a.m.arch.page_shift), mm.pcid if a.m.pcid else 0)
+                tlb_flush_page(a, c, start + (i << a.m.arch.page_shift), pcid)
             count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>nr)
-        elif a.m.pcid:
-            tlb_flush_pcid(a, c, mm.pcid)
+        elif pcid:
+            tlb_flush_pcid(a, c, pcid)
 
 
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
