@@ -2,7 +2,8 @@
 
 Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: i386, PAE, arm and arm64 are named but not built; arch_lookup answers -EINVAL.
+# Deviation: i386, PAE, arm and arm64 are named but not built; arch_lookup answers -EINVAL. With five levels a hint above 47 bits
+# gives nothing there.
 """
 
 from libc.string cimport memset, strcmp
@@ -59,8 +60,9 @@ cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:
         out.nx = <uint64_t>1 << 63
         out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)
         out.canonical_high_start = ~(out.canonical_low_end - 1)
-        # the last page below the hole stays unused: a SYSCALL there would return to a non-canonical address
-        out.task_size = out.canonical_low_end - page_size(out)
+        # DEFAULT_MAP_WINDOW: 47 bits with five levels too, as programs keep data in pointers' upper bits. The last page below the hole
+        # stays unused: a SYSCALL there would return to a non-canonical address.
+        out.task_size = (<uint64_t>1 << 47) - page_size(out)
         out.page_offset = f.page_offset
         return 0
     return -EINVAL
