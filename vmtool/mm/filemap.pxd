@@ -15,6 +15,9 @@ cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last)
 cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil
 # The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node; returns how many there are. nr <= 64.
 cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil
+# Gaps: the last at or before index, the first at or after it, within max_scan pages (what they give when there is none: see there).
+cdef uint64_t page_cache_prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
+cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
 # Puts a folio into the cache and on the LRU, and counts it. The reference that alloc_pages() gave becomes the cache's. Flags are the caller's
 # (PG_uptodate, PG_swapbacked). Returns 0, -EEXIST when one of its places is taken, -ENOMEM; then the folio is still the caller's.
 cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil

@@ -68,6 +68,41 @@ cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_
     return found
 
 
+cdef uint64_t first_slot(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    """Where a walk of the cache begins. xas_load() of a large folio's tail puts the cursor on the slot of its head, but leaves the index."""
+    cdef pfn_t page = filemap_get(a, inode, index)
+    return frame_index(frame_at(a, page_folio(a, page))) if page else index
+
+
+cdef uint64_t page_cache_prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil:
+    """Last gap at or before index; all present: the last one looked at; from the file's start: -1.
+
+    Slot and index go back together, so a walk that began within a large folio names the gap too high; entering a node corrects the slot.
+    """
+    cdef uint64_t slot = first_slot(a, inode, index)
+    while filemap_get(a, inode, slot):
+        max_scan -= 1
+        if max_scan == 0:
+            return index
+        index -= 1
+        if slot == 0:
+            return index
+        slot = (slot - 1) // XNODE_SLOTS * XNODE_SLOTS + index % XNODE_SLOTS if slot % XNODE_SLOTS == 0 else slot - 1
+    return index
+
+
+cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil:
+    """First gap at or after index (too high by as much, when the walk began within a large folio), or index + max_scan."""
+    cdef uint64_t end = index + max_scan
+    cdef uint64_t slot = first_slot(a, inode, index)
+    while index < end and filemap_get(a, inode, slot):
+        index += 1
+        slot += 1
+        if slot % XNODE_SLOTS == 0:
+            slot += index % XNODE_SLOTS
+    return index
+
+
 cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil:
     """Counts: NR_FILE_PAGES (NR_SHMEM when swap-backed) by pages. Source: __filemap_add_folio()."""
     cdef inode_t *ino = inode_mut(a, inode)

@@ -10,8 +10,8 @@ request that failed leave the cache at once.
 
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_next, filemap_remove
-from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_remove, page_cache_next_miss, page_cache_prev_miss
+from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.inode cimport disk_read
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
 
@@ -179,44 +179,6 @@ cdef uint64_t ractl_max_pages(arena_t *a, uint64_t req_size) noexcept nogil:
     return ra_pages(a)
 
 
-cdef uint64_t first_slot(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
-    """Where a walk of the cache begins. xas_load() of a large folio's tail puts the cursor on the slot of its head, but leaves the index."""
-    cdef pfn_t page = filemap_get(a, inode, index)
-    return frame_index(frame_at(a, page_folio(a, page))) if page else index
-
-
-cdef uint64_t prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil:
-    """Last gap at or before index; all present: the last one looked at; from the file's start: -1. Source: page_cache_prev_miss().
-
-    Slot and index go back together, so a walk that began within a large folio names the gap too high; entering a node corrects the slot.
-    """
-    cdef uint64_t slot = first_slot(a, inode, index)
-    while filemap_get(a, inode, slot):
-        max_scan -= 1
-        if max_scan == 0:
-            return index
-        index -= 1
-        if slot == 0:
-            return index
-        slot = (slot - 1) // XNODE_SLOTS * XNODE_SLOTS + index % XNODE_SLOTS if slot % XNODE_SLOTS == 0 else slot - 1
-    return index
-
-
-cdef uint64_t next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil:
-    """First gap at or after index (too high by as much, when the walk began within a large folio), or index + max_scan.
-
-    Source: page_cache_next_miss().
-    """
-    cdef uint64_t end = index + max_scan
-    cdef uint64_t slot = first_slot(a, inode, index)
-    while index < end and filemap_get(a, inode, slot):
-        index += 1
-        slot += 1
-        if slot % XNODE_SLOTS == 0:
-            slot += index % XNODE_SLOTS
-    return index
-
-
 cdef int64_t force_readahead(arena_t *a, idx_t file, uint64_t index, uint64_t nr_pages) noexcept nogil:
     """Pieces of 2 MiB, at most one request of the disk in all. Source: force_page_cache_ra()."""
     cdef ractl_t rac
@@ -256,7 +218,7 @@ cdef void page_cache_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t re
         ra.ra_async_size = ra.ra_size - <uint32_t>req_count if ra.ra_size > req_count else ra.ra_size >> 1
     else:
         # the traces that a sequential stream would have left behind
-        miss = prev_miss(a, rac.inode, index - 1, max_pages)
+        miss = page_cache_prev_miss(a, rac.inode, index - 1, max_pages)
         contig = index - miss - 1
         if contig <= req_count:
             do_page_cache_ra(a, &rac, req_count, 0)  # a lone random read: just its pages, and the state stays
@@ -291,7 +253,7 @@ cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t foli
             size = get_next_ra_size(size, max_pages)
     else:
         # a mark that this open file did not set: the cache tells how far the reader before it had come
-        start = next_miss(a, ra.inode, index + 1, max_pages)
+        start = page_cache_next_miss(a, ra.inode, index + 1, max_pages)
         if start == 0 or start - index > max_pages:
             return
         ra.ra_start = start
