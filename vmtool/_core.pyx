@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strncpy
 
-from vmtool.mm.access cimport load_bytes, siginfo_t, store_bytes, touch_range, would_fault
+from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at
 from vmtool.mm.arch cimport arch_name
 from vmtool.mm.boot cimport machine_boot
@@ -278,23 +278,12 @@ cdef class Machine(Processes):
 
     def access_stream(self, pid, accesses):
         cdef idx_t t = self.enter(pid)
-        cdef const unsigned char[:] data = accesses
-        cdef const unsigned char *p
-        cdef Py_ssize_t i, n = data.shape[0] // 16
-        cdef uint64_t addr
-        cdef uint32_t size, kind
+        cdef const unsigned char[::1] data = accesses
+        cdef uint64_t n = data.shape[0] // 16
         cdef siginfo_t info
         cdef int failed = 0
         before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
         if n:
-            p = &data[0]
             with nogil:
-                for i in range(n):
-                    memcpy(&addr, p, 8)
-                    memcpy(&size, p + 8, 4)
-                    memcpy(&kind, p + 12, 4)
-                    failed = touch_range(&self.a, t, addr, size, <int>kind, &info)
-                    if failed:
-                        break
-                    p += 16
+                failed = access_stream(&self.a, t, &data[0], n, &info)
         return self.after_access(t, failed, &info, before, False)

@@ -17,6 +17,7 @@ from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.tlb cimport tlb_hit
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
 from vmtool.mm.vma cimport STACK_GUARD_GAP, find_vma, vma_set_range
 
@@ -134,6 +135,25 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
         if last - addr <= mask and (addr | mask) >= last:
             return 0
         addr = (addr | mask) + 1
+
+cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
+    cdef const uint64_t *r = <const uint64_t *>records
+    cdef uint64_t addr, size
+    cdef int kind
+    info.signo = 0
+    while nr:
+        addr = r[0]
+        size = <uint32_t>r[1]
+        kind = <int>(r[1] >> 32)
+        r += 2
+        nr -= 1
+        # within one page and in the first level: nearly every access of a program ends here
+        if (addr & 4095) + size <= 4096 and tlb_hit(a, c, addr, kind) != NULL:
+            continue
+        if touch_range(a, task, addr, size, kind, info) < 0:
+            return -1
+    return 0
 
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)

@@ -178,8 +178,13 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
     kind = zap_present_pte(a, v, addr, e)
     if kind >= 0:
         add_mm_counter(m, kind, -1)
-    if not flags & (PG_anon | PG_swapbacked) and not folio_test_dirty(a, head):
-        filemap_remove(a, head)
+    if not flags & (PG_anon | PG_swapbacked):
+        if not folio_test_dirty(a, head):
+            filemap_remove(a, head)
+        else:
+            # shrink_folio_list() cannot write it: marked for the end of write-back, which fault-around takes for the read-ahead mark
+            deactivate(a, head, 0)
+            frame_mut(a, head).flags |= PG_reclaim
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     for_each_pte(a, v, start, end, pageout_pte)

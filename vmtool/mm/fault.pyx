@@ -33,14 +33,16 @@ cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept
     return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
 
 cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
-    add_new_anon_rmap(a, v, addr, pfn)
-    if vma_at(a, v).vm_flags & VM_LOCKED:
-        frame_mut(a, pfn).flags |= PG_mlocked | PG_unevictable
+    cdef vma_t *area = vma_at(a, v)
+    cdef frame_t *f = frame_mut(a, pfn)
+    add_new_anon_rmap(a, f, area, addr)
+    if area.vm_flags & VM_LOCKED:
+        f.flags |= PG_mlocked | PG_unevictable
         count_vm_event(a, UNEVICTABLE_PGMLOCKED)
     else:
-        frame_mut(a, pfn).flags |= PG_active
+        f.flags |= PG_active
     folio_add_lru(a, pfn)
-    add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), MM_ANONPAGES, 1)
+    add_mm_counter(mm_mut(a, area.vm_mm), MM_ANONPAGES, 1)
 
 cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
@@ -263,8 +265,8 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef uint32_t result
     cdef pte_t pmd
-    if a.m.arch.levels < 4:
-        return handle_pte_fault(a, v, addr, flags)
+    if a.m.arch.levels < 4 or (not area.vm_flags & VM_HUGEPAGE and a.m.thp_enabled < 2 and not m.thp_mapped):
+        return handle_pte_fault(a, v, addr, flags)  # nearly always: no huge page is asked for, and none is there
     if thp_vma_allowable(a, area) or m.thp_mapped:
         if table_alloc(a, m, addr, 1) == 0:
             return VM_FAULT_OOM

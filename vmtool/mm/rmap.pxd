@@ -5,7 +5,9 @@ Counterpart: Linux v6.18 mm/rmap.c.
 """
 
 from vmtool.mm.arena cimport arena_t, frame_at
+from vmtool.mm.frame cimport frame_set_index
 from vmtool.mm.types cimport *
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, mod_node_stat
 
 # --- areas: their records, files and chains
 cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil  # zeroed, with its slab object; 0: no memory
@@ -22,7 +24,6 @@ cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil
 cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil
 
 # --- pages. `pfn` may be any page of a folio; _pmd: the whole folio by one entry.
-cdef void add_new_anon_rmap(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil  # exclusive; sets mapping, index, swapbacked
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil
 cdef void dup_anon_rmap(arena_t *a, pfn_t pfn) noexcept nogil  # fork: no longer exclusive
 cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
@@ -45,3 +46,12 @@ cdef inline uint32_t page_mapcount(arena_t *a, pfn_t pfn) noexcept nogil:
     if f.flags & (PG_head | PG_tail):
         return <uint32_t>f.mapcount + entire_mapcount(a, f.lru_next if f.flags & PG_tail else pfn)
     return <uint32_t>f.mapcount
+
+# A new anonymous page, exclusive; inline, because every demand-zero fault and every copy comes by.
+cdef inline void add_new_anon_rmap(arena_t *a, frame_t *f, const vma_t *area, vaddr_t addr) noexcept nogil:
+    f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
+    f.mapping = area.anon_vma
+    frame_set_index(f, ((addr - area.vm_start) >> 12) + area.vm_pgoff)
+    f.mapcount = 1
+    f.extra_refs = 0  # the allocation's reference is the mapping's now
+    mod_node_stat(a, NR_ANON_MAPPED, 1)

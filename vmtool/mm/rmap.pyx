@@ -272,16 +272,6 @@ cdef inline bint first_mapping(arena_t *a, pfn_t pfn) noexcept nogil:
         return f.mapcount == 1 and entire_mapcount(a, head) == 0
     return f.mapcount == 1
 
-cdef void add_new_anon_rmap(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
-    cdef frame_t *f = frame_mut(a, pfn)
-    cdef vma_t *area = vma_at(a, v)
-    f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
-    f.mapping = area.anon_vma
-    frame_set_index(f, linear_page_index(area, addr))
-    f.mapcount = 1
-    f.extra_refs = 0  # the allocation's reference is the mapping's now
-    mod_node_stat(a, NR_ANON_MAPPED, 1)
-
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     cdef uint32_t i

@@ -174,6 +174,8 @@ cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexc
         return -EINVAL
     if area.vm_end < HPAGE_PMD_SIZE or (area.vm_end - HPAGE_PMD_SIZE) & ~<uint64_t>(HPAGE_PMD_SIZE - 1) < area.vm_start:
         return -EINVAL  # no aligned 2 MB in the area
+    if last < h:
+        return -EINVAL  # less than nothing was to be collapsed: Linux compares unsigned
     while h < last:
         if thp_vma_suitable(area, h):
             err = collapse_one(a, v, h)
