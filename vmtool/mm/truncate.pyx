@@ -56,6 +56,7 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     cdef uint64_t pos = frame_index(frame_at(a, head)) << PAGE_SHIFT
     cdef uint64_t size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
     cdef uint64_t offset = start - pos if pos < start else 0
+    cdef uint64_t past = (inode_at(a, inode).size + PAGE_MASK) >> PAGE_SHIFT
     cdef pfn_t at
     cdef uint64_t length = size - offset if end == TO_THE_END or pos + size <= end else end + 1 - pos - offset
     if length == size:
@@ -71,6 +72,7 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     if offset + length < size:
         at = <pfn_t>(head + ((offset + length) >> PAGE_SHIFT))
         folio_split(a, page_folio(a, at), at)
+    remove_range(a, inode, past, (pos + size) >> PAGE_SHIFT)  # a split drops pieces that an earlier truncation had to leave
     return True
 
 
