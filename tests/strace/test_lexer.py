@@ -108,3 +108,13 @@ def test_times_of_lines():
     assert seconds("1795354649.25 brk(") == (1795354649.25, False)
     assert seconds("     0.25 brk(") == (0.25, True)
     assert seconds("7 brk(NULL)") is None
+
+
+def test_a_broken_first_half_is_joined():
+    found, _ = events("clone(child_stack=NULL, flags=SIGCHLDstrace: Process 9 attached\n <unfinished ...>\n")
+    assert [(e.name, e.part) for e in found] == [("+attached", 0), ("clone", FIRST_HALF)]
+
+
+def test_a_number_may_have_its_comm():
+    found, _ = events("27<my prog> brk(NULL) = 0x1000\n27<sh> <... brk resumed>) = 0x1000\n27<ls> +++ exited with 0 +++\n")
+    assert [(e.tid, e.name) for e in found] == [(27, "brk"), (27, "brk"), (27, "+exited")]

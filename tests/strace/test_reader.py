@@ -61,3 +61,8 @@ def test_files_with_times_are_merged_by_them():
 def test_files_without_times_follow_their_clone():
     found = merged({7: "clone(child_stack=NULL, flags=SIGCHLD) = 8\nmmap(1) = 1\n", 8: "close(3) = 0\n"})
     assert found.index((8, "close")) > found.index((7, "clone"))
+
+
+def test_without_o_a_process_has_a_number_only_while_there_are_others():
+    found = calls("mmap(NULL, 4096 <unfinished ...>\n[pid     7] <... mmap resumed>) = 0x1000\n")
+    assert [(c.tid, c.state, c.text) for c in found] == [(0, BEGUN, "NULL, 4096) = 0x1000\n"), (0, ENDED, "NULL, 4096) = 0x1000\n")]

@@ -266,7 +266,10 @@ def do_clone(r: "Replay", p: Process, text: str, tid: int) -> None:
     if result.value is None or result.errno:
         return
     joined = ", ".join(args)
-    flags = number(parser.field(parser.uncomment(joined), "flags") or "0") if "flags=" in joined else 0
+    if "flags=" in joined:
+        flags = number(parser.field(parser.uncomment(joined), "flags") or "0")
+    else:  # -e raw: clone's first argument; clone3's are behind an address
+        flags = parser.address(args[0]) if args and parser.address(args[0]) < 1 << 32 else 0
     new_process(r, p, result.value, flags)
 
 

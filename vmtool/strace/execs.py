@@ -34,7 +34,10 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
         return
     if not args[0].startswith('"'):  # execveat
         args = args[1:]
-    path = parser.path_of(args[0])
+    try:
+        path = parser.path_of(args[0])
+    except ValueError:
+        path = ""  # cut short, or an address (-e raw)
     argv, _ = parser.strings(args[1]) if len(args) > 1 else ([], False)
     env, string_bytes = _environment(args[2] if len(args) > 2 else "")
     real = r.names.real(path, p.cwd.path)

@@ -103,6 +103,9 @@ def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str
     except ValueError:
         path = ""
     real = descriptor_path(result.path) if result.path else None
+    if not path and real is None:
+        p.fds.install(result.value, Open(None, flags), bool(flags & O_CLOEXEC))  # the log hides the name
+        return
     if flags & O_TMPFILE == O_TMPFILE:
         file = _tmpfile(r, real or r.names.real(path, where))
     elif result.path and real is None:
@@ -177,7 +180,7 @@ def do_fcntl(r: "Replay", p: Process, text: str, tid: int) -> None:
 
 def do_pipe(r: "Replay", p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
-    if result.errno or not args[0].startswith("["):
+    if result.errno or not args[0].startswith("[") or "..." in args[0]:
         return
     for part in parser.arguments(args[0][1:-1]):
         p.fds.install(parser.fd_of(part).number, Open(None), len(args) > 1 and "O_CLOEXEC" in args[1])

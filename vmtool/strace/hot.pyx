@@ -417,8 +417,8 @@ cdef class Lines:
                     start = i
                     while i < n and (97 <= s[i] <= 122 or 48 <= s[i] <= 57 or s[i] == 95):
                         i += 1
-                    if i < n and s[i] == 40 and not (s[0] < 48 or s[0] > 57 or start == 0 or self.is_waiting) or (
-                            i < n and s[i] == 40 and not self.is_waiting and not may_be_broken(s, n, start)):
+                    # with a PID in the first column the log is a file of strace's own: nobody breaks its lines
+                    if i < n and s[i] == 40 and not self.is_waiting and (tid and 48 <= s[0] <= 57 or not may_be_broken(s, n, start)):
                         entry = self.entry(line, start, i)
                         entry.count += 1
                         if entry.is_wanted:
@@ -443,11 +443,20 @@ cdef class Lines:
         return entry
 
 
+cdef inline Py_ssize_t skip_comm(const unsigned char *s, Py_ssize_t n, Py_ssize_t i) noexcept nogil:
+    """Behind the `<comm>` that -Y puts after a PID, when it is there."""
+    if i < n and s[i] == 60:
+        while i + 1 < n and not (s[i] == 62 and (s[i + 1] == 32 or s[i + 1] == 93)):
+            i += 1
+        i += 1
+    return i
+
+
 cdef Py_ssize_t columns(const unsigned char *s, Py_ssize_t n, long *tid) noexcept nogil:
     """Where the call begins, behind PID, times, numbers in brackets; tid gets the PID, if the line has one."""
     cdef Py_ssize_t i = 0, start
     cdef bint plain
-    cdef long value
+    cdef long value = 0
     if n > 5 and memcmp(s, b"[pid ", 5) == 0:
         i = 5
         while i < n and s[i] == 32:
@@ -455,9 +464,19 @@ cdef Py_ssize_t columns(const unsigned char *s, Py_ssize_t n, long *tid) noexcep
         while i < n and 48 <= s[i] <= 57:
             tid[0] = tid[0] * 10 + (s[i] - 48)
             i += 1
+        i = skip_comm(s, n, i)
         if i + 1 >= n or s[i] != 93:
             return n
         i += 2
+    elif n > 2 and 48 <= s[0] <= 57:
+        while i < n and 48 <= s[i] <= 57:
+            value = value * 10 + (s[i] - 48)
+            i += 1
+        if i < n and s[i] == 60:
+            tid[0] = value
+            i = skip_comm(s, n, i)
+        else:
+            i = 0
     while i < n:
         if s[i] == 32:
             i += 1

@@ -22,7 +22,7 @@ from vmtool.errors import HostError
 from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE, Lines
 
 _TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
-_COLUMNS = rf"(?:\[pid +(\d+)\] |(\d+) +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
+_COLUMNS = rf"(?:\[pid +(\d+)(?:<[^\n]*?>)?\] |(\d+)(?:<[^\n]*?>)? +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
 LINE = re.compile(_COLUMNS + r"(?:([a-z_]\w*)\(|<\.\.\. (\w+) resumed>)")
 OTHER = re.compile(_COLUMNS + r"(\+\+\+|---|\?+\(|\[ Process |strace: )(.*)")
 TIME = re.compile(r"(?:\[pid +\d+\] |\d+ +)?( *)(?:(\d+):(\d+):(\d+(?:\.\d+)?)|(\d+\.\d+))")
@@ -32,7 +32,8 @@ _KILLED = re.compile(r" killed by (SIG\w+)")
 _SUPERSEDED = re.compile(r" superseded by execve in pid (\d+) ")
 _ATTACHED = re.compile(r"strace: Process (\d+) attached(?: with \d+ threads?)?$")
 _PERSONALITY = re.compile(r"(?:\[ Process )?(?:PID=)?(\d+) runs in (\d+) bit mode\. \]")
-_MESSAGE = re.compile(r" [>|] ?|strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|\s*\d+\.\d\d +\d|$")
+_MESSAGE = re.compile(r" [>|] ?|\) += |strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|\s*\d+\.\d\d +\d|$")
+_REST = re.compile(r"[^\x00-\x08\x0e-\x1f]*\) += (?:-?\d+|0x[0-9a-f]+|\?)(?: |$)")  # -z: a second half without its beginning
 _ENDS = re.compile(r"\) += .*$|<unfinished \.\.\.>\)?$|<detached \.\.\.>$")
 
 UNFINISHED = " <unfinished ...>"
@@ -149,7 +150,7 @@ class _Joiner:
         if not self.open:
             return line
         if not self.own_output:
-            whole, self.open = self.open + line.lstrip(), ""
+            whole, self.open = self.open + line, ""
             return whole
         if _ENDS.search(line) and not is_call:
             cut = line.rfind(")")
@@ -168,7 +169,7 @@ def _other(line: str, number: int) -> Event | None:
     """A line that is no call: a process's end, a message of strace; LogError when it is neither."""
     found = OTHER.match(line)
     if found is None:
-        if _MESSAGE.match(line):
+        if _MESSAGE.match(line) or _REST.match(line):
             return None
         raise LogError(number, f"not a line of strace: {shown(line)}")
     pid_b, pid, what, text = found.groups()

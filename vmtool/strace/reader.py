@@ -73,7 +73,7 @@ class Reader:
 
     def _second_half(self, tid: int, name: str) -> str | None:
         for _, its_tid, its_name, text, part in self.ahead():
-            if its_tid == tid:
+            if its_tid == tid or part == SECOND_HALF and its_name == name and self._is_other_half(tid, its_tid):
                 if part == SECOND_HALF and its_name == name:
                     return text
                 if part != SECOND_HALF and its_name not in ("+attached", "+bits"):
@@ -82,8 +82,15 @@ class Reader:
                 tid = its_tid  # execve of a thread: it goes on under the number of the first thread
         return None
 
+    def _is_other_half(self, tid: int, its_tid: int) -> bool:
+        """Whether a second half with another number may belong to a first half: one of them has none."""
+        return tid != its_tid and 0 in (tid, its_tid) and its_tid not in self._open
+
     def _resume(self, event: Event) -> Event | None:
         line, tid, name, text, _ = event
+        if tid not in self._open:
+            # without -o a process has a number only while there are others
+            tid = next((t for t, (its_name, _) in self._open.items() if its_name == name and 0 in (t, tid)), tid)
         opened = self._open.pop(tid, None)
         if opened is None or opened[0] != name:
             return None  # its first half was before the log began
