@@ -76,8 +76,8 @@ class Use:
 
     def step(self):
         pid = self.rng.choice(list(self.areas))
-        what = self.rng.choice([self.map, self.map_file, self.touch, self.touch, self.touch, self.protect, self.advise, self.unmap, self.move,
-                                self.fork, self.switch, self.leave])
+        what = self.rng.choice([self.map, self.map_file, self.touch, self.touch, self.touch, self.protect, self.advise,
+                                self.unmap, self.move, self.fork, self.switch, self.leave])
         if not self.areas[pid]:
             what = self.map
         try:
