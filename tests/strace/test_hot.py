@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmtool.strace import hot
+from vmtool.strace.lines import Lines
 
 
 def test_ranges_of_two_three_and_four_arguments():
@@ -98,7 +99,7 @@ def test_no_line_is_beyond_reading(text):
             pass
     slow = []
     list(
-        hot.Lines(
+        Lines(
             [text + "\n"], frozenset({"brk"}), lambda line, number: slow.append(line) or [], lambda lines: lines.flush(defaultdict(int))
         )
     )

@@ -4,8 +4,8 @@ from collections import defaultdict, namedtuple
 
 import pytest
 
-from vmtool.strace.hot import FIRST_HALF, SECOND_HALF
 from vmtool.strace.lexer import LogError, lex, seconds
+from vmtool.strace.lines import FIRST_HALF, SECOND_HALF
 
 E = namedtuple("E", "line tid name text part")
 

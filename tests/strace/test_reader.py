@@ -2,10 +2,10 @@
 
 from collections import defaultdict, namedtuple
 
-from vmtool.strace.hot import FIRST_HALF as BEGUN
-from vmtool.strace.hot import SECOND_HALF as ENDED
-from vmtool.strace.hot import WHOLE
 from vmtool.strace.lexer import lex
+from vmtool.strace.lines import FIRST_HALF as BEGUN
+from vmtool.strace.lines import SECOND_HALF as ENDED
+from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import child_number
 from vmtool.strace.reader import LogFile, Reader, events_of
 

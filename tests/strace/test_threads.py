@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from vmtool.strace.hot import FIRST_HALF as BEGUN
-from vmtool.strace.hot import SECOND_HALF as ENDED
-from vmtool.strace.hot import WHOLE
+from vmtool.strace.lines import FIRST_HALF as BEGUN
+from vmtool.strace.lines import SECOND_HALF as ENDED
+from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Space
 from vmtool.strace.threads import settle
 

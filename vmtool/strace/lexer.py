@@ -9,7 +9,7 @@ What is modelled: the text of strace 5 and 6 in all its forms (strace(1): -f, -f
 Without -o the log, the program's own output and `strace: Process N attached` share one stream, and
 may break a line in two: the two parts are joined.
 Simplified: columns are recognized, not kept, but for the time where several files must be merged.
-Speed: `hot` finds the name in plain lines; a call that nobody asked for costs a dictionary look-up, and its arguments are
+Speed: `lines` finds the name in plain lines; a call that nobody asked for costs a dictionary look-up, and its arguments are
 never looked at. Lines of any other shape are matched here.
 Invariant: every line is an event, a call counted as skipped, a known message, or LogError with its number.
 """
@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from vmtool.errors import HostError
-from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE, Lines
+from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE, Lines
 
 _TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
 _COLUMNS = rf"(?:\[pid +(\d+)(?:<[^\n]*?>)?\] |(\d+)(?:<[^\n]*?>)? +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"

@@ -16,8 +16,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE
 from vmtool.strace.lexer import CHILD_STARTS, UNFINISHED, Event, LogError, lex, seconds, shown
+from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 
 LOOK_AHEAD = 50_000
 

@@ -18,8 +18,8 @@ from vmtool.errors import HostError, KernelError
 from vmtool.strace import calls
 from vmtool.strace.door import Door
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
-from vmtool.strace.hot import FIRST_HALF, SECOND_HALF, WHOLE
 from vmtool.strace.lexer import Event, LogError, shown
+from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 from vmtool.strace.parser import Fd, descriptor
 from vmtool.strace.procs import Directory, Process, Processes, Space, child_number
 from vmtool.strace.reader import LogFile, Reader, events_of

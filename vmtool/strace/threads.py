@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from vmtool.strace import hot, parser
 from vmtool.strace.lexer import Event
+from vmtool.strace.lines import FIRST_HALF, SECOND_HALF
 from vmtool.strace.procs import Process
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ def settle(replay: "Replay", process: Process, call: Event) -> None:
     """A memory call of a space where calls overlap: keep it, or carry it out after those that must come before."""
     pending = process.space.pending
     tid, part = call[1], call[4]
-    if part == hot.FIRST_HALF:
+    if part == FIRST_HALF:
         pending[tid] = call
         return
-    if part == hot.SECOND_HALF and pending.pop(tid, None) is None:
+    if part == SECOND_HALF and pending.pop(tid, None) is None:
         return  # carried out before
     _act_in_order(replay, process, call, 0)
 

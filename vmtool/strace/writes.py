@@ -21,8 +21,8 @@ Invariant: an assumption is made for private areas alone, and only where the mac
 from typing import TYPE_CHECKING, Any
 
 from vmtool.strace import hot, parser
-from vmtool.strace.hot import WHOLE
 from vmtool.strace.lexer import Event
+from vmtool.strace.lines import WHOLE
 
 if TYPE_CHECKING:
     from vmtool.strace.parser import Mmap
