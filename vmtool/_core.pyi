@@ -142,6 +142,9 @@ class Machine:
     def fincore(self, path: str) -> list[int]:
         """Indices of the pages in the page cache, ascending."""
 
+    def fail_io(self, path: str, write: bool = False, times: int = 1) -> None:
+        """The next `times` reads (or writes) of the file's disk blocks fail with EIO."""
+
     def files(self) -> list[r.FileInfo]:
         """By path."""
 

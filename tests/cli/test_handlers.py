@@ -58,6 +58,8 @@ def machine(vmtool, state, monkeypatch):
     ("rename f g", ("rename", "f", "g")),
     ("rmfile f", ("rmfile", "f")),
     ("fallocate f 4K 8K --punch-hole", ("punch_hole", "f", 4096, 8192)),
+    ("fail-io f", ("fail_io", "f", False, 1)),
+    ("fail-io f --write --times 3", ("fail_io", "f", True, 3)),
     ("drop-caches", ("drop_caches", 3)),
     ("drop-caches 1", ("drop_caches", 1)),
     ("sync", ("sync",)),

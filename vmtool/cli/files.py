@@ -37,6 +37,12 @@ def fallocate(machine: Machine, path: str, offset: int, length: int, punch_hole:
     machine.punch_hole(path, offset, length)
 
 
+def fail_io(machine: Machine, path: str, way: str, times: int) -> None:
+    if times > 0xFFFFFFFF:
+        raise UsageError(f"--times: {times} is more than 4294967295")
+    machine.fail_io(path, way == "write", times)
+
+
 def read(machine: Machine, pid: int, path: str, offset: int, length: int, form: str, json: bool) -> Output:
     data = machine.read(pid, path, offset, length)
     if json:

@@ -38,6 +38,14 @@ COMMANDS = (
         help="Punch a hole into a file.",
         example="vmtool fallocate scene.dat 4K 8K --punch-hole"),
     Command(
+        "fail-io", "files:fail_io",
+        (PATH, switch("--read", "reads from the disk fail (the default)", name="way", value="read", default="read"),
+         switch("--write", "writes to the disk fail", name="way", value="write"),
+         option("--times", "SIZE", "N", "how many of them; 0 ends it", default=1)),
+        access=WRITES, json=False,
+        help="Let the disk fail: EIO for read(), SIGBUS for a mapping, an error at the next sync of the file.",
+        example="vmtool fail-io scene.dat --read --times 2"),
+    Command(
         "read", "files:read",
         (PID, PATH, OFFSET, arg("length", "SIZE", "bytes"),
          switch("--hex", "print the bytes as hexadecimal digits", name="form", value="hex", default="count"),
