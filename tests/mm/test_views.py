@@ -112,3 +112,18 @@ def test_the_tlb_holds_what_was_walked(machine):
     assert [(e.kind, e.pfn, e.writable, e.user, e.nx, e.dirty) for e in entries if e.level == 1] == [
         ("d", machine.translate(1, addr) >> 12, True, True, True, True)]
     assert machine.tlb_stats()[0].misses > 0
+
+
+@pytest.mark.parametrize("advice", [8, 20])  # MADV_FREE, MADV_COLD
+def test_a_huge_page_that_aged_is_walked_again(advice):
+    """The TLB may not keep the entry as it was: the next store must set accessed and dirty in memory."""
+    m = core.Machine()
+    m.boot(ram_bytes=1 << 30)
+    pid = m.spawn("a", None, [b"a"], [])
+    m.set_sysctl("transparent_hugepage/enabled", "always")
+    addr = m.mmap(pid, 0, 4 << 20, 3, 0x22)
+    m.touch(pid, addr, 4 << 20, "w")
+    m.madvise(pid, addr, 4 << 20, advice)
+    assert "A" not in m.walk(pid, addr).steps[-1].flags and m.fsck() == []
+    m.touch(pid, addr, 1, "w")
+    assert {"A", "D"} <= set(m.walk(pid, addr).steps[-1].flags)

@@ -111,6 +111,7 @@ cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
             head = pte_frame(a, pmd)
             if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
                 entry_set(a, m, start, 1, pte_mkold(a, pmd))
+                flush_tlb_range(a, m, start, next)
                 frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
                 deactivate(a, head, PG_active)
         else:
@@ -148,6 +149,7 @@ cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
             head = pte_frame(a, pmd)
             if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
                 entry_set(a, m, start, 1, pte_mkold(a, pte_mkclean(a, pmd)))
+                flush_tlb_range(a, m, start, next)
                 if frame_at(a, head).flags & PG_swapbacked and not frame_at(a, head).flags & PG_unevictable:
                     deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
                     count_vm_events(a, PGLAZYFREE, 512)
