@@ -1,132 +1,19 @@
-"""The vocabulary of the generator: each function draws one call and writes its line.
+"""The vocabulary of the generator, all but mmap: each function draws one call and writes its line.
 
 A function gets the writer and a process; it may write nothing when the draw does not fit. Functions are found by
 name in a category's table of weights (categories.py).
 """
 
+from tests.differential.mappings import PROTS, file_rw, mmap
 from tests.differential.writer import PAGE, Writer
 
-PROTS = ("rw", "rw", "r", "none", "rx", "rwx")
 FLAG_ADVICE = ("normal", "random", "sequential", "dontfork", "dofork", "dontdump", "dodump", "wipeonfork", "keeponfork", "hugepage",
                "nohugepage", "mergeable", "unmergeable")
 PAGE_ADVICE = ("dontneed", "free", "populate_read", "populate_write", "cold", "pageout", "dontneed_locked", "guard_install", "guard_remove")
 FILE_ADVICE = ("dontneed", "willneed", "random", "normal", "sequential", "populate_read")
 
 
-# --- mmap ---
-
-
-def mmap(w: Writer, pid: str, nr: int, prot: str, extra: str = "") -> None:
-    w.name_result(f"mmap ${pid} {w.size(nr * PAGE)} --prot {prot}{extra}")
-
-
-def anon(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.pages(64), w.pick(PROTS))
-
-
-def anon_rw(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.pages(48), "rw")
-
-
-def anon_small(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.pages(4), w.pick(("rw", "r", "rw", "none")))
-
-
-def anon_large(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.number(16, 180), "rw", " --populate" if w.chance(40) else "")
-
-
-def shared(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.pages(16), w.pick(("rw", "rw", "r", "rwx")), " --shared")
-
-
-def flagged(w: Writer, pid: str) -> None:
-    """The flags that change the area or how it is filled."""
-    flag = w.pick(("--noreserve", "--stack", "--populate", "--locked", "--noreserve --populate", "--private"))
-    mmap(w, pid, w.pages(24), w.pick(PROTS), f" {flag}")
-
-
-def populated(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.pages(24), w.pick(("rw", "r")), " --populate")
-
-
-def locked(w: Writer, pid: str) -> None:
-    mmap(w, pid, w.pages(32), w.pick(("rw", "r", "none")), " --locked")
-
-
-def file_part(w: Writer, nr_most: int = 48) -> tuple[str, int, str]:
-    """(path, pages, option): somewhere in a file, at times past its end."""
-    path = w.pick(list(w.files))
-    total = (w.files[path] + PAGE - 1) // PAGE
-    if w.chance(50):
-        return path, min(total, 2000), ""
-    first = w.number(0, total - 1)
-    nr = min(w.pages(nr_most), total - first + w.pick((0, 0, 0, 3)))
-    return path, nr, f" --offset {w.size(first * PAGE)}" if first else ""
-
-
-def file(w: Writer, pid: str) -> None:
-    path, nr, offset = file_part(w)
-    mmap(w, pid, nr, w.pick(("rw", "r", "rx", "none", "rwx")), f" --file {path}{offset}" + (" --shared" if w.chance(35) else ""))
-
-
-def file_rw(w: Writer, pid: str) -> None:
-    path, nr, offset = file_part(w)
-    mmap(w, pid, nr, "rw", f" --file {path}{offset}" + (" --shared" if w.chance(40) else ""))
-
-
-def file_fixed(w: Writer, pid: str) -> None:
-    path, nr, offset = file_part(w, 24)
-    at = w.hole(pid, nr)
-    if nr <= 40 and w.is_safe(pid, at, nr * PAGE):
-        how = w.pick(("--fixed", "--fixed-noreplace"))
-        kind = " --shared" if w.chance(30) else ""
-        mmap(w, pid, nr, w.pick(("rw", "r", "rx", "none")), f" --file {path}{offset} --addr {w.addr(at)} {how}{kind}")
-
-
-def beside(w: Writer, pid: str) -> None:
-    """At a place: next to an area, over it, or near it."""
-    nr = w.pages(8)
-    at = w.hole(pid, nr)
-    if w.is_safe(pid, at, nr * PAGE):
-        how = w.pick(("--fixed", "--fixed-noreplace"))
-        mmap(w, pid, nr, w.pick(("rw", "rw", "r", "none")), f" --addr {w.addr(at)} {how}" + (" --shared" if w.chance(8) else ""))
-
-
-def hint(w: Writer, pid: str) -> None:
-    """A hint without --fixed: anywhere, unaligned, low, or above the end of user space."""
-    nr = w.pages(40)
-    at = w.hole(pid, nr)
-    kind = w.number(0, 9)
-    if kind == 7:
-        at += w.pick((1, 0x800, 0xFFF))
-    elif kind == 8:
-        at = w.pick((0x1000, 0x8000, 0x10000, 0x7FFF0012C000, 0x7FFFF0000000, 0x7E00000C3000))
-    elif kind == 9:
-        at = w.pick((0x7FFFFFFFF000, 0x7FFFFFFDE000, 0x7FFFFFEDE000, 0x7FFFFFEDD000, 0x800000000000))
-    mmap(w, pid, nr, w.pick(PROTS), f" --addr {w.addr(at)}" + (" --shared" if w.chance(25) else ""))
-
-
-def aligned(w: Writer, pid: str) -> None:
-    """Lengths around multiples of 2M, where placement is aligned."""
-    nr = 512 * w.number(1, 3) + w.pick((0, 0, 0, 3, -1, 100))
-    mmap(w, pid, nr, w.pick(("none", "r", "rw")), w.pick(("", "", "", " --shared", " --noreserve", " --stack")))
-
-
-def far(w: Writer, pid: str) -> None:
-    """In page tables of its own: around 2M, 1G and 512G borders."""
-    base = w.pick((0x40200000, 0x140002000, 0x180000000, 0x240000000, 0x8000202000, 0x8040002000, 0x8140000000, 0x7E0000001000, 0x3FE00000))
-    at = base + w.number(0, 3) * (2 << 20)
-    mmap(w, pid, w.pick((512, 1024, 1536, 600, 5)), "rw", f" --addr {hex(at)} --fixed")
-
-
-def growsdown(w: Writer, pid: str) -> None:
-    nr = w.pages(4)
-    place = f" --addr {hex(0x7E0000400000 + w.number(0, 300) * PAGE)} --fixed" if w.chance(50) else ""
-    mmap(w, pid, nr, "rw", f" --growsdown{place}")
-
-
-# --- the other calls that change areas ---
+# --- calls that change areas ---
 
 
 def munmap(w: Writer, pid: str) -> None:
@@ -147,6 +34,29 @@ def mprotect(w: Writer, pid: str) -> None:
 def mprotect_rw(w: Writer, pid: str) -> None:
     if span := w.safe_span(pid, most=40):
         w.line(f"mprotect ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('rw', 'r', 'rw', 'none'))}")
+
+
+def unify(w: Writer, pid: str) -> None:
+    """Two neighbours get the same protection, at once or one after the other's example: do they become one?"""
+    own = w.own(pid)
+    pairs = [(a, b) for a, b in zip(own, own[1:], strict=False) if a.end == b.start and a.name == b.name]
+    if not pairs:
+        return
+    a, b = w.pick(pairs)
+    start, end, prot = w.pick(((a.start, b.end, "rw"), (a.start, b.end, "r"), (a.start, a.end, b.prot), (b.start, b.end, a.prot)))
+    if w.is_safe(pid, start, end - start):
+        w.line(f"mprotect ${pid} {w.addr(start)} {w.size(end - start)} {prot}")
+
+
+def toggle(w: Writer, pid: str) -> None:
+    """Used, made read-only, made writable again, used again."""
+    areas = [a for a in w.own(pid) if a.perms.startswith("rw")]
+    if areas:
+        start, length = w.span(pid, most=12, beyond=0, areas=areas)
+        where = f"{w.addr(start)} {w.size(length)}"
+        if w.is_safe(pid, start, length):
+            for text in ("touch ${} {} -w --probe", "mprotect ${} {} r", "mprotect ${} {} rw", "touch ${} {} -w --probe"):
+                w.line(text.format(pid, where))
 
 
 def madvise_flags(w: Writer, pid: str) -> None:

@@ -1,6 +1,7 @@
 """Files that are not in the page cache: what a read or a fault brings, and what readahead adds."""
 
 from tests.differential import calls
+from tests.differential.mappings import mmap
 from tests.differential.writer import PAGE, Writer
 
 SIZES = (4096, 10000, 65536, 100000, 262144, 500000, 1048576)
@@ -12,7 +13,7 @@ def _begin(w: Writer, prot: str, extra: str, advice: str | None) -> tuple[str, i
     nr_bytes = w.pick(SIZES)
     path = w.mkfile("cold.dat", nr_bytes)
     nr = (nr_bytes + PAGE - 1) // PAGE
-    calls.mmap(w, "p", nr, prot, f" --file {path}{extra}")
+    mmap(w, "p", nr, prot, f" --file {path}{extra}")
     addr = int(w.answers[-1].out, 16)
     if advice:
         w.line(f"madvise $p {hex(addr)} {hex(nr * PAGE)} {advice}")

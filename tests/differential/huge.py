@@ -3,6 +3,7 @@
 import os
 
 from tests.differential import calls
+from tests.differential.mappings import mmap
 from tests.differential.writer import PAGE, Area, Writer
 
 HUGE = 2 << 20
@@ -13,7 +14,7 @@ def _huge_area(w: Writer) -> tuple[int, int]:
     """(address, length) of an area of some huge pages, advised."""
     w.spawn()
     nr = w.number(1, 4)
-    calls.mmap(w, "p", nr * 512, "rw")
+    mmap(w, "p", nr * 512, "rw")
     addr = int(w.answers[-1].out, 16)
     w.line(f"madvise $p {hex(addr)} {hex(nr * HUGE)} hugepage")
     return addr, nr * HUGE
@@ -107,7 +108,7 @@ def edges(w: Writer) -> None:
     else:
         start = 0x7E0000000000 + w.number(0, 600) * PAGE
         nr = 512 * w.number(1, 3) + w.number(0, 200)
-        calls.mmap(w, "p", nr, "rw", f" --addr {hex(start)} --fixed")
+        mmap(w, "p", nr, "rw", f" --addr {hex(start)} --fixed")
         area = Area(start, start + nr * PAGE, "rw-p", "")
     w.line(f"madvise $p {hex(area.start)} {hex(w.pick((area.end - area.start, area.end - area.start - 16 * PAGE)))} hugepage")
     for _ in range(w.number(3, 6)):
@@ -130,7 +131,7 @@ def always(w: Writer) -> None:
     areas = []
     for _ in range(w.number(1, 3)):
         nr = w.pick((512, 1024, 600, 1100))
-        calls.mmap(w, "p", nr, "rw", w.pick(("", "", " --noreserve", " --stack")))
+        mmap(w, "p", nr, "rw", w.pick(("", "", " --noreserve", " --stack")))
         areas.append((int(w.answers[-1].out, 16), nr * PAGE))
     for _ in range(w.number(5, 14)):
         addr, length = w.pick(areas)

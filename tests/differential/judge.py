@@ -35,9 +35,9 @@ def ask_kernel(root: str, lines: list[str]) -> list[Answer] | None:
             return None
 
 
-def compare(lines: list[str], answers: list[Answer]) -> list[Difference]:
+def compare(lines: list[str], answers: list[Answer], project: str = simulator.PROJECT) -> list[Difference]:
     """The differences of vmtool from the kernel's answers, in order; a broken invariant is the last."""
-    objects, complaint = simulator.run("\n".join(lines) + "\n")
+    objects, complaint = simulator.run("\n".join(lines) + "\n", project=project)
     comparison = Comparison()
     found = [d for line, a in zip(lines, answers, strict=True) if (d := comparison.line(line, a, objects.get(a.line)))]
     if complaint:

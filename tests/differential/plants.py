@@ -142,7 +142,7 @@ def build(where: str) -> None:
 
 def is_found(where: str, plant: Plant) -> str | None:
     """The first difference's line, or None."""
-    command = [sys.executable, "-m", "tests.differential", "--no-shrink", "--until-different", "-n", str(SCRIPTS), "--seed", "5"]
+    command = [sys.executable, "-m", "tests.differential", "--no-shrink", "--until-different", "--unless-in", PROJECT, "-n", str(SCRIPTS)]
     for category in plant.where:
         command += ["--category", category]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 import os
 
 from tests.differential import calls, target
+from tests.differential.mappings import mmap
 from tests.differential.writer import PAGE, Writer
 
 
@@ -80,7 +81,7 @@ def shapes(w: Writer) -> None:
     for _ in range(w.number(1, 6)):
         w.line(f"touch $p {hex(first + w.number(4, 8) * PAGE)} -{w.pick('rwx')} --probe")
     w.line(f"brk $p --by {w.size(w.number(1, 40) * PAGE)}")
-    calls.mmap(w, "p", w.number(1, 600), "rw")
+    mmap(w, "p", w.number(1, 600), "rw")
     _dump(w, "p")
 
 

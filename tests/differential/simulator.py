@@ -11,16 +11,16 @@ TIMEOUT = 60
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def run(script: str, *, fsck: bool = True) -> tuple[dict[int, dict[str, Any]], str]:
+def run(script: str, *, project: str = PROJECT, fsck: bool = True) -> tuple[dict[int, dict[str, Any]], str]:
     """(objects by line, complaint): `complaint` says what went wrong beside the answers, '' for nothing.
 
-    With `fsck` the machine's invariants are checked at the end.
+    `project` is where vmtool is; with `fsck` the machine's invariants are checked at the end.
     """
     with tempfile.TemporaryDirectory(prefix="vmtool-diff.") as where:
         path = f"{where}/script.vmt"
         with open(path, "w", encoding="utf-8") as f:
             f.write(script)
-        env = dict(os.environ, VMTOOL_STATE=f"{where}/machine.vmt", VMTOOL_SYNC="off", LC_ALL="C", PYTHONPATH=PROJECT)
+        env = dict(os.environ, VMTOOL_STATE=f"{where}/machine.vmt", VMTOOL_SYNC="off", LC_ALL="C", PYTHONPATH=project)
         try:
             done = _vmtool(["run", "--jsonl", "--keep-going", path], where, env)
             objects = _objects(done.stdout)

@@ -1,6 +1,7 @@
 """Whole stories with drawn numbers: what programs do, from the first touch to the last."""
 
 from tests.differential import calls
+from tests.differential.mappings import mmap
 from tests.differential.writer import PAGE, Writer
 
 
@@ -41,11 +42,11 @@ def cache_outlives(w: Writer) -> None:
     w.spawn()
     path = w.mkfile("scene.dat", w.pick((16384, 65536, 131072)))
     nr = w.files[path] // PAGE
-    calls.mmap(w, "p", nr, "r", f" --file {path}")
+    mmap(w, "p", nr, "r", f" --file {path}")
     w.line(f"touch $p {hex(_address(w))} {nr * PAGE} -r")
     w.line("smaps $p")
     w.exit("p")
-    calls.mmap(w, "s1", nr, w.pick(("r", "rw")), f" --file {path}" + w.pick(("", " --shared")))
+    mmap(w, "s1", nr, w.pick(("r", "rw")), f" --file {path}" + w.pick(("", " --shared")))
     at = _address(w)
     w.line(f"mincore $s1 {hex(at)} {nr * PAGE}")
     w.line(f"touch $s1 {hex(at + w.number(0, nr - 1) * PAGE)} -r")
@@ -58,7 +59,7 @@ def shell(w: Writer) -> None:
     heap_pages, nr = w.number(4, 33), w.number(4, 32)
     w.line(f"brk $p --by {hex(heap_pages * PAGE)}")
     w.line(f"touch $p 0x408000 {hex(w.number(1, heap_pages) * PAGE)} -w")
-    calls.mmap(w, "p", nr, "rw")
+    mmap(w, "p", nr, "rw")
     at = _address(w)
     w.line(f"touch $p {hex(at)} {hex(nr * PAGE)} -w")
     child = w.fork("p")
@@ -84,7 +85,7 @@ def two_readers(w: Writer) -> None:
     kind = w.pick(("", " --shared"))
     at = {}
     for pid in w.pids:
-        calls.mmap(w, pid, nr, "rw", f" --file {path}{kind}")
+        mmap(w, pid, nr, "rw", f" --file {path}{kind}")
         at[pid] = _address(w)
         w.line(f"touch ${pid} {hex(at[pid])} {w.size(nr * PAGE)} -r")
     for _ in range(w.number(1, 4)):

@@ -27,6 +27,12 @@ class Area(NamedTuple):
     end: int
     perms: str
     name: str
+    offset: int = 0
+
+    @property
+    def prot(self) -> str:
+        """As mprotect and mmap --prot want it."""
+        return self.perms[:3].replace("-", "") or "none"
 
 
 class Writer:
@@ -135,8 +141,8 @@ class Writer:
 
     def areas(self, pid: str) -> list[Area]:
         with open(f"/proc/{self.task(pid).pid}/maps") as f:
-            found = re.findall(r"^(\w+)-(\w+) (\S+) \S+ \S+ \S+ *(.*)$", f.read(), re.M)
-        return [Area(int(a, 16), int(b, 16), perms, name) for a, b, perms, name in found]
+            found = re.findall(r"^(\w+)-(\w+) (\S+) (\w+) \S+ \S+ *(.*)$", f.read(), re.M)
+        return [Area(int(a, 16), int(b, 16), perms, name, int(offset, 16)) for a, b, perms, offset, name in found]
 
     def own(self, pid: str) -> list[Area]:
         """The areas that a script may tear apart: not the program, the stack or the kernel's."""
