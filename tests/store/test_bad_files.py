@@ -12,7 +12,7 @@ from tests.store.fake import CHUNK_BYTES, FakeMachine
 from tests.store.processes import run_as_nobody
 from vmtool.errors import StateError
 from vmtool.store.schema import PAGE_BYTES
-from vmtool.store.session import init_machine
+from vmtool.store.session import init_machine, open_machine
 
 GOOD = {key: bytes(CHUNK_BYTES) if key in DROPPED else contents_of(*key) for key in CHUNKS}
 WRITTEN = {(0, 0): contents_of(0, 0, 1), (4, 4): contents_of(4, 4, 1), (30, 300): contents_of(30, 300, 1), (3, 1): contents_of(3, 1, 1)}
@@ -180,6 +180,26 @@ def test_each_byte_of_the_file_header_flipped(state):
     # The change counter and its copy; the size in pages is taken from the file when these two differ. The schema's
     # cookie, the cache size, and which release of SQLite wrote last.
     assert harmless <= {*range(24, 28), *range(40, 44), *range(92, 100), *range(32, 36)}
+
+
+def test_a_refused_file_is_not_kept_locked(state):
+    """By a session that its machine did not come to life in, as when its first chunk is damaged."""
+
+    class Stillborn(FakeMachine):
+        def __init__(self, load, header):
+            super().__init__(load, header)
+            self.get(0, 0)
+
+    data = read_bytes(state)
+    at = data.index(contents_of(0, 0)[:40])
+    write_bytes(state, flipped(data, at, 0xFF))
+    errors = []
+    for _ in range(2):
+        with pytest.raises(StateError, match="is damaged") as error:
+            open_machine(state, True, wait=0, factory=Stillborn)
+        errors.append(error)  # and its traceback, which holds the session
+    with open_fake(state, write=True, wait=0):
+        pass
 
 
 @pytest.mark.parametrize(("mask", "share"), [(0x01, 0.2), (0x80, 0.2), pytest.param(0xFF, 1.0, marks=pytest.mark.slow)])

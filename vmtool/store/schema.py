@@ -56,10 +56,14 @@ def connect(path: str, options: str = "") -> sqlite.Connection:
     """
     name = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     db = sqlite.connect(f"file://{name}?mode=rw{options}", timeout=0, isolation_level=None, check_same_thread=False, uri=True)
-    db.execute("PRAGMA trusted_schema=OFF")
-    db.execute("PRAGMA cell_size_check=ON")
-    if not is_durable():
-        db.execute("PRAGMA synchronous=OFF")
+    try:
+        db.execute("PRAGMA trusted_schema=OFF")
+        db.execute("PRAGMA cell_size_check=ON")
+        if not is_durable():
+            db.execute("PRAGMA synchronous=OFF")  # reads the schema, which may be damaged
+    except BaseException:
+        db.close()  # and with it its lock, at once: the traceback would keep it
+        raise
     return db
 
 

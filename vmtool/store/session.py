@@ -211,7 +211,12 @@ class Session:
             raise
 
     def _make_machine(self) -> None:
-        self.machine = self._factory(self._load, self._chunks.header)
+        """A machine of what was read; it loads its own record at once, and that may fail."""
+        try:
+            self.machine = self._factory(self._load, self._chunks.header)
+        except BaseException:
+            self.close()
+            raise
 
     def _load(self, pool: int, chunk: int) -> bytes | None:
         """What the machine calls for a chunk that it has not got."""
