@@ -133,6 +133,8 @@ cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
     cdef pool_t *p = &a.pool[pool]
     cdef uint32_t c = i >> p.shift
     cdef char *mem
+    if a.err != ARENA_OK:  # the image is lost: a loop over a chunk that cannot be read must not ask for it each time
+        return a.poison
     if i >= p.count:
         arena_fail(a, ARENA_RANGE, pool, i)
         return a.poison

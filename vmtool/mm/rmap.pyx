@@ -177,9 +177,9 @@ cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef idx_t av
     cdef vma_t *d
     cdef anon_vma_t *anon
-    while i and avc_at(a, i).same_vma_next:
+    while i and not a.err and avc_at(a, i).same_vma_next:
         i = avc_at(a, i).same_vma_next
-    while i:
+    while i and not a.err:
         av = avc_at(a, i).anon_vma
         if chain_link(a, dst, av) < 0:
             unlink_anon_vmas(a, dst)
