@@ -5,6 +5,7 @@ with --mix what was drawn beside what was recorded. Exit status 1 when a script 
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter, defaultdict
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--no-shrink", action="store_true", help="print the first script of each difference as it was drawn")
     parser.add_argument("--only-kernel", action="store_true", help="draw and record, compare with nothing: the mix alone")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the host's settings are put back
     subs = subs_of(args.category)
     if not subs:
         parser.error(f"no such category: {' '.join(args.category)}")
