@@ -6,7 +6,7 @@ Simplified: a page is mlocked or not (Linux counts the areas that lock it).
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, page_folio
+from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
 from vmtool.mm.mm_acct cimport rlimit
 from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_mapped, pte_special, table_lookup
 from vmtool.mm.populate cimport mm_populate
@@ -36,7 +36,7 @@ cdef void lock_folio(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
 cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t addr = start
-    cdef pfn_t table = 0
+    cdef pfn_t table = 0, head
     cdef pte_t e
     while addr < end:
         if table == 0 or addr & (HPAGE_PMD_SIZE - 1) == 0:
@@ -53,7 +53,10 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
                 continue
         e = pte_load(a, table, <uint32_t>(addr >> 12) & 511)
         if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
-            lock_folio(a, pte_frame(a, e), lock)
+            # a large folio is locked only when the range covers all of it (allow_mlock_munlock())
+            head = page_folio(a, pte_frame(a, e))
+            if not lock or (pte_frame(a, e) == head and addr + (<uint64_t>4096 << folio_order(a, head)) <= end):
+                lock_folio(a, head, lock)
         addr += 4096
 
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
