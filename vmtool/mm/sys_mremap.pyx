@@ -274,9 +274,12 @@ cdef uint64_t move_vma(arena_t *a, vrm_t *r) noexcept nogil:
     cdef vma_t *v
     if m.map_count >= a.m.max_map_count - 3:
         return <uint64_t>-ENOMEM
+    v = vma_at(a, r.vma)
+    if v.kind != VMA_PLAIN and (v.vm_start != r.addr or v.vm_end != r.addr + r.old_len):
+        return <uint64_t>-EINVAL  # [vdso] and its like move whole or not at all
     if not calc_charge(a, r):
         return <uint64_t>-ENOMEM
-    vm_flags = vma_at(a, r.vma).vm_flags
+    vm_flags = v.vm_flags
     n = copy_vma(a, r)
     if n == 0:
         vm_unacct_memory(a, r.charged)
