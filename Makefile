@@ -24,13 +24,13 @@ demo: build  ## a real program's address space, a page fault, a copy-on-write, a
 	@sh scripts/demo.sh
 
 test: lint  ## all tests that fit in ten minutes
-	@$(PY) -m pytest -q -n $(JOBS)
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 
 check:  ## everything: both builds, the long tests, long differential runs
 	@$(MAKE) --no-print-directory VMTOOL_DEBUG=1 build
-	@VMTOOL_DEBUG=1 $(PY) -m pytest -q -n $(JOBS)
+	@VMTOOL_DEBUG=1 $(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 	@$(MAKE) --no-print-directory build
-	@$(PY) -m pytest -q -n $(JOBS) -m "slow or not slow"
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "slow or not slow"
 	@$(MAKE) --no-print-directory differential N=1000
 
 differential: build  ## N freshly drawn scripts on this kernel and on vmtool (make differential N=1000)

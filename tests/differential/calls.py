@@ -74,6 +74,12 @@ def dontneed(w: Writer, pid: str) -> None:
         w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('dontneed', 'dontneed', 'free', 'dontneed_locked'))}")
 
 
+def dontneed_large(w: Writer, pid: str) -> None:
+    """Long enough to cover all that one page table maps."""
+    if span := w.safe_span(pid, most=2048):
+        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} dontneed")
+
+
 def remove(w: Writer, pid: str) -> None:
     """Punch a hole into shared memory."""
     if span := w.safe_span(pid, most=40, beyond=5):

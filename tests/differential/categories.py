@@ -105,7 +105,8 @@ FAULT = {
         ("anon_rw", "touch_write", "file_rw"), SMALL),
     "pss": Sub(21, 40, "touch 12, smaps 4, file_rw 1, shared 1, other_program 2, munmap 1, fork 2, rollup 1, exit 1",
                ("file_rw", "shared", "anon_rw"), SMALL),
-    "pte": Sub(19, 38, "status 9, touch 6, far 5, munmap_large 2, smaps 1, cat_maps 1, mremap_fixed 1, fork 1, exit 1, dontneed 1",
+    "pte": Sub(19, 38, "status 9, touch 6, far 5, munmap_large 2, smaps 1, cat_maps 1, mremap_fixed 1, fork 1, exit 1, "
+        "dontneed 1, dontneed_large 2",
                ("far",)),
     "shanon": Sub(16, 46, "touch 7, smaps 3, cat_maps 2, mremap 2, remove 2, store 2, pagemap 1, fork 2, status 1", ("shared",)),
     "shared": Sub(14, 40,

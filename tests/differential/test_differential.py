@@ -15,6 +15,7 @@ from tests.differential.drawing import draw_script
 from tests.differential.judge import judge
 
 pytest.importorskip("vmtool._core")
+pytestmark = pytest.mark.xdist_group("readahead")  # sets the disk's for the while
 SCRIPTS = 6
 
 

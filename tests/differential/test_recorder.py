@@ -5,7 +5,10 @@ import pytest
 from tests.differential import conditions, target
 from tests.differential.kernel import Kernel
 
-pytestmark = pytest.mark.skipif(conditions.obstacle() is not None, reason=conditions.obstacle() or "")
+pytestmark = [
+    pytest.mark.skipif(conditions.obstacle() is not None, reason=conditions.obstacle() or ""),
+    pytest.mark.xdist_group("readahead"),  # sets the disk's for the while
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from vmtool.mm._probe_cache import Cache
 
+pytestmark = pytest.mark.xdist_group("readahead")  # reads the disk's, which the comparison of scripts changes for the while
 SCRIPTS = 40
 PATTERN = bytes(1 + i % 251 for i in range(4099))  # no period of a page
 STEPS_BUSY = 8  # read-ahead of the live kernel goes on in the background: look again so often
