@@ -34,7 +34,7 @@ cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nog
             return -EINVAL
         f &= ~<uint64_t>VM_DONTCOPY
     elif advice == MADV_WIPEONFORK:
-        if v.vm_file or v.kind != VMA_PLAIN or f & VM_SHARED:
+        if v.vm_file or f & VM_SHARED:
             return -EINVAL
         f |= VM_WIPEONFORK
     elif advice == MADV_KEEPONFORK:
