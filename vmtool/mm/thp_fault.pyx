@@ -172,6 +172,8 @@ cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexc
     cdef int err, result = 0
     if area.vm_file or area.kind != VMA_PLAIN or area.vm_flags & VM_NOHUGEPAGE:
         return -EINVAL
+    if area.anon_vma == 0:
+        return -EINVAL  # never faulted: only a page fault may put a huge page there
     if area.vm_end < HPAGE_PMD_SIZE or (area.vm_end - HPAGE_PMD_SIZE) & ~<uint64_t>(HPAGE_PMD_SIZE - 1) < area.vm_start:
         return -EINVAL  # no aligned 2 MB in the area
     if last < h:
