@@ -73,23 +73,23 @@ class Run:
             print(verdicts[0] if self.args.no_shrink else smallest(self.root, verdicts[0]), flush=True)
         return 1 if self.failed else 0
 
-    def one(self, name: Sub, w: Writer) -> None:
+    def one(self, name: Sub, w: Writer) -> bool:
+        """Judge a script; True when no more are wanted."""
         category, sub = name
-        if self.failed and self.args.until_different:
-            return
         self.mix.add(category, sub, w)
         if self.args.only_kernel:
-            return
+            return False
         verdict = judge(self.root, w.lines, w.answers)
         if verdict.differences and not verdict.is_steady:
             self.unsteady += 1
-            return
+            return False
         if verdict.differences and self.args.unless_in and compare(w.lines, w.answers, self.args.unless_in):
-            return
+            return False
         self.nr[category] += 1
         self.alike[category] += not verdict.differences
         if verdict.differences:
             self.failed[verdict.kind].append(verdict)
+        return bool(self.failed) and self.args.until_different
 
 
 if __name__ == "__main__":

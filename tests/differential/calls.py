@@ -11,6 +11,8 @@ FLAG_ADVICE = ("normal", "random", "sequential", "dontfork", "dofork", "dontdump
                "nohugepage", "mergeable", "unmergeable")
 PAGE_ADVICE = ("dontneed", "free", "populate_read", "populate_write", "cold", "pageout", "dontneed_locked", "guard_install", "guard_remove")
 FILE_ADVICE = ("dontneed", "willneed", "random", "normal", "sequential", "populate_read")
+TABLE = 512 * PAGE
+"""What one page table maps."""
 
 
 # --- calls that change areas ---
@@ -75,9 +77,17 @@ def dontneed(w: Writer, pid: str) -> None:
 
 
 def dontneed_large(w: Writer, pid: str) -> None:
-    """Long enough to cover all that one page table maps."""
-    if span := w.safe_span(pid, most=2048):
-        w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} dontneed")
+    """All that one page table maps, or a page less: is the table freed?"""
+    tables = [(at, a) for a in w.own(pid) for at in range(-(-a.start // TABLE) * TABLE, a.end - TABLE + 1, TABLE)]
+    if not tables:
+        return
+    at, area = w.pick(tables)
+    length = min(w.number(1, 3) * TABLE, (area.end - at) // TABLE * TABLE) - w.pick((0, 0, 0, PAGE))
+    if w.is_safe(pid, at, length):
+        if "w" in area.perms:
+            w.line(f"touch ${pid} {hex(at + w.number(0, 511) * PAGE)} -w --probe")
+        w.line(f"madvise ${pid} {w.addr(at)} {w.size(length)} dontneed")
+        status(w, pid)
 
 
 def remove(w: Writer, pid: str) -> None:

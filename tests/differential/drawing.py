@@ -21,17 +21,22 @@ def draw_script(data: st.DataObject, root: str, subs: list[Sub]) -> tuple[Sub, W
     return name, w
 
 
-def for_each(root: str, subs: list[Sub], nr: int, number: int, use: Callable[[Sub, Writer], None]) -> None:
-    """Draw `nr` scripts of each sub-category and hand them to `use`; nothing is shrunk here."""
+def for_each(root: str, subs: list[Sub], nr: int, number: int, use: Callable[[Sub, Writer], bool]) -> None:
+    """Draw `nr` scripts of each sub-category and hand them to `use`, until it says enough; nothing is shrunk here."""
     for name in subs:
-        _for_one(root, name, nr, number, use)
+        if _for_one(root, name, nr, number, use):
+            return
 
 
-def _for_one(root: str, name: Sub, nr: int, number: int, use: Callable[[Sub, Writer], None]) -> None:
+def _for_one(root: str, name: Sub, nr: int, number: int, use: Callable[[Sub, Writer], bool]) -> bool:
+    enough = False
+
     @seed(number)
     @settings(max_examples=nr, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def draw(data: st.DataObject) -> None:
-        use(*draw_script(data, root, [name]))
+        nonlocal enough
+        enough = enough or use(*draw_script(data, root, [name]))
 
     draw()
+    return enough

@@ -5,6 +5,7 @@ differs. A rule that is not found is a hole in the generator. Exit status 1 when
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -141,12 +142,16 @@ def build(where: str) -> None:
 
 
 def is_found(where: str, plant: Plant) -> str | None:
-    """The first difference's line, or None."""
+    """The first difference and how many scripts it took, or None."""
     command = [sys.executable, "-m", "tests.differential", "--no-shrink", "--until-different", "--unless-in", PROJECT, "-n", str(SCRIPTS)]
     for category in plant.where:
         command += ["--category", category]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
-    return next((line for line in done.stdout.splitlines() if " × " in line), "?") if done.returncode == 1 else None
+    if done.returncode != 1:
+        return None
+    kind = next((line for line in done.stdout.splitlines() if " × " in line), "1 × ?").partition(" × ")[2]
+    tried = re.search(r"^\d+ of (\d+) in", done.stdout, re.M)
+    return f"{kind}, script {tried[1] if tried else '?'}"
 
 
 def main(wanted: list[str]) -> int:
