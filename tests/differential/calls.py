@@ -71,6 +71,29 @@ def madvise_pages(w: Writer, pid: str) -> None:
         w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(PAGE_ADVICE)}")
 
 
+def across(w: Writer, pid: str) -> None:
+    """One call from inside an area to inside another; where there is no hole between two, one is made now and then."""
+    areas = [a for a in w.own(pid) if a.end - a.start >= 3 * PAGE]
+    if areas and w.chance(50):
+        area = w.pick(areas)
+        at = area.start + w.number(1, min((area.end - area.start) // PAGE, 32) - 2) * PAGE
+        if not w.is_safe(pid, at, PAGE):
+            return
+        w.line(f"munmap ${pid} {hex(at)} 4K")
+    own = w.own(pid)
+    near = [(a, b) for i, a in enumerate(own) for b in own[i + 1 : i + 4] if b.start - a.end <= 64 * PAGE]
+    if not near:
+        return
+    a, b = w.pick([(a, b) for a, b in near if a.end < b.start] or near)
+    start = a.end - w.number(1, min((a.end - a.start) // PAGE, 16)) * PAGE
+    length = b.start + w.number(1, min((b.end - b.start) // PAGE, 16)) * PAGE - start
+    call, *words = w.pick((f"madvise {w.pick(FLAG_ADVICE)}", f"madvise {w.pick(PAGE_ADVICE)}", f"mprotect {w.pick(('rw', 'r', 'none'))}",
+                           "mlock", "mlock --onfault", "munlock", "msync", "munmap")).split()
+    if w.is_safe(pid, start, length):
+        where = [f"${pid}", w.addr(start), w.size(length)]
+        w.line(" ".join([call, *words, *where] if words == ["--onfault"] else [call, *where, *words]))
+
+
 def dontneed(w: Writer, pid: str) -> None:
     if span := w.safe_span(pid, most=60):
         w.line(f"madvise ${pid} {w.addr(span[0])} {w.size(span[1])} {w.pick(('dontneed', 'dontneed', 'free', 'dontneed_locked'))}")

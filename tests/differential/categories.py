@@ -32,29 +32,34 @@ THREE = (("scene.dat", (65536, 131072)), ("lib.so", (131072, 262144)), ("big.bin
 
 VMA = {
     "anonvma": Sub(21, 54,
+        "across 1, "
         "unify 4, apart 4, bridge 4, touch_write 9, beside 8, anon_small 4, mprotect_rw 8, mremap_fixed 2, mremap 2, cat_maps 2, munmap 1, "
         "fork 1",
         ("anon_rw", "touch_write")),
     "brk": Sub(23, 56, "brk 14, brk_to 6, heap_area 4, cat_maps 3, mprotect_rw 2, touch_write 2, touch 1, munmap 2, anon_small 1"),
-    "err": Sub(21, 60, "bad_call 24, cat_maps 4, plain_area 3, mremap 1, mlock 1", ("plain_area", "plain_area", "plain_area"), SMALL),
+    "err": Sub(21, 60, "across 2, "
+        "bad_call 24, cat_maps 4, plain_area 3, mremap 1, mlock 1", ("plain_area", "plain_area", "plain_area"), SMALL),
     "file": Sub(30, 58, "unify 3, file_beside 5, file 10, file_fixed 9, mprotect 6, munmap 4, cat_maps 4, mremap 2, touch 1, anon 1",
                 ("file",), THREE),
     "fork": Sub(20, 60,
+        "across 1, "
         "unify 2, apart 2, bridge 2, touch 9, anon 5, beside 3, cat_maps 7, mprotect_rw 5, fork 3, brk 2, fork_advice 2, munmap 2, "
         "mremap 1, mremap_fixed 1",
         ("anon", "anon_rw", "shared"), SMALL),
-    "madvise": Sub(22, 60, "unify 1, madvise_flags 22, mprotect 3, anon 2, file 1, shared 1, smaps 2, cat_maps 2, munmap 2, mremap 2, "
+    "madvise": Sub(22, 60, "across 3, "
+        "unify 1, madvise_flags 22, mprotect 3, anon 2, file 1, shared 1, smaps 2, cat_maps 2, munmap 2, mremap 2, "
                    "beside 1", ("anon", "anon", "file_rw", "shared"), SCENE),
     "merge": Sub(22, 54,
         "unify 3, file_beside 4, beside 11, file_fixed 6, mprotect_rw 5, cat_maps 4, madvise_flags 3, munmap 2, anon_small 1, "
         "touch_write 1",
         ("anon_small",), TWO),
     "mix": Sub(21, 60,
+        "across 2, "
         "unify 1, apart 1, bridge 1, anon 4, file 2, beside 3, hint 1, flagged 1, mprotect 5, touch 4, munmap 4, mremap 2, mremap_fixed 1, "
         "madvise_flags 2, madvise_pages 1, cat_maps 2, status 1, munlock 1, mlock 1, brk 1",
         ("anon", "file_rw"), SCENE),
     "mlock": Sub(19, 60,
-        "setrlimit 1, mlock 10, munlock 7, anon 5, locked 3, smaps 2, status 2, mlockall 3, munlockall 1, mprotect 2, munmap 2, "
+        "across 2, setrlimit 1, mlock 10, munlock 7, anon 5, locked 3, smaps 2, status 2, mlockall 3, munlockall 1, mprotect 2, munmap 2, "
         "mremap 2, brk 2",
         ("anon", "locked", "file_rw"), SCENE),
     "mremap": Sub(20, 58, "mremap 8, mremap_fixed 5, mremap_dontunmap 1, cat_maps 5, anon 2, munmap 1, mprotect_rw 1, touch_write 2",
@@ -66,7 +71,7 @@ VMA = {
         "anon 9, flagged 2, shared 2, setrlimit 3, mremap 3, brk 3, touch 1, touch_stack 2, mprotect 3, status 2, cat_maps 2, munmap 2, "
         "mlock 3, munlock 1, locked 2, mlockall 1",
         ("anon", "setrlimit")),
-    "split": Sub(20, 46, "unify 2, mprotect_rw 6, munmap 4, beside 4, anon 2, cat_maps 4, madvise_flags 1",
+    "split": Sub(20, 46, "across 1, unify 2, mprotect_rw 6, munmap 4, beside 4, anon 2, cat_maps 4, madvise_flags 1",
                  ("anon_rw", "anon", "file_rw"), SCENE),
     "stack": Sub(20, 60,
         "anon 9, growsdown 4, touch_growsdown 5, touch_stack 7, hint 3, beside 2, cat_maps 2, munmap 1, "
@@ -89,14 +94,14 @@ FAULT = {
     "forkcow": Sub(19, 48, "touch 8, touch_write 7, smaps 4, fork 4, pagemap 2, status 1, store 2, load 1, exit 2, rollup 1, brk 1",
                    ("anon_rw", "touch_write")),
     "hwm": Sub(25, 40, "status 9, anon_large 3, touch_write 4, munmap_large 4, dontneed 2, anon_rw 1, statm 1", ("anon_large",)),
-    "madvise": Sub(25, 46, "touch 11, madvise_pages 7, smaps 3, cat_maps 1, pagemap 2, mprotect_rw 1, mlock 1, munlock 1",
+    "madvise": Sub(25, 46, "across 2, touch 11, madvise_pages 7, smaps 3, cat_maps 1, pagemap 2, mprotect_rw 1, mlock 1, munlock 1",
                    ("anon_rw", "file_rw"), SMALL),
     "mix": Sub(39, 62,
-        "toggle 1, touch 16, anon_rw 2, file_rw 1, shared 1, smaps 3, madvise_pages 3, madvise_flags 1, mprotect_rw 4, "
+        "across 2, toggle 1, touch 16, anon_rw 2, file_rw 1, shared 1, smaps 3, madvise_pages 3, madvise_flags 1, mprotect_rw 4, "
         "status 2, munmap 3, mremap 2, mremap_fixed 1, fork 3, cat_maps 1, munlock 1, mlock 1, exit 1, pagemap 1, ""rollup 1",
                ("file_rw", "anon_rw"), SMALL),
     "mlock": Sub(21, 42,
-        "touch 7, locked 2, anon_rw 1, smaps 2, munlock 2, status 2, mlock 3, mremap 2, madvise_pages 1, brk 1, "
+        "across 1, touch 7, locked 2, anon_rw 1, smaps 2, munlock 2, status 2, mlock 3, mremap 2, madvise_pages 1, brk 1, "
         "mlockall 1",
         ("anon_rw", "file_rw"), SMALL),
     "mremap": Sub(15, 38,

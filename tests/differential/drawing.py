@@ -1,15 +1,21 @@
 """Scripts drawn by hypothesis: every choice of a Writer is one drawn integer, so a failing script shrinks to smaller ones."""
 
+import contextlib
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 
 from tests.differential.categories import write
 from tests.differential.kernel import Kernel
 from tests.differential.writer import Writer
 
 Sub = tuple[str, str]
+
+
+class Enough(Exception):
+    """Ends the drawing: hypothesis goes on until a script fails."""
 
 
 def draw_script(data: st.DataObject, root: str, subs: list[Sub]) -> tuple[Sub, Writer]:
@@ -36,7 +42,11 @@ def _for_one(root: str, name: Sub, nr: int, number: int, use: Callable[[Sub, Wri
     @given(st.data())
     def draw(data: st.DataObject) -> None:
         nonlocal enough
-        enough = enough or use(*draw_script(data, root, [name]))
+        script = draw_script(data, root, [name])
+        enough = enough or use(*script)
+        if enough:
+            raise Enough
 
-    draw()
+    with contextlib.suppress(Enough, Flaky):
+        draw()
     return enough

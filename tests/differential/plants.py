@@ -147,11 +147,11 @@ def is_found(where: str, plant: Plant) -> str | None:
     for category in plant.where:
         command += ["--category", category]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
-    if done.returncode != 1:
-        return None
-    kind = next((line for line in done.stdout.splitlines() if " × " in line), "1 × ?").partition(" × ")[2]
-    tried = re.search(r"^\d+ of (\d+) in", done.stdout, re.M)
-    return f"{kind}, script {tried[1] if tried else '?'}"
+    tried = re.search(r"^(\d+) of (\d+) in", done.stdout, re.M)
+    if tried is None:
+        raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
+    kind = next((line.partition(" × ")[2] for line in done.stdout.splitlines() if " × " in line), None)
+    return kind and f"{kind}, script {tried[2]}"
 
 
 def main(wanted: list[str]) -> int:

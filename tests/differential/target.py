@@ -92,5 +92,7 @@ def write_programs(directory: str) -> None:
 def write_program(path: str, data: bytes) -> None:
     with open(path, "wb") as f:
         f.write(data)
+        f.flush()
         os.fchmod(f.fileno(), 0o755)
         os.fsync(f.fileno())
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # the folios of a write are larger than those of a read
