@@ -19,6 +19,7 @@ from vmtool.errors import KernelError
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]"}
 VSYSCALL = 0xFFFFFFFFFF600000
+PAGEMAP_MAX = 1 << 22  # 16 GiB of pages, half a GiB of records
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
 
@@ -177,6 +178,8 @@ cdef class Space(Views):
         cdef uint64_t page = addr & ~<uint64_t>4095
         cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
         found = []
+        if end > page and (end - page) >> 12 > PAGEMAP_MAX:
+            raise KernelError(ENOMEM, f"{(end - page) >> 12} pages are more than an answer can hold")
         while page < end:
             found.append(r.PagemapEntry(page, pagemap_entry(&self.a, mm, page)))
             page += 4096

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vmtool.cli import table
+
 pytestmark = pytest.mark.parametrize("on", ["real_state"], indirect=True)
 
 ROOT = Path(__file__).parents[2]
@@ -37,11 +39,24 @@ def test_a_script_gives_what_its_lines_give_one_by_one(vmtool, script):
     assert ok(script("\n".join(lines))) == "".join(singly)
 
 
+@pytest.mark.parametrize("line", ["init --ram 1", "init --ram 1 --force", "init --force --tlb nonsense"])
+def test_a_machine_that_does_not_boot_replaces_nothing(vmtool, script, real_state, line):
+    assert vmtool(line).status == 1
+    assert not real_state.exists()
+    vmtool("spawn render")
+    before = real_state.read_bytes()
+    assert vmtool(line).status == 1
+    assert script(line).status == 1
+    assert real_state.read_bytes() == before
+    assert "render" in script(f"-{line}\nps").out  # a line that may fail: the next one finds the machine that was there
+
+
 @pytest.mark.parametrize("line, status, err", [
     ("munmap 1 1000 0xffffffffffffffff", 1, "vmtool: munmap: EINVAL (Invalid argument)\n"),
     ("touch 1 10 --probe", 139, "vmtool: touch: SIGSEGV at 0x10 (SEGV_MAPERR)\n"),
     ("mmap 1 4K --file nowhere", 1, "vmtool: mmap: ENOENT (No such file or directory): nowhere\n"),
     ("brk 1 --by -0x8000000000000000", 1, None),
+    ("pagemap 1 0 1T", 1, "vmtool: pagemap: ENOMEM (Cannot allocate memory): 268435456 pages are more than an answer can hold\n"),
     ("mmap 1 0xffffffffffffffff", 1, "vmtool: mmap: ENOMEM (Cannot allocate memory)\n"),
 ])
 def test_a_call_fails_as_the_kernels(vmtool, line, status, err):
@@ -50,6 +65,24 @@ def test_a_call_fails_as_the_kernels(vmtool, line, status, err):
     ran = vmtool(line)
     assert (ran.status, ran.out) == (status, "")
     assert err is None or ran.err == err
+
+
+PREPARED = ("spawn render\nfork 1\nbrk 1 --by 64K\ntouch 1 heap 16K\nmkfile scene.dat 16K\n"
+            "mmap 1 64K\nmmap 1 16K --shared --file scene.dat\n")
+NEED_MORE = ("run", "completion", "record", "replay", "import")  # a file of the host, a program, a shell
+EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if name not in NEED_MORE
+            for line in table.find(name).example.replace(";", "\n").split("\n")]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
+    ok(script(PREPARED))
+    if line.startswith("init"):
+        real_state.unlink()
+    if line.startswith("mkfile"):
+        ok(vmtool("rmfile scene.dat"))
+    ok(vmtool(line))
+    assert ok(vmtool("fsck")) == ""
 
 
 def test_numbers_at_every_edge_end_in_an_answer(vmtool):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from vmtool import errors
-from vmtool.cli import report
+from vmtool.cli import front, report
 
 VMTOOL = [sys.executable, "-m", "vmtool"]
 
@@ -24,6 +24,8 @@ STATUSES = {
     errors.InternalError("frame 7"): (70, "internal error: frame 7"),
     KeyError("x"): (70, "internal error: KeyError: 'x'"),
     KeyboardInterrupt(): (130, "interrupted"),
+    ModuleNotFoundError("No module named 'tabulate'", name="tabulate"): (1, "needs the Python package tabulate (pip install .)"),
+    ImportError("tabulate is broken"): (70, "internal error: ImportError: tabulate is broken"),
 }
 
 
@@ -39,6 +41,21 @@ def test_every_class_of_errors_has_a_case_above():
 
 def test_a_message_is_one_line():
     assert report.line_of("spawn", errors.HostError("a\nb")) == "vmtool: spawn: a\\nb\n"
+
+
+@pytest.mark.parametrize("char, shown", [("\x1b", "\\x1b"), ("\r", "\\r"), ("\0", "\\x00"), ("\x9b", "\\x9b"), ("\u2028", "\\u2028"),
+                                         ("\N{DESERET CAPITAL LETTER LONG I}", "\N{DESERET CAPITAL LETTER LONG I}"), ("\udcff", "\udcff")])
+def test_a_word_in_a_message_does_not_drive_the_terminal(char, shown):
+    assert report.line_of("", char) == f"vmtool: {shown}\n"
+
+
+@pytest.mark.parametrize("module, said", [("click.core", "needs the Python package click (pip install .)"),
+                                          ("vmtool._core", "vmtool._core is not built: make, or pip install .")])
+def test_what_is_not_installed_or_not_built_is_said_in_one_line(vmtool, monkeypatch, module, said):
+    def lacking(words, wrong):
+        raise ModuleNotFoundError(name=module)
+    monkeypatch.setattr(front, "_read_by_click", lacking)
+    assert vmtool("--help") == (1, "", f"vmtool: {said}\n")
 
 
 def test_a_failing_handler_gives_no_traceback(vmtool, monkeypatch):

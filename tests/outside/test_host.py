@@ -37,6 +37,13 @@ def test_empty_file(tmp_path):
     assert host.read_file(str(tmp_path / "empty"))[4:] == (0, b"")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/meminfo"), reason="there is no /proc here")
+def test_a_file_of_proc_says_it_has_no_bytes_and_is_read_all_the_same():
+    assert os.stat("/proc/meminfo").st_size == 0
+    assert host.read_file("/proc/meminfo").data.startswith(b"MemTotal:")
+    assert host.read_file("/proc/meminfo", 8).data == b"MemTotal"
+
+
 def test_errors_name_the_errno_and_the_path(tmp_path):
     assert refused(tmp_path / "no") == f"ENOENT (No such file or directory): {tmp_path}/no"
     assert refused(tmp_path) == f"EISDIR (Is a directory): {tmp_path}"

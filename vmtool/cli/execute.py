@@ -83,8 +83,8 @@ def _transact(command, values, settings, access):
         output, failure = perform(session, command, values, access is not READS)
         if access is READS:
             session.machine.check()
-        elif failure is None or isinstance(failure, COMMITTED):
-            session.commit()
+        elif failure is None or access is not BOOTS and isinstance(failure, COMMITTED):
+            session.commit()  # but not a machine that did not boot
     return output, failure
 
 

@@ -29,7 +29,11 @@ def run(words: list[str]) -> int:
     except UsageError as refused:
         wrong = refused
     if call is None:
-        call = _read_by_click(words, wrong)
+        try:
+            call = _read_by_click(words, wrong)
+        except ModuleNotFoundError as lacking:
+            report.complain("", report.message_of(lacking))
+            return report.status_of(lacking)
     return call if type(call) is int else execute(*call)
 
 

@@ -39,13 +39,15 @@ class Result:
 
 def is_bug(failure: BaseException) -> bool:
     """Whether it is vmtool's own fault: a broken promise, or an exception nobody meant."""
-    return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt))
+    return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt, ModuleNotFoundError))
 
 
 def status_of(failure: BaseException) -> int:
     """The exit status of an exception that left a command."""
     if isinstance(failure, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    if isinstance(failure, ModuleNotFoundError):
+        return VmtoolError.exit_status
     return failure.exit_status if isinstance(failure, VmtoolError) else EXIT_SOFTWARE
 
 
@@ -53,7 +55,17 @@ def message_of(failure: BaseException) -> str:
     """Its line, without the leading `vmtool: COMMAND: ` and without a newline."""
     if isinstance(failure, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(failure, ModuleNotFoundError):
+        return _lacking(failure.name or "")
     return f"internal error: {text_of(failure)}" if is_bug(failure) else text_of(failure)
+
+
+def _lacking(module):
+    """What to do about a module that is not there: one of the packages that pip brings, or of those that a build makes."""
+    package = module.partition(".")[0]
+    if package == "vmtool":
+        return f"{module} is not built: make, or pip install ."
+    return f"needs the Python package {package} (pip install .)"
 
 
 def text_of(failure: BaseException) -> str:
@@ -67,9 +79,15 @@ def complain(where: str, message: object) -> None:
 
 
 def line_of(where: str, message: object) -> str:
-    """The one line of a message, whatever the words in it hold."""
+    """The one line of a message, whatever the words in it hold: none of them moves the terminal's cursor."""
     line = f"vmtool: {where}: {message}" if where else f"vmtool: {message}"
-    return "\\n".join(line.splitlines()) + "\n"
+    if not line.isprintable():
+        line = "".join(_escaped(char) if char < " " or "\x7f" <= char < "\xa0" or char in "\u2028\u2029" else char for char in line)
+    return line + "\n"
+
+
+def _escaped(char):
+    return char.encode("unicode_escape").decode()
 
 
 def write_error(text: str | bytes) -> None:

@@ -85,13 +85,18 @@ class Transaction:
         if self.session is not None and access is not BOOTS:
             self.session.renew()
         else:
-            if self.session is not None:
-                self.session.close()
-                self.session = None
+            self.forget()
             # A writer from the start: a later line may want to write, and a reader could not become one.
             self.session = self.settings.session(WRITES if access is READS else access, force)
         self.is_running = True
         return self.session
+
+    def forget(self) -> None:
+        """End the session: what it did since the last commit is not kept."""
+        self.is_running = False
+        if self.session is not None:
+            self.session.close()
+            self.session = None
 
     def commit(self) -> None:
         """Make what was done so far last. The next line that needs the machine begins anew."""
@@ -177,6 +182,8 @@ class Script:
         elif access is BOOTS:
             raise UsageError("a script boots before its first line that uses a machine")
         output, failure = execute.perform(session, command, values, access is not READS)
+        if failure is not None and access is BOOTS:
+            self.transaction.forget()
         return output() if callable(output) else output, failure
 
     def note(self, number, line, word, output, failure, status, name):

@@ -27,7 +27,7 @@ class HostFile(NamedTuple):
     dev_major: int
     dev_minor: int
     inode: int
-    size: int  # the whole file's, also when fewer bytes were asked for
+    size: int  # the whole file's, also when fewer bytes were asked for (of a file of /proc only what was read is known)
     data: bytes
 
 
@@ -60,9 +60,10 @@ def read_file(path: str, nr_bytes: int | None = None) -> HostFile:
         wanted = st.st_size if nr_bytes is None else min(nr_bytes, st.st_size)
         if wanted > MAX_BYTES:
             fail(errno.EFBIG, path, f"{wanted} bytes, at most {MAX_BYTES} are read")
+        data = _read_all(fd, wanted) if st.st_size else _read_unsized(fd, MAX_BYTES if nr_bytes is None else nr_bytes)
         real = os.path.realpath(path)
         major, minor, inode = _identity(fd, real, st)
-        return HostFile(real, major, minor, inode, st.st_size, _read_all(fd, wanted))
+        return HostFile(real, major, minor, inode, st.st_size or len(data), data)
     except OSError as e:
         fail(e.errno or errno.EIO, path)
     finally:
@@ -73,6 +74,16 @@ def _read_all(fd: int, nr_bytes: int) -> bytes:
     """Up to nr_bytes from the start; fewer when the file shrank meanwhile."""
     with open(fd, "rb", closefd=False) as f:
         return f.read(nr_bytes)
+
+
+def _read_unsized(fd: int, nr_bytes: int) -> bytes:
+    """The same of a file that says it has no bytes: it is empty, or one of /proc, made as it is read."""
+    parts = []
+    with open(fd, "rb", closefd=False) as f:
+        while nr_bytes > 0 and (part := f.read(min(nr_bytes, 1 << 16))):
+            parts.append(part)
+            nr_bytes -= len(part)
+    return b"".join(parts)
 
 
 def _identity(fd: int, real: str, st: os.stat_result) -> tuple[int, int, int]:

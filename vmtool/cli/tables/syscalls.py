@@ -60,7 +60,7 @@ COMMANDS = (
          switch("--dontunmap", "MREMAP_DONTUNMAP")),
         access=WRITES,
         help="Grow, shrink or move a mapping; prints its address.",
-        example="vmtool mremap 1 7ffff7fef000 64K 128K --maymove"),
+        example="vmtool mremap 1 7ffff7fe7000 64K 128K --maymove"),
     Command(
         "madvise", "syscalls:madvise",
         (PID, ADDR, LENGTH, arg("advice", "ADVICE", "a MADV_ name in lower case")),
