@@ -106,11 +106,22 @@ cdef inline frame_t *frame_mut(arena_t *a, pfn_t pfn) noexcept nogil:
         arena_mark(a, POOL_FRAME, pfn >> 9)
     return f
 
+# So is that of contents: four to a chunk.
 cdef inline char *content_at(arena_t *a, idx_t c) noexcept nogil:
-    return rec_at(a, POOL_CONTENT, c)
+    cdef pool_t *p = &a.pool[POOL_CONTENT]
+    cdef char *mem
+    if c < p.count:
+        mem = p.chunk[c >> 2]
+        if mem != NULL:
+            return mem + (<uint64_t>(c & 3) << 12)
+    return <char *>arena_miss(a, POOL_CONTENT, c)
 
 cdef inline char *content_mut(arena_t *a, idx_t c) noexcept nogil:
-    return rec_mut(a, POOL_CONTENT, c)
+    cdef pool_t *p = &a.pool[POOL_CONTENT]
+    cdef char *r = content_at(a, c)
+    if c < p.count and not (p.state[c >> 2] & CHUNK_DIRTY):
+        arena_mark(a, POOL_CONTENT, c >> 2)
+    return r
 
 cdef inline cpu_t *cpu_mut(arena_t *a, uint32_t cpu) noexcept nogil:
     return <cpu_t *>rec_mut(a, POOL_CPU, cpu + 1)

@@ -6,11 +6,8 @@ PUD (and P4D) tables, not the top one, as VmPTE does.
 """
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
-
-cdef enum:  # software entries that are not present, x86-64 (arch-neutral helpers below build and read them)
-    PTE_MARKER_POISONED = 2
-    PTE_MARKER_GUARD = 4
 
 cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, text, vmemmap, fixmap (kernel_pgd)
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
@@ -31,26 +28,3 @@ cdef void free_pgd_range(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t end, vaddr_
 # Flush what the TLBs of all CPUs hold of a range of this mm (mmu_gather's end).
 cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
-
-# Building entries (arch-neutral): the protection bits of vm_flags for a private/shared mapping as vm_get_page_prot gives them
-# (write only for shared), then the marks.
-cdef pte_t mk_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil  # present, user, accessed; NX unless VM_EXEC; not writable, not dirty. PROT_NONE: present bit clear, X86_G set (_PAGE_PROTNONE)
-cdef pte_t pte_mkwrite(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_wrprotect(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_mkdirty(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_mkclean(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_mkold(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_mkyoung(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_mkspecial(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_mkhuge(arena_t *a, pte_t e) noexcept nogil
-cdef bint pte_write(arena_t *a, pte_t e) noexcept nogil
-cdef bint pte_dirty(arena_t *a, pte_t e) noexcept nogil
-cdef bint pte_young(arena_t *a, pte_t e) noexcept nogil
-cdef bint pte_special(arena_t *a, pte_t e) noexcept nogil
-cdef bint pte_huge(arena_t *a, pte_t e) noexcept nogil
-cdef bint pte_none(pte_t e) noexcept nogil
-cdef bint pte_mapped(arena_t *a, pte_t e) noexcept nogil  # pte_present(): the hardware's bit or PROT_NONE's
-cdef pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil  # new protection, keeps frame, A, D, special, huge; not writable
-cdef pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil
-cdef pte_t pte_marker(uint32_t kind) noexcept nogil
-cdef uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil  # 0: no marker

@@ -14,7 +14,7 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_SPECIAL, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
                              page_size, pte_pfn)
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
@@ -29,10 +29,6 @@ cdef enum:
     TABLE_BITS = 0x67  # P RW US A D: _PAGE_TABLE
     KERNEL_TABLE_BITS = 0x63  # _KERNPG_TABLE
     FLUSH_CEILING = 33  # tlb_single_page_flush_ceiling
-    MARKER_SWAP_TYPE = 31  # SWP_PTE_MARKER, the last of 32
-    SWP_TYPE_BITS = 5
-    SWP_TYPE_SHIFT = 59
-    SWP_OFFSET_SHIFT = 14
 
 
 # --- tables --------------------------------------------------------------------------------------------------
@@ -365,98 +361,3 @@ cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noex
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef vaddr_t start = addr & ~(page_size(&a.m.arch) - 1)
     flush_tlb_range(a, mm, start, start + page_size(&a.m.arch))
-
-
-# --- building entries ----------------------------------------------------------------------------------------------------
-
-cdef inline pte_t protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
-    """vm_get_page_prot() less the write bit, which the fault handler adds."""
-    cdef pte_t bits = 0 if vm_flags & VM_EXEC else g.nx
-    if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
-        return bits | g.present | g.user | g.accessed
-    return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor
-
-
-cdef pte_t mk_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil:
-    return (<pte_t>pfn << a.m.arch.page_shift) | protection(&a.m.arch, vm_flags)
-
-
-cdef pte_t pte_mkwrite(arena_t *a, pte_t e) noexcept nogil:
-    return e | a.m.arch.write
-
-
-cdef pte_t pte_wrprotect(arena_t *a, pte_t e) noexcept nogil:
-    return e & ~a.m.arch.write
-
-
-cdef pte_t pte_mkdirty(arena_t *a, pte_t e) noexcept nogil:
-    return e | a.m.arch.dirty
-
-
-cdef pte_t pte_mkclean(arena_t *a, pte_t e) noexcept nogil:
-    return e & ~a.m.arch.dirty
-
-
-cdef pte_t pte_mkold(arena_t *a, pte_t e) noexcept nogil:
-    return e & ~a.m.arch.accessed
-
-
-cdef pte_t pte_mkyoung(arena_t *a, pte_t e) noexcept nogil:
-    return e | a.m.arch.accessed
-
-
-cdef pte_t pte_mkspecial(arena_t *a, pte_t e) noexcept nogil:
-    return e | X86_SPECIAL
-
-
-cdef pte_t pte_mkhuge(arena_t *a, pte_t e) noexcept nogil:
-    return e | a.m.arch.huge
-
-
-cdef bint pte_write(arena_t *a, pte_t e) noexcept nogil:
-    return (e & a.m.arch.write) != 0
-
-
-cdef bint pte_dirty(arena_t *a, pte_t e) noexcept nogil:
-    return (e & a.m.arch.dirty) != 0
-
-
-cdef bint pte_young(arena_t *a, pte_t e) noexcept nogil:
-    return (e & a.m.arch.accessed) != 0
-
-
-cdef bint pte_special(arena_t *a, pte_t e) noexcept nogil:
-    return (e & X86_SPECIAL) != 0
-
-
-cdef bint pte_huge(arena_t *a, pte_t e) noexcept nogil:
-    return (e & a.m.arch.huge) != 0
-
-
-cdef bint pte_none(pte_t e) noexcept nogil:
-    return e == 0
-
-
-cdef bint pte_mapped(arena_t *a, pte_t e) noexcept nogil:
-    return (e & (a.m.arch.present | a.m.arch.is_global)) != 0
-
-
-cdef pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
-    cdef const arch_t *g = &a.m.arch
-    cdef pte_t kept = e & (g.pfn_mask | g.accessed | g.dirty | g.huge | X86_SPECIAL)
-    return kept | (protection(g, vm_flags) & ~g.accessed)
-
-
-cdef pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
-    return pte_pfn(&a.m.arch, e)
-
-
-cdef pte_t pte_marker(uint32_t kind) noexcept nogil:
-    """A swap entry of the markers' type: 63-59 type | 58-9 offset, inverted so that it never names a frame (L1TF) | 8-0 zeros."""
-    return <pte_t>MARKER_SWAP_TYPE << SWP_TYPE_SHIFT | ~<pte_t>kind << SWP_OFFSET_SHIFT >> SWP_TYPE_BITS
-
-
-cdef uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
-    if e == 0 or pte_mapped(a, e) or e >> SWP_TYPE_SHIFT != MARKER_SWAP_TYPE:
-        return 0
-    return <uint32_t>(~e << SWP_TYPE_BITS >> SWP_OFFSET_SHIFT)

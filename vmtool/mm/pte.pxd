@@ -1,12 +1,102 @@
 # cython: language_level=3
-"""Level 3. The entries of one table, for loops over many of them: load, and store that keeps the table's count.
+"""Level 3. Entries: building and reading one; the entries of one table, for loops over many of them.
 
-A table's frame counts its non-zero entries in index_lo; a table without contents holds only zeros.
+Here so that they are inline: every fault builds one, and fork and unmap read each. A table's frame counts its non-zero entries in
+index_lo; a table without contents holds only zeros.
 """
 
+from vmtool.mm.arch cimport X86_SPECIAL, pte_pfn
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.types cimport *
+
+cdef enum:  # software entries that are not present, x86-64
+    PTE_MARKER_POISONED = 2
+    PTE_MARKER_GUARD = 4
+    MARKER_SWAP_TYPE = 31  # SWP_PTE_MARKER, the last of 32
+    SWP_TYPE_BITS = 5
+    SWP_TYPE_SHIFT = 59
+    SWP_OFFSET_SHIFT = 14
+
+# --- one entry -----------------------------------------------------------------------------------------------------
+
+cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
+    """vm_get_page_prot() less the write bit, which the fault handler adds."""
+    cdef pte_t bits = 0 if vm_flags & VM_EXEC else g.nx
+    if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+        return bits | g.present | g.user | g.accessed
+    return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor
+
+cdef inline pte_t mk_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil:
+    """Accessed, not writable, not dirty."""
+    return (<pte_t>pfn << a.m.arch.page_shift) | pte_protection(&a.m.arch, vm_flags)
+
+cdef inline pte_t pte_mkwrite(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.write
+
+cdef inline pte_t pte_wrprotect(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~a.m.arch.write
+
+cdef inline pte_t pte_mkdirty(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.dirty
+
+cdef inline pte_t pte_mkclean(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~a.m.arch.dirty
+
+cdef inline pte_t pte_mkold(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~a.m.arch.accessed
+
+cdef inline pte_t pte_mkyoung(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.accessed
+
+cdef inline pte_t pte_mkspecial(arena_t *a, pte_t e) noexcept nogil:
+    return e | X86_SPECIAL
+
+cdef inline pte_t pte_mkhuge(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.huge
+
+cdef inline bint pte_write(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.write) != 0
+
+cdef inline bint pte_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.dirty) != 0
+
+cdef inline bint pte_young(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.accessed) != 0
+
+cdef inline bint pte_special(arena_t *a, pte_t e) noexcept nogil:
+    return (e & X86_SPECIAL) != 0
+
+cdef inline bint pte_huge(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.huge) != 0
+
+cdef inline bint pte_none(pte_t e) noexcept nogil:
+    return e == 0
+
+cdef inline bint pte_mapped(arena_t *a, pte_t e) noexcept nogil:
+    """pte_present(): the hardware's bit or PROT_NONE's."""
+    return (e & (a.m.arch.present | a.m.arch.is_global)) != 0
+
+cdef inline pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
+    """Another protection; keeps frame, A, D, special, huge. Not writable."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t kept = e & (g.pfn_mask | g.accessed | g.dirty | g.huge | X86_SPECIAL)
+    return kept | (pte_protection(g, vm_flags) & ~g.accessed)
+
+cdef inline pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
+    return pte_pfn(&a.m.arch, e)
+
+cdef inline pte_t pte_marker(uint32_t kind) noexcept nogil:
+    """A swap entry of the markers' type: 63-59 type | 58-9 offset, inverted so that it never names a frame (L1TF) | 8-0 zeros."""
+    return <pte_t>MARKER_SWAP_TYPE << SWP_TYPE_SHIFT | ~<pte_t>kind << SWP_OFFSET_SHIFT >> SWP_TYPE_BITS
+
+cdef inline uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
+    """0: no marker."""
+    if e == 0 or pte_mapped(a, e) or e >> SWP_TYPE_SHIFT != MARKER_SWAP_TYPE:
+        return 0
+    return <uint32_t>(~e << SWP_TYPE_BITS >> SWP_OFFSET_SHIFT)
+
+# --- one table -----------------------------------------------------------------------------------------------------
 
 cdef inline pte_t pte_load(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
     cdef idx_t c = frame_at(a, table).content
@@ -27,3 +117,36 @@ cdef inline void pte_store(arena_t *a, pfn_t table, uint32_t index, pte_t value)
         old = (<uint32_t *>bytes)[index]
         (<uint32_t *>bytes)[index] = <uint32_t>value
     f.index_lo += <uint32_t>(value != 0) - <uint32_t>(old != 0)
+
+# A table laid open for a loop over its entries. Reading first; ptes_open_mut() before the first store.
+
+cdef struct ptes_t:
+    frame_t *frame
+    uint64_t *wide  # entries of 8 bytes, or NULL
+    uint32_t *narrow
+
+cdef inline bint ptes_open(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
+    """False: every entry is zero."""
+    cdef char *bytes
+    p.frame = frame_at(a, table)
+    if p.frame.content == 0:
+        return False
+    bytes = content_at(a, p.frame.content)
+    p.wide = <uint64_t *>bytes if a.m.arch.entry_bytes == 8 else NULL
+    p.narrow = <uint32_t *>bytes
+    return True
+
+cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
+    page_bytes_mut(a, table)
+    frame_mut(a, table)
+    ptes_open(a, table, p)
+
+cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
+    return p.wide[index] if p.wide != NULL else p.narrow[index]
+
+cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
+    p.frame.index_lo += <uint32_t>(value != 0) - <uint32_t>(ptes_load(p, index) != 0)
+    if p.wide != NULL:
+        p.wide[index] = value
+    else:
+        p.narrow[index] = <uint32_t>value
