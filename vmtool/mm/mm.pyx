@@ -19,7 +19,7 @@ from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimi
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pgd_alloc, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkclean, pte_mkold, pte_special, pte_write, pte_wrprotect, table_alloc, table_lookup
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pte cimport ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.slab cimport CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_MM_STRUCT, CACHE_PID, CACHE_SIGHAND, CACHE_SIGNAL, CACHE_TASK_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
@@ -163,46 +163,60 @@ cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_
 
 # --- fork ---------------------------------------------------------------------------------------------------------
 
+cdef inline int dup_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
+    """One mapping more. Returns the rss_kind. Nearly all pages that fork copies are single anonymous ones."""
+    cdef frame_t *f = frame_mut(a, pfn)
+    cdef uint32_t flags = f.flags
+    if (flags & (PG_anon | PG_head | PG_tail)) == PG_anon:
+        f.flags = flags & ~<uint32_t>PG_anon_exclusive
+        f.mapcount += 1
+        return MM_ANONPAGES
+    flags = frame_at(a, page_folio(a, pfn)).flags
+    if flags & PG_anon:
+        dup_anon_rmap(a, pfn)
+        return MM_ANONPAGES
+    add_file_rmap(a, pfn)
+    return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
+
 cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t end) noexcept nogil:
     """The entries of one PTE table. Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
-    cdef mm_t *from_mm = mm_mut(a, vma_at(a, src).vm_mm)
     cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
     cdef uint64_t vm_flags = vma_at(a, src).vm_flags
     cdef bint cow = (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE
-    cdef pfn_t from_table = table_lookup(a, from_mm, addr, 0), to_table = 0, pfn
-    cdef uint32_t i = <uint32_t>(addr >> 12) & 511, last = i + <uint32_t>((end - addr) >> 12), flags
+    cdef pfn_t from_table = table_lookup(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 0), to_table
+    cdef uint32_t first = <uint32_t>(addr >> 12) & 511, i
+    cdef ptes_t old, new
     cdef pte_t e
     cdef int64_t nr[4]
+    cdef bint writing = False, changed = False
     if from_table == 0:
         return 0
     nr[0] = nr[1] = nr[2] = nr[3] = 0
     to_table = table_alloc(a, to_mm, addr, 0)  # as Linux: a table in the parent gives one in the child
     if to_table == 0:
         return -ENOMEM
-    while i < last:
-        e = pte_load(a, from_table, i)
+    if not ptes_open(a, from_table, &old):
+        return 0
+    for i in range(first, first + <uint32_t>((end - addr) >> 12)):
+        e = ptes_load(&old, i)
         if e == 0:
-            i += 1
             continue
         if pte_mapped(a, e):
             if not pte_special(a, e):
-                pfn = pte_frame(a, e)
-                flags = frame_at(a, page_folio(a, pfn)).flags
-                if flags & PG_anon:
-                    dup_anon_rmap(a, pfn)
-                    nr[MM_ANONPAGES] += 1
-                else:
-                    add_file_rmap(a, pfn)
-                    nr[MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES] += 1
+                nr[dup_rmap(a, pte_frame(a, e))] += 1
             if cow and pte_write(a, e):
+                if not changed:
+                    ptes_open_mut(a, from_table, &old)
+                    changed = True
                 e = pte_wrprotect(a, e)
-                pte_store(a, from_table, i, e)
-            if vm_flags & VM_SHARED:
-                e = pte_mkclean(a, e)
-            pte_store(a, to_table, i, pte_mkold(a, e))
-        elif pte_marker_kind(a, e):
-            pte_store(a, to_table, i, e)
-        i += 1
+                ptes_store(&old, i, e)
+            e = pte_mkold(a, pte_mkclean(a, e) if vm_flags & VM_SHARED else e)
+        elif not pte_marker_kind(a, e):
+            continue
+        if not writing:
+            ptes_open_mut(a, to_table, &new)
+            writing = True
+        ptes_store(&new, i, e)
     for i in range(4):
         if nr[i]:
             add_mm_counter(to_mm, <int>i, nr[i])
