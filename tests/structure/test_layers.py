@@ -28,7 +28,7 @@ LEVELS = """
     pagecache
     vma_merge
     unmap
-    thp_fault advise_pages fault_file
+    thp_fault advise_pages fault_file fault_anon
     mm
     fault
     access reclaim

@@ -15,14 +15,16 @@ from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
+from vmtool.mm.fault_anon cimport anon_write_fault
+from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, QUICK_DONE, QUICK_FAULT, mmu_access, mmu_look_t, mmu_quick, mmu_walk, walk_t
 from vmtool.mm.rmap cimport anon_vma_prepare
-from vmtool.mm.tlb cimport tlb_hit
+from vmtool.mm.tlb cimport tlb_first_t, tlb_hit_first, tlb_open_first
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
 from vmtool.mm.vma cimport STACK_GUARD_GAP, find_vma, vma_set_range
 
 cdef enum:
     MAX_RETRIES = 16
+    NR_KINDS = 3  # ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC
 
 cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -105,8 +107,12 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
     return 0
 
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
+    cdef mmu_look_t at
     cdef uint32_t r
     cdef int tries = 0
+    r = mmu_quick(a, c, addr, kind, &at, phys)
+    if r == QUICK_DONE or (r == QUICK_FAULT and kind == ACCESS_WRITE and anon_write_fault(a, c, task, addr, &at, phys)):
+        return 0
     while True:
         r = mmu_access(a, c, addr, kind, phys)
         if r == 0:
@@ -136,23 +142,30 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
             return 0
         addr = (addr | mask) + 1
 
+cdef inline void open_first(arena_t *a, const cpu_t *c, tlb_first_t *first) noexcept nogil:
+    cdef int kind
+    for kind in range(NR_KINDS):
+        tlb_open_first(a, c, kind, &first[kind])
+
 cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef const uint64_t *r = <const uint64_t *>records
-    cdef uint64_t addr, size
-    cdef int kind
+    cdef const uint64_t *end = r + nr * 2
+    cdef tlb_first_t first[NR_KINDS]
+    cdef uint64_t addr, size, kind
     info.signo = 0
-    while nr:
+    open_first(a, c, first)
+    while r < end:
         addr = r[0]
         size = <uint32_t>r[1]
-        kind = <int>(r[1] >> 32)
+        kind = r[1] >> 32
         r += 2
-        nr -= 1
         # within one page and in the first level: nearly every access of a program ends here
-        if (addr & 4095) + size <= 4096 and tlb_hit(a, c, addr, kind) != NULL:
+        if kind < NR_KINDS and (addr & 4095) + size <= 4096 and tlb_hit_first(c, &first[kind], addr):
             continue
-        if touch_range(a, task, addr, size, kind, info) < 0:
+        if touch_range(a, task, addr, size, <int>kind, info) < 0:
             return -1
+        open_first(a, c, first)
     return 0
 
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil:

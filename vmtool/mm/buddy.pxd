@@ -4,7 +4,8 @@
 Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmqueue_bulk, free_unref_page.
 """
 
-from vmtool.mm.arena cimport arena_t
+from vmtool.mm.arena cimport arena_t, cpu_mut, frame_at
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_LOW, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL
 from vmtool.mm.free_area cimport frame_is_buddy, free_area_count
 from vmtool.mm.types cimport *
 
@@ -25,3 +26,33 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil
 # Frees the folio (off the LRU first) when it has neither mappings nor references; true when it did. After the last unmapping.
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil
 cdef uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil  # all mappings of all its pages
+
+# --- the common allocation, inline
+
+cdef inline uint32_t gfp_migratetype(uint32_t gfp) noexcept nogil:
+    return MIGRATE_MOVABLE if gfp & GFP_USER_MOVABLE else MIGRATE_RECLAIMABLE if gfp & GFP_RECLAIMABLE else MIGRATE_UNMOVABLE
+
+cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
+    """What most allocations come to: a single frame that lies ready, in the first zone, above its watermark. 0: not so."""
+    cdef uint32_t z = ZONE_NORMAL if a.m.zone[ZONE_NORMAL].managed_pages else ZONE_DMA32
+    cdef zone_t *zone = &a.m.zone[z]
+    cdef pcp_t *pcp = &cpu_mut(a, a.cpu).pcp[z]
+    cdef uint32_t mt = gfp_migratetype(gfp)
+    cdef pfn_t pfn = pcp.head[mt]
+    if pfn == 0 or zone.free_pages <= zone.watermark[WMARK_LOW] or a.m.zone[ZONE_HIGHMEM].managed_pages:
+        return 0
+    pcp.free_count >>= 1
+    pcp.count -= 1
+    pcp.head[mt] = frame_at(a, pfn).lru_next
+    if pcp.head[mt] == 0:
+        pcp.tail[mt] = 0
+    zone_out[0] = z
+    return pfn
+
+cdef inline void prep_new_page(frame_t *f) noexcept nogil:
+    """A single frame off the lists: one reference, nothing else."""
+    f.flags = 0
+    f.index_lo = 0
+    f.lru_next = 0
+    f.lru_prev = 0
+    f.extra_refs = 1

@@ -178,10 +178,6 @@ cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil:
         free_pcppages_bulk(a, &a.m.zone[z], &c.pcp[z], c.pcp[z].count, 0)
 
 
-cdef inline uint32_t gfp_migratetype(uint32_t gfp) noexcept nogil:
-    return MIGRATE_MOVABLE if gfp & GFP_USER_MOVABLE else MIGRATE_RECLAIMABLE if gfp & GFP_RECLAIMABLE else MIGRATE_UNMOVABLE
-
-
 # --- allocation ---------------------------------------------------------------------------------------------------
 
 cdef inline bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
@@ -276,28 +272,9 @@ cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     f.mapping = 0
 
 
-cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
-    """What most allocations come to: a single frame that lies ready, in the first zone, above its watermark. 0: not so."""
-    cdef uint32_t z = ZONE_NORMAL if a.m.zone[ZONE_NORMAL].managed_pages else ZONE_DMA32
-    cdef zone_t *zone = &a.m.zone[z]
-    cdef pcp_t *pcp = &cpu_mut(a, a.cpu).pcp[z]
-    cdef uint32_t mt = gfp_migratetype(gfp)
-    cdef pfn_t pfn = pcp.head[mt]
-    if pfn == 0 or zone.free_pages <= zone.watermark[WMARK_LOW] or a.m.zone[ZONE_HIGHMEM].managed_pages:
-        return 0
-    pcp.free_count >>= 1
-    pcp.count -= 1
-    pcp.head[mt] = frame_at(a, pfn).lru_next
-    if pcp.head[mt] == 0:
-        pcp.tail[mt] = 0
-    zone_out[0] = z
-    return pfn
-
-
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     cdef uint32_t z = 0
     cdef pfn_t pfn = 0
-    cdef frame_t *f
     if order == 0:
         pfn = pcp_take(a, gfp, &z)
     elif order >= NR_ORDERS:
@@ -308,12 +285,7 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
         pfn = alloc_slowpath(a, order, gfp, &z)
         if pfn == 0:
             return 0
-    f = frame_mut(a, pfn)
-    f.flags = 0
-    f.index_lo = 0
-    f.lru_next = 0
-    f.lru_prev = 0
-    f.extra_refs = 1
+    prep_new_page(frame_mut(a, pfn))
     if order:
         prep_compound(a, pfn, order)
     count_vm_events(a, PGALLOC_DMA + <int>z, <int64_t>1 << order)

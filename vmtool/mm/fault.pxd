@@ -10,5 +10,3 @@ cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
 cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
 # The page of a file area at an index, brought in if needed; 0 with *result = VM_FAULT_SIGBUS … ; sets VM_FAULT_MAJOR
 cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, uint64_t *in_flight) noexcept nogil
-# An anonymous page newly mapped: counters, rmap, LRU, mlock.
-cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil

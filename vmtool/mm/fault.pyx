@@ -15,51 +15,21 @@ per-VMA locks and userfaultfd do not exist. Invariants: a present entry of an ar
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
 from vmtool.mm.arch cimport level_index
 from vmtool.mm.buddy cimport alloc_pages
+from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
-from vmtool.mm.frame cimport folio_add_lru, folio_order, page_copy, page_folio
-from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.frame cimport folio_order, page_copy, page_folio
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_frame, pte_mapped, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
+from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mapped, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport pte_load, pte_store
-from vmtool.mm.rmap cimport add_new_anon_rmap, anon_vma_prepare
-from vmtool.mm.thp cimport pmd_is_huge, thp_vma_allowable, thp_vma_suitable
+from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
-from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, TR_ZERO_PAGE_MAP, trace2, trace3, trace4
-from vmtool.mm.unmap cimport drop_mapping
+from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, trace2, trace3, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
-from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE, UNEVICTABLE_PGMLOCKED, count_vm_event
+from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT, count_vm_event
 
 cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
-
-cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
-    cdef vma_t *area = vma_at(a, v)
-    cdef frame_t *f = frame_mut(a, pfn)
-    add_new_anon_rmap(a, f, area, addr)
-    if area.vm_flags & VM_LOCKED:
-        f.flags |= PG_mlocked | PG_unevictable
-        count_vm_event(a, UNEVICTABLE_PGMLOCKED)
-    else:
-        f.flags |= PG_active
-    folio_add_lru(a, pfn)
-    add_mm_counter(mm_mut(a, area.vm_mm), MM_ANONPAGES, 1)
-
-cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil:
-    cdef uint64_t vm_flags = vma_at(a, v).vm_flags
-    cdef pfn_t pfn
-    if not flags & FAULT_WRITE:
-        pte_store(a, table, index, pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, vm_flags)))
-        trace2(a, TR_ZERO_PAGE_MAP, addr, a.m.zero_pfn)
-        return 0
-    if vma_at(a, v).anon_vma == 0 and anon_vma_prepare(a, v) < 0:
-        return VM_FAULT_OOM
-    pfn = alloc_pages(a, 0, GFP_USER_MOVABLE | GFP_ZERO)
-    if pfn == 0:
-        return VM_FAULT_OOM
-    map_new_anon(a, v, addr, pfn)
-    pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, pfn, vm_flags)), vm_flags))
-    trace2(a, TR_ANON_MAP, addr, pfn)
-    return 0
 
 # --- file mappings ------------------------------------------------------------------------------------------
 
@@ -181,33 +151,6 @@ cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept 
         return frame_at(a, head + 1).lru_prev == mappings_in_mm(a, v, addr, head)
     return f.mapcount == 1
 
-cdef void wp_page_reuse(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
-    e = maybe_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, e)), vma_at(a, v).vm_flags)
-    pte_store(a, table, index, e)
-    flush_tlb_page(a, mm_mut(a, vma_at(a, v).vm_mm), addr)
-    count_vm_event(a, PGREUSE)
-
-cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef uint64_t vm_flags = vma_at(a, v).vm_flags
-    cdef pfn_t old = pte_frame(a, e), copy
-    cdef int kind
-    if anon_vma_prepare(a, v) < 0:
-        return VM_FAULT_OOM
-    copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
-    if copy == 0:
-        return VM_FAULT_OOM
-    if not pte_special(a, e):
-        page_copy(a, copy, old)
-    map_new_anon(a, v, addr, copy)
-    pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, copy, vm_flags)), vm_flags))
-    flush_tlb_page(a, m, addr)
-    trace3(a, TR_COW_COPY, addr, old, copy)
-    kind = drop_mapping(a, e)
-    if kind >= 0:
-        add_mm_counter(m, kind, -1)
-    return 0
-
 cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef pfn_t pfn = pte_frame(a, e)
@@ -265,7 +208,7 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef uint32_t result
     cdef pte_t pmd
-    if a.m.arch.levels < 4 or (not area.vm_flags & VM_HUGEPAGE and a.m.thp_enabled < 2 and not m.thp_mapped):
+    if not may_be_huge(a, area, m):
         return handle_pte_fault(a, v, addr, flags)  # nearly always: no huge page is asked for, and none is there
     if thp_vma_allowable(a, area) or m.thp_mapped:
         if table_alloc(a, m, addr, 1) == 0:

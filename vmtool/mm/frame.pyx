@@ -78,12 +78,6 @@ cdef uint32_t folio_lru_list(arena_t *a, pfn_t head) noexcept nogil:
     return lru_of(frame_at(a, head).flags)
 
 
-cdef inline uint32_t lru_of(uint32_t flags) noexcept nogil:
-    if flags & PG_unevictable:
-        return LRU_UNEVICTABLE
-    return (LRU_INACTIVE_ANON if flags & PG_swapbacked else LRU_INACTIVE_FILE) + (1 if flags & PG_active else 0)
-
-
 cdef inline void count_lru(arena_t *a, pfn_t head, const frame_t *f, uint32_t lru, int64_t sign) noexcept nogil:
     cdef int64_t n = sign << folio_order(a, head) if f.flags & PG_head else sign
     a.m.node_stat[NR_INACTIVE_ANON + lru] += n
@@ -93,16 +87,7 @@ cdef inline void count_lru(arena_t *a, pfn_t head, const frame_t *f, uint32_t lr
 cdef void folio_add_lru(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     cdef uint32_t lru = lru_of(f.flags)
-    cdef free_list_t *list = &a.m.lru[lru]
-    f.flags |= PG_lru
-    f.lru_next = list.head
-    f.lru_prev = 0
-    if list.head:
-        frame_mut(a, list.head).lru_prev = head
-    else:
-        list.tail = head
-    list.head = head
-    list.nr_free += 1
+    lru_link(a, f, head, lru)
     count_lru(a, head, f, lru, 1)
 
 

@@ -13,7 +13,7 @@ The processor sets A in each entry that it follows and D in the leaf of a write,
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport is_canonical, level_index
-from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at, pool_t
+from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
@@ -24,24 +24,13 @@ cdef enum:
 
 # --- entries in memory ---------------------------------------------------------------------------------------
 
-cdef inline uint64_t *entries_at(arena_t *a, idx_t c) noexcept nogil:
-    """content_at() with the pool's geometry spelled out: four to a chunk."""
-    cdef pool_t *p = &a.pool[POOL_CONTENT]
-    cdef char *mem
-    if c < p.count:
-        mem = p.chunk[c >> 2]
-        if mem != NULL:
-            return <uint64_t *>(mem + (<uint64_t>(c & 3) << 12))
-    return <uint64_t *>content_at(a, c)
-
-
 cdef inline pte_t read_entry(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
     cdef idx_t c = frame_at(a, table).content
     if c == 0:
         return 0  # a table without bytes: all zeros
     if a.m.arch.entry_bytes == 8:
-        return entries_at(a, c)[index & 511]
-    return (<uint32_t *>entries_at(a, c))[index & 1023]
+        return (<uint64_t *>content_at(a, c))[index & 511]
+    return (<uint32_t *>content_at(a, c))[index & 1023]
 
 
 cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
@@ -55,18 +44,6 @@ cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noex
         (<uint64_t *>bytes)[index & 511] = value
     else:
         (<uint32_t *>bytes)[index & 1023] = <uint32_t>value
-
-
-cdef inline bint has_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
-    """Bits that must be 0: address bits beyond the processor's, PS where no page can be, low address bits of a large page."""
-    if e & g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1):
-        return True
-    if level == 0 or not e & g.huge:
-        return False
-    if not g.leaf_levels >> level & 1:
-        return True
-    # of the address bits below the page, the lowest is PAT
-    return (e & g.pfn_mask & ((<uint64_t>1 << g.level_shift[level]) - 1) & ~(<uint64_t>1 << g.page_shift)) != 0
 
 
 # --- the walk ----------------------------------------------------------------------------------------------------
@@ -135,7 +112,7 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
     return 0
 
 
-cdef uint32_t mmu_access_slow(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil:
+cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef hit_t hit
     cdef uint32_t err

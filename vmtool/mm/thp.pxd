@@ -11,6 +11,10 @@ cdef enum:
 cdef inline bint pmd_is_huge(arena_t *a, pte_t e) noexcept nogil:
     return (e & a.m.arch.huge) != 0 and e != 0
 
+cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept nogil:
+    """Whether a fault has to think of huge pages at all: one is asked for, or is there."""
+    return a.m.arch.levels >= 4 and (v.vm_flags & VM_HUGEPAGE or a.m.thp_enabled >= 2 or m.thp_mapped)
+
 # A PTE table kept beside a huge entry, so that splitting it needs no memory.
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil

@@ -56,26 +56,98 @@ cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) n
     """Valid, and of the space that runs: by its PCID, or global."""
     return tlb_is_valid(c, e) and (not a.m.pcid or e.pcid == (c.cr3 & 0xFFF) or e.flags & TLB_GLOBAL)
 
-# The hot path of every access: the first-level set for 4K pages, without a call, so that it needs no stack frame. NULL: not found so
-# simply (another page size, second level, chunk not yet marked, a trace to be written): tlb_lookup() does it all.
-cdef inline tlb_entry_t *tlb_hit(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
-    cdef tlb_geom_t *geom = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
+# --- loops over many accesses ------------------------------------------------------------------------------------------------
+# The first level for 4K pages and one kind of access, laid open: what a program's accesses nearly all hit. Any flush or fill may
+# be done meanwhile; a command that changes the machine's settings may not.
+
+cdef struct tlb_first_t:
+    tlb_entry_t *sets
+    uint64_t mask  # number of sets - 1
+    uint64_t stride
+    uint64_t ways  # 0: it cannot be had so simply (PCIDs, a trace to be written, chunk not yet marked)
+    pte_t bits  # tlb_permits(): these bits of the entry ...
+    pte_t want  # ... must be these
+
+cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_first_t *t) noexcept nogil:
+    cdef const tlb_geom_t *geom = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
+    cdef const arch_t *g = &a.m.arch
     cdef pool_t *p = &a.pool[POOL_TLB]
-    cdef uint32_t i = c.tlb_base + geom.base + (<uint32_t>(addr >> 12) & (geom.sets - 1)) * geom.stride
+    cdef uint32_t i = c.tlb_base + geom.base
+    cdef uint32_t last = i + <uint32_t>geom.sets * geom.stride - 1
+    t.ways = 0
+    t.mask = <uint64_t>geom.sets - 1
+    t.stride = geom.stride
+    t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
+    t.bits = t.want | (g.nx if access == ACCESS_EXEC else 0)
+    if geom.ways and not a.m.trace_on and not a.m.pcid and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
+        t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
+        t.ways = geom.ways
+
+cdef inline bint tlb_hit_first(cpu_t *c, const tlb_first_t *t, vaddr_t addr) noexcept nogil:
+    """Whether the access ends here; false: tlb_lookup() tells."""
+    cdef tlb_entry_t *e = t.sets + (addr >> 12 & t.mask) * t.stride
+    cdef tlb_entry_t *end = e + t.ways
     cdef uint64_t tag = addr >> 12 << 1 | 1
-    cdef tlb_entry_t *e
-    cdef tlb_entry_t *end
-    if geom.ways == 0 or a.m.trace_on or i >= p.count or not p.state[i >> 9] & CHUNK_DIRTY:
-        return NULL
-    e = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
-    end = e + geom.ways
     while e < end:
-        if e.tag == tag and tlb_is_mine(a, c, e):
-            if not tlb_permits(&a.m.arch, e.pte, access):
-                return NULL
+        if e.tag == tag:
+            if (e.pte & t.bits) != t.want or not tlb_is_valid(c, e):
+                return False
             c.tlb_clock += 1
             e.age = c.tlb_clock
             c.l1_hits += 1
-            return e
+            return True
         e += 1
-    return NULL
+    return False
+
+# --- one pass over a set -----------------------------------------------------------------------------------------------
+# For 4K pages on a machine without PCIDs: finds the page's entry and, in the same pass, where a fill would put it. A demand fault looks
+# once this way, where lookup and fill would go over the sets four times.
+
+cdef struct tlb_look_t:
+    tlb_entry_t *hit  # the page's valid entry, or NULL
+    tlb_entry_t *place  # of the fill: the page's own entry, valid or not, else the first of those used longest ago
+
+cdef inline void tlb_look(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn, tlb_look_t *at) noexcept nogil:
+    cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+    cdef tlb_entry_t *end = e + geom.ways
+    cdef uint64_t tag = vpn << 1 | 1
+    cdef uint64_t oldest = ~<uint64_t>0
+    at.hit = NULL
+    at.place = e
+    while e < end:
+        if e.tag == tag and e.page_shift == 12:
+            at.place = e
+            if tlb_is_valid(c, e):
+                at.hit = e
+            return
+        if e.age < oldest:
+            oldest = e.age
+            at.place = e
+        e += 1
+
+cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    """INVLPG in one structure."""
+    cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+    cdef tlb_entry_t *end = e + geom.ways
+    cdef uint64_t tag = vpn << 1 | 1
+    while e < end:
+        if e.tag == tag and e.page_shift == 12:
+            e.tag = 0
+            e.age = 0
+        e += 1
+
+cdef inline void tlb_put_looked(arena_t *a, cpu_t *c, const tlb_look_t *l1, const tlb_look_t *l2, uint64_t vpn, pte_t leaf) noexcept nogil:
+    """tlb_fill() of a page where tlb_look() found room for it."""
+    cdef tlb_entry_t *e = l2.place
+    cdef uint64_t tag = vpn << 1 | 1
+    if e.tag != tag and tlb_is_valid(c, e):
+        c.evictions += 1
+    e.tag = tag
+    e.pte = leaf
+    e.age = c.tlb_clock
+    e.pcid = 0
+    e.page_shift = 12
+    e.flags = TLB_GLOBAL if leaf & a.m.arch.is_global else 0
+    e.pad = 0
+    l1.place[0] = e[0]
+    c.tlb_missed = 0

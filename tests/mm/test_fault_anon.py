@@ -1,0 +1,100 @@
+"""The quick road of a write fault and the general one leave the same machine, record by record.
+
+A trace makes every access take the general road, so the same calls with and without one must end alike in every pool but the trace's own.
+"""
+
+import pytest
+
+from tests.mm.test_random_calls import Player
+from vmtool.errors import InternalError
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+
+PAGE = 4096
+NAMES = [name for name, _size, _per_chunk in core.Machine.pools()]
+TRACE_WORDS = 3  # of the machine's record: whether it is on, its number, its head
+
+
+def chunks(machine) -> dict[tuple[str, int], bytes]:
+    """Every chunk that was ever written; one of zeros counts as never written."""
+    found = {}
+    for pool, number in machine.dirty():
+        try:
+            data = bytes(machine.chunk(pool, number))
+        except InternalError:
+            continue
+        if any(data) and NAMES[pool] != "trace":
+            found[NAMES[pool], number] = data
+    return found
+
+
+def differences(one, other) -> list[tuple[str, int, int]]:
+    """(pool, chunk, number of 32-bit words that differ)."""
+    a, b = chunks(one), chunks(other)
+    empty = bytes(1 << 14)
+    found = []
+    for key in sorted(a.keys() | b.keys()):
+        x, y = memoryview(a.get(key, empty)).cast("I"), memoryview(b.get(key, empty)).cast("I")
+        words = sum(p != q for p, q in zip(x, y, strict=True))
+        if words > (TRACE_WORDS if key[0] == "machine" else 0):
+            found.append((*key, words))
+    return found
+
+
+class Pair:
+    """Two machines, one of which traces."""
+
+    def __init__(self, **boot):
+        self.machines = core.Machine(), core.Machine()
+        for machine in self.machines:
+            machine.boot(ram_bytes=1 << 30, **boot)
+        self.machines[0].set_trace(True)
+
+    def __getattr__(self, name):
+        def both(*args):
+            first, second = (getattr(machine, name)(*args) for machine in self.machines)
+            assert first == second
+            return first
+
+        return both
+
+
+def pair_with_area(nr_pages, **boot):
+    pair = Pair(**boot)
+    pid = pair.spawn("a", None, [b"a"], [])
+    return pair, pid, pair.mmap(pid, 0, nr_pages * PAGE, 3, 0x22)
+
+
+@pytest.mark.parametrize("boot", [{}, {"nr_cpus": 2}, {"pcid": True}, {"tlb": "none"}, {"tlb": "l1d=16x4,l2=64x4"}], ids=str)
+def test_writes_copies_and_reuses_leave_the_same_machine(boot):
+    pair, pid, base = pair_with_area(3000, **boot)
+    pair.touch(pid, base + 100 * PAGE, 2500 * PAGE, "w")
+    pair.store(pid, base + 700 * PAGE, b"x" * 9000)
+    child = pair.fork(pid)
+    pair.touch(pid, base, 1500 * PAGE, "w")
+    pair.touch(pid, base, 3000 * PAGE, "r")
+    pair.touch(child, base + 600 * PAGE, 500 * PAGE, "w")
+    pair.exit(child)
+    pair.touch(pid, base, 3000 * PAGE, "w")
+    assert differences(*pair.machines) == []
+    assert pair.fsck() == []
+
+
+def test_the_last_owner_reuses_the_page_on_either_road():
+    pair, pid, base = pair_with_area(600)
+    pair.touch(pid, base, 600 * PAGE, "w")
+    pair.exit(pair.fork(pid))
+    before = pair.vmstat()["pgreuse"]
+    pair.touch(pid, base, 600 * PAGE, "w")
+    assert pair.vmstat()["pgreuse"] - before == 600
+    assert differences(*pair.machines) == []
+
+
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_random_calls_leave_the_same_machine(seed):
+    one, other = Player(seed), Player(seed)
+    one.m.set_trace(True)
+    for number in range(200):
+        assert one.call() == other.call()
+        if number % 20 == 19:
+            assert differences(one.m, other.m) == [], number
