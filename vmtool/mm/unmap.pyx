@@ -15,7 +15,8 @@ from vmtool.mm.buddy cimport free_pages
 from vmtool.mm.frame cimport folio_del_lru, folio_order, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_free, table_lookup
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_free, table_lookup
+from vmtool.mm.pte cimport ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
@@ -63,35 +64,42 @@ cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
             folio_mark_accessed(a, head)
     return drop_mapping(a, e)
 
+cdef inline bint zap_spares(arena_t *a, pte_t e, uint32_t flags) noexcept nogil:
+    """Without ZAP_EVEN_COWS the process's own copies stay, and without ZAP_DROP_MARKER the markers."""
+    if not pte_mapped(a, e):
+        return not flags & ZAP_DROP_MARKER and pte_marker_kind(a, e) != 0
+    return not flags & ZAP_EVEN_COWS and not pte_special(a, e) and frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon != 0
+
 cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """All within one PTE table."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t addr = start
+    cdef uint32_t first = <uint32_t>(start >> 12) & 511, i
+    cdef pfn_t table = table_lookup(a, m, start, 0)
+    cdef ptes_t ptes
     cdef int64_t gone[4]
-    cdef int kind, i
+    cdef int kind
     cdef pte_t e
-    cdef bint kept = False
-    for i in range(4):
-        gone[i] = 0
-    while addr < end:
-        e = entry_get(a, m, addr, 0)
-        if e != 0:
-            if pte_mapped(a, e):
-                if flags & ZAP_EVEN_COWS or pte_special(a, e) or not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
-                    entry_set(a, m, addr, 0, 0)
-                    kind = zap_present_pte(a, v, addr, e)
-                    if kind >= 0:
-                        gone[kind] -= 1
-                else:
-                    kept = True
-            elif flags & ZAP_DROP_MARKER or pte_marker_kind(a, e) == 0:
-                entry_set(a, m, addr, 0, 0)
-            else:
+    cdef bint kept = False, changed = False
+    gone[0] = gone[1] = gone[2] = gone[3] = 0
+    if table and ptes_open(a, table, &ptes):
+        for i in range(first, first + <uint32_t>((end - start) >> 12)):
+            e = ptes_load(&ptes, i)
+            if e == 0:
+                continue
+            if zap_spares(a, e, flags):
                 kept = True
-        addr += 4096
-    for i in range(4):
-        if gone[i]:
-            add_mm_counter(m, i, gone[i])
+                continue
+            if not changed:
+                ptes_open_mut(a, table, &ptes)
+                changed = True
+            ptes_store(&ptes, i, 0)
+            if pte_mapped(a, e):
+                kind = zap_present_pte(a, v, start + (<uint64_t>(i - first) << 12), e)
+                if kind >= 0:
+                    gone[kind] -= 1
+    for kind in range(4):
+        if gone[kind]:
+            add_mm_counter(m, kind, gone[kind])
     if flags & ZAP_RECLAIM_PT and not kept and end - start >= HPAGE_PMD_SIZE:
         table_free(a, m, start, 0)
 
