@@ -225,6 +225,7 @@ cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t 
 cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef vma_t *area = vma_at(a, src)
     cdef mm_t *from_mm = mm_mut(a, area.vm_mm)
+    cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
     cdef vaddr_t addr = area.vm_start, next
     cdef int level
     cdef pte_t pmd
@@ -235,7 +236,11 @@ cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
         next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
         if next == 0 or next > area.vm_end:
             next = area.vm_end
-        if level < 1:
+        if level >= 1:
+            # as Linux: a table that the parent has is made for the child, with or without entries
+            if level < <int>a.m.arch.levels - 1 and table_alloc(a, to_mm, addr, level) == 0:
+                return -ENOMEM
+        else:
             pmd = entry_get(a, from_mm, addr, 1)
             if pmd_is_huge(a, pmd):
                 if not copy_huge_pmd(a, dst, src, addr):
