@@ -3,7 +3,8 @@
 
 Counterpart: Linux v6.18 mm/mmap.c:do_mmap(), SYSCALL brk; mm/vma.c:__mmap_region(), do_brk_flags(). The order of the checks
 is theirs: it decides which errno a call with two faults gets.
-Simplified: hugetlb mappings need a pool of huge pages, and there is none: ENOMEM, as on a machine with vm.nr_hugepages = 0.
+Simplified: hugetlb mappings need a pool of huge pages, and there is none: ENOMEM after all other checks, as on a machine with
+vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touch fail).
 """
 
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
@@ -154,6 +155,8 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
     if prot & PROT_READ and task_at(a, a.task).personality & READ_IMPLIES_EXEC:
         prot |= PROT_EXEC
     vm_flags = calc_vm_flags(prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    if flags & MAP_HUGETLB and flags & MAP_FIXED and length <= mm_at(a, mm).task_size and addr & (hugetlb_size(flags) - 1):
+        return <uint64_t>-EINVAL
     addr = get_unmapped_area(a, mm, req.file, addr, length, pgoff if req.file else 0, flags)
     if is_err(addr):
         return addr
@@ -163,6 +166,8 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         return <uint64_t>-EPERM
     if not mlock_future_ok(a, mm, vm_flags, length):
         return <uint64_t>-EAGAIN
+    if flags & MAP_HUGETLB:
+        return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
     if req.file:
         err = file_flags(a, req, pgoff, length, &vm_flags)
         if err:
@@ -183,18 +188,35 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         populate[0] = length
     return result
 
+cdef inline uint64_t hugetlb_size(uint64_t flags) noexcept nogil:
+    """Bytes of the huge page that is asked for; 2 MB unless told."""
+    cdef uint64_t order = (flags >> MAP_HUGE_SHIFT) & 63
+    return <uint64_t>1 << (order if order else 21)
+
+cdef uint64_t hugetlb_no_room(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t flags) noexcept nogil:
+    """What is left of do_mmap() for a file of huge pages when the pool is empty: never an address."""
+    cdef int err
+    if vm_flags & VM_GROWSDOWN:
+        return <uint64_t>-EINVAL
+    if flags & MAP_FIXED and may_expand_vm(a, mm, vm_flags, length >> 12):
+        # the file's ->mmap() refuses when the old areas are gone already: a gap stays
+        err = munmap_range(a, mm, addr, addr + length)
+        if err:
+            return <uint64_t><int64_t>err
+    return <uint64_t>-ENOMEM
+
 cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nogil:
-    cdef uint64_t populate, result
-    cdef uint64_t size
+    cdef uint64_t populate, result, size
+    cdef mmap_req_t aligned
     if req.offset & 4095:
         return <uint64_t>-EINVAL
     if req.flags & MAP_HUGETLB:
-        if req.file:
+        size = hugetlb_size(req.flags)
+        if req.file or (size != <uint64_t>1 << 21 and size != <uint64_t>1 << 30):
             return <uint64_t>-EINVAL
-        size = (req.flags >> MAP_HUGE_SHIFT) & 63
-        if size != 0 and size != 21 and size != 30:
-            return <uint64_t>-EINVAL
-        return <uint64_t>-ENOMEM if req.length else <uint64_t>-EINVAL
+        aligned = req[0]
+        aligned.length = (req.length + size - 1) & ~(size - 1)  # 0 when it wraps: EINVAL
+        return do_mmap(a, mm, &aligned, &populate)
     result = do_mmap(a, mm, req, &populate)
     if populate:
         mm_populate(a, mm, result, populate, True)
