@@ -111,7 +111,7 @@ cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexce
     if advice == MADV_WILLNEED:
         if area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_EXT4:
             force_readahead(a, area.vm_file, ((start - area.vm_start) >> 12) + area.vm_pgoff, (end - start) >> 12)
-        return 0 if area.vm_file or area.kind == VMA_PLAIN else -EBADF
+        return 0  # without a file: what is in swap is asked for, which is nothing
     if advice == MADV_COLD or advice == MADV_PAGEOUT:
         if area.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB):
             return -EINVAL
