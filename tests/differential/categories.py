@@ -7,7 +7,7 @@ rarer calls; `python -m tests.differential --mix` prints both side by side (mix.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.differential import bad_calls, calls, cold, huge, mappings, programs, stories
+from tests.differential import bad_calls, calls, cold, corners, huge, mappings, programs, stories
 from tests.differential.writer import Writer
 
 
@@ -131,6 +131,41 @@ PAGECACHE = {
     "dirty": Sub(19, 30, "touch 5, smaps 4, write 2, sync 2, msync 1, load 1, dontneed 1, store 1", ("file_rw", "file_rw"), SMALL),
 }
 
+CORNERS = {
+    "anything": Sub(40, 70,
+        "touch 14, odd_mmap 6, beside 3, anon 2, shared 2, file_any 2, mprotect 4, munmap 3, across 3, advise_any 6, mremap 2, "
+        "mremap_any 3, mremap_many 2, mremap_copy 1, fork 2, exit 1, brk 2, mlock 1, munlock 1, lock_all 1, unlock_all 1, limit 1, look 8, "
+        "touch_stack 1, store 1, msync 1",
+        ("anon_rw", "shared", "file_rw"), SMALL),
+    "remap": Sub(30, 60,
+        "touch 8, anon_rw 2, beside 3, file_beside 1, shared 1, apart 1, mremap_any 6, mremap_many 8, mremap_copy 3, mremap_dontunmap 3, "
+        "mprotect_rw 3, mlock 1, fork 1, munmap 2, advise_any 1, look 5, bridge 1, lock_all 1",
+        ("anon_rw", "file_rw", "shared", "anon_rw"), SCENE),
+    "locks": Sub(30, 60,
+        "touch 8, locked 3, odd_mmap 3, mlock 4, munlock 3, lock_all 4, unlock_all 2, limit 3, brk 3, fork 3, fork_advice 2, advise_any 2, "
+        "munmap 2, mremap_any 3, mprotect 2, touch_stack 1, growsdown 1, touch_growsdown 2, exit 1, look 6, populate 1",
+        ("anon_rw", "file_rw", "shared"), SMALL),
+    "stacks": Sub(30, 60,
+        "growsdown 3, touch_growsdown 10, touch_stack 8, beside 3, hint 2, munmap 4, mprotect 3, limit 2, stack_limit 1, mremap_any 2, "
+        "mlock 1, lock_all 1, advise_any 2, fork 1, across 2, look 6, anon 2",
+        ("growsdown", "growsdown")),
+    "limits": Sub(30, 60,
+        "limit 8, anon 4, odd_mmap 4, locked 2, brk 5, mprotect 4, mremap_any 5, mlock 3, lock_all 2, munmap 2, touch_stack 3, fork 1, "
+        "touch 3, mremap_copy 1, mremap_dontunmap 1, mremap_many 2, munlock 1, unlock_all 1, look 5",
+        ("anon_rw", "shared", "limit")),
+    "free": Sub(30, 60,
+        "touch 12, dontneed 5, advise_any 8, guard 3, populate 4, fork 3, exit 1, mprotect_rw 3, munmap 1, mlock 1, store 2, load 2, "
+        "look 8, fork_advice 1",
+        ("anon_rw", "touch_write", "file_rw", "shared"), SMALL),
+    "files": Sub(30, 60,
+        "touch 12, truncate_any 3, write_any 3, msync 2, sync 1, file_any 3, advise_any 4, store 2, load 2, mprotect_rw 2, fork 1, look 8, "
+        "remove 1, mlock 1, mremap_any 1, populate 1, munmap 1",
+        ("file_rw", "file_rw", "touch_write"), SMALL),
+    "huge": Sub(25, 50,
+        "huge 2, huge_part 16, touch 6, fork 2, exit 1, look 8, guard 1, populate 1, mlock 1, mremap_any 1, brk 1, munmap 1, unlock_all 1",
+        ("huge", "huge_part")),
+}
+
 CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
     "vma": {**VMA},
     "fault": {**FAULT},
@@ -138,8 +173,9 @@ CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
     "thp": huge.SUBS,
     "scenario": stories.SUBS,
     "exec": programs.SUBS,
+    "corners": {**CORNERS},
 }
-MODULES = (calls, mappings, bad_calls)
+MODULES = (calls, mappings, bad_calls, corners)
 
 
 def find(name: str) -> Callable[[Writer, str], None]:

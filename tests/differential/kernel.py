@@ -220,9 +220,7 @@ class Kernel:
         while True:
             part = min(length, 1024 * 4096)
             check(task.syscall(SYS_MINCORE, addr, part, vector))
-            with open(f"/proc/{task.pid}/mem", "rb", buffering=0) as mem:
-                mem.seek(vector)
-                out += mem.read((part + 4095) // 4096)
+            out += task.load(vector, (part + 4095) // 4096)  # /proc/PID/mem would mark the page accessed
             addr, length = addr + part, length - part
             if length <= 0:
                 return "".join(str(b & 1) for b in out)
