@@ -103,9 +103,9 @@ cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
         addr = next
 
 cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
-    """An aligned 2 MB inside an area that may have huge pages."""
+    """The last aligned 2 MB before the area's end lies inside. Nothing stops the subtraction below address 0, where a small area passes."""
     cdef vma_t *area = vma_at(a, v)
-    cdef vaddr_t h = (area.vm_start + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef vaddr_t h = (area.vm_end - HPAGE_PMD_SIZE) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
     return thp_vma_allowable(a, area) and h >= area.vm_start and h + HPAGE_PMD_SIZE <= area.vm_end
 
 cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
