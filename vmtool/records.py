@@ -199,7 +199,7 @@ class WalkStep(NamedTuple):
 
     level: str  # pgd p4d pud pmd pte
     table: int  # physical address of the table
-    index: int
+    index: int  # type: ignore[assignment]
     entry_addr: int  # physical address of the entry
     entry: int  # raw
     flags: tuple[str, ...]
@@ -237,7 +237,7 @@ class Frame(NamedTuple):
     mapcount: int
     kind: str  # free, pcp, anon, file, shmem, pgtable, slab, reserved, kernel, zero
     mapping: str  # path of the file, or 'anon_vma N', or ''
-    index: int
+    index: int  # type: ignore[assignment]
     has_content: bool
 
 

@@ -4,14 +4,18 @@ strace can hold a call at its entry (inject=…:delay_enter): each exit_group wa
 outside, so the
 log and the truth are of one run. Linux, strace 5.1 or later, and the right to read another process's /proc/PID/syscall are needed.
 
-    python -m tests.strace.live DIRECTORY      records the fixtures: for each program NAME.tar.gz, and NAME.maps with the kernel's maps
+    python -m tests.strace.live DIRECTORY [NAME…]      records the fixtures: for each program or form of log NAME.tar.gz, and NAME.maps
+                                                       with the kernel's maps
 """
 
+import gzip
+import io
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -28,7 +32,8 @@ _start: mov $45, %eax; xor %ebx, %ebx; int $0x80
         .section .note.GNU-stack,"",@progbits
 """
 BUILDS = {"hello": ["hello.c"], "hello-static": ["-static", "hello.c"], "hello-static-pie": ["-static-pie", "hello.c"],
-          "hello-nopie": ["-no-pie", "hello.c"], "hello-m32": ["-m32", "-nostdlib", "-static", "hello32.s"]}
+          "hello-nopie": ["-no-pie", "hello.c"], "hello-m32": ["-m32", "-nostdlib", "-static", "hello32.s"],
+          "threads": ["threads.c"]}
 PROGRAMS = {
     "cat": ["cat", "hello.c"], "ls": ["ls", "-l", "/usr"],
     "bash": ["bash", "-c", "x=$(echo a | cat); (cd /usr; ls | wc -l); for i in 1 2; do echo $i | (read y; echo $y); done"],
@@ -37,7 +42,28 @@ PROGRAMS = {
     "sqlite3": ["sqlite3", ":memory:", "create table t(a); insert into t values(1),(2); select sum(a) from t"],
     "gcc": ["gcc", "-o", "hello.out", "hello.c"], "make": ["make", "-j2"], "sort": ["sh", "-c", "seq 1 800000 | sort -rn | tail -n 1"],
     "tar": ["sh", "-c", "tar cf - repository | gzip > /dev/null"], "node": ["node", "-e", "console.log(1)"], "java": ["java", "-version"],
-    **{name: [f"./{name}"] for name in BUILDS}}
+    **{name: [f"./{name}"] for name in BUILDS if name != "threads"}}
+THREADS = """#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+static void *work(void *a) {
+    long n = (long)a; char *p[20];
+    for (int i = 0; i < 20; i++) { p[i] = malloc(50000 + n * 1000 * i); p[i][0] = 1; }
+    char *q = mmap(0, (n + 1) * 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); q[0] = 1;
+    for (int i = 0; i < 20; i += 2) free(p[i]);
+    munmap(q + 4096 * n, 4096);
+    return 0;
+}
+int main(void) {
+    pthread_t t[6];
+    for (long i = 0; i < 6; i++) pthread_create(t + i, 0, work, (void *)i);
+    for (int i = 0; i < 6; i++) pthread_join(t[i], 0);
+    return 0;
+}
+"""
+"""Other forms of logs, NAME: (strace's words, command); -ff makes a file for each thread."""
+FORMS = {"threads-ff": (["-ff"], ["./threads"]), "threads-ff-t": (["-ff", "-t"], ["./threads"]),
+         "threads-ff-ttt": (["-ff", "-ttt"], ["./threads"]), "threads-f": (["-f"], ["./threads"])}
 DELAY_US = 150_000
 POLL_S = 0.002
 
@@ -95,10 +121,43 @@ def record_live(command: list[str], archive: Path, work: Path, *, with_faults: b
     return watcher.maps
 
 
+def record_form(words: list[str], command: list[str], archive: Path, work: Path) -> dict[int, str]:
+    """Record a command in a given form of log, with a sidecar as `record` makes it; the maps of each process at its exit_group."""
+    from vmtool.outside.record import sidecar_of
+    from vmtool.outside.traces import open_trace, text_lines
+    from vmtool.strace.merge import LogFile
+
+    log = work / "log"
+    shutil.rmtree(log, ignore_errors=True)
+    log.mkdir()
+    is_split = "-ff" in words
+    watcher = Watcher()
+    watcher.start()
+    target = log / ("out" if is_split else "strace.log")
+    strace = ["setarch", "-R", "strace", "-o", str(target), "-e", f"inject=exit_group:delay_enter={DELAY_US}", *words, "--", *command]
+    try:
+        subprocess.run(strace, check=False, stdout=subprocess.DEVNULL)
+    finally:
+        watcher.is_done = True
+        watcher.join()
+    for file in log.iterdir():
+        file.write_bytes(file.read_bytes().replace(b" (DELAYED)", b""))
+    parts = open_trace(str(log if is_split else target)).parts
+    files = [LogFile(part.name, part.tid, text_lines(part.stream, part.name)) for part in parts]
+    members = [("sidecar.json", sidecar_of(files, min(watcher.maps, default=0), False))]
+    with gzip.GzipFile(archive, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as out:
+        for name, data in [*members, *((file.name, file.read_bytes()) for file in sorted(log.iterdir()))]:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            out.addfile(info, io.BytesIO(data))
+    return watcher.maps
+
+
 def prepare(directory: Path) -> None:
     """The files that PROGRAMS work on."""
     (directory / "hello.c").write_text(HELLO)
     (directory / "hello32.s").write_text(HELLO_32)
+    (directory / "threads.c").write_text(THREADS)
     (directory / "Makefile").write_text("all: a.o b.o\n%.o: hello.c\n\tgcc -c -o $@ hello.c\n")
     for name, words in BUILDS.items():
         subprocess.run(["gcc", "-o", name, *words], cwd=directory, check=False, capture_output=True)
@@ -119,7 +178,7 @@ def read_maps(text: str) -> dict[int, str]:
     return {int(part.split("\n", 1)[0]): part.split("\n", 1)[1] for part in parts}
 
 
-def main(target: str) -> None:
+def main(target: str, *wanted: str) -> None:
     out = Path(target).resolve()
     out.mkdir(parents=True, exist_ok=True)
     os.environ.clear()  # nothing of the recorder's own in a fixture
@@ -128,13 +187,19 @@ def main(target: str) -> None:
         prepare(Path(name))
         os.chdir(name)
         for program, command in PROGRAMS.items():
-            if shutil.which(command[0]):
+            if (not wanted or program in wanted) and shutil.which(command[0]):
                 maps = record_live(command, out / f"{program}.tar.gz", Path(name))
                 (out / f"{program}.maps").write_text(maps_text(maps))
+        for form, (words, command) in FORMS.items():
+            if wanted and form not in wanted:
+                continue
+            (out / f"{form}.maps").write_text(maps_text(record_form(words, command, out / f"{form}.tar.gz", Path(name))))
         for program in ("cat", "bash", "perl", "hello-static"):
+            if wanted and f"{program}-faults" not in wanted:
+                continue
             maps = record_live(PROGRAMS[program], out / f"{program}-faults.tar.gz", Path(name), with_faults=True)
             (out / f"{program}-faults.maps").write_text(maps_text(maps))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Unfinished and resumed halves, and the files of -ff in one order."""
+"""Unfinished and resumed halves."""
 
 from collections import defaultdict, namedtuple
 
@@ -6,8 +6,7 @@ from vmtool.strace.lexer import lex
 from vmtool.strace.lines import FIRST_HALF as BEGUN
 from vmtool.strace.lines import SECOND_HALF as ENDED
 from vmtool.strace.lines import WHOLE
-from vmtool.strace.procs import child_number
-from vmtool.strace.reader import LogFile, Reader, events_of
+from vmtool.strace.reader import Reader
 
 C = namedtuple("C", "line tid name text state")
 WANTED = frozenset({"mmap", "read", "close", "clone", "execve", "exit_group"})
@@ -43,24 +42,6 @@ def test_a_close_that_never_ends_is_known_where_it_begins():
 def test_an_execve_of_a_thread_goes_on_under_the_first_threads_number():
     found = calls('9 execve("/bin/true", [] <unfinished ...>\n7 +++ superseded by execve in pid 9 +++\n7 <... execve resumed>) = 0\n')
     assert [(c.tid, c.name, c.state) for c in found] == [(9, "execve", BEGUN), (7, "+superseded", WHOLE), (7, "execve", ENDED)]
-
-
-def merged(files):
-    listed = [LogFile(f"out.{tid}", tid, text.splitlines(True)) for tid, text in files.items()]
-    return [(e[1], e[2]) for e in events_of(listed, WANTED, defaultdict(int), child_number)]
-
-
-def test_files_with_times_are_merged_by_them():
-    assert merged({7: "10.1 mmap(1) = 1\n10.4 close(3) = 0\n".replace("10.", "1700000010."), 8: "1700000010.2 read(3) = 0\n"}) == [
-        (7, "mmap"),
-        (8, "read"),
-        (7, "close"),
-    ]
-
-
-def test_files_without_times_follow_their_clone():
-    found = merged({7: "clone(child_stack=NULL, flags=SIGCHLD) = 8\nmmap(1) = 1\n", 8: "close(3) = 0\n"})
-    assert found.index((8, "close")) > found.index((7, "clone"))
 
 
 def test_without_o_a_process_has_a_number_only_while_there_are_others():

@@ -11,7 +11,7 @@ from vmtool.outside.traces import open_trace, text_lines
 from vmtool.procfs.pid_maps import render
 from vmtool.strace import sidecar
 from vmtool.strace.faults import Faults
-from vmtool.strace.reader import LogFile
+from vmtool.strace.merge import LogFile
 from vmtool.strace.replay import Hooks, Replay
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "strace"

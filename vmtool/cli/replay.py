@@ -46,7 +46,7 @@ def _engine(machine, opened, sidecar, faults, strict, outputs):
 
 def _log_files(opened):
     from vmtool.outside.traces import text_lines
-    from vmtool.strace.reader import LogFile
+    from vmtool.strace.merge import LogFile
     return [LogFile(part.name, part.tid, text_lines(part.stream, part.name)) for part in opened.parts]
 
 

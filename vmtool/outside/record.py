@@ -17,13 +17,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import HostError, KernelError
 from vmtool.outside.facts import HostFacts
 from vmtool.records import Image
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import ExecFact, FileFact
+
+if TYPE_CHECKING:
+    from vmtool.strace.merge import LogFile
 
 CALLS = ("%memory,%process,%desc,%file,%ipc,personality,prctl,prlimit64,setrlimit,getpid,set_tid_address")
 STRINGS = 131072  # MAX_ARG_STRLEN: no argument is cut
@@ -162,7 +165,7 @@ class _NoMachine:
     """Takes every call and does nothing: the replay that collects the facts needs no memory."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        answers: dict[str, Any] = {"maps": [], "sysctl": "0"}
+        answers: dict[str, Any] = {"maps": [], "sysctl": "0"}  # all others are 0
         return lambda *args, **kwargs: answers.get(name, 0)
 
     def file(self, path: str) -> Any:
@@ -186,25 +189,31 @@ class _Zeros:
         return 0
 
 
-def _sidecar(log: str, is_randomized: bool) -> bytes:
+def sidecar_of(files: "list[LogFile]", root: int, is_randomized: bool) -> bytes:
+    """The sidecar of a log that was just made here: what its replay asks of the host."""
     import json
     import resource
 
-    from vmtool.strace.reader import LogFile
     from vmtool.strace.replay import Hooks, Replay
 
     asked = _Asked()
     soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
     asked.first = ExecFact(None, -1 if soft < 0 else soft, None if is_randomized else ADDR_NO_RANDOMIZE)
-    with open(log, encoding="latin-1", newline="\n") as lines:
-        first = lines.readline()
-        asked.root = int(first.split(" ", 1)[0]) if first[:1].isdigit() else 0
-        lines.seek(0)
-        Replay(_NoMachine(), asked, Hooks(at_exec=asked.at_exec)).run([LogFile(log, 0, lines)])
+    asked.root = root
+    Replay(_NoMachine(), asked, Hooks(at_exec=asked.at_exec)).run(files)
     data = {"root": asked.root, "cwd": asked.cwd, "raw_io": True, "files": dict(sorted(asked.files.items())),
             "paths": dict(sorted(asked.paths.items())),
             "scripts": dict(sorted(asked.scripts.items())), "execs": asked.execs}
     return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def _sidecar(log: str, is_randomized: bool) -> bytes:
+    from vmtool.strace.merge import LogFile
+
+    with open(log, encoding="latin-1", newline="\n") as lines:
+        first = lines.readline()
+        lines.seek(0)
+        return sidecar_of([LogFile(log, 0, lines)], int(first.split(" ", 1)[0]) if first[:1].isdigit() else 0, is_randomized)
 
 
 def _without_environments(log: str) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 from vmtool.errors import HostError
 from vmtool.outside.host import fail
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
     name: str
     tid: int
-    stream: IO[bytes]
+    stream: io.BufferedReader
 
 
 class Trace(NamedTuple):
@@ -35,35 +35,40 @@ class Trace(NamedTuple):
 
     parts: list[Part]
     sidecar: str | None
-    faults: IO[bytes] | None
+    faults: io.BufferedReader | None
     is_split: bool  # the files of -ff
 
 
 def open_trace(path: str) -> Trace:
     """HostError when there is nothing to read."""
     if path == "-":
-        return Trace([Part("-", 0, _plain(io.BufferedReader(sys.stdin.buffer.raw)))], None, None, False)  # type: ignore[attr-defined]
+        return Trace([Part("-", 0, _plain(_buffered(open(0, "rb", 0, closefd=False))))], None, None, False)
     if os.path.isdir(path):
         return Trace(_directory(path), None, None, True)
     try:
-        raw = open(path, "rb", buffering=BLOCK)
+        raw = _buffered(open(path, "rb", 0))
     except (OSError, ValueError) as e:
         fail(getattr(e, "errno", None) or errno.ENOENT, path)
-    head = raw.peek(4)[:4]  # type: ignore[attr-defined]
+    head = raw.peek(4)[:4]
     if head[:4] == b"PK\x03\x04":
         return _zip(raw, path)
     stream = _plain(_Counted.of(raw, path))
-    if stream.peek(512)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":  # type: ignore[attr-defined]
+    if stream.peek(512)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
         return _tar(stream, path)
     return Trace([Part(path, 0, stream)], None, None, False)
 
 
-def _plain(stream: IO[bytes]) -> IO[bytes]:
+def _buffered(raw: Any) -> io.BufferedReader:
+    """Anything that gives bytes, with a peek(); the libraries' own types do not agree on what that needs."""
+    return io.BufferedReader(raw, BLOCK)
+
+
+def _plain(stream: io.BufferedReader) -> io.BufferedReader:
     """The stream, unpacked when it is gzip."""
-    if stream.peek(2)[:2] == b"\x1f\x8b":  # type: ignore[attr-defined]
+    if stream.peek(2)[:2] == b"\x1f\x8b":
         import gzip
 
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream), BLOCK)  # type: ignore[arg-type]
+        return _buffered(gzip.GzipFile(fileobj=stream))
     return stream
 
 
@@ -76,7 +81,7 @@ def _directory(path: str) -> list[Part]:
             number = name.removesuffix(".gz").rpartition(".")[2]
             if number.isdigit():
                 full = os.path.join(path, name)
-                parts.append(Part(full, int(number), _plain(open(full, "rb", buffering=BLOCK))))
+                parts.append(Part(full, int(number), _plain(_buffered(open(full, "rb", 0)))))
     except OSError as e:
         fail(e.errno or errno.EIO, path)
     if not parts:
@@ -84,7 +89,7 @@ def _directory(path: str) -> list[Part]:
     return sorted(parts, key=lambda p: p.tid)
 
 
-def _tar(stream: IO[bytes], path: str) -> Trace:
+def _tar(stream: io.BufferedReader, path: str) -> Trace:
     import tarfile
 
     parts: list[Part] = []
@@ -99,11 +104,11 @@ def _tar(stream: IO[bytes], path: str) -> Trace:
             if base == "sidecar.json":
                 sidecar = opened.read().decode("utf-8", "replace")
             elif base.startswith("faults."):
-                faults = io.BufferedReader(io.BytesIO(opened.read()))  # type: ignore[arg-type]
+                faults = _buffered(io.BytesIO(opened.read()))
             elif base == "strace.log":
-                return Trace([Part(path, 0, io.BufferedReader(opened, BLOCK))], sidecar, faults, False)  # type: ignore[arg-type]
+                return Trace([Part(path, 0, _buffered(opened))], sidecar, faults, False)
             elif base.rpartition(".")[2].isdigit():
-                parts.append(Part(base, int(base.rpartition(".")[2]), io.BufferedReader(io.BytesIO(opened.read()))))
+                parts.append(Part(base, int(base.rpartition(".")[2]), _buffered(io.BytesIO(opened.read()))))
     except (tarfile.TarError, OSError, EOFError) as e:
         raise HostError(f"{path}: not a sound archive: {e}") from None
     if not parts:
@@ -111,7 +116,7 @@ def _tar(stream: IO[bytes], path: str) -> Trace:
     return Trace(parts, sidecar, faults, True)
 
 
-def _zip(raw: IO[bytes], path: str) -> Trace:
+def _zip(raw: io.BufferedReader, path: str) -> Trace:
     import zipfile
 
     try:
@@ -119,23 +124,23 @@ def _zip(raw: IO[bytes], path: str) -> Trace:
         names = {os.path.basename(n): n for n in archive.namelist()}
         sidecar = archive.read(names["sidecar.json"]).decode("utf-8", "replace") if "sidecar.json" in names else None
         found = next((n for n in names if n.startswith("faults.")), None)
-        faults = io.BufferedReader(archive.open(names[found])) if found else None  # type: ignore[arg-type]
+        faults = _buffered(archive.open(names[found])) if found else None
         if "strace.log" not in names:
             raise HostError(f"{path}: an archive without a log (strace.log)")
-        return Trace([Part(path, 0, io.BufferedReader(archive.open(names["strace.log"]), BLOCK))], sidecar, faults, False)  # type: ignore[arg-type]
+        return Trace([Part(path, 0, _buffered(archive.open(names["strace.log"])))], sidecar, faults, False)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as e:
         raise HostError(f"{path}: not a sound archive: {e}") from None
 
 
 def head(part: Part) -> bytes:
     """The first bytes, which are not taken."""
-    return part.stream.peek(8192)[:8192]  # type: ignore[attr-defined]
+    return part.stream.peek(8192)[:8192]
 
 
-def text_lines(stream: IO[bytes], name: str) -> Iterator[str]:
+def text_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
     """The lines of a log as text, a byte a character."""
     try:
-        if b"\n" not in stream.peek(65536) and len(stream.peek(65536)) >= 65536:  # type: ignore[attr-defined]
+        if b"\n" not in stream.peek(65536) and len(stream.peek(65536)) >= 65536:
             yield stream.read(200).decode("latin-1") + "\n"  # no log has such a line: it is refused as any other rubbish
             return
         yield from io.TextIOWrapper(stream, "latin-1", newline="\n")
@@ -154,13 +159,13 @@ def blocks(part: Part) -> Iterator[bytes]:
 class _Counted(io.RawIOBase):
     """A file that shows on a terminal how far it was read."""
 
-    def __init__(self, raw: IO[bytes], size: int, show: Callable[[int], None]) -> None:
+    def __init__(self, raw: io.BufferedReader, size: int, show: Callable[[int], None]) -> None:
         self._raw, self._size, self._show = raw, size, show
         self._done = 0
         self._next = time.monotonic() + PROGRESS_EVERY
 
     @classmethod
-    def of(cls, raw: IO[bytes], path: str) -> IO[bytes]:
+    def of(cls, raw: io.BufferedReader, path: str) -> io.BufferedReader:
         """The file itself where nobody watches, or nothing takes long."""
         try:
             size = os.fstat(raw.fileno()).st_size
@@ -168,12 +173,12 @@ class _Counted(io.RawIOBase):
             size = 0
         if size < 1 << 22 or not sys.stderr.isatty():
             return raw
-        return io.BufferedReader(cls(raw, size, _draw), BLOCK)  # type: ignore[return-value]
+        return _buffered(cls(raw, size, _draw))
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         data = self._raw.read(len(buffer))
         buffer[: len(data)] = data
         self._done += len(data)

@@ -8,7 +8,6 @@ usual size of a variable is assumed, which decides the stack's first size only n
 Simplified: the strings themselves are those of the line, the environment's is empty when the line does not show it.
 """
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from vmtool.errors import KernelError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 MAX_SCRIPTS = 5
-NEAR = 1500
 HABITS_SEEN = 300  # lines of a program that tell how it treats memory
 USUAL_VARIABLE_BYTES = 24
 
@@ -115,9 +113,7 @@ def _next_lines(r: "Replay", tid: int) -> list[Event]:
     """The memory calls of one thread that follow, up to its next execve or its end."""
     found: list[Event] = []
     assert r.reader is not None
-    for event in islice(r.reader.ahead(), NEAR):
-        if event[1] != tid:
-            continue
+    for event in r.reader.of(tid):
         if event[2] in ("execve", "exit_group", "+exited", "+killed") and found:
             break
         found.append(event)

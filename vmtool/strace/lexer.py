@@ -99,14 +99,13 @@ class _Slow:
         tid, text = int(pid or pid_b or 0), line[found.end():]
         if name is None:
             return [(number, tid, resumed, text, SECOND_HALF)] if resumed in self.wanted else []
-        if name not in self.wanted:
-            self.counts[name] += 1
-            return []
-        if self.joiner.is_broken(line, name):
+        if self.joiner.is_broken(line, name, name in self.wanted):
             attached = self.joiner.keep(line, number)
             self.events.is_waiting = True
             return [attached] if attached else []
         self.counts[name] += 1
+        if name not in self.wanted:
+            return []
         return [(number, tid, name, text, FIRST_HALF if UNFINISHED in text[-20:] else WHOLE)]
 
     def finish(self, events: Lines) -> None:
@@ -128,11 +127,11 @@ class _Joiner:
         self.own_output = False
 
     @staticmethod
-    def is_broken(line: str, name: str) -> bool:
-        """Whether a wanted call does not end on its line."""
+    def is_broken(line: str, name: str, is_wanted: bool) -> bool:
+        """Whether a call does not end on its line; of one that nobody wants only strace's own message tells."""
         if "strace: Process" in line and line.rstrip().endswith("attached"):
             return True
-        return name[:5] == "write" and _ENDS.search(line) is None
+        return is_wanted and name[:5] == "write" and _ENDS.search(line) is None
 
     def keep(self, line: str, number: int) -> Event | None:
         """Hold the first part of a broken call; what broke it may be an event of its own."""

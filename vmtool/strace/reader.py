@@ -1,25 +1,23 @@
-"""Whole calls out of an strace log: unfinished and resumed halves joined, several files merged.
+"""Whole calls out of an strace log: unfinished and resumed halves joined.
 
 What is modelled: a call that another thread's line interrupts is written as `name(… <unfinished ...>` and later
 `<... name resumed>…`; the kernel did it somewhere between the two. The reader looks ahead for the second half, so that
 a call is known with its answer from the line where it begins:
     FIRST_HALF  ->  (lines of others)  ->  SECOND_HALF     a call in two parts
     WHOLE                                                  a call on one line
-Calls that may sleep for long and change no memory are delivered at their end only.
-The files of `strace -ff` are merged by their times; without times by cause: a process's lines follow the clone that made it,
-a wait follows the end of the child that it returns.
-Simplified: times of one file are believed to be in order.
+Calls that may sleep for long and change no memory are delivered at their end only. The files of `strace -ff` are for `merge`.
 Invariant: the look-ahead is bounded (LOOK_AHEAD lines that matter), so memory does not grow with the log.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 
-from vmtool.strace.lexer import CHILD_STARTS, UNFINISHED, Event, LogError, lex, seconds, shown
+from vmtool.strace.lexer import UNFINISHED, Event, LogError
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 
 LOOK_AHEAD = 50_000
+NEAR = 1500  # lines that may hold the next ones of one thread
 
 
 class Reader:
@@ -113,111 +111,10 @@ class Reader:
             yield ahead[i]
             i += 1
 
+    def of(self, tid: int) -> Iterator[Event]:
+        """The near events of one thread."""
+        return (event for event in islice(self.ahead(), NEAR) if event[1] == tid)
 
-class LogFile(NamedTuple):
-    """One file of a trace: its name for messages, the thread it belongs to (0: the log says it itself), its lines."""
-
-    name: str
-    tid: int
-    lines: Iterable[str]
-
-
-def events_of(files: list[LogFile], wanted: frozenset[str], counts: defaultdict[str, int],
-              child_of: Callable[[str], int | None]) -> Iterator[Event]:
-    """The events of one log, or of the files of -ff in one order.
-
-    `child_of` gives the new thread's number from the text of a clone, fork or vfork that succeeded.
-    """
-    if len(files) == 1 and files[0].tid == 0:
-        return lex(files[0].lines, wanted, counts)
-    streams = [_Stream(f, wanted, counts) for f in files]
-    if all(s.has_times for s in streams):
-        return _by_time(streams)
-    return _by_cause(streams, child_of)
-
-
-class _Stream:
-    """The events of one file of -ff; each knows the time of its line when the log has it."""
-
-    def __init__(self, file: LogFile, wanted: frozenset[str], counts: defaultdict[str, int]) -> None:
-        self.tid = file.tid
-        self.time = 0.0
-        lines = iter(file.lines)
-        first = next(lines, "")
-        stamp = seconds(first) if first else None
-        self.has_times = stamp is not None and not stamp[1]  # relative times have no common zero
-        self._last = 0.0
-        self._events = lex(self._timed(first, lines) if first else iter(()), wanted, counts)
-        self.head = next(self._events, None)
-        self.head_time = self._last
-
-    def _timed(self, first: str, lines: Iterator[str]) -> Iterator[str]:
-        yield self._stamp(first)
-        for line in lines:
-            yield self._stamp(line)
-
-    def _stamp(self, line: str) -> str:
-        if self.has_times:
-            found = seconds(line)
-            if found is None:
-                raise LogError(0, f"a line without its time: {shown(line)}")
-            self._last = found[0]
-        return line
-
-    def take(self) -> Event:
-        event = self.head
-        assert event is not None
-        self.head = next(self._events, None)
-        self.head_time = self._last
-        return (event[0], self.tid, *event[2:])
-
-
-def _by_time(streams: list[_Stream]) -> Iterator[Event]:
-    from heapq import heapify, heappop, heappush
-
-    heap = [(s.head_time, s.tid, s) for s in streams if s.head]
-    heapify(heap)
-    while heap:
-        _, tid, stream = heappop(heap)
-        yield stream.take()
-        if stream.head:
-            heappush(heap, (stream.head_time, tid, stream))
-
-
-def _by_cause(streams: list[_Stream], child_of: Callable[[str], int | None]) -> Iterator[Event]:
-    """One process at a time: its lines up to a wait for a child that has not ended, then that child's."""
-    by_tid = {s.tid: s for s in streams}
-    children = _all_children(streams)
-    roots = [s.tid for s in streams if s.tid not in children] or [streams[0].tid]
-    ready = deque(roots)
-    ended: set[int] = set()
-    while ready:
-        tid = ready[0]
-        stream = by_tid.get(tid)
-        if stream is None or stream.head is None:
-            ready.popleft()
-            ended.add(tid)
-            continue
-        event = stream.take()
-        yield event
-        if event[2] in CHILD_STARTS:
-            child = child_of(event[3])
-            if child in by_tid and child not in ended:
-                # the child first: what it shares with its parent (a vfork's memory) it used before the parent went on
-                if "CLONE_THREAD" in event[3] or not _shares(event):
-                    ready.append(child)
-                else:
-                    ready.appendleft(child)
-    for stream in streams:
-        while stream.head is not None:
-            yield stream.take()
-
-
-def _shares(event: Event) -> bool:
-    return event[2] == "vfork" or "CLONE_VM" in event[3]
-
-
-def _all_children(streams: list[_Stream]) -> set[int]:
-    """Without reading ahead only this is known: the lowest number is the first process."""
-    numbers = sorted(s.tid for s in streams)
-    return set(numbers[1:])
+    def tells_end_of(self, pid: int) -> bool:
+        """Whether the end of a process is still to come."""
+        return any(name in ("+exited", "+killed") and tid in (pid, 0) for _, tid, name, _, _ in self.ahead())

@@ -18,13 +18,14 @@ from vmtool.errors import HostError, KernelError
 from vmtool.strace import calls
 from vmtool.strace.door import Door
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
-from vmtool.strace.lexer import Event, LogError, shown
+from vmtool.strace.lexer import Event, LogError, lex, shown
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
+from vmtool.strace.merge import LogFile, Merged
 from vmtool.strace.parser import Fd, descriptor
-from vmtool.strace.procs import Directory, Process, Processes, Space, child_number
-from vmtool.strace.reader import LogFile, Reader, events_of
+from vmtool.strace.procs import Directory, Process, Processes, Space
+from vmtool.strace.reader import Reader
 from vmtool.strace.sidecar import Facts
-from vmtool.strace.threads import settle
+from vmtool.strace.threads import Effect, fits, settle
 from vmtool.strace.writes import Writes
 
 
@@ -99,7 +100,7 @@ class Replay:
         self.line = 0
         self.keeps_cache = True
         self.root: Process | None = None
-        self.reader: Reader | None = None
+        self.reader: Reader | Merged | None = None
         self._bits: dict[int, int] = {}
 
     # --- the loop ------------------------------------------------------------------------------
@@ -117,7 +118,10 @@ class Replay:
         return self.summary
 
     def _run(self, files: list[LogFile]) -> None:
-        self.reader = Reader(events_of(files, calls.WANTED, self.summary.counts, child_number), calls.SLEEPERS, calls.AT_BEGIN)
+        if len(files) == 1 and files[0].tid == 0:
+            self.reader = Reader(lex(files[0].lines, calls.WANTED, self.summary.counts), calls.SLEEPERS, calls.AT_BEGIN)
+        else:
+            self.reader = Merged(files, calls, self.summary.counts, self)
         by_tid, kinds, faults = self.procs.by_tid, calls.KINDS, self.faults
         for call in self.reader:
             self.line, tid, name, text, part = call
@@ -144,6 +148,11 @@ class Replay:
                 handler(self, process, text, tid)
             except (ValueError, IndexError) as e:
                 raise LogError(self.line, f"{name}: cannot be read: {shown(text)}") from e
+
+    def fits(self, call: Event) -> bool:
+        """Whether a memory call of a space that several threads use would be answered now as the log says."""
+        process = self.procs.by_tid.get(call[1])
+        return process is None or fits(self, process, Effect(call))
 
     def act(self, process: Process, call: Event) -> None:
         """Carry out one memory call now."""
@@ -237,10 +246,8 @@ class Replay:
         """exit_group: at once, unless other threads of it still have calls under way and the log will tell their end."""
         process.status = status
         process.is_exiting = True
-        if len(process.tids) > 1 and self.reader is not None:
-            for _, tid, name, _, _ in self.reader.ahead():
-                if name in ("+exited", "+killed") and tid in (process.pid, 0):
-                    return
+        if len(process.tids) > 1 and self.reader is not None and self.reader.tells_end_of(process.pid):
+            return
         self.exit(process)
 
     def exit(self, process: Process) -> None:

@@ -56,7 +56,7 @@ class Sidecar:
 
     def __init__(self, data: dict[str, Any], host: Facts | None = None) -> None:
         self._files: dict[str, Any] = data.get("files") or {}
-        self._paths: dict[str, str] = data.get("paths") or {}
+        self._paths: dict[str, str | None] = data.get("paths") or {}
         self._scripts: dict[str, str] = data.get("scripts") or {}
         self._execs: dict[str, list[dict[str, Any]]] = data.get("execs") or {}
         self.root = int(data.get("root") or 0)

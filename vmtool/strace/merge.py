@@ -1,0 +1,299 @@
+"""The files of `strace -ff` in one order.
+
+What is modelled: each file holds the calls of one thread in their order; between files the log tells an order by
+    times      to the microsecond (-tt, -ttt): the calls are taken by the time at which they began
+    causes     a thread's calls follow the clone that made it; vfork's parent waits for its child's execve or end; wait4, waitid and the
+               join of a thread follow an end; exit_group and execve follow the last calls of the other threads
+    answers    of threads that share an address space, an order is searched that explains what they were answered (plans.py, order.py)
+Microseconds tell when a call began, not when it took effect: one whose answer the machine would not give now waits a little.
+Seconds (-t) order what they can, causes and answers the rest; times that count from the line before (-r) order nothing.
+Simplified: where no order explains the answers, the thread that was served last goes on, and that the order is a guess is said.
+Invariant: each file's lines keep their order; every line is delivered once.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmtool.strace.lexer import CHILD_STARTS, Event, LogError, lex, seconds, shown
+from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
+from vmtool.strace.procs import Process, child_number
+from vmtool.strace.reader import Reader
+
+if TYPE_CHECKING:
+    from vmtool.strace.replay import Replay
+
+WAITS = frozenset({"wait4", "waitid", "waitpid", "futex"})  # read for their order alone
+SLACK = 0.05  # seconds that a call may take effect after its time
+_SI_PID = re.compile(r"si_pid=(\d+)")
+
+
+class LogFile(NamedTuple):
+    """One file of a trace: its name for messages, the thread it belongs to (0: the log says it itself), its lines."""
+
+    name: str
+    tid: int
+    lines: Iterable[str]
+
+
+class Merged:
+    """The calls of all files, as a Reader gives those of one. `calls` is the module that says which are wanted, and when."""
+
+    def __init__(self, files: list[LogFile], calls: ModuleType, counts: defaultdict[str, int], replay: "Replay") -> None:
+        self._streams = {f.tid: _Stream(f, calls, counts) for f in files}
+        self._replay = replay
+        self._memory: frozenset[str] = calls.MEMORY
+        self._ready: list[_Stream] = []  # begun and not ended; the one that was served last comes first
+        self._ended: set[int] = set()
+        self._guesses: set[int] = set()
+        self._plans: dict[int, Plan] = {}  # by process
+        self._threads: dict[int, Thread] = {}  # what their clones said of them
+        self._is_fine = all(s.is_fine for s in self._streams.values())
+        self._has_times = all(s.has_times for s in self._streams.values())
+
+    def __iter__(self) -> Iterator[Event]:
+        for stream in self._by_time() if self._is_fine else self._by_cause():
+            event = stream.take()
+            self._follow(stream, event)
+            if event[2] not in WAITS:
+                yield event
+
+    def of(self, tid: int) -> Iterator[Event]:
+        """The next events of one thread."""
+        stream = self._streams.get(tid)
+        return iter(()) if stream is None else stream.ahead()
+
+    def tells_end_of(self, pid: int) -> bool:
+        """Never: what ends a process comes after all the calls of its threads."""
+        return False
+
+    # --- which file is next ----------------------------------------------------------------------------
+
+    def _by_time(self) -> Iterator["_Stream"]:
+        heap = [(s.time, s.tid, s) for s in self._streams.values() if s.head]
+        heapify(heap)
+        while heap:
+            held: list[tuple[float, int, _Stream]] = []
+            stream = None
+            while heap:
+                time, _, stream = heappop(heap)
+                if held and time > held[0][0] + SLACK:
+                    heappush(heap, (time, stream.tid, stream))
+                    stream = None
+                    break
+                if not (takes_all(stream.event()) and self._ends_others(stream)) and self._fits(stream):
+                    break
+                held.append((time, stream.tid, stream))
+                stream = None
+            if stream is None:
+                stream = held.pop(0)[2]
+                self._say_guess(stream)
+            yield stream
+            for entry in held:
+                heappush(heap, entry)
+            if stream.head:
+                heappush(heap, (stream.time, stream.tid, stream))
+
+    def _by_cause(self) -> Iterator["_Stream"]:
+        left = sorted(self._streams)
+        root = self._replay.facts.root
+        if root in self._streams:
+            left.insert(0, root)
+        for tid in left:  # one that no clone announces begins when all others are through
+            if tid not in self._ended and self._streams[tid] not in self._ready:
+                self._ready.append(self._streams[tid])
+            while self._ready:
+                stream = self._ready[0]
+                if stream.head is None:
+                    self._ready.pop(0)
+                    self._ended.add(stream.tid)
+                    continue
+                if self._has_times or not self._may_go(stream):
+                    stream = self._choose()
+                    self._ready.remove(stream)
+                    self._ready.insert(0, stream)
+                yield stream
+
+    def _choose(self) -> "_Stream":
+        """The thread to serve: one that may go, at the earliest time where there are times; else a guess."""
+        living = [s for s in self._ready if s.head is not None]
+        if self._has_times:
+            living.sort(key=lambda s: s.time)
+        for stream in living:
+            if self._may_go(stream):
+                return stream
+        guess = next((s for s in living if not self._must_wait(s)), living[0])
+        self._say_guess(guess)
+        return guess
+
+    def _say_guess(self, stream: "_Stream") -> None:
+        process = self._replay.procs.by_tid.get(stream.tid)
+        if process is not None and process.pid not in self._guesses and len(process.tids) > 1:
+            self._guesses.add(process.pid)
+            self._replay.summary.note(f"process {process.pid}: the order of its threads' calls is not in the log")
+
+    # --- what must wait -------------------------------------------------------------------------------------
+
+    def _may_go(self, stream: "_Stream") -> bool:
+        if self._must_wait(stream):
+            return False
+        process = self._sharers(stream)
+        if process is None:
+            return True
+        assert stream.head is not None
+        plan = self._plan(stream.pid, process)
+        return not plan.holds(stream.tid, stream.head) or plan.is_next(stream.tid, stream.head)
+
+    def _plan(self, pid: int, process: Process) -> Plan:
+        """The order of a process's threads; made anew when it is used up and calls are left that it does not hold."""
+        plan = self._plans.get(pid)
+        if plan is None or not plan.queue and not plan.is_stuck and self._has_calls_left(process):
+            machine, mid = self._replay.machine, process.space.mid
+            areas = machine.maps(mid) if mid else []
+            top, brk = (machine.mm(mid).mmap_base, machine.brk(mid)) if mid else (0, 0)
+            begun = [tid for tid in process.tids if tid not in self._ended]
+            plan = self._plans[pid] = Plan(self._streams, begun, self._threads, areas, top, brk)
+        return plan
+
+    def _has_calls_left(self, process: Process) -> bool:
+        return any(not self._streams[tid].is_at_end for tid in process.tids if tid in self._streams)
+
+    def _fits(self, stream: "_Stream") -> bool:
+        assert stream.head is not None
+        return stream.head[2] not in self._memory or self._sharers(stream) is None or self._replay.fits(stream.event())
+
+    def _sharers(self, stream: "_Stream") -> Process | None:
+        """The process of a thread that is not the only one."""
+        process = self._replay.procs.by_tid.get(stream.tid)
+        return process if process is not None and len(process.tids) > 1 else None
+
+    def _must_wait(self, stream: "_Stream") -> bool:
+        """Whether something that has not happened comes before a thread's next call."""
+        event = stream.head
+        assert event is not None
+        if stream.vfork_child and stream.vfork_child not in self._ended:
+            return True
+        if event[2] in WAITS:
+            tid = _waited_for(event[2], event[3], self._threads)
+            return tid in self._streams and tid not in self._ended
+        return takes_all(event) and self._ends_others(stream)
+
+    def _ends_others(self, stream: "_Stream") -> bool:
+        """Whether other threads of the process have calls left."""
+        process = self._sharers(stream)
+        return process is not None and any(not self._streams[tid].is_at_end for tid in process.tids
+                                           if tid != stream.tid and tid in self._streams)
+
+    # --- what has happened -------------------------------------------------------------------------------------
+
+    def _follow(self, stream: "_Stream", event: Event) -> None:
+        """Threads that begin, and ends that others wait for."""
+        name, text = event[2], event[3]
+        plan = self._plans.get(stream.pid)
+        if plan is not None:
+            plan.done(stream.tid, event)
+        if name in CHILD_STARTS:
+            number = child_number(text)
+            child = self._streams.get(number) if number is not None else None
+            if number is None or child is None or number in self._ended or child in self._ready:
+                return
+            self._threads[number] = Thread(number, text)
+            if "CLONE_THREAD" in text:
+                child.pid = stream.pid
+            if not self._is_fine:
+                self._ready.append(child)
+            if name == "vfork" or "CLONE_VFORK" in text:
+                stream.vfork_child = number
+                child.vfork_parent = stream
+        elif name in ENDS or takes_all(event):
+            if name in ENDS:
+                self._ended.add(stream.tid)
+                self._threads.pop(stream.tid, None)
+            if stream.vfork_parent is not None:
+                stream.vfork_parent.vfork_child = 0
+                stream.vfork_parent = None
+
+
+class _Stream:
+    """The calls of one file; it knows the time of its next one when the log has times."""
+
+    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int]) -> None:
+        self.tid = self.pid = file.tid
+        self.vfork_child = 0
+        self.vfork_parent: _Stream | None = None
+        lines = iter(file.lines)
+        first = next(lines, "")
+        stamp = seconds(first) if first else None
+        self.has_times = stamp is not None and not stamp[1]  # relative times have no common zero
+        self.is_fine = self.has_times and "." in first.split("(")[0]
+        self._last = 0.0
+        self._times: dict[int, float] = {}  # by line, of the events that were read
+        wanted = calls.WANTED | WAITS
+        events = lex(self._timed(first, lines) if first else iter(()), wanted, counts)
+        self._reader = Reader(self._stamped(events) if self.has_times else events, calls.SLEEPERS, calls.AT_BEGIN)
+        self._calls = iter(self._reader)
+        self.time = 0.0
+        self.head: Event | None = None
+        self._advance()
+
+    def _timed(self, first: str, lines: Iterator[str]) -> Iterator[str]:
+        yield self._stamp(first)
+        for line in lines:
+            yield self._stamp(line)
+
+    def _stamp(self, line: str) -> str:
+        if self.has_times:
+            found = seconds(line)
+            if found is None:
+                raise LogError(0, f"a line without its time: {shown(line)}")
+            self._last = found[0]
+        return line
+
+    def _stamped(self, events: Iterator[Event]) -> Iterator[Event]:
+        for event in events:
+            self._times[event[0]] = self._last
+            yield event
+
+    def _advance(self) -> None:
+        self.head = next(self._calls, None)
+        if self.head is not None and self.has_times:
+            self.time = self._times.pop(self.head[0], self._last)
+
+    def event(self) -> Event:
+        """The next call, under the thread's number."""
+        assert self.head is not None
+        return (self.head[0], self.tid, *self.head[2:])
+
+    def take(self) -> Event:
+        event = self.event()
+        self._advance()
+        return event
+
+    def ahead(self) -> Iterator[Event]:
+        if self.head is not None:
+            yield self.head
+        yield from self._reader.ahead()
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether no call is left that could still do something."""
+        return self.head is None or self.head[2] in ENDS or self.head[2] in ("exit_group", "exit")
+
+    def time_of(self, event: Event) -> float:
+        """The time of a call that was looked at ahead."""
+        return self.time if event is self.head else self._times.get(event[0], self.time)
+
+
+def _waited_for(name: str, text: str, known: dict[int, Thread]) -> int:
+    """The thread or process whose end a call has seen, 0: none."""
+    if name == "futex":
+        return joined(text, known)
+    if "WIFSTOPPED" in text or "WIFCONTINUED" in text or "CLD_STOPPED" in text or "CLD_CONTINUED" in text:
+        return 0
+    if name == "waitid":
+        found = _SI_PID.search(text)
+        return int(found[1]) if found else 0
+    return child_number(text) or 0

@@ -1,0 +1,182 @@
+"""From the files of -ff to an order: the calls of one process's threads as order.py searches them.
+
+What is modelled: which of a thread's next lines matter for the order of threads: mappings made and given back, steps of the heap, threads
+that begin, joins (FUTEX_WAIT on a number that the kernel clears when that thread ends), and what ends them all. Lines between follow
+their thread.
+Simplified: a file is taken to be on a disk, whose large mappings are placed for huge pages, unless its name says otherwise.
+Invariant: a plan never looks further than WINDOW calls of a thread, so memory does not grow with the log.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from vmtool.records import Vma
+from vmtool.strace import hot, parser
+from vmtool.strace.lexer import CHILD_STARTS, Event
+from vmtool.strace.order import CLONE, END, FIX, FREE, GROW, LAST, MAP, MAP_32BIT, USE, WAIT, Op, Search, Spans
+from vmtool.strace.procs import child_number
+from vmtool.strace.threads import MAP_ANONYMOUS, PAGE, RANGES, Effect
+
+WINDOW = 4000
+MAP_SHARED = 1
+RWX = 7
+ENDS = frozenset({"+exited", "+killed", "+superseded"})
+TAKES_ALL = frozenset({"exit_group", "execve", "execveat"})  # no other thread is left afterwards
+_FUTEX = re.compile(r"(0x[0-9a-f]+), FUTEX_WAIT\w*(?:\|\w+)*, (\d+), .*\) += (?:0|-1 EAGAIN)")
+_CHILD_TID = re.compile(r"child_tid(?:ptr)?=(0x[0-9a-f]+)")
+_STACK = re.compile(r"(?:child_)?stack=(0x[0-9a-f]+)(?:, stack_size=(0x[0-9a-f]+|\d+))?")
+_SUCCEEDED = re.compile(r"\) += 0\b")
+_NOT_ON_DISK = ("/memfd:", "/dev/", "/SYSV", "/run/shm/")
+
+
+class Thread:
+    """What the order needs of one thread beside its calls."""
+
+    __slots__ = ("tid", "stack", "tid_address")
+
+    def __init__(self, tid: int, clone: str = "") -> None:
+        self.tid = tid
+        self.stack = _stack_of(clone)
+        found = _CHILD_TID.search(clone)
+        self.tid_address = int(found[1], 16) if found else 0
+
+
+class Plan:
+    """The next calls of one process's threads, in an order that explains their answers. `is_whole`: it explains them all."""
+
+    def __init__(self, streams: dict[int, Any], begun: Iterable[int], known: dict[int, Thread], areas: list[Vma], top: int,
+                 brk: int) -> None:
+        threads: dict[int, list[Op]] = {}
+        is_cut = False
+        todo = [tid for tid in begun if tid in streams]
+        known = {tid: thread for tid, thread in known.items() if tid in todo}
+        for tid in todo:  # grows as threads that begin are found
+            events = list(islice(streams[tid].ahead(), WINDOW))
+            is_cut = is_cut or len(events) == WINDOW
+            for event in events:
+                number = new_thread(event)
+                if number in streams and number not in known and number not in todo:
+                    known[number] = Thread(number, event[3])
+                    todo.append(number)
+            threads[tid] = list(_ops(events, known, streams[tid].time_of))
+        if is_cut:
+            threads = {tid: [op for op in ops if op.kind != LAST] for tid, ops in threads.items()}
+        stacks = {tid: thread.stack for tid, thread in known.items()}
+        spans = Spans([(area.start, area.end) for area in areas], top)
+        opened = Spans([(area.start, area.end) for area in areas if area.flags & RWX], top)
+        path, self.is_whole = Search(threads, set(begun), stacks, spans, opened, brk).run()
+        self.queue = deque(path)
+        self.is_stuck = not path  # no call fits: to search again is of no use before one was made all the same
+        self._keys = {(tid, op.key) for tid, ops in threads.items() for op in ops}
+
+    def holds(self, tid: int, event: Event) -> bool:
+        """Whether a call has its place in the order, or should have."""
+        return (tid, event[0]) in self._keys
+
+    def is_next(self, tid: int, event: Event) -> bool:
+        return bool(self.queue) and self.queue[0] == (tid, event[0])
+
+    def done(self, tid: int, event: Event) -> None:
+        entry = (tid, event[0])
+        if entry in self._keys:
+            self.is_stuck = False
+            self._keys.discard(entry)
+            if self.queue and self.queue[0] == entry:
+                self.queue.popleft()
+            elif entry in self.queue:
+                self.queue.remove(entry)
+
+
+def new_thread(event: Event) -> int | None:
+    """The number of the thread that a clone made, None for anything else."""
+    if event[2] in CHILD_STARTS and "CLONE_THREAD" in event[3]:
+        return child_number(event[3])
+    return None
+
+
+def takes_all(event: Event) -> bool:
+    """Whether a call ends all other threads."""
+    return event[2] == "exit_group" or event[2] in TAKES_ALL and _SUCCEEDED.search(event[3]) is not None
+
+
+def joined(text: str, known: dict[int, Thread]) -> int:
+    """The thread whose end a futex call has waited for, 0: none."""
+    found = _FUTEX.match(text)
+    if found is None:
+        return 0
+    thread = known.get(int(found[2]))
+    return thread.tid if thread is not None and thread.tid_address == int(found[1], 16) else 0
+
+
+def _ops(events: list[Event], known: dict[int, Thread], time_of: Any) -> Iterator[Op]:
+    for event in events:
+        op = _op(event, known)
+        if op is not None:
+            yield op._replace(time=time_of(event))
+            if op.kind in (LAST, END):
+                return
+
+
+def _op(event: Event, known: dict[int, Thread]) -> Op | None:
+    key, _, name, text, _ = event
+    if name in ("mmap", "mmap2", "mremap") or name in RANGES:
+        return _memory_op(key, Effect(event), text)
+    if name == "brk":
+        try:
+            addr, value, _ = hot.brk(text)
+        except ValueError:
+            return None
+        return None if value is None else Op(key, GROW, brk=(addr, value))
+    if name == "futex":
+        tid = joined(text, known)
+        return Op(key, WAIT, thread=tid) if tid else None
+    number = new_thread(event)
+    if number:
+        return Op(key, CLONE, thread=number)
+    if takes_all(event):
+        return Op(key, LAST)
+    return Op(key, END) if name in ENDS else None
+
+
+def _memory_op(key: int, effect: Effect, text: str) -> Op | None:
+    gives, frees = _pages(effect.gives), _pages(effect.frees)
+    m = effect.mmap
+    if m is not None:
+        if not effect.is_chosen or m.flags & MAP_32BIT:
+            return Op(key, FIX, gives, is_open=bool(m.prot & RWX))
+        hint = m.addr & -PAGE
+        huge_offset = -1
+        if m.flags & MAP_ANONYMOUS:
+            huge_offset = 0 if not m.flags & MAP_SHARED and hint == 0 and (gives[1] - gives[0]) % (2 << 20) == 0 else -1
+        elif not m.fd.path.startswith(_NOT_ON_DISK):
+            huge_offset = m.offset
+        return Op(key, MAP, gives, hint=hint, huge_offset=huge_offset, is_open=bool(m.prot & RWX))
+    if effect.name == "munmap":
+        return Op(key, FREE, frees=frees) if frees[1] else None
+    if effect.name == "mremap":
+        try:
+            old, old_len, new_len, _, _, result = parser.mremap(text)
+        except ValueError:
+            return None
+        if result.value is None or result.errno:
+            return None
+        return Op(key, FREE, gives=_pages((result.value, result.value + new_len)), frees=_pages((old, old + old_len)), is_open=True)
+    if effect.acts_on[1] <= effect.acts_on[0]:
+        return None
+    return Op(key, USE, uses=_pages(effect.acts_on), is_open=effect.name.endswith("mprotect") and "PROT_NONE" not in text)
+
+
+def _pages(span: tuple[int, int]) -> tuple[int, int]:
+    return span[0] & -PAGE, (span[1] + PAGE - 1) & -PAGE
+
+
+def _stack_of(text: str) -> tuple[int, int]:
+    """The stack that a clone gives to its child, as far as the line tells."""
+    found = _STACK.search(text)
+    if found is None:
+        return 0, 0
+    start = int(found[1], 16)
+    return (start, start + int(found[2], 0)) if found[2] else (start - 1, start)
