@@ -4,8 +4,8 @@
     VMTOOL_DEBUG=1                           bounds checks on and the C constant VMTOOL_DEBUG is 1
     VMTOOL_ANNOTATE=1                        HTML beside the C under build/: which lines touch Python
 
-Every `vmtool/**/*.pyx` is one module. Those of vmtool/mm, which only run together, share one object file, `_modules`: opening
-forty files costs a command more than 3 ms of CPU (vmtool/_loader.py finds them in it). Release and debug builds keep
+Every `vmtool/**/*.pyx` is one module. Those of vmtool/ and vmtool/mm, which only run together, share one object file, `_modules`:
+opening fifty files costs a command more than 4 ms of CPU (vmtool/_loader.py finds them in it). Release and debug builds keep
 their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it, or a
 `.pxd` it cimports (however indirectly), is newer than its C.
 """
@@ -21,7 +21,7 @@ DEBUG = os.environ.get("VMTOOL_DEBUG", "0") not in ("", "0")
 ANNOTATE = os.environ.get("VMTOOL_ANNOTATE", "0") not in ("", "0")
 MODE = "debug" if DEBUG else "release"
 MAX_JOBS = 4
-SHARED = Path("vmtool/mm")  # whose modules go into one object file
+SHARED = (Path("vmtool"), Path("vmtool/mm"))  # whose modules go into one object file, vmtool/_modules
 
 DIRECTIVES = {
     "language_level": "3",
@@ -59,9 +59,9 @@ def extension(name, sources):
 
 def object_files():
     """What is linked: an Extension for each module outside SHARED, and one for all of those within."""
-    shared = [str(pyx) for pyx in pyx_files() if pyx.parent == SHARED]
-    alone = [extension(module_name(pyx), [str(pyx)]) for pyx in pyx_files() if pyx.parent != SHARED]
-    return [*alone, extension(module_name(SHARED / "_modules"), shared)] if shared else alone
+    shared = [str(pyx) for pyx in pyx_files() if pyx.parent in SHARED]
+    alone = [extension(module_name(pyx), [str(pyx)]) for pyx in pyx_files() if pyx.parent not in SHARED]
+    return [*alone, extension("vmtool._modules", shared)]
 
 
 class BuildExt(build_ext):

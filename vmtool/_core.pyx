@@ -6,6 +6,7 @@ processes), _files, _processes, and here boot, system calls and accesses. Errors
 fatal signal ends the process here, in one place.
 """
 
+from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strncpy
@@ -278,12 +279,12 @@ cdef class Machine(Processes):
 
     def access_stream(self, pid, accesses):
         cdef idx_t t = self.enter(pid)
-        cdef const unsigned char[::1] data = accesses
-        cdef uint64_t n = data.shape[0] // 16
+        cdef Py_buffer data
         cdef siginfo_t info
-        cdef int failed = 0
+        cdef int failed
         before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
-        if n:
-            with nogil:
-                failed = access_stream(&self.a, t, &data[0], n, &info)
+        PyObject_GetBuffer(accesses, &data, PyBUF_SIMPLE)  # not a typed memoryview: State.chunk() says why
+        with nogil:
+            failed = access_stream(&self.a, t, <const unsigned char *>data.buf, data.len // 16, &info)
+        PyBuffer_Release(&data)
         return self.after_access(t, failed, &info, before, False)

@@ -36,3 +36,16 @@ def test_the_plain_road_imports_nothing_heavy(line):
     assert not HEAVY.intersection(modules)
     ours = [name for name in modules if name.startswith("vmtool")]
     assert len(ours) <= 20, ours
+
+
+@pytest.mark.parametrize("line, out", [("-s {state} spawn", "1\n"), ("--version", "vmtool 0.1.0\n")])
+def test_what_was_written_is_there_when_the_process_ends_at_once(tmp_path, line, out):
+    ran = subprocess.run([sys.executable, "-m", "vmtool", *line.format(state=tmp_path / "machine.vmt").split()], capture_output=True,
+                         text=True, cwd=ROOT)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, out, "")
+
+
+def test_threads_and_what_is_to_be_done_at_exit_are_waited_for():
+    code = "import atexit; atexit.register(print, 'done'); from vmtool.__main__ import leave; leave(3)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (ran.returncode, ran.stdout) == (3, "done\n")

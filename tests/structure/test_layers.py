@@ -43,7 +43,7 @@ LEVEL_OF = {name: level for level, line in enumerate(LEVELS.strip().splitlines()
 # room: the modules of vmtool that it may use beside its own.
 MAY_USE = {
     "_loader": [],
-    "mm": ["_loader"],
+    "mm": [],
     "libc": ["mm.types", "mm.sys_*"],
     "_state": ["mm.arena", "mm.types", "errors"],
     "_views": ["mm.*", "_state", "records", "errors"],
@@ -60,7 +60,7 @@ MAY_USE = {
     "strace": ["records", "errors", "units"],
     "outside": ["records", "errors", "units", "strace.*"],  # what it writes down for a log, strace/ reads
     "cli": ["*"],
-    "__init__": [],
+    "__init__": ["_loader"],
     "__main__": ["cli.*"],
     "errors": [],
     "records": [],
@@ -72,8 +72,7 @@ WORLDLY = {"store", "outside", "cli", "__main__", "errors"}
 
 TESTS_ONLY = "mm._probe*"  # the rooms of mm/ from Python, one by one
 
-LOADER = PACKAGE / "mm" / "__init__.py"  # finds the modules of mm/ in their one object file
-MODULES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".pyi") and path != LOADER)
+MODULES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".pyi"))
 WRITTEN = sorted(
     path
     for top in ("vmtool", "tests", "bench", "bin", "scripts", "setup.py", "Makefile")

@@ -8,6 +8,7 @@ too; wrong usage and trouble with the host leave the state as it was.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 
 from vmtool.cli import report
@@ -59,6 +60,8 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
     output = failure = None
     try:
         access = access_of(command, values)
+        if access is ALONE or command.on_session:
+            gc.enable()  # scripts and replays live long enough to leave cycles behind; main() turned it off
         if access is ALONE:
             output = command.function()(settings, **values)
         else:

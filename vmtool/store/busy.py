@@ -6,7 +6,7 @@ import os
 import time
 
 from vmtool.errors import StateError
-from vmtool.store.schema import sqlite
+from vmtool.store.sqlite import sqlite
 
 WAIT_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05

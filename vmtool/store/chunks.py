@@ -21,7 +21,8 @@ from __future__ import annotations
 from zlib import crc32
 
 from vmtool.errors import StateError
-from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, PAGE_BYTES, sqlite
+from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, PAGE_BYTES
+from vmtool.store.sqlite import sqlite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ one would let a later commit overwrite what is in use.
 Counterpart: none in the kernel; the header's fields are those of the SQLite file format, section 1.3.
 """
 
-import _sqlite3 as sqlite  # the package in front of it imports datetime: a tenth of a command's start
 import os
 import stat
 
 from vmtool.errors import StateError
+from vmtool.store.sqlite import sqlite
 
 APPLICATION_ID = 0x766D746C  # "vmtl"
 FORMAT = 1  # kept as user_version; a file of a higher one is refused by name
