@@ -58,13 +58,21 @@ class Unsuitable(Exception):
     """The place for the files will not do; the text says why."""
 
 
+def _lock_file(path: str) -> int:
+    """A file that anybody may lock: in a sticky directory another user's may not be opened with O_CREAT (fs.protected_regular)."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+
+
 @contextlib.contextmanager
 def workplace() -> Iterator[str]:
     """A directory with the programs, on ext4 with the default readahead, and this process on one CPU.
 
     As root the device's readahead is set for the while; else it must be so already. One at a time, for that setting is the machine's.
     """
-    lock = open(os.path.join(tempfile.gettempdir(), "vmtool-differential.lock"), "a")  # noqa: SIM115
+    lock = _lock_file(os.path.join(tempfile.gettempdir(), "vmtool-differential.lock"))
     fcntl.flock(lock, fcntl.LOCK_EX)
     root = tempfile.mkdtemp(prefix="vmtool-diff.", dir=os.environ.get("VMTOOL_DIFF_DIR", "/var/tmp"))
     cpus = os.sched_getaffinity(0)
@@ -88,4 +96,4 @@ def workplace() -> Iterator[str]:
         if setting and before != READ_AHEAD_KB and os.access(setting, os.W_OK):
             write_text(setting, before)
         shutil.rmtree(root, ignore_errors=True)
-        lock.close()
+        os.close(lock)
