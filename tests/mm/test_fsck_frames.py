@@ -8,8 +8,8 @@ import pytest
 from .story import PAGE, Story
 
 PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_BUDDY, PG_TABLE = 1 << 4, 1 << 5, 1 << 15, 1 << 21, 1 << 23
-NR_ACTIVE_ANON, NR_SLAB_UNRECLAIMABLE_B, NR_FILE_PAGES, NR_FILE_DIRTY, NR_SHMEM, NR_PAGETABLE = 1, 6, 9, 10, 12, 19  # node_stat_item
-ACTIVE_ANON = 1  # lru_list
+NR_INACTIVE_ANON, NR_SLAB_UNRECLAIMABLE_B, NR_FILE_PAGES, NR_FILE_DIRTY, NR_SHMEM, NR_PAGETABLE = 0, 6, 9, 10, 12, 19  # node_stat_item
+INACTIVE_ANON = 0  # lru_list
 DMA, DMA32 = 0, 1
 DMA_FREE = 3840  # pages, never used here: the zone is the last resort
 NR_ZONE_WRITE_PENDING = 5
@@ -152,22 +152,22 @@ def _(s):
 
 @case("lru-list")
 def _(s):
-    s.change("machine", 0, f"lru.nr_free[{ACTIVE_ANON}]")
-    tail = s.m.peek("machine", 0, f"lru.tail[{ACTIVE_ANON}]")
-    return f"LRU list {ACTIVE_ANON} is not linked both ways, or not as long as it says, at frame {tail}"
+    s.change("machine", 0, f"lru.nr_free[{INACTIVE_ANON}]")
+    tail = s.m.peek("machine", 0, f"lru.tail[{INACTIVE_ANON}]")
+    return f"LRU list {INACTIVE_ANON} is not linked both ways, or not as long as it says, at frame {tail}"
 
 
 @case("lru-flag")
 def _(s):
     pfn = s.frame(s.heap)
     s.change("frame", pfn, "flags", -PG_LRU)
-    return f"frame {pfn} is on LRU list {ACTIVE_ANON}, where its flags do not put it"
+    return f"frame {pfn} is on LRU list {INACTIVE_ANON}, where its flags do not put it"
 
 
 @case("lru-count")
 def _(s):
-    n = s.change("machine", 0, f"node_stat[{NR_ACTIVE_ANON}]", -1)
-    return f"the counters of LRU list {ACTIVE_ANON} are wrong: {n} pages are on it"
+    n = s.change("machine", 0, f"node_stat[{NR_INACTIVE_ANON}]", -1)
+    return f"the counters of LRU list {INACTIVE_ANON} are wrong: {n} pages are on it"
 
 
 # --- tables, slabs, TLBs ---------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mapped, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport pte_load, pte_store
@@ -110,6 +111,7 @@ cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
         return VM_FAULT_OOM
     page_copy(a, copy, pfn)
     map_new_anon(a, v, addr, copy)
+    add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), MM_ANONPAGES, 1)
     pte_store(a, table, index, maybe_mkwrite(a, pte_mkdirty(a, mk_pte(a, copy, vm_flags)), vm_flags))
     trace3(a, TR_COW_COPY, addr, pfn, copy)
     return result

@@ -12,7 +12,7 @@ from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport UNEVICTABLE_PGMLOCKED, count_vm_event
 
-cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil  # rmap, LRU, rss: all but the entry
+cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil  # rmap, LRU: all but the entry and the count
 cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil
 cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
 cdef void wp_page_reuse(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil

@@ -11,7 +11,7 @@ together (lookup, walk, fault, retry, fill), each record fetched once; tests/mm/
 
 from vmtool.mm.arena cimport content_mut, cpu_mut, frame_at, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, pcp_take, prep_new_page
-from vmtool.mm.frame cimport LRU_ACTIVE_ANON, folio_add_lru, lru_link, page_copy
+from vmtool.mm.frame cimport LRU_INACTIVE_ANON, folio_add_lru, lru_link, page_copy
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mmu cimport leaf_phys, mmu_count_walk, mmu_leaf
 from vmtool.mm.pgtable cimport flush_tlb_page, mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
@@ -21,7 +21,7 @@ from vmtool.mm.thp cimport may_be_huge
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_put_looked, tlb_void_page
 from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_ZERO_PAGE_MAP, trace2, trace3
 from vmtool.mm.unmap cimport drop_mapping
-from vmtool.mm.vmstat cimport (NR_ACTIVE_ANON, NR_TLB_LOCAL_FLUSH_ONE, NR_ZONE_ACTIVE_ANON, PGALLOC_DMA, PGFAULT, PGREUSE,
+from vmtool.mm.vmstat cimport (NR_INACTIVE_ANON, NR_TLB_LOCAL_FLUSH_ONE, NR_ZONE_INACTIVE_ANON, PGALLOC_DMA, PGFAULT, PGREUSE,
                                UNEVICTABLE_PGMLOCKED, count_vm_event)
 
 
@@ -38,10 +38,7 @@ cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept no
     if area.vm_flags & VM_LOCKED:
         f.flags |= PG_mlocked | PG_unevictable
         count_vm_event(a, UNEVICTABLE_PGMLOCKED)
-    else:
-        f.flags |= PG_active
     folio_add_lru(a, pfn)
-    add_mm_counter(mm_mut(a, area.vm_mm), MM_ANONPAGES, 1)
 
 
 cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil:
@@ -57,6 +54,7 @@ cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flag
     if pfn == 0:
         return VM_FAULT_OOM
     map_new_anon(a, v, addr, pfn)
+    add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), MM_ANONPAGES, 1)
     pte_store(a, table, index, anon_pte(a, pfn, vm_flags))
     trace2(a, TR_ANON_MAP, addr, pfn)
     return 0
@@ -86,8 +84,10 @@ cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     flush_tlb_page(a, m, addr)
     trace3(a, TR_COW_COPY, addr, old, copy)
     kind = drop_mapping(a, e)
-    if kind >= 0:
-        add_mm_counter(m, kind, -1)
+    if kind != MM_ANONPAGES:  # one for one else, and the counter goes in batches
+        add_mm_counter(m, MM_ANONPAGES, 1)
+        if kind >= 0:
+            add_mm_counter(m, kind, -1)
     return 0
 
 
@@ -120,10 +120,9 @@ cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept
     f = frame_mut(a, pfn)
     prep_new_page(f)
     add_new_anon_rmap(a, f, area, addr)
-    f.flags |= PG_active
-    lru_link(a, f, pfn, LRU_ACTIVE_ANON)
-    a.m.node_stat[NR_ACTIVE_ANON] += 1
-    a.m.zone_stat[z][NR_ZONE_ACTIVE_ANON] += 1
+    lru_link(a, f, pfn, LRU_INACTIVE_ANON)
+    a.m.node_stat[NR_INACTIVE_ANON] += 1
+    a.m.zone_stat[z][NR_ZONE_INACTIVE_ANON] += 1
     count_vm_event(a, PGALLOC_DMA + <int>z)
     return pfn
 
@@ -150,8 +149,6 @@ cdef inline bint copy_or_reuse(arena_t *a, mm_t *m, const vma_t *area, vaddr_t a
     if f.content:
         page_copy(a, copy, old)
     f.mapcount -= 1
-    add_mm_counter(m, MM_ANONPAGES, 1)  # both, because they go in batches
-    add_mm_counter(m, MM_ANONPAGES, -1)
     new[0] = anon_pte(a, copy, area.vm_flags)
     return True
 

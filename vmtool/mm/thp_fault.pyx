@@ -18,7 +18,7 @@ from vmtool.mm.unmap cimport zap_present_pte
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, count_vm_event
 
 cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty) noexcept nogil:
-    """A new exclusive 2 MB folio at addr; rss and LRU follow."""
+    """A new exclusive 2 MB folio at addr, on the LRU; the caller counts what is new of it."""
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef pte_t e = pte_mkhuge(a, mk_pte(a, head, area.vm_flags))
@@ -27,11 +27,9 @@ cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty
     if area.vm_flags & VM_WRITE:
         e = pte_mkwrite(a, e)
     add_new_anon_rmap_pmd(a, v, addr, head)
-    frame_mut(a, head).flags |= PG_active
     if area.vm_flags & VM_LOCKED:
-        frame_mut(a, head).flags = (frame_at(a, head).flags & ~<uint32_t>PG_active) | PG_mlocked | PG_unevictable
+        frame_mut(a, head).flags |= PG_mlocked | PG_unevictable
     folio_add_lru(a, head)
-    add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
     entry_set(a, m, addr, 1, e)
     trace2(a, TR_THP_MAP, addr, head)
 
@@ -55,6 +53,7 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
         free_pages(a, head, 9)
         return VM_FAULT_OOM
     map_anon_pmd(a, v, haddr, head, True)
+    add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
     count_vm_event(a, THP_FAULT_ALLOC)
     return 0
 
@@ -70,6 +69,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
         if head:
             entry_set(a, m, haddr, 1, 0)
             map_anon_pmd(a, v, haddr, head, True)
+            add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
             flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
             count_vm_event(a, THP_FAULT_ALLOC)
             return 0
@@ -124,12 +124,11 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pfn_t table = table_lookup(a, m, addr, 0), head
     cdef pte_t pmd = 0, e
-    cdef uint32_t i, present = 0
-    cdef int kind
+    cdef uint32_t i
     if table_lookup(a, m, addr, 1) != 0:
         pmd = entry_get(a, m, addr, 1)
-    if pmd_is_huge(a, pmd) and not pte_special(a, pmd):
-        return 0
+    if pmd_is_huge(a, pmd):
+        return 0  # the huge zero page is one too
     if table == 0:
         return -EINVAL  # SCAN_PMD_NULL: nothing there to collapse
     for i in range(HPAGE_PMD_NR):
@@ -140,7 +139,6 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
             return -EINVAL
         if not pte_special(a, e) and not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
             return -EINVAL
-        present += 1
     if anon_vma_prepare(a, v) < 0:
         return -ENOMEM
     head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
@@ -149,14 +147,14 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     count_vm_event(a, THP_COLLAPSE_ALLOC)
     for i in range(HPAGE_PMD_NR):
         e = pte_load(a, table, i)
+        if e == 0 or pte_special(a, e):
+            add_mm_counter(m, MM_ANONPAGES, 1)  # one by one: the counter goes in batches
         if e == 0:
             continue
         if not pte_special(a, e):
             page_copy(a, head + i, pte_frame(a, e))
         pte_store(a, table, i, 0)
-        kind = zap_present_pte(a, v, addr + (<uint64_t>i << 12), e)
-        if kind >= 0:
-            add_mm_counter(m, kind, -1)
+        zap_present_pte(a, v, addr + (<uint64_t>i << 12), e)
     # the emptied PTE table becomes the deposited one
     table_free(a, m, addr, 0)
     if table_alloc(a, m, addr, 1) == 0 or pgtable_trans_huge_deposit(a, m, addr) < 0:
