@@ -11,7 +11,7 @@ mm/swap.c:folio_mark_lazyfree().
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
-from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, pte_dirty, pte_frame, pte_mapped, pte_marker, pte_marker_kind, pte_mkclean, pte_mkold, pte_special, pte_young, table_alloc, table_lookup
 from vmtool.mm.pgtable cimport PTE_MARKER_GUARD
@@ -19,7 +19,7 @@ from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.thp_split cimport split_anon_folio
-from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_present_pte, zap_range
+from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_page_range_single, zap_present_pte
 from vmtool.mm.vmstat cimport PGDEACTIVATE, PGLAZYFREE, count_vm_event, count_vm_events
 
 ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
@@ -176,6 +176,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
         return
     if flags & PG_anon and (flags & PG_swapbacked or pte_dirty(a, e) or flags & PG_dirty):
         return
+    update_hiwater_rss(m)
     pte_store(a, table, index, 0)
     kind = zap_present_pte(a, v, addr, e)
     if kind >= 0:
@@ -191,11 +192,29 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     for_each_pte(a, v, start, end, pageout_pte)
 
+cdef bint any_page(arena_t *a, mm_t *m, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef pte_t e
+    cdef pfn_t table
+    while start < end:
+        table = table_lookup(a, m, start, 1)
+        e = entry_get(a, m, start, 1) if table else 0
+        if pmd_is_huge(a, e):
+            return True
+        if e == 0:
+            start = (start | (HPAGE_PMD_SIZE - 1)) + 1
+            continue
+        e = entry_get(a, m, start, 0)
+        if e != 0 and pte_marker_kind(a, e) != PTE_MARKER_GUARD:
+            return True
+        start += 4096
+    return False
+
 cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t addr = start
     cdef pfn_t table
-    zap_range(a, v, start, end, ZAP_EVEN_COWS)
+    if any_page(a, m, start, end):  # markers go in first, and nothing is zapped where only they are in the way
+        zap_page_range_single(a, v, start, end, ZAP_EVEN_COWS)
     while addr < end:
         table = table_alloc(a, m, addr, 0)
         if table == 0:

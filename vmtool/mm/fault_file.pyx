@@ -51,7 +51,7 @@ cdef pte_t mk_file_pte(arena_t *a, const vma_t *v, pfn_t pfn) noexcept nogil:
 
 
 cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, bint write) noexcept nogil:
-    """set_pte_range(), one page."""
+    """set_pte_range(), one page; the caller counts it."""
     cdef vma_t *area = vma_at(a, v)
     cdef pte_t e = mk_file_pte(a, area, pfn)
     if write:
@@ -62,8 +62,13 @@ cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t ind
         pte_store(a, table, index, pte_mkspecial(a, e))
         return
     add_file_rmap(a, pfn)
-    add_mm_counter(mm_mut(a, area.vm_mm), MM_SHMEMPAGES if frame_at(a, page_folio(a, pfn)).flags & PG_swapbacked else MM_FILEPAGES, 1)
     pte_store(a, table, index, e)
+
+
+cdef void count_file_rss(arena_t *a, const vma_t *area, int64_t nr_pages) noexcept nogil:
+    """Once for all that a fault maps: the counter goes in batches."""
+    if nr_pages and not area.vm_flags & VM_PFNMAP:
+        add_mm_counter(mm_mut(a, area.vm_mm), MM_SHMEMPAGES if area.vm_file and not file_wants_notify(a, area) else MM_FILEPAGES, nr_pages)
 
 
 cdef uint64_t nr_file_pages(arena_t *a, idx_t inode) noexcept nogil:
@@ -177,6 +182,7 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint3
     if to_page >= end:
         to_page = end - 1
     map_window(a, &k, from_page, to_page)
+    count_file_rss(a, area, k.nr_mapped)
     table[0] = k.table
     if k.nr_mapped:
         trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>from_entry << PAGE_SHIFT), k.nr_mapped)
@@ -213,6 +219,8 @@ cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t 
                 inode_at(a, k.inode).kind == INODE_SHMEM or nr_file_pages(a, k.inode) >= start + nr_pages):
             for i in range(nr_pages):
                 set_file_pte(a, v, <pfn_t>(head + i), k.table, <uint32_t>(<int64_t>(start + i) - k.first), write)
+            count_file_rss(a, area, <int64_t>nr_pages)
             return 0
     set_file_pte(a, v, page, table[0], index, write)
+    count_file_rss(a, area, 1)
     return 0

@@ -6,12 +6,13 @@ Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM'
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.mm_acct cimport update_hiwater_rss
 from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
 from vmtool.mm.pagecache cimport force_readahead, name_free, name_read, name_store, punch_hole
 from vmtool.mm.populate cimport faultin_page_range
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.thp_fault cimport madvise_collapse
-from vmtool.mm.unmap cimport ZAP_EVEN_COWS, ZAP_RECLAIM_PT, zap_range
+from vmtool.mm.unmap cimport ZAP_EVEN_COWS, ZAP_RECLAIM_PT, zap_page_range_single
 from vmtool.mm.vma cimport VM_SPECIAL, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify, vmg_from_vma, vmg_t
 
@@ -88,9 +89,10 @@ cdef int dontneed_free(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advi
     if advice == MADV_FREE:
         if not vma_is_anonymous(area):
             return -EINVAL
+        update_hiwater_rss(mm_mut(a, area.vm_mm))
         free_range(a, v, start, end)
     else:
-        zap_range(a, v, start, end, ZAP_EVEN_COWS | ZAP_RECLAIM_PT)
+        zap_page_range_single(a, v, start, end, ZAP_EVEN_COWS | ZAP_RECLAIM_PT)
     return 0
 
 cdef int madvise_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:

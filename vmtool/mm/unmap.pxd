@@ -10,6 +10,7 @@ cdef enum:
     ZAP_RECLAIM_PT = 4  # MADV_DONTNEED: PTE tables wholly covered are freed
 
 cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil  # entries of one area
+cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil
 cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil  # checks its arguments; a hole is no error
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil  # aligned range
 cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil

@@ -134,6 +134,11 @@ cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t fl
         addr = next
     flush_tlb_range(a, m, start, end)
 
+cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
+    """What madvise() and truncation call: the high-water mark is taken before pages go."""
+    update_hiwater_rss(mm_mut(a, vma_at(a, v).vm_mm))
+    zap_range(a, v, start, end, flags)
+
 cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef idx_t v = find_vma_intersection(a, mm, start, end)
     cdef vma_t *area
@@ -239,5 +244,5 @@ cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t 
         if area.vm_pgoff <= last and area.vm_pgoff + pages > first:
             lo = first - area.vm_pgoff if first > area.vm_pgoff else 0
             hi = last - area.vm_pgoff + 1 if last - area.vm_pgoff < pages else pages
-            zap_range(a, v, area.vm_start + (lo << 12), area.vm_start + (hi << 12), ZAP_EVEN_COWS if even_cows else 0)
+            zap_page_range_single(a, v, area.vm_start + (lo << 12), area.vm_start + (hi << 12), ZAP_EVEN_COWS if even_cows else 0)
         v = next
