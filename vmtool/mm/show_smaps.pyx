@@ -157,7 +157,7 @@ cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
             return True
         table = table_lookup(a, m, addr, 0)
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-    if e != 0:
+    if e != 0 and pte_mapped(a, e):
         return True
     if area.vm_file == 0:
         return False
