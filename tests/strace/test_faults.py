@@ -1,11 +1,12 @@
 """Page-fault events in the three forms they come in, and access traces."""
 
 import struct
+from types import SimpleNamespace
 
 import pytest
 
 from vmtool.strace.accesses import guess_form, runs
-from vmtool.strace.faults import END, ENTER, EXEC, FAULT, FORK, access_of, parse
+from vmtool.strace.faults import END, ENTER, EXEC, FAULT, FORK, Faults, access_of, parse
 
 TRACEFS = """\
 # tracer: nop
@@ -39,6 +40,22 @@ def test_short_events():
     assert list(
         parse(["# comment\n", "7 fault 7ffff7fe5c20 14 0\n", "7 enter 9 (0, 1)\n", "7 alloc 0 0 GFP\n", "7 fork 8\n", "7 end\n"])
     ) == [(7, FAULT, 0x7FFFF7FE5C20, 0x14), (7, ENTER, 9, 0), (7, FORK, 8, 0), (7, END, 0, 0)]
+
+
+def test_a_childs_faults_are_its_own_before_its_fork_is_read():
+    """Two children of one parent; the log comes to the second one's calls first."""
+    touched = []
+    machine = SimpleNamespace(touch=lambda mid, addr, *_: touched.append((mid, addr)))
+    parent, first, second = (
+        SimpleNamespace(pid=pid, parent=1, tids=set(), space=SimpleNamespace(mid=pid, is_32=False)) for pid in (1, 2, 3)
+    )
+    replay = SimpleNamespace(machine=machine, root=parent)
+    events = "1 fork 2", "1 enter 9", "1 fork 3", "3 fault 3000 6 0", "3 enter 11", "2 fault 2000 6 0", "2 enter 11"
+    faults = Faults([line + "\n" for line in events])
+    faults.until(replay, parent, 1, "mmap")
+    faults.until(replay, second, 3, "munmap")
+    faults.until(replay, first, 2, "munmap")
+    assert touched == [(3, 0x3000), (2, 0x2000)]
 
 
 @pytest.mark.parametrize("code, access", [(0x4, "r"), (0x6, "w"), (0x7, "w"), (0x14, "x"), (0x2, "w"), (0x15, "x")])

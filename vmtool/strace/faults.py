@@ -105,6 +105,7 @@ class Faults:
         self._alias: dict[int, int] = {}  # the log's number -> the trace's
         self._children: defaultdict[int, deque[int]] = defaultdict(deque)  # of the trace, in the order of their forks
         self._seen: dict[int, None] = {}
+        self._is_one_run = False  # log and trace have the same numbers
         self.replayed = 0
 
     def _pull(self) -> TraceEvent | None:
@@ -124,7 +125,10 @@ class Faults:
                 self._pull()
             first = next(iter(self._seen), 0)
             if tid == process.pid and process is replay.root:
-                alias = tid if tid in self._seen or self._is_coming(tid) else first
+                self._is_one_run = tid in self._seen or self._is_coming(tid)
+                alias = tid if self._is_one_run else first
+            elif self._is_one_run:
+                alias = tid  # though its fork's event may still lie ahead
             else:
                 parent = self._alias.get(process.parent if tid == process.pid else process.pid, 0)
                 children = self._children[parent]
