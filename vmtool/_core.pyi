@@ -171,6 +171,12 @@ class Machine:
     def rename_file(self, file: int, path: str) -> None: ...
     def truncate_file(self, file: int, size: int) -> None: ...
     def punch_file(self, file: int, offset: int, length: int) -> None: ...
+    def identify_file(self, file: int, dev: tuple[int, int], inode: int) -> None:
+        """The device and inode number of an open file, when they become known after it was mapped."""
+
+    def lift_limit(self, pid: int, resource: int) -> None:
+        """No soft and no hard limit, as CAP_SYS_RESOURCE may set them."""
+
     def prepare_anon(self, pid: int, addr: int, length: int) -> None:
         """Private writable areas of the range get the anon_vma that a first write would give them, but no page."""
 

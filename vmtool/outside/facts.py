@@ -77,6 +77,9 @@ class HostFacts:
         except (OSError, ValueError, HostError):
             return None
 
+    def tmpfile(self, directory: str, nth: int) -> FileFact | None:
+        return None  # it is gone
+
     def image(self, real: str) -> Image | None:
         if real not in self._images:
             try:

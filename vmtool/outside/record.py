@@ -112,6 +112,9 @@ class _Asked:
                                 "elf": None}
         return fact
 
+    def tmpfile(self, directory: str, nth: int) -> None:
+        return None
+
     def image(self, real: str) -> Image | None:
         image = self._host.image(real)
         if image is not None:

@@ -298,6 +298,7 @@ def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
         space = Space(r.machine.fork(parent_mid, pid))
         space.is_32, space.shm, space.habits = p.space.is_32, dict(p.space.shm), p.space.habits.copy()
     child = Process(pid, space, p.fds if flags & CLONE_FILES else p.fds.copy(), p.cwd if flags & CLONE_FS else Directory(p.cwd.path))
+    child.exe = p.exe
     child.name, child.rlimit_stack, child.personality, child.parent = p.name, p.rlimit_stack, p.personality, p.pid
     r.procs.add(child)
 

@@ -119,6 +119,11 @@ class Door:
         if file.handle is not None:
             self.machine.rename_file(file.handle, file.path)
 
+    def identify(self, file: File) -> None:
+        """The machine's file gets the device and inode that are known now."""
+        if file.handle is not None:
+            self.machine.identify_file(file.handle, file.dev, file.inode)
+
     def truncate(self, file: File, size: int) -> None:
         if file.handle is not None:
             self.machine.truncate_file(file.handle, size)

@@ -8,13 +8,15 @@ usual size of a variable is assumed, which decides the stack's first size only n
 Simplified: the strings themselves are those of the line, the environment's is empty when the line does not show it.
 """
 
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image
-from vmtool.strace import parser
+from vmtool.strace import files, parser
 from vmtool.strace.layout import ADDR_NO_RANDOMIZE, ENOUGH, Layout, clues, infer, is_randomized, without_program
 from vmtool.strace.lexer import Event
+from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Process, Space
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if result.value != 0 or result.errno:
         return
-    if not args[0].startswith('"'):  # execveat
+    where = p.cwd.path
+    at = ""
+    if len(args) > 3:  # execveat
+        at, where = args[0], files.directory(r, p, args[0])
         args = args[1:]
     try:
         path = parser.path_of(args[0])
@@ -38,16 +43,22 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
         path = ""  # cut short, or an address (-e raw)
     argv, _ = parser.strings(args[1]) if len(args) > 1 else ([], False)
     env, string_bytes = _environment(args[2] if len(args) > 2 else "")
-    real = r.names.real(path, p.cwd.path)
-    name = path.rsplit("/", 1)[-1][:15]
+    if at and path == "":  # AT_EMPTY_PATH: the file behind the descriptor
+        opened = r.opened(p, parser.fd_of(at))
+        real = opened.file.path if opened is not None and opened.file is not None else ""
+        path = f"/dev/fd/{parser.fd_of(at).number}"
+        name = real.rsplit("/", 1)[-1][:15]
+    else:
+        real = files.resolve(r, p, path, where)
+        name = path.rsplit("/", 1)[-1][:15]
     image, argv = _program(r, p, real, path, argv)
     p.env_bytes, p.arg_bytes = string_bytes, sum(len(a) + 1 for a in argv)
     string_bytes += p.arg_bytes
-    following = _next_lines(r, tid)
+    following = _next_lines(r, p, tid)
     layout = _layout(r, p, image, following, string_bytes)
     _start(r, p, name, image, argv or [name.encode()], env, layout)
     p.fds.on_exec()
-    p.name = name
+    p.name, p.exe = name, image.path if image is not None else real
     p.nr_execs += 1
     for other in [t for t in p.tids if t not in (p.pid, tid, 0)]:
         r.procs.end_thread(p, other)
@@ -109,11 +120,14 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
                       personality=person)
 
 
-def _next_lines(r: "Replay", tid: int) -> list[Event]:
-    """The memory calls of one thread that follow, up to its next execve or its end."""
+def _next_lines(r: "Replay", p: Process, tid: int) -> list[Event]:
+    """The calls of the new program that follow, up to its next execve or its end. A thread's execve goes on under the process's number."""
     found: list[Event] = []
     assert r.reader is not None
-    for event in r.reader.of(tid):
+    events = r.reader.of(tid)
+    if tid and p.pid and tid != p.pid and p.pid in p.tids:
+        events = dropwhile(lambda event: event[2] == "+superseded" or event[4] != WHOLE, r.reader.of(p.pid))
+    for event in events:
         if event[2] in ("execve", "exit_group", "+exited", "+killed") and found:
             break
         found.append(event)

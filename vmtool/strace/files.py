@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 O_TRUNC = 0o1000
 RLIMIT_MEMLOCK = 8
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+_OWN_EXE = re.compile(r"/proc/(?:self|thread-self|(\d+))/exe$")
+_OWN_FD = re.compile(r"(?:/proc/(?:self|thread-self)/fd|/dev/fd)/(\d+)$")
 _MAKEDEV = re.compile(r"st_dev=makedev\((\w+), (\w+)\)")
 
 
@@ -48,12 +50,25 @@ def privileged(r: "Replay", p: Process, what: str, expected: str, function: Call
     """mlock and mlockall: a recording made by root may lock what RLIMIT_MEMLOCK forbids here; then the limit goes."""
     _, errno = r.attempt(function)
     if errno in ("ENOMEM", "EPERM", "EAGAIN") and errno != expected:
-        r.machine.setrlimit(r.space(p), RLIMIT_MEMLOCK, None)
+        r.machine.lift_limit(r.space(p), RLIMIT_MEMLOCK)
         _, errno = r.attempt(function)
     r.agree(what, expected, errno)
 
 
 # --- names and descriptors --------------------------------------------------------------------------------
+
+
+def resolve(r: "Replay", p: Process, path: str, where: str) -> str:
+    """The real path of a name, also of /proc/self/exe and of what /proc/self/fd/N stands for."""
+    exe = _OWN_EXE.match(path)
+    if exe is not None:
+        its = p if exe[1] is None else r.procs.by_tid.get(int(exe[1]))
+        return its.exe if its is not None and its.exe else path
+    fd = _OWN_FD.match(path)
+    if fd is None:
+        return r.names.real(path, where)
+    opened = p.fds.fds.get(int(fd[1]))
+    return opened.file.path if opened is not None and opened.file is not None else path
 
 
 def directory(r: "Replay", p: Process, text: str) -> str:
@@ -113,7 +128,7 @@ def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str
         return
     else:
         if real is None:
-            real = r.names.real(path, where)
+            real = resolve(r, p, path, where)
         is_new = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL
         file = r.names.file(real, is_new)
         if flags & O_TRUNC and flags & 3:
@@ -122,8 +137,16 @@ def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str
 
 
 def _tmpfile(r: "Replay", where: str) -> File:
-    """O_TMPFILE: a file that never had a name; maps shows `/dir/#INODE (deleted)`."""
-    file = File(where)
+    """O_TMPFILE: a file that never had a name; maps shows `/dir/#INODE (deleted)`, and so does -y, without the end."""
+    directory, _, tail = where.rpartition("/")
+    if tail[:1] == "#" and tail[1:].isdigit():
+        dev = r.facts.file(directory, False)
+        fact = None if dev is None else FileFact(dev.major, dev.minor, int(tail[1:]), 0)
+    else:
+        fact = r.facts.tmpfile(where, r.nr_tmpfiles)
+        r.nr_tmpfiles += 1
+    file = File(where if fact is None or tail[:1] == "#" else f"{where}/#{fact.inode}", fact)
+    file.size = 0
     file.is_deleted = True
     return file
 
@@ -189,7 +212,7 @@ def do_pipe(r: "Replay", p: Process, text: str, tid: int) -> None:
 def do_chdir(r: "Replay", p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if not result.errno and result.value is not None:
-        p.cwd.path = r.names.real(parser.path_of(args[0]), p.cwd.path)
+        p.cwd.path = resolve(r, p, parser.path_of(args[0]), p.cwd.path)
 
 
 def do_fchdir(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -236,6 +259,7 @@ def do_unlink(r: "Replay", p: Process, text: str, tid: int) -> None:
     file = r.names.unlink(paths[0])
     if file is not None:
         r.machine.unlink(file)
+        identify(r, file)
 
 
 def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -249,6 +273,17 @@ def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.machine.unlink(replaced)
     for file, _ in r.names.rename(old, new):
         r.machine.rename(file)
+        identify(r, file)
+
+
+def identify(r: "Replay", file: File) -> None:
+    """A file that nobody knew may be known under the name that it has now."""
+    if file.is_known or file.kind == "shmem":
+        return
+    fact = r.facts.file(file.path, file.is_deleted)
+    if fact is not None:
+        file.dev, file.inode, file.is_known = (fact.major, fact.minor), fact.inode, True
+        r.machine.identify(file)
 
 
 def do_link(r: "Replay", p: Process, text: str, tid: int) -> None:

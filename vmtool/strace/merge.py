@@ -3,7 +3,8 @@
 What is modelled: each file holds the calls of one thread in their order; between files the log tells an order by
     times      to the microsecond (-tt, -ttt): the calls are taken by the time at which they began
     causes     a thread's calls follow the clone that made it; vfork's parent waits for its child's execve or end; wait4, waitid and the
-               join of a thread follow an end; exit_group and execve follow the last calls of the other threads
+               join of a thread follow an end; exit_group and execve follow the last calls of the other threads, and what an execve
+               leaves of a process goes on in the first thread's file
     answers    of threads that share an address space, an order is searched that explains what they were answered (plans.py, order.py)
 Microseconds tell when a call began, not when it took effect: one whose answer the machine would not give now waits a little.
 Seconds (-t) order what they can, causes and answers the rest; times that count from the line before (-r) order nothing.
@@ -21,13 +22,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from vmtool.strace.lexer import CHILD_STARTS, Event, LogError, lex, seconds, shown
 from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
 from vmtool.strace.procs import Process, child_number
-from vmtool.strace.reader import Reader
+from vmtool.strace.reader import Reader, whole_calls
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 WAITS = frozenset({"wait4", "waitid", "waitpid", "futex"})  # read for their order alone
 SLACK = 0.05  # seconds that a call may take effect after its time
+_PID_CHANGED = re.compile(r" <pid changed to (\d+) \.\.\.>\n?$")
 _SI_PID = re.compile(r"si_pid=(\d+)")
 
 
@@ -62,9 +64,9 @@ class Merged:
                 yield event
 
     def of(self, tid: int) -> Iterator[Event]:
-        """The next events of one thread."""
+        """The next calls of one thread."""
         stream = self._streams.get(tid)
-        return iter(()) if stream is None else stream.ahead()
+        return iter(()) if stream is None else whole_calls(stream.ahead())
 
     def tells_end_of(self, pid: int) -> bool:
         """Never: what ends a process comes after all the calls of its threads."""
@@ -179,6 +181,8 @@ class Merged:
         if event[2] in WAITS:
             tid = _waited_for(event[2], event[3], self._threads)
             return tid in self._streams and tid not in self._ended
+        if event[2] == "+superseded":
+            return int(event[3]) in self._streams and int(event[3]) not in self._ended
         return takes_all(event) and self._ends_others(stream)
 
     def _ends_others(self, stream: "_Stream") -> bool:
@@ -209,9 +213,11 @@ class Merged:
                 stream.vfork_child = number
                 child.vfork_parent = stream
         elif name in ENDS or takes_all(event):
-            if name in ENDS:
+            if name in ENDS or stream.goes_on_as:
                 self._ended.add(stream.tid)
                 self._threads.pop(stream.tid, None)
+            else:
+                self._plans.pop(stream.pid, None)
             if stream.vfork_parent is not None:
                 stream.vfork_parent.vfork_child = 0
                 stream.vfork_parent = None
@@ -222,6 +228,7 @@ class _Stream:
 
     def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int]) -> None:
         self.tid = self.pid = file.tid
+        self.goes_on_as = 0
         self.vfork_child = 0
         self.vfork_parent: _Stream | None = None
         lines = iter(file.lines)
@@ -259,8 +266,15 @@ class _Stream:
 
     def _advance(self) -> None:
         self.head = next(self._calls, None)
-        if self.head is not None and self.has_times:
+        if self.head is None:
+            return
+        if self.has_times:
             self.time = self._times.pop(self.head[0], self._last)
+        found = _PID_CHANGED.search(self.head[3])
+        if found is not None:  # execve of a thread that is not the first: its answer is in the first one's file
+            line, tid, name, text, part = self.head
+            self.head = (line, tid, name, text[: found.start()] + ") = 0\n", part)
+            self.goes_on_as = int(found[1])
 
     def event(self) -> Event:
         """The next call, under the thread's number."""
@@ -280,7 +294,7 @@ class _Stream:
     @property
     def is_at_end(self) -> bool:
         """Whether no call is left that could still do something."""
-        return self.head is None or self.head[2] in ENDS or self.head[2] in ("exit_group", "exit")
+        return self.head is None or self.head[2] in ENDS or self.head[2] in ("exit_group", "exit", "+superseded")
 
     def time_of(self, event: Event) -> float:
         """The time of a call that was looked at ahead."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MAP, FIX, FREE, USE, GROW, CLONE, WAIT, LAST, END = range(9)
-MOST_STATES = 6000
+MOST_STATES = 20_000
 SOON = 12
 HPAGE = 2 << 20
 LOWEST = 0x10000
@@ -239,7 +239,7 @@ class Search:
 
     def _weakness(self, state: _State, i: int, op: Op, heads: list[tuple[int, Op]]) -> int:
         """How little speaks for a call that may be the next."""
-        if op.kind == MAP and not op.hint:
+        if op.kind == MAP and op.hint != op.gives[0]:
             for other, its in heads:  # both fit: who gives the range back soon was first
                 if other != i and its.kind == MAP and _overlap(its.gives, op.gives) and not self._frees_soon(state, i, its.gives):
                     return 2

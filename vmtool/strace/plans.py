@@ -23,7 +23,7 @@ from vmtool.strace.threads import MAP_ANONYMOUS, PAGE, RANGES, Effect
 WINDOW = 4000
 MAP_SHARED = 1
 RWX = 7
-ENDS = frozenset({"+exited", "+killed", "+superseded"})
+ENDS = frozenset({"+exited", "+killed"})
 TAKES_ALL = frozenset({"exit_group", "execve", "execveat"})  # no other thread is left afterwards
 _FUTEX = re.compile(r"(0x[0-9a-f]+), FUTEX_WAIT\w*(?:\|\w+)*, (\d+), .*\) += (?:0|-1 EAGAIN)")
 _CHILD_TID = re.compile(r"child_tid(?:ptr)?=(0x[0-9a-f]+)")
@@ -138,7 +138,7 @@ def _op(event: Event, known: dict[int, Thread]) -> Op | None:
         return Op(key, CLONE, thread=number)
     if takes_all(event):
         return Op(key, LAST)
-    return Op(key, END) if name in ENDS else None
+    return Op(key, END) if name in ENDS or name == "+superseded" else None
 
 
 def _memory_op(key: int, effect: Effect, text: str) -> Op | None:

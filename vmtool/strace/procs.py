@@ -42,7 +42,8 @@ class Directory:
 class Process:
     """A thread group. `pid` is the log's number."""
 
-    __slots__ = ("pid", "space", "fds", "cwd", "tids", "nr_execs", "name", "calls", "is_exiting", "status", "rlimit_stack", "personality",
+    __slots__ = ("pid", "space", "fds", "cwd", "tids", "nr_execs", "name", "exe", "calls", "is_exiting", "status", "rlimit_stack",
+                 "personality",
                  "peak_vm", "peak_rss", "minor", "major", "parent", "is_killed", "arg_bytes", "env_bytes")
 
     def __init__(self, pid: int, space: Space, fds: FdTable, cwd: Directory) -> None:
@@ -50,6 +51,7 @@ class Process:
         self.tids = {pid}
         self.nr_execs = 0
         self.name = ""
+        self.exe = ""  # its program's real path
         self.calls = 0
         self.is_exiting = self.is_killed = False
         self.status = 0

@@ -10,7 +10,7 @@ Invariant: the look-ahead is bounded (LOOK_AHEAD lines that matter), so memory d
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from vmtool.strace.lexer import UNFINISHED, Event, LogError
@@ -58,7 +58,7 @@ class Reader:
 
     def _begin(self, event: Event) -> Event | None:
         line, tid, name, text, _ = event
-        first = text[: text.rindex(UNFINISHED)] if UNFINISHED in text else text[: text.rindex("<unf")]
+        first = before_unfinished(text)
         self._open[tid] = (name, first)
         if name in self._sleepers:
             return None
@@ -112,9 +112,27 @@ class Reader:
             i += 1
 
     def of(self, tid: int) -> Iterator[Event]:
-        """The near events of one thread."""
-        return (event for event in islice(self.ahead(), NEAR) if event[1] == tid)
+        """The near calls of one thread, their halves joined."""
+        return whole_calls(event for event in islice(self.ahead(), NEAR) if event[1] == tid)
 
     def tells_end_of(self, pid: int) -> bool:
         """Whether the end of a process is still to come."""
         return any(name in ("+exited", "+killed") and tid in (pid, 0) for _, tid, name, _, _ in self.ahead())
+
+
+def whole_calls(events: Iterable[Event]) -> Iterator[Event]:
+    """The events of one thread with the two parts of a call in one, where it ends."""
+    begun: tuple[str, str] | None = None
+    for event in events:
+        if event[4] == FIRST_HALF:
+            begun = (event[2], before_unfinished(event[3]))
+        elif event[4] == WHOLE:
+            yield event
+        elif begun is not None and begun[0] == event[2]:
+            yield (event[0], event[1], event[2], begun[1] + event[3], WHOLE)
+            begun = None
+
+
+def before_unfinished(text: str) -> str:
+    """The first half of a call without its `<unfinished ...>`."""
+    return text[: text.rindex(UNFINISHED)] if UNFINISHED in text else text[: text.rindex("<unf")]

@@ -97,6 +97,7 @@ class Replay:
         self.writes = Writes(self.machine, is_told=faults is not None)
         self.shm: dict[int, File] = {}  # SysV segments by id
         self._mapped: list[File] = []  # their names may still change
+        self.nr_tmpfiles = 0  # files of O_TMPFILE so far
         self.line = 0
         self.keeps_cache = True
         self.root: Process | None = None

@@ -7,7 +7,7 @@ What is modelled: the sidecar, a JSON object (`record` writes it, `replay --side
     scripts  real path -> the rest of its `#!` line
     raw_io   true when `record` made the log: the buffers of read and write stand in it as addresses
     execs    PID -> for each successful execve in order {arg_bytes, env_bytes, rlimit_stack, personality}
-A file that was deleted by the time of the recording stands under `PATH (deleted)`.
+A file that was deleted by the time of the recording stands under `PATH (deleted)`, one of O_TMPFILE under `DIRECTORY/#INODE (deleted)`.
 Without a sidecar the same questions go to the host (outside/), which answers for the files that are still there.
 Simplified: one file for each real path; program contents are not recorded, so they read as zeros.
 """
@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 
 from vmtool.errors import HostError
 from vmtool.records import Image, Segment
+
+DELETED = " (deleted)"
 
 
 class FileFact(NamedTuple):
@@ -45,6 +47,7 @@ class Facts(Protocol):
 
     def realpath(self, path: str) -> str | None: ...
     def file(self, real: str, was_removed: bool) -> FileFact | None: ...
+    def tmpfile(self, directory: str, nth: int) -> FileFact | None: ...
     def image(self, real: str) -> Image | None: ...
     def script(self, real: str) -> str | None: ...
     def exec_fact(self, pid: int, nth: int) -> ExecFact | None: ...
@@ -90,12 +93,20 @@ class Sidecar:
         return fits[0] if len(fits) == 1 else None
 
     def file(self, real: str, was_removed: bool) -> FileFact | None:
-        deleted = self._files.get(real + " (deleted)")
+        real = real.replace("\n", "\\012")  # names are as maps shows them
+        deleted = self._files.get(real + DELETED)
         entry = deleted if was_removed and deleted else self._files.get(real) or deleted
         if entry is None:
             return self._host.file(real, was_removed) if self._host is not None else None
         major, minor = device(entry["dev"])
         return FileFact(major, minor, int(entry["inode"]), int(entry.get("size") or 0))
+
+    def tmpfile(self, directory: str, nth: int) -> FileFact | None:
+        """The nth file without a name (O_TMPFILE) that is known of a directory, the oldest first."""
+        start = directory.rstrip("/") + "/#"
+        known = sorted(int(name) for path in self._files if path.startswith(start) and path.endswith(DELETED)
+                       for name in [path[len(start) : -len(DELETED)]] if name.isdigit())
+        return self.file(f"{start}{known[nth]}", True) if nth < len(known) else None
 
     def image(self, real: str) -> Image | None:
         if real not in self._images:
@@ -151,6 +162,9 @@ class Unknown:
         return None
 
     def file(self, real: str, was_removed: bool) -> FileFact | None:
+        return None
+
+    def tmpfile(self, directory: str, nth: int) -> FileFact | None:
         return None
 
     def image(self, real: str) -> Image | None:
