@@ -212,7 +212,8 @@ def do_pipe(r: "Replay", p: Process, text: str, tid: int) -> None:
 def do_chdir(r: "Replay", p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if not result.errno and result.value is not None:
-        p.cwd.path = resolve(r, p, parser.path_of(args[0]), p.cwd.path)
+        where, p.cwd.path = p.cwd.path, ""
+        p.cwd.path = resolve(r, p, parser.path_of(args[0]), where)
 
 
 def do_fchdir(r: "Replay", p: Process, text: str, tid: int) -> None:

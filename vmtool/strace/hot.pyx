@@ -288,8 +288,8 @@ def arguments(str text):
                 raise ValueError(text)
         elif c == 40 or c == 91 or c == 123:
             depth += 1
-        elif c == 60:  # `3</path>`, `AT_FDCWD</path>`
-            if i and (48 <= s[i - 1] <= 57 or s[i - 1] == 68 or depth):
+        elif c == 60:  # `3</path>`, `AT_FDCWD</path>`, `-100 /* AT_FDCWD */</path>`
+            if i and (48 <= s[i - 1] <= 57 or s[i - 1] == 68 or s[i - 1] == 47 or depth):
                 depth += 1
         elif c == 41 or c == 93 or c == 125:
             depth -= 1

@@ -184,8 +184,9 @@ class Search:
             begun = begun | {op.thread}
         elif op.kind == END:
             ended = ended | {self.numbers[step]}
-        elif op.kind == GROW:
-            brk = op.brk[1]
+        elif op.kind == GROW and op.brk[1] != brk:
+            spans, before, brk = spans.copy(), brk, op.brk[1]
+            (spans.add if brk > before else spans.remove)(min(before, brk) + 4095 & -4096, max(before, brk) + 4095 & -4096)
         return _State(done, spans, opened, begun, ended, brk, step)
 
     def _steps(self, state: _State) -> Iterator[int]:
@@ -197,6 +198,8 @@ class Search:
             if self._may_be_next(state, i, op):
                 found.append((op.time, self._weakness(state, i, op, heads), i != state.at, i))
         found.sort()
+        if found and found[0][1] == 0:
+            del found[1:]  # what neither gives nor frees a range may go at once: no other choice is lost
         return (i for *_, i in found)
 
     def _may_be_next(self, state: _State, i: int, op: Op) -> bool:

@@ -28,11 +28,15 @@ _OPENAT = re.compile(rf'{_FD}, ("(?:[^"\\]|\\.)*"(?:\.\.\.)?), ([^,()]+)(?:, [^(
                      r"(?:<((?:[^<>]|<[^<>]*>)*)>)?(?: ([A-Z][A-Z0-9]+))?")
 _COMMENT = re.compile(r" /\*[^*]*\*/")
 _STRING = re.compile(r'(?:@)?"((?:[^"\\]|\\.)*)"(\.\.\.)?', re.DOTALL)
-_FD_ONLY = re.compile(_FD)
+_FD_ONLY = re.compile(_FD.replace("AT_FDCWD)", r"AT_FDCWD)(?: /\*[^*]*\*/)?", 1))
 _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}
 
 UNFINISHED = " <unfinished ...>"
+
+
+class Hidden(ValueError):
+    """A string that the log does not show: an address, or its beginning alone."""
 
 
 class Result(NamedTuple):
@@ -146,10 +150,10 @@ def _fd_path(path: str | None) -> str:
 
 
 def string(text: str) -> tuple[bytes, bool]:
-    """The bytes of a quoted argument, and whether it is whole (no `...`). ValueError when it is an address."""
+    """The bytes of a quoted argument, and whether it is whole (no `...`). Hidden: it is an address."""
     found = _STRING.match(text)
     if found is None:
-        raise ValueError(text)
+        raise Hidden(text) if text[:2] == "0x" or text == "NULL" else ValueError(text)
     return unescape_bytes(found[1].encode("latin-1")), found[2] is None
 
 
@@ -172,10 +176,10 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 def path_of(text: str) -> str:
-    """A path argument. ValueError when the log does not show it whole."""
+    """A path argument. Hidden when the log does not show it whole."""
     raw, is_whole = string(text)
     if not is_whole:
-        raise ValueError(text)
+        raise Hidden(text)
     return raw.decode("utf-8", "surrogateescape")
 
 

@@ -21,7 +21,7 @@ from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
 from vmtool.strace.lexer import Event, LogError, lex, shown
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 from vmtool.strace.merge import LogFile, Merged
-from vmtool.strace.parser import Fd, descriptor
+from vmtool.strace.parser import Fd, Hidden, descriptor
 from vmtool.strace.procs import Directory, Process, Processes, Space
 from vmtool.strace.reader import Reader
 from vmtool.strace.sidecar import Facts
@@ -147,6 +147,8 @@ class Replay:
                 if faults is not None:
                     faults.until(self, process, tid, name)
                 handler(self, process, text, tid)
+            except Hidden:
+                self.summary.note(f"{name}: the log does not show the name")
             except (ValueError, IndexError) as e:
                 raise LogError(self.line, f"{name}: cannot be read: {shown(text)}") from e
 
