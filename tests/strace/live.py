@@ -31,9 +31,10 @@ _start: mov $45, %eax; xor %ebx, %ebx; int $0x80
         mov $252, %eax; xor %ebx, %ebx; int $0x80
         .section .note.GNU-stack,"",@progbits
 """
+PROGRAMS_IN_C = ("threads", "exec_thread", "spawns")
 BUILDS = {"hello": ["hello.c"], "hello-static": ["-static", "hello.c"], "hello-static-pie": ["-static-pie", "hello.c"],
           "hello-nopie": ["-no-pie", "hello.c"], "hello-m32": ["-m32", "-nostdlib", "-static", "hello32.s"],
-          "threads": ["threads.c"]}
+          **{name: [f"{name}.c"] for name in PROGRAMS_IN_C}}
 PROGRAMS = {
     "cat": ["cat", "hello.c"], "ls": ["ls", "-l", "/usr"],
     "bash": ["bash", "-c", "x=$(echo a | cat); (cd /usr; ls | wc -l); for i in 1 2; do echo $i | (read y; echo $y); done"],
@@ -42,28 +43,12 @@ PROGRAMS = {
     "sqlite3": ["sqlite3", ":memory:", "create table t(a); insert into t values(1),(2); select sum(a) from t"],
     "gcc": ["gcc", "-o", "hello.out", "hello.c"], "make": ["make", "-j2"], "sort": ["sh", "-c", "seq 1 800000 | sort -rn | tail -n 1"],
     "tar": ["sh", "-c", "tar cf - repository | gzip > /dev/null"], "node": ["node", "-e", "console.log(1)"], "java": ["java", "-version"],
-    **{name: [f"./{name}"] for name in BUILDS if name != "threads"}}
-THREADS = """#include <pthread.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-static void *work(void *a) {
-    long n = (long)a; char *p[20];
-    for (int i = 0; i < 20; i++) { p[i] = malloc(50000 + n * 1000 * i); p[i][0] = 1; }
-    char *q = mmap(0, (n + 1) * 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); q[0] = 1;
-    for (int i = 0; i < 20; i += 2) free(p[i]);
-    munmap(q + 4096 * n, 4096);
-    return 0;
-}
-int main(void) {
-    pthread_t t[6];
-    for (long i = 0; i < 6; i++) pthread_create(t + i, 0, work, (void *)i);
-    for (int i = 0; i < 6; i++) pthread_join(t[i], 0);
-    return 0;
-}
-"""
-"""Other forms of logs, NAME: (strace's words, command); -ff makes a file for each thread."""
+    **{name: [f"./{name}"] for name in BUILDS if name not in PROGRAMS_IN_C}}
 FORMS = {"threads-ff": (["-ff"], ["./threads"]), "threads-ff-t": (["-ff", "-t"], ["./threads"]),
-         "threads-ff-ttt": (["-ff", "-ttt"], ["./threads"]), "threads-f": (["-f"], ["./threads"])}
+         "threads-ff-ttt": (["-ff", "-ttt"], ["./threads"]), "threads-f": (["-f"], ["./threads"]),
+         "exec-thread-f": (["-f"], ["./exec_thread"]), "exec-thread-ff": (["-ff"], ["./exec_thread"]),
+         "spawns-f": (["-f"], ["./spawns"]), "spawns-ff": (["-ff"], ["./spawns"]), "spawns-raw": (["-f", "-X", "raw"], ["./spawns"])}
+"""Other forms of logs, NAME: (strace's words, command); -ff makes a file for each thread."""
 DELAY_US = 150_000
 POLL_S = 0.002
 
@@ -140,24 +125,29 @@ def record_form(words: list[str], command: list[str], archive: Path, work: Path)
     finally:
         watcher.is_done = True
         watcher.join()
+    own = set()  # this machine may have other processes in exit_group
     for file in log.iterdir():
-        file.write_bytes(file.read_bytes().replace(b" (DELAYED)", b""))
+        text = file.read_bytes().replace(b" (DELAYED)", b"")
+        file.write_bytes(text)
+        own |= {int(file.suffix[1:])} if is_split else {int(line.split()[0]) for line in text.splitlines() if line[:1].isdigit()}
+    maps = {pid: text for pid, text in watcher.maps.items() if pid in own}
     parts = open_trace(str(log if is_split else target)).parts
     files = [LogFile(part.name, part.tid, text_lines(part.stream, part.name)) for part in parts]
-    members = [("sidecar.json", sidecar_of(files, min(watcher.maps, default=0), False))]
+    members = [("sidecar.json", sidecar_of(files, min(own), False))]
     with gzip.GzipFile(archive, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as out:
         for name, data in [*members, *((file.name, file.read_bytes()) for file in sorted(log.iterdir()))]:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             out.addfile(info, io.BytesIO(data))
-    return watcher.maps
+    return maps
 
 
 def prepare(directory: Path) -> None:
     """The files that PROGRAMS work on."""
     (directory / "hello.c").write_text(HELLO)
     (directory / "hello32.s").write_text(HELLO_32)
-    (directory / "threads.c").write_text(THREADS)
+    for name in PROGRAMS_IN_C:
+        shutil.copy(Path(__file__).parent / "programs" / f"{name}.c", directory)
     (directory / "Makefile").write_text("all: a.o b.o\n%.o: hello.c\n\tgcc -c -o $@ hello.c\n")
     for name, words in BUILDS.items():
         subprocess.run(["gcc", "-o", name, *words], cwd=directory, check=False, capture_output=True)

@@ -1,7 +1,7 @@
 """Layouts inferred from the first lines of a randomized program: those of a recorded run of cat, with the kernel's maps beside."""
 
 from vmtool.records import Image, Segment
-from vmtool.strace.layout import clues, expected_brk, infer, is_randomized, span
+from vmtool.strace.layout import Layout, clues, elsewhere, expected_brk, infer, is_randomized, span
 
 
 def image(path, segments, relro, interp=None):
@@ -78,3 +78,33 @@ def test_a_program_that_is_not_randomized_has_its_break_after_its_bss():
 
 def test_half_a_line_is_no_clue():
     assert clues([(1, 7, "brk", "NULL <unfinished ...>\n", 2)]).brk is None
+
+
+def lines(text):
+    """The calls of one process: (line, thread, name, text, whole)."""
+    return [(n, 7, *line.split("(", 1), 0) for n, line in enumerate(text.splitlines(True), 1)]
+
+
+def test_a_legacy_layout_begins_with_ld_so():
+    # setarch -L, ls: maps has ld.so from 2b7647093000, [vdso] up to 2b76470d0000, the program at 5602...
+    found = clues(lines("brk(NULL) = 0x560260bcb000\n"
+                        "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x2b76470d0000\n"
+                        "mprotect(0x560248b6f000, 4096, PROT_READ) = 0\nmprotect(0x2b76470c4000, 8192, PROT_READ) = 0\n"))
+    place = infer(CAT, found)
+    assert (place.is_bottom_up, place.interp_base, place.mmap_base) == (True, 0x2B7647093000, 0x2B7647093000)
+
+
+def test_a_stack_without_a_limit_moves_the_mappings_and_not_the_program():
+    # ulimit -s unlimited, without randomization: [vdso] ends at 155555521000, where ld.so begins
+    found = clues(lines("brk(NULL) = " + hex(expected_brk(CAT)) + "\n"
+                        "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x155555517000\n"))
+    assert not is_randomized(CAT, found)
+    place = elsewhere(CAT, found)
+    assert (place.interp_base, place.exe_base, place.start_brk) == (0x155555521000, None, None)
+    assert place.mmap_base == 0x155555521000 + span(LD_SO)
+
+
+def test_the_usual_place_needs_no_layout():
+    found = clues(lines("brk(NULL) = " + hex(expected_brk(CAT)) + "\n"
+                        "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000\n"))
+    assert elsewhere(CAT, found) == Layout()

@@ -20,10 +20,12 @@ from vmtool.mm.vma_merge cimport remove_vma, vma_merge_new_range, vmg_init, vmg_
 
 cdef enum:
     MAP_TYPE = 0xf
+    MAP_DROPPABLE = 8  # 6.11: pages that may vanish, for random numbers' state
     LEGACY_MAP_MASK = 0x6ffff  # what MAP_SHARED_VALIDATE accepts of a file without DAX, less what follows
     MAP_HUGE_SHIFT = 26
     EXT4_MAX_PAGES = 0xffffffff  # s_maxbytes: 16T less a block
 
+cdef uint64_t VM_DROPPABLE = 1 << 40
 cdef uint64_t MAX_LFS_PAGES = 0x7ffffffffffff
 
 cdef inline uint64_t page_align(uint64_t n) noexcept nogil:
@@ -177,7 +179,11 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
             return <uint64_t>-EINVAL
         pgoff = 0
         vm_flags |= VM_SHARED | VM_MAYSHARE
-    elif flags & MAP_TYPE == MAP_PRIVATE:
+    elif flags & MAP_TYPE == MAP_PRIVATE or flags & MAP_TYPE == MAP_DROPPABLE:
+        if flags & MAP_TYPE == MAP_DROPPABLE:
+            if flags & MAP_LOCKED or vm_flags & VM_GROWSDOWN:
+                return <uint64_t>-EINVAL
+            vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP
         pgoff = addr >> 12
     else:
         return <uint64_t>-EINVAL

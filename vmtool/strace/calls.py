@@ -105,6 +105,7 @@ def do_munmap(r: "Replay", p: Process, text: str, tid: int) -> None:
     try:
         r.machine.munmap(p.space.mid or r.space(p), addr, length)
         errno = ""
+        r.writes.unmapped(p.space)
     except KernelError as e:
         errno = e.name
     if errno != expected:
@@ -295,6 +296,7 @@ def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
         space.users += 1
     else:
         parent_mid = r.space(p)
+        r.writes.forked(p.space)
         space = Space(r.machine.fork(parent_mid, pid))
         space.is_32, space.shm, space.habits = p.space.is_32, dict(p.space.shm), p.space.habits.copy()
     child = Process(pid, space, p.fds if flags & CLONE_FILES else p.fds.copy(), p.cwd if flags & CLONE_FS else Directory(p.cwd.path))

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image
 from vmtool.strace import files, parser
-from vmtool.strace.layout import ADDR_NO_RANDOMIZE, ENOUGH, Layout, clues, infer, is_randomized, without_program
+from vmtool.strace.layout import (
+    ADDR_COMPAT_LAYOUT,
+    ADDR_NO_RANDOMIZE,
+    ENOUGH,
+    Layout,
+    clues,
+    elsewhere,
+    infer,
+    is_randomized,
+    without_program,
+)
 from vmtool.strace.lexer import Event
 from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Process, Space
@@ -105,14 +115,16 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
     place = Layout()
     if image is None:
         place = without_program(clues(following[:ENOUGH]))
-    elif person is None or not person & ADDR_NO_RANDOMIZE:
+    elif fact is None or fact.personality is None or not fact.personality & ADDR_NO_RANDOMIZE:
         found = clues(following[:ENOUGH])
         if is_randomized(image, found):
             place = infer(image, found)
+            person = (person or 0) & ~ADDR_NO_RANDOMIZE | (ADDR_COMPAT_LAYOUT if place.is_bottom_up else 0)
             if place.mmap_base is None:
                 r.summary.note(f"{image.path}: randomized, and no line tells where")
         else:
             person = (person or 0) | ADDR_NO_RANDOMIZE
+            place = elsewhere(image, found) if limit is None else place
     p.personality, p.rlimit_stack = person, limit
     string_bytes += len(image.path) + 1 if image is not None else 0
     return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,

@@ -6,7 +6,8 @@ execve mapped, but the dynamic linker soon names parts of it:
     mprotect(A, L, PROT_READ)        the RELRO part of a program header known from the file, so A minus its place is the load bias;
                                      of the program (below) and of ld.so (above), the ranges that no mmap of the log covers
     mmap(NULL, L, …) = A             the highest hole: it ends where the vdso's block begins
-The top of the mmap area is the end of ld.so, which takes the highest hole; the vdso is glued below ld.so.
+The top of the mmap area is the end of ld.so, which takes the highest hole; the vdso is glued below ld.so. In a legacy layout
+(ADDR_COMPAT_LAYOUT) ld.so takes the lowest hole from a third of the space on.
 Simplified: the place of the stack cannot be known; it stays at the machine's own.
 """
 
@@ -18,7 +19,8 @@ from vmtool.strace.lexer import Event
 
 PAGE = 4096
 VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
-ADDR_NO_RANDOMIZE = 0x40000
+ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT = 0x40000, 0x200000
+BOTTOM_UP_64 = 0x2AAAAAAAB000, 0x3AAAAAAAB000  # where a legacy layout begins: a third of the space, and 28 bits of pages above
 PROT_READ = 1
 ENOUGH = 300  # lines of one process: ld.so has relocated the program by then, or it never will
 TOP_64, TOP_32 = 0x7FFFF7FFF000, 0xF7FFE000
@@ -41,6 +43,7 @@ class Layout(NamedTuple):
     interp_base: int | None = None
     vdso: int | None = None
     start_brk: int | None = None
+    is_bottom_up: bool = False
 
 
 def page_up(n: int) -> int:
@@ -110,18 +113,28 @@ def is_randomized(image: Image, found: Clues) -> bool:
     return False
 
 
+def elsewhere(image: Image, found: Clues) -> Layout:
+    """Not randomized, but the highest hole ends where RLIMIT_STACK of 8 MB does not put it: another limit that no line shows."""
+    top = TOP_32 if image.is_32 else TOP_64
+    if found.first_mmap_end is None or top - (64 << 20) <= found.first_mmap_end <= top:
+        return Layout()
+    place = infer(image, found)
+    return Layout(mmap_base=place.mmap_base, interp_base=place.interp_base, vdso=place.vdso)
+
+
 def infer(image: Image, found: Clues) -> Layout:
     """The layout that explains the clues; fields without a clue stay None."""
     exe_base = interp_base = mmap_base = vdso = None
     biases = _biases(image, found) if image.is_dyn else []
     if image.interp is not None:
-        exe_base = min(biases) if biases else None
         interp = image.interp
-        highest = [b for b in _biases(interp, found) if exe_base is None or b > exe_base]
-        if highest:
-            interp_base = max(highest)
-        elif found.first_mmap_end is not None:
+        interp_base = _nearest(_biases(interp, found), found)
+        if interp_base is None and found.first_mmap_end is not None:
             interp_base = found.first_mmap_end + VDSO_BYTES - (interp.segments[0].vaddr & -PAGE)
+        others = [b for b in biases if not _same_part(image, b, interp, interp_base)]
+        exe_base = min(others) if others else None
+        if interp_base is not None and not image.is_32 and BOTTOM_UP_64[0] <= interp_base < BOTTOM_UP_64[1]:
+            return Layout(interp_base, exe_base, interp_base, None, found.brk, is_bottom_up=True)
         if interp_base is not None:
             mmap_base = interp_base + span(interp)
     else:
@@ -137,6 +150,20 @@ def without_program(found: Clues) -> Layout:
     """For a program that nobody knows: later answers agree when the heap and the highest hole are where they were."""
     end = found.first_mmap_end
     return Layout(mmap_base=None if end is None else end + VDSO_BYTES, vdso=end, start_brk=found.brk)
+
+
+def _nearest(biases: list[int], found: Clues) -> int | None:
+    """Of several places for ld.so that which is nearest to the first mapping of the program's own; the highest when there is none."""
+    if not biases:
+        return None
+    end = found.first_mmap_end
+    return max(biases) if end is None else min(biases, key=lambda b: abs(b - end))
+
+
+def _same_part(image: Image, bias: int, other: Image, its_bias: int | None) -> bool:
+    """Whether two images would have their RELRO parts at one place."""
+    one, two = relro(image), relro(other)
+    return one is not None and two is not None and its_bias is not None and one[0] + bias == two[0] + its_bias
 
 
 def _biases(image: Image, found: Clues) -> list[int]:

@@ -140,7 +140,7 @@ class Replay:
                         settle(self, process, call)
                         continue
                     if process.space.habits.later:
-                        self.writes.settle(process.space)
+                        self.writes.settle(process.space, name, text)
                 elif part == SECOND_HALF and is_at_begin or part == FIRST_HALF and not is_at_begin:
                     continue
                 process.calls += 1
@@ -159,9 +159,9 @@ class Replay:
 
     def act(self, process: Process, call: Event) -> None:
         """Carry out one memory call now."""
-        self.writes.settle(process.space)
-        process.calls += 1
         _, tid, name, text, _ = call
+        self.writes.settle(process.space, name, text)
+        process.calls += 1
         if self.faults is not None:
             self.faults.until(self, process, tid, name)
         calls.HANDLERS[name](self, process, text, tid)

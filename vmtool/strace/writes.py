@@ -3,9 +3,11 @@
 What is modelled: a private area gets an anon_vma at its first write fault, and neighbours with different ones do not merge; what a
 forked child inherits with one does not grow (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:is_mergeable_anon_vma()).
 So maps depends on writes that no line shows, and the likeliest are assumed:
-  1. A program writes what execve and its dynamic linker map writable: .data, .bss, the stack, at once.
-  2. It writes the private memory that it makes writable, when it has it: mmap and mprotect at once, but with MAP_FIXED by its
-     next memory call (a fork right after the mapping finds it untouched).
+  1. A program writes what execve and its dynamic linker map writable: .data and the stack at once, a library's .bss when
+     it runs, that is when the linker is through (its first munmap, or the first growth of the heap).
+  2. It writes the private memory that it makes writable, when it has it: after mprotect at once, after mmap by its next memory call,
+     unless that is a madvise() of it, which still prepares it. A fork before that call finds it written, but untouched what was mapped
+     with MAP_FIXED.
   3. The heap is written at once when it grows by malloc's step (128 KiB and more) or for the first time; a smaller growth in a
      forked child only when the next one shows that it was used up.
   4. MAP_STACK and MAP_NORESERVE change nothing of that: thread stacks and arenas are used.
@@ -40,11 +42,13 @@ RW = 3
 class Habits:
     """What is known of one address space's program."""
 
-    __slots__ = ("shows_writes", "later", "heap_end", "small_growth", "file_end", "is_forked")
+    __slots__ = ("shows_writes", "later", "bss", "is_linking", "heap_end", "small_growth", "file_end", "is_forked")
 
     def __init__(self) -> None:
         self.shows_writes = False  # rule 5
-        self.later: list[tuple[int, int]] = []  # rule 2: MAP_FIXED areas since the last memory call
+        self.later: list[tuple[int, int, bool]] = []  # rule 2: areas since the last memory call: start, length, MAP_FIXED
+        self.bss: list[tuple[int, int]] = []  # rule 1: of libraries, while the dynamic linker works
+        self.is_linking = False
         self.heap_end = 0
         self.small_growth: tuple[int, int] | None = None
         self.file_end = 0  # end of the dynamic linker's last writable file mapping: .bss follows
@@ -52,6 +56,7 @@ class Habits:
 
     def copy(self) -> "Habits":
         new = Habits()
+        new.bss, new.is_linking = self.bss[:], self.is_linking
         new.shows_writes, new.heap_end, new.is_forked = self.shows_writes, self.heap_end, True
         return new
 
@@ -66,13 +71,38 @@ class Writes:
     def _written(self, space: "Space", start: int, length: int) -> None:
         self.machine.prepare_anon(space.mid, start, length)
 
-    def settle(self, space: "Space") -> None:
-        """A memory call follows: rule 2's delay is over."""
-        later = space.habits.later
-        if later:
-            for start, length in later:
+    def settle(self, space: "Space", name: str, text: str) -> None:
+        """A memory call follows: rule 2's delay is over, but for what the call prepares."""
+        habits = space.habits
+        kept: list[tuple[int, int, bool]] = []
+        prepared = (0, 0)
+        if name == "madvise":
+            addr, length = hot.ranges(text)[:2]
+            prepared = (addr, addr + length)
+        for start, length, is_fixed in habits.later:
+            if prepared[0] < start + length and start < prepared[1]:
+                kept.append((start, length, is_fixed))
+            else:
                 self._written(space, start, length)
-            later.clear()
+        habits.later = kept
+
+    def forked(self, space: "Space") -> None:
+        """A copy of the space is about to be made."""
+        for start, length, is_fixed in space.habits.later:
+            if not is_fixed:
+                self._written(space, start, length)
+        space.habits.later = [area for area in space.habits.later if area[2]]
+
+    def unmapped(self, space: "Space") -> None:
+        """munmap: the dynamic linker's first one is its last call."""
+        if space.habits.is_linking:
+            self._linked(space)
+
+    def _linked(self, space: "Space") -> None:
+        space.habits.is_linking = False
+        for start, length in space.habits.bss:
+            self._written(space, start, length)
+        space.habits.bss.clear()
 
     def mapped(self, space: "Space", start: int, call: "Mmap") -> None:
         """A writable mapping was made."""
@@ -84,17 +114,18 @@ class Writes:
             habits.file_end = end
             self._written(space, start, call.length)
         elif call.flags & MAP_FIXED and start == habits.file_end and call.flags & MAP_ANONYMOUS:
-            self._written(space, start, call.length)
-        elif habits.shows_writes:
-            return
-        elif call.flags & MAP_FIXED:
-            habits.later.append((start, call.length))
-        else:
-            self._written(space, start, call.length)
+            if habits.is_linking:
+                habits.bss.append((start, call.length))
+            else:
+                self._written(space, start, call.length)
+        elif not habits.shows_writes:
+            habits.later.append((start, call.length, bool(call.flags & MAP_FIXED)))
 
     def brk(self, space: "Space", end: int) -> None:
         """The heap ends there now."""
         habits = space.habits
+        if habits.is_linking and habits.heap_end and end > habits.heap_end:
+            self._linked(space)
         before, habits.heap_end = habits.heap_end, end
         if self.is_told or habits.shows_writes:
             return
@@ -118,6 +149,7 @@ class Writes:
         """A new program; `following`: its next lines; `buffers_tell`: whether read()'s buffers on the log mean something."""
         if not self.is_told:
             space.habits.shows_writes = _shows_writes(following, buffers_tell)
+            space.habits.is_linking = True
             self._written(space, 0, WHOLE_SPACE)
 
     def stored(self, space: "Space", mid: int, addr: int, length: int) -> None:
