@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
-MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
+MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
 PROT_WRITE = 2
 NOT_THE_MACHINES = frozenset({"ENODEV", "EPERM", "ETXTBSY"})  # what a device, a directory or a seal answers to mmap
 RLIMIT_STACK, RLIMIT_MEMLOCK = 3, 8
@@ -148,6 +148,9 @@ def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
     if result.value is None:
         return
     m, mid = r.machine, r.space(p)
+    if flags & (MREMAP_DONTUNMAP | MREMAP_FIXED) == MREMAP_DONTUNMAP and not new:
+        # strace leaves its hint out, and what the kernel does with one: takes it when free, refuses it when it overlaps the old range
+        new = result.value if not result.errno else old if result.errno == "EINVAL" else 0
     got, errno = r.attempt(m.mremap, mid, old, old_len, new_len, flags, new)
     if errno == "ENOMEM" and not result.errno:
         got = f.with_overcommit(r, lambda: m.mremap(mid, old, old_len, new_len, flags, new))
