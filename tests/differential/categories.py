@@ -173,7 +173,7 @@ CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
     "thp": huge.SUBS,
     "scenario": stories.SUBS,
     "exec": programs.SUBS,
-    "corners": {**CORNERS},
+    "corners": {**CORNERS, "coldmix": cold.coldmix},
 }
 MODULES = (calls, mappings, bad_calls, corners)
 

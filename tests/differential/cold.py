@@ -68,3 +68,49 @@ def coldread(w: Writer) -> None:
         page = w.number(0, nr - 1)
         w.line(f"touch $p {hex(addr + page * PAGE)} {w.size(w.number(1, nr - page) * PAGE)} -r --probe")
     _end(w)
+
+
+def coldmix(w: Writer) -> None:
+    """A cold file mapped twice, shared and privately: whatever brings its pages, changes them and takes them away."""
+    path, addr, nr = _begin(w, "rw", " --shared", None)
+    first = w.number(0, nr - 1)
+    mmap(w, "p", nr - first, "rw", f" --file {path} --offset {first * PAGE}" + w.pick(("", "", " --populate", " --locked")))
+    maps = [(addr, nr)]
+    if w.answers[-1].out:
+        maps.append((int(w.answers[-1].out, 16), nr - first))
+    for _ in range(w.number(6, 16)):
+        at, count = w.pick(maps)
+        _use(w, path, nr, at, count)
+        look = w.number(0, 4)
+        if look <= 1:
+            _mincore(w, addr, nr)
+        elif look <= 3:
+            w.line(("smaps $p", f"pagemap $p {hex(at)} {hex(min(count, 64) * PAGE)} --raw")[look - 2])
+    _end(w)
+
+
+def _use(w: Writer, path: str, nr: int, at: int, count: int) -> None:
+    """One call or access: the file has `nr` pages, `count` of them are mapped at `at`."""
+    page = w.number(0, count - 1)
+    where = f"{hex(at + page * PAGE)} {w.size(min(w.pick((1, 1, 2, 16, 33, 64, count)), count - page) * PAGE)}"
+    kind = w.number(0, 13)
+    if kind <= 3:
+        w.line(f"touch $p {where} -{w.pick('rrw')} --probe")
+    elif kind == 4:
+        w.line(f"read $p {path} {w.number(0, nr * PAGE)} {w.pick((1, 512, 4096, 20000, 65536))}")
+    elif kind == 5:
+        w.line(f"write $p {path} {w.pick((page * PAGE, page * PAGE + 100, page * PAGE + 4090, nr * PAGE))} {w.pick(('hello', 'DATADATA'))}")
+    elif kind <= 8:
+        advice = ("dontneed", "random", "normal", "sequential", "willneed", "cold", "pageout", "populate_read", "populate_write")
+        w.line(f"madvise $p {where} {w.pick(advice)}")
+    elif kind == 9:
+        w.line(f"mlock $p {where}")
+    elif kind == 10:
+        w.line(w.pick(("sync", f"msync $p {where}")))
+    elif kind == 11:
+        w.line("sync")  # the recorder's way to drop clean pages writes dirty ones back
+        w.line("drop-caches 1")
+    elif kind == 12:
+        w.line(f"truncate {path} {w.number(0, nr * PAGE + 9000)}")
+    else:
+        w.line(f"mprotect $p {where} {w.pick(('r', 'rw', 'rwx'))}")

@@ -168,6 +168,7 @@ class Kernel:
         fd = self._open_in(task, path)
         result = task.syscall(SYS_MMAP, *args, flags, fd, offset)
         task.syscall(SYS_CLOSE, fd)
+        self._settle()
         return hex(check(result))
 
     def _open_in(self, task: Tracee, path: str) -> int:
@@ -198,14 +199,19 @@ class Kernel:
 
     def do_mlock(self, w: Words) -> None:
         number, flags = (SYS_MLOCK2, 1) if w.flag("--onfault") else (SYS_MLOCK, 0)
-        check(self.task(w).syscall(number, address(w.next()), size(w.next()), flags))
+        task = self.task(w)
+        result = task.syscall(number, address(w.next()), size(w.next()), flags)
+        self._settle()
+        check(result)
 
     def do_munlock(self, w: Words) -> None:
         check(self.task(w).syscall(SYS_MUNLOCK, address(w.next()), size(w.next())))
 
     def do_mlockall(self, w: Words) -> None:
         flags = 1 * w.flag("--current") + 2 * w.flag("--future") + 4 * w.flag("--onfault")
-        check(self.task(w).syscall(SYS_MLOCKALL, flags))
+        result = self.task(w).syscall(SYS_MLOCKALL, flags)
+        self._settle()
+        check(result)
 
     def do_munlockall(self, w: Words) -> None:
         check(self.task(w).syscall(SYS_MUNLOCKALL))
