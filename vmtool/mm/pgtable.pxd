@@ -15,7 +15,9 @@ cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil
 
 # The table of `level` that covers addr (0: PTE table), or 0. A huge leaf above ends the search (0).
 cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
-# The same, allocating what is missing (counts pgtables_bytes, NR_PAGETABLE). 0: no memory, or a huge leaf is in the way.
+# The same, and nothing is remembered: for those who only look.
+cdef pfn_t table_peek(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil
+# The same as table_lookup(), allocating what is missing (counts pgtables_bytes, NR_PAGETABLE). 0: no memory, or a huge leaf is in the way.
 cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
 # The entry of a level for addr; 0 when no table is there.
 cdef pte_t entry_get(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil

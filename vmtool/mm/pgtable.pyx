@@ -84,16 +84,20 @@ cdef inline void pte_cache_fill(arena_t *a, mm_t *mm, vaddr_t addr, int level, p
         mm.pte_cache_pgd = mm.pgd
 
 
-cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+cdef pfn_t table_peek(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef int at = <int>a.m.arch.levels - 1
-    cdef pfn_t table = pte_cache(a, mm, addr, level)
-    if table:
-        return table
-    table = mm.pgd
+    cdef pfn_t table = mm.pgd
     while at > level and table:
         table = table_below(a, table, at, addr)
         at -= 1
-    pte_cache_fill(a, mm, addr, level, table)
+    return table
+
+
+cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    cdef pfn_t table = pte_cache(a, mm, addr, level)
+    if table == 0:
+        table = table_peek(a, mm, addr, level)
+        pte_cache_fill(a, mm, addr, level, table)
     return table
 
 

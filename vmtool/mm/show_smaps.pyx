@@ -10,7 +10,7 @@ from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport filemap_get
-from vmtool.mm.pgtable cimport entry_get, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_lookup
+from vmtool.mm.pgtable cimport entry_get, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_peek
 from vmtool.mm.pte cimport pte_load
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
@@ -69,7 +69,7 @@ cdef void account_page(arena_t *a, mem_stats_t *s, pfn_t pfn, uint64_t size, bin
 
 cdef void gather_ptes(arena_t *a, idx_t v, vaddr_t addr, vaddr_t end, mem_stats_t *out) noexcept nogil:
     cdef mm_t *m = mm_at(a, vma_at(a, v).vm_mm)
-    cdef pfn_t table = table_lookup(a, m, addr, 0)
+    cdef pfn_t table = table_peek(a, m, addr, 0)
     cdef bint locked = (vma_at(a, v).vm_flags & VM_LOCKED) != 0
     cdef pte_t e
     if table == 0:
@@ -120,7 +120,7 @@ cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
 
 cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_at(a, mm)
-    cdef pfn_t table = table_lookup(a, m, addr, 1)
+    cdef pfn_t table = table_peek(a, m, addr, 1)
     cdef pfn_t sub = <pfn_t>(addr >> 12) & 511
     cdef idx_t before
     cdef idx_t v = find_vma_prev(a, mm, addr, &before)
@@ -132,7 +132,7 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
         if pte_special(a, e):
             return PM_PRESENT | PM_FILE | (pte_frame(a, e) + sub)  # the huge zero page is no anonymous folio
         return present_entry(a, e, pte_frame(a, e) + sub)
-    table = table_lookup(a, m, addr, 0)
+    table = table_peek(a, m, addr, 0)
     if table == 0:
         return 0
     e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
@@ -147,7 +147,7 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
 cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_at(a, area.vm_mm)
-    cdef pfn_t table = table_lookup(a, m, addr, 1), page
+    cdef pfn_t table = table_peek(a, m, addr, 1), page
     cdef pte_t e = 0
     if area.kind != VMA_PLAIN:
         return True  # no file, not anonymous: mincore() may not look and says resident
@@ -155,7 +155,7 @@ cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
         if pmd_is_huge(a, e):
             return True
-        table = table_lookup(a, m, addr, 0)
+        table = table_peek(a, m, addr, 0)
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
     if e != 0 and pte_mapped(a, e):
         return True
