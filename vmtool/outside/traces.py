@@ -46,6 +46,8 @@ def open_trace(path: str) -> Trace:
     if os.path.isdir(path):
         return Trace(_directory(path), None, None, True)
     try:
+        if not os.path.exists(path) and (parts := _parts(os.path.dirname(path) or ".", os.path.basename(path) + ".")):
+            return Trace(parts, None, None, True)  # the name that `strace -ff -o` was given
         raw = _buffered(open(path, "rb", 0))
     except (OSError, ValueError) as e:
         fail(getattr(e, "errno", None) or errno.ENOENT, path)
@@ -73,20 +75,25 @@ def _plain(stream: io.BufferedReader) -> io.BufferedReader:
 
 
 def _directory(path: str) -> list[Part]:
-    """The files of -ff: NAME.PID, perhaps with .gz."""
-    parts = []
+    """The files of -ff in a directory."""
     try:
-        names = sorted(os.listdir(path))
-        for name in names:
-            number = name.removesuffix(".gz").rpartition(".")[2]
-            if number.isdigit():
-                full = os.path.join(path, name)
-                parts.append(Part(full, int(number), _plain(_buffered(open(full, "rb", 0)))))
+        parts = _parts(path, "")
     except OSError as e:
         fail(e.errno or errno.EIO, path)
     if not parts:
         fail(errno.ENOENT, path, "no file of strace -ff (NAME.PID) in this directory")
-    return sorted(parts, key=lambda p: p.tid)
+    return parts
+
+
+def _parts(directory: str, prefix: str) -> list[Part]:
+    """The files PREFIX….PID, perhaps with .gz, by PID."""
+    parts = []
+    for name in os.listdir(directory):
+        number = name.removesuffix(".gz").rpartition(".")[2]
+        if name.startswith(prefix) and number.isdigit():
+            full = os.path.join(directory, name)
+            parts.append(Part(full, int(number), _plain(_buffered(open(full, "rb", 0)))))
+    return sorted(parts, key=lambda part: part.tid)
 
 
 def _tar(stream: io.BufferedReader, path: str) -> Trace:
