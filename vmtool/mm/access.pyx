@@ -17,6 +17,7 @@ from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
 from vmtool.mm.fault_anon cimport anon_write_fault
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, QUICK_DONE, QUICK_FAULT, mmu_access, mmu_look_t, mmu_quick, mmu_walk, walk_t
+from vmtool.mm.placement cimport mmap_min_addr
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.tlb cimport tlb_first_t, tlb_hit_first, tlb_open_first
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
@@ -46,7 +47,7 @@ cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     if not area.vm_flags & VM_GROWSDOWN:
         return -EFAULT
     addr &= ~<uint64_t>4095
-    if addr < a.m.mmap_min_addr:
+    if addr < mmap_min_addr(a):
         return -EPERM
     if area.vm_prev:
         prev = vma_at(a, area.vm_prev)

@@ -28,7 +28,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.vfs_cache_pressure = 100
     m.thp_enabled = THP_MADVISE
     m.thp_defrag = THP_MADVISE
-    m.mmap_min_addr = 65536
+    m.mmap_min_addr = 4096
     m.ra_pages = 32
     m.next_pid = 1
     m.next_ino = 1000

@@ -13,9 +13,6 @@ from vmtool.mm.arena cimport file_at, inode_at, mm_at, vma_at
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE
 from vmtool.mm.vma cimport find_vma, find_vma_prev, gap_highest, gap_lowest, vm_start_gap
 
-cdef enum:
-    DAC_MMAP_MIN_ADDR = 4096  # vm.mmap_min_addr; the hint's minimum is the LSM's 65536
-
 cdef uint64_t PAGE_MASK = ~<uint64_t>4095
 cdef uint64_t SZ_128M = 128 << 20
 
@@ -36,8 +33,8 @@ cdef uint64_t topdown(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_
     cdef vaddr_t gs, ge, gap, want
     cdef idx_t next, prev
     cdef vma_t *v
-    if low < a.m.mmap_min_addr:
-        low = a.m.mmap_min_addr
+    if low < mmap_min_addr(a):
+        low = mmap_min_addr(a)
     while gap_highest(a, mm, low, high, length, &gs, &ge):
         gap = ge - length
         next = find_vma_prev(a, mm, ge - 1, &prev)
@@ -124,6 +121,6 @@ cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, 
         return <uint64_t>-ENOMEM
     if found & 4095:
         return <uint64_t>-EINVAL
-    if found < DAC_MMAP_MIN_ADDR:
+    if found < a.m.mmap_min_addr:  # cap_mmap_addr(): the sysctl alone
         return <uint64_t>-EPERM
     return found

@@ -57,19 +57,22 @@ def map_it(r: "Replay", p: Process, call: Mmap, opened: Open | None) -> None:
     m, mid = r.machine, r.space(p)
     if opened is not None and opened.file is not None:
         r.note_file(opened.file)
-    got, errno = r.attempt(m.mmap, mid, call.addr, call.length, call.prot, call.flags, opened, call.offset)
+
+    def make() -> int:
+        return m.mmap(mid, call.addr, call.length, call.prot, call.flags, opened, call.offset)
+
     result = call.result
+    got, errno = r.attempt(make)
+    if errno == "ENOMEM" and not result.errno:  # this machine has less memory than the recorded one
+        got, errno = f.with_sysctl(r, "vm.overcommit_memory", "1", make)
+    elif errno == "EPERM" and result.errno != errno:  # the recorded program was root's, who may map below the least address
+        got, errno = f.with_sysctl(r, "vm.mmap_min_addr", "0", make)
     if got == result.value and not result.errno:
         if call.prot & PROT_WRITE:
             r.writes.mapped(p.space, got, call)
         return
     if errno and errno == result.errno:
         return
-    if errno == "ENOMEM" and not result.errno:  # this machine has less memory than the recorded one
-        got = f.with_overcommit(r, lambda: m.mmap(mid, call.addr, call.length, call.prot, call.flags, opened, call.offset))
-        if got == result.value:
-            r.writes.mapped(p.space, got, call)
-            return
     expected = result.errno or f"{result.value:#x}"
     r.differs("mmap", expected, errno if got is None else f"{got:#x}")
     if got is not None:
@@ -124,7 +127,7 @@ def do_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
         errno = e.name
     if errno != expected:
         if errno == "ENOMEM":
-            _, errno = r.attempt(f.with_overcommit, r, lambda: r.machine.mprotect(mid, addr, length, prot))
+            _, errno = f.with_sysctl(r, "vm.overcommit_memory", "1", lambda: r.machine.mprotect(mid, addr, length, prot))
         r.agree("mprotect", expected, errno)
     if prot & PROT_WRITE:
         r.writes.protected(p.space, addr, length)

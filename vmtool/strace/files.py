@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vmtool.errors import KernelError
 from vmtool.strace import hot, parser
 from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open, descriptor_path
 from vmtool.strace.flags import number
@@ -33,17 +32,19 @@ _MAKEDEV = re.compile(r"st_dev=makedev\((\w+), (\w+)\)")
 # --- the machine that differs from the recorded one ---------------------------------------------------
 
 
-def with_overcommit(r: "Replay", function: Callable[[], Any]) -> Any:
-    """Make a call that this machine refused for want of memory; None when it is refused all the same."""
-    m = r.machine
-    before = m.sysctl("vm.overcommit_memory")
-    m.set_sysctl("vm.overcommit_memory", "1")
+def with_sysctl(r: "Replay", name: str, value: str, function: Callable[[], Any]) -> tuple[Any, str]:
+    """Make a call under another setting: what `attempt` gives."""
+    before = r.machine.sysctl(name)
+    r.machine.set_sysctl(name, value)
     try:
-        return function()
-    except KernelError:
-        return None
+        return r.attempt(function)
     finally:
-        m.set_sysctl("vm.overcommit_memory", before)
+        r.machine.set_sysctl(name, before)
+
+
+def with_overcommit(r: "Replay", function: Callable[[], Any]) -> Any:
+    """Make a call that this machine refused for want of memory: the recorded one had more. None when it is refused all the same."""
+    return with_sysctl(r, "vm.overcommit_memory", "1", function)[0]
 
 
 def privileged(r: "Replay", p: Process, what: str, expected: str, function: Callable[[], Any]) -> None:
