@@ -180,6 +180,9 @@ class Machine:
     def prepare_anon(self, pid: int, addr: int, length: int) -> None:
         """Private writable areas of the range get the anon_vma that a first write would give them, but no page."""
 
+    def like_borders(self, pid: int) -> list[tuple[int, int, str]]:
+        """(start, end, name) of anonymous writable neighbours of one name and set of permissions: other writes might have made them one."""
+
     def place(self, pid: int, addr: int, length: int, flags: int, file: int = 0, offset: int = 0) -> int:
         """Where mmap without MAP_FIXED would put an open file, or anonymous memory, now; 0: nowhere. Changes nothing."""
 

@@ -26,6 +26,11 @@ VSYSCALL = 0xFFFFFFFFFF600000
 U64 = 0xFFFFFFFFFFFFFFFF
 
 
+cdef inline bint is_heap(const mm_t *m, const vma_t *v) noexcept nogil:
+    """vma_is_initial_heap()"""
+    return v.vm_start <= m.brk and v.vm_end >= m.start_brk
+
+
 cdef class Outside(Space):
     # --- open files ------------------------------------------------------------------------------
 
@@ -134,6 +139,24 @@ cdef class Outside(Space):
                     raise KernelError(ENOMEM)
             v = vma_at(&self.a, v).vm_next
         self.check()
+
+    def like_borders(self, pid):
+        cdef idx_t mm = self.find_mm(pid), v = find_vma(&self.a, mm, 0), last = 0
+        cdef const mm_t *m = mm_at(&self.a, mm)
+        cdef const vma_t *area
+        cdef const vma_t *before
+        cdef list found = []
+        while v:
+            area = vma_at(&self.a, v)
+            if last and area.vm_flags & VM_WRITE and not area.vm_file and area.kind == VMA_PLAIN:
+                before = vma_at(&self.a, last)
+                if (before.vm_end == area.vm_start and not before.vm_file and before.kind == VMA_PLAIN
+                        and (before.vm_flags ^ area.vm_flags) & 0xff == 0 and is_heap(m, before) == is_heap(m, area)):
+                    found.append((before.vm_start, area.vm_end, "[heap]" if is_heap(m, area) else "anonymous"))
+            last = v
+            v = area.vm_next
+        self.check()
+        return found
 
     # --- where a mapping would go ----------------------------------------------------------------------
 

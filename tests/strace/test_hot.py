@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmtool.strace import hot
+from vmtool.strace import hot, parser
+from vmtool.strace.flags import number
 from vmtool.strace.lines import Lines
 
 
@@ -55,6 +56,36 @@ def test_seeks_have_a_descriptor_and_an_answer():
     assert hot.descriptor_and_answer("3</x>, 0, SEEK_SET) = 4096\n") == (3, 4096, "")
 
 
+@pytest.mark.parametrize("text", [
+    "NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000\n",
+    "0x7ffff7dfa000, 1400832, PROT_READ|PROT_EXEC, MAP_PRIVATE|MAP_FIXED|MAP_DENYWRITE, 3</usr/lib/libc.so.6>, 0x26000) = 0x7ffff7dfa000\n",
+    "NULL, 100, PROT_READ, MAP_SHARED, 5</dev/shm/sem.x>(deleted), 0) = -1 ENODEV (No such device)\n",
+    "0, 0x2000, 0x3, 0x22, 0xffffffff, 0)  = 0x7ffff7fc0000 <0.000012>\n",
+    "NULL, 4096, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = ?\n"])
+def test_a_mapping_read_by_c_is_what_the_expression_reads(text):
+    assert parser.mmap(text) == parser._unusual_mmap(text)
+
+
+@pytest.mark.parametrize("text", ['AT_FDCWD, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3\n',
+                                  'AT_FDCWD</tmp>, "x y", O_CREAT|O_RDWR, 0644) = 4</tmp/x y>\n',
+                                  'AT_FDCWD, "/x", O_RDONLY) = -1 ENOENT (No such file or directory)\n',
+                                  'AT_FDCWD</>, "/dev/null", O_RDWR) = 3</dev/null<char 1:3>> <0.000012>\n'])
+def test_an_open_read_by_c_is_what_the_expression_reads(text):
+    try:
+        path, flags, value, errno, answer, shown = hot.openat(text)
+    except ValueError:
+        assert "<char" in text  # left to the expression
+        return
+    _, its_shown, its_path, its_flags, result = parser.openat(text)
+    assert (f'"{path}"', flags, value, errno, answer, shown) == (its_path, number(its_flags), *result, its_shown)
+
+
+@pytest.mark.parametrize("text", ['5, "x", O_RDONLY) = 3\n', 'AT_FDCWD, "a\\nb", O_RDONLY) = 3\n', 'AT_FDCWD, "abc"..., O_RDONLY) = 3\n', "AT_FDCWD"])
+def test_an_unusual_open_is_left_to_the_expression(text):
+    with pytest.raises(ValueError):
+        hot.openat(text)
+
+
 @pytest.mark.parametrize(
     "text", ["", "x", "0x7000", "0x7000, 4096", "0x7000, 4096) 0\n", "0x7000 4096) = 0\n", "0x, 4096) = 0\n", "0x7000, 4096, ) = 0\n"]
 )
@@ -89,6 +120,8 @@ def test_no_line_is_beyond_reading(text):
         hot.brk,
         hot.close,
         hot.arguments,
+        hot.mmap,
+        hot.openat,
         hot.descriptor_and_answer,
         lambda t: hot.file_io(t, False),
         lambda t: hot.file_io(t, True),

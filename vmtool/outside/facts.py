@@ -10,8 +10,8 @@ import os
 import stat
 
 from vmtool.errors import HostError
-from vmtool.outside.elf import read_image
-from vmtool.outside.host import read_file
+from vmtool.outside.elf import HEADERS, read_image
+from vmtool.outside.host import read_file, stat_tells
 from vmtool.records import Image
 from vmtool.strace.sidecar import ExecFact, FileFact
 
@@ -28,12 +28,19 @@ class HostFacts:
 
     def __init__(self) -> None:
         self._directories: dict[str, str | None] = {}  # as spelled -> real
-        self._stat_is_true: dict[int, bool] = {}  # by st_dev: whether stat() names files as maps does
+        self._real: dict[str, str | None] = {}  # as spelled -> real
         self._scripts: dict[str, str | None] = {}
         self._images: dict[str, Image | None] = {}
 
     def realpath(self, path: str) -> str | None:
         """None when nothing is there. A relative path that the log did not explain is tried from here."""
+        if path not in self._real:
+            if len(self._real) > MOST_DIRECTORIES:
+                self._real.clear()
+            self._real[path] = self._realpath(path)
+        return self._real[path]
+
+    def _realpath(self, path: str) -> str | None:
         if path.startswith("/proc/self"):
             return None
         head, _, tail = path.rpartition("/")
@@ -66,14 +73,10 @@ class HostFacts:
             st = os.stat(real)
             if not stat.S_ISREG(st.st_mode):
                 return FileFact(os.major(st.st_dev), os.minor(st.st_dev), st.st_ino, 0)
-            told = FileFact(os.major(st.st_dev), os.minor(st.st_dev), st.st_ino, st.st_size)
-            if self._stat_is_true.get(st.st_dev):
-                return told
+            if stat_tells(st.st_dev):
+                return FileFact(os.major(st.st_dev), os.minor(st.st_dev), st.st_ino, st.st_size)
             host = read_file(real, 0)
-            shown = FileFact(host.dev_major, host.dev_minor, host.inode, host.size)
-            if st.st_size and st.st_dev not in self._stat_is_true:
-                self._stat_is_true[st.st_dev] = shown[:3] == told[:3]
-            return shown
+            return FileFact(host.dev_major, host.dev_minor, host.inode, host.size)
         except (OSError, ValueError, HostError):
             return None
 
@@ -84,7 +87,7 @@ class HostFacts:
         if real not in self._images:
             try:
                 # a replay needs the headers alone; the bytes would make the machine as large as the programs
-                self._images[real] = _without_data(read_image(real))
+                self._images[real] = _without_data(read_image(real, HEADERS))
             except HostError:
                 self._images[real] = None
         return self._images[real]

@@ -19,6 +19,8 @@ from vmtool.errors import HostError
 MAX_BYTES = 1 << 30
 """No host file is read beyond this: the largest programs are a fifth of it."""
 
+_tells_truth: dict[int, bool] = {}  # by st_dev: whether stat() names the files of a mounted file system as maps does
+
 
 class HostFile(NamedTuple):
     """A host file's contents and identity. `path` is absolute, without links, as maps prints it."""
@@ -29,6 +31,11 @@ class HostFile(NamedTuple):
     inode: int
     size: int  # the whole file's, also when fewer bytes were asked for (of a file of /proc only what was read is known)
     data: bytes
+
+
+def stat_tells(device: int) -> bool:
+    """Whether stat() is known to name the files of a device as maps does."""
+    return _tells_truth.get(device, False)
 
 
 def fail(number: int, path: str, detail: str = "") -> NoReturn:
@@ -89,7 +96,7 @@ def _read_unsized(fd: int, nr_bytes: int) -> bytes:
 def _identity(fd: int, real: str, st: os.stat_result) -> tuple[int, int, int]:
     """(major, minor, inode) as a mapping of the file shows them."""
     told = os.major(st.st_dev), os.minor(st.st_dev), st.st_ino
-    if st.st_size == 0:
+    if st.st_size == 0 or _tells_truth.get(st.st_dev):
         return told
     import mmap
 
@@ -100,7 +107,9 @@ def _identity(fd: int, real: str, st: os.stat_result) -> tuple[int, int, int]:
                 words = line.rstrip(b"\n").split(None, 5)
                 if len(words) == 6 and words[5] == name:
                     major, _, minor = words[3].partition(b":")
-                    return int(major, 16), int(minor, 16), int(words[4])
+                    shown = int(major, 16), int(minor, 16), int(words[4])
+                    _tells_truth[st.st_dev] = shown == told
+                    return shown
     except (OSError, ValueError):  # no /proc, or a file system without mmap
         pass
     return told

@@ -168,7 +168,7 @@ class _NoMachine:
     """Takes every call and does nothing: the replay that collects the facts needs no memory."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        answers: dict[str, Any] = {"maps": [], "sysctl": "0"}  # all others are 0
+        answers: dict[str, Any] = {"maps": [], "like_borders": [], "sysctl": "0"}  # all others are 0
         return lambda *args, **kwargs: answers.get(name, 0)
 
     def file(self, path: str) -> Any:

@@ -269,13 +269,13 @@ def do_shmdt(r: "Replay", p: Process, text: str, tid: int) -> None:
 
 
 def do_clone(r: "Replay", p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(text)
+    result = parser.answer(text)
     if result.value is None or result.errno:
         return
-    joined = ", ".join(args)
-    if "flags=" in joined:
-        flags = number(parser.field(parser.uncomment(joined), "flags") or "0")
+    if "flags=" in text:
+        flags = number(parser.field(parser.uncomment(text), "flags") or "0")
     else:  # -e raw: clone's first argument; clone3's are behind an address
+        args, _ = parser.split(text)
         flags = parser.address(args[0]) if args and parser.address(args[0]) < 1 << 32 else 0
     new_process(r, p, result.value, flags)
 
@@ -312,8 +312,7 @@ def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
 
 
 def do_exit_group(r: "Replay", p: Process, text: str, tid: int) -> None:
-    args, _ = parser.split(text)
-    r.wants_to_exit(p, number(args[0]) << 8 if args else 0)
+    r.wants_to_exit(p, max(hot.leading_number(text), 0) << 8)
 
 
 def do_exit(r: "Replay", p: Process, text: str, tid: int) -> None:

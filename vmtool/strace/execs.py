@@ -17,10 +17,10 @@ from vmtool.strace import files, parser
 from vmtool.strace.layout import (
     ADDR_COMPAT_LAYOUT,
     ADDR_NO_RANDOMIZE,
-    ENOUGH,
     Layout,
     clues,
     elsewhere,
+    first_clues,
     infer,
     is_randomized,
     without_program,
@@ -28,12 +28,15 @@ from vmtool.strace.layout import (
 from vmtool.strace.lexer import Event
 from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Process, Space
+from vmtool.strace.reader import NEAR
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 MAX_SCRIPTS = 5
 HABITS_SEEN = 300  # lines of a program that tell how it treats memory
+FAR = 20_000  # lines that may come before the program's own RELRO part is protected
+ENDS_PROGRAM = frozenset({"execve", "exit_group", "+exited", "+killed"})
 USUAL_VARIABLE_BYTES = 24
 
 
@@ -65,7 +68,7 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     p.env_bytes, p.arg_bytes = string_bytes, sum(len(a) + 1 for a in argv)
     string_bytes += p.arg_bytes
     following = _next_lines(r, p, tid)
-    layout = _layout(r, p, image, following, string_bytes)
+    layout = _layout(r, p, image, following, string_bytes, tid)
     _start(r, p, name, image, argv or [name.encode()], env, layout)
     p.fds.on_exec()
     p.name, p.exe = name, image.path if image is not None else real
@@ -105,7 +108,7 @@ def _program(r: "Replay", p: Process, real: str, path: str, argv: list[bytes]) -
     return image, argv
 
 
-def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event], string_bytes: int) -> ExecLayout:
+def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event], string_bytes: int, tid: int) -> ExecLayout:
     fact = r.facts.exec_fact(p.pid or r.facts.root, p.nr_execs)
     limit, person = p.rlimit_stack, p.personality
     if fact is not None:
@@ -114,11 +117,13 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
         person = fact.personality if fact.personality is not None else person
     place = Layout()
     if image is None:
-        place = without_program(clues(following[:ENOUGH]))
+        place = without_program(first_clues(following))
     elif fact is None or fact.personality is None or not fact.personality & ADDR_NO_RANDOMIZE:
-        found = clues(following[:ENOUGH])
+        found = first_clues(following)
         if is_randomized(image, found):
-            place = infer(image, found)
+            place = infer(image, clues(following))
+            if image.is_dyn and place.exe_base is None:  # very many libraries: their lines come first
+                place = infer(image, clues(_next_lines(r, p, tid, FAR)))
             person = (person or 0) & ~ADDR_NO_RANDOMIZE | (ADDR_COMPAT_LAYOUT if place.is_bottom_up else 0)
             if place.mmap_base is None:
                 r.summary.note(f"{image.path}: randomized, and no line tells where")
@@ -132,18 +137,19 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
                       personality=person)
 
 
-def _next_lines(r: "Replay", p: Process, tid: int) -> list[Event]:
+def _next_lines(r: "Replay", p: Process, tid: int, most: int = HABITS_SEEN) -> list[Event]:
     """The calls of the new program that follow, up to its next execve or its end. A thread's execve goes on under the process's number."""
     found: list[Event] = []
     assert r.reader is not None
-    events = r.reader.of(tid)
+    near = max(NEAR, most)
+    events = r.reader.of(tid, near)
     if tid and p.pid and tid != p.pid and p.pid in p.tids:
-        events = dropwhile(lambda event: event[2] == "+superseded" or event[4] != WHOLE, r.reader.of(p.pid))
+        events = dropwhile(lambda event: event[2] == "+superseded" or event[4] != WHOLE, r.reader.of(p.pid, near))
     for event in events:
-        if event[2] in ("execve", "exit_group", "+exited", "+killed") and found:
+        if event[2] in ENDS_PROGRAM and found:
             break
         found.append(event)
-        if len(found) >= HABITS_SEEN:
+        if len(found) >= most:
             break
     return found
 

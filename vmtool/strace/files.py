@@ -86,6 +86,19 @@ def directory(r: "Replay", p: Process, text: str) -> str:
 
 
 def do_openat(r: "Replay", p: Process, text: str, tid: int) -> None:
+    try:
+        name, bits, value, errno, answer, cwd = hot.openat(text)
+    except ValueError:
+        _unusual_openat(r, p, text)
+        return
+    if value is None or errno:
+        return
+    if cwd and cwd != p.cwd.path:
+        p.cwd.path = cwd
+    open_path(r, p, p.cwd.path, name, bits, Result(value, "", answer))
+
+
+def _unusual_openat(r: "Replay", p: Process, text: str) -> None:
     fd, shown, path, flags, result = parser.openat(text)
     if result.value is None or result.errno:
         return
@@ -118,6 +131,12 @@ def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str
         path = parser.path_of(path_text)
     except ValueError:
         path = ""
+    open_path(r, p, where, path, flags, result)
+
+
+def open_path(r: "Replay", p: Process, where: str, path: str, flags: int, result: Result) -> None:
+    """A descriptor for a name, '' when the log hides it."""
+    assert result.value is not None
     real = descriptor_path(result.path) if result.path else None
     if not path and real is None:
         p.fds.install(result.value, Open(None, flags), bool(flags & O_CLOEXEC))  # the log hides the name
@@ -179,6 +198,13 @@ def _dup(r: "Replay", p: Process, old: Fd, result: Result, is_cloexec: bool) -> 
 
 
 def do_dup(r: "Replay", p: Process, text: str, tid: int) -> None:
+    try:
+        old, _, _, _, value, errno = hot.ranges(text)  # dup2(3, 0) = 0
+    except ValueError:
+        pass
+    else:
+        _dup(r, p, Fd(old, "", False), Result(value, errno, ""), False)
+        return
     args, result = parser.split(text)
     _dup(r, p, parser.fd_of(args[0]), result, len(args) > 2 and "O_CLOEXEC" in args[2])
 

@@ -261,6 +261,96 @@ def descriptor_and_answer(str text):
     return fd, value, errno
 
 
+def mmap(str text):
+    """(address, length, prot, flags, descriptor's number, its path, is deleted, offset, value, errno)."""
+    cdef Py_ssize_t n, i = 0
+    cdef const unsigned char *s = chars(text, &n)
+    cdef list path = []
+    addr = next_number(text, s, n, &i)
+    length = next_number(text, s, n, &i)
+    prot = next_number(text, s, n, &i)
+    flags = next_number(text, s, n, &i)
+    fd = descriptor_at(text, s, n, &i, path)
+    if i + 1 >= n or s[i] != 44:
+        raise ValueError(text)
+    i += 2
+    offset = number_at(text, s, n, &i)
+    value, errno = result_at(text, s, n, i)
+    return addr, length, prot, flags, fd, path[0] if path else "", len(path) > 1, offset, value, errno
+
+
+cdef inline object next_number(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
+    """An argument that another one follows; at[0] moves to that."""
+    found = number_at(text, s, n, at)
+    if at[0] + 1 >= n or s[at[0]] != 44 or s[at[0] + 1] != 32:
+        raise ValueError(text)
+    at[0] += 2
+    return found
+
+
+def openat(str text):
+    """(path, flags, value, errno, path of the answer or '') of openat(AT_FDCWD, …) or openat(AT_FDCWD</dir>, …), and (…, the directory shown).
+
+    ValueError: another descriptor, or a path with escapes or cut short.
+    """
+    cdef Py_ssize_t n, i = 8, start
+    cdef const unsigned char *s = chars(text, &n)
+    cdef str shown = ""
+    if n < 12 or memcmp(s, b"AT_FDCWD", 8) != 0:
+        raise ValueError(text)
+    if s[i] == 60:
+        start = i + 1
+        while i < n and s[i] != 62 and s[i] != 92:
+            i += 1
+        if i >= n or s[i] == 92:
+            raise ValueError(text)
+        shown = PyUnicode_Substring(text, start, i)
+        i += 1
+    if i + 3 >= n or memcmp(s + i, b", \"", 3) != 0:
+        raise ValueError(text)
+    i += 3
+    start = i
+    while i < n and s[i] != 34:
+        if s[i] == 92 or s[i] >= 128:
+            raise ValueError(text)
+        i += 1
+    if i + 2 >= n or s[i + 1] != 44 or s[i + 2] != 32:
+        raise ValueError(text)
+    path = PyUnicode_Substring(text, start, i)
+    i += 3
+    flags = number_at(text, s, n, &i)
+    if i < n and s[i] == 44:  # the mode of a new file
+        while i < n and s[i] != 41:
+            i += 1
+    value, errno = result_at(text, s, n, i)
+    return path, flags, value, errno, path_of_answer(text, s, n), shown
+
+
+cdef str path_of_answer(str text, const unsigned char *s, Py_ssize_t n):
+    """The text of <…> at the end of a line, '' when there is none. ValueError: one with escapes, or that is no plain path."""
+    cdef Py_ssize_t i = n - 1, end
+    while i > 0 and (s[i] == 10 or s[i] == 32):
+        i -= 1
+    if s[i] == 62 and i > 9 and 48 <= s[i - 1] <= 57:  # -T: <0.000012>
+        end = i
+        while i > 0 and s[i] != 60:
+            i -= 1
+        if i > 1 and s[i - 1] == 32:
+            i -= 2
+            while i > 0 and s[i] == 32:
+                i -= 1
+        else:
+            i = end
+    if s[i] != 62:
+        return ""
+    end = i
+    while i > 0 and s[i] != 60:
+        i -= 1
+        if s[i] == 92 or s[i] == 62:
+            raise ValueError(text)
+    return PyUnicode_Substring(text, i + 1, end)
+
+
 def leading_number(str text):
     """The decimal number at the start, -1 when there is none."""
     cdef Py_ssize_t n, i = 0

@@ -22,7 +22,6 @@ VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
 ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT = 0x40000, 0x200000
 BOTTOM_UP_64 = 0x2AAAAAAAB000, 0x3AAAAAAAB000  # where a legacy layout begins: a third of the space, and 28 bits of pages above
 PROT_READ = 1
-ENOUGH = 300  # lines of one process: ld.so has relocated the program by then, or it never will
 TOP_64, TOP_32 = 0x7FFFF7FFF000, 0xF7FFE000
 PIE_64, PIE_32 = 0x555555554000, 0x56555000
 
@@ -74,6 +73,18 @@ def expected_brk(image: Image) -> int:
         return base if image.is_32 else base + PAGE
     align = max(s.align for s in image.segments)
     return (base & -max(align, PAGE)) + end
+
+
+def first_clues(events: list[Event]) -> Clues:
+    """The heap and the first mapping alone: they tell whether more is needed."""
+    brk: int | None = None
+    for at, (_, _, name, text, _) in enumerate(events):
+        if name == "brk" and brk is None:
+            addr, answer, _ = hot.brk(text)
+            brk = answer if addr == 0 else brk
+        elif name in ("mmap", "mmap2"):
+            return clues(events[at : at + 1])._replace(brk=brk)
+    return Clues(brk, None, [])
 
 
 def clues(events: list[Event]) -> Clues:

@@ -16,13 +16,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmtool.strace.lexer import CHILD_STARTS, Event, LogError, lex, seconds, shown
 from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
 from vmtool.strace.procs import Process, child_number
-from vmtool.strace.reader import Reader, whole_calls
+from vmtool.strace.reader import NEAR, Reader, whole_calls
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
@@ -63,10 +64,10 @@ class Merged:
             if event[2] not in WAITS:
                 yield event
 
-    def of(self, tid: int) -> Iterator[Event]:
+    def of(self, tid: int, near: int = NEAR) -> Iterator[Event]:
         """The next calls of one thread."""
         stream = self._streams.get(tid)
-        return iter(()) if stream is None else whole_calls(stream.ahead())
+        return iter(()) if stream is None else whole_calls(islice(stream.ahead(), near))
 
     def tells_end_of(self, pid: int) -> bool:
         """Never: what ends a process comes after all the calls of its threads."""

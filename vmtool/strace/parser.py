@@ -3,9 +3,8 @@ r"""The arguments and the answer of one call of an strace log, from the text aft
 What is modelled: strace's notation for arguments (strace(1)): numbers in any base, names joined by `|`,
 "strings" with C escapes, `3</path>` of -y and -yy, {structures}, [arrays], `/* comments */`, and the answer:
     ) = 0x7ffff7fc0000     ) = -1 ENOENT (No such file or directory)     ) = ?     ) = 3</path>     … <0.000012>
-The plainest calls (munmap, mprotect, madvise, brk, read, write, close) are read by `hot`; mmap, mremap and openat have an expression
-of their
-own; the others are split at their top-level commas.
+The plainest calls (munmap, mprotect, madvise, brk, read, write, close, the usual shapes of mmap and openat) are read by `hot`; mmap, mremap
+and openat have an expression of their own; the others are split at their top-level commas.
 Simplified: structures are searched for the fields that matter, not parsed.
 Invariant: a text that cannot be read raises ValueError; the caller knows the line.
 """
@@ -13,6 +12,7 @@ Invariant: a text that cannot be read raises ValueError; the caller knows the li
 import re
 from typing import NamedTuple
 
+from vmtool.strace import hot
 from vmtool.strace.flags import number
 from vmtool.strace.hot import arguments
 
@@ -55,6 +55,9 @@ class Fd(NamedTuple):
     is_deleted: bool
 
 
+NO_FD = Fd(-1, "", False)
+
+
 class Mmap(NamedTuple):
     """mmap and mmap2; `offset` in bytes."""
 
@@ -86,12 +89,14 @@ def descriptor(value: str, path: str | None, deleted: str | None) -> Fd:
     fd = number(value)
     if fd >= 0x80000000:  # -e raw prints -1 as 0xffffffff
         fd -= 1 << 32 if fd < 1 << 32 else 1 << 64
-    path = path or ""
-    if path:
-        if path.endswith(">") and "<" in path:  # -yy: /dev/null<char 1:3>
-            path = path[: path.rindex("<")]
-        path = unescape(path)
-    return Fd(fd, path, bool(deleted))
+    return Fd(fd, _clean(path) if path else "", bool(deleted))
+
+
+def _clean(path: str) -> str:
+    """What a descriptor refers to, without -yy's `/dev/null<char 1:3>` and without escapes."""
+    if path[-1] == ">" and "<" in path:
+        path = path[: path.rindex("<")]
+    return unescape(path) if "\\" in path or not path.isascii() else path
 
 
 def uncomment(text: str) -> str:
@@ -107,6 +112,15 @@ def mincore(text: str) -> tuple[int, int, str, Result]:
 
 
 def mmap(text: str) -> Mmap:
+    try:
+        addr, length, prot, flags, fd, path, is_deleted, offset, value, errno = hot.mmap(text)
+    except ValueError:
+        return _unusual_mmap(text)
+    its = Fd(fd, _clean(path) if path else "", is_deleted) if fd != -1 else NO_FD
+    return Mmap(addr, length, prot, flags, its, offset, Result(value, errno, ""))
+
+
+def _unusual_mmap(text: str) -> Mmap:
     found = _MMAP.match(uncomment(text))
     if found is None:
         raise ValueError(text)
@@ -133,6 +147,15 @@ def openat(text: str) -> tuple[str, str, str, str, Result]:
         return str(fd.number), fd.path, args[1], args[2] if len(args) > 2 else "0", answer
     fd_text, shown, _, path, flags, value, opened, symbol = found.groups()
     return fd_text, shown or "", path, flags, result(value, symbol, _fd_path(opened) if opened else "")
+
+
+def answer(text: str) -> Result:
+    """The answer of any call."""
+    found = _END.match(text)
+    if found is None:
+        raise ValueError(text)
+    value, path, symbol = found.groups()
+    return result(value, symbol, _fd_path(path)) if value else Result(None, "", "")
 
 
 def split(text: str) -> tuple[list[str], Result]:
@@ -205,6 +228,6 @@ def strings(text: str) -> tuple[list[bytes], bool]:
 
 
 def field(text: str, name: str) -> str | None:
-    """The value of `name=` in a printed structure, up to the next comma or brace."""
-    found = re.search(rf"\b{name}=([^,}}]+)", text)
+    """The value of `name=` in a printed structure, up to the next comma, brace or parenthesis."""
+    found = re.search(rf"\b{name}=([^,}})]+)", text)
     return found[1].strip() if found else None

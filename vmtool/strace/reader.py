@@ -17,7 +17,7 @@ from vmtool.strace.lexer import UNFINISHED, Event, LogError
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 
 LOOK_AHEAD = 50_000
-NEAR = 1500  # lines that may hold the next ones of one thread
+NEAR = 800  # lines that may hold the next ones of one thread
 
 
 class Reader:
@@ -111,9 +111,15 @@ class Reader:
             yield ahead[i]
             i += 1
 
-    def of(self, tid: int) -> Iterator[Event]:
-        """The near calls of one thread, their halves joined."""
-        return whole_calls(event for event in islice(self.ahead(), NEAR) if event[1] == tid)
+    def of(self, tid: int, near: int = NEAR) -> Iterator[Event]:
+        """The calls of one thread among the next lines, their halves joined."""
+        ahead = self._ahead
+        if len(ahead) < near and self._failed is None:
+            try:
+                ahead.extend(islice(self._events, near - len(ahead)))
+            except LogError as e:
+                self._failed = e
+        return whole_calls([event for event in islice(ahead, near) if event[1] == tid])
 
     def tells_end_of(self, pid: int) -> bool:
         """Whether the end of a process is still to come."""

@@ -161,12 +161,7 @@ class Writes:
         """Borders between like areas of a process that ends: with other writes they were not there, or elsewhere."""
         if self.is_told or process.space.habits.shows_writes or len(found) > 10_000:
             return
-        last = None
-        for vma in self.machine.maps(process.space.mid):
-            if (last is not None and last.end == vma.start and not vma.is_file and not last.is_file and last.name == vma.name
-                    and vma.flags & 0xFF == last.flags & 0xFF and vma.flags & 2):
-                found.append((process.pid, last.start, vma.end, vma.name or "anonymous"))
-            last = vma
+        found += [(process.pid, *border) for border in self.machine.like_borders(process.space.mid)]
 
 
 def _shows_writes(following: list[Event], buffers_tell: bool) -> bool:
