@@ -44,7 +44,8 @@ transcripts-update: build  ## rewrite their outputs; read the diff before you co
 	@git --no-pager diff --stat -- fixtures/transcripts README.md
 
 capture: build  ## take the fixtures from this kernel again (some need root)
-	@for script in $$(find fixtures -name CAPTURE.sh); do echo "$$script"; (cd $$(dirname $$script) && sh ./CAPTURE.sh) || exit 1; done
+	@for script in $$(find fixtures -name CAPTURE.sh); do echo "$$script"; (cd $$(dirname $$script) && ./CAPTURE.sh) || exit 1; done
+	@PYTHONPATH=tests $(PY) -m tools.record
 
 annotate: $(READY)  ## build/cython/*/vmtool/**.html: the lines that touch Python
 	@VMTOOL_ANNOTATE=1 $(PY) setup.py -q build_ext --inplace
