@@ -74,7 +74,8 @@ def captured_zones(capture):
 def test_captured_zoneinfo_comes_back(capture):
     zones, node_stats = captured_zones(capture)
     assert [zone.name for zone in zones][:3] == ["DMA", "DMA32", "Normal"] and zones[0].pcp and node_stats
-    captured = text(f"{capture}/zoneinfo").replace("node_unreclaimable:  1", "node_unreclaimable:  0")  # a kswapd that gave up is not modelled
+    # a kswapd that gave up is not modelled
+    captured = text(f"{capture}/zoneinfo").replace("node_unreclaimable:  1", "node_unreclaimable:  0")
     assert zoneinfo.render(zones, node_stats) == captured
 
 

@@ -12,7 +12,7 @@ from vmtool.mm.arch cimport level_index
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
-from vmtool.mm.pgtable cimport entry_get, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_write, table_lookup
+from vmtool.mm.pgtable cimport entry_get, entry_set, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkdirty, pte_mkyoung, pte_special, pte_write, table_lookup
 from vmtool.mm.pte cimport pte_load
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.vma cimport find_vma
@@ -47,7 +47,10 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, bint *huge) noe
     for tries in range(MAX_TRIES):
         e = lookup(a, v, addr, huge)
         if e != 0 and pte_mapped(a, e) and not (write and not pte_write(a, e)):
-            if not pte_special(a, e):
+            if huge[0]:
+                if write:  # touch_pmd(); for a read nothing is set, and the folio is not marked either
+                    entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 1, pte_mkyoung(a, pte_mkdirty(a, e)))
+            elif not pte_special(a, e):
                 head = page_folio(a, pte_frame(a, e))
                 if write and not pte_dirty(a, e) and not frame_at(a, head).flags & PG_dirty:
                     folio_mark_dirty(a, head)

@@ -12,7 +12,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, rec_at, vma_at
 from vmtool.mm.arch cimport level_index
 from vmtool.mm.buddy cimport free_pages, split_folio_frames
 from vmtool.mm.frame cimport folio_del_lru, folio_order, frame_index, page_bytes
-from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_frame, pte_mapped, pte_mkspecial, pte_special, table_lookup
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport remove_rmap
@@ -70,7 +70,7 @@ cdef void remap_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
                 flush_tlb_page(a, m, addr)
         c = avc_at(a, c).same_av_next
 
-cdef bint one_mm_maps(arena_t *a, pfn_t head) noexcept nogil:
+cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
     """folio_maybe_mapped_shared() is false: all areas that can hold it belong to one address space, or only one of them does."""
     cdef idx_t c = first_avc(a, head), seen = 0, table
     cdef uint64_t index = frame_index(frame_at(a, head)), i
@@ -97,13 +97,17 @@ cdef bint one_mm_maps(arena_t *a, pfn_t head) noexcept nogil:
                 seen = v.vm_mm
                 break
         c = avc_at(a, c).same_av_next
+    mm[0] = seen
     return True
 
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order = folio_order(a, head), i
     cdef pfn_t pfn
-    if order == 0 or frame_at(a, head).extra_refs or not one_mm_maps(a, head):
+    cdef idx_t mm = 0
+    if order == 0 or frame_at(a, head).extra_refs or not one_mm_maps(a, head, &mm):
         return False
+    if mm:
+        update_hiwater_rss(mm_mut(a, mm))  # for a moment the folio is unmapped
     count_vm_event(a, THP_SPLIT_PAGE)
     split_mappings(a, head)
     split_folio_frames(a, head)
