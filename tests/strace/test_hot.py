@@ -80,7 +80,8 @@ def test_an_open_read_by_c_is_what_the_expression_reads(text):
     assert (f'"{path}"', flags, value, errno, answer, shown) == (its_path, number(its_flags), *result, its_shown)
 
 
-@pytest.mark.parametrize("text", ['5, "x", O_RDONLY) = 3\n', 'AT_FDCWD, "a\\nb", O_RDONLY) = 3\n', 'AT_FDCWD, "abc"..., O_RDONLY) = 3\n', "AT_FDCWD"])
+@pytest.mark.parametrize("text", ['5, "x", O_RDONLY) = 3\n', 'AT_FDCWD, "a\\nb", O_RDONLY) = 3\n',
+                                  'AT_FDCWD, "abc"..., O_RDONLY) = 3\n', "AT_FDCWD"])
 def test_an_unusual_open_is_left_to_the_expression(text):
     with pytest.raises(ValueError):
         hot.openat(text)
