@@ -10,6 +10,7 @@ import io
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from vmtool.outside.host import fail
 
 BLOCK = 1 << 18
 LONGEST_LINE = 1 << 24
+UNREADABLE = (OSError, EOFError, zlib.error)  # what a damaged gzip or a device answers
 PROGRESS_EVERY = 0.2  # seconds
 TAR_MAGIC_AT = 257
 
@@ -42,7 +44,10 @@ class Trace(NamedTuple):
 def open_trace(path: str) -> Trace:
     """HostError when there is nothing to read."""
     if path == "-":
-        return Trace([Part("-", 0, _plain(_buffered(open(0, "rb", 0, closefd=False))))], None, None, False)
+        try:
+            return Trace([Part("-", 0, _plain(_buffered(open(0, "rb", 0, closefd=False))))], None, None, False)
+        except OSError as e:
+            fail(e.errno or errno.EIO, "-", "standard input is closed")
     if os.path.isdir(path):
         return Trace(_directory(path), None, None, True)
     try:
@@ -51,11 +56,11 @@ def open_trace(path: str) -> Trace:
         raw = _buffered(open(path, "rb", 0))
     except (OSError, ValueError) as e:
         fail(getattr(e, "errno", None) or errno.ENOENT, path)
-    head = raw.peek(4)[:4]
+    head = _peek(raw, 4, path)
     if head[:4] == b"PK\x03\x04":
         return _zip(raw, path)
     stream = _plain(_Counted.of(raw, path))
-    if stream.peek(512)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
+    if _peek(stream, 512, path)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
         return _tar(stream, path)
     return Trace([Part(path, 0, stream)], None, None, False)
 
@@ -116,7 +121,7 @@ def _tar(stream: io.BufferedReader, path: str) -> Trace:
                 return Trace([Part(path, 0, _buffered(opened))], sidecar, faults, False)
             elif base.rpartition(".")[2].isdigit():
                 parts.append(Part(base, int(base.rpartition(".")[2]), _buffered(io.BytesIO(opened.read()))))
-    except (tarfile.TarError, OSError, EOFError) as e:
+    except (tarfile.TarError, *UNREADABLE) as e:
         raise HostError(f"{path}: not a sound archive: {e}") from None
     if not parts:
         raise HostError(f"{path}: an archive without a log (strace.log)")
@@ -135,32 +140,59 @@ def _zip(raw: io.BufferedReader, path: str) -> Trace:
         if "strace.log" not in names:
             raise HostError(f"{path}: an archive without a log (strace.log)")
         return Trace([Part(path, 0, _buffered(archive.open(names["strace.log"])))], sidecar, faults, False)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as e:
+    except (zipfile.BadZipFile, NotImplementedError, *UNREADABLE) as e:
         raise HostError(f"{path}: not a sound archive: {e}") from None
 
 
 def head(part: Part) -> bytes:
     """The first bytes, which are not taken."""
-    return part.stream.peek(8192)[:8192]
+    return _peek(part.stream, 8192, part.name)
+
+
+def _peek(stream: io.BufferedReader, nr_bytes: int, name: str) -> bytes:
+    try:
+        return stream.peek(nr_bytes)[:nr_bytes]
+    except UNREADABLE as e:
+        raise HostError(f"{name}: cannot be read: {_reason(e)}") from None
+
+
+def _reason(failure: Exception) -> str:
+    return getattr(failure, "strerror", None) or str(failure)
 
 
 def text_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
     """The lines of a log as text, a byte a character."""
     try:
-        if b"\n" not in stream.peek(65536) and len(stream.peek(65536)) >= 65536:
-            yield stream.read(200).decode("latin-1") + "\n"  # no log has such a line: it is refused as any other rubbish
-            return
-        yield from io.TextIOWrapper(stream, "latin-1", newline="\n")
-    except (OSError, EOFError) as e:
-        raise HostError(f"{name}: {e}") from None
+        yield from io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "latin-1", newline="\n")
+    except UNREADABLE as e:
+        raise HostError(f"{name}: cannot be read: {_reason(e)}") from None
 
 
 def blocks(part: Part) -> Iterator[bytes]:
     try:
         while block := part.stream.read(BLOCK):
             yield block
-    except (OSError, EOFError) as e:
-        raise HostError(f"{part.name}: {e}") from None
+    except UNREADABLE as e:
+        raise HostError(f"{part.name}: cannot be read: {_reason(e)}") from None
+
+
+class _Guard(io.RawIOBase):
+    """Refuses a line that no log has before it fills the memory."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._open = 0  # bytes since the last end of a line
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        nr = self._stream.readinto1(buffer)
+        end = bytes(buffer[:nr]).rfind(b"\n")
+        self._open = self._open + nr if end < 0 else nr - end - 1
+        if self._open > LONGEST_LINE:
+            raise OSError(f"a line of more than {LONGEST_LINE >> 20} MB")
+        return nr
 
 
 class _Counted(io.RawIOBase):

@@ -97,7 +97,8 @@ def guess_form(head: bytes) -> str:
     import re
 
     lines = [line for line in head.split(b"\n")[:50] if line.strip()]
-    if any(b"page_fault_" in line or b"tracer: nop" in line for line in lines) or re.search(rb"(?m)^\d+ k?fault [0-9a-f]+ ", head):
+    if any(b"page_fault_" in line or b"tracer: nop" in line for line in lines) or re.search(
+            rb"(?m)^\d+ (?:k?fault [0-9a-f]+|enter \d+|alloc \d|exit \d+) ", head):
         return "faults"
     if any(line.startswith(b"==") and b"Lackey" in line for line in lines) or re.match(rb"(?:I  | [LSM] )[0-9a-f]{6,16},\d+$",
                                                                                        lines[0] if lines else b""):

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmtool.errors import KernelError, Signal
+from vmtool.strace.lexer import LogError, shown
 
 if TYPE_CHECKING:
     from vmtool.strace.procs import Process
@@ -35,8 +36,9 @@ NR_32 = {1: "exit", 2: "fork", 11: "execve", 45: "brk", 90: "mmap", 91: "munmap"
          257: "remap_file_pages", 376: "mlock2", 380: "pkey_mprotect", 397: "shmat", 398: "shmdt", 435: "clone3"}
 ALIGNED = frozenset(NR_64.values()) | frozenset(NR_32.values())
 
-_TRACE = re.compile(r"\s*(?P<comm>.*?)[- ](?P<pid>\d+)(?:/(?P<tid>\d+))?\s+(?:\(\s*[-\d]+\)\s+)?\[\d+\]\s.*?[\d.]+:\s+(?:\w+:)?"
+_TRACE = re.compile(r"\s*(?P<comm>.*?)[- ](?P<pid>\d+)(?:/(?P<tid>\d+))?\s+(?:\(\s*[-\d]+\)\s+)?(?:\[\d+\]\s.*?)?[\d.]+:\s+(?:\w+:)?"
                     r"(?P<event>page_fault_user|page_fault_kernel|sys_enter|sched_process_fork|sched_process_exec|sched_process_exit):\s*(?P<rest>.*)")
+_PASSED = re.compile(r"\s*(?:#|$|CPU:?\s*\d+ \[LOST|[^\x00-\x08]*[\d.]+: +[\w:]+|\d+ \w|[0-9a-f]+ \S)")
 _FAULT = re.compile(r"address=(?:0x)?([0-9a-f]+).*error_code=(?:0x)?([0-9a-f]+)")
 _NR = re.compile(r"NR (\d+)")
 _CHILD = re.compile(r"child_pid=(\d+)")
@@ -53,12 +55,14 @@ class TraceEvent(NamedTuple):
 
 
 def parse(lines: Iterable[str]) -> Iterator[TraceEvent]:
-    """The events of a trace in any of the three forms; other lines are passed over."""
-    for line in lines:
+    """The events of a trace in any of the three forms; other events, comments and call chains are passed over. LogError: no trace's line."""
+    for number, line in enumerate(lines, 1):
         found = _SHORT.match(line)
         event = _short(found) if found else _long(line)
         if event is not None:
             yield event
+        elif _PASSED.match(line) is None:
+            raise LogError(number, f"not an event of a trace: {shown(line)}")
 
 
 def _short(found: re.Match[str]) -> TraceEvent | None:

@@ -111,9 +111,12 @@ class Replay:
         try:
             self._run(files)
             self._finish()
-        except HostError:
+        except (LogError, Difference):
             self._finish()  # what the lines before it did may be kept
             raise
+        except HostError as failure:  # the log cannot be read any further
+            self._finish()
+            raise HostError(f"{failure} (after line {self.line})") from None
         finally:
             self.machine.close_all()
         return self.summary
