@@ -68,6 +68,7 @@ def test_a_mapping_read_by_c_is_what_the_expression_reads(text):
 
 @pytest.mark.parametrize("text", ['AT_FDCWD, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3\n',
                                   'AT_FDCWD</tmp>, "x y", O_CREAT|O_RDWR, 0644) = 4</tmp/x y>\n',
+                                  'AT_FDCWD</tmp>, "/tmp", O_RDWR|O_TMPFILE, 0600) = 6</tmp/#123>(deleted)\n',
                                   'AT_FDCWD, "/x", O_RDONLY) = -1 ENOENT (No such file or directory)\n',
                                   'AT_FDCWD</>, "/dev/null", O_RDWR) = 3</dev/null<char 1:3>> <0.000012>\n'])
 def test_an_open_read_by_c_is_what_the_expression_reads(text):

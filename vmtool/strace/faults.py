@@ -55,7 +55,7 @@ class TraceEvent(NamedTuple):
 
 
 def parse(lines: Iterable[str]) -> Iterator[TraceEvent]:
-    """The events of a trace in any of the three forms; other events, comments and call chains are passed over. LogError: no trace's line."""
+    """The events of a trace in any of its forms; other events, comments, call chains are passed over. LogError: no line of a trace."""
     for number, line in enumerate(lines, 1):
         found = _SHORT.match(line)
         event = _short(found) if found else _long(line)

@@ -331,6 +331,8 @@ cdef str path_of_answer(str text, const unsigned char *s, Py_ssize_t n):
     cdef Py_ssize_t i = n - 1, end
     while i > 0 and (s[i] == 10 or s[i] == 32):
         i -= 1
+    if i > 9 and memcmp(s + i - 9, b">(deleted)", 10) == 0:
+        i -= 9
     if s[i] == 62 and i > 9 and 48 <= s[i - 1] <= 57:  # -T: <0.000012>
         end = i
         while i > 0 and s[i] != 60:
