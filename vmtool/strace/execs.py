@@ -129,7 +129,10 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
                 r.summary.note(f"{image.path}: randomized, and no line tells where")
         else:
             person = (person or 0) | ADDR_NO_RANDOMIZE
-            place = elsewhere(image, found) if limit is None else place
+            if limit is None and not person & ADDR_COMPAT_LAYOUT:
+                place = elsewhere(image, found)
+                if place.is_bottom_up:
+                    place, person = Layout(), person | ADDR_COMPAT_LAYOUT
     p.personality, p.rlimit_stack = person, limit
     string_bytes += len(image.path) + 1 if image is not None else 0
     return ExecLayout(mmap_base=place.mmap_base, exe_base=place.exe_base, interp_base=place.interp_base, vdso=place.vdso,

@@ -130,7 +130,7 @@ def elsewhere(image: Image, found: Clues) -> Layout:
     if found.first_mmap_end is None or top - (64 << 20) <= found.first_mmap_end <= top:
         return Layout()
     place = infer(image, found)
-    return Layout(mmap_base=place.mmap_base, interp_base=place.interp_base, vdso=place.vdso)
+    return Layout(mmap_base=place.mmap_base, interp_base=place.interp_base, vdso=place.vdso, is_bottom_up=place.is_bottom_up)
 
 
 def infer(image: Image, found: Clues) -> Layout:

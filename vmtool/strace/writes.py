@@ -172,8 +172,10 @@ def _shows_writes(following: list[Event], buffers_tell: bool) -> bool:
             if name == "mincore" and part == WHOLE:
                 resident = parser.mincore(text)[2]
                 return "1" not in resident
-            if buffers_tell and name == "read" and part == WHOLE and hot.file_io(text, False)[3]:
-                return True
+            if buffers_tell and name == "read" and part == WHOLE and "0x" in text:
+                _, _, _, buffer, _, _, nr, errno = hot.file_io(text, False)
+                if buffer and nr and not errno:  # of a read that failed every log has the address
+                    return True
             if name in TESTED and "= -1 E" in text:
                 failures += text.rpartition("= -1 ")[2].split(" ")[0] in FAILURES
         except ValueError:
