@@ -23,7 +23,7 @@ LEVELS = """
     slab pgtable
     filemap rmap boot
     inode shmem thp
-    readahead truncate writeback placement thp_split
+    readahead truncate writeback placement thp_split mlock
     fileio
     pagecache
     vma_merge

@@ -223,18 +223,20 @@ cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept
         addr += 4096
     return 0
 
-cdef void unguard_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
-    if not pte_mapped(a, e) and pte_marker_kind(a, e) == PTE_MARKER_GUARD:
-        pte_store(a, table, index, 0)
-
 cdef void guard_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    """Huge entries hold no markers: they are left whole."""
+    """Huge entries hold no markers: they are left whole, and so are large folios."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t next
+    cdef pfn_t table
+    cdef pte_t e
     while start < end:
         next = (start | (HPAGE_PMD_SIZE - 1)) + 1
         if next > end:
             next = end
-        if not (table_lookup(a, m, start, 1) and pmd_is_huge(a, entry_get(a, m, start, 1))):
-            for_each_pte(a, v, start, next, unguard_pte)
+        table = table_lookup(a, m, start, 0)
+        while table and start < next:
+            e = pte_load(a, table, <uint32_t>(start >> 12) & 511)
+            if e != 0 and not pte_mapped(a, e) and pte_marker_kind(a, e) == PTE_MARKER_GUARD:
+                pte_store(a, table, <uint32_t>(start >> 12) & 511, 0)
+            start += 4096
         start = next

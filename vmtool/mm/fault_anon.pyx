@@ -12,6 +12,7 @@ together (lookup, walk, fault, retry, fill), each record fetched once; tests/mm/
 from vmtool.mm.arena cimport content_mut, cpu_mut, frame_at, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, pcp_take, prep_new_page
 from vmtool.mm.frame cimport LRU_INACTIVE_ANON, folio_add_lru, lru_link, page_copy
+from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mmu cimport leaf_phys, mmu_count_walk, mmu_leaf
 from vmtool.mm.pgtable cimport flush_tlb_page, mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
@@ -83,6 +84,8 @@ cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     pte_store(a, table, index, anon_pte(a, copy, vma_at(a, v).vm_flags))
     flush_tlb_page(a, m, addr)
     trace3(a, TR_COW_COPY, addr, old, copy)
+    if vma_at(a, v).vm_flags & VM_LOCKED and not pte_special(a, e):
+        munlock_folio(a, old, v)
     kind = drop_mapping(a, e)
     if kind != MM_ANONPAGES:  # one for one else, and the counter goes in batches
         add_mm_counter(m, MM_ANONPAGES, 1)

@@ -12,6 +12,7 @@ set_pte_range(), finish_fault().
 
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, inode_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport filemap_map_hits, filemap_next
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkspecial, pte_mkwrite, table_alloc
@@ -62,6 +63,8 @@ cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t ind
         pte_store(a, table, index, pte_mkspecial(a, e))
         return
     add_file_rmap(a, pfn)
+    if area.vm_flags & VM_LOCKED and folio_order(a, page_folio(a, pfn)) == 0:
+        mlock_folio(a, pfn)
     pte_store(a, table, index, e)
 
 

@@ -2,11 +2,11 @@
 """Locking memory: the flag on areas, the count against the limit, the pages brought in and kept off the reclaimable lists.
 
 Counterpart: Linux v6.18 mm/mlock.c:do_mlock(), apply_vma_lock_flags(), mlock_fixup(), apply_mlockall_flags().
-Simplified: a page is mlocked or not (Linux counts the areas that lock it).
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
+from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.frame cimport folio_order, page_folio
+from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport rlimit
 from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_mapped, pte_special, table_lookup
 from vmtool.mm.populate cimport mm_populate
@@ -14,24 +14,12 @@ from vmtool.mm.pte cimport pte_load
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, find_vma, find_vma_prev
 from vmtool.mm.vma_merge cimport vma_modify_flags
-from vmtool.mm.vmstat cimport UNEVICTABLE_PGMLOCKED, UNEVICTABLE_PGMUNLOCKED, count_vm_event
 
-cdef void lock_folio(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
-    cdef pfn_t head = page_folio(a, pfn)
-    cdef frame_t *f = frame_mut(a, head)
-    cdef bint on_lru = (f.flags & PG_lru) != 0
-    if ((f.flags & PG_mlocked) != 0) == lock:
-        return
-    if on_lru:
-        folio_del_lru(a, head)
+cdef inline void lock_page(arena_t *a, idx_t v, pfn_t pfn, bint lock) noexcept nogil:
     if lock:
-        f.flags = (f.flags | PG_mlocked | PG_unevictable) & ~<uint32_t>PG_active
-        count_vm_event(a, UNEVICTABLE_PGMLOCKED)
+        mlock_folio(a, pfn)
     else:
-        f.flags &= ~<uint32_t>(PG_mlocked | PG_unevictable)
-        count_vm_event(a, UNEVICTABLE_PGMUNLOCKED)
-    if on_lru:
-        folio_add_lru(a, head)
+        munlock_folio(a, pfn, v)
 
 cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -45,7 +33,7 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
                 e = entry_get(a, m, addr, 1)
                 if pmd_is_huge(a, e):
                     if pte_mapped(a, e) and not pte_special(a, e):
-                        lock_folio(a, pte_frame(a, e), lock)
+                        lock_page(a, v, pte_frame(a, e), lock)
                 elif e != 0:
                     table = table_lookup(a, m, addr, 0)
             if table == 0:
@@ -56,7 +44,7 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
             # a large folio is locked only when the range covers all of it (allow_mlock_munlock())
             head = page_folio(a, pte_frame(a, e))
             if not lock or (pte_frame(a, e) == head and addr + (<uint64_t>4096 << folio_order(a, head)) <= end):
-                lock_folio(a, head, lock)
+                lock_page(a, v, head, lock)
         addr += 4096
 
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:

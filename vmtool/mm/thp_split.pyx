@@ -71,7 +71,11 @@ cdef void remap_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
         c = avc_at(a, c).same_av_next
 
 cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
-    """folio_maybe_mapped_shared() is false: all areas that can hold it belong to one address space, or only one of them does."""
+    """folio_maybe_mapped_shared() is false: all areas that can hold it belong to one address space, or only one of them does.
+
+    mm: which one, when small entries map the folio.
+    """
+    cdef bint by_pte = False
     cdef idx_t c = first_avc(a, head), seen = 0, table
     cdef uint64_t index = frame_index(frame_at(a, head)), i
     cdef vma_t *v
@@ -95,9 +99,10 @@ cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
                 if seen and seen != v.vm_mm:
                     return False
                 seen = v.vm_mm
+                by_pte = not pmd_is_huge(a, entry_get(a, m, addr, 1))
                 break
         c = avc_at(a, c).same_av_next
-    mm[0] = seen
+    mm[0] = seen if by_pte else 0
     return True
 
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
@@ -107,7 +112,7 @@ cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     if order == 0 or frame_at(a, head).extra_refs or not one_mm_maps(a, head, &mm):
         return False
     if mm:
-        update_hiwater_rss(mm_mut(a, mm))  # for a moment the folio is unmapped
+        update_hiwater_rss(mm_mut(a, mm))  # try_to_migrate_one(): for a moment the folio is unmapped; a huge entry is frozen instead
     count_vm_event(a, THP_SPLIT_PAGE)
     split_mappings(a, head)
     split_folio_frames(a, head)

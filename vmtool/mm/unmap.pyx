@@ -13,6 +13,7 @@ from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at,
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.buddy cimport free_pages
 from vmtool.mm.frame cimport folio_del_lru, folio_order, page_folio
+from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_free, table_lookup
@@ -57,6 +58,8 @@ cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
         return -1
     head = page_folio(a, pte_frame(a, e))
     trace2(a, TR_PTE_CLEAR, addr, pte_frame(a, e))
+    if vma_at(a, v).vm_flags & VM_LOCKED:
+        munlock_folio(a, head, v)
     if not frame_at(a, head).flags & PG_anon:
         if pte_dirty(a, e):
             folio_mark_dirty(a, head)
@@ -125,6 +128,8 @@ cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t fl
         pmd = entry_get(a, m, addr, 1)
         if pmd_is_huge(a, pmd):
             if next - addr == HPAGE_PMD_SIZE:
+                if vma_at(a, v).vm_flags & VM_LOCKED and not pte_special(a, pmd):
+                    munlock_folio(a, pte_frame(a, pmd), v)
                 zap_huge_pmd(a, v, addr)
                 addr = next
                 continue
