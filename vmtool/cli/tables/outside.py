@@ -18,7 +18,11 @@ COMMANDS = (
         help="Drive the machine by a real program's trace.",
         details="An strace log makes processes of its own, which run and end as the real ones did. Where the machine's answer is not "
                 "the kernel's, that is said (line, expected, got), and the log is followed. A list or a lackey log is a series of "
-                "accesses of one process; a lackey log without --pid gets a fresh one with the pages that it names.",
+                "accesses of one process; a lackey log without --pid gets a fresh one with the pages that it names. "
+                "No log says which anonymous memory was written, and that decides which areas join. So it is assumed: of .data and the "
+                "stack at once, of a library's .bss when the library runs, of mappings and a grown heap by the next memory call; of "
+                "nothing, where a program shows its writes. The areas that hang on it are listed at the end as undetermined; "
+                "with --faults nothing is assumed. All the rules are in vmtool/strace/README.md.",
         example="vmtool replay --maps-at-exit out strace.log"),
     Command(
         "record", "replay:record",
