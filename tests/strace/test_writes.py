@@ -94,3 +94,14 @@ def test_a_program_whose_memory_calls_fail_again_and_again_is_a_tester():
     failed = "mprotect(0x1000, 4096, PROT_READ) = -1 ENOMEM (Cannot allocate memory)\n"
     assert _shows_writes(following(failed, failed, failed), True)
     assert not _shows_writes(following(failed), True)
+
+
+def test_what_the_linker_maps_for_itself_is_written_by_a_tester_too():
+    told = Told(is_linking=True, shows_writes=True)
+    told.mmap(0x10000, ANON)
+    told.writes.settle(told.space, "mmap", "")
+    assert told.ranges == [0x10000]
+    told.space.habits.is_linking = False
+    told.mmap(0x20000, ANON)
+    told.writes.settle(told.space, "mmap", "")
+    assert told.ranges == [0x10000]

@@ -4,7 +4,8 @@ What is modelled: a private area gets an anon_vma at its first write fault, and 
 forked child inherits with one does not grow (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:is_mergeable_anon_vma()).
 So maps depends on writes that no line shows, and the likeliest are assumed:
   1. A program writes what execve and its dynamic linker map writable: .data and the stack at once, a library's .bss when
-     it runs, that is when the linker is through (its first munmap, or the first growth of the heap).
+     it runs, that is when the linker is through (its first munmap, or the first growth of the heap); what the linker maps for itself
+     is written as rule 2 says, whatever the program shows.
   2. It writes the private memory that it makes writable, when it has it: after mprotect at once, after mmap by its next memory call,
      unless that is a madvise() of it, which still prepares it. A fork before that call finds it written, but untouched what was mapped
      with MAP_FIXED.
@@ -118,7 +119,7 @@ class Writes:
                 habits.bss.append((start, call.length))
             else:
                 self._written(space, start, call.length)
-        elif not habits.shows_writes:
+        elif habits.is_linking or not habits.shows_writes:
             habits.later.append((start, call.length, bool(call.flags & MAP_FIXED)))
 
     def brk(self, space: "Space", end: int) -> None:
