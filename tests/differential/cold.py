@@ -75,6 +75,9 @@ def coldmix(w: Writer) -> None:
     path, addr, nr = _begin(w, "rw", " --shared", None)
     first = w.number(0, nr - 1)
     mmap(w, "p", nr - first, "rw", f" --file {path} --offset {first * PAGE}" + w.pick(("", "", " --populate", " --locked")))
+    if w.chance(50):  # the second window has larger folios
+        w.line(f"read $p {path} 0 20000")
+        w.line(f"read $p {path} 20000 {nr * PAGE}")
     maps = [(addr, nr)]
     if w.answers[-1].out:
         maps.append((int(w.answers[-1].out, 16), nr - first))
@@ -101,7 +104,7 @@ def _use(w: Writer, path: str, nr: int, at: int, count: int) -> None:
     elif kind == 5:
         w.line(f"write $p {path} {w.pick((page * PAGE, page * PAGE + 100, page * PAGE + 4090, nr * PAGE))} {w.pick(('hello', 'DATADATA'))}")
     elif kind <= 8:
-        advice = ("dontneed", "random", "normal", "sequential", "willneed", "cold", "pageout", "populate_read", "populate_write")
+        advice = ("dontneed", "random", "normal", "sequential", "willneed", "cold", "pageout", "cold", "pageout", "populate_read")
         w.line(f"madvise $p {where} {w.pick(advice)}")
     elif kind == 9:
         w.line(f"mlock $p {where}")

@@ -23,7 +23,7 @@ LEVELS = """
     slab pgtable
     filemap rmap boot
     inode shmem thp
-    readahead truncate writeback placement thp_split mlock
+    readahead truncate writeback placement thp_split mlock folio_unmap
     fileio
     pagecache
     vma_merge

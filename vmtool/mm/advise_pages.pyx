@@ -10,6 +10,7 @@ mm/swap.c:folio_mark_lazyfree().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
+from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_file_folio, try_to_unmap
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty
@@ -24,30 +25,43 @@ from vmtool.mm.vmstat cimport PGDEACTIVATE, PGLAZYFREE, count_vm_event, count_vm
 
 ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
 
-cdef void split_partly_covered(arena_t *a, mm_t *m, vaddr_t addr, vaddr_t next, pte_t e) noexcept nogil:
-    """An anonymous folio that the range (addr..next) does not cover as a whole is split, unless others share it."""
-    cdef pfn_t head = page_folio(a, pte_frame(a, e)), first = pte_frame(a, e)
-    cdef uint64_t nr = <uint64_t>1 << folio_order(a, head)
-    cdef uint64_t i = 0
-    cdef pfn_t table = table_lookup(a, m, addr, 0)
+cdef uint64_t batch_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e) noexcept nogil:
+    """folio_pte_batch(): entries from addr on, below next, that map the folio's pages one after the other."""
+    cdef pfn_t head = page_folio(a, pte_frame(a, e))
+    cdef uint64_t left = (<uint64_t>1 << folio_order(a, head)) - (pte_frame(a, e) - head)
+    cdef uint64_t i = 1
     cdef pte_t n
-    if nr == 1 or not frame_at(a, head).flags & PG_anon:
-        return
-    if first == head:
-        while i < nr and addr + (i << 12) < next:
-            n = pte_load(a, table, (<uint32_t>(addr >> 12) & 511) + <uint32_t>i)
-            if n == 0 or not pte_mapped(a, n) or pte_special(a, n) or pte_frame(a, n) != head + <pfn_t>i:
-                break
-            i += 1
-    if i < nr:
-        split_anon_folio(a, head)
+    while i < left and addr + (i << 12) < next:
+        n = pte_load(a, table, (<uint32_t>(addr >> 12) & 511) + <uint32_t>i)
+        if n == 0 or not pte_mapped(a, n) or pte_special(a, n) or pte_frame(a, n) != pte_frame(a, e) + <pfn_t>i:
+            break
+        i += 1
+    return i
 
-cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn fn) noexcept nogil:
-    """Every non-empty PTE of the range; a huge folio that is only partly inside is split first."""
+cdef uint64_t skip_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e, bint exclusive) noexcept nogil:
+    """How many entries of a large folio the advice leaves alone; 0: go on with this one, which may be another now.
+
+    A folio that the range does not cover as a whole is split, unless others share it. `exclusive`: a whole one must be this area's alone.
+    """
+    cdef pfn_t head = page_folio(a, pte_frame(a, e))
+    cdef uint64_t nr = <uint64_t>1 << folio_order(a, head), batch
+    if nr == 1:
+        return 0
+    batch = batch_of(a, table, addr, next, e)
+    if batch == nr:
+        return nr if exclusive and folio_mapcount(a, head) != nr else 0
+    if frame_at(a, head).flags & PG_anon:
+        return 0 if split_anon_folio(a, head) else batch
+    return 0 if file_folio_is_one_mms(a, head) and split_file_folio(a, head) else batch
+
+cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn fn, bint exclusive) noexcept nogil:
+    """Every non-empty PTE of the range, but those of large folios that are left alone (skip_of)."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t addr = start, next
+    cdef vaddr_t whole = start  # up to here a large folio was found to be covered
     cdef pfn_t table
     cdef uint32_t i
+    cdef uint64_t skip
     cdef pte_t e
     while addr < end:
         next = (addr | (HPAGE_PMD_SIZE - 1)) + 1
@@ -62,9 +76,14 @@ cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn f
         while table and addr < next:
             i = <uint32_t>(addr >> 12) & 511
             e = pte_load(a, table, i)
-            if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
-                split_partly_covered(a, m, addr, next, e)
+            if addr >= whole and e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+                skip = skip_of(a, table, addr, next, e, exclusive)
+                if skip:
+                    addr += skip << 12
+                    continue
                 e = pte_load(a, table, i)
+                if e != 0:
+                    whole = addr + (<uint64_t>4096 << folio_order(a, page_folio(a, pte_frame(a, e))))
             if e != 0:
                 fn(a, v, addr, table, i, e)
             addr += 4096
@@ -115,7 +134,7 @@ cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
                 frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
                 deactivate(a, head, PG_active)
         else:
-            for_each_pte(a, v, start, next, cold_pte)
+            for_each_pte(a, v, start, next, cold_pte, True)
         start = next
 
 cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
@@ -154,8 +173,16 @@ cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
                     deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
                     count_vm_events(a, PGLAZYFREE, 512)
         else:
-            for_each_pte(a, v, start, next, free_pte)
+            for_each_pte(a, v, start, next, free_pte, False)
         start = next
+
+cdef void pageout_large(arena_t *a, pfn_t head) noexcept nogil:
+    """A folio that the range covers as a whole. An anonymous one is split for want of swap space, and stays."""
+    if frame_at(a, head).flags & PG_anon:
+        split_anon_folio(a, head)
+    elif not folio_test_dirty(a, head) and not frame_at(a, head).flags & PG_swapbacked:
+        try_to_unmap(a, head)
+        filemap_remove(a, head)
 
 cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     """Reclaim as it ends without swap: a page of a file is unmapped, and leaves the cache when it is clean and the disk has it; a
@@ -169,10 +196,13 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
     pfn = pte_frame(a, e)
     head = page_folio(a, pfn)
     flags = frame_at(a, head).flags
-    if not flags & PG_lru or page_mapcount(a, pfn) != 1 or folio_order(a, head) != 0:
+    if not flags & PG_lru or page_mapcount(a, pfn) != 1:
         return
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
     if flags & PG_unevictable:
+        return
+    if folio_order(a, head):
+        pageout_large(a, head)
         return
     if flags & PG_anon and (flags & PG_swapbacked or pte_dirty(a, e) or flags & PG_dirty):
         return
@@ -190,7 +220,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
             frame_mut(a, head).flags |= PG_reclaim
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    for_each_pte(a, v, start, end, pageout_pte)
+    for_each_pte(a, v, start, end, pageout_pte, True)
 
 cdef bint any_page(arena_t *a, mm_t *m, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef pte_t e
