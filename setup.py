@@ -30,6 +30,8 @@ DIRECTIVES = {
     "cdivision": True,
     "initializedcheck": DEBUG,
     "nonecheck": DEBUG,
+    "binding": False,  # methods as PyMethodDef: no function object, code object and names for each of them at every start
+    "auto_pickle": False,  # nothing is pickled
     "emit_code_comments": ANNOTATE,  # a third of the C's size, and nobody reads it
 }
 
