@@ -27,6 +27,7 @@ from vmtool.mm.sys_mremap cimport sys_mremap
 from vmtool.mm.rmap cimport page_mkclean
 from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport unmap_mapping_range
+from vmtool.mm.validate cimport machine_validate
 
 from vmtool import records as r
 from vmtool._views import arch_text, constants  # noqa: F401 - constants for those above
@@ -49,6 +50,12 @@ cdef class Machine(Processes):
         # what lower rooms call upwards
         self.a.unmap_mapping_range = unmap_mapping_range
         self.a.page_mkclean = page_mkclean
+        cdef const char *wrong
+        if header is not None:
+            wrong = machine_validate(&self.a)
+            self.check()
+            if wrong != NULL:
+                raise InternalError(f"{wrong.decode()} cannot be")
 
     def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, aslr_seed=None):
         cdef int err

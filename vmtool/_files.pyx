@@ -49,10 +49,12 @@ cdef class Files(Outside):
     cdef idx_t task_file(self, idx_t task, idx_t inode) except 0:
         """The one open file that read() and write() of this process use for a path."""
         cdef idx_t f = task_at(&self.a, task).files
-        while f:
+        cdef uint32_t left = self.a.pool[POOL_FILE].count
+        while f and left:
             if file_at(&self.a, f).inode == inode:
                 return f
             f = file_at(&self.a, f).next
+            left -= 1
         f = file_open(&self.a, inode)
         if f == 0:
             raise KernelError(ENOMEM)
@@ -143,7 +145,7 @@ cdef class Files(Outside):
         cdef idx_t inode = self.inode_of(path)
         cdef uint64_t index = 0
         found = []
-        while filemap_next(&self.a, inode, &index, <uint64_t>-1):
+        while len(found) < <Py_ssize_t>self.a.m.max_pfn and filemap_next(&self.a, inode, &index, <uint64_t>-1):
             found.append(index)
             index += 1
         self.check()
@@ -165,8 +167,9 @@ cdef class Files(Outside):
     def file_record(self, idx_t i):
         cdef inode_t *n = inode_at(&self.a, i)
         cdef idx_t v = n.i_mmap
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
         mapped = 0
-        while v:
+        while v and mapped < left:
             mapped += 1
             v = vma_at(&self.a, v).i_mmap_next
         return r.FileInfo(self.path_of(i), n.dev_major, n.dev_minor, n.ino, n.size, n.nrpages, n.nr_dirty, mapped, n.nr_blocks, n.nlink == 0)

@@ -64,13 +64,14 @@ cdef class Space(Views):
             m.arg_start, m.arg_end, m.env_start, m.env_end, m.mmap_base, m.entry, m.sp, m.task_size,
             m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
             anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes, 0, m.map_count,
-            not m.flags & MMF_DISABLE_THP, exe, words[: 8 * m.nr_auxv])
+            not m.flags & MMF_DISABLE_THP, exe, words[: 8 * min(m.nr_auxv, <uint32_t>(sizeof(m.auxv) // sizeof(m.auxv[0])))])
 
     cdef object peek_range(self, idx_t mm, start, end):
-        cdef uint64_t n = end - start
+        cdef uint64_t n
         cdef char *buf
-        if n == 0 or n > 1 << 22:
+        if not 0 < end - start <= 1 << 22:
             return b""
+        n = end - start
         buf = <char *>malloc(n)
         if buf == NULL:
             raise MemoryError()
@@ -110,7 +111,7 @@ cdef class Space(Views):
             major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << 12
             name = f"[anon_shmem:{name}]" if name else self.path_of(file_at(&self.a, area.vm_file).inode)
         elif area.kind != VMA_PLAIN:
-            name = SPECIAL_NAMES[area.kind]
+            name = SPECIAL_NAMES.get(area.kind, "")
         elif area.vm_start < m.brk and area.vm_end > m.start_brk:
             name = "[heap]"
         elif area.vm_start <= m.start_stack and area.vm_end >= m.start_stack:

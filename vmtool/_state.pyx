@@ -11,8 +11,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_name, pool_size, rec_mut
-from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_MACHINE, machine_t
+from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_is_sparse, pool_name, pool_size, rec_mut
+from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_CONTENT, POOL_MACHINE, machine_t
 
 from vmtool.errors import InternalError
 
@@ -25,6 +25,10 @@ cdef struct pool_header_t:  # how a pool stands in the header
     uint32_t free_head
     uint32_t nr_free
     uint32_t unused
+
+cdef enum:
+    MOST_CHUNKS = 1 << 26  # a TiB
+    MANY_CHUNKS = 64  # from here on it is worth a look whether the last one was saved
 
 MAGIC = b"vmtool\0\1"
 
@@ -80,6 +84,7 @@ cdef class State:
         saved += <Py_ssize_t>len(MAGIC)
         for i in range(NR_POOLS):
             memcpy(&h, saved + i * sizeof(pool_header_t), sizeof(pool_header_t))
+            self.check_count(i, h.count)
             if arena_resize(&self.a, i, h.count) < 0:
                 raise MemoryError()
             self.a.pool[i].free_head = h.free_head
@@ -93,6 +98,13 @@ cdef class State:
             self.a.pool[i].state[0] &= <uint8_t>~CHUNK_DIRTY
         self.a.nr_dirty = 0
         self.check()
+
+    def check_count(self, int pool, uint32_t count):
+        """A pool has the records that its count says: what is done for each of them must come to an end."""
+        cdef uint32_t last = count // (CHUNK_BYTES // pool_size(pool))
+        if last > MOST_CHUNKS or (last > MANY_CHUNKS and not pool_is_sparse(pool) and pool != POOL_CONTENT
+                                  and self.load_chunk(pool, (count - 1) // (CHUNK_BYTES // pool_size(pool))) is None):
+            raise InternalError(f"{count} records in the pool {pool_name(pool).decode()} cannot be")
 
     cdef int fail(self) except -1:
         """The image is not to be trusted: say why."""

@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport arch_name, level_index, level_name
-from vmtool.mm.arena cimport ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, pfn_to_zone, zone_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
@@ -29,6 +29,7 @@ from vmtool.mm.types cimport *
 from vmtool import records as r
 from vmtool.errors import KernelError
 
+MOST_LINES = 1000  # of one check
 ENTRY_BITS = ((0, "P"), (1, "RW"), (2, "US"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (7, "PS"), (8, "G"), (63, "NX"))
 PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
               "swapbacked unevictable mlocked young idle").split()
@@ -70,7 +71,15 @@ ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
 
 cdef void collect(void *ctx, const char *name, uint64_t a, uint64_t b) noexcept nogil:
     with gil:
-        (<list>ctx).append((name.decode(), a, b))
+        note(<dict>ctx, name.decode(), a, b)
+
+
+cdef void note(dict found, name, a, b):
+    """One line of fsck under its check; of a great many only how many there are."""
+    lines = found.setdefault(name, [0])
+    lines[0] += 1
+    if lines[0] <= MOST_LINES:
+        lines.append((a, b))
 
 
 cdef class Views(State):
@@ -233,7 +242,7 @@ cdef class Views(State):
         found = []
         for i in range(1, self.a.pool[POOL_CACHE].count):
             c = <kmem_cache_t *>rec_at(&self.a, POOL_CACHE, i)
-            found.append(r.SlabCache(c.name.decode(), c.nr_objs, c.nr_slabs * c.objs_per_slab, c.size, c.objs_per_slab, 1 << c.order, c.nr_slabs,
+            found.append(r.SlabCache(c.name[:40].partition(b"\0")[0].decode("ascii", "replace"), c.nr_objs, c.nr_slabs * c.objs_per_slab, c.size, c.objs_per_slab, 1 << c.order, c.nr_slabs,
                                      c.nr_slabs, bool(c.reclaimable)))
         self.check()
         return found
@@ -304,18 +313,22 @@ cdef class Views(State):
         return list(sentences())
 
     def fsck(self):
-        found = []
+        found = {}
         fsck_phys(&self.a, collect, <void *>found)
         fsck_cache(&self.a, collect, <void *>found)
         fsck_space(&self.a, collect, <void *>found)
         fsck_entries(&self.a, collect, <void *>found)
-        if self.a.err == ARENA_RANGE:  # a wrong reference was followed: that is a finding here, not the end
-            found.append(("record-range", pool_name(self.a.err_pool).decode(), self.a.err_index))
+        if self.a.err in (ARENA_RANGE, ARENA_LOOP):  # a wrong reference was followed: that is a finding here, not the end
+            note(found, "record-range" if self.a.err == ARENA_RANGE else "record-loop", pool_name(self.a.err_pool).decode(), self.a.err_index)
             self.a.err = ARENA_OK
         self.check()
         text = sentences()
-        return [f"{name}: {text[name].format(a, b)}" for name, a, b in found]
-
+        told = []
+        for name, lines in found.items():
+            told += [f"{name}: {text[name].format(a, b)}" for a, b in lines[1:]]
+            if lines[0] > MOST_LINES:
+                told.append(f"{name}: and {lines[0] - MOST_LINES} more")
+        return told
 
     # --- for tests only ----------------------------------------------------------------------------------------------------
 
@@ -366,7 +379,8 @@ cdef object table(name_fn name, name_fn text):
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
     return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
-            **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there"}
+            **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there",
+            "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}
 
 
 cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:

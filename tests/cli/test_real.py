@@ -85,6 +85,19 @@ def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
     assert ok(vmtool("fsck")) == ""
 
 
+def test_a_machine_that_cannot_be_is_refused_in_one_line(vmtool, real_state):
+    """Its checksums are right: someone wrote it with care."""
+    from vmtool.store.session import open_machine
+    ok(vmtool("spawn render"))
+    with open_machine(str(real_state), write=True) as session:
+        session.machine.poke("machine", 0, "zone.unseen_end[1]", 1 << 40)
+        session.commit()
+    before = real_state.read_bytes()
+    for line in ("ps", "touch 1 heap", "fsck", "spawn"):
+        assert vmtool(line) == (1, "", f"vmtool: {line.split()[0]}: machine.vmt: is damaged (its zones of memory cannot be)\n")
+    assert real_state.read_bytes() == before
+
+
 def test_numbers_at_every_edge_end_in_an_answer(vmtool):
     """Each numeric parameter of each call with the numbers where types end: no crash, no status 70."""
     edges = ["0", "1", "0xfff", "0x1000", "0x7fffffff", "0x80000000", "0xffffffff", "0x100000000", "0x7fffffffefff", "0x7ffffffff000",

@@ -121,6 +121,15 @@ def _(s):
     return "file record 9999 is referred to, but not there"
 
 
+@case("record-loop")
+def _(s):
+    s.m.mkfile("/large", 100 * PAGE, b"x" * 100 * PAGE)
+    inode = next(i for i in range(1, 100) if s.m.peek("inode", i, "size") == 100 * PAGE)
+    root = s.m.peek("inode", inode, "blocks")
+    s.m.poke("xnode", root, "shift", 12)
+    return f"xnode record {s.m.peek('xnode', root, 'slot[0]')} does not lead where it stands in its list or tree"
+
+
 # --- anon_vma --------------------------------------------------------------------------------------------------------
 
 @case("vma-anon-vma")
@@ -391,3 +400,13 @@ def test_every_line_names_a_check():
     story.m.poke("mm", story.mm, "vma_first", story.area(story.lib))
     lines = story.m.fsck()
     assert lines and all(re.match(r"[a-z-]+: .*\d", line) and line.partition(":")[0] in story.m.fsck_names() for line in lines)
+
+
+def test_of_a_thousand_alike_the_rest_is_counted():
+    story = Story()
+    many = story.m.mmap(story.pid, 0, 1500 * PAGE, 3, 0x22)  # readable, writable; private, anonymous
+    story.m.touch(story.pid, many, 1500 * PAGE, "w")
+    story.m.poke("vma", story.area(many), "vm_end", many + PAGE)
+    lines = [line for line in story.m.fsck() if line.startswith("pte-outside: ")]
+    assert len(lines) == 1001
+    assert lines[-1] == "pte-outside: and 499 more"

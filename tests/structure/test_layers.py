@@ -35,7 +35,7 @@ LEVELS = """
     populate
     show_*
     sys_* sysctl fsck*
-    sys_exec
+    sys_exec validate
     _probe*
 """
 LEVEL_OF = {name: level for level, line in enumerate(LEVELS.strip().splitlines()) for name in line.split()}

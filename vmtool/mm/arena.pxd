@@ -71,6 +71,7 @@ cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil
 cdef idx_t content_alloc(arena_t *a) noexcept nogil
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil
 cdef uint32_t pool_size(int pool) noexcept nogil
+cdef bint pool_is_sparse(int pool) noexcept nogil  # indexed by something else's number, never allocated
 cdef const char *pool_name(int pool) noexcept nogil
 
 cdef inline char *rec_at(arena_t *a, int pool, uint32_t i) noexcept nogil:

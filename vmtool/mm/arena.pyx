@@ -46,6 +46,9 @@ POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", 32, 0)
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size
 
+cdef bint pool_is_sparse(int pool) noexcept nogil:
+    return POOLS[pool].sparse != 0
+
 cdef const char *pool_name(int pool) noexcept nogil:
     return POOLS[pool].name
 
@@ -225,12 +228,15 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
             (<slot_t *>rec_mut(a, POOL_SLOT, s)).used = 1  # the null content
         slot_link(a, s)
     slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
-    while slot.used >> bit & 1:
+    while bit < 3 and slot.used >> bit & 1:
         bit += 1
     slot.used |= <uint32_t>1 << bit
     if slot.used == 15:
         slot_unlink(a, s)
     c = (s - 1) * 4 + bit
+    if c >= p.count:
+        arena_fail(a, ARENA_RANGE, POOL_CONTENT, c)
+        return 0
     p.state[c >> 2] &= <uint8_t>~CHUNK_DROPPED
     a.m.nr_contents += 1
     memset(rec_mut(a, POOL_CONTENT, c), 0, CONTENT_BYTES)
@@ -242,6 +248,9 @@ cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
     cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
     cdef pool_t *p = &a.pool[POOL_CONTENT]
     cdef uint32_t chunk = c >> 2
+    if c >= p.count:
+        arena_fail(a, ARENA_RANGE, POOL_CONTENT, c)
+        return
     if slot.used == 15:
         slot_link(a, s)
         slot = <slot_t *>rec_mut(a, POOL_SLOT, s)

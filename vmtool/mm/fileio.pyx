@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 mm/filemap.c:filemap_get_pages(), filemap_get_read_batc
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, folio_mark_accessed
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_bytes_mut, page_folio
@@ -112,7 +112,7 @@ cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint6
     while done < length and pos + done < size:
         index = (pos + done) >> PAGE_SHIFT
         next = get_pages(a, file, index, (pos + length + PAGE_MASK) >> PAGE_SHIFT, &err)
-        if next == index:
+        if next <= index:  # below it: a damaged file
             break
         end = pos + length
         if end > size:
@@ -180,6 +180,9 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
     head = page_folio(a, pfn)
     size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
     offset = pos - (frame_index(frame_at(a, head)) << PAGE_SHIFT)
+    if offset >= size:  # the page of this slot says that it is another's
+        arena_fail(a, ARENA_LOOP, POOL_FRAME, pfn)
+        return -EIO
     if length > size - offset:
         length = size - offset
     err = prepare_blocks(a, inode, pfn, pos, pos + length)

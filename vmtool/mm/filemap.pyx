@@ -9,7 +9,7 @@ Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the
 pages of folios with PG_dirty; NR_FILE_PAGES, NR_SHMEM, NR_FILE_DIRTY are the sums over inodes.
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
 from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_free
@@ -41,12 +41,26 @@ cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil:
     return (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
 
 
+cdef inline pfn_t in_its_place(arena_t *a, idx_t inode, uint64_t index, pfn_t pfn) noexcept nogil:
+    """The page of a slot, if the page says the same: who goes on behind it would else walk in a ring (a damaged file)."""
+    cdef pfn_t head
+    if pfn == 0:
+        return 0
+    head = page_folio(a, pfn)
+    if frame_at(a, head).mapping != inode or frame_index(frame_at(a, head)) + (pfn - head) != index:
+        arena_fail(a, ARENA_LOOP, POOL_FRAME, pfn)
+        return 0
+    return pfn
+
+
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:
-    return xnode_next(a, inode_at(a, inode).i_pages, index, last)
+    cdef pfn_t pfn = xnode_next(a, inode_at(a, inode).i_pages, index, last)
+    return in_its_place(a, inode, index[0], pfn)
 
 
 cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:
-    return xnode_next_marked(a, inode_at(a, inode).i_pages, index, last, XMARK_DIRTY)
+    cdef pfn_t pfn = xnode_next_marked(a, inode_at(a, inode).i_pages, index, last, XMARK_DIRTY)
+    return in_its_place(a, inode, index[0], pfn)
 
 
 cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil:

@@ -6,7 +6,7 @@ Reads everything and changes nothing. Each check has a name and a sentence in CH
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, rec_at
-from vmtool.mm.filemap cimport filemap_get, filemap_next
+from vmtool.mm.filemap cimport filemap_get
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.names cimport nr_path_buckets, path_bucket, path_bucket_head
@@ -138,7 +138,7 @@ cdef void check_pages(fsck_t *k, idx_t inode) noexcept nogil:
     cdef bint is_dirty
     cdef pfn_t pfn
     while pages <= a.m.max_pfn:
-        pfn = filemap_next(a, inode, &index, <uint64_t>-1)
+        pfn = xnode_next(a, i.i_pages, &index, <uint64_t>-1)
         if pfn == 0:
             break
         pages += 1

@@ -74,6 +74,7 @@ cdef struct fsck_t:  # one run
     uint32_t *entire  # by pfn / 512: huge entries
     idx_t mm  # whose tables are being read
     idx_t v  # the area found last
+    uint32_t left  # areas that may still come after it
     int64_t rss[4]
     uint32_t nr_huge
 
@@ -156,7 +157,8 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     cdef pfn_t pfn
     cdef uint32_t i
     while f.v and vma_at(a, f.v).vm_end <= addr:
-        f.v = vma_at(a, f.v).vm_next
+        f.v = vma_at(a, f.v).vm_next if f.left else 0
+        f.left -= 1
     area = vma_at(a, f.v)
     if f.v == 0 or addr < area.vm_start or addr + level_size(&a.m.arch, level) > area.vm_end:
         expect(f, False, CHECK_OUTSIDE, f.mm, addr)
@@ -204,6 +206,7 @@ cdef void check_mm(fsck_t *f) noexcept nogil:
     if m.pgd == 0 or m.pgd >= f.a.m.max_pfn:
         return
     f.v = m.vma_first
+    f.left = f.a.pool[POOL_VMA].count
     f.nr_huge = 0
     for kind in range(4):
         f.rss[kind] = 0
@@ -229,7 +232,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     """A folio's map counts. `mapped`: pages mapped, anonymous, by huge entries, of files. Returns how many pages it has."""
     cdef arena_t *a = f.a
     cdef frame_t *r = frame_at(a, head)
-    cdef uint64_t n = <uint64_t>1 << (folio_order(a, head) & 31)
+    cdef uint64_t n = min(<uint64_t>1 << (folio_order(a, head) & 31), a.m.max_pfn - head)
     cdef uint32_t entire = f.entire[head >> 9] if n >= HPAGE_PMD_NR else 0
     cdef uint64_t entries = entire
     cdef uint64_t i

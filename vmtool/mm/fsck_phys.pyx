@@ -136,7 +136,7 @@ cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) 
     cdef uint32_t prev = 0
     cdef uint64_t buddy
     cdef frame_t *r
-    while at and n <= list.nr_free:
+    while at and n <= list.nr_free and n < a.m.max_pfn:
         r = frame_at(a, at)
         if not r.flags & PG_buddy or r.index_lo != order or at & ((<uint32_t>1 << order) - 1) or pageblock_type(a, at) != mt:
             bad(f, CHECK_BUDDY_BLOCK, at, order)
@@ -202,7 +202,7 @@ cdef void check_pcp(fsck_t *f) noexcept nogil:
             for i in range(NR_PCP_LISTS):
                 order = i // 3 if i < 12 else PAGEBLOCK_ORDER
                 at = pcp.head[i]
-                while at and n <= pcp.count:
+                while at and n <= pcp.count and n < f.a.m.max_pfn:
                     if not frame_at(f.a, at).flags & PG_pcp or frame_at(f.a, at).index_lo != order or pfn_to_zone(f.a, at) != z:
                         bad(f, CHECK_PCP_BLOCK, at, order)
                     n += <uint64_t>1 << order
@@ -327,7 +327,7 @@ cdef void check_lru(fsck_t *f) noexcept nogil:
         at = a.m.lru[lru].head
         prev = 0
         n = 0
-        while at and n <= a.m.lru[lru].nr_free:
+        while at and n <= a.m.lru[lru].nr_free and n < a.m.max_pfn:
             if frame_at(a, at).lru_prev != prev:
                 bad(f, CHECK_LRU_LIST, at, lru)
             if not frame_at(a, at).flags & PG_lru or folio_lru_list(a, at) != lru:

@@ -84,15 +84,16 @@ cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_at(a, area.vm_mm)
     cdef vaddr_t addr = area.vm_start, next
+    cdef vaddr_t end = min(area.vm_end, a.m.arch.task_size)
     cdef int level
     cdef pte_t pmd
-    while addr < area.vm_end:
+    while addr < end:
         level = <int>a.m.arch.levels - 1
         while level >= 1 and entry_get(a, m, addr, level) != 0:
             level -= 1
         next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
-        if next == 0 or next > area.vm_end:
-            next = area.vm_end
+        if next > end:
+            next = end
         if level < 1:
             pmd = entry_get(a, m, addr, 1)
             if not pmd_is_huge(a, pmd):

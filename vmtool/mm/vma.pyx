@@ -7,6 +7,17 @@ shape of the tree depends on nothing but what was done.
 Invariants (`vma_tree_validate`): in-order equals the list; areas do not overlap; subtree_gap is the maximum; map_count counts.
 """
 
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail
+
+cdef enum:
+    MAX_DEPTH = 128  # a treap of a million areas is some 50 deep; a damaged one may be a ring
+
+cdef inline bint too_deep(arena_t *a, idx_t t, uint32_t depth) noexcept nogil:
+    if depth <= MAX_DEPTH:
+        return False
+    arena_fail(a, ARENA_LOOP, POOL_VMA, t)
+    return True
+
 cdef inline uint64_t gap_before(arena_t *a, const vma_t *v) noexcept nogil:
     if v.vm_prev:
         return v.vm_start - vma_at(a, v.vm_prev).vm_end
@@ -26,67 +37,67 @@ cdef void pull(arena_t *a, idx_t t) noexcept nogil:
             g = h
     v.subtree_gap = g
 
-cdef void split(arena_t *a, idx_t t, vaddr_t key, idx_t *left, idx_t *right) noexcept nogil:
+cdef void split(arena_t *a, idx_t t, vaddr_t key, idx_t *left, idx_t *right, uint32_t depth) noexcept nogil:
     """The subtree t in two: below key, and from key on."""
     cdef vma_t *v
-    if t == 0:
+    if t == 0 or too_deep(a, t, depth):
         left[0] = 0
         right[0] = 0
         return
     v = vma_mut(a, t)
     if v.vm_start < key:
-        split(a, v.right, key, &v.right, right)
+        split(a, v.right, key, &v.right, right, depth + 1)
         left[0] = t
     else:
-        split(a, v.left, key, left, &v.left)
+        split(a, v.left, key, left, &v.left, depth + 1)
         right[0] = t
     pull(a, t)
 
-cdef idx_t merge(arena_t *a, idx_t l, idx_t r) noexcept nogil:
+cdef idx_t merge(arena_t *a, idx_t l, idx_t r, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     if l == 0:
         return r
-    if r == 0:
+    if r == 0 or too_deep(a, r, depth):
         return l
     if vma_at(a, l).prio > vma_at(a, r).prio:
         v = vma_mut(a, l)
-        v.right = merge(a, v.right, r)
+        v.right = merge(a, v.right, r, depth + 1)
         pull(a, l)
         return l
     v = vma_mut(a, r)
-    v.left = merge(a, l, v.left)
+    v.left = merge(a, l, v.left, depth + 1)
     pull(a, r)
     return r
 
-cdef idx_t insert(arena_t *a, idx_t t, idx_t n) noexcept nogil:
+cdef idx_t insert(arena_t *a, idx_t t, idx_t n, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     cdef vma_t *node = vma_mut(a, n)
-    if t == 0:
+    if t == 0 or too_deep(a, t, depth):
         pull(a, n)
         return n
     v = vma_mut(a, t)
     if node.prio > v.prio:
-        split(a, t, node.vm_start, &node.left, &node.right)
+        split(a, t, node.vm_start, &node.left, &node.right, depth + 1)
         pull(a, n)
         return n
     if node.vm_start < v.vm_start:
-        v.left = insert(a, v.left, n)
+        v.left = insert(a, v.left, n, depth + 1)
     else:
-        v.right = insert(a, v.right, n)
+        v.right = insert(a, v.right, n, depth + 1)
     pull(a, t)
     return t
 
-cdef idx_t remove(arena_t *a, idx_t t, idx_t n) noexcept nogil:
+cdef idx_t remove(arena_t *a, idx_t t, idx_t n, uint32_t depth) noexcept nogil:
     cdef vma_t *v
-    if t == 0:
+    if t == 0 or too_deep(a, t, depth):
         return 0
     v = vma_mut(a, t)
     if t == n:
-        return merge(a, v.left, v.right)
+        return merge(a, v.left, v.right, depth + 1)
     if vma_at(a, n).vm_start < v.vm_start:
-        v.left = remove(a, v.left, n)
+        v.left = remove(a, v.left, n, depth + 1)
     else:
-        v.right = remove(a, v.right, n)
+        v.right = remove(a, v.right, n, depth + 1)
     pull(a, t)
     return t
 
@@ -166,7 +177,7 @@ cdef void vma_link(arena_t *a, idx_t mm, idx_t n) noexcept nogil:
         m.vma_first = n
     if next:
         vma_mut(a, next).vm_prev = n
-    m.vma_root = insert(a, m.vma_root, n)
+    m.vma_root = insert(a, m.vma_root, n, 0)
     m.map_count += 1
     if next:
         refresh(a, m.vma_root, next)
@@ -175,7 +186,7 @@ cdef void vma_unlink(arena_t *a, idx_t mm, idx_t n) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
     cdef vma_t *v = vma_mut(a, n)
     cdef idx_t next = v.vm_next
-    m.vma_root = remove(a, m.vma_root, n)
+    m.vma_root = remove(a, m.vma_root, n, 0)
     if v.vm_prev:
         vma_mut(a, v.vm_prev).vm_next = next
     else:
@@ -213,15 +224,18 @@ cdef bint clip(vaddr_t gs, vaddr_t ge, vaddr_t low, vaddr_t high, uint64_t lengt
         return True
     return False
 
-cdef bint highest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gs, vaddr_t *ge) noexcept nogil:
+cdef bint highest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gs, vaddr_t *ge, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     cdef vaddr_t before
     while t:
+        depth += 1
+        if too_deep(a, t, depth):
+            return False
         v = vma_at(a, t)
         if v.subtree_gap < length:
             return False
         before = vma_at(a, v.vm_prev).vm_end if v.vm_prev else 0
-        if v.vm_end < high and v.right and highest(a, v.right, low, high, length, gs, ge):
+        if v.vm_end < high and v.right and highest(a, v.right, low, high, length, gs, ge, depth):
             return True
         if clip(before, v.vm_start, low, high, length, gs, ge):
             return True
@@ -230,15 +244,18 @@ cdef bint highest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t lengt
         t = v.left
     return False
 
-cdef bint lowest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gs, vaddr_t *ge) noexcept nogil:
+cdef bint lowest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gs, vaddr_t *ge, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     cdef vaddr_t before
     while t:
+        depth += 1
+        if too_deep(a, t, depth):
+            return False
         v = vma_at(a, t)
         if v.subtree_gap < length:
             return False
         before = vma_at(a, v.vm_prev).vm_end if v.vm_prev else 0
-        if before > low and v.left and lowest(a, v.left, low, high, length, gs, ge):
+        if before > low and v.left and lowest(a, v.left, low, high, length, gs, ge, depth):
             return True
         if clip(before, v.vm_start, low, high, length, gs, ge):
             return True
@@ -249,19 +266,21 @@ cdef bint lowest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length
 
 cdef vaddr_t last_end(arena_t *a, idx_t mm) noexcept nogil:
     cdef idx_t t = mm_at(a, mm).vma_root
+    cdef uint32_t depth = 0
     if t == 0:
         return 0
-    while vma_at(a, t).right:
+    while vma_at(a, t).right and depth < MAX_DEPTH:
         t = vma_at(a, t).right
+        depth += 1
     return vma_at(a, t).vm_end
 
 cdef bint gap_highest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil:
     if clip(last_end(a, mm), high, low, high, length, gap_start, gap_end):
         return True
-    return highest(a, mm_at(a, mm).vma_root, low, high, length, gap_start, gap_end)
+    return highest(a, mm_at(a, mm).vma_root, low, high, length, gap_start, gap_end, 0)
 
 cdef bint gap_lowest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil:
-    if lowest(a, mm_at(a, mm).vma_root, low, high, length, gap_start, gap_end):
+    if lowest(a, mm_at(a, mm).vma_root, low, high, length, gap_start, gap_end, 0):
         return True
     return clip(last_end(a, mm), high, low, high, length, gap_start, gap_end)
 

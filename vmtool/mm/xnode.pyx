@@ -168,7 +168,7 @@ cdef void prune(arena_t *a, idx_t *root, idx_t at, const xnode_ops_t *ops) noexc
             root[0] = 0
             return
         n = node_mut(a, parent)
-        n.slot[offset] = 0
+        n.slot[offset & XNODE_MASK] = 0
         n.count -= 1
         at = parent
     shrink(a, root, ops)
@@ -209,7 +209,9 @@ cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, cons
         slot = index >> n.shift & XNODE_MASK
         if n.shift == 0:
             break
-        below = n.slot[slot]
+        below = child_of(a, n, slot)
+        if below == 0 and n.slot[slot]:
+            return -ENOMEM  # a.err is set
         if below == 0:
             below = node_new(a, n.shift - XNODE_BITS, at, slot, False, ops)
             if below == 0:

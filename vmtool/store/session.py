@@ -214,6 +214,9 @@ class Session:
         """A machine of what was read; it loads its own record at once, and that may fail."""
         try:
             self.machine = self._factory(self._load, self._chunks.header)
+        except InternalError as error:
+            self.close()
+            raise StateError(f"{self.path}: is damaged ({error})") from None
         except BaseException:
             self.close()
             raise
