@@ -73,7 +73,7 @@ cdef int update_vma(arena_t *a, idx_t mm, idx_t *prev, idx_t v, vaddr_t start, v
     g.anon_name = name
     n = vma_modify(a, &g)
     if n == 0:
-        return g.err
+        return -EAGAIN if g.err == -ENOMEM else g.err  # too many areas: madvise() calls it temporary
     prev[0] = n
     vma_mut(a, n).vm_flags = flags | (vma_at(a, n).vm_flags & VM_MAYBE_GUARD)
     if vma_at(a, n).anon_name != name and g.target == 0:
