@@ -183,9 +183,6 @@ class Machine:
     def like_borders(self, pid: int) -> list[tuple[int, int, str]]:
         """(start, end, name) of anonymous writable neighbours of one name and set of permissions: other writes might have made them one."""
 
-    def place(self, pid: int, addr: int, length: int, flags: int, file: int = 0, offset: int = 0) -> int:
-        """Where mmap without MAP_FIXED would put an open file, or anonymous memory, now; 0: nowhere. Changes nothing."""
-
     def adopt(self, name: str, areas: Iterable[r.Vma], *, start_brk: int = 0, brk: int = 0, start_stack: int = 0, mmap_base: int = 0,
               is_32: bool = False, sizes: dict[tuple[int, int, int], int] | None = None, pid: int = 0) -> int:
         """A process with exactly these areas, nothing merged. `sizes`: of files by (major, minor, inode)."""

@@ -12,7 +12,6 @@ from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, mm_mut, task_a
 from vmtool.mm.mm cimport find_task, insert_area, mm_alloc, mmput, task_alloc, task_free
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account
 from vmtool.mm.pagecache cimport do_truncate, fget, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole
-from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
@@ -157,15 +156,6 @@ cdef class Outside(Space):
             v = area.vm_next
         self.check()
         return found
-
-    # --- where a mapping would go ----------------------------------------------------------------------
-
-    def place(self, pid, addr, length, flags, file=0, offset=0):
-        cdef idx_t mm = self.find_mm(pid), f = self.open_number(file) if file else 0
-        cdef uint64_t found, rounded = ((length & U64) + 4095) & ~<uint64_t>4095
-        found = get_unmapped_area(&self.a, mm, f, round_hint_to_min(&self.a, addr & U64), rounded, (offset & U64) >> 12, flags & U64)
-        self.check()
-        return 0 if is_err(found) else found
 
     # --- a process as it is --------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """An order of threads' calls that explains their answers."""
 
-from vmtool.strace.order import CLONE, END, FREE, GROW, LAST, MAP, USE, WAIT, Op, Search, Spans
+from vmtool.strace.order import CLONE, END, FREE, GROW, LAST, MAP, USE, WAIT, Op, Search, Spans, sooner
 
 TOP = 0x100000
 
@@ -68,3 +68,12 @@ def test_a_huge_mapping_lies_on_its_boundary():
     spans = Spans([], top)
     assert spans.place(Op(1, MAP, gives=(0, 128 << 20), huge_offset=0)) % (2 << 20) == 0
     assert spans.place(Op(1, MAP, gives=(0, 128 << 20))) == top - (128 << 20)
+
+
+def test_the_shortest_series_that_explains_an_answer():
+    spans = Spans([(0xF0000, 0x100000)], TOP)
+    free, lower = frees(1, 0xF0000, 0x100000), gets(2, 0xE0000, 0xF0000)
+    assert sooner({7: free, 8: lower}, gets(3, 0xF8000, 0x100000), spans) == [8, 7]  # 8 fits only before 7 acts
+    assert sooner({7: free}, gets(3, 0xF0000, 0x100000), spans) == [7]
+    assert sooner({7: free}, gets(3, 0xE0000, 0xF0000), spans) == []
+    assert sooner({7: free}, gets(3, 0x20000, 0x30000), spans) is None

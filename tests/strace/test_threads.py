@@ -1,15 +1,14 @@
 """Which of the overlapping calls of threads came first: the answers tell."""
 
-from errno import ENOMEM
 from types import SimpleNamespace
 
-from vmtool.errors import KernelError
+from vmtool.strace.effects import memory_op
 from vmtool.strace.lines import FIRST_HALF as BEGUN
 from vmtool.strace.lines import SECOND_HALF as ENDED
 from vmtool.strace.lines import WHOLE
-from vmtool.strace.order import Spans
+from vmtool.strace.order import Spans, apply
 from vmtool.strace.procs import Space
-from vmtool.strace.threads import Effect, settle
+from vmtool.strace.threads import settle
 
 ANON = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
 
@@ -20,18 +19,14 @@ class Machine:
     def __init__(self, *spans):
         self.spans = Spans(list(spans), 0x10A000)
 
-    def place(self, mid, addr, length, flags, opened, offset):
-        return self.spans.highest(length)
+    def maps(self, mid):
+        return [SimpleNamespace(start=start, end=end) for start, end in zip(self.spans.starts, self.spans.ends, strict=True)]
 
-    def mincore(self, mid, addr, length):
-        if self.spans.is_free(addr, addr + length):
-            raise KernelError(ENOMEM)
+    def mm(self, mid):
+        return SimpleNamespace(mmap_base=0x10A000)
 
     def act(self, call):
-        effect = Effect(call)
-        self.spans.remove(*effect.frees)
-        if effect.gives[1]:
-            self.spans.add(*effect.gives)
+        self.spans = apply(self.spans, memory_op(call))
 
 
 def order(*calls, spans=()):
@@ -81,6 +76,24 @@ def test_a_higher_answer_that_the_kernel_could_not_give_yet_does_not_come_first(
         ("munmap", "0x109000, 4096) = 0\n", ENDED, 3),
         spans=[(0x108000, 0x10A000)],
     ) == [2, 3, 1]
+
+
+def test_an_mmap_that_would_have_gone_higher_afterwards_comes_first():
+    assert order(
+        ("mmap", f"NULL, 4096, {ANON}) = 0x107000\n", BEGUN, 1),
+        ("munmap", "0x109000, 4096) = 0\n", WHOLE, 2),
+        ("mmap", f"NULL, 4096, {ANON}) = 0x107000\n", ENDED, 1),
+        spans=[(0x108000, 0x10A000)],
+    ) == [1, 2]
+
+
+def test_an_mremap_that_moved_was_given_the_highest_hole_while_the_old_range_was_there():
+    assert order(
+        ("mmap", f"NULL, 4096, {ANON}) = 0x108000\n", BEGUN, 1),
+        ("mremap", "0x109000, 4096, 8192, MREMAP_MAYMOVE) = 0x106000\n", WHOLE, 2),
+        ("mmap", f"NULL, 4096, {ANON}) = 0x108000\n", ENDED, 1),
+        spans=[(0x109000, 0x10A000)],
+    ) == [1, 2]
 
 
 def test_what_is_protected_was_mapped_before():

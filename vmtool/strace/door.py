@@ -64,14 +64,6 @@ class Door:
         got = self.machine.mmap(pid, addr, length, prot, flags, self.number(opened), offset, read_only=opened.mode == "r")
         return got
 
-    def place(self, pid: int, addr: int, length: int, flags: int, opened: Open | None = None, offset: int = 0) -> int:
-        """What mmap without MAP_FIXED would answer now; 0: it would fail."""
-        if opened is None or opened.file is None or opened.file.kind == "zero":
-            got: int = self.machine.place(pid, addr, length, flags)
-            return got
-        got = self.machine.place(pid, addr, length, flags, self.number(opened), offset)
-        return got
-
     def number(self, opened: Open) -> int:
         """The machine's open file of a description; made when it is first mapped."""
         if opened.number:

@@ -6,7 +6,7 @@ What is modelled: each file holds the calls of one thread in their order; betwee
                join of a thread follow an end; exit_group and execve follow the last calls of the other threads, and what an execve
                leaves of a process goes on in the first thread's file
     answers    of threads that share an address space, an order is searched that explains what they were answered (plans.py, order.py)
-Microseconds tell when a call began, not when it took effect: one whose answer the machine would not give now waits a little.
+Microseconds tell when a call began, not when it took effect: one that began a little later may have acted before (threads.py).
 Seconds (-t) order what they can, causes and answers the rest; times that count from the line before (-r) order nothing.
 Simplified: where no order explains the answers, the thread that was served last goes on, and that the order is a guess is said.
 Invariant: each file's lines keep their order; every line is delivered once.
@@ -24,12 +24,13 @@ from vmtool.strace.lexer import CHILD_STARTS, Event, LogError, lex, seconds, sho
 from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
 from vmtool.strace.procs import Process, child_number
 from vmtool.strace.reader import NEAR, Reader, whole_calls
+from vmtool.strace.threads import before
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 WAITS = frozenset({"wait4", "waitid", "waitpid", "futex"})  # read for their order alone
-SLACK = 0.05  # seconds that a call may take effect after its time
+SLACK = 0.005  # seconds that the last call of a file may take effect after its time
 _PID_CHANGED = re.compile(r" <pid changed to (\d+) \.\.\.>\n?$")
 _SI_PID = re.compile(r"si_pid=(\d+)")
 
@@ -78,27 +79,50 @@ class Merged:
     def _by_time(self) -> Iterator["_Stream"]:
         heap = [(s.time, s.tid, s) for s in self._streams.values() if s.head]
         heapify(heap)
-        while heap:
-            held: list[tuple[float, int, _Stream]] = []
-            stream = None
-            while heap:
-                time, _, stream = heappop(heap)
-                if held and time > held[0][0] + SLACK:
-                    heappush(heap, (time, stream.tid, stream))
-                    stream = None
-                    break
-                if not (takes_all(stream.event()) and self._ends_others(stream)) and self._fits(stream):
-                    break
-                held.append((time, stream.tid, stream))
-                stream = None
+        held: list[_Stream] = []  # calls that began and have not acted
+        while heap or held:
+            stream, series = self._ripe(held, heap[0][0] if heap else None)
             if stream is None:
-                stream = held.pop(0)[2]
+                time, _, stream = heappop(heap)
+                if stream.head is None or stream.time != time or stream in held:
+                    continue  # served out of its turn
+                found = self._sooner(stream)
+                if found is None and heap:
+                    held.append(stream)
+                    continue
+                series = found or []
+            for served in [*series, stream]:
+                if served in held:
+                    held.remove(served)
+                yield served
+                if served.head is not None:
+                    heappush(heap, (served.time, served.tid, served))
+
+    def _ripe(self, held: list["_Stream"], now: float | None) -> tuple["_Stream | None", list["_Stream"]]:
+        """A call that was held and fits now, or must have acted by now (None: nothing else is left)."""
+        for stream in held:
+            series = self._sooner(stream)
+            if series is not None:
+                return stream, series
+            if now is None or now > stream.until and not self._ends_others(stream):
                 self._say_guess(stream)
-            yield stream
-            for entry in held:
-                heappush(heap, entry)
-            if stream.head:
-                heappush(heap, (stream.time, stream.tid, stream))
+                return stream, []
+        return None, []
+
+    def _sooner(self, stream: "_Stream") -> list["_Stream"] | None:
+        """The threads whose calls began a little later and must have acted before; None: the call does not fit, or ends others too soon."""
+        event = stream.event()
+        process = self._sharers(stream)
+        if process is None:
+            return []
+        if takes_all(event):
+            return None if self._ends_others(stream) else []
+        if event[2] not in self._memory:
+            return []
+        others = {tid: other.event() for tid in process.tids if tid != stream.tid and (other := self._streams.get(tid)) is not None
+                  and other.head is not None and other.head[2] in self._memory and other.time <= stream.until}
+        found = before(self._replay, process, event, others)
+        return None if found is None else [self._streams[tid] for tid in found]
 
     def _by_cause(self) -> Iterator["_Stream"]:
         left = sorted(self._streams)
@@ -163,10 +187,6 @@ class Merged:
 
     def _has_calls_left(self, process: Process) -> bool:
         return any(not self._streams[tid].is_at_end for tid in process.tids if tid in self._streams)
-
-    def _fits(self, stream: "_Stream") -> bool:
-        assert stream.head is not None
-        return stream.head[2] not in self._memory or self._sharers(stream) is None or self._replay.fits(stream.event())
 
     def _sharers(self, stream: "_Stream") -> Process | None:
         """The process of a thread that is not the only one."""
@@ -276,6 +296,12 @@ class _Stream:
             line, tid, name, text, part = self.head
             self.head = (line, tid, name, text[: found.start()] + ") = 0\n", part)
             self.goes_on_as = int(found[1])
+
+    @property
+    def until(self) -> float:
+        """When the next call has acted at the latest: by the next line."""
+        following = next(self._reader.ahead(), None)
+        return self.time + SLACK if following is None else self._times.get(following[0], self.time + SLACK)
 
     def event(self) -> Event:
         """The next call, under the thread's number."""

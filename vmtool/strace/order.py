@@ -3,7 +3,7 @@
 What is modelled: each thread's calls in their own order, and the address space as a set of ranges. Of all interleavings one is searched in
 which every answer is what get_unmapped_area() would have given (Linux v6.12 mm/mmap.c, mm/huge_memory.c:__thp_get_unmapped_area()):
     MAP      the kernel chose the address: it was the highest hole, or the hint       FIX   at an address that was given
-    FREE     munmap, and mremap that moved away                                       USE   mprotect and its kin: of what is mapped
+    FREE     munmap, and mremap that shrank                                           USE   mprotect and its kin: of what is mapped
     GROW     brk: steps of the heap, in ascending order                               WAIT  for a thread's end
     CLONE    lets a thread begin, on a stack that no living one has                   LAST  after all others' ends
 The search goes depth first, the likeliest call first, never twice through the same state (how many calls of each thread are done), and
@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 MAP, FIX, FREE, USE, GROW, CLONE, WAIT, LAST, END = range(9)
 MOST_STATES = 20_000
+MOST_SOONER = 4  # unfinished calls that one may wait for
+MOST_SERIES = 300
 SOON = 12
 HPAGE = 2 << 20
 LOWEST = 0x10000
@@ -36,6 +38,7 @@ class Op(NamedTuple):
     time: float = 0.0
     brk: tuple[int, int] = (0, 0)
     uses: tuple[int, int] = (0, 0)
+    needs: tuple[int, int] = (0, 0)  # a range that was free before
     is_open: bool = False  # what it gives or uses can be accessed afterwards
 
 
@@ -108,6 +111,52 @@ class Spans:
                 if found:
                     return found + ((offset - found) % HPAGE or HPAGE)
         return self.highest(length)
+
+
+def fits(spans: Spans, op: Op) -> bool:
+    """Whether a call, made now, would be answered as the log says."""
+    if op.kind == MAP:
+        return spans.place(op) == op.gives[0]
+    if op.kind == USE:
+        return not spans.is_free(op.uses[0], op.uses[0] + 1) and not spans.is_free(op.uses[1] - 1, op.uses[1])
+    if op.needs[1]:
+        return spans.is_free(*op.needs)
+    return op.kind != FREE or not spans.is_free(*op.frees)
+
+
+def apply(spans: Spans, op: Op) -> Spans:
+    """The ranges after a call."""
+    if not op.gives[1] and not op.frees[1]:
+        return spans
+    spans = spans.copy()
+    if op.frees[1]:
+        spans.remove(*op.frees)
+    if op.gives[1]:
+        spans.add(*op.gives)
+    return spans
+
+
+def sooner(pending: dict[int, Op], mine: Op, spans: Spans) -> list[int] | None:
+    """The threads whose unfinished calls, in this order, must have acted before a call that acts now: the shortest series after which that
+    call fits, and after which no unfinished one that fitted before is left that would not fit any more. None: no series makes it fit."""
+    best: tuple[tuple[bool, int, int], list[int]] | None = None
+    fitting = {tid for tid, op in pending.items() if op.kind == MAP and fits(spans, op)}
+    level: list[tuple[Spans, list[int]]] = [(spans, [])]
+    for depth in range(MOST_SOONER + 1):
+        following: list[tuple[Spans, list[int]]] = []
+        for now, used in level:
+            after = apply(now, mine)
+            rest = [tid for tid in pending if tid not in used]
+            lost = sum(tid in fitting and not fits(after, pending[tid]) for tid in rest)
+            score = (not fits(now, mine), lost, depth)
+            if best is None or score < best[0]:
+                best = (score, used)
+            if depth < MOST_SOONER and len(following) < MOST_SERIES:
+                following += [(apply(now, pending[tid]), [*used, tid]) for tid in rest if fits(now, pending[tid])]
+        if best is not None and best[0][:2] == (False, 0):
+            break
+        level = following
+    return best[1] if best is not None and not best[0][0] else None
 
 
 class _State:
@@ -204,8 +253,8 @@ class Search:
 
     def _may_be_next(self, state: _State, i: int, op: Op) -> bool:
         kind = op.kind
-        if kind == MAP:
-            return state.spans.place(op) == op.gives[0]
+        if kind in (MAP, FIX):
+            return fits(state.spans, op)
         if kind == WAIT:
             return op.thread not in self.index or op.thread in state.ended
         if kind == LAST:
@@ -218,8 +267,7 @@ class Search:
             return not any(state.brk < later.brk[1] < answer for other, ops in enumerate(self.ops) if other != i
                            for later in ops[state.done[other] : state.done[other] + SOON] if later.kind == GROW)
         if kind == USE:
-            return (not state.spans.is_free(op.uses[0], op.uses[0] + 1) and not state.spans.is_free(op.uses[1] - 1, op.uses[1])
-                    and not (op.is_open and self._leaves_gap(state, i, op.uses[0])))
+            return fits(state.spans, op) and not (op.is_open and self._leaves_gap(state, i, op.uses[0]))
         if kind == CLONE:
             return not self._is_stack(state, i, self.stacks.get(op.thread, (0, 0)))
         if kind == FREE:

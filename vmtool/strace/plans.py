@@ -3,7 +3,6 @@
 What is modelled: which of a thread's next lines matter for the order of threads: mappings made and given back, steps of the heap, threads
 that begin, joins (FUTEX_WAIT on a number that the kernel clears when that thread ends), and what ends them all. Lines between follow
 their thread.
-Simplified: a file is taken to be on a disk, whose large mappings are placed for huge pages, unless its name says otherwise.
 Invariant: a plan never looks further than WINDOW calls of a thread, so memory does not grow with the log.
 """
 
@@ -14,22 +13,18 @@ from itertools import islice
 from typing import Any
 
 from vmtool.records import Vma
-from vmtool.strace import hot, parser
+from vmtool.strace.effects import MAPPINGS, RWX, memory_op
 from vmtool.strace.lexer import CHILD_STARTS, Event
-from vmtool.strace.order import CLONE, END, FIX, FREE, GROW, LAST, MAP, MAP_32BIT, USE, WAIT, Op, Search, Spans
+from vmtool.strace.order import CLONE, END, LAST, WAIT, Op, Search, Spans
 from vmtool.strace.procs import child_number
-from vmtool.strace.threads import MAP_ANONYMOUS, PAGE, RANGES, Effect
 
 WINDOW = 4000
-MAP_SHARED = 1
-RWX = 7
 ENDS = frozenset({"+exited", "+killed"})
 TAKES_ALL = frozenset({"exit_group", "execve", "execveat"})  # no other thread is left afterwards
 _FUTEX = re.compile(r"(0x[0-9a-f]+), FUTEX_WAIT\w*(?:\|\w+)*, (\d+), .*\) += (?:0|-1 EAGAIN)")
 _CHILD_TID = re.compile(r"child_tid(?:ptr)?=(0x[0-9a-f]+)")
 _STACK = re.compile(r"(?:child_)?stack=(0x[0-9a-f]+)(?:, stack_size=(0x[0-9a-f]+|\d+))?")
 _SUCCEEDED = re.compile(r"\) += 0\b")
-_NOT_ON_DISK = ("/memfd:", "/dev/", "/SYSV", "/run/shm/")
 
 
 class Thread:
@@ -122,14 +117,8 @@ def _ops(events: list[Event], known: dict[int, Thread], time_of: Any) -> Iterato
 
 def _op(event: Event, known: dict[int, Thread]) -> Op | None:
     key, _, name, text, _ = event
-    if name in ("mmap", "mmap2", "mremap") or name in RANGES:
-        return _memory_op(key, Effect(event), text)
-    if name == "brk":
-        try:
-            addr, value, _ = hot.brk(text)
-        except ValueError:
-            return None
-        return None if value is None else Op(key, GROW, brk=(addr, value))
+    if name in MAPPINGS:
+        return memory_op(event)
     if name == "futex":
         tid = joined(text, known)
         return Op(key, WAIT, thread=tid) if tid else None
@@ -139,38 +128,6 @@ def _op(event: Event, known: dict[int, Thread]) -> Op | None:
     if takes_all(event):
         return Op(key, LAST)
     return Op(key, END) if name in ENDS or name == "+superseded" else None
-
-
-def _memory_op(key: int, effect: Effect, text: str) -> Op | None:
-    gives, frees = _pages(effect.gives), _pages(effect.frees)
-    m = effect.mmap
-    if m is not None:
-        if not effect.is_chosen or m.flags & MAP_32BIT:
-            return Op(key, FIX, gives, is_open=bool(m.prot & RWX))
-        hint = m.addr & -PAGE
-        huge_offset = -1
-        if m.flags & MAP_ANONYMOUS:
-            huge_offset = 0 if not m.flags & MAP_SHARED and hint == 0 and (gives[1] - gives[0]) % (2 << 20) == 0 else -1
-        elif not m.fd.path.startswith(_NOT_ON_DISK):
-            huge_offset = m.offset
-        return Op(key, MAP, gives, hint=hint, huge_offset=huge_offset, is_open=bool(m.prot & RWX))
-    if effect.name == "munmap":
-        return Op(key, FREE, frees=frees) if frees[1] else None
-    if effect.name == "mremap":
-        try:
-            old, old_len, new_len, _, _, result = parser.mremap(text)
-        except ValueError:
-            return None
-        if result.value is None or result.errno:
-            return None
-        return Op(key, FREE, gives=_pages((result.value, result.value + new_len)), frees=_pages((old, old + old_len)), is_open=True)
-    if effect.acts_on[1] <= effect.acts_on[0]:
-        return None
-    return Op(key, USE, uses=_pages(effect.acts_on), is_open=effect.name.endswith("mprotect") and "PROT_NONE" not in text)
-
-
-def _pages(span: tuple[int, int]) -> tuple[int, int]:
-    return span[0] & -PAGE, (span[1] + PAGE - 1) & -PAGE
 
 
 def _stack_of(text: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from vmtool.strace.parser import Fd, Hidden, descriptor
 from vmtool.strace.procs import Directory, Process, Processes, Space
 from vmtool.strace.reader import Reader
 from vmtool.strace.sidecar import Facts
-from vmtool.strace.threads import Effect, fits, settle
+from vmtool.strace.threads import settle
 from vmtool.strace.writes import Writes
 
 
@@ -154,11 +154,6 @@ class Replay:
                 self.summary.note(f"{name}: the log does not show the name")
             except (ValueError, IndexError) as e:
                 raise LogError(self.line, f"{name}: cannot be read: {shown(text)}") from e
-
-    def fits(self, call: Event) -> bool:
-        """Whether a memory call of a space that several threads use would be answered now as the log says."""
-        process = self.procs.by_tid.get(call[1])
-        return process is None or fits(self, process, Effect(call))
 
     def act(self, process: Process, call: Event) -> None:
         """Carry out one memory call now."""
