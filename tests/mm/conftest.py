@@ -21,3 +21,13 @@ def machine():
 def empty():
     """An arena without a machine: for rooms that need none."""
     return probe.Probe()
+
+
+@pytest.fixture
+def cache():
+    """The page cache alone, over a disk of its own (vmtool.mm._probe_cache); fsck must be silent when the test ends."""
+    from vmtool.mm._probe_cache import Cache
+    c = Cache()
+    yield c
+    assert c.err == 0
+    assert c.fsck() == []

@@ -1,18 +1,9 @@
 """read() and write() through the page cache. What a page shows after each call is 6.18's /proc/kpageflags on ext4."""
 
 import pytest
-from vmtool.mm._probe_cache import Cache
 
 EIO, EFBIG = 5, 27
 PATTERN = bytes((i * 7 + i // 4096) & 255 for i in range(100000))
-
-
-@pytest.fixture
-def cache():
-    c = Cache()
-    yield c
-    assert c.err == 0
-    assert c.fsck() == []
 
 
 @pytest.fixture

@@ -1,17 +1,8 @@
 """Strings and the path table."""
 
 import pytest
-from vmtool.mm._probe_cache import Cache
 
 EEXIST = 17
-
-
-@pytest.fixture
-def cache():
-    c = Cache()
-    yield c
-    assert c.err == 0
-    assert c.fsck() == []
 
 
 @pytest.mark.parametrize("length", [1, 247, 248, 249, 496, 497, 4095])

@@ -1,18 +1,8 @@
 """Truncation and holes. What the pages show after each call is 6.18's /proc/kpageflags on ext4."""
 
-import pytest
-from vmtool.mm._probe_cache import Cache
 
 EFBIG, EINVAL = 27, 22
 DATA = bytes(1 + i % 255 for i in range(100000))
-
-
-@pytest.fixture
-def cache():
-    c = Cache()
-    yield c
-    assert c.err == 0
-    assert c.fsck() == []
 
 
 def make(cache, size, warm=True):

@@ -1,17 +1,7 @@
 """Write-back: dirty pages, errors, and what the disk has afterwards."""
 
-import pytest
-from vmtool.mm._probe_cache import Cache
 
 EIO = 5
-
-
-@pytest.fixture
-def cache():
-    c = Cache()
-    yield c
-    assert c.err == 0
-    assert c.fsck() == []
 
 
 def reread(cache, inode, length):

@@ -12,46 +12,68 @@ from vmtool.errors import KernelError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from vmtool._core import Machine
 
     Formatter = Callable[[], str | bytes]
+    Question = str | Callable[..., Any]
 
 
-def pid_maps(machine: Machine, pid: int) -> Formatter:
-    from vmtool.procfs.pid_maps import render
-    vmas, word_bytes = machine.maps(pid), _word_bytes(machine)
-    return lambda: render(vmas, word_bytes)
+def _machine_file(module: str, *asked: Question, function: str = "render") -> Callable[[Machine], Formatter]:
+    """A file of the whole machine: what is copied of it (a method's name, or a function of the machine), and who formats that."""
+    def show(machine: Machine) -> Formatter:
+        return _formatter(module, function, [getattr(machine, ask)() if isinstance(ask, str) else ask(machine) for ask in asked])
+    return show
 
 
-def pid_smaps(machine: Machine, pid: int) -> Formatter:
-    from vmtool.procfs.pid_smaps import render
-    entries, word_bytes = machine.smaps(pid), _word_bytes(machine)
-    return lambda: render(entries, word_bytes)
+def _pid_file(module: str, *asked: Question, function: str = "render") -> Callable[[Machine, int], Formatter]:
+    """The same of a process: each question is asked with its PID."""
+    def show(machine: Machine, pid: int) -> Formatter:
+        return _formatter(module, function, [getattr(machine, ask)(pid) if isinstance(ask, str) else ask(machine, pid) for ask in asked])
+    return show
 
 
-def pid_smaps_rollup(machine: Machine, pid: int) -> Formatter:
-    from vmtool.procfs.pid_smaps import render_rollup
-    rollup, word_bytes = machine.smaps_rollup(pid), _word_bytes(machine)
-    return lambda: render_rollup(rollup, word_bytes)
+def _formatter(module, function, copied):
+    render = getattr(__import__(f"vmtool.procfs.{module}", fromlist=(function,)), function)
+    return lambda: render(*copied)
 
 
-def pid_status(machine: Machine, pid: int) -> Formatter:
-    from vmtool.procfs.pid_status import render
-    task, mm, info = machine.task(pid), _mm(machine, pid), machine.info()
-    return lambda: render(task, mm, info.nr_cpus, info.page_shift)
+def _page_shift(machine, pid=0):
+    return machine.info().page_shift
 
 
-def pid_statm(machine: Machine, pid: int) -> Formatter:
-    from vmtool.procfs.pid_statm import render
-    mm, info = _mm(machine, pid), machine.info()
-    return lambda: render(mm, info.page_shift)
+def _nr_cpus(machine, pid):
+    return machine.info().nr_cpus
 
 
-def pid_stat(machine: Machine, pid: int) -> Formatter:
-    from vmtool.procfs.pid_stat import render
-    task, mm, info = machine.task(pid), _mm(machine, pid), machine.info()
-    return lambda: render(task, mm, info.page_shift)
+def _mm(machine, pid):
+    return machine.mm(pid) if machine.task(pid).has_mm else None
+
+
+def _word_bytes(machine, pid):
+    """How many bytes an address has: maps of 32-bit machines are narrower."""
+    return 4 if machine.info().arch in ("i386", "i386-pae", "arm") else 8
+
+
+pid_maps = _pid_file("pid_maps", "maps", _word_bytes)
+pid_smaps = _pid_file("pid_smaps", "smaps", _word_bytes)
+pid_smaps_rollup = _pid_file("pid_smaps", "smaps_rollup", _word_bytes, function="render_rollup")
+pid_status = _pid_file("pid_status", "task", _mm, _nr_cpus, _page_shift)
+pid_statm = _pid_file("pid_statm", _mm, _page_shift)
+pid_stat = _pid_file("pid_stat", "task", _mm, _page_shift)
+meminfo = _machine_file("meminfo", "meminfo")
+vmstat = _machine_file("vmstat", "vmstat")
+buddyinfo = _machine_file("buddyinfo", "zones")
+zoneinfo = _machine_file("zoneinfo", "zones", "node_stats", _page_shift)
+pagetypeinfo = _machine_file("pagetypeinfo", "zones")
+slabinfo = _machine_file("slabinfo", "slabs")
+uptime = _machine_file("system", "info", function="render_uptime")
+loadavg = _machine_file("system", "tasks", function="render_loadavg")
+stat = _machine_file("system", "info", "tasks", function="render_stat")
+version = _machine_file("system", "info", function="render_version")
+cpuinfo = _machine_file("system", "info", function="render_cpuinfo")
+swaps = _machine_file("swaps")
 
 
 def pid_cmdline(machine: Machine, pid: int) -> Formatter:
@@ -70,77 +92,6 @@ def pid_oom_score_adj(machine: Machine, pid: int) -> Formatter:
     return _constant(f"{machine.task(pid).oom_score_adj}\n")
 
 
-def meminfo(machine: Machine) -> Formatter:
-    from vmtool.procfs.meminfo import render
-    figures = machine.meminfo()
-    return lambda: render(figures)
-
-
-def vmstat(machine: Machine) -> Formatter:
-    from vmtool.procfs.vmstat import render
-    figures = machine.vmstat()
-    return lambda: render(figures)
-
-
-def buddyinfo(machine: Machine) -> Formatter:
-    from vmtool.procfs.buddyinfo import render
-    zones = machine.zones()
-    return lambda: render(zones)
-
-
-def zoneinfo(machine: Machine) -> Formatter:
-    from vmtool.procfs.zoneinfo import render
-    zones, node_stats, page_shift = machine.zones(), machine.node_stats(), machine.info().page_shift
-    return lambda: render(zones, node_stats, page_shift)
-
-
-def pagetypeinfo(machine: Machine) -> Formatter:
-    from vmtool.procfs.pagetypeinfo import render
-    zones = machine.zones()
-    return lambda: render(zones)
-
-
-def slabinfo(machine: Machine) -> Formatter:
-    from vmtool.procfs.slabinfo import render
-    caches = machine.slabs()
-    return lambda: render(caches)
-
-
-def uptime(machine: Machine) -> Formatter:
-    from vmtool.procfs.system import render_uptime
-    info = machine.info()
-    return lambda: render_uptime(info)
-
-
-def loadavg(machine: Machine) -> Formatter:
-    from vmtool.procfs.system import render_loadavg
-    tasks = machine.tasks()
-    return lambda: render_loadavg(tasks)
-
-
-def stat(machine: Machine) -> Formatter:
-    from vmtool.procfs.system import render_stat
-    info, tasks = machine.info(), machine.tasks()
-    return lambda: render_stat(info, tasks)
-
-
-def version(machine: Machine) -> Formatter:
-    from vmtool.procfs.system import render_version
-    info = machine.info()
-    return lambda: render_version(info)
-
-
-def cpuinfo(machine: Machine) -> Formatter:
-    from vmtool.procfs.system import render_cpuinfo
-    info = machine.info()
-    return lambda: render_cpuinfo(info)
-
-
-def swaps(machine: Machine) -> Formatter:
-    from vmtool.procfs.swaps import render
-    return render
-
-
 MACHINE_FILES = {"meminfo": meminfo, "vmstat": vmstat, "buddyinfo": buddyinfo, "zoneinfo": zoneinfo, "pagetypeinfo": pagetypeinfo,
                  "slabinfo": slabinfo, "uptime": uptime, "loadavg": loadavg, "stat": stat, "version": version, "cpuinfo": cpuinfo,
                  "swaps": swaps}
@@ -155,7 +106,7 @@ def find(machine: Machine, path: str) -> Formatter:
         del parts[0]
     if len(parts) == 1 and parts[0] in MACHINE_FILES:
         return MACHINE_FILES[parts[0]](machine)
-    if len(parts) == 2 and parts[0].isdigit() and parts[1] in PID_FILES and len(parts[0]) < 10:
+    if len(parts) == 2 and parts[1] in PID_FILES and parts[0].isdigit() and parts[0].isascii() and len(parts[0]) < 10:
         try:
             return PID_FILES[parts[1]](machine, int(parts[0]))
         except KernelError as failure:
@@ -173,12 +124,3 @@ def _constant(text):
 
 def _is_pid(machine, text):
     return any(str(task.pid) == text for task in machine.tasks())
-
-
-def _mm(machine, pid):
-    return machine.mm(pid) if machine.task(pid).has_mm else None
-
-
-def _word_bytes(machine):
-    """How many bytes an address has: maps of 32-bit machines are narrower."""
-    return 4 if machine.info().arch in ("i386", "i386-pae", "arm") else 8

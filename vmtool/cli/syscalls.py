@@ -28,20 +28,11 @@ def mmap(machine: Machine, pid: int, length: int, addr: int, prot: int, shared: 
     flags = uapi.MAP_SHARED if shared else uapi.MAP_PRIVATE
     if file is None:
         flags |= uapi.MAP_ANONYMOUS
-    if fixed:
-        flags |= uapi.MAP_FIXED
-    if fixed_noreplace:
-        flags |= uapi.MAP_FIXED_NOREPLACE
-    if populate:
-        flags |= uapi.MAP_POPULATE
-    if locked:
-        flags |= uapi.MAP_LOCKED
-    if noreserve:
-        flags |= uapi.MAP_NORESERVE
-    if growsdown:
-        flags |= uapi.MAP_GROWSDOWN
-    if stack:
-        flags |= uapi.MAP_STACK
+    for is_given, flag in ((fixed, uapi.MAP_FIXED), (fixed_noreplace, uapi.MAP_FIXED_NOREPLACE), (populate, uapi.MAP_POPULATE),
+                           (locked, uapi.MAP_LOCKED), (noreserve, uapi.MAP_NORESERVE), (growsdown, uapi.MAP_GROWSDOWN),
+                           (stack, uapi.MAP_STACK)):
+        if is_given:
+            flags |= flag
     if hugetlb is not None:
         flags |= uapi.MAP_HUGETLB | _PAGE_BITS[hugetlb] << uapi.MAP_HUGE_SHIFT
     return _address(machine.mmap(pid, addr, length, prot, flags, file, offset), json)

@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_size, pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
-from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone
+from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.mmu cimport entry_read
 from vmtool.mm.pgtable cimport pte_frame, pte_mapped, pte_special, pte_write
@@ -256,15 +256,6 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     return n
 
 
-cdef uint64_t reserved_until(arena_t *a, uint64_t pfn) noexcept nogil:
-    """End of the reserved range that the frame is in; 0: it is in none."""
-    cdef uint32_t i
-    for i in range(a.m.nr_reserved):
-        if a.m.reserved[i].start_pfn <= pfn < a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages:
-            return a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages
-    return 0
-
-
 cdef void check_frames(fsck_t *f) noexcept nogil:
     """Every allocated frame, folio by folio; what was never given out is skipped."""
     cdef arena_t *a = f.a
@@ -276,7 +267,7 @@ cdef void check_frames(fsck_t *f) noexcept nogil:
     mapped[0] = mapped[1] = mapped[2] = 0
     while pfn < a.m.max_pfn:
         z = &a.m.zone[pfn_to_zone(a, pfn)]
-        end = z.unseen_end if z.unseen_pfn <= pfn < z.unseen_end else reserved_until(a, pfn)
+        end = z.unseen_end if z.unseen_pfn <= pfn < z.unseen_end else reserved_end(a, pfn)
         if end:
             pfn = end
             continue

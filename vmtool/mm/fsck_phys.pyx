@@ -9,7 +9,8 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_index, pte_pfn
 from vmtool.mm.arena cimport frame_at, mm_at, rec_at
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone,
+                              reserved_end)
 from vmtool.mm.mmu cimport entry_read, mmu_walk, walk_t
 from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, NR_ZONE_INACTIVE_ANON
@@ -258,15 +259,6 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t pfn) noexcept nogil:
     if r.flags & PG_table:
         check_table(f, pfn)
     return <uint64_t>1 << order
-
-
-cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil:
-    """End of the reserved range that the frame is in, 0: none."""
-    cdef uint32_t i
-    for i in range(a.m.nr_reserved):
-        if a.m.reserved[i].start_pfn <= pfn < a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages:
-            return a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages
-    return 0
 
 
 cdef void check_frames(fsck_t *f, zone_t *zone) noexcept nogil:

@@ -8,7 +8,7 @@ from block to block and skips the ranges that the kernel reserved or never gave 
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, inode_at
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_folio, pfn_to_zone
+from vmtool.mm.frame cimport MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_folio, pfn_to_zone, reserved_range
 from vmtool.mm.rmap cimport page_mapcount
 
 cdef const char *KINDS[NR_FRAME_KINDS]
@@ -84,17 +84,6 @@ cdef pfn_t free_block(arena_t *a, pfn_t pfn) noexcept nogil:
         if f.flags & (PG_buddy | PG_pcp) and f.index_lo >= order:
             return head
     return 0
-
-
-cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil:
-    """What the kernel kept at boot that the frame is part of, or NULL."""
-    cdef uint32_t i
-    cdef reserved_t *r
-    for i in range(a.m.nr_reserved):
-        r = &a.m.reserved[i]
-        if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
-            return r
-    return NULL
 
 
 cdef bint is_unseen(arena_t *a, uint64_t pfn) noexcept nogil:

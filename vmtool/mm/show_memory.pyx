@@ -37,198 +37,200 @@ cdef struct vmstat_line:
     int item
 
 cdef vmstat_line VMSTAT[NR_VMSTAT]
-VMSTAT[0] = vmstat_line(b"nr_free_pages", FREE_PAGES, 0)
-VMSTAT[1] = vmstat_line(b"nr_free_pages_blocks", FREE_BLOCKS, 0)
-VMSTAT[2] = vmstat_line(b"nr_zone_inactive_anon", ZONE_STAT, NR_ZONE_INACTIVE_ANON)
-VMSTAT[3] = vmstat_line(b"nr_zone_active_anon", ZONE_STAT, NR_ZONE_ACTIVE_ANON)
-VMSTAT[4] = vmstat_line(b"nr_zone_inactive_file", ZONE_STAT, NR_ZONE_INACTIVE_FILE)
-VMSTAT[5] = vmstat_line(b"nr_zone_active_file", ZONE_STAT, NR_ZONE_ACTIVE_FILE)
-VMSTAT[6] = vmstat_line(b"nr_zone_unevictable", ZONE_STAT, NR_ZONE_UNEVICTABLE)
-VMSTAT[7] = vmstat_line(b"nr_zone_write_pending", ZONE_STAT, NR_ZONE_WRITE_PENDING)
-VMSTAT[8] = vmstat_line(b"nr_mlock", ZONE_STAT, NR_ZONE_UNEVICTABLE)  # nothing but mlock makes a page unevictable here
-VMSTAT[9] = vmstat_line(b"nr_zspages", NEVER, 0)
-VMSTAT[10] = vmstat_line(b"nr_free_cma", NEVER, 0)
-VMSTAT[11] = vmstat_line(b"numa_hit", NEVER, 0)
-VMSTAT[12] = vmstat_line(b"numa_miss", NEVER, 0)
-VMSTAT[13] = vmstat_line(b"numa_foreign", NEVER, 0)
-VMSTAT[14] = vmstat_line(b"numa_interleave", NEVER, 0)
-VMSTAT[15] = vmstat_line(b"numa_local", NEVER, 0)
-VMSTAT[16] = vmstat_line(b"numa_other", NEVER, 0)
-VMSTAT[17] = vmstat_line(b"nr_inactive_anon", NODE_STAT, NR_INACTIVE_ANON)
-VMSTAT[18] = vmstat_line(b"nr_active_anon", NODE_STAT, NR_ACTIVE_ANON)
-VMSTAT[19] = vmstat_line(b"nr_inactive_file", NODE_STAT, NR_INACTIVE_FILE)
-VMSTAT[20] = vmstat_line(b"nr_active_file", NODE_STAT, NR_ACTIVE_FILE)
-VMSTAT[21] = vmstat_line(b"nr_unevictable", NODE_STAT, NR_UNEVICTABLE)
-VMSTAT[22] = vmstat_line(b"nr_slab_reclaimable", NODE_BYTES, NR_SLAB_RECLAIMABLE_B)
-VMSTAT[23] = vmstat_line(b"nr_slab_unreclaimable", NODE_BYTES, NR_SLAB_UNRECLAIMABLE_B)
-VMSTAT[24] = vmstat_line(b"nr_isolated_anon", NEVER, 0)
-VMSTAT[25] = vmstat_line(b"nr_isolated_file", NEVER, 0)
-VMSTAT[26] = vmstat_line(b"workingset_nodes", NEVER, 0)
-VMSTAT[27] = vmstat_line(b"workingset_refault_anon", NEVER, 0)
-VMSTAT[28] = vmstat_line(b"workingset_refault_file", NEVER, 0)
-VMSTAT[29] = vmstat_line(b"workingset_activate_anon", NEVER, 0)
-VMSTAT[30] = vmstat_line(b"workingset_activate_file", NEVER, 0)
-VMSTAT[31] = vmstat_line(b"workingset_restore_anon", NEVER, 0)
-VMSTAT[32] = vmstat_line(b"workingset_restore_file", NEVER, 0)
-VMSTAT[33] = vmstat_line(b"workingset_nodereclaim", NEVER, 0)
-VMSTAT[34] = vmstat_line(b"nr_anon_pages", NODE_STAT, NR_ANON_MAPPED)
-VMSTAT[35] = vmstat_line(b"nr_mapped", NODE_STAT, NR_FILE_MAPPED)
-VMSTAT[36] = vmstat_line(b"nr_file_pages", NODE_STAT, NR_FILE_PAGES)
-VMSTAT[37] = vmstat_line(b"nr_dirty", NODE_STAT, NR_FILE_DIRTY)
-VMSTAT[38] = vmstat_line(b"nr_writeback", NODE_STAT, NR_WRITEBACK)
-VMSTAT[39] = vmstat_line(b"nr_shmem", NODE_STAT, NR_SHMEM)
-VMSTAT[40] = vmstat_line(b"nr_shmem_hugepages", NODE_THPS, NR_SHMEM_THPS)
-VMSTAT[41] = vmstat_line(b"nr_shmem_pmdmapped", NEVER, 0)
-VMSTAT[42] = vmstat_line(b"nr_file_hugepages", NODE_THPS, NR_FILE_THPS)
-VMSTAT[43] = vmstat_line(b"nr_file_pmdmapped", NEVER, 0)
-VMSTAT[44] = vmstat_line(b"nr_anon_transparent_hugepages", NODE_THPS, NR_ANON_THPS)
-VMSTAT[45] = vmstat_line(b"nr_vmscan_write", NEVER, 0)
-VMSTAT[46] = vmstat_line(b"nr_vmscan_immediate_reclaim", NEVER, 0)
-VMSTAT[47] = vmstat_line(b"nr_dirtied", NODE_STAT, NR_DIRTIED)
-VMSTAT[48] = vmstat_line(b"nr_written", NODE_STAT, NR_WRITTEN)
-VMSTAT[49] = vmstat_line(b"nr_throttled_written", NEVER, 0)
-VMSTAT[50] = vmstat_line(b"nr_kernel_misc_reclaimable", NEVER, 0)
-VMSTAT[51] = vmstat_line(b"nr_foll_pin_acquired", NEVER, 0)
-VMSTAT[52] = vmstat_line(b"nr_foll_pin_released", NEVER, 0)
-VMSTAT[53] = vmstat_line(b"nr_kernel_stack", NODE_STAT, NR_KERNEL_STACK_KB)
-VMSTAT[54] = vmstat_line(b"nr_page_table_pages", NODE_STAT, NR_PAGETABLE)
-VMSTAT[55] = vmstat_line(b"nr_sec_page_table_pages", NEVER, 0)
-VMSTAT[56] = vmstat_line(b"nr_iommu_pages", NEVER, 0)
-VMSTAT[57] = vmstat_line(b"nr_swapcached", NODE_STAT, NR_SWAPCACHE)
-VMSTAT[58] = vmstat_line(b"pgpromote_success", NEVER, 0)
-VMSTAT[59] = vmstat_line(b"pgpromote_candidate", NEVER, 0)
-VMSTAT[60] = vmstat_line(b"pgpromote_candidate_nrl", NEVER, 0)
-VMSTAT[61] = vmstat_line(b"pgdemote_kswapd", NEVER, 0)
-VMSTAT[62] = vmstat_line(b"pgdemote_direct", NEVER, 0)
-VMSTAT[63] = vmstat_line(b"pgdemote_khugepaged", NEVER, 0)
-VMSTAT[64] = vmstat_line(b"pgdemote_proactive", NEVER, 0)
-VMSTAT[65] = vmstat_line(b"nr_hugetlb", NEVER, 0)
-VMSTAT[66] = vmstat_line(b"nr_balloon_pages", NEVER, 0)
-VMSTAT[67] = vmstat_line(b"nr_kernel_file_pages", NEVER, 0)
-VMSTAT[68] = vmstat_line(b"nr_dirty_threshold", DIRTY_LIMIT, 0)
-VMSTAT[69] = vmstat_line(b"nr_dirty_background_threshold", DIRTY_LIMIT, 1)
-VMSTAT[70] = vmstat_line(b"nr_memmap_pages", NEVER, 0)
-VMSTAT[71] = vmstat_line(b"nr_memmap_boot_pages", MEMMAP_BOOT, 0)
-VMSTAT[72] = vmstat_line(b"pgpgin", EVENT, PGPGIN)
-VMSTAT[73] = vmstat_line(b"pgpgout", EVENT, PGPGOUT)
-VMSTAT[74] = vmstat_line(b"pswpin", EVENT, PSWPIN)
-VMSTAT[75] = vmstat_line(b"pswpout", EVENT, PSWPOUT)
-VMSTAT[76] = vmstat_line(b"pgalloc_dma", EVENT, PGALLOC_DMA)
-VMSTAT[77] = vmstat_line(b"pgalloc_dma32", EVENT, PGALLOC_DMA32)
-VMSTAT[78] = vmstat_line(b"pgalloc_normal", EVENT, PGALLOC_NORMAL)
-VMSTAT[79] = vmstat_line(b"pgalloc_movable", EVENT, PGALLOC_MOVABLE)
-VMSTAT[80] = vmstat_line(b"pgalloc_device", NEVER, 0)
-VMSTAT[81] = vmstat_line(b"allocstall_dma", NEVER, 0)
-VMSTAT[82] = vmstat_line(b"allocstall_dma32", NEVER, 0)
-VMSTAT[83] = vmstat_line(b"allocstall_normal", NEVER, 0)
-VMSTAT[84] = vmstat_line(b"allocstall_movable", NEVER, 0)
-VMSTAT[85] = vmstat_line(b"allocstall_device", NEVER, 0)
-VMSTAT[86] = vmstat_line(b"pgskip_dma", NEVER, 0)
-VMSTAT[87] = vmstat_line(b"pgskip_dma32", NEVER, 0)
-VMSTAT[88] = vmstat_line(b"pgskip_normal", NEVER, 0)
-VMSTAT[89] = vmstat_line(b"pgskip_movable", NEVER, 0)
-VMSTAT[90] = vmstat_line(b"pgskip_device", NEVER, 0)
-VMSTAT[91] = vmstat_line(b"pgfree", EVENT, PGFREE)
-VMSTAT[92] = vmstat_line(b"pgactivate", EVENT, PGACTIVATE)
-VMSTAT[93] = vmstat_line(b"pgdeactivate", EVENT, PGDEACTIVATE)
-VMSTAT[94] = vmstat_line(b"pglazyfree", EVENT, PGLAZYFREE)
-VMSTAT[95] = vmstat_line(b"pgfault", EVENT, PGFAULT)
-VMSTAT[96] = vmstat_line(b"pgmajfault", EVENT, PGMAJFAULT)
-VMSTAT[97] = vmstat_line(b"pglazyfreed", EVENT, PGLAZYFREED)
-VMSTAT[98] = vmstat_line(b"pgrefill", NEVER, 0)
-VMSTAT[99] = vmstat_line(b"pgreuse", EVENT, PGREUSE)
-VMSTAT[100] = vmstat_line(b"pgsteal_kswapd", NEVER, 0)
-VMSTAT[101] = vmstat_line(b"pgsteal_direct", NEVER, 0)
-VMSTAT[102] = vmstat_line(b"pgsteal_khugepaged", NEVER, 0)
-VMSTAT[103] = vmstat_line(b"pgsteal_proactive", NEVER, 0)
-VMSTAT[104] = vmstat_line(b"pgscan_kswapd", NEVER, 0)
-VMSTAT[105] = vmstat_line(b"pgscan_direct", NEVER, 0)
-VMSTAT[106] = vmstat_line(b"pgscan_khugepaged", NEVER, 0)
-VMSTAT[107] = vmstat_line(b"pgscan_proactive", NEVER, 0)
-VMSTAT[108] = vmstat_line(b"pgscan_direct_throttle", NEVER, 0)
-VMSTAT[109] = vmstat_line(b"pgscan_anon", NEVER, 0)
-VMSTAT[110] = vmstat_line(b"pgscan_file", NEVER, 0)
-VMSTAT[111] = vmstat_line(b"pgsteal_anon", NEVER, 0)
-VMSTAT[112] = vmstat_line(b"pgsteal_file", NEVER, 0)
-VMSTAT[113] = vmstat_line(b"zone_reclaim_success", NEVER, 0)
-VMSTAT[114] = vmstat_line(b"zone_reclaim_failed", NEVER, 0)
-VMSTAT[115] = vmstat_line(b"pginodesteal", NEVER, 0)
-VMSTAT[116] = vmstat_line(b"slabs_scanned", NEVER, 0)
-VMSTAT[117] = vmstat_line(b"kswapd_inodesteal", NEVER, 0)
-VMSTAT[118] = vmstat_line(b"kswapd_low_wmark_hit_quickly", NEVER, 0)
-VMSTAT[119] = vmstat_line(b"kswapd_high_wmark_hit_quickly", NEVER, 0)
-VMSTAT[120] = vmstat_line(b"pageoutrun", NEVER, 0)
-VMSTAT[121] = vmstat_line(b"pgrotated", NEVER, 0)
-VMSTAT[122] = vmstat_line(b"drop_pagecache", EVENT, DROP_PAGECACHE)
-VMSTAT[123] = vmstat_line(b"drop_slab", EVENT, DROP_SLAB)
-VMSTAT[124] = vmstat_line(b"oom_kill", EVENT, OOM_KILL)
-VMSTAT[125] = vmstat_line(b"numa_pte_updates", NEVER, 0)
-VMSTAT[126] = vmstat_line(b"numa_huge_pte_updates", NEVER, 0)
-VMSTAT[127] = vmstat_line(b"numa_hint_faults", NEVER, 0)
-VMSTAT[128] = vmstat_line(b"numa_hint_faults_local", NEVER, 0)
-VMSTAT[129] = vmstat_line(b"numa_pages_migrated", NEVER, 0)
-VMSTAT[130] = vmstat_line(b"pgmigrate_success", NEVER, 0)
-VMSTAT[131] = vmstat_line(b"pgmigrate_fail", NEVER, 0)
-VMSTAT[132] = vmstat_line(b"thp_migration_success", NEVER, 0)
-VMSTAT[133] = vmstat_line(b"thp_migration_fail", NEVER, 0)
-VMSTAT[134] = vmstat_line(b"thp_migration_split", NEVER, 0)
-VMSTAT[135] = vmstat_line(b"compact_migrate_scanned", NEVER, 0)
-VMSTAT[136] = vmstat_line(b"compact_free_scanned", NEVER, 0)
-VMSTAT[137] = vmstat_line(b"compact_isolated", NEVER, 0)
-VMSTAT[138] = vmstat_line(b"compact_stall", NEVER, 0)
-VMSTAT[139] = vmstat_line(b"compact_fail", NEVER, 0)
-VMSTAT[140] = vmstat_line(b"compact_success", NEVER, 0)
-VMSTAT[141] = vmstat_line(b"compact_daemon_wake", NEVER, 0)
-VMSTAT[142] = vmstat_line(b"compact_daemon_migrate_scanned", NEVER, 0)
-VMSTAT[143] = vmstat_line(b"compact_daemon_free_scanned", NEVER, 0)
-VMSTAT[144] = vmstat_line(b"htlb_buddy_alloc_success", NEVER, 0)
-VMSTAT[145] = vmstat_line(b"htlb_buddy_alloc_fail", NEVER, 0)
-VMSTAT[146] = vmstat_line(b"unevictable_pgs_culled", EVENT, UNEVICTABLE_PGCULLED)
-VMSTAT[147] = vmstat_line(b"unevictable_pgs_scanned", NEVER, 0)
-VMSTAT[148] = vmstat_line(b"unevictable_pgs_rescued", NEVER, 0)
-VMSTAT[149] = vmstat_line(b"unevictable_pgs_mlocked", EVENT, UNEVICTABLE_PGMLOCKED)
-VMSTAT[150] = vmstat_line(b"unevictable_pgs_munlocked", EVENT, UNEVICTABLE_PGMUNLOCKED)
-VMSTAT[151] = vmstat_line(b"unevictable_pgs_cleared", EVENT, UNEVICTABLE_PGCLEARED)
-VMSTAT[152] = vmstat_line(b"unevictable_pgs_stranded", NEVER, 0)
-VMSTAT[153] = vmstat_line(b"thp_fault_alloc", EVENT, THP_FAULT_ALLOC)
-VMSTAT[154] = vmstat_line(b"thp_fault_fallback", EVENT, THP_FAULT_FALLBACK)
-VMSTAT[155] = vmstat_line(b"thp_fault_fallback_charge", NEVER, 0)
-VMSTAT[156] = vmstat_line(b"thp_collapse_alloc", EVENT, THP_COLLAPSE_ALLOC)
-VMSTAT[157] = vmstat_line(b"thp_collapse_alloc_failed", NEVER, 0)
-VMSTAT[158] = vmstat_line(b"thp_file_alloc", NEVER, 0)
-VMSTAT[159] = vmstat_line(b"thp_file_fallback", NEVER, 0)
-VMSTAT[160] = vmstat_line(b"thp_file_fallback_charge", NEVER, 0)
-VMSTAT[161] = vmstat_line(b"thp_file_mapped", NEVER, 0)
-VMSTAT[162] = vmstat_line(b"thp_split_page", EVENT, THP_SPLIT_PAGE)
-VMSTAT[163] = vmstat_line(b"thp_split_page_failed", NEVER, 0)
-VMSTAT[164] = vmstat_line(b"thp_deferred_split_page", EVENT, THP_DEFERRED_SPLIT_PAGE)
-VMSTAT[165] = vmstat_line(b"thp_underused_split_page", NEVER, 0)
-VMSTAT[166] = vmstat_line(b"thp_split_pmd", EVENT, THP_SPLIT_PMD)
-VMSTAT[167] = vmstat_line(b"thp_scan_exceed_none_pte", NEVER, 0)
-VMSTAT[168] = vmstat_line(b"thp_scan_exceed_swap_pte", NEVER, 0)
-VMSTAT[169] = vmstat_line(b"thp_scan_exceed_share_pte", NEVER, 0)
-VMSTAT[170] = vmstat_line(b"thp_split_pud", NEVER, 0)
-VMSTAT[171] = vmstat_line(b"thp_zero_page_alloc", EVENT, THP_ZERO_PAGE_ALLOC)
-VMSTAT[172] = vmstat_line(b"thp_zero_page_alloc_failed", NEVER, 0)
-VMSTAT[173] = vmstat_line(b"thp_swpout", NEVER, 0)
-VMSTAT[174] = vmstat_line(b"thp_swpout_fallback", NEVER, 0)
-VMSTAT[175] = vmstat_line(b"balloon_inflate", NEVER, 0)
-VMSTAT[176] = vmstat_line(b"balloon_deflate", NEVER, 0)
-VMSTAT[177] = vmstat_line(b"balloon_migrate", NEVER, 0)
-VMSTAT[178] = vmstat_line(b"swap_ra", NEVER, 0)
-VMSTAT[179] = vmstat_line(b"swap_ra_hit", NEVER, 0)
-VMSTAT[180] = vmstat_line(b"swpin_zero", NEVER, 0)
-VMSTAT[181] = vmstat_line(b"swpout_zero", NEVER, 0)
-VMSTAT[182] = vmstat_line(b"ksm_swpin_copy", NEVER, 0)
-VMSTAT[183] = vmstat_line(b"cow_ksm", NEVER, 0)
-VMSTAT[184] = vmstat_line(b"zswpin", NEVER, 0)
-VMSTAT[185] = vmstat_line(b"zswpout", NEVER, 0)
-VMSTAT[186] = vmstat_line(b"zswpwb", NEVER, 0)
-VMSTAT[187] = vmstat_line(b"direct_map_level2_splits", NEVER, 0)
-VMSTAT[188] = vmstat_line(b"direct_map_level3_splits", NEVER, 0)
-VMSTAT[189] = vmstat_line(b"direct_map_level2_collapses", NEVER, 0)
-VMSTAT[190] = vmstat_line(b"direct_map_level3_collapses", NEVER, 0)
-VMSTAT[191] = vmstat_line(b"nr_unstable", NEVER, 0)
+VMSTAT[:] = [  # in the order of the file
+    vmstat_line(b"nr_free_pages", FREE_PAGES, 0),
+    vmstat_line(b"nr_free_pages_blocks", FREE_BLOCKS, 0),
+    vmstat_line(b"nr_zone_inactive_anon", ZONE_STAT, NR_ZONE_INACTIVE_ANON),
+    vmstat_line(b"nr_zone_active_anon", ZONE_STAT, NR_ZONE_ACTIVE_ANON),
+    vmstat_line(b"nr_zone_inactive_file", ZONE_STAT, NR_ZONE_INACTIVE_FILE),
+    vmstat_line(b"nr_zone_active_file", ZONE_STAT, NR_ZONE_ACTIVE_FILE),
+    vmstat_line(b"nr_zone_unevictable", ZONE_STAT, NR_ZONE_UNEVICTABLE),
+    vmstat_line(b"nr_zone_write_pending", ZONE_STAT, NR_ZONE_WRITE_PENDING),
+    vmstat_line(b"nr_mlock", ZONE_STAT, NR_ZONE_UNEVICTABLE),  # nothing but mlock makes a page unevictable here
+    vmstat_line(b"nr_zspages", NEVER, 0),
+    vmstat_line(b"nr_free_cma", NEVER, 0),
+    vmstat_line(b"numa_hit", NEVER, 0),
+    vmstat_line(b"numa_miss", NEVER, 0),
+    vmstat_line(b"numa_foreign", NEVER, 0),
+    vmstat_line(b"numa_interleave", NEVER, 0),
+    vmstat_line(b"numa_local", NEVER, 0),
+    vmstat_line(b"numa_other", NEVER, 0),
+    vmstat_line(b"nr_inactive_anon", NODE_STAT, NR_INACTIVE_ANON),
+    vmstat_line(b"nr_active_anon", NODE_STAT, NR_ACTIVE_ANON),
+    vmstat_line(b"nr_inactive_file", NODE_STAT, NR_INACTIVE_FILE),
+    vmstat_line(b"nr_active_file", NODE_STAT, NR_ACTIVE_FILE),
+    vmstat_line(b"nr_unevictable", NODE_STAT, NR_UNEVICTABLE),
+    vmstat_line(b"nr_slab_reclaimable", NODE_BYTES, NR_SLAB_RECLAIMABLE_B),
+    vmstat_line(b"nr_slab_unreclaimable", NODE_BYTES, NR_SLAB_UNRECLAIMABLE_B),
+    vmstat_line(b"nr_isolated_anon", NEVER, 0),
+    vmstat_line(b"nr_isolated_file", NEVER, 0),
+    vmstat_line(b"workingset_nodes", NEVER, 0),
+    vmstat_line(b"workingset_refault_anon", NEVER, 0),
+    vmstat_line(b"workingset_refault_file", NEVER, 0),
+    vmstat_line(b"workingset_activate_anon", NEVER, 0),
+    vmstat_line(b"workingset_activate_file", NEVER, 0),
+    vmstat_line(b"workingset_restore_anon", NEVER, 0),
+    vmstat_line(b"workingset_restore_file", NEVER, 0),
+    vmstat_line(b"workingset_nodereclaim", NEVER, 0),
+    vmstat_line(b"nr_anon_pages", NODE_STAT, NR_ANON_MAPPED),
+    vmstat_line(b"nr_mapped", NODE_STAT, NR_FILE_MAPPED),
+    vmstat_line(b"nr_file_pages", NODE_STAT, NR_FILE_PAGES),
+    vmstat_line(b"nr_dirty", NODE_STAT, NR_FILE_DIRTY),
+    vmstat_line(b"nr_writeback", NODE_STAT, NR_WRITEBACK),
+    vmstat_line(b"nr_shmem", NODE_STAT, NR_SHMEM),
+    vmstat_line(b"nr_shmem_hugepages", NODE_THPS, NR_SHMEM_THPS),
+    vmstat_line(b"nr_shmem_pmdmapped", NEVER, 0),
+    vmstat_line(b"nr_file_hugepages", NODE_THPS, NR_FILE_THPS),
+    vmstat_line(b"nr_file_pmdmapped", NEVER, 0),
+    vmstat_line(b"nr_anon_transparent_hugepages", NODE_THPS, NR_ANON_THPS),
+    vmstat_line(b"nr_vmscan_write", NEVER, 0),
+    vmstat_line(b"nr_vmscan_immediate_reclaim", NEVER, 0),
+    vmstat_line(b"nr_dirtied", NODE_STAT, NR_DIRTIED),
+    vmstat_line(b"nr_written", NODE_STAT, NR_WRITTEN),
+    vmstat_line(b"nr_throttled_written", NEVER, 0),
+    vmstat_line(b"nr_kernel_misc_reclaimable", NEVER, 0),
+    vmstat_line(b"nr_foll_pin_acquired", NEVER, 0),
+    vmstat_line(b"nr_foll_pin_released", NEVER, 0),
+    vmstat_line(b"nr_kernel_stack", NODE_STAT, NR_KERNEL_STACK_KB),
+    vmstat_line(b"nr_page_table_pages", NODE_STAT, NR_PAGETABLE),
+    vmstat_line(b"nr_sec_page_table_pages", NEVER, 0),
+    vmstat_line(b"nr_iommu_pages", NEVER, 0),
+    vmstat_line(b"nr_swapcached", NODE_STAT, NR_SWAPCACHE),
+    vmstat_line(b"pgpromote_success", NEVER, 0),
+    vmstat_line(b"pgpromote_candidate", NEVER, 0),
+    vmstat_line(b"pgpromote_candidate_nrl", NEVER, 0),
+    vmstat_line(b"pgdemote_kswapd", NEVER, 0),
+    vmstat_line(b"pgdemote_direct", NEVER, 0),
+    vmstat_line(b"pgdemote_khugepaged", NEVER, 0),
+    vmstat_line(b"pgdemote_proactive", NEVER, 0),
+    vmstat_line(b"nr_hugetlb", NEVER, 0),
+    vmstat_line(b"nr_balloon_pages", NEVER, 0),
+    vmstat_line(b"nr_kernel_file_pages", NEVER, 0),
+    vmstat_line(b"nr_dirty_threshold", DIRTY_LIMIT, 0),
+    vmstat_line(b"nr_dirty_background_threshold", DIRTY_LIMIT, 1),
+    vmstat_line(b"nr_memmap_pages", NEVER, 0),
+    vmstat_line(b"nr_memmap_boot_pages", MEMMAP_BOOT, 0),
+    vmstat_line(b"pgpgin", EVENT, PGPGIN),
+    vmstat_line(b"pgpgout", EVENT, PGPGOUT),
+    vmstat_line(b"pswpin", EVENT, PSWPIN),
+    vmstat_line(b"pswpout", EVENT, PSWPOUT),
+    vmstat_line(b"pgalloc_dma", EVENT, PGALLOC_DMA),
+    vmstat_line(b"pgalloc_dma32", EVENT, PGALLOC_DMA32),
+    vmstat_line(b"pgalloc_normal", EVENT, PGALLOC_NORMAL),
+    vmstat_line(b"pgalloc_movable", EVENT, PGALLOC_MOVABLE),
+    vmstat_line(b"pgalloc_device", NEVER, 0),
+    vmstat_line(b"allocstall_dma", NEVER, 0),
+    vmstat_line(b"allocstall_dma32", NEVER, 0),
+    vmstat_line(b"allocstall_normal", NEVER, 0),
+    vmstat_line(b"allocstall_movable", NEVER, 0),
+    vmstat_line(b"allocstall_device", NEVER, 0),
+    vmstat_line(b"pgskip_dma", NEVER, 0),
+    vmstat_line(b"pgskip_dma32", NEVER, 0),
+    vmstat_line(b"pgskip_normal", NEVER, 0),
+    vmstat_line(b"pgskip_movable", NEVER, 0),
+    vmstat_line(b"pgskip_device", NEVER, 0),
+    vmstat_line(b"pgfree", EVENT, PGFREE),
+    vmstat_line(b"pgactivate", EVENT, PGACTIVATE),
+    vmstat_line(b"pgdeactivate", EVENT, PGDEACTIVATE),
+    vmstat_line(b"pglazyfree", EVENT, PGLAZYFREE),
+    vmstat_line(b"pgfault", EVENT, PGFAULT),
+    vmstat_line(b"pgmajfault", EVENT, PGMAJFAULT),
+    vmstat_line(b"pglazyfreed", EVENT, PGLAZYFREED),
+    vmstat_line(b"pgrefill", NEVER, 0),
+    vmstat_line(b"pgreuse", EVENT, PGREUSE),
+    vmstat_line(b"pgsteal_kswapd", NEVER, 0),
+    vmstat_line(b"pgsteal_direct", NEVER, 0),
+    vmstat_line(b"pgsteal_khugepaged", NEVER, 0),
+    vmstat_line(b"pgsteal_proactive", NEVER, 0),
+    vmstat_line(b"pgscan_kswapd", NEVER, 0),
+    vmstat_line(b"pgscan_direct", NEVER, 0),
+    vmstat_line(b"pgscan_khugepaged", NEVER, 0),
+    vmstat_line(b"pgscan_proactive", NEVER, 0),
+    vmstat_line(b"pgscan_direct_throttle", NEVER, 0),
+    vmstat_line(b"pgscan_anon", NEVER, 0),
+    vmstat_line(b"pgscan_file", NEVER, 0),
+    vmstat_line(b"pgsteal_anon", NEVER, 0),
+    vmstat_line(b"pgsteal_file", NEVER, 0),
+    vmstat_line(b"zone_reclaim_success", NEVER, 0),
+    vmstat_line(b"zone_reclaim_failed", NEVER, 0),
+    vmstat_line(b"pginodesteal", NEVER, 0),
+    vmstat_line(b"slabs_scanned", NEVER, 0),
+    vmstat_line(b"kswapd_inodesteal", NEVER, 0),
+    vmstat_line(b"kswapd_low_wmark_hit_quickly", NEVER, 0),
+    vmstat_line(b"kswapd_high_wmark_hit_quickly", NEVER, 0),
+    vmstat_line(b"pageoutrun", NEVER, 0),
+    vmstat_line(b"pgrotated", NEVER, 0),
+    vmstat_line(b"drop_pagecache", EVENT, DROP_PAGECACHE),
+    vmstat_line(b"drop_slab", EVENT, DROP_SLAB),
+    vmstat_line(b"oom_kill", EVENT, OOM_KILL),
+    vmstat_line(b"numa_pte_updates", NEVER, 0),
+    vmstat_line(b"numa_huge_pte_updates", NEVER, 0),
+    vmstat_line(b"numa_hint_faults", NEVER, 0),
+    vmstat_line(b"numa_hint_faults_local", NEVER, 0),
+    vmstat_line(b"numa_pages_migrated", NEVER, 0),
+    vmstat_line(b"pgmigrate_success", NEVER, 0),
+    vmstat_line(b"pgmigrate_fail", NEVER, 0),
+    vmstat_line(b"thp_migration_success", NEVER, 0),
+    vmstat_line(b"thp_migration_fail", NEVER, 0),
+    vmstat_line(b"thp_migration_split", NEVER, 0),
+    vmstat_line(b"compact_migrate_scanned", NEVER, 0),
+    vmstat_line(b"compact_free_scanned", NEVER, 0),
+    vmstat_line(b"compact_isolated", NEVER, 0),
+    vmstat_line(b"compact_stall", NEVER, 0),
+    vmstat_line(b"compact_fail", NEVER, 0),
+    vmstat_line(b"compact_success", NEVER, 0),
+    vmstat_line(b"compact_daemon_wake", NEVER, 0),
+    vmstat_line(b"compact_daemon_migrate_scanned", NEVER, 0),
+    vmstat_line(b"compact_daemon_free_scanned", NEVER, 0),
+    vmstat_line(b"htlb_buddy_alloc_success", NEVER, 0),
+    vmstat_line(b"htlb_buddy_alloc_fail", NEVER, 0),
+    vmstat_line(b"unevictable_pgs_culled", EVENT, UNEVICTABLE_PGCULLED),
+    vmstat_line(b"unevictable_pgs_scanned", NEVER, 0),
+    vmstat_line(b"unevictable_pgs_rescued", NEVER, 0),
+    vmstat_line(b"unevictable_pgs_mlocked", EVENT, UNEVICTABLE_PGMLOCKED),
+    vmstat_line(b"unevictable_pgs_munlocked", EVENT, UNEVICTABLE_PGMUNLOCKED),
+    vmstat_line(b"unevictable_pgs_cleared", EVENT, UNEVICTABLE_PGCLEARED),
+    vmstat_line(b"unevictable_pgs_stranded", NEVER, 0),
+    vmstat_line(b"thp_fault_alloc", EVENT, THP_FAULT_ALLOC),
+    vmstat_line(b"thp_fault_fallback", EVENT, THP_FAULT_FALLBACK),
+    vmstat_line(b"thp_fault_fallback_charge", NEVER, 0),
+    vmstat_line(b"thp_collapse_alloc", EVENT, THP_COLLAPSE_ALLOC),
+    vmstat_line(b"thp_collapse_alloc_failed", NEVER, 0),
+    vmstat_line(b"thp_file_alloc", NEVER, 0),
+    vmstat_line(b"thp_file_fallback", NEVER, 0),
+    vmstat_line(b"thp_file_fallback_charge", NEVER, 0),
+    vmstat_line(b"thp_file_mapped", NEVER, 0),
+    vmstat_line(b"thp_split_page", EVENT, THP_SPLIT_PAGE),
+    vmstat_line(b"thp_split_page_failed", NEVER, 0),
+    vmstat_line(b"thp_deferred_split_page", EVENT, THP_DEFERRED_SPLIT_PAGE),
+    vmstat_line(b"thp_underused_split_page", NEVER, 0),
+    vmstat_line(b"thp_split_pmd", EVENT, THP_SPLIT_PMD),
+    vmstat_line(b"thp_scan_exceed_none_pte", NEVER, 0),
+    vmstat_line(b"thp_scan_exceed_swap_pte", NEVER, 0),
+    vmstat_line(b"thp_scan_exceed_share_pte", NEVER, 0),
+    vmstat_line(b"thp_split_pud", NEVER, 0),
+    vmstat_line(b"thp_zero_page_alloc", EVENT, THP_ZERO_PAGE_ALLOC),
+    vmstat_line(b"thp_zero_page_alloc_failed", NEVER, 0),
+    vmstat_line(b"thp_swpout", NEVER, 0),
+    vmstat_line(b"thp_swpout_fallback", NEVER, 0),
+    vmstat_line(b"balloon_inflate", NEVER, 0),
+    vmstat_line(b"balloon_deflate", NEVER, 0),
+    vmstat_line(b"balloon_migrate", NEVER, 0),
+    vmstat_line(b"swap_ra", NEVER, 0),
+    vmstat_line(b"swap_ra_hit", NEVER, 0),
+    vmstat_line(b"swpin_zero", NEVER, 0),
+    vmstat_line(b"swpout_zero", NEVER, 0),
+    vmstat_line(b"ksm_swpin_copy", NEVER, 0),
+    vmstat_line(b"cow_ksm", NEVER, 0),
+    vmstat_line(b"zswpin", NEVER, 0),
+    vmstat_line(b"zswpout", NEVER, 0),
+    vmstat_line(b"zswpwb", NEVER, 0),
+    vmstat_line(b"direct_map_level2_splits", NEVER, 0),
+    vmstat_line(b"direct_map_level3_splits", NEVER, 0),
+    vmstat_line(b"direct_map_level2_collapses", NEVER, 0),
+    vmstat_line(b"direct_map_level3_collapses", NEVER, 0),
+    vmstat_line(b"nr_unstable", NEVER, 0),
+]
 
 cdef const char *LABELS[NR_MEMINFO]
 LABELS[:] = [

@@ -47,7 +47,9 @@ cdef enum:  # reserved_kind
 cdef int boot_memory(arena_t *a) noexcept nogil
 cdef const char *reserved_name(uint32_t what) noexcept nogil
 cdef const char *zone_name(uint32_t zone) noexcept nogil
-# The reserved_kind of a frame that the kernel kept at boot, -1: none of those.
+# What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).
+cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil
+cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
 

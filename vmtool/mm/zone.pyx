@@ -43,14 +43,24 @@ cdef const char *zone_name(uint32_t zone) noexcept nogil:
     return ZONE_NAMES[zone if zone < NR_ZONES else 0]
 
 
-cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil:
+cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil:
     cdef uint32_t i
     cdef reserved_t *r
     for i in range(a.m.nr_reserved):
         r = &a.m.reserved[i]
         if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
-            return <int>r.what
-    return -1
+            return r
+    return NULL
+
+
+cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil:
+    cdef const reserved_t *r = reserved_range(a, pfn)
+    return r.start_pfn + r.nr_pages if r != NULL else 0
+
+
+cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil:
+    cdef const reserved_t *r = reserved_range(a, pfn)
+    return <int>r.what if r != NULL else -1
 
 
 # --- boot: the memory map ------------------------------------------------------------------------------
