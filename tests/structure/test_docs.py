@@ -31,6 +31,13 @@ def test_what_prints_has_json_or_prints_for_machines_already(command):
     assert ("--json" in command.options) == (command.name not in silent)
 
 
+def test_the_readme_of_the_kernel_names_every_room():
+    folder = ROOT / "vmtool" / "mm"
+    readme = (folder / "README.md").read_text("utf-8")
+    rooms = {path.stem for path in folder.glob("*.p[yx]*") if path.suffix in (".pyx", ".pxd")} - {"__init__"}
+    assert not [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", readme)]
+
+
 def test_the_readme_lists_the_families_and_their_commands():
     readme = (ROOT / "README.md").read_text("utf-8")
     for heading, names in table.FAMILIES.values():
