@@ -12,7 +12,9 @@ from pathlib import Path
 from bench.measure import Row, alternate, cpu_of, ns, vmtool_command
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "strace" / "python3.tar.gz"
+PROGRAMS = FIXTURE.with_name("make.tar.gz")
 NR_LINES = 200_000
+PROGRAM_LINES = 60_000
 LACKEY_LINES = 2_000_000
 LINE = re.compile(r"(\d+) +(\w+)\((.*)\) += (.*)")
 MAPPING = "0x10000000, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10000000\n"
@@ -32,6 +34,21 @@ def strace_log(directory: Path) -> Path:
         out.writelines(line for line in lines if "exit_group" not in line and "+++" not in line)
         for _ in range(NR_LINES // len(body)):
             out.writelines(body)
+    return path
+
+
+def programs_log(directory: Path) -> Path:
+    """Starts and ends of programs without end: a recorded make -j2 again and again, its processes under new numbers each time."""
+    with tarfile.open(PROGRAMS) as archive:
+        member = archive.extractfile("strace.log")
+        assert member is not None
+        text = member.read().decode("latin-1")
+    numbers = sorted(set(re.findall(r"(?m)^(\d+) ", text)))
+    anywhere = re.compile(r"\b(" + "|".join(numbers) + r")\b")
+    path = directory / "make.log"
+    with path.open("w", encoding="latin-1") as out:
+        for i in range(PROGRAM_LINES // text.count("\n")):
+            out.write(anywhere.sub(lambda found, i=i: str(int(found[1]) + 1000 * i), text))
     return path
 
 
@@ -85,18 +102,21 @@ def rows(rounds: int) -> Iterator[Row]:
         directory = Path(name)
         vmtool = [*vmtool_command(), "-s", str(directory / "traces.vmt")]
         subprocess.run([*vmtool, "init"], check=True)
-        log, lackey = strace_log(directory), lackey_log(directory)
+        log, programs, lackey = strace_log(directory), programs_log(directory), lackey_log(directory)
         short_log, short_lackey = directory / "short.log", directory / "short-lackey.log"
         short_log.write_text("7 getpid() = 7\n")
         short_lackey.write_text("I  00401000,4\n")
         replay = [*vmtool, "replay"]
         taken = alternate(rounds, {
             "expression": expression(log), "strace": words_of(log, [*replay, "--as", "strace"], short_log),
+            "programs": words_of(programs, [*replay, "--as", "strace"], short_log), "its expression": expression(programs),
             "wc": words_of(log, ["wc", "-l"], short_log), "lackey": words_of(lackey, [*replay, "--as", "lackey"], short_lackey),
             "wc of lackey": words_of(lackey, ["wc", "-l"], short_lackey)})
         median = {side: got.median["line"] for side, got in taken.items()}
     yield Row("a line of strace / one expression", ns(median["strace"]), "re " + ns(median["expression"]) + ", wc " + ns(median["wc"]),
               median["strace"] / median["expression"], 5)
+    yield Row("a line of make -j2 / one expression", ns(median["programs"]), "re " + ns(median["its expression"]),
+              median["programs"] / median["its expression"], 5)
     theirs = lackey_itself()
     if theirs is not None:
         yield Row("a line of lackey / lackey's own writing", ns(median["lackey"]),
