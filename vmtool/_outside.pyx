@@ -27,7 +27,7 @@ U64 = 0xFFFFFFFFFFFFFFFF
 
 cdef inline bint is_heap(const mm_t *m, const vma_t *v) noexcept nogil:
     """vma_is_initial_heap()"""
-    return v.vm_start <= m.brk and v.vm_end >= m.start_brk
+    return v.vm_start < m.brk and v.vm_end > m.start_brk
 
 
 cdef class Outside(Space):

@@ -125,6 +125,7 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
             if image.is_dyn and place.exe_base is None:  # very many libraries: their lines come first
                 place = infer(image, clues(_next_lines(r, p, tid, FAR)))
             person = (person or 0) & ~ADDR_NO_RANDOMIZE | (ADDR_COMPAT_LAYOUT if place.is_bottom_up else 0)
+            r.summary.note("addresses were randomized: the place of the stack is not in the log")
             if place.mmap_base is None:
                 r.summary.note(f"{image.path}: randomized, and no line tells where")
         else:
