@@ -20,10 +20,15 @@ class Told:
         self.space = Space(1)
         for name, value in habits.items():
             setattr(self.space.habits, name, value)
-        self.writes = Writes(SimpleNamespace(prepare_anon=lambda mid, start, length: self.ranges.append(start)), is_told=False)
+        reserved = [SimpleNamespace(start=0x40000000, end=0x50000000, flags=0x70)]
+        machine = SimpleNamespace(prepare_anon=lambda mid, start, length: self.ranges.append(start), maps=lambda mid: reserved)
+        self.writes = Writes(machine, is_told=False)
 
-    def mmap(self, start, what):
-        self.writes.mapped(self.space, start, parser.mmap(f"{start:#x}, 8192, {what}) = {start:#x}\n"))
+    def mmap(self, start, what, length=8192):
+        text = f"{start:#x}, {length}, {what}) = {start:#x}\n"
+        if self.space.habits.later or self.space.habits.row:
+            self.writes.settle(self.space, "mmap", text)
+        self.writes.mapped(self.space, start, parser.mmap(text))
 
 
 def test_a_mapping_is_written_by_the_next_memory_call():
@@ -105,3 +110,20 @@ def test_what_the_linker_maps_for_itself_is_written_by_a_tester_too():
     told.mmap(0x20000, ANON)
     told.writes.settle(told.space, "mmap", "")
     assert told.ranges == [0x10000]
+
+
+def test_pages_mapped_one_behind_the_other_over_reserved_memory_are_only_set_aside():
+    told = Told()
+    for start in (0x40000000, 0x40001000, 0x40002000):
+        told.mmap(start, FIXED, 4096)
+    told.writes.settle(told.space, "munmap", "0x50000, 4096) = 0\n")
+    assert told.ranges == []
+
+
+def test_pieces_of_another_size_or_apart_or_over_nothing_are_written():
+    for starts, length in (((0x40000000, 0x40004000), 0x4000), ((0x40000000, 0x40002000), 4096), ((0x60000000, 0x60001000), 4096)):
+        told = Told()
+        for start in starts:
+            told.mmap(start, FIXED, length)
+        told.writes.settle(told.space, "munmap", "0x50000, 4096) = 0\n")
+        assert told.ranges == list(starts)

@@ -142,7 +142,7 @@ class Replay:
                     if part != WHOLE or process.space.pending:
                         settle(self, process, call)
                         continue
-                    if process.space.habits.later:
+                    if process.space.habits.later or process.space.habits.row:
                         self.writes.settle(process.space, name, text)
                 elif part == SECOND_HALF and is_at_begin or part == FIRST_HALF and not is_at_begin:
                     continue

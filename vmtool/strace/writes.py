@@ -8,7 +8,8 @@ So maps depends on writes that no line shows, and the likeliest are assumed:
      is written as rule 2 says, whatever the program shows.
   2. It writes the private memory that it makes writable, when it has it: after mprotect at once, after mmap by its next memory call,
      unless that is a madvise() of it, which still prepares it. A fork before that call finds it written, but untouched what was mapped
-     with MAP_FIXED.
+     with MAP_FIXED. What it maps with MAP_FIXED piece by piece over reserved memory (PROT_NONE), single pages or megabytes one beside
+     the other with nothing in between, it only sets aside (a virtual machine's tables).
   3. The heap is written at once when it grows by malloc's step (128 KiB and more) or for the first time; a smaller growth in a
      forked child only when the next one shows that it was used up.
   4. MAP_STACK and MAP_NORESERVE change nothing of that: thread stacks and arenas are used.
@@ -33,23 +34,25 @@ if TYPE_CHECKING:
 
 MAP_SHARED, MAP_FIXED, MAP_ANONYMOUS, MAP_DENYWRITE = 1, 0x10, 0x20, 0x800
 MALLOC_STEP = 0x20000
+PAGE, MEGABYTE = 4096, 1 << 20
 TESTER_FAILURES = 3
 WHOLE_SPACE = 1 << 47
 FAILURES = frozenset({"EFAULT", "EINVAL", "ENOMEM"})
 TESTED = frozenset({"munmap", "mprotect", "mremap", "madvise", "mlock", "msync"})
-RW = 3
+RWX = 7
 
 
 class Habits:
     """What is known of one address space's program."""
 
-    __slots__ = ("shows_writes", "later", "bss", "is_linking", "heap_end", "small_growth", "file_end", "is_forked")
+    __slots__ = ("shows_writes", "later", "bss", "is_linking", "row", "heap_end", "small_growth", "file_end", "is_forked")
 
     def __init__(self) -> None:
         self.shows_writes = False  # rule 5
         self.later: list[tuple[int, int, bool]] = []  # rule 2: areas since the last memory call: start, length, MAP_FIXED
         self.bss: list[tuple[int, int]] = []  # rule 1: of libraries, while the dynamic linker works
         self.is_linking = False
+        self.row: tuple[int, int] | None = None  # rule 2: of a row of like pieces, the last one mapped
         self.heap_end = 0
         self.small_growth: tuple[int, int] | None = None
         self.file_end = 0  # end of the dynamic linker's last writable file mapping: .bss follows
@@ -80,12 +83,27 @@ class Writes:
         if name == "madvise":
             addr, length = hot.ranges(text)[:2]
             prepared = (addr, addr + length)
+        row = self._row(space, name, text)
         for start, length, is_fixed in habits.later:
             if prepared[0] < start + length and start < prepared[1]:
                 kept.append((start, length, is_fixed))
-            else:
+            elif row is None or (start, length) != row[0]:
                 self._written(space, start, length)
         habits.later = kept
+        habits.row = None if row is None else row[1]
+
+    def _row(self, space: "Space", name: str, text: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """The range before, and this call's, when it maps the next piece of a row in reserved memory; None: it does not."""
+        habits = space.habits
+        last = habits.later[-1][:2] if habits.later and habits.later[-1][2] else habits.row
+        if last is None or name != "mmap" or PAGE < last[1] < MEGABYTE:
+            return None
+        call = parser.mmap(text)
+        if not call.flags & MAP_FIXED or call.length != last[1] or abs(call.addr - last[0]) != last[1] or call.result.value != call.addr:
+            return None
+        if not any(vma.start <= call.addr < vma.end and not vma.flags & RWX for vma in self.machine.maps(space.mid)):
+            return None
+        return last, (call.addr, call.length)
 
     def forked(self, space: "Space") -> None:
         """A copy of the space is about to be made."""
@@ -119,6 +137,8 @@ class Writes:
                 habits.bss.append((start, call.length))
             else:
                 self._written(space, start, call.length)
+        elif habits.row == (start, call.length):
+            return
         elif habits.is_linking or not habits.shows_writes:
             habits.later.append((start, call.length, bool(call.flags & MAP_FIXED)))
 
