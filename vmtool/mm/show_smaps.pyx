@@ -132,7 +132,7 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     if pmd_is_huge(a, e):
         if pte_special(a, e):
             return PM_PRESENT | PM_FILE | (pte_frame(a, e) + sub)  # the huge zero page is no anonymous folio
-        return present_entry(a, e, pte_frame(a, e) + sub)
+        return present_entry(a, e, pte_frame(a, e)) + sub  # the first page speaks for all 512
     table = table_peek(a, m, addr, 0)
     if table == 0:
         return 0
