@@ -25,6 +25,7 @@ STATUSES = {
     KeyError("x"): (70, "internal error: KeyError: 'x'"),
     KeyboardInterrupt(): (130, "interrupted"),
     ModuleNotFoundError("No module named 'tabulate'", name="tabulate"): (1, "needs the Python package tabulate (pip install .)"),
+    MemoryError(): (1, "this computer has not the memory for it"),
     ImportError("tabulate is broken"): (70, "internal error: ImportError: tabulate is broken"),
 }
 

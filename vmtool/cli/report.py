@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXIT_SOFTWARE = InternalError.exit_status
 EXIT_INTERRUPTED = 130
+OF_THE_HOST = (ModuleNotFoundError, MemoryError)  # Python's own exceptions that are nobody's mistake here
 
 
 class Result:
@@ -39,14 +40,14 @@ class Result:
 
 def is_bug(failure: BaseException) -> bool:
     """Whether it is vmtool's own fault: a broken promise, or an exception nobody meant."""
-    return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt, ModuleNotFoundError))
+    return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt, *OF_THE_HOST))
 
 
 def status_of(failure: BaseException) -> int:
     """The exit status of an exception that left a command."""
     if isinstance(failure, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    if isinstance(failure, ModuleNotFoundError):
+    if isinstance(failure, OF_THE_HOST):
         return VmtoolError.exit_status
     return failure.exit_status if isinstance(failure, VmtoolError) else EXIT_SOFTWARE
 
@@ -57,6 +58,8 @@ def message_of(failure: BaseException) -> str:
         return "interrupted"
     if isinstance(failure, ModuleNotFoundError):
         return _lacking(failure.name or "")
+    if isinstance(failure, MemoryError):
+        return "this computer has not the memory for it"
     return f"internal error: {text_of(failure)}" if is_bug(failure) else text_of(failure)
 
 
