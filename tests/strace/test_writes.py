@@ -2,10 +2,12 @@
 
 from types import SimpleNamespace
 
+import pytest
+
 from vmtool.strace import parser
 from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Space
-from vmtool.strace.writes import MALLOC_STEP, Writes, _shows_writes
+from vmtool.strace.writes import HIDES, MALLOC_STEP, SHOWS, TESTS, Writes, _shows_writes
 
 ANON = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
 FIXED = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0"
@@ -101,8 +103,23 @@ def test_a_program_whose_memory_calls_fail_again_and_again_is_a_tester():
     assert not _shows_writes(following(failed), True)
 
 
+@pytest.mark.parametrize("habit, found", [(TESTS, [(7, 0x1000, 0x2000, "anonymous")]), (SHOWS, []), (HIDES, [(7, 1, 2, "a border")])])
+def test_what_is_undetermined_of_a_program_that_ends(habit, found):
+    def area(start, anon_vma, flags, name=""):
+        return SimpleNamespace(start=start, end=start + 0x1000, anon_vma=anon_vma, flags=flags, name=name)
+
+    maps = [area(0x1000, 0, 0x73), area(0x2000, 5, 0x73), area(0x3000, 0, 0xFB), area(0x4000, 0, 0x73, "/lib/x")]
+    machine = SimpleNamespace(maps=lambda mid: maps, like_borders=lambda mid: [(1, 2, "a border")])
+    process = SimpleNamespace(pid=7, space=SimpleNamespace(mid=1, habits=SimpleNamespace(shows_writes=habit)))
+    listed = []
+    Writes(machine, False).undetermined(process, listed)
+    assert listed == found
+    Writes(machine, True).undetermined(process, listed)
+    assert listed == found
+
+
 def test_what_the_linker_maps_for_itself_is_written_by_a_tester_too():
-    told = Told(is_linking=True, shows_writes=True)
+    told = Told(is_linking=True, shows_writes=TESTS)
     told.mmap(0x10000, ANON)
     told.writes.settle(told.space, "mmap", "")
     assert told.ranges == [0x10000]

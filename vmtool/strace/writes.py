@@ -40,6 +40,8 @@ WHOLE_SPACE = 1 << 47
 FAILURES = frozenset({"EFAULT", "EINVAL", "ENOMEM"})
 TESTED = frozenset({"munmap", "mprotect", "mremap", "madvise", "mlock", "msync"})
 RWX = 7
+HIDES, SHOWS, TESTS = range(3)  # what a program does with its writes: no line tells; lines tell; none should, for a tester makes few
+VM_MAYWRITE, VM_PRIVATE_WRITABLE = 0x20, 0x28  # VM_MAYWRITE | VM_SHARED
 
 
 class Habits:
@@ -48,7 +50,7 @@ class Habits:
     __slots__ = ("shows_writes", "later", "bss", "is_linking", "row", "heap_end", "small_growth", "file_end", "is_forked")
 
     def __init__(self) -> None:
-        self.shows_writes = False  # rule 5
+        self.shows_writes = HIDES  # rule 5
         self.later: list[tuple[int, int, bool]] = []  # rule 2: areas since the last memory call: start, length, MAP_FIXED
         self.bss: list[tuple[int, int]] = []  # rule 1: of libraries, while the dynamic linker works
         self.is_linking = False
@@ -179,26 +181,32 @@ class Writes:
             self.machine.touch(mid, addr, length, "w", True)
 
     def undetermined(self, process: "Process", found: list[tuple[int, int, int, str]]) -> None:
-        """Borders between like areas of a process that ends: with other writes they were not there, or elsewhere."""
-        if self.is_told or process.space.habits.shows_writes or len(found) > 10_000:
+        """Of a process that ends: borders between like areas, which with other writes were not there, or elsewhere; of a tester, which
+        may have written anything that it does not show, all anonymous memory that counts as unwritten."""
+        habits = process.space.habits
+        if self.is_told or habits.shows_writes == SHOWS or len(found) > 10_000:
+            return
+        if habits.shows_writes == TESTS:
+            found += [(process.pid, vma.start, vma.end, "anonymous") for vma in self.machine.maps(process.space.mid)
+                      if not vma.anon_vma and not vma.name and vma.flags & VM_PRIVATE_WRITABLE == VM_MAYWRITE]
             return
         found += [(process.pid, *border) for border in self.machine.like_borders(process.space.mid)]
 
 
-def _shows_writes(following: list[Event], buffers_tell: bool) -> bool:
-    """Rule 5, from the next lines of a program."""
+def _shows_writes(following: list[Event], buffers_tell: bool) -> int:
+    """Rule 5, from the next lines of a program: HIDES, SHOWS or TESTS."""
     failures = 0
     for _, _, name, text, part in following:
         try:
             if name == "mincore" and part == WHOLE:
                 resident = parser.mincore(text)[2]
-                return "1" not in resident
+                return HIDES if "1" in resident else SHOWS
             if buffers_tell and name == "read" and part == WHOLE and "0x" in text:
                 _, _, _, buffer, _, _, nr, errno = hot.file_io(text, False)
                 if buffer and nr and not errno:  # of a read that failed every log has the address
-                    return True
+                    return SHOWS
             if name in TESTED and "= -1 E" in text:
                 failures += text.rpartition("= -1 ")[2].split(" ")[0] in FAILURES
         except ValueError:
             continue
-    return failures >= TESTER_FAILURES
+    return TESTS if failures >= TESTER_FAILURES else HIDES
