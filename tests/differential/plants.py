@@ -117,6 +117,14 @@ PLANTS = (
           "if pte_dirty(a, pmd):\n                e = pte_mkdirty(a, e)",
           "if False:\n                e = e",
           ("thp/split", "thp/basic")),
+    Plant("dropping pages takes no high-water mark", "unmap.pyx",
+          "    update_hiwater_rss(mm_mut(a, vma_at(a, v).vm_mm))\n    zap_range",
+          "    zap_range",
+          ("fault/hwm", "corners/free")),
+    Plant("advice on part of a shared huge page acts on it", "advise_pages.pyx",
+          "        return 0 if split_anon_folio(a, head) else batch\n",
+          "        split_anon_folio(a, head)\n        return 0\n",
+          ("corners/huge", "thp/split")),
 )
 
 

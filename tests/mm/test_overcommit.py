@@ -1,0 +1,88 @@
+"""vm.overcommit_memory by the manual (Documentation/mm/overcommit-accounting.rst) and __vm_enough_memory(): what is charged, and how much may be.
+
+Modes 1 and 2 are not compared with a live kernel: they would be set for the whole host.
+"""
+
+import pytest
+from vmtool._core import Machine
+from vmtool.cli import uapi
+from vmtool.errors import KernelError
+
+MIB, KB = 1 << 20, 1024
+RW = 3
+PRIVATE, SHARED, NORESERVE = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS, uapi.MAP_SHARED | uapi.MAP_ANONYMOUS, uapi.MAP_NORESERVE
+
+
+@pytest.fixture
+def m():
+    machine = Machine()
+    machine.boot(ram_bytes=256 * MIB)
+    yield machine
+    assert machine.fsck() == []
+
+
+def free_kb(machine, pid):
+    """What one more call may commit in mode 2: below the limit less the two reserves."""
+    info = machine.meminfo()
+    total_vm = machine.mm(pid).total_vm
+    admin, user = (int(machine.sysctl(f"vm.{who}_reserve_kbytes")) for who in ("admin", "user"))
+    return (info["CommitLimit"] // 4 - admin // 4 - min(total_vm // 32, user // 4) - info["Committed_AS"] // 4 - 1) * 4
+
+
+def is_refused(call):
+    with pytest.raises(KernelError) as refused:
+        call()
+    return refused.value.name == "ENOMEM"
+
+
+def test_mode_2_ends_one_page_below_the_limit_less_the_reserves(m):
+    m.set_sysctl("vm.overcommit_memory", "2")
+    pid = m.spawn("p", None, [b"p"], [])
+    left = free_kb(m, pid)
+    assert is_refused(lambda: m.mmap(pid, 0, (left + 4) * KB, RW, PRIVATE))
+    assert m.mmap(pid, 0, left * KB, RW, PRIVATE)
+
+
+def test_mode_2_charges_what_is_promised_not_what_is_used(m):
+    m.set_sysctl("vm.overcommit_memory", "2")
+    pid = m.spawn("p", None, [b"p"], [])
+    before = m.meminfo()["Committed_AS"]
+    m.mmap(pid, 0, MIB, 1, PRIVATE)  # read-only: nothing
+    assert m.meminfo()["Committed_AS"] == before
+    m.mmap(pid, 0, MIB, RW, PRIVATE | NORESERVE)  # not honoured in this mode
+    m.mmap(pid, 0, MIB, RW, SHARED)
+    assert m.meminfo()["Committed_AS"] == before + 2 * 1024
+
+
+def test_mode_2_refuses_a_child_that_could_write_everything(m):
+    m.set_sysctl("vm.overcommit_memory", "2")
+    pid = m.spawn("p", None, [b"p"], [])
+    m.mmap(pid, 0, free_kb(m, pid) * 2 // 3 * KB & -4096, RW, PRIVATE)
+    before = m.meminfo()["Committed_AS"]
+    assert is_refused(lambda: m.fork(pid))
+    assert m.meminfo()["Committed_AS"] == before
+
+
+def test_mode_2_charges_a_mapping_that_becomes_writable(m):
+    m.set_sysctl("vm.overcommit_memory", "2")
+    pid = m.spawn("p", None, [b"p"], [])
+    at = m.mmap(pid, 0, free_kb(m, pid) * KB * 2, 1, PRIVATE)
+    assert is_refused(lambda: m.mprotect(pid, at, free_kb(m, pid) * KB + 8192, RW))
+    m.mprotect(pid, at, MIB, RW)
+
+
+def test_mode_1_refuses_nothing(m):
+    m.set_sysctl("vm.overcommit_memory", "1")
+    pid = m.spawn("p", None, [b"p"], [])
+    before = m.meminfo()["Committed_AS"]
+    assert m.mmap(pid, 0, 1 << 40, RW, PRIVATE)
+    assert m.meminfo()["Committed_AS"] == before + (1 << 30)
+
+
+def test_mode_0_refuses_one_call_for_more_than_there_is(m):
+    pid = m.spawn("p", None, [b"p"], [])
+    total = m.meminfo()["MemTotal"] * KB
+    assert is_refused(lambda: m.mmap(pid, 0, total + 4096, RW, PRIVATE))
+    assert m.mmap(pid, 0, total + 4096, RW, PRIVATE | NORESERVE)
+    assert m.mmap(pid, 0, total, RW, PRIVATE)
+    assert m.mmap(pid, 0, total, RW, PRIVATE)  # and again
