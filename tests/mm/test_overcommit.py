@@ -1,9 +1,10 @@
-"""vm.overcommit_memory by the manual (Documentation/mm/overcommit-accounting.rst) and __vm_enough_memory(): what is charged, and how much may be.
+"""vm.overcommit_memory by the manual (mm/overcommit-accounting.rst) and __vm_enough_memory(): what is charged, how much may be.
 
 Modes 1 and 2 are not compared with a live kernel: they would be set for the whole host.
 """
 
 import pytest
+
 from vmtool._core import Machine
 from vmtool.cli import uapi
 from vmtool.errors import KernelError
