@@ -51,18 +51,21 @@ cdef bint is_locked_elsewhere(arena_t *a, pfn_t head, idx_t but_not) noexcept no
     cdef frame_t *f = frame_at(a, head)
     cdef avc_t *link
     cdef idx_t at
+    cdef uint32_t left = a.pool[POOL_AVC].count + a.pool[POOL_VMA].count
     if f.mapcount <= 1 and not f.flags & PG_head:
         return False
     if f.flags & PG_anon:
         at = (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, f.mapping)).avc_head
-        while at:
+        while at and left:
+            left -= 1
             link = <avc_t *>rec_at(a, POOL_AVC, at)
             if link.vma != but_not and maps_locked(a, link.vma, head):
                 return True
             at = link.same_av_next
         return False
     at = inode_at(a, f.mapping).i_mmap
-    while at:
+    while at and left:
+        left -= 1
         if at != but_not and maps_locked(a, at, head):
             return True
         at = vma_at(a, at).i_mmap_next

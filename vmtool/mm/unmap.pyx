@@ -111,6 +111,8 @@ cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t fl
     cdef vaddr_t addr = start, next
     cdef pte_t pmd
     cdef int level
+    if end > a.m.arch.task_size:
+        end = a.m.arch.task_size  # an area of a damaged file, which may reach anywhere
     while addr < end:
         # skip what has no tables, a whole upper entry at a time
         level = <int>a.m.arch.levels - 1
