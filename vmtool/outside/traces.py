@@ -97,7 +97,7 @@ def _parts(directory: str, prefix: str) -> list[Part]:
         number = name.removesuffix(".gz").rpartition(".")[2]
         if name.startswith(prefix) and number.isdigit():
             full = os.path.join(directory, name)
-            parts.append(Part(full, int(number), _plain(_buffered(open(full, "rb", 0)))))
+            parts.append(Part(full, int(number), _plain(_buffered(_Reopened(full)))))
     return sorted(parts, key=lambda part: part.tid)
 
 
@@ -174,6 +174,24 @@ def blocks(part: Part) -> Iterator[bytes]:
             yield block
     except UNREADABLE as e:
         raise HostError(f"{part.name}: cannot be read: {_reason(e)}") from None
+
+
+class _Reopened(io.RawIOBase):
+    """A file that is open only while a block of it is read: -ff makes more files than a process may have open."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with open(self._path, "rb", 0) as f:
+            f.seek(self._at)
+            nr = f.readinto(buffer) or 0
+        self._at += nr
+        return nr
 
 
 class _Guard(io.RawIOBase):
