@@ -181,11 +181,11 @@ cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef bint anonymous = area.vm_file == 0 and area.kind == VMA_PLAIN
-    # The table is made where something is mapped: a file's SIGBUS leaves none behind.
+    # The table is made where something is mapped: a file's SIGBUS leaves none behind, but those above it.
     cdef pfn_t table = table_alloc(a, m, addr, 0) if anonymous else table_lookup(a, m, addr, 0)
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)
     cdef pte_t e = pte_load(a, table, index) if table else 0
-    if table == 0 and anonymous:
+    if table == 0 and (anonymous or table_alloc(a, m, addr, 1) == 0):
         return VM_FAULT_OOM
     if e == 0:
         if anonymous:
