@@ -14,7 +14,6 @@ from bench.measure import Row, alternate, cpu_of, ns, vmtool_command
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "strace" / "python3.tar.gz"
 PROGRAMS = FIXTURE.with_name("make.tar.gz")
 NR_LINES = 200_000
-PROGRAM_LINES = 60_000
 LACKEY_LINES = 2_000_000
 LINE = re.compile(r"(\d+) +(\w+)\((.*)\) += (.*)")
 MAPPING = "0x10000000, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10000000\n"
@@ -47,7 +46,7 @@ def programs_log(directory: Path) -> Path:
     anywhere = re.compile(r"\b(" + "|".join(numbers) + r")\b")
     path = directory / "make.log"
     with path.open("w", encoding="latin-1") as out:
-        for i in range(PROGRAM_LINES // text.count("\n")):
+        for i in range(NR_LINES // text.count("\n")):
             out.write(anywhere.sub(lambda found, i=i: str(int(found[1]) + 1000 * i), text))
     return path
 

@@ -22,8 +22,6 @@ Simplified: `#!` scripts are not followed, only named. GNU properties (IBT, shad
 import errno
 import os
 import stat
-import struct
-from typing import NamedTuple
 
 from vmtool.outside.host import HostFile, fail, read_file
 from vmtool.records import Image, Segment
@@ -32,47 +30,9 @@ TASK_SIZE = (1 << 47) - 4096
 TASK_SIZE_32 = 0xFFFFE000
 PATH_MAX = 4096
 ELF_MIN_ALIGN = 4096  # no more bytes of program headers than a page
-ET_EXEC, ET_DYN = 2, 3
-PT_LOAD, PT_INTERP, PT_GNU_STACK, PT_GNU_RELRO = 1, 3, 0x6474E551, 0x6474E552
-MACHINES = {62: 64, 3: 32}  # e_machine -> bits
-MACHINE_NAMES = {2: "SPARC", 3: "386", 8: "MIPS", 20: "PPC", 21: "PPC64", 22: "S390", 40: "ARM", 43: "SPARCV9", 50: "IA_64", 62: "X86_64",
-                 183: "AARCH64", 243: "RISCV", 258: "LOONGARCH"}
-EHDR = {64: "<16sHHIQQQIHHHHHH", 32: "<16sHHIIIIIHHHHHH"}
-PHDR = {64: "<IIQQQQQQ", 32: "<IIIIIIII"}
+MACHINES = {"EM_X86_64": 64, "EM_386": 32}
 EHDR_BYTES = {64: 64, 32: 52}
 HEADERS = 1 << 16  # bytes that hold the headers of any program that a linker makes
-
-
-class Ehdr(NamedTuple):
-    """Elf64_Ehdr and Elf32_Ehdr, without the e_."""
-
-    ident: bytes
-    type: int
-    machine: int
-    version: int
-    entry: int
-    phoff: int
-    shoff: int
-    flags: int
-    ehsize: int
-    phentsize: int
-    phnum: int
-    shentsize: int
-    shnum: int
-    shstrndx: int
-
-
-class Phdr(NamedTuple):
-    """Elf64_Phdr, and Elf32_Phdr in its order."""
-
-    p_type: int
-    p_flags: int
-    p_offset: int
-    p_vaddr: int
-    p_paddr: int
-    p_filesz: int
-    p_memsz: int
-    p_align: int
 
 
 def read_image(path: str, nr_bytes: int | None = None) -> Image:
@@ -132,27 +92,32 @@ class _Elf:
         fail(number or self.errno, self.path, detail)
 
     def _parse(self) -> None:
-        data = self.host.data
-        self.ehdr = e = Ehdr(*struct.unpack_from(EHDR[self.bits], data))
-        if e.type not in (ET_EXEC, ET_DYN):
+        from io import BytesIO
+
+        from elftools.common.utils import struct_parse
+        from elftools.elf.structs import ELFStructs
+
+        # not ELFFile: it wants sound section headers, which execve() never reads
+        structs = ELFStructs(little_endian=True, elfclass=self.bits)
+        structs.create_basic_structs()
+        stream = BytesIO(self.host.data)
+        self.ehdr = e = struct_parse(structs.Elf_Ehdr, stream, 0)
+        if e.e_type not in ("ET_EXEC", "ET_DYN"):
             self.bad("neither a program nor a shared object")
-        if MACHINES.get(e.machine) != self.bits:
-            self.bad(f"made for another machine ({MACHINE_NAMES.get(e.machine, e.machine)}, {self.bits}-bit)")
-        size = e.phentsize * e.phnum
-        if e.phentsize != struct.calcsize(PHDR[self.bits]) or not 0 < size <= ELF_MIN_ALIGN:
-            self.bad(f"{e.phnum} program headers of {e.phentsize} bytes")
-        if e.phoff + size > len(data):
+        if MACHINES.get(e.e_machine) != self.bits:
+            self.bad(f"made for another machine ({str(e.e_machine).removeprefix('EM_')}, {self.bits}-bit)")
+        structs.create_advanced_structs(e.e_type, e.e_machine, e.e_ident.EI_OSABI)
+        size = e.e_phentsize * e.e_phnum
+        if e.e_phentsize != structs.Elf_Phdr.sizeof() or not 0 < size <= ELF_MIN_ALIGN:
+            self.bad(f"{e.e_phnum} program headers of {e.e_phentsize} bytes")
+        if e.e_phoff + size > len(self.host.data):
             self.bad("the program headers are cut off")
-        rows = struct.iter_unpack(PHDR[self.bits], data[e.phoff : e.phoff + size])
-        if self.bits == 32:  # p_flags stands near the end there
-            rows = ((kind, flags, offset, vaddr, paddr, filesz, memsz, align)
-                    for kind, offset, vaddr, paddr, filesz, memsz, flags, align in rows)
-        self.phdrs = [Phdr(*row) for row in rows]
+        self.phdrs = [struct_parse(structs.Elf_Phdr, stream, e.e_phoff + i * e.e_phentsize) for i in range(e.e_phnum)]
 
     def interpreter(self) -> bytes | None:
         """The path in the first PT_INTERP, without its NUL."""
         for p in self.phdrs:
-            if p.p_type != PT_INTERP:
+            if p.p_type != "PT_INTERP":
                 continue
             if not 2 <= p.p_filesz <= PATH_MAX:
                 self.bad(f"an interpreter's name of {p.p_filesz} bytes")
@@ -169,7 +134,7 @@ class _Elf:
         limit = TASK_SIZE if self.bits == 64 else TASK_SIZE_32
         found = []
         for p in self.phdrs:
-            if p.p_type != PT_LOAD:
+            if p.p_type != "PT_LOAD":
                 continue
             if p.p_filesz > p.p_memsz or p.p_vaddr + p.p_memsz > limit:
                 self.bad(f"a segment of {p.p_filesz} bytes in {p.p_memsz} at {p.p_vaddr:#x}", errno.EINVAL)
@@ -180,11 +145,11 @@ class _Elf:
 
     def image(self, interp: Image | None) -> Image:
         host, e = self.host, self.ehdr
-        stack = [p.p_flags for p in self.phdrs if p.p_type == PT_GNU_STACK]
-        relro = [(p.p_vaddr, p.p_memsz) for p in self.phdrs if p.p_type == PT_GNU_RELRO]
+        stack = [p.p_flags for p in self.phdrs if p.p_type == "PT_GNU_STACK"]
+        relro = [(p.p_vaddr, p.p_memsz) for p in self.phdrs if p.p_type == "PT_GNU_RELRO"]
         return Image(
             path=host.path, dev_major=host.dev_major, dev_minor=host.dev_minor, inode=host.inode, size=host.size, data=host.data,
-            is_dyn=e.type == ET_DYN, is_32=self.bits == 32, entry=e.entry, phoff=e.phoff, phnum=e.phnum, phentsize=e.phentsize,
-            segments=self.segments(), gnu_stack=stack[-1] if stack else None, interp=interp,
+            is_dyn=e.e_type == "ET_DYN", is_32=self.bits == 32, entry=e.e_entry, phoff=e.e_phoff, phnum=e.e_phnum,
+            phentsize=e.e_phentsize, segments=self.segments(), gnu_stack=stack[-1] if stack else None, interp=interp,
             relro=relro[-1] if relro else None,
         )
