@@ -32,7 +32,7 @@ THREE = (("scene.dat", (65536, 131072)), ("lib.so", (131072, 262144)), ("big.bin
 
 VMA = {
     "anonvma": Sub(21, 54,
-        "across 1, "
+        "across 1, seam 2, heir 1, "
         "unify 4, apart 4, bridge 4, touch_write 9, beside 8, anon_small 4, mprotect_rw 8, mremap_fixed 2, mremap 2, cat_maps 2, munmap 1, "
         "fork 1",
         ("anon_rw", "touch_write")),
@@ -42,7 +42,7 @@ VMA = {
     "file": Sub(30, 58, "unify 3, file_beside 5, file 10, file_fixed 9, mprotect 6, munmap 4, cat_maps 4, mremap 2, touch 1, anon 1",
                 ("file",), THREE),
     "fork": Sub(20, 60,
-        "across 1, "
+        "across 1, heir 2, seam 1, "
         "unify 2, apart 2, bridge 2, touch 9, anon 5, beside 3, cat_maps 7, mprotect_rw 5, fork 3, brk 2, fork_advice 2, munmap 2, "
         "mremap 1, mremap_fixed 1",
         ("anon", "anon_rw", "shared"), SMALL),
@@ -162,7 +162,8 @@ CORNERS = {
         "remove 1, mlock 1, mremap_any 1, populate 1, munmap 1",
         ("file_rw", "file_rw", "touch_write"), SMALL),
     "huge": Sub(25, 50,
-        "huge 2, huge_part 16, touch 6, fork 2, exit 1, look 8, guard 1, populate 1, mlock 1, mremap_any 1, brk 1, munmap 1, unlock_all 1",
+        "huge 2, huge_shared 1, huge_part 16, touch 6, fork 2, exit 1, look 8, guard 1, populate 1, mlock 1, mremap_any 1, brk 1, "
+        "munmap 1, unlock_all 1",
         ("huge", "huge_part")),
 }
 

@@ -125,6 +125,22 @@ def huge(w: Writer, pid: str) -> None:
         w.line(f"touch ${pid} {hex(int(at, 16) + w.number(0, nr - 1) * PAGE)} -{w.pick('wwr')} --probe")
 
 
+def huge_shared(w: Writer, pid: str) -> None:
+    """A huge page that a child shares, mapped by small entries on this side, and advice on part of it."""
+    areas = [a for a in w.own(pid) if a.perms == "rw-p" and not a.name and -(-a.start // HUGE) * HUGE + HUGE <= a.end]
+    if not areas or len(w.pids) > 2:
+        return
+    first = -(-w.pick(areas).start // HUGE) * HUGE
+    if not w.is_safe(pid, first, HUGE):
+        return
+    w.line(f"madvise ${pid} {hex(first)} 2M hugepage")
+    w.line(f"touch ${pid} {hex(first + w.number(0, 511) * PAGE)} -w --probe")
+    if w.fork(pid):
+        w.line(f"mprotect ${pid} {hex(first + w.number(0, 100) * PAGE)} 4K r")
+        w.line(f"madvise ${pid} {hex(first + w.number(128, 400) * PAGE)} 64K {w.pick(('free', 'free', 'cold', 'pageout'))}")
+        w.line(f"smaps ${pid}")
+
+
 def huge_part(w: Writer, pid: str) -> None:
     """A call on a huge page, on part of it, or on one page more."""
     areas = [a for a in w.own(pid) if a.end - a.start >= HUGE // 2]

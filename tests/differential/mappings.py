@@ -112,6 +112,31 @@ def bridge(w: Writer, pid: str) -> None:
         w.line(f"mprotect ${pid} {hex(a.start)} {w.size(b.end - a.start)} {w.pick(('r', 'rw', 'rwx'))}")
 
 
+def seam(w: Writer, pid: str) -> None:
+    """Two used areas with a hole between them, and the hole is filled: each used area has an anon_vma of its own."""
+    at, nr = 0x7B0000000000 + w.number(0, 64) * 16 * PAGE, w.number(1, 3)
+    if all(at + 8 * PAGE <= a.start or a.end <= at for a in w.areas(pid)):
+        for start in (at, at + (nr + 1) * PAGE):
+            mmap(w, pid, nr, "rw", f" --addr {hex(start)} --fixed")
+            w.line(f"touch ${pid} {hex(start)} -w --probe")
+        mmap(w, pid, 1, "rw", f" --addr {hex(at + nr * PAGE)} --fixed")
+        w.line(f"cat-maps ${pid}")
+
+
+def heir(w: Writer, pid: str) -> None:
+    """A used area is inherited, and both sides map beside it: only the one that has its anon_vma alone may go on with it."""
+    areas = [a for a in w.own(pid) if a.perms == "rw-p" and not a.name and a.start > 1 << 30]
+    if not areas or len(w.pids) > 2:
+        return
+    area = w.pick(areas)
+    w.line(f"touch ${pid} {hex(area.start)} -w --probe")
+    child = w.fork(pid) if pid in w.pids else None
+    for side in (child, pid) if child else ():
+        if all(area.end + PAGE <= a.start or a.end <= area.end for a in w.areas(side)):
+            mmap(w, side, 1, "rw", f" --addr {hex(area.end)} --fixed-noreplace")
+            w.line(f"cat-maps ${side}")
+
+
 def file_beside(w: Writer, pid: str) -> None:
     """The same file with the same flags right after or before one of its areas: at the offset that goes on, or at another."""
     areas = [a for a in w.own(pid) if a.name in w.files]
