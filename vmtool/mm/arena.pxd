@@ -90,6 +90,14 @@ cdef inline char *rec_mut(arena_t *a, int pool, uint32_t i) noexcept nogil:
         arena_mark(a, pool, i >> p.shift)
     return r
 
+cdef inline bint runs_in_circle(arena_t *a, int pool, uint32_t i, uint32_t *steps) noexcept nogil:
+    """True, with the error set, once a walk has come by more records than the pool has: the list of a damaged file."""
+    steps[0] += 1
+    if steps[0] <= a.pool[pool].count:
+        return False
+    arena_fail(a, ARENA_LOOP, pool, i)
+    return True
+
 # The frame pool is the hottest: its geometry is spelled out (512 records of 32 bytes).
 cdef inline frame_t *frame_at(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef pool_t *p = &a.pool[POOL_FRAME]

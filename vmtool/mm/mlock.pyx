@@ -74,15 +74,14 @@ cdef bint is_locked_elsewhere(arena_t *a, pfn_t head, idx_t but_not) noexcept no
 cdef bint maps_locked(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
-    cdef uint64_t first = frame_index(frame_at(a, head)), i
+    cdef uint64_t first = frame_index(frame_at(a, head)), nr = <uint64_t>1 << folio_order(a, head), i
     cdef vaddr_t addr
     cdef pfn_t table
     cdef pte_t e
-    if not area.vm_flags & VM_LOCKED:
+    # allow_mlock_munlock(): a part of a large folio is never locked, and munlock of any part takes the lock of the whole
+    if not area.vm_flags & VM_LOCKED or first < area.vm_pgoff or first + nr > area.vm_pgoff + vma_pages(area):
         return False
-    for i in range(<uint64_t>1 << folio_order(a, head)):
-        if first + i < area.vm_pgoff or first + i >= area.vm_pgoff + vma_pages(area):
-            continue
+    for i in range(nr):
         addr = area.vm_start + ((first + i - area.vm_pgoff) << 12)
         if table_lookup(a, m, addr, 1) == 0:
             continue

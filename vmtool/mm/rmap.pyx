@@ -9,7 +9,7 @@ Simplified: one list of areas for a file instead of an interval tree; map counts
 Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num_children count; map counts equal the entries.
 """
 
-from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
+from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
 from vmtool.mm.frame cimport frame_set_index, page_folio
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, pte_dirty, pte_frame, pte_huge, pte_mapped, pte_mkclean, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
@@ -177,9 +177,11 @@ cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef idx_t av
     cdef vma_t *d
     cdef anon_vma_t *anon
-    while i and not a.err and avc_at(a, i).same_vma_next:
+    cdef uint32_t steps = 0
+    while i and not a.err and avc_at(a, i).same_vma_next and not runs_in_circle(a, POOL_AVC, i, &steps):
         i = avc_at(a, i).same_vma_next
-    while i and not a.err:
+    steps = 0
+    while i and not a.err and not runs_in_circle(a, POOL_AVC, i, &steps):
         av = avc_at(a, i).anon_vma
         if chain_link(a, dst, av) < 0:
             unlink_anon_vmas(a, dst)

@@ -8,7 +8,7 @@ Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:try_to_m
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, rec_at, vma_at
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, rec_at, runs_in_circle, vma_at
 from vmtool.mm.arch cimport level_index
 from vmtool.mm.buddy cimport free_pages, split_folio_frames
 from vmtool.mm.frame cimport folio_del_lru, folio_order, frame_index, page_bytes
@@ -34,10 +34,11 @@ cdef void split_mappings(arena_t *a, pfn_t head) noexcept nogil:
     """Every huge entry that maps the folio becomes 512 small ones."""
     cdef idx_t c = first_avc(a, head)
     cdef uint64_t index = frame_index(frame_at(a, head))
+    cdef uint32_t steps = 0
     cdef vma_t *v
     cdef vaddr_t addr
     cdef pte_t pmd
-    while c:
+    while c and not runs_in_circle(a, POOL_AVC, c, &steps):
         v = vma_at(a, avc_at(a, c).vma)
         if maps_index(v, index):
             addr = v.vm_start + ((index - v.vm_pgoff) << 12)
@@ -56,7 +57,8 @@ cdef void remap_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef vaddr_t addr
     cdef pfn_t table
     cdef pte_t e
-    while c:
+    cdef uint32_t steps = 0
+    while c and not runs_in_circle(a, POOL_AVC, c, &steps):
         v = vma_at(a, avc_at(a, c).vma)
         if maps_index(v, index) and not v.vm_flags & VM_LOCKED:
             addr = v.vm_start + ((index - v.vm_pgoff) << 12)
@@ -82,7 +84,8 @@ cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
     cdef mm_t *m
     cdef vaddr_t addr
     cdef pte_t e
-    while c:
+    cdef uint32_t steps = 0
+    while c and not runs_in_circle(a, POOL_AVC, c, &steps):
         v = vma_at(a, avc_at(a, c).vma)
         for i in range(<uint64_t>1 << folio_order(a, head)):
             if not maps_index(v, index + i):

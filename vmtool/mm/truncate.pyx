@@ -91,7 +91,7 @@ cdef void remove_range(arena_t *a, idx_t inode, uint64_t first, uint64_t end) no
         nr_pages = <uint64_t>1 << folio_order(a, head)
         if start >= first and start + nr_pages <= end:
             remove_folio(a, inode, head)
-        index = start + nr_pages
+        index = max(index + 1, start + nr_pages)  # onwards, even when a damaged file's folio says that it is elsewhere
 
 
 cdef void truncate_inode_pages_range(arena_t *a, idx_t inode, uint64_t lstart, uint64_t lend) noexcept nogil:
@@ -230,7 +230,7 @@ cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t
         head = page_folio(a, head)
         start = frame_index(frame_at(a, head))
         nr_pages = <uint64_t>1 << folio_order(a, head)
-        index = start + nr_pages
+        index = max(index + 1, start + nr_pages)  # onwards, even when a damaged file's folio says that it is elsewhere
         if start < first or start + nr_pages - 1 > last or frame_at(a, head).flags & (PG_dirty | PG_writeback | PG_locked):
             continue
         if frame_at(a, head).extra_refs > 1 or folio_mapped(a, head, nr_pages):

@@ -232,12 +232,16 @@ cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, in
     """First value at or after *index with the mark (-1: any): down while a slot qualifies, else on to the next slot or up."""
     cdef idx_t at = root
     cdef uint64_t i = index[0]
-    cdef uint64_t mask
+    cdef uint64_t mask, steps = 0
     cdef uint32_t slot
     cdef xnode_t *n
     if root == 0 or i > last or not node_spans(node_at(a, root), i):
         return 0
     while True:
+        steps += 1
+        if steps > <uint64_t>a.pool[POOL_XNODE].count * (MAX_HEIGHT + 2):
+            arena_fail(a, ARENA_LOOP, POOL_XNODE, at)
+            return 0
         n = node_at(a, at)
         slot = i >> n.shift & XNODE_MASK
         if mark >= 0:

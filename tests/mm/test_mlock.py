@@ -1,0 +1,26 @@
+"""Locks on huge pages, as a 6.18 kernel shows them."""
+
+import pytest
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+
+PAGE = 4096
+HUGE = 512 * PAGE
+MADV_FREE, MADV_HUGEPAGE = 8, 14
+
+
+def test_munlock_of_a_part_takes_the_lock_of_the_whole_huge_page():
+    """allow_mlock_munlock(): so when MADV_FREE splits it, pages of zeros become the zero page, in the locked area's part no less."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30)
+    pid = machine.spawn("a", None, [b"a"], [])
+    base = machine.mmap(pid, 0, HUGE, 3, 0x22)
+    machine.madvise(pid, base, HUGE, MADV_HUGEPAGE)
+    machine.mlock(pid, base, HUGE)
+    machine.munlock(pid, base + 16 * PAGE, HUGE - 16 * PAGE)
+    before = {area.vma.start: area.stats.resident for area in machine.smaps(pid)}
+    machine.madvise(pid, base + HUGE - PAGE, PAGE, MADV_FREE)
+    after = {area.vma.start: area.stats.resident for area in machine.smaps(pid)}
+    assert before[base + 16 * PAGE] == HUGE - 16 * PAGE
+    assert after[base + 16 * PAGE] == 0
+    assert machine.fsck() == []
