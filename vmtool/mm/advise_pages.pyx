@@ -208,7 +208,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
         return
     update_hiwater_rss(m)
     pte_store(a, table, index, 0)
-    kind = zap_present_pte(a, v, addr, e)
+    kind = zap_present_pte(a, v, addr, pte_mkold(a, e))  # the entry is made old first, so that reclaim sees no access
     if kind >= 0:
         add_mm_counter(m, kind, -1)
     if not flags & (PG_anon | PG_swapbacked):
