@@ -17,7 +17,7 @@ LEVELS = """
     types
     arena arch
     xnode names vma vmstat trace mm_acct zone
-    frame tlb
+    frame tlb layout
     pte walk mmu folio_split free_area swap
     buddy
     slab pgtable

@@ -47,6 +47,10 @@ cdef inline uint64_t level_size(const arch_t *g, int level) noexcept nogil:
 cdef inline uint64_t page_size(const arch_t *g) noexcept nogil:
     return <uint64_t>1 << g.page_shift
 
+cdef inline uint64_t table_bytes(const arch_t *g, int level) noexcept nogil:
+    """What a table of the level adds to mm_struct's pgtables_bytes: those of PTEs, PMDs and PUDs are counted, the P4D's are not."""
+    return page_size(g) if level < 3 else 0
+
 cdef inline pfn_t pte_pfn(const arch_t *g, pte_t e) noexcept nogil:
     return <pfn_t>((e & g.pfn_mask) >> g.page_shift)
 

@@ -2,8 +2,7 @@
 
 Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: i386, PAE, arm and arm64 are named but not built; arch_lookup answers -EINVAL. With five levels a hint above 47 bits
-# gives nothing there.
+# Deviation: i386, PAE, arm and arm64 are named but not built; arch_lookup answers -EINVAL.
 """
 
 from libc.string cimport memset, strcmp
@@ -60,9 +59,7 @@ cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:
         out.nx = <uint64_t>1 << 63
         out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)
         out.canonical_high_start = ~(out.canonical_low_end - 1)
-        # DEFAULT_MAP_WINDOW: 47 bits with five levels too, as programs keep data in pointers' upper bits. The last page below the hole
-        # stays unused: a SYSCALL there would return to a non-canonical address.
-        out.task_size = (<uint64_t>1 << 47) - page_size(out)
+        out.task_size = out.canonical_low_end - page_size(out)  # TASK_SIZE_MAX
         out.page_offset = f.page_offset
         return 0
     return -EINVAL

@@ -181,6 +181,7 @@ cdef enum:  # vma_kind  # vm_ops and vm_private_data of mappings that are neithe
     VMA_VVAR = 2
     VMA_VVAR_VCLOCK = 3
     VMA_VSYSCALL = 4
+    VMA_SIGPAGE = 5
 
 # [vdso] is mapped by two processes outside the simulation: init and the shell that starts the programs.
 cdef enum:

@@ -7,7 +7,7 @@ counters must tell the same. Lists are followed no further than their pool is lo
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport level_index, pte_pfn
+from vmtool.mm.arch cimport level_index, pte_pfn, table_bytes
 from vmtool.mm.arena cimport frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone,
                               reserved_end)
@@ -365,7 +365,7 @@ cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr_entrie
         if below >= f.a.m.max_pfn or not frame_at(f.a, below).flags & PG_table:
             bad(f, CHECK_TABLE_FLAG, below, <uint64_t>level - 1)
             continue
-        bytes += 4096 + count_tables(f, below, level - 1, <uint32_t>1 << g.level_bits[level - 1])
+        bytes += table_bytes(g, level - 1) + count_tables(f, below, level - 1, <uint32_t>1 << g.level_bits[level - 1])
     return bytes
 
 

@@ -9,13 +9,13 @@ kernel half: pgd_alloc copies the top table's upper entries, the tables below ar
     kernel half, four levels:  ffff888000000000 direct map | ffffea0000000000 memmap | ffffffff81000000 kernel image
 
 # Deviation: no vmalloc, fixmap or KPTI user table; rodata of the direct map stays writable there; no vmemmap padding.
-Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables but the top one; NR_PAGETABLE = frames with PG_table.
+Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables of PTEs, PMDs and PUDs but the top one; NR_PAGETABLE = frames with PG_table.
 """
 
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
-                             page_size, pte_pfn)
+                             page_size, pte_pfn, table_bytes)
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
@@ -125,7 +125,7 @@ cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept n
             if below == 0:
                 return 0
             set_counted(a, table, index, (<pte_t>below << g.page_shift) | TABLE_BITS)
-            mm.pgtables_bytes += page_size(g)
+            mm.pgtables_bytes += table_bytes(g, at - 1)
         table = below
         at -= 1
     pte_cache_fill(a, mm, addr, level, table)
@@ -157,7 +157,7 @@ cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
     mm.pte_cache_addr = 0
     set_counted(a, parent, level_index(&a.m.arch, level + 1, addr), 0)
     drop_table(a, table, level, addr)
-    mm.pgtables_bytes -= page_size(&a.m.arch)
+    mm.pgtables_bytes -= table_bytes(&a.m.arch, level)
 
 
 # --- free_pgd_range --------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t
             if base >= span.floor and (span.ceiling == 0 or next - 1 <= span.ceiling - 1):
                 set_counted(a, table, level_index(g, level, base), 0)
                 drop_table(a, below, level - 1, base)
-                mm.pgtables_bytes -= page_size(g)
+                mm.pgtables_bytes -= table_bytes(g, level - 1)
         if next - 1 >= last or frame_at(a, table).index_lo == 0:
             break
         base = next

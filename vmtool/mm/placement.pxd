@@ -1,23 +1,23 @@
 # cython: language_level=3
 """Level 8. Where a mapping goes: get_unmapped_area() and what is around it."""
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.layout cimport layout_of, layout_t, unmapped_base
 from vmtool.mm.types cimport *
 
 # The address, or -errno as a huge value (IS_ERR_VALUE). `pgoff` matters for files alone; kind of file by inode.
 cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil
 cdef inline bint is_err(uint64_t v) noexcept nogil:
     return v >= <uint64_t>-4095
-cdef enum:
-    LSM_MMAP_MIN_ADDR = 65536  # CONFIG_LSM_MMAP_MIN_ADDR
 cdef inline vaddr_t mmap_min_addr(arena_t *a) noexcept nogil:
     """update_mmap_min_addr(): what the kernel chooses, or a stack grows to, is not below the security module's limit either."""
-    return a.m.mmap_min_addr if a.m.mmap_min_addr > LSM_MMAP_MIN_ADDR else LSM_MMAP_MIN_ADDR
+    return max(a.m.mmap_min_addr, layout_of(&a.m.arch, 0).lsm_min)
 cdef inline vaddr_t round_hint_to_min(arena_t *a, vaddr_t hint) noexcept nogil:
     """A hint in a page that may not be mapped moves up to the first that may; none stays none."""
-    hint &= ~<uint64_t>4095
+    hint &= ~(page_size(&a.m.arch) - 1)
     if hint != 0 and hint < mmap_min_addr(a):
         return mmap_min_addr(a)
     return hint
-# mmap_base and its kin for a new image: rnd is 0 without ASLR.
-cdef uint64_t mmap_base_for(uint64_t task_size, uint64_t stack_limit, uint64_t rnd) noexcept nogil
+# mmap_base for a new image: below the stack that ends at `stack_top`, whose limit (and what randomization takes of it) is given; rnd: 0 without ASLR.
+cdef uint64_t mmap_base_for(arena_t *a, uint64_t stack_top, uint64_t stack_limit, uint64_t rnd) noexcept nogil

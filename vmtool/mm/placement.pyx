@@ -9,25 +9,25 @@ mm/vma.c:unmapped_area_topdown(), mm/mmap.c:__get_unmapped_area(), mm/huge_memor
 mm/shmem.c:shmem_get_unmapped_area(), arch/x86/mm/mmap.c:mmap_base().
 """
 
+from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, vma_at
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE
 from vmtool.mm.vma cimport find_vma, find_vma_prev, gap_highest, gap_lowest, vm_start_gap
 
-cdef uint64_t PAGE_MASK = ~<uint64_t>4095
 cdef uint64_t SZ_128M = 128 << 20
 
-cdef uint64_t mmap_base_for(uint64_t task_size, uint64_t stack_limit, uint64_t rnd) noexcept nogil:
-    """TASK_SIZE less the stack's room: its limit and guard gap, at least 128 MB, at most 5/6 of the space."""
-    cdef uint64_t pad = 256 * 4096
+cdef uint64_t mmap_base_for(arena_t *a, uint64_t stack_top, uint64_t stack_limit, uint64_t rnd) noexcept nogil:
+    """The stack's end less its room: its limit and guard gap, at least 128 MB, at most 5/6 of the space."""
+    cdef uint64_t size = page_size(&a.m.arch)
+    cdef uint64_t pad = 256 * size
     cdef uint64_t gap = stack_limit
-    cdef uint64_t gap_max = (task_size // 6) * 5
+    cdef uint64_t gap_max = (stack_top // 6) * 5
     if gap + pad > gap:
         gap += pad
     if gap < SZ_128M:
         gap = SZ_128M
     elif gap > gap_max:
         gap = gap_max
-    return (task_size - gap - rnd + 4095) & PAGE_MASK
+    return (stack_top - gap - rnd + size - 1) & ~(size - 1)
 
 cdef uint64_t topdown(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_t high) noexcept nogil:
     cdef vaddr_t gs, ge, gap, want
@@ -61,57 +61,69 @@ cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr
         return gs
     return <uint64_t>-ENOMEM
 
+cdef inline bint hint_valid(const layout_t *l, vaddr_t addr, uint64_t length) noexcept nogil:
+    """mmap_address_hint_valid(): within the space, and not astride the window's end (the two are one but with five levels)."""
+    return addr <= l.task_size - length and (addr > l.map_window) == (addr + length > l.map_window)
+
 cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t map_flags) noexcept nogil:
-    """arch_get_unmapped_area_topdown(), and arch_get_unmapped_area() for a legacy layout: the hint, the highest hole, then upwards from a third of the space."""
+    """arch_get_unmapped_area_topdown(), and arch_get_unmapped_area() for a legacy layout: the hint, the highest hole, then upwards from TASK_UNMAPPED_BASE.
+
+    A hint above the window opens what lies beyond it to the search.
+    """
     cdef mm_t *m = mm_at(a, mm)
+    cdef const layout_t *l = layout_of(&a.m.arch, m.flags)
     cdef idx_t v
-    cdef uint64_t found
+    cdef uint64_t found, beyond = 0
     if length > m.task_size:
         return <uint64_t>-ENOMEM
     if map_flags & MAP_FIXED:
         return addr
-    if not map_flags & MAP_32BIT or m.flags & MMF_COMPAT:
-        if addr:
-            addr &= PAGE_MASK
-            if length <= m.task_size and addr <= m.task_size - length:
-                v = find_vma(a, mm, addr)
-                if v == 0 or addr + length <= vm_start_gap(vma_at(a, v)):
-                    return addr
-        if m.flags & MMF_LEGACY:
-            return bottomup(a, mm, length, m.mmap_base, m.task_size)
-        found = topdown(a, mm, length, 4096, m.mmap_base)
-        if found < <uint64_t>-4095:
-            return found
-        return bottomup(a, mm, length, (m.task_size // 3 + 4095) & PAGE_MASK, m.task_size)
-    return bottomup(a, mm, length, 0x40000000, 0x80000000)
+    if map_flags & MAP_32BIT and l.word_bytes == 8:
+        return bottomup(a, mm, length, 0x40000000, 0x80000000)
+    if addr:
+        addr &= ~(page_size(&a.m.arch) - 1)
+        if addr <= m.task_size - length and hint_valid(l, addr, length):
+            v = find_vma(a, mm, addr)
+            if v == 0 or addr + length <= vm_start_gap(vma_at(a, v)):
+                return addr
+    if addr > l.map_window:
+        beyond = l.task_size - l.map_window
+    if m.flags & MMF_LEGACY:
+        return bottomup(a, mm, length, m.mmap_base, min(m.task_size, l.map_window + beyond))
+    found = topdown(a, mm, length, page_size(&a.m.arch), m.mmap_base + beyond)
+    if found < <uint64_t>-4095:
+        return found
+    return bottomup(a, mm, length, unmapped_base(l, m.task_size), min(m.task_size, l.map_window + beyond))
 
 cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t off, uint64_t map_flags) noexcept nogil:
-    """Room for length + 2 MB, and in it the address whose distance from 2 MB is the offset's. 0: not worth it, or no room."""
+    """Room for length and a huge page more, and in it the address whose distance from the huge page's size is the offset's. 0: not worth it, or no room."""
+    cdef uint64_t huge = level_size(&a.m.arch, 1)
     cdef uint64_t off_end = off + length
-    cdef uint64_t off_align = (off + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef uint64_t off_align = (off + huge - 1) & ~(huge - 1)
     cdef uint64_t ret, off_sub
-    if off_end <= off_align or off_end - off_align < HPAGE_PMD_SIZE or mm_at(a, mm).flags & MMF_COMPAT:
+    if off_end <= off_align or off_end - off_align < huge or not layout_of(&a.m.arch, mm_at(a, mm).flags).aligns_thp:
         return 0
-    if length + HPAGE_PMD_SIZE < length or off + length + HPAGE_PMD_SIZE < off:
+    if length + huge < length or off + length + huge < off:
         return 0
-    ret = mm_get_unmapped_area(a, mm, addr, length + HPAGE_PMD_SIZE, map_flags)
+    ret = mm_get_unmapped_area(a, mm, addr, length + huge, map_flags)
     if is_err(ret):
         return 0
     if ret == addr:
         return addr
-    off_sub = (off - ret) & (HPAGE_PMD_SIZE - 1)
+    off_sub = (off - ret) & (huge - 1)
     if off_sub == 0 and not mm_at(a, mm).flags & MMF_LEGACY:
-        return ret + HPAGE_PMD_SIZE
+        return ret + huge
     return ret + off_sub
 
 cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil:
     cdef uint64_t found = 0
+    cdef const arch_t *g = &a.m.arch
     cdef uint64_t task_size = mm_at(a, mm).task_size
     if length > task_size:
         return <uint64_t>-ENOMEM
     if file and inode_at(a, file_at(a, file).inode).kind == INODE_EXT4:
-        found = thp_get_unmapped_area(a, mm, addr, length, pgoff << 12, map_flags)
-    elif file == 0 and not map_flags & MAP_SHARED and addr == 0 and length & (HPAGE_PMD_SIZE - 1) == 0:
+        found = thp_get_unmapped_area(a, mm, addr, length, pgoff << g.page_shift, map_flags)
+    elif file == 0 and not map_flags & MAP_SHARED and addr == 0 and length & (level_size(g, 1) - 1) == 0:
         found = thp_get_unmapped_area(a, mm, addr, length, 0, map_flags)
     if found == 0:
         found = mm_get_unmapped_area(a, mm, addr, length, map_flags)
@@ -119,7 +131,9 @@ cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, 
         return found
     if found > task_size - length:
         return <uint64_t>-ENOMEM
-    if found & 4095:
+    if found & (page_size(g) - 1):
+        return <uint64_t>-EINVAL
+    if found < layout_of(g, mm_at(a, mm).flags).first_user_address:
         return <uint64_t>-EINVAL
     if found < a.m.mmap_min_addr:  # cap_mmap_addr(): the sysctl alone
         return <uint64_t>-EPERM

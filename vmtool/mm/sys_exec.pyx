@@ -4,16 +4,18 @@
     0x7ffffffff000  stack: strings, auxv, argv, argc (one page written) + 128 KB of room
     mmap_base       the interpreter, below it [vdso], [vvar_vclock], [vvar]; or a static-PIE program itself
     0x555555554000  a PIE program, then its heap;  a fixed one lies where its headers say
+Other architectures, and 32-bit programs on x86-64: the same in the places that `layout` tells.
 Counterpart: Linux v6.18 fs/binfmt_elf.c:load_elf_binary(), elf_load(), create_elf_tables(); fs/exec.c:setup_arg_pages();
 arch/x86/entry/vdso/vma.c:map_vdso(). Randomness comes from the machine's seed, with the kernel's ranges.
-A 32-bit program has the same below 4 GB: 0xffffe000, 0xf7ffe000, 0x56555000; it has no [vsyscall].
 Simplified: AT_HWCAP and its kin are fixed values; AT_RANDOM's bytes come from the seed.
 """
 
 from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport siginfo_t, store_bytes
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, layout_of, layout_t, unmapped_base)
 from vmtool.mm.mm cimport exit_files, insert_area, mm_alloc, mmput, switch_mm
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_stat_account
 from vmtool.mm.pagecache cimport file_open, fput
@@ -24,18 +26,19 @@ from vmtool.mm.unmap cimport do_munmap
 from vmtool.mm.vma cimport find_vma_intersection, find_vma_prev
 
 cdef enum:
-    VDSO_PAGES = 2
-    VVAR_PAGES = 4
-    VVAR_VCLOCK_PAGES = 2
     STACK_EXPAND = 131072
-    AT_VECTOR = 48
 
-cdef uint64_t PAGE_MASK = ~<uint64_t>4095
 cdef uint64_t VM_DATA_DEFAULT = 0x73  # VM_READ, VM_WRITE and all VM_MAY
 cdef uint64_t VM_MAY_ALL = 0x70
 
-cdef inline uint64_t page_align(uint64_t n) noexcept nogil:
-    return (n + 4095) & PAGE_MASK
+cdef inline uint64_t page_start(arena_t *a, uint64_t n) noexcept nogil:
+    return n & ~(page_size(&a.m.arch) - 1)
+
+cdef inline uint64_t page_align(arena_t *a, uint64_t n) noexcept nogil:
+    return page_start(a, n + page_size(&a.m.arch) - 1)
+
+cdef inline uint64_t page_offset(arena_t *a, uint64_t n) noexcept nogil:
+    return n & (page_size(&a.m.arch) - 1)
 
 cdef uint64_t random64(arena_t *a) noexcept nogil:
     """splitmix64 from the machine's seed."""
@@ -52,31 +55,41 @@ cdef inline bint is_random(arena_t *a, const exec_req_t *req) noexcept nogil:
 cdef inline uint64_t random_bits(arena_t *a, const exec_req_t *req, int bits) noexcept nogil:
     return random64(a) & ((<uint64_t>1 << bits) - 1) if is_random(a, req) else 0
 
-cdef uint64_t total_size(const image_t *im) noexcept nogil:
+cdef uint64_t total_size(arena_t *a, const image_t *im) noexcept nogil:
     cdef const segment_t *first = &im.segment[0]
     cdef const segment_t *last = &im.segment[im.nr_segments - 1]
-    return page_align(last.vaddr + last.memsz - (first.vaddr & PAGE_MASK))
+    return page_align(a, last.vaddr + last.memsz - page_start(a, first.vaddr))
+
+cdef int clear_tail(arena_t *a, idx_t task, uint64_t addr) noexcept nogil:
+    """padzero(): the rest of the page at addr, where .bss begins behind the file's last bytes."""
+    cdef siginfo_t info
+    cdef char zeros[4096]
+    cdef uint64_t end = page_align(a, addr), n
+    memset(zeros, 0, sizeof(zeros))
+    while addr < end:
+        n = min(end - addr, <uint64_t>sizeof(zeros))
+        if store_bytes(a, task, addr, zeros, n, &info) < 0:
+            return -EFAULT
+        addr += n
+    return 0
 
 cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment_t *s, uint64_t bias) noexcept nogil:
     """elf_load(): the file's pages, the tail of the last one zeroed, anonymous memory for the rest."""
-    cdef uint64_t addr = bias + s.vaddr, start = addr & PAGE_MASK, vm_flags = s.prot | VM_MAY_ALL
+    cdef uint64_t addr = bias + s.vaddr, start = page_start(a, addr), vm_flags = s.prot | VM_MAY_ALL
     cdef uint64_t zero_start = addr + s.filesz, zero_end = addr + s.memsz, got
     cdef idx_t prev
-    cdef siginfo_t info
-    cdef char zeros[4096]
     if s.prot & PROT_READ and task_at(a, task).personality & READ_IMPLIES_EXEC:
         vm_flags |= VM_EXEC
     if s.filesz:
-        got = mmap_region(a, mm, file, start, page_align(addr + s.filesz) - start, vm_flags, (s.offset - (s.vaddr & 4095)) >> 12, VMA_PLAIN)
+        got = mmap_region(a, mm, file, start, page_align(a, addr + s.filesz) - start, vm_flags,
+                          (s.offset - page_offset(a, s.vaddr)) >> a.m.arch.page_shift, VMA_PLAIN)
         if is_err(got):
             return <int><int64_t>got
     if s.memsz > s.filesz:
-        if s.filesz and zero_start & 4095 and s.prot & PROT_WRITE:
-            memset(zeros, 0, 4096)
-            if store_bytes(a, task, zero_start, zeros, 4096 - (zero_start & 4095), &info) < 0:
-                return -EFAULT
-        zero_start = page_align(zero_start) if s.filesz else start
-        zero_end = page_align(zero_end)
+        if s.filesz and page_offset(a, zero_start) and s.prot & PROT_WRITE and clear_tail(a, task, zero_start) < 0:
+            return -EFAULT
+        zero_start = page_align(a, zero_start) if s.filesz else start
+        zero_end = page_align(a, zero_end)
         if zero_end > zero_start:
             find_vma_prev(a, mm, zero_start, &prev)
             return do_brk_flags(a, mm, prev, zero_start, zero_end - zero_start, VM_EXEC if s.prot & PROT_EXEC else 0)
@@ -91,13 +104,13 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t
     if file == 0:
         return -ENOMEM
     if anywhere:
-        addr = get_unmapped_area(a, mm, file, 0, total_size(im), im.segment[0].offset >> 12, 0)
+        addr = get_unmapped_area(a, mm, file, 0, total_size(a, im), im.segment[0].offset >> a.m.arch.page_shift, 0)
         if is_err(addr):
             fput(a, file)
             return <int><int64_t>addr
-        if align > 4096:
+        if align > page_size(&a.m.arch):
             addr &= ~(align - 1)  # a program alone is moved down to its alignment; an interpreter is not
-        want = (addr - im.segment[0].vaddr) & PAGE_MASK
+        want = page_start(a, addr - im.segment[0].vaddr)
     bias[0] = want
     for i in range(im.nr_segments):
         err = map_segment(a, task, mm, file, &im.segment[i], want)
@@ -106,8 +119,8 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t
     fput(a, file)
     return err
 
-cdef uint64_t max_align(const image_t *im) noexcept nogil:
-    cdef uint64_t best = 4096
+cdef uint64_t max_align(arena_t *a, const image_t *im) noexcept nogil:
+    cdef uint64_t best = page_size(&a.m.arch)
     cdef uint32_t i
     for i in range(im.nr_segments):
         if im.segment[i].align > best and im.segment[i].align & (im.segment[i].align - 1) == 0:
@@ -135,25 +148,30 @@ cdef void note_code_and_data(arena_t *a, idx_t mm, const image_t *im, uint64_t b
         k = bias + s.vaddr + s.memsz
         if k > brk:
             brk = k
-    m.brk = page_align(brk)
+    m.brk = page_align(a, brk)
     m.start_brk = m.brk
 
-cdef int map_vdso(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
-    """[vvar] 4 pages, [vvar_vclock] 2, [vdso] 2, in one block of the highest hole."""
-    cdef uint64_t addr = where
-    cdef uint64_t data = VM_READ | VM_MAYREAD | VM_IO | VM_DONTDUMP | VM_PFNMAP | VM_DONTEXPAND
-    cdef uint64_t text = VM_READ | VM_EXEC | VM_MAY_ALL | VM_DONTEXPAND
+cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
+    """[vvar], [vdso] and what else the architecture maps by itself, in one block of the highest hole."""
+    cdef const layout_t *l = layout_of(&a.m.arch, mm_at(a, mm).flags)
+    cdef uint64_t size = page_size(&a.m.arch), addr = where, end
+    cdef uint32_t i, nr_pages = 0
+    for i in range(NR_SPECIAL):
+        nr_pages += l.special[i].nr_pages
     if addr == 0:
-        addr = get_unmapped_area(a, mm, 0, 0, (VDSO_PAGES + VVAR_PAGES + VVAR_VCLOCK_PAGES) * 4096, 0, 0)
+        addr = get_unmapped_area(a, mm, 0, 0, nr_pages * size, 0, 0)
     if is_err(addr):
         return <int><int64_t>addr
-    if (insert_area(a, mm, addr, addr + VVAR_PAGES * 4096, data, 0, 0, VMA_VVAR) == 0
-            or insert_area(a, mm, addr + VVAR_PAGES * 4096, addr + 6 * 4096, data, 0, 0, VMA_VVAR_VCLOCK) == 0
-            or insert_area(a, mm, addr + 6 * 4096, addr + 8 * 4096, text, 0, 0, VMA_VDSO) == 0):
-        return -ENOMEM
-    vm_stat_account(mm_mut(a, mm), data, 6)
-    vm_stat_account(mm_mut(a, mm), text, 2)
-    mm_mut(a, mm).vdso = addr + 6 * 4096
+    for i in range(NR_SPECIAL):
+        if l.special[i].nr_pages == 0:
+            break
+        end = addr + l.special[i].nr_pages * size
+        if insert_area(a, mm, addr, end, l.special[i].vm_flags, 0, 0, l.special[i].kind) == 0:
+            return -ENOMEM
+        vm_stat_account(mm_mut(a, mm), l.special[i].vm_flags, l.special[i].nr_pages)
+        if l.special[i].kind == VMA_VDSO:
+            mm_mut(a, mm).vdso = addr
+        addr = end
     return 0
 
 # --- the stack --------------------------------------------------------------------------------------------------------
@@ -162,7 +180,7 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     """The area, and path, environment and arguments at its top."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t vm_flags = VM_DATA_DEFAULT | VM_GROWSDOWN | VM_ACCOUNT
-    cdef uint64_t p = stack_top - 8, limit = req.rlimit_stack & PAGE_MASK, size, nr
+    cdef uint64_t p = stack_top - layout_of(&a.m.arch, 0).word_bytes, limit = page_start(a, req.rlimit_stack), size, nr, first
     cdef siginfo_t info
     cdef idx_t v
     if req.image.stack_prot & PROT_EXEC or (req.image.no_gnu_stack and task_at(a, task).personality & READ_IMPLIES_EXEC):
@@ -172,14 +190,15 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
         nr = req.string_bytes
     if nr > (limit // 4 if limit // 4 < (6 << 20) else (6 << 20)):
         return -E2BIG
-    size = stack_top - ((p - nr) & PAGE_MASK)
+    size = stack_top - page_start(a, p - nr)
     size = size + STACK_EXPAND if size + STACK_EXPAND < limit else limit
-    if size < 4096:
-        size = 4096
-    v = insert_area(a, mm, stack_top - size, stack_top, vm_flags, (stack_top - size) >> 12, 0, VMA_PLAIN)
-    if v == 0 or vm_enough_memory(a, mm, <int64_t>(size >> 12)) < 0:
+    if size < page_size(&a.m.arch):
+        size = page_size(&a.m.arch)
+    first = stack_top - size
+    v = insert_area(a, mm, first, stack_top, vm_flags, first >> a.m.arch.page_shift, 0, VMA_PLAIN)
+    if v == 0 or vm_enough_memory(a, mm, <int64_t>(size >> a.m.arch.page_shift)) < 0:
         return -ENOMEM
-    vm_stat_account(m, vm_flags, <int64_t>(size >> 12))
+    vm_stat_account(m, vm_flags, <int64_t>(size >> a.m.arch.page_shift))
     p -= req.path_len + 1
     if store_bytes(a, task, p, req.path, req.path_len, &info) < 0:
         return -EFAULT
@@ -216,26 +235,19 @@ cdef int put_strings(arena_t *a, idx_t task, uint64_t at, const char *text, uint
     word = 0
     return -EFAULT if store_bytes(a, task, at + width * count, <char *>&word, width, &info) < 0 else 0
 
-cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t p, uint64_t bias, uint64_t interp_bias, uint64_t stack_top) noexcept nogil:
-    """Platform name, random bytes, then argc, argv, envp and the auxiliary vector, 16-byte aligned."""
-    cdef mm_t *m = mm_mut(a, mm)
-    cdef uint64_t platform, rand, items, sp, word, i
-    cdef char noise[16]
-    cdef siginfo_t info
-    cdef uint32_t width = 4 if req.image.is_32 else 8
-    p = (p - random_bits(a, req, 13)) & ~<uint64_t>15
-    platform = p - 7
-    rand = platform - 16
-    for i in range(2):
-        word = random64(a)
-        memcpy(noise + 8 * i, &word, 8)
-    if store_bytes(a, task, platform, "x86_64", 7, &info) < 0 or store_bytes(a, task, rand, noise, 16, &info) < 0:
-        return -EFAULT
+cdef void fill_auxv(arena_t *a, idx_t task, mm_t *m, const exec_req_t *req, const layout_t *l, uint64_t bias, uint64_t interp_bias) noexcept nogil:
+    """The auxiliary vector but for what create_elf_tables() places: in the kernel's order, which programs see."""
+    cdef uint64_t i
     m.nr_auxv = 0
-    aux(m, 33, m.vdso)  # AT_SYSINFO_EHDR
-    aux(m, 51, 3632)  # AT_MINSIGSTKSZ
-    aux(m, 16, 0xbfebfbff)  # AT_HWCAP
-    aux(m, 6, 4096)  # AT_PAGESZ
+    for i in range(NR_DLINFO):
+        if l.dlinfo[i] == AT_SYSINFO:
+            aux(m, AT_SYSINFO, m.vdso + l.sysinfo)
+        elif l.dlinfo[i] == AT_SYSINFO_EHDR:
+            aux(m, AT_SYSINFO_EHDR, m.vdso)
+        elif l.dlinfo[i] == AT_MINSIGSTKSZ:
+            aux(m, AT_MINSIGSTKSZ, l.minsigstksz)
+    aux(m, 16, l.hwcap)  # AT_HWCAP
+    aux(m, 6, page_size(&a.m.arch))  # AT_PAGESZ
     aux(m, 17, 100)  # AT_CLKTCK
     aux(m, 3, bias + req.image.segment[0].vaddr - req.image.segment[0].offset + req.image.phoff)  # AT_PHDR
     aux(m, 4, req.image.phentsize)
@@ -246,12 +258,33 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
     for i in range(11, 15):
         aux(m, i, task_at(a, task).uid)  # AT_UID EUID GID EGID
     aux(m, 23, 0)  # AT_SECURE
+
+cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t p, uint64_t bias, uint64_t interp_bias, uint64_t stack_top) noexcept nogil:
+    """Platform name, random bytes, then argc, argv, envp and the auxiliary vector, 16-byte aligned."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef const layout_t *l = layout_of(&a.m.arch, m.flags)
+    cdef uint64_t platform, rand, items, sp, word, i
+    cdef uint32_t width = l.word_bytes, len = <uint32_t>strlen(l.platform) + 1
+    cdef char noise[16]
+    cdef siginfo_t info
+    p = (p - random_bits(a, req, 13)) & ~<uint64_t>(l.stack_align - 1)
+    platform = p - len
+    rand = platform - 16
+    for i in range(2):
+        word = random64(a)
+        memcpy(noise + 8 * i, &word, 8)
+    if store_bytes(a, task, platform, l.platform, len, &info) < 0 or store_bytes(a, task, rand, noise, 16, &info) < 0:
+        return -EFAULT
+    fill_auxv(a, task, m, req, l, bias, interp_bias)
     aux(m, 25, rand)
-    aux(m, 26, 2)  # AT_HWCAP2
-    aux(m, 31, stack_top - 8 - req.path_len - 1)  # AT_EXECFN
+    aux(m, 26, l.hwcap2)  # AT_HWCAP2
+    if l.has_hwcap3:
+        aux(m, 29, 0)  # AT_HWCAP3
+    aux(m, 31, stack_top - layout_of(&a.m.arch, 0).word_bytes - req.path_len - 1)  # AT_EXECFN
     aux(m, 15, platform)
-    aux(m, 27, 28)  # AT_RSEQ_FEATURE_SIZE
-    aux(m, 28, 32)  # AT_RSEQ_ALIGN
+    if l.has_rseq:
+        aux(m, 27, 28)  # AT_RSEQ_FEATURE_SIZE
+        aux(m, 28, 32)  # AT_RSEQ_ALIGN
     aux(m, 0, 0)
     items = (req.argc + 1) + (req.envc + 1) + 1
     sp = (rand - width * (items + m.nr_auxv)) & ~<uint64_t>15
@@ -271,59 +304,80 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
 
 # --- all of it ----------------------------------------------------------------------------------------------------------
 
-cdef inline uint64_t dyn_base(arena_t *a, const exec_req_t *req) noexcept nogil:
-    """ELF_ET_DYN_BASE, not rounded to a page."""
-    return 0x56555000 if req.image.is_32 else (a.m.arch.task_size // 3) * 2
+cdef inline uint64_t dyn_base(const mm_t *m, const layout_t *l) noexcept nogil:
+    """ELF_ET_DYN_BASE, not rounded to a page. A space that a personality made smaller: a third of it and 16 MB."""
+    return l.dyn_base if m.task_size >= l.task_size else unmapped_base(l, m.task_size) + 0x1000000
 
 cdef void take_personality(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept nogil:
-    """SET_PERSONALITY2(), read_implies_exec: what the image and the personality mean for the new space."""
+    """SET_PERSONALITY2(), read_implies_exec, mmap_is_legacy(): what the image, the personality and the stack's limit mean for the new space."""
     cdef mm_t *m = mm_mut(a, mm)
+    cdef const layout_t *l = layout_of(&a.m.arch, 0)
     cdef uint32_t personality = req.personality
     m.flags &= ~<uint32_t>(MMF_COMPAT | MMF_LEGACY)
-    if req.image.is_32:
+    if req.image.is_32 and l.word_bytes == 8:
         m.flags |= MMF_COMPAT
-        m.task_size = <uint64_t>0xc0000000 if personality & ADDR_LIMIT_3GB else <uint64_t>0xffffe000
+        l = layout_of(&a.m.arch, m.flags)
+    m.task_size = l.task_size
+    if l.word_bytes == 4:
+        if m.flags & MMF_COMPAT and personality & ADDR_LIMIT_3GB:
+            m.task_size = 0xc0000000
         if req.image.no_gnu_stack:
             personality |= READ_IMPLIES_EXEC
     else:
         personality &= ~<uint32_t>READ_IMPLIES_EXEC
-    if personality & ADDR_COMPAT_LAYOUT:
+    if personality & ADDR_COMPAT_LAYOUT or (l.upwards_if_unlimited and req.rlimit_stack == <uint64_t>-1):
         m.flags |= MMF_LEGACY
     task_mut(a, task).personality = personality
 
-cdef uint64_t program_base(arena_t *a, const exec_req_t *req) noexcept nogil:
-    """Load bias of a PIE with an interpreter: two thirds of the space, plus 28 (8) bits of pages with ASLR."""
-    cdef uint64_t base = dyn_base(a, req)
+cdef uint64_t program_base(arena_t *a, const exec_req_t *req, const mm_t *m, const layout_t *l) noexcept nogil:
+    """Load bias of a PIE with an interpreter: ELF_ET_DYN_BASE, plus some bits of pages with ASLR."""
+    cdef uint64_t base
     if req.exe_base:
         return req.exe_base
-    base += random_bits(a, req, 8 if req.image.is_32 else 28) << 12
-    base &= ~(max_align(req.image) - 1)
-    return (base - req.image.segment[0].vaddr) & PAGE_MASK
+    base = dyn_base(m, l) + (random_bits(a, req, <int>l.dyn_rnd_bits) << a.m.arch.page_shift)
+    base &= ~(max_align(a, req.image) - 1)
+    return page_start(a, base - req.image.segment[0].vaddr)
+
+cdef void place_mappings(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *l, uint64_t stack_top) noexcept nogil:
+    """arch_pick_mmap_layout(): mmap_base, and whether the search goes up or down from it."""
+    cdef uint64_t room = req.rlimit_stack, rnd = random_bits(a, req, <int>l.dyn_rnd_bits) << a.m.arch.page_shift
+    if is_random(a, req) and room < <uint64_t>1 << 40:
+        room += l.stack_maxrandom  # what randomization may take of it
+    if req.mmap_base:
+        m.mmap_base = req.mmap_base
+    elif m.flags & MMF_LEGACY:
+        m.mmap_base = unmapped_base(l, m.task_size) + rnd
+    else:
+        m.mmap_base = mmap_base_for(a, stack_top, room, rnd)
+
+cdef void place_brk(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *l) noexcept nogil:
+    cdef uint64_t rnd
+    if req.interp == NULL and req.image.is_dyn:
+        m.brk = page_align(a, dyn_base(m, l))  # out of the mmap area
+    if is_random(a, req):
+        rnd = random64(a) % l.brk_rnd
+        m.brk = page_align(a, m.brk + page_size(&a.m.arch) + page_start(a, rnd))
+    if req.start_brk:
+        m.brk = req.start_brk
+    m.start_brk = m.brk
 
 cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
-    cdef uint64_t top = req.stack_top, p = 0, bias = 0, interp_bias = 0, rnd, room
+    cdef const layout_t *l
+    cdef uint64_t top = req.stack_top, p = 0, bias = 0, interp_bias = 0, window
     cdef int err
     cdef bint fixed = not req.image.is_dyn
     take_personality(a, task, mm, req)
+    l = layout_of(&a.m.arch, m.flags)
+    window = min(m.task_size, l.map_window)
     if top == 0:
-        top = m.task_size - (random_bits(a, req, 11 if req.image.is_32 else 22) << 12)
-    room = req.rlimit_stack
-    if is_random(a, req) and room < <uint64_t>1 << 40:
-        # stack_maxrandom_size(): what randomization may take of it
-        room += <uint64_t>0x7ff000 if req.image.is_32 else <uint64_t>0x3fffff000
-    rnd = random_bits(a, req, 8 if req.image.is_32 else 28) << 12
-    if m.flags & MMF_LEGACY:
-        m.mmap_base = page_align(m.task_size // 3) + rnd
-    else:
-        m.mmap_base = mmap_base_for(m.task_size, room, rnd)
-    if req.mmap_base:
-        m.mmap_base = req.mmap_base
+        top = window - (random_bits(a, req, <int>l.stack_rnd_bits) << a.m.arch.page_shift)
+    place_mappings(a, m, req, l, window)
     err = setup_stack(a, task, mm, req, top, &p)
     if err:
         return err
-    err = map_image(a, task, mm, req.image, 0 if fixed else program_base(a, req), not fixed and req.interp == NULL and not req.exe_base,
-                    max_align(req.image), &bias)
+    err = map_image(a, task, mm, req.image, 0 if fixed else program_base(a, req, m, l), not fixed and req.interp == NULL and not req.exe_base,
+                    max_align(a, req.image), &bias)
     if err:
         return err
     note_code_and_data(a, mm, req.image, bias)
@@ -334,18 +388,12 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
         m.entry = interp_bias + req.interp.entry
     else:
         m.entry = bias + req.image.entry
-        if req.image.is_dyn:
-            m.brk = page_align(dyn_base(a, req))  # out of the mmap area
-    if is_random(a, req):
-        m.brk = page_align(m.brk + 4096 + (random64(a) % (0x2000000 if req.image.is_32 else 0x40000000) & PAGE_MASK))
-    if req.start_brk:
-        m.brk = req.start_brk
-    m.start_brk = m.brk
-    err = map_vdso(a, mm, req.vdso)
+    place_brk(a, m, req, l)
+    err = map_special(a, mm, req.vdso)
     if err:
         return err
     if req.personality & MMAP_PAGE_ZERO:
-        mmap_region(a, mm, 0, 0, 4096, VM_READ | VM_EXEC | VM_MAY_ALL, 0, VMA_PLAIN)
+        mmap_region(a, mm, 0, 0, page_size(&a.m.arch), VM_READ | VM_EXEC | VM_MAY_ALL, 0, VMA_PLAIN)
     return create_elf_tables(a, task, mm, req, p, bias, interp_bias if req.interp != NULL else 0, top)
 
 cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil:
