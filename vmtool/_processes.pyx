@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport cpu_mut, inode_at, task_at, task_mut
+from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
@@ -87,6 +88,11 @@ cdef class Processes(Files):
         if err:
             raise KernelError(-err, image.path)
 
+    def demo(self, name):
+        """The built-in program, made for this machine's pages and words."""
+        from vmtool.demo import demo_image
+        return demo_image(name, 1 << self.a.m.arch.page_shift, layout_of(&self.a.m.arch, 0).word_bytes == 4)
+
     def spawn(self, name, image, argv, env, layout=None, pid=0):
         cdef idx_t t
         cdef task_t *task
@@ -94,8 +100,7 @@ cdef class Processes(Files):
         if pid and find_task(&self.a, pid):
             raise KernelError(EEXIST, f"process {pid} is there already")
         if image is None:
-            from vmtool.demo import demo_image
-            image = demo_image(name)
+            image = self.demo(name)
         t = task_alloc(&self.a, pid, 0)
         if t == 0:
             raise KernelError(EAGAIN)
@@ -118,8 +123,7 @@ cdef class Processes(Files):
     def exec(self, pid, name, image, argv, env, layout=None):
         cdef idx_t t = self.find(pid)
         if image is None:
-            from vmtool.demo import demo_image
-            image = demo_image(name)
+            image = self.demo(name)
         self.execve(t, image, argv, env, layout)
         self.set_comm(pid, name)
 

@@ -7,3 +7,4 @@ from vmtool.mm.types cimport idx_t
 cdef class Space(Views):
     cdef object vma_record(self, idx_t v)
     cdef object peek_range(self, idx_t mm, start, end)
+    cdef object gate_vma(self, idx_t mm)

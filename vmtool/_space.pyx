@@ -6,7 +6,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
 from vmtool.mm.access cimport peek_bytes
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.layout cimport layout_of, layout_t
 from vmtool.mm.mm cimport find_task
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
@@ -17,8 +19,7 @@ from vmtool.mm.vma cimport find_vma
 from vmtool import records as r
 from vmtool.errors import KernelError
 
-SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]"}
-VSYSCALL = 0xFFFFFFFFFF600000
+SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
 PAGEMAP_MAX = 1 << 22  # 16 GiB of pages, half a GiB of records
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
@@ -108,7 +109,7 @@ cdef class Space(Views):
             name = text[:n].decode("utf-8", "surrogateescape")
         if area.vm_file:
             inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
-            major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << 12
+            major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << self.a.m.arch.page_shift
             name = f"[anon_shmem:{name}]" if name else self.path_of(file_at(&self.a, area.vm_file).inode)
         elif area.kind != VMA_PLAIN:
             name = SPECIAL_NAMES.get(area.kind, "")
@@ -130,14 +131,21 @@ cdef class Space(Views):
             found.append(self.vma_record(v))
             v = vma_at(&self.a, v).vm_next
             left -= 1
-        if mm_at(&self.a, mm).vdso and not mm_at(&self.a, mm).flags & MMF_COMPAT:
-            found.append(self.gate_vma(mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ))
+        gate = self.gate_vma(mm)
+        if gate is not None:
+            found.append(gate)
         self.check()
         return found
 
-    def gate_vma(self, is_readable=False):
-        """[vsyscall]: execute-only (readable before 5.3), in no address space's tree, shown in each."""
-        return r.Vma(VSYSCALL, VSYSCALL + 4096, VM_READ | VM_EXEC if is_readable else VM_EXEC, 0, 0, 0, 0, 0, "[vsyscall]", False, 0, 0)
+    cdef object gate_vma(self, idx_t mm):
+        """[vsyscall] or [vectors]: in no address space's tree, shown in each. None: this kind of space has none."""
+        cdef const layout_t *l = layout_of(&self.a.m.arch, mm_at(&self.a, mm).flags)
+        cdef uint64_t flags = l.gate_flags
+        if not mm_at(&self.a, mm).vdso or not l.gate_start:
+            return None
+        if mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ:
+            flags |= VM_READ
+        return r.Vma(l.gate_start, l.gate_start + page_size(&self.a.m.arch), flags, 0, 0, 0, 0, 0, l.gate_name.decode(), False, 0, 0)
 
     def smaps(self, pid):
         cdef idx_t mm = self.find_mm(pid)
@@ -148,12 +156,13 @@ cdef class Space(Views):
         while v and left:
             memset(&s, 0, sizeof(s))
             smap_gather(&self.a, v, &s)
-            found.append(r.Smap(self.vma_record(v), stats_record(&s), 4096, 4096, thp_eligible(&self.a, v)))
+            found.append(r.Smap(self.vma_record(v), stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), thp_eligible(&self.a, v)))
             v = vma_at(&self.a, v).vm_next
             left -= 1
-        if mm_at(&self.a, mm).vdso and not mm_at(&self.a, mm).flags & MMF_COMPAT:
+        gate = self.gate_vma(mm)
+        if gate is not None:
             memset(&s, 0, sizeof(s))
-            found.append(r.Smap(self.gate_vma(mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ), stats_record(&s), 4096, 4096, False))
+            found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False))
         self.check()
         return found
 

@@ -9,7 +9,8 @@ from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport arch_name, level_index, level_name
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
-from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, pfn_to_zone, zone_name
+from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone, zone_name
+from vmtool.mm.zone cimport lowmem_end
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
@@ -220,19 +221,27 @@ cdef class Views(State):
         cdef zone_t *p = &self.a.m.zone[z]
         blocks = tuple([tuple([free_blocks(&self.a, z, order, mt) for order in range(NR_ORDERS)]) for mt in range(NR_MIGRATETYPES)])
         stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
-        protection = [p.lowmem_reserve[i] for i in range(NR_ZONES)]
+        protection = [p.lowmem_reserve[i] for i in self.zone_types()]
         return r.ZoneInfo(
             0, name, p.free_pages, p.watermark_boost, p.watermark[WMARK_MIN], p.watermark[WMARK_LOW], p.watermark[WMARK_HIGH], p.watermark[WMARK_PROMO],
-            p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, p.lowmem_reserve[NR_ZONES - 1]),
+            p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, *(p.lowmem_reserve[NR_ZONES - 1],) * len(self.empty_zones())),
             tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), self.pcp(z), stats)
 
+    def zone_types(self):
+        """Those that the kernel was built with: no DMA32 on a 32-bit machine, no HighMem on others."""
+        return (ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM) if lowmem_end(&self.a.m.arch) else (ZONE_DMA, ZONE_DMA32, ZONE_NORMAL)
+
+    def empty_zones(self):
+        """Movable, whose watermarks are not 0 all the same, and Device."""
+        return (("Movable", 32),) if lowmem_end(&self.a.m.arch) else (("Movable", 32), ("Device", 0))
+
     def zones(self):
-        """DMA, DMA32, Normal; and Movable and Device, which are empty (a Movable zone has watermarks all the same)."""
-        found = [self.zone(z, zone_name(z).decode()) for z in range(NR_ZONES - 1)]
+        """DMA, DMA32, Normal (DMA, Normal, HighMem), then those that are empty."""
+        found = [self.zone(z, zone_name(z).decode()) for z in self.zone_types()]
         zeros = (0,) * NR_ORDERS
-        for name, mark in (("Movable", 32), ("Device", 0)):
-            found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * (NR_ZONES + 1), zeros, (zeros,) * NR_MIGRATETYPES,
-                                    (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))
+        for name, mark in self.empty_zones():
+            found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * len(found[0].protection), zeros,
+                                    (zeros,) * NR_MIGRATETYPES, (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))
         self.check()
         return found
 

@@ -10,20 +10,26 @@ DEV = (8, 1)  # the first partition of the simulated disk
 BASE = 0x400000
 PAGE = 4096
 EI_CLASS64_LSB = b"\x7fELF\x02\x01\x01" + bytes(9)
+EI_CLASS32_LSB = b"\x7fELF\x01\x01\x01" + bytes(9)
 
 
-def demo_image(name):
-    """An Image of 4 pages for /usr/bin/NAME; inode 0 lets the machine number it."""
+def demo_image(name, page=PAGE, is_32=False):
+    """An Image of 4 pages for /usr/bin/NAME; inode 0 lets the machine number it.
+
+    Its headers have the machine's pages and words; its code, which nobody runs, is x86's.
+    """
     segments = (
-        Segment(BASE, 0, PAGE, PAGE, 5, PAGE),
-        Segment(BASE + PAGE, PAGE, PAGE, PAGE, 4, PAGE),
-        Segment(BASE + 2 * PAGE, 2 * PAGE, 2 * PAGE - 0x200, 3 * PAGE, 6, PAGE),
+        Segment(BASE, 0, page, page, 5, page),
+        Segment(BASE + page, page, page, page, 4, page),
+        Segment(BASE + 2 * page, 2 * page, 2 * page - 0x200, 3 * page, 6, page),
     )
     text = b"\xb8\x3c\x00\x00\x00\x31\xff\x0f\x05"  # mov $60,%eax; xor %edi,%edi; syscall: exit(0)
-    data = bytearray(4 * PAGE)
-    data[0:16] = EI_CLASS64_LSB
+    data = bytearray(4 * page)
+    data[0:16] = EI_CLASS32_LSB if is_32 else EI_CLASS64_LSB
     data[0x200 : 0x200 + len(text)] = text
     greeting = b"hello from " + name.encode("utf-8", "surrogateescape")[:64] + b"\n"
-    data[2 * PAGE : 2 * PAGE + len(greeting)] = greeting
+    data[2 * page : 2 * page + len(greeting)] = greeting
     path = name if name.startswith("/") else "/usr/bin/" + name
-    return Image(path, *DEV, 0, len(data), bytes(data), False, False, BASE + 0x200, 64, len(segments), 56, segments, 6, None, None)
+    phoff, phentsize = (52, 32) if is_32 else (64, 56)
+    return Image(path, *DEV, 0, len(data), bytes(data), False, is_32, BASE + 0x200, phoff, len(segments), phentsize, segments, 6, None,
+                 None)

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
     from vmtool._core import Machine
     from vmtool.cli.report import Output
+    from vmtool.records import Image
 
 
 def spawn(machine: Machine, name: str | None, exe: str | None, env: Sequence[bytes], args: Sequence[str], json: bool) -> Output:
     image = None
     if exe is not None:
-        from vmtool.outside.elf import read_image
-        image = read_image(exe)
+        image = _image(machine, exe)
     name = name or (_base_name(exe) if exe is not None else "demo")
     pid = machine.spawn(name, image, _argv(exe or name, args), list(env))
     return _pid(pid, json)
@@ -27,9 +27,8 @@ def fork(machine: Machine, pid: int, json: bool) -> Output:
 
 
 def exec_(machine: Machine, pid: int, exe: str, env: Sequence[bytes], args: Sequence[str]) -> None:
-    from vmtool.outside.elf import read_image
     machine.task(pid)  # ESRCH before trouble with the host's file
-    image = read_image(exe)
+    image = _image(machine, exe)
     machine.exec(pid, _base_name(exe), image, _argv(exe, args), list(env))
 
 
@@ -79,3 +78,8 @@ def _base_name(path):
 
 def _pid(pid, json):
     return f'{{"pid": {pid}}}\n' if json else f"{pid}\n"
+
+
+def _image(machine: Machine, exe: str) -> Image:
+    from vmtool.outside.elf import read_image
+    return read_image(exe, arch=machine.info().arch)

@@ -51,6 +51,24 @@ cdef inline uint64_t table_bytes(const arch_t *g, int level) noexcept nogil:
     """What a table of the level adds to mm_struct's pgtables_bytes: those of PTEs, PMDs and PUDs are counted, the P4D's are not."""
     return page_size(g) if level < 3 else 0
 
+cdef inline vaddr_t kernel_start(const arch_t *g) noexcept nogil:
+    """Where the half begins that every space shares."""
+    return g.canonical_high_start if g.va_bits > 32 else g.page_offset
+
+cdef inline pte_t user_nx(const arch_t *g) noexcept nogil:
+    """NX in the entries of programs. PAE has the bit and Linux 6.0 and later lose it there: vm_get_page_prot() keeps 32 bits."""
+    return g.nx if g.id != ARCH_I386_PAE else 0
+
+cdef inline pte_t top_entry(const arch_t *g, int level, pte_t e) noexcept nogil:
+    """An entry as the walk combines it with those below: PAE's four pointers have no permissions and no A bit."""
+    if level == 2 and g.id == ARCH_I386_PAE and e & g.present:
+        return e | g.write | g.user | g.accessed
+    return e
+
+cdef inline pte_t table_entry(const arch_t *g, int level, pfn_t table, pte_t bits) noexcept nogil:
+    """The entry of `level` that points to a table; of PAE's pointers nothing but Present may be set."""
+    return <pte_t>table << g.page_shift | (bits & g.present if level == 2 and g.id == ARCH_I386_PAE else bits)
+
 cdef inline pfn_t pte_pfn(const arch_t *g, pte_t e) noexcept nogil:
     return <pfn_t>((e & g.pfn_mask) >> g.page_shift)
 

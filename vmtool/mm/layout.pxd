@@ -44,6 +44,7 @@ cdef struct layout_t:
     bint has_rseq  # AT_RSEQ_FEATURE_SIZE, AT_RSEQ_ALIGN (6.3)
     vaddr_t gate_start  # get_gate_vma(): an area that no address space holds, 0: none
     uint64_t gate_flags
+    const char *gate_name
 
 cdef const layout_t *layout_of(const arch_t *g, uint32_t mm_flags) noexcept nogil  # of a space with these MMF_ flags (a 32-bit program on a 64-bit kernel has its own)
 

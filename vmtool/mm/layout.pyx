@@ -59,6 +59,7 @@ cdef void x86_64(layout_t *l, uint64_t task_size) noexcept nogil:
     l.has_rseq = True
     l.gate_start = <uint64_t>0xffffffffff600000
     l.gate_flags = VM_EXEC
+    l.gate_name = "[vsyscall]"
 
 
 cdef void x86_32(layout_t *l, uint64_t task_size) noexcept nogil:
@@ -119,6 +120,7 @@ cdef void arm(layout_t *l) noexcept nogil:
     l.has_rseq = True
     l.gate_start = 0xffff0000
     l.gate_flags = VM_READ | VM_EXEC
+    l.gate_name = "[vectors]"
 
 
 cdef void arm64(layout_t *l, int va_bits, uint32_t vdso_pages, uint64_t hwcap) noexcept nogil:

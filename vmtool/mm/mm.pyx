@@ -12,7 +12,7 @@ Simplified: a parent reaps its child at once; one thread a process.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport ARCH_I386_PAE, kernel_start, level_index, level_size
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
@@ -41,6 +41,17 @@ cdef idx_t find_task(arena_t *a, uint32_t pid) noexcept nogil:
         return 0
     return (<uint32_t *>rec_at(a, POOL_PID, pid))[0]
 
+cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
+    """preallocate_pmds(): PAE's processor reads the four pointers of the top table only when CR3 is loaded, so those of user space are there from the start."""
+    cdef mm_t *m = mm_mut(a, mm)
+    cdef uint32_t i
+    if a.m.arch.id == ARCH_I386_PAE:
+        for i in range(level_index(&a.m.arch, 2, kernel_start(&a.m.arch))):
+            if table_alloc(a, m, i * level_size(&a.m.arch, 2), 1) == 0:
+                mmput(a, mm)
+                return False
+    return True
+
 cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
     cdef uint64_t obj = kmem_cache_alloc(a, CACHE_MM_STRUCT)
     cdef idx_t mm
@@ -57,7 +68,7 @@ cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
         kmem_cache_free(a, CACHE_MM_STRUCT, obj)
         rec_free(a, POOL_MM, mm)
         return 0
-    return mm
+    return mm if prepopulate(a, mm) else 0
 
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)

@@ -12,7 +12,7 @@ The processor sets A in each entry that it follows and D in the leaf of a write,
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport is_canonical, level_index
+from vmtool.mm.arch cimport is_canonical, level_index, top_entry
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
@@ -83,7 +83,7 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
     cdef uint32_t index
     while True:
         index = level_index(g, level, addr)
-        e = read_entry(a, table, index)
+        e = top_entry(g, level, read_entry(a, table, index))
         hit.nr_reads = g.levels - level
         if not e & g.present:
             return code
@@ -159,7 +159,7 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
         if has_reserved(g, level, e):
             out.error = PF_USER | PF_PROT | PF_RSVD
             return
-        permit &= e
+        permit &= top_entry(g, level, e)
         nx |= e & g.nx
         if level == 0 or e & g.huge:
             break

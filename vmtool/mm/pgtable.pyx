@@ -15,7 +15,7 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
-                             page_size, pte_pfn, table_bytes)
+                             kernel_start, page_size, pte_pfn, table_bytes, table_entry)
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
@@ -23,6 +23,7 @@ from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVE
 from vmtool.mm.mmu cimport entry_read, entry_write, walk_cache_forget
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
+from vmtool.mm.zone cimport lowmem_end
 from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events, mod_node_stat
 
 cdef enum:
@@ -124,7 +125,7 @@ cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept n
             below = new_table(a, at - 1, addr)
             if below == 0:
                 return 0
-            set_counted(a, table, index, (<pte_t>below << g.page_shift) | TABLE_BITS)
+            set_counted(a, table, index, table_entry(g, at, below, TABLE_BITS))
             mm.pgtables_bytes += table_bytes(g, at - 1)
         table = below
         at -= 1
@@ -208,7 +209,7 @@ cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
     cdef pfn_t pgd = new_table(a, top, 0)
     if pgd == 0:
         return 0
-    for i in range(nr // 2, nr):
+    for i in range(level_index(&a.m.arch, top, kernel_start(&a.m.arch)), nr):
         e = entry_read(a, a.m.kernel_pgd, i)
         if e:
             set_counted(a, pgd, i, e)
@@ -231,7 +232,7 @@ cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bi
             below = new_table(a, at - 1, addr)
             if below == 0:
                 return False
-            set_counted(a, table, level_index(g, at, addr), (<pte_t>below << g.page_shift) | KERNEL_TABLE_BITS)
+            set_counted(a, table, level_index(g, at, addr), table_entry(g, at, below, KERNEL_TABLE_BITS))
         table = below
         at -= 1
     set_counted(a, table, level_index(g, level, addr), phys | bits | (X86_PS if level else 0))
@@ -244,7 +245,7 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
     cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
     cdef int level
     while start < end:
-        level = 2
+        level = min(2, <int>g.levels - 2)
         while level and (start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
         if not kernel_map(a, g.page_offset + start, start, level, bits):
@@ -309,11 +310,16 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
     """Returns 0 or -ENOMEM."""
     cdef int top = <int>a.m.arch.levels - 1
     cdef uint64_t low_end = a.m.max_pfn if a.m.max_pfn <= 0x100000 else 0xC0000
+    cdef uint64_t limit = lowmem_end(&a.m.arch)
     cdef bint ok
+    if limit:
+        low_end = min(low_end, limit)
     a.m.kernel_pgd = new_table(a, top, 0)
     if a.m.kernel_pgd == 0:
         return -ENOMEM
     ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << 12)
+    if limit:  # image and memmap lie in the direct map
+        return 0 if ok else -ENOMEM
     if ok and a.m.max_pfn > 0x100000:
         ok = map_direct(a, <paddr_t>0x100000 << 12, a.m.max_pfn << 12)
     ok = ok and map_image(a) and map_memmap(a)

@@ -5,7 +5,7 @@ Here so that they are inline: every fault builds one, and fork and unmap read ea
 index_lo; a table without contents holds only zeros.
 """
 
-from vmtool.mm.arch cimport X86_SPECIAL, pte_pfn
+from vmtool.mm.arch cimport X86_SPECIAL, pte_pfn, user_nx
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.types cimport *
@@ -22,7 +22,7 @@ cdef enum:  # software entries that are not present, x86-64
 
 cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
     """vm_get_page_prot() less the write bit, which the fault handler adds."""
-    cdef pte_t bits = 0 if vm_flags & VM_EXEC else g.nx
+    cdef pte_t bits = 0 if vm_flags & VM_EXEC else user_nx(g)
     if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
         return bits | g.present | g.user | g.accessed
     return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor

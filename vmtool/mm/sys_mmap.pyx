@@ -7,7 +7,9 @@ Simplified: hugetlb mappings need a pool of huge pages, and there is none: ENOME
 vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touch fail).
 """
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport file_open, fput, inode_create
@@ -214,8 +216,8 @@ cdef uint64_t hugetlb_no_room(arena_t *a, idx_t mm, vaddr_t addr, uint64_t lengt
 cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nogil:
     cdef uint64_t populate, result, size
     cdef mmap_req_t aligned
-    if req.offset & 4095:
-        return <uint64_t>-EINVAL
+    if req.offset & (page_size(&a.m.arch) - 1) and layout_of(&a.m.arch, 0).word_bytes == 8:
+        return <uint64_t>-EINVAL  # a 32-bit kernel's mmap2() is given pages: it never sees the rest
     if req.flags & MAP_HUGETLB:
         size = hugetlb_size(req.flags)
         if req.file or (size != <uint64_t>1 << 21 and size != <uint64_t>1 << 30):

@@ -9,12 +9,18 @@ A PC of 8 GiB, by frame number (what boot kept is in m.reserved and has no frame
     | low  |hole| free    | kernel | free ...                  | hole    | free ...  | memmap, hashes |
     |------------- DMA ---|------------------------ DMA32 ---------------|------------------ Normal ---|
 
+A 32-bit kernel maps no more than lowmem; what lies above is HighMem, which programs and the page cache take first:
+
+    0      1000               36ffe (PAE)     40000
+    | DMA  | Normal           | HighMem       |           of 1 GiB
+
 # Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 128 MiB of RAM a small image at 1 MiB stands in.
 Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are what boot freed.
 """
 
 from libc.string cimport memset
 
+from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
 cdef const char *RESERVED_NAMES[RESERVED_PGTABLE + 1]
@@ -24,6 +30,8 @@ cdef const char *ZONE_NAMES[NR_ZONES]
 ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 
 cdef enum:
+    LOWMEM_END_I386 = 0x36BFE  # what 1 GiB less vmalloc's 128 MiB, pkmap and fixmap leaves
+    LOWMEM_END_PAE = 0x36FFE
     DMA_END = 0x1000  # 16 MiB
     PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
     DMA32_END = 0x100000
@@ -33,6 +41,11 @@ cdef enum:
     THP_MIN_PAGES = 0x20000  # 512 MiB: on less, huge pages cost more than they give
     SWAP_CLUSTER_MAX = 32
     HIGH_FRACTION_MIN = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
+
+
+cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil:
+    """max_low_pfn's limit: frames from here on are HighMem. 0: the kernel maps everything."""
+    return LOWMEM_END_PAE if g.id == ARCH_I386_PAE else LOWMEM_END_I386 if g.id == ARCH_I386 else 0
 
 
 cdef const char *reserved_name(uint32_t what) noexcept nogil:
@@ -122,12 +135,33 @@ cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     a.m.zero_pfn = 0x3B34
 
 
+cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcept nogil:
+    """What boot takes from the top of the memory that it maps: page structures, per-CPU areas, hash tables."""
+    cdef uint64_t pages = a.m.ram_bytes >> 12
+    cdef uint64_t sections = (low_end + SECTION_PAGES - 1) // SECTION_PAGES
+    cdef uint64_t limit = lowmem_end(&a.m.arch)
+    cdef uint64_t memmap
+    cdef int ok
+    if high_end:
+        sections += (high_end - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
+    memmap = sections * SECTION_PAGES >> 6  # 64 bytes each
+    if limit:
+        memmap = pages >> 7  # flat, 32 bytes each
+        pages = min(pages, limit)
+        low_end = min(low_end, limit)
+        high_end = 0
+    ok = reserve_top(a, &low_end, &high_end, memmap, RESERVED_MEMMAP) != 0
+    ok &= reserve_top(a, &low_end, &high_end, PERCPU_PAGES * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
+    ok &= reserve_top(a, &low_end, &high_end, hash_pages(pages, 13, 8), RESERVED_HASHES) != 0  # dentries
+    ok &= reserve_top(a, &low_end, &high_end, hash_pages(pages, 14, 8), RESERVED_HASHES) != 0  # inodes
+    return 0 if ok else -EINVAL
+
+
 cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil:
     """RAM from 0 to 640K and from 1M to *low_end, and from 4G to *high_end (0: none); then what the kernel keeps."""
     cdef uint64_t pages = a.m.ram_bytes >> 12
-    cdef uint64_t kernel_pages
-    cdef uint64_t sections
-    cdef int ok
+    if a.m.arch.id == ARCH_I386 and pages > PCI_HOLE:
+        return -EINVAL  # 32 bits of physical address
     if pages < 0x1000 or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
         return -EINVAL
     low_end[0] = pages if pages < PCI_HOLE else PCI_HOLE
@@ -139,15 +173,7 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
     reserve_kernel(a, low_end[0])
     if high_end[0]:
         reserve(a, PCI_HOLE, DMA32_END - PCI_HOLE, RESERVED_HOLE)
-    kernel_pages = pages
-    sections = (low_end[0] + SECTION_PAGES - 1) // SECTION_PAGES
-    if high_end[0]:
-        sections += (high_end[0] - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
-    ok = reserve_top(a, low_end, high_end, sections * SECTION_PAGES >> 6, RESERVED_MEMMAP) != 0
-    ok &= reserve_top(a, low_end, high_end, PERCPU_PAGES * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
-    ok &= reserve_top(a, low_end, high_end, hash_pages(kernel_pages, 13, 8), RESERVED_HASHES) != 0  # dentries
-    ok &= reserve_top(a, low_end, high_end, hash_pages(kernel_pages, 14, 8), RESERVED_HASHES) != 0  # inodes
-    return 0 if ok else -EINVAL
+    return reserve_tables(a, low_end[0], high_end[0])
 
 
 # --- boot: zones ------------------------------------------------------------------------------------------
@@ -256,6 +282,22 @@ cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
                     zone.pageblocks[MIGRATE_MOVABLE] -= <uint32_t>((last >> PAGEBLOCK_ORDER) - ((first + 511) >> PAGEBLOCK_ORDER))
 
 
+cdef void init_zones(arena_t *a) noexcept nogil:
+    cdef machine_t *m = a.m
+    cdef uint64_t low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn
+    cdef uint64_t limit = lowmem_end(&m.arch)
+    init_zone(a, ZONE_DMA, 1, min(low_end, <uint64_t>DMA_END))
+    if limit:
+        m.nr_zones = 4
+        init_zone(a, ZONE_NORMAL, DMA_END, min(limit, m.max_pfn))
+        init_zone(a, ZONE_HIGHMEM, limit, m.max_pfn)
+        return
+    m.nr_zones = 3
+    init_zone(a, ZONE_DMA32, DMA_END, DMA32_END if m.max_pfn > DMA32_END else low_end)
+    if m.max_pfn > DMA32_END:
+        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+
+
 cdef int boot_memory(arena_t *a) noexcept nogil:
     cdef uint64_t low_end
     cdef uint64_t high_end
@@ -272,12 +314,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         return -ENOMEM
     if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> PAGEBLOCK_ORDER) + 1) < 0:
         return -ENOMEM
-    m.nr_zones = 3
-    low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn  # before the reservations at the top
-    init_zone(a, ZONE_DMA, 1, min(low_end, <uint64_t>DMA_END))
-    init_zone(a, ZONE_DMA32, DMA_END, DMA32_END if m.max_pfn > DMA32_END else low_end)
-    if m.max_pfn > DMA32_END:
-        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+    init_zones(a)
     m.totalram_pages = 0
     for z in range(NR_ZONES):
         count_present(a, z)

@@ -26,30 +26,41 @@ import stat
 from vmtool.outside.host import HostFile, fail, read_file
 from vmtool.records import Image, Segment
 
-TASK_SIZE = (1 << 47) - 4096
-TASK_SIZE_32 = 0xFFFFE000
+TASK_SIZE = {
+    "x86-64": {"EM_X86_64": (64, (1 << 47) - 4096), "EM_386": (32, 0xFFFFE000)},
+    "x86-64-la57": {"EM_X86_64": (64, (1 << 56) - 4096), "EM_386": (32, 0xFFFFE000)},
+    "i386": {"EM_386": (32, 0xC0000000)},
+    "i386-pae": {"EM_386": (32, 0xC0000000)},
+    "arm": {"EM_ARM": (32, 0xBF000000)},
+    "arm64": {"EM_AARCH64": (64, 1 << 48)},
+    "arm64-16k": {"EM_AARCH64": (64, 1 << 47)},
+    "arm64-64k": {"EM_AARCH64": (64, 1 << 48)},
+}
+"""Which ELF machines an architecture runs: the width, and where user space ends."""
 PATH_MAX = 4096
 ELF_MIN_ALIGN = 4096  # no more bytes of program headers than a page
-MACHINES = {"EM_X86_64": 64, "EM_386": 32}
 EHDR_BYTES = {64: 64, 32: 52}
 HEADERS = 1 << 16  # bytes that hold the headers of any program that a linker makes
 
 
-def read_image(path: str, nr_bytes: int | None = None) -> Image:
+def read_image(path: str, nr_bytes: int | None = None, arch: str = "x86-64", sysroot: str = "") -> Image:
     """The host's ELF program at `path` with its interpreter, ready for Machine.spawn() and exec().
 
+    `arch`: a name of `init --arch`. `sysroot`: a directory under which the interpreter lies, as PT_INTERP names it.
     Returns: an Image whose `data` is the whole file, or its first `nr_bytes`; `interp` is the image that PT_INTERP names, else None.
     HostError: see the table above.
     """
-    elf = _Elf(_open_exec(path, nr_bytes=nr_bytes), path, errno.ENOEXEC)
+    elf = _Elf(_open_exec(path, nr_bytes=nr_bytes), path, errno.ENOEXEC, arch)
     name = elf.interpreter()
     interp = None
     if name is not None:
         shown = os.fsdecode(name)
-        host = _open_exec(shown, f"interpreter of {path}", nr_bytes)
+        host = _open_exec(sysroot + shown, f"interpreter of {path}", nr_bytes)
+        if sysroot:
+            host = host._replace(path=shown)
         if len(host.data) < EHDR_BYTES[elf.bits]:
             fail(errno.EIO, shown, "shorter than an ELF header")
-        its_elf = _Elf(host, shown, errno.ELIBBAD)
+        its_elf = _Elf(host, shown, errno.ELIBBAD, arch)
         if its_elf.bits != elf.bits:
             fail(errno.ELIBBAD, shown, f"{its_elf.bits}-bit interpreter of a {elf.bits}-bit program")
         interp = its_elf.image(None)
@@ -74,8 +85,8 @@ def _open_exec(path: str, detail: str = "", nr_bytes: int | None = None) -> Host
 class _Elf:
     """The headers of one file. `errno` is what a bad header means: ENOEXEC, or ELIBBAD in an interpreter."""
 
-    def __init__(self, host: HostFile, path: str, number: int) -> None:
-        self.host, self.path, self.errno = host, path, number
+    def __init__(self, host: HostFile, path: str, number: int, arch: str) -> None:
+        self.host, self.path, self.errno, self.arch = host, path, number, arch
         data = host.data
         if data[:4] != b"\x7fELF":
             self.bad("a script, give its interpreter" if data[:2] == b"#!" else "not an ELF file")
@@ -104,8 +115,9 @@ class _Elf:
         self.ehdr = e = struct_parse(structs.Elf_Ehdr, stream, 0)
         if e.e_type not in ("ET_EXEC", "ET_DYN"):
             self.bad("neither a program nor a shared object")
-        if MACHINES.get(e.e_machine) != self.bits:
-            self.bad(f"made for another machine ({str(e.e_machine).removeprefix('EM_')}, {self.bits}-bit)")
+        bits, self.task_size = TASK_SIZE[self.arch].get(e.e_machine, (0, 0))
+        if bits != self.bits:
+            self.bad(f"made for another machine ({str(e.e_machine).removeprefix('EM_')}, {self.bits}-bit) than {self.arch}")
         structs.create_advanced_structs(e.e_type, e.e_machine, e.e_ident.EI_OSABI)
         size = e.e_phentsize * e.e_phnum
         if e.e_phentsize != structs.Elf_Phdr.sizeof() or not 0 < size <= ELF_MIN_ALIGN:
@@ -131,12 +143,11 @@ class _Elf:
 
     def segments(self) -> tuple[Segment, ...]:
         """Every PT_LOAD, in the order of the table."""
-        limit = TASK_SIZE if self.bits == 64 else TASK_SIZE_32
         found = []
         for p in self.phdrs:
             if p.p_type != "PT_LOAD":
                 continue
-            if p.p_filesz > p.p_memsz or p.p_vaddr + p.p_memsz > limit:
+            if p.p_filesz > p.p_memsz or p.p_vaddr + p.p_memsz > self.task_size:
                 self.bad(f"a segment of {p.p_filesz} bytes in {p.p_memsz} at {p.p_vaddr:#x}", errno.EINVAL)
             found.append(Segment(p.p_vaddr, p.p_offset, p.p_filesz, p.p_memsz, p.p_flags & 7, p.p_align))
         if not found:

@@ -1,0 +1,84 @@
+"""A 32-bit machine with three levels of tables, held to what Debian's 6.1 kernel (686-pae) showed under QEMU."""
+
+import pytest
+
+from vmtool.errors import KernelError, Signal
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+
+PAGE = 4096
+RW, ANON, ANON_FIXED = 3, 0x22, 0x32
+STACK_TOP = 0xC0000000
+PRESENT, WRITE, USER, ACCESSED, DIRTY, SPECIAL = 1, 2, 4, 0x20, 0x40, 0x200
+
+
+@pytest.fixture
+def machine():
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30, arch="i386-pae")
+    machine.spawn("a", None, [b"a"], [])
+    yield machine
+    assert machine.fsck() == []
+
+
+def leaf(machine, addr):
+    return machine.walk(1, addr).steps[-1].entry
+
+
+def test_the_space_of_a_program(machine):
+    areas = {area.name: area for area in machine.maps(1)}
+    assert areas["[stack]"].end == STACK_TOP
+    assert (areas["[vdso]"].start, areas["[vdso]"].end) == (0xB7FFE000, 0xB8000000)  # at the mmap base, 128 MB below the stack's end
+    assert (areas["[vvar]"].start, areas["[vvar]"].end) == (0xB7FFA000, 0xB7FFE000)
+    assert "[vsyscall]" not in areas
+
+
+def test_the_three_tables_of_user_space_are_there_from_the_start(machine):
+    assert machine.mm(1).pgtables_bytes == 3 * PAGE + 2 * PAGE  # program and stack have a table of PTEs each
+
+
+def test_their_pointers_have_present_alone(machine):
+    top = machine.walk(1, 0x400000).steps[0]
+    assert top.entry & 0xFFF == PRESENT
+    assert len(machine.walk(1, 0x400000).steps) == 3
+
+
+def test_program_entries_have_no_nx(machine):
+    """vm_get_page_prot() keeps the protection in 32 bits: bit 63 is lost, and code runs from data."""
+    addr = machine.mmap(1, 0, 2 * PAGE, RW, ANON)
+    machine.touch(1, addr, PAGE, "w")
+    assert leaf(machine, addr) & 0xFFF == PRESENT | WRITE | USER | ACCESSED | DIRTY == 0x067
+    assert leaf(machine, addr) >> 63 == 0
+    machine.touch(1, addr, PAGE, "x")
+    machine.touch(1, addr + PAGE, PAGE, "r")
+    assert leaf(machine, addr + PAGE) & 0xFFF == PRESENT | USER | ACCESSED | SPECIAL == 0x225  # the zero page
+
+
+def test_the_space_runs_out_at_3_gb(machine):
+    with pytest.raises(KernelError, match="ENOMEM"):
+        machine.mmap(1, STACK_TOP, PAGE, RW, ANON_FIXED)
+    with pytest.raises(KernelError, match="ENOMEM"):
+        machine.mmap(1, 0, 0xB8000000, RW, ANON | 0x4000)
+    with pytest.raises(Signal):
+        machine.touch(1, STACK_TOP, PAGE, "r")
+
+
+def test_a_search_that_finds_nothing_below_the_base_goes_on_upwards(machine):
+    """From a third of the space, and above the base, too."""
+    machine.mmap(1, 0, 0xB7FFA000 - 0x500000, 0, ANON | 0x4000)
+    machine.mmap(1, 0, 0x400000 - 0x10000, 0, ANON | 0x4000)
+    assert machine.mmap(1, 0, 0x1000000, 0, ANON | 0x4000) == 0xB8000000
+
+
+def test_fork_and_exit_give_all_tables_back(machine):
+    before = machine.vmstat()["nr_page_table_pages"]
+    child = machine.fork(1)
+    machine.touch(child, 0x402000, PAGE, "w")
+    machine.exit(child)
+    assert machine.vmstat()["nr_page_table_pages"] == before
+
+
+def test_zones(machine):
+    zones = {zone.name: zone for zone in machine.zones() if zone.managed}
+    assert list(zones) == ["DMA", "Normal", "HighMem"]
+    assert zones["HighMem"].start_pfn == 0x36FFE
