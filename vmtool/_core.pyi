@@ -228,6 +228,9 @@ class Machine:
 
     def tracing(self) -> bool: ...
     def trace_reset(self) -> None: ...
+    def nr_traced(self) -> int:
+        """Steps of the last command; `trace()` has the first 65,536 of them."""
+
     def trace(self) -> list[r.TraceRecord]: ...
 
     # --- for tests only ---------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ cdef class Views(State):
                     continue
                 kind = "s" if which == TLB_L2 else "i" if which in (TLB_L1I_4K, TLB_L1I_2M) else "d"
                 found.append(r.TlbEntry(
-                    c, 2 if which == TLB_L2 else 1, kind, set_index, way, e.tag >> 1, (e.pte & g.pfn_mask) >> e.page_shift, e.pcid, e.page_shift,
+                    c, 2 if which == TLB_L2 else 1, kind, set_index, way, e.tag >> 1, (e.pte & g.pfn_mask) >> e.page_shift << (e.page_shift - g.page_shift), e.pcid, e.page_shift,
                     bool(e.flags & TLB_GLOBAL), bool(e.pte & g.write), bool(e.pte & g.user), bool(e.pte & g.nx), bool(e.pte & g.dirty), e.age))
         self.check()
         return found
@@ -269,6 +269,9 @@ cdef class Views(State):
         if self.a.m.trace_head:
             self.mark_machine()
         trace_reset(&self.a)
+
+    def nr_traced(self):
+        return self.a.m.trace_seq
 
     def trace(self):
         cdef uint32_t i

@@ -287,8 +287,8 @@ class TlbEntry(NamedTuple):
     kind: str  # d (data), i (instruction), s (shared)
     set: int
     way: int
-    vpn: int
-    pfn: int
+    vpn: int  # in pages of page_shift
+    pfn: int  # the page's first frame
     pcid: int
     page_shift: int
     is_global: bool

@@ -56,6 +56,9 @@ class FakeMachine:
     def trace_reset(self):
         pass
 
+    def nr_traced(self):
+        return 0
+
     def info(self):
         return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, False, False, False, 0, "", self.clock)
 

@@ -76,15 +76,15 @@ def test_a_line_becomes_a_call(vmtool, machine, line, call):
     ("mmap 1 64K --json", '{"address": "0x7ffff7fef000"}\n'),
     ("spawn", "2\n"), ("spawn --json", '{"pid": 2}\n'), ("fork 1", "2\n"),
     ("brk 1", "0x55555557a000\n"), ("brk 1 --by -4K", "0x555555579000\n"), ("brk 1 heap+0x1000", "0x55555555a000\n"),
-    ("mincore 1 heap 12K", "101\n"), ("mincore 1 heap 12K --json", '{"pages": [1, 0, 1]}\n'),
-    ("touch 1 heap 8K", "minor=2 major=0\n"), ("touch 1 heap --json", '{"minor": 1, "major": 0}\n'),
-    ("translate 1 heap+0x10", "0x559010\n"), ("translate 1 heap --json", '{"address": "0x555555559000", "phys": "0x559000"}\n'),
-    ("push 1 64K", "0x7fffffFCE000\n".lower()), ("push 1 64K --json", '{"sp": "0x7ffffffce000"}\n'),
+    ("mincore 1 heap 12K", "101\n"), ("mincore 1 heap 12K --json", '{"is_resident": [true, false, true]}\n'),
+    ("touch 1 heap 8K", "minor=2 major=0\n"), ("touch 1 heap --json", '{"nr_minor_faults": 1, "nr_major_faults": 0}\n'),
+    ("translate 1 heap+0x10", "0x559010\n"), ("translate 1 heap --json", '{"physical_address": "0x559000"}\n'),
+    ("push 1 64K", "0x7fffffFCE000\n".lower()), ("push 1 64K --json", '{"address": "0x7ffffffce000"}\n'),
     ("load 1 heap 2 --hex", "0000\n"), ("load 1 heap 2 --raw", "\0\0"),
-    ("load 1 heap 2 --json", '{"address": "0x555555559000", "length": 2, "hex": "0000"}\n'),
+    ("load 1 heap 2 --json", '{"address": "0x555555559000", "length_bytes": 2, "hex": "0000"}\n'),
     ("store 1 heap hi", ""), ("kill 1", ""), ("sync", ""),
     ("sysctl vm.swappiness", "vm.swappiness = 60\n"), ("sysctl -n vm.swappiness=10", "10\n"),
-    ("sysctl --json vm.swappiness", '{"vm.swappiness": "60"}\n'),
+    ("sysctl --json vm.swappiness", '{"vm.swappiness": 60}\n'),
     ("sysctl", "vm.overcommit_memory = 0\nvm.swappiness = 60\n"),
     ("fsck", ""), ("fsck --json", "[]\n"),
     ("cat /proc/1/comm", "render\n"), ("cat /proc/1/oom_score_adj", "0\n"), ("cat /proc/sys/vm/swappiness", "60\n"),
@@ -140,7 +140,7 @@ def test_files_are_read_and_written(vmtool, tmp_path):
     assert vmtool("read 1 f 0 6 --hex").out == "7363656e6500\n"
     assert vmtool("write 1 f 1 xx").out == "2\n"
     assert vmtool("read 1 f 0 5 --raw").out == "sxxne"
-    assert json.loads(vmtool("read 1 f 0 2 --json").out) == {"bytes": 2, "hex": "7378"}
+    assert json.loads(vmtool("read 1 f 0 2 --hex --json").out) == {"length_bytes": 2, "hex": "7378"}
 
 
 def test_init_boots_what_it_is_told(vmtool, state):

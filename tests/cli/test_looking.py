@@ -5,36 +5,38 @@ import json
 import pytest
 
 KEYS = {
-    "ps": {"pid", "ppid", "comm", "state", "mm"},
-    "cat-maps 1": {"start", "end", "perms", "offset", "dev", "inode", "path"},
-    "smaps 1": {"start", "end", "perms", "resident", "pss", "swap", "kernel_page_bytes"},
-    "pmap 1": {"start", "end", "perms", "path"},
-    "pmap -x 1": {"start", "resident"},
-    "smaps 1 --rollup": {"start", "end", "resident", "pss"},
-    "status 1": {"Name", "Pid", "VmSize", "VmRSS", "RssAnon", "Threads"},
-    "statm 1": {"size", "resident", "shared", "text", "lib", "data", "dt"},
-    "stat 1": {"task", "mm"},
+    "ps": {"pid", "ppid", "comm", "state", "rss_kb"},
+    "cat-maps 1": {"address", "end_address", "perms", "offset_bytes", "dev", "inode", "path"},
+    "smaps 1": {"address", "end_address", "perms", "rss_kb", "pss_kb", "swap_kb", "kernel_page_size_kb"},
+    "pmap 1": {"pid", "command", "areas"},
+    "pmap -x 1": {"pid", "command", "areas"},
+    "smaps 1 --rollup": {"address", "end_address", "rss_kb", "pss_kb"},
+    "status 1": {"comm", "pid", "size_kb", "rss_kb", "rss_anon_kb", "nr_threads"},
+    "statm 1": {"nr_size_pages", "nr_resident_pages", "nr_data_pages"},
+    "stat 1": {"pid", "comm", "nr_minor_faults", "size_bytes", "start_code_address"},
     "cat /proc/1/statm": {"path", "text"},
-    "free": {"total", "used", "free", "shared", "buffers", "cache", "available", "swap"},
-    "meminfo": {"MemTotal", "MemFree"},
+    "free": {"mem_total_kb", "mem_used_kb", "mem_free_kb", "shmem_kb", "buffers_kb", "cache_kb", "mem_available_kb", "swap_total_kb"},
+    "meminfo": {"mem_total_kb", "mem_free_kb"},
     "vmstat": {"nr_free_pages", "pgfault"},
-    "buddyinfo": {"node", "zone", "free_area"},
-    "zoneinfo": {"node", "name", "free", "min", "low", "high", "spanned", "present", "managed"},
-    "pagetypeinfo": {"node", "zone", "free_by_type", "pageblocks"},
-    "slabinfo": {"name", "active_objs", "num_objs", "objsize"},
-    "pagewalk 1 heap": {"addr", "root", "steps", "phys", "page_bytes", "reason"},
-    "pagemap 1 heap 8K": {"addr", "entry"},
-    "frames 0x123": {"pfn", "zone", "flags", "refcount", "mapcount", "kind"},
-    "frames": {"free", "anon"},
-    "tlb": {"cpu", "set", "way", "vpn", "pfn"},
-    "tlb --stats": {"cpu", "misses", "flushes_all"},
-    "explain": {"tracing", "steps"},
-    "fincore f": {"path", "size", "nr_pages", "pages"},
+    "buddyinfo": {"node", "zone", "nr_free_blocks"},
+    "zoneinfo": {"node_counters", "zones"},
+    "pagetypeinfo": {"pageblock_order", "zones"},
+    "slabinfo": {"name", "nr_active_objects", "nr_objects", "object_bytes"},
+    "pagewalk 1 heap": {"address", "root_address", "steps", "physical_address", "page_size_kb"},
+    "pagemap 1 heap 8K": {"address", "nr_pages", "pfn"},
+    "pagemap 1 heap 8K --raw": {"address", "entry"},
+    "frames 0x123": {"pfn", "zone", "flags", "nr_references", "nr_mappings", "kind"},
+    "frames": {"kind", "nr_pages", "size_kb"},
+    "tlb": {"cpu", "set", "way", "address", "pfn"},
+    "tlb --stats": {"cpu", "nr_misses", "nr_flushes_all"},
+    "explain": {"is_tracing", "nr_steps", "steps"},
+    "fincore f": {"path", "size_bytes", "nr_pages"},
+    "fincore f --pages": {"page_indices"},
     "sysctl": {"vm.swappiness"},
-    "mincore 1 heap 4K": {"pages"},
-    "translate 1 heap": {"address", "phys"},
+    "mincore 1 heap 4K": {"is_resident"},
+    "translate 1 heap": {"physical_address"},
 }
-MAY_BE_EMPTY = {"explain", "trace"}
+MAY_BE_EMPTY = {"explain", "trace", "fincore f --pages"}
 BOTH = pytest.mark.parametrize("on", ["state", "real_state"], indirect=True)
 
 
@@ -72,9 +74,9 @@ def test_looking_commits_nothing(booted, state, line):
 
 
 def test_addresses_are_hexadecimal_strings_in_json(booted):
-    assert json.loads(booted("cat-maps 1 --json").out)[1]["start"] == "0x555555559000"
-    assert json.loads(booted("pagewalk 1 heap --json").out)["steps"][0]["table"] == "0x1000"
-    assert json.loads(booted("pagemap 1 heap --json").out) == [{"addr": "0x555555559000", "entry": "0x8100000000000123"}]
+    assert json.loads(booted("cat-maps 1 --json").out)[1]["address"] == "0x555555559000"
+    assert json.loads(booted("pagewalk 1 heap --json").out)["steps"][0]["table_address"] == "0x1000"
+    assert json.loads(booted("pagemap 1 heap --raw --json").out) == [{"address": "0x555555559000", "entry": "0x8100000000000123"}]
 
 
 def test_raw_pagemap_is_address_and_entry(booted):
@@ -84,9 +86,9 @@ def test_raw_pagemap_is_address_and_entry(booted):
 
 def test_the_numbers_of_status_are_numbers_in_json(booted):
     status = json.loads(booted("status 1 --json").out)
-    assert status["Name"] == "render"
-    assert status["Pid"] == 1
-    assert isinstance(status["VmSize"], int)
+    assert status["comm"] == "render"
+    assert status["pid"] == 1
+    assert isinstance(status["size_kb"], int)
 
 
 def test_free_takes_the_units_of_procps(booted):

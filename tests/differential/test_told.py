@@ -65,9 +65,9 @@ def kernel_flags(pfns):
 
 
 def vmtool_flags(env, pfns):
-    command = [sys.executable, "-m", "vmtool", "frames", *map(hex, pfns), "--json"]
+    command = [sys.executable, "-m", "vmtool", "frames", *map(hex, pfns), "--raw"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    return [flags(int(frame["kpageflags"], 16)) for frame in json.loads(done.stdout)]
+    return [flags(int(line.split()[1], 16)) for line in done.stdout.splitlines()]
 
 
 def pfns_of(out):

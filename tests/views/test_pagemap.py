@@ -11,7 +11,7 @@ from vmtool.views import pagemap
 
 
 def rows(*entries):
-    text = pagemap.render([PagemapEntry(0x1000 + 0x1000 * i, entry) for i, entry in enumerate(entries)])
+    text = pagemap.render(pagemap.runs([PagemapEntry(0x1000 + 0x1000 * i, entry) for i, entry in enumerate(entries)]))
     return [line.split() for line in text.splitlines()[1:]]
 
 
@@ -21,11 +21,12 @@ def test_captured_entries(capture):
     data = (FIXTURES / capture / "areas" / "pagemap").read_bytes()
     entries = [PagemapEntry(4096 * i, entry) for i, (entry,) in enumerate(struct.iter_unpack("<Q", data))]
     assert pid_pagemap.pack(entries) == data
-    lines = pagemap.render(entries).splitlines()[1:]
-    frames, guards = [line for line in lines if "frame 0x" in line], [line for line in lines if line.split()[2] == "guard"]
-    assert len(guards) == 4
+    found = pagemap.runs(entries)
+    frames = [run for run in found for _ in range(run.nr_pages) if run.entry & pagemap.PRESENT]
+    assert sum(run.nr_pages for run in found if pagemap.behind(run.entry) == "guard") == 4
     assert len(frames) == 2 + 3 + 3 + 4
-    assert ["file/shared" in line for line in frames] == [False] * 2 + [True] * 3 + [False] * 3 + [False] * 4
+    assert ["file/shared" in pagemap.marks(run) for run in frames] == [False] * 2 + [True] * 3 + [False] * 3 + [False] * 4
+    assert sum(run.nr_pages for run in found) == len(entries)
 
 
 def test_present_page_with_its_marks():
@@ -33,11 +34,28 @@ def test_present_page_with_its_marks():
 
 
 def test_swapped_page():
-    assert rows(1 << 62 | 7 << 5 | 1) == [["0x1000", "1", "swap", "1:7"]]
+    assert rows(1 << 62 | 7 << 5 | 1) == [["0x1000", "1", "swap", "1:0x7"]]
 
 
 def test_empty_neighbours_share_a_row():
     assert rows(0, 0, 1 << 63 | 5, 0) == [["0x1000", "2", "-"], ["0x3000", "1", "frame", "0x5"], ["0x4000", "1", "-"]]
+
+
+def test_frames_in_a_row_are_one_row():
+    present = 1 << 63
+    assert rows(present | 5, present | 6, present | 7, present | 9) == [
+        ["0x1000", "3", "frames", "0x5-0x7"], ["0x4000", "1", "frame", "0x9"]]
+    assert rows(present | 5, present | 1 << 56 | 6) == [["0x1000", "1", "frame", "0x5"], ["0x2000", "1", "frame", "0x6", "exclusive"]]
+    assert rows(1 << 62 | 7 << 5, 1 << 62 | 8 << 5) == [["0x1000", "2", "swap", "0:0x7-0x8"]]
+    assert rows(1 << 58, 1 << 58) == [["0x1000", "2", "guard"]]
+
+
+def test_a_huge_page_is_marked_and_begins_a_row():
+    entries = [PagemapEntry(0x1FF000 + 0x1000 * i, 1 << 63 | 0x1FF + i) for i in range(514)]
+    found = pagemap.runs(entries, lambda addr: 2 << 20 if addr == 0x200000 else 4096)
+    assert [(run.addr, run.nr_pages, run.huge) for run in found] == [(0x1FF000, 1, 0), (0x200000, 512, 2048), (0x400000, 1, 0)]
+    assert "frames 0x200-0x3ff  huge" in pagemap.render(found)
+    assert [run.nr_pages for run in pagemap.runs(entries, lambda addr: 4096)] == [514]
 
 
 def test_raw_is_a_line_a_page():

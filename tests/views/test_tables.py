@@ -27,10 +27,27 @@ def test_newlines_do_not_break_rows():
 
 
 def test_frames_row():
-    line = frames.render([FRAME]).splitlines()[1]
-    assert line.split() == "0x12fc DMA32 anon 0 1 1 7 anon_vma 3 uptodate lru swapbacked".split()
+    line = frames.render(frames.runs([FRAME])).splitlines()[1]
+    assert line.split() == "0x12fc 1 DMA32 anon 0 1 1 0x7 anon_vma 3 uptodate lru swapbacked".split()
     free = FRAME._replace(kind="free", flags=(), mapping="", refcount=0, mapcount=0, order=9)
-    assert frames.render([free]).splitlines()[1].split() == "0x12fc DMA32 free 9 0 0 - - -".split()
+    assert frames.render(frames.runs([free])).splitlines()[1].split() == "0x12fc 1 DMA32 free 9 0 0 - - -".split()
+
+
+def test_frames_alike_share_a_row():
+    anon = [FRAME._replace(pfn=0x12FC + i, index=7 + i) for i in range(4)]
+    assert [count for _, count in frames.runs(anon)] == [4]
+    assert [count for _, count in frames.runs([*anon[:2], anon[2]._replace(refcount=2), anon[3]])] == [2, 1, 1]
+    blocks = [FRAME._replace(pfn=i, kind="free", flags=(), mapping="", index=0, order=3 * (i % 8 == 0)) for i in range(16)]
+    assert [(frame.pfn, count) for frame, count in frames.runs(blocks)] == [(0, 8), (8, 8)]
+
+
+def test_a_huge_page_is_marked():
+    head = FRAME._replace(order=9, flags=("uptodate", "head"))
+    assert frames.render(frames.runs([head])).splitlines()[1].endswith("huge uptodate head")
+
+
+def test_raw_frames_are_their_64_bits():
+    assert frames.render_raw([FRAME._replace(kpageflags=0x868)]) == "0x12fc 0x0000000000000868\n"
 
 
 def test_frames_summary_adds_up():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def touch(machine: Machine, pid: int, addr: int, length: int, access: str, probe: bool, json: bool) -> Output:
     touched = machine.touch(pid, addr, length, access, probe)
     if json:
-        return f'{{"minor": {touched.minor}, "major": {touched.major}}}\n'
+        return f'{{"nr_minor_faults": {touched.minor}, "nr_major_faults": {touched.major}}}\n'
     return f"minor={touched.minor} major={touched.major}\n"
 
 
@@ -25,7 +25,7 @@ def load(machine: Machine, pid: int, addr: int, length: int, form: str, probe: b
     data = machine.load(pid, addr, length, probe)
     if json:
         from vmtool.cli.json_text import text
-        return text({"address": f"0x{addr:x}", "length": len(data), "hex": data.hex()})
+        return text({"address": f"0x{addr:x}", "length_bytes": len(data), "hex": data.hex()})
     if form == "dump":
         from vmtool.views import dump
         return dump.render(addr, data)
@@ -34,12 +34,12 @@ def load(machine: Machine, pid: int, addr: int, length: int, form: str, probe: b
 
 def translate(machine: Machine, pid: int, addr: int, json: bool) -> Output:
     phys = machine.translate(pid, addr)
-    return f'{{"address": "0x{addr:x}", "phys": "0x{phys:x}"}}\n' if json else f"0x{phys:x}\n"
+    return f'{{"physical_address": "0x{phys:x}"}}\n' if json else f"0x{phys:x}\n"
 
 
 def push(machine: Machine, pid: int, bytes: int, json: bool) -> Output:
     sp = machine.push(pid, bytes)
-    return f'{{"sp": "0x{sp:x}"}}\n' if json else f"0x{sp:x}\n"
+    return f'{{"address": "0x{sp:x}"}}\n' if json else f"0x{sp:x}\n"
 
 
 def bytes_as(form, data):

@@ -46,24 +46,25 @@ def fail_io(machine: Machine, path: str, way: str, times: int) -> None:
 def read(machine: Machine, pid: int, path: str, offset: int, length: int, form: str, json: bool) -> Output:
     data = machine.read(pid, path, offset, length)
     if json:
-        return f'{{"bytes": {len(data)}, "hex": "{data.hex()}"}}\n'
+        shown = "" if form == "count" else f', "hex": "{data.hex()}"'
+        return f'{{"length_bytes": {len(data)}{shown}}}\n'
     return f"{len(data)}\n" if form == "count" else bytes_as(form, data)
 
 
 def write(machine: Machine, pid: int, path: str, offset: int, data: bytes | None, hex: bytes | None, json: bool) -> Output:
     nr_bytes = machine.write(pid, path, offset, one_of(data, hex, "DATA"))
-    return f'{{"bytes": {nr_bytes}}}\n' if json else f"{nr_bytes}\n"
+    return f'{{"length_bytes": {nr_bytes}}}\n' if json else f"{nr_bytes}\n"
 
 
 def fincore(machine: Machine, path: str, bytes: bool, pages: bool, json: bool) -> Output:
     file = machine.file(path)
     cached = machine.fincore(path)
+    page_bytes = 1 << machine.info().page_shift
     if json:
-        from vmtool.cli import json_text
-        return lambda: json_text.text({**json_text.record(file), "pages": cached})
+        from vmtool.cli import json_text, objects
+        return lambda: json_text.text({**objects.file(file, page_bytes), **({"page_indices": cached} if pages else {})})
     if pages:
         return lambda: "".join(f"{index}\n" for index in cached)
-    page_bytes = 1 << machine.info().page_shift
     from vmtool.views import fincore as view
     return lambda: view.render(file, page_bytes, in_bytes=bytes)
 

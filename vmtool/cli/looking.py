@@ -22,45 +22,37 @@ if TYPE_CHECKING:
 def cat_maps(machine: Machine, pid: int, json: bool) -> Output:
     vmas = machine.maps(pid)
     if json:
-        return lambda: _json().text([_area(vma) for vma in vmas])
+        return lambda: _text([_objects().area(vma) for vma in vmas])
     return proc_files.pid_maps(machine, pid)
 
 
 def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:
-    if rollup:
-        if json:
-            start, end, stats = machine.smaps_rollup(pid)
-            return lambda: _json().text({"start": f"0x{start:x}", "end": f"0x{end:x}", **_json().record(stats)})
-        return proc_files.pid_smaps_rollup(machine, pid)
-    if json:
-        entries = machine.smaps(pid)
-        return lambda: _json().text([{**_area(e.vma), **_json().record(e, "vma", "stats"), **_json().record(e.stats)} for e in entries])
-    return proc_files.pid_smaps(machine, pid)
+    format_text = (proc_files.pid_smaps_rollup if rollup else proc_files.pid_smaps)(machine, pid)
+    if not json:
+        return format_text
+
+    def show():
+        entries = list(_proc_objects().smaps(_decoded(format_text)))
+        return _text(entries[0] if rollup else entries)
+    return show
 
 
 def status(machine: Machine, pid: int, json: bool) -> Output:
-    return _fields_or_text(proc_files.pid_status(machine, pid), json)
+    return _proc_file(proc_files.pid_status(machine, pid), "status", json)
 
 
 def statm(machine: Machine, pid: int, json: bool) -> Output:
-    format_text = proc_files.pid_statm(machine, pid)
-    if json:
-        names = ("size", "resident", "shared", "text", "lib", "data", "dt")
-        return lambda: _json().text(dict(zip(names, map(int, format_text().split()), strict=True)))
-    return format_text
+    return _proc_file(proc_files.pid_statm(machine, pid), "statm", json)
 
 
 def stat(machine: Machine, pid: int, json: bool) -> Output:
-    if json:
-        task, mm = machine.task(pid), _mm(machine, pid)
-        return lambda: _json().text({"task": _json().record(task), "mm": mm and _json().record(mm, "auxv")})
-    return proc_files.pid_stat(machine, pid)
+    return _proc_file(proc_files.pid_stat(machine, pid), "stat", json)
 
 
 def cat(machine: Machine, path: str, json: bool) -> Output:
     format_text = proc_files.find(machine, path)
     if json:
-        return lambda: _json().text({"path": path, "text": format_text()})
+        return lambda: _text({"path": path, "text": _decoded(format_text)})
     return format_text
 
 
@@ -69,8 +61,7 @@ def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: b
     from vmtool.tools import free as tool
     text = _host_meminfo(procfs) if procfs is not None else str(proc_files.meminfo(machine)())
     if json:
-        return lambda: _json().text({name: list(value) if isinstance(value, tuple) else value
-                                     for name, value in tool.figures(text)._asdict().items()})
+        return lambda: _text(_proc_objects().free(tool.figures(text)._asdict()))
     options: dict[str, str | bool] = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}
     return lambda: tool.run(text, options)
 
@@ -78,77 +69,76 @@ def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: b
 def pmap(machine: Machine, pid: int, detail: str, expand: int, quiet: bool, show_path: bool, json: bool) -> Output:
     if expand:
         detail = "X" if expand == 1 else "XX"
-    needs_smaps = detail in ("x", "X", "XX")
-    if json:
-        return smaps(machine, pid, False, True) if needs_smaps else cat_maps(machine, pid, True)
     from vmtool.tools import pmap as tool
-    names = ("stat", "cmdline", "smaps" if needs_smaps else "maps")
+    names = ("stat", "cmdline", "smaps" if detail in ("x", "X", "XX") else "maps")
     files = {name: proc_files.PID_FILES[name](machine, pid) for name in names}
 
     def read(name):
-        text = files[name]()
-        return text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
-    return lambda: tool.run(pid, read, tool.Options(detail, quiet, show_path))
+        return _decoded(files[name])
+    options = tool.Options(detail, quiet, show_path)
+    if json:
+        from vmtool.cli import objects_pmap
+        return lambda: _text(objects_pmap.process(pid, read, options))
+    return lambda: tool.run(pid, read, options)
 
 
 def meminfo(machine: Machine, json: bool) -> Output:
-    figures = machine.meminfo()
-    return (lambda: _json().text(figures)) if json else proc_files.meminfo(machine)
+    return _proc_file(proc_files.meminfo(machine), "meminfo", json)
 
 
 def vmstat(machine: Machine, json: bool) -> Output:
     figures = machine.vmstat()
-    return (lambda: _json().text(figures)) if json else proc_files.vmstat(machine)
+    return (lambda: _text(figures)) if json else proc_files.vmstat(machine)
 
 
 def buddyinfo(machine: Machine, json: bool) -> Output:
     zones = machine.zones()
     if json:
-        return lambda: _json().text([{"node": z.node, "zone": z.name, "free_area": list(z.free_area)} for z in zones])
+        return lambda: _text([_objects().free_blocks(zone) for zone in zones if zone.present])
     return proc_files.buddyinfo(machine)
 
 
 def zoneinfo(machine: Machine, json: bool) -> Output:
-    zones = machine.zones()
-    return (lambda: _json().records(zones)) if json else proc_files.zoneinfo(machine)
+    zones, node = machine.zones(), machine.node_stats()
+    return (lambda: _text(_objects().zones(zones, node))) if json else proc_files.zoneinfo(machine)
 
 
 def pagetypeinfo(machine: Machine, json: bool) -> Output:
     zones = machine.zones()
-    if json:
-        return lambda: _json().text([{"node": z.node, "zone": z.name, "free_by_type": [list(t) for t in z.free_by_type],
-                                      "pageblocks": list(z.pageblocks)} for z in zones])
-    return proc_files.pagetypeinfo(machine)
+    return (lambda: _text(_objects().page_types(zones))) if json else proc_files.pagetypeinfo(machine)
 
 
 def slabinfo(machine: Machine, json: bool) -> Output:
     caches = machine.slabs()
-    return (lambda: _json().records(caches)) if json else proc_files.slabinfo(machine)
+    return (lambda: _text([_objects().slab(cache) for cache in caches])) if json else proc_files.slabinfo(machine)
 
 
 def pagewalk(machine: Machine, pid: int, addr: int, format: str, json: bool) -> Output:
     walk = machine.walk(pid, addr)
     if json:
-        return lambda: _json().text(_json().record(walk))
+        return lambda: _text(_objects().walk(walk))
     from vmtool.views import walk as view
     return lambda: view.render_vtop(walk) if format == "vtop" else view.render(walk)
 
 
 def pagemap(machine: Machine, pid: int, addr: int | None, length: int, raw: bool, json: bool) -> Output:
     entries = machine.pagemap(pid, addr, length) if addr is not None else _whole_pagemap(machine, pid)
-    if json:
-        return lambda: _json().records(entries)
     from vmtool.views import pagemap as view
-    return lambda: view.render_raw(entries) if raw else view.render(entries)
+    if raw:
+        return (lambda: _text([view.raw_object(entry) for entry in entries])) if json else (lambda: view.render_raw(entries))
+    runs = view.runs(entries, lambda at: machine.walk(pid, at).page_bytes, 1 << machine.info().page_shift)
+    return (lambda: _text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
 
 
-def frames(machine: Machine, pfns: Sequence[range], summary: bool, json: bool) -> Output:
+def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, json: bool) -> Output:
     from vmtool.views import frames as view
     if summary or not pfns:
         kinds, page_shift = machine.frames_summary(), machine.info().page_shift
-        return (lambda: _json().text(dict(kinds))) if json else (lambda: view.render_summary(kinds, page_shift))
+        return (lambda: _text(_objects().kinds(kinds, page_shift))) if json else (lambda: view.render_summary(kinds, page_shift))
     found = machine.frames([pfn for numbers in pfns for pfn in numbers])
-    return (lambda: _json().records(found)) if json else (lambda: view.render(found))
+    if raw:
+        return (lambda: _text([_objects().raw_frame(frame) for frame in found])) if json else (lambda: view.render_raw(found))
+    return (lambda: _text([_objects().frame(*run) for run in view.runs(found)])) if json else (lambda: view.render(view.runs(found)))
 
 
 def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
@@ -157,32 +147,53 @@ def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
     from vmtool.views import tlb as view
     if stats:
         counted = [s for s in machine.tlb_stats() if cpu is None or s.cpu == cpu]
-        return (lambda: _json().records(counted)) if json else (lambda: view.render_stats(counted))
+        return (lambda: _text([_objects().tlb_stats(s) for s in counted])) if json else (lambda: view.render_stats(counted))
     entries = machine.tlb(cpu)
-    return (lambda: _json().records(entries)) if json else (lambda: view.render(entries))
+    return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries))
 
 
 def explain(machine: Machine, state: str | None, json: bool) -> Output:
     if state is not None:
         machine.set_trace(state == "on")
-        return _json().text({"tracing": state == "on"}) if json else None
+        return _text({"is_tracing": state == "on"}) if json else None
     from vmtool.views import explain as view
-    records, tracing = machine.trace(), machine.tracing()
+    records, nr_steps = machine.trace(), machine.nr_traced()
     if json:
-        return lambda: _json().text({
-            "tracing": tracing, "steps": [{"pid": record.pid, "text": view.sentence(record)} for record in records]})
-    return lambda: view.render(records)
+        told = {"is_tracing": machine.tracing(), "nr_steps": nr_steps}
+        return lambda: _text({**told, "steps": [{"step": r.seq, "pid": r.pid, "text": view.sentence(r)} for r in records]})
+    return lambda: view.render(records, nr_steps)
 
 
 def trace(machine: Machine, json: bool) -> Output:
     from vmtool.views import trace as view
-    records = machine.trace()
-    return (lambda: _json().records(records)) if json else (lambda: view.render(records))
+    records, nr_steps = machine.trace(), machine.nr_traced()
+    return (lambda: _text([_objects().step(r) for r in records])) if json else (lambda: view.render(records, nr_steps))
 
 
-def _json():
+def _text(value):
     from vmtool.cli import json_text
-    return json_text
+    return json_text.text(value)
+
+
+def _objects():
+    from vmtool.cli import objects
+    return objects
+
+
+def _proc_objects():
+    from vmtool.cli import objects_proc
+    return objects_proc
+
+
+def _decoded(format_text):
+    """The text of a file of /proc, which may have been formatted as bytes."""
+    text = format_text()
+    return text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
+
+
+def _proc_file(format_text, reader, json):
+    """A file of /proc, or the object that its reader makes of the text."""
+    return (lambda: _text(getattr(_proc_objects(), reader)(_decoded(format_text)))) if json else format_text
 
 
 def _host_meminfo(directory):
@@ -193,33 +204,6 @@ def _host_meminfo(directory):
     if not text:
         raise HostError(f"{path}: holds no meminfo")
     return text
-
-
-def _mm(machine, pid):
-    return machine.mm(pid) if machine.task(pid).has_mm else None
-
-
-def _area(vma):
-    """An area as maps shows it, field by field."""
-    from vmtool.procfs.vmflags import permissions
-    return {"start": f"0x{vma.start:x}", "end": f"0x{vma.end:x}", "perms": permissions(vma.flags), "offset": f"0x{vma.offset:x}",
-            "dev": f"{vma.dev_major:02x}:{vma.dev_minor:02x}", "inode": vma.inode, "path": vma.name}
-
-
-def _fields_or_text(format_text, json):
-    """A file of `Key:\tvalue` lines, or its keys with their values: kB as numbers, the rest as text."""
-    if not json:
-        return format_text
-
-    def fields():
-        found = {}
-        for line in format_text().splitlines():
-            key, _, value = line.partition(":")
-            value = value.strip()
-            number = value.removesuffix(" kB")
-            found[key] = int(number) if number.isdigit() and key != "Name" else value
-        return _json().text(found)
-    return fields
 
 
 def _whole_pagemap(machine, pid):

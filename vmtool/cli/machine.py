@@ -35,7 +35,7 @@ def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, w
             raise UsageError(f"{word!r} is not NAME=VALUE")
         shown[name] = machine.sysctl(name)
     if json:
-        return lambda: _json(shown)
+        return lambda: _json({name: int(value) if value.isdecimal() else value for name, value in shown.items()})
     return "".join(f"{value}\n" if values else f"{name} = {value}\n" for name, value in shown.items())
 
 

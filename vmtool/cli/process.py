@@ -47,12 +47,11 @@ def switch(machine: Machine, pid: int, cpu: int) -> None:
 def ps(machine: Machine, json: bool) -> Output:
     tasks = machine.tasks()
     spaces = {task.pid: machine.mm(task.pid) for task in tasks if task.has_mm}
-    if json:
-        from vmtool.cli import json_text
-        return lambda: json_text.text([
-            {**json_text.record(task), "mm": json_text.record(spaces[task.pid], "auxv") if task.has_mm else None} for task in tasks])
-    from vmtool.views import ps as view
     page_shift = machine.info().page_shift
+    if json:
+        from vmtool.cli import json_text, objects
+        return lambda: json_text.text([objects.process(task, spaces.get(task.pid), page_shift) for task in tasks])
+    from vmtool.views import ps as view
     return lambda: view.render(tasks, spaces, page_shift)
 
 

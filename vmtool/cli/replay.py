@@ -95,7 +95,7 @@ def _accesses(session, part, kind, pid, keep, json):
 def _totals(totals, json):
     if json:
         from vmtool.cli import json_text
-        return json_text.text(totals._asdict())
+        return json_text.text({"nr_accesses": totals.accesses, "nr_minor_faults": totals.minor, "nr_major_faults": totals.major})
     return f"accesses={totals.accesses} minor={totals.minor} major={totals.major}\n"
 
 
@@ -105,15 +105,17 @@ def _summary(engine, json):
     if json:
         from vmtool.cli import json_text
         from vmtool.views.replay import rows
-        names = ("pid", "name", "calls", "min_flt", "maj_flt", "peak_vm_kb", "peak_rss_kb")
+        names = ("pid", "comm", "nr_calls", "nr_minor_faults", "nr_major_faults", "peak_size_kb", "peak_rss_kb")
+        skipped = {name: n for name, n in sorted(summary.counts.items()) if name not in HANDLERS}
         return json_text.text({
             "processes": [dict(zip(names, row, strict=True)) for row in rows(summary.processes)],
-            "calls": dict(sorted(summary.counts.items())),
-            "skipped": sum(n for name, n in summary.counts.items() if name not in HANDLERS),
-            "differences": summary.differences,
-            "undetermined": [{"pid": pid, "start": f"0x{a:x}", "end": f"0x{b:x}", "name": name} for pid, a, b,
+            "nr_calls": sum(summary.counts.values()),
+            "nr_skipped": sum(skipped.values()),
+            "nr_differences": summary.differences,
+            "skipped": [{"name": name, "nr_calls": n} for name, n in skipped.items()],
+            "undetermined": [{"pid": pid, "address": f"0x{a:x}", "end_address": f"0x{b:x}", "name": name} for pid, a, b,
                              name in summary.undetermined],
-            "notes": summary.notes})
+            "notes": [{"text": note, "nr_times": count} for note, count in summary.notes.items()]})
     from vmtool.views.replay import render
     return render(summary, HANDLERS)
 

@@ -85,7 +85,7 @@ def mincore(machine: Machine, pid: int, addr: int, length: int, json: bool) -> O
     pages = machine.mincore(pid, addr, length)
     if json:
         from vmtool.cli.json_text import text
-        return text({"pages": [page & 1 for page in pages]})
+        return text({"is_resident": [bool(page & 1) for page in pages]})
     return "".join("1" if page & 1 else "0" for page in pages) + "\n"
 
 

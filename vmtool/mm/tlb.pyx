@@ -230,7 +230,7 @@ cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noe
         e = found(c, e, &a.m.arch, access)
         if e != NULL:
             c.l1_hits += 1
-            trace2(a, TR_TLB_HIT, addr >> e.page_shift, 1)
+            trace2(a, TR_TLB_HIT, addr >> e.page_shift << (e.page_shift - 12), 1)
         return e
     while shift == 12 or (c.tlb_has_large and shift == 21):
         e = find(a, c, TLB_L2, addr >> shift, shift)
@@ -239,7 +239,7 @@ cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noe
             if e != NULL:
                 c.l2_hits += 1
                 put(a, c, first_level(access, shift), e, False)
-                trace2(a, TR_TLB_HIT, addr >> shift, 2)
+                trace2(a, TR_TLB_HIT, addr >> shift << (shift - 12), 2)
             return e
         shift += 9
     c.misses += 1
@@ -264,7 +264,7 @@ cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, u
     put(a, c, first_level(access, page_shift), &e, a.m.tlb_geom[TLB_L2].ways == 0 or page_shift > 21)
     if page_shift <= 21:
         put(a, c, TLB_L2, &e, True)
-    trace2(a, TR_TLB_FILL, addr >> page_shift, (leaf & a.m.arch.pfn_mask) >> a.m.arch.page_shift)
+    trace2(a, TR_TLB_FILL, addr >> page_shift << (page_shift - 12), (leaf & a.m.arch.pfn_mask) >> a.m.arch.page_shift)
 
 
 # --- invalidation ---------------------------------------------------------------------------------------------------

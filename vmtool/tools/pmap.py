@@ -47,10 +47,13 @@ def run(pid: int, read: Callable[[str], str], opts: Options) -> str:
         from vmtool.tools.pmap_detail import table
 
         return heading + table(read("smaps"), opts)
-    # field 28; the fields are counted from behind the name, which may hold blanks
-    start_stack = int(stat.rpartition(") ")[2].split()[STAT_START_STACK - 3])
     body = {"": _plain, "d": _device, "x": _extended}[opts.detail]
-    return heading + "".join(body(read("smaps" if opts.detail == "x" else "maps"), start_stack, opts))
+    return heading + "".join(body(read("smaps" if opts.detail == "x" else "maps"), start_stack(stat), opts))
+
+
+def start_stack(stat: str) -> int:
+    """Field 28 of stat; the fields are counted from behind the name, which may hold blanks."""
+    return int(stat.rpartition(") ")[2].split()[STAT_START_STACK - 3])
 
 
 def command(cmdline: str, stat: str) -> str:

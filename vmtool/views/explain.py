@@ -5,9 +5,10 @@ step there. The table SENTENCES has one for each event of mm/trace; an event tha
 Steps between a page fault and its end are indented.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from vmtool.records import TraceRecord
+from vmtool.views import fold
 from vmtool.views.trace import arguments, value_text
 
 PF_PROT, PF_WRITE, PF_USER, PF_RSVD, PF_INSTR = 1, 2, 4, 8, 16
@@ -150,7 +151,6 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
 }
 """What a sentence needs besides its event's arguments."""
 
-OPENS = "page_fault"
 CLOSES = ("fault_done", "segv", "bus")
 
 
@@ -172,16 +172,19 @@ def sentence(record: TraceRecord) -> str:
     return template.format_map(fields)
 
 
-def render(records: Iterable[TraceRecord]) -> str:
-    """The story: numbered steps, under a heading for each process."""
-    lines = []
+def render(records: Sequence[TraceRecord], nr_steps: int = 0) -> str:
+    """The story: numbered steps, under a heading for each process. `nr_steps`: of the command, where the records are not all of them."""
+    lines: list[str] = []
     pid = None
     is_in_fault = False
-    for record in records:
-        if record.pid != pid:
-            pid = record.pid
-            lines.append(f"process {pid}" if pid else "kernel")
-        is_in_fault = is_in_fault and record.event != OPENS
-        lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{sentence(record)}")
-        is_in_fault = (is_in_fault or record.event == OPENS) and record.event not in CLOSES
-    return "".join([line + "\n" for line in lines])
+    for block in fold.fold(records):
+        for record in block.steps:
+            if record.pid != pid:
+                pid = record.pid
+                lines.append(f"process {pid}" if pid else "kernel")
+            is_in_fault = is_in_fault and record.event != fold.OPENS
+            lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{sentence(record)}")
+            is_in_fault = (is_in_fault or record.event == fold.OPENS) and record.event not in CLOSES
+        if block.nr_more:
+            lines.append(f"      {'  ' if is_in_fault else ''}{fold.more(block)}.")
+    return "".join([line + "\n" for line in lines]) + fold.cut(len(records), nr_steps)

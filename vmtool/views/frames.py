@@ -7,17 +7,52 @@ from collections.abc import Iterable
 
 from vmtool.records import Frame
 
+HUGE_ORDER = 9
 
-def render(frames: Iterable[Frame]) -> str:
-    """A row a frame. `refs` and `maps` are _refcount and _mapcount as page_count() and page_mapcount() give them."""
+
+def runs(frames: Iterable[Frame]) -> list[tuple[Frame, int]]:
+    """Neighbours alike share a row: the first frame and their number. Pages of one file are alike where their index goes up with them."""
+    found: list[tuple[Frame, int]] = []
+    expected = None
+    for frame in frames:
+        if expected is not None and _alike(frame, expected):
+            first, count = found[-1]
+            found[-1] = (first, count + 1)
+        else:
+            found.append((frame, 1))
+        expected = frame._replace(pfn=frame.pfn + 1, index=frame.index + 1 if frame.mapping else frame.index)
+    return found
+
+
+def _alike(frame: Frame, expected: Frame) -> bool:
+    """Whether a frame is what its neighbour makes one expect; a block or a folio begins a row."""
+    if frame.order or "head" in frame.flags:
+        return False
+    return frame._replace(order=0, has_content=False, kpageflags=0) == expected._replace(order=0, has_content=False, kpageflags=0)
+
+
+def render(found: Iterable[tuple[Frame, int]]) -> str:
+    """A row a run. `refs` and `maps` are _refcount and _mapcount as page_count() and page_mapcount() give them."""
     from vmtool.views.table import table
 
-    headings = ("pfn", "zone", "kind", "order", "refs", "maps", "index", "mapping", "flags")
+    headings = ("pfn", "pages", "zone", "kind", "order", "refs", "maps", "index", "mapping", "flags")
     rows = []
-    for f in frames:
-        index = f"{f.index}" if f.mapping else "-"
-        rows.append((f"0x{f.pfn:x}", f.zone, f.kind, f.order, f.refcount, f.mapcount, index, f.mapping or "-", " ".join(f.flags) or "-"))
+    for f, count in found:
+        index = f"0x{f.index:x}" if f.mapping else "-"
+        facts = (f.zone, f.kind, f.order, f.refcount, f.mapcount, index, f.mapping or "-", " ".join(words(f)) or "-")
+        rows.append((f"0x{f.pfn:x}", count, *facts))
     return table(headings, rows, left="zone kind mapping flags")
+
+
+def words(frame: Frame) -> list[str]:
+    """The flags' names, after `huge` where a huge page begins."""
+    is_huge = frame.order >= HUGE_ORDER and "head" in frame.flags
+    return (["huge"] if is_huge else []) + list(frame.flags)
+
+
+def render_raw(frames: Iterable[Frame]) -> str:
+    """A line a frame: its number and the 64 bits of /proc/kpageflags, both hexadecimal."""
+    return "".join([f"0x{f.pfn:x} 0x{f.kpageflags:016x}\n" for f in frames])
 
 
 def render_summary(kinds: Iterable[tuple[str, int]], page_shift: int = 12) -> str:

@@ -6,7 +6,8 @@ Counterpart: Documentation/admin-guide/mm/pagemap.rst of Linux v6.18. An entry h
     54..0 the frame's number; of a swapped page 4..0 the swap area and 54..5 the slot in it
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from vmtool.records import PagemapEntry
 
@@ -15,35 +16,101 @@ SWAPPED = 1 << 62
 GUARD = 1 << 58
 MARKS = ((1 << 61, "file/shared"), (1 << 56, "exclusive"), (1 << 57, "uffd-wp"), (1 << 55, "soft-dirty"))
 PFN_MASK = (1 << 55) - 1
+AREA_MASK, AREA_SHIFT = 0x1F, 5
+HUGE = "huge"
+HUGE_FRAMES, HUGE_BYTES = (1 << 9) - 1, (1 << 21) - 1  # what the number and the address of a huge page's beginning have not
 
 
-def behind(entry: int) -> str:
-    """What an entry refers to: `frame 0x…`, `swap AREA:SLOT`, `guard`, `-`."""
+class Run(NamedTuple):
+    """Neighbouring pages alike but for frames, or slots, that go up with them. `huge`: kB that one entry maps, else 0."""
+
+    addr: int
+    nr_pages: int
+    entry: int  # of the first page
+    huge: int
+
+
+def runs(entries: Iterable[PagemapEntry], mapped_at: Callable[[int], int] | None = None, page_bytes: int = 4096) -> list[Run]:
+    """The pages, folded. `mapped_at(addr)`: the size of the page that the tables map there; asked where it could be a huge one."""
+    found: list[list[int]] = []
+    expected = (-1, 0)
+    huge = huge_end = 0
+    for addr, entry in entries:
+        begins = False
+        if addr >= huge_end:
+            huge = _huge_bytes(addr, entry, mapped_at)
+            huge_end = addr + (huge or page_bytes)
+            begins = huge > 0
+        if found and (addr, entry) == expected and found[-1][3] == huge >> 10 and not begins:
+            found[-1][1] += 1
+        else:
+            found.append([addr, 1, entry, huge >> 10])
+        expected = (addr + page_bytes, _next(entry))
+    return [Run(*run) for run in found]
+
+
+def _huge_bytes(addr, entry, mapped_at):
+    """The size of the huge page that begins here, or 0."""
+    if mapped_at is None or not entry & PRESENT or entry & HUGE_FRAMES or addr & HUGE_BYTES:
+        return 0
+    nr_bytes = mapped_at(addr)
+    return nr_bytes if nr_bytes > HUGE_BYTES else 0
+
+
+def _next(entry):
+    """What the page after this one has when the two are a run."""
     if entry & PRESENT:
-        return f"frame 0x{entry & PFN_MASK:x}"
+        return entry + 1
+    return entry + (1 << AREA_SHIFT) if entry & SWAPPED and not entry & GUARD else entry
+
+
+def behind(entry: int, nr_pages: int = 1) -> str:
+    """What an entry refers to, and the following ones: `frame 0x…`, `frames 0x…-0x…`, `swap AREA:SLOT`, `guard`, `-`."""
+    if entry & PRESENT:
+        pfn = entry & PFN_MASK
+        return f"frame 0x{pfn:x}" if nr_pages == 1 else f"frames 0x{pfn:x}-0x{pfn + nr_pages - 1:x}"
     if entry & GUARD:
         return "guard"
     if entry & SWAPPED:
-        slot = entry & PFN_MASK
-        return f"swap {slot & 0x1F}:{slot >> 5}"
+        slot = (entry & PFN_MASK) >> AREA_SHIFT
+        last = f"-0x{slot + nr_pages - 1:x}" if nr_pages > 1 else ""
+        return f"swap {entry & AREA_MASK}:0x{slot:x}{last}"
     return "-"
 
 
-def render(entries: Iterable[PagemapEntry]) -> str:
-    """A row a page; pages with nothing behind them share one row with their neighbours."""
+def marks(run: Run) -> list[str]:
+    """The words for the bits that are set."""
+    return ([HUGE] if run.huge else []) + [word for bit, word in MARKS if run.entry & bit]
+
+
+def render(found: Iterable[Run]) -> str:
+    """A row a run."""
     from vmtool.views.table import table
 
-    rows: list[list[object]] = []
-    empty_run = False
-    for addr, entry in entries:
-        if entry == 0 and empty_run:
-            rows[-1][1] = int(str(rows[-1][1])) + 1
-            continue
-        empty_run = entry == 0
-        rows.append([f"0x{addr:x}", 1, behind(entry), " ".join([word for bit, word in MARKS if entry & bit])])
+    rows = [(f"0x{run.addr:x}", run.nr_pages, behind(run.entry, run.nr_pages), " ".join(marks(run))) for run in found]
     return table(("address", "pages", "behind", "marks"), rows, left="behind marks")
 
 
 def render_raw(entries: Iterable[PagemapEntry]) -> str:
     """A line a page: the address and the 64-bit entry, both hexadecimal."""
     return "".join([f"0x{addr:x} 0x{entry:016x}\n" for addr, entry in entries])
+
+
+def run_object(run: Run) -> dict[str, Any]:
+    """A row as a JSON object; what the page has not is null."""
+    entry = run.entry
+    is_swapped = bool(entry & SWAPPED) and not entry & GUARD and not entry & PRESENT
+    return {
+        "address": f"0x{run.addr:x}",
+        "nr_pages": run.nr_pages,
+        "pfn": entry & PFN_MASK if entry & PRESENT else None,
+        "swap_area": entry & AREA_MASK if is_swapped else None,
+        "swap_slot": (entry & PFN_MASK) >> AREA_SHIFT if is_swapped else None,
+        "is_guard": bool(entry & GUARD) and not entry & PRESENT,
+        "flags": marks(run),
+    }
+
+
+def raw_object(found: PagemapEntry) -> dict[str, Any]:
+    """A page as a JSON object of --raw."""
+    return {"address": f"0x{found.addr:x}", "entry": f"0x{found.entry:016x}"}

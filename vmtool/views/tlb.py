@@ -23,8 +23,13 @@ COUNTERS = (
 )
 
 
+def attributes(entry: TlbEntry) -> list[str]:
+    """The letters of what the entry allows and has seen."""
+    return [letter for name, letter in ATTRIBUTES if getattr(entry, name)]
+
+
 def render(entries: Iterable[TlbEntry]) -> str:
-    """A row an entry. `age` is the TLB's own clock at its last use: the smallest of a set is replaced next."""
+    """A row an entry: `frame` is the first of the page. `age`: the TLB's clock at its last use; the smallest of a set goes next."""
     from vmtool.views.table import table
 
     headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", "pcid", "age", "attributes")
@@ -40,7 +45,7 @@ def render(entries: Iterable[TlbEntry]) -> str:
             SIZES.get(e.page_shift, str(1 << e.page_shift)),
             e.pcid,
             e.age,
-            " ".join([letter for name, letter in ATTRIBUTES if getattr(e, name)]) or "-",
+            " ".join(attributes(e)) or "-",
         )
         for e in entries
     ]

@@ -4,9 +4,10 @@ Counterpart: Linux Documentation/trace/events.rst: `task-pid  timestamp: event: 
 stands for the time. `explain` tells the same steps in sentences.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from vmtool.records import TraceRecord
+from vmtool.views import fold
 
 DECIMAL = frozenset(
     "index hit nr nr_pages nr_entries order bytes writable major pcid parent child status cpu level code inode offset pid length".split()
@@ -24,6 +25,12 @@ def arguments(args: Mapping[str, int]) -> str:
     return " ".join([f"{name}={value_text(name, value)}" for name, value in args.items()])
 
 
-def render(records: Iterable[TraceRecord]) -> str:
-    """A line a step."""
-    return "".join([f"{r.seq:>6} pid={r.pid} {r.event}: {arguments(r.args)}".rstrip() + "\n" for r in records])
+def render(records: Sequence[TraceRecord], nr_steps: int = 0) -> str:
+    """A line a step; repetitions are one line that begins with #. `nr_steps`: of the command, where the records are not all of them."""
+    lines: list[str] = []
+    for block in fold.fold(records):
+        lines += [f"{r.seq:>6} pid={r.pid} {r.event}: {arguments(r.args)}".rstrip() for r in block.steps]
+        if block.nr_more:
+            lines.append(f"#      {fold.more(block)}")
+    cut = fold.cut(len(records), nr_steps)
+    return "".join([line + "\n" for line in lines]) + (f"# {cut}" if cut else "")

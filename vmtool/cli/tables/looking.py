@@ -102,7 +102,8 @@ COMMANDS = (
     Command(
         "frames", "looking:frames",
         (arg("pfns", "PFNS", "a page frame number, or FIRST-LAST", metavar="PFN", optional=True, repeat=True),
-         switch("--summary", "how many frames of each kind (as without a PFN)")),
+         switch("--summary", "how many frames of each kind (as without a PFN)"),
+         switch("--raw", "number and 64 bits of /proc/kpageflags, both hexadecimal")),
         access=READS,
         help="Show page frames: flags, counts, what they hold.",
         example="vmtool frames 0x1000-0x100f"),
