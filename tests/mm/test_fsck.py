@@ -11,7 +11,7 @@ from .story import PAGE, Story
 
 PG_ANON_EXCLUSIVE = 1 << 11
 NR_ANON_MAPPED, NR_FILE_MAPPED, NR_ANON_THPS, NR_KERNEL_STACK_KB = 7, 8, 15, 18  # node_stat_item
-FILEPAGES, ANONPAGES, SHMEMPAGES = 0, 1, 3  # rss_kind
+FILEPAGES, ANONPAGES, SWAPENTS, SHMEMPAGES = 0, 1, 2, 3  # rss_kind
 VM_AREA_STRUCT = 3  # record of its cache
 CASES = {}
 
@@ -312,6 +312,19 @@ def _(s):
 def _(s):
     s.change("mm", s.mm, f"rss_cpu[{SHMEMPAGES}]", -1)
     return f"rss counter of shared memory of address space {s.mm} is wrong: its tables map 4"
+
+
+@case("mm-rss-swap")
+def _(s):
+    s.change("mm", s.mm, f"rss[{SWAPENTS}]", 3)
+    return f"the counter of swapped out pages of address space {s.mm} is wrong: its tables name 0 slots"
+
+
+@case("pte-kind")
+def _(s):
+    content, field, _ = s.entry(s.heap)
+    s.m.poke("content", content, field, 26 << 59)  # SWP_MIGRATION_READ_EXCLUSIVE
+    return f"address {s.heap:#x} of address space {s.mm} has an entry of no kind that is left behind"
 
 
 @case("mm-thp-mapped")

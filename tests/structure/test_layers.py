@@ -15,6 +15,7 @@ MOST_LINES = 500
 LEVELS = """
     flags
     types
+    swapops
     arena arch
     xnode names vma vmstat trace mm_acct zone
     frame tlb layout

@@ -14,9 +14,8 @@ from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, pte_dirty, pte_frame, pte_mapped, pte_marker, pte_marker_kind, pte_mkclean, pte_mkold, pte_special, pte_young, table_alloc, table_lookup
-from vmtool.mm.pgtable cimport PTE_MARKER_GUARD
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
+from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.thp_split cimport split_anon_folio
@@ -33,7 +32,7 @@ cdef uint64_t batch_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_
     cdef pte_t n
     while i < left and addr + (i << 12) < next:
         n = pte_load(a, table, (<uint32_t>(addr >> 12) & 511) + <uint32_t>i)
-        if n == 0 or not pte_mapped(a, n) or pte_special(a, n) or pte_frame(a, n) != pte_frame(a, e) + <pfn_t>i:
+        if pte_class(a, n) != ENTRY_PAGE or pte_frame(a, n) != pte_frame(a, e) + <pfn_t>i:
             break
         i += 1
     return i
@@ -76,13 +75,13 @@ cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn f
         while table and addr < next:
             i = <uint32_t>(addr >> 12) & 511
             e = pte_load(a, table, i)
-            if addr >= whole and e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+            if addr >= whole and pte_class(a, e) == ENTRY_PAGE:
                 skip = skip_of(a, table, addr, next, e, exclusive)
                 if skip:
                     addr += skip << 12
                     continue
                 e = pte_load(a, table, i)
-                if e != 0:
+                if pte_class(a, e) == ENTRY_PAGE:
                     whole = addr + (<uint64_t>4096 << folio_order(a, page_folio(a, pte_frame(a, e))))
             if e != 0:
                 fn(a, v, addr, table, i, e)
@@ -103,7 +102,7 @@ cdef void deactivate(arena_t *a, pfn_t head, uint32_t clear) noexcept nogil:
 cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     cdef pfn_t head
     cdef uint32_t flags
-    if not pte_mapped(a, e) or pte_special(a, e):
+    if pte_class(a, e) != ENTRY_PAGE:
         return
     head = page_folio(a, pte_frame(a, e))
     flags = frame_at(a, head).flags
@@ -137,10 +136,18 @@ cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
             for_each_pte(a, v, start, next, cold_pte, True)
         start = next
 
+cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+    if a.swap_free != NULL:
+        a.swap_free(a, pte_to_swp_entry(a, e))
+    pte_store(a, table, index, 0)
+    add_mm_counter(m, MM_SWAPENTS, -1)
+
 cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     cdef pfn_t pfn, head
     cdef uint32_t flags
-    if not pte_mapped(a, e) or pte_special(a, e):
+    if pte_class(a, e) == ENTRY_SWAP:
+        free_swap_pte(a, mm_mut(a, vma_at(a, v).vm_mm), table, index, e)
+    if pte_class(a, e) != ENTRY_PAGE:
         return
     pfn = pte_frame(a, e)
     head = page_folio(a, pfn)
@@ -191,7 +198,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
     cdef pfn_t head, pfn
     cdef uint32_t flags
     cdef int kind
-    if not pte_mapped(a, e) or pte_special(a, e):
+    if pte_class(a, e) != ENTRY_PAGE:
         return
     pfn = pte_frame(a, e)
     head = page_folio(a, pfn)
@@ -249,7 +256,7 @@ cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept
         table = table_alloc(a, m, addr, 0)
         if table == 0:
             return -ENOMEM
-        pte_store(a, table, <uint32_t>(addr >> 12) & 511, pte_marker(PTE_MARKER_GUARD))
+        pte_store(a, table, <uint32_t>(addr >> 12) & 511, pte_marker(a, PTE_MARKER_GUARD))
         addr += 4096
     return 0
 
@@ -266,7 +273,7 @@ cdef void guard_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept
         table = table_lookup(a, m, start, 0)
         while table and start < next:
             e = pte_load(a, table, <uint32_t>(start >> 12) & 511)
-            if e != 0 and not pte_mapped(a, e) and pte_marker_kind(a, e) == PTE_MARKER_GUARD:
+            if pte_marker_kind(a, e) == PTE_MARKER_GUARD:
                 pte_store(a, table, <uint32_t>(start >> 12) & 511, 0)
             start += 4096
         start = next

@@ -14,6 +14,9 @@ ctypedef void *(*load_fn)(void *ctx, int pool, uint32_t chunk) noexcept nogil
 ctypedef uint32_t (*alloc_slowpath_fn)(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 ctypedef void (*zap_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil
 ctypedef uint32_t (*mkclean_fn)(arena_t *a, pfn_t pfn) noexcept nogil
+ctypedef int (*swap_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
+ctypedef pfn_t (*swap_cache_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
+ctypedef uint32_t (*swap_fault_fn)(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil
 
 cdef enum:
     CHUNK_DIRTY = 1
@@ -52,6 +55,12 @@ cdef struct arena_t:
     alloc_slowpath_fn alloc_slowpath  # buddy -> reclaim, OOM
     zap_fn unmap_mapping_range  # pagecache -> the tables of those that map the file
     mkclean_fn page_mkclean  # pagecache -> write-protect and clean the entries that map a frame
+    # what those who read entries ask of the swap areas; NULL: there are none, and no entry names one
+    swap_fn swap_duplicate  # one entry more names the slot: 0 or -errno
+    swap_fn swap_free  # free_swap_and_cache(): one less
+    swap_fn swp_swapcount  # how many do
+    swap_cache_fn swap_cache_get  # the folio that the swap cache has of it, 0: none
+    swap_fault_fn do_swap_page  # a fault on it: VM_FAULT_ bits
 
 cdef enum:  # arena_err
     ARENA_OK = 0

@@ -20,8 +20,8 @@ from vmtool.mm.fault_file cimport do_fault_around, finish_fault
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
-from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mapped, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
+from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, PTE_MARKER_GUARD, pte_class, pte_load, pte_marker_kind, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
@@ -139,7 +139,7 @@ cdef uint32_t mappings_in_mm(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noex
     cdef pte_t e
     for i in range(<uint32_t>1 << a.m.arch.level_bits[0]):
         e = pte_load(a, table, i)
-        if e != 0 and pte_mapped(a, e) and not pte_special(a, e) and pte_frame(a, e) >= head and pte_frame(a, e) < head + (<pfn_t>1 << order):
+        if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) >= head and pte_frame(a, e) < head + (<pfn_t>1 << order):
             n += 1
     return n
 
@@ -177,6 +177,14 @@ cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_
 
 # --- entry ---------------------------------------------------------------------------------------------------
 
+cdef uint32_t do_nonpresent(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pte_t e, uint32_t what) noexcept nogil:
+    """do_swap_page(), which sorts all entries that are not present."""
+    if what == ENTRY_SWAP and a.do_swap_page != NULL:
+        return a.do_swap_page(a, v, addr, flags, pte_to_swp_entry(a, e))
+    if what == ENTRY_MARKER and pte_marker_kind(a, e) & PTE_MARKER_GUARD:
+        return VM_FAULT_SIGSEGV
+    return VM_FAULT_SIGBUS  # print_bad_pte(): no such area, and nothing here is ever on its way when a program runs
+
 cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
@@ -185,9 +193,11 @@ cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags
     cdef pfn_t table = table_alloc(a, m, addr, 0) if anonymous else table_lookup(a, m, addr, 0)
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)
     cdef pte_t e = pte_load(a, table, index) if table else 0
+    cdef uint32_t what
     if table == 0 and (anonymous or table_alloc(a, m, addr, 1) == 0):
         return VM_FAULT_OOM
-    if e == 0:
+    what = pte_class(a, e)
+    if what == ENTRY_NONE:
         if anonymous:
             return do_anonymous_page(a, v, addr, flags, table, index)
         if not flags & FAULT_WRITE:
@@ -195,8 +205,8 @@ cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags
         if not area.vm_flags & VM_SHARED:
             return do_cow_fault(a, v, addr, table, index)
         return do_shared_fault(a, v, addr, table, index)
-    if not pte_mapped(a, e):
-        return VM_FAULT_SIGSEGV  # a guard marker
+    if what != ENTRY_PAGE and what != ENTRY_SPECIAL:
+        return do_nonpresent(a, v, addr, flags, e, what)
     if flags & FAULT_WRITE and not pte_write(a, e):
         return do_wp_page(a, v, addr, table, index, e)
     if flags & FAULT_WRITE:

@@ -12,8 +12,8 @@ from vmtool.mm.filemap cimport folio_test_dirty
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
-from vmtool.mm.pgtable cimport flush_tlb_page, pte_frame, pte_mapped, pte_special, table_lookup
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pgtable cimport flush_tlb_page, pte_frame, table_lookup
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
 from vmtool.mm.vma cimport vma_pages
 
@@ -36,7 +36,7 @@ cdef pfn_t mapped_at(arena_t *a, const vma_t *area, pfn_t head, uint64_t i, vadd
         return 0
     index[0] = level_index(&a.m.arch, 0, addr[0])
     e = pte_load(a, table, index[0])
-    return table if e != 0 and pte_mapped(a, e) and not pte_special(a, e) and pte_frame(a, e) == head + <pfn_t>i else 0
+    return table if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == head + <pfn_t>i else 0
 
 cdef bint file_folio_is_one_mms(arena_t *a, pfn_t head) noexcept nogil:
     cdef idx_t v = inode_at(a, frame_at(a, head).mapping).i_mmap, seen = 0

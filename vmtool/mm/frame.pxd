@@ -35,6 +35,11 @@ cdef inline void frame_set_index(frame_t *f, uint64_t index) noexcept nogil:
     f.index_lo = <uint32_t>index
     f.index_hi = <uint16_t>(index >> 32)
 
+cdef inline int mm_counter(arena_t *a, pfn_t pfn) noexcept nogil:
+    """The rss_kind that a mapped page counts for."""
+    cdef uint32_t flags = frame_at(a, page_folio(a, pfn)).flags
+    return MM_ANONPAGES if flags & PG_anon else MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
+
 # Bytes of a frame. page_bytes gives 4 KiB to read (never NULL: zeros when it has none; a clean page-cache page
 # gives its file's block); page_bytes_mut gives bytes of the frame's own, making them (with what it read as) when needed.
 cdef const char *page_bytes(arena_t *a, pfn_t pfn) noexcept nogil

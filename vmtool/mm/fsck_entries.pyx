@@ -12,7 +12,7 @@ from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, 
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.mmu cimport entry_read
-from vmtool.mm.pgtable cimport pte_frame, pte_mapped, pte_special, pte_write
+from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport entire_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_NR
 from vmtool.mm.vma cimport linear_page_index
@@ -29,6 +29,8 @@ cdef enum:
     CHECK_RSS_FILE
     CHECK_RSS_ANON
     CHECK_RSS_SHMEM
+    CHECK_RSS_SWAP
+    CHECK_KIND
     CHECK_THP_MAPPED
     CHECK_MAPCOUNT
     CHECK_ENTIRE_MAPCOUNT
@@ -55,6 +57,8 @@ CHECKS[CHECK_ANON_INDEX] = check_t(b"pte-anon-index", b"address {1:#x} of addres
 CHECKS[CHECK_RSS_FILE] = check_t(b"mm-rss-file", b"rss counter of file pages of address space {0} is wrong: its tables map {1}")
 CHECKS[CHECK_RSS_ANON] = check_t(b"mm-rss-anon", b"rss counter of anonymous pages of address space {0} is wrong: its tables map {1}")
 CHECKS[CHECK_RSS_SHMEM] = check_t(b"mm-rss-shmem", b"rss counter of shared memory of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_RSS_SWAP] = check_t(b"mm-rss-swap", b"the counter of swapped out pages of address space {0} is wrong: its tables name {1} slots")
+CHECKS[CHECK_KIND] = check_t(b"pte-kind", b"address {1:#x} of address space {0} has an entry of no kind that is left behind")
 CHECKS[CHECK_THP_MAPPED] = check_t(b"mm-thp-mapped", b"address space {0} counts its huge entries wrongly: its tables have {1}")
 CHECKS[CHECK_MAPCOUNT] = check_t(b"mapcount", b"the map count of frame {0} is wrong: {1} entries map it")
 CHECKS[CHECK_ENTIRE_MAPCOUNT] = check_t(b"mapcount-entire", b"the entire map count of folio {0} is wrong: {1} huge entries map it")
@@ -155,7 +159,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     cdef arena_t *a = f.a
     cdef vma_t *area
     cdef pfn_t pfn
-    cdef uint32_t i
+    cdef uint32_t i, what
     while f.v and vma_at(a, f.v).vm_end <= addr:
         f.v = vma_at(a, f.v).vm_next if f.left else 0
         f.left -= 1
@@ -163,9 +167,12 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if f.v == 0 or addr < area.vm_start or addr + level_size(&a.m.arch, level) > area.vm_end:
         expect(f, False, CHECK_OUTSIDE, f.mm, addr)
         return
-    if level:
-        f.nr_huge += 1
-    if not pte_mapped(a, e):
+    f.nr_huge += level != 0
+    what = pte_class(a, e) if level == 0 else pmd_class(a, e)
+    if what == ENTRY_SWAP:
+        f.rss[MM_SWAPENTS] += 1
+    expect(f, what != ENTRY_MIGRATION and what != ENTRY_BAD, CHECK_KIND, f.mm, addr)
+    if what != ENTRY_PAGE and what != ENTRY_SPECIAL and what != ENTRY_HUGE:
         return
     expect(f, not pte_write(a, e) or area.vm_flags & VM_WRITE, CHECK_WRITE, f.mm, addr)
     if pte_special(a, e):
@@ -193,7 +200,7 @@ cdef void check_table(fsck_t *f, pfn_t table, int level, vaddr_t start, uint32_t
         e = entry_read(f.a, table, i)
         if e == 0:
             continue
-        if level == 0 or e & g.huge:
+        if level == 0 or pmd_class(f.a, e) != ENTRY_TABLE:
             check_leaf(f, start + i * level_size(g, level), e, level)
         elif pte_pfn(g, e) < f.a.m.max_pfn and frame_at(f.a, pte_pfn(g, e)).flags & PG_table:
             check_table(f, pte_pfn(g, e), level - 1, start + i * level_size(g, level), <uint32_t>1 << g.level_bits[level - 1])
@@ -214,6 +221,7 @@ cdef void check_mm(fsck_t *f) noexcept nogil:
     expect(f, f.rss[MM_FILEPAGES] == mm_counter_sum(m, MM_FILEPAGES), CHECK_RSS_FILE, f.mm, <uint64_t>f.rss[MM_FILEPAGES])
     expect(f, f.rss[MM_ANONPAGES] == mm_counter_sum(m, MM_ANONPAGES), CHECK_RSS_ANON, f.mm, <uint64_t>f.rss[MM_ANONPAGES])
     expect(f, f.rss[MM_SHMEMPAGES] == mm_counter_sum(m, MM_SHMEMPAGES), CHECK_RSS_SHMEM, f.mm, <uint64_t>f.rss[MM_SHMEMPAGES])
+    expect(f, f.rss[MM_SWAPENTS] == mm_counter_sum(m, MM_SWAPENTS), CHECK_RSS_SWAP, f.mm, <uint64_t>f.rss[MM_SWAPENTS])
     expect(f, f.nr_huge == m.thp_mapped, CHECK_THP_MAPPED, f.mm, f.nr_huge)
 
 

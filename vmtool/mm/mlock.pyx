@@ -12,8 +12,8 @@ Simplified: Linux counts the locks in a folio that is on no list (mlock_count); 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, rec_at, vma_at
 from vmtool.mm.arch cimport level_index
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, page_folio
-from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_mapped, pte_special, table_lookup
-from vmtool.mm.pte cimport pte_load
+from vmtool.mm.pgtable cimport entry_get, pte_frame, table_lookup
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load
 from vmtool.mm.thp cimport pmd_is_huge
 from vmtool.mm.vma cimport vma_pages
 from vmtool.mm.vmstat cimport UNEVICTABLE_PGMLOCKED, UNEVICTABLE_PGMUNLOCKED, count_vm_event
@@ -92,6 +92,6 @@ cdef bint maps_locked(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
             continue
         table = table_lookup(a, m, addr, 0)
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-        if e != 0 and pte_mapped(a, e) and not pte_special(a, e) and pte_frame(a, e) == head + <pfn_t>i:
+        if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == head + <pfn_t>i:
             return True
     return False

@@ -14,11 +14,12 @@ from libc.string cimport memcpy, memset
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, kernel_start, level_index, level_size
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
+from vmtool.mm.frame cimport folio_add_lru, mm_counter, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pgd_alloc, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkclean, pte_mkold, pte_special, pte_write, pte_wrprotect, table_alloc, table_lookup
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pgd_alloc, pgd_free, pte_dirty, pte_frame, pte_mkclean, pte_mkold, pte_wrprotect, table_alloc, table_lookup
+from vmtool.mm.pte cimport *
 from vmtool.mm.pte cimport ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.slab cimport CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_MM_STRUCT, CACHE_PID, CACHE_SIGHAND, CACHE_SIGNAL, CACHE_TASK_STRUCT, kmem_cache_alloc, kmem_cache_free
@@ -189,6 +190,18 @@ cdef inline int dup_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     add_file_rmap(a, pfn)
     return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
 
+cdef int copy_nonpresent_pte(arena_t *a, uint32_t what, bint cow, pte_t *e) noexcept nogil:
+    """The parent keeps *e. A slot is named once more, and no longer by one entry alone; a page on its way arrives read-only. The rss kind, or -errno."""
+    cdef swp_entry_t entry = pte_to_swp_entry(a, e[0])
+    if what == ENTRY_SWAP:
+        if a.swap_duplicate != NULL and a.swap_duplicate(a, entry) < 0:
+            return -ENOMEM
+        e[0] = pte_swp_clear_exclusive(a, e[0])
+        return MM_SWAPENTS
+    if cow and swp_type(entry) != SWP_MIGRATION_READ:
+        e[0] = swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ, swp_offset(entry)))
+    return mm_counter(a, swp_offset_pfn(entry))
+
 cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t end) noexcept nogil:
     """The entries of one PTE table. Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
     cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
@@ -197,7 +210,9 @@ cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t 
     cdef pfn_t from_table = table_lookup(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 0), to_table
     cdef uint32_t first = <uint32_t>(addr >> 12) & 511, i
     cdef ptes_t old, new
-    cdef pte_t e
+    cdef pte_t e, n
+    cdef uint32_t what
+    cdef int kind, err = 0
     cdef int64_t nr[4]
     cdef bint writing = False, changed = False
     if from_table == 0:
@@ -210,37 +225,47 @@ cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t 
         return 0
     for i in range(first, first + <uint32_t>((end - addr) >> 12)):
         e = ptes_load(&old, i)
-        if e == 0:
+        what = pte_class(a, e)
+        if what == ENTRY_NONE or what == ENTRY_BAD:
             continue
-        if pte_mapped(a, e):
-            if not pte_special(a, e):
+        n = e
+        if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
+            if what == ENTRY_PAGE:
                 nr[dup_rmap(a, pte_frame(a, e))] += 1
-            if cow and pte_write(a, e):
-                if not changed:
-                    ptes_open_mut(a, from_table, &old)
-                    changed = True
-                e = pte_wrprotect(a, e)
-                ptes_store(&old, i, e)
-            e = pte_mkold(a, pte_mkclean(a, e) if vm_flags & VM_SHARED else e)
-        elif not pte_marker_kind(a, e):
-            continue
+            if cow:
+                n = pte_wrprotect(a, e)
+        elif what != ENTRY_MARKER:
+            kind = copy_nonpresent_pte(a, what, cow, &n)
+            if kind < 0:
+                err = -ENOMEM
+                break
+            nr[kind] += 1
+        if n != e:
+            if not changed:
+                ptes_open_mut(a, from_table, &old)
+                changed = True
+            ptes_store(&old, i, n)
+        if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
+            n = pte_mkold(a, pte_mkclean(a, n) if vm_flags & VM_SHARED else n)
+        elif what == ENTRY_SWAP:
+            n = pte_swp_clear_uffd_wp(a, n)  # no userfaultfd in the child
         if not writing:
             ptes_open_mut(a, to_table, &new)
             writing = True
-        ptes_store(&new, i, e)
+        ptes_store(&new, i, n)
     for i in range(4):
         if nr[i]:
             add_mm_counter(to_mm, <int>i, nr[i])
-    return 0
+    return err
 
 cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef vma_t *area = vma_at(a, src)
     cdef mm_t *from_mm = mm_mut(a, area.vm_mm)
     cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
     cdef vaddr_t addr = area.vm_start, next
-    cdef int level
+    cdef int level, err = 0
     cdef pte_t pmd
-    while addr < area.vm_end:
+    while addr < area.vm_end and err == 0:
         level = <int>a.m.arch.levels - 1
         while level >= 1 and entry_get(a, from_mm, addr, level) != 0:
             level -= 1
@@ -250,17 +275,17 @@ cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
         if level >= 1:
             # as Linux: a table that the parent has is made for the child, with or without entries
             if level < <int>a.m.arch.levels - 1 and table_alloc(a, to_mm, addr, level) == 0:
-                return -ENOMEM
+                err = -ENOMEM
         else:
             pmd = entry_get(a, from_mm, addr, 1)
             if pmd_is_huge(a, pmd):
                 if not copy_huge_pmd(a, dst, src, addr):
-                    return -ENOMEM
-            elif copy_pte_range(a, dst, src, addr, next) < 0:
-                return -ENOMEM
+                    err = -ENOMEM
+            else:
+                err = copy_pte_range(a, dst, src, addr, next)
         addr = next
-    flush_tlb_range(a, from_mm, area.vm_start, area.vm_end)
-    return 0
+    flush_tlb_range(a, from_mm, area.vm_start, area.vm_end)  # after a failure too: entries were made read-only
+    return err
 
 cdef bint vma_needs_copy(const vma_t *src) noexcept nogil:
     """Pages that no fault could bring back: anonymous ones, guard markers, pages without a struct page."""

@@ -12,8 +12,8 @@ from vmtool.mm.arch cimport level_index
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
-from vmtool.mm.pgtable cimport entry_get, entry_set, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_mkdirty, pte_mkyoung, pte_special, pte_write, table_lookup
-from vmtool.mm.pte cimport pte_load
+from vmtool.mm.pgtable cimport entry_get, entry_set, table_lookup
+from vmtool.mm.pte cimport *
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.vma cimport find_vma
 
@@ -37,6 +37,10 @@ cdef pte_t lookup(arena_t *a, idx_t v, vaddr_t addr, bint *huge) noexcept nogil:
         return 0
     return pte_load(a, table, level_index(&a.m.arch, 0, addr))
 
+cdef inline bint is_there(arena_t *a, pte_t e, bint huge) noexcept nogil:
+    cdef uint32_t what = pte_class(a, e)
+    return huge or what == ENTRY_PAGE or what == ENTRY_SPECIAL
+
 cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, bint *huge) noexcept nogil:
     """Until the page is there (and writable, when the area lets it be): 0 or -errno."""
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
@@ -46,7 +50,7 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, bint *huge) noe
     cdef int tries
     for tries in range(MAX_TRIES):
         e = lookup(a, v, addr, huge)
-        if e != 0 and pte_mapped(a, e) and not (write and not pte_write(a, e)):
+        if is_there(a, e, huge[0]) and not (write and not pte_write(a, e)):
             if huge[0]:
                 if write:  # touch_pmd(); for a read nothing is set, and the folio is not marked either
                     entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 1, pte_mkyoung(a, pte_mkdirty(a, e)))

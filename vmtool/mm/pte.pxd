@@ -2,21 +2,39 @@
 """Level 3. Entries: building and reading one; the entries of one table, for loops over many of them.
 
 Here so that they are inline: every fault builds one, and fork and unmap read each. A table's frame counts its non-zero entries in
-index_lo; a table without contents holds only zeros.
+index_lo; a table without contents holds only zeros. What an entry is, is told by pte_class() and pmd_class() alone; readers switch on it.
+
+Not present, x86-64:  63-59 swap type | 58-9 swap offset, inverted | 8 0 | 7 0 | 6-4 0 | 3 exclusive | 2 uffd-wp | 1 soft-dirty | 0 0
 """
 
 from vmtool.mm.arch cimport X86_SPECIAL, pte_pfn, user_nx
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport page_bytes_mut
+from vmtool.mm.swapops cimport *
 from vmtool.mm.types cimport *
 
-cdef enum:  # software entries that are not present, x86-64
+cdef enum:  # entry_class
+    ENTRY_NONE  # zero
+    ENTRY_PAGE  # present, a page that has its struct page (vm_normal_page)
+    ENTRY_SPECIAL  # present, without one: the zero page, vvar
+    ENTRY_TABLE  # above the PTEs: points to a table
+    ENTRY_HUGE  # above the PTEs: maps a page itself (the huge zero page is special, too)
+    ENTRY_SWAP  # the slot of a swap area
+    ENTRY_MIGRATION  # a page on its way
+    ENTRY_MARKER  # a guard, a poisoned place
+    ENTRY_BAD  # nothing that this kernel makes
+
+cdef enum:  # the offset of a marker
     PTE_MARKER_POISONED = 2
     PTE_MARKER_GUARD = 4
-    MARKER_SWAP_TYPE = 31  # SWP_PTE_MARKER, the last of 32
-    SWP_TYPE_BITS = 5
-    SWP_TYPE_SHIFT = 59
-    SWP_OFFSET_SHIFT = 14
+
+cdef enum:  # not-present entries, x86-64
+    X86_SWP_TYPE_SHIFT = 59
+    X86_SWP_TYPE_BITS = 5
+    X86_SWP_OFFSET_SHIFT = 14
+    X86_SWP_SOFT_DIRTY = 0x2
+    X86_SWP_UFFD_WP = 0x4
+    X86_SWP_EXCLUSIVE = 0x8
 
 # --- one entry -----------------------------------------------------------------------------------------------------
 
@@ -86,15 +104,58 @@ cdef inline pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept no
 cdef inline pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
     return pte_pfn(&a.m.arch, e)
 
-cdef inline pte_t pte_marker(uint32_t kind) noexcept nogil:
-    """A swap entry of the markers' type: 63-59 type | 58-9 offset, inverted so that it never names a frame (L1TF) | 8-0 zeros."""
-    return <pte_t>MARKER_SWAP_TYPE << SWP_TYPE_SHIFT | ~<pte_t>kind << SWP_OFFSET_SHIFT >> SWP_TYPE_BITS
+# --- one entry that is not present ---------------------------------------------------------------------------------
+
+cdef inline pte_t swp_entry_to_pte(arena_t *a, swp_entry_t entry) noexcept nogil:
+    """The offset is inverted, so that the entry never names a frame that could be read past it (L1TF)."""
+    return <pte_t>swp_type(entry) << X86_SWP_TYPE_SHIFT | ~<pte_t>swp_offset(entry) << X86_SWP_OFFSET_SHIFT >> X86_SWP_TYPE_BITS
+
+cdef inline swp_entry_t pte_to_swp_entry(arena_t *a, pte_t e) noexcept nogil:
+    return swp_entry(<uint32_t>(e >> X86_SWP_TYPE_SHIFT), ~e << X86_SWP_TYPE_BITS >> X86_SWP_OFFSET_SHIFT)
+
+cdef inline bint pte_swp_exclusive(arena_t *a, pte_t e) noexcept nogil:
+    return (e & X86_SWP_EXCLUSIVE) != 0
+
+cdef inline pte_t pte_swp_mkexclusive(arena_t *a, pte_t e) noexcept nogil:
+    return e | X86_SWP_EXCLUSIVE
+
+cdef inline pte_t pte_swp_clear_exclusive(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~<pte_t>X86_SWP_EXCLUSIVE
+
+cdef inline pte_t pte_swp_clear_uffd_wp(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~<pte_t>X86_SWP_UFFD_WP
+
+cdef inline pte_t pte_marker(arena_t *a, uint32_t kind) noexcept nogil:
+    return swp_entry_to_pte(a, swp_entry(SWP_PTE_MARKER, kind))
+
+cdef inline uint32_t softleaf_class(arena_t *a, pte_t e) noexcept nogil:
+    """Of an entry that is neither zero nor present."""
+    cdef uint32_t type = swp_type(pte_to_swp_entry(a, e))
+    if type < MAX_SWAPFILES:
+        return ENTRY_SWAP
+    if type == SWP_PTE_MARKER:
+        return ENTRY_MARKER
+    return ENTRY_MIGRATION if SWP_MIGRATION_READ <= type <= SWP_MIGRATION_WRITE else ENTRY_BAD
+
+cdef inline uint32_t pte_class(arena_t *a, pte_t e) noexcept nogil:
+    """What an entry of a PTE table is."""
+    if e == 0:
+        return ENTRY_NONE
+    if pte_mapped(a, e):
+        return ENTRY_SPECIAL if pte_special(a, e) else ENTRY_PAGE
+    return softleaf_class(a, e)
+
+cdef inline uint32_t pmd_class(arena_t *a, pte_t e) noexcept nogil:
+    """What an entry above the PTEs is. A huge one of PROT_NONE has the bit that tells it, though not the processor's present bit."""
+    if e == 0:
+        return ENTRY_NONE
+    if e & a.m.arch.huge:
+        return ENTRY_HUGE
+    return ENTRY_TABLE if e & a.m.arch.present else softleaf_class(a, e)
 
 cdef inline uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
     """0: no marker."""
-    if e == 0 or pte_mapped(a, e) or e >> SWP_TYPE_SHIFT != MARKER_SWAP_TYPE:
-        return 0
-    return <uint32_t>(~e << SWP_TYPE_BITS >> SWP_OFFSET_SHIFT)
+    return <uint32_t>swp_offset(pte_to_swp_entry(a, e)) if pte_class(a, e) == ENTRY_MARKER else 0
 
 # --- one table -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num
 
 from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
 from vmtool.mm.frame cimport frame_set_index, page_folio
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, pte_dirty, pte_frame, pte_huge, pte_mapped, pte_mkclean, pte_write, pte_wrprotect
+from vmtool.mm.pgtable cimport ENTRY_PAGE, entry_get, entry_set, flush_tlb_page, pte_class, pte_dirty, pte_frame, pte_huge, pte_mkclean, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, mod_node_stat
@@ -359,7 +359,7 @@ cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
         if area.vm_flags & VM_SHARED and index >= area.vm_pgoff and index < area.vm_pgoff + ((area.vm_end - area.vm_start) >> 12):
             addr = area.vm_start + ((index - area.vm_pgoff) << 12)
             e = entry_get(a, mm_mut(a, area.vm_mm), addr, 0)
-            if pte_mapped(a, e) and pte_frame(a, e) == pfn and (pte_dirty(a, e) or pte_write(a, e)):
+            if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == pfn and (pte_dirty(a, e) or pte_write(a, e)):
                 entry_set(a, mm_mut(a, area.vm_mm), addr, 0, pte_mkclean(a, pte_wrprotect(a, e)))
                 flush_tlb_page(a, mm_mut(a, area.vm_mm), addr)
                 cleaned += 1

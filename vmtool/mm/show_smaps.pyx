@@ -10,8 +10,8 @@ from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport filemap_get
-from vmtool.mm.pgtable cimport entry_get, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_peek
-from vmtool.mm.pte cimport pte_load
+from vmtool.mm.pgtable cimport entry_get, table_peek
+from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.vma cimport find_vma_prev
@@ -67,17 +67,28 @@ cdef void account_page(arena_t *a, mem_stats_t *s, pfn_t pfn, uint64_t size, bin
         else:
             accumulate(s, flags, 4096, <uint64_t>4096 << PSS_SHIFT, dirty, locked, True)
 
+cdef void account_swap(arena_t *a, mem_stats_t *s, swp_entry_t entry) noexcept nogil:
+    cdef uint64_t count = 1 if a.swp_swapcount == NULL else <uint64_t>a.swp_swapcount(a, entry)
+    s.swap += 4096
+    s.swap_pss += (<uint64_t>4096 << PSS_SHIFT) // (count if count >= 2 else 1)
+
 cdef void gather_ptes(arena_t *a, idx_t v, vaddr_t addr, vaddr_t end, mem_stats_t *out) noexcept nogil:
     cdef mm_t *m = mm_at(a, vma_at(a, v).vm_mm)
     cdef pfn_t table = table_peek(a, m, addr, 0)
     cdef bint locked = (vma_at(a, v).vm_flags & VM_LOCKED) != 0
+    cdef uint32_t what
     cdef pte_t e
     if table == 0:
         return
     while addr < end:
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
-        if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+        what = pte_class(a, e)
+        if what == ENTRY_PAGE:
             account_page(a, out, pte_frame(a, e), 4096, pte_young(a, e), pte_dirty(a, e), locked)
+        elif what == ENTRY_MIGRATION:
+            account_page(a, out, swp_offset_pfn(pte_to_swp_entry(a, e)), 4096, False, False, locked)
+        elif what == ENTRY_SWAP:
+            account_swap(a, out, pte_to_swp_entry(a, e))
         addr += 4096
 
 cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
@@ -98,7 +109,7 @@ cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
             pmd = entry_get(a, m, addr, 1)
             if not pmd_is_huge(a, pmd):
                 gather_ptes(a, v, addr, next, out)
-            elif pte_mapped(a, pmd) and not pte_special(a, pmd):
+            elif not pte_special(a, pmd):
                 out.anonymous_thp += HPAGE_PMD_SIZE
                 account_page(a, out, pte_frame(a, pmd), HPAGE_PMD_SIZE, pte_young(a, pmd), pte_dirty(a, pmd), (area.vm_flags & VM_LOCKED) != 0)
         addr = next
@@ -125,6 +136,7 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t sub = <pfn_t>(addr >> 12) & 511
     cdef idx_t before
     cdef idx_t v = find_vma_prev(a, mm, addr, &before)
+    cdef uint32_t what
     cdef pte_t e
     if table == 0 or (v and vma_at(a, v).vm_start <= addr and vma_at(a, v).vm_flags & VM_PFNMAP):
         return 0  # areas without struct pages are skipped
@@ -137,18 +149,31 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     if table == 0:
         return 0
     e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
-    if e == 0:
+    what = pte_class(a, e)
+    if what == ENTRY_NONE:
         return 0
-    if pte_mapped(a, e):
+    if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
         return present_entry(a, e, pte_frame(a, e))
-    if pte_marker_kind(a, e):
-        return PM_SWAP | PM_GUARD
-    return PM_SWAP
+    return swap_pte_entry(a, e, what)
+
+cdef uint64_t swap_pte_entry(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
+    """Type and offset stand where a present page has its frame."""
+    cdef swp_entry_t entry = pte_to_swp_entry(a, e)
+    cdef uint64_t r = PM_SWAP | swp_type(entry) | (swp_offset_pfn(entry) if what == ENTRY_MIGRATION else swp_offset(entry)) << MAX_SWAPFILES_SHIFT
+    if what == ENTRY_MIGRATION:
+        return present_entry(a, e, swp_offset_pfn(entry)) & PM_FILE | r
+    return r | PM_GUARD if pte_marker_kind(a, e) == PTE_MARKER_GUARD else r
+
+cdef bint mincore_swap(arena_t *a, swp_entry_t entry) noexcept nogil:
+    """Whether the swap cache still has, or already has, its page."""
+    cdef pfn_t page = 0 if a.swap_cache_get == NULL else a.swap_cache_get(a, entry)
+    return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
 
 cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_at(a, area.vm_mm)
     cdef pfn_t table = table_peek(a, m, addr, 1), page
+    cdef uint32_t what
     cdef pte_t e = 0
     if area.kind != VMA_PLAIN:
         return True  # no file, not anonymous: mincore() may not look and says resident
@@ -158,7 +183,10 @@ cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
             return True
         table = table_peek(a, m, addr, 0)
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-    if e != 0 and pte_mapped(a, e):
+    what = pte_class(a, e)
+    if what == ENTRY_SWAP:
+        return mincore_swap(a, pte_to_swp_entry(a, e))
+    if what != ENTRY_NONE and what != ENTRY_MARKER:
         return True
     if area.vm_file == 0:
         return False

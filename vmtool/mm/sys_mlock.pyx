@@ -8,9 +8,9 @@ from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport rlimit
-from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_mapped, pte_special, table_lookup
+from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_special, table_lookup
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport pte_load
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, find_vma, find_vma_prev
 from vmtool.mm.vma_merge cimport vma_modify_flags
@@ -32,7 +32,7 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
             if table_lookup(a, m, addr, 1):
                 e = entry_get(a, m, addr, 1)
                 if pmd_is_huge(a, e):
-                    if pte_mapped(a, e) and not pte_special(a, e):
+                    if not pte_special(a, e):
                         lock_page(a, v, pte_frame(a, e), lock)
                 elif e != 0:
                     table = table_lookup(a, m, addr, 0)
@@ -40,7 +40,7 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
                 addr = (addr | (HPAGE_PMD_SIZE - 1)) + 1
                 continue
         e = pte_load(a, table, <uint32_t>(addr >> 12) & 511)
-        if e != 0 and pte_mapped(a, e) and not pte_special(a, e):
+        if pte_class(a, e) == ENTRY_PAGE:
             # a large folio is locked only when the range covers all of it (allow_mlock_munlock())
             head = page_folio(a, pte_frame(a, e))
             if not lock or (pte_frame(a, e) == head and addr + (<uint64_t>4096 << folio_order(a, head)) <= end):

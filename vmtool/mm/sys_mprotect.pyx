@@ -9,11 +9,11 @@ change_pte_range().
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.arch cimport level_size
-from vmtool.mm.frame cimport page_folio
+from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pte_dirty, pte_frame, pte_mapped, pte_mkwrite, pte_modify, pte_special, pte_write, table_lookup
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, table_lookup
 from vmtool.mm.populate cimport populate_vma_page_range
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pte cimport *
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
 from vmtool.mm.thp_fault cimport change_huge_pmd
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous
@@ -22,6 +22,14 @@ from vmtool.mm.vma_merge cimport vma_modify_flags
 cdef enum:
     VM_FLAGS_CLEAR = 0x800000000  # VM_HIGH_ARCH bits of protection keys
 
+cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
+    """A page on its way that was writable: exclusive still when it is an anonymous one."""
+    cdef swp_entry_t entry = pte_to_swp_entry(a, e)
+    if swp_type(entry) != SWP_MIGRATION_WRITE:
+        return e
+    return swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES
+                                         else SWP_MIGRATION_READ, swp_offset(entry)))
+
 cdef void change_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
     """Within one PTE table."""
     cdef vma_t *area = vma_at(a, v)
@@ -29,6 +37,7 @@ cdef void change_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint
     cdef pfn_t table = table_lookup(a, m, start, 0)
     cdef uint32_t i, last
     cdef pte_t e, n
+    cdef uint32_t what
     cdef bint shmem_shared = False
     if table == 0:
         return
@@ -38,18 +47,22 @@ cdef void change_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint
     last = i + <uint32_t>((end - start) >> 12)
     while i < last:
         e = pte_load(a, table, i)
-        if e != 0 and pte_mapped(a, e):
+        what = pte_class(a, e)
+        n = e
+        if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
             n = pte_modify(a, e, area.vm_flags)
             if shmem_shared:
                 n = pte_mkwrite(a, n)  # vm_page_prot itself is writable
-            elif upgrade and not pte_special(a, e):
+            elif upgrade and what == ENTRY_PAGE:
                 if area.vm_flags & VM_SHARED:
                     if pte_dirty(a, e):
                         n = pte_mkwrite(a, n)
                 elif frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive:
                     n = pte_mkwrite(a, n)
-            if n != e:
-                pte_store(a, table, i, n)
+        elif what == ENTRY_MIGRATION:
+            n = make_readable_migration(a, e)  # a protection check happens when it arrives
+        if n != e:
+            pte_store(a, table, i, n)
         i += 1
 
 cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:

@@ -17,7 +17,7 @@ from vmtool.mm.pagecache cimport fget, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pte cimport ENTRY_NONE, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
 from vmtool.mm.thp_fault cimport move_huge_pmd
@@ -144,7 +144,7 @@ cdef int move_ptes(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t n
         return -ENOMEM
     for n in range(<uint32_t>(length >> 12)):
         e = pte_load(a, from_table, i + n)
-        if e != 0:
+        if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place
             pte_store(a, from_table, i + n, 0)
             pte_store(a, to_table, j + n, e)
     return 0

@@ -2,6 +2,7 @@
 """Level 6. Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.pte cimport ENTRY_HUGE, pmd_class
 from vmtool.mm.types cimport *
 
 cdef enum:
@@ -9,7 +10,7 @@ cdef enum:
     HPAGE_PMD_SIZE = 0x200000
 
 cdef inline bint pmd_is_huge(arena_t *a, pte_t e) noexcept nogil:
-    return (e & a.m.arch.huge) != 0 and e != 0
+    return pmd_class(a, e) == ENTRY_HUGE
 
 cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept nogil:
     """Whether a fault has to think of huge pages at all: one is asked for, or is there."""

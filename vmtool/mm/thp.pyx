@@ -13,7 +13,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_del_lru
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup, pte_mapped
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup
 from vmtool.mm.rmap cimport remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.trace cimport TR_THP_SPLIT, trace2
 from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event, mod_node_stat
@@ -60,7 +60,7 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef uint32_t i
     cdef bint exclusive
     addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
-    if not pmd_is_huge(a, pmd) or not pte_mapped(a, pmd):
+    if not pmd_is_huge(a, pmd):
         return
     trace2(a, TR_THP_SPLIT, addr, head)
     count_vm_event(a, THP_SPLIT_PMD)

@@ -9,8 +9,8 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mapped, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free, table_lookup
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free, table_lookup
+from vmtool.mm.pte cimport ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, pgtable_trans_huge_deposit, pgtable_trans_huge_free, pmd_is_huge, split_huge_pmd, thp_vma_suitable
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
@@ -124,7 +124,7 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pfn_t table = table_lookup(a, m, addr, 0), head
     cdef pte_t pmd = 0, e
-    cdef uint32_t i
+    cdef uint32_t i, what
     if table_lookup(a, m, addr, 1) != 0:
         pmd = entry_get(a, m, addr, 1)
     if pmd_is_huge(a, pmd):
@@ -133,11 +133,12 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         return -EINVAL  # SCAN_PMD_NULL: nothing there to collapse
     for i in range(HPAGE_PMD_NR):
         e = pte_load(a, table, i)
-        if e == 0:
+        what = pte_class(a, e)
+        if what == ENTRY_NONE or what == ENTRY_SPECIAL:
             continue
-        if not pte_mapped(a, e):
+        if what != ENTRY_PAGE:
             return -EINVAL
-        if not pte_special(a, e) and not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
+        if not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
             return -EINVAL
     if anon_vma_prepare(a, v) < 0:
         return -ENOMEM

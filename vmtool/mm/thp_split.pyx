@@ -13,8 +13,8 @@ from vmtool.mm.arch cimport level_index
 from vmtool.mm.buddy cimport free_pages, split_folio_frames
 from vmtool.mm.frame cimport folio_del_lru, folio_order, frame_index, page_bytes
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_frame, pte_mapped, pte_mkspecial, pte_special, table_lookup
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_page, mk_pte, pte_frame, pte_mkspecial, pte_special, table_lookup
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.thp cimport pmd_is_huge, split_huge_pmd
 from vmtool.mm.vmstat cimport THP_SPLIT_PAGE, count_vm_event
@@ -65,7 +65,7 @@ cdef void remap_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
             m = mm_mut(a, v.vm_mm)
             table = table_lookup(a, m, addr, 0)
             e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-            if e != 0 and pte_mapped(a, e) and not pte_special(a, e) and pte_frame(a, e) == pfn:
+            if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == pfn:
                 pte_store(a, table, level_index(&a.m.arch, 0, addr), pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, v.vm_flags)))
                 remove_rmap(a, pfn)
                 add_mm_counter(m, MM_ANONPAGES, -1)
@@ -98,7 +98,7 @@ cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
             if not pmd_is_huge(a, e):
                 table = table_lookup(a, m, addr, 0)
                 e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-            if e != 0 and pte_mapped(a, e) and not pte_special(a, e) and pte_frame(a, e) in (head, head + <pfn_t>i):
+            if (pmd_is_huge(a, e) or pte_class(a, e) == ENTRY_PAGE) and pte_frame(a, e) in (head, head + <pfn_t>i):
                 if seen and seen != v.vm_mm:
                     return False
                 seen = v.vm_mm

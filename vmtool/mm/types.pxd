@@ -16,6 +16,7 @@ ctypedef uint64_t vaddr_t  # virtual address
 ctypedef uint64_t paddr_t  # physical address
 ctypedef uint64_t pte_t  # an entry of any level, as the hardware reads it
 ctypedef uint32_t idx_t  # index of a record in its pool
+ctypedef uint64_t swp_entry_t  # type and offset (swapops.pxd)
 
 cdef enum:
     CHUNK_BYTES = 16384

@@ -12,13 +12,14 @@ vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, level_size
 from vmtool.mm.buddy cimport free_pages
-from vmtool.mm.frame cimport folio_del_lru, folio_order, page_folio
+from vmtool.mm.frame cimport folio_del_lru, folio_order, mm_counter, page_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_mapped, pte_marker_kind, pte_special, pte_young, table_free, table_lookup
-from vmtool.mm.pte cimport ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free, table_lookup
+from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
+from vmtool.mm.swapops cimport swp_offset_pfn
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
 from vmtool.mm.vma cimport find_vma, find_vma_intersection
@@ -42,15 +43,14 @@ cdef void put_unmapped_anon(arena_t *a, pfn_t pfn) noexcept nogil:
 
 cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil:
     cdef pfn_t pfn = pte_frame(a, e)
-    cdef uint32_t flags
+    cdef int kind
     if pte_special(a, e):
         return -1
-    flags = frame_at(a, page_folio(a, pfn)).flags
+    kind = mm_counter(a, pfn)
     remove_rmap(a, pfn)
-    if flags & PG_anon:
+    if kind == MM_ANONPAGES:
         put_unmapped_anon(a, pfn)
-        return MM_ANONPAGES
-    return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
+    return kind
 
 cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
     cdef pfn_t head
@@ -67,11 +67,28 @@ cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
             folio_mark_accessed(a, head)
     return drop_mapping(a, e)
 
-cdef inline bint zap_spares(arena_t *a, pte_t e, uint32_t flags) noexcept nogil:
-    """Without ZAP_EVEN_COWS the process's own copies stay, and without ZAP_DROP_MARKER the markers."""
-    if not pte_mapped(a, e):
-        return not flags & ZAP_DROP_MARKER and pte_marker_kind(a, e) != 0
-    return not flags & ZAP_EVEN_COWS and not pte_special(a, e) and frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon != 0
+cdef inline bint is_anon_page(arena_t *a, pfn_t pfn) noexcept nogil:
+    return frame_at(a, page_folio(a, pfn)).flags & PG_anon != 0
+
+cdef inline bint zap_spares(arena_t *a, pte_t e, uint32_t what, uint32_t flags) noexcept nogil:
+    """Without ZAP_EVEN_COWS the process's own copies stay, swapped out or on their way too, and without ZAP_DROP_MARKER the markers."""
+    if what == ENTRY_PAGE:
+        return not flags & ZAP_EVEN_COWS and is_anon_page(a, pte_frame(a, e))
+    if what == ENTRY_MARKER:
+        return not flags & ZAP_DROP_MARKER
+    if what == ENTRY_MIGRATION:
+        return not flags & ZAP_EVEN_COWS and is_anon_page(a, swp_offset_pfn(pte_to_swp_entry(a, e)))
+    return what == ENTRY_SWAP and not flags & ZAP_EVEN_COWS
+
+cdef int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
+    """The rss kind that the entry counted for, -1: none."""
+    cdef swp_entry_t entry = pte_to_swp_entry(a, e)
+    if what == ENTRY_SWAP:
+        if a.swap_free != NULL:
+            a.swap_free(a, entry)
+        return MM_SWAPENTS
+    # a page on its way is mapped by nothing and still counted
+    return mm_counter(a, swp_offset_pfn(entry)) if what == ENTRY_MIGRATION else -1
 
 cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """All within one PTE table."""
@@ -81,25 +98,29 @@ cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_
     cdef ptes_t ptes
     cdef int64_t gone[4]
     cdef int kind
+    cdef uint32_t what
     cdef pte_t e
     cdef bint kept = False, changed = False
     gone[0] = gone[1] = gone[2] = gone[3] = 0
     if table and ptes_open(a, table, &ptes):
         for i in range(first, first + <uint32_t>((end - start) >> 12)):
             e = ptes_load(&ptes, i)
-            if e == 0:
+            what = pte_class(a, e)
+            if what == ENTRY_NONE:
                 continue
-            if zap_spares(a, e, flags):
+            if zap_spares(a, e, what, flags):
                 kept = True
                 continue
             if not changed:
                 ptes_open_mut(a, table, &ptes)
                 changed = True
             ptes_store(&ptes, i, 0)
-            if pte_mapped(a, e):
+            if what == ENTRY_PAGE:
                 kind = zap_present_pte(a, v, start + (<uint64_t>(i - first) << 12), e)
-                if kind >= 0:
-                    gone[kind] -= 1
+            else:
+                kind = -1 if what == ENTRY_SPECIAL else zap_nonpresent_pte(a, e, what)
+            if kind >= 0:
+                gone[kind] -= 1
     for kind in range(4):
         if gone[kind]:
             add_mm_counter(m, kind, gone[kind])
