@@ -196,12 +196,21 @@ class Machine:
     def pagemap(self, pid: int, addr: int, length: int) -> list[r.PagemapEntry]:
         """Every page of the range, mapped or not; bits as in Documentation/admin-guide/mm/pagemap.rst."""
 
+    def pagemap_bytes(self, pid: int, addr: int, length: int) -> bytes:
+        """The same entries as /proc/PID/pagemap has them: 64 bits each, little-endian."""
+
     def walk(self, pid: int, addr: int) -> r.Walk: ...
     def frames(self, pfns: Iterable[int]) -> list[r.Frame]:
         """KernelError(EINVAL) for a pfn beyond the machine's memory."""
 
     def frames_summary(self) -> list[tuple[str, int]]:
         """(kind, nr_pages), adding up to all frames; kinds as in Frame.kind."""
+
+    def kpage(self, file: str, pfn: int, nr: int) -> bytes:
+        """`nr` entries of /proc/kpageflags, kpagecount or kpagecgroup from a frame on; fewer at the end of memory."""
+
+    def reserved(self) -> list[tuple[int, int, str]]:
+        """What boot kept: (first frame, number of frames, what: hole, low, kernel code, …)."""
 
     def max_pfn(self) -> int: ...
     def tlb(self, cpu: int | None = None) -> list[r.TlbEntry]: ...

@@ -61,8 +61,8 @@ cdef class Machine(Processes):
         cdef int err
         if not 1 <= nr_cpus <= MAX_CPUS:
             raise KernelError(EINVAL, f"--cpus: {nr_cpus} is not within 1 to {MAX_CPUS}")
-        if kernel != "6.18":
-            raise KernelError(EINVAL, f"--kernel: {kernel} is not modelled, only 6.18 is")
+        if kernel not in r.KERNELS:
+            raise KernelError(EINVAL, f"--kernel: {kernel} is not modelled, only {', '.join(r.KERNELS)} are")
         for text, size, option in ((tlb, 63, "--tlb"), (arch, 31, "--arch")):
             if len(text.encode()) > size:
                 raise KernelError(EINVAL, f"{option}: too long")

@@ -4,13 +4,15 @@
 Nothing here changes the machine but set_sysctl(), set_trace() and poke(). See _core.pyi for what each takes and gives.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport arch_name, level_index, level_name
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
-from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone, zone_name
-from vmtool.mm.zone cimport lowmem_end
+from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
+                                    zone_name)
+from vmtool.mm.zone cimport lowmem_end, reserved_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
@@ -181,6 +183,30 @@ cdef class Views(State):
             found.append(self.frame(pfn))
         self.check()
         return found
+
+    def kpage(self, file, pfn, nr):
+        """Entries of /proc/kpageflags, kpagecount or kpagecgroup."""
+        cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
+        cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
+        cdef uint64_t i
+        cdef frame_facts_t f
+        cdef bint is_flags = file == "kpageflags"
+        if file == "kpagecgroup":
+            return bytes(8 * count)
+        found = PyBytes_FromStringAndSize(NULL, 8 * count)
+        cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
+        with nogil:
+            for i in range(count):
+                look_at_frame(&self.a, <pfn_t>(first + i), &f)
+                entry[i] = f.kpageflags if is_flags else f.mapcount
+        self.check()
+        return found
+
+    def reserved(self):
+        """(first frame, frames, what) of what boot kept."""
+        cdef uint32_t i
+        return [(self.a.m.reserved[i].start_pfn, self.a.m.reserved[i].nr_pages, reserved_name(self.a.m.reserved[i].what).decode())
+                for i in range(self.a.m.nr_reserved)]
 
     def frames_summary(self):
         cdef uint64_t count[NR_FRAME_KINDS]

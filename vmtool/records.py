@@ -62,6 +62,10 @@ else:
     NamedTuple = _Record
 
 
+KERNELS = ("3.10", "4.4", "4.15", "5.4", "5.15", "6.1", "6.12", "6.18")
+"""Releases whose formats of /proc a machine may print."""
+
+
 class MachineInfo(NamedTuple):
     """How the machine was made (`init`)."""
 

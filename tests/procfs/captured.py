@@ -34,7 +34,7 @@ def vma(line, flags=None):
 def mem_stats(lines, fields):
     """Values in kB lose what lies below: they come back as whole kB."""
     values = {}
-    for label, name, shift in fields:
+    for label, name, shift, *_ in fields:
         key = label.split(":")[0]
         values[name] = int(lines[key].split()[0]) << shift
     return NO_STATS._replace(**values)

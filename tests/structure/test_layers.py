@@ -55,11 +55,11 @@ MAY_USE = {
     "_core": ["mm.*", "libc.*", "_processes", "_views", "records", "errors"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
-    "procfs": ["records", "units"],
+    "procfs": ["records", "units", "errors", "_core"],  # the tree asks a Machine that it is given
     "views": ["records", "units"],
     "tools": ["units"],
     "strace": ["records", "errors", "units"],
-    "outside": ["records", "errors", "units", "strace.*"],  # what it writes down for a log, strace/ reads
+    "outside": ["records", "errors", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads
     "cli": ["*"],
     "__init__": ["_loader"],
     "__main__": ["cli.*"],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 
-from vmtool.cli import proc_files
 from vmtool.errors import HostError, KernelError
 
 TYPE_CHECKING = False
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def cat_maps(machine: Machine, pid: int, json: bool) -> Output:
+    if not json:
+        return _tree(machine).process_file(pid, "maps")
     vmas = machine.maps(pid)
-    if json:
-        return lambda: _text([_objects().area(vma) for vma in vmas])
-    return proc_files.pid_maps(machine, pid)
+    return lambda: _text([_objects().area(vma) for vma in vmas])
 
 
 def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:
-    format_text = (proc_files.pid_smaps_rollup if rollup else proc_files.pid_smaps)(machine, pid)
+    format_text = _tree(machine).process_file(pid, "smaps_rollup" if rollup else "smaps")
     if not json:
         return format_text
 
@@ -38,19 +37,19 @@ def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:
 
 
 def status(machine: Machine, pid: int, json: bool) -> Output:
-    return _proc_file(proc_files.pid_status(machine, pid), "status", json)
+    return _proc_file(_tree(machine).process_file(pid, "status"), "status", json)
 
 
 def statm(machine: Machine, pid: int, json: bool) -> Output:
-    return _proc_file(proc_files.pid_statm(machine, pid), "statm", json)
+    return _proc_file(_tree(machine).process_file(pid, "statm"), "statm", json)
 
 
 def stat(machine: Machine, pid: int, json: bool) -> Output:
-    return _proc_file(proc_files.pid_stat(machine, pid), "stat", json)
+    return _proc_file(_tree(machine).process_file(pid, "stat"), "stat", json)
 
 
 def cat(machine: Machine, path: str, json: bool) -> Output:
-    format_text = proc_files.find(machine, path)
+    format_text = _tree(machine).open(path)
     if json:
         return lambda: _text({"path": path, "text": _decoded(format_text)})
     return format_text
@@ -59,7 +58,7 @@ def cat(machine: Machine, path: str, json: bool) -> Output:
 def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: bool, committed: bool, procfs: str | None,
          json: bool) -> Output:
     from vmtool.tools import free as tool
-    text = _host_meminfo(procfs) if procfs is not None else str(proc_files.meminfo(machine)())
+    text = _host_meminfo(procfs) if procfs is not None else str(_tree(machine).open("meminfo")())
     if json:
         return lambda: _text(_proc_objects().free(tool.figures(text)._asdict()))
     options: dict[str, str | bool] = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}
@@ -71,7 +70,8 @@ def pmap(machine: Machine, pid: int, detail: str, expand: int, quiet: bool, show
         detail = "X" if expand == 1 else "XX"
     from vmtool.tools import pmap as tool
     names = ("stat", "cmdline", "smaps" if detail in ("x", "X", "XX") else "maps")
-    files = {name: proc_files.PID_FILES[name](machine, pid) for name in names}
+    tree = _tree(machine)
+    files = {name: tree.process_file(pid, name) for name in names}
 
     def read(name):
         return _decoded(files[name])
@@ -83,34 +83,42 @@ def pmap(machine: Machine, pid: int, detail: str, expand: int, quiet: bool, show
 
 
 def meminfo(machine: Machine, json: bool) -> Output:
-    return _proc_file(proc_files.meminfo(machine), "meminfo", json)
+    return _proc_file(_tree(machine).open("meminfo"), "meminfo", json)
 
 
 def vmstat(machine: Machine, json: bool) -> Output:
+    if not json:
+        return _tree(machine).open("vmstat")
     figures = machine.vmstat()
-    return (lambda: _text(figures)) if json else proc_files.vmstat(machine)
+    return lambda: _text(figures)
 
 
 def buddyinfo(machine: Machine, json: bool) -> Output:
+    if not json:
+        return _tree(machine).open("buddyinfo")
     zones = machine.zones()
-    if json:
-        return lambda: _text([_objects().free_blocks(zone) for zone in zones if zone.present])
-    return proc_files.buddyinfo(machine)
+    return lambda: _text([_objects().free_blocks(zone) for zone in zones if zone.present])
 
 
 def zoneinfo(machine: Machine, json: bool) -> Output:
+    if not json:
+        return _tree(machine).open("zoneinfo")
     zones, node = machine.zones(), machine.node_stats()
-    return (lambda: _text(_objects().zones(zones, node))) if json else proc_files.zoneinfo(machine)
+    return lambda: _text(_objects().zones(zones, node))
 
 
 def pagetypeinfo(machine: Machine, json: bool) -> Output:
+    if not json:
+        return _tree(machine).open("pagetypeinfo")
     zones = machine.zones()
-    return (lambda: _text(_objects().page_types(zones))) if json else proc_files.pagetypeinfo(machine)
+    return lambda: _text(_objects().page_types(zones))
 
 
 def slabinfo(machine: Machine, json: bool) -> Output:
+    if not json:
+        return _tree(machine).open("slabinfo")
     caches = machine.slabs()
-    return (lambda: _text([_objects().slab(cache) for cache in caches])) if json else proc_files.slabinfo(machine)
+    return lambda: _text([_objects().slab(cache) for cache in caches])
 
 
 def pagewalk(machine: Machine, pid: int, addr: int, format: str, json: bool) -> Output:
@@ -168,6 +176,11 @@ def trace(machine: Machine, json: bool) -> Output:
     from vmtool.views import trace as view
     records, nr_steps = machine.trace(), machine.nr_traced()
     return (lambda: _text([_objects().step(r) for r in records])) if json else (lambda: view.render(records, nr_steps))
+
+
+def _tree(machine):
+    from vmtool.procfs.tree import Tree
+    return Tree(machine)
 
 
 def _text(value):

@@ -2,7 +2,7 @@
 
 import os
 
-from vmtool.cli import proc_files, report
+from vmtool.cli import report
 from vmtool.errors import HostError, UsageError
 
 DIFFERENCES_SHOWN = 100
@@ -132,12 +132,12 @@ class _Outputs:
     def at_exit(self, process):
         if self.exit_dir is not None:
             mid = process.space.mid
-            for name, show in (("maps", proc_files.pid_maps), ("smaps", proc_files.pid_smaps), ("status", proc_files.pid_status)):
-                _write(self.exit_dir, f"{process.pid or 'root'}.{name}", show(self.machine, mid)())
+            for name in ("maps", "smaps", "status"):
+                _write(self.exit_dir, f"{process.pid or 'root'}.{name}", _proc_text(self.machine, mid, name))
 
     def at_exec(self, process):
         if self.exec_dir is not None:
-            text = proc_files.pid_maps(self.machine, process.space.mid)()
+            text = _proc_text(self.machine, process.space.mid, "maps")
             _write(self.exec_dir, f"{process.pid or 'root'}.exec{process.nr_execs}.maps", text)
 
     def difference(self, text):
@@ -146,6 +146,11 @@ class _Outputs:
             report.complain("replay", text)
         elif self.nr_differences == DIFFERENCES_SHOWN + 1:
             report.complain("replay", "more differences: only counted from here on")
+
+
+def _proc_text(machine, pid, name):
+    from vmtool.procfs.tree import Tree
+    return Tree(machine).process_file(pid, name)()
 
 
 def _directory(path):

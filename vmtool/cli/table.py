@@ -18,7 +18,7 @@ FAMILIES = {
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),
     "looking": ("Looking", "cat-maps smaps status statm stat cat free pmap meminfo vmstat buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
-    "outside": ("The outside world", "replay record import"),
+    "outside": ("The outside world", "replay record import procfs"),
 }
 
 _FAMILY_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}

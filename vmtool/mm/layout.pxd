@@ -46,6 +46,11 @@ cdef struct layout_t:
     uint64_t gate_flags
     const char *gate_name
 
+cdef enum:
+    XONLY_VSYSCALL_SINCE = 5003  # [vsyscall] cannot be read any more
+
+cdef uint32_t kernel_release(const machine_t *m) noexcept nogil  # `6.18` as 6018
+cdef uint32_t special_pages(const layout_t *l, int i, uint32_t release) noexcept nogil  # of special[i], as that release had it; may be 0
 cdef const layout_t *layout_of(const arch_t *g, uint32_t mm_flags) noexcept nogil  # of a space with these MMF_ flags (a 32-bit program on a 64-bit kernel has its own)
 
 

@@ -16,6 +16,7 @@ from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64
 cdef enum:
     ARCH_COMPAT = NR_ARCH  # a 32-bit program on x86-64
     NR_LAYOUTS = NR_ARCH + 1
+    NR_VDSO_PAGES = 6
     VM_MAY_ALL = 0x70
 
 cdef uint64_t DATA = VM_READ | VM_MAYREAD | VM_IO | VM_DONTDUMP | VM_PFNMAP | VM_DONTEXPAND
@@ -24,6 +25,21 @@ cdef uint64_t SIGPAGE = VM_READ | VM_EXEC | VM_MAY_ALL | VM_DONTEXPAND
 cdef uint64_t SZ_64K = 0x10000
 cdef uint64_t SZ_32K = 0x8000
 cdef layout_t LAYOUTS[NR_LAYOUTS]
+
+cdef struct vdso_pages_t:  # of x86-64, from the release `since` on
+    uint32_t since
+    uint32_t vvar
+    uint32_t vclock
+    uint32_t vdso
+
+# As kernels of these releases showed it in maps: [vvar] came with 3.16, and was split in 6.13.
+cdef vdso_pages_t VDSO_PAGES[NR_VDSO_PAGES]
+VDSO_PAGES[0] = vdso_pages_t(6013, 4, 2, 2)
+VDSO_PAGES[1] = vdso_pages_t(6000, 4, 0, 2)
+VDSO_PAGES[2] = vdso_pages_t(5006, 4, 0, 1)
+VDSO_PAGES[3] = vdso_pages_t(5003, 3, 0, 1)
+VDSO_PAGES[4] = vdso_pages_t(3016, 3, 0, 2)
+VDSO_PAGES[5] = vdso_pages_t(0, 0, 0, 1)
 
 
 cdef void special(layout_t *l, int i, uint32_t kind, uint32_t nr_pages, uint64_t vm_flags) noexcept nogil:
@@ -157,6 +173,31 @@ arm(&LAYOUTS[ARCH_ARM])
 arm64(&LAYOUTS[ARCH_ARM64], 48, 2, 0x8ff)
 arm64(&LAYOUTS[ARCH_ARM64_16K], 47, 1, 0x119fff)
 arm64(&LAYOUTS[ARCH_ARM64_64K], 48, 1, 0x8ff)
+
+
+cdef uint32_t kernel_release(const machine_t *m) noexcept nogil:
+    cdef uint32_t part[2]
+    cdef uint32_t i = 0, n = 0
+    part[:] = [0, 0]
+    while i < sizeof(m.kernel) and m.kernel[i] and n < 2:
+        if m.kernel[i] == b'.':
+            n += 1
+        elif b'0' <= m.kernel[i] <= b'9':
+            part[n] = part[n] % 1000 * 10 + <uint32_t>(m.kernel[i] - <char>b'0')
+        i += 1
+    return part[0] * 1000 + part[1]
+
+
+cdef uint32_t special_pages(const layout_t *l, int i, uint32_t release) noexcept nogil:
+    """Of x86-64, which alone has [vvar_vclock], by the release; the others are as their row says."""
+    cdef int n = 0
+    if l.special[1].kind != VMA_VVAR_VCLOCK:
+        return l.special[i].nr_pages
+    while n < NR_VDSO_PAGES - 1 and release < VDSO_PAGES[n].since:
+        n += 1
+    if l.special[i].kind == VMA_VVAR:
+        return VDSO_PAGES[n].vvar
+    return VDSO_PAGES[n].vclock if l.special[i].kind == VMA_VVAR_VCLOCK else VDSO_PAGES[n].vdso if l.special[i].kind == VMA_VDSO else 0
 
 
 cdef const layout_t *layout_of(const arch_t *g, uint32_t mm_flags) noexcept nogil:

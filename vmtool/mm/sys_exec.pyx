@@ -15,7 +15,8 @@ from libc.string cimport memcpy, memset, strlen
 from vmtool.mm.access cimport siginfo_t, store_bytes
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, layout_of, layout_t, unmapped_base)
+from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
+                              layout_t, special_pages, unmapped_base)
 from vmtool.mm.mm cimport exit_files, insert_area, mm_alloc, mmput, switch_mm
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_stat_account
 from vmtool.mm.pagecache cimport file_open, fput
@@ -155,23 +156,27 @@ cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
     """[vvar], [vdso] and what else the architecture maps by itself, in one block of the highest hole."""
     cdef const layout_t *l = layout_of(&a.m.arch, mm_at(a, mm).flags)
     cdef uint64_t size = page_size(&a.m.arch), addr = where, end
-    cdef uint32_t i, nr_pages = 0
+    cdef uint32_t release = kernel_release(a.m)
+    cdef uint32_t i, n, nr_pages = 0
     for i in range(NR_SPECIAL):
-        nr_pages += l.special[i].nr_pages
+        nr_pages += special_pages(l, i, release)
     if addr == 0:
         addr = get_unmapped_area(a, mm, 0, 0, nr_pages * size, 0, 0)
     if is_err(addr):
         return <int><int64_t>addr
     for i in range(NR_SPECIAL):
-        if l.special[i].nr_pages == 0:
-            break
-        end = addr + l.special[i].nr_pages * size
+        n = special_pages(l, i, release)
+        if n == 0:
+            continue
+        end = addr + n * size
         if insert_area(a, mm, addr, end, l.special[i].vm_flags, 0, 0, l.special[i].kind) == 0:
             return -ENOMEM
-        vm_stat_account(mm_mut(a, mm), l.special[i].vm_flags, l.special[i].nr_pages)
+        vm_stat_account(mm_mut(a, mm), l.special[i].vm_flags, n)
         if l.special[i].kind == VMA_VDSO:
             mm_mut(a, mm).vdso = addr
         addr = end
+    if release < XONLY_VSYSCALL_SINCE:
+        mm_mut(a, mm).flags |= MMF_VSYSCALL_READ
     return 0
 
 # --- the stack --------------------------------------------------------------------------------------------------------

@@ -2,15 +2,21 @@
 
 Counterpart: Linux v6.18 fs/proc/task_mmu.c:show_map_vma(). The name begins in column 74 on 64-bit
 kernels (50 on 32-bit ones); a line without a name ends in the blank that follows the inode.
+
+Releases: names given by prctl(PR_SET_VMA) are shown since 5.17, of shared anonymous memory since 6.2. [vvar] and [vvar_vclock] are laid
+out by exec as the release does, and [vsyscall] is what the machine says.
 """
 
 from collections.abc import Iterable
 
+from vmtool.procfs.releases import CURRENT, v
 from vmtool.procfs.vmflags import permissions
 from vmtool.records import Vma
 
 NAME_COLUMN = {4: 25 + 4 * 6, 8: 25 + 8 * 6}
 """Blanks before the name are padded to this width, by the size of a pointer."""
+ANON_NAMES_SINCE = v(5, 17)
+SHMEM_NAMES_SINCE = v(6, 2)
 
 
 def header(start: int, end: int, perms: str, offset: int, dev: tuple[int, int], inode: int, name: str, word_bytes: int = 8) -> str:
@@ -23,12 +29,21 @@ def header(start: int, end: int, perms: str, offset: int, dev: tuple[int, int], 
     return f"{text:<{NAME_COLUMN[word_bytes] - 1}} {name}\n"
 
 
-def line(vma: Vma, word_bytes: int = 8) -> str:
+def line(vma: Vma, word_bytes: int = 8, release: int = CURRENT) -> str:
     """The line of one area."""
     dev = (vma.dev_major, vma.dev_minor)
-    return header(vma.start, vma.end, permissions(vma.flags), vma.offset, dev, vma.inode, vma.name, word_bytes)
+    name = vma.name
+    if release < SHMEM_NAMES_SINCE and name.startswith("[anon"):
+        name = _name_before(release, name)
+    return header(vma.start, vma.end, permissions(vma.flags), vma.offset, dev, vma.inode, name, word_bytes)
 
 
-def render(vmas: Iterable[Vma], word_bytes: int = 8) -> str:
+def _name_before(release, name):
+    if name.startswith("[anon_shmem:"):
+        return "/dev/zero (deleted)"
+    return name if release >= ANON_NAMES_SINCE or not name.startswith("[anon:") else ""
+
+
+def render(vmas: Iterable[Vma], word_bytes: int = 8, release: int = CURRENT) -> str:
     """The whole file. `word_bytes` is the size of the kernel's pointers."""
-    return "".join([line(vma, word_bytes) for vma in vmas])
+    return "".join([line(vma, word_bytes, release) for vma in vmas])

@@ -10,6 +10,7 @@ A zombie has no address space, descriptors or umask any more: its lines are miss
 """
 
 from vmtool.procfs.pid_statm import text_bytes
+from vmtool.procfs.releases import CURRENT, EVER, rows_of, v
 from vmtool.records import MmInfo, TaskInfo
 
 STATES = {
@@ -24,7 +25,8 @@ STATES = {
 UID = GID = 65534  # nobody, as in the recordings
 FD_SIZE = 64  # NR_OPEN_DEFAULT
 RLIM_INFINITY = (1 << 64) - 1
-CAP_FULL_SET = (1 << 41) - 1  # CAP_LAST_CAP is 40
+CAP_FULL_SET = ((1 << 38) - 1, (1 << 41) - 1)  # CAP_LAST_CAP is 40, and was 37 before
+CAPS_SINCE = v(5, 9)
 NODE_WORDS = 32  # 1024 possible nodes: CONFIG_NODES_SHIFT=10
 
 
@@ -42,72 +44,97 @@ def cpu_list(nr_cpus: int) -> str:
     return "0" if nr_cpus == 1 else f"0-{nr_cpus - 1}"
 
 
-def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int = 1, page_shift: int = 12) -> str:
-    """The file."""
-    memory = _memory(mm, page_shift) if mm is not None else ""
-    return _identity(task) + memory + _signals(task) + _privileges() + _placement(nr_cpus)
+_PLACES = ",".join(["00000000"] * (NODE_WORDS - 1) + ["00000001"])
+# label, its value or who computes it (a function of _Facts), since, until
+_IDENTITY = (
+    ("Name", lambda f: f.task.comm.replace("\\", "\\\\").replace("\n", "\\n"), 0, EVER),
+    ("Umask", lambda f: None if f.is_dead else "0022", v(4, 7), EVER),
+    ("State", lambda f: STATES[f.task.state], 0, EVER),
+    ("Tgid", lambda f: f.tgid, 0, EVER),
+    ("Ngid", 0, v(3, 13), EVER),
+    ("Pid", lambda f: f.task.pid, 0, EVER),
+    ("PPid", lambda f: f.task.ppid, 0, EVER),
+    ("TracerPid", 0, 0, EVER),
+    ("Uid", f"{UID}\t{UID}\t{UID}\t{UID}", 0, EVER),
+    ("Gid", f"{GID}\t{GID}\t{GID}\t{GID}", 0, EVER),
+    ("FDSize", lambda f: 0 if f.is_dead else FD_SIZE, 0, EVER),
+    ("Groups", "", 0, v(4, 9)),
+    ("Groups", " ", v(4, 9), EVER),
+    ("NStgid", lambda f: f.tgid, v(4, 1), EVER),
+    ("NSpid", lambda f: f.task.pid, v(4, 1), EVER),
+    ("NSpgid", 0, v(4, 1), EVER),
+    ("NSsid", 0, v(4, 1), EVER),
+    ("Kthread", 0, v(6, 7), EVER),
+)
+_MEMORY = (  # kB
+    ("VmPeak", lambda f: max(f.mm.hiwater_vm, f.mm.total_vm) << f.to_kb, 0, EVER),
+    ("VmSize", lambda f: f.mm.total_vm << f.to_kb, 0, EVER),
+    ("VmLck", lambda f: f.mm.locked_vm << f.to_kb, 0, EVER),
+    ("VmPin", lambda f: f.mm.pinned_vm << f.to_kb, 0, EVER),
+    ("VmHWM", lambda f: max(f.mm.hiwater_rss, f.rss) << f.to_kb, 0, EVER),
+    ("VmRSS", lambda f: f.rss << f.to_kb, 0, EVER),
+    ("RssAnon", lambda f: f.mm.rss_anon << f.to_kb, v(4, 5), EVER),
+    ("RssFile", lambda f: f.mm.rss_file << f.to_kb, v(4, 5), EVER),
+    ("RssShmem", lambda f: f.mm.rss_shmem << f.to_kb, v(4, 5), EVER),
+    ("VmData", lambda f: f.mm.data_vm << f.to_kb, 0, EVER),
+    ("VmStk", lambda f: f.mm.stack_vm << f.to_kb, 0, EVER),
+    ("VmExe", lambda f: f.text_kb, 0, EVER),
+    ("VmLib", lambda f: (f.mm.exec_vm << f.to_kb) - f.text_kb, 0, EVER),
+    ("VmPTE", lambda f: f.mm.pgtables_bytes >> 10, 0, EVER),
+    ("VmPMD", 0, v(4, 0), v(4, 14)),  # VmPTE here is all tables below the first
+    ("VmSwap", lambda f: f.mm.swapents << f.to_kb, 0, EVER),
+    ("HugetlbPages", lambda f: f.mm.hugetlb << f.to_kb, v(4, 4), EVER),
+)
+_MM_STATE = (
+    ("CoreDumping", 0, v(4, 15), EVER),
+    ("THP_enabled", lambda f: int(f.mm.thp_enabled), v(5, 0), EVER),
+    ("untag_mask", "0xffffffffffffffff", v(6, 4), EVER),
+)
+_REST = (
+    ("Threads", lambda f: f.task.nr_threads, 0, EVER),
+    ("SigQ", f"0/{RLIM_INFINITY}", 0, EVER),
+    *[(name, f"{0:016x}", 0, EVER) for name in ("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff")],
+    ("CapBnd", lambda f: f"{CAP_FULL_SET[f.release >= CAPS_SINCE]:016x}", 0, EVER),
+    ("CapAmb", f"{0:016x}", v(4, 3), EVER),
+    ("NoNewPrivs", 0, v(4, 10), EVER),
+    ("Seccomp", 0, 0, EVER),
+    ("Seccomp_filters", 0, v(5, 10), EVER),
+    ("Speculation_Store_Bypass", "vulnerable", v(4, 17), EVER),
+    ("Speculation_Store_Bypass", "vulnerable", v(4, 4), v(4, 5)),  # the long-term release took it in
+    ("SpeculationIndirectBranch", "always enabled", v(5, 11), EVER),
+    ("Cpus_allowed", lambda f: cpu_mask(f.nr_cpus), 0, EVER),
+    ("Cpus_allowed_list", lambda f: cpu_list(f.nr_cpus), 0, EVER),
+    ("Mems_allowed", _PLACES, 0, EVER),
+    ("Mems_allowed_list", 0, 0, EVER),
+    ("voluntary_ctxt_switches", 0, 0, EVER),
+    ("nonvoluntary_ctxt_switches", 0, 0, EVER),
+)
 
 
-def _identity(task: TaskInfo) -> str:
-    comm = task.comm.replace("\\", "\\\\").replace("\n", "\\n")
-    is_dead = task.state in "ZX"
-    pid = task.pid
-    return (
-        f"Name:\t{comm}\n"
-        + ("" if is_dead else "Umask:\t0022\n")
-        + f"State:\t{STATES[task.state]}\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n"
-        + f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}\nGid:\t{GID}\t{GID}\t{GID}\t{GID}\n"
-        + f"FDSize:\t{0 if is_dead else FD_SIZE}\nGroups:\t \nNStgid:\t{pid}\nNSpid:\t{pid}\nNSpgid:\t0\nNSsid:\t0\nKthread:\t0\n"
-    )
+class _Facts:
+    """What the rows ask."""
+
+    def __init__(self, task: TaskInfo, mm: MmInfo | None, nr_cpus: int, page_shift: int, release: int, tgid: int) -> None:
+        self.task, self.mm, self.nr_cpus, self.release = task, mm, nr_cpus, release
+        self.tgid = tgid or task.pid
+        self.is_dead = task.state in "ZX"
+        self.to_kb = page_shift - 10
+        if mm is not None:
+            self.rss = mm.rss_anon + mm.rss_file + mm.rss_shmem
+            self.text_kb = min(text_bytes(mm, page_shift) >> 10, mm.exec_vm << self.to_kb)
 
 
-def _memory(mm: MmInfo, page_shift: int) -> str:
-    to_kb = page_shift - 10
-    rss = mm.rss_anon + mm.rss_file + mm.rss_shmem
-    exec_kb = mm.exec_vm << to_kb
-    text_kb = min(text_bytes(mm, page_shift) >> 10, exec_kb)
-    # the kernel raises the high-water marks only when a count is about to fall
-    peaks = max(mm.hiwater_vm, mm.total_vm), max(mm.hiwater_rss, rss)
-    rows = (
-        ("VmPeak", peaks[0] << to_kb),
-        ("VmSize", mm.total_vm << to_kb),
-        ("VmLck", mm.locked_vm << to_kb),
-        ("VmPin", mm.pinned_vm << to_kb),
-        ("VmHWM", peaks[1] << to_kb),
-        ("VmRSS", rss << to_kb),
-        ("RssAnon", mm.rss_anon << to_kb),
-        ("RssFile", mm.rss_file << to_kb),
-        ("RssShmem", mm.rss_shmem << to_kb),
-        ("VmData", mm.data_vm << to_kb),
-        ("VmStk", mm.stack_vm << to_kb),
-        ("VmExe", text_kb),
-        ("VmLib", exec_kb - text_kb),
-        ("VmPTE", mm.pgtables_bytes >> 10),
-        ("VmSwap", mm.swapents << to_kb),
-        ("HugetlbPages", mm.hugetlb << to_kb),
-    )
-    lines = "".join([f"{name}:\t{kb:8} kB\n" for name, kb in rows])
-    return lines + f"CoreDumping:\t0\nTHP_enabled:\t{int(mm.thp_enabled)}\nuntag_mask:\t0xffffffffffffffff\n"
+def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int = 1, page_shift: int = 12, release: int = CURRENT, tgid: int = 0) -> str:
+    """The file. `tgid`: the process's PID, of a thread's file."""
+    facts = _Facts(task, mm, nr_cpus, page_shift, release, tgid)
+    memory = _lines(_MEMORY, facts, "{:8} kB") + _lines(_MM_STATE, facts) if mm is not None else ""
+    return _lines(_IDENTITY, facts) + memory + _lines(_REST, facts)
 
 
-def _signals(task: TaskInfo) -> str:
-    masks = "".join([f"{name}:\t{0:016x}\n" for name in ("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")])
-    return f"Threads:\t{task.nr_threads}\nSigQ:\t0/{RLIM_INFINITY}\n" + masks
-
-
-def _privileges() -> str:
-    caps = (("CapInh", 0), ("CapPrm", 0), ("CapEff", 0), ("CapBnd", CAP_FULL_SET), ("CapAmb", 0))
-    return (
-        "".join([f"{name}:\t{mask:016x}\n" for name, mask in caps])
-        + "NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n"
-        + "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n"
-    )
-
-
-def _placement(nr_cpus: int) -> str:
-    nodes = ",".join(["00000000"] * (NODE_WORDS - 1) + ["00000001"])
-    return (
-        f"Cpus_allowed:\t{cpu_mask(nr_cpus)}\nCpus_allowed_list:\t{cpu_list(nr_cpus)}\n"
-        f"Mems_allowed:\t{nodes}\nMems_allowed_list:\t0\n"
-        "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n"
-    )
+def _lines(rows: tuple, facts: _Facts, form: str = "{}") -> str:
+    text = ""
+    for label, value, _, _ in rows_of(rows, facts.release):
+        shown = value(facts) if callable(value) else value
+        if shown is not None:
+            text += f"{label}:\t{form.format(shown)}\n"
+    return text

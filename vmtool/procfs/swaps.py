@@ -1,29 +1,34 @@
 """/proc/swaps: the areas to which anonymous pages can be written.
 
-Counterpart: Linux v6.18 mm/swapfile.c:swap_show(). Sizes in kB.
+Counterpart: Linux v6.18 mm/swapfile.c:swap_show(). Sizes in kB. Before 5.10 one tab stood between the columns, however narrow.
 """
 
 from collections.abc import Iterable
 
+from vmtool.procfs.releases import CURRENT, v
+
 HEADER = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 NAME_WIDTH = 40
+ONE_TAB_BEFORE = v(5, 10)
 WIDE_KB = 10_000_000  # a figure of eight digits fills its tab stops
 
 
-def render(areas: Iterable[tuple[str, int, int, int, bool]] = ()) -> str:
+def render(areas: Iterable[tuple[str, int, int, int, bool]] = (), release: int = CURRENT) -> str:
     """The file: the heading, then a line for each area: (path, size, used, priority, whether it is a partition)."""
-    return HEADER + "".join([_line(*area) for area in areas])
+    is_narrow = release < ONE_TAB_BEFORE
+    header = HEADER.replace("Size\t\tUsed\t\t", "Size\tUsed\t") if is_narrow else HEADER
+    return header + "".join([_line(*area, is_narrow) for area in areas])
 
 
-def _line(path: str, size_kb: int, used_kb: int, priority: int, is_partition: bool) -> str:
+def _line(path: str, size_kb: int, used_kb: int, priority: int, is_partition: bool, is_narrow: bool = False) -> str:
     path = escaped(path)
     blanks = " " * max(NAME_WIDTH - len(path.encode("utf-8", "surrogateescape")), 1)
     kind = "partition" if is_partition else "file\t"
-    return f"{path}{blanks}{kind}\t{_figure(size_kb)}{_figure(used_kb)}{priority}\n"
+    return f"{path}{blanks}{kind}\t{_figure(size_kb, is_narrow)}{_figure(used_kb, is_narrow)}{priority}\n"
 
 
-def _figure(kb: int) -> str:
-    return f"{kb}\t" if kb >= WIDE_KB else f"{kb}\t\t"
+def _figure(kb: int, is_narrow: bool) -> str:
+    return f"{kb}\t" if is_narrow or kb >= WIDE_KB else f"{kb}\t\t"
 
 
 def escaped(path: str) -> str:

@@ -9,6 +9,7 @@ pge, pat, nx, pcid, la57); other features of a processor are not modelled and no
 
 from collections.abc import Iterable
 
+from vmtool.procfs.kernel import osrelease
 from vmtool.records import MachineInfo, TaskInfo
 
 USER_HZ = 100
@@ -42,7 +43,7 @@ def render_stat(info: MachineInfo, tasks: Iterable[TaskInfo]) -> str:
 
 def render_version(info: MachineInfo) -> str:
     """The release that is simulated, in the place where uname's fields are."""
-    return f"Linux version {info.kernel} (vmtool) #1 SMP\n"
+    return f"Linux version {osrelease(info)} (vmtool) #1 SMP\n"
 
 
 def render_cpuinfo(info: MachineInfo) -> str:

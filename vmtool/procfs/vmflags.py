@@ -3,9 +3,16 @@
 Counterpart: Linux v6.18 fs/proc/task_mmu.c:show_vma_header_prefix(), show_smap_vma_flags(); the bits
 are those of include/linux/mm.h on x86-64.
 
+Releases: a bit that a release does not know is not printed; one that it had without letters (VM_LOCKONFAULT from 4.4 on, until it got
+them) is `??`. The bits are 6.18's in any release. VM_DENYWRITE (`dw`), VM_NONLINEAR (`nl`) and MPX (`mp`) are gone and never set.
+
 Simplified: soft-dirty (`sd`) is never tracked and protection keys are off, as on the kernel of the recordings.
 Bits without letters (internal ones) are not printed; the kernel would print `??` for one it does not know.
 """
+
+from __future__ import annotations
+
+from vmtool.procfs.releases import CURRENT, v
 
 VM_READ = 0x1
 VM_WRITE = 0x2
@@ -51,6 +58,13 @@ LETTERS = (
     (1 << 42, "sl"),
 )
 """(bit, letters), in the order of the bits, which is the order of printing."""
+SINCE = {
+    "um": v(4, 3), "uw": v(4, 3), "lf": v(6, 12), "sf": v(4, 15), "wf": v(4, 14), "ss": v(6, 6), "ui": v(5, 13), "dp": v(6, 11),
+    "sl": v(6, 10), "gu": v(6, 19),
+}  # fmt: skip
+"""The release from which on the letters are printed; the others are older than 3.10."""
+UNNAMED_SINCE = {"lf": v(4, 4)}
+UNKNOWN = "??"
 
 
 def permissions(flags: int) -> str:
@@ -63,6 +77,19 @@ def permissions(flags: int) -> str:
     )
 
 
-def vmflags_line(flags: int) -> str:
+def letters_of(release: int) -> tuple[tuple[int, str], ...]:
+    """LETTERS as a release prints them."""
+    if release >= CURRENT:
+        return LETTERS
+    found = []
+    for bit, letters in LETTERS:
+        if release >= SINCE.get(letters, 0):
+            found.append((bit, letters))
+        elif release >= UNNAMED_SINCE.get(letters, CURRENT):
+            found.append((bit, UNKNOWN))
+    return tuple(found)
+
+
+def vmflags_line(flags: int, table: tuple[tuple[int, str], ...] = LETTERS) -> str:
     """The line `VmFlags: rd wr … `: each pair is followed by a blank, the last one too."""
-    return "VmFlags: " + "".join(letters + " " for bit, letters in LETTERS if flags & bit) + "\n"
+    return "VmFlags: " + "".join(letters + " " for bit, letters in table if flags & bit) + "\n"

@@ -1,6 +1,7 @@
 """Declarations: the machine as a whole."""
 
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES, Command, arg, option, switch
+from vmtool.records import KERNELS
 
 ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
 
@@ -20,12 +21,13 @@ COMMANDS = (
          switch("--pcid", "tag TLB entries with the process's PCID"),
          switch("--kpti", "a page table of their own for user mode"),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
-         option("--kernel", "WORD", "RELEASE", "the kernel whose formats are shown", default="6.18"),
+         option("--kernel", KERNELS, "RELEASE", "the release whose formats /proc has", default="6.18"),
          switch("--force", "replace a machine that is already there")),
         access=BOOTS, json=False,
         help="Boot a new machine into the state file.",
         details="Without options it is the machine that `spawn` boots: x86-64 with four levels, Linux 6.18, one CPU, 1G, "
-                "no swap, no ASLR.",
+                "no swap, no ASLR. --kernel chooses fields, order and widths of the files of /proc, the areas that exec "
+                "maps for the kernel, and [vsyscall]'s permissions; all else is 6.18's.",
         example="vmtool init --ram 256M --cpus 2"),
     Command(
         "run", "script:run",

@@ -1,6 +1,6 @@
 """Declarations: the outside world."""
 
-from vmtool.cli.declare import ALONE, WRITES, Command, arg, option, rest, switch
+from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, rest, switch
 
 COMMANDS = (
     Command(
@@ -40,4 +40,12 @@ COMMANDS = (
         help="Take in a process as it is; prints its PID.",
         details="maps alone will do; smaps and pagemap tell which pages are there. The areas are printed back as they were.",
         example="vmtool import 1234"),
+    Command(
+        "procfs", "mounted:procfs",
+        (arg("directory", "HOSTPATH", "a directory that is not there yet, or is empty", metavar="DIR"),),
+        access=READS,
+        help="Write the simulated /proc as plain files.",
+        details="For programs that take another directory for /proc: psutil.PROCFS_PATH, smem --source, prometheus' NewFS; or any, with "
+                "DIR bound over /proc in a mount namespace. pagemap is a sparse file (cp --sparse=always, tar -S).",
+        example="vmtool procfs proc"),
 )

@@ -1,0 +1,222 @@
+"""Who renders each file of /proc: tables by name, for `tree`.
+
+An entry is a function of the tree (and of a process's PID): it copies what its file shows and gives the function that formats it. So a
+reader holds the machine only while it copies. An entry may be limited to releases that had the file (`since`).
+"""
+
+from __future__ import annotations
+
+from vmtool.procfs.releases import v
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from vmtool.procfs.tree import Tree
+
+    Formatter = Callable[[], str | bytes]
+    Question = str | Callable[..., Any]
+    Opener = Callable[..., Formatter]
+
+
+class Entry:
+    """A regular file: who opens it, since which release it is there, its mode, and who takes what is written to it."""
+
+    __slots__ = ("open", "since", "mode", "write")
+
+    def __init__(self, opener: Opener, since: int = 0, mode: int = 0o444, write: Callable[..., None] | None = None) -> None:
+        self.open = opener
+        self.since = since
+        self.mode = mode
+        self.write = write
+
+
+class Pages:
+    """A file of eight bytes a page, which can be read in pieces: `pages` does that. Otherwise as Entry."""
+
+    __slots__ = ("name", "since")
+    mode = 0o400
+    write = None
+
+    def __init__(self, name: str, since: int = 0) -> None:
+        self.name = name
+        self.since = since
+
+    def open(self, tree: Tree, *pid: int) -> Formatter:
+        from vmtool.procfs import pages
+        return pages.whole(tree, self.name, *pid)
+
+    def size(self, tree: Tree, *pid: int) -> int:
+        """Bytes, up to the last entry."""
+        from vmtool.procfs import pages
+        return pages.size(tree, *pid)
+
+    def extents(self, tree: Tree, *pid: int) -> list[tuple[int, int]]:
+        """(offset, bytes) of what may be other than zeros."""
+        from vmtool.procfs import pages
+        return pages.extents(tree, *pid)
+
+    def pread(self, tree: Tree, offset: int, size: int, *pid: int) -> bytes:
+        """What read() of whole entries gives. KernelError(EINVAL) for a part of one, as in Linux."""
+        from vmtool.procfs import pages
+        return pages.pread(tree, self.name, offset, size, *pid)
+
+
+def render(module: str, *asked: Question, function: str = "render", dated: bool = False) -> Opener:
+    """A file by its module: what is copied (a method of the machine, or a function of tree and PID), and who formats that.
+
+    `dated`: its format depends on the release.
+    """
+    def opener(tree: Tree, *pid: int) -> Formatter:
+        copied = [getattr(tree.machine, ask)(*pid) if isinstance(ask, str) else ask(tree, *pid) for ask in asked]
+        formatter = getattr(__import__(f"vmtool.procfs.{module}", fromlist=(function,)), function)
+        if dated:
+            release = tree.release
+            return lambda: formatter(*copied, release=release)
+        return lambda: formatter(*copied)
+    return opener
+
+
+def constant(text: str | Callable[..., str | bytes]) -> Opener:
+    """A file that is known when it is opened."""
+    def opener(tree: Tree, *pid: int) -> Formatter:
+        copied = text if isinstance(text, str) else text(tree, *pid)
+        return lambda: copied
+    return opener
+
+
+def _info(tree, *pid):
+    return tree.info
+
+
+def _page_shift(tree, *pid):
+    return tree.info.page_shift
+
+
+def _nr_cpus(tree, *pid):
+    return tree.info.nr_cpus
+
+
+def _word_bytes(tree, *pid):
+    return tree.word_bytes
+
+
+def of_module(module: str, name: str) -> Opener:
+    """A file that is always the same."""
+    def opener(tree: Tree, *pid: int) -> Formatter:
+        return lambda: getattr(__import__(f"vmtool.procfs.{module}", fromlist=(name,)), name)
+    return opener
+
+
+def _mm(tree, pid):
+    return tree.machine.mm(pid) if tree.machine.task(pid).has_mm else None
+
+
+def _of_mm(tree, pid, ask):
+    """A zombie's file is empty."""
+    return ask() if tree.machine.task(pid).has_mm else b""
+
+
+def _maps(tree, pid):
+    return tree.machine.maps(pid) if tree.machine.task(pid).has_mm else []
+
+
+def _smaps(tree, pid):
+    return tree.machine.smaps(pid) if tree.machine.task(pid).has_mm else []
+
+
+def _nr_stacks(tree):
+    return sum(task.nr_threads for task in tree.machine.tasks())
+
+
+def _highest_zone(tree):
+    return [zone.name.lower() for zone in tree.machine.zones() if zone.present][-1]
+
+
+def _highest_zone_if_old(tree):
+    from vmtool.procfs.vmstat_names import BY_ZONE_ONLY
+    return _highest_zone(tree) if tree.release < BY_ZONE_ONLY else ""
+
+
+def _pageblock_order(tree):
+    return 9
+
+
+def _set_oom_score_adj(tree, pid, data):
+    tree.machine.set_oom_score_adj(pid, tree.number_in(data))
+
+
+def _set_comm(tree, pid, data):
+    tree.machine.set_comm(pid, data.rstrip(b"\n")[:15].decode("utf-8", "surrogateescape"))
+
+
+def sysctl(name: str) -> Entry:
+    """A file below /proc/sys."""
+    def write(tree: Tree, data: bytes) -> None:
+        tree.machine.set_sysctl(name, data.decode("utf-8", "replace").strip())
+    return Entry(constant(lambda tree: tree.machine.sysctl(name) + "\n"), mode=0o644, write=write)
+
+
+def uname(name: str) -> Entry:
+    """A file of sys/kernel that says what kernel this is."""
+    return Entry(render("kernel", _info, lambda tree: name))
+
+
+MACHINE = {
+    "buddyinfo": Entry(render("buddyinfo", "zones")),
+    "cpuinfo": Entry(render("system", _info, function="render_cpuinfo")),
+    "diskstats": Entry(render("mounts", "vmstat", function="render_diskstats", dated=True)),
+    "filesystems": Entry(of_module("mounts", "FILESYSTEMS")),
+    "iomem": Entry(render("iomem", "reserved", "max_pfn", _page_shift)),
+    "kpagecgroup": Pages("kpagecgroup", since=v(4, 3)),
+    "kpagecount": Pages("kpagecount"),
+    "kpageflags": Pages("kpageflags"),
+    "loadavg": Entry(render("system", "tasks", function="render_loadavg")),
+    "meminfo": Entry(render("meminfo", "meminfo", dated=True)),
+    "pagetypeinfo": Entry(render("pagetypeinfo", "zones", _pageblock_order, dated=True), mode=0o400),
+    "partitions": Entry(render("mounts", "files", function="render_partitions")),
+    "pressure/memory": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),
+    "slabinfo": Entry(render("slabinfo", "slabs"), mode=0o400),
+    "stat": Entry(render("system", _info, "tasks", function="render_stat")),
+    "swaps": Entry(render("swaps", lambda tree: (), dated=True)),
+    "uptime": Entry(render("system", _info, function="render_uptime")),
+    "version": Entry(render("system", _info, function="render_version")),
+    "vmallocinfo": Entry(render("vmallocinfo", _nr_stacks, _page_shift), mode=0o400),
+    "vmstat": Entry(render("vmstat", "vmstat", _highest_zone_if_old, dated=True)),
+    "zoneinfo": Entry(render("zoneinfo", "zones", "node_stats", _page_shift, dated=True)),
+}
+"""Files of the machine, by name below /proc."""
+
+PROCESS = {
+    "auxv": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.mm(pid).auxv)), mode=0o400),
+    "cgroup": Entry(constant("0::/\n")),
+    "cmdline": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.cmdline(pid)))),
+    "comm": Entry(constant(lambda tree, pid: tree.machine.task(pid).comm + "\n"), mode=0o644, write=_set_comm),
+    "environ": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.environ(pid))), mode=0o400),
+    "limits": Entry(render("pid_limits", "getrlimits")),
+    "maps": Entry(render("pid_maps", _maps, _word_bytes, dated=True)),
+    "mountinfo": Entry(of_module("mounts", "MOUNTINFO")),
+    "mounts": Entry(of_module("mounts", "MOUNTS")),
+    "oom_score_adj": Entry(constant(lambda tree, pid: f"{tree.machine.task(pid).oom_score_adj}\n"), mode=0o644, write=_set_oom_score_adj),
+    "pagemap": Pages("pagemap"),
+    "smaps": Entry(render("pid_smaps", _smaps, _word_bytes, dated=True)),
+    "smaps_rollup": Entry(render("pid_smaps", "smaps_rollup", _word_bytes, function="render_rollup", dated=True), since=v(4, 14)),
+    "stat": Entry(render("pid_stat", "task", _mm, _page_shift)),
+    "statm": Entry(render("pid_statm", _mm, _page_shift)),
+    "status": Entry(render("pid_status", "task", _mm, _nr_cpus, _page_shift, dated=True)),
+    "wchan": Entry(constant("0")),
+}
+"""Files of each process, and of each thread in PID/task/TID."""
+
+LINKS = {
+    "cwd": lambda tree, pid: "/",
+    "exe": lambda tree, pid: tree.machine.mm(pid).exe if tree.machine.task(pid).has_mm else "",
+    "root": lambda tree, pid: "/",
+}
+"""Links of each process; without a target there is none."""
+
+
+def map_files(tree: Tree, pid: int) -> dict[str, str]:
+    """Links in PID/map_files: the range of each area of a file, and the file."""
+    return {f"{vma.start:x}-{vma.end:x}": vma.name for vma in _maps(tree, pid) if vma.is_file}
