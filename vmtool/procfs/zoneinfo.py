@@ -16,7 +16,7 @@ from vmtool.procfs import vmstat_names
 from vmtool.procfs.releases import CURRENT, EVER, rows_of, v
 from vmtool.records import ZoneInfo
 
-SIZES = (
+_SIZES = (
     ("boost", v(6, 1), EVER),
     ("min", 0, EVER),
     ("low", 0, EVER),
@@ -28,6 +28,7 @@ SIZES = (
     ("managed", 0, EVER),
     ("cma", v(5, 15), EVER),
 )
+SIZES = tuple(row[0] for row in rows_of(_SIZES, CURRENT))
 PAGESET = (  # label, index in ZoneInfo.pcp
     ("count:    ", 0, v(6, 18), EVER),
     ("high:     ", 1, v(6, 18), EVER),
@@ -57,7 +58,7 @@ def render(zones: Iterable[ZoneInfo], node_stats: Mapping[str, int], page_shift:
             seen_nodes.add(zone.node)
             text.append("  per-node stats\n" + _counters(vmstat_names.of_node(node_stats, release)))
         text.append(f"  pages free     {zone.free}\n")
-        text += [f"        {name:<8} {getattr(zone, name, 0)}\n" for name, _, _ in rows_of(SIZES, release)]
+        text += [f"        {name:<8} {getattr(zone, name, 0)}\n" for name, _, _ in rows_of(_SIZES, release)]
         protection = f"        protection: ({', '.join([str(n) for n in zone.protection])})\n"
         if not zone.present:
             text.append(protection)

@@ -43,7 +43,7 @@ COMMANDS = (
     Command(
         "procfs", "mounted:procfs",
         (arg("directory", "HOSTPATH", "a directory that is not there yet, or is empty", metavar="DIR"),),
-        access=READS,
+        access=READS, json=False,
         help="Write the simulated /proc as plain files.",
         details="For programs that take another directory for /proc: psutil.PROCFS_PATH, smem --source, prometheus' NewFS; or any, with "
                 "DIR bound over /proc in a mount namespace. pagemap is a sparse file (cp --sparse=always, tar -S).",
