@@ -41,13 +41,15 @@ def _engine(machine, opened, sidecar, faults, strict, outputs):
         events = Faults(text_lines(open_trace(faults).parts[0].stream, faults))
     elif opened.faults is not None:
         events = Faults(text_lines(opened.faults, "faults"))
-    return Replay(machine, facts, Hooks(outputs.at_exit, outputs.at_exec, outputs.difference), is_strict=strict, faults=events)
+    hooks = Hooks(outputs.at_exit, outputs.at_exec, outputs.difference, lambda text: report.complain("replay", text))
+    return Replay(machine, facts, hooks, is_strict=strict, faults=events)
 
 
 def _log_files(opened):
     from vmtool.outside.traces import text_lines
+    from vmtool.strace.clean import clean
     from vmtool.strace.merge import LogFile
-    return [LogFile(part.name, part.tid, text_lines(part.stream, part.name)) for part in opened.parts]
+    return [LogFile(part.name, part.tid, clean(text_lines(part.stream, part.name))) for part in opened.parts]
 
 
 def _run(function, keep):
@@ -112,6 +114,8 @@ def _summary(engine, json):
             "nr_calls": sum(summary.counts.values()),
             "nr_skipped": sum(skipped.values()),
             "nr_differences": summary.differences,
+            "nr_passed_over_lines": summary.tally.nr_strange,
+            "nr_passed_over_calls": summary.nr_unreadable,
             "skipped": [{"name": name, "nr_calls": n} for name, n in skipped.items()],
             "undetermined": [{"pid": pid, "address": f"0x{a:x}", "end_address": f"0x{b:x}", "name": name} for pid, a, b,
                              name in summary.undetermined],

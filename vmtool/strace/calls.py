@@ -160,7 +160,7 @@ def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
         errno = "" if got is not None else errno
     if errno != result.errno or got is not None and got != result.value:
         r.differs("mremap", result.errno or f"{result.value:#x}", errno or f"{got:#x}")
-        if got is not None and not result.errno and got != old:
+        if got is not None and not result.errno:
             r.attempt(m.mremap, mid, got, new_len, new_len, MREMAP_MAYMOVE | MREMAP_FIXED, result.value)
 
 
@@ -393,21 +393,21 @@ def do_own_number(r: "Replay", p: Process, text: str, tid: int) -> None:
 
 
 HANDLERS = {
-    "mmap": do_mmap, "mmap2": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect, "pkey_mprotect": do_pkey_mprotect,
-    "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock, "munlock": do_munlock, "mlockall": do_mlockall,
-    "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore, "remap_file_pages": do_remap_file_pages,
+    "mmap": do_mmap, "mmap2": do_mmap, "old_mmap": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect,
+    "pkey_mprotect": do_pkey_mprotect, "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
+    "munlock": do_munlock, "mlockall": do_mlockall, "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore,
+    "remap_file_pages": do_remap_file_pages,
     "shmget": do_shmget, "shmat": do_shmat, "shmdt": do_shmdt,
     "execve": do_execve, "execveat": do_execve, "clone": do_clone, "clone3": do_clone, "fork": do_fork, "vfork": do_vfork,
-    "exit_group": do_exit_group, "exit": do_exit, "prctl": do_prctl, "prlimit64": do_prlimit, "setrlimit": do_setrlimit,
+    "exit_group": do_exit_group, "exit": do_exit, "_exit": do_exit, "prctl": do_prctl, "prlimit64": do_prlimit, "setrlimit": do_setrlimit,
     "personality": do_personality, "set_tid_address": do_own_number, "getpid": do_own_number,
     **f.HANDLERS,
 }
 """By the call's name. `kill` needs none: what a signal ends says so itself (+++ killed by … +++)."""
 
-MEMORY = frozenset({"mmap", "mmap2", "brk", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "mlock", "mlock2", "munlock",
-                    "mlockall",
-                    "munlockall", "msync", "remap_file_pages", "shmat", "shmdt"})
-AT_BEGIN = frozenset({"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit_group", "exit", "close", "close_range"})
+MEMORY = frozenset({"mmap", "mmap2", "old_mmap", "brk", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "mlock",
+                    "mlock2", "munlock", "mlockall", "munlockall", "msync", "remap_file_pages", "shmat", "shmdt"})
+AT_BEGIN = frozenset({"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit_group", "exit", "_exit", "close", "close_range"})
 SLEEPERS = frozenset(HANDLERS) - MEMORY - AT_BEGIN
 WANTED = frozenset(HANDLERS)
 KINDS = {name: (handler, name in MEMORY, name in AT_BEGIN) for name, handler in HANDLERS.items()}

@@ -33,6 +33,24 @@ cdef inline int digit_of(unsigned char c) noexcept nogil:
     return 99
 
 
+cdef inline Py_ssize_t decimal(const unsigned char *s, Py_ssize_t n, Py_ssize_t i, uint64_t *out) noexcept nogil:
+    """Behind the decimal digits at i; -1 when they are more than 64 bits hold."""
+    cdef uint64_t value = 0, digit
+    while i < n and 48 <= s[i] <= 57:
+        digit = s[i] - 48
+        if value > (<uint64_t>-1 - digit) // 10:
+            return -1
+        value = value * 10 + digit
+        i += 1
+    out[0] = value
+    return i
+
+
+cdef inline object unsigned(object value):
+    """An address or a length that was printed with a sign."""
+    return value if value >= 0 else value & 0xFFFFFFFFFFFFFFFF
+
+
 cdef object number_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
     """One argument that is a number, a name or names; at[0] moves behind it and its comment."""
     cdef Py_ssize_t i = at[0], start = i
@@ -51,10 +69,8 @@ cdef object number_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t
         if i - start == 2:
             raise ValueError(text)
     elif i < n and 48 <= s[i] <= 57 and not (s[i] == 48 and i + 1 < n and 48 <= s[i + 1] <= 57):
-        while i < n and 48 <= s[i] <= 57:
-            value = value * 10 + <uint64_t>(s[i] - 48)
-            i += 1
-        if i - start > 19:
+        i = decimal(s, n, i, &value)
+        if i < 0:
             raise ValueError(text)
     if i == start or (i < n and s[i] != 44 and s[i] != 41 and s[i] != 32):
         i = start
@@ -126,25 +142,24 @@ cdef object answer_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t
             negative = True
             i += 1
         start = i
-        while i < n and 48 <= s[i] <= 57:
-            value = value * 10 + <uint64_t>(s[i] - 48)
-            i += 1
-    if i == start or i - start > 19:
+        i = decimal(s, n, i, &value)
+    if i <= start or s[start - 1] == 120 and i - start > 16:
         raise ValueError(text)
     if negative:
         return -<int64_t>value
-    return value
+    # a 32-bit program's addresses as a 64-bit strace 4 showed them: their sign was extended
+    return value & 0xFFFFFFFF if s[start - 1] == 120 and value >= <uint64_t>0xFFFFFFFF00000000 else value
 
 
 def ranges(str text):
     """(a, b, c, d, value, errno) of munmap(a, b), mprotect(a, b, c), …; what is not there is 0."""
     cdef Py_ssize_t n, i = 0
     cdef const unsigned char *s = chars(text, &n)
-    a = number_at(text, s, n, &i)
+    a = unsigned(number_at(text, s, n, &i))
     if i + 1 >= n or s[i] != 44:
         raise ValueError(text)
     i += 2
-    b = number_at(text, s, n, &i)
+    b = unsigned(number_at(text, s, n, &i))
     c = d = 0
     if i + 1 < n and s[i] == 44:
         i += 2
@@ -160,7 +175,7 @@ def brk(str text):
     """(address, value, errno)."""
     cdef Py_ssize_t n, i = 0
     cdef const unsigned char *s = chars(text, &n)
-    a = number_at(text, s, n, &i)
+    a = unsigned(number_at(text, s, n, &i))
     value, errno = result_at(text, s, n, i)
     return a, value, errno
 
@@ -266,15 +281,15 @@ def mmap(str text):
     cdef Py_ssize_t n, i = 0
     cdef const unsigned char *s = chars(text, &n)
     cdef list path = []
-    addr = next_number(text, s, n, &i)
-    length = next_number(text, s, n, &i)
+    addr = unsigned(next_number(text, s, n, &i))
+    length = unsigned(next_number(text, s, n, &i))
     prot = next_number(text, s, n, &i)
     flags = next_number(text, s, n, &i)
     fd = descriptor_at(text, s, n, &i, path)
     if i + 1 >= n or s[i] != 44:
         raise ValueError(text)
     i += 2
-    offset = number_at(text, s, n, &i)
+    offset = unsigned(number_at(text, s, n, &i))
     value, errno = result_at(text, s, n, i)
     return addr, length, prot, flags, fd, path[0] if path else "", len(path) > 1, offset, value, errno
 

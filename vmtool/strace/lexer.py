@@ -1,17 +1,19 @@
-"""Lines of an strace log: who, which call, and the rest of the line as text.
+r"""Lines of an strace log: who, which call, and the rest of the line as text.
 
-What is modelled: the text of strace 5 and 6 in all its forms (strace(1): -f, -ff, -o, -i, -n, -k, -r, -t,
--tt, -ttt, -T, -X, -a, -q, -z). A line is, after optional columns (PID, time, call number, instruction pointer),
+What is modelled: the text of strace 3 to 6 in all its forms (strace(1): -f, -ff, -o, -i, -n, -k, -r, -t,
+-tt, -ttt, -T, -X, -a, -q, -z, -c). A line is, after optional columns (PID, time, call number, instruction pointer),
     name(arguments) = result               a whole call
     name(arguments <unfinished ...>        its first half;  <... name resumed>arguments) = result  its second
+    name(arguments <detached ...>          strace let the process go;  <pid changed to N ...>  execve of a thread: its second half is N's
     --- SIGNAL {...} ---                   +++ exited with N +++     +++ killed by SIGNAL +++     +++ superseded by execve in pid N +++
-    strace: …   [ Process PID=N runs in 32 bit mode. ]      messages;  ` > frame` and ` | dump` of -k and -e read=
-Without -o the log, the program's own output and `strace: Process N attached` share one stream, and
-may break a line in two: the two parts are joined.
+    strace: …   Process N attached   [ Process PID=N runs in 32 bit mode. ]      messages;  ` > frame` and ` | dump` of -k and -e read=
+Without -o the log, the program's own output and strace's messages share one stream, and may break a line in two: the two parts are joined
+(broken.py). A line that is none of these is searched for a call behind other text (a prompt, a build system's columns); one without any
+is the program's output, a shell's or a mail's text: passed over and counted in a Tally. A log of which most is such text is none.
 Simplified: columns are recognized, not kept, but for the time where several files must be merged.
 Speed: `lines` finds the name in plain lines; a call that nobody asked for costs a dictionary look-up, and its arguments are
 never looked at. Lines of any other shape are matched here.
-Invariant: every line is an event, a call counted as skipped, a known message, or LogError with its number.
+Invariant: every line is an event, a call counted as skipped, a known message, part of a broken call, or counted as strange.
 """
 
 import re
@@ -19,25 +21,37 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from vmtool.errors import HostError
+from vmtool.strace.broken import MOST_PARTS, is_whole, joined
+from vmtool.strace.clean import uncoloured, unquoted
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE, Lines
 
 _TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
 _COLUMNS = rf"(?:\[pid +(\d+)(?:<[^\n]*?>)?\] |(\d+)(?:<[^\n]*?>)? +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
-LINE = re.compile(_COLUMNS + r"(?:([a-z_]\w*)\(|<\.\.\. (\w+) resumed>)")
-OTHER = re.compile(_COLUMNS + r"(\+\+\+|---|\?+\(|\[ Process |strace: )(.*)")
+LINE = re.compile(_COLUMNS + r"(?:([a-z_]\w*)\(|<\.\.\. (\w+) resumed> *)")
+OTHER = re.compile(_COLUMNS + r"(\+\+\+|---|\?+\(|\[ Process |strace: |Process (?=\d))(.*)")
 TIME = re.compile(r"(?:\[pid +\d+\] |\d+ +)?( *)(?:(\d+):(\d+):(\d+(?:\.\d+)?)|(\d+\.\d+))")
 
 _EXITED = re.compile(r" exited with (\d+) ")
 _KILLED = re.compile(r" killed by (SIG\w+)")
 _SUPERSEDED = re.compile(r" superseded by execve in pid (\d+) ")
-_ATTACHED = re.compile(r"strace: Process (\d+) attached(?: with \d+ threads?)?$")
-_PERSONALITY = re.compile(r"(?:\[ Process )?(?:PID=)?(\d+) runs in (\d+) bit mode\. \]")
-_MESSAGE = re.compile(r" [>|] ?|\) += |strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|\s*\d+\.\d\d +\d|$")
+_PROCESS = re.compile(r"(?:strace: )?Process (\d+) (attached|detached|suspended|resumed)\b[^\n]*$")
+_PERSONALITY = re.compile(r"(?:\[ Process )?(?:PID=)?(\d+) runs in (\d+ bit|x32) mode\. \]")
+_MESSAGE = re.compile(r" [>|] ?|\) += |strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|System call usage summary"
+                      r"|\s*\d+\.\d\d +\d|\s*<unfinished \.\.\.>|\s*$")
 _REST = re.compile(r"[^\x00-\x08\x0e-\x1f]*\) += (?:-?\d+|0x[0-9a-f]+|\?)(?: |$)")  # -z: a second half without its beginning
-_ENDS = re.compile(r"\) += .*$|<unfinished \.\.\.>\)?$|<detached \.\.\.>$")
+_ENDS = re.compile(r"\) += +\S|<(?:unfinished|detached|pid changed to \d+) \.\.\.>\)?\s*$")
+_DETACHED = re.compile(r" *<detached \.\.\.>\)?\s*$")
+_CHANGED = re.compile(r"<pid changed to \d+ \.\.\.>\s*$")
+_WHOLE_END = re.compile(r"(?:\+\+\+|---|= \?|= -1 E[A-Z0-9]+ \(.*\)|<\d+\.\d+>|<unfinished \.\.\.>)$")
+_NUMBER_END = re.compile(r"\) += \d+$")
+_NO_RETURN = re.compile(r"\d+\)?\s*$")
 
 UNFINISHED = " <unfinished ...>"
 CHILD_STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
+ENDS_OF_THREADS = frozenset({"exit_group", "exit", "_exit"})
+ANSWER_ADDRESSES = frozenset({"mmap", "mmap2", "old_mmap", "mremap", "brk", "shmat"})  # cut short, one is another address
+SEARCHED = 300  # characters of a strange line that may stand before a call
+HOPELESS = 10_000  # strange lines without a call among them
 
 
 class LogError(HostError):
@@ -61,12 +75,38 @@ def shown(line: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\n")[:60])
 
 
-def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int]) -> Iterator[Event]:
+class Tally:
+    """Lines that are no part of a log, and where it was cut."""
+
+    def __init__(self) -> None:
+        self.nr_lines = 0  # of the files that were read to their end
+        self.nr_strange = 0
+        self.nr_apart = 0  # blank ones, and a program's output inside a call: they tell nothing
+        self.first = (0, "")
+        self.cut: list[tuple[int, str]] = []  # the file ends within this line, or within the call that began there
+
+    def strange(self, number: int, line: str) -> None:
+        if not self.nr_strange:
+            self.first = (number, shown(line))
+        self.nr_strange += 1
+
+    def judge(self) -> None:
+        """The logs are over. LogError: most of their lines are none of strace."""
+        if self.nr_strange * 2 > self.nr_lines - self.nr_apart:
+            self.refuse()
+
+    def refuse(self) -> None:
+        number, text = self.first
+        others = f" (nor are {self.nr_strange - 1} others)" if self.nr_strange > 1 else ""
+        raise LogError(number, f"not a line of strace: {text}{others}")
+
+
+def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int], tally: Tally | None = None) -> Iterator[Event]:
     """The events of the wanted calls, and of every process's end, in the order of the log.
 
-    `counts` gets the number of calls by name, wanted or not. LogError: a line that strace does not write; the last line cut short.
+    `counts` gets the number of calls by name, wanted or not; `tally` the lines that are none. LogError: there are too many of those.
     """
-    slow = _Slow(wanted, counts)
+    slow = _Slow(wanted, counts, tally or Tally())
     slow.events = Lines(lines, wanted, slow.line, slow.finish)
     return slow.events
 
@@ -74,118 +114,184 @@ def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, i
 class _Slow:
     """The lines that are no plain calls."""
 
-    def __init__(self, wanted: frozenset[str], counts: defaultdict[str, int]) -> None:
-        self.wanted, self.counts = wanted, counts
-        self.joiner = _Joiner()
+    LONGEST = 1000  # lines of a program's own output inside one call
+
+    def __init__(self, wanted: frozenset[str], counts: defaultdict[str, int], tally: Tally) -> None:
+        self.wanted, self.counts, self.tally = wanted, counts, tally
+        self.open: _Open | None = None
         self.events: Lines
 
     def line(self, line: str, number: int) -> list[Event]:
         """The events of one line: none, one, or two where a broken one is joined."""
-        found = LINE.match(line)
-        if found is None or self.joiner.open:
-            joined = self.joiner.line(line, number, found is not None)
-            self.events.is_waiting = bool(self.joiner.open)
-            if joined is None:
+        if line[-1:] != "\n":
+            if not self._is_complete(line):
+                self.tally.cut.append((number, shown(line)))
                 return []
-            line = joined
-            found = LINE.match(line)
-            if found is None:
-                other = _other(line, number)
-                return [other] if other is not None else []
-        return self._call(line, number, found)
+            line += "\n"
+        if self.open is not None:
+            return self._follows(self.open, line, number)
+        found = LINE.match(line)
+        return self._call(line, number, found) if found else self._no_call(line, number)
 
     def _call(self, line: str, number: int, found: re.Match[str]) -> list[Event]:
         pid_b, pid, name, resumed = found.groups()
         tid, text = int(pid or pid_b or 0), line[found.end():]
         if name is None:
             return [(number, tid, resumed, text, SECOND_HALF)] if resumed in self.wanted else []
-        if self.joiner.is_broken(line, name, name in self.wanted):
-            attached = self.joiner.keep(line, number)
-            self.events.is_waiting = True
-            return [attached] if attached else []
         self.counts[name] += 1
+        message = _PROCESS.search(text.rstrip())
+        if message is not None:  # strace's own, in the middle of a call
+            text = text[: message.start()] + "\n"
         if name not in self.wanted:
+            if message is not None:
+                return [_attached(number, message)]
+            if _ENDS.search(text) is None:
+                self.tally.strange(number, line)
             return []
-        return [(number, tid, name, text, FIRST_HALF if UNFINISHED in text[-20:] else WHOLE)]
+        if _ENDS.search(text, text.rfind('"') + 1) or is_whole(text):
+            return [_event(number, tid, name, text)]
+        if name in ENDS_OF_THREADS and _NO_RETURN.match(text):
+            return [(number, tid, name, text.rstrip().rstrip(")") + ") = ?\n", WHOLE)]
+        self._wait(_Open(number, tid, name, text.rstrip("\n")))
+        return [_attached(number, message)] if message is not None else []
 
-    def finish(self, events: Lines) -> None:
-        """The log is over: nothing may be open."""
-        events.flush(self.counts)
-        self.joiner.finish(events.number)
-        if events.last_line[-1] != "\n":
-            raise LogError(events.number, f"the log ends in the middle of a line: {shown(events.last_line)}")
+    def _wait(self, opened: "_Open | None") -> None:
+        self.open = opened
+        self.events.is_waiting = opened is not None
 
+    def _follows(self, opened: "_Open", line: str, number: int) -> list[Event]:
+        """A line while a call is without its end: the rest of it, what was written into it, or the next call, when the rest is lost."""
+        text = line.rstrip("\n")
+        is_output = opened.room > 0 and UNFINISHED not in line and not (_ENDS.search(text) and text.rfind(")") + 2 >= opened.room)
+        if not is_output:
+            found = LINE.match(line)
+            if found is not None:
+                return self._give_up(opened, found) + self._call(line, number, found)
+            whole = joined(opened.text, [*opened.parts[-MOST_PARTS:], text])
+            if whole is not None:
+                self._wait(None)
+                self.tally.nr_apart += len(opened.parts)
+                return [_event(opened.number, opened.tid, opened.name, whole + "\n")]
+            if OTHER.match(line):
+                return _message(line, number) or []
+        opened.room -= len(text) + 1
+        opened.parts.append(text)
+        if len(opened.parts) > self.LONGEST and opened.room <= 0:
+            self._give_up(opened, None)
+        return []
 
-class _Joiner:
-    """Lines that another writer to the same stream has broken."""
+    def _give_up(self, opened: "_Open", following: re.Match[str] | None) -> list[Event]:
+        """A call whose rest does not come on the next lines: another thread's line may have interrupted it."""
+        self._wait(None)
+        for part in opened.parts:
+            self.tally.strange(opened.number + 1, part)
+        if following is not None and (following[4] == opened.name or int(following[1] or following[2] or 0) != opened.tid):
+            return [(opened.number, opened.tid, opened.name, opened.text + UNFINISHED + "\n", FIRST_HALF)]
+        self.tally.strange(opened.number, f"{opened.name}({opened.text}")
+        return []
 
-    LONGEST = 1000  # lines of a program's own output inside one write() of it
-
-    def __init__(self) -> None:
-        self.open = ""  # the first part of a broken line
-        self.since = 0
-        self.own_output = False
+    def _no_call(self, line: str, number: int) -> list[Event]:
+        """A message of strace, a process's end, a call behind other text; else it is strange."""
+        if not line.strip():
+            self.tally.nr_apart += 1
+            return []
+        events = _message(line, number)
+        if events is not None:
+            return events
+        plain = unquoted(uncoloured(line))
+        if plain != line:
+            found = LINE.match(plain)
+            return self._call(plain, number, found) if found else self._no_call(plain, number)
+        found = LINE.search(line, 0, SEARCHED)
+        if found is not None and (found[4] or is_whole(line[found.end():].rstrip())):
+            known = max((name for name in self.wanted if (found[3] or "").endswith(name)), key=len, default="")
+            if known and found[3] not in self.wanted and found[3] not in self.counts:  # `Hello worldbrk(`
+                line = line[found.end() - len(known) - 1 :]
+                found = LINE.match(line)
+            return self._call(line, number, found) if found else []
+        end = _END_BEHIND.search(line, 0, SEARCHED)
+        if end is not None:
+            return _message(line[end.start():], number) or []
+        if _REST.match(line) is None:
+            self.tally.strange(number, line)
+            if self.tally.nr_strange >= HOPELESS and not self.counts:
+                self.events.flush(self.counts)
+                if not self.counts:
+                    self.tally.refuse()
+        return []
 
     @staticmethod
-    def is_broken(line: str, name: str, is_wanted: bool) -> bool:
-        """Whether a call does not end on its line; of one that nobody wants only strace's own message tells."""
-        if "strace: Process" in line and line.rstrip().endswith("attached"):
+    def _is_complete(line: str) -> bool:
+        """Whether the last line, that has no end of line, lacks nothing: more digits of an answer are known not to follow."""
+        if _WHOLE_END.search(line):
             return True
-        return is_wanted and name[:5] == "write" and _ENDS.search(line) is None
+        found = LINE.match(line)
+        return _NUMBER_END.search(line) is not None and found is not None and found[3] not in ANSWER_ADDRESSES
 
-    def keep(self, line: str, number: int) -> Event | None:
-        """Hold the first part of a broken call; what broke it may be an event of its own."""
-        cut = line.rfind("strace: Process")
-        self.since = number
-        if cut >= 0:
-            self.open, self.own_output = line[:cut], False
-            found = _ATTACHED.match(line[cut:].rstrip())
-            return (number, int(found[1]), "+attached", found[1], WHOLE) if found else None
-        self.open, self.own_output = line.rstrip("\n"), True
-        return None
-
-    def line(self, line: str, number: int, is_call: bool) -> str | None:
-        """The line to go on with, or None when it belongs to what is kept."""
-        if not self.open:
-            return line
-        if not self.own_output:
-            whole, self.open = self.open + line, ""
-            return whole
-        if _ENDS.search(line) and not is_call:
-            cut = line.rfind(")")
-            whole, self.open = self.open[: self.open.rfind(" ") + 1] + "0" + line[line.rfind(")", 0, line.rfind(" = ")):], ""
-            return whole if cut >= 0 else None
-        if number - self.since > self.LONGEST:
-            raise LogError(self.since, f"a call without an end: {shown(self.open)}")
-        return None
-
-    def finish(self, number: int) -> None:
-        if self.open:
-            raise LogError(number, f"the log ends within the call of line {self.since}")
+    def finish(self, events: Lines) -> None:
+        """The log is over: what is open was cut."""
+        events.flush(self.counts)
+        if self.open is not None:
+            self.tally.cut.append((self.open.number, f"{self.open.name}({self.open.text}"[:60]))
+            self.tally.nr_apart += len(self.open.parts)
+            self.open = None
+        self.tally.nr_lines += events.number
 
 
-def _other(line: str, number: int) -> Event | None:
-    """A line that is no call: a process's end, a message of strace; LogError when it is neither."""
+_END_BEHIND = re.compile(r"(?:\[pid +\d+\] |\b\d+ +)?\+\+\+ (?:exited with|killed by|superseded by)")
+
+
+class _Open:
+    """A call that has begun: its first part, what followed, and the bytes that the program may still write into it."""
+
+    __slots__ = ("number", "tid", "name", "text", "parts", "room")
+
+    def __init__(self, number: int, tid: int, name: str, text: str) -> None:
+        self.number, self.tid, self.name, self.text = number, tid, name, text
+        self.parts: list[str] = []
+        found = _TO_TERMINAL.match(text) if name == "write" else None
+        self.room = min(int(found[1]), 1 << 20) - (len(text) - found.end() + 1) if found else 0
+
+
+_TO_TERMINAL = re.compile(r'[12](?:</dev/[^>]*>+)?, (?:"(?:[^"\\]|\\.)*"(?:\.\.\.)?|0x[0-9a-f]+), (\d+)')
+
+
+def _event(number: int, tid: int, name: str, text: str) -> Event:
+    """The event of a call that has an end, of whatever kind."""
+    if UNFINISHED in text[-24:] or _CHANGED.search(text):
+        return (number, tid, name, text, FIRST_HALF)
+    detached = _DETACHED.search(text)
+    if detached is not None:  # strace -b execve lets go of what it has seen to succeed
+        text = text[: detached.start()].rstrip(", ") + f") = {'0' if name[:4] == 'exec' else '?'}\n"
+    return (number, tid, name, text, WHOLE)
+
+
+def _attached(number: int, message: re.Match[str]) -> Event:
+    return (number, int(message[1]), "+attached", message[1], WHOLE)
+
+
+def _message(line: str, number: int) -> list[Event] | None:
+    """What a line that is no call tells: a process's end, a message of strace (no event); None when it is neither."""
     found = OTHER.match(line)
     if found is None:
-        if _MESSAGE.match(line) or _REST.match(line):
-            return None
-        raise LogError(number, f"not a line of strace: {shown(line)}")
+        return [] if _MESSAGE.match(line) else None
     pid_b, pid, what, text = found.groups()
     tid = int(pid or pid_b or 0)
-    if what == "strace: " or what == "[ Process ":
-        attached = _ATTACHED.match((what + text).rstrip())
-        if attached:
-            return (number, int(attached[1]), "+attached", attached[1], WHOLE)
+    if what in ("strace: ", "[ Process ", "Process "):
+        message = _PROCESS.match((what + text).rstrip())
+        if message:
+            return [_attached(number, message)] if message[2] == "attached" else []
         bits = _PERSONALITY.match(text)
-        return (number, int(bits[1]), "+bits", bits[2], WHOLE) if bits else None
+        if bits:
+            return [(number, int(bits[1]), "+bits", bits[2].split(" ")[0], WHOLE)]
+        return None if what == "Process " else []
     if what != "+++":
-        return None
+        return []
     for name, pattern in (("+exited", _EXITED), ("+killed", _KILLED), ("+superseded", _SUPERSEDED)):
         end = pattern.match(text)
         if end:
-            return (number, tid, name, end[1], WHOLE)
-    raise LogError(number, f"not a line of strace: {shown(line)}")
+            return [(number, tid, name, end[1], WHOLE)]
+    return None
 
 
 def seconds(line: str) -> tuple[float, bool] | None:

@@ -1,7 +1,8 @@
 """The lines of a log at C speed: which call, of which thread, wanted or not.
 
 What is modelled: `lexer` for every line that is a call, or its first or second half, with or without the columns before it (PID, with -Y
-its comm, times, numbers in brackets), on lines that hold a byte a character. All other lines go to lexer's own expressions.
+its comm, times, numbers in brackets), on lines that hold a byte a character. All other lines go to lexer's own expressions: those that are
+no calls, wanted calls without their end (something else was written into them), the last one when it has no end of line.
 Simplified: columns are passed over, not checked.
 Invariant: a line gives at most one event here; its call is counted once, where it begins.
 """
@@ -9,16 +10,21 @@ Invariant: a line gives at most one event here; its call is counted once, where 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND, PyUnicode_Substring
 from libc.string cimport memcmp
 
-WHOLE = 0
-SECOND_HALF = 1
-FIRST_HALF = 2
+cdef enum:
+    C_WHOLE = 0
+    C_SECOND_HALF = 1
+    C_FIRST_HALF = 2
+
+WHOLE = C_WHOLE
+SECOND_HALF = C_SECOND_HALF
+FIRST_HALF = C_FIRST_HALF
 
 
 cdef class _Name:
     """One call's name: how often, and whether anybody wants its lines."""
 
     cdef long count
-    cdef bint is_wanted
+    cdef bint is_wanted, is_sure  # is_sure: nobody wants it, and one of its lines had the end of a call
     cdef str name
 
 
@@ -66,6 +72,7 @@ cdef class Lines:
         cdef Py_ssize_t n, i, start
         cdef const unsigned char *s
         cdef long tid
+        cdef int part
         cdef _Name entry
         cdef str line
         while True:
@@ -83,28 +90,32 @@ cdef class Lines:
             if PyUnicode_KIND(line) == 1:
                 tid = 0
                 i = columns(s, n, &tid)
-                if i < n and s[i] == 60 and i + 5 < n and memcmp(s + i, b"<... ", 5) == 0:
+                if i + 5 < n and s[i] == 60 and memcmp(s + i, b"<... ", 5) == 0 and not self.is_waiting:
                     i += 5
                     start = i
                     while i < n and s[i] != 32:
                         i += 1
-                    if i + 9 < n and memcmp(s + i, b" resumed>", 9) == 0:
+                    if i + 9 < n and memcmp(s + i, b" resumed>", 9) == 0 and s[n - 1] == 10:
                         entry = self.entry(line, start, i)
                         if entry.is_wanted:
-                            return self.number, tid, entry.name, PyUnicode_Substring(line, i + 9, n), SECOND_HALF
+                            i += 9
+                            while s[i] == 32:  # strace 4 has a blank there
+                                i += 1
+                            return self.number, tid, entry.name, PyUnicode_Substring(line, i, n), C_SECOND_HALF
                         continue
                 elif i < n and (97 <= s[i] <= 122 or s[i] == 95):
                     start = i
                     while i < n and (97 <= s[i] <= 122 or 48 <= s[i] <= 57 or s[i] == 95):
                         i += 1
-                    # with a PID in the first column the log is a file of strace's own: nobody breaks its lines
-                    if i < n and s[i] == 40 and not self.is_waiting and (tid and 48 <= s[0] <= 57 or not may_be_broken(s, n, start)):
+                    if i < n and s[i] == 40 and not self.is_waiting and s[n - 1] == 10:
                         entry = self.entry(line, start, i)
-                        entry.count += 1
-                        if entry.is_wanted:
-                            return (self.number, tid, entry.name, PyUnicode_Substring(line, i + 1, n),
-                                    FIRST_HALF if is_first_half(s, n) else WHOLE)
-                        continue
+                        part = C_WHOLE if entry.is_sure else end_of_call(s, n, i)
+                        if part >= 0:
+                            entry.is_sure = not entry.is_wanted
+                            entry.count += 1
+                            if entry.is_wanted:
+                                return self.number, tid, entry.name, PyUnicode_Substring(line, i + 1, n), part
+                            continue
             events = self.slow(line, self.number)
             if events:
                 self.ready = events
@@ -185,15 +196,22 @@ cdef Py_ssize_t columns(const unsigned char *s, Py_ssize_t n, long *tid) noexcep
     return i
 
 
-cdef inline bint may_be_broken(const unsigned char *s, Py_ssize_t n, Py_ssize_t start) noexcept nogil:
-    """Without -o other text may stand in the middle of a line: the lexer looks at such a line itself."""
-    if n - start > 5 and memcmp(s + start, b"write", 5) == 0:
-        return True
-    return n > 9 and memcmp(s + n - 9, b"attached\n", 9) == 0
-
-
-cdef inline bint is_first_half(const unsigned char *s, Py_ssize_t n) noexcept nogil:
-    """Whether the line ends in `<unfinished ...>`, perhaps with a `)`."""
-    while n > 0 and (s[n - 1] == 10 or s[n - 1] == 41 or s[n - 1] == 32):
-        n -= 1
-    return n > 16 and memcmp(s + n - 16, b"<unfinished ...>", 16) == 0
+cdef int end_of_call(const unsigned char *s, Py_ssize_t n, Py_ssize_t start) noexcept nogil:
+    """WHOLE for a line that ends in `) = …`, FIRST_HALF for `<unfinished ...>`, perhaps with a `)`; -1: it has no end that is known here."""
+    cdef Py_ssize_t i = n, at
+    while i > 0 and (s[i - 1] == 10 or s[i - 1] == 41 or s[i - 1] == 32):
+        i -= 1
+    if i > 4 and memcmp(s + i - 4, b"...>", 4) == 0:
+        return C_FIRST_HALF if i > 16 and memcmp(s + i - 16, b"<unfinished ...>", 16) == 0 else -1
+    i = n - 2
+    while i > start:
+        if s[i] == 61 and s[i + 1] == 32 and s[i - 1] == 32:  # =
+            at = i - 1
+            while s[at] == 32:
+                at -= 1
+            if s[at] == 41:
+                return C_WHOLE
+        elif s[i] == 34:  # of a string: no answer has one, but for a path
+            return -1
+        i -= 1
+    return -1

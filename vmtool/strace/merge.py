@@ -20,10 +20,10 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmtool.strace.lexer import CHILD_STARTS, Event, LogError, lex, seconds, shown
+from vmtool.strace.lexer import CHILD_STARTS, Event, Tally, lex, seconds
 from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
 from vmtool.strace.procs import Process, child_number
-from vmtool.strace.reader import NEAR, Reader, whole_calls
+from vmtool.strace.reader import NEAR, PID_CHANGED, Reader, whole_calls
 from vmtool.strace.threads import before
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 WAITS = frozenset({"wait4", "waitid", "waitpid", "futex"})  # read for their order alone
 SLACK = 0.005  # seconds that the last call of a file may take effect after its time
-_PID_CHANGED = re.compile(r" <pid changed to (\d+) \.\.\.>\n?$")
 _SI_PID = re.compile(r"si_pid=(\d+)")
 
 
@@ -47,7 +46,7 @@ class Merged:
     """The calls of all files, as a Reader gives those of one. `calls` is the module that says which are wanted, and when."""
 
     def __init__(self, files: list[LogFile], calls: ModuleType, counts: defaultdict[str, int], replay: "Replay") -> None:
-        self._streams = {f.tid: _Stream(f, calls, counts) for f in files}
+        self._streams = {f.tid: _Stream(f, calls, counts, replay.summary.tally) for f in files}
         self._replay = replay
         self._memory: frozenset[str] = calls.MEMORY
         self._ready: list[_Stream] = []  # begun and not ended; the one that was served last comes first
@@ -247,7 +246,7 @@ class Merged:
 class _Stream:
     """The calls of one file; it knows the time of its next one when the log has times."""
 
-    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int]) -> None:
+    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int], tally: Tally) -> None:
         self.tid = self.pid = file.tid
         self.goes_on_as = 0
         self.vfork_child = 0
@@ -260,7 +259,7 @@ class _Stream:
         self._last = 0.0
         self._times: dict[int, float] = {}  # by line, of the events that were read
         wanted = calls.WANTED | WAITS
-        events = lex(self._timed(first, lines) if first else iter(()), wanted, counts)
+        events = lex(self._timed(first, lines) if first else iter(()), wanted, counts, tally)
         self._reader = Reader(self._stamped(events) if self.has_times else events, calls.SLEEPERS, calls.AT_BEGIN)
         self._calls = iter(self._reader)
         self.time = 0.0
@@ -275,9 +274,8 @@ class _Stream:
     def _stamp(self, line: str) -> str:
         if self.has_times:
             found = seconds(line)
-            if found is None:
-                raise LogError(0, f"a line without its time: {shown(line)}")
-            self._last = found[0]
+            if found is not None:  # else it is none of strace's
+                self._last = found[0]
         return line
 
     def _stamped(self, events: Iterator[Event]) -> Iterator[Event]:
@@ -291,7 +289,7 @@ class _Stream:
             return
         if self.has_times:
             self.time = self._times.pop(self.head[0], self._last)
-        found = _PID_CHANGED.search(self.head[3])
+        found = PID_CHANGED.search(self.head[3])
         if found is not None:  # execve of a thread that is not the first: its answer is in the first one's file
             line, tid, name, text, part = self.head
             self.head = (line, tid, name, text[: found.start()] + ") = 0\n", part)

@@ -33,6 +33,7 @@ _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}
 
 UNFINISHED = " <unfinished ...>"
+U64 = (1 << 64) - 1
 
 
 class Hidden(ValueError):
@@ -82,7 +83,10 @@ def address(text: str) -> int:
 def result(value: str, symbol: str | None, path: str = "") -> Result:
     if value == "?":
         return Result(None, "", "")
-    return Result(int(value, 0), symbol or "", path)
+    answer = int(value, 0)
+    if value[:10] == "0xffffffff" and len(value) == 18:  # a 32-bit address with its sign extended
+        answer &= 0xFFFFFFFF
+    return Result(answer, symbol or "", path)
 
 
 def descriptor(value: str, path: str | None, deleted: str | None) -> Fd:
@@ -135,7 +139,8 @@ def mremap(text: str) -> tuple[int, int, int, int, int, Result]:
     if found is None:
         raise ValueError(text)
     a, b, c, d, e, value, symbol = found.groups()
-    return address(a), address(b), address(c), number(d), address(e) if e else 0, result(value, symbol)
+    old, old_len, new_len, new = (address(text) & U64 for text in (a, b, c, e or "0"))
+    return old, old_len, new_len, number(d), new, result(value, symbol)
 
 
 def openat(text: str) -> tuple[str, str, str, str, Result]:

@@ -5,10 +5,12 @@ What is modelled: a call that another thread's line interrupts is written as `na
 a call is known with its answer from the line where it begins:
     FIRST_HALF  ->  (lines of others)  ->  SECOND_HALF     a call in two parts
     WHOLE                                                  a call on one line
+    FIRST_HALF <pid changed to N ...>                      execve of a thread, whose second half has the number of the process
 Calls that may sleep for long and change no memory are delivered at their end only. The files of `strace -ff` are for `merge`.
 Invariant: the look-ahead is bounded (LOOK_AHEAD lines that matter), so memory does not grow with the log.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -18,13 +20,15 @@ from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 
 LOOK_AHEAD = 50_000
 NEAR = 800  # lines that may hold the next ones of one thread
+BEGUN = -1  # a first half that is joined already, and waits for its turn
+PID_CHANGED = re.compile(r" <pid changed to (\d+) \.\.\.>\n?$")
 
 
 class Reader:
     """An iterator of calls over an iterator of events, with a view of what comes next.
 
     A call is (line, thread, name, text, part): the text is that of both halves; part is WHOLE, FIRST_HALF where it begins, SECOND_HALF
-    where it ends. The ends of processes (`name` begins with '+') are WHOLE.
+    where it ends. The ends of processes (`name` begins with '+') are WHOLE, and so is `+thread`: whose thread it is that calls execve.
     """
 
     def __init__(self, events: Iterator[Event], sleepers: frozenset[str], at_begin: frozenset[str]) -> None:
@@ -52,6 +56,9 @@ class Reader:
                     self._open[event[1]] = self._open.pop(int(event[3]))
                 yield event
             else:
+                if event[4] == BEGUN:
+                    yield (*event[:4], FIRST_HALF)
+                    continue
                 call = self._begin(event) if event[4] == FIRST_HALF else self._resume(event)
                 if call is not None:
                     yield call
@@ -59,6 +66,15 @@ class Reader:
     def _begin(self, event: Event) -> Event | None:
         line, tid, name, text, _ = event
         first = before_unfinished(text)
+        changed = PID_CHANGED.search(text)
+        if changed is not None:
+            second = self._half_of_process(int(changed[1]), name)
+            if second is None:
+                return line, tid, name, text, WHOLE  # another file has it
+            pid = int(changed[1])
+            self._open[pid] = (name, first)
+            self._ahead.appendleft((line, tid, name, first + second, BEGUN))
+            return line, pid, "+thread", str(tid), WHOLE
         self._open[tid] = (name, first)
         if name in self._sleepers:
             return None
@@ -78,6 +94,15 @@ class Reader:
                     return None
             elif its_name == "+superseded" and text == str(tid):
                 tid = its_tid  # execve of a thread: it goes on under the number of the first thread
+        return None
+
+    def _half_of_process(self, pid: int, name: str) -> str | None:
+        """The end of a thread's execve: its process's other lines before it are those of the first thread, which ends."""
+        for _, its_tid, its_name, text, part in self.ahead():
+            if its_tid == pid and part == SECOND_HALF and its_name == name:
+                return text
+            if its_tid == pid and its_name in ("+exited", "+killed"):
+                break
         return None
 
     def _is_other_half(self, tid: int, its_tid: int) -> bool:
@@ -141,4 +166,4 @@ def whole_calls(events: Iterable[Event]) -> Iterator[Event]:
 
 def before_unfinished(text: str) -> str:
     """The first half of a call without its `<unfinished ...>`."""
-    return text[: text.rindex(UNFINISHED)] if UNFINISHED in text else text[: text.rindex("<unf")]
+    return text[: text.rindex(UNFINISHED)] if UNFINISHED in text else text[: text.rindex("<")].rstrip(" ")

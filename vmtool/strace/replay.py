@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from vmtool.errors import HostError, KernelError
 from vmtool.strace import calls
+from vmtool.strace.broken import tidied
 from vmtool.strace.door import Door
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
-from vmtool.strace.lexer import Event, LogError, lex, shown
+from vmtool.strace.lexer import Event, LogError, Tally, lex, shown
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 from vmtool.strace.merge import LogFile, Merged
 from vmtool.strace.parser import Fd, Hidden, descriptor
@@ -34,6 +35,8 @@ class Difference(HostError):
 
 
 MOST_ROWS = 10_000
+MOST_SAID = 100
+UNREADABLE = (ValueError, IndexError, OverflowError)  # what a handler raises on a text that strace did not write
 
 
 class ProcessRow(NamedTuple):
@@ -53,6 +56,9 @@ class Summary:
 
     def __init__(self) -> None:
         self.counts: defaultdict[str, int] = defaultdict(int)  # calls on the log's lines, by name
+        self.tally = Tally()
+        self.unreadable: list[tuple[int, str]] = []  # calls that were passed over: line, what it holds
+        self.nr_unreadable = 0
         self.replayed = 0
         self.differences = 0
         self.processes: list[ProcessRow] = []
@@ -75,10 +81,11 @@ class Hooks:
     """What the caller wants to see; each is called while the simulated process is still whole."""
 
     def __init__(self, at_exit: Callable[[Process], None] | None = None, at_exec: Callable[[Process], None] | None = None,
-                 difference: Callable[[str], None] | None = None) -> None:
+                 difference: Callable[[str], None] | None = None, say: Callable[[str], None] | None = None) -> None:
         self.at_exit = at_exit
         self.at_exec = at_exec
         self.difference = difference
+        self.say = say or (lambda text: None)  # a line for whoever started the replay
 
 
 class Replay:
@@ -110,6 +117,7 @@ class Replay:
         """The whole log. LogError: a line that cannot be read; Difference: with is_strict, the first."""
         try:
             self._run(files)
+            self._judge()
             self._finish()
         except (LogError, Difference):
             self._finish()  # what the lines before it did may be kept
@@ -123,7 +131,7 @@ class Replay:
 
     def _run(self, files: list[LogFile]) -> None:
         if len(files) == 1 and files[0].tid == 0:
-            self.reader = Reader(lex(files[0].lines, calls.WANTED, self.summary.counts), calls.SLEEPERS, calls.AT_BEGIN)
+            self.reader = Reader(lex(files[0].lines, calls.WANTED, self.summary.counts, self.summary.tally), calls.SLEEPERS, calls.AT_BEGIN)
         else:
             self.reader = Merged(files, calls, self.summary.counts, self)
         by_tid, kinds, faults = self.procs.by_tid, calls.KINDS, self.faults
@@ -152,17 +160,44 @@ class Replay:
                 handler(self, process, text, tid)
             except Hidden:
                 self.summary.note(f"{name}: the log does not show the name")
-            except (ValueError, IndexError) as e:
-                raise LogError(self.line, f"{name}: cannot be read: {shown(text)}") from e
+            except UNREADABLE:
+                self._unreadable(process, call)
+
+    def _unreadable(self, process: Process, call: Event) -> None:
+        """A call with something in it that strace did not write: without that, or not at all."""
+        line, tid, name, text, _ = call
+        text = tidied(text) or ""
+        try:
+            if text in ("", call[3]):
+                raise ValueError(call[3])
+            calls.HANDLERS[name](self, process, text, tid)
+        except UNREADABLE:
+            self.summary.nr_unreadable += 1
+            if len(self.summary.unreadable) < MOST_SAID:
+                self.summary.unreadable.append((line, f"{name}({shown(call[3])}"))
+                self.hooks.say(f"line {line}: {name}: cannot be read: {shown(call[3])}")
+
+    def _judge(self) -> None:
+        """The log is over. LogError: it was none, or with is_strict it was cut."""
+        tally = self.summary.tally
+        tally.judge()
+        for line, text in tally.cut:
+            told = f"the log ends in this line: {text}"
+            if self.is_strict:
+                raise LogError(line, told)
+            self.hooks.say(f"line {line}: {told}")
 
     def act(self, process: Process, call: Event) -> None:
         """Carry out one memory call now."""
         _, tid, name, text, _ = call
-        self.writes.settle(process.space, name, text)
-        process.calls += 1
-        if self.faults is not None:
-            self.faults.until(self, process, tid, name)
-        calls.HANDLERS[name](self, process, text, tid)
+        try:
+            self.writes.settle(process.space, name, text)
+            process.calls += 1
+            if self.faults is not None:
+                self.faults.until(self, process, tid, name)
+            calls.HANDLERS[name](self, process, text, tid)
+        except UNREADABLE:
+            self._unreadable(process, call)
 
     def _finish(self) -> None:
         """The log is over: processes that still run stay as they are, but for those that said exit_group."""
@@ -177,7 +212,9 @@ class Replay:
 
     def _unknown(self, tid: int, name: str) -> Process | None:
         """The process of a number that no clone has announced."""
-        if name[0] == "+" or self.procs.is_dead(tid):
+        if name == "+bits" and self.root is not None and self.root.pid == 0:
+            return self.root  # the message has a number where the lines have none
+        if name[0] == "+" and name != "+thread" or self.procs.is_dead(tid):
             return None
         if self.root is None:
             return self._first(tid)
@@ -231,6 +268,8 @@ class Replay:
     def _end(self, process: Process, tid: int, name: str, text: str) -> None:
         if name == "+bits":
             process.space.is_32 = text == "32"
+        elif name == "+thread":
+            self.procs.add_thread(process, int(text))
         elif name == "+superseded":
             self.procs.end_thread(process, int(text))
             process.tids.add(tid)

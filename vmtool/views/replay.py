@@ -26,12 +26,22 @@ def render(summary: Any, handled: Mapping[str, Any]) -> str:
     if skipped:
         most = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
         text += "skipped: " + " ".join(f"{name}={n}" for name, n in most) + "\n"
+    if summary.tally.nr_strange:
+        number, line = summary.tally.first
+        text += f"passed over: {_count(summary.tally.nr_strange, 'line')} not of strace, the first is line {number}: {line}\n"
+    if summary.nr_unreadable:
+        number, line = summary.unreadable[0]
+        text += f"passed over: {_count(summary.nr_unreadable, 'call')} that cannot be read, the first in line {number}: {line}\n"
     for pid, start, end, name in summary.undetermined[:AREAS_SHOWN]:
         text += f"undetermined: process {pid} {start:x}-{end:x} {name}: which of its pages were written is not in the log\n"
     text += _more(len(summary.undetermined) - AREAS_SHOWN, "areas")
     for note, count in list(summary.notes.items())[:NOTES_SHOWN]:
         text += f"note: {note}" + (f" ({count} times)\n" if count > 1 else "\n")
     return text + _more(len(summary.notes) - NOTES_SHOWN, "notes")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _more(count: int, what: str) -> str:
