@@ -6,6 +6,7 @@ import pytest
 
 from vmtool.strace import calls
 from vmtool.strace.merge import LogFile, Merged
+from vmtool.strace.origin import Origin
 from vmtool.strace.procs import Processes
 from vmtool.strace.replay import Summary
 from vmtool.strace.sidecar import Unknown
@@ -15,7 +16,7 @@ class Replay:
     """What Merged asks of a replay, of one whose processes nobody follows."""
 
     def __init__(self):
-        self.facts, self.procs, self.summary = Unknown(), Processes(), Summary()
+        self.facts, self.procs, self.summary, self.origin = Unknown(), Processes(), Summary(), Origin("x86-64")
 
 
 def merged(files):

@@ -117,3 +117,66 @@ def test_a_call_that_cannot_be_read_is_passed_over_and_told(tmp_path):
 def test_a_log_that_is_none_changes_nothing_and_says_its_first_line(tmp_path):
     with pytest.raises(LogError, match="line 1: not a line of strace: # a README"):
         Ran(log(tmp_path, "# a README\n\nIt has words.\nAnd more.\n"))
+
+
+# --- other kernels, other processors, programs that nobody knows ------------------------------------------
+
+
+def test_offsets_in_pages_are_known_by_one_that_is_no_multiple():
+    ran = Ran(WILD / "mmap2-offset-in-pages.strace")
+    area = next(vma for vma in ran.areas[0] if vma.start == 0x40275000)
+    assert area.pgoff == 2 and ran.differences == [] and any("in pages" in note for note in ran.summary.notes)
+
+
+def test_offsets_in_bytes_stay_what_they_are(tmp_path):
+    ran = Ran(log(tmp_path, '7 execve("/a", ["a"], 0x7ffd /* 1 var */) = 0\n7 open("/lib/x.so", O_RDONLY) = 3\n'
+                            "7 mmap2(NULL, 8192, PROT_READ, MAP_PRIVATE, 3, 0x2000) = 0xf7fc0000\n"))
+    assert next(vma for vma in ran.areas[7] if vma.start == 0xF7FC0000).pgoff == 2
+
+
+def test_addresses_whose_sign_was_extended_are_those_of_32_bits():
+    ran = Ran(WILD / "i386-sign-extended.strace")
+    assert ran.has(0xF7591000, 0xF7591000 + 0x1AAA9C & -4096) and ran.has(0xF7753000, 0xF7754000) and ran.differences == []
+    assert next(vma for vma in ran.areas[0] if vma.start == 0xF7736000).pgoff == 0x1A5
+
+
+def test_a_program_that_nobody_knows_keeps_its_path_and_what_is_assumed_is_said():
+    ran = Ran(WILD / "unknown-exe-invented.strace")
+    assert {vma.name for vma in ran.areas[0] if vma.inode or vma.name.startswith("/")} == {"/opt/app/prog"}
+    assert ran.has(0x600000, 0x601000) and ran.differences == []
+    assert any(note.startswith("/opt/app/prog: nobody knows this program; assumed: 64 bits") for note in ran.summary.notes)
+
+
+@pytest.mark.parametrize("name", ["hung-in-read", "old-detached", "old-mmap-skipped"])
+def test_old_kernels_map_upwards_from_a_third_of_the_space(name):
+    assert Ran(WILD / f"{name}.strace").differences == []
+
+
+def test_memory_from_before_the_log_is_assumed_where_calls_found_it(tmp_path):
+    ran = Ran(log(tmp_path, "7 mprotect(0x7f0000000000, 8192, PROT_READ) = 0\n7 madvise(0x7f0000100000, 4096, MADV_DONTNEED) = 0\n"
+                            "7 mremap(0x7f0000200000, 4096, 8192, MREMAP_MAYMOVE) = 0x7f0000200000\n"
+                            "7 mprotect(0x7e0000000000, 4096, PROT_READ) = -1 ENOMEM (Cannot allocate memory)\n"))
+    assert ran.differences == [] and ran.has(0x7F0000000000, 0x7F0000002000) and ran.has(0x7F0000200000, 0x7F0000202000)
+    assert not ran.has(0x7E0000000000, 0x7E0000001000)
+
+
+HEADER = '"\\177ELF\\{}\\{}\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0{}{}\\0\\0\\0"..., 512) = 512'
+
+
+@pytest.mark.parametrize("line, what", [
+    ('7 openat(AT_FDCWD, "/lib/aarch64-linux-gnu/libc.so.6", O_RDONLY|O_CLOEXEC) = 3', "arm64 .* init --arch arm64, this one is x86-64"),
+    ('7 execve("/lib/ld-linux-armhf.so.3", ["ld.so"], 0x7e /* 1 var */) = 0', "arm .* init --arch arm,"),
+    ("7 read(3, " + HEADER.format(1, 1, r"\3\0", r"(\0").replace("\\\\", "\\"), "arm .* is 40"),
+    ("7 read(3, " + HEADER.format(2, 2, r"\0\3", r"\0\26").replace("\\\\", "\\"), "s390 .* no machine here"),
+    ("7 set_tls(0x40221f30) = 0", "arm .*set_tls"), ("7 sysmips(0x7, 0, 0) = 0", "mips"),
+    ("7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0xffffb7fd0000", "arm64 .*0xffffb7fd0000"),
+    ("7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x3ffb7f80000", "s390"),
+    ("7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7fb7ffd000", "arm64 .*39 bits")])
+def test_a_log_of_another_processor_says_which_machine_it_needs(tmp_path, line, what):
+    with pytest.raises(LogError, match=f"line 2: a log of {what}"):
+        Ran(log(tmp_path, '7 open("/etc/ld.so.cache", O_RDONLY) = 3\n' + line + "\n"))
+
+
+def test_a_cross_compiler_is_no_foreigner(tmp_path):
+    Ran(log(tmp_path, '7 openat(AT_FDCWD, "/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY) = 3\n'
+                      '7 openat(AT_FDCWD, "/usr/lib/arm-linux-gnueabi/libc.so", O_RDONLY) = 3\n'))

@@ -174,6 +174,9 @@ class _NoMachine:
     def file(self, path: str) -> Any:
         raise KernelError(errno.ENOENT, path)
 
+    def info(self) -> Any:
+        return _Zeros()
+
     def mm(self, pid: int) -> Any:
         return _Zeros()
 

@@ -6,7 +6,9 @@ Simplified: a call whose answer is `?` did nothing. Calls on descriptors that no
 the machine cannot tell a terminal's ENODEV; when they succeeded, the file is unknown and said so.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import KernelError
 from vmtool.strace import files as f
@@ -14,8 +16,10 @@ from vmtool.strace import hot, parser
 from vmtool.strace.execs import do_execve
 from vmtool.strace.fds import File, Open
 from vmtool.strace.flags import number
+from vmtool.strace.guess import assume
 from vmtool.strace.parser import Mmap, Result
 from vmtool.strace.procs import CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Directory, Process, Space
+from vmtool.strace.reader import NEAR
 
 if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
@@ -23,17 +27,29 @@ if TYPE_CHECKING:
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
 MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
 PROT_WRITE = 2
+PAGE = 4096
 NOT_THE_MACHINES = frozenset({"ENODEV", "EPERM", "ETXTBSY"})  # what a device, a directory or a seal answers to mmap
 RLIMIT_STACK, RLIMIT_MEMLOCK = 3, 8
 PR_SET_VMA, PR_SET_THP_DISABLE, PR_SET_NAME = 0x53564D41, 41, 15
 RLIM_INFINITY = (1 << 64) - 1
 
 
+def on_assumed(r: "Replay", p: Process, expected: str, errno: str, where: tuple[int, int], call: Callable[[], Any]) -> str:
+    """A call that failed here and did not there: again, when its memory is what the log does not show; the errno then."""
+    if errno and not expected and assume(r, p, *where):
+        _, errno = r.attempt(call)
+    return errno
+
+
 # --- mappings -------------------------------------------------------------------------------------
 
 
 def do_mmap(r: "Replay", p: Process, text: str, tid: int) -> None:
-    call = parser.mmap(text)
+    map_call(r, p, parser.mmap(text))
+
+
+def map_call(r: "Replay", p: Process, call: Mmap) -> None:
+    """mmap: of what its descriptor refers to."""
     if call.result.value is None:
         return
     opened: Open | None = None
@@ -63,6 +79,8 @@ def map_it(r: "Replay", p: Process, call: Mmap, opened: Open | None) -> None:
 
     result = call.result
     got, errno = r.attempt(make)
+    if got != result.value and call.addr == 0 and result.value is not None:
+        r.origin.address(r.line, result.value)
     if errno == "ENOMEM" and not result.errno:  # this machine has less memory than the recorded one
         got, errno = f.with_sysctl(r, "vm.overcommit_memory", "1", make)
     elif errno == "EPERM" and result.errno != errno:  # the recorded program was root's, who may map below the least address
@@ -82,6 +100,29 @@ def map_it(r: "Replay", p: Process, call: Mmap, opened: Open | None) -> None:
         flags = call.flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED
         r.attempt(m.mmap, mid, result.value, call.length, call.prot, flags, opened, call.offset)
         r.writes.mapped(p.space, result.value, call)
+
+
+def do_mmap2(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """mmap2 takes its offset in units of 4096; strace multiplies it since 4.7. An old log shows that by an offset that is no multiple."""
+    call = parser.mmap(text)
+    if call.offset and not r.offset_unit:
+        assert r.reader is not None
+        following = [event[3] for event in islice(r.reader.ahead(), NEAR) if event[2] == "mmap2"] if hasattr(r.reader, "ahead") else []
+        r.offset_unit = 1
+        if any(_has_odd_offset(other) for other in (text, *following)):
+            r.offset_unit = PAGE
+            r.summary.note(f"line {r.line}: the offsets of mmap2 are in pages, as an old strace prints them")
+    if r.offset_unit > 1:
+        call = call._replace(offset=call.offset * r.offset_unit)
+    map_call(r, p, call)
+
+
+def _has_odd_offset(text: str) -> bool:
+    try:
+        call = parser.mmap(text)
+    except ValueError:
+        return False
+    return bool(call.offset % PAGE and call.result.value is not None and not call.result.errno)
 
 
 def do_brk(r: "Replay", p: Process, text: str, tid: int) -> None:
@@ -126,6 +167,7 @@ def do_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
     except KernelError as e:
         errno = e.name
     if errno != expected:
+        errno = on_assumed(r, p, expected, errno, (addr, length), lambda: r.machine.mprotect(mid, addr, length, prot))
         if errno == "ENOMEM":
             _, errno = f.with_sysctl(r, "vm.overcommit_memory", "1", lambda: r.machine.mprotect(mid, addr, length, prot))
         r.agree("mprotect", expected, errno)
@@ -155,6 +197,8 @@ def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
         # strace leaves its hint out, and what the kernel does with one: takes it when free, refuses it when it overlaps the old range
         new = result.value if not result.errno else old if result.errno == "EINVAL" else 0
     got, errno = r.attempt(m.mremap, mid, old, old_len, new_len, flags, new)
+    if errno and not result.errno and assume(r, p, old, old_len):
+        got, errno = r.attempt(m.mremap, mid, old, old_len, new_len, flags, new)
     if errno == "ENOMEM" and not result.errno:
         got = f.with_overcommit(r, lambda: m.mremap(mid, old, old_len, new_len, flags, new))
         errno = "" if got is not None else errno
@@ -174,12 +218,15 @@ def do_madvise(r: "Replay", p: Process, text: str, tid: int) -> None:
     except KernelError as e:
         errno = e.name
     if errno != expected:
+        errno = on_assumed(r, p, expected, errno, (addr, length), lambda: r.machine.madvise(p.space.mid, addr, length, advice))
         r.agree("madvise", expected, errno)
 
 
 def do_mlock(r: "Replay", p: Process, text: str, tid: int) -> None:
     addr, length, flags, _, value, expected = hot.ranges(text)
     if value is not None:
+        if not expected:
+            assume(r, p, addr, length)
         f.privileged(r, p, "mlock", expected, lambda: r.machine.mlock(r.space(p), addr, length, bool(flags & 1)))
 
 
@@ -187,6 +234,7 @@ def do_munlock(r: "Replay", p: Process, text: str, tid: int) -> None:
     addr, length, _, _, value, expected = hot.ranges(text)
     if value is not None:
         _, errno = r.attempt(r.machine.munlock, r.space(p), addr, length)
+        errno = on_assumed(r, p, expected, errno, (addr, length), lambda: r.machine.munlock(p.space.mid, addr, length))
         r.agree("munlock", expected, errno)
 
 
@@ -204,6 +252,7 @@ def do_msync(r: "Replay", p: Process, text: str, tid: int) -> None:
     addr, length, flags, _, value, expected = hot.ranges(text)
     if value is not None:
         _, errno = r.attempt(r.machine.msync, r.space(p), addr, length, flags)
+        errno = on_assumed(r, p, expected, errno, (addr, length), lambda: r.machine.msync(p.space.mid, addr, length, flags))
         r.agree("msync", expected, errno)
 
 
@@ -211,6 +260,7 @@ def do_mincore(r: "Replay", p: Process, text: str, tid: int) -> None:
     addr, length, _, result = parser.mincore(text)
     if result.value is not None and result.errno != "EFAULT":  # the vector's address is not the machine's to check
         _, errno = r.attempt(r.machine.mincore, r.space(p), addr, length)
+        errno = on_assumed(r, p, result.errno, errno, (addr, length), lambda: r.machine.mincore(p.space.mid, addr, length))
         r.agree("mincore", result.errno, errno)
 
 
@@ -305,6 +355,7 @@ def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
         r.writes.forked(p.space)
         space = Space(r.machine.fork(parent_mid, pid))
         space.is_32, space.shm, space.habits = p.space.is_32, dict(p.space.shm), p.space.habits.copy()
+        space.is_guessed = p.space.is_guessed
     child = Process(pid, space, p.fds if flags & CLONE_FILES else p.fds.copy(), p.cwd if flags & CLONE_FS else Directory(p.cwd.path))
     child.exe = p.exe
     child.name, child.rlimit_stack, child.personality, child.parent = p.name, p.rlimit_stack, p.personality, p.pid
@@ -393,7 +444,7 @@ def do_own_number(r: "Replay", p: Process, text: str, tid: int) -> None:
 
 
 HANDLERS = {
-    "mmap": do_mmap, "mmap2": do_mmap, "old_mmap": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect,
+    "mmap": do_mmap, "mmap2": do_mmap2, "old_mmap": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect,
     "pkey_mprotect": do_pkey_mprotect, "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
     "munlock": do_munlock, "mlockall": do_mlockall, "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore,
     "remap_file_pages": do_remap_file_pages,

@@ -17,7 +17,7 @@ MREMAP_FIXED = 2
 PAGE = 4096
 RWX = 7
 RANGES = frozenset({"munmap", "mprotect", "madvise", "mlock", "munlock", "msync", "mlock2", "pkey_mprotect"})
-MAPPINGS = frozenset({"mmap", "mmap2", "mremap", "brk"}) | RANGES
+MAPPINGS = frozenset({"mmap", "mmap2", "old_mmap", "mremap", "brk"}) | RANGES
 _NOT_ON_DISK = ("/memfd:", "/dev/", "/SYSV", "/run/shm/")
 
 
@@ -25,7 +25,7 @@ def memory_op(event: Event) -> Op | None:
     """The effect of a memory call; None: it has none that matters."""
     key, _, name, text, _ = event
     try:
-        if name in ("mmap", "mmap2"):
+        if name in ("mmap", "mmap2", "old_mmap"):
             return _mmap(key, text)
         if name == "mremap":
             return _mremap(key, text)

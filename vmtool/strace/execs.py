@@ -8,12 +8,14 @@ usual size of a variable is assumed, which decides the stack's first size only n
 Simplified: the strings themselves are those of the line, the environment's is empty when the line does not show it.
 """
 
-from itertools import dropwhile
+import posixpath
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING
 
 from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image
 from vmtool.strace import files, parser
+from vmtool.strace.guess import program
 from vmtool.strace.layout import (
     ADDR_COMPAT_LAYOUT,
     ADDR_NO_RANDOMIZE,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from vmtool.strace.replay import Replay
 
 MAX_SCRIPTS = 5
+BITS_SEEN = 8  # lines after an execve that may say how many bits it has
 HABITS_SEEN = 300  # lines of a program that tell how it treats memory
 FAR = 20_000  # lines that may come before the program's own RELRO part is protected
 ENDS_PROGRAM = frozenset({"execve", "exit_group", "+exited", "+killed"})
@@ -62,6 +65,7 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
         path = f"/dev/fd/{parser.fd_of(at).number}"
         name = real.rsplit("/", 1)[-1][:15]
     else:
+        r.origin.path(r.line, path)
         real = files.resolve(r, p, path, where)
         name = path.rsplit("/", 1)[-1][:15]
     image, argv = _program(r, p, real, path, argv)
@@ -69,7 +73,11 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     string_bytes += p.arg_bytes
     following = _next_lines(r, p, tid)
     layout = _layout(r, p, image, following, string_bytes, tid)
+    is_guessed = image is None and real != ""
+    if is_guessed:
+        image, layout = _guess(r, p, real, following, layout)
     _start(r, p, name, image, argv or [name.encode()], env, layout)
+    p.space.is_guessed = is_guessed
     p.fds.on_exec()
     p.name, p.exe = name, image.path if image is not None else real
     p.nr_execs += 1
@@ -78,6 +86,17 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
     r.writes.after_exec(p.space, following, not r.facts.raw_io)
     if r.hooks.at_exec:
         r.hooks.at_exec(p)
+
+
+def _guess(r: "Replay", p: Process, real: str, following: list[Event], layout: ExecLayout) -> tuple[Image, ExecLayout]:
+    """An image for a program that nobody knows, and its layout; what is known of the process goes before."""
+    assert r.reader is not None
+    near = islice(r.reader.ahead(), BITS_SEEN) if hasattr(r.reader, "ahead") else ()
+    bits = next((text for _, tid, name, text, _ in near if name == "+bits" and (p.pid == 0 or tid == p.pid)), "")
+    guess = program(posixpath.join("/", posixpath.normpath(real)), following, bits)
+    r.summary.note(guess.said)
+    person = guess.layout.personality if layout.personality is None else layout.personality
+    return guess.image, guess.layout._replace(string_bytes=layout.string_bytes, rlimit_stack=layout.rlimit_stack, personality=person)
 
 
 def _environment(text: str) -> tuple[list[bytes], int]:
@@ -103,8 +122,8 @@ def _program(r: "Replay", p: Process, real: str, path: str, argv: list[bytes]) -
         path = words[0]
         real = r.names.real(path, p.cwd.path)
     image = r.facts.image(real)
-    if image is None:
-        r.summary.note(f"{real}: its program headers are not known, so its layout is not the recorded one")
+    if image is None and not real:
+        r.summary.note("execve: the log does not show which program it was")
     return image, argv
 
 

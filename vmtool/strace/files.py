@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vmtool.strace import hot, parser
 from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open, descriptor_path
 from vmtool.strace.flags import number
+from vmtool.strace.origin import EARLY
 from vmtool.strace.parser import Fd, Result
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import FileFact
@@ -86,6 +87,8 @@ def directory(r: "Replay", p: Process, text: str) -> str:
 
 
 def do_openat(r: "Replay", p: Process, text: str, tid: int) -> None:
+    if not r.origin.is_settled and r.line < EARLY:
+        r.origin.path(r.line, text)
     try:
         name, bits, value, errno, answer, cwd = hot.openat(text)
     except ValueError:
@@ -114,6 +117,8 @@ def do_openat2(r: "Replay", p: Process, text: str, tid: int) -> None:
 
 
 def do_open(r: "Replay", p: Process, text: str, tid: int) -> None:
+    if not r.origin.is_settled and r.line < EARLY:
+        r.origin.path(r.line, text)
     args, result = parser.split(text)
     open_it(r, p, p.cwd.path, args[0], args[1] if len(args) > 1 else "0", result)
 
@@ -410,6 +415,14 @@ def do_lseek(r: "Replay", p: Process, text: str, tid: int) -> None:
         opened.pos = value
 
 
+def do_llseek(r: "Replay", p: Process, text: str, tid: int) -> None:
+    """The position comes back through a pointer."""
+    args, result = parser.split(text)
+    opened = p.fds.fds.get(parser.fd_of(args[0]).number)
+    if opened is not None and result.value == 0 and args[-2].startswith("["):
+        opened.pos = parser.address(args[-2].strip("[]"))
+
+
 def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, nr_bytes: int, is_write: bool) -> None:
     """Bytes between a process and a file: through the page cache. `offset` None: at the file's position."""
     if opened is None or opened.file is None or nr_bytes <= 0:
@@ -432,6 +445,8 @@ def _io(is_write: bool, is_positioned: bool) -> Callable[["Replay", Process, str
         fd, path, is_deleted, buffer, _, offset, nr, errno = hot.file_io(text, is_positioned)
         if not nr or errno:
             return
+        if not r.origin.is_settled and r.line < EARLY and '"\\177ELF' in text:
+            r.origin.elf(r.line, parser.string(text[text.index('"') :])[0])
         opened = r.opened_at(p, fd, path, is_deleted)
         if opened is not None and opened.file is not None:
             transfer(r, p, opened, offset, nr, is_write)
@@ -466,9 +481,10 @@ HANDLERS = {
     "chdir": do_chdir, "fchdir": do_fchdir, "getcwd": do_getcwd, "unlink": do_unlink, "unlinkat": do_unlink,
     "rename": do_rename, "renameat": do_rename, "renameat2": do_rename, "link": do_link, "linkat": do_link,
     "memfd_create": do_memfd_create, "ftruncate": do_ftruncate, "ftruncate64": do_ftruncate, "truncate": do_truncate,
-    "truncate64": do_truncate, "fallocate": do_fallocate, "lseek": do_lseek,
+    "truncate64": do_truncate, "fallocate": do_fallocate, "lseek": do_lseek, "_llseek": do_llseek,
     "read": _io(False, False), "readv": _io(False, False), "write": _io(True, False), "writev": _io(True, False),
-    "pread64": _io(False, True), "pwrite64": _io(True, True), "sendfile": do_sendfile, "sendfile64": do_sendfile,
+    "pread64": _io(False, True), "pwrite64": _io(True, True), "pread": _io(False, True), "pwrite": _io(True, True),
+    "sendfile": do_sendfile, "sendfile64": do_sendfile,
     "copy_file_range": do_copy_file_range,
     "fstat": do_stat, "fstat64": do_stat, "newfstatat": do_stat, "fstatat64": do_stat, "statx": do_stat,
 }

@@ -78,11 +78,10 @@ def expected_brk(image: Image) -> int:
 def first_clues(events: list[Event]) -> Clues:
     """The heap and the first mapping alone: they tell whether more is needed."""
     brk: int | None = None
-    for at, (_, _, name, text, _) in enumerate(events):
+    for at, (_, _, name, _, _) in enumerate(events):
         if name == "brk" and brk is None:
-            addr, answer, _ = hot.brk(text)
-            brk = answer if addr == 0 else brk
-        elif name in ("mmap", "mmap2"):
+            brk = clues(events[at : at + 1]).brk
+        elif name in ("mmap", "mmap2", "old_mmap"):
             return clues(events[at : at + 1])._replace(brk=brk)
     return Clues(brk, None, [])
 
@@ -98,7 +97,7 @@ def clues(events: list[Event]) -> Clues:
             if name == "brk" and brk is None:
                 addr, answer, _ = hot.brk(text)
                 brk = answer if addr == 0 else brk
-            elif name in ("mmap", "mmap2"):
+            elif name in ("mmap", "mmap2", "old_mmap"):
                 call = parser.mmap(text)
                 value = call.result.value
                 if value is None or call.result.errno:

@@ -18,7 +18,7 @@ Invariant: every line is an event, a call counted as skipped, a known message, p
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from vmtool.errors import HostError
 from vmtool.strace.broken import MOST_PARTS, is_whole, joined
@@ -101,13 +101,15 @@ class Tally:
         raise LogError(number, f"not a line of strace: {text}{others}")
 
 
-def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int], tally: Tally | None = None) -> Iterator[Event]:
+def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int], tally: Tally | None = None,
+        on_name: Callable[[int, str], None] | None = None) -> Iterator[Event]:
     """The events of the wanted calls, and of every process's end, in the order of the log.
 
-    `counts` gets the number of calls by name, wanted or not; `tally` the lines that are none. LogError: there are too many of those.
+    `counts` gets the number of calls by name, wanted or not; `tally` the lines that are none; `on_name` (line, name) is called once for
+    each name. LogError: there are too many lines of no log.
     """
     slow = _Slow(wanted, counts, tally or Tally())
-    slow.events = Lines(lines, wanted, slow.line, slow.finish)
+    slow.events = Lines(lines, wanted, slow.line, slow.finish, on_name)
     return slow.events
 
 

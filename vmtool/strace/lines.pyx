@@ -31,22 +31,23 @@ cdef class _Name:
 cdef class Lines:
     """The events of a log: tuples (line, thread, name, text after the name, which part of a call).
 
-    `slow` (line, number) is asked for all lines that are no calls and gives a list of events; `finish` (these Lines) is called at the end. While
+    `on_name` (line's number, name) is told of each name once. `slow` (line, number) is asked for all lines that are no calls and gives a list of events; `finish` (these Lines) is called at the end. While
     `is_waiting` every line goes to `slow`.
     """
 
-    cdef object lines, slow, finish, last
+    cdef object lines, slow, finish, on_name, last
     cdef public bint is_waiting
     cdef dict names
     cdef object wanted
     cdef list ready
     cdef readonly long number
 
-    def __init__(self, lines, wanted, slow, finish):
+    def __init__(self, lines, wanted, slow, finish, on_name=None):
         self.lines = iter(lines)
         self.wanted = wanted
         self.slow = slow
         self.finish = finish
+        self.on_name = on_name
         self.is_waiting = False
         self.names = {}
         self.ready = []
@@ -131,6 +132,8 @@ cdef class Lines:
         entry.name = name
         entry.is_wanted = name in self.wanted
         self.names[name] = entry
+        if self.on_name is not None:
+            self.on_name(self.number, name)
         return entry
 
 

@@ -20,7 +20,7 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmtool.strace.lexer import CHILD_STARTS, Event, Tally, lex, seconds
+from vmtool.strace.lexer import CHILD_STARTS, Event, lex, seconds
 from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
 from vmtool.strace.procs import Process, child_number
 from vmtool.strace.reader import NEAR, PID_CHANGED, Reader, whole_calls
@@ -46,7 +46,7 @@ class Merged:
     """The calls of all files, as a Reader gives those of one. `calls` is the module that says which are wanted, and when."""
 
     def __init__(self, files: list[LogFile], calls: ModuleType, counts: defaultdict[str, int], replay: "Replay") -> None:
-        self._streams = {f.tid: _Stream(f, calls, counts, replay.summary.tally) for f in files}
+        self._streams = {f.tid: _Stream(f, calls, counts, replay) for f in files}
         self._replay = replay
         self._memory: frozenset[str] = calls.MEMORY
         self._ready: list[_Stream] = []  # begun and not ended; the one that was served last comes first
@@ -246,7 +246,7 @@ class Merged:
 class _Stream:
     """The calls of one file; it knows the time of its next one when the log has times."""
 
-    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int], tally: Tally) -> None:
+    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int], replay: "Replay") -> None:
         self.tid = self.pid = file.tid
         self.goes_on_as = 0
         self.vfork_child = 0
@@ -259,7 +259,7 @@ class _Stream:
         self._last = 0.0
         self._times: dict[int, float] = {}  # by line, of the events that were read
         wanted = calls.WANTED | WAITS
-        events = lex(self._timed(first, lines) if first else iter(()), wanted, counts, tally)
+        events = lex(self._timed(first, lines) if first else iter(()), wanted, counts, replay.summary.tally, replay.origin.call)
         self._reader = Reader(self._stamped(events) if self.has_times else events, calls.SLEEPERS, calls.AT_BEGIN)
         self._calls = iter(self._reader)
         self.time = 0.0

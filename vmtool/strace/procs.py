@@ -19,13 +19,15 @@ CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_VFORK, CLONE_THREAD = 0x100, 0x200, 0x400
 class Space:
     """An address space: one simulated process, used by one or more of the log's."""
 
-    __slots__ = ("mid", "users", "pending", "is_32", "shm", "habits")
+    __slots__ = ("mid", "users", "pending", "is_32", "is_guessed", "first", "shm", "habits")
 
     def __init__(self, mid: int) -> None:
         self.mid = mid
         self.users = 1
         self.pending: dict[int, Event] = {}  # by thread: calls that have begun: they take effect by their end at the latest
         self.is_32 = False
+        self.is_guessed = False  # what it had mapped at its start is not known
+        self.first: Event | None = None  # the call that it began with, when that was no execve
         self.shm: dict[int, int] = {}  # shmat's address -> length
         self.habits = Habits()
 

@@ -19,9 +19,11 @@ from vmtool.strace import calls
 from vmtool.strace.broken import tidied
 from vmtool.strace.door import Door
 from vmtool.strace.fds import FdTable, File, Names, Open, descriptor_path
+from vmtool.strace.guess import begun_before
 from vmtool.strace.lexer import Event, LogError, Tally, lex, shown
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE
 from vmtool.strace.merge import LogFile, Merged
+from vmtool.strace.origin import Origin
 from vmtool.strace.parser import Fd, Hidden, descriptor
 from vmtool.strace.procs import Directory, Process, Processes, Space
 from vmtool.strace.reader import Reader
@@ -109,7 +111,8 @@ class Replay:
         self.keeps_cache = True
         self.root: Process | None = None
         self.reader: Reader | Merged | None = None
-        self._bits: dict[int, int] = {}
+        self.origin = Origin(self.machine.info().arch)
+        self.offset_unit = 0  # of mmap2, 0: no line has shown it yet
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -131,13 +134,14 @@ class Replay:
 
     def _run(self, files: list[LogFile]) -> None:
         if len(files) == 1 and files[0].tid == 0:
-            self.reader = Reader(lex(files[0].lines, calls.WANTED, self.summary.counts, self.summary.tally), calls.SLEEPERS, calls.AT_BEGIN)
+            events = lex(files[0].lines, calls.WANTED, self.summary.counts, self.summary.tally, self.origin.call)
+            self.reader = Reader(events, calls.SLEEPERS, calls.AT_BEGIN)
         else:
             self.reader = Merged(files, calls, self.summary.counts, self)
         by_tid, kinds, faults = self.procs.by_tid, calls.KINDS, self.faults
         for call in self.reader:
             self.line, tid, name, text, part = call
-            process = by_tid.get(tid) or self._unknown(tid, name)
+            process = by_tid.get(tid) or self._unknown(call)
             if process is None:
                 continue
             kind = kinds.get(name)
@@ -210,14 +214,15 @@ class Replay:
 
     # --- processes -------------------------------------------------------------------------------
 
-    def _unknown(self, tid: int, name: str) -> Process | None:
+    def _unknown(self, call: Event) -> Process | None:
         """The process of a number that no clone has announced."""
+        _, tid, name, _, _ = call
         if name == "+bits" and self.root is not None and self.root.pid == 0:
             return self.root  # the message has a number where the lines have none
         if name[0] == "+" and name != "+thread" or self.procs.is_dead(tid):
             return None
         if self.root is None:
-            return self._first(tid)
+            return self._first(tid, call)
         if tid == 0 or self.root.pid == 0 and not self._is_process(tid):
             return self._unnumbered(tid)
         if self.procs.by_tid and not self._is_process(tid):
@@ -225,16 +230,17 @@ class Replay:
             self.procs.add_thread(parent, tid)
             return parent
         self.summary.note(f"process {tid} appears without the call that made it")
-        return self._first(tid)
+        return self._first(tid, call)
 
     def _is_process(self, tid: int) -> bool:
         return self.facts.is_process(tid) is not False
 
-    def _first(self, tid: int) -> Process:
-        """The first process, or one of unknown origin: empty until its execve."""
+    def _first(self, tid: int, call: Event) -> Process:
+        """The first process, or one of unknown origin: empty until its execve, or its first call that needs memory."""
         pid = tid or (self.facts.root if self.root is None else 0)
         process = Process(pid, Space(0), FdTable(), Directory(self.facts.cwd if self.root is None else ""))
         process.tids.add(tid)
+        process.space.first = call
         self.procs.add(process)
         if self.root is None:
             self.root = process
@@ -261,7 +267,10 @@ class Replay:
     def space(self, process: Process) -> int:
         """The simulated process that holds its memory; one is made when the log began too late to show an execve."""
         if process.space.mid == 0:
-            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], None, process.pid)
+            first = process.space.first
+            following = [] if first is None or self.reader is None else [first, *self.reader.of(first[1])]
+            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], begun_before(following), process.pid)
+            process.space.is_guessed = True
             self.summary.note(f"process {process.pid}: no execve in the log, its program is not known")
         return process.space.mid
 

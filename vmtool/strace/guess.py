@@ -1,0 +1,165 @@
+"""Programs that nobody knows: an image and a layout that agree with what the log shows, and a sentence that says what was assumed.
+
+What is modelled: a log names the program and shows where its heap begins (brk(NULL)), where the dynamic linker made the RELRO part of the
+program and of itself read-only, and where the first mapping went. An image with these parts is laid out as execve would:
+    text    a page at the usual base           data    from the RELRO part to a page behind it
+    ld.so   where the first mapping leaves room for it, from its RELRO part
+Old kernels put mappings upwards from a third of the address space (0x40000000), and 32-bit kernels end it at 0xc0000000.
+What a process had mapped before its log began, and what an assumed image lacks, shows by calls that succeeded: it counts as anonymous
+memory.
+Simplified: sizes that no line shows are a page; the file has no contents.
+Invariant: nothing here is used for a program that the host or a sidecar knows.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmtool.errors import KernelError
+from vmtool.records import ExecLayout, Image, Segment
+from vmtool.strace import parser
+from vmtool.strace.layout import ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE, PAGE, VDSO_BYTES, Clues, clues, page_up
+from vmtool.strace.lexer import Event
+
+if TYPE_CHECKING:
+    from vmtool.strace.procs import Process
+    from vmtool.strace.replay import Replay
+
+ADDR_LIMIT_3GB = 0x8000000
+R, RX, RW = 4, 5, 6
+BASE_64, BASE_32 = 0x400000, 0x8048000
+PIE_64, PIE_32 = 0x550000000000, 0x56000000  # where the heap of a position-independent program lies, or above
+FARTHEST_BRK = 2 << 30  # from a program's end to its randomized heap
+THIRD_32 = 0x40000000
+CALLS_32 = frozenset({"mmap2", "old_mmap", "_llseek", "fstat64", "fstatat64", "fcntl64", "ftruncate64", "truncate64", "sendfile64"})
+MAP_FIXED = 0x10
+PRIVATE = 0x32  # MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS
+
+
+class Guess(NamedTuple):
+    """An image, where it goes, and what that assumes."""
+
+    image: Image
+    layout: ExecLayout
+    said: str
+
+
+def is_32(following: list[Event], bits: str) -> bool:
+    """Whether a program is a 32-bit one, by its calls, or by strace's own word."""
+    if bits:
+        return bits == "32"
+    if any(event[2] in CALLS_32 for event in following):
+        return True
+    first = first_mapping(following)
+    return first is not None and first[0] < 1 << 32
+
+
+def first_mapping(following: list[Event]) -> tuple[int, int] | None:
+    """(start, end) of the first mapping whose place was the kernel's choice."""
+    for _, _, name, text, _ in following:
+        if name in ("mmap", "mmap2", "old_mmap"):
+            try:
+                call = parser.mmap(text)
+            except ValueError:
+                continue
+            if call.result.value and not call.result.errno and call.addr == 0 and not call.flags & 0x40:
+                return call.result.value, page_up(call.result.value + call.length)
+    return None
+
+
+def program(path: str, following: list[Event], bits: str) -> Guess:
+    """What stands for the program at `path`; `following`: its next calls; `bits`: as strace told, or ''."""
+    narrow = is_32(following, bits)
+    found = clues(following)
+    image = _image(path, narrow, found)
+    first = first_mapping(following)
+    person, base, interp, interp_base, vdso = ADDR_NO_RANDOMIZE, None, None, None, None
+    if narrow and first is not None and first[1] <= 0xC0000000:
+        person |= ADDR_LIMIT_3GB
+    if narrow and first is not None and THIRD_32 <= first[0] < THIRD_32 + (64 << 20):
+        person |= ADDR_COMPAT_LAYOUT
+        room = first[0] - THIRD_32 - VDSO_BYTES
+        if room >= 2 * PAGE:
+            interp, interp_base = _interp(narrow, room, []), THIRD_32
+    elif first is not None:
+        vdso = first[1]
+        relro = [(a, n) for a, n in found.protected if first[1] + VDSO_BYTES <= a < first[1] + (8 << 20)]
+        base = first[1] + VDSO_BYTES
+        if relro and base + (4 << 20) < (1 << 32 if narrow else 1 << 47):
+            size = relro[0][0] + relro[0][1] + PAGE - base
+            interp, interp_base = _interp(narrow, size, [(relro[0][0] - base, relro[0][1])]), base
+            base += page_up(size)
+    image = image._replace(interp=interp)
+    data = image.segments[1]
+    brk = found.brk if found.brk is not None and found.brk > data.vaddr else None
+    layout = ExecLayout(mmap_base=base, exe_base=None, interp_base=interp_base, vdso=vdso, start_brk=brk,
+                        stack_top=None, stack_vma_start=None, string_bytes=None, rlimit_stack=None, personality=person)
+    said = (f"{path}: nobody knows this program; assumed: {32 if narrow else 64} bits, text at {image.segments[0].vaddr:#x}, "
+            f"data at {data.vaddr:#x}-{_end(image):#x}" + (f", {interp.path} at {interp_base:#x}" if interp is not None else ""))
+    return Guess(image, layout, said)
+
+
+def _image(path: str, narrow: bool, found: Clues) -> Image:
+    """Two segments: text, and data that begin with the RELRO part where a line shows it. Addresses are absolute, whatever it is."""
+    brk = found.brk or 0
+    is_pie = brk >= (PIE_32 if narrow else PIE_64)
+    mine = [(a, n) for a, n in found.protected if a + n <= brk < a + FARTHEST_BRK]
+    base = BASE_32 if narrow else BASE_64
+    if is_pie:
+        base = (mine[-1][0] if mine else brk & -PAGE) - 2 * PAGE
+    if mine and mine[-1][0] <= base:
+        base = mine[-1][0] - PAGE
+    start, size = mine[-1] if mine else (base + PAGE, 0)
+    size = page_up(size) + PAGE
+    if brk and start < brk < start + size:  # an old kernel's heap begins within the last page
+        size = brk - start
+    segments = (Segment(base, 0, PAGE, PAGE, RX, PAGE), Segment(start, PAGE, size, size, RW, PAGE))
+    phoff, phentsize = (52, 32) if narrow else (64, 56)
+    return Image(path, 0, 0, 0, PAGE + page_up(size), None, False, narrow, base, phoff, 2, phentsize, segments, RW, None,
+                 mine[-1] if mine else None)
+
+
+def _interp(narrow: bool, size: int, relro: list[tuple[int, int]]) -> Image:
+    """A dynamic linker of that size from address 0, its data from the RELRO part."""
+    path = "/lib/ld-linux.so.2" if narrow else "/lib64/ld-linux-x86-64.so.2"
+    size = page_up(size)
+    data = relro[0][0] if relro and relro[0][0] >= PAGE else size - PAGE
+    segments = (Segment(0, 0, data, data, RX, PAGE), Segment(data, data, size - data, size - data, RW, PAGE))
+    return Image(path, 0, 0, 0, size, None, True, narrow, 0, 52 if narrow else 64, 2, 32 if narrow else 56, segments, RW, None,
+                 relro[0] if relro else None)
+
+
+def _end(image: Image) -> int:
+    return page_up(max(s.vaddr + s.memsz for s in image.segments))
+
+
+def begun_before(following: list[Event]) -> ExecLayout:
+    """For a process whose log begins too late to show an execve: mappings go on below the first one, the heap where the log has it."""
+    first, brk = first_mapping(following), clues(following).brk
+    top = None if first is None or first[1] >= (1 << 47) - VDSO_BYTES else first[1] + VDSO_BYTES
+    return ExecLayout(mmap_base=top, exe_base=None, interp_base=None, vdso=None if top is None else first and first[1],
+                      start_brk=brk if brk and brk > 0x405000 else None, stack_top=None, stack_vma_start=None, string_bytes=None,
+                      rlimit_stack=None, personality=None)
+
+
+def assume(r: "Replay", p: "Process", addr: int, length: int) -> bool:
+    """Fill what is not mapped of a range that a call found mapped, in a process that is known in part; whether anything was missing."""
+    if not p.space.is_guessed or not length or length >> 40:
+        return False
+    mid, at, end = r.space(p), addr & -PAGE, page_up(addr + length)
+    holes = []
+    for vma in sorted(r.machine.maps(mid)):
+        if vma.end <= at or vma.start >= end:
+            continue
+        if vma.start > at:
+            holes.append((at, vma.start))
+        at = vma.end
+    if at < end:
+        holes.append((at, end))
+    filled = False
+    for start, stop in holes:
+        try:
+            r.machine.mmap(mid, start, stop - start, 3, PRIVATE)
+        except KernelError:
+            continue
+        filled = True
+        r.summary.note(f"process {p.pid}: memory that no line shows being mapped is assumed to be anonymous")
+    return filled
