@@ -22,7 +22,7 @@ LEVELS = """
     pte walk mmu folio_split free_area swap
     buddy
     slab pgtable
-    filemap rmap boot
+    filemap rmap boot pagewalk
     inode shmem thp
     readahead truncate writeback placement thp_split mlock folio_unmap
     fileio

@@ -10,13 +10,13 @@ from libc.string cimport memset
 from vmtool.mm.access cimport load_bytes, siginfo_t, store_bytes, touch_range
 from vmtool.mm.arena cimport *
 from vmtool.mm.boot cimport machine_boot
-from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.fsck_cache cimport fsck_cache
 from vmtool.mm.fsck_entries cimport fsck_entries
 from vmtool.mm.fsck_phys cimport fsck_phys
 from vmtool.mm.fsck_space cimport fsck_space
 from vmtool.mm.mm cimport do_exit, do_fork, mm_alloc, switch_mm, task_alloc
 from vmtool.mm.mm_acct cimport add_mm_counter, mm_counter_sum
+from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport *
 from vmtool.mm.rmap cimport page_mkclean
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather
@@ -26,6 +26,7 @@ from vmtool.mm.sys_mlock cimport sys_mlock
 from vmtool.mm.sys_mmap cimport mmap_req_t, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
 from vmtool.mm.sys_mremap cimport sys_mremap
+from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport ZAP_DROP_MARKER, ZAP_EVEN_COWS, unmap_mapping_range, zap_range
 from vmtool.mm.vma cimport vma_lookup
@@ -67,6 +68,32 @@ cdef uint32_t fake_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_
     with gil:
         note(a, "fault", entry, 0)
         return VM_FAULT_SIGBUS
+
+
+cdef int note_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    with gil:
+        (<list>w.private).append(("table", addr, next, 0))
+    return 0
+
+
+cdef int note_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    with gil:
+        (<list>w.private).append(("leaf", addr, next, level))
+    if w.v:  # asked to split
+        split_huge_pmd(w.a, w.v, addr)
+        return WALK_AGAIN
+    return 0
+
+
+cdef int note_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
+    with gil:
+        (<list>w.private).append(("hole", addr, next, level))
+    return 0
+
+
+cdef int note_and_stop(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    note_table(w, addr, next, table)
+    return -EINTR
 
 
 cdef class Space:
@@ -193,6 +220,16 @@ cdef class Space:
     def what(self, addr, level=0):
         e = self.entry(addr, level)
         return CLASSES[pmd_class(&self.a, e) if level else pte_class(&self.a, e)]
+
+    def walk(self, start, end, split=False, stop=False):
+        """(what walk_page_range() answers, the calls it made: (kind, addr, next, level))."""
+        cdef mm_walk_t w
+        cdef list calls = []
+        walk_init(&w, &self.a, mm_mut(&self.a, self.mm()), vma_lookup(&self.a, self.mm(), start) if split else 0, <void *>calls)
+        w.table = note_and_stop if stop else note_table
+        w.leaf = note_leaf
+        w.hole = note_hole
+        return walk_page_range(&w, start, end), calls
 
     def swap_entry(self, addr):
         """(type, offset, exclusive)"""

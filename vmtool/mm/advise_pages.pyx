@@ -10,28 +10,36 @@ mm/swap.c:folio_mark_lazyfree().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
+from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_file_folio, try_to_unmap
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
+from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
+from vmtool.mm.pgtable cimport entry_set, flush_tlb_range, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.thp_split cimport split_anon_folio
 from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_page_range_single, zap_present_pte
 from vmtool.mm.vmstat cimport PGDEACTIVATE, PGLAZYFREE, count_vm_event, count_vm_events
 
 ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
+ctypedef void (*leaf_fn)(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t e) noexcept nogil
+
+cdef struct advice_t:  # what is done to an entry
+    pte_fn pte
+    leaf_fn leaf  # to a huge one that the range covers; NULL: it is split
+    bint exclusive  # a large folio must be this area's alone
 
 cdef uint64_t batch_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e) noexcept nogil:
     """folio_pte_batch(): entries from addr on, below next, that map the folio's pages one after the other."""
+    cdef const arch_t *g = &a.m.arch
     cdef pfn_t head = page_folio(a, pte_frame(a, e))
-    cdef uint64_t left = (<uint64_t>1 << folio_order(a, head)) - (pte_frame(a, e) - head)
+    cdef uint64_t left = min((<uint64_t>1 << folio_order(a, head)) - (pte_frame(a, e) - head), (next - addr) >> g.page_shift)
     cdef uint64_t i = 1
     cdef pte_t n
-    while i < left and addr + (i << 12) < next:
-        n = pte_load(a, table, (<uint32_t>(addr >> 12) & 511) + <uint32_t>i)
+    while i < left:
+        n = pte_load(a, table, level_index(g, 0, addr) + <uint32_t>i)
         if pte_class(a, n) != ENTRY_PAGE or pte_frame(a, n) != pte_frame(a, e) + <pfn_t>i:
             break
         i += 1
@@ -53,41 +61,49 @@ cdef uint64_t skip_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t
         return 0 if split_anon_folio(a, head) else batch
     return 0 if file_folio_is_one_mms(a, head) and split_file_folio(a, head) else batch
 
-cdef void for_each_pte(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn fn, bint exclusive) noexcept nogil:
-    """Every non-empty PTE of the range, but those of large folios that are left alone (skip_of)."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t addr = start, next
-    cdef vaddr_t whole = start  # up to here a large folio was found to be covered
-    cdef pfn_t table
-    cdef uint32_t i
+cdef int each_pte(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    """Every non-empty entry, but those of large folios that are left alone (skip_of). A folio that was split may have taken the table along."""
+    cdef arena_t *a = w.a
+    cdef const arch_t *g = &a.m.arch
+    cdef const advice_t *k = <const advice_t *>w.private
+    cdef vaddr_t whole = addr  # up to here a large folio was found to be covered
     cdef uint64_t skip
     cdef pte_t e
-    while addr < end:
-        next = (addr | (HPAGE_PMD_SIZE - 1)) + 1
-        if next > end:
-            next = end
-        e = entry_get(a, m, addr, 1) if table_lookup(a, m, addr, 1) else 0
-        if pmd_is_huge(a, e):
-            if pte_special(a, e) or not split_anon_folio(a, pte_frame(a, e)):
-                addr = next
+    while addr < next:
+        e = pte_load(a, table, level_index(g, 0, addr))
+        if addr >= whole and pte_class(a, e) == ENTRY_PAGE:
+            skip = skip_of(a, table, addr, next, e, k.exclusive)
+            if skip:
+                addr += skip << g.page_shift
                 continue
-        table = table_lookup(a, m, addr, 0)
-        while table and addr < next:
-            i = <uint32_t>(addr >> 12) & 511
-            e = pte_load(a, table, i)
-            if addr >= whole and pte_class(a, e) == ENTRY_PAGE:
-                skip = skip_of(a, table, addr, next, e, exclusive)
-                if skip:
-                    addr += skip << 12
-                    continue
-                e = pte_load(a, table, i)
-                if pte_class(a, e) == ENTRY_PAGE:
-                    whole = addr + (<uint64_t>4096 << folio_order(a, page_folio(a, pte_frame(a, e))))
-            if e != 0:
-                fn(a, v, addr, table, i, e)
-            addr += 4096
-        addr = next
-    flush_tlb_range(a, m, start, end)
+            e = pte_load(a, table, level_index(g, 0, addr))
+            if pte_class(a, e) == ENTRY_PAGE:
+                whole = addr + (page_size(g) << folio_order(a, page_folio(a, pte_frame(a, e))))
+        if e != 0:
+            k.pte(a, w.v, addr, table, level_index(g, 0, addr), e)
+        addr += page_size(g)
+    return 0
+
+cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    """A huge entry that the range covers is advised about as a whole where there is a rule for it; else its folio is split."""
+    cdef arena_t *a = w.a
+    cdef const advice_t *k = <const advice_t *>w.private
+    if k.leaf != NULL and next - addr == level_size(&a.m.arch, level):
+        k.leaf(a, w.v, addr, level, e)
+        return 0
+    return 0 if pte_special(a, e) or not split_anon_folio(a, pte_frame(a, e)) else WALK_AGAIN
+
+cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, bint exclusive) noexcept nogil:
+    cdef advice_t k
+    cdef mm_walk_t w
+    k.pte = pte
+    k.leaf = leaf
+    k.exclusive = exclusive
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
+    w.table = each_pte
+    w.leaf = each_leaf
+    walk_page_range(&w, start, end)
+    flush_tlb_range(a, w.mm, start, end)
 
 cdef void deactivate(arena_t *a, pfn_t head, uint32_t clear) noexcept nogil:
     """Off its list, without these flags, and back."""
@@ -115,26 +131,15 @@ cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
         deactivate(a, head, PG_active)
         count_vm_event(a, PGDEACTIVATE)
 
+cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
+    cdef pfn_t head = pte_frame(a, pmd)
+    if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
+        entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pmd))
+        frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
+        deactivate(a, head, PG_active)
+
 cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pte_t pmd
-    cdef pfn_t head
-    cdef vaddr_t next
-    while start < end:
-        next = (start | (HPAGE_PMD_SIZE - 1)) + 1
-        if next > end:
-            next = end
-        pmd = entry_get(a, m, start, 1) if table_lookup(a, m, start, 1) else 0
-        if pmd_is_huge(a, pmd) and next - start == HPAGE_PMD_SIZE:
-            head = pte_frame(a, pmd)
-            if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
-                entry_set(a, m, start, 1, pte_mkold(a, pmd))
-                flush_tlb_range(a, m, start, next)
-                frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
-                deactivate(a, head, PG_active)
-        else:
-            for_each_pte(a, v, start, next, cold_pte, True)
-        start = next
+    advise_range(a, v, start, end, cold_pte, cold_leaf, True)
 
 cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     if a.swap_free != NULL:
@@ -161,27 +166,17 @@ cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
         deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
         count_vm_events(a, PGLAZYFREE, 1 << folio_order(a, head))
 
+cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
+    cdef pfn_t head = pte_frame(a, pmd)
+    if pte_special(a, pmd) or frame_at(a, head + 1).lru_prev != 1:
+        return
+    entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pte_mkclean(a, pmd)))
+    if frame_at(a, head).flags & PG_swapbacked and not frame_at(a, head).flags & PG_unevictable:
+        deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
+        count_vm_events(a, PGLAZYFREE, 1 << folio_order(a, head))
+
 cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pte_t pmd
-    cdef pfn_t head
-    cdef vaddr_t next
-    while start < end:
-        next = (start | (HPAGE_PMD_SIZE - 1)) + 1
-        if next > end:
-            next = end
-        pmd = entry_get(a, m, start, 1) if table_lookup(a, m, start, 1) else 0
-        if pmd_is_huge(a, pmd) and next - start == HPAGE_PMD_SIZE:
-            head = pte_frame(a, pmd)
-            if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
-                entry_set(a, m, start, 1, pte_mkold(a, pte_mkclean(a, pmd)))
-                flush_tlb_range(a, m, start, next)
-                if frame_at(a, head).flags & PG_swapbacked and not frame_at(a, head).flags & PG_unevictable:
-                    deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
-                    count_vm_events(a, PGLAZYFREE, 512)
-        else:
-            for_each_pte(a, v, start, next, free_pte, False)
-        start = next
+    advise_range(a, v, start, end, free_pte, free_leaf, False)
 
 cdef void pageout_large(arena_t *a, pfn_t head) noexcept nogil:
     """A folio that the range covers as a whole. An anonymous one is split for want of swap space, and stays."""
@@ -227,26 +222,31 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
             frame_mut(a, head).flags |= PG_reclaim
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    for_each_pte(a, v, start, end, pageout_pte, True)
+    advise_range(a, v, start, end, pageout_pte, NULL, True)
+
+cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const arch_t *g = &w.a.m.arch
+    cdef pte_t e
+    while addr < next:
+        e = pte_load(w.a, table, level_index(g, 0, addr))
+        if e != 0 and pte_marker_kind(w.a, e) != PTE_MARKER_GUARD:
+            return -EEXIST
+        addr += page_size(g)
+    return 0
+
+cdef int find_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    return -EEXIST
 
 cdef bint any_page(arena_t *a, mm_t *m, vaddr_t start, vaddr_t end) noexcept nogil:
-    cdef pte_t e
-    cdef pfn_t table
-    while start < end:
-        table = table_lookup(a, m, start, 1)
-        e = entry_get(a, m, start, 1) if table else 0
-        if pmd_is_huge(a, e):
-            return True
-        if e == 0:
-            start = (start | (HPAGE_PMD_SIZE - 1)) + 1
-            continue
-        e = entry_get(a, m, start, 0)
-        if e != 0 and pte_marker_kind(a, e) != PTE_MARKER_GUARD:
-            return True
-        start += 4096
-    return False
+    """Whether anything but guards is there."""
+    cdef mm_walk_t w
+    walk_init(&w, a, m, 0, NULL)
+    w.table = find_page_in
+    w.leaf = find_leaf
+    return walk_page_range(&w, start, end) != 0
 
 cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef vaddr_t addr = start
     cdef pfn_t table
@@ -256,24 +256,21 @@ cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept
         table = table_alloc(a, m, addr, 0)
         if table == 0:
             return -ENOMEM
-        pte_store(a, table, <uint32_t>(addr >> 12) & 511, pte_marker(a, PTE_MARKER_GUARD))
-        addr += 4096
+        pte_store(a, table, level_index(g, 0, addr), pte_marker(a, PTE_MARKER_GUARD))
+        addr += page_size(g)
+    return 0
+
+cdef int unguard_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const arch_t *g = &w.a.m.arch
+    while addr < next:
+        if pte_marker_kind(w.a, pte_load(w.a, table, level_index(g, 0, addr))) == PTE_MARKER_GUARD:
+            pte_store(w.a, table, level_index(g, 0, addr), 0)
+        addr += page_size(g)
     return 0
 
 cdef void guard_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     """Huge entries hold no markers: they are left whole, and so are large folios."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t next
-    cdef pfn_t table
-    cdef pte_t e
-    while start < end:
-        next = (start | (HPAGE_PMD_SIZE - 1)) + 1
-        if next > end:
-            next = end
-        table = table_lookup(a, m, start, 0)
-        while table and start < next:
-            e = pte_load(a, table, <uint32_t>(start >> 12) & 511)
-            if pte_marker_kind(a, e) == PTE_MARKER_GUARD:
-                pte_store(a, table, <uint32_t>(start >> 12) & 511, 0)
-            start += 4096
-        start = next
+    cdef mm_walk_t w
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, NULL)
+    w.table = unguard_ptes
+    walk_page_range(&w, start, end)

@@ -44,6 +44,15 @@ cdef inline uint64_t level_size(const arch_t *g, int level) noexcept nogil:
     """Bytes that one entry of the level spans."""
     return <uint64_t>1 << g.level_shift[level]
 
+cdef inline vaddr_t level_end(const arch_t *g, int level, vaddr_t addr, vaddr_t end) noexcept nogil:
+    """Where the level's entry for addr ends, or `end` when that comes first."""
+    cdef vaddr_t next = (addr | (level_size(g, level) - 1)) + 1
+    return end if next == 0 or next > end else next
+
+cdef inline uint32_t nr_entries(const arch_t *g, int level) noexcept nogil:
+    """Of a table of the level."""
+    return <uint32_t>1 << g.level_bits[level]
+
 cdef inline uint64_t page_size(const arch_t *g) noexcept nogil:
     return <uint64_t>1 << g.page_shift
 
@@ -68,6 +77,10 @@ cdef inline pte_t top_entry(const arch_t *g, int level, pte_t e) noexcept nogil:
 cdef inline pte_t table_entry(const arch_t *g, int level, pfn_t table, pte_t bits) noexcept nogil:
     """The entry of `level` that points to a table; of PAE's pointers nothing but Present may be set."""
     return <pte_t>table << g.page_shift | (bits & g.present if level == 2 and g.id == ARCH_I386_PAE else bits)
+
+cdef inline uint32_t pages_in(const arch_t *g, vaddr_t addr, vaddr_t next) noexcept nogil:
+    """Of a range within one table."""
+    return <uint32_t>((next - addr) >> g.page_shift)
 
 cdef inline pfn_t pte_pfn(const arch_t *g, pte_t e) noexcept nogil:
     return <pfn_t>((e & g.pfn_mask) >> g.page_shift)

@@ -72,13 +72,13 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
         return pfn
     result[0] |= VM_FAULT_MAJOR
     count_vm_event(a, PGMAJFAULT)
-    pfn = filemap_fault_miss_in(a, area.vm_file, pgoff, area.vm_flags, area.vm_pgoff, area.vm_pgoff + vma_pages(area), &err)
+    pfn = filemap_fault_miss_in(a, area.vm_file, pgoff, area.vm_flags, area.vm_pgoff, area.vm_pgoff + vma_pages(a, area), &err)
     if pfn == 0:
         result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
     return pfn
 
 cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
-    cdef uint64_t pgoff = linear_page_index(vma_at(a, v), addr)
+    cdef uint64_t pgoff = linear_page_index(a, vma_at(a, v), addr)
     cdef uint32_t result = 0
     cdef uint64_t in_flight
     cdef bint around = vma_at(a, v).kind == VMA_PLAIN
@@ -101,7 +101,7 @@ cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     cdef pfn_t pfn, copy
     if anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
-    pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result, &in_flight)
+    pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), &result, &in_flight)
     if pfn == 0:
         return result
     copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
@@ -124,7 +124,7 @@ cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept no
 cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef uint32_t result = 0
     cdef uint64_t in_flight  # nothing is mapped around
-    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(vma_at(a, v), addr), &result, &in_flight)
+    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), &result, &in_flight)
     if pfn == 0:
         return result
     page_mkwrite(a, v, addr, pfn)

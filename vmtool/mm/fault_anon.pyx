@@ -9,7 +9,7 @@ Counterpart: Linux v6.18 mm/memory.c. The quick road at the end does for one wri
 together (lookup, walk, fault, retry, fill), each record fetched once; tests/mm/test_fault_anon.py holds the two roads' states together.
 """
 
-from vmtool.mm.arena cimport content_mut, cpu_mut, frame_at, frame_mut, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.arena cimport cpu_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, pcp_take, prep_new_page
 from vmtool.mm.frame cimport LRU_INACTIVE_ANON, folio_add_lru, lru_link, page_copy
 from vmtool.mm.mlock cimport munlock_folio
@@ -189,15 +189,13 @@ cdef bint anon_write_fault(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, mmu_l
             return False
         add_mm_counter(m, MM_ANONPAGES, 1)
         new = anon_pte(a, pfn, area.vm_flags)
-        frame_mut(a, at.table).index_lo += 1
     elif not at.entry & a.m.arch.present or pte_write(a, at.entry) or not at.entry & a.m.arch.user or runs_elsewhere(a, c):
         return False
     elif not copy_or_reuse(a, m, area, addr, at, &new):
         return False
     else:
         flush_looked(a, c, addr >> 12, at)
-    content_mut(a, frame_at(a, at.table).content)  # the chunk changes
-    at.entries[at.index] = new
+    pte_store(a, at.table, at.index, new)
     count_vm_event(a, PGFAULT)
     task_mut(a, task).min_flt += 1
     mmu_count_walk(a, c, missed)

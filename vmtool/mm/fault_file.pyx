@@ -82,7 +82,7 @@ cdef bint folio_fits(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_
     """Whether pages start..start+nr-1 lie within the area and within the table."""
     cdef vma_t *area = vma_at(a, k.v)
     cdef int64_t entry = <int64_t>start - k.first
-    return start >= area.vm_pgoff and start + nr_pages <= area.vm_pgoff + vma_pages(area) and entry >= 0 and entry + <int64_t>nr_pages <= k.nr_entries
+    return start >= area.vm_pgoff and start + nr_pages <= area.vm_pgoff + vma_pages(a, area) and entry >= 0 and entry + <int64_t>nr_pages <= k.nr_entries
 
 
 cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
@@ -148,7 +148,7 @@ cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t tabl
     k.inode = file_at(a, area.vm_file).inode
     k.table = table
     k.nr_entries = <uint32_t>1 << a.m.arch.level_bits[0]
-    k.fault = linear_page_index(area, addr)
+    k.fault = linear_page_index(a, area, addr)
     k.first = <int64_t>k.fault - index
     k.base = addr - (<uint64_t>index << PAGE_SHIFT)
     k.nr_mapped = 0
@@ -162,8 +162,8 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint3
     cdef around_t k
     cdef uint32_t from_entry = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
     cdef uint32_t to_entry
-    cdef uint64_t before = linear_page_index(area, addr) - area.vm_pgoff  # the area's pages before addr, and from it on
-    cdef uint64_t left = vma_pages(area) - before
+    cdef uint64_t before = linear_page_index(a, area, addr) - area.vm_pgoff  # the area's pages before addr, and from it on
+    cdef uint64_t left = vma_pages(a, area) - before
     cdef uint64_t from_page
     cdef uint64_t to_page
     cdef uint64_t end

@@ -140,11 +140,11 @@ cdef void check_page(fsck_t *f, vaddr_t addr, pte_t e, pfn_t pfn) noexcept nogil
     if r.flags & PG_anon:
         f.rss[MM_ANONPAGES] += 1
         expect(f, chain_has(a, f.v, r.mapping), CHECK_ANON_PAGE, f.mm, addr)
-        expect(f, index == linear_page_index(area, addr), CHECK_ANON_INDEX, f.mm, addr)
+        expect(f, index == linear_page_index(a, area, addr), CHECK_ANON_INDEX, f.mm, addr)
         return
     f.rss[MM_SHMEMPAGES if r.flags & PG_swapbacked else MM_FILEPAGES] += 1
     if area.vm_file:
-        expect(f, r.mapping == file_at(a, area.vm_file).inode and index == linear_page_index(area, addr), CHECK_FILE_PAGE, f.mm, addr)
+        expect(f, r.mapping == file_at(a, area.vm_file).inode and index == linear_page_index(a, area, addr), CHECK_FILE_PAGE, f.mm, addr)
     if pte_write(a, e) and not area.vm_flags & VM_SHARED:
         expect(f, False, CHECK_SHARED_WRITE, f.mm, addr)
 

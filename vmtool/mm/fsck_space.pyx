@@ -205,7 +205,7 @@ cdef void check_areas(fsck_t *f) noexcept nogil:
         if area.vm_mm < f.a.pool[POOL_MM].count:
             f.areas[area.vm_mm] += 1
         if area.vm_flags & VM_ACCOUNT:
-            f.committed += vma_pages(area)
+            f.committed += vma_pages(f.a, area)
         if area.anon_vma and area.anon_vma < f.a.pool[POOL_ANON_VMA].count:
             f.active[area.anon_vma] += 1
         check_area_chain(f, v)
@@ -297,15 +297,15 @@ cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
     cdef vma_t *area
     while v and n <= f.a.pool[POOL_VMA].count:
         area = vma_at(f.a, v)
-        total += vma_pages(area)
+        total += vma_pages(f.a, area)
         if is_exec_mapping(area.vm_flags):
-            text += vma_pages(area)
+            text += vma_pages(f.a, area)
         elif area.vm_flags & VM_GROWSDOWN:
-            stack += vma_pages(area)
+            stack += vma_pages(f.a, area)
         elif is_data_mapping(area.vm_flags):
-            data += vma_pages(area)
+            data += vma_pages(f.a, area)
         if area.vm_flags & VM_LOCKED:
-            locked += vma_pages(area)
+            locked += vma_pages(f.a, area)
         n += 1
         v = area.vm_next
     expect(f, n == f.areas[mm], CHECK_VMA_LOST, mm, n)

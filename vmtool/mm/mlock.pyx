@@ -9,13 +9,11 @@ Counterpart: Linux v6.18 mm/mlock.c:mlock_folio(), munlock_folio(); mm/internal.
 Simplified: Linux counts the locks in a folio that is on no list (mlock_count); here the areas that map it are asked.
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, rec_at, vma_at
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_at, rec_at, vma_at
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, page_folio
-from vmtool.mm.pgtable cimport entry_get, pte_frame, table_lookup
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load
-from vmtool.mm.thp cimport pmd_is_huge
-from vmtool.mm.vma cimport vma_pages
+from vmtool.mm.pgtable cimport entry_at_t, entry_find
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_frame
+from vmtool.mm.vma cimport vma_address, vma_pages
 from vmtool.mm.vmstat cimport UNEVICTABLE_PGMLOCKED, UNEVICTABLE_PGMUNLOCKED, count_vm_event
 
 cdef void mlock_folio(arena_t *a, pfn_t pfn) noexcept nogil:
@@ -73,25 +71,16 @@ cdef bint is_locked_elsewhere(arena_t *a, pfn_t head, idx_t but_not) noexcept no
 
 cdef bint maps_locked(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
-    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef mm_t *m = mm_at(a, area.vm_mm)
     cdef uint64_t first = frame_index(frame_at(a, head)), nr = <uint64_t>1 << folio_order(a, head), i
-    cdef vaddr_t addr
-    cdef pfn_t table
-    cdef pte_t e
+    cdef entry_at_t at
     # allow_mlock_munlock(): a part of a large folio is never locked, and munlock of any part takes the lock of the whole
-    if not area.vm_flags & VM_LOCKED or first < area.vm_pgoff or first + nr > area.vm_pgoff + vma_pages(area):
+    if not area.vm_flags & VM_LOCKED or first < area.vm_pgoff or first + nr > area.vm_pgoff + vma_pages(a, area):
         return False
     for i in range(nr):
-        addr = area.vm_start + ((first + i - area.vm_pgoff) << 12)
-        if table_lookup(a, m, addr, 1) == 0:
-            continue
-        e = entry_get(a, m, addr, 1)
-        if pmd_is_huge(a, e):
-            if pte_frame(a, e) == head:
-                return True
-            continue
-        table = table_lookup(a, m, addr, 0)
-        e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-        if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == head + <pfn_t>i:
+        entry_find(a, m, vma_address(a, area, first + i), &at)
+        if at.what == ENTRY_HUGE and pte_frame(a, at.entry) == head:
+            return True
+        if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i:
             return True
     return False

@@ -12,18 +12,17 @@ Simplified: a parent reaps its child at once; one thread a process.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_I386_PAE, kernel_start, level_index, level_size
+from vmtool.mm.arch cimport ARCH_I386_PAE, kernel_start, level_index, level_size, pages_in
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, mm_counter, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, pgd_alloc, pgd_free, pte_dirty, pte_frame, pte_mkclean, pte_mkold, pte_wrprotect, table_alloc, table_lookup
+from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
+from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
 from vmtool.mm.pte cimport *
-from vmtool.mm.pte cimport ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.slab cimport CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_MM_STRUCT, CACHE_PID, CACHE_SIGHAND, CACHE_SIGNAL, CACHE_TASK_STRUCT, kmem_cache_alloc, kmem_cache_free
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.thp_fault cimport copy_huge_pmd
 from vmtool.mm.tlb cimport tlb_flush_pcid
 from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
@@ -202,28 +201,32 @@ cdef int copy_nonpresent_pte(arena_t *a, uint32_t what, bint cow, pte_t *e) noex
         e[0] = swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ, swp_offset(entry)))
     return mm_counter(a, swp_offset_pfn(entry))
 
-cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t end) noexcept nogil:
-    """The entries of one PTE table. Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
-    cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
-    cdef uint64_t vm_flags = vma_at(a, src).vm_flags
+cdef inline pte_t child_pte(arena_t *a, uint32_t what, pte_t e, uint64_t vm_flags) noexcept nogil:
+    """What the child gets of the entry that the parent keeps."""
+    if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
+        return pte_mkold(a, pte_mkclean(a, e) if vm_flags & VM_SHARED else e)
+    return pte_swp_clear_uffd_wp(a, e) if what == ENTRY_SWAP else e  # no userfaultfd in the child
+
+cdef int copy_pte_range(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t from_table) noexcept nogil:
+    """Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
+    cdef arena_t *a = w.a
+    cdef const arch_t *g = &a.m.arch
+    cdef mm_t *to_mm = mm_mut(a, vma_at(a, (<idx_t *>w.private)[0]).vm_mm)
+    cdef uint64_t vm_flags = vma_at(a, w.v).vm_flags
     cdef bint cow = (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE
-    cdef pfn_t from_table = table_lookup(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 0), to_table
-    cdef uint32_t first = <uint32_t>(addr >> 12) & 511, i
+    cdef pfn_t to_table = table_alloc(a, to_mm, addr, 0)  # as Linux: a table in the parent gives one in the child
+    cdef uint32_t first = level_index(g, 0, addr), i, what
     cdef ptes_t old, new
     cdef pte_t e, n
-    cdef uint32_t what
     cdef int kind, err = 0
     cdef int64_t nr[4]
     cdef bint writing = False, changed = False
-    if from_table == 0:
-        return 0
-    nr[0] = nr[1] = nr[2] = nr[3] = 0
-    to_table = table_alloc(a, to_mm, addr, 0)  # as Linux: a table in the parent gives one in the child
     if to_table == 0:
         return -ENOMEM
+    nr[0] = nr[1] = nr[2] = nr[3] = 0
     if not ptes_open(a, from_table, &old):
         return 0
-    for i in range(first, first + <uint32_t>((end - addr) >> 12)):
+    for i in range(first, first + pages_in(g, addr, end)):
         e = ptes_load(&old, i)
         what = pte_class(a, e)
         if what == ENTRY_NONE or what == ENTRY_BAD:
@@ -237,7 +240,7 @@ cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t 
         elif what != ENTRY_MARKER:
             kind = copy_nonpresent_pte(a, what, cow, &n)
             if kind < 0:
-                err = -ENOMEM
+                err = kind
                 break
             nr[kind] += 1
         if n != e:
@@ -245,46 +248,34 @@ cdef int copy_pte_range(arena_t *a, idx_t dst, idx_t src, vaddr_t addr, vaddr_t 
                 ptes_open_mut(a, from_table, &old)
                 changed = True
             ptes_store(&old, i, n)
-        if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
-            n = pte_mkold(a, pte_mkclean(a, n) if vm_flags & VM_SHARED else n)
-        elif what == ENTRY_SWAP:
-            n = pte_swp_clear_uffd_wp(a, n)  # no userfaultfd in the child
         if not writing:
             ptes_open_mut(a, to_table, &new)
             writing = True
-        ptes_store(&new, i, n)
+        ptes_store(&new, i, child_pte(a, what, n, vm_flags))
     for i in range(4):
         if nr[i]:
             add_mm_counter(to_mm, <int>i, nr[i])
     return err
 
+cdef int copy_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    return 0 if copy_huge_pmd(w.a, (<idx_t *>w.private)[0], w.v, addr) else -ENOMEM
+
+cdef int copy_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
+    """As Linux: a table that the parent has is made for the child, with or without entries."""
+    if level == <int>w.a.m.arch.levels - 1:
+        return 0
+    return 0 if table_alloc(w.a, mm_mut(w.a, vma_at(w.a, (<idx_t *>w.private)[0]).vm_mm), addr, level) else -ENOMEM
+
 cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef vma_t *area = vma_at(a, src)
-    cdef mm_t *from_mm = mm_mut(a, area.vm_mm)
-    cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
-    cdef vaddr_t addr = area.vm_start, next
-    cdef int level, err = 0
-    cdef pte_t pmd
-    while addr < area.vm_end and err == 0:
-        level = <int>a.m.arch.levels - 1
-        while level >= 1 and entry_get(a, from_mm, addr, level) != 0:
-            level -= 1
-        next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
-        if next == 0 or next > area.vm_end:
-            next = area.vm_end
-        if level >= 1:
-            # as Linux: a table that the parent has is made for the child, with or without entries
-            if level < <int>a.m.arch.levels - 1 and table_alloc(a, to_mm, addr, level) == 0:
-                err = -ENOMEM
-        else:
-            pmd = entry_get(a, from_mm, addr, 1)
-            if pmd_is_huge(a, pmd):
-                if not copy_huge_pmd(a, dst, src, addr):
-                    err = -ENOMEM
-            else:
-                err = copy_pte_range(a, dst, src, addr, next)
-        addr = next
-    flush_tlb_range(a, from_mm, area.vm_start, area.vm_end)  # after a failure too: entries were made read-only
+    cdef mm_walk_t w
+    cdef int err
+    walk_init(&w, a, mm_mut(a, area.vm_mm), src, &dst)
+    w.table = copy_pte_range
+    w.leaf = copy_leaf
+    w.hole = copy_hole
+    err = walk_page_range(&w, area.vm_start, area.vm_end)
+    flush_tlb_range(a, w.mm, area.vm_start, area.vm_end)  # after a failure too: entries were made read-only
     return err
 
 cdef bint vma_needs_copy(const vma_t *src) noexcept nogil:

@@ -5,9 +5,31 @@ Entries live in the bytes of frames flagged PG_table; such a frame's index_lo co
 PUD (and P4D) tables, not the top one, as VmPTE does.
 """
 
+from vmtool.mm.arch cimport level_index
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
+
+cdef inline int table_descend(arena_t *a, pfn_t root, vaddr_t addr, int to, pfn_t *table, pte_t *e) noexcept nogil:
+    """The kernel's way down: to the table of level `to`, or to where an entry leads no further, a leaf or none. Returns the level; *table is
+    that level's, and *e, where it is above `to`, the entry that ended it."""
+    cdef const arch_t *g = &a.m.arch
+    cdef int level = <int>g.levels - 1
+    table[0] = root
+    while level > to:
+        e[0] = pte_load(a, table[0], level_index(g, level, addr))
+        if pmd_class(a, e[0]) != ENTRY_TABLE:
+            break
+        table[0] = pte_frame(a, e[0])
+        level -= 1
+    return level
+
+cdef struct entry_at_t:  # where the way to one address ends
+    pfn_t table
+    uint32_t index
+    int level
+    pte_t entry
+    uint32_t what  # its class: at level 0 any but ENTRY_TABLE and ENTRY_HUGE
 
 cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, text, vmemmap, fixmap (kernel_pgd)
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
@@ -19,6 +41,8 @@ cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept 
 cdef pfn_t table_peek(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil
 # The same as table_lookup(), allocating what is missing (counts pgtables_bytes, NR_PAGETABLE). 0: no memory, or a huge leaf is in the way.
 cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
+# The entry that maps addr, at whatever level, or that shows that none does; nothing is remembered.
+cdef void entry_find(arena_t *a, const mm_t *mm, vaddr_t addr, entry_at_t *at) noexcept nogil
 # The entry of a level for addr; 0 when no table is there.
 cdef pte_t entry_get(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
 # Set or clear (0) one; keeps the table's count of entries. Preconditions: the table is there.

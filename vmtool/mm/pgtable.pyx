@@ -20,7 +20,7 @@ from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               page_bytes_mut)
-from vmtool.mm.mmu cimport entry_read, entry_write, walk_cache_forget
+from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
 from vmtool.mm.zone cimport lowmem_end
@@ -50,24 +50,10 @@ cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept no
     free_pages(a, pfn, 0)
 
 
-cdef inline void set_counted(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil:
-    """Write an entry and keep the table's count."""
-    cdef pte_t old = entry_read(a, table, index)
-    if (old == 0) != (value == 0):
-        if value:
-            frame_mut(a, table).index_lo += 1
-        else:
-            frame_mut(a, table).index_lo -= 1
-    entry_write(a, table, index, value)
-
-
 cdef inline pfn_t table_below(arena_t *a, pfn_t table, int level, vaddr_t addr) noexcept nogil:
     """The table that the entry of `level` for addr points to; 0: none, or a leaf."""
-    cdef const arch_t *g = &a.m.arch
-    cdef pte_t e = entry_read(a, table, level_index(g, level, addr))
-    if not e & g.present or e & g.huge:
-        return 0
-    return pte_pfn(g, e)
+    cdef pte_t e = pte_load(a, table, level_index(&a.m.arch, level, addr))
+    return pte_frame(a, e) if pmd_class(a, e) == ENTRY_TABLE else 0
 
 
 # The PTE table found last is remembered in the mm_t. Whatever frees a table or sets an entry above the PTEs forgets it.
@@ -86,12 +72,9 @@ cdef inline void pte_cache_fill(arena_t *a, mm_t *mm, vaddr_t addr, int level, p
 
 
 cdef pfn_t table_peek(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil:
-    cdef int at = <int>a.m.arch.levels - 1
-    cdef pfn_t table = mm.pgd
-    while at > level and table:
-        table = table_below(a, table, at, addr)
-        at -= 1
-    return table
+    cdef pfn_t table
+    cdef pte_t e
+    return table if table_descend(a, mm.pgd, addr, level, &table, &e) == level else 0
 
 
 cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
@@ -104,38 +87,40 @@ cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept 
 
 cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
-    cdef int at = <int>g.levels - 1
     cdef pfn_t table = pte_cache(a, mm, addr, level)
     cdef pfn_t below
-    cdef uint32_t index
-    cdef pte_t e
+    cdef pte_t e = 0
+    cdef int at
     if table:
         return table
-    table = mm.pgd
-    while at > level:
-        index = level_index(g, at, addr)
-        e = entry_read(a, table, index)
-        if e & g.present:
-            if e & g.huge:
-                return 0
-            below = pte_pfn(g, e)
-        else:
-            if e:
-                return 0  # something that is not a table (a swapped-out huge page) is in the way
-            below = new_table(a, at - 1, addr)
-            if below == 0:
-                return 0
-            set_counted(a, table, index, table_entry(g, at, below, TABLE_BITS))
-            mm.pgtables_bytes += table_bytes(g, at - 1)
-        table = below
-        at -= 1
+    while True:
+        at = table_descend(a, mm.pgd, addr, level, &table, &e)
+        if at <= level:
+            break
+        if e:
+            return 0  # a huge page, or something that is not a table (a swapped-out huge page), is in the way
+        below = new_table(a, at - 1, addr)
+        if below == 0:
+            return 0
+        pte_store(a, table, level_index(g, at, addr), table_entry(g, at, below, TABLE_BITS))
+        mm.pgtables_bytes += table_bytes(g, at - 1)
     pte_cache_fill(a, mm, addr, level, table)
     return table
 
 
+cdef void entry_find(arena_t *a, const mm_t *mm, vaddr_t addr, entry_at_t *at) noexcept nogil:
+    at.level = 0
+    at.table = pte_cache(a, mm, addr, 0)
+    if at.table == 0:
+        at.level = table_descend(a, mm.pgd, addr, 0, &at.table, &at.entry)
+    at.index = level_index(&a.m.arch, at.level, addr)
+    at.entry = pte_load(a, at.table, at.index)
+    at.what = pmd_class(a, at.entry) if at.level else pte_class(a, at.entry)
+
+
 cdef pte_t entry_get(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, level)
-    return entry_read(a, table, level_index(&a.m.arch, level, addr)) if table else 0
+    return pte_load(a, table, level_index(&a.m.arch, level, addr)) if table else 0
 
 
 cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) noexcept nogil:
@@ -144,7 +129,7 @@ cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) 
         mm.pte_cache_addr = 0
         walk_cache_forget(a)
     if table:
-        set_counted(a, table, level_index(&a.m.arch, level, addr), value)
+        pte_store(a, table, level_index(&a.m.arch, level, addr), value)
 
 
 cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
@@ -156,7 +141,7 @@ cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
     if table == 0:
         return
     mm.pte_cache_addr = 0
-    set_counted(a, parent, level_index(&a.m.arch, level + 1, addr), 0)
+    pte_store(a, parent, level_index(&a.m.arch, level + 1, addr), 0)
     drop_table(a, table, level, addr)
     mm.pgtables_bytes -= table_bytes(&a.m.arch, level)
 
@@ -182,7 +167,7 @@ cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t
             if level > 1:
                 free_range_below(a, mm, below, level - 1, max(addr, base), min(last, next - 1), span)
             if base >= span.floor and (span.ceiling == 0 or next - 1 <= span.ceiling - 1):
-                set_counted(a, table, level_index(g, level, base), 0)
+                pte_store(a, table, level_index(g, level, base), 0)
                 drop_table(a, below, level - 1, base)
                 mm.pgtables_bytes -= table_bytes(g, level - 1)
         if next - 1 >= last or frame_at(a, table).index_lo == 0:
@@ -210,9 +195,9 @@ cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
     if pgd == 0:
         return 0
     for i in range(level_index(&a.m.arch, top, kernel_start(&a.m.arch)), nr):
-        e = entry_read(a, a.m.kernel_pgd, i)
+        e = pte_load(a, a.m.kernel_pgd, i)
         if e:
-            set_counted(a, pgd, i, e)
+            pte_store(a, pgd, i, e)
     return pgd
 
 
@@ -223,19 +208,18 @@ cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil:
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:
     """One leaf of `level` in the kernel's tables. False: no memory."""
     cdef const arch_t *g = &a.m.arch
-    cdef int at = <int>g.levels - 1
-    cdef pfn_t table = a.m.kernel_pgd
-    cdef pfn_t below
-    while at > level:
-        below = table_below(a, table, at, addr)
+    cdef pfn_t table, below
+    cdef pte_t e
+    cdef int at
+    while True:
+        at = table_descend(a, a.m.kernel_pgd, addr, level, &table, &e)
+        if at <= level:
+            break
+        below = new_table(a, at - 1, addr)
         if below == 0:
-            below = new_table(a, at - 1, addr)
-            if below == 0:
-                return False
-            set_counted(a, table, level_index(g, at, addr), table_entry(g, at, below, KERNEL_TABLE_BITS))
-        table = below
-        at -= 1
-    set_counted(a, table, level_index(g, level, addr), phys | bits | (X86_PS if level else 0))
+            return False
+        pte_store(a, table, level_index(g, at, addr), table_entry(g, at, below, KERNEL_TABLE_BITS))
+    pte_store(a, table, level_index(g, level, addr), phys | bits | (X86_PS if level else 0))
     return True
 
 

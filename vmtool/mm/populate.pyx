@@ -7,41 +7,22 @@ faultin_page_range(), follow_page_pte().
 """
 
 from vmtool.mm.access cimport vma_is_accessible
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at
+from vmtool.mm.arch cimport level_end
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
-from vmtool.mm.pgtable cimport entry_get, entry_set, table_lookup
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set
 from vmtool.mm.pte cimport *
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
 from vmtool.mm.vma cimport find_vma
 
 cdef enum:
     MAX_TRIES = 8
 
-cdef pte_t lookup(arena_t *a, idx_t v, vaddr_t addr, bint *huge) noexcept nogil:
-    """The entry that maps addr, 0 when none does."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pfn_t table = table_lookup(a, m, addr, 1)
-    cdef pte_t e
-    huge[0] = False
-    if table == 0:
-        return 0
-    e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
-    if pmd_is_huge(a, e):
-        huge[0] = True
-        return e
-    table = table_lookup(a, m, addr, 0)
-    if table == 0:
-        return 0
-    return pte_load(a, table, level_index(&a.m.arch, 0, addr))
+cdef inline bint is_there(const entry_at_t *at) noexcept nogil:
+    return at.what == ENTRY_PAGE or at.what == ENTRY_SPECIAL or at.what == ENTRY_HUGE
 
-cdef inline bint is_there(arena_t *a, pte_t e, bint huge) noexcept nogil:
-    cdef uint32_t what = pte_class(a, e)
-    return huge or what == ENTRY_PAGE or what == ENTRY_SPECIAL
-
-cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, bint *huge) noexcept nogil:
+cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, entry_at_t *at) noexcept nogil:
     """Until the page is there (and writable, when the area lets it be): 0 or -errno."""
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
     cdef pte_t e
@@ -49,12 +30,13 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, bint *huge) noe
     cdef uint32_t result
     cdef int tries
     for tries in range(MAX_TRIES):
-        e = lookup(a, v, addr, huge)
-        if is_there(a, e, huge[0]) and not (write and not pte_write(a, e)):
-            if huge[0]:
+        entry_find(a, mm_at(a, vma_at(a, v).vm_mm), addr, at)
+        e = at.entry
+        if is_there(at) and not (write and not pte_write(a, e)):
+            if at.what == ENTRY_HUGE:
                 if write:  # touch_pmd(); for a read nothing is set, and the folio is not marked either
-                    entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 1, pte_mkyoung(a, pte_mkdirty(a, e)))
-            elif not pte_special(a, e):
+                    entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, at.level, pte_mkyoung(a, pte_mkdirty(a, e)))
+            elif at.what == ENTRY_PAGE:
                 head = page_folio(a, pte_frame(a, e))
                 if write and not pte_dirty(a, e) and not frame_at(a, head).flags & PG_dirty:
                     folio_mark_dirty(a, head)
@@ -69,13 +51,13 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, bint *huge) noe
 
 cdef int64_t gup_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint write) noexcept nogil:
     cdef vaddr_t addr = start
-    cdef bint huge = False
+    cdef entry_at_t at
     cdef int err
     while addr < end:
-        err = gup_page(a, v, addr, write, &huge)
+        err = gup_page(a, v, addr, write, &at)
         if err:
             return err
-        addr = (addr | (HPAGE_PMD_SIZE - 1 if huge else 4095)) + 1
+        addr = level_end(&a.m.arch, at.level, addr, end)
     return 0
 
 cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:

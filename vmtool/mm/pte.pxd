@@ -198,8 +198,11 @@ cdef inline bint ptes_open(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
     return True
 
 cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
-    page_bytes_mut(a, table)
-    frame_mut(a, table)
+    cdef frame_t *f = frame_mut(a, table)
+    if f.content:
+        content_mut(a, f.content)  # marks it
+    else:
+        page_bytes_mut(a, table)
     ptes_open(a, table, p)
 
 cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:

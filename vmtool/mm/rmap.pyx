@@ -11,9 +11,10 @@ Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num
 
 from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
 from vmtool.mm.frame cimport frame_set_index, page_folio
-from vmtool.mm.pgtable cimport ENTRY_PAGE, entry_get, entry_set, flush_tlb_page, pte_class, pte_dirty, pte_frame, pte_huge, pte_mkclean, pte_write, pte_wrprotect
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
-from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index
+from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, mod_node_stat
 
 cdef inline anon_vma_t *av_mut(arena_t *a, idx_t i) noexcept nogil:
@@ -279,7 +280,7 @@ cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) n
     cdef uint32_t i
     f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
     f.mapping = vma_at(a, v).anon_vma
-    frame_set_index(f, linear_page_index(vma_at(a, v), addr))
+    frame_set_index(f, linear_page_index(a, vma_at(a, v), addr))
     f.extra_refs = 0
     frame_mut(a, head + 1).mapping = 1
     frame_mut(a, head + 1).lru_prev = 1
@@ -349,18 +350,18 @@ cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef idx_t v
     cdef vma_t *area
     cdef vaddr_t addr
-    cdef pte_t e
+    cdef entry_at_t at
     cdef uint32_t cleaned = 0
     if page_mapcount(a, pfn) == 0:
         return 0
     v = inode_at(a, frame_at(a, head).mapping).i_mmap
     while v:
         area = vma_at(a, v)
-        if area.vm_flags & VM_SHARED and index >= area.vm_pgoff and index < area.vm_pgoff + ((area.vm_end - area.vm_start) >> 12):
-            addr = area.vm_start + ((index - area.vm_pgoff) << 12)
-            e = entry_get(a, mm_mut(a, area.vm_mm), addr, 0)
-            if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == pfn and (pte_dirty(a, e) or pte_write(a, e)):
-                entry_set(a, mm_mut(a, area.vm_mm), addr, 0, pte_mkclean(a, pte_wrprotect(a, e)))
+        if area.vm_flags & VM_SHARED and vma_has_index(a, area, index):
+            addr = vma_address(a, area, index)
+            entry_find(a, mm_at(a, area.vm_mm), addr, &at)
+            if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == pfn and (pte_dirty(a, at.entry) or pte_write(a, at.entry)):
+                pte_store(a, at.table, at.index, pte_mkclean(a, pte_wrprotect(a, at.entry)))
                 flush_tlb_page(a, mm_mut(a, area.vm_mm), addr)
                 cleaned += 1
         v = area.i_mmap_next

@@ -6,10 +6,11 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 # Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache, VmallocUsed counts kernel stacks alone.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_index, pte_pfn
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_index, level_size, page_size, pages_in
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW
 from vmtool.mm.mm_acct cimport commit_limit
-from vmtool.mm.mmu cimport entry_read
+from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
+from vmtool.mm.pte cimport ENTRY_NONE, pte_class, pte_load
 from vmtool.mm.vmstat cimport *
 
 cdef enum:  # what a line of vmstat reads
@@ -368,18 +369,27 @@ cdef const char *meminfo_label(uint32_t line) noexcept nogil:
     return LABELS[line]
 
 
-cdef void count_direct_map(arena_t *a, pfn_t table, int level, vaddr_t addr, vaddr_t end, uint64_t *kb) noexcept nogil:
+cdef int direct_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const arch_t *g = &w.a.m.arch
+    cdef uint32_t i
+    for i in range(level_index(g, 0, addr), level_index(g, 0, addr) + pages_in(g, addr, next)):
+        if pte_class(w.a, pte_load(w.a, table, i)) != ENTRY_NONE:
+            (<uint64_t *>w.private)[0] += page_size(g) >> 10
+    return 0
+
+
+cdef int direct_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    (<uint64_t *>w.private)[level] += level_size(&w.a.m.arch, level) >> 10
+    return 0
+
+
+cdef void count_direct_map(arena_t *a, uint64_t *kb) noexcept nogil:
     """kB of the direct map by the level of the entry that maps them."""
-    cdef uint64_t size = <uint64_t>1 << a.m.arch.level_shift[level]
-    cdef pte_t e
-    while addr < end:
-        e = entry_read(a, table, level_index(&a.m.arch, level, addr))
-        if e & a.m.arch.present:
-            if level == 0 or e & a.m.arch.huge:
-                kb[level] += size >> 10
-            else:
-                count_direct_map(a, pte_pfn(&a.m.arch, e), level - 1, addr, end if end - addr < size else addr + size, kb)
-        addr = (addr | (size - 1)) + 1
+    cdef mm_walk_t w
+    walk_init_kernel(&w, a, kb)
+    w.table = direct_ptes
+    w.leaf = direct_leaf
+    walk_page_range(&w, a.m.arch.page_offset, a.m.arch.page_offset + (a.m.max_pfn << a.m.arch.page_shift))
 
 
 cdef uint64_t kb(arena_t *a, int64_t nr_pages) noexcept nogil:
@@ -433,7 +443,6 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[49] = 2048
     for i in range(5):
         direct[i] = 0
-    count_direct_map(a, a.m.kernel_pgd, <int>a.m.arch.levels - 1, a.m.arch.page_offset, a.m.arch.page_offset + (a.m.max_pfn << a.m.arch.page_shift),
-                     direct)
+    count_direct_map(a, direct)
     for i in range(3):
         out[51 + i] = direct[i]

@@ -7,14 +7,15 @@ smaps_page_accumulate(), pagemap_pmd_range(); mm/mincore.c.
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at
-from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.arch cimport level_index, level_size, page_size, pages_in
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport filemap_get
-from vmtool.mm.pgtable cimport entry_get, table_peek
+from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
+from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
-from vmtool.mm.vma cimport find_vma_prev
+from vmtool.mm.thp cimport HPAGE_PMD_SIZE, thp_vma_allowable, thp_vma_suitable
+from vmtool.mm.vma cimport find_vma_prev, linear_page_index
 
 cdef enum:
     PSS_SHIFT = 12
@@ -72,47 +73,40 @@ cdef void account_swap(arena_t *a, mem_stats_t *s, swp_entry_t entry) noexcept n
     s.swap += 4096
     s.swap_pss += (<uint64_t>4096 << PSS_SHIFT) // (count if count >= 2 else 1)
 
-cdef void gather_ptes(arena_t *a, idx_t v, vaddr_t addr, vaddr_t end, mem_stats_t *out) noexcept nogil:
-    cdef mm_t *m = mm_at(a, vma_at(a, v).vm_mm)
-    cdef pfn_t table = table_peek(a, m, addr, 0)
-    cdef bint locked = (vma_at(a, v).vm_flags & VM_LOCKED) != 0
-    cdef uint32_t what
+cdef inline bint is_locked(mm_walk_t *w) noexcept nogil:
+    return (vma_at(w.a, w.v).vm_flags & VM_LOCKED) != 0
+
+cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexcept nogil:
+    cdef arena_t *a = w.a
+    cdef const arch_t *g = &a.m.arch
+    cdef mem_stats_t *out = <mem_stats_t *>w.private
+    cdef uint32_t first = level_index(g, 0, addr), i, what
     cdef pte_t e
-    if table == 0:
-        return
-    while addr < end:
-        e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
+    for i in range(first, first + pages_in(g, addr, end)):
+        e = pte_load(a, table, i)
         what = pte_class(a, e)
         if what == ENTRY_PAGE:
-            account_page(a, out, pte_frame(a, e), 4096, pte_young(a, e), pte_dirty(a, e), locked)
+            account_page(a, out, pte_frame(a, e), page_size(g), pte_young(a, e), pte_dirty(a, e), is_locked(w))
         elif what == ENTRY_MIGRATION:
-            account_page(a, out, swp_offset_pfn(pte_to_swp_entry(a, e)), 4096, False, False, locked)
+            account_page(a, out, swp_offset_pfn(pte_to_swp_entry(a, e)), page_size(g), False, False, is_locked(w))
         elif what == ENTRY_SWAP:
             account_swap(a, out, pte_to_swp_entry(a, e))
-        addr += 4096
+    return 0
+
+cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    cdef mem_stats_t *out = <mem_stats_t *>w.private
+    cdef uint64_t size = level_size(&w.a.m.arch, level)
+    if not pte_special(w.a, e):
+        out.anonymous_thp += size
+        account_page(w.a, out, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))
+    return 0
 
 cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
-    cdef vma_t *area = vma_at(a, v)
-    cdef mm_t *m = mm_at(a, area.vm_mm)
-    cdef vaddr_t addr = area.vm_start, next
-    cdef vaddr_t end = min(area.vm_end, a.m.arch.task_size)
-    cdef int level
-    cdef pte_t pmd
-    while addr < end:
-        level = <int>a.m.arch.levels - 1
-        while level >= 1 and entry_get(a, m, addr, level) != 0:
-            level -= 1
-        next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
-        if next > end:
-            next = end
-        if level < 1:
-            pmd = entry_get(a, m, addr, 1)
-            if not pmd_is_huge(a, pmd):
-                gather_ptes(a, v, addr, next, out)
-            elif not pte_special(a, pmd):
-                out.anonymous_thp += HPAGE_PMD_SIZE
-                account_page(a, out, pte_frame(a, pmd), HPAGE_PMD_SIZE, pte_young(a, pmd), pte_dirty(a, pmd), (area.vm_flags & VM_LOCKED) != 0)
-        addr = next
+    cdef mm_walk_t w
+    walk_init(&w, a, mm_at(a, vma_at(a, v).vm_mm), v, out)
+    w.table = gather_ptes
+    w.leaf = gather_leaf
+    walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
 
 cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
     """The last aligned 2 MB before the area's end lies inside. Nothing stops the subtraction below address 0, where a small area passes."""
@@ -131,30 +125,22 @@ cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
     return r
 
 cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
-    cdef mm_t *m = mm_at(a, mm)
-    cdef pfn_t table = table_peek(a, m, addr, 1)
-    cdef pfn_t sub = <pfn_t>(addr >> 12) & 511
+    cdef const arch_t *g = &a.m.arch
     cdef idx_t before
     cdef idx_t v = find_vma_prev(a, mm, addr, &before)
-    cdef uint32_t what
-    cdef pte_t e
-    if table == 0 or (v and vma_at(a, v).vm_start <= addr and vma_at(a, v).vm_flags & VM_PFNMAP):
+    cdef entry_at_t at
+    cdef pfn_t sub
+    if v and vma_at(a, v).vm_start <= addr and vma_at(a, v).vm_flags & VM_PFNMAP:
         return 0  # areas without struct pages are skipped
-    e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
-    if pmd_is_huge(a, e):
-        if pte_special(a, e):
-            return PM_PRESENT | PM_FILE | (pte_frame(a, e) + sub)  # the huge zero page is no anonymous folio
-        return present_entry(a, e, pte_frame(a, e)) + sub  # the first page speaks for all 512
-    table = table_peek(a, m, addr, 0)
-    if table == 0:
-        return 0
-    e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
-    what = pte_class(a, e)
-    if what == ENTRY_NONE:
-        return 0
-    if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
-        return present_entry(a, e, pte_frame(a, e))
-    return swap_pte_entry(a, e, what)
+    entry_find(a, mm_at(a, mm), addr, &at)
+    if at.what == ENTRY_PAGE or at.what == ENTRY_SPECIAL:
+        return present_entry(a, at.entry, pte_frame(a, at.entry))
+    if at.what == ENTRY_HUGE:
+        sub = <pfn_t>((addr & (level_size(g, at.level) - 1)) >> g.page_shift)
+        if pte_special(a, at.entry):
+            return PM_PRESENT | PM_FILE | (pte_frame(a, at.entry) + sub)  # the huge zero page is no anonymous folio
+        return present_entry(a, at.entry, pte_frame(a, at.entry)) + sub  # the first page speaks for all
+    return 0 if at.what == ENTRY_NONE else swap_pte_entry(a, at.entry, at.what)
 
 cdef uint64_t swap_pte_entry(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
     """Type and offset stand where a present page has its frame."""
@@ -171,24 +157,16 @@ cdef bint mincore_swap(arena_t *a, swp_entry_t entry) noexcept nogil:
 
 cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
-    cdef mm_t *m = mm_at(a, area.vm_mm)
-    cdef pfn_t table = table_peek(a, m, addr, 1), page
-    cdef uint32_t what
-    cdef pte_t e = 0
+    cdef entry_at_t at
+    cdef pfn_t page
     if area.kind != VMA_PLAIN:
         return True  # no file, not anonymous: mincore() may not look and says resident
-    if table:
-        e = pte_load(a, table, level_index(&a.m.arch, 1, addr))
-        if pmd_is_huge(a, e):
-            return True
-        table = table_peek(a, m, addr, 0)
-        e = pte_load(a, table, level_index(&a.m.arch, 0, addr)) if table else 0
-    what = pte_class(a, e)
-    if what == ENTRY_SWAP:
-        return mincore_swap(a, pte_to_swp_entry(a, e))
-    if what != ENTRY_NONE and what != ENTRY_MARKER:
+    entry_find(a, mm_at(a, area.vm_mm), addr, &at)
+    if at.what == ENTRY_SWAP:
+        return mincore_swap(a, pte_to_swp_entry(a, at.entry))
+    if at.what != ENTRY_NONE and at.what != ENTRY_MARKER:
         return True
     if area.vm_file == 0:
         return False
-    page = filemap_get(a, file_at(a, area.vm_file).inode, area.vm_pgoff + ((addr - area.vm_start) >> 12))
+    page = filemap_get(a, file_at(a, area.vm_file).inode, linear_page_index(a, area, addr))
     return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0

@@ -4,16 +4,20 @@
 Counterpart: Linux v6.18 mm/mlock.c:do_mlock(), apply_vma_lock_flags(), mlock_fixup(), apply_mlockall_flags().
 """
 
+from vmtool.mm.arch cimport level_index, page_size
 from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport rlimit
-from vmtool.mm.pgtable cimport entry_get, pte_frame, pte_special, table_lookup
+from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_special
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, find_vma, find_vma_prev
 from vmtool.mm.vma_merge cimport vma_modify_flags
+
+cdef struct mlock_t:
+    vaddr_t end  # of the range
+    bint lock  # or unlock
 
 cdef inline void lock_page(arena_t *a, idx_t v, pfn_t pfn, bint lock) noexcept nogil:
     if lock:
@@ -21,31 +25,36 @@ cdef inline void lock_page(arena_t *a, idx_t v, pfn_t pfn, bint lock) noexcept n
     else:
         munlock_folio(a, pfn, v)
 
-cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t addr = start
-    cdef pfn_t table = 0, head
+cdef int mlock_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    """A large folio is locked only when the range covers all of it (allow_mlock_munlock())."""
+    cdef arena_t *a = w.a
+    cdef const arch_t *g = &a.m.arch
+    cdef const mlock_t *k = <const mlock_t *>w.private
     cdef pte_t e
-    while addr < end:
-        if table == 0 or addr & (HPAGE_PMD_SIZE - 1) == 0:
-            table = 0
-            if table_lookup(a, m, addr, 1):
-                e = entry_get(a, m, addr, 1)
-                if pmd_is_huge(a, e):
-                    if not pte_special(a, e):
-                        lock_page(a, v, pte_frame(a, e), lock)
-                elif e != 0:
-                    table = table_lookup(a, m, addr, 0)
-            if table == 0:
-                addr = (addr | (HPAGE_PMD_SIZE - 1)) + 1
-                continue
-        e = pte_load(a, table, <uint32_t>(addr >> 12) & 511)
+    cdef pfn_t head
+    while addr < next:
+        e = pte_load(a, table, level_index(g, 0, addr))
         if pte_class(a, e) == ENTRY_PAGE:
-            # a large folio is locked only when the range covers all of it (allow_mlock_munlock())
             head = page_folio(a, pte_frame(a, e))
-            if not lock or (pte_frame(a, e) == head and addr + (<uint64_t>4096 << folio_order(a, head)) <= end):
-                lock_page(a, v, head, lock)
-        addr += 4096
+            if not k.lock or (pte_frame(a, e) == head and addr + (page_size(g) << folio_order(a, head)) <= k.end):
+                lock_page(a, w.v, head, k.lock)
+        addr += page_size(g)
+    return 0
+
+cdef int mlock_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    if not pte_special(w.a, e):
+        lock_page(w.a, w.v, pte_frame(w.a, e), (<const mlock_t *>w.private).lock)
+    return 0
+
+cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
+    cdef mlock_t k
+    cdef mm_walk_t w
+    k.end = end
+    k.lock = lock
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
+    w.table = mlock_ptes
+    w.leaf = mlock_leaf
+    walk_page_range(&w, start, end)
 
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     cdef uint64_t oldflags = vma_at(a, v).vm_flags

@@ -8,13 +8,14 @@ change_pte_range().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at, vma_at, vma_mut
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport level_index, level_size, pages_in
 from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, table_lookup
+from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
+from vmtool.mm.pgtable cimport flush_tlb_range
 from vmtool.mm.populate cimport populate_vma_page_range
 from vmtool.mm.pte cimport *
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
+from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport change_huge_pmd
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify_flags
@@ -30,63 +31,58 @@ cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     return swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES
                                          else SWP_MIGRATION_READ, swp_offset(entry)))
 
-cdef void change_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
-    """Within one PTE table."""
-    cdef vma_t *area = vma_at(a, v)
-    cdef mm_t *m = mm_mut(a, area.vm_mm)
-    cdef pfn_t table = table_lookup(a, m, start, 0)
-    cdef uint32_t i, last
+cdef inline pte_t change_pte(arena_t *a, const vma_t *area, pte_t e, bint always, bint upgrade) noexcept nogil:
+    """can_change_pte_writable(): at once where no fault is needed for it."""
+    cdef uint32_t what = pte_class(a, e)
+    cdef pte_t n
+    if what == ENTRY_MIGRATION:
+        return make_readable_migration(a, e)  # a protection check happens when it arrives
+    if what != ENTRY_PAGE and what != ENTRY_SPECIAL:
+        return e
+    n = pte_modify(a, e, area.vm_flags)
+    if always:
+        return pte_mkwrite(a, n)  # vm_page_prot itself is writable
+    if not upgrade or what == ENTRY_SPECIAL:
+        return n
+    if area.vm_flags & VM_SHARED:
+        return pte_mkwrite(a, n) if pte_dirty(a, e) else n
+    return pte_mkwrite(a, n) if frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive else n
+
+cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
+    cdef arena_t *a = w.a
+    cdef vma_t *area = vma_at(a, w.v)
+    cdef bint upgrade = (<bint *>w.private)[0], always = False, changed = False
+    cdef uint32_t first = level_index(&a.m.arch, 0, start), i
+    cdef ptes_t ptes
     cdef pte_t e, n
-    cdef uint32_t what
-    cdef bint shmem_shared = False
-    if table == 0:
-        return
+    if not ptes_open(a, table, &ptes):
+        return 0
     if area.vm_flags & VM_SHARED and area.vm_file and area.vm_flags & VM_WRITE:
-        shmem_shared = inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
-    i = <uint32_t>(start >> 12) & 511
-    last = i + <uint32_t>((end - start) >> 12)
-    while i < last:
-        e = pte_load(a, table, i)
-        what = pte_class(a, e)
-        n = e
-        if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
-            n = pte_modify(a, e, area.vm_flags)
-            if shmem_shared:
-                n = pte_mkwrite(a, n)  # vm_page_prot itself is writable
-            elif upgrade and what == ENTRY_PAGE:
-                if area.vm_flags & VM_SHARED:
-                    if pte_dirty(a, e):
-                        n = pte_mkwrite(a, n)
-                elif frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive:
-                    n = pte_mkwrite(a, n)
-        elif what == ENTRY_MIGRATION:
-            n = make_readable_migration(a, e)  # a protection check happens when it arrives
+        always = inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+    for i in range(first, first + pages_in(&a.m.arch, start, end)):
+        e = ptes_load(&ptes, i)
+        n = change_pte(a, area, e, always, upgrade)
         if n != e:
-            pte_store(a, table, i, n)
-        i += 1
+            if not changed:
+                ptes_open_mut(a, table, &ptes)
+                changed = True
+            ptes_store(&ptes, i, n)
+    return 0
+
+cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    if next - addr < level_size(&w.a.m.arch, level):
+        split_huge_pmd(w.a, w.v, addr)
+        return WALK_AGAIN
+    change_huge_pmd(w.a, w.v, addr, vma_at(w.a, w.v).vm_flags, (<bint *>w.private)[0])
+    return 0
 
 cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t addr = start, next
-    cdef int level
-    cdef pte_t pmd
-    while addr < end:
-        level = <int>a.m.arch.levels - 1
-        while level >= 1 and entry_get(a, m, addr, level) != 0:
-            level -= 1
-        next = (addr | (level_size(&a.m.arch, level if level >= 1 else 1) - 1)) + 1
-        if next == 0 or next > end:
-            next = end
-        if level < 1:
-            pmd = entry_get(a, m, addr, 1)
-            if pmd_is_huge(a, pmd) and next - addr == HPAGE_PMD_SIZE:
-                change_huge_pmd(a, v, addr, vma_at(a, v).vm_flags, upgrade)
-            else:
-                if pmd_is_huge(a, pmd):
-                    split_huge_pmd(a, v, addr)
-                change_pte_range(a, v, addr, next, upgrade)
-        addr = next
-    flush_tlb_range(a, m, start, end)
+    cdef mm_walk_t w
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &upgrade)
+    w.table = change_pte_range
+    w.leaf = change_leaf
+    walk_page_range(&w, start, end)
+    flush_tlb_range(a, w.mm, start, end)
 
 cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     """One area, or a part of it. *pprev becomes the area that now holds the range."""

@@ -11,15 +11,15 @@ check_prep_vma(), remap_move(), move_vma(), move_page_tables(); mm/vma.c:copy_vm
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport level_index, level_size, pages_in
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport fget, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport ENTRY_NONE, pte_class, pte_load, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, pmd_class, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd
+from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport move_huge_pmd
 from vmtool.mm.unmap cimport do_munmap
 from vmtool.mm.vma cimport VM_LOCKED_MASK, find_vma, find_vma_intersection, find_vma_prev, vma_is_anonymous, vma_link, vma_lookup
@@ -30,7 +30,6 @@ cdef enum:
     REMAP_SHRINK
     REMAP_EXPAND
 
-cdef uint64_t PMD_MASK = ~<uint64_t>(HPAGE_PMD_SIZE - 1)
 
 cdef struct vrm_t:  # struct vma_remap_struct
     idx_t mm
@@ -133,16 +132,16 @@ cdef void stat_account(arena_t *a, const vrm_t *r, uint64_t vm_flags, uint64_t n
 
 # --- entries -------------------------------------------------------------------------------------------------------
 
-cdef int move_ptes(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
+cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
     """Within one PTE table on each side."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef const arch_t *g = &a.m.arch
     cdef pfn_t from_table = table_lookup(a, m, old_addr, 0)
     cdef pfn_t to_table = table_alloc(a, m, new_addr, 0)
-    cdef uint32_t i = <uint32_t>(old_addr >> 12) & 511, j = <uint32_t>(new_addr >> 12) & 511, n
+    cdef uint32_t i = level_index(g, 0, old_addr), j = level_index(g, 0, new_addr), n
     cdef pte_t e
     if to_table == 0:
         return -ENOMEM
-    for n in range(<uint32_t>(length >> 12)):
+    for n in range(pages_in(g, old_addr, old_addr + length)):
         e = pte_load(a, from_table, i + n)
         if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place
             pte_store(a, from_table, i + n, 0)
@@ -158,7 +157,7 @@ cdef inline uint64_t extent_to(uint64_t size, vaddr_t old_addr, vaddr_t old_end,
 
 cdef bint can_align_down(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
-    return area.vm_start == addr and find_vma_intersection(a, area.vm_mm, addr & PMD_MASK, addr) == 0
+    return area.vm_start == addr and find_vma_intersection(a, area.vm_mm, addr & ~(level_size(&a.m.arch, 1) - 1), addr) == 0
 
 cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
     """A whole PTE table changes its place."""
@@ -169,40 +168,41 @@ cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_add
     entry_set(a, m, new_addr, 1, pmd)
     return True
 
-cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
-    """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them."""
+cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t extent) noexcept nogil:
+    """What one PMD entry covers, or a part of it: 0 or -ENOMEM."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef bint whole = extent == level_size(&a.m.arch, 1)
+    cdef uint32_t what = pmd_class(a, entry_get(a, m, old_addr, 1))
+    if what == ENTRY_NONE:
+        return 0
+    if table_alloc(a, m, new_addr, 1) == 0:
+        return -ENOMEM
+    if what == ENTRY_HUGE:
+        if whole and move_huge_pmd(a, v, new_v, old_addr, new_addr):
+            return 0
+        split_huge_pmd(a, v, old_addr)
+    elif whole and move_normal_pmd(a, m, old_addr, new_addr):
+        return 0
+    return move_ptes(a, m, old_addr, new_addr, extent)
+
+cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
+    """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them. Two addresses
+    go along together, so this is a loop of its own (as in Linux)."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef uint64_t pmd_size = level_size(&a.m.arch, 1), extent, offset = old_addr & (pmd_size - 1)
+    cdef int pud = min(2, <int>a.m.arch.levels - 1)  # folded into the PMD where there are two levels
     cdef vaddr_t end = old_addr + length, start = old_addr
-    cdef uint64_t extent, offset = old_addr & (HPAGE_PMD_SIZE - 1)
-    cdef pte_t pmd
-    if (offset and offset == new_addr & (HPAGE_PMD_SIZE - 1) and length >= HPAGE_PMD_SIZE - offset
+    if (offset and offset == new_addr & (pmd_size - 1) and length >= pmd_size - offset
             and can_align_down(a, v, old_addr) and can_align_down(a, new_v, new_addr)):
-        old_addr &= PMD_MASK  # nothing lies there: the first table can move as a whole too
-        new_addr &= PMD_MASK
+        old_addr -= offset  # nothing lies there: the first table can move as a whole too
+        new_addr -= offset
     while old_addr < end:
-        extent = extent_to(level_size(&a.m.arch, 2), old_addr, end, new_addr)
-        if table_lookup(a, m, old_addr, 2) == 0 or entry_get(a, m, old_addr, 2) == 0:
-            old_addr += extent
-            new_addr += extent
-            continue
-        if table_alloc(a, m, new_addr, 2) == 0:
-            return -ENOMEM
-        extent = extent_to(HPAGE_PMD_SIZE, old_addr, end, new_addr)
-        pmd = entry_get(a, m, old_addr, 1)
-        if pmd != 0:
-            if table_alloc(a, m, new_addr, 1) == 0:
+        extent = extent_to(level_size(&a.m.arch, pud), old_addr, end, new_addr)
+        if entry_get(a, m, old_addr, pud) != 0:
+            if table_alloc(a, m, new_addr, pud) == 0:
                 return -ENOMEM
-            if pmd_is_huge(a, pmd):
-                if extent == HPAGE_PMD_SIZE and move_huge_pmd(a, v, new_v, old_addr, new_addr):
-                    old_addr += extent
-                    new_addr += extent
-                    continue
-                split_huge_pmd(a, v, old_addr)
-            elif extent == HPAGE_PMD_SIZE and move_normal_pmd(a, m, old_addr, new_addr):
-                old_addr += extent
-                new_addr += extent
-                continue
-            if move_ptes(a, v, new_v, old_addr, new_addr, extent) < 0:
+            extent = extent_to(pmd_size, old_addr, end, new_addr)
+            if move_entries(a, v, new_v, old_addr, new_addr, extent) < 0:
                 return -ENOMEM
         old_addr += extent
         new_addr += extent

@@ -9,11 +9,11 @@ __split_huge_pmd_locked(), zap_huge_pmd(), mm/pgtable-generic.c:pgtable_trans_hu
 Simplified: only x86-64's PMD size; the deposited tables of a PMD table hang from its frame (mapping -> lru_next).
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_del_lru
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup
 from vmtool.mm.rmap cimport remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.trace cimport TR_THP_SPLIT, trace2
 from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event, mod_node_stat
@@ -84,17 +84,11 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
 
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef mm_t *m
-    cdef int level
+    cdef entry_at_t at
     if addr & (HPAGE_PMD_SIZE - 1) == 0:
         return
-    m = mm_mut(a, vma_at(a, v).vm_mm)
-    level = <int>a.m.arch.levels - 1
-    while level > 1:
-        if entry_get(a, m, addr, level) == 0:
-            return
-        level -= 1
-    if pmd_is_huge(a, entry_get(a, m, addr, 1)):
+    entry_find(a, mm_at(a, vma_at(a, v).vm_mm), addr, &at)
+    if at.what == ENTRY_HUGE:
         split_huge_pmd(a, v, addr)
 
 cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:

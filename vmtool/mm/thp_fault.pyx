@@ -9,10 +9,10 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free, table_lookup
-from vmtool.mm.pte cimport ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, pgtable_trans_huge_deposit, pgtable_trans_huge_free, pmd_is_huge, split_huge_pmd, thp_vma_suitable
+from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.unmap cimport zap_present_pte
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, count_vm_event
@@ -122,15 +122,16 @@ cdef void change_huge_pmd(arena_t *a, idx_t v, vaddr_t addr, uint64_t vm_flags, 
 cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     """512 PTEs, present, of the zero page or empty, become one folio with their bytes. 0 or -errno."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pfn_t table = table_lookup(a, m, addr, 0), head
-    cdef pte_t pmd = 0, e
+    cdef pfn_t table, head
+    cdef entry_at_t at
+    cdef pte_t e
     cdef uint32_t i, what
-    if table_lookup(a, m, addr, 1) != 0:
-        pmd = entry_get(a, m, addr, 1)
-    if pmd_is_huge(a, pmd):
+    entry_find(a, m, addr, &at)
+    if at.what == ENTRY_HUGE:
         return 0  # the huge zero page is one too
-    if table == 0:
+    if at.level:
         return -EINVAL  # SCAN_PMD_NULL: nothing there to collapse
+    table = at.table
     for i in range(HPAGE_PMD_NR):
         e = pte_load(a, table, i)
         what = pte_class(a, e)

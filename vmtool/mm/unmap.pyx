@@ -10,17 +10,18 @@ vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_I386_PAE, level_size
+from vmtool.mm.arch cimport ARCH_I386_PAE, level_index, level_size, pages_in
 from vmtool.mm.buddy cimport free_pages
 from vmtool.mm.frame cimport folio_del_lru, folio_order, mm_counter, page_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
-from vmtool.mm.pgtable cimport entry_get, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free, table_lookup
+from vmtool.mm.pgtable cimport flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
 from vmtool.mm.swapops cimport swp_offset_pfn
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, pmd_is_huge, split_huge_pmd, zap_huge_pmd
+from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
 from vmtool.mm.vma cimport find_vma, find_vma_intersection
 from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
@@ -90,20 +91,18 @@ cdef int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
     # a page on its way is mapped by nothing and still counted
     return mm_counter(a, swp_offset_pfn(entry)) if what == ENTRY_MIGRATION else -1
 
-cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
-    """All within one PTE table."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef uint32_t first = <uint32_t>(start >> 12) & 511, i
-    cdef pfn_t table = table_lookup(a, m, start, 0)
+cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
+    cdef arena_t *a = w.a
+    cdef const arch_t *g = &a.m.arch
+    cdef uint32_t flags = (<uint32_t *>w.private)[0], first = level_index(g, 0, start), i, what
     cdef ptes_t ptes
     cdef int64_t gone[4]
     cdef int kind
-    cdef uint32_t what
     cdef pte_t e
     cdef bint kept = False, changed = False
     gone[0] = gone[1] = gone[2] = gone[3] = 0
-    if table and ptes_open(a, table, &ptes):
-        for i in range(first, first + <uint32_t>((end - start) >> 12)):
+    if ptes_open(a, table, &ptes):
+        for i in range(first, first + pages_in(g, start, end)):
             e = ptes_load(&ptes, i)
             what = pte_class(a, e)
             if what == ENTRY_NONE:
@@ -116,51 +115,34 @@ cdef void zap_pte_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_
                 changed = True
             ptes_store(&ptes, i, 0)
             if what == ENTRY_PAGE:
-                kind = zap_present_pte(a, v, start + (<uint64_t>(i - first) << 12), e)
+                kind = zap_present_pte(a, w.v, start + (<uint64_t>(i - first) << g.page_shift), e)
             else:
                 kind = -1 if what == ENTRY_SPECIAL else zap_nonpresent_pte(a, e, what)
             if kind >= 0:
                 gone[kind] -= 1
     for kind in range(4):
         if gone[kind]:
-            add_mm_counter(m, kind, gone[kind])
-    if flags & ZAP_RECLAIM_PT and not kept and end - start >= HPAGE_PMD_SIZE:
-        table_free(a, m, start, 0)
+            add_mm_counter(w.mm, kind, gone[kind])
+    if flags & ZAP_RECLAIM_PT and not kept and end - start >= level_size(g, 1):
+        table_free(a, w.mm, start, 0)
+    return 0
+
+cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    if next - addr < level_size(&w.a.m.arch, level):
+        split_huge_pmd(w.a, w.v, addr)
+        return WALK_AGAIN
+    if vma_at(w.a, w.v).vm_flags & VM_LOCKED and not pte_special(w.a, e):
+        munlock_folio(w.a, pte_frame(w.a, e), w.v)
+    zap_huge_pmd(w.a, w.v, addr)
+    return 0
 
 cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t addr = start, next
-    cdef pte_t pmd
-    cdef int level
-    if end > a.m.arch.task_size:
-        end = a.m.arch.task_size  # an area of a damaged file, which may reach anywhere
-    while addr < end:
-        # skip what has no tables, a whole upper entry at a time
-        level = <int>a.m.arch.levels - 1
-        while level >= 1 and entry_get(a, m, addr, level) != 0:
-            level -= 1
-        if level >= 1:
-            next = (addr | (level_size(&a.m.arch, level) - 1)) + 1
-            if next == 0 or next > end:
-                next = end
-            addr = next
-            continue
-        next = (addr | (level_size(&a.m.arch, 1) - 1)) + 1
-        if next > end:
-            next = end
-        pmd = entry_get(a, m, addr, 1)
-        if pmd_is_huge(a, pmd):
-            if next - addr == HPAGE_PMD_SIZE:
-                if vma_at(a, v).vm_flags & VM_LOCKED and not pte_special(a, pmd):
-                    munlock_folio(a, pte_frame(a, pmd), v)
-                zap_huge_pmd(a, v, addr)
-                addr = next
-                continue
-            split_huge_pmd(a, v, addr)
-        if entry_get(a, m, addr, 1) != 0:
-            zap_pte_range(a, v, addr, next, flags)
-        addr = next
-    flush_tlb_range(a, m, start, end)
+    cdef mm_walk_t w
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &flags)
+    w.table = zap_pte_range
+    w.leaf = zap_leaf
+    walk_page_range(&w, start, end)
+    flush_tlb_range(a, w.mm, start, end)
 
 cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """What madvise() and truncation call: the high-water mark is taken before pages go."""

@@ -29,8 +29,8 @@ cdef bint gap_highest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t 
 cdef bint gap_lowest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil
 cdef int vma_tree_validate(arena_t *a, idx_t mm) noexcept nogil  # 0 or what is wrong (1 order, 2 list, 3 gap, 4 count)
 
-cdef inline uint64_t vma_pages(const vma_t *v) noexcept nogil:
-    return (v.vm_end - v.vm_start) >> 12
+cdef inline uint64_t vma_pages(arena_t *a, const vma_t *v) noexcept nogil:
+    return (v.vm_end - v.vm_start) >> a.m.arch.page_shift
 
 cdef inline vaddr_t vm_start_gap(const vma_t *v) noexcept nogil:
     """Where the room in front of the area ends: below a stack its guard gap counts as taken."""
@@ -41,5 +41,12 @@ cdef inline vaddr_t vm_start_gap(const vma_t *v) noexcept nogil:
 cdef inline bint vma_is_anonymous(const vma_t *v) noexcept nogil:
     return v.vm_file == 0 and v.kind == VMA_PLAIN
 
-cdef inline uint64_t linear_page_index(const vma_t *v, vaddr_t addr) noexcept nogil:
-    return ((addr - v.vm_start) >> 12) + v.vm_pgoff
+cdef inline uint64_t linear_page_index(arena_t *a, const vma_t *v, vaddr_t addr) noexcept nogil:
+    return ((addr - v.vm_start) >> a.m.arch.page_shift) + v.vm_pgoff
+
+cdef inline bint vma_has_index(arena_t *a, const vma_t *v, uint64_t index) noexcept nogil:
+    return index >= v.vm_pgoff and index - v.vm_pgoff < vma_pages(a, v)
+
+cdef inline vaddr_t vma_address(arena_t *a, const vma_t *v, uint64_t index) noexcept nogil:
+    """Where the area has page `index` of its file or of its anon_vma. Precondition: vma_has_index()."""
+    return v.vm_start + ((index - v.vm_pgoff) << a.m.arch.page_shift)

@@ -1,0 +1,34 @@
+# cython: language_level=3
+"""The one loop over the levels of the tables of a range. Counterpart: Linux v6.18 mm/pagewalk.c:walk_page_range().
+
+Each step descends from the top table: there are 512 entries to a step, and what a callback changed is seen.
+"""
+
+from vmtool.mm.arch cimport level_end
+from vmtool.mm.pgtable cimport table_descend
+
+cdef int walk_step(mm_walk_t *w, vaddr_t addr, vaddr_t end, vaddr_t *next) noexcept nogil:
+    cdef pfn_t table
+    cdef pte_t e = 0
+    cdef int level = table_descend(w.a, w.root, addr, 0, &table, &e)
+    next[0] = level_end(&w.a.m.arch, level if level else 1, addr, end)
+    if level == 0:
+        return w.table(w, addr, next[0], table) if w.table != NULL and table else 0
+    if pmd_class(w.a, e) == ENTRY_HUGE:
+        return w.leaf(w, addr, next[0], level, e) if w.leaf != NULL else 0
+    return w.hole(w, addr, next[0], level) if w.hole != NULL else 0
+
+cdef int walk_page_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef vaddr_t addr = start, next
+    cdef bint again = False
+    cdef int r
+    if end > w.limit:
+        end = w.limit
+    while addr < end:
+        r = walk_step(w, addr, end, &next)
+        if r < 0:
+            return r
+        again = r == WALK_AGAIN and not again  # once: of a damaged file an entry may come again as it was
+        if not again:
+            addr = next
+    return 0
