@@ -128,8 +128,11 @@ class Machine:
     def push(self, pid: int, nr_bytes: int) -> int:
         """Moves the stack pointer down, touching each page on the way; the new stack pointer."""
 
-    def access_stream(self, pid: int, accesses: bytes) -> r.Touched:
-        """Many accesses at C speed: packed little-endian records of u64 address, u32 size, u32 kind (0 r, 1 w, 2 x)."""
+    def access_stream(self, pid: int, accesses: bytes, probe: bool = False) -> r.Touched:
+        """Many accesses at C speed: packed little-endian records of u64 address, u32 size, u32 kind (0 r, 1 w, 2 x).
+
+        Signal.nr_done: how many came before the one that took the signal.
+        """
 
     # --- files ------------------------------------------------------------------------------------
     def mkfile(self, path: str, size: int, data: bytes | None = None, dev: tuple[int, int] = (8, 1), inode: int = 0) -> None:

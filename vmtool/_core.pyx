@@ -284,14 +284,19 @@ cdef class Machine(Processes):
         self.after_access(t, failed, &info, before, False)
         return new_sp
 
-    def access_stream(self, pid, accesses):
+    def access_stream(self, pid, accesses, probe=False):
         cdef idx_t t = self.enter(pid)
         cdef Py_buffer data
         cdef siginfo_t info
         cdef int failed
+        cdef uint64_t nr_done = 0
         before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
         PyObject_GetBuffer(accesses, &data, PyBUF_SIMPLE)  # not a typed memoryview: State.chunk() says why
         with nogil:
-            failed = access_stream(&self.a, t, <const unsigned char *>data.buf, data.len // 16, &info)
+            failed = access_stream(&self.a, t, <const unsigned char *>data.buf, data.len // 16, &info, &nr_done)
         PyBuffer_Release(&data)
-        return self.after_access(t, failed, &info, before, False)
+        try:
+            return self.after_access(t, failed, &info, before, probe)
+        except Signal as stopped:
+            stopped.nr_done = nr_done
+            raise

@@ -36,8 +36,10 @@ class KernelError(VmtoolError):
 class Signal(VmtoolError):
     """The access took a signal. `code` is the siginfo name (`SEGV_MAPERR`), `addr` si_addr or None.
 
-    `minor` and `major` count the faults that completed before it; `killed` is false for --probe.
+    `minor` and `major` count the faults that completed before it; `killed` is false for --probe; `nr_done`: accesses of a stream before it.
     """
+
+    nr_done = 0
 
     def __init__(self, signo, code, addr=None, minor=0, major=0, killed=True):
         self.signo = signo

@@ -4,6 +4,8 @@ import struct
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vmtool.strace.accesses import guess_form, runs
 from vmtool.strace.faults import END, ENTER, EXEC, FAULT, FORK, Faults, access_of, parse
@@ -70,6 +72,16 @@ def test_an_error_code_says_which_access(code, access):
         (b"I  004014f0,2\n L 1fff000cb0,8\n", "lackey"),
         (TRACEFS.encode(), "faults"),
         (b"7 fault 7ffff7fe5c20 14 0\n", "faults"),
+        (b" L 10,1\n M 20,1\n", "lackey"),
+        (b"hello\nI  04001000,3\n", "lackey"),
+        (b"0x7f11e0a40093: R 0x7ffd3c6c9d28\n0x7f11e0a40095: W 0x7ffd3c6c9d20\n#eof\n", "pinatrace"),
+        (b"2 0\n0 1000acac\n1 70f60888\n", "dinero"),
+        (b"Format: <data address>: <data size>, <(r)ead/(w)rite/opcode>\n0x00007fff2c60:  8, w\n", "memtrace"),
+        (b"0x401000,r,8,0x7ffd0010\n", "memtrace"),
+        (b"   11   1:   3264 ifetch   3 byte(s) @ 0x00007f46f7c1c290 48 89 e7  mov %rsp, %rdi\n", "memtrace"),
+        (b"cat 1234 100.1:   30 cpu/mem-loads,ldlat=30/P:   7ffdf1391b0c  10268100142 |OP LOAD|LVL L1 hit|SNP None 5\n", "perf-mem"),
+        (b"  0.084 ( 0.000 ms): cat/1234 minfault [_start+0x0] => /usr/lib/ld.so@0x1ab70 (d.)\n", "perf-trace"),
+        (b"cat 1234 100.1:          1 page-faults:u:      7fda3ea48290 _start+0x0 (/lib/ld.so)\n", "faults"),
         (b"r 1000\nw 0x2000 8\n# x\n", "list"),
         (b"1000\n", "list"),
         (b'7 execve("/bin/true", ["true"], 0x7ff /* 5 vars */) = 0\n', "strace"),
@@ -130,12 +142,56 @@ def test_lines_may_be_cut_anywhere_between_blocks():
         ("LIST", b"1\n1000 0\n"),
         ("LIST", b"1\nr 12345678901234567\n"),
         ("LIST", b"1\nr 1000 8 9\n"),
-        ("LACKEY", b" L 1000,8\n S 1000\n"),
-        ("LACKEY", b" L 1000,8\nnonsense\n"),
-        ("LACKEY", b" L 1000,8\n S 10"),
     ],
 )
 def test_the_first_line_that_is_no_access_is_named(form, text):
     s = scanner(form)
     s.feed(text, True)
     assert s.bad_line == 2
+
+
+@pytest.mark.parametrize("text, first", [(b" L 1000,8\n S 1000\n", 2), (b" L 1000,8\nnonsense\n", 2), (b"hello\n L 1000,8\n", 1)])
+def test_a_programs_output_in_a_lackey_log_is_passed_over(text, first):
+    s = scanner("LACKEY")
+    assert records(s.feed(text, True)) == [(0x1000, 8, 0)]
+    assert (s.bad_line, s.nr_other, s.first_other) == (0, 1, first)
+
+
+def test_an_access_behind_the_programs_output_is_found():
+    s = scanner("LACKEY")
+    assert records(s.feed(b"hello L 1000,8\nnameI  2000,3\n--7-- warning\n", True)) == [(0x1000, 8, 0), (0x2000, 3, 2)] and s.nr_other == 0
+
+
+def test_a_lackey_log_that_was_cut_is_known():
+    s = scanner("LACKEY")
+    assert records(s.feed(b" L 1000,8\n S 10", True)) == [(0x1000, 8, 0)] and s.is_cut
+    s = scanner("LACKEY")
+    assert records(s.feed(b" L 10,1\n M 20,1", True)) == [(0x10, 1, 0), (0x20, 1, 1)] and not s.is_cut
+
+
+@pytest.mark.parametrize("form, text, found", [
+    ("PINATRACE", b"0x7f11: R 0x7ffd3c6c9d28\n0x7f13: W 0x1000 8 0x0\n#eof\n", [(0x7FFD3C6C9D28, 1, 0), (0x1000, 8, 1)]),
+    ("DINERO", b"2 400120\n0 1000acac\n1 70f60888 4\n3 0\n4 0\nr 0x10 8\ni 20\n",
+     [(0x400120, 1, 2), (0x1000ACAC, 1, 0), (0x70F60888, 4, 1), (0x10, 8, 0), (0x20, 1, 2)]),
+    ("MEMTRACE", b"Format: <data address>: <data size>, <(r)ead/(w)rite/opcode>\n0x00001000:  8, w\n0x1008: 4, r\n0x2000:  3, mov\n",
+     [(0x1000, 8, 1), (0x1008, 4, 0), (0x2000, 3, 2)]),
+    ("MEMTRACE", b"Format: <instr address>,<(r)ead/(w)rite>,<data size>,<data address>\n0x401000,r,8,0x7ffd0010\n0x401003,w,4,0x20\n",
+     [(0x7FFD0010, 8, 0), (0x20, 4, 1)]),
+    ("MEMTRACE", b"Output format:\n<--record#-> <--instr#->: <---tid---> <record details>\n------\n   1   0:   3264 <marker: version 3>\n"
+     b"  11   1:   3264 ifetch   3 byte(s) @ 0x00007f46 48 89 e7  mov %rsp, %rdi\n"
+     b"  15   3:   3264 write    8 byte(s) @ 0x00007ffe by PC 0x7f\n",
+     [(0x7F46, 3, 2), (0x7FFE, 8, 1)])])
+def test_the_lines_of_other_tracers(form, text, found):
+    s = scanner(form)
+    assert records(s.feed(text, True)) == found and s.nr_other == 0
+    for cut in range(0, len(text), 7):
+        s = scanner(form)
+        assert records(s.feed(text[:cut]) + s.feed(text[cut:], True)) == found
+
+
+@pytest.mark.parametrize("form", ["LACKEY", "LIST", "PINATRACE", "DINERO", "MEMTRACE"])
+@given(st.binary(max_size=200))
+def test_no_bytes_are_beyond_a_scanner(form, data):
+    s = scanner(form)
+    s.feed(data[: len(data) // 2])
+    s.feed(data[len(data) // 2 :], True)

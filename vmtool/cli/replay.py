@@ -8,7 +8,7 @@ from vmtool.errors import HostError, UsageError
 DIFFERENCES_SHOWN = 100
 
 
-def replay(session, trace, kind, pid, sidecar, faults, maps_at_exit, maps_at_exec, strict, keep, json):
+def replay(session, trace, kind, pid, sidecar, faults, maps_at_exit, maps_at_exec, strict, keep, keep_going, json):
     from vmtool.outside.traces import head, open_trace
     from vmtool.strace.accesses import guess_form
     opened = open_trace(trace)
@@ -17,7 +17,7 @@ def replay(session, trace, kind, pid, sidecar, faults, maps_at_exit, maps_at_exe
     if kind != "strace":
         if opened.is_split:
             raise UsageError(f"{trace} is a directory of logs: not a trace of kind {kind}")
-        return _accesses(session, opened.parts[0], kind, pid, keep, json)
+        return _accesses(session, opened.parts[0], kind, pid, keep, keep_going, json)
     if pid is not None:
         raise UsageError("an strace log makes its own processes: --pid is for accesses")
     engine = _engine(session.machine, opened, sidecar, faults, strict, _Outputs(session.machine, maps_at_exit, maps_at_exec))
@@ -72,7 +72,7 @@ def _finish(failed, text):
     return show
 
 
-def _accesses(session, part, kind, pid, keep, json):
+def _accesses(session, part, kind, pid, keep, keep_going, json):
     from vmtool.outside.traces import blocks, text_lines
     from vmtool.strace import accesses
     machine = session.machine
@@ -84,11 +84,14 @@ def _accesses(session, part, kind, pid, keep, json):
 
     def go():
         nonlocal totals
-        if kind == "faults":
-            totals = accesses.replay_faults(machine, pid, text_lines(part.stream, part.name))
+        if kind in accesses.SAMPLED:
+            from vmtool.strace.clean import clean
+            totals = accesses.replay_samples(machine, pid, clean(text_lines(part.stream, part.name)), kind, say)
         else:
-            from vmtool.strace.scan import LACKEY, LIST
-            totals = accesses.replay_text(machine, pid, blocks(part), LACKEY if kind == "lackey" else LIST)
+            totals = accesses.replay_text(machine, pid, blocks(part), kind, say, keep_going)
+
+    def say(text):
+        report.complain("replay", text)
 
     failed = _run(go, keep)
     return _finish(failed, lambda: "" if totals is None else _totals(totals, json))
@@ -97,8 +100,11 @@ def _accesses(session, part, kind, pid, keep, json):
 def _totals(totals, json):
     if json:
         from vmtool.cli import json_text
-        return json_text.text({"nr_accesses": totals.accesses, "nr_minor_faults": totals.minor, "nr_major_faults": totals.major})
-    return f"accesses={totals.accesses} minor={totals.minor} major={totals.major}\n"
+        return json_text.text({"nr_accesses": totals.accesses, "nr_minor_faults": totals.minor, "nr_major_faults": totals.major,
+                               "nr_signals": totals.signals, "nr_passed_over_lines": totals.passed_over,
+                               "notes": [{"text": note, "nr_times": 1} for note in totals.notes]})
+    from vmtool.views.replay import render_totals
+    return render_totals(totals)
 
 
 def _summary(engine, json):

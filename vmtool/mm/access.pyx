@@ -148,7 +148,8 @@ cdef inline void open_first(arena_t *a, const cpu_t *c, tlb_first_t *first) noex
     for kind in range(NR_KINDS):
         tlb_open_first(a, c, kind, &first[kind])
 
-cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info) noexcept nogil:
+cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info,
+                       uint64_t *nr_done) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef const uint64_t *r = <const uint64_t *>records
     cdef const uint64_t *end = r + nr * 2
@@ -165,6 +166,7 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
         if kind < NR_KINDS and (addr & 4095) + size <= 4096 and tlb_hit_first(c, &first[kind], addr):
             continue
         if touch_range(a, task, addr, size, <int>kind, info) < 0:
+            nr_done[0] = nr - <uint64_t>(end - r) // 2 - 1
             return -1
         open_first(a, c, first)
     return 0

@@ -1,23 +1,27 @@
-"""Access traces on the machine: lackey's text, lists, page-fault events.
+"""Access traces on the machine: lackey, lists, pin, dinero, DynamoRIO, and what perf saw.
 
-What is modelled: loads, stores and instruction fetches of one process, in their order, through the machine's access stream; nothing
-of what the program computed. A lackey log comes from a program that is not on the machine: without a process given, a fresh one
-stands for it, and the pages that the log names are mapped before they are accessed.
-Simplified: all of a lackey log's pages are private, anonymous and rwx.
-Invariant: an access that ends in a signal stops the replay with that signal.
+What is modelled: loads, stores and instruction fetches of processes, in their order, through the machine's access stream; nothing
+of what the program computed. A lackey log, and what pin, dinero's or DynamoRIO's tools wrote, come from a program that is not on the
+machine: without a process given, a fresh one stands for it, and the pages that the trace names are mapped before they are accessed, but for
+those that no program can map (page 0, the kernel's). Events of perf have the number of their process; one that is not on the machine is
+made, for samples of memory instructions with the pages that they name.
+Simplified: the pages of a program that is not there are private, anonymous and rwx.
+Invariant: an access that ends in a signal stops the replay with that signal, or is counted and reported where the rest is asked for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from vmtool.errors import Signal
-from vmtool.strace.faults import FAULT, access_of, parse
-from vmtool.strace.lexer import LogError
+from vmtool.errors import KernelError, Signal
+from vmtool.strace.lexer import LogError, Tally, shown
+from vmtool.strace.samples import ANY, KERNEL, Sample, parse
 
 MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 2, 0x10, 0x20
 RWX = 7
 PAGE = 4096
 USER_END = 1 << 47
+SIGNALS_SAID = 100
+HOPELESS = 10_000  # lines without an access among them
 
 
 class Totals(NamedTuple):
@@ -29,40 +33,102 @@ class Totals(NamedTuple):
     fetches: int
     minor: int
     major: int
+    signals: int  # accesses that ended in one, counted as accesses, too
+    passed_over: int  # lines that are no access
+    first_passed: tuple[int, str]
+    notes: tuple[str, ...]
 
 
-def replay_text(machine: Any, pid: int | None, blocks: Iterable[bytes], form: int) -> Totals:
-    """A lackey log or a list. LogError: a line that is no access."""
-    from vmtool.strace.scan import Scanner, pages
+class _Count:
+    """The sums of a trace, and the signals that it says."""
 
-    scanner = Scanner(form)
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.minor = self.major = self.signals = self.accesses = 0
+        self.say = say
+
+    def touched(self, touched: Any) -> None:
+        self.minor, self.major = self.minor + touched[0], self.major + touched[1]
+
+    def signal(self, where: str, stopped: Signal) -> None:
+        self.signals += 1
+        self.touched((stopped.minor, stopped.major))
+        if self.signals <= SIGNALS_SAID:
+            self.say(f"{where}: {stopped}")
+        elif self.signals == SIGNALS_SAID + 1:
+            self.say("more signals: only counted from here on")
+
+
+def replay_text(machine: Any, pid: int | None, blocks: Iterable[bytes], form: str, say: Callable[[str], None], goes_on: bool) -> Totals:
+    """A trace with a line an access. LogError: a line of a list that is none, a file without any. Signal: the first, unless it goes on."""
+    from vmtool.strace import scan
+
+    scanner = scan.Scanner(getattr(scan, form.upper()))
     known: set[int] | None = None
     if pid is None:
-        pid, known = machine.spawn("lackey", None, [b"lackey"], []), set()
-        for vma in machine.maps(pid):
-            if vma.end < USER_END:
-                machine.munmap(pid, vma.start, vma.end - vma.start)
-    minor = major = nr = 0
+        pid, known = _fresh(machine, form, 0), set()
+    count = _Count(say)
     pending: bytes | None = None
     for block in blocks:
         if pending is not None:
-            a, b, c = _feed(machine, pid, scanner, pending, False, known, pages)
-            minor, major, nr = minor + a, major + b, nr + c
+            _feed(machine, pid, scanner, pending, False, known, count, goes_on)
         pending = block
-    a, b, c = _feed(machine, pid, scanner, pending or b"", True, known, pages)
-    return Totals(nr + c, scanner.nr_reads, scanner.nr_writes, scanner.nr_fetches, minor + a, major + b)
+    _feed(machine, pid, scanner, pending or b"", True, known, count, goes_on)
+    if scanner.is_cut:
+        say(f"line {scanner.line}: the trace ends in this line")
+    elif scanner.nr_other > count.accesses:
+        _refuse(scanner)
+    return Totals(count.accesses, scanner.nr_reads, scanner.nr_writes, scanner.nr_fetches, count.minor, count.major, count.signals,
+                  scanner.nr_other, (scanner.first_other, shown(scanner.other_text.decode("latin-1"))), ())
 
 
-def _feed(machine: Any, pid: int, scanner: Any, block: bytes, is_last: bool, known: set[int] | None, pages: Any) -> tuple[int, int, int]:
+def _fresh(machine: Any, name: str, pid: int) -> int:
+    """A process without any memory but its stack and the vdso."""
+    made: int = machine.spawn(name, None, [name.encode("utf-8", "replace")], [], pid=pid)
+    for vma in machine.maps(made):
+        if vma.end < USER_END:
+            machine.munmap(made, vma.start, vma.end - vma.start)
+    return made
+
+
+def _feed(machine: Any, pid: int, scanner: Any, block: bytes, is_last: bool, known: set[int] | None, count: _Count, goes_on: bool) -> None:
+    from vmtool.strace.scan import pages
+
     records = scanner.feed(block, is_last)
     if known is not None:
         for first, last in runs(pages(records, known)):
-            machine.mmap(pid, first * PAGE, (last + 1 - first) * PAGE, RWX, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS)
-    touched = machine.access_stream(pid, records) if records else (0, 0)
+            _map(machine, pid, first, last)
+    at = 0
+    while at < len(records):
+        try:
+            count.touched(machine.access_stream(pid, records[at:] if at else records, goes_on))
+            break
+        except Signal as stopped:
+            if not goes_on:
+                raise
+            at += 16 * (stopped.nr_done + 1)
+            count.signal(f"access {count.accesses + at // 16}", stopped)
+    count.accesses += len(records) // 16
     if scanner.bad_line:
-        text = scanner.bad_text.decode("latin-1")
-        raise LogError(scanner.bad_line, f"not an access: {''.join(c if ' ' <= c <= '~' else '?' for c in text)}")
-    return touched[0], touched[1], len(records) // 16
+        raise LogError(scanner.bad_line, f"not an access: {shown(scanner.bad_text.decode('latin-1'))}")
+    if scanner.nr_other > HOPELESS and not count.accesses:
+        _refuse(scanner)
+
+
+def _refuse(scanner: Any) -> None:
+    """Most lines are none."""
+    text = shown(scanner.other_text.decode("latin-1"))
+    raise LogError(scanner.first_other, f"not an access: {text} (nor are {scanner.nr_other - 1} others)")
+
+
+def _map(machine: Any, pid: int, first: int, last: int) -> None:
+    """Pages first to last, but for those that no program can have."""
+    first = max(first, 1)
+    last = min(last, USER_END // PAGE - 2)
+    if first <= last:
+        try:
+            machine.mmap(pid, first * PAGE, (last + 1 - first) * PAGE, RWX, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS)
+        except KernelError:
+            return  # an access faults there, as it does where nobody may map
 
 
 def runs(numbers: list[int]) -> list[tuple[int, int]]:
@@ -76,34 +142,118 @@ def runs(numbers: list[int]) -> list[tuple[int, int]]:
     return found
 
 
-def replay_faults(machine: Any, pid: int | None, lines: Iterable[str]) -> Totals:
-    """Page-fault events as accesses: each thread's by the process of its number, or all by `pid`."""
-    reads = writes = fetches = minor = major = 0
-    for event in parse(lines):
-        if event.kind != FAULT:
+# --- what perf saw ---------------------------------------------------------------------------------------
+
+
+class _Processes:
+    """The processes of a trace: those of the machine by their numbers, all as `pid`, or fresh ones."""
+
+    def __init__(self, machine: Any, pid: int | None, maps_named: bool) -> None:
+        self.machine, self.pid, self.maps_named = machine, pid, maps_named
+        self.known: dict[int, int] = {}
+        self.fresh: dict[int, set[int]] = {}  # by number of the machine: the pages that were mapped
+
+    def of(self, sample: Sample) -> int:
+        if self.pid is not None:
+            return self.pid
+        found = self.known.get(sample.pid)
+        if found is None:
+            try:
+                self.machine.task(sample.pid)
+                found = sample.pid
+            except KernelError:
+                found = _fresh(self.machine, sample.comm or f"pid{sample.pid}", sample.pid)
+                self.fresh[found] = set()
+            self.known[sample.pid] = found
+        if self.maps_named and found in self.fresh and sample.addr // PAGE not in self.fresh[found]:
+            self.fresh[found].add(sample.addr // PAGE)
+            _map(self.machine, found, sample.addr // PAGE, sample.addr // PAGE)
+        return found
+
+
+def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: str, say: Callable[[str], None]) -> Totals:
+    """Events of perf as accesses. LogError: most lines are none. A signal is counted: the real kernel sent one, too, or handled it."""
+    tally, count = Tally(), _Count(say)
+    processes = _Processes(machine, pid, form == "perf-mem")
+    made = {"r": 0, "w": 0, "x": 0}
+    unplaced = unknown = 0
+    for sample in parse(lines, tally):
+        if sample.addr >= KERNEL:
+            unplaced += 1
             continue
-        access = access_of(event.code)
+        its = processes.of(sample)
+        addr = sample.addr if not sample.file else _place(machine, its, sample)
+        if addr is None:
+            unplaced += 1
+            continue
+        unknown += sample.access == ANY
+        access, touched = _touch(machine, its, addr, sample.access)
+        made[access] += 1
+        if isinstance(touched, Signal):
+            count.signal(f"line {sample.line}: process {sample.pid}", touched)
+        else:
+            count.touched(touched)
+    tally.judge()
+    notes = [f"process {number} is not on the machine: a fresh one stands for it" for number, its in processes.known.items()
+             if its in processes.fresh]
+    if unknown:
+        notes.append(f"{unknown} page faults do not tell writes from reads: what may be written counts as written")
+    if unplaced:
+        notes.append(f"{unplaced} accesses are the kernel's, or of files that their process has not mapped: not made")
+    return Totals(sum(made.values()), made["r"], made["w"], made["x"], count.minor, count.major, count.signals, tally.nr_strange,
+                  tally.first, tuple(notes))
+
+
+def _touch(machine: Any, pid: int, addr: int, access: str) -> tuple[str, Any]:
+    """(the access that was made, its counts or its signal); one of unknown kind is the strongest that the area allows."""
+    stopped: Any = None
+    for kind in ("w", "r", "x") if access == ANY else (access,):
         try:
-            touched = machine.touch(pid if pid is not None else event.tid, event.value, 1, access, True)
-        except Signal:
-            continue  # the real kernel sent one, too; the trace goes on
-        minor, major = minor + touched[0], major + touched[1]
-        reads, writes, fetches = reads + (access == "r"), writes + (access == "w"), fetches + (access == "x")
-    return Totals(reads + writes + fetches, reads, writes, fetches, minor, major)
+            return kind, machine.touch(pid, addr, 1, kind, True)
+        except Signal as failed:
+            stopped = failed
+            if failed.code != "SEGV_ACCERR":
+                return kind, failed
+    return kind, stopped
+
+
+def _place(machine: Any, pid: int, sample: Sample) -> int | None:
+    """The address of an offset in a file that a process has mapped."""
+    for vma in machine.maps(pid):
+        start = vma.pgoff * PAGE
+        if vma.name == sample.file and start <= sample.addr < start + vma.end - vma.start:
+            found: int = vma.start + sample.addr - start
+            return found
+    return None
+
+
+# --- which kind a trace is -----------------------------------------------------------------------------------
+
+FORMS = ("lackey", "list", "pinatrace", "dinero", "memtrace")  # read by scan
+SAMPLED = ("faults", "perf-mem", "perf-trace")  # read by samples
+_SIGNS = (  # a line that only this kind has; where several kinds have some, the one with the most
+    ("faults", rb"[^(]*\b(?:page_fault_(?:user|kernel): |(?:page|minor|major)-faults(?::\w+)?: )|# tracer: nop"
+               rb"|\d+ (?:k?fault [0-9a-f]+|enter \d+|alloc \d|exit \d+) "),
+    ("perf-mem", rb"\s*\S.*\d+\.\d+:\s.*(?:\|OP [A-Z]|\bmem-(?:loads|stores))"),
+    ("perf-trace", rb"\s*\d+\.\d+ \([^)]*\): \S+ (?:min|maj)fault \["),
+    ("lackey", rb"==\d+== Lackey|(?:I  ?| [LSM] )[0-9a-fA-F]+,\d+\s*$"),
+    ("pinatrace", rb"\s*0x[0-9a-f]+: [RW] +0x[0-9a-f]+"),
+    ("memtrace", rb"Format: <|Output format:|\s*0x[0-9a-f]+: +\d+, \w+\s*$|0x[0-9a-f]+,[rw],\d+,0x[0-9a-f]+|.* \d+ byte\(s\) @ 0x"),
+    ("dinero", rb"[0-4] [0-9a-fA-F]+(?: [0-9a-fA-F]+)?\s*$"),
+    ("list", rb"\s*(?:#|(?:[rwxRWX][ \t]+)?(?:0[xX])?[0-9a-fA-F]+(?:[ \t]+(?:0x)?[0-9a-fA-F]+)?\s*(?:#.*)?$)"))
+_WHOLLY = frozenset({"dinero", "list"})  # of these every line must be one: numbers alone say little
 
 
 def guess_form(head: bytes) -> str:
-    """Which kind of trace a file is, by its beginning: strace, lackey, faults or list."""
+    """Which kind of trace a file is, by its beginning; strace where no other is seen."""
     import re
 
     lines = [line for line in head.split(b"\n")[:50] if line.strip()]
-    if any(b"page_fault_" in line or b"tracer: nop" in line for line in lines) or re.search(
-            rb"(?m)^\d+ (?:k?fault [0-9a-f]+|enter \d+|alloc \d|exit \d+) ", head):
-        return "faults"
-    if any(line.startswith(b"==") and b"Lackey" in line for line in lines) or re.match(rb"(?:I  | [LSM] )[0-9a-f]{6,16},\d+$",
-                                                                                       lines[0] if lines else b""):
-        return "lackey"
-    if lines and all(re.match(rb"\s*(?:#|(?:[rwxRWX][ \t]+)?(?:0[xX])?[0-9a-fA-F]+(?:[ \t]+(?:0x)?[0-9a-fA-F]+)?\s*(?:#.*)?$)", line)
-                     for line in lines[:-1] or lines):
-        return "list"
-    return "strace"
+    lines = lines[:-1] if len(lines) > 1 and len(head) >= 4096 else lines  # the last one may be cut
+    best, most = "strace", 0
+    for name, sign in _SIGNS:
+        pattern = re.compile(sign)
+        found = sum(pattern.match(line) is not None for line in lines)
+        if found > most and (name not in _WHOLLY or found == len(lines)):
+            best, most = name, found
+    return best

@@ -38,7 +38,7 @@ ALIGNED = frozenset(NR_64.values()) | frozenset(NR_32.values())
 
 _TRACE = re.compile(r"\s*(?P<comm>.*?)[- ](?P<pid>\d+)(?:/(?P<tid>\d+))?\s+(?:\(\s*[-\d]+\)\s+)?(?:\[\d+\]\s.*?)?[\d.]+:\s+(?:\w+:)?"
                     r"(?P<event>page_fault_user|page_fault_kernel|sys_enter|sched_process_fork|sched_process_exec|sched_process_exit):\s*(?P<rest>.*)")
-_PASSED = re.compile(r"\s*(?:#|$|CPU:?\s*\d+ \[LOST|[^\x00-\x08]*[\d.]+: +[\w:]+|\d+ \w|[0-9a-f]+ \S)")
+PASSED = re.compile(r"\s*(?:#|$|CPU:?\s*\d+ \[LOST|[^\x00-\x08]*[\d.]+: +[\w:]+|\d+ \w|[0-9a-f]+ \S)")
 _FAULT = re.compile(r"address=(?:0x)?([0-9a-f]+).*error_code=(?:0x)?([0-9a-f]+)")
 _NR = re.compile(r"NR (\d+)")
 _CHILD = re.compile(r"child_pid=(\d+)")
@@ -57,12 +57,17 @@ class TraceEvent(NamedTuple):
 def parse(lines: Iterable[str]) -> Iterator[TraceEvent]:
     """The events of a trace in any of its forms; other events, comments, call chains are passed over. LogError: no line of a trace."""
     for number, line in enumerate(lines, 1):
-        found = _SHORT.match(line)
-        event = _short(found) if found else _long(line)
+        event = event_of(line)
         if event is not None:
             yield event
-        elif _PASSED.match(line) is None:
+        elif PASSED.match(line) is None:
             raise LogError(number, f"not an event of a trace: {shown(line)}")
+
+
+def event_of(line: str) -> TraceEvent | None:
+    """The event of a line; None: it is none of those that matter here."""
+    found = _SHORT.match(line)
+    return _short(found) if found else _long(line)
 
 
 def _short(found: re.Match[str]) -> TraceEvent | None:

@@ -1,21 +1,36 @@
-"""Access traces at C speed: valgrind lackey's text and plain lists, a block of bytes at a time, to packed records.
+"""Access traces at C speed: text of five forms, a block of bytes at a time, to packed records.
 
-What is modelled: two line formats.
-    lackey   `I  04001000,3`  ` L 1fff000cb0,8`  ` S …`  ` M …`  (valgrind --tool=lackey --trace-mem=yes);
-             `==PID== …` and `SB …` lines and blank ones are passed over. M, a modify, is one access that writes.
-    list     `[r|w|x] ADDRESS [SIZE]`, the address in hex with or without 0x, the size in decimal or 0x hex, default a read of 1 byte;
-             blank lines and what follows a # are passed over.
+What is modelled: a line an access.
+    lackey     `I  04001000,3`  ` L 1fff000cb0,8`  ` S …`  ` M …`  (valgrind --tool=lackey --trace-mem=yes, also with short addresses);
+               `==PID== …`, `--PID-- …` and `SB …` lines and blank ones are passed over. M, a modify, is one access that writes.
+    list       `[r|w|x] ADDRESS [SIZE]`, the address in hex with or without 0x, the size in decimal or 0x hex, default a read of 1 byte;
+               blank lines and what follows a # are passed over.
+    pinatrace  `0x7f11e0a40093: R 0x7ffd3c6c9d28`: where the instruction is, R or W, the address, perhaps a size; `#eof` ends it
+    dinero     `2 430d70`: 0 read, 1 write, 2 instruction (or r, w, i), 3 and 4 (m, c, v) are none; the address in hex, perhaps a size
+    memtrace   `0x00007fff2c60:  8, w` (r, w, or an instruction's name), `0x401000,r,8,0x7ffd0010` and the lines of the view tool,
+               `… read  8 byte(s) @ 0x7ffd0010 …`: DynamoRIO's samples memtrace_simple, memtrace_x86, and drmemtrace
 A record is what Machine.access_stream() takes: little-endian u64 address, u32 size, u32 kind (0 read, 1 write, 2 execute).
-Simplified: nothing.
+A line of none of these is passed over and counted: a program's output stands between. In a list, which people write, it stops the scan.
+Simplified: the fetch of the instruction that pin and memtrace name beside an access is not made.
 Invariant: every byte that was fed is a record, passed over, the start of the next block's first line, or `bad_line` is set.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memcmp
 
-LACKEY = 0
-LIST = 1
+cdef enum:
+    C_LACKEY
+    C_LIST
+    C_PINATRACE
+    C_DINERO
+    C_MEMTRACE
+
+LACKEY = C_LACKEY
+LIST = C_LIST
+PINATRACE = C_PINATRACE
+DINERO = C_DINERO
+MEMTRACE = C_MEMTRACE
 LONGEST_LINE = 4096
 
 cdef struct access_t:
@@ -78,6 +93,10 @@ cdef const char *read_size(const char *p, const char *end, uint32_t *out) noexce
     return p
 
 
+cdef inline const char *skip_0x(const char *p, const char *end) noexcept nogil:
+    return p + 2 if end - p > 2 and p[0] == 48 and (p[1] | 32) == 120 else p
+
+
 cdef int lackey_line(const char *p, const char *end, access_t *out) noexcept nogil:
     """1: an access; 0: passed over; -1: neither."""
     cdef char letter
@@ -92,16 +111,32 @@ cdef int lackey_line(const char *p, const char *end, access_t *out) noexcept nog
         out.kind = 0
     elif letter == 83 or letter == 77:  # S, M
         out.kind = 1
+    elif letter == 45 and p[0] == 45:  # --PID--
+        return 0
     else:
-        return 0 if skip_blanks(p, end) == end else -1
+        return 0 if skip_blanks(p, end) == end else lackey_behind(p, end, out)
     p = skip_blanks(p + 2 if p[0] == 32 else p + 1, end)
-    p = read_hex(p, end, &out.addr)
+    p = read_hex(skip_0x(p, end), end, &out.addr)
     if p == NULL or p == end or p[0] != 44:  # ,
         return -1
-    p = read_size(p + 1, end, &out.size)
+    p = read_size(skip_blanks(p + 1, end), end, &out.size)
     if p == NULL or skip_blanks(p, end) != end:
         return -1
     return 1
+
+
+cdef int lackey_behind(const char *p, const char *end, access_t *out) noexcept nogil:
+    """An access at the end of a line that a program began and did not end; -1: there is none."""
+    cdef const char *at = end - 1
+    while at > p and at[0] != 32:
+        at -= 1
+    while at > p and at[0] == 32:
+        at -= 1
+    if not (at > p and at[0] in (73, 76, 77, 83)):
+        return -1
+    if at[0] != 73 and (at - 1)[0] != 32 or at[1] != 32:
+        return -1
+    return lackey_line(at if at[0] == 73 else at - 1, end, out)
 
 
 cdef int list_line(const char *p, const char *end, access_t *out) noexcept nogil:
@@ -133,12 +168,124 @@ cdef int list_line(const char *p, const char *end, access_t *out) noexcept nogil
     return 1
 
 
+cdef int pinatrace_line(const char *p, const char *end, access_t *out) noexcept nogil:
+    """1: an access; 0: passed over; -1: neither."""
+    p = skip_blanks(p, end)
+    if p == end or p[0] == 35:  # #
+        return 0
+    p = read_hex(skip_0x(p, end), end, &out.addr)
+    if p == NULL or p == end or p[0] != 58:  # :
+        return -1
+    p = skip_blanks(p + 1, end)
+    if end - p < 3 or (p[0] != 82 and p[0] != 87):  # R, W
+        return -1
+    out.kind = 1 if p[0] == 87 else 0
+    p = skip_blanks(p + 1, end)
+    p = read_hex(skip_0x(p, end), end, &out.addr)
+    if p == NULL:
+        return -1
+    out.size = 1
+    p = skip_blanks(p, end)
+    if p != end and read_size(p, end, &out.size) == NULL:
+        return -1
+    return 1
+
+
+cdef int dinero_line(const char *p, const char *end, access_t *out) noexcept nogil:
+    """1: an access; 0: passed over; -1: neither."""
+    cdef char label
+    p = skip_blanks(p, end)
+    if p == end or p[0] == 35:
+        return 0
+    label = p[0]
+    p += 1
+    if p == end or (p[0] != 32 and p[0] != 9):
+        return -1
+    p = skip_blanks(p, end)
+    p = read_hex(skip_0x(p, end), end, &out.addr)
+    if p == NULL or (p != end and p[0] != 32 and p[0] != 9 and p[0] != 13):
+        return -1
+    out.size = 1
+    read_size(skip_blanks(p, end), end, &out.size)
+    if label in (48, 114, 82):  # 0, r, R
+        out.kind = 0
+    elif label in (49, 119, 87):  # 1, w, W
+        out.kind = 1
+    elif label in (50, 105, 73):  # 2, i, I
+        out.kind = 2
+    else:
+        return 0 if label in (51, 52, 109, 77, 99, 67, 118, 86) else -1  # 3, 4, m, c, v
+    return 1
+
+
+cdef int memtrace_line(const char *p, const char *end, access_t *out) noexcept nogil:
+    """1: an access; 0: passed over; -1: neither."""
+    cdef uint64_t instruction
+    cdef const char *at
+    p = skip_blanks(p, end)
+    if p == end:
+        return 0
+    at = read_hex(skip_0x(p, end), end, &out.addr)
+    if at == NULL or at == end or (at[0] != 58 and at[0] != 44):
+        return view_line(p, end, out)
+    if at[0] == 58:  # ADDRESS: SIZE, WHAT
+        p = read_size(skip_blanks(at + 1, end), end, &out.size)
+        if p == NULL or p == end or p[0] != 44:
+            return view_line(skip_blanks(at + 1, end), end, out)
+        p = skip_blanks(p + 1, end)
+        if p == end:
+            return -1
+        out.kind = 2 if end - p > 1 and p[1] > 32 else 0 if p[0] == 114 else 1 if p[0] == 119 else 2
+        return 1
+    p = at + 1  # INSTRUCTION,r|w,SIZE,ADDRESS
+    if end - p < 4 or (p[0] != 114 and p[0] != 119) or p[1] != 44:
+        return -1
+    out.kind = 1 if p[0] == 119 else 0
+    p = read_size(p + 2, end, &out.size)
+    if p == NULL or p == end or p[0] != 44:
+        return -1
+    p = read_hex(skip_0x(p + 1, end), end, &out.addr)
+    return -1 if p == NULL else 1
+
+
+cdef int view_line(const char *p, const char *end, access_t *out) noexcept nogil:
+    """`… ifetch|read|write N byte(s) @ 0xADDRESS …`: 1; a marker, a heading: 0; -1: neither."""
+    cdef const char *word
+    cdef const char *number = NULL
+    if end - p > 3 and (p[0] == 45 or p[0] == 60 or memcmp(p, b"Form", 4) == 0 or memcmp(p, b"Outp", 4) == 0):  # -, <
+        return 0
+    out.kind = 3
+    while p < end:
+        p = skip_blanks(p, end)
+        word = p
+        while p < end and p[0] != 32 and p[0] != 9:
+            p += 1
+        if p - word == 6 and memcmp(word, b"ifetch", 6) == 0:
+            out.kind = 2
+        elif p - word == 4 and memcmp(word, b"read", 4) == 0:
+            out.kind = 0
+        elif p - word == 5 and memcmp(word, b"write", 5) == 0:
+            out.kind = 1
+        elif p - word == 7 and memcmp(word, b"byte(s)", 7) == 0:
+            if out.kind == 3 or number == NULL or read_size(number, end, &out.size) == NULL or end - p < 6 or p[1] != 64:
+                return -1
+            return 1 if read_hex(skip_0x(p + 3, end), end, &out.addr) != NULL else -1
+        elif word < p and word[0] == 60:  # <marker: …>
+            return 0
+        number = word
+    return -1
+
+
 cdef class Scanner:
     """The state between blocks: the line number, the unfinished line, the counts by letter."""
 
     cdef readonly long line  # lines read so far
     cdef readonly long bad_line  # the first line that is no access, 0: none
     cdef readonly bytes bad_text
+    cdef readonly long nr_other, first_other  # lines that were passed over as no access, the first of them
+    cdef readonly bytes other_text
+    cdef readonly bint is_cut  # the last line has no end and is no access
+    cdef int last  # what the last line was
     cdef readonly long nr_reads, nr_writes, nr_fetches
     cdef int form
     cdef bytes rest
@@ -146,21 +293,24 @@ cdef class Scanner:
     def __init__(self, int form):
         self.form = form
         self.line = self.bad_line = 0
-        self.bad_text = b""
+        self.nr_other = self.first_other = 0
+        self.bad_text = self.other_text = b""
         self.nr_reads = self.nr_writes = self.nr_fetches = 0
         self.rest = b""
 
     def feed(self, bytes block, bint is_last=False):
         """The records of the whole lines so far. With is_last an unfinished line counts as bad, unless it is blank."""
         cdef bytes text = self.rest + block if self.rest else block
-        if is_last and self.form == 1 and text and text[len(text) - 1] != 10:
-            text += b"\n"  # a list written by hand may lack its last newline; a lackey log that does was cut
+        cdef bint is_open = is_last and len(text) > 0 and text[len(text) - 1] != 10
+        if is_open:
+            text += b"\n"
         cdef const char *p = PyBytes_AS_STRING(text)
         cdef const char *end = p + len(text)
         # an access takes at least four characters, so a record for every four is room enough
         cdef bytes room = PyBytes_FromStringAndSize(NULL, (len(text) // 2 + 2) * sizeof(access_t))
         cdef access_t *out = <access_t *>PyBytes_AS_STRING(room)
         cdef long nr = self.lines(&p, end, out)
+        self.is_cut = is_open and self.last < 0
         self.rest = text[p - <const char *>PyBytes_AS_STRING(text):] if not self.bad_line else b""
         if self.bad_line == 0 and (is_last and self.rest.strip() or len(self.rest) > LONGEST_LINE):
             self.bad_line, self.bad_text = self.line + 1, self.rest[:60]
@@ -177,12 +327,25 @@ cdef class Scanner:
             if stop == NULL:
                 break
             self.line += 1
-            what = lackey_line(p, stop, &out[nr]) if self.form == 0 else list_line(p, stop, &out[nr])
-            if what < 0:
+            if self.form == C_LACKEY:
+                what = lackey_line(p, stop, &out[nr])
+            elif self.form == C_LIST:
+                what = list_line(p, stop, &out[nr])
+            elif self.form == C_PINATRACE:
+                what = pinatrace_line(p, stop, &out[nr])
+            elif self.form == C_DINERO:
+                what = dinero_line(p, stop, &out[nr])
+            else:
+                what = memtrace_line(p, stop, &out[nr])
+            if what < 0 and self.form != C_LIST:
+                self.nr_other += 1
+                if self.nr_other == 1:
+                    self.first_other, self.other_text = self.line, p[:min(stop - p, 60)]
+            elif what < 0:
                 self.bad_line = self.line
                 self.bad_text = p[:min(stop - p, 60)]
                 break
-            if what:
+            elif what:
                 if out[nr].kind == 0:
                     self.nr_reads += 1
                 elif out[nr].kind == 1:
@@ -191,6 +354,7 @@ cdef class Scanner:
                     self.nr_fetches += 1
                 nr += 1
             p = stop + 1
+            self.last = what
         at[0] = p
         return nr
 

@@ -40,6 +40,16 @@ def render(summary: Any, handled: Mapping[str, Any]) -> str:
     return text + _more(len(summary.notes) - NOTES_SHOWN, "notes")
 
 
+def render_totals(totals: Any) -> str:
+    """The sums of a vmtool.strace.accesses.Totals."""
+    text = f"accesses={totals.accesses} minor={totals.minor} major={totals.major}"
+    text += f" signals={totals.signals}\n" if totals.signals else "\n"
+    if totals.passed_over:
+        number, line = totals.first_passed
+        text += f"passed over: {_count(totals.passed_over, 'line')} without an access, the first is line {number}: {line}\n"
+    return text + "".join(f"note: {note}\n" for note in totals.notes)
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 

@@ -6,19 +6,23 @@ COMMANDS = (
     Command(
         "replay", "replay:replay",
         (arg("trace", "HOSTPATH", "the trace: a file, plain or gzip, an archive of `record`, a directory of strace -ff, - for stdin"),
-         option("--as", ("strace", "lackey", "faults", "list"), "KIND", "what it is, where its beginning does not tell", name="kind"),
+         option("--as", ("strace", "lackey", "faults", "list", "pinatrace", "dinero", "memtrace", "perf-mem", "perf-trace"), "KIND",
+                "what it is, where its beginning does not tell", name="kind"),
          option("--pid", "PID", "PID", "the process that makes the accesses of a lackey log, a list or faults"),
          option("--sidecar", "HOSTPATH", "FILE", "facts of files and programs that the log lacks"),
          option("--faults", "HOSTPATH", "FILE", "the page faults of the same run"),
          option("--maps-at-exit", "HOSTPATH", "DIR", "write PID.maps, PID.smaps and PID.status as each process exits"),
          option("--maps-at-exec", "HOSTPATH", "DIR", "write PID.execN.maps after each execve"),
          switch("--strict", "stop at the first answer that is not the log's"),
-         switch("--keep", "keep what the lines before a bad one did")),
+         switch("--keep", "keep what the lines before a bad one did"),
+         switch("--keep-going", "go on after an access that ends in a signal: it is counted")),
         access=WRITES, on_session=True,
         help="Drive the machine by a real program's trace.",
         details="An strace log makes processes of its own, which run and end as the real ones did. Where the machine's answer is not "
                 "the kernel's, that is said (line, expected, got), and the log is followed. A list or a lackey log is a series of "
-                "accesses of one process; a lackey log without --pid gets a fresh one with the pages that it names. "
+                "accesses of one process; a lackey log, or one of pin's pinatrace, dinero, DynamoRIO's memtrace, without --pid gets a "
+                "fresh one with the pages that it names. Events of perf (page faults, perf mem, perf trace -F all) are made by the "
+                "process of their number. "
                 "No log says which anonymous memory was written, and that decides which areas join. So it is assumed: of .data and the "
                 "stack at once, of a library's .bss when the library runs, of mappings and a grown heap by the next memory call; of "
                 "nothing, where a program shows its writes. The areas that hang on it are listed at the end as undetermined; "
