@@ -181,8 +181,12 @@ def _write(directory, name, text):
 
 
 def _read(path):
+    from vmtool.outside.archive import MOST_SIDECAR
     from vmtool.outside.host import read_file
-    return read_file(path).data.decode("utf-8", "replace")
+    data = read_file(path, MOST_SIDECAR + 1).data
+    if len(data) > MOST_SIDECAR:
+        raise HostError(f"{path}: more than {MOST_SIDECAR} bytes")
+    return data.decode("utf-8", "replace")
 
 
 def record(settings, output, faults, aslr, command):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import HostError, KernelError
 from vmtool.outside.facts import HostFacts
+from vmtool.outside.tracee import Ended, repeat, watched
 from vmtool.records import Image
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import ExecFact, FileFact
@@ -38,16 +39,56 @@ EVENTS = ("exceptions/page_fault_user", "exceptions/page_fault_kernel", "raw_sys
 BUFFER_KB = 65536
 
 
+class NotRun(HostError):
+    """The command could not be started: 127 when it is not there, 126 when it is no program, as env(1) has it."""
+
+    def __init__(self, number: int, command: str) -> None:
+        self.exit_status = 127 if number == errno.ENOENT else 126
+        super().__init__(f"{errno.errorcode.get(number, number)} ({os.strerror(number)}): {command}")
+
+
 def record(command: list[str], output: str, *, with_faults: bool = False, is_randomized: bool = False) -> int:
     """Run `command` under strace and write the archive. Returns: the command's exit status.
 
-    HostError: no strace, no such command, no place to write, no tracefs when faults are wanted.
+    HostError: no strace, no place to write, no tracefs when faults are wanted; NotRun: the command cannot be started. A signal that ends
+    the recorder ends the command as well, and leaves no file.
     """
     strace = shutil.which("strace")
     if strace is None:
         raise HostError("strace is not installed, or not in PATH")
-    if shutil.which(command[0]) is None:
-        raise HostError(f"{command[0]}: command not found")
+    _check_command(command[0])
+    try:
+        with watched():
+            return _record(strace, command, output, with_faults, is_randomized)
+    except Ended as ended:
+        repeat(ended)
+        raise HostError(f"ended by signal {ended.number}") from None
+
+
+def _check_command(name: str) -> None:
+    """NotRun: execve() would refuse it, as far as that is known before."""
+    if shutil.which(name) is not None:
+        return
+    if "/" in name:
+        there = name
+    else:
+        there = next((full for folder in os.environ.get("PATH", "").split(":") if os.path.isfile(full := os.path.join(folder, name))), "")
+    try:
+        os.stat(there or name)
+    except (OSError, ValueError) as e:
+        raise NotRun(getattr(e, "errno", None) or errno.ENOENT, name) from None
+    raise NotRun(errno.EACCES if there else errno.ENOENT, name)
+
+
+def _refusal(log: str) -> int:
+    """The errno of the first execve when that failed: nothing else ran."""
+    with open(log, encoding="latin-1") as lines:
+        first = lines.readline(1 << 20)
+    symbol = first.rpartition(") = -1 ")[2].split(" ")[0] if "execve(" in first and ") = -1 E" in first else ""
+    return getattr(errno, symbol, 0) if symbol.isalnum() else 0
+
+
+def _record(strace: str, command: list[str], output: str, with_faults: bool, is_randomized: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="vmtool-record-") as work:
         log = os.path.join(work, "strace.log")
         words = [strace, "-f", "-y", "-q", "-e", f"trace={CALLS}", "-e", "abbrev=!execve,execveat,fstat,fstat64,newfstatat,statx",
@@ -62,6 +103,8 @@ def record(command: list[str], output: str, *, with_faults: bool = False, is_ran
             status = subprocess.run(words, preexec_fn=lambda: _personality(is_randomized), check=False).returncode  # noqa: PLW1509
         if not os.path.exists(log) or os.path.getsize(log) == 0:
             raise HostError(f"strace did not trace {command[0]} (exit status {status})")
+        if refused := _refusal(log):
+            raise NotRun(refused, command[0])
         members = [("sidecar.json", _sidecar(log, is_randomized))]
         _without_environments(log)
         if with_faults:
@@ -349,11 +392,13 @@ def _write(output: str, members: list[tuple[str, bytes]], log: str) -> None:
         else:
             _write_tar(partial, members, log, is_packed=not output.endswith(".tar"))
         os.replace(partial, output)
-    except OSError as e:
+    except BaseException as e:
         try:
             os.unlink(partial)
         except OSError:
             pass
+        if not isinstance(e, OSError):
+            raise
         raise HostError(f"{errno.errorcode.get(e.errno or 0, 'error')} ({e.strerror}): {output}") from None
 
 

@@ -1,7 +1,7 @@
-"""Traces on the host: a file, gzip or plain, a directory of -ff files, an archive of `record`, or standard input.
+"""Traces on the host: a file, plain or packed, a directory of -ff files, an archive of `record`, or standard input.
 
 What is modelled: nothing; this opens what `replay` reads. Lines come as they are read, so a log of any size takes the memory of one line.
-An archive is a tar (also gzip) or a zip with `sidecar.json`, perhaps `faults.trace`, and the log: `strace.log` or the files of `ff/`.
+Archives are opened by archive.py.
 Invariant: a name that cannot be opened is one HostError.
 """
 
@@ -12,16 +12,20 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmtool.errors import HostError
 from vmtool.outside.host import fail
+
+if TYPE_CHECKING:
+    from vmtool.outside.archive import Found
 
 BLOCK = 1 << 18
 LONGEST_LINE = 1 << 24
 UNREADABLE = (OSError, EOFError, zlib.error)  # what a damaged gzip or a device answers
 PROGRESS_EVERY = 0.2  # seconds
 TAR_MAGIC_AT = 257
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class Part(NamedTuple):
@@ -45,9 +49,12 @@ def open_trace(path: str) -> Trace:
     """HostError when there is nothing to read."""
     if path == "-":
         try:
-            return Trace([Part("-", 0, _plain(_buffered(open(0, "rb", 0, closefd=False))))], None, None, False)
+            stream = _plain(_buffered(open(0, "rb", 0, closefd=False)), "-")
         except OSError as e:
             fail(e.errno or errno.EIO, "-", "standard input is closed")
+        if _peek(stream, 4, "-")[:4] in ZIP_MAGICS or _is_tar(stream, "-"):
+            raise HostError("-: an archive is read twice, so it must be a file")
+        return Trace([Part("-", 0, stream)], None, None, False)
     if os.path.isdir(path):
         return Trace(_directory(path), None, None, True)
     try:
@@ -56,13 +63,24 @@ def open_trace(path: str) -> Trace:
         raw = _buffered(open(path, "rb", 0))
     except (OSError, ValueError) as e:
         fail(getattr(e, "errno", None) or errno.ENOENT, path)
-    head = _peek(raw, 4, path)
-    if head[:4] == b"PK\x03\x04":
-        return _zip(raw, path)
-    stream = _plain(_Counted.of(raw, path))
-    if _peek(stream, 512, path)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
-        return _tar(stream, path)
+    if _peek(raw, 4, path)[:4] in ZIP_MAGICS:
+        from vmtool.outside.archive import open_zip
+
+        return _archive(open_zip(path, raw))
+    stream = _plain(_Counted.of(raw, path), path)
+    if _is_tar(stream, path):
+        from vmtool.outside.archive import open_tar
+
+        return _archive(open_tar(path, lambda: _plain(_buffered(open(path, "rb", 0)), path)))
     return Trace([Part(path, 0, stream)], None, None, False)
+
+
+def _is_tar(stream: io.BufferedReader, path: str) -> bool:
+    return _peek(stream, 512, path)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar"
+
+
+def _archive(found: "Found") -> Trace:
+    return Trace([Part(*log) for log in found.logs], found.sidecar, found.faults, found.logs[0].tid != 0)
 
 
 def _buffered(raw: Any) -> io.BufferedReader:
@@ -70,12 +88,21 @@ def _buffered(raw: Any) -> io.BufferedReader:
     return io.BufferedReader(raw, BLOCK)
 
 
-def _plain(stream: io.BufferedReader) -> io.BufferedReader:
-    """The stream, unpacked when it is gzip."""
-    if stream.peek(2)[:2] == b"\x1f\x8b":
+def _plain(stream: io.BufferedReader, name: str) -> io.BufferedReader:
+    """The stream, unpacked when it is gzip, bzip2 or xz."""
+    magic = _peek(stream, 6, name)
+    if magic[:2] == b"\x1f\x8b":
         import gzip
 
         return _buffered(gzip.GzipFile(fileobj=stream))
+    if magic[:3] == b"BZh" and magic[3:4].isdigit():
+        import bz2
+
+        return _buffered(bz2.BZ2File(stream))
+    if magic == b"\xfd7zXZ\x00":
+        import lzma
+
+        return _buffered(_Xz(lzma.LZMAFile(stream)))
     return stream
 
 
@@ -95,53 +122,10 @@ def _parts(directory: str, prefix: str) -> list[Part]:
     parts = []
     for name in os.listdir(directory):
         number = name.removesuffix(".gz").rpartition(".")[2]
-        if name.startswith(prefix) and number.isdigit():
-            full = os.path.join(directory, name)
-            parts.append(Part(full, int(number), _plain(_buffered(_Reopened(full)))))
+        full = os.path.join(directory, name)
+        if name.startswith(prefix) and number.isdigit() and os.path.isfile(full):  # a FIFO would be waited for
+            parts.append(Part(full, int(number), _plain(_buffered(_Reopened(full)), full)))
     return sorted(parts, key=lambda part: part.tid)
-
-
-def _tar(stream: io.BufferedReader, path: str) -> Trace:
-    import tarfile
-
-    parts: list[Part] = []
-    sidecar = faults = None
-    try:
-        archive = tarfile.open(fileobj=stream, mode="r:")
-        for member in archive:
-            opened = archive.extractfile(member)
-            if opened is None:
-                continue
-            base = os.path.basename(member.name)
-            if base == "sidecar.json":
-                sidecar = opened.read().decode("utf-8", "replace")
-            elif base.startswith("faults."):
-                faults = _buffered(io.BytesIO(opened.read()))
-            elif base == "strace.log":
-                return Trace([Part(path, 0, _buffered(opened))], sidecar, faults, False)
-            elif base.rpartition(".")[2].isdigit():
-                parts.append(Part(base, int(base.rpartition(".")[2]), _buffered(io.BytesIO(opened.read()))))
-    except (tarfile.TarError, *UNREADABLE) as e:
-        raise HostError(f"{path}: not a sound archive: {e}") from None
-    if not parts:
-        raise HostError(f"{path}: an archive without a log (strace.log)")
-    return Trace(parts, sidecar, faults, True)
-
-
-def _zip(raw: io.BufferedReader, path: str) -> Trace:
-    import zipfile
-
-    try:
-        archive = zipfile.ZipFile(raw)
-        names = {os.path.basename(n): n for n in archive.namelist()}
-        sidecar = archive.read(names["sidecar.json"]).decode("utf-8", "replace") if "sidecar.json" in names else None
-        found = next((n for n in names if n.startswith("faults.")), None)
-        faults = _buffered(archive.open(names[found])) if found else None
-        if "strace.log" not in names:
-            raise HostError(f"{path}: an archive without a log (strace.log)")
-        return Trace([Part(path, 0, _buffered(archive.open(names["strace.log"])))], sidecar, faults, False)
-    except (zipfile.BadZipFile, NotImplementedError, *UNREADABLE) as e:
-        raise HostError(f"{path}: not a sound archive: {e}") from None
 
 
 def head(part: Part) -> bytes:
@@ -161,8 +145,12 @@ def _reason(failure: Exception) -> str:
 
 
 def text_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
-    """The lines of a log as text, a byte a character."""
+    """The lines of a log as text, a byte a character. One in UTF-16 (a shell of Windows writes that) is made to one in UTF-8."""
     try:
+        if stream.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            for line in io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "utf-16", "replace", newline="\n"):
+                yield line.encode("utf-8", "replace").decode("latin-1")
+            return
         yield from io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "latin-1", newline="\n")
     except UNREADABLE as e:
         raise HostError(f"{name}: cannot be read: {_reason(e)}") from None
@@ -174,6 +162,33 @@ def blocks(part: Part) -> Iterator[bytes]:
             yield block
     except UNREADABLE as e:
         raise HostError(f"{part.name}: cannot be read: {_reason(e)}") from None
+
+
+class _Xz(io.RawIOBase):
+    """An xz stream, whose errors are those of a file."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        import lzma
+
+        try:
+            return int(self._stream.readinto(buffer))
+        except lzma.LZMAError as e:
+            raise OSError(str(e)) from None
 
 
 class _Reopened(io.RawIOBase):

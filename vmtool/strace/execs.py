@@ -182,11 +182,20 @@ def _start(r: "Replay", p: Process, name: str, image: Image | None, argv: list[b
     old = p.space
     if old.mid:
         r.look_before_exec(p)
-    if old.mid and old.users == 1:
-        r.machine.exec(old.mid, name, image, argv, env, layout)
-        mid = old.mid
-    else:
-        mid = r.machine.spawn(name, image, argv, env, layout, p.pid)
+
+    def start(image: Image | None, layout: ExecLayout | None) -> int:
+        if old.mid and old.users == 1:
+            r.machine.exec(old.mid, name, image, argv, env, layout)
+            return old.mid
+        mid: int = r.machine.spawn(name, image, argv, env, layout, p.pid)
+        return mid
+
+    try:
+        mid = start(image, layout)
+    except (KernelError, OverflowError) as refused:  # a sidecar's headers, or a layout that the log's lines do not allow
+        r.summary.note(f"{image.path if image is not None else name}: cannot be started as it is described ({refused})")
+        mid = start(None, None)
+    if mid != old.mid:
         r.leave(old)
     p.space = Space(mid)
     p.space.is_32 = bool(image and image.is_32)

@@ -125,6 +125,8 @@ class Replay:
         except (LogError, Difference):
             self._finish()  # what the lines before it did may be kept
             raise
+        except KernelError as failure:
+            raise HostError(f"line {self.line}: {failure}") from None
         except HostError as failure:  # the log cannot be read any further
             self._finish()
             raise HostError(f"{failure} (after line {self.line})") from None

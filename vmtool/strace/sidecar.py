@@ -12,6 +12,7 @@ Without a sidecar the same questions go to the host (outside/), which answers fo
 Simplified: one file for each real path; program contents are not recorded, so they read as zeros.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -228,6 +229,64 @@ def load(text: str, host: Facts | None, fail: Callable[[str], HostError] = HostE
         data = json.loads(text)
         if not isinstance(data, dict) or not isinstance(data.get("files", {}), dict):
             raise ValueError("not an object with `files`")
+        _check(data, _SHAPE, "")
         return Sidecar(data, host)
     except (ValueError, TypeError) as e:
         raise fail(f"sidecar: {e}") from None
+    except RecursionError:
+        raise fail("sidecar: nested too deeply") from None
+
+
+def _natural(value: Any) -> bool:
+    """A number of 64 bits, or one as text."""
+    if isinstance(value, str):
+        try:
+            value = int(value, 0)
+        except ValueError:
+            return False
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
+
+
+_DEVICE = re.compile(r"[0-9a-fA-F]{1,8}:[0-9a-fA-F]{1,8}")
+_RIGHTS = re.compile(r"[RWXErwxe -]{0,8}|\d{1,4}|0x[0-9a-fA-F]{1,8}")
+
+
+def _rights(value: Any) -> bool:
+    return _natural(value) or isinstance(value, str) and _RIGHTS.fullmatch(value) is not None
+
+
+_TEXT, _KIND = str, (str, int)
+_PHDR = {"type": _KIND, "flags": _rights, "offset": _natural, "vaddr": _natural, "filesz": _natural, "memsz": _natural, "align": _natural}
+_ELF = {"class": lambda value: value in (32, 64, "32", "64"), "type": _KIND, "entry": _natural, "interp": _TEXT, "phdrs": [_PHDR]}
+_FILE = {"dev": lambda value: isinstance(value, str) and _DEVICE.fullmatch(value) is not None, "inode": _natural, "size": _natural,
+         "elf": _ELF}
+_EXEC = {"arg_bytes": _natural, "env_bytes": _natural, "rlimit_stack": lambda value: value in ("unlimited", -1) or _natural(value),
+         "personality": lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{1,8}", value) is not None}
+_SHAPE: dict[str, Any] = {"root": _natural, "cwd": _TEXT, "files": {None: _FILE}, "paths": {None: _TEXT}, "scripts": {None: _TEXT},
+                          "execs": {None: [_EXEC]}}
+_NEEDED = {id(_FILE): ("dev", "inode"), id(_ELF): ("class", "type", "entry", "phdrs"), id(_PHDR): tuple(_PHDR)}
+
+
+def _check(value: Any, shape: Any, where: str) -> None:
+    """ValueError: something in a sidecar is not what its place is for; null stands for nothing everywhere. A dict with None: any keys."""
+    if value is None:
+        return
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            raise ValueError(f"{where[:80]} is no list")
+        for item in value:
+            if item is None:
+                raise ValueError(f"{where[:80]} has a null in it")
+            _check(item, shape[0], where)
+    elif isinstance(shape, dict):
+        if not isinstance(value, dict):
+            raise ValueError(f"{where[:80]} is no object")
+        for name in _NEEDED.get(id(shape), ()):
+            if value.get(name) is None:
+                raise ValueError(f"{where[:80]} has no `{name}`")
+        for name, item in value.items():
+            its = shape.get(None, shape.get(name))
+            if its is not None:
+                _check(item, its, f"{where}.{name}" if where else name)
+    elif not (isinstance(value, shape) if isinstance(shape, (type, tuple)) else shape(value)):
+        raise ValueError(f"{where[:80]} cannot be {str(value)[:40]!r}")

@@ -36,6 +36,9 @@ COMMANDS = (
          rest("command", "the program and its arguments", metavar="COMMAND")),
         access=ALONE, json=False,
         help="Run a program under strace and keep what replay needs in one archive.",
+        details="The archive keeps the program's arguments, the names of its files and what they are; of environments the sizes alone, of "
+                "what is read and written nothing. The exit status is the program's; 127 when it is not found, 126 when it cannot be run. "
+                "SIGTERM and SIGHUP end the program, too, and leave no archive.",
         example="vmtool record -o ls.tar.gz -- ls -l"),
     Command(
         "import", "replay:import_",
