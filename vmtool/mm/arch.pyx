@@ -1,8 +1,8 @@
 """Paging formats: one row of a table each, read by every walk.
 
-Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with PAE (three levels, 4K and 2M).
+Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with two levels (4K and 4M) and, with PAE, three (4K and 2M; NX).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, pgtable-3level_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: i386 without PAE, arm and arm64 are named but not built; arch_lookup answers -EINVAL.
+# Deviation: arm and arm64 are named but not built; arch_lookup answers -EINVAL.
 """
 
 from libc.string cimport memset, strcmp
@@ -10,7 +10,9 @@ from libc.string cimport memset, strcmp
 cdef struct format_t:  # one format, as its manual tells it
     const char *name
     uint32_t levels
-    uint32_t top_bits  # of the address that index the top table; tables below take 9
+    uint32_t entry_bytes
+    uint32_t table_bits  # of the address that index a table
+    uint32_t top_bits  # and the top one
     uint32_t va_bits
     uint32_t pa_bits
     uint32_t leaf_levels
@@ -19,14 +21,14 @@ cdef struct format_t:  # one format, as its manual tells it
     const char *level_names[5]
 
 cdef format_t FORMATS[NR_ARCH]
-FORMATS[ARCH_X86_64] = format_t(b"x86-64", 4, 9, 48, 46, 7, 0, 0xFFFF888000000000ULL, [b"pte", b"pmd", b"pud", b"pgd", b""])
-FORMATS[ARCH_X86_64_LA57] = format_t(b"x86-64-la57", 5, 9, 57, 46, 7, 0, 0xFF11000000000000ULL, [b"pte", b"pmd", b"pud", b"p4d", b"pgd"])
-FORMATS[ARCH_I386] = format_t(b"i386", 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pgd", b"", b"", b""])
-FORMATS[ARCH_I386_PAE] = format_t(b"i386-pae", 3, 2, 32, 46, 3, 0xC0000000, 0xC0000000, [b"pte", b"pmd", b"pgd", b"", b""])
-FORMATS[ARCH_ARM] = format_t(b"arm", 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pgd", b"", b"", b""])
-FORMATS[ARCH_ARM64] = format_t(b"arm64", 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pud", b"pgd", b""])
-FORMATS[ARCH_ARM64_16K] = format_t(b"arm64-16k", 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pud", b"pgd", b""])
-FORMATS[ARCH_ARM64_64K] = format_t(b"arm64-64k", 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pgd", b"", b""])
+FORMATS[ARCH_X86_64] = format_t(b"x86-64", 4, 8, 9, 9, 48, 46, 7, 0, 0xFFFF888000000000ULL, [b"pte", b"pmd", b"pud", b"pgd", b""])
+FORMATS[ARCH_X86_64_LA57] = format_t(b"x86-64-la57", 5, 8, 9, 9, 57, 46, 7, 0, 0xFF11000000000000ULL, [b"pte", b"pmd", b"pud", b"p4d", b"pgd"])
+FORMATS[ARCH_I386] = format_t(b"i386", 2, 4, 10, 10, 32, 32, 3, 0xC0000000, 0xC0000000, [b"pte", b"pgd", b"", b"", b""])
+FORMATS[ARCH_I386_PAE] = format_t(b"i386-pae", 3, 8, 9, 2, 32, 46, 3, 0xC0000000, 0xC0000000, [b"pte", b"pmd", b"pgd", b"", b""])
+FORMATS[ARCH_ARM] = format_t(b"arm", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pgd", b"", b"", b""])
+FORMATS[ARCH_ARM64] = format_t(b"arm64", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pud", b"pgd", b""])
+FORMATS[ARCH_ARM64_16K] = format_t(b"arm64-16k", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pud", b"pgd", b""])
+FORMATS[ARCH_ARM64_64K] = format_t(b"arm64-64k", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pgd", b"", b""])
 
 
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:
@@ -43,14 +45,14 @@ cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:
         out.id = id
         out.page_shift = 12
         out.levels = f.levels
-        out.entry_bytes = 8
+        out.entry_bytes = f.entry_bytes
         for level in range(f.levels):
-            out.level_shift[level] = 12 + 9 * level
-            out.level_bits[level] = 9 if level < f.levels - 1 else f.top_bits
+            out.level_shift[level] = out.page_shift + f.table_bits * level
+            out.level_bits[level] = f.table_bits if level < f.levels - 1 else f.top_bits
         out.leaf_levels = f.leaf_levels
         out.va_bits = f.va_bits
         out.pa_bits = f.pa_bits
-        out.pfn_mask = 0x000FFFFFFFFFF000ULL
+        out.pfn_mask = 0x000FFFFFFFFFF000ULL if f.entry_bytes == 8 else 0xFFFFF000ULL
         out.present = X86_P
         out.write = X86_RW
         out.user = X86_US
@@ -58,7 +60,7 @@ cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:
         out.dirty = X86_D
         out.huge = X86_PS
         out.is_global = X86_G
-        out.nx = <uint64_t>1 << 63
+        out.nx = <uint64_t>1 << 63 if f.entry_bytes == 8 else 0
         if f.va_bits > 32:
             out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)
             out.canonical_high_start = ~(out.canonical_low_end - 1)

@@ -229,8 +229,8 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
     cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
     cdef int level
     while start < end:
-        level = min(2, <int>g.levels - 2)
-        while level and (start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
+        level = 2
+        while level and (not g.leaf_levels >> level & 1 or start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
         if not kernel_map(a, g.page_offset + start, start, level, bits):
             return False
