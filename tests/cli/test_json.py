@@ -24,7 +24,9 @@ touch 1 heap 12K
 """
 LINES = {
     # line: further lines whose text says the rest of it
-    "sysctl vm.swappiness transparent_hugepage/enabled": [], "fsck": [], "spawn": [], "fork 1": [], "ps": [], "brk 1": [], "mmap 1 8K": [],
+    "sysctl vm.swappiness transparent_hugepage/enabled": [], "fsck": [], "spawn": [], "fork 1": [],
+    "ps": ["ps -o pid,ppid,state,vsz,rss,min_flt,maj_flt,comm,args"], "slabtop -o": [], "top -b": [], "uptime": [],
+    "vmstat -s": [], "brk 1": [], "mmap 1 8K": [],
     "mremap 1 heap 64K 128K --maymove": [], "mincore 1 heap 16K": [], "touch 1 heap 32K": [], "load 1 heap 8": ["load 1 heap 8 --hex"],
     "translate 1 heap": [], "push 1 8K": [], "read 1 /scene.dat 0 16": [], "read 1 /scene.dat 0 16 --hex": ["read 1 /scene.dat 0 16"],
     "write 1 /scene.dat 0 hello": [], "fincore /scene.dat": ["fincore /scene.dat --bytes"],

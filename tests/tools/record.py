@@ -39,6 +39,18 @@ def record_pmap(to):
     (to / "pmap.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
 
 
+def record_tools(to):
+    from tools.procps_lines import LINES, files_of, machine_of
+    from tools.test_procps import run_real
+    from vmtool import _core
+
+    texts = files_of(machine_of(_core))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        out = run_real(texts, LINES, Path(directory))
+    (to / "tools.json.gz").write_bytes(gzip.compress(json.dumps({"files": texts, "out": out}, indent=0).encode(), mtime=0))
+
+
 if __name__ == "__main__":
+    record_tools(FIXTURES / "procps-4.0.2")
     record_free(FIXTURES / "procps-4.0.2")
     record_pmap(FIXTURES / "procps-4.0.2")

@@ -1,13 +1,10 @@
-"""frames, tlb, ps, and the function that draws them."""
+"""frames, tlb, and the function that draws them."""
 
-from procfs.captured import NO_MM
-
-from vmtool.records import Frame, TaskInfo, TlbEntry, TlbStats
-from vmtool.views import frames, ps, tlb
+from vmtool.records import Frame, TlbEntry, TlbStats
+from vmtool.views import frames, tlb
 from vmtool.views.table import table
 
 FRAME = Frame(0x12FC, "DMA32", ("uptodate", "lru", "swapbacked"), 0, 0, 1, 1, "anon", "anon_vma 3", 7, True)
-TASK = TaskInfo(7, 1, "render", "S", 0, 0, True, 12, 3, 0, 0, 1, 5, 0, True)
 
 
 def test_columns_are_two_blanks_apart_and_lines_end_in_none():
@@ -67,14 +64,3 @@ def test_tlb_counters_have_a_column_a_processor():
     assert lines[0].split() == ["counter", "cpu0", "cpu1"]
     assert lines[1].split() == ["l1", "hits", "1", "11"]
     assert lines[-1].split() == ["evictions", "9", "19"]
-
-
-def test_ps_shows_sizes_in_kb():
-    mm = NO_MM._replace(total_vm=40, rss_anon=2, rss_file=3, rss_shmem=1)
-    lines = [line.split() for line in ps.render([TASK], {7: mm}).splitlines()]
-    assert lines == ["PID PPID STAT VSZ RSS MINFLT MAJFLT CMD".split(), ["7", "1", "S+", "160", "24", "12", "3", "render"]]
-
-
-def test_ps_marks_the_dead():
-    dead = TASK._replace(state="Z", current=False, has_mm=False)
-    assert ps.render([dead], {}).splitlines()[1].split() == ["7", "1", "Z", "0", "0", "12", "3", "render", "<defunct>"]

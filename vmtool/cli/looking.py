@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 
-from vmtool.errors import HostError, KernelError
+from vmtool.errors import HostError, KernelError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from vmtool._core import Machine
     from vmtool.cli.report import Output
@@ -55,7 +56,7 @@ def cat(machine: Machine, path: str, json: bool) -> Output:
     return format_text
 
 
-def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: bool, committed: bool, procfs: str | None,
+def free(machine: Any, unit: str, si: bool, wide: bool, total: bool, lohi: bool, committed: bool, procfs: str | None,
          json: bool) -> Output:
     from vmtool.tools import free as tool
     text = _host_meminfo(procfs) if procfs is not None else str(_tree(machine).open("meminfo")())
@@ -65,17 +66,18 @@ def free(machine: Machine, unit: str, si: bool, wide: bool, total: bool, lohi: b
     return lambda: tool.run(text, options)
 
 
-def pmap(machine: Machine, pid: int, detail: str, expand: int, quiet: bool, show_path: bool, json: bool) -> Output:
+def pmap(machine: Any, pid: int, detail: str, expand: int, quiet: bool, show_path: bool, range: str | None, procfs: str | None,
+         json: bool) -> Output:
     if expand:
         detail = "X" if expand == 1 else "XX"
     from vmtool.tools import pmap as tool
     names = ("stat", "cmdline", "smaps" if detail in ("x", "X", "XX") else "maps")
-    tree = _tree(machine)
-    files = {name: tree.process_file(pid, name) for name in names}
-
-    def read(name):
-        return _decoded(files[name])
-    options = tool.Options(detail, quiet, show_path)
+    read = _host_process(procfs, pid) if procfs is not None else _copied_process(machine, pid, names)
+    try:
+        span = tool.EVERYWHERE if range is None else tool.span_of(range)
+    except ValueError as wrong:
+        raise UsageError(str(wrong)) from None
+    options = tool.Options(detail, quiet, show_path, span)
     if json:
         from vmtool.cli import objects_pmap
         return lambda: _text(objects_pmap.process(pid, read, options))
@@ -207,6 +209,19 @@ def _decoded(format_text):
 def _proc_file(format_text, reader, json):
     """A file of /proc, or the object that its reader makes of the text."""
     return (lambda: _text(getattr(_proc_objects(), reader)(_decoded(format_text)))) if json else format_text
+
+
+def _copied_process(machine, pid, names):
+    """Reads files of a process that are copied now and formatted later."""
+    tree = _tree(machine)
+    files = {name: tree.process_file(pid, name) for name in names}
+    return lambda name: _decoded(files[name])
+
+
+def _host_process(directory, pid):
+    """Reads files of a process in a directory of the host."""
+    from vmtool.outside.host import read_file
+    return lambda name: read_file(f"{directory}/{pid}/{name}").data.decode("utf-8", "surrogateescape")
 
 
 def _host_meminfo(directory):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vmtool.procfs.pagetypeinfo import NR_ORDERS, TYPES
-from vmtool.records import FileInfo, Frame, MmInfo, SlabCache, TaskInfo, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
+from vmtool.records import FileInfo, Frame, SlabCache, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
 from vmtool.views import frames as frames_view
 from vmtool.views import tlb as tlb_view
 
@@ -34,22 +34,6 @@ def area(vma: Vma) -> Object:
         "dev": f"{vma.dev_major:02x}:{vma.dev_minor:02x}",
         "inode": vma.inode,
         "path": vma.name,
-    }
-
-
-def process(task: TaskInfo, mm: MmInfo | None, page_shift: int) -> Object:
-    """A line of ps."""
-    pages = (0, 0) if mm is None else (mm.total_vm, mm.rss_anon + mm.rss_file + mm.rss_shmem)
-    return {
-        "pid": task.pid,
-        "ppid": task.ppid,
-        "state": task.state,
-        "is_current": task.current,
-        "size_kb": pages[0] << (page_shift - 10),
-        "rss_kb": pages[1] << (page_shift - 10),
-        "nr_minor_faults": task.min_flt,
-        "nr_major_faults": task.maj_flt,
-        "comm": task.comm,
     }
 
 

@@ -44,17 +44,6 @@ def switch(machine: Machine, pid: int, cpu: int) -> None:
     machine.switch(pid, cpu)
 
 
-def ps(machine: Machine, json: bool) -> Output:
-    tasks = machine.tasks()
-    spaces = {task.pid: machine.mm(task.pid) for task in tasks if task.has_mm}
-    page_shift = machine.info().page_shift
-    if json:
-        from vmtool.cli import json_text, objects
-        return lambda: json_text.text([objects.process(task, spaces.get(task.pid), page_shift) for task in tasks])
-    from vmtool.views import ps as view
-    return lambda: view.render(tasks, spaces, page_shift)
-
-
 def setrlimit(machine: Machine, pid: int, name: int, value: int) -> None:
     machine.setrlimit(pid, name, None if value == U64_MAX else value)
 

@@ -16,7 +16,8 @@ FAMILIES = {
     "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore"),
     "access": ("Memory accesses", "touch store load translate push"),
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),
-    "looking": ("Looking", "cat-maps smaps status statm stat cat free pmap meminfo vmstat buddyinfo zoneinfo pagetypeinfo slabinfo "
+    "looking": ("Looking",
+                "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
     "outside": ("The outside world", "replay record import procfs"),
 }

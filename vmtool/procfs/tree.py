@@ -107,6 +107,10 @@ class Tree:
         """The same as open() of PID/name, but KernelError(ESRCH) for a process that is not there, as a system call says it."""
         return files.PROCESS[name].open(self, pid)
 
+    def process_names(self) -> list[str]:
+        """Files that every process has in this release."""
+        return list(self._names(files.PROCESS))
+
     @staticmethod
     def number_in(data: bytes) -> int:
         """What a write to a file with one number in it says. KernelError(EINVAL)."""

@@ -7,7 +7,8 @@ but for -X; -x prints an area when its line `Swap:` comes.
 
 from collections.abc import Callable, Iterator
 
-MAX_CMDLINE = 131071
+from vmtool.tools.source import ascii_only, command_line, escaped
+
 STAT_START_STACK = 28
 
 
@@ -30,13 +31,26 @@ class Area:
         return self.perms[:3] + ("s" if self.perms[3] == "s" else "-") + "-"
 
 
-class Options:
-    """`detail`: "" (plain), d, x, X or XX; quiet: no heading and no totals; show_path: whole paths."""
+EVERYWHERE = (0, (1 << 64) - 1)
 
-    def __init__(self, detail: str = "", quiet: bool = False, show_path: bool = False) -> None:
+
+def span_of(text: str) -> tuple[int, int]:
+    """What -A says: LOW, LOW,HIGH or ,HIGH in hexadecimal; one address alone is both. ValueError."""
+    low, comma, high = text.partition(",")
+    ends = [int(word, 16) if word else None for word in (low, high if comma else low)]
+    if any(end is not None and not 0 <= end <= EVERYWHERE[1] for end in ends):
+        raise ValueError(f"failed to parse argument: '{text}'")
+    return ends[0] if ends[0] is not None else EVERYWHERE[0], ends[1] if ends[1] is not None else EVERYWHERE[1]
+
+
+class Options:
+    """`detail`: "" (plain), d, x, X or XX; quiet: no heading and no totals; show_path: whole paths; `span`: the addresses shown."""
+
+    def __init__(self, detail: str = "", quiet: bool = False, show_path: bool = False, span: tuple[int, int] = EVERYWHERE) -> None:
         self.detail = detail
         self.quiet = quiet
         self.show_path = show_path
+        self.span = span
 
 
 def run(pid: int, read: Callable[[str], str], opts: Options) -> str:
@@ -58,10 +72,7 @@ def start_stack(stat: str) -> int:
 
 def command(cmdline: str, stat: str) -> str:
     """The command line on one line; the name in brackets when there is none."""
-    words = cmdline[:MAX_CMDLINE].rstrip("\0")
-    if not words:
-        return f"[{stat.partition('(')[2].rpartition(')')[0]}]"
-    return "".join([" " if c in "\0\n" else c if c.isprintable() else "?" for c in words])
+    return command_line(cmdline) or f"[{escaped(stat.partition('(')[2].rpartition(')')[0])}]"
 
 
 def area(line: str) -> Area | None:
@@ -72,23 +83,32 @@ def area(line: str) -> Area | None:
     return Area(*words)
 
 
+def printable(name: str) -> str:
+    """pmap prints ASCII alone, whatever the terminal can show."""
+    return ascii_only(name.encode("utf-8", "surrogateescape")).decode()
+
+
 def shown_name(found: Area, start_stack: int, show_path: bool) -> str:
     """The file's name, or what kind of memory it is."""
     if "/" in found.name:
-        return found.name[found.name.index("/") :] if show_path else found.name.rpartition("/")[2]
+        return printable(found.name[found.name.index("/") :] if show_path else found.name.rpartition("/")[2])
     return "  [ stack ]" if found.start <= start_stack <= found.end else "  [ anon ]"
 
 
-def _areas(maps: str) -> Iterator[Area]:
+def _areas(maps: str, opts: Options) -> Iterator[Area]:
+    """Those of the span; the first one behind it ends the reading."""
     for line in maps.splitlines():
         found = area(line)
-        if found is not None:
-            yield found
+        if found is None or found.end - 1 < opts.span[0]:
+            continue
+        if found.start > opts.span[1]:
+            break
+        yield found
 
 
 def _plain(maps: str, start_stack: int, opts: Options) -> Iterator[str]:
     total = 0
-    for a in _areas(maps):
+    for a in _areas(maps, opts):
         total += a.kb
         yield f"{a.start:016x} {a.kb:6}K {a.mode} {shown_name(a, start_stack, opts.show_path)}\n"
     if not opts.quiet:
@@ -99,7 +119,7 @@ def _device(maps: str, start_stack: int, opts: Options) -> Iterator[str]:
     total = private = shared = 0
     if not opts.quiet:
         yield "Address           Kbytes Mode  Offset           Device    Mapping\n"
-    for a in _areas(maps):
+    for a in _areas(maps, opts):
         total += a.kb
         if a.perms[3] == "s":
             shared += a.kb
@@ -124,11 +144,16 @@ def _extended(smaps: str, start_stack: int, opts: Options) -> Iterator[str]:
             rss = int(value.split()[0])
         elif key in ("Shared_Dirty", "Private_Dirty"):
             dirty += int(value.split()[0])
-        elif key == "Swap" and a is not None:
-            totals = [total + kb for total, kb in zip(totals, (a.kb, rss, dirty), strict=True)]
-            yield f"{a.start:016x} {a.kb:7} {rss:7} {dirty:7} {a.mode} {shown_name(a, start_stack, opts.show_path)}\n"
+        elif key == "Swap":
+            totals = [total + kb for total, kb in zip(totals, (0, rss, dirty), strict=True)]  # areas before the span count, too
+            if a is not None:
+                totals[0] += a.kb
+                yield f"{a.start:016x} {a.kb:7} {rss:7} {dirty:7} {a.mode} {shown_name(a, start_stack, opts.show_path)}\n"
             rss = dirty = 0
-        else:
-            a = area(line) or a
+            a = None
+        elif (found := area(line)) is not None:
+            if found.start > opts.span[1] and found.end - 1 >= opts.span[0]:
+                break
+            a = found if found.end - 1 >= opts.span[0] else None
     if not opts.quiet:
         yield "---------------- ------- ------- ------- \n" + "total kB {:15} {:7} {:7}\n".format(*totals)

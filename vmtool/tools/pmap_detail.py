@@ -6,7 +6,7 @@ heading; every entry must have the fields of the first, in its order.
 
 from collections.abc import Mapping
 
-from vmtool.tools.pmap import Area, Options, area
+from vmtool.tools.pmap import Area, Options, area, printable
 
 FIXED = (("Address", "start_text"), ("Perm", "perms"), ("Offset", "offset"), ("Device", "dev"), ("Inode", "inode"))
 MAX_NAME = 127
@@ -66,4 +66,4 @@ def _line(cells: Mapping[str, str], order: list[str], widths: Mapping[str, int])
 def _name(head: Area, show_path: bool) -> str:
     """The whole path is cut, then its last part taken, as the original reads it."""
     name = head.name[:MAX_NAME]
-    return name if show_path else name.rpartition("/")[2]
+    return printable(name if show_path else name.rpartition("/")[2])

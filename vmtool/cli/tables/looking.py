@@ -5,7 +5,10 @@ from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, switc
 PID = arg("pid", "PID", "the process")
 
 
-def free_access(values):
+PROCFS = option("--procfs", "HOSTPATH", "DIR", "read this directory instead")
+
+
+def procfs_access(values):
     return READS if values["procfs"] is None else ALONE
 
 
@@ -64,7 +67,7 @@ COMMANDS = (
          switch("-l --lohi", "lines for low and high memory"),
          switch("-v --committed", "a line for the commit limit and what is committed"),
          option("--procfs", "HOSTPATH", "DIR", "compute from this directory's meminfo instead")),
-        access=free_access,
+        access=procfs_access,
         help="Show how memory is used, byte for byte as procps' free.",
         example="vmtool free -m"),
     Command(
@@ -74,12 +77,54 @@ COMMANDS = (
          switch("-d --device", "with offset and device", name="detail", value="d"),
          switch("-X --expand", "every column of smaps that matters; twice: every column", count=True),
          switch("-q --quiet", "neither heading nor totals"),
-         switch("-p --show-path", "whole paths")),
-        access=READS,
+         switch("-p --show-path", "whole paths"),
+         option("-A --range", "WORD", "LOW[,HIGH]", "areas of this range alone"),
+         PROCFS),
+        access=procfs_access,
         help="Show an address space, byte for byte as procps' pmap.",
         example="vmtool pmap -x 1"),
     _proc_file("meminfo", "memory of the whole machine"),
-    _proc_file("vmstat", "the counters of the memory manager"),
+    Command(
+        "vmstat", "procps:vmstat",
+        (switch("-a --active", "active and inactive memory instead of buffers and cache"),
+         switch("-w --wide", "wide columns"),
+         option("-S --unit", ("k", "K", "m", "M"), "UNIT", "1000, 1024, 1000000 or 1048576 bytes"),
+         switch("-s --stats", "sums, one a line"),
+         switch("-f --forks", "how many processes were made"),
+         switch("-m --slabs", "the caches of slabinfo"),
+         switch("-d --disk", "a line a disk"),
+         switch("-D --disk-sum", "sums of all disks"),
+         switch("-n --one-header", "the report with a heading at the top alone"),
+         PROCFS),
+        access=procfs_access,
+        help="Print /proc/vmstat; with any option, what procps' vmstat reports of it and other files.",
+        details="Averages since boot: -n alone is procps' plain report.",
+        example="vmtool vmstat -s"),
+    Command(
+        "slabtop", "procps:slabtop",
+        (option("-s --sort", tuple("abclvnopsu"), "KEY",
+                "active, objects a slab, cache size, slabs, active slabs, name, objects, pages, size, use", default="o"),
+         switch("-o --once", "once (there is no other way here)"),
+         PROCFS),
+        access=procfs_access,
+        help="Show the kernel's caches, byte for byte as procps' slabtop -o.",
+        example="vmtool slabtop -o -s c"),
+    Command(
+        "top", "procps:top",
+        (switch("-b --batch", "as text (there is no other way here)"),
+         option("-n --iterations", "INT", "N", "1", default=1),
+         switch("-c --cmdline-toggle", "command lines instead of names", name="commands"),
+         option("-w --width", "INT", "COLUMNS", "of the screen", default=80),
+         PROCFS),
+        access=procfs_access,
+        help="Show the machine and its processes, byte for byte as procps' top -b -n1.",
+        example="vmtool top -b -n1"),
+    Command(
+        "uptime", "procps:uptime",
+        (switch("-p --pretty", "in words"), switch("-s --since", "since when"), PROCFS),
+        access=procfs_access,
+        help="Tell how long the machine has been running, as procps' uptime.",
+        example="vmtool uptime"),
     _proc_file("buddyinfo", "free blocks of each order"),
     _proc_file("zoneinfo", "zones, their watermarks and per-CPU lists"),
     _proc_file("pagetypeinfo", "free blocks by migrate type"),

@@ -1,6 +1,11 @@
 """Declarations: processes."""
 
-from vmtool.cli.declare import READS, SPAWNS, WRITES, Command, arg, option, rest
+from vmtool.cli.declare import ALONE, READS, SPAWNS, WRITES, Command, arg, option, rest
+
+
+def ps_access(values):
+    return READS if values["procfs"] is None else ALONE
+
 
 PID = arg("pid", "PID", "the process")
 
@@ -49,10 +54,16 @@ COMMANDS = (
         details="The TLB does what the architecture does: without PCIDs everything but global entries goes.",
         example="vmtool switch 2"),
     Command(
-        "ps", "process:ps", (),
-        access=READS,
-        help="List the processes.",
-        example="vmtool ps"),
+        "ps", "procps:ps",
+        (arg("words", "WORD", "ps' own options: aux, -ef, -o FIELDS, -p PIDS, --sort KEY, …", metavar="OPTION", optional=True, repeat=True,
+             dash=True, default=()),
+         option("--procfs", "HOSTPATH", "DIR", "read this directory instead")),
+        access=ps_access,
+        help="List the processes, byte for byte as procps' ps.",
+        details="SysV options (-e -f -F -l -j -y -c -P -o -O -p -C -u -U -g -G -s -N), BSD ones (a u x j l s v o O p k r h n) and "
+                "--sort, --format, --pid, --ppid, --user, --no-headers, --width. Without a selection all processes are listed: there is "
+                "no terminal whose they could be.",
+        example="vmtool ps -eo pid,ppid,rss,vsz,args --sort -rss"),
     Command(
         "setrlimit", "process:setrlimit",
         (PID, arg("name", "RLIMIT", "stack, as, data, memlock, …"), arg("value", "LIMIT", "the soft limit, or unlimited")),
