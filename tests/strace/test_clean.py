@@ -39,3 +39,26 @@ def test_the_numbers_of_processes_are_not_the_lines_numbers():
 def test_the_frames_of_a_stack_keep_their_mark():
     lines = ["brk(NULL) = 0x1000\n", " > /usr/lib/libc.so.6(brk+0x10) [0xf8]\n", " > /usr/bin/a(main+0x1) [0x3]\n"]
     assert list(clean(lines)) == lines
+
+
+@pytest.mark.parametrize("prefix", ["2024-05-01T12:00:{n:02}.1234567Z ", "#12 0.{n:03} ", "web_1  | ", "[2024-05-01T12:00:00.000Z] ",
+                                    "May 01 12:00:{n:02} host strace[99]: ", "[   12.{n:06}] ", "E       ", "12:00:{n:02}  ", "+", "    "])
+def test_what_a_build_system_writes_before_each_line_goes(prefix):
+    log = [f"7 {line}" for line in LOG] + ["7 write(1, \"hi\\n\", 3hi\n", ")                 = 3\n", "7 exit_group(0) = ?\n"]
+    assert list(clean(prefix.format(n=n + 8) + line for n, line in enumerate(log))) == log
+
+
+def test_lines_broken_at_a_width_are_joined():
+    lines = ["7 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000\n", "7 close(3) = 0\n"] * 5
+    broken = [part + "\n" for line in lines for part in (line[:80].rstrip("\n"), line[80:].rstrip("\n")) if part]
+    assert [line for line in clean(broken) if line != "\n"] == lines and len(list(clean(broken))) == len(broken)
+
+
+def test_lines_broken_between_words_are_joined():
+    lines = ["7 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000\n",
+             "7 open(\"/etc/ld.so.nohwcap\", O_RDONLY) = -1 ENOENT (No such file or directory)\n"] * 5
+    broken = []
+    for line in lines:
+        at = line.rindex(" ", 0, 60)
+        broken += [line[:at] + "\n", line[at + 1 :]]
+    assert [line for line in clean(broken) if line != "\n"] == lines

@@ -240,7 +240,7 @@ _SIGNS = (  # a line that only this kind has; where several kinds have some, the
     ("pinatrace", rb"\s*0x[0-9a-f]+: [RW] +0x[0-9a-f]+"),
     ("memtrace", rb"Format: <|Output format:|\s*0x[0-9a-f]+: +\d+, \w+\s*$|0x[0-9a-f]+,[rw],\d+,0x[0-9a-f]+|.* \d+ byte\(s\) @ 0x"),
     ("dinero", rb"[0-4] [0-9a-fA-F]+(?: [0-9a-fA-F]+)?\s*$"),
-    ("list", rb"\s*(?:#|(?:[rwxRWX][ \t]+)?(?:0[xX])?[0-9a-fA-F]+(?:[ \t]+(?:0x)?[0-9a-fA-F]+)?\s*(?:#.*)?$)"))
+    ("list", rb"\s*(?:(?:[rwxRWX][ \t]+)?(?:0[xX])?[0-9a-fA-F]+(?:[ \t]+(?:0x)?[0-9a-fA-F]+)?\s*(?:#.*)?$)"))
 _WHOLLY = frozenset({"dinero", "list"})  # of these every line must be one: numbers alone say little
 
 
@@ -250,6 +250,7 @@ def guess_form(head: bytes) -> str:
 
     lines = [line for line in head.split(b"\n")[:50] if line.strip()]
     lines = lines[:-1] if len(lines) > 1 and len(head) >= 4096 else lines  # the last one may be cut
+    lines = [line for line in lines if not re.match(rb"\s*#(?! tracer)", line)]  # comments tell nothing
     best, most = "strace", 0
     for name, sign in _SIGNS:
         pattern = re.compile(sign)

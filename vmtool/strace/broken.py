@@ -81,7 +81,7 @@ def joined(head: str, parts: list[str]) -> str | None:
     """The call whose first part is `head` (all after `name(`), with what it lacks from the lines that followed; None: that is to come."""
     last = parts[-1]
     for middle in (parts, parts[-1:]):
-        for glue in ("", " "):
+        for glue in (" ", "") if head[-1:] in (",", "|") else ("", " "):
             text = glue.join([head, *middle])
             if is_whole(text):
                 return text

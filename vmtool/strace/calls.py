@@ -326,7 +326,8 @@ def do_clone(r: "Replay", p: Process, text: str, tid: int) -> None:
         flags = number(parser.field(parser.uncomment(text), "flags") or "0")
     else:  # -e raw: clone's first argument; clone3's are behind an address
         args, _ = parser.split(text)
-        flags = parser.address(args[0]) if args and parser.address(args[0]) < 1 << 32 else 0
+        first = args[0] if args and args[0][:1].isdigit() else "0"  # a line in parts may have lost its flags
+        flags = parser.address(first) if parser.address(first) < 1 << 32 else 0
     new_process(r, p, result.value, flags)
 
 

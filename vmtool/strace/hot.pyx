@@ -46,11 +46,6 @@ cdef inline Py_ssize_t decimal(const unsigned char *s, Py_ssize_t n, Py_ssize_t 
     return i
 
 
-cdef inline object unsigned(object value):
-    """An address or a length that was printed with a sign."""
-    return value if value >= 0 else value & 0xFFFFFFFFFFFFFFFF
-
-
 cdef object number_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
     """One argument that is a number, a name or names; at[0] moves behind it and its comment."""
     cdef Py_ssize_t i = at[0], start = i
@@ -84,6 +79,13 @@ cdef object number_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t
     if negative:
         return -<int64_t>value
     return value
+
+
+cdef inline object natural_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
+    """An address or a length; one that was printed with a sign is a large one."""
+    cdef bint negative = at[0] < n and s[at[0]] == 45
+    value = number_at(text, s, n, at)
+    return value & 0xFFFFFFFFFFFFFFFF if negative else value
 
 
 cdef inline object named(str name):
@@ -155,11 +157,11 @@ def ranges(str text):
     """(a, b, c, d, value, errno) of munmap(a, b), mprotect(a, b, c), …; what is not there is 0."""
     cdef Py_ssize_t n, i = 0
     cdef const unsigned char *s = chars(text, &n)
-    a = unsigned(number_at(text, s, n, &i))
+    a = natural_at(text, s, n, &i)
     if i + 1 >= n or s[i] != 44:
         raise ValueError(text)
     i += 2
-    b = unsigned(number_at(text, s, n, &i))
+    b = natural_at(text, s, n, &i)
     c = d = 0
     if i + 1 < n and s[i] == 44:
         i += 2
@@ -175,7 +177,7 @@ def brk(str text):
     """(address, value, errno)."""
     cdef Py_ssize_t n, i = 0
     cdef const unsigned char *s = chars(text, &n)
-    a = unsigned(number_at(text, s, n, &i))
+    a = natural_at(text, s, n, &i)
     value, errno = result_at(text, s, n, i)
     return a, value, errno
 
@@ -281,17 +283,26 @@ def mmap(str text):
     cdef Py_ssize_t n, i = 0
     cdef const unsigned char *s = chars(text, &n)
     cdef list path = []
-    addr = unsigned(next_number(text, s, n, &i))
-    length = unsigned(next_number(text, s, n, &i))
+    addr = next_natural(text, s, n, &i)
+    length = next_natural(text, s, n, &i)
     prot = next_number(text, s, n, &i)
     flags = next_number(text, s, n, &i)
     fd = descriptor_at(text, s, n, &i, path)
     if i + 1 >= n or s[i] != 44:
         raise ValueError(text)
     i += 2
-    offset = unsigned(number_at(text, s, n, &i))
+    offset = natural_at(text, s, n, &i)
     value, errno = result_at(text, s, n, i)
     return addr, length, prot, flags, fd, path[0] if path else "", len(path) > 1, offset, value, errno
+
+
+cdef inline object next_natural(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):
+    """An address or a length that another argument follows; at[0] moves to that."""
+    found = natural_at(text, s, n, at)
+    if at[0] + 1 >= n or s[at[0]] != 44 or s[at[0] + 1] != 32:
+        raise ValueError(text)
+    at[0] += 2
+    return found
 
 
 cdef inline object next_number(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at):

@@ -23,12 +23,9 @@ from collections.abc import Callable, Iterable, Iterator
 from vmtool.errors import HostError
 from vmtool.strace.broken import MOST_PARTS, is_whole, joined
 from vmtool.strace.clean import uncoloured, unquoted
+from vmtool.strace.columns import COLUMNS, ENDS, LINE, OTHER
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE, Lines
 
-_TIME = r"(?:(?:\(\+ *)?\d[\d:]*[:.][\d.]+\)? +)"
-_COLUMNS = rf"(?:\[pid +(\d+)(?:<[^\n]*?>)?\] |(\d+)(?:<[^\n]*?>)? +)? *{_TIME}*(?:\[ *[0-9a-f?]+\] )*"
-LINE = re.compile(_COLUMNS + r"(?:([a-z_]\w*)\(|<\.\.\. (\w+) resumed> *)")
-OTHER = re.compile(_COLUMNS + r"(\+\+\+|---|\?+\(|\[ Process |strace: |Process (?=\d))(.*)")
 TIME = re.compile(r"(?:\[pid +\d+\] |\d+ +)?( *)(?:(\d+):(\d+):(\d+(?:\.\d+)?)|(\d+\.\d+))")
 
 _EXITED = re.compile(r" exited with (\d+) ")
@@ -39,10 +36,10 @@ _PERSONALITY = re.compile(r"(?:\[ Process )?(?:PID=)?(\d+) runs in (\d+ bit|x32)
 _MESSAGE = re.compile(r" [>|] ?|\) += |strace: |\[ (?:Process|Detached|stopped)|% time|------ ----|System call usage summary"
                       r"|\s*\d+\.\d\d +\d|\s*<unfinished \.\.\.>|\s*$")
 _REST = re.compile(r"[^\x00-\x08\x0e-\x1f]*\) += (?:-?\d+|0x[0-9a-f]+|\?)(?: |$)")  # -z: a second half without its beginning
-_ENDS = re.compile(r"\) += +\S|<(?:unfinished|detached|pid changed to \d+) \.\.\.>\)?\s*$")
 _DETACHED = re.compile(r" *<detached \.\.\.>\)?\s*$")
 _CHANGED = re.compile(r"<pid changed to \d+ \.\.\.>\s*$")
 _WHOLE_END = re.compile(r"(?:\+\+\+|---|= \?|= -1 E[A-Z0-9]+ \(.*\)|<\d+\.\d+>|<unfinished \.\.\.>)$")
+_MAY_BE_CUT = re.compile(COLUMNS + r"(?:[a-z_]\w*(?:$|\()|<\.\.\. |\+\+|--|$)|\[p")
 _NUMBER_END = re.compile(r"\) += \d+$")
 _NO_RETURN = re.compile(r"\d+\)?\s*$")
 
@@ -126,7 +123,7 @@ class _Slow:
     def line(self, line: str, number: int) -> list[Event]:
         """The events of one line: none, one, or two where a broken one is joined."""
         if line[-1:] != "\n":
-            if not self._is_complete(line):
+            if _MAY_BE_CUT.match(line) and not self._is_complete(line):
                 self.tally.cut.append((number, shown(line)))
                 return []
             line += "\n"
@@ -147,10 +144,10 @@ class _Slow:
         if name not in self.wanted:
             if message is not None:
                 return [_attached(number, message)]
-            if _ENDS.search(text) is None:
+            if ENDS.search(text) is None:
                 self.tally.strange(number, line)
             return []
-        if _ENDS.search(text, text.rfind('"') + 1) or is_whole(text):
+        if ENDS.search(text, text.rfind('"') + 1) or is_whole(text):
             return [_event(number, tid, name, text)]
         if name in ENDS_OF_THREADS and _NO_RETURN.match(text):
             return [(number, tid, name, text.rstrip().rstrip(")") + ") = ?\n", WHOLE)]
@@ -164,7 +161,7 @@ class _Slow:
     def _follows(self, opened: "_Open", line: str, number: int) -> list[Event]:
         """A line while a call is without its end: the rest of it, what was written into it, or the next call, when the rest is lost."""
         text = line.rstrip("\n")
-        is_output = opened.room > 0 and UNFINISHED not in line and not (_ENDS.search(text) and text.rfind(")") + 2 >= opened.room)
+        is_output = opened.room > 0 and UNFINISHED not in line and not (ENDS.search(text) and text.rfind(")") + 2 >= opened.room)
         if not is_output:
             found = LINE.match(line)
             if found is not None:
@@ -240,7 +237,7 @@ class _Slow:
         self.tally.nr_lines += events.number
 
 
-_END_BEHIND = re.compile(r"(?:\[pid +\d+\] |\b\d+ +)?\+\+\+ (?:exited with|killed by|superseded by)")
+_END_BEHIND = re.compile(r"(?:\[pid +\d+\] |\b\d+ +)?(?:\+\+\+ (?:exited with|killed by|superseded by)|--- (?:SIG[A-Z0-9]+|stopped) )")
 
 
 class _Open:
@@ -260,7 +257,7 @@ _TO_TERMINAL = re.compile(r'[12](?:</dev/[^>]*>+)?, (?:"(?:[^"\\]|\\.)*"(?:\.\.\
 
 def _event(number: int, tid: int, name: str, text: str) -> Event:
     """The event of a call that has an end, of whatever kind."""
-    if UNFINISHED in text[-24:] or _CHANGED.search(text):
+    if UNFINISHED[1:] in text[-24:] or _CHANGED.search(text):
         return (number, tid, name, text, FIRST_HALF)
     detached = _DETACHED.search(text)
     if detached is not None:  # strace -b execve lets go of what it has seen to succeed

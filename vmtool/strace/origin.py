@@ -88,7 +88,7 @@ class Origin:
 
     def path(self, line: int, path: str) -> None:
         """A program, an interpreter or a library that was opened."""
-        found = _TRIPLET.search(path)
+        found = None if self.is_settled else _TRIPLET.search(path)
         if found is not None:
             word = next(group for group in found.groups() if group)
             self._sign(line, next((processor for start, processor in _FAMILIES if word.startswith(start)), None),

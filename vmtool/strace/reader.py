@@ -66,7 +66,7 @@ class Reader:
     def _begin(self, event: Event) -> Event | None:
         line, tid, name, text, _ = event
         first = before_unfinished(text)
-        changed = PID_CHANGED.search(text)
+        changed = PID_CHANGED.search(text) if "<pid changed" in text else None
         if changed is not None:
             second = self._half_of_process(int(changed[1]), name)
             if second is None:

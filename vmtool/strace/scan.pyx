@@ -276,6 +276,17 @@ cdef int view_line(const char *p, const char *end, access_t *out) noexcept nogil
     return -1
 
 
+cdef int other_line(int form, const char *p, const char *end, access_t *out) noexcept nogil:
+    """A line of any form but lackey's: 1: an access; 0: passed over; -1: neither."""
+    if form == C_LIST:
+        return list_line(p, end, out)
+    if form == C_PINATRACE:
+        return pinatrace_line(p, end, out)
+    if form == C_DINERO:
+        return dinero_line(p, end, out)
+    return memtrace_line(p, end, out)
+
+
 cdef class Scanner:
     """The state between blocks: the line number, the unfinished line, the counts by letter."""
 
@@ -320,41 +331,32 @@ cdef class Scanner:
         """The records of the lines from at[0], which moves behind the last whole line."""
         cdef const char *p = at[0]
         cdef const char *stop
-        cdef long nr = 0
-        cdef int what
+        cdef long nr = 0, line = self.line
+        cdef long[3] by_kind
+        cdef int what = 0, form = self.form
+        by_kind[0] = by_kind[1] = by_kind[2] = 0
         while p < end:
             stop = <const char *>memchr(p, 10, end - p)
             if stop == NULL:
                 break
-            self.line += 1
-            if self.form == C_LACKEY:
-                what = lackey_line(p, stop, &out[nr])
-            elif self.form == C_LIST:
-                what = list_line(p, stop, &out[nr])
-            elif self.form == C_PINATRACE:
-                what = pinatrace_line(p, stop, &out[nr])
-            elif self.form == C_DINERO:
-                what = dinero_line(p, stop, &out[nr])
-            else:
-                what = memtrace_line(p, stop, &out[nr])
-            if what < 0 and self.form != C_LIST:
+            line += 1
+            what = lackey_line(p, stop, &out[nr]) if form == C_LACKEY else other_line(form, p, stop, &out[nr])
+            if what > 0:
+                by_kind[out[nr].kind] += 1
+                nr += 1
+            elif what < 0:
+                if form == C_LIST:
+                    self.bad_line = line
+                    self.bad_text = p[:min(stop - p, 60)]
+                    break
                 self.nr_other += 1
                 if self.nr_other == 1:
-                    self.first_other, self.other_text = self.line, p[:min(stop - p, 60)]
-            elif what < 0:
-                self.bad_line = self.line
-                self.bad_text = p[:min(stop - p, 60)]
-                break
-            elif what:
-                if out[nr].kind == 0:
-                    self.nr_reads += 1
-                elif out[nr].kind == 1:
-                    self.nr_writes += 1
-                else:
-                    self.nr_fetches += 1
-                nr += 1
+                    self.first_other, self.other_text = line, p[:min(stop - p, 60)]
             p = stop + 1
-            self.last = what
+        self.line, self.last = line, what
+        self.nr_reads += by_kind[0]
+        self.nr_writes += by_kind[1]
+        self.nr_fetches += by_kind[2]
         at[0] = p
         return nr
 
