@@ -1,13 +1,42 @@
-"""Handlers: procfs."""
+"""Handlers: procfs, enter."""
 
 from __future__ import annotations
 
+from vmtool.cli.declare import READS
+from vmtool.cli.report import Result
+from vmtool.errors import HostError, UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vmtool._core import Machine
+    from vmtool.cli.execute import Settings
 
 
 def procfs(machine: Machine, directory: str) -> None:
     from vmtool.outside.export import export
     from vmtool.procfs.tree import Tree
     export(Tree(machine), directory)
+
+
+def enter(settings: Settings, command: Sequence[str], pid: int | None) -> Result:
+    """The copy is made with the state file open, the program runs when it is closed again."""
+    import tempfile
+
+    from vmtool.outside.enter import enter as run
+    from vmtool.outside.enter import memory_directory
+    from vmtool.outside.export import export
+    from vmtool.procfs.tree import Tree
+    if not command:
+        raise UsageError("missing COMMAND")
+    with tempfile.TemporaryDirectory(prefix="vmtool-enter.", dir=memory_directory()) as place:
+        with settings.session(READS) as session:
+            tree = Tree(session.machine, pid or 0)
+            own = tree.self_process()
+            if own == 0:
+                raise HostError("the machine has no process whose PID the program could have (vmtool spawn)")
+            session.machine.task(own)  # ESRCH
+            export(tree, f"{place}/proc")
+            session.machine.check()
+        return Result("", run(f"{place}/proc", own, list(command)))

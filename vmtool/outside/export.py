@@ -40,7 +40,7 @@ def export(tree: Tree, directory: str) -> int:
 
 def _directory(tree, path, place):
     nr_files = 0
-    for name, kind in tree.list(path):
+    for name, kind in reversed(tree.list(path)):  # a tmpfs lists what came last first: so processes come in ascending order there
         here, there = f"{path.rstrip('/')}/{name}", os.path.join(place, name)
         if kind == DIRECTORY:
             os.mkdir(there)

@@ -103,6 +103,14 @@ class Tree:
             parts = [*parts[: len(parts) - len(rest) - 1], *node.target.split("/"), *rest]
         raise KernelError(errno.ELOOP, path)
 
+    def self_process(self) -> int:
+        """The process that `self` leads to; 0 without any."""
+        if self.self_pid:
+            return self.self_pid
+        tasks = self.machine.tasks()
+        living = [task.pid for task in tasks if task.has_mm] or [task.pid for task in tasks]
+        return living[0] if living else 0
+
     def process_file(self, pid: int, name: str) -> Formatter:
         """The same as open() of PID/name, but KernelError(ESRCH) for a process that is not there, as a system call says it."""
         return files.PROCESS[name].open(self, pid)
@@ -229,13 +237,10 @@ class Tree:
             return None
 
     def _self(self):
-        if self.self_pid:
-            return self.self_pid
-        tasks = self.machine.tasks()
-        living = [task.pid for task in tasks if task.has_mm] or [task.pid for task in tasks]
-        if not living:
+        pid = self.self_process()
+        if not pid:
             raise KernelError(errno.ENOENT, "self")
-        return living[0]
+        return pid
 
     def _asked(self, path, function, pid, *more):
         """A process that is not there: open() says ENOENT where a system call on the PID would say ESRCH."""

@@ -55,4 +55,13 @@ COMMANDS = (
         details="For programs that take another directory for /proc: psutil.PROCFS_PATH, smem --source, prometheus' NewFS; or any, with "
                 "DIR bound over /proc in a mount namespace. pagemap is a sparse file (cp --sparse=always, tar -S).",
         example="vmtool procfs proc"),
+    Command(
+        "enter", "mounted:enter",
+        (option("--pid", "INT", "PID", "the process that the program is, the first living one unless given"),
+         rest("command", "the program and its arguments", metavar="COMMAND")),
+        access=ALONE, json=False,
+        help="Run a real program that sees the simulated /proc instead of its own.",
+        details="As an ordinary user, in user, mount and PID namespaces; the program runs under a PID of the machine. What it sees is the "
+                "machine as it was when it started. The exit status is the program's.",
+        example="vmtool enter -- free -m"),
 )
