@@ -83,6 +83,9 @@ class Machine:
         """personality(2): READ_IMPLIES_EXEC holds at once, the rest from the next execve."""
 
     def set_oom_score_adj(self, pid: int, value: int) -> None: ...
+    def clear_refs(self, pid: int, what: int) -> None:
+        """A write to /proc/PID/clear_refs: 1 all areas, 2 anonymous, 3 files', 4 soft-dirty (no effect), 5 the highest Rss."""
+
     def set_comm(self, pid: int, comm: str) -> None: ...
 
     # --- system calls ------------------------------------------------------------------------
@@ -193,6 +196,10 @@ class Machine:
     # --- looking (these change nothing) -----------------------------------------------------------
     def maps(self, pid: int) -> list[r.Vma]: ...
     def smaps(self, pid: int) -> list[r.Smap]: ...
+    def numa_maps(self, pid: int) -> list[tuple[r.Vma, r.NumaStats]]: ...
+    def oom_score(self, pid: int, is_new: bool = True) -> int:
+        """As /proc/PID/oom_score says it; `is_new`: since 5.8."""
+
     def smaps_rollup(self, pid: int) -> tuple[int, int, r.MemStats]:
         """First address, last address, totals."""
 

@@ -9,6 +9,7 @@ from vmtool.mm.arena cimport cpu_mut, inode_at, task_at, task_mut
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
+from vmtool.mm.sys_clear_refs cimport clear_refs
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.types cimport *
 
@@ -178,6 +179,9 @@ cdef class Processes(Files):
         if not -1000 <= value <= 1000:
             raise KernelError(EINVAL)
         task_mut(&self.a, self.find(pid)).oom_score_adj = value
+
+    def clear_refs(self, pid, what):
+        self.result(clear_refs(&self.a, task_at(&self.a, self.enter(pid)).mm, what))
 
     def set_comm(self, pid, comm):
         cdef task_t *t = task_mut(&self.a, self.find(pid))

@@ -13,6 +13,7 @@ from vmtool.mm.layout cimport layout_of, layout_t
 from vmtool.mm.mm cimport find_task
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
+from vmtool.mm.show_proc cimport numa_gather, numa_stats_t, oom_score
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
@@ -166,6 +167,23 @@ cdef class Space(Views):
             found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False))
         self.check()
         return found
+
+    def numa_maps(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef idx_t v = mm_at(&self.a, mm).vma_first
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
+        cdef numa_stats_t n
+        found = []
+        while v and left:
+            numa_gather(&self.a, v, &n)
+            found.append((self.vma_record(v), r.NumaStats(n.pages, n.anon, n.active, n.writeback, n.mapcount_max, n.dirty, n.swapcache)))
+            v = vma_at(&self.a, v).vm_next
+            left -= 1
+        self.check()
+        return found
+
+    def oom_score(self, pid, is_new=True):
+        return oom_score(&self.a, self.find(pid), is_new)
 
     def smaps_rollup(self, pid):
         cdef idx_t mm = self.find_mm(pid)

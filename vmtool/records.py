@@ -188,6 +188,18 @@ class MemStats(NamedTuple):
     pss_locked: int
 
 
+class NumaStats(NamedTuple):
+    """struct numa_maps of one area: pages."""
+
+    pages: int
+    anon: int
+    active: int
+    writeback: int
+    mapcount_max: int
+    dirty: int
+    swapcache: int
+
+
 class Smap(NamedTuple):
     """One entry of smaps."""
 

@@ -6,6 +6,9 @@ reader holds the machine only while it copies. An entry may be limited to releas
 
 from __future__ import annotations
 
+import errno
+
+from vmtool.errors import KernelError
 from vmtool.procfs.releases import v
 
 TYPE_CHECKING = False
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     Formatter = Callable[[], str | bytes]
     Question = str | Callable[..., Any]
     Opener = Callable[..., Formatter]
+
+
+NEW_OOM_SCORE = v(5, 8)
 
 
 class Entry:
@@ -122,6 +128,10 @@ def _maps(tree, pid):
     return tree.machine.maps(pid) if tree.machine.task(pid).has_mm else []
 
 
+def _numa_maps(tree, pid):
+    return tree.machine.numa_maps(pid) if tree.machine.task(pid).has_mm else []
+
+
 def _smaps(tree, pid):
     return tree.machine.smaps(pid) if tree.machine.task(pid).has_mm else []
 
@@ -141,6 +151,14 @@ def _highest_zone_if_old(tree):
 
 def _pageblock_order(tree):
     return 9
+
+
+def _clear_refs(tree, pid, data):
+    tree.machine.clear_refs(pid, tree.number_in(data))
+
+
+def _nothing_to_read(tree, pid):
+    raise KernelError(errno.EINVAL, "clear_refs is only written to")
 
 
 def _set_oom_score_adj(tree, pid, data):
@@ -191,6 +209,7 @@ MACHINE = {
 PROCESS = {
     "auxv": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.mm(pid).auxv)), mode=0o400),
     "cgroup": Entry(constant("0::/\n")),
+    "clear_refs": Entry(_nothing_to_read, mode=0o200, write=_clear_refs),
     "cmdline": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.cmdline(pid)))),
     "comm": Entry(constant(lambda tree, pid: tree.machine.task(pid).comm + "\n"), mode=0o644, write=_set_comm),
     "environ": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.environ(pid))), mode=0o400),
@@ -198,6 +217,8 @@ PROCESS = {
     "maps": Entry(render("pid_maps", _maps, _word_bytes, dated=True)),
     "mountinfo": Entry(of_module("mounts", "MOUNTINFO")),
     "mounts": Entry(of_module("mounts", "MOUNTS")),
+    "numa_maps": Entry(render("pid_numa_maps", _numa_maps, _page_shift, dated=True)),
+    "oom_score": Entry(constant(lambda tree, pid: f"{tree.machine.oom_score(pid, tree.release >= NEW_OOM_SCORE)}\n")),
     "oom_score_adj": Entry(constant(lambda tree, pid: f"{tree.machine.task(pid).oom_score_adj}\n"), mode=0o644, write=_set_oom_score_adj),
     "pagemap": Pages("pagemap"),
     "smaps": Entry(render("pid_smaps", _smaps, _word_bytes, dated=True)),

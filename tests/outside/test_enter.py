@@ -1,0 +1,93 @@
+"""enter: real programs under a simulated PID, with the simulated /proc; nothing is left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+core = pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
+VMTOOL = [sys.executable, "-m", "vmtool"]
+SCRIPT = "p = spawn render\nbrk $p --by 1M\ntouch $p heap 400K\nfork $p\nspawn 'we ird) (x'\n"
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    if subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    place = tmp_path_factory.mktemp("enter")
+    (place / "script").write_text(SCRIPT)
+    subprocess.run([*VMTOOL, "-s", str(place / "m.vmt"), "run", str(place / "script")], check=True, capture_output=True)
+    return str(place / "m.vmt")
+
+
+def enter(state, *words, **more):
+    return subprocess.run([*VMTOOL, "-s", state, "enter", *words], capture_output=True, text=True, timeout=60, **more)
+
+
+def vmtool(state, *words):
+    return subprocess.run([*VMTOOL, "-s", state, *words], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_program_reads_the_simulated_proc_and_is_one_of_its_processes(state):
+    code = "import os; print(os.getpid(), open('/proc/self/comm').read().strip(), *sorted(p for p in os.listdir('/proc') if p.isdigit()))"
+    assert enter(state, "--", sys.executable, "-c", code).stdout == "1 render 1 2 3\n"
+    assert enter(state, "--pid", "2", "--", sys.executable, "-c", code).stdout.startswith("2 render ")
+
+
+@pytest.mark.parametrize("line", ["free -w", "ps aux", "ps -ef", "pmap -X 2", "vmstat -s", "slabtop -o", "uptime -p"])
+def test_procps_shows_what_our_tools_show(state, line):
+    if shutil.which(line.split()[0]) is None or b"4.0.2" not in subprocess.run(["free", "-V"], capture_output=True).stdout:
+        pytest.skip("procps 4.0.2 is not installed here")
+    if "slabtop" in line and os.geteuid():
+        pytest.skip("slabinfo is root's")
+    ran = enter(state, "--", *line.split(), env={**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    ours = vmtool(state, *line.split())
+    assert sorted(ran.stdout.splitlines()) == sorted(ours.splitlines())
+
+
+def test_the_status_is_the_programs(state):
+    assert enter(state, "--", "sh", "-c", "exit 3").returncode == 3
+    assert enter(state, "--pid", "2", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
+
+
+def test_what_cannot_be_run(state):
+    ran = enter(state, "--", "no-such-program")
+    assert (ran.returncode, ran.stderr) == (1, "vmtool: enter: ENOENT (No such file or directory): no-such-program\n")
+    assert enter(state, "--pid", "77", "--", "true").returncode == 1
+    assert enter(state, "--").returncode == 2
+
+
+def test_a_machine_without_processes_has_no_pid_to_lend(tmp_path):
+    vmtool(str(tmp_path / "m.vmt"), "init", "--ram", "64M")
+    assert "has no process" in enter(str(tmp_path / "m.vmt"), "--", "true").stderr
+
+
+def copies():
+    return {name for place in ("/dev/shm", "/tmp") if os.path.isdir(place) for name in os.listdir(place) if name.startswith("vmtool-enter.")}
+
+
+def test_ended_by_a_signal_it_leaves_nothing(state):
+    before = copies()
+    process = subprocess.Popen([*VMTOOL, "-s", state, "enter", "--", "sleep", "77.7"])
+    deadline = time.monotonic() + 30
+    while not copies() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.terminate()
+    assert process.wait(30) != 0
+    assert copies() <= before
+    assert "sleep\x0077.7" not in "".join(_cmdlines())
+
+
+def _cmdlines():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                yield file.read()
+        except OSError:
+            pass

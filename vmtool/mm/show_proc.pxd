@@ -1,0 +1,18 @@
+# cython: language_level=3
+"""Level show_. What numa_maps and oom_score tell of a process."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef struct numa_stats_t:  # struct numa_maps: pages
+    uint64_t pages
+    uint64_t anon
+    uint64_t active
+    uint64_t writeback
+    uint64_t mapcount_max
+    uint64_t dirty
+    uint64_t swapcache
+
+cdef void numa_gather(arena_t *a, idx_t v, numa_stats_t *out) noexcept nogil  # adds to out
+cdef int64_t oom_badness(arena_t *a, idx_t task) noexcept nogil  # pages, the adjustment included; the least one: is not to be killed
+cdef uint64_t oom_score(arena_t *a, idx_t task, bint is_new) noexcept nogil  # 0 to 2000; is_new: of 5.8 and later
