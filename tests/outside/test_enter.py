@@ -68,7 +68,8 @@ def test_a_machine_without_processes_has_no_pid_to_lend(tmp_path):
 
 
 def copies():
-    return {name for place in ("/dev/shm", "/tmp") if os.path.isdir(place) for name in os.listdir(place) if name.startswith("vmtool-enter.")}
+    names = [name for place in ("/dev/shm", "/tmp") if os.path.isdir(place) for name in os.listdir(place)]
+    return {name for name in names if name.startswith("vmtool-enter.")}
 
 
 def test_ended_by_a_signal_it_leaves_nothing(state):

@@ -1,7 +1,7 @@
 """An independent checker of a /proc: recomputes figures of one file from others, from their text alone.
 
-`read(path)` gives a file's bytes below /proc. Each check gives lines that say what does not hold. The rules are those that hold exactly on a
-resting Linux 6.x; what a busy machine or its vendor blurs has a named tolerance, 0 for a simulated one.
+`read(path)` gives a file's bytes below /proc. Each check gives lines that say what does not hold. The rules are those that hold exactly on
+a resting Linux 6.x; what a busy machine or its vendor blurs has a named tolerance, 0 for a simulated one.
 """
 
 import re
@@ -51,7 +51,8 @@ class Complaints(list):
 def check_process(read, pid):
     """maps, smaps, smaps_rollup, status, statm, stat of one process."""
     said = Complaints()
-    texts = {name: read(f"{pid}/{name}").decode("utf-8", "surrogateescape") for name in ("maps", "smaps", "smaps_rollup", "status", "statm", "stat")}
+    names = ("maps", "smaps", "smaps_rollup", "status", "statm", "stat")
+    texts = {name: read(f"{pid}/{name}").decode("utf-8", "surrogateescape") for name in names}
     areas = smaps(texts["smaps"])
     if [head for head, _, _ in areas] != texts["maps"].splitlines():
         said.append("maps and the heads of smaps differ")

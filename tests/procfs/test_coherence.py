@@ -5,9 +5,9 @@ import re
 import subprocess
 
 import pytest
+from tools.procps_lines import machine_of
 
 from procfs.coherence import LRU_BATCH_PAGES, check_frames, check_process, check_shares, check_system, maps
-from tools.procps_lines import machine_of
 from vmtool.procfs.tree import Tree
 
 core = pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)

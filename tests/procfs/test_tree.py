@@ -63,7 +63,8 @@ def test_every_file_of_an_area_is_in_map_files(tree):
     ("1/maps/x", errno.ENOTDIR),
     ("meminfo/x", errno.ENOTDIR), ("", errno.EISDIR), ("1", errno.EISDIR), ("sys/vm", errno.EISDIR), ("sys/nothing/at/all", errno.ENOENT),
     ("1/exe", errno.ENOENT), ("1/cwd/etc", errno.ENOENT), ("1/task/2", errno.ENOENT), ("9" * 40, errno.ENOENT), ("1/fd/0", errno.ENOENT),
-    ("1/pagemap", errno.EFBIG), ("1/clear_refs", errno.EINVAL), ("sys/vm/drop_caches", errno.EACCES), ("1/map_files/0-1", errno.ENOENT), ("1/maps\0", errno.ENOENT),
+    ("1/clear_refs", errno.EINVAL),
+    ("1/pagemap", errno.EFBIG), ("sys/vm/drop_caches", errno.EACCES), ("1/map_files/0-1", errno.ENOENT), ("1/maps\0", errno.ENOENT),
 ])  # fmt: skip
 def test_what_cannot_be_read(tree, path, error):
     with pytest.raises(KernelError) as raised:

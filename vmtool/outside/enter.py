@@ -24,8 +24,10 @@ PR_SET_PDEATHSIG = 1
 SHM = "/dev/shm"
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 FORBIDDEN = (errno.EPERM, errno.ENOSPC, errno.EINVAL, errno.EUSERS, errno.ENOSYS)
-ADVICE = "user namespaces are not allowed here: as root, sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone (or \
-kernel.apparmor_restrict_unprivileged_userns=0), or run it as root"
+ADVICE = (
+    "user namespaces are not allowed here: as root, sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone or "
+    "kernel.apparmor_restrict_unprivileged_userns allow them"
+)
 
 
 def enter(proc: str, pid: int, command: list[str]) -> int:
