@@ -112,5 +112,21 @@ def test_call_chains_and_other_events_are_passed_over():
     tally = Tally()
     lines = ("true 7 5113.7:          1 page-faults:u: \n\t           1ab70 _start+0x0 (/usr/lib/ld.so)\n\n# comment\n"
              "true 7 5113.8: sched:sched_switch: prev_comm=x\ntrue 7 5113.9:  1 page-faults:u:  7f0000001000\nwords of a program\n")
-    assert [(s.line, s.addr, s.comm) for s in parse(lines.splitlines(True), tally)] == [(6, 0x7F0000001000, "true")]
+    assert [(s.line, s.addr, s.comm) for s in parse(lines.splitlines(True), tally)] == [(1, 0, "true"), (6, 0x7F0000001000, "true")]
     assert tally.nr_strange == 1
+
+
+@pytest.mark.parametrize("line, access, addr", [
+    ("true 7 5112.0:  1 page-faults:u:  7f9cff6e2e06 _rtld_global+0xde6 (/x)  7f9cff6ca7ad _dl_start+0x3d (/x)", "?", 0x7F9CFF6E2E06),
+    ("true 7 page-faults:u:     7f9cff6e2e06", "?", 0x7F9CFF6E2E06),
+    ("true 7 5112.0:   1 page-faults:u:   7f9cff6ca7ad 7f9cff6ca7ad", "x", 0x7F9CFF6CA7AD),
+    ("true 7/8 [003] 5112.0:   1 minor-faults:   7f9cff6ca7ad _dl_start+0x3d (/ld.so)", "x", 0x7F9CFF6CA7AD),
+    ("true 7 5112.0:   1 page-faults:u: \n\t    7f9cff6ca7ad _dl_start+0x3d (/ld.so)", "x", 0x7F9CFF6CA7AD)])
+def test_the_fields_of_perf_script(line, access, addr):
+    tally = Tally()
+    assert [(s.access, s.addr) for s in parse((line + "\n").splitlines(True), tally)] == [(access, addr)] and tally.nr_strange == 0
+
+
+def test_a_trace_without_any_access_is_refused_also_when_it_was_cut(machine):
+    with pytest.raises(LogError):
+        text(machine, b"Some words\nand more\nof", "lackey")

@@ -73,10 +73,10 @@ def replay_text(machine: Any, pid: int | None, blocks: Iterable[bytes], form: st
             _feed(machine, pid, scanner, pending, False, known, count, goes_on)
         pending = block
     _feed(machine, pid, scanner, pending or b"", True, known, count, goes_on)
+    if scanner.nr_other - scanner.is_cut > count.accesses:
+        _refuse(scanner)
     if scanner.is_cut:
         say(f"line {scanner.line}: the trace ends in this line")
-    elif scanner.nr_other > count.accesses:
-        _refuse(scanner)
     return Totals(count.accesses, scanner.nr_reads, scanner.nr_writes, scanner.nr_fetches, count.minor, count.major, count.signals,
                   scanner.nr_other, (scanner.first_other, shown(scanner.other_text.decode("latin-1"))), ())
 
@@ -173,13 +173,14 @@ class _Processes:
 
 def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: str, say: Callable[[str], None]) -> Totals:
     """Events of perf as accesses. LogError: most lines are none. A signal is counted: the real kernel sent one, too, or handled it."""
-    tally, count = Tally(), _Count(say)
+    tally, count = Tally("an access"), _Count(say)
     processes = _Processes(machine, pid, form == "perf-mem")
     made = {"r": 0, "w": 0, "x": 0}
-    unplaced = unknown = 0
+    unplaced = unknown = without = 0
     for sample in parse(lines, tally):
-        if sample.addr >= KERNEL:
-            unplaced += 1
+        if sample.addr >= KERNEL or not sample.addr and not sample.file:
+            unplaced += sample.addr > 0
+            without += sample.addr == 0
             continue
         its = processes.of(sample)
         addr = sample.addr if not sample.file else _place(machine, its, sample)
@@ -198,6 +199,8 @@ def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: st
              if its in processes.fresh]
     if unknown:
         notes.append(f"{unknown} page faults do not tell writes from reads: what may be written counts as written")
+    if without:
+        notes.append(f"{without} events have no address: perf script -F +addr prints it")
     if unplaced:
         notes.append(f"{unplaced} accesses are the kernel's, or of files that their process has not mapped: not made")
     return Totals(sum(made.values()), made["r"], made["w"], made["x"], count.minor, count.major, count.signals, tally.nr_strange,

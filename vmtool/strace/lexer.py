@@ -75,7 +75,8 @@ def shown(line: str) -> str:
 class Tally:
     """Lines that are no part of a log, and where it was cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "a line of strace") -> None:
+        self.what = what
         self.nr_lines = 0  # of the files that were read to their end
         self.nr_strange = 0
         self.nr_apart = 0  # blank ones, and a program's output inside a call: they tell nothing
@@ -95,7 +96,7 @@ class Tally:
     def refuse(self) -> None:
         number, text = self.first
         others = f" (nor are {self.nr_strange - 1} others)" if self.nr_strange > 1 else ""
-        raise LogError(number, f"not a line of strace: {text}{others}")
+        raise LogError(number, f"not {self.what}: {text}{others}")
 
 
 def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int], tally: Tally | None = None,
