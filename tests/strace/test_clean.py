@@ -62,3 +62,8 @@ def test_lines_broken_between_words_are_joined():
         at = line.rindex(" ", 0, 60)
         broken += [line[:at] + "\n", line[at + 1 :]]
     assert [line for line in clean(broken) if line != "\n"] == lines
+
+
+def test_lines_of_one_length_that_are_none_of_strace_stay_apart():
+    lines = [f"true 30667 page-faults:u:     7f9cff6c9b7{n}\n" for n in range(6)]
+    assert list(clean(lines)) == lines

@@ -182,3 +182,14 @@ def test_the_reading_of_imports(tmp_path):
     assert imports_of(file) == {
         "os", "sys", "vmtool.mm.vma", "vmtool.mm.arena", "cython", "vmtool.records", "vmtool.errors", "libc.string"
     }  # fmt: skip
+
+
+def test_no_modules_of_strace_use_each_other_in_a_circle():
+    """For type checkers neither: what two of them need stands below both (context.py)."""
+    uses = {module_of(path): inside(path) - {module_of(path)} for path in MODULES if path.suffix != ".pyi"
+            and module_of(path).startswith("strace.")}
+    left = dict(uses)
+    while free := [module for module, others in left.items() if not others & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left

@@ -10,11 +10,13 @@ Invariant: an access that ends in a signal stops the replay with that signal, or
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmtool.errors import KernelError, Signal
-from vmtool.strace.lexer import LogError, Tally, shown
-from vmtool.strace.samples import ANY, KERNEL, Sample, parse
+from vmtool.strace.tally import LogError, Tally, shown
+
+if TYPE_CHECKING:
+    from vmtool.strace.samples import Sample
 
 MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 2, 0x10, 0x20
 RWX = 7
@@ -153,7 +155,7 @@ class _Processes:
         self.known: dict[int, int] = {}
         self.fresh: dict[int, set[int]] = {}  # by number of the machine: the pages that were mapped
 
-    def of(self, sample: Sample) -> int:
+    def of(self, sample: "Sample") -> int:
         if self.pid is not None:
             return self.pid
         found = self.known.get(sample.pid)
@@ -173,6 +175,8 @@ class _Processes:
 
 def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: str, say: Callable[[str], None]) -> Totals:
     """Events of perf as accesses. LogError: most lines are none. A signal is counted: the real kernel sent one, too, or handled it."""
+    from vmtool.strace.samples import ANY, KERNEL, parse
+
     tally, count = Tally("an access"), _Count(say)
     processes = _Processes(machine, pid, form == "perf-mem")
     made = {"r": 0, "w": 0, "x": 0}
@@ -210,7 +214,7 @@ def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: st
 def _touch(machine: Any, pid: int, addr: int, access: str) -> tuple[str, Any]:
     """(the access that was made, its counts or its signal); one of unknown kind is the strongest that the area allows."""
     stopped: Any = None
-    for kind in ("w", "r", "x") if access == ANY else (access,):
+    for kind in ("w", "r", "x") if access == "?" else (access,):
         try:
             return kind, machine.touch(pid, addr, 1, kind, True)
         except Signal as failed:
@@ -220,7 +224,7 @@ def _touch(machine: Any, pid: int, addr: int, access: str) -> tuple[str, Any]:
     return kind, stopped
 
 
-def _place(machine: Any, pid: int, sample: Sample) -> int | None:
+def _place(machine: Any, pid: int, sample: "Sample") -> int | None:
     """The address of an offset in a file that a process has mapped."""
     for vma in machine.maps(pid):
         start = vma.pgoff * PAGE

@@ -6,23 +6,19 @@ Simplified: a call whose answer is `?` did nothing. Calls on descriptors that no
 the machine cannot tell a terminal's ENODEV; when they succeeded, the file is unknown and said so.
 """
 
-from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import KernelError
 from vmtool.strace import files as f
 from vmtool.strace import hot, parser
+from vmtool.strace.assumed import assume, on_assumed
+from vmtool.strace.context import Context
 from vmtool.strace.execs import do_execve
 from vmtool.strace.fds import File, Open
 from vmtool.strace.flags import number
-from vmtool.strace.guess import assume
 from vmtool.strace.parser import Mmap, Result
 from vmtool.strace.procs import CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Directory, Process, Space
 from vmtool.strace.reader import NEAR
-
-if TYPE_CHECKING:
-    from vmtool.strace.replay import Replay
 
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
 MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
@@ -34,21 +30,14 @@ PR_SET_VMA, PR_SET_THP_DISABLE, PR_SET_NAME = 0x53564D41, 41, 15
 RLIM_INFINITY = (1 << 64) - 1
 
 
-def on_assumed(r: "Replay", p: Process, expected: str, errno: str, where: tuple[int, int], call: Callable[[], Any]) -> str:
-    """A call that failed here and did not there: again, when its memory is what the log does not show; the errno then."""
-    if errno and not expected and assume(r, p, *where):
-        _, errno = r.attempt(call)
-    return errno
-
-
 # --- mappings -------------------------------------------------------------------------------------
 
 
-def do_mmap(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mmap(r: Context, p: Process, text: str, tid: int) -> None:
     map_call(r, p, parser.mmap(text))
 
 
-def map_call(r: "Replay", p: Process, call: Mmap) -> None:
+def map_call(r: Context, p: Process, call: Mmap) -> None:
     """mmap: of what its descriptor refers to."""
     if call.result.value is None:
         return
@@ -68,7 +57,7 @@ def map_call(r: "Replay", p: Process, call: Mmap) -> None:
     map_it(r, p, call, opened)
 
 
-def map_it(r: "Replay", p: Process, call: Mmap, opened: Open | None) -> None:
+def map_it(r: Context, p: Process, call: Mmap, opened: Open | None) -> None:
     """mmap, and the comparison of its answer."""
     m, mid = r.machine, r.space(p)
     if opened is not None and opened.file is not None:
@@ -102,12 +91,12 @@ def map_it(r: "Replay", p: Process, call: Mmap, opened: Open | None) -> None:
         r.writes.mapped(p.space, result.value, call)
 
 
-def do_mmap2(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mmap2(r: Context, p: Process, text: str, tid: int) -> None:
     """mmap2 takes its offset in units of 4096; strace multiplies it since 4.7. An old log shows that by an offset that is no multiple."""
     call = parser.mmap(text)
     if call.offset and not r.offset_unit:
         assert r.reader is not None
-        following = [event[3] for event in islice(r.reader.ahead(), NEAR) if event[2] == "mmap2"] if hasattr(r.reader, "ahead") else []
+        following = [event[3] for event in islice(r.reader.ahead(), NEAR) if event[2] == "mmap2"]
         r.offset_unit = 1
         if any(_has_odd_offset(other) for other in (text, *following)):
             r.offset_unit = PAGE
@@ -125,7 +114,7 @@ def _has_odd_offset(text: str) -> bool:
     return bool(call.offset % PAGE and call.result.value is not None and not call.result.errno)
 
 
-def do_brk(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_brk(r: Context, p: Process, text: str, tid: int) -> None:
     addr, value, _ = hot.brk(text)
     if value is None:
         return
@@ -142,7 +131,7 @@ def do_brk(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.writes.brk(p.space, got)
 
 
-def do_munmap(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_munmap(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, _, _, value, expected = hot.ranges(text)
     if value is None:
         return
@@ -156,7 +145,7 @@ def do_munmap(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.agree("munmap", expected, errno)
 
 
-def do_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mprotect(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, prot, _, value, expected = hot.ranges(text)
     if value is None:
         return
@@ -175,7 +164,7 @@ def do_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.writes.protected(p.space, addr, length)
 
 
-def do_pkey_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_pkey_mprotect(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, prot, pkey, value, expected = hot.ranges(text)
     if value is None or expected and pkey != -1:
         return  # which keys are allocated is not followed
@@ -188,7 +177,7 @@ def do_pkey_mprotect(r: "Replay", p: Process, text: str, tid: int) -> None:
     r.agree("pkey_mprotect", expected, errno)
 
 
-def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mremap(r: Context, p: Process, text: str, tid: int) -> None:
     old, old_len, new_len, flags, new, result = parser.mremap(text)
     if result.value is None:
         return
@@ -208,7 +197,7 @@ def do_mremap(r: "Replay", p: Process, text: str, tid: int) -> None:
             r.attempt(m.mremap, mid, got, new_len, new_len, MREMAP_MAYMOVE | MREMAP_FIXED, result.value)
 
 
-def do_madvise(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_madvise(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, advice, _, value, expected = hot.ranges(text)
     if value is None:
         return
@@ -222,7 +211,7 @@ def do_madvise(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.agree("madvise", expected, errno)
 
 
-def do_mlock(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mlock(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, flags, _, value, expected = hot.ranges(text)
     if value is not None:
         if not expected:
@@ -230,7 +219,7 @@ def do_mlock(r: "Replay", p: Process, text: str, tid: int) -> None:
         f.privileged(r, p, "mlock", expected, lambda: r.machine.mlock(r.space(p), addr, length, bool(flags & 1)))
 
 
-def do_munlock(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_munlock(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, _, _, value, expected = hot.ranges(text)
     if value is not None:
         _, errno = r.attempt(r.machine.munlock, r.space(p), addr, length)
@@ -238,17 +227,17 @@ def do_munlock(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.agree("munlock", expected, errno)
 
 
-def do_mlockall(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mlockall(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is not None:
         f.privileged(r, p, "mlockall", result.errno, lambda: r.machine.mlockall(r.space(p), number(args[0])))
 
 
-def do_munlockall(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_munlockall(r: Context, p: Process, text: str, tid: int) -> None:
     r.machine.munlockall(r.space(p))
 
 
-def do_msync(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_msync(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, flags, _, value, expected = hot.ranges(text)
     if value is not None:
         _, errno = r.attempt(r.machine.msync, r.space(p), addr, length, flags)
@@ -256,7 +245,7 @@ def do_msync(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.agree("msync", expected, errno)
 
 
-def do_mincore(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_mincore(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, _, result = parser.mincore(text)
     if result.value is not None and result.errno != "EFAULT":  # the vector's address is not the machine's to check
         _, errno = r.attempt(r.machine.mincore, r.space(p), addr, length)
@@ -264,7 +253,7 @@ def do_mincore(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.agree("mincore", result.errno, errno)
 
 
-def do_remap_file_pages(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_remap_file_pages(r: Context, p: Process, text: str, tid: int) -> None:
     """Linux maps the range again at the other offset (v6.12 mm/mmap.c:remap_file_pages())."""
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno:
@@ -279,7 +268,7 @@ def do_remap_file_pages(r: "Replay", p: Process, text: str, tid: int) -> None:
 # --- System V shared memory ---------------------------------------------------------------------------
 
 
-def do_shmget(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_shmget(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno or result.value in r.shm:
         return
@@ -287,7 +276,7 @@ def do_shmget(r: "Replay", p: Process, text: str, tid: int) -> None:
     r.shm[result.value] = f.segment(key, result.value, parser.address(args[1]))
 
 
-def do_shmat(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_shmat(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno:
         return
@@ -306,7 +295,7 @@ def do_shmat(r: "Replay", p: Process, text: str, tid: int) -> None:
     p.space.shm[result.value] = file.size
 
 
-def do_shmdt(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_shmdt(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     addr = parser.address(args[0])
     size = p.space.shm.pop(addr, None)
@@ -318,7 +307,7 @@ def do_shmdt(r: "Replay", p: Process, text: str, tid: int) -> None:
 # --- processes --------------------------------------------------------------------------------------------
 
 
-def do_clone(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_clone(r: Context, p: Process, text: str, tid: int) -> None:
     result = parser.answer(text)
     if result.value is None or result.errno:
         return
@@ -331,19 +320,19 @@ def do_clone(r: "Replay", p: Process, text: str, tid: int) -> None:
     new_process(r, p, result.value, flags)
 
 
-def do_fork(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_fork(r: Context, p: Process, text: str, tid: int) -> None:
     _, result = parser.split(text)
     if result.value:
         new_process(r, p, result.value, 0)
 
 
-def do_vfork(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_vfork(r: Context, p: Process, text: str, tid: int) -> None:
     _, result = parser.split(text)
     if result.value:
         new_process(r, p, result.value, CLONE_VM | CLONE_VFORK)
 
 
-def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
+def new_process(r: Context, p: Process, pid: int, flags: int) -> None:
     """A thread, a sharer of the memory, or a copy of it."""
     if flags & CLONE_THREAD:
         r.procs.add_thread(p, pid)
@@ -363,11 +352,11 @@ def new_process(r: "Replay", p: Process, pid: int, flags: int) -> None:
     r.procs.add(child)
 
 
-def do_exit_group(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_exit_group(r: Context, p: Process, text: str, tid: int) -> None:
     r.wants_to_exit(p, max(hot.leading_number(text), 0) << 8)
 
 
-def do_exit(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_exit(r: Context, p: Process, text: str, tid: int) -> None:
     """One thread's end; the process's with the last."""
     if len(p.tids - {0}) <= 1:
         do_exit_group(r, p, text, tid)
@@ -375,7 +364,7 @@ def do_exit(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.procs.end_thread(p, tid)
 
 
-def do_prctl(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_prctl(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno:
         return
@@ -399,7 +388,7 @@ def do_prctl(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.machine.set_comm(r.space(p), p.name)
 
 
-def do_prlimit(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_prlimit(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if result.value is None or result.errno or args[2] == "NULL":
         return
@@ -409,13 +398,13 @@ def do_prlimit(r: "Replay", p: Process, text: str, tid: int) -> None:
         set_limit(r, target, args[1], args[2])
 
 
-def do_setrlimit(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_setrlimit(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if result.value is not None and not result.errno:
         set_limit(r, p, args[0], args[1])
 
 
-def set_limit(r: "Replay", p: Process, resource: str, value: str) -> None:
+def set_limit(r: Context, p: Process, resource: str, value: str) -> None:
     which = number(parser.uncomment(resource))
     soft = number(parser.field(parser.uncomment(value), "rlim_cur") or "-1")
     limit = None if soft < 0 or soft >= RLIM_INFINITY or soft == 0xFFFFFFFF and p.space.is_32 else soft
@@ -425,7 +414,7 @@ def set_limit(r: "Replay", p: Process, resource: str, value: str) -> None:
         r.attempt(r.machine.setrlimit, r.space(p), which, limit)
 
 
-def do_personality(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_personality(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     value = number(args[0]) & 0xFFFFFFFF
     if result.value is None or result.errno or value == 0xFFFFFFFF:
@@ -436,7 +425,7 @@ def do_personality(r: "Replay", p: Process, text: str, tid: int) -> None:
         setter(r.space(p), value)
 
 
-def do_own_number(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_own_number(r: Context, p: Process, text: str, tid: int) -> None:
     """set_tid_address, getpid: a log without numbers shows the process's here."""
     if p.pid == 0:
         _, result = parser.split(text)

@@ -120,7 +120,7 @@ def _is_wrapped(head: list[str], width: int) -> bool:
 def _width(head: list[str]) -> int:
     """After how many columns lines were broken; 0: they were not. Most that reach the width go on in a line that begins as none does."""
     width = max((len(line) for line in head), default=0)
-    full = [i for i, line in enumerate(head[:-1]) if len(line) == width]
+    full = [i for i, line in enumerate(head[:-1]) if len(line) == width and LINE.match(line)]
     broken = sum(not _is_begun(head[i + 1]) for i in full)
     return width if len(full) >= MOST_FULL and broken * 10 >= len(full) * 9 else 0
 

@@ -10,11 +10,11 @@ Simplified: the strings themselves are those of the line, the environment's is e
 
 import posixpath
 from itertools import dropwhile, islice
-from typing import TYPE_CHECKING
 
 from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image
 from vmtool.strace import files, parser
+from vmtool.strace.context import Context
 from vmtool.strace.guess import program
 from vmtool.strace.layout import (
     ADDR_COMPAT_LAYOUT,
@@ -32,9 +32,6 @@ from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Process, Space
 from vmtool.strace.reader import NEAR
 
-if TYPE_CHECKING:
-    from vmtool.strace.replay import Replay
-
 MAX_SCRIPTS = 5
 BITS_SEEN = 8  # lines after an execve that may say how many bits it has
 HABITS_SEEN = 300  # lines of a program that tell how it treats memory
@@ -43,7 +40,7 @@ ENDS_PROGRAM = frozenset({"execve", "exit_group", "+exited", "+killed"})
 USUAL_VARIABLE_BYTES = 24
 
 
-def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_execve(r: Context, p: Process, text: str, tid: int) -> None:
     """A program starts; a failed execve changed nothing."""
     args, result = parser.split(text)
     if result.value != 0 or result.errno:
@@ -88,10 +85,10 @@ def do_execve(r: "Replay", p: Process, text: str, tid: int) -> None:
         r.hooks.at_exec(p)
 
 
-def _guess(r: "Replay", p: Process, real: str, following: list[Event], layout: ExecLayout) -> tuple[Image, ExecLayout]:
+def _guess(r: Context, p: Process, real: str, following: list[Event], layout: ExecLayout) -> tuple[Image, ExecLayout]:
     """An image for a program that nobody knows, and its layout; what is known of the process goes before."""
     assert r.reader is not None
-    near = islice(r.reader.ahead(), BITS_SEEN) if hasattr(r.reader, "ahead") else ()
+    near = islice(r.reader.ahead(), BITS_SEEN)
     bits = next((text for _, tid, name, text, _ in near if name == "+bits" and (p.pid == 0 or tid == p.pid)), "")
     guess = program(posixpath.join("/", posixpath.normpath(real)), following, bits)
     r.summary.note(guess.said)
@@ -109,7 +106,7 @@ def _environment(text: str) -> tuple[list[bytes], int]:
     return [], int(digits) * USUAL_VARIABLE_BYTES if digits.isdigit() else 0
 
 
-def _program(r: "Replay", p: Process, real: str, path: str, argv: list[bytes]) -> tuple[Image | None, list[bytes]]:
+def _program(r: Context, p: Process, real: str, path: str, argv: list[bytes]) -> tuple[Image | None, list[bytes]]:
     """The ELF program that runs in the end, and its arguments."""
     for _ in range(MAX_SCRIPTS):
         script = r.facts.script(real)
@@ -127,7 +124,7 @@ def _program(r: "Replay", p: Process, real: str, path: str, argv: list[bytes]) -
     return image, argv
 
 
-def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event], string_bytes: int, tid: int) -> ExecLayout:
+def _layout(r: Context, p: Process, image: Image | None, following: list[Event], string_bytes: int, tid: int) -> ExecLayout:
     fact = r.facts.exec_fact(p.pid or r.facts.root, p.nr_execs)
     limit, person = p.rlimit_stack, p.personality
     if fact is not None:
@@ -160,7 +157,7 @@ def _layout(r: "Replay", p: Process, image: Image | None, following: list[Event]
                       personality=person)
 
 
-def _next_lines(r: "Replay", p: Process, tid: int, most: int = HABITS_SEEN) -> list[Event]:
+def _next_lines(r: Context, p: Process, tid: int, most: int = HABITS_SEEN) -> list[Event]:
     """The calls of the new program that follow, up to its next execve or its end. A thread's execve goes on under the process's number."""
     found: list[Event] = []
     assert r.reader is not None
@@ -177,7 +174,7 @@ def _next_lines(r: "Replay", p: Process, tid: int, most: int = HABITS_SEEN) -> l
     return found
 
 
-def _start(r: "Replay", p: Process, name: str, image: Image | None, argv: list[bytes], env: list[bytes], layout: ExecLayout) -> None:
+def _start(r: Context, p: Process, name: str, image: Image | None, argv: list[bytes], env: list[bytes], layout: ExecLayout) -> None:
     """The simulated process gets the program; one that shared its memory gets a space of its own first."""
     old = p.space
     if old.mid:

@@ -9,18 +9,16 @@ machine only when the file's facts are known. Links (symlink) are known by the f
 import posixpath
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmtool.strace import hot, parser
+from vmtool.strace.context import Context
 from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open, descriptor_path
 from vmtool.strace.flags import number
 from vmtool.strace.origin import EARLY
 from vmtool.strace.parser import Fd, Result
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import FileFact
-
-if TYPE_CHECKING:
-    from vmtool.strace.replay import Replay
 
 O_TRUNC = 0o1000
 RLIMIT_MEMLOCK = 8
@@ -33,7 +31,7 @@ _MAKEDEV = re.compile(r"st_dev=makedev\((\w+), (\w+)\)")
 # --- the machine that differs from the recorded one ---------------------------------------------------
 
 
-def with_sysctl(r: "Replay", name: str, value: str, function: Callable[[], Any]) -> tuple[Any, str]:
+def with_sysctl(r: Context, name: str, value: str, function: Callable[[], Any]) -> tuple[Any, str]:
     """Make a call under another setting: what `attempt` gives."""
     before = r.machine.sysctl(name)
     r.machine.set_sysctl(name, value)
@@ -43,12 +41,12 @@ def with_sysctl(r: "Replay", name: str, value: str, function: Callable[[], Any])
         r.machine.set_sysctl(name, before)
 
 
-def with_overcommit(r: "Replay", function: Callable[[], Any]) -> Any:
+def with_overcommit(r: Context, function: Callable[[], Any]) -> Any:
     """Make a call that this machine refused for want of memory: the recorded one had more. None when it is refused all the same."""
     return with_sysctl(r, "vm.overcommit_memory", "1", function)[0]
 
 
-def privileged(r: "Replay", p: Process, what: str, expected: str, function: Callable[[], Any]) -> None:
+def privileged(r: Context, p: Process, what: str, expected: str, function: Callable[[], Any]) -> None:
     """mlock and mlockall: a recording made by root may lock what RLIMIT_MEMLOCK forbids here; then the limit goes."""
     _, errno = r.attempt(function)
     if errno in ("ENOMEM", "EPERM", "EAGAIN") and errno != expected:
@@ -60,7 +58,7 @@ def privileged(r: "Replay", p: Process, what: str, expected: str, function: Call
 # --- names and descriptors --------------------------------------------------------------------------------
 
 
-def resolve(r: "Replay", p: Process, path: str, where: str) -> str:
+def resolve(r: Context, p: Process, path: str, where: str) -> str:
     """The real path of a name, also of /proc/self/exe and of what /proc/self/fd/N stands for."""
     exe = _OWN_EXE.match(path)
     if exe is not None:
@@ -73,7 +71,7 @@ def resolve(r: "Replay", p: Process, path: str, where: str) -> str:
     return opened.file.path if opened is not None and opened.file is not None else path
 
 
-def directory(r: "Replay", p: Process, text: str) -> str:
+def directory(r: Context, p: Process, text: str) -> str:
     """The directory of an *at call's first argument, '' when unknown."""
     fd = parser.fd_of(text)
     if fd.path.startswith("/"):
@@ -86,7 +84,7 @@ def directory(r: "Replay", p: Process, text: str) -> str:
     return opened.file.path if opened and opened.file else ""
 
 
-def do_openat(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_openat(r: Context, p: Process, text: str, tid: int) -> None:
     if not r.origin.is_settled and r.line < EARLY:
         r.origin.path(r.line, text)
     try:
@@ -101,7 +99,7 @@ def do_openat(r: "Replay", p: Process, text: str, tid: int) -> None:
     open_path(r, p, p.cwd.path, name, bits, Result(value, "", answer))
 
 
-def _unusual_openat(r: "Replay", p: Process, text: str) -> None:
+def _unusual_openat(r: Context, p: Process, text: str) -> None:
     fd, shown, path, flags, result = parser.openat(text)
     if result.value is None or result.errno:
         return
@@ -111,24 +109,24 @@ def _unusual_openat(r: "Replay", p: Process, text: str) -> None:
     open_it(r, p, where, path, flags, result)
 
 
-def do_openat2(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_openat2(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     open_it(r, p, directory(r, p, args[0]), args[1], parser.field(args[2], "flags") or "0", result)
 
 
-def do_open(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_open(r: Context, p: Process, text: str, tid: int) -> None:
     if not r.origin.is_settled and r.line < EARLY:
         r.origin.path(r.line, text)
     args, result = parser.split(text)
     open_it(r, p, p.cwd.path, args[0], args[1] if len(args) > 1 else "0", result)
 
 
-def do_creat(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_creat(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     open_it(r, p, p.cwd.path, args[0], "O_WRONLY|O_CREAT|O_TRUNC", result)
 
 
-def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str, result: Result) -> None:
+def open_it(r: Context, p: Process, where: str, path_text: str, flags_text: str, result: Result) -> None:
     if result.value is None or result.errno:
         return
     flags = number(parser.uncomment(flags_text))
@@ -139,7 +137,7 @@ def open_it(r: "Replay", p: Process, where: str, path_text: str, flags_text: str
     open_path(r, p, where, path, flags, result)
 
 
-def open_path(r: "Replay", p: Process, where: str, path: str, flags: int, result: Result) -> None:
+def open_path(r: Context, p: Process, where: str, path: str, flags: int, result: Result) -> None:
     """A descriptor for a name, '' when the log hides it."""
     assert result.value is not None
     real = descriptor_path(result.path) if result.path else None
@@ -161,7 +159,7 @@ def open_path(r: "Replay", p: Process, where: str, path: str, flags: int, result
     p.fds.install(result.value, Open(file, flags), bool(flags & O_CLOEXEC))
 
 
-def _tmpfile(r: "Replay", where: str) -> File:
+def _tmpfile(r: Context, where: str) -> File:
     """O_TMPFILE: a file that never had a name; maps shows `/dir/#INODE (deleted)`, and so does -y, without the end."""
     directory, _, tail = where.rpartition("/")
     if tail[:1] == "#" and tail[1:].isdigit():
@@ -176,11 +174,11 @@ def _tmpfile(r: "Replay", where: str) -> File:
     return file
 
 
-def do_close(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_close(r: Context, p: Process, text: str, tid: int) -> None:
     p.fds.close(hot.close(text)[0])
 
 
-def do_close_range(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_close_range(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.errno:
         return
@@ -192,7 +190,7 @@ def do_close_range(r: "Replay", p: Process, text: str, tid: int) -> None:
             p.fds.close(fd)
 
 
-def _dup(r: "Replay", p: Process, old: Fd, result: Result, is_cloexec: bool) -> None:
+def _dup(r: Context, p: Process, old: Fd, result: Result, is_cloexec: bool) -> None:
     if result.value is None or result.errno:
         return
     opened = r.opened(p, old)
@@ -202,7 +200,7 @@ def _dup(r: "Replay", p: Process, old: Fd, result: Result, is_cloexec: bool) -> 
         p.fds.install(result.value, opened, is_cloexec)
 
 
-def do_dup(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_dup(r: Context, p: Process, text: str, tid: int) -> None:
     try:
         old, _, _, _, value, errno = hot.ranges(text)  # dup2(3, 0) = 0
     except ValueError:
@@ -214,7 +212,7 @@ def do_dup(r: "Replay", p: Process, text: str, tid: int) -> None:
     _dup(r, p, parser.fd_of(args[0]), result, len(args) > 2 and "O_CLOEXEC" in args[2])
 
 
-def do_fcntl(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_fcntl(r: Context, p: Process, text: str, tid: int) -> None:
     command = text[text.find(", ") + 2 :]
     if command.startswith("F_DUPFD") or command.startswith(("0, ", "1030", "0 /*", "0x")):
         args, result = parser.split(parser.uncomment(text))
@@ -233,7 +231,7 @@ def do_fcntl(r: "Replay", p: Process, text: str, tid: int) -> None:
         (p.fds.cloexec.add if number(args[2]) & 1 else p.fds.cloexec.discard)(fd)
 
 
-def do_pipe(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_pipe(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if result.errno or not args[0].startswith("[") or "..." in args[0]:
         return
@@ -241,27 +239,27 @@ def do_pipe(r: "Replay", p: Process, text: str, tid: int) -> None:
         p.fds.install(parser.fd_of(part).number, Open(None), len(args) > 1 and "O_CLOEXEC" in args[1])
 
 
-def do_chdir(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_chdir(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if not result.errno and result.value is not None:
         where, p.cwd.path = p.cwd.path, ""
         p.cwd.path = resolve(r, p, parser.path_of(args[0]), where)
 
 
-def do_fchdir(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_fchdir(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if not result.errno and result.value is not None:
         p.cwd.path = directory(r, p, args[0])
 
 
-def do_getcwd(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_getcwd(r: Context, p: Process, text: str, tid: int) -> None:
     if not p.cwd.path:
         args, result = parser.split(text)
         if not result.errno and args[0].startswith('"'):
             p.cwd.path = parser.path_of(args[0])
 
 
-def _named(r: "Replay", p: Process, text: str, is_at: bool) -> tuple[list[str], list[str], Result]:
+def _named(r: Context, p: Process, text: str, is_at: bool) -> tuple[list[str], list[str], Result]:
     """(the real paths, the arguments after them, the answer) of a call on one or two names."""
     args, result = parser.split(text)
     paths, rest = [], list(args)
@@ -277,7 +275,7 @@ def _named(r: "Replay", p: Process, text: str, is_at: bool) -> tuple[list[str], 
     return paths, rest, result
 
 
-def _name(r: "Replay", path: str, where: str) -> str:
+def _name(r: Context, path: str, where: str) -> str:
     """The real path of a name whose last part is meant itself, not what it links to."""
     head, tail = posixpath.split(path)
     if not tail or tail in (".", ".."):
@@ -285,7 +283,7 @@ def _name(r: "Replay", path: str, where: str) -> str:
     return posixpath.join(r.names.real(head or ".", where) if head or where else where, tail)
 
 
-def do_unlink(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_unlink(r: Context, p: Process, text: str, tid: int) -> None:
     paths, _, result = _named(r, p, text, "AT_" in text[:6] or text[:1].isdigit() or text[:1] == "-")
     if result.errno or result.value is None or not paths:
         return
@@ -295,7 +293,7 @@ def do_unlink(r: "Replay", p: Process, text: str, tid: int) -> None:
         identify(r, file)
 
 
-def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_rename(r: Context, p: Process, text: str, tid: int) -> None:
     paths, _, result = _named(r, p, text, text[:1] != '"')
     if result.errno or result.value is None or len(paths) < 2:
         return
@@ -309,7 +307,7 @@ def do_rename(r: "Replay", p: Process, text: str, tid: int) -> None:
         identify(r, file)
 
 
-def identify(r: "Replay", file: File) -> None:
+def identify(r: Context, file: File) -> None:
     """A file that nobody knew may be known under the name that it has now."""
     if file.is_known or file.kind == "shmem":
         return
@@ -319,13 +317,13 @@ def identify(r: "Replay", file: File) -> None:
         r.machine.identify(file)
 
 
-def do_link(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_link(r: Context, p: Process, text: str, tid: int) -> None:
     paths, _, result = _named(r, p, text, text[:1] != '"')
     if not result.errno and result.value is not None and len(paths) == 2:
         r.names.link(paths[0], paths[1])
 
 
-def do_memfd_create(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_memfd_create(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno:
         return
@@ -344,27 +342,27 @@ def segment(key: int, shmid: int, size: int) -> File:
 # --- sizes and contents -----------------------------------------------------------------------------------------
 
 
-def set_size(r: "Replay", file: File | None, size: int) -> None:
+def set_size(r: Context, file: File | None, size: int) -> None:
     if file is None:
         return
     file.size = size
     r.attempt(r.machine.truncate, file, size)
 
 
-def do_ftruncate(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_ftruncate(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     opened = r.opened(p, parser.fd_of(args[0]))
     if not result.errno and result.value is not None and opened is not None:
         set_size(r, opened.file, parser.address(args[1]))
 
 
-def do_truncate(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_truncate(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(text)
     if not result.errno and result.value is not None:
         set_size(r, r.names.known(r.names.real(parser.path_of(args[0]), p.cwd.path)), parser.address(args[1]))
 
 
-def do_fallocate(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_fallocate(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     opened = r.opened(p, parser.fd_of(args[0]))
     if result.errno or result.value is None or opened is None or opened.file is None:
@@ -377,7 +375,7 @@ def do_fallocate(r: "Replay", p: Process, text: str, tid: int) -> None:
         set_size(r, file, offset + length)
 
 
-def do_stat(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_stat(r: Context, p: Process, text: str, tid: int) -> None:
     """fstat and its kin: with -v they show the device and inode that no one else may know any more."""
     fd = hot.leading_number(text)
     if fd < 0 or "_ino=" not in text:
@@ -408,14 +406,14 @@ def _stat_fact(text: str) -> FileFact | None:
     return FileFact(major, minor, int(inode), int(size) if size.isdigit() else 0)
 
 
-def do_lseek(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_lseek(r: Context, p: Process, text: str, tid: int) -> None:
     fd, value, errno = hot.descriptor_and_answer(text)
     opened = p.fds.fds.get(fd)
     if opened is not None and not errno and value is not None:
         opened.pos = value
 
 
-def do_llseek(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_llseek(r: Context, p: Process, text: str, tid: int) -> None:
     """The position comes back through a pointer."""
     args, result = parser.split(text)
     opened = p.fds.fds.get(parser.fd_of(args[0]).number)
@@ -423,7 +421,7 @@ def do_llseek(r: "Replay", p: Process, text: str, tid: int) -> None:
         opened.pos = parser.address(args[-2].strip("[]"))
 
 
-def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, nr_bytes: int, is_write: bool) -> None:
+def transfer(r: Context, p: Process, opened: Open | None, offset: int | None, nr_bytes: int, is_write: bool) -> None:
     """Bytes between a process and a file: through the page cache. `offset` None: at the file's position."""
     if opened is None or opened.file is None or nr_bytes <= 0:
         return
@@ -440,8 +438,8 @@ def transfer(r: "Replay", p: Process, opened: Open | None, offset: int | None, n
     r.attempt(r.machine.file_io, r.space(p), file, offset, nr_bytes, is_write)
 
 
-def _io(is_write: bool, is_positioned: bool) -> Callable[["Replay", Process, str, int], None]:
-    def do_io(r: "Replay", p: Process, text: str, tid: int) -> None:
+def _io(is_write: bool, is_positioned: bool) -> Callable[[Context, Process, str, int], None]:
+    def do_io(r: Context, p: Process, text: str, tid: int) -> None:
         fd, path, is_deleted, buffer, _, offset, nr, errno = hot.file_io(text, is_positioned)
         if not nr or errno:
             return
@@ -456,7 +454,7 @@ def _io(is_write: bool, is_positioned: bool) -> Callable[["Replay", Process, str
     return do_io
 
 
-def do_sendfile(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_sendfile(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno:
         return
@@ -465,7 +463,7 @@ def do_sendfile(r: "Replay", p: Process, text: str, tid: int) -> None:
     transfer(r, p, r.opened(p, parser.fd_of(args[0])), None, result.value, True)
 
 
-def do_copy_file_range(r: "Replay", p: Process, text: str, tid: int) -> None:
+def do_copy_file_range(r: Context, p: Process, text: str, tid: int) -> None:
     args, result = parser.split(parser.uncomment(text))
     if result.value is None or result.errno:
         return

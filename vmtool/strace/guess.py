@@ -5,23 +5,16 @@ program and of itself read-only, and where the first mapping went. An image with
     text    a page at the usual base           data    from the RELRO part to a page behind it
     ld.so   where the first mapping leaves room for it, from its RELRO part
 Old kernels put mappings upwards from a third of the address space (0x40000000), and 32-bit kernels end it at 0xc0000000.
-What a process had mapped before its log began, and what an assumed image lacks, shows by calls that succeeded: it counts as anonymous
-memory.
 Simplified: sizes that no line shows are a page; the file has no contents.
 Invariant: nothing here is used for a program that the host or a sidecar knows.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image, Segment
 from vmtool.strace import parser
 from vmtool.strace.layout import ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE, PAGE, VDSO_BYTES, Clues, clues, page_up
 from vmtool.strace.lexer import Event
-
-if TYPE_CHECKING:
-    from vmtool.strace.procs import Process
-    from vmtool.strace.replay import Replay
 
 ADDR_LIMIT_3GB = 0x8000000
 R, RX, RW = 4, 5, 6
@@ -30,8 +23,6 @@ PIE_64, PIE_32 = 0x550000000000, 0x56000000  # where the heap of a position-inde
 FARTHEST_BRK = 2 << 30  # from a program's end to its randomized heap
 THIRD_32 = 0x40000000
 CALLS_32 = frozenset({"mmap2", "old_mmap", "_llseek", "fstat64", "fstatat64", "fcntl64", "ftruncate64", "truncate64", "sendfile64"})
-MAP_FIXED = 0x10
-PRIVATE = 0x32  # MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS
 
 
 class Guess(NamedTuple):
@@ -138,28 +129,3 @@ def begun_before(following: list[Event]) -> ExecLayout:
     return ExecLayout(mmap_base=top, exe_base=None, interp_base=None, vdso=None if top is None else first and first[1],
                       start_brk=brk if brk and brk > 0x405000 else None, stack_top=None, stack_vma_start=None, string_bytes=None,
                       rlimit_stack=None, personality=None)
-
-
-def assume(r: "Replay", p: "Process", addr: int, length: int) -> bool:
-    """Fill what is not mapped of a range that a call found mapped, in a process that is known in part; whether anything was missing."""
-    if not p.space.is_guessed or not length or length >> 40:
-        return False
-    mid, at, end = r.space(p), addr & -PAGE, page_up(addr + length)
-    holes = []
-    for vma in sorted(r.machine.maps(mid)):
-        if vma.end <= at or vma.start >= end:
-            continue
-        if vma.start > at:
-            holes.append((at, vma.start))
-        at = vma.end
-    if at < end:
-        holes.append((at, end))
-    filled = False
-    for start, stop in holes:
-        try:
-            r.machine.mmap(mid, start, stop - start, 3, PRIVATE)
-        except KernelError:
-            continue
-        filled = True
-        r.summary.note(f"process {p.pid}: memory that no line shows being mapped is assumed to be anonymous")
-    return filled

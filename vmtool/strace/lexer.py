@@ -20,11 +20,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from vmtool.errors import HostError
 from vmtool.strace.broken import MOST_PARTS, is_whole, joined
 from vmtool.strace.clean import uncoloured, unquoted
 from vmtool.strace.columns import COLUMNS, ENDS, LINE, OTHER
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF, WHOLE, Lines
+from vmtool.strace.tally import LogError, Tally, shown
 
 TIME = re.compile(r"(?:\[pid +\d+\] |\d+ +)?( *)(?:(\d+):(\d+):(\d+(?:\.\d+)?)|(\d+\.\d+))")
 
@@ -51,52 +51,9 @@ SEARCHED = 300  # characters of a strange line that may stand before a call
 HOPELESS = 10_000  # strange lines without a call among them
 
 
-class LogError(HostError):
-    """A line of a trace that cannot be read: `line` counts from 1."""
-
-    def __init__(self, line: int, detail: str) -> None:
-        self.line, self.detail = line, detail
-        super().__init__(line, detail)
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.detail}"
-
-
 Event = tuple[int, int, str, str, int]
 """One line that matters: its number; the thread (0: the log has no PID here); the call's name, or +exited +killed +superseded
 +attached +bits; all after `name(`, all after `resumed>`, or the end's number or signal; WHOLE, FIRST_HALF or SECOND_HALF."""
-
-
-def shown(line: str) -> str:
-    """The start of a line for a message, in printable characters."""
-    return "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\n")[:60])
-
-
-class Tally:
-    """Lines that are no part of a log, and where it was cut."""
-
-    def __init__(self, what: str = "a line of strace") -> None:
-        self.what = what
-        self.nr_lines = 0  # of the files that were read to their end
-        self.nr_strange = 0
-        self.nr_apart = 0  # blank ones, and a program's output inside a call: they tell nothing
-        self.first = (0, "")
-        self.cut: list[tuple[int, str]] = []  # the file ends within this line, or within the call that began there
-
-    def strange(self, number: int, line: str) -> None:
-        if not self.nr_strange:
-            self.first = (number, shown(line))
-        self.nr_strange += 1
-
-    def judge(self) -> None:
-        """The logs are over. LogError: most of their lines are none of strace."""
-        if self.nr_strange * 2 > self.nr_lines - self.nr_apart:
-            self.refuse()
-
-    def refuse(self) -> None:
-        number, text = self.first
-        others = f" (nor are {self.nr_strange - 1} others)" if self.nr_strange > 1 else ""
-        raise LogError(number, f"not {self.what}: {text}{others}")
 
 
 def lex(lines: Iterable[str], wanted: frozenset[str], counts: defaultdict[str, int], tally: Tally | None = None,
@@ -303,3 +260,6 @@ def seconds(line: str) -> tuple[float, bool] | None:
     if plain is None:
         return int(hours) * 3600 + int(minutes) * 60 + float(secs), False
     return float(plain), bool(spaces) or float(plain) < 1e6
+
+
+__all__ = ["Event", "LogError", "Tally", "lex", "seconds", "shown"]

@@ -18,16 +18,14 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from vmtool.strace.context import Context
 from vmtool.strace.lexer import CHILD_STARTS, Event, lex, seconds
 from vmtool.strace.plans import ENDS, Plan, Thread, joined, takes_all
 from vmtool.strace.procs import Process, child_number
 from vmtool.strace.reader import NEAR, PID_CHANGED, Reader, whole_calls
 from vmtool.strace.threads import before
-
-if TYPE_CHECKING:
-    from vmtool.strace.replay import Replay
 
 WAITS = frozenset({"wait4", "waitid", "waitpid", "futex"})  # read for their order alone
 SLACK = 0.005  # seconds that the last call of a file may take effect after its time
@@ -45,7 +43,7 @@ class LogFile(NamedTuple):
 class Merged:
     """The calls of all files, as a Reader gives those of one. `calls` is the module that says which are wanted, and when."""
 
-    def __init__(self, files: list[LogFile], calls: ModuleType, counts: defaultdict[str, int], replay: "Replay") -> None:
+    def __init__(self, files: list[LogFile], calls: ModuleType, counts: defaultdict[str, int], replay: Context) -> None:
         self._streams = {f.tid: _Stream(f, calls, counts, replay) for f in files}
         self._replay = replay
         self._memory: frozenset[str] = calls.MEMORY
@@ -68,6 +66,10 @@ class Merged:
         """The next calls of one thread."""
         stream = self._streams.get(tid)
         return iter(()) if stream is None else whole_calls(islice(stream.ahead(), near))
+
+    def ahead(self) -> Iterator[Event]:
+        """Nothing: which line of which file comes next is not known before its turn."""
+        return iter(())
 
     def tells_end_of(self, pid: int) -> bool:
         """Never: what ends a process comes after all the calls of its threads."""
@@ -246,7 +248,7 @@ class Merged:
 class _Stream:
     """The calls of one file; it knows the time of its next one when the log has times."""
 
-    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int], replay: "Replay") -> None:
+    def __init__(self, file: LogFile, calls: ModuleType, counts: defaultdict[str, int], replay: Context) -> None:
         self.tid = self.pid = file.tid
         self.goes_on_as = 0
         self.vfork_child = 0

@@ -12,7 +12,7 @@ Invariant: once a sign was seen no other is looked for, so that an emulator or a
 import re
 from typing import NamedTuple
 
-from vmtool.strace.lexer import LogError
+from vmtool.strace.tally import LogError
 
 EARLY = 3000  # lines of a log that may hold a sign; later ones are a program's own business
 

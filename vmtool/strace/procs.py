@@ -9,8 +9,9 @@ may follow.
 """
 
 from vmtool.strace.fds import FdTable
+from vmtool.strace.habits import Habits
 from vmtool.strace.lexer import Event
-from vmtool.strace.writes import Habits
+from vmtool.strace.parser import split
 
 RECENTLY_DEAD = 4096
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_VFORK, CLONE_THREAD = 0x100, 0x200, 0x400, 0x4000, 0x10000
@@ -107,8 +108,6 @@ class Processes:
 
 def child_number(text: str) -> int | None:
     """The new thread's number in the answer of clone, clone3, fork or vfork; None when it failed."""
-    from vmtool.strace.parser import split
-
     try:
         value = split(text)[1].value
     except ValueError:

@@ -1,6 +1,6 @@
 """Accesses that perf saw, a line an event: page faults, samples of memory instructions, `perf trace -F all`.
 
-What is modelled: the text of perf script and perf trace, and the short and tracefs forms of faults (faults.py):
+What is modelled: the text of perf script and perf trace, and the short and tracefs forms of faults (fault_lines.py):
     cat 1234 [001] 100.1: exceptions:page_fault_user: address=0x7fda3ea48290 ip=0x… error_code=0x14
     cat 1234 100.1:      1 page-faults:u:      7fda3ea48290 7fda3ea48290 _start+0x0 (/lib/ld.so)      address and instruction (-F +addr)
     cat 1234 100.1:      1 page-faults:u:      7fda3ea48290 _start+0x0 (/lib/ld.so)                   the instruction alone
@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from vmtool.strace.faults import FAULT, PASSED, access_of, event_of
-from vmtool.strace.lexer import Tally
+from vmtool.strace.fault_lines import FAULT, PASSED, access_of, event_of
+from vmtool.strace.tally import Tally
 
 _EVENT = re.compile(r"\s*(?P<comm>.*?)\s+(?P<pid>\d+)(?:/\d+)?\s+(?:\[\d+\]\s+)?(?:\d+\.\d+:\s+)?(?:\d+\s+)?"
                     r"(?P<event>[^\s:]\S*?):(?:\s+(?P<rest>.*)|\s*$)")

@@ -14,19 +14,16 @@ Simplified: calls that touch apart ranges commute, and are left in the order of 
 Invariant: each call is carried out once.
 """
 
-from typing import TYPE_CHECKING
 
+from vmtool.strace.context import Context
 from vmtool.strace.effects import memory_op
 from vmtool.strace.lexer import Event
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF
 from vmtool.strace.order import GROW, MAP, USE, Op, Spans, sooner
 from vmtool.strace.procs import Process
 
-if TYPE_CHECKING:
-    from vmtool.strace.replay import Replay
 
-
-def settle(replay: "Replay", process: Process, call: Event) -> None:
+def settle(replay: Context, process: Process, call: Event) -> None:
     """A memory call of a space where calls overlap: keep it, or carry it out after those that must come before."""
     pending = process.space.pending
     tid, part = call[1], call[4]
@@ -41,7 +38,7 @@ def settle(replay: "Replay", process: Process, call: Event) -> None:
     replay.act(process, call)
 
 
-def before(replay: "Replay", process: Process, call: Event, others: dict[int, Event]) -> list[int] | None:
+def before(replay: Context, process: Process, call: Event, others: dict[int, Event]) -> list[int] | None:
     """The threads, in order, whose calls among `others` must have acted before one that acts now; None: its answer cannot be explained."""
     mine = memory_op(call)
     mid = process.space.mid

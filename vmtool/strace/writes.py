@@ -22,15 +22,14 @@ Simplified: an area counts as written as a whole; its first page alone would do 
 Invariant: an assumption is made for private areas alone, and only where the machine has not seen a write.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmtool.strace import hot, parser
+from vmtool.strace.habits import HIDES, SHOWS, TESTS
 from vmtool.strace.lexer import Event
 from vmtool.strace.lines import WHOLE
-
-if TYPE_CHECKING:
-    from vmtool.strace.parser import Mmap
-    from vmtool.strace.procs import Process, Space
+from vmtool.strace.parser import Mmap
+from vmtool.strace.procs import Process, Space
 
 MAP_SHARED, MAP_FIXED, MAP_ANONYMOUS, MAP_DENYWRITE = 1, 0x10, 0x20, 0x800
 MALLOC_STEP = 0x20000
@@ -40,31 +39,7 @@ WHOLE_SPACE = 1 << 47
 FAILURES = frozenset({"EFAULT", "EINVAL", "ENOMEM"})
 TESTED = frozenset({"munmap", "mprotect", "mremap", "madvise", "mlock", "msync"})
 RWX = 7
-HIDES, SHOWS, TESTS = range(3)  # what a program does with its writes: no line tells; lines tell; none should, for a tester makes few
 VM_MAYWRITE, VM_PRIVATE_WRITABLE = 0x20, 0x28  # VM_MAYWRITE | VM_SHARED
-
-
-class Habits:
-    """What is known of one address space's program."""
-
-    __slots__ = ("shows_writes", "later", "bss", "is_linking", "row", "heap_end", "small_growth", "file_end", "is_forked")
-
-    def __init__(self) -> None:
-        self.shows_writes = HIDES  # rule 5
-        self.later: list[tuple[int, int, bool]] = []  # rule 2: areas since the last memory call: start, length, MAP_FIXED
-        self.bss: list[tuple[int, int]] = []  # rule 1: of libraries, while the dynamic linker works
-        self.is_linking = False
-        self.row: tuple[int, int] | None = None  # rule 2: of a row of like pieces, the last one mapped
-        self.heap_end = 0
-        self.small_growth: tuple[int, int] | None = None
-        self.file_end = 0  # end of the dynamic linker's last writable file mapping: .bss follows
-        self.is_forked = False
-
-    def copy(self) -> "Habits":
-        new = Habits()
-        new.bss, new.is_linking = self.bss[:], self.is_linking
-        new.shows_writes, new.heap_end, new.is_forked = self.shows_writes, self.heap_end, True
-        return new
 
 
 class Writes:
@@ -74,10 +49,10 @@ class Writes:
         self.machine = machine
         self.is_told = is_told  # page faults are known: nothing is assumed
 
-    def _written(self, space: "Space", start: int, length: int) -> None:
+    def _written(self, space: Space, start: int, length: int) -> None:
         self.machine.prepare_anon(space.mid, start, length)
 
-    def settle(self, space: "Space", name: str, text: str) -> None:
+    def settle(self, space: Space, name: str, text: str) -> None:
         """A memory call follows: rule 2's delay is over, but for what the call prepares."""
         habits = space.habits
         kept: list[tuple[int, int, bool]] = []
@@ -94,7 +69,7 @@ class Writes:
         habits.later = kept
         habits.row = None if row is None else row[1]
 
-    def _row(self, space: "Space", name: str, text: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    def _row(self, space: Space, name: str, text: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """The range before, and this call's, when it maps the next piece of a row in reserved memory; None: it does not."""
         habits = space.habits
         last = habits.later[-1][:2] if habits.later and habits.later[-1][2] else habits.row
@@ -107,25 +82,25 @@ class Writes:
             return None
         return last, (call.addr, call.length)
 
-    def forked(self, space: "Space") -> None:
+    def forked(self, space: Space) -> None:
         """A copy of the space is about to be made."""
         for start, length, is_fixed in space.habits.later:
             if not is_fixed:
                 self._written(space, start, length)
         space.habits.later = [area for area in space.habits.later if area[2]]
 
-    def unmapped(self, space: "Space") -> None:
+    def unmapped(self, space: Space) -> None:
         """munmap: the dynamic linker's first one is its last call."""
         if space.habits.is_linking:
             self._linked(space)
 
-    def _linked(self, space: "Space") -> None:
+    def _linked(self, space: Space) -> None:
         space.habits.is_linking = False
         for start, length in space.habits.bss:
             self._written(space, start, length)
         space.habits.bss.clear()
 
-    def mapped(self, space: "Space", start: int, call: "Mmap") -> None:
+    def mapped(self, space: Space, start: int, call: Mmap) -> None:
         """A writable mapping was made."""
         if self.is_told or call.flags & MAP_SHARED:
             return
@@ -144,7 +119,7 @@ class Writes:
         elif habits.is_linking or not habits.shows_writes:
             habits.later.append((start, call.length, bool(call.flags & MAP_FIXED)))
 
-    def brk(self, space: "Space", end: int) -> None:
+    def brk(self, space: Space, end: int) -> None:
         """The heap ends there now."""
         habits = space.habits
         if habits.is_linking and habits.heap_end and end > habits.heap_end:
@@ -163,24 +138,24 @@ class Writes:
         else:
             self._written(space, end - 1, 1)
 
-    def protected(self, space: "Space", start: int, length: int) -> None:
+    def protected(self, space: Space, start: int, length: int) -> None:
         """An area became writable."""
         if not self.is_told and not space.habits.shows_writes:
             self._written(space, start, length)
 
-    def after_exec(self, space: "Space", following: list[Event], buffers_tell: bool) -> None:
+    def after_exec(self, space: Space, following: list[Event], buffers_tell: bool) -> None:
         """A new program; `following`: its next lines; `buffers_tell`: whether read()'s buffers on the log mean something."""
         if not self.is_told:
             space.habits.shows_writes = _shows_writes(following, buffers_tell)
             space.habits.is_linking = True
             self._written(space, 0, WHOLE_SPACE)
 
-    def stored(self, space: "Space", mid: int, addr: int, length: int) -> None:
+    def stored(self, space: Space, mid: int, addr: int, length: int) -> None:
         """The log shows that the kernel wrote there."""
         if not self.is_told:
             self.machine.touch(mid, addr, length, "w", True)
 
-    def undetermined(self, process: "Process", found: list[tuple[int, int, int, str]]) -> None:
+    def undetermined(self, process: Process, found: list[tuple[int, int, int, str]]) -> None:
         """Of a process that ends: borders between like areas, which with other writes were not there, or elsewhere; of a tester, which
         may have written anything that it does not show, all anonymous memory that counts as unwritten."""
         habits = process.space.habits
