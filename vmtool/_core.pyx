@@ -32,10 +32,10 @@ from vmtool.mm.validate cimport machine_validate
 from vmtool import records as r
 from vmtool._views import arch_text, constants  # noqa: F401 - constants for those above
 from vmtool.errors import InternalError, KernelError, Signal
+from vmtool.uapi import CORE_SIGNALS
 
 SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
 ACCESS_KINDS = {"r": ACCESS_READ, "w": ACCESS_WRITE, "x": ACCESS_EXEC}
-CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))
 U64 = 0xFFFFFFFFFFFFFFFF
 BOOT_ERRORS = {-EINVAL: "RAM, --arch or --tlb cannot be", -ENOMEM: "the kernel does not fit into this RAM"}
 

@@ -14,8 +14,8 @@ from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.types cimport *
 
 from vmtool.errors import KernelError
+from vmtool.uapi import CORE_SIGNALS
 
-CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))
 IGNORED_SIGNALS = frozenset((17, 18, 23, 28))  # CHLD CONT URG WINCH
 STOP_SIGNALS = frozenset((19, 20, 21, 22))
 U64 = 0xFFFFFFFFFFFFFFFF

@@ -78,7 +78,7 @@ def test_names_and_numbers_of_the_hosts_own_headers():
     import resource
     import signal
 
-    from vmtool.cli import uapi
+    from vmtool import uapi
     for name, value in uapi.SIGNALS.items():
         if hasattr(signal, "SIG" + name):
             assert getattr(signal, "SIG" + name) == value

@@ -5,8 +5,8 @@ Modes 1 and 2 are not compared with a live kernel: they would be set for the who
 
 import pytest
 
+from vmtool import uapi
 from vmtool._core import Machine
-from vmtool.cli import uapi
 from vmtool.errors import KernelError
 
 MIB, KB = 1 << 20, 1024

@@ -12,8 +12,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
-from vmtool import __version__
-from vmtool.cli import parse, table, uapi
+from vmtool import __version__, uapi
+from vmtool.cli import parse, table
 from vmtool.cli.declare import READS
 from vmtool.cli.execute import DEFAULT_WAIT, Settings
 from vmtool.errors import UsageError

@@ -85,7 +85,7 @@ def prot(text: str) -> int:
 
 def advice(text: str) -> int:
     """A name, or the number itself: the kernel answers EINVAL for one it does not know."""
-    from vmtool.cli import uapi
+    from vmtool import uapi
     value = uapi.MADVISE.get(text)
     if value is None:
         if not text.isdigit():
@@ -95,7 +95,7 @@ def advice(text: str) -> int:
 
 
 def rlimit(text: str) -> int:
-    from vmtool.cli import uapi
+    from vmtool import uapi
     try:
         return uapi.RLIMITS[text]
     except KeyError:
@@ -109,7 +109,7 @@ def limit(text: str) -> int:
 
 def signal(text: str) -> int:
     """`-KILL`, `KILL`, `SIGKILL`, `-9` or `9`."""
-    from vmtool.cli import uapi
+    from vmtool import uapi
     name = text[1:] if text[:1] == "-" else text
     if name.isdigit() and name.isascii() and len(name) < 4 and int(name) <= uapi.NSIG:
         return int(name)

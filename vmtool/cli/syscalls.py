@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmtool.cli import uapi
+from vmtool import uapi
 from vmtool.errors import UsageError
 from vmtool.units import U64_MAX
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from vmtool.errors import HostError, KernelError, Signal
 from vmtool.records import Vma
+from vmtool.uapi import VM_ACCOUNT, VM_GROWSDOWN, VM_MAYSHARE
 
 MAPS_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})\s+([r-][w-][x-][ps])\s+([0-9a-f]{1,16})\s+"
                        r"([0-9a-f]+):([0-9a-f]+)\s+(\d+)(?:[ \t]+(.*?))?[ \t\r]*$")
 PAGE = 4096
 PERMISSIONS = {"r": 1, "w": 2, "x": 4, "s": 8}
 MAY_BITS = 0x70
-VM_MAYSHARE, VM_GROWSDOWN, VM_ACCOUNT = 0x80, 0x100, 0x100000
 PRESENT, FILE_OR_SHARED = 1 << 63, 1 << 61
 MOST_BYTES = 1 << 26  # a maps or smaps file
 SPECIAL_32 = 1 << 32

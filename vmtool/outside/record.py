@@ -25,13 +25,13 @@ from vmtool.outside.tracee import Ended, repeat, watched
 from vmtool.records import Image
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import ExecFact, FileFact
+from vmtool.uapi import ADDR_NO_RANDOMIZE
 
 if TYPE_CHECKING:
     from vmtool.strace.merge import LogFile
 
 CALLS = ("%memory,%process,%desc,%file,%ipc,personality,prctl,prlimit64,setrlimit,getpid,set_tid_address")
 STRINGS = 131072  # MAX_ARG_STRLEN: no argument is cut
-ADDR_NO_RANDOMIZE = 0x40000
 READ_PERSONALITY = 0xFFFFFFFF
 TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 EVENTS = ("exceptions/page_fault_user", "exceptions/page_fault_kernel", "raw_syscalls/sys_enter", "sched/sched_process_fork",

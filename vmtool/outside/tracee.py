@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PR_SET_CHILD_SUBREAPER = 36
+from vmtool.uapi import PR_SET_CHILD_SUBREAPER
+
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 POLL = 0.02
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

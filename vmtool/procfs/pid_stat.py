@@ -9,8 +9,8 @@ reader's PID namespace, as in status), flags 0, no CPU time, priority 20, nice 0
 """
 
 from vmtool.records import MmInfo, TaskInfo
+from vmtool.uapi import RLIM_INFINITY
 
-RLIM_INFINITY = (1 << 64) - 1
 SIGCHLD = 17
 
 

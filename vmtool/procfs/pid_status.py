@@ -12,6 +12,7 @@ A zombie has no address space, descriptors or umask any more: its lines are miss
 from vmtool.procfs.pid_statm import text_bytes
 from vmtool.procfs.releases import CURRENT, EVER, rows_of, v
 from vmtool.records import MmInfo, TaskInfo
+from vmtool.uapi import RLIM_INFINITY
 
 STATES = {
     "R": "R (running)",
@@ -24,7 +25,6 @@ STATES = {
 }
 UID = GID = 65534  # nobody, as in the recordings
 FD_SIZE = 64  # NR_OPEN_DEFAULT
-RLIM_INFINITY = (1 << 64) - 1
 CAP_FULL_SET = ((1 << 38) - 1, (1 << 41) - 1)  # CAP_LAST_CAP is 40, and was 37 before
 CAPS_SINCE = v(5, 9)
 NODE_WORDS = 32  # 1024 possible nodes: CONFIG_NODES_SHIFT=10

@@ -13,12 +13,7 @@ Bits without letters (internal ones) are not printed; the kernel would print `??
 from __future__ import annotations
 
 from vmtool.procfs.releases import CURRENT, v
-
-VM_READ = 0x1
-VM_WRITE = 0x2
-VM_EXEC = 0x4
-VM_MAYSHARE = 0x80
-VM_GROWSDOWN = 0x100
+from vmtool.uapi import VM_EXEC, VM_MAYSHARE, VM_READ, VM_WRITE
 
 LETTERS = (
     (1 << 0, "rd"),

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmtool.errors import KernelError, Signal
 from vmtool.strace.tally import LogError, Tally, shown
+from vmtool.uapi import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE
 
 if TYPE_CHECKING:
     from vmtool.strace.samples import Sample
 
-MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 2, 0x10, 0x20
 RWX = 7
 PAGE = 4096
 USER_END = 1 << 47

@@ -12,8 +12,9 @@ from vmtool.errors import KernelError
 from vmtool.strace.context import Context
 from vmtool.strace.layout import PAGE, page_up
 from vmtool.strace.procs import Process
+from vmtool.uapi import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 
-PRIVATE = 0x32  # MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS
+PRIVATE = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS
 
 
 def on_assumed(r: Context, p: Process, expected: str, errno: str, where: tuple[int, int], call: Callable[[], Any]) -> str:
@@ -40,7 +41,7 @@ def assume(r: Context, p: Process, addr: int, length: int) -> bool:
     filled = False
     for start, stop in holes:
         try:
-            r.machine.mmap(mid, start, stop - start, 3, PRIVATE)
+            r.machine.mmap(mid, start, stop - start, PROT_READ | PROT_WRITE, PRIVATE)
         except KernelError:
             continue
         filled = True

@@ -17,17 +17,40 @@ from vmtool.strace.execs import do_execve
 from vmtool.strace.fds import File, Open
 from vmtool.strace.flags import number
 from vmtool.strace.parser import Mmap, Result
-from vmtool.strace.procs import CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Directory, Process, Space
+from vmtool.strace.procs import Directory, Process, Space
 from vmtool.strace.reader import NEAR
+from vmtool.uapi import (
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_SHARED,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    O_RDONLY,
+    O_RDWR,
+    PR_SET_NAME,
+    PR_SET_THP_DISABLE,
+    PR_SET_VMA,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    RLIM_INFINITY,
+    RLIMIT_MEMLOCK,
+    RLIMIT_STACK,
+    SHM_EXEC,
+    SHM_RDONLY,
+    SHM_REMAP,
+    SHM_RND,
+)
 
-MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
-MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
-PROT_WRITE = 2
 PAGE = 4096
 NOT_THE_MACHINES = frozenset({"ENODEV", "EPERM", "ETXTBSY"})  # what a device, a directory or a seal answers to mmap
-RLIMIT_STACK, RLIMIT_MEMLOCK = 3, 8
-PR_SET_VMA, PR_SET_THP_DISABLE, PR_SET_NAME = 0x53564D41, 41, 15
-RLIM_INFINITY = (1 << 64) - 1
 
 
 # --- mappings -------------------------------------------------------------------------------------
@@ -285,12 +308,12 @@ def do_shmat(r: Context, p: Process, text: str, tid: int) -> None:
     if file is None:
         r.summary.note(f"line {r.line}: shared memory {shmid} was made before the log began")
         file = r.shm[shmid] = f.segment(0, shmid, 4096)
-    prot = 1 if flags & 0o10000 else 3
-    prot |= 4 if flags & 0o100000 else 0
-    if flags & 0o20000:
+    prot = PROT_READ if flags & SHM_RDONLY else PROT_READ | PROT_WRITE
+    prot |= PROT_EXEC if flags & SHM_EXEC else 0
+    if flags & SHM_RND:
         addr &= ~0xFFF
-    fixed = MAP_FIXED if flags & 0o40000 else MAP_FIXED_NOREPLACE if addr else 0
-    opened = Open(file, 0 if flags & 0o10000 else 2)
+    fixed = MAP_FIXED if flags & SHM_REMAP else MAP_FIXED_NOREPLACE if addr else 0
+    opened = Open(file, O_RDONLY if flags & SHM_RDONLY else O_RDWR)
     map_it(r, p, Mmap(addr, file.size, prot, MAP_SHARED | fixed, parser.Fd(-1, "", False), 0, result), opened)
     p.space.shm[result.value] = file.size
 

@@ -10,10 +10,10 @@ Invariant: a text that cannot be read has no effect here; it is reported when th
 
 from vmtool.strace import hot, parser
 from vmtool.strace.lexer import Event
-from vmtool.strace.order import FIX, FREE, GROW, HPAGE, MAP, MAP_32BIT, USE, Op
+from vmtool.strace.order import FIX, FREE, GROW, HPAGE, MAP, USE, Op
+from vmtool.uapi import MAP_32BIT, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_SHARED, MREMAP_FIXED
 
-MAP_SHARED, MAP_ANONYMOUS, MAP_FIXED = 1, 0x20, 0x10 | 0x100000
-MREMAP_FIXED = 2
+AT_ITS_PLACE = MAP_FIXED | MAP_FIXED_NOREPLACE
 PAGE = 4096
 RWX = 7
 RANGES = frozenset({"munmap", "mprotect", "madvise", "mlock", "munlock", "msync", "mlock2", "pkey_mprotect"})
@@ -45,7 +45,7 @@ def _mmap(key: int, text: str) -> Op | None:
         return None
     gives = _pages(m.result.value, m.length)
     is_open = bool(m.prot & RWX)
-    if m.flags & (MAP_FIXED | MAP_32BIT):
+    if m.flags & (AT_ITS_PLACE | MAP_32BIT):
         return Op(key, FIX, gives, is_open=is_open)
     hint = m.addr & -PAGE
     huge_offset = -1

@@ -17,8 +17,6 @@ from vmtool.strace import files, parser
 from vmtool.strace.context import Context
 from vmtool.strace.guess import program
 from vmtool.strace.layout import (
-    ADDR_COMPAT_LAYOUT,
-    ADDR_NO_RANDOMIZE,
     Layout,
     clues,
     elsewhere,
@@ -31,6 +29,7 @@ from vmtool.strace.lexer import Event
 from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Process, Space
 from vmtool.strace.reader import NEAR
+from vmtool.uapi import ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE
 
 MAX_SCRIPTS = 5
 BITS_SEEN = 8  # lines after an execve that may say how many bits it has

@@ -12,8 +12,7 @@ import posixpath
 from weakref import WeakSet, WeakValueDictionary
 
 from vmtool.strace.sidecar import Facts, FileFact
-
-O_ACCMODE, O_CREAT, O_EXCL, O_CLOEXEC, O_TMPFILE = 3, 0o100, 0o200, 0o2000000, 0o20000000
+from vmtool.uapi import O_ACCMODE
 
 
 class File:

@@ -13,16 +13,14 @@ from typing import Any
 
 from vmtool.strace import hot, parser
 from vmtool.strace.context import Context
-from vmtool.strace.fds import O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, File, Open, descriptor_path
+from vmtool.strace.fds import File, Open, descriptor_path
 from vmtool.strace.flags import number
 from vmtool.strace.origin import EARLY
 from vmtool.strace.parser import Fd, Result
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import FileFact
+from vmtool.uapi import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_CLOEXEC, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, RLIMIT_MEMLOCK
 
-O_TRUNC = 0o1000
-RLIMIT_MEMLOCK = 8
-FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
 _OWN_EXE = re.compile(r"/proc/(?:self|thread-self|(\d+))/exe$")
 _OWN_FD = re.compile(r"(?:/proc/(?:self|thread-self)/fd|/dev/fd)/(\d+)$")
 _MAKEDEV = re.compile(r"st_dev=makedev\((\w+), (\w+)\)")

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from vmtool.records import ExecLayout, Image, Segment
 from vmtool.strace import parser
-from vmtool.strace.layout import ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE, PAGE, VDSO_BYTES, Clues, clues, page_up
+from vmtool.strace.layout import PAGE, VDSO_BYTES, Clues, clues, page_up
 from vmtool.strace.lexer import Event
+from vmtool.uapi import ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB, ADDR_NO_RANDOMIZE, MAP_32BIT
 
-ADDR_LIMIT_3GB = 0x8000000
 R, RX, RW = 4, 5, 6
 BASE_64, BASE_32 = 0x400000, 0x8048000
 PIE_64, PIE_32 = 0x550000000000, 0x56000000  # where the heap of a position-independent program lies, or above
@@ -51,7 +51,7 @@ def first_mapping(following: list[Event]) -> tuple[int, int] | None:
                 call = parser.mmap(text)
             except ValueError:
                 continue
-            if call.result.value and not call.result.errno and call.addr == 0 and not call.flags & 0x40:
+            if call.result.value and not call.result.errno and call.addr == 0 and not call.flags & MAP_32BIT:
                 return call.result.value, page_up(call.result.value + call.length)
     return None
 

@@ -16,12 +16,11 @@ from typing import NamedTuple
 from vmtool.records import Image
 from vmtool.strace import hot, parser
 from vmtool.strace.lexer import Event
+from vmtool.uapi import PROT_READ
 
 PAGE = 4096
 VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
-ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT = 0x40000, 0x200000
 BOTTOM_UP_64 = 0x2AAAAAAAB000, 0x3AAAAAAAB000  # where a legacy layout begins: a third of the space, and 28 bits of pages above
-PROT_READ = 1
 TOP_64, TOP_32 = 0x7FFFF7FFF000, 0xF7FFE000
 PIE_64, PIE_32 = 0x555555554000, 0x56555000
 

@@ -22,7 +22,6 @@ MOST_SERIES = 300
 SOON = 12
 HPAGE = 2 << 20
 LOWEST = 0x10000
-MAP_32BIT = 0x40
 
 
 class Op(NamedTuple):

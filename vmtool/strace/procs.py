@@ -14,7 +14,6 @@ from vmtool.strace.lexer import Event
 from vmtool.strace.parser import split
 
 RECENTLY_DEAD = 4096
-CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_VFORK, CLONE_THREAD = 0x100, 0x200, 0x400, 0x4000, 0x10000
 
 
 class Space:

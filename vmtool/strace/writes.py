@@ -30,8 +30,8 @@ from vmtool.strace.lexer import Event
 from vmtool.strace.lines import WHOLE
 from vmtool.strace.parser import Mmap
 from vmtool.strace.procs import Process, Space
+from vmtool.uapi import MAP_ANONYMOUS, MAP_DENYWRITE, MAP_FIXED, MAP_SHARED, VM_MAYWRITE, VM_SHARED
 
-MAP_SHARED, MAP_FIXED, MAP_ANONYMOUS, MAP_DENYWRITE = 1, 0x10, 0x20, 0x800
 MALLOC_STEP = 0x20000
 PAGE, MEGABYTE = 4096, 1 << 20
 TESTER_FAILURES = 3
@@ -39,7 +39,7 @@ WHOLE_SPACE = 1 << 47
 FAILURES = frozenset({"EFAULT", "EINVAL", "ENOMEM"})
 TESTED = frozenset({"munmap", "mprotect", "mremap", "madvise", "mlock", "msync"})
 RWX = 7
-VM_MAYWRITE, VM_PRIVATE_WRITABLE = 0x20, 0x28  # VM_MAYWRITE | VM_SHARED
+VM_PRIVATE_WRITABLE = VM_MAYWRITE | VM_SHARED  # the two of them tell a private area that may be written
 
 
 class Writes:

@@ -7,6 +7,7 @@ files here do not say (namespaces, systemd, I/O, security labels).
 from __future__ import annotations
 
 from vmtool.tools.process import HERTZ, ticks
+from vmtool.uapi import RLIM_INFINITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     Show = Callable[[Listing, Process], str]
 
 LEFT, RIGHT, USER, UNLIMITED, WCHAN, SIGNAL, PID = "left", "right", "user", "unlimited", "wchan", "signal", "pid"
-RLIM_INFINITY = (1 << 64) - 1
 DAY = 86400
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 DAYS = "Thu Fri Sat Sun Mon Tue Wed".split()  # the epoch was a Thursday
