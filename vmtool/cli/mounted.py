@@ -1,8 +1,8 @@
-"""Handlers: procfs, enter."""
+"""Handlers: procfs, mount, enter."""
 
 from __future__ import annotations
 
-from vmtool.cli.declare import READS
+from vmtool.cli.declare import READS, WRITES
 from vmtool.cli.report import Result
 from vmtool.errors import HostError, UsageError
 
@@ -18,6 +18,11 @@ def procfs(machine: Machine, directory: str) -> None:
     from vmtool.outside.export import export
     from vmtool.procfs.tree import Tree
     export(Tree(machine), directory)
+
+
+def mount(settings: Settings, directory: str) -> None:
+    from vmtool.outside.fuse import mount as serve
+    serve(directory, lambda write: settings.session(WRITES if write else READS))
 
 
 def enter(settings: Settings, command: Sequence[str], pid: int | None) -> Result:

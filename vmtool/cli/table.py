@@ -19,7 +19,7 @@ FAMILIES = {
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
-    "outside": ("The outside world", "replay record import procfs enter"),
+    "outside": ("The outside world", "replay record import procfs mount enter"),
 }
 
 _FAMILY_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}

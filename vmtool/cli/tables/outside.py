@@ -56,6 +56,15 @@ COMMANDS = (
                 "DIR bound over /proc in a mount namespace. pagemap is a sparse file (cp --sparse=always, tar -S).",
         example="vmtool procfs proc"),
     Command(
+        "mount", "mounted:mount",
+        (arg("directory", "HOSTPATH", "an empty directory", metavar="DIR"),),
+        access=ALONE, json=False,
+        help="Serve the simulated /proc live, over FUSE.",
+        details="Until it is unmounted (fusermount3 -u DIR), or Ctrl-C or SIGTERM ends it. What is read is the machine as it is at that "
+                "moment; clear_refs, comm, oom_score_adj and sys/vm can be written. Needs libfuse and the Python package mfusepy: "
+                "pip install vmtool[mount].",
+        example="vmtool mount proc &"),
+    Command(
         "enter", "mounted:enter",
         (option("--pid", "INT", "PID", "the process that the program is, the first living one unless given"),
          rest("command", "the program and its arguments", metavar="COMMAND")),
