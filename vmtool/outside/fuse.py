@@ -1,7 +1,7 @@
 """The simulated /proc, live: served over FUSE until it is unmounted, or this process gets SIGINT, SIGTERM or SIGHUP.
 
 Each request is a reader of its own: it sees the last commit of the state file, copies what it shows, and keeps no transaction open while
-it waits. A file's text is made when it is opened, as in Linux; a read gives all there is, up to the size asked for (direct_io, for the sizes
+it waits. A file's text is made when it is opened, as in Linux; a read gives all there is up to the size asked for (direct_io: the sizes
 say 0). A write is a writer, with a commit of its own. A reader whose own PID is none of the machine's finds it all the same: as an alias of
 `self`, which no directory lists; ps and psutil look for themselves.
 
