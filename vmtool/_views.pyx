@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport arch_name, level_index, level_name
+from vmtool.mm.arch cimport arch_name, entry_flag, level_index, level_name
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name)
@@ -33,7 +33,6 @@ from vmtool import records as r
 from vmtool.errors import KernelError
 
 MOST_LINES = 1000  # of one check
-ENTRY_BITS = ((0, "P"), (1, "RW"), (2, "US"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (7, "PS"), (8, "G"), (63, "NX"))
 PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
               "swapbacked unevictable mlocked young idle").split()
 
@@ -62,11 +61,9 @@ def constants():
     }
 
 
-cdef object entry_flags(uint64_t entry, bint present, bint is_pte):
-    """Names of the bits that are set; bit 7 of a PTE selects the PAT. An entry of no access has G for _PAGE_PROTNONE."""
-    if not present:
-        return ("PROTNONE",) if entry & 0x100 and is_pte else ()
-    return tuple(["PAT" if is_pte and bit == 7 else name for bit, name in ENTRY_BITS if entry >> bit & 1])
+cdef object entry_flags(const arch_t *g, int level, uint64_t entry):
+    """The manual's names of the bits that are set."""
+    return tuple([entry_flag(g, level, entry, bit).decode() for bit in range(64) if entry_flag(g, level, entry, bit) != NULL])
 
 
 ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
@@ -119,7 +116,7 @@ cdef class Views(State):
             present = bool(w.entry[i] & self.a.m.arch.present)
             steps.append(r.WalkStep(
                 level_name(&self.a.m.arch, level).decode(), w.entry_addr[i] & ~<uint64_t>4095, level_index(&self.a.m.arch, level, at), w.entry_addr[i],
-                w.entry[i], entry_flags(w.entry[i], present, level == 0), present,
+                w.raw[i], entry_flags(&self.a.m.arch, level, w.raw[i]), present,
                 present and (level == 0 or bool(w.entry[i] & self.a.m.arch.huge))))
         reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
         return r.Walk(at, <uint64_t>root << self.a.m.arch.page_shift, tuple(steps), w.phys if w.ok else None,

@@ -52,6 +52,23 @@ def test_a_swap_entry_is_linuxs_bits(space, area):
     assert space.swap_entry(area + PAGE) == (2, 0x1234, True)
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize("arch", ["x86-64", "x86-64-la57", "i386-pae", "i386"])
+def test_each_format_has_its_own_bits_for_a_swap_entry(arch, exclusive):
+    """Linux v6.18 arch/x86/include/asm/pgtable-2level.h, pgtable-3level.h, pgtable_64.h."""
+    s = Space(arch=arch)
+    addr = s.mmap(PAGE)
+    s.plant_swap(addr, 5, 0x1234, exclusive)
+    wide = 5 << 59 | (~0x1234 << 14 & 2**64 - 1) >> 5
+    bits = {"i386": 0x1234 << 9 | 5 << 1 | 0x80 * exclusive, "i386-pae": wide | 0x80 * exclusive}
+    assert s.raw(addr) == bits.get(arch, wide | 0x8 * exclusive)
+    assert s.swap_entry(addr) == (5, 0x1234, exclusive)
+    assert s.what(addr) == "swap"
+    s.fork()
+    s.munmap(addr, PAGE)
+    assert s.fsck() == ([], 0)
+
+
 @pytest.mark.parametrize("type", range(24))
 @pytest.mark.parametrize("offset", [1, 2**32, 2**50 - 2])
 def test_every_type_and_offset_comes_back(space, type, offset):

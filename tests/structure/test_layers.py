@@ -16,10 +16,12 @@ LEVELS = """
     flags
     types
     swapops
+    arch_x86
     arena arch
     xnode names vma vmstat trace mm_acct zone
     frame tlb layout
-    pte walk mmu folio_split free_area swap
+    pte
+    walk mmu folio_split free_area swap
     buddy
     slab pgtable
     filemap rmap boot pagewalk

@@ -324,7 +324,7 @@ cdef class Probe:
         cdef walk_t w
         mmu_walk(&self.a, self.a.m.kernel_pgd if kernel else mm_at(&self.a, self.mm).pgd, addr, &w)
         return {"ok": bool(w.ok), "error": w.error, "noncanonical": bool(w.noncanonical), "phys": w.phys, "leaf": w.leaf,
-                "page_shift": w.page_shift, "steps": [(level_name(&self.a.m.arch, w.entry_level[i]).decode(), w.entry_addr[i], w.entry[i])
+                "page_shift": w.page_shift, "steps": [(level_name(&self.a.m.arch, w.entry_level[i]).decode(), w.entry_addr[i], w.raw[i])
                                                       for i in range(w.nr_steps)]}
 
     def flush_page(self, addr):

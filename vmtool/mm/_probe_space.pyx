@@ -10,6 +10,7 @@ from libc.string cimport memset
 from vmtool.mm.access cimport load_bytes, siginfo_t, store_bytes, touch_range
 from vmtool.mm.arena cimport *
 from vmtool.mm.boot cimport machine_boot
+from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.fsck_cache cimport fsck_cache
 from vmtool.mm.fsck_entries cimport fsck_entries
 from vmtool.mm.fsck_phys cimport fsck_phys
@@ -216,6 +217,13 @@ cdef class Space:
     # --- entries ------------------------------------------------------------------------------------------------
     def entry(self, addr, level=0):
         return entry_get(&self.a, mm_mut(&self.a, self.mm()), addr, level)
+
+    def raw(self, addr):
+        """The bytes of a PTE, as a number."""
+        cdef entry_at_t at
+        entry_find(&self.a, mm_at(&self.a, self.mm()), addr, &at)
+        size = self.a.m.arch.entry_bytes
+        return int.from_bytes(page_bytes(&self.a, at.table)[at.index * size:(at.index + 1) * size], "little")
 
     def what(self, addr, level=0):
         e = self.entry(addr, level)

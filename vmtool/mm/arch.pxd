@@ -3,10 +3,11 @@
 
 x86-64, four levels:  47      39 38     30 29     21 20     12 11        0
                      |  pgd    |   pud   |   pmd   |   pte   |  offset   |
-Entry:  63 NX | 62-52 avail | 51-12 frame | 11-9 avail | 8 G | 7 PS/PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U/S | 1 R/W | 0 P
-Level 0 is the table whose entries always map a page (PTE); `levels - 1` is the top. A new format fills a table; no walk changes.
+Level 0 is the table whose entries always map a page (PTE); `levels - 1` is the top. A new format is a row of FORMATS and, where its entries
+look otherwise, two functions; no walk and nothing above changes.
 """
 
+from vmtool.mm.arch_x86 cimport *
 from vmtool.mm.types cimport *
 
 cdef enum:  # arch_id
@@ -20,19 +21,28 @@ cdef enum:  # arch_id
     ARCH_ARM64_64K
     NR_ARCH
 
-# software bits of a present x86 entry, and of a not-present one
-cdef enum:
-    X86_P = 0x1
-    X86_RW = 0x2
-    X86_US = 0x4
-    X86_PWT = 0x8
-    X86_PCD = 0x10
-    X86_A = 0x20
-    X86_D = 0x40
-    X86_PS = 0x80
-    X86_G = 0x100
-    X86_SPECIAL = 0x200  # _PAGE_SPECIAL: no struct page behind it (zero page, vvar)
+cdef enum:  # arch_t.flags
+    ARCH_TRANSLATES = 1  # entries stand in memory otherwise than mm reads them
+    ARCH_SOFT_YOUNG = 2  # the processor sets no A bit: an access without it is a fault
+    ARCH_SOFT_DIRTY = 4  # nor D: a write without it is a fault
+    ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
+# One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
+# a format says what the same entry looks like in memory. Zero is zero in both. `level`: of the table that holds it.
+ctypedef pte_t (*entry_fn)(const arch_t *g, int level, pte_t e) noexcept nogil
+ctypedef bint (*reserved_fn)(const arch_t *g, int level, pte_t e) noexcept nogil
+ctypedef const char *(*flag_fn)(int level, pte_t e, uint32_t bit) noexcept nogil
+
+cdef struct arch_ops_t:
+    entry_fn decode  # NULL: they are alike
+    entry_fn encode
+    reserved_fn reserved  # of an entry as mm reads it: a bit is set that must be 0
+    flag_fn flag  # of an entry in memory: the manual's name of a bit that is set, NULL: it has none
+
+cdef pte_t entry_decode(const arch_t *g, int level, pte_t e) noexcept nogil  # precondition: ARCH_TRANSLATES
+cdef pte_t entry_encode(const arch_t *g, int level, pte_t e) noexcept nogil
+cdef bint entry_reserved_there(const arch_t *g, int level, pte_t e) noexcept nogil
+cdef const char *entry_flag(const arch_t *g, int level, pte_t e, uint32_t bit) noexcept nogil
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil  # 0 or -EINVAL (unknown or not built yet)
 cdef const char *arch_name(uint32_t id) noexcept nogil
 cdef const char *level_name(const arch_t *g, int level) noexcept nogil  # pte pmd pud p4d pgd as Linux names them for the format
@@ -60,24 +70,6 @@ cdef inline uint64_t table_bytes(const arch_t *g, int level) noexcept nogil:
     """What a table of the level adds to mm_struct's pgtables_bytes: those of PTEs, PMDs and PUDs are counted, the P4D's are not."""
     return page_size(g) if level < 3 else 0
 
-cdef inline vaddr_t kernel_start(const arch_t *g) noexcept nogil:
-    """Where the half begins that every space shares."""
-    return g.canonical_high_start if g.va_bits > 32 else g.page_offset
-
-cdef inline pte_t user_nx(const arch_t *g) noexcept nogil:
-    """NX in the entries of programs. PAE has the bit and Linux 6.0 and later lose it there: vm_get_page_prot() keeps 32 bits."""
-    return g.nx if g.id != ARCH_I386_PAE else 0
-
-cdef inline pte_t top_entry(const arch_t *g, int level, pte_t e) noexcept nogil:
-    """An entry as the walk combines it with those below: PAE's four pointers have no permissions and no A bit."""
-    if level == 2 and g.id == ARCH_I386_PAE and e & g.present:
-        return e | g.write | g.user | g.accessed
-    return e
-
-cdef inline pte_t table_entry(const arch_t *g, int level, pfn_t table, pte_t bits) noexcept nogil:
-    """The entry of `level` that points to a table; of PAE's pointers nothing but Present may be set."""
-    return <pte_t>table << g.page_shift | (bits & g.present if level == 2 and g.id == ARCH_I386_PAE else bits)
-
 cdef inline uint32_t pages_in(const arch_t *g, vaddr_t addr, vaddr_t next) noexcept nogil:
     """Of a range within one table."""
     return <uint32_t>((next - addr) >> g.page_shift)
@@ -90,3 +82,7 @@ cdef inline bint pte_present(const arch_t *g, pte_t e) noexcept nogil:
 
 cdef inline bint is_canonical(const arch_t *g, vaddr_t addr) noexcept nogil:
     return addr < g.canonical_low_end or addr >= g.canonical_high_start
+
+cdef inline bint entry_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
+    """Of an entry as mm reads it: a bit is set that must be 0. Those that look so in memory are x86's."""
+    return entry_reserved_there(g, level, e) if g.flags & ARCH_TRANSLATES else x86_reserved(g, level, e)

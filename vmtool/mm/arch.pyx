@@ -9,68 +9,133 @@ from libc.string cimport memset, strcmp
 
 cdef struct format_t:  # one format, as its manual tells it
     const char *name
-    uint32_t levels
+    uint32_t levels  # 0: not built
+    uint32_t page_shift
+    uint32_t index_bits  # of the address that index a table
+    uint32_t top_bits  # and the top table
     uint32_t entry_bytes
-    uint32_t table_bits  # of the address that index a table
-    uint32_t top_bits  # and the top one
     uint32_t va_bits
     uint32_t pa_bits
     uint32_t leaf_levels
+    uint32_t flags
+    uint64_t pfn_mask
+    uint64_t user_nx
     uint64_t task_size  # 0: the lower half less a page
     uint64_t page_offset
     const char *level_names[5]
 
+cdef uint64_t NX = <uint64_t>1 << X86_NX_BIT
+cdef uint64_t PFN_MASK = 0x000FFFFFFFFFF000ULL
+
 cdef format_t FORMATS[NR_ARCH]
-FORMATS[ARCH_X86_64] = format_t(b"x86-64", 4, 8, 9, 9, 48, 46, 7, 0, 0xFFFF888000000000ULL, [b"pte", b"pmd", b"pud", b"pgd", b""])
-FORMATS[ARCH_X86_64_LA57] = format_t(b"x86-64-la57", 5, 8, 9, 9, 57, 46, 7, 0, 0xFF11000000000000ULL, [b"pte", b"pmd", b"pud", b"p4d", b"pgd"])
-FORMATS[ARCH_I386] = format_t(b"i386", 2, 4, 10, 10, 32, 32, 3, 0xC0000000, 0xC0000000, [b"pte", b"pgd", b"", b"", b""])
-FORMATS[ARCH_I386_PAE] = format_t(b"i386-pae", 3, 8, 9, 2, 32, 46, 3, 0xC0000000, 0xC0000000, [b"pte", b"pmd", b"pgd", b"", b""])
-FORMATS[ARCH_ARM] = format_t(b"arm", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pgd", b"", b"", b""])
-FORMATS[ARCH_ARM64] = format_t(b"arm64", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pud", b"pgd", b""])
-FORMATS[ARCH_ARM64_16K] = format_t(b"arm64-16k", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pud", b"pgd", b""])
-FORMATS[ARCH_ARM64_64K] = format_t(b"arm64-64k", 0, 0, 0, 0, 0, 0, 0, 0, 0, [b"pte", b"pmd", b"pgd", b"", b""])
+cdef arch_ops_t OPS[NR_ARCH]
+
+cdef void format_row(uint32_t id, const char *name, list level_names, uint32_t levels, uint32_t va_bits, uint32_t leaf_levels) except *:
+    """What most have: pages of 4K, entries of 8 bytes, 9 bits a level."""
+    cdef format_t *f = &FORMATS[id]
+    cdef int i
+    f.name = name
+    f.levels = levels
+    f.page_shift = 12
+    f.index_bits = f.top_bits = 9
+    f.entry_bytes = 8
+    f.va_bits = va_bits
+    f.pa_bits = 46
+    f.leaf_levels = leaf_levels
+    f.pfn_mask = PFN_MASK
+    f.user_nx = NX
+    for i in range(len(level_names)):
+        f.level_names[i] = level_names[i]
+    OPS[id] = arch_ops_t(NULL, NULL, x86_reserved_fn, x86_flag)
+
+format_row(ARCH_X86_64, b"x86-64", [b"pte", b"pmd", b"pud", b"pgd"], 4, 48, 7)
+FORMATS[ARCH_X86_64].page_offset = 0xFFFF888000000000ULL
+format_row(ARCH_X86_64_LA57, b"x86-64-la57", [b"pte", b"pmd", b"pud", b"p4d", b"pgd"], 5, 57, 7)
+FORMATS[ARCH_X86_64_LA57].page_offset = 0xFF11000000000000ULL
+format_row(ARCH_I386_PAE, b"i386-pae", [b"pte", b"pmd", b"pgd"], 3, 32, 3)
+FORMATS[ARCH_I386_PAE].top_bits = 2
+FORMATS[ARCH_I386_PAE].flags = ARCH_TRANSLATES | ARCH_FIXED_TOP
+FORMATS[ARCH_I386_PAE].user_nx = 0  # the bit is there, and Linux since 6.0 loses it: vm_get_page_prot() keeps 32 bits
+FORMATS[ARCH_I386_PAE].task_size = FORMATS[ARCH_I386_PAE].page_offset = 0xC0000000
+OPS[ARCH_I386_PAE].decode = pae_decode
+OPS[ARCH_I386_PAE].encode = pae_encode
+format_row(ARCH_I386, b"i386", [b"pte", b"pgd"], 2, 32, 3)
+FORMATS[ARCH_I386].entry_bytes = 4
+FORMATS[ARCH_I386].flags = ARCH_TRANSLATES
+FORMATS[ARCH_I386].index_bits = FORMATS[ARCH_I386].top_bits = 10
+FORMATS[ARCH_I386].pa_bits = 32
+FORMATS[ARCH_I386].pfn_mask = 0xFFFFF000ULL
+FORMATS[ARCH_I386].user_nx = 0
+OPS[ARCH_I386].decode = i386_decode
+OPS[ARCH_I386].encode = i386_encode
+FORMATS[ARCH_I386].task_size = FORMATS[ARCH_I386].page_offset = 0xC0000000
+format_row(ARCH_ARM, b"arm", [b"pte", b"pgd"], 0, 32, 1)
+format_row(ARCH_ARM64, b"arm64", [b"pte", b"pmd", b"pud", b"pgd"], 0, 48, 3)
+format_row(ARCH_ARM64_16K, b"arm64-16k", [b"pte", b"pmd", b"pud", b"pgd"], 0, 47, 3)
+format_row(ARCH_ARM64_64K, b"arm64-64k", [b"pte", b"pmd", b"pgd"], 0, 48, 3)
+
+
+cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:
+    cdef uint32_t level
+    memset(out, 0, sizeof(arch_t))
+    out.id = id
+    out.page_shift = f.page_shift
+    out.levels = f.levels
+    out.entry_bytes = f.entry_bytes
+    for level in range(f.levels):
+        out.level_shift[level] = f.page_shift + f.index_bits * level
+        out.level_bits[level] = f.index_bits if level < f.levels - 1 else f.top_bits
+    out.leaf_levels = f.leaf_levels
+    out.va_bits = f.va_bits
+    out.pa_bits = f.pa_bits
+    out.flags = f.flags
+    out.pfn_mask = f.pfn_mask
+    out.present = X86_P
+    out.write = X86_RW
+    out.user = X86_US
+    out.accessed = X86_A
+    out.dirty = X86_D
+    out.huge = X86_PS
+    out.is_global = X86_G
+    out.nx = NX if f.entry_bytes == 8 else 0
+    out.user_nx = f.user_nx
+    out.page_offset = f.page_offset
+    if f.va_bits > 32:
+        out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)
+        out.canonical_high_start = ~(out.canonical_low_end - 1)
+        out.kernel_start = out.canonical_high_start
+    else:  # every address of 32 bits is good, and there are no others
+        out.canonical_low_end = <uint64_t>1 << f.va_bits
+        out.canonical_high_start = <uint64_t>-1
+        out.kernel_start = f.page_offset
+    out.task_size = f.task_size if f.task_size else out.canonical_low_end - page_size(out)  # TASK_SIZE_MAX
 
 
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:
     cdef uint32_t id
-    cdef uint32_t level
-    cdef format_t *f
     for id in range(NR_ARCH):
-        f = &FORMATS[id]
-        if strcmp(f.name, name) != 0:
-            continue
-        if f.levels == 0:
-            return -EINVAL
-        memset(out, 0, sizeof(arch_t))
-        out.id = id
-        out.page_shift = 12
-        out.levels = f.levels
-        out.entry_bytes = f.entry_bytes
-        for level in range(f.levels):
-            out.level_shift[level] = out.page_shift + f.table_bits * level
-            out.level_bits[level] = f.table_bits if level < f.levels - 1 else f.top_bits
-        out.leaf_levels = f.leaf_levels
-        out.va_bits = f.va_bits
-        out.pa_bits = f.pa_bits
-        out.pfn_mask = 0x000FFFFFFFFFF000ULL if f.entry_bytes == 8 else 0xFFFFF000ULL
-        out.present = X86_P
-        out.write = X86_RW
-        out.user = X86_US
-        out.accessed = X86_A
-        out.dirty = X86_D
-        out.huge = X86_PS
-        out.is_global = X86_G
-        out.nx = <uint64_t>1 << 63 if f.entry_bytes == 8 else 0
-        if f.va_bits > 32:
-            out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)
-            out.canonical_high_start = ~(out.canonical_low_end - 1)
-        else:  # every address of 32 bits is good, and there are no others
-            out.canonical_low_end = <uint64_t>1 << f.va_bits
-            out.canonical_high_start = <uint64_t>-1
-        out.task_size = f.task_size if f.task_size else out.canonical_low_end - page_size(out)  # TASK_SIZE_MAX
-        out.page_offset = f.page_offset
-        return 0
+        if strcmp(FORMATS[id].name, name) == 0:
+            if FORMATS[id].levels == 0:
+                return -EINVAL
+            arch_fill(id, &FORMATS[id], out)
+            return 0
     return -EINVAL
+
+
+cdef pte_t entry_decode(const arch_t *g, int level, pte_t e) noexcept nogil:
+    return OPS[g.id].decode(g, level, e)
+
+
+cdef pte_t entry_encode(const arch_t *g, int level, pte_t e) noexcept nogil:
+    return OPS[g.id].encode(g, level, e)
+
+
+cdef bint entry_reserved_there(const arch_t *g, int level, pte_t e) noexcept nogil:
+    return OPS[g.id].reserved(g, level, e)
+
+
+cdef const char *entry_flag(const arch_t *g, int level, pte_t e, uint32_t bit) noexcept nogil:
+    return OPS[g.id].flag(level, e, bit)
 
 
 cdef const char *arch_name(uint32_t id) noexcept nogil:

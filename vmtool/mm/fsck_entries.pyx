@@ -7,11 +7,10 @@ area's there. The entries that map each frame are counted and compared with what
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport kernel_start, level_index, level_size, pte_pfn
+from vmtool.mm.arch cimport level_index, level_size, pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.mm_acct cimport mm_counter_sum
-from vmtool.mm.mmu cimport entry_read
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport entire_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_NR
@@ -197,7 +196,7 @@ cdef void check_table(fsck_t *f, pfn_t table, int level, vaddr_t start, uint32_t
     cdef uint32_t i
     cdef pte_t e
     for i in range(nr_entries):
-        e = entry_read(f.a, table, i)
+        e = entry_load(f.a, table, i, level)
         if e == 0:
             continue
         if level == 0 or pmd_class(f.a, e) != ENTRY_TABLE:
@@ -217,7 +216,7 @@ cdef void check_mm(fsck_t *f) noexcept nogil:
     f.nr_huge = 0
     for kind in range(4):
         f.rss[kind] = 0
-    check_table(f, m.pgd, top, 0, level_index(&f.a.m.arch, top, kernel_start(&f.a.m.arch)))
+    check_table(f, m.pgd, top, 0, level_index(&f.a.m.arch, top, f.a.m.arch.kernel_start))
     expect(f, f.rss[MM_FILEPAGES] == mm_counter_sum(m, MM_FILEPAGES), CHECK_RSS_FILE, f.mm, <uint64_t>f.rss[MM_FILEPAGES])
     expect(f, f.rss[MM_ANONPAGES] == mm_counter_sum(m, MM_ANONPAGES), CHECK_RSS_ANON, f.mm, <uint64_t>f.rss[MM_ANONPAGES])
     expect(f, f.rss[MM_SHMEMPAGES] == mm_counter_sum(m, MM_SHMEMPAGES), CHECK_RSS_SHMEM, f.mm, <uint64_t>f.rss[MM_SHMEMPAGES])

@@ -7,11 +7,12 @@ counters must tell the same. Lists are followed no further than their pool is lo
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport kernel_start, level_index, pte_pfn, table_bytes
+from vmtool.mm.arch cimport level_index, pte_pfn, table_bytes
 from vmtool.mm.arena cimport frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone,
                               reserved_end)
-from vmtool.mm.mmu cimport entry_read, mmu_walk, walk_t
+from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, pmd_class
+from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, NR_ZONE_INACTIVE_ANON
 
@@ -231,7 +232,7 @@ cdef void check_table(fsck_t *f, pfn_t pfn) noexcept nogil:
     cdef uint32_t n = 0
     cdef uint32_t i
     for i in range(<uint32_t>4096 // f.a.m.arch.entry_bytes):
-        n += entry_read(f.a, pfn, i) != 0
+        n += entry_load(f.a, pfn, i, 0) != 0
     f.nr_tables += 1
     if n != frame_at(f.a, pfn).index_lo:
         bad(f, CHECK_TABLE_ENTRIES, pfn, n)
@@ -358,8 +359,8 @@ cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr_entrie
     if level == 0:
         return bytes
     for i in range(nr_entries):
-        e = entry_read(f.a, table, i)
-        if not e & g.present or e & g.huge:
+        e = entry_load(f.a, table, i, level)
+        if pmd_class(f.a, e) != ENTRY_TABLE:
             continue
         below = pte_pfn(g, e)
         if below >= f.a.m.max_pfn or not frame_at(f.a, below).flags & PG_table:
@@ -382,7 +383,7 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
         if mm.pgd >= f.a.m.max_pfn or not frame_at(f.a, mm.pgd).flags & PG_table:
             bad(f, CHECK_TABLE_FLAG, mm.pgd, <uint64_t>top)
             continue
-        bytes = count_tables(f, mm.pgd, top, level_index(&f.a.m.arch, top, kernel_start(&f.a.m.arch)))
+        bytes = count_tables(f, mm.pgd, top, level_index(&f.a.m.arch, top, f.a.m.arch.kernel_start))
         if bytes != mm.pgtables_bytes:
             bad(f, CHECK_MM_TABLES, i, bytes)
 

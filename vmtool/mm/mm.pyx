@@ -12,7 +12,7 @@ Simplified: a parent reaps its child at once; one thread a process.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_I386_PAE, kernel_start, level_index, level_size, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, pages_in
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, mm_counter, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
@@ -42,12 +42,13 @@ cdef idx_t find_task(arena_t *a, uint32_t pid) noexcept nogil:
     return (<uint32_t *>rec_at(a, POOL_PID, pid))[0]
 
 cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
-    """preallocate_pmds(): PAE's processor reads the four pointers of the top table only when CR3 is loaded, so those of user space are there from the start."""
+    """preallocate_pmds(): the processor reads the top table only when CR3 is loaded, so what user space needs there is made at the start."""
     cdef mm_t *m = mm_mut(a, mm)
+    cdef int top = <int>a.m.arch.levels - 1
     cdef uint32_t i
-    if a.m.arch.id == ARCH_I386_PAE:
-        for i in range(level_index(&a.m.arch, 2, kernel_start(&a.m.arch))):
-            if table_alloc(a, m, i * level_size(&a.m.arch, 2), 1) == 0:
+    if a.m.arch.flags & ARCH_FIXED_TOP:
+        for i in range(level_index(&a.m.arch, top, a.m.arch.kernel_start)):
+            if table_alloc(a, m, i * level_size(&a.m.arch, top), top - 1) == 0:
                 mmput(a, mm)
                 return False
     return True

@@ -4,6 +4,7 @@
 It reads entries from the bytes of frames, starting at the physical address in CR3; it knows no VMA.
 """
 
+from vmtool.mm.arch cimport ARCH_TRANSLATES, entry_reserved
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked
 from vmtool.mm.types cimport *
@@ -18,7 +19,8 @@ cdef struct walk_t:  # the outcome of one walk, every level
     uint32_t page_shift  # of the mapping
     pte_t leaf  # permission bits AND-ed down the levels, NX OR-ed
     paddr_t entry_addr[5]  # by step, top first
-    pte_t entry[5]
+    pte_t entry[5]  # as mm reads them
+    pte_t raw[5]  # as they stand in memory
     int entry_level[5]
 
 # One access by the program (user) on CPU c: 0 and *phys, or the PF_ error code + 0x10000 (never 0).
@@ -33,21 +35,8 @@ cdef inline paddr_t leaf_phys(const arch_t *g, pte_t leaf, uint32_t page_shift, 
     cdef uint64_t mask = (<uint64_t>1 << page_shift) - 1
     return (leaf & g.pfn_mask & ~mask) | (addr & mask)
 
-cdef inline bint has_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
-    """Bits that must be 0: address bits beyond the processor's, PS where no page can be, low address bits of a large page."""
-    if e & g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1):
-        return True
-    if level == 0 or not e & g.huge:
-        return False
-    if not g.leaf_levels >> level & 1:
-        return True
-    # of the address bits below the page, the lowest is PAT
-    return (e & g.pfn_mask & ((<uint64_t>1 << g.level_shift[level]) - 1) & ~(<uint64_t>1 << g.page_shift)) != 0
-
 # Only look: no A or D, no TLB, no counters.
 cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept nogil
-cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil
-cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil
 # The walker remembers the way to the last PTE table (it saves time; reads are counted as if it did not). Whoever changes an entry
 # that points to a table, or frees one, says so.
 cdef void walk_cache_forget(arena_t *a) noexcept nogil
@@ -91,7 +80,7 @@ cdef inline int mmu_quick(arena_t *a, cpu_t *c, vaddr_t addr, int access, mmu_lo
     cdef idx_t content
     if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0:
         return QUICK_NO
-    if g.entry_bytes != 8 or c.walk_root != <pfn_t>((c.cr3 & g.pfn_mask) >> 12):
+    if g.entry_bytes != 8 or g.flags & ARCH_TRANSLATES or c.walk_root != <pfn_t>((c.cr3 & g.pfn_mask) >> 12):
         return QUICK_NO
     tlb_look(a, c, first, vpn, &at.l1)
     if at.l1.hit != NULL and tlb_permits(g, at.l1.hit.pte, access):
@@ -115,7 +104,7 @@ cdef inline int mmu_quick(arena_t *a, cpu_t *c, vaddr_t addr, int access, mmu_lo
     at.entry = at.entries[at.index] if content else 0
     if not at.entry & g.present:
         return QUICK_FAULT
-    if has_reserved(g, 0, at.entry):
+    if entry_reserved(g, 0, at.entry):
         return QUICK_NO
     leaf = mmu_leaf(g, c.walk_bits, at.entry)
     if not leaf & g.user or (access == ACCESS_WRITE and not leaf & g.write) or (access == ACCESS_EXEC and leaf & g.nx):

@@ -12,9 +12,10 @@ The processor sets A in each entry that it follows and D in the leaf of a write,
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport is_canonical, level_index, top_entry
+from vmtool.mm.arch cimport ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_encode, entry_reserved, is_canonical, level_index
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
+from vmtool.mm.pte cimport entry_load, entry_exchange
 from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
@@ -24,26 +25,10 @@ cdef enum:
 
 # --- entries in memory ---------------------------------------------------------------------------------------
 
-cdef inline pte_t read_entry(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
+cdef void entry_update(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
+    """What the processor writes: A and D. No entry comes or goes by it."""
     cdef idx_t c = frame_at(a, table).content
-    if c == 0:
-        return 0  # a table without bytes: all zeros
-    if a.m.arch.entry_bytes == 8:
-        return (<uint64_t *>content_at(a, c))[index & 511]
-    return (<uint32_t *>content_at(a, c))[index & 1023]
-
-
-cdef pte_t entry_read(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
-    return read_entry(a, table, index)
-
-
-cdef void entry_write(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil:
-    cdef idx_t c = frame_at(a, table).content
-    cdef char *bytes = content_mut(a, c) if c else page_bytes_mut(a, table)
-    if a.m.arch.entry_bytes == 8:
-        (<uint64_t *>bytes)[index & 511] = value
-    else:
-        (<uint32_t *>bytes)[index & 1023] = <uint32_t>value
+    entry_exchange(&a.m.arch, content_mut(a, c) if c else page_bytes_mut(a, table), index, level, value)
 
 
 # --- the walk ----------------------------------------------------------------------------------------------------
@@ -83,17 +68,17 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
     cdef uint32_t index
     while True:
         index = level_index(g, level, addr)
-        e = top_entry(g, level, read_entry(a, table, index))
+        e = entry_load(a, table, index, level)
         hit.nr_reads = g.levels - level
         if not e & g.present:
             return code
-        if has_reserved(g, level, e):
+        if entry_reserved(g, level, e):
             return code | PF_PROT | PF_RSVD
         permit = (permit & (e | g.nx)) | (e & g.nx)
         if level == 0 or e & g.huge:
             break
         if not e & g.accessed:
-            entry_write(a, table, index, e | g.accessed)
+            entry_update(a, table, index, level, e | g.accessed)
         table = <pfn_t>((e & g.pfn_mask) >> g.page_shift)
         if level == 1:
             c.walk_region = (addr >> g.level_shift[1]) + 1
@@ -105,8 +90,10 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         return code | PF_PROT
     want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
     if (e & want) != want:
+        if g.flags & (ARCH_SOFT_YOUNG if not e & g.accessed else ARCH_SOFT_DIRTY):
+            return code | PF_PROT  # the kernel is to set it
         e |= want
-        entry_write(a, table, index, e)
+        entry_update(a, table, index, level, e)
     hit.leaf = (e & ~(g.write | g.user | g.nx)) | permit
     hit.page_shift = g.level_shift[level]
     return 0
@@ -147,19 +134,20 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
         return
     while True:
         index = level_index(g, level, addr)
-        e = entry_read(a, table, index)
+        e = entry_load(a, table, index, level)
         out.entry_addr[out.nr_steps] = (<paddr_t>table << g.page_shift) + index * g.entry_bytes
         out.entry[out.nr_steps] = e
+        out.raw[out.nr_steps] = entry_encode(g, level, e) if g.flags & ARCH_TRANSLATES and e else e
         out.entry_level[out.nr_steps] = level
         out.nr_steps += 1
         out.level = level
         if not e & g.present:
             out.error = PF_USER
             return
-        if has_reserved(g, level, e):
+        if entry_reserved(g, level, e):
             out.error = PF_USER | PF_PROT | PF_RSVD
             return
-        permit &= top_entry(g, level, e)
+        permit &= e
         nx |= e & g.nx
         if level == 0 or e & g.huge:
             break

@@ -17,7 +17,7 @@ cdef inline int table_descend(arena_t *a, pfn_t root, vaddr_t addr, int to, pfn_
     cdef int level = <int>g.levels - 1
     table[0] = root
     while level > to:
-        e[0] = pte_load(a, table[0], level_index(g, level, addr))
+        e[0] = entry_load(a, table[0], level_index(g, level, addr), level)
         if pmd_class(a, e[0]) != ENTRY_TABLE:
             break
         table[0] = pte_frame(a, e[0])

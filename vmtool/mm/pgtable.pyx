@@ -15,7 +15,7 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
-                             kernel_start, page_size, pte_pfn, table_bytes, table_entry)
+                             page_size, pte_pfn, table_bytes)
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
@@ -27,8 +27,6 @@ from vmtool.mm.zone cimport lowmem_end
 from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events, mod_node_stat
 
 cdef enum:
-    TABLE_BITS = 0x67  # P RW US A D: _PAGE_TABLE
-    KERNEL_TABLE_BITS = 0x63  # _KERNPG_TABLE
     FLUSH_CEILING = 33  # tlb_single_page_flush_ceiling
 
 
@@ -52,7 +50,7 @@ cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept no
 
 cdef inline pfn_t table_below(arena_t *a, pfn_t table, int level, vaddr_t addr) noexcept nogil:
     """The table that the entry of `level` for addr points to; 0: none, or a leaf."""
-    cdef pte_t e = pte_load(a, table, level_index(&a.m.arch, level, addr))
+    cdef pte_t e = entry_load(a, table, level_index(&a.m.arch, level, addr), level)
     return pte_frame(a, e) if pmd_class(a, e) == ENTRY_TABLE else 0
 
 
@@ -102,7 +100,7 @@ cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept n
         below = new_table(a, at - 1, addr)
         if below == 0:
             return 0
-        pte_store(a, table, level_index(g, at, addr), table_entry(g, at, below, TABLE_BITS))
+        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below))
         mm.pgtables_bytes += table_bytes(g, at - 1)
     pte_cache_fill(a, mm, addr, level, table)
     return table
@@ -114,13 +112,13 @@ cdef void entry_find(arena_t *a, const mm_t *mm, vaddr_t addr, entry_at_t *at) n
     if at.table == 0:
         at.level = table_descend(a, mm.pgd, addr, 0, &at.table, &at.entry)
     at.index = level_index(&a.m.arch, at.level, addr)
-    at.entry = pte_load(a, at.table, at.index)
+    at.entry = entry_load(a, at.table, at.index, at.level)
     at.what = pmd_class(a, at.entry) if at.level else pte_class(a, at.entry)
 
 
 cdef pte_t entry_get(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, level)
-    return pte_load(a, table, level_index(&a.m.arch, level, addr)) if table else 0
+    return entry_load(a, table, level_index(&a.m.arch, level, addr), level) if table else 0
 
 
 cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) noexcept nogil:
@@ -129,7 +127,7 @@ cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) 
         mm.pte_cache_addr = 0
         walk_cache_forget(a)
     if table:
-        pte_store(a, table, level_index(&a.m.arch, level, addr), value)
+        entry_store(a, table, level_index(&a.m.arch, level, addr), level, value)
 
 
 cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil:
@@ -141,7 +139,7 @@ cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
     if table == 0:
         return
     mm.pte_cache_addr = 0
-    pte_store(a, parent, level_index(&a.m.arch, level + 1, addr), 0)
+    entry_store(a, parent, level_index(&a.m.arch, level + 1, addr), level + 1, 0)
     drop_table(a, table, level, addr)
     mm.pgtables_bytes -= table_bytes(&a.m.arch, level)
 
@@ -167,7 +165,7 @@ cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t
             if level > 1:
                 free_range_below(a, mm, below, level - 1, max(addr, base), min(last, next - 1), span)
             if base >= span.floor and (span.ceiling == 0 or next - 1 <= span.ceiling - 1):
-                pte_store(a, table, level_index(g, level, base), 0)
+                entry_store(a, table, level_index(g, level, base), level, 0)
                 drop_table(a, below, level - 1, base)
                 mm.pgtables_bytes -= table_bytes(g, level - 1)
         if next - 1 >= last or frame_at(a, table).index_lo == 0:
@@ -194,10 +192,10 @@ cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
     cdef pfn_t pgd = new_table(a, top, 0)
     if pgd == 0:
         return 0
-    for i in range(level_index(&a.m.arch, top, kernel_start(&a.m.arch)), nr):
-        e = pte_load(a, a.m.kernel_pgd, i)
+    for i in range(level_index(&a.m.arch, top, a.m.arch.kernel_start), nr):
+        e = entry_load(a, a.m.kernel_pgd, i, top)
         if e:
-            pte_store(a, pgd, i, e)
+            entry_store(a, pgd, i, top, e)
     return pgd
 
 
@@ -218,8 +216,8 @@ cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bi
         below = new_table(a, at - 1, addr)
         if below == 0:
             return False
-        pte_store(a, table, level_index(g, at, addr), table_entry(g, at, below, KERNEL_TABLE_BITS))
-    pte_store(a, table, level_index(g, level, addr), phys | bits | (X86_PS if level else 0))
+        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) & ~<pte_t>X86_US)
+    entry_store(a, table, level_index(g, level, addr), level, phys | bits | (X86_PS if level else 0))
     return True
 
 

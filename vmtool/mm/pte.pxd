@@ -3,11 +3,11 @@
 
 Here so that they are inline: every fault builds one, and fork and unmap read each. A table's frame counts its non-zero entries in
 index_lo; a table without contents holds only zeros. What an entry is, is told by pte_class() and pmd_class() alone; readers switch on it.
-
-Not present, x86-64:  63-59 swap type | 58-9 swap offset, inverted | 8 0 | 7 0 | 6-4 0 | 3 exclusive | 2 uffd-wp | 1 soft-dirty | 0 0
+The bits are those of arch_x86.pxd, whatever the machine's: loads and stores translate where its entries look otherwise in memory.
 """
 
-from vmtool.mm.arch cimport X86_SPECIAL, pte_pfn, user_nx
+from vmtool.mm.arch cimport ARCH_TRANSLATES, entry_decode, entry_encode, pte_pfn
+from vmtool.mm.arch_x86 cimport *
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.swapops cimport *
@@ -28,19 +28,11 @@ cdef enum:  # the offset of a marker
     PTE_MARKER_POISONED = 2
     PTE_MARKER_GUARD = 4
 
-cdef enum:  # not-present entries, x86-64
-    X86_SWP_TYPE_SHIFT = 59
-    X86_SWP_TYPE_BITS = 5
-    X86_SWP_OFFSET_SHIFT = 14
-    X86_SWP_SOFT_DIRTY = 0x2
-    X86_SWP_UFFD_WP = 0x4
-    X86_SWP_EXCLUSIVE = 0x8
-
 # --- one entry -----------------------------------------------------------------------------------------------------
 
 cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
     """vm_get_page_prot() less the write bit, which the fault handler adds."""
-    cdef pte_t bits = 0 if vm_flags & VM_EXEC else user_nx(g)
+    cdef pte_t bits = 0 if vm_flags & VM_EXEC else g.user_nx
     if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
         return bits | g.present | g.user | g.accessed
     return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor
@@ -48,6 +40,10 @@ cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept no
 cdef inline pte_t mk_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil:
     """Accessed, not writable, not dirty."""
     return (<pte_t>pfn << a.m.arch.page_shift) | pte_protection(&a.m.arch, vm_flags)
+
+cdef inline pte_t mk_table(arena_t *a, pfn_t table) noexcept nogil:
+    """The entry above that points to a table of user space (_PAGE_TABLE)."""
+    return (<pte_t>table << a.m.arch.page_shift) | X86_P | X86_RW | X86_US | X86_A | X86_D
 
 cdef inline pte_t pte_mkwrite(arena_t *a, pte_t e) noexcept nogil:
     return e | a.m.arch.write
@@ -159,42 +155,58 @@ cdef inline uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
 
 # --- one table -----------------------------------------------------------------------------------------------------
 
-cdef inline pte_t pte_load(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
+cdef inline pte_t entry_load(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil:
+    """An entry of a table of `level`."""
+    cdef const arch_t *g = &a.m.arch
     cdef idx_t c = frame_at(a, table).content
+    cdef pte_t e
     if c == 0:
         return 0
-    if a.m.arch.entry_bytes == 8:
-        return (<uint64_t *>content_at(a, c))[index]
-    return (<uint32_t *>content_at(a, c))[index]
+    e = (<uint64_t *>content_at(a, c))[index] if g.entry_bytes == 8 else (<uint32_t *>content_at(a, c))[index]
+    return entry_decode(g, level, e) if g.flags & ARCH_TRANSLATES and e else e
 
-cdef inline void pte_store(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil:
-    cdef frame_t *f = frame_mut(a, table)
-    cdef char *bytes = content_mut(a, f.content) if f.content else page_bytes_mut(a, table)
+cdef inline pte_t entry_exchange(const arch_t *g, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil:
+    """Write one into a table's bytes. Returns what stood there, as it stood."""
     cdef pte_t old
-    if a.m.arch.entry_bytes == 8:
+    if g.flags & ARCH_TRANSLATES and value:
+        value = entry_encode(g, level, value)
+    if g.entry_bytes == 8:
         old = (<uint64_t *>bytes)[index]
         (<uint64_t *>bytes)[index] = value
     else:
         old = (<uint32_t *>bytes)[index]
         (<uint32_t *>bytes)[index] = <uint32_t>value
+    return old
+
+cdef inline void entry_store(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
+    """The kernel's store: the table's count follows."""
+    cdef frame_t *f = frame_mut(a, table)
+    cdef char *bytes = content_mut(a, f.content) if f.content else page_bytes_mut(a, table)
+    cdef pte_t old = entry_exchange(&a.m.arch, bytes, index, level, value)
     f.index_lo += <uint32_t>(value != 0) - <uint32_t>(old != 0)
+
+cdef inline pte_t pte_load(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
+    return entry_load(a, table, index, 0)
+
+cdef inline void pte_store(arena_t *a, pfn_t table, uint32_t index, pte_t value) noexcept nogil:
+    entry_store(a, table, index, 0, value)
 
 # A table laid open for a loop over its entries. Reading first; ptes_open_mut() before the first store.
 
 cdef struct ptes_t:
     frame_t *frame
-    uint64_t *wide  # entries of 8 bytes, or NULL
-    uint32_t *narrow
+    uint64_t *wide  # entries of 8 bytes as mm reads them, or NULL
+    char *bytes
+    const arch_t *g
 
 cdef inline bint ptes_open(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
     """False: every entry is zero."""
-    cdef char *bytes
     p.frame = frame_at(a, table)
+    p.g = &a.m.arch
     if p.frame.content == 0:
         return False
-    bytes = content_at(a, p.frame.content)
-    p.wide = <uint64_t *>bytes if a.m.arch.entry_bytes == 8 else NULL
-    p.narrow = <uint32_t *>bytes
+    p.bytes = content_at(a, p.frame.content)
+    p.wide = <uint64_t *>p.bytes if p.g.entry_bytes == 8 and not p.g.flags & ARCH_TRANSLATES else NULL
     return True
 
 cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
@@ -206,11 +218,17 @@ cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogi
     ptes_open(a, table, p)
 
 cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
-    return p.wide[index] if p.wide != NULL else p.narrow[index]
+    cdef pte_t e
+    if p.wide != NULL:
+        return p.wide[index]
+    e = (<uint64_t *>p.bytes)[index] if p.g.entry_bytes == 8 else (<uint32_t *>p.bytes)[index]
+    return entry_decode(p.g, 0, e) if p.g.flags & ARCH_TRANSLATES and e else e
 
 cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
-    p.frame.index_lo += <uint32_t>(value != 0) - <uint32_t>(ptes_load(p, index) != 0)
+    cdef pte_t old
     if p.wide != NULL:
+        old = p.wide[index]
         p.wide[index] = value
     else:
-        p.narrow[index] = <uint32_t>value
+        old = entry_exchange(p.g, p.bytes, index, 0, value)
+    p.frame.index_lo += <uint32_t>(value != 0) - <uint32_t>(old != 0)

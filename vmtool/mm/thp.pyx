@@ -13,6 +13,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_del_lru
 from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pte cimport mk_table
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup
 from vmtool.mm.rmap cimport remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.trace cimport TR_THP_SPLIT, trace2
@@ -47,10 +48,6 @@ cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept n
     mod_node_stat(a, NR_PAGETABLE, -1)
     free_pages(a, spare, 0)
 
-cdef pte_t table_entry(arena_t *a, pfn_t table) noexcept nogil:
-    """The PMD entry that points to a PTE table: present, writable, user, accessed (_PAGE_TABLE)."""
-    return (<pte_t>table << 12) | a.m.arch.present | a.m.arch.write | a.m.arch.user | a.m.arch.accessed | (a.m.arch.dirty)
-
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     """Entries keep protection, accessed and dirty bits; a page that was exclusive stays so, each for itself."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -66,7 +63,7 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     count_vm_event(a, THP_SPLIT_PMD)
     exclusive = (frame_at(a, head).flags & PG_anon_exclusive) != 0
     entry_set(a, m, addr, 1, 0)
-    entry_set(a, m, addr, 1, table_entry(a, withdraw(a, m, addr)))
+    entry_set(a, m, addr, 1, mk_table(a, withdraw(a, m, addr)))
     for i in range(HPAGE_PMD_NR):
         if pte_special(a, pmd):
             e = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, flags))

@@ -404,8 +404,9 @@ cdef struct arch_t:  # 256 bytes
     uint32_t leaf_levels  # bit n: an entry of level n may map a page itself
     uint32_t va_bits
     uint32_t pa_bits
-    uint32_t pad0
-    uint64_t pfn_mask  # the frame's base in an entry
+    uint32_t flags  # ARCH_ bits (arch.pxd)
+    # bits of an entry in the form that mm computes with, whatever it looks like in memory
+    uint64_t pfn_mask  # the frame's base
     uint64_t present
     uint64_t write
     uint64_t user
@@ -418,7 +419,9 @@ cdef struct arch_t:  # 256 bytes
     uint64_t canonical_low_end
     uint64_t canonical_high_start
     uint64_t page_offset  # of the direct map
-    uint64_t pad1[4]
+    uint64_t user_nx  # what keeps a program from executing a page of its own; 0: nothing does
+    uint64_t kernel_start  # where the half begins that every space shares
+    uint64_t pad1[2]
 
 # The machine itself: POOL_MACHINE, record 0 of one.
 cdef struct machine_t:

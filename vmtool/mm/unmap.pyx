@@ -10,7 +10,7 @@ vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_I386_PAE, level_index, level_size, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, pages_in
 from vmtool.mm.buddy cimport free_pages
 from vmtool.mm.frame cimport folio_del_lru, folio_order, mm_counter, page_folio
 from vmtool.mm.mlock cimport munlock_folio
@@ -241,7 +241,7 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
             remove_vma(a, mm, v)
             v = next
     vm_unacct_memory(a, nr_accounted)
-    if a.m.arch.id == ARCH_I386_PAE:
+    if a.m.arch.flags & ARCH_FIXED_TOP:
         free_pgd_range(a, m, 0, m.task_size, 0, 0)  # the tables that were there from the start, also where no area ever was
 
 cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil:

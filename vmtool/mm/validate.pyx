@@ -6,7 +6,7 @@ every walk: with a set's length changed, a look into the TLB would end in memory
 What lists and trees of records say is checked where they are walked, and by fsck.
 """
 
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp
 
 from vmtool.mm.arch cimport arch_lookup, arch_name
 from vmtool.mm.arena cimport rec_at
@@ -37,11 +37,16 @@ cdef bint is_text(const char *text, uint32_t size) noexcept nogil:
     return False
 
 
-cdef bint valid_arch(const machine_t *m) noexcept nogil:
-    """The format in the record is that of the table."""
+cdef bint valid_arch(machine_t *m) noexcept nogil:
+    """The format in the record is that of the table. What older files do not have of it is filled in."""
     cdef arch_t g
-    memset(&g, 0, sizeof(g))
-    return arch_lookup(arch_name(m.arch.id), &g) == 0 and memcmp(&g, &m.arch, sizeof(g)) == 0
+    if arch_lookup(arch_name(m.arch.id), &g) < 0:
+        return False
+    if m.arch.kernel_start == 0:
+        m.arch.flags = g.flags
+        m.arch.user_nx = g.user_nx
+        m.arch.kernel_start = g.kernel_start
+    return memcmp(&g, &m.arch, sizeof(g)) == 0
 
 
 cdef bint valid_tlb(const machine_t *m, uint32_t *nr_entries) noexcept nogil:
@@ -131,7 +136,7 @@ cdef bint valid_counts(arena_t *a) noexcept nogil:
 cdef const char *machine_validate(arena_t *a) noexcept nogil:
     cdef const machine_t *m = a.m
     cdef uint32_t nr_entries
-    if not valid_arch(m):
+    if not valid_arch(a.m):
         return b"its paging format"
     if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS or m.nr_cpus >= a.pool[POOL_CPU].count:
         return b"its number of processors"
