@@ -17,6 +17,7 @@ LEVELS = """
     types
     swapops
     arch_x86
+    arch_arm64
     arena arch
     xnode names vma vmstat trace mm_acct zone
     frame tlb layout

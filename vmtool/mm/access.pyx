@@ -11,6 +11,7 @@ Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(
 
 from libc.string cimport memcpy
 
+from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT
 from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
@@ -75,10 +76,18 @@ cdef inline int send_signal(arena_t *a, siginfo_t *info, int signo, int code, va
     trace2(a, TR_BUS if signo == SIGBUS else TR_SEGV, addr, code)
     return -1
 
-cdef inline bint access_error(const vma_t *v, uint32_t error) noexcept nogil:
+cdef inline bint access_error(const arch_t *g, const vma_t *v, uint32_t error) noexcept nogil:
+    if error & PF_INSTR and g.flags & ARCH_JUDGES_EXEC:
+        return not v.vm_flags & VM_EXEC
     if error & PF_WRITE:
         return not v.vm_flags & VM_WRITE
     return (error & PF_PROT) != 0 or not vma_is_accessible(v)
+
+cdef int bad_address(arena_t *a, siginfo_t *info, vaddr_t addr) noexcept nogil:
+    """One that no table can hold: x86 raises a general-protection fault, which has no address; arm64 an ordinary one."""
+    if a.m.arch.flags & ARCH_SPLIT_ROOT:
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
 
 cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error, siginfo_t *info) noexcept nogil:
     """0: retry the access. -1: a signal."""
@@ -92,7 +101,7 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     if vma_at(a, v).vm_start > addr and expand_stack(a, v, addr) != 0:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
-    if access_error(vma_at(a, v), error):
+    if access_error(&a.m.arch, vma_at(a, v), error):
         return send_signal(a, info, SIGSEGV, SEGV_ACCERR, addr)
     if error & PF_WRITE:
         flags |= FAULT_WRITE
@@ -119,7 +128,7 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
         if r == 0:
             return 0
         if r == MMU_NONCANONICAL:
-            return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
+            return bad_address(a, info, addr)
         if do_user_addr_fault(a, task, addr, r & 0xffff, info) < 0:
             return -1
         tries += 1
@@ -221,11 +230,11 @@ cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *
     info.signo = 0
     if addr >= mm_at(a, mm).task_size:
         if addr >= a.m.arch.canonical_low_end and addr < a.m.arch.canonical_high_start:
-            return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
+            return bad_address(a, info, addr)
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     v = find_vma(a, mm, addr)
     if v == 0 or (vma_at(a, v).vm_start > addr and not vma_at(a, v).vm_flags & VM_GROWSDOWN):
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
-    if access_error(vma_at(a, v), PF_WRITE if kind == ACCESS_WRITE else 0):
+    if access_error(&a.m.arch, vma_at(a, v), PF_WRITE if kind == ACCESS_WRITE else 0):
         return send_signal(a, info, SIGSEGV, SEGV_ACCERR, addr)
     return 0

@@ -25,6 +25,8 @@ cdef enum:  # arch_t.flags
     ARCH_TRANSLATES = 1  # entries stand in memory otherwise than mm reads them
     ARCH_SOFT_YOUNG = 2  # the processor sets no A bit: an access without it is a fault
     ARCH_SOFT_DIRTY = 4  # nor D: a write without it is a fault
+    ARCH_SPLIT_ROOT = 16  # kernel addresses have a root of their own (TTBR1): a program's tables are its alone, and none of its addresses leads there
+    ARCH_JUDGES_EXEC = 32  # a fault of an instruction fetch needs VM_EXEC; x86 first brings the page in, and the entry forbids
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
@@ -62,6 +64,11 @@ cdef inline vaddr_t level_end(const arch_t *g, int level, vaddr_t addr, vaddr_t 
 cdef inline uint32_t nr_entries(const arch_t *g, int level) noexcept nogil:
     """Of a table of the level."""
     return <uint32_t>1 << g.level_bits[level]
+
+cdef inline uint32_t nr_user_entries(const arch_t *g) noexcept nogil:
+    """Of the top table: those before the half that every space shares."""
+    cdef int top = <int>g.levels - 1
+    return nr_entries(g, top) if g.flags & ARCH_SPLIT_ROOT else level_index(g, top, g.kernel_start)
 
 cdef inline uint64_t page_size(const arch_t *g) noexcept nogil:
     return <uint64_t>1 << g.page_shift

@@ -1,11 +1,14 @@
 """Paging formats: one row of a table each, read by every walk.
 
-Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with two levels (4K and 4M) and, with PAE, three (4K and 2M; NX).
+Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with two levels (4K and
+4M) and, with PAE, three (4K and 2M; NX), arm64 with pages of 4K (2M and 1G; the kernel half behind a root of its own).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, pgtable-3level_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: arm and arm64 are named but not built; arch_lookup answers -EINVAL.
+# Deviation: arm, and arm64 with larger pages, are named but not built; arch_lookup answers -EINVAL.
 """
 
 from libc.string cimport memset, strcmp
+
+from vmtool.mm.arch_arm64 cimport arm64_decode, arm64_encode, arm64_flag, arm64_reserved
 
 cdef struct format_t:  # one format, as its manual tells it
     const char *name
@@ -70,7 +73,13 @@ OPS[ARCH_I386].decode = i386_decode
 OPS[ARCH_I386].encode = i386_encode
 FORMATS[ARCH_I386].task_size = FORMATS[ARCH_I386].page_offset = 0xC0000000
 format_row(ARCH_ARM, b"arm", [b"pte", b"pgd"], 0, 32, 1)
-format_row(ARCH_ARM64, b"arm64", [b"pte", b"pmd", b"pud", b"pgd"], 0, 48, 3)
+format_row(ARCH_ARM64, b"arm64", [b"pte", b"pmd", b"pud", b"pgd"], 4, 49, 7)  # 48 bits each for TTBR0 and TTBR1
+FORMATS[ARCH_ARM64].pa_bits = 48
+FORMATS[ARCH_ARM64].pfn_mask = 0x0000FFFFFFFFF000
+FORMATS[ARCH_ARM64].flags = ARCH_TRANSLATES | ARCH_SPLIT_ROOT | ARCH_SOFT_YOUNG | ARCH_SOFT_DIRTY | ARCH_JUDGES_EXEC
+FORMATS[ARCH_ARM64].task_size = <uint64_t>1 << 48
+FORMATS[ARCH_ARM64].page_offset = <uint64_t>0xFFFF000000000000
+OPS[ARCH_ARM64] = arch_ops_t(arm64_decode, arm64_encode, arm64_reserved, arm64_flag)
 format_row(ARCH_ARM64_16K, b"arm64-16k", [b"pte", b"pmd", b"pud", b"pgd"], 0, 47, 3)
 format_row(ARCH_ARM64_64K, b"arm64-64k", [b"pte", b"pmd", b"pgd"], 0, 48, 3)
 

@@ -7,7 +7,7 @@ area's there. The entries that map each frame are counted and compared with what
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport level_index, level_size, pte_pfn
+from vmtool.mm.arch cimport level_size, nr_user_entries, pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.mm_acct cimport mm_counter_sum
@@ -216,7 +216,7 @@ cdef void check_mm(fsck_t *f) noexcept nogil:
     f.nr_huge = 0
     for kind in range(4):
         f.rss[kind] = 0
-    check_table(f, m.pgd, top, 0, level_index(&f.a.m.arch, top, f.a.m.arch.kernel_start))
+    check_table(f, m.pgd, top, 0, nr_user_entries(&f.a.m.arch))
     expect(f, f.rss[MM_FILEPAGES] == mm_counter_sum(m, MM_FILEPAGES), CHECK_RSS_FILE, f.mm, <uint64_t>f.rss[MM_FILEPAGES])
     expect(f, f.rss[MM_ANONPAGES] == mm_counter_sum(m, MM_ANONPAGES), CHECK_RSS_ANON, f.mm, <uint64_t>f.rss[MM_ANONPAGES])
     expect(f, f.rss[MM_SHMEMPAGES] == mm_counter_sum(m, MM_SHMEMPAGES), CHECK_RSS_SHMEM, f.mm, <uint64_t>f.rss[MM_SHMEMPAGES])

@@ -7,7 +7,7 @@ counters must tell the same. Lists are followed no further than their pool is lo
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport level_index, pte_pfn, table_bytes
+from vmtool.mm.arch cimport nr_user_entries, pte_pfn, table_bytes
 from vmtool.mm.arena cimport frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone,
                               reserved_end)
@@ -383,7 +383,7 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
         if mm.pgd >= f.a.m.max_pfn or not frame_at(f.a, mm.pgd).flags & PG_table:
             bad(f, CHECK_TABLE_FLAG, mm.pgd, <uint64_t>top)
             continue
-        bytes = count_tables(f, mm.pgd, top, level_index(&f.a.m.arch, top, f.a.m.arch.kernel_start))
+        bytes = count_tables(f, mm.pgd, top, nr_user_entries(&f.a.m.arch))
         if bytes != mm.pgtables_bytes:
             bad(f, CHECK_MM_TABLES, i, bytes)
 

@@ -12,7 +12,7 @@ Simplified: a parent reaps its child at once; one thread a process.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, mm_counter, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
@@ -47,7 +47,7 @@ cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
     cdef int top = <int>a.m.arch.levels - 1
     cdef uint32_t i
     if a.m.arch.flags & ARCH_FIXED_TOP:
-        for i in range(level_index(&a.m.arch, top, a.m.arch.kernel_start)):
+        for i in range(nr_user_entries(&a.m.arch)):
             if table_alloc(a, m, i * level_size(&a.m.arch, top), top - 1) == 0:
                 mmput(a, mm)
                 return False

@@ -12,7 +12,7 @@ The processor sets A in each entry that it follows and D in the leaf of a write,
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_encode, entry_reserved, is_canonical, level_index
+from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_encode, entry_reserved, is_canonical, level_index
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.pte cimport entry_load, entry_exchange
@@ -90,8 +90,10 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         return code | PF_PROT
     want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
     if (e & want) != want:
-        if g.flags & (ARCH_SOFT_YOUNG if not e & g.accessed else ARCH_SOFT_DIRTY):
-            return code | PF_PROT  # the kernel is to set it
+        if not e & g.accessed and g.flags & ARCH_SOFT_YOUNG:
+            return code  # an access flag fault: the kernel is to set it
+        if e & g.accessed and g.flags & ARCH_SOFT_DIRTY:
+            return code | PF_PROT  # what may be written and is not dirty is read-only
         e |= want
         entry_update(a, table, index, level, e)
     hit.leaf = (e & ~(g.write | g.user | g.nx)) | permit
@@ -109,6 +111,8 @@ cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t
         return 0
     if not is_canonical(g, addr):
         return MMU_NONCANONICAL
+    if g.flags & ARCH_SPLIT_ROOT and addr >= g.canonical_low_end:
+        return MMU_FAULT | PF_USER | PF_PROT  # the kernel's root gives a program nothing
     c.walks += 1
     err = walk(a, c, addr, access, &hit)
     c.walk_reads += hit.nr_reads
@@ -123,7 +127,7 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
     """Every step, for looking; `error` is what a read by the program would get (PF_USER)."""
     cdef const arch_t *g = &a.m.arch
     cdef int level = <int>g.levels - 1
-    cdef pfn_t table = root
+    cdef pfn_t table = a.m.kernel_pgd if g.flags & ARCH_SPLIT_ROOT and addr >= g.kernel_start else root
     cdef pte_t permit = g.write | g.user
     cdef pte_t nx = 0
     cdef pte_t e

@@ -14,7 +14,7 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_SPLIT_ROOT, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
                              page_size, pte_pfn, table_bytes)
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
@@ -23,7 +23,7 @@ from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVE
 from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
-from vmtool.mm.zone cimport lowmem_end
+from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events, mod_node_stat
 
 cdef enum:
@@ -192,7 +192,7 @@ cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
     cdef pfn_t pgd = new_table(a, top, 0)
     if pgd == 0:
         return 0
-    for i in range(level_index(&a.m.arch, top, a.m.arch.kernel_start), nr):
+    for i in range(nr_user_entries(&a.m.arch), nr):
         e = entry_load(a, a.m.kernel_pgd, i, top)
         if e:
             entry_store(a, pgd, i, top, e)
@@ -222,7 +222,7 @@ cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bi
 
 
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
-    """init_memory_mapping(): the largest pages that alignment allows, up to 1G."""
+    """init_memory_mapping(), map_mem(): the largest pages that alignment allows, up to 1G."""
     cdef const arch_t *g = &a.m.arch
     cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
     cdef int level
@@ -230,7 +230,7 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
         level = 2
         while level and (not g.leaf_levels >> level & 1 or start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
-        if not kernel_map(a, g.page_offset + start, start, level, bits):
+        if not kernel_map(a, g.page_offset + (start - (ram_start(g) << g.page_shift)), start, level, bits):
             return False
         start += level_size(g, level)
     return True
@@ -296,11 +296,16 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
     cdef bint ok
     if limit:
         low_end = min(low_end, limit)
+    if a.m.arch.flags & ARCH_SPLIT_ROOT:
+        low_end = a.m.max_pfn
     a.m.kernel_pgd = new_table(a, top, 0)
     if a.m.kernel_pgd == 0:
         return -ENOMEM
-    ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << 12)
-    if limit:  # image and memmap lie in the direct map
+    if ram_start(&a.m.arch):
+        ok = map_direct(a, ram_start(&a.m.arch) << a.m.arch.page_shift, low_end << a.m.arch.page_shift)
+    else:
+        ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << 12)
+    if limit or a.m.arch.flags & ARCH_SPLIT_ROOT:  # image and memmap lie in the direct map, or are not shown elsewhere
         return 0 if ok else -ENOMEM
     if ok and a.m.max_pfn > 0x100000:
         ok = map_direct(a, <paddr_t>0x100000 << 12, a.m.max_pfn << 12)

@@ -18,7 +18,7 @@ from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
                               layout_t, special_pages, unmapped_base)
 from vmtool.mm.mm cimport exit_files, insert_area, mm_alloc, mmput, switch_mm
-from vmtool.mm.mm_acct cimport vm_enough_memory, vm_stat_account
+from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account
 from vmtool.mm.pagecache cimport file_open, fput
 from vmtool.mm.placement cimport get_unmapped_area, is_err, mmap_base_for
 from vmtool.mm.sys_mmap cimport do_brk_flags, mmap_region
@@ -113,6 +113,8 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t
             addr &= ~(align - 1)  # a program alone is moved down to its alignment; an interpreter is not
         want = page_start(a, addr - im.segment[0].vaddr)
     bias[0] = want
+    if im.is_dyn:  # elf_load() first maps the whole image, then unmaps what is behind the first segment
+        mm_mut(a, mm).hiwater_vm = max(mm_at(a, mm).hiwater_vm, mm_at(a, mm).total_vm + (total_size(a, im) >> a.m.arch.page_shift))
     for i in range(im.nr_segments):
         err = map_segment(a, task, mm, file, &im.segment[i], want)
         if err:
@@ -422,7 +424,7 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
             switch_mm(a, task, cpu)
         mmput(a, mm)
         return err
-    mm_mut(a, mm).hiwater_vm = mm_at(a, mm).total_vm
+    update_hiwater_vm(mm_mut(a, mm))
     file = file_open(a, req.image.inode)
     mm_mut(a, mm).exe_file = file
     if old:

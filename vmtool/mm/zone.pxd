@@ -45,6 +45,7 @@ cdef enum:  # reserved_kind
 # THP is turned off below 512 MiB, as hugepage_init() does.
 # Returns 0, -EINVAL (RAM too small or too large) or -ENOMEM.
 cdef int boot_memory(arena_t *a) noexcept nogil
+cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RAM
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil  # first frame of HighMem on a 32-bit architecture, 0: it has none
 cdef const char *reserved_name(uint32_t what) noexcept nogil
 cdef const char *zone_name(uint32_t zone) noexcept nogil

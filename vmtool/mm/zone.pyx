@@ -20,7 +20,7 @@ Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are wh
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_I386_PAE
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
 cdef const char *RESERVED_NAMES[RESERVED_PGTABLE + 1]
@@ -30,6 +30,7 @@ cdef const char *ZONE_NAMES[NR_ZONES]
 ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 
 cdef enum:
+    RAM_START_ARM = 0x40000
     LOWMEM_END_I386 = 0x36BFE  # what 1 GiB less vmalloc's 128 MiB, pkmap and fixmap leaves
     LOWMEM_END_PAE = 0x36FFE
     DMA_END = 0x1000  # 16 MiB
@@ -46,6 +47,11 @@ cdef enum:
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil:
     """max_low_pfn's limit: frames from here on are HighMem. 0: the kernel maps everything."""
     return LOWMEM_END_PAE if g.id == ARCH_I386_PAE else LOWMEM_END_I386 if g.id == ARCH_I386 else 0
+
+
+cdef uint64_t ram_start(const arch_t *g) noexcept nogil:
+    """The first frame of RAM: QEMU's `virt` board and others have it at 1 GiB."""
+    return RAM_START_ARM if g.id >= ARCH_ARM else 0
 
 
 cdef const char *reserved_name(uint32_t what) noexcept nogil:
@@ -98,7 +104,7 @@ cdef uint64_t reserve_top(arena_t *a, uint64_t *low_end, uint64_t *high_end, uin
         high_end[0] -= nr_pages
         reserve(a, high_end[0], nr_pages, what)
         return nr_pages
-    if low_end[0] < nr_pages + (0x400 if a.m.max_pfn < SMALL_RAM else 0x3E00):  # the kernel's image and a little room
+    if low_end[0] - ram_start(&a.m.arch) < nr_pages + (0x400 if a.m.max_pfn - ram_start(&a.m.arch) < SMALL_RAM else 0x3E00):  # the kernel's image and a little room
         return 0
     low_end[0] -= nr_pages
     reserve(a, low_end[0], nr_pages, what)
@@ -121,24 +127,25 @@ cdef uint64_t hash_pages(uint64_t kernel_pages, uint32_t scale, uint32_t bucket_
 
 cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss."""
-    if low_end < SMALL_RAM:
-        reserve(a, 0x100, 0x100, RESERVED_KERNEL_CODE)
-        reserve(a, 0x200, 0x80, RESERVED_KERNEL_RODATA)
-        reserve(a, 0x280, 0x60, RESERVED_KERNEL_DATA)
-        reserve(a, 0x2E0, 0x20, RESERVED_KERNEL_BSS)
-        a.m.zero_pfn = 0x2E0
+    cdef uint64_t base = ram_start(&a.m.arch)
+    if low_end - base < SMALL_RAM:
+        reserve(a, base + 0x100, 0x100, RESERVED_KERNEL_CODE)
+        reserve(a, base + 0x200, 0x80, RESERVED_KERNEL_RODATA)
+        reserve(a, base + 0x280, 0x60, RESERVED_KERNEL_DATA)
+        reserve(a, base + 0x2E0, 0x20, RESERVED_KERNEL_BSS)
+        a.m.zero_pfn = <pfn_t>(base + 0x2E0)
         return
-    reserve(a, 0x1000, 0x120A, RESERVED_KERNEL_CODE)
-    reserve(a, 0x2400, 0xA09, RESERVED_KERNEL_RODATA)
-    reserve(a, 0x3000, 0x790, RESERVED_KERNEL_DATA)
-    reserve(a, 0x3B34, 0x124, RESERVED_KERNEL_BSS)
-    a.m.zero_pfn = 0x3B34
+    reserve(a, base + 0x1000, 0x120A, RESERVED_KERNEL_CODE)
+    reserve(a, base + 0x2400, 0xA09, RESERVED_KERNEL_RODATA)
+    reserve(a, base + 0x3000, 0x790, RESERVED_KERNEL_DATA)
+    reserve(a, base + 0x3B34, 0x124, RESERVED_KERNEL_BSS)
+    a.m.zero_pfn = <pfn_t>(base + 0x3B34)
 
 
 cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcept nogil:
     """What boot takes from the top of the memory that it maps: page structures, per-CPU areas, hash tables."""
     cdef uint64_t pages = a.m.ram_bytes >> 12
-    cdef uint64_t sections = (low_end + SECTION_PAGES - 1) // SECTION_PAGES
+    cdef uint64_t sections = (low_end - ram_start(&a.m.arch) + SECTION_PAGES - 1) // SECTION_PAGES
     cdef uint64_t limit = lowmem_end(&a.m.arch)
     cdef uint64_t memmap
     cdef int ok
@@ -164,6 +171,12 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
         return -EINVAL  # 32 bits of physical address
     if pages < 0x1000 or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
         return -EINVAL
+    if ram_start(&a.m.arch):
+        low_end[0] = a.m.max_pfn = ram_start(&a.m.arch) + pages
+        high_end[0] = 0
+        reserve(a, 0, ram_start(&a.m.arch), RESERVED_HOLE)
+        reserve_kernel(a, low_end[0])
+        return reserve_tables(a, low_end[0], 0)
     low_end[0] = pages if pages < PCI_HOLE else PCI_HOLE
     high_end[0] = DMA32_END + (pages - PCI_HOLE) if pages > PCI_HOLE else 0
     a.m.max_pfn = high_end[0] if high_end[0] else low_end[0]
@@ -286,6 +299,11 @@ cdef void init_zones(arena_t *a) noexcept nogil:
     cdef machine_t *m = a.m
     cdef uint64_t low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn
     cdef uint64_t limit = lowmem_end(&m.arch)
+    if ram_start(&m.arch):  # devices of 32 bits: all below 4 GiB is DMA
+        m.nr_zones = 3
+        init_zone(a, ZONE_DMA, ram_start(&m.arch), min(m.max_pfn, <uint64_t>DMA32_END))
+        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+        return
     init_zone(a, ZONE_DMA, 1, min(low_end, <uint64_t>DMA_END))
     if limit:
         m.nr_zones = 4
