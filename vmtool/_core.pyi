@@ -62,6 +62,9 @@ class Machine:
     def fork(self, pid: int) -> int: ...
     def exec(self, pid: int, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> None: ...
     def exit(self, pid: int, status: int = 0) -> None: ...
+    def reset_peaks(self, pid: int) -> None:
+        """As 5 written to /proc/PID/clear_refs: the peak of RSS is what it is now."""
+
     def kill(self, pid: int, signo: int) -> None:
         """Delivers it: a fatal one ends the process; 0 only tests for it."""
 
@@ -250,6 +253,10 @@ class Machine:
     def nr_traced(self) -> int:
         """Steps of the last command; `trace()` has the first 65,536 of them."""
 
+    def start_tally(self) -> None:
+        """Count events and frames from here on, until the machine is closed: for a copy that is not to be committed."""
+
+    def tally(self) -> r.Tally: ...
     def trace(self) -> list[r.TraceRecord]: ...
 
     # --- for tests only ---------------------------------------------------------------------------------

@@ -5,9 +5,10 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arena cimport cpu_mut, inode_at, task_at, task_mut
+from vmtool.mm.arena cimport cpu_mut, inode_at, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
+from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
 from vmtool.mm.sys_clear_refs cimport clear_refs
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
@@ -150,6 +151,12 @@ cdef class Processes(Files):
             task_mut(&self.a, t).state = c"T"
         elif signo == 18:
             task_mut(&self.a, t).state = c"S"
+        self.check()
+
+    def reset_peaks(self, pid):
+        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
+        if mm:
+            mm_mut(&self.a, mm).hiwater_rss = get_mm_rss(mm_at(&self.a, mm))
         self.check()
 
     def switch(self, pid, cpu=0):

@@ -26,7 +26,7 @@ from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, memin
                                     zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, tlb_is_valid, tlb_locate
-from vmtool.mm.trace cimport trace_arg_names, trace_event_name, trace_reset
+from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
@@ -283,15 +283,23 @@ cdef class Views(State):
 
     def set_trace(self, on):
         self.mark_machine()
-        self.a.m.trace_on = bool(on)
+        self.a.m.trace_on = (self.a.m.trace_on & ~TRACE_RECORDS) | (TRACE_RECORDS if on else 0)
 
     def tracing(self):
-        return bool(self.a.m.trace_on)
+        return bool(self.a.m.trace_on & TRACE_RECORDS)
 
     def trace_reset(self):
         if self.a.m.trace_head:
             self.mark_machine()
         trace_reset(&self.a)
+
+    def start_tally(self):
+        self.mark_machine()
+        tally_start(&self.a)
+
+    def tally(self):
+        counts = {trace_event_name(i).decode(): self.a.tally.nr[i] for i in range(1, NR_TRACE_EVENTS)}
+        return r.Tally(counts, self.a.tally.nr_copied, self.a.tally.frames, self.a.tally.frames_peak)
 
     def nr_traced(self):
         return self.a.m.trace_seq

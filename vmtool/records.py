@@ -354,6 +354,15 @@ class TraceRecord(NamedTuple):
     args: dict
 
 
+class Tally(NamedTuple):
+    """What a machine did since start_tally()."""
+
+    events: dict  # how often each event of mm/trace
+    nr_copied: int  # pages whose bytes a copy-on-write copied
+    frames: int  # allocated less freed
+    frames_peak: int  # the most of that at any time
+
+
 class Touched(NamedTuple):
     """What an access cost."""
 

@@ -26,7 +26,7 @@ LINES = {
     # line: further lines whose text says the rest of it
     "sysctl vm.swappiness transparent_hugepage/enabled": [], "fsck": [], "spawn": [], "fork 1": [],
     "ps": ["ps -o pid,ppid,state,vsz,rss,min_flt,maj_flt,comm,args"], "slabtop -o": [], "top -b": [], "uptime": [],
-    "vmstat -s": [], "brk 1": [], "mmap 1 8K": [],
+    "vmstat -s": [], "what-if fork 1": [], "brk 1": [], "mmap 1 8K": [],
     "mremap 1 heap 64K 128K --maymove": [], "mincore 1 heap 16K": [], "touch 1 heap 32K": [], "load 1 heap 8": ["load 1 heap 8 --hex"],
     "translate 1 heap": [], "push 1 8K": [], "read 1 /scene.dat 0 16": [], "read 1 /scene.dat 0 16 --hex": ["read 1 /scene.dat 0 16"],
     "write 1 /scene.dat 0 hello": [], "fincore /scene.dat": ["fincore /scene.dat --bytes"],
@@ -42,7 +42,7 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "cpus_allowed": int, "mems_allowed": int, "node": int, "inode": int, "pfn": int, "old_pfn": int, "new_pfn": int, "vpn": int,
          "index": int, "page_indices": int, "order": int, "pageblock_order": int, "set": int, "way": int, "age": int, "pcid": int,
          "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
-         "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int,
+         "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
          "level_number": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "kpageflags")

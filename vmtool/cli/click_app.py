@@ -80,7 +80,8 @@ class TableCommand(click.Command):
         super().__init__(
             declared.name, params=[*map(_param, declared.params), HELP], help=text, short_help=declared.help,
             callback=self.call, add_help_option=False, options_metavar="[OPTIONS]",
-            context_settings={"ignore_unknown_options": declared.may_dash, "terminal_width": HELP_WIDTH})
+            context_settings={"ignore_unknown_options": declared.may_dash, "terminal_width": HELP_WIDTH,
+                              "allow_interspersed_args": not declared.tail})
 
     def parse_args(self, ctx, args):
         if ctx.resilient_parsing:
@@ -96,6 +97,8 @@ class TableCommand(click.Command):
     def read(self, ctx, args):
         """Click's tokens become `ctx.params`. Raises UsageError, click's own or ours."""
         declared = self.declared
+        if declared.tail and "--help" in args:
+            raise Answer(ctx.get_help())  # also where it stands behind the command within
         after = None
         if declared.rest is not None:
             args, after = _split_rest(declared, args)

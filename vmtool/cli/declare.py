@@ -27,14 +27,16 @@ class Param:
     """One parameter. `kind` names a converter of `kinds`; `flags` is empty for an argument.
 
     An option without a kind is a switch: it stores `value` under `name`, or counts with `count`.
-    `dash`: the argument may begin with `-`. `rest`: takes all that follows `--`, and only that.
+    `dash`: the argument may begin with `-`. `rest`: takes all that follows `--`, and only that. `tail`: a repeated argument that takes
+    every word from its first on, options too: a command within the command.
     """
 
-    __slots__ = ("name", "kind", "flags", "metavar", "help", "default", "required", "dash", "repeat", "rest", "value", "count")
+    __slots__ = ("name", "kind", "flags", "metavar", "help", "default", "required", "dash", "repeat", "rest", "value", "count",
+                 "tail")
 
     def __init__(self, name: str, kind: str | tuple[str, ...] | None = None, flags: tuple[str, ...] = (), *, metavar: str | None = None,
                  help: str = "", default: Any = None, required: bool = True, dash: bool = False, repeat: bool = False, rest: bool = False,
-                 value: Any = True, count: bool = False):
+                 value: Any = True, count: bool = False, tail: bool = False):
         self.name = name
         self.kind = kind
         self.flags = flags
@@ -47,6 +49,7 @@ class Param:
         self.rest = rest
         self.value = value
         self.count = count
+        self.tail = tail
 
 
 class Command:
@@ -56,7 +59,7 @@ class Command:
     """
 
     __slots__ = ("name", "handler", "params", "access", "help", "details", "example", "arguments", "options", "defaults", "rest",
-                 "may_dash", "addresses", "nr_required", "on_session", "_function")
+                 "may_dash", "tail", "addresses", "nr_required", "on_session", "_function")
 
     def __init__(self, name: str, handler: str, params: Sequence[Param], *, access: str | Callable[[dict], str], help: str,
                  details: str = "", example: str = "", json: bool = True, on_session: bool = False):
@@ -72,6 +75,7 @@ class Command:
         self.rest = next((p for p in params if p.rest), None)
         self.arguments = [p for p in params if not p.flags and not p.rest]
         self.nr_required = sum(p.required for p in self.arguments)
+        self.tail = bool(self.arguments) and self.arguments[-1].tail
         self.may_dash = any(p.dash for p in self.arguments)
         self.options = {flag: p for p in self.params for flag in p.flags}
         self.addresses = [p.name for p in params if p.kind == "ADDR"]
@@ -87,11 +91,12 @@ class Command:
 
 
 def arg(name: str, kind: str | tuple[str, ...], help: str = "", *, metavar: str | None = None, optional: bool = False, default: Any = None,
-        dash: bool = False, repeat: bool = False) -> Param:
+        dash: bool = False, repeat: bool = False, tail: bool = False) -> Param:
     """An argument. A repeated one gives a list, empty when optional and absent."""
+    repeat = repeat or tail
     if repeat and default is None:
         default = ()
-    return Param(name, kind, metavar=metavar, help=help, default=default, required=not optional, dash=dash, repeat=repeat)
+    return Param(name, kind, metavar=metavar, help=help, default=default, required=not optional, dash=dash, repeat=repeat, tail=tail)
 
 
 def rest(name: str, help: str, *, metavar: str) -> Param:

@@ -54,6 +54,10 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
             if taken >= 0:
                 at += taken
                 continue
+        if command.tail and nr_arguments == len(arguments) - 1:
+            values[arguments[-1].name] = [convert(arguments[-1], w, arguments[-1].metavar) for w in words[at - 1:]]
+            nr_arguments += 1
+            break
         # The common case of _argument(), written out: this line runs for nearly every word of a script.
         if nr_arguments < len(arguments) and not arguments[nr_arguments].repeat:
             param = arguments[nr_arguments]

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-NOT_IN_SCRIPTS = ("run", "completion")
+NOT_IN_SCRIPTS = ("run", "completion", "what-if")
 STDOUT, STDERR = 1, 2
 
 
 def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going: bool, jsonl: bool) -> Output:
     """The handler: runs the script, prints what it printed, and gives its exit status."""
     script = Script(settings, file, echo=echo, keep_going=keep_going, jsonl=jsonl)
-    lines = _read(file)
+    lines = read_script(file)
     status = number = 0
     with Transaction(settings) as script.transaction:
         try:
@@ -51,7 +51,7 @@ def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going
     return report.Result("", status or script.show() or script.status)
 
 
-def _read(file):
+def read_script(file: str) -> list[str]:
     """The script's lines. Bytes that are not UTF-8 go through as they came."""
     try:
         if file == "-":
@@ -109,7 +109,7 @@ class Transaction:
 class Script:
     """A running script: its variables, its exit status so far, and what it is going to print."""
 
-    def __init__(self, settings: Settings, file: str, *, echo: bool, keep_going: bool, jsonl: bool):
+    def __init__(self, settings: Settings | None, file: str, *, echo: bool, keep_going: bool, jsonl: bool):
         self.settings = settings
         self.file = file
         self.echo = echo
@@ -118,7 +118,8 @@ class Script:
         self.variables: dict[str, str] = {}
         self.status = 0
         self.printed: list[tuple[int, str | bytes]] = []  # (descriptor, text) in order
-        self.transaction = Transaction(settings)
+        if settings is not None:
+            self.transaction = Transaction(settings)
         if jsonl:
             from json.encoder import encode_basestring_ascii
             self.quote = encode_basestring_ascii
@@ -172,9 +173,9 @@ class Script:
         access = command.access
         if not isinstance(access, str):
             access = access(values)
+        if command.name in NOT_IN_SCRIPTS:
+            raise UsageError("not in a script")
         if access is ALONE:
-            if command.name in NOT_IN_SCRIPTS:
-                raise UsageError("not in a script")
             return command.function()(self.settings, **values), None
         session = self.transaction.session
         if session is None or not self.transaction.is_running:
@@ -212,6 +213,10 @@ class Script:
             return (f'{start}null, "signal": "{failure.name}", "sigcode": "{failure.code}", "sigaddr": {sigaddr}, '
                     f'"out": {self.quote(out)}}}\n')
         return f'{start}null, "signal": null, "out": {self.quote(out)}}}\n'
+
+    def complaints(self) -> list[str | bytes]:
+        """What is kept for stderr."""
+        return [text for fd, text in self.printed if fd == STDERR]
 
     def show(self) -> int:
         """Print what was kept, stdout and stderr in their order; 0 or the status of a failed write."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vmtool.cli.declare import Command
 
 FAMILIES = {
-    "machine": ("The machine", "init run sysctl fsck completion"),
+    "machine": ("The machine", "init run what-if sysctl fsck completion"),
     "process": ("Processes", "spawn fork exec exit kill switch ps setrlimit oom-score-adj"),
     "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore"),
     "access": ("Memory accesses", "touch store load translate push"),

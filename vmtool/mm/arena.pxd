@@ -37,6 +37,12 @@ cdef struct pool_t:
     uint32_t size  # record bytes
     uint32_t sparse  # indexed by pfn, never allocated
 
+cdef struct tally_t:  # what was traced since a door asked for it; not saved, kept only while TRACE_TALLY is set
+    uint64_t nr[64]  # by trace_event
+    uint64_t nr_copied  # pages whose bytes a copy-on-write copied
+    int64_t frames  # allocated less freed
+    int64_t frames_peak
+
 cdef struct arena_t:
     pool_t pool[NR_POOLS]
     machine_t *m  # POOL_MACHINE's only record; its chunk is saved by every commit
@@ -51,6 +57,7 @@ cdef struct arena_t:
     char *poison  # CHUNK_BYTES of zeros, written by whoever got it
     void *ctx
     load_fn load
+    tally_t tally
     # upward calls, set once by the door; NULL: nothing above
     alloc_slowpath_fn alloc_slowpath  # buddy -> reclaim, OOM
     zap_fn unmap_mapping_range  # pagecache -> the tables of those that map the file

@@ -49,10 +49,15 @@ cdef enum:  # trace_event
     TR_WRITE_NOTIFY  # addr pfn: a clean shared page becomes dirty
     NR_TRACE_EVENTS
 
+cdef enum:  # trace_on
+    TRACE_RECORDS = 1
+    TRACE_TALLY = 2
+
 cdef const char *trace_event_name(int event) noexcept nogil  # in lower case, without TR_
 cdef const char *trace_arg_names(int event) noexcept nogil  # blank-separated
 cdef void trace_slow(arena_t *a, int event, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3) noexcept nogil
 cdef void trace_reset(arena_t *a) noexcept nogil
+cdef void tally_start(arena_t *a) noexcept nogil
 
 cdef inline void trace4(arena_t *a, int event, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3) noexcept nogil:
     if a.m.trace_on:

@@ -5,7 +5,9 @@ Simplified: the buffer holds one command, and keeps its first MAX_RECORDS steps;
 Invariants: records 1 .. trace_head of the pool are those of the last command, seq ascending.
 """
 
-from vmtool.mm.arena cimport arena_resize, rec_mut, task_at
+from libc.string cimport memset
+
+from vmtool.mm.arena cimport arena_resize, rec_mut, tally_t, task_at
 
 cdef enum:
     MAX_RECORDS = 65536
@@ -75,9 +77,32 @@ cdef uint32_t nr_words(const char *text) noexcept nogil:
     return n
 
 
+cdef void tally_event(arena_t *a, int event, uint64_t a0, uint64_t a1) noexcept nogil:
+    cdef tally_t *t = &a.tally
+    t.nr[event] += 1
+    if event == TR_FRAME_ALLOC:
+        t.frames += <int64_t>1 << a1
+        if t.frames > t.frames_peak:
+            t.frames_peak = t.frames
+    elif event == TR_FRAME_FREE:
+        t.frames -= <int64_t>1 << a1
+    elif event == TR_COW_COPY and a1 != a.m.zero_pfn:
+        t.nr_copied += 1
+
+
+cdef void tally_start(arena_t *a) noexcept nogil:
+    """Count from here on."""
+    memset(&a.tally, 0, sizeof(tally_t))
+    a.m.trace_on |= TRACE_TALLY
+
+
 cdef void trace_slow(arena_t *a, int event, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3) noexcept nogil:
     cdef uint32_t i = a.m.trace_head + 1
     cdef trace_t *t
+    if a.m.trace_on & TRACE_TALLY:
+        tally_event(a, event, a0, a1)
+    if not a.m.trace_on & TRACE_RECORDS:
+        return
     a.m.trace_seq += 1
     if i > MAX_RECORDS or arena_resize(a, POOL_TRACE, i + 1) < 0:
         return

@@ -436,7 +436,7 @@ cdef struct machine_t:
     uint32_t aslr
     uint32_t pcid
     uint32_t kpti
-    uint32_t trace_on
+    uint32_t trace_on  # TRACE_ bits: 1 records for `trace` and `explain`, 2 the arena's tally (set on a copy, never saved)
     uint32_t trace_seq
     uint32_t trace_head  # records in POOL_TRACE of the last command
     uint32_t next_pid

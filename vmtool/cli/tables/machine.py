@@ -43,6 +43,14 @@ COMMANDS = (
                 "exit status; what ran before it is committed.",
         example="vmtool run story.vmt"),
     Command(
+        "what-if", "what_if:what_if",
+        (arg("command", "WORD", "the command and its words, `run FILE` for a script", tail=True),),
+        access=READS, on_session=True,
+        help="Say what a command would cost; nothing is committed.",
+        details="The command runs on a copy of the machine. Shown are free memory, page tables and the RSS of each process whose RSS "
+                "changes, before and after, and at its peak; then faults, and pages copied on write. The exit status is the command's.",
+        example="vmtool what-if fork 1\n  vmtool what-if touch 1 heap 64K\n  vmtool what-if --json brk 1 --by 16K"),
+    Command(
         "sysctl", "machine:sysctl",
         (arg("settings", "WORD", "what to show, or to set", metavar="NAME[=VALUE]", optional=True, repeat=True),
          switch("-n --values", "print values alone"),
