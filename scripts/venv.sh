@@ -19,5 +19,13 @@ root=$(pwd)
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo "$root" >"$site/vmtool-tree.pth"
 bin=$(cd "$venv/bin" && pwd)
-sed "1s|.*|#!$bin/python|" bin/vmtool >"$bin/vmtool"
+# Ctrl-C while Python starts would be a traceback: where env can block it (coreutils 8.31), it waits until vmtool can catch it.
+first="#!$bin/python"
+case $bin in
+*[!A-Za-z0-9_./-]*) ;;
+*) if [ "${#bin}" -lt 80 ] && /usr/bin/env -S '--block-signal=INT true' 2>/dev/null; then
+       first="#!/usr/bin/env -S --block-signal=INT $bin/python"
+   fi ;;
+esac
+sed "1s|.*|$first|" bin/vmtool >"$bin/vmtool"
 chmod +x "$bin/vmtool"

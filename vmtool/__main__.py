@@ -1,18 +1,28 @@
-"""The `vmtool` program. What it does is in `cli/front.py`; here only how it begins and ends."""
+"""The `vmtool` program. What it does is in `cli/front.py`; here only how it begins and ends.
+
+Ctrl-C is exit status 130 whenever it comes. While Python itself starts nothing could answer it but a traceback: so the
+launcher, where `env` can do it, starts Python with SIGINT blocked, and main() lets it through as soon as it can be caught.
+"""
 
 import gc
 import os
 import sys
+from _signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, pthread_sigmask
+
+EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the command of sys.argv; the exit status."""
+    """Run the command of sys.argv; the exit status. Interrupts are held back again when it is known."""
     gc.disable()  # a command makes no garbage in cycles; those that run for long (`execute`) turn it on
     try:
+        pthread_sigmask(SIG_UNBLOCK, (SIGINT,))
         from vmtool.cli.front import run
-        return run(sys.argv[1:])
+        status = run(sys.argv[1:])
+        pthread_sigmask(SIG_BLOCK, (SIGINT,))
     except KeyboardInterrupt:
-        return 130
+        status = EXIT_INTERRUPTED
+    return status
 
 
 def leave(status: int) -> None:

@@ -50,4 +50,5 @@ def test_paths_are_those_of_the_machine(complete, vmtool):
     vmtool("spawn")
     vmtool("mkfile scene.dat 4K")
     assert complete("vmtool rmfile s") == ["scene.dat"]
-    assert complete("vmtool mmap 1 4K --file ") == ["scene.dat"]
+    assert complete("vmtool mmap 1 4K --file ") == ["/scene.dat"]
+    assert complete("vmtool mmap 1 4K --file /s") == ["/scene.dat"]

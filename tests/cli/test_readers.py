@@ -112,7 +112,7 @@ def test_both_readers_give_the_same(name):
     ("munmap 1 1000 0xffffffffffffffff", {"length": (1 << 64) - 1}),
     ("spawn --exe /bin/cat -- -n f", {"name": None, "exe": "/bin/cat", "args": ["-n", "f"]}),
     ("spawn cat --env A=1 --env B=2", {"name": "cat", "env": [b"A=1", b"B=2"], "args": ()}),
-    ("mkfile f 64K --from g --dev 8:1 --inode 1001", {"path": "f", "size": 65536, "source": "g", "dev": (8, 1), "inode": 1001}),
+    ("mkfile f 64K --from g --dev 8:1 --inode 1001", {"path": "/f", "size": 65536, "source": "g", "dev": (8, 1), "inode": 1001}),
     ("free -ht", {"unit": "h", "total": True}),
     ("pmap -XXq 1", {"expand": 2, "quiet": True, "detail": ""}),
     ("pmap -x 1 -d", {"expand": 0, "detail": "d"}),

@@ -54,7 +54,7 @@ def test_a_machine_that_does_not_boot_replaces_nothing(vmtool, script, real_stat
 @pytest.mark.parametrize("line, status, err", [
     ("munmap 1 1000 0xffffffffffffffff", 1, "vmtool: munmap: EINVAL (Invalid argument)\n"),
     ("touch 1 10 --probe", 139, "vmtool: touch: SIGSEGV at 0x10 (SEGV_MAPERR)\n"),
-    ("mmap 1 4K --file nowhere", 1, "vmtool: mmap: ENOENT (No such file or directory): nowhere\n"),
+    ("mmap 1 4K --file nowhere", 1, "vmtool: mmap: ENOENT (No such file or directory): /nowhere\n"),
     ("brk 1 --by -0x8000000000000000", 1, None),
     ("cat /proc/\N{SUPERSCRIPT TWO}/maps", 1, "vmtool: cat: ENOENT (No such file or directory): /proc/\N{SUPERSCRIPT TWO}/maps\n"),
     ("pagemap 1 0 1T", 1, "vmtool: pagemap: ENOMEM (Cannot allocate memory): 268435456 pages are more than an answer can hold\n"),

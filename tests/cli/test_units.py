@@ -102,3 +102,10 @@ def test_a_device(text, value):
 def test_not_a_device(text):
     with pytest.raises(ValueError):
         kinds.device(text)
+
+
+@pytest.mark.parametrize("text, path", [
+    ("scene.dat", "/scene.dat"), ("/scene.dat", "/scene.dat"), ("./a//b/", "/a/b"), ("a/../b", "/b"), ("../../x", "/x"), ("/a/./b", "/a/b"),
+    ("/.hidden", "/.hidden"), ("...", "/..."), ("/", "/"), (" ", "/ ")])
+def test_paths_are_absolute(text, path):
+    assert kinds.path(text) == path

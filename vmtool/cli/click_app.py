@@ -56,6 +56,8 @@ class Word(click.ParamType):
             words = _of_machine(ctx, lambda machine: [str(task.pid) for task in machine.tasks()])
         elif kind == "PATH":
             words = _of_machine(ctx, lambda machine: [file.path for file in machine.files()])
+            if incomplete[:1] not in ("", "/"):  # as it is being typed: a path begins at the only directory there is
+                words = [path.lstrip("/") for path in words]
         else:
             words = kind if isinstance(kind, tuple) else CHOICES.get(kind, ())
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]

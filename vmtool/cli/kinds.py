@@ -62,10 +62,23 @@ def word(text: str) -> str:
     return text
 
 
-def path(text: str) -> str:
+def host_path(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError("a path cannot be empty")
     return text
+
+
+def path(text: str) -> str:
+    """A path in the machine, which has one directory to start from: `scene.dat` and `./scene.dat` are `/scene.dat`."""
+    if text[:1] == "/" and "//" not in text and "/." not in text and text[-1] != "/" and "\0" not in text:
+        return text
+    parts: list[str] = []
+    for part in host_path(text).split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)
 
 
 def prot(text: str) -> int:
@@ -159,7 +172,7 @@ def environment(text: str) -> bytes:
 
 
 KINDS = {
-    "PID": pid, "ADDR": addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word, "PATH": path, "HOSTPATH": path,
+    "PID": pid, "ADDR": addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word, "PATH": path, "HOSTPATH": host_path,
     "PROT": prot, "ADVICE": advice, "RLIMIT": rlimit, "LIMIT": limit, "SIGNAL": signal, "DEVICE": device, "DATA": data,
     "HEX": hexbytes, "PFNS": pfns, "ENV": environment,
 }

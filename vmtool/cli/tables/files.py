@@ -3,7 +3,7 @@
 from vmtool.cli.declare import READS, WRITES, Command, arg, option, switch
 
 PID = arg("pid", "PID", "the process")
-PATH = arg("path", "PATH", "the file's path in the machine")
+PATH = arg("path", "PATH", "the file's path in the machine; scene.dat is /scene.dat")
 OFFSET = arg("offset", "SIZE", "where in the file")
 
 COMMANDS = (
