@@ -132,7 +132,7 @@ def test_a_line_means(line, values):
 @pytest.mark.parametrize("line", [
     "mmap", "mmap 1", "mmap 1 x", "mmap 1 4K extra", "mmap 1 4K --prot", "mmap 1 4K --prot q", "mmap 1 4K --pro rw", "mmap 1 4K -x",
     "mmap 1 4K --fixed=1", "mmap x 4K", "mmap 1 -4K", "touch 1 4000 -q", "touch 1 4000 -wq", "kill", "kill 1 -FOO", "kill 1 --foo",
-    "kill 1 -9 extra", "brk 1 --by", "brk 1 --by 1 2 3", "ps extra", "spawn a b",
+    "kill 1 -9 extra", "brk 1 --by", "brk 1 --by 1 2 3", "tlb extra", "spawn a b",
     "drop-caches 4", "frames 5-1", "madvise 1 heap 4K nothing",
 ])
 def test_wrong_usage_is_refused_by_both(line):
