@@ -40,6 +40,12 @@ class Machine:
     def verify_clean(self) -> None:
         """Debug builds: InternalError when a chunk changed without being marked. Release: nothing."""
 
+    def savepoint(self) -> Any:
+        """The state as it is, for rollback()."""
+
+    def rollback(self, point: Any) -> None:
+        """Everything as it was at the savepoint, to the byte."""
+
     @staticmethod
     def pools() -> list[tuple[str, int, int]]:
         """(name, record bytes, records a chunk) of each pool, by number."""
@@ -192,12 +198,38 @@ class Machine:
     def like_borders(self, pid: int) -> list[tuple[int, int, str]]:
         """(start, end, name) of anonymous writable neighbours of one name and set of permissions: other writes might have made them one."""
 
-    def adopt(self, name: str, areas: Iterable[r.Vma], *, start_brk: int = 0, brk: int = 0, start_stack: int = 0, mmap_base: int = 0,
-              is_32: bool = False, sizes: dict[tuple[int, int, int], int] | None = None, pid: int = 0) -> int:
-        """A process with exactly these areas, nothing merged. `sizes`: of files by (major, minor, inode)."""
+    def adopt(self, name: str, areas: Iterable[r.Vma], *, marks: dict[str, Any] | None = None, flags: Iterable[str] = (),
+              sizes: dict[tuple[int, int, int], int] | None = None, files: dict[tuple[int, int, int, str], int] | None = None, pid: int = 0,
+              parent: int = 0, task_size: int = 0) -> int:
+        """A process with exactly these areas, nothing merged, named as they are, nothing refused that another kernel granted.
+
+        `marks`: fields of mm_struct, and `exe`. `flags`: of SPACE_FLAGS in _adopt.pyx. `sizes`: of files by (major, minor, inode).
+        `files`: open files by identity and name, filled here, for processes that come together; the caller closes them.
+        """
+
+    def adopt_pages(self, pid: int, addr: int, nr: int, what: str, dirty: bool = False, young: bool = True) -> int:
+        """Pages of one area: `anon`, `file`, `zero`, `huge`. Returns how many were mapped; those that cannot be there are left out."""
+
+    def adopt_shared(self, pid: int, addr: int, nr: int, other: int, other_addr: int, parent: int = 0, dirty: bool = False,
+                     young: bool = True) -> int:
+        """Anonymous pages of another process, as after a fork. Returns how many, from the first on, the two can have in common."""
+
+    def adopt_inherited(self, pid: int, addr: int, nr: int, what: str, other: int, parent: int = 0, dirty: bool = False,
+                        young: bool = True) -> int:
+        """adopt_pages() of what came from `other`, which has it no more, and what others that came from it share."""
+
+    def adopt_bytes(self, pid: int, addr: int, data: bytes) -> int:
+        """Into anonymous pages that are there. Returns how many bytes, from the first on."""
+
+    def adopt_facts(self, pid: int, *, min_flt: int = 0, maj_flt: int = 0, nr_threads: int = 1, oom_score_adj: int = 0,
+                    limits: Iterable[tuple[int, tuple[int, int]]] = (), hiwater_vm: int = 0, hiwater_rss: int = 0) -> None:
+        """What the task was; limits by RLIMIT_ number."""
 
     # --- looking (these change nothing) -----------------------------------------------------------
     def maps(self, pid: int) -> list[r.Vma]: ...
+    def word_bytes(self, pid: int) -> int:
+        """4 where names begin in column 50 of the maps."""
+
     def smaps(self, pid: int) -> list[r.Smap]: ...
     def numa_maps(self, pid: int) -> list[tuple[r.Vma, r.NumaStats]]: ...
     def oom_score(self, pid: int, is_new: bool = True) -> int:

@@ -1,10 +1,10 @@
 # cython: language_level=3
 """Files and file I/O: the lower half of the door that changes things."""
 
-from vmtool._outside cimport Outside
+from vmtool._adopt cimport Adopt
 from vmtool.mm.types cimport idx_t
 
-cdef class Files(Outside):
+cdef class Files(Adopt):
     cdef idx_t enter(self, pid) except 0
     cdef object result(self, long long value)
     cdef idx_t inode_of(self, path) except 0

@@ -19,7 +19,7 @@ from vmtool import records as r
 from vmtool.errors import KernelError
 
 
-cdef class Files(Outside):
+cdef class Files(Adopt):
     cdef idx_t enter(self, pid) except 0:
         """The process runs on its CPU; its address space must exist."""
         cdef idx_t t = self.find(pid)

@@ -7,5 +7,3 @@ from vmtool.mm.types cimport idx_t
 cdef class Outside(Space):
     cdef idx_t open_number(self, file) except 0
     cdef idx_t make_inode(self, path, size, dev, inode, kind) except 0
-    cdef idx_t adopt_file(self, area, sizes) except 0
-    cdef object adopt_area(self, idx_t mm, area, dict files, sizes)

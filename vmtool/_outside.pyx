@@ -2,16 +2,14 @@
 """Outside: what logs and live processes need of a machine beyond a user's own calls.
 
 Open files have numbers here, as struct file has: the mappings of one open() merge, those of two do not, and a file without a name
-goes on while it is open. Whoever opens closes. A process can be taken in with its areas as they are.
+goes on while it is open. Whoever opens closes. Processes as they are on another machine: _adopt.pyx.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
-from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut, vma_at
-from vmtool.mm.mm cimport find_task, insert_area, mm_alloc, mmput, task_alloc, task_free
-from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account
-from vmtool.mm.pagecache cimport do_truncate, fget, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole
+from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, task_mut, vma_at
+from vmtool.mm.mm cimport find_task
+from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
@@ -19,9 +17,6 @@ from vmtool.mm.vma cimport find_vma
 from vmtool.errors import KernelError
 
 KINDS = {"disk": INODE_EXT4, "plain": INODE_PLAIN, "shmem": INODE_SHMEM}
-SPECIAL_KINDS = {"[vdso]": VMA_VDSO, "[vvar]": VMA_VVAR, "[vvar_vclock]": VMA_VVAR_VCLOCK}
-DELETED = " (deleted)"
-VSYSCALL = 0xFFFFFFFFFF600000
 U64 = 0xFFFFFFFFFFFFFFFF
 
 
@@ -156,90 +151,3 @@ cdef class Outside(Space):
             v = area.vm_next
         self.check()
         return found
-
-    # --- a process as it is --------------------------------------------------------------------------
-
-    def adopt(self, name, areas, *, start_brk=0, brk=0, start_stack=0, mmap_base=0, is_32=False, sizes=None, pid=0):
-        cdef idx_t t, mm
-        cdef mm_t *m
-        cdef int i
-        cdef dict files = {}
-        if pid and find_task(&self.a, pid):
-            raise KernelError(EEXIST, f"process {pid} is there already")
-        t = task_alloc(&self.a, pid, 0)
-        mm = mm_alloc(&self.a) if t else 0
-        if mm == 0:
-            raise KernelError(EAGAIN)
-        for i in range(NR_RLIMITS):
-            task_mut(&self.a, t).rlim_cur[i] = task_mut(&self.a, t).rlim_max[i] = U64
-        task_mut(&self.a, t).rlim_cur[RLIMIT_STACK] = 8 << 20
-        task_mut(&self.a, t).rlim_cur[RLIMIT_MEMLOCK] = task_mut(&self.a, t).rlim_max[RLIMIT_MEMLOCK] = 8 << 20
-        task_mut(&self.a, t).uid = 65534
-        task_mut(&self.a, t).mm = mm
-        text = name.encode("utf-8", "surrogateescape")[:15]
-        memcpy(task_mut(&self.a, t).comm, <const char *>text, len(text))
-        m = mm_mut(&self.a, mm)
-        m.start_brk, m.brk, m.start_stack, m.sp, m.mmap_base = start_brk, brk, start_stack, start_stack, mmap_base
-        self.a.task = t
-        try:
-            for area in areas:
-                self.adopt_area(mm, area, files, sizes or {})
-        finally:
-            for f in files.values():
-                fput(&self.a, f)
-        update_hiwater_vm(mm_mut(&self.a, mm))
-        self.check()
-        return task_at(&self.a, t).pid
-
-    cdef idx_t adopt_file(self, area, sizes) except 0:
-        """A file of that identity, open; what stood at its path under another inode number loses the path."""
-        cdef idx_t i, f
-        gone = area.name.endswith(DELETED)
-        path = area.name.removesuffix(DELETED) if gone else area.name
-        name = path.encode("utf-8", "surrogateescape")
-        i = 0 if gone else path_lookup(&self.a, name, len(name))
-        if i and (inode_at(&self.a, i).ino != area.inode or inode_at(&self.a, i).dev_major != area.dev_major
-                  or inode_at(&self.a, i).dev_minor != area.dev_minor):
-            path_unlink(&self.a, i)
-            i = 0
-        if i == 0:
-            key = (area.dev_major, area.dev_minor, area.inode)
-            kind = "disk" if area.dev_major else "shmem" if gone else "plain"
-            i = self.make_inode(path or "?", sizes.get(key, area.offset + area.end - area.start), key[:2], area.inode, kind)
-        f = file_open(&self.a, i)
-        if f == 0:
-            raise KernelError(ENOMEM)
-        if gone and inode_at(&self.a, i).nlink:
-            path_unlink(&self.a, i)
-        return f
-
-    cdef object adopt_area(self, idx_t mm, area, dict files, sizes):
-        cdef idx_t f = 0, v
-        cdef mm_t *m = mm_mut(&self.a, mm)
-        cdef int64_t nr = (area.end - area.start) >> 12
-        cdef uint64_t pgoff = area.pgoff
-        if area.start == VSYSCALL:
-            m.vdso = m.vdso or 1
-            if area.flags & VM_READ:
-                m.flags |= MMF_VSYSCALL_READ
-            return
-        if area.end > m.task_size:
-            raise KernelError(EINVAL, f"{area.start:x}-{area.end:x} is beyond a user's addresses")
-        if area.is_file:
-            key = (area.name, area.dev_major, area.dev_minor, area.inode)
-            if key not in files:
-                files[key] = self.adopt_file(area, sizes)
-            f = files[key]
-        kind = SPECIAL_KINDS.get(area.name, VMA_PLAIN)
-        if kind == VMA_VDSO:
-            m.vdso = area.start
-        v = insert_area(&self.a, mm, area.start, area.end, area.flags, pgoff, f, kind)
-        if v == 0:
-            raise KernelError(ENOMEM)
-        if area.flags & VM_ACCOUNT and vm_enough_memory(&self.a, mm, nr) < 0:
-            raise KernelError(ENOMEM, "the process has promised itself more memory than this machine would")
-        vm_stat_account(m, area.flags, nr)
-        if f and m.exe_file == 0 and area.flags & VM_EXEC:
-            fget(&self.a, f)
-            m.exe_file = f
-            m.start_code, m.end_code = area.start, area.end

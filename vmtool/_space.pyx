@@ -8,6 +8,7 @@ from libc.string cimport memset, strlen
 
 from vmtool.mm.access cimport peek_bytes
 from vmtool.mm.arch cimport page_size
+from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
 from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.layout cimport layout_of, layout_t
 from vmtool.mm.mm cimport find_task
@@ -22,6 +23,7 @@ from vmtool import records as r
 from vmtool.errors import KernelError
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
+AS_IT_WAS = "\0"  # begins the name of an imported area that this kernel would name otherwise (adopt_area())
 PAGEMAP_MAX = 1 << 22  # 16 GiB of pages, half a GiB of records
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
@@ -109,10 +111,14 @@ cdef class Space(Views):
         if area.anon_name:
             n = name_read(&self.a, area.anon_name, text, 256)
             name = text[:n].decode("utf-8", "surrogateescape")
+        if mm_at(&self.a, area.vm_mm).flags & MMF_ANON_OFFSETS:
+            offset = area.vm_pgoff << 12
         if area.vm_file:
             inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
             major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << self.a.m.arch.page_shift
-            name = f"[anon_shmem:{name}]" if name else self.path_of(file_at(&self.a, area.vm_file).inode)
+            name = name if name[:1] == AS_IT_WAS else f"[anon_shmem:{name}]" if name else self.path_of(file_at(&self.a, area.vm_file).inode)
+        elif name[:1] == AS_IT_WAS:
+            pass
         elif area.kind != VMA_PLAIN:
             name = SPECIAL_NAMES.get(area.kind, "")
         elif area.vm_start < m.brk and area.vm_end > m.start_brk:
@@ -121,6 +127,8 @@ cdef class Space(Views):
             name = "[stack]"
         elif name:
             name = f"[anon:{name}]"
+        if name[:1] == AS_IT_WAS:
+            name = name[1:]
         return r.Vma(area.vm_start, area.vm_end, area.vm_flags, area.vm_pgoff, offset, major, minor, ino, name, area.vm_file != 0,
                      area.anon_vma, area.vm_file)
 
@@ -143,11 +151,24 @@ cdef class Space(Views):
         """[vsyscall] or [vectors]: in no address space's tree, shown in each. None: this kind of space has none."""
         cdef const layout_t *l = layout_of(&self.a.m.arch, mm_at(&self.a, mm).flags)
         cdef uint64_t flags = l.gate_flags
-        if not mm_at(&self.a, mm).vdso or not l.gate_start:
+        cdef uint32_t how = mm_at(&self.a, mm).flags
+        if not mm_at(&self.a, mm).vdso or not l.gate_start or how & MMF_NO_VSYSCALL:
             return None
-        if mm_at(&self.a, mm).flags & MMF_VSYSCALL_READ:
+        name, size = l.gate_name.decode(), page_size(&self.a.m.arch)
+        if how & MMF_VSYSCALL_READ:
             flags |= VM_READ
-        return r.Vma(l.gate_start, l.gate_start + page_size(&self.a.m.arch), flags, 0, 0, 0, 0, 0, l.gate_name.decode(), False, 0, 0)
+        if how & MMF_VSYSCALL_WIDE:
+            flags, size = 0, 0x800000
+        if how & MMF_VSYSCALL_AS_VDSO:
+            name = "[vdso]"
+        return r.Vma(l.gate_start, l.gate_start + size, flags, 0, 0, 0, 0, 0, name, False, 0, 0)
+
+    def word_bytes(self, pid):
+        """Of the pointers of the kernel whose maps this process has: they decide where names stand."""
+        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
+        if self.a.m.arch.task_size >> 32 == 0 or mm and mm_at(&self.a, mm).flags & MMF_NARROW:
+            return 4
+        return 8
 
     def smaps(self, pid):
         cdef idx_t mm = self.find_mm(pid)

@@ -185,6 +185,49 @@ cdef class State:
                     if mine != (saved if saved is not None else bytes(CHUNK_BYTES)):
                         raise InternalError(f"chunk {c} of {pool_name(pool).decode()} changed without a mark")
 
+    def savepoint(self):
+        """The state as it stands, to be given to rollback(): what is dirty by its bytes; the rest is in the store, or zeros."""
+        cdef uint32_t i
+        self.check()
+        self.mark_machine()
+        chunks = {}
+        for i in range(self.a.nr_dirty):
+            pool, chunk = self.a.dirty[i] >> 32, self.a.dirty[i] & 0xFFFFFFFF
+            chunks[pool, chunk] = (self.a.pool[pool].state[chunk], bytes(self.chunk(pool, chunk)))
+        return self.header(), chunks, self.a.task, self.a.cpu
+
+    def rollback(self, point):
+        """Everything as it was at the savepoint, to the byte. Directories that grew stay so: their chunks read as zeros."""
+        cdef uint32_t i, nr = 0
+        cdef const char *source
+        cdef pool_header_t h
+        header, chunks, task, cpu = point
+        for i in range(self.a.nr_dirty):
+            key = (self.a.dirty[i] >> 32, self.a.dirty[i] & 0xFFFFFFFF)
+            pool, chunk = key
+            state, data = chunks[key] if key in chunks else self.saved_chunk(pool, chunk)
+            source = data
+            memcpy(self.a.pool[pool].chunk[chunk], source, CHUNK_BYTES)
+            self.a.pool[pool].state[chunk] = state
+            if key in chunks:
+                self.a.dirty[nr] = self.a.dirty[i]
+                nr += 1
+        self.a.nr_dirty = nr
+        source = header
+        for i in range(NR_POOLS):
+            memcpy(&h, source + len(MAGIC) + i * sizeof(pool_header_t), sizeof(pool_header_t))
+            self.a.pool[i].count, self.a.pool[i].free_head, self.a.pool[i].nr_free = h.count, h.free_head, h.nr_free
+        self.a.task, self.a.cpu = task, cpu
+        self.a.err = 0
+        self.load_error = None
+
+    def saved_chunk(self, int pool, uint32_t chunk):
+        """(state, bytes) of a chunk as it was before anything changed it."""
+        data = None
+        if self.load_chunk is not None and self.a.pool[pool].state[chunk] & CHUNK_SAVED:
+            data = self.load_chunk(pool, chunk)
+        return (0, bytes(CHUNK_BYTES)) if data is None else (CHUNK_SAVED, data)
+
     @staticmethod
     def pools():
         return [(pool_name(i).decode(), pool_size(i), CHUNK_BYTES // pool_size(i)) for i in range(NR_POOLS)]

@@ -36,7 +36,7 @@ LEVELS = """
     mm
     fault
     access reclaim
-    populate
+    populate adopt
     show_*
     sys_* sysctl fsck*
     sys_exec validate
@@ -53,7 +53,8 @@ MAY_USE = {
     "_views": ["mm.*", "_state", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],
     "_outside": ["mm.*", "_space", "records", "errors"],
-    "_files": ["mm.*", "_outside", "records", "errors"],
+    "_adopt": ["mm.*", "_outside", "records", "errors"],
+    "_files": ["mm.*", "_adopt", "records", "errors"],
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
     "_core": ["mm.*", "libc.*", "_processes", "_views", "records", "errors", "uapi"],
     "demo": ["records"],

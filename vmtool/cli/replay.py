@@ -2,7 +2,7 @@
 
 import os
 
-from vmtool.cli import report
+from vmtool.cli import kinds, report
 from vmtool.errors import HostError, UsageError
 
 DIFFERENCES_SHOWN = 100
@@ -196,7 +196,21 @@ def record(settings, output, faults, aslr, command):
     return report.Result("", run(list(command), output, with_faults=faults, is_randomized=aslr))
 
 
-def import_(machine, source, json):
-    from vmtool.outside.importer import import_process
-    pid = import_process(machine, source)
-    return f'{{"pid": {pid}}}\n' if json else f"{pid}\n"
+def import_(session, sources, tree, ram, force, json):
+    from vmtool.outside.importer import import_processes, prepare_machine, read_processes
+    if force and ram is None:
+        raise UsageError("--force replaces a machine: it goes with --ram")
+    if ram is not None and ram != "auto":
+        try:
+            ram = kinds.size(ram)
+        except ValueError as wrong:
+            raise UsageError(f"--ram: {wrong}, nor auto") from None
+    processes = read_processes(sources, tree)
+    if ram is not None:
+        prepare_machine(session.machine, processes, None if ram == "auto" else ram)
+    pids = import_processes(session.machine, processes)
+    if json:
+        from vmtool.cli import json_text
+        objects = [{"pid": pid} for pid in pids]
+        return json_text.text(objects if len(pids) > 1 else objects[0])
+    return "".join([f"{pid}\n" for pid in pids])

@@ -6,6 +6,7 @@ from vmtool.mm.types cimport *
 
 # One fault at addr inside the area; FAULT_ bits. Returns VM_FAULT_ bits (0: done, minor) and counts it for the current task.
 cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil
+cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nogil  # behind [vdso], [vvar], [vvar_vclock]; 0: SIGBUS
 # A write fault on a present, read-only entry of a private area (also used by mprotect's populate).
 cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
 # The page of a file area at an index, brought in if needed; 0 with *result = VM_FAULT_SIGBUS … ; sets VM_FAULT_MAJOR

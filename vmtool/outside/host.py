@@ -10,6 +10,7 @@ Simplified: a file that changes while it is read gives whatever the reads return
 """
 
 import errno
+import io
 import os
 import stat
 from typing import NamedTuple, NoReturn
@@ -52,18 +53,12 @@ def read_file(path: str, nr_bytes: int | None = None) -> HostFile:
     a device, FIFO or socket (their contents have no end), EFBIG above MAX_BYTES.
     """
     try:
-        # O_NONBLOCK: opening a FIFO without a writer would wait for ever
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        opened = open_regular(path)
     except OSError as e:
         fail(e.errno or errno.EIO, path)
-    except ValueError:  # a NUL in the path
-        fail(errno.ENOENT, path.replace("\0", "\\000"))
     try:
+        fd = opened.fileno()
         st = os.fstat(fd)
-        if stat.S_ISDIR(st.st_mode):
-            fail(errno.EISDIR, path)
-        if not stat.S_ISREG(st.st_mode):
-            fail(errno.EINVAL, path, "not a regular file")
         wanted = st.st_size if nr_bytes is None else min(nr_bytes, st.st_size)
         if wanted > MAX_BYTES:
             fail(errno.EFBIG, path, f"{wanted} bytes, at most {MAX_BYTES} are read")
@@ -74,7 +69,23 @@ def read_file(path: str, nr_bytes: int | None = None) -> HostFile:
     except OSError as e:
         fail(e.errno or errno.EIO, path)
     finally:
+        opened.close()
+
+
+def open_regular(path: str) -> io.FileIO:
+    """A regular file, open to be read. OSError as open() gives it; HostError for anything whose contents have no end, and for a NUL."""
+    try:
+        # O_NONBLOCK: opening a FIFO without a writer would wait for ever
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except ValueError:
+        fail(errno.ENOENT, path.replace("\0", "\\000"))
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
         os.close(fd)
+        if stat.S_ISDIR(mode):
+            fail(errno.EISDIR, path)
+        fail(errno.EINVAL, path, "not a regular file")
+    return io.FileIO(fd, "rb")
 
 
 def _read_all(fd: int, nr_bytes: int) -> bytes:

@@ -1,267 +1,289 @@
-"""`import`: a process as it is, from /proc/PID or a saved copy of its files.
+"""`import`: processes as they are, from /proc/PID or from saved copies of its files.
 
-What is taken: maps decides the areas, byte for byte, of any kernel; smaps (VmFlags) their other flags; stat, status and comm the name and
-the marks of the space (start_brk, brk, start_stack); pagemap, or smaps' counts where it is not permitted, which pages are there.
-A saved copy is a directory with these files, or a maps file alone. Lines may be separated by blanks or tabs.
-Simplified: the pages' contents are zeros. Without pagemap the lowest pages of an area stand for those that smaps counts.
-Invariant: what cat-maps prints of the new process is what maps said, in the kernel's own columns.
+What is taken: maps (or smaps alone) decides the areas, byte for byte, of any kernel; smaps their other flags and what is resident;
+pagemap, where it is permitted, which pages these are and which frames processes share; stat, status, comm, cmdline, limits, oom_score_adj
+what the task was.
+Simplified: the pages' contents are zeros, but for the command line. Threads are a number.
+Invariants: what cat-maps prints of the new process is what maps said; its Rss, Anonymous, Private_Dirty … are smaps'. All is read before
+anything is made, and what fails then leaves the machine to the byte as it was.
 """
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from vmtool.errors import HostError, KernelError, Signal
-from vmtool.records import Vma
-from vmtool.uapi import VM_ACCOUNT, VM_GROWSDOWN, VM_MAYSHARE
+from vmtool.errors import HostError, KernelError
+from vmtool.outside.frames_needed import Needs, ram_bytes, ram_for
+from vmtool.outside.lineage import Lineage
+from vmtool.outside.pagemap import Pagemap
+from vmtool.outside.proc_marks import marks_of, space_flags, task_size
+from vmtool.outside.proc_pages import ANON, FILE, GUARDED, HUGE, LAZY, ZERO, Run, pages_of
+from vmtool.outside.proc_source import Source, sources_of
+from vmtool.outside.proc_text import PAGE, Area, Space, decimal, parse_limits, parse_space, parse_stat, parse_status, status_kb
 
-MAPS_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})\s+([r-][w-][x-][ps])\s+([0-9a-f]{1,16})\s+"
-                       r"([0-9a-f]+):([0-9a-f]+)\s+(\d+)(?:[ \t]+(.*?))?[ \t\r]*$")
-PAGE = 4096
-PERMISSIONS = {"r": 1, "w": 2, "x": 4, "s": 8}
-MAY_BITS = 0x70
-PRESENT, FILE_OR_SHARED = 1 << 63, 1 << 61
-MOST_BYTES = 1 << 26  # a maps or smaps file
-SPECIAL_32 = 1 << 32
-MOST_PAGES = 1 << 22
-
-FLAG_BITS = {"rd": 0x1, "wr": 0x2, "ex": 0x4, "sh": 0x8, "mr": 0x10, "mw": 0x20, "me": 0x40, "ms": 0x80, "gd": 0x100, "pf": 0x400,
-             "lo": 0x2000,
-             "io": 0x4000, "sr": 0x8000, "rr": 0x10000, "dc": 0x20000, "de": 0x40000, "ac": 0x100000, "nr": 0x200000, "ht": 0x400000,
-             "wf": 0x2000000, "dd": 0x4000000, "mm": 0x10000000, "hg": 0x20000000, "nh": 0x40000000, "mg": 0x80000000}
-"""VmFlags of smaps (Linux v6.12 fs/proc/task_mmu.c:show_smap_vma_flags()) whose bits are the same on every configuration."""
+MADV_FREE, MADV_GUARD_INSTALL = 8, 102
+HUGE_PAGES = 512
+PAGE_SHIFT = 12
+MOST_CMDLINE = 1 << 21
+MOST_THREADS = 1 << 22
+MOST_FILE = (1 << 63) - 1  # MAX_LFS_FILESIZE
 
 
-class Counted(NamedTuple):
-    """What smaps says of one area."""
+class Process:
+    """All that was read of one process. `runs`: of each area."""
 
-    flags: int | None
-    rss_pages: int
-    anonymous_pages: int
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.label = source.label
+        maps, why = source.text("maps"), source.why
+        self.space = _space(maps, source.text("smaps"), source.label, why)
+        self.stat = parse_stat(source.text("stat"))
+        self.status = parse_status(source.text("status"))
+        self.limits = parse_limits(source.text("limits"))
+        self.cmdline = (source.read("cmdline") or b"")[:MOST_CMDLINE]
+        self.oom_score_adj = _oom_score_adj((source.text("oom_score_adj") or "").strip())
+        self.exe = source.exe()
+        self.runs = self._read_pages(source)
+        self.sizes = _file_sizes(source, self.space.areas)
+        self.knows_pages = any(self.runs) or any("Rss" in area.kb for area in self.space.areas)
 
-
-def import_process(machine: Any, source: str) -> int:
-    """A new simulated process with the areas of `source`, a PID or a path. Returns: its PID.
-
-    HostError: nothing there, no maps, or a line that is none.
-    """
-    files = _Files(source)
-    areas = parse_maps(files.need("maps"), files.label)
-    if not areas:
-        raise HostError(f"{files.label}: maps is empty: a kernel thread, or a process that has ended")
-    counted = parse_smaps(files.text("smaps"))
-    areas = [_with_flags(area, counted.get(area.start)) for area in areas]
-    marks = _marks(files, areas)
-    pid = machine.adopt(_name(files, areas), areas, **marks)
-    _populate(machine, pid, areas, counted, files)
-    return int(pid)
-
-
-class _Files:
-    """The files of one process, live or saved."""
-
-    def __init__(self, source: str) -> None:
-        self.maps_only = ""
-        self.directory = source
-        self.label = source
-        if source.isdigit() and not os.path.exists(source):
-            self.directory = f"/proc/{source}"
-            if not os.path.isdir(self.directory):
-                raise HostError(f"ESRCH (No such process): {source}")
-        elif os.path.isfile(source):
-            self.maps_only = source
-        elif not os.path.isdir(source):
-            raise HostError(f"ENOENT (No such file or directory): {source}")
-
-    def text(self, name: str) -> str | None:
-        """A file's text, None when it is not there or not permitted."""
-        if self.maps_only and name != "maps":
-            return None
+    def _read_pages(self, source: Source) -> list[list[Run]]:
+        opened = source.pagemap()
+        pagemap = Pagemap(opened, source.is_live) if opened is not None else None
         try:
-            with open(self.maps_only or f"{self.directory}/{name}", "rb") as f:
-                data = f.read(MOST_BYTES + 1)
-        except OSError:
-            return None
-        if len(data) > MOST_BYTES:
-            raise HostError(f"{self.label}: {name} has more than {MOST_BYTES} bytes")
-        return data.decode("utf-8", "surrogateescape")
+            return [pages_of(area, pagemap) for area in self.space.areas]
+        finally:
+            if pagemap is not None:
+                pagemap.close()
 
-    def need(self, name: str) -> str:
-        found = self.text(name)
-        if found is None:
-            raise HostError(f"{self.label}: {name} cannot be read")
-        return found
+    @property
+    def parent(self) -> int:
+        """Its parent's PID there; 0: unknown."""
+        return decimal(self.status.get("PPid", "")) or 0
 
-    def pagemap(self) -> Any:
-        if self.maps_only:
-            return None
-        try:
-            return open(f"{self.directory}/pagemap", "rb", buffering=0)
-        except OSError:
-            return None
+    def name(self) -> str:
+        comm = self.source.text("comm") or self.status.get("Name", "")
+        if comm:
+            return comm.rstrip("\n")[:15]
+        first = next((area.vma.name for area in self.space.areas if area.vma.is_file and area.vma.name.startswith("/")), "imported")
+        return first.removesuffix(" (deleted)").rsplit("/", 1)[-1][:15] or "imported"
 
 
-def parse_maps(text: str, label: str) -> list[Vma]:
-    """The areas of a maps file, of any kernel since 2.6. HostError names the first line that is none."""
-    areas: list[Vma] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        found = MAPS_LINE.match(line.strip(" \t"))
-        if found is None:
-            raise HostError(f"{label}: line {number} is no line of maps: {''.join(c if c.isprintable() else '?' for c in line[:60])}")
-        area = _area(found)
-        if area.start >= area.end or area.start % PAGE or area.end % PAGE or areas and area.start < areas[-1].end:
-            raise HostError(f"{label}: line {number}: areas must be whole pages in ascending order")
-        areas.append(area)
-    return areas
+def _oom_score_adj(word: str) -> int:
+    value = decimal(word.removeprefix("-"))
+    return (-value if word[:1] == "-" else value) if value is not None and value <= 1000 else 0
 
 
-def _area(found: re.Match[str]) -> Vma:
-    start, end, offset = int(found[1], 16), int(found[2], 16), int(found[4], 16)
-    perms, name, inode = found[3], found[8] or "", int(found[7])
-    flags = sum(PERMISSIONS.get(c, 0) for c in perms) | MAY_BITS
-    if perms[3] == "s":
-        flags |= VM_MAYSHARE
-    elif perms[1] == "w":
-        flags |= VM_ACCOUNT
-    if name == "[stack]":
-        flags |= VM_GROWSDOWN
-    is_file = inode != 0
-    # anonymous areas count their pages by address; maps shows 0 for them
-    pgoff = offset // PAGE if is_file or offset else start // PAGE
-    return Vma(start=start, end=end, flags=flags, pgoff=pgoff, offset=offset, dev_major=int(found[5], 16), dev_minor=int(found[6], 16),
-               inode=inode,
-               name=name.replace("\\012", "\n"), is_file=is_file, anon_vma=0, vm_file=0)
+def _space(maps: str | None, smaps: str | None, label: str, why: str) -> Space:
+    """The areas as maps has them, with smaps' counts where it has the same ones; as smaps has them where there is no maps."""
+    if not (maps or "").strip() and smaps is not None:
+        maps, smaps = smaps, None
+    if maps is None:
+        raise HostError(f"{label}: maps cannot be read" + (f": {why}" if why else ""))
+    space = parse_space(maps, label)
+    if not space.areas:
+        raise HostError(f"{label}: maps is empty: a kernel thread, or a process that has ended")
+    if not smaps:
+        return space
+    counted = {(area.vma.start, area.vma.end): area for area in parse_space(smaps, f"{label}: smaps").areas}
+    areas = []
+    for area in space.areas:
+        other = counted.get((area.vma.start, area.vma.end))
+        is_same = other is not None and other.vma._replace(flags=0) == area.vma._replace(flags=0)
+        areas.append(other if is_same and other is not None else area)
+    return space._replace(areas=areas)
 
 
-def parse_smaps(text: str | None) -> dict[int, Counted]:
-    """By start address, what smaps adds to maps; empty without it."""
-    found: dict[int, Counted] = {}
-    start: int | None = None
-    rss = anonymous = 0
-    flags: int | None = None
-    for line in (text or "").split("\n"):
-        head = MAPS_LINE.match(line)
-        if head is not None:
-            if start is not None:
-                found[start] = Counted(flags, rss, anonymous)
-            start, rss, anonymous, flags = int(head[1], 16), 0, 0, None
-        elif line.startswith("Rss:"):
-            rss = int(line.split()[1]) * 1024 // PAGE
-        elif line.startswith("Anonymous:"):
-            anonymous = int(line.split()[1]) * 1024 // PAGE
-        elif line.startswith("VmFlags:"):
-            flags = sum(FLAG_BITS.get(word, 0) for word in line.split()[1:])
-    if start is not None:
-        found[start] = Counted(flags, rss, anonymous)
+def _file_sizes(source: Source, areas: list[Area]) -> dict[tuple[int, int, int], int]:
+    """Of each file: the host's own where it is the same file, else up to the last byte that an area maps."""
+    sizes: dict[tuple[int, int, int], int] = {}
+    asked: set[tuple[int, int, int]] = set()
+    ends: dict[tuple[int, int, int], int] = {}
+    for vma in (area.vma for area in areas if area.vma.is_file):
+        key = vma.dev_major, vma.dev_minor, vma.inode
+        ends[key] = max(ends.get(key, 0), min(vma.offset + vma.end - vma.start, MOST_FILE))
+        if key not in asked:
+            asked.add(key)
+            st = source.area_file(vma.start, vma.end, vma.name)
+            if st is not None and stat.S_ISREG(st.st_mode) and (os.major(st.st_dev), os.minor(st.st_dev), st.st_ino) == key and st.st_size:
+                sizes[key] = st.st_size
+    return {**ends, **sizes}
+
+
+def read_processes(words: list[str], tree: bool) -> list[Process]:
+    """Parents before their children. HostError; nothing is made yet."""
+    sources = [source for word in words for source in sources_of(word)]
+    if tree:
+        sources = _with_descendants(sources)
+    seen: set[str] = set()
+    for source in sources:
+        if source.label in seen:
+            raise HostError(f"{source.label}: named twice")
+        seen.add(source.label)
+    return [Process(source) for source in sources]
+
+
+def _with_descendants(sources: list[Source]) -> list[Source]:
+    found = list(sources)
+    for source in found:  # grows as it goes
+        if not source.is_live or not source.pid:
+            raise HostError(f"{source.label}: --tree is for live processes")
+        have = {other.pid for other in found}
+        found += [child for pid in _children(source.pid) if pid not in have for child in sources_of(f"/proc/{pid}")]
     return found
 
 
-def _with_flags(area: Vma, counted: Counted | None) -> Vma:
-    if counted is None or counted.flags is None:
-        return area
-    return area._replace(flags=counted.flags)
-
-
-def _name(files: _Files, areas: list[Vma]) -> str:
-    comm = files.text("comm")
-    if comm:
-        return comm.rstrip("\n")[:15]
-    for line in (files.text("status") or "").split("\n"):
-        if line.startswith("Name:"):
-            return line[5:].strip()[:15]
-    first = next((a.name for a in areas if a.is_file and a.name.startswith("/")), "imported")
-    return first.removesuffix(" (deleted)").rsplit("/", 1)[-1][:15] or "imported"
-
-
-def _marks(files: _Files, areas: list[Vma]) -> dict[str, int]:
-    """start_brk, brk, start_stack, mmap_base: from stat where it tells, else from the areas' names."""
-    marks = {"start_brk": 0, "brk": 0, "start_stack": 0}
-    heap = [a for a in areas if a.name == "[heap]"]
-    stack = [a for a in areas if a.name == "[stack]"]
-    if heap:
-        marks["start_brk"], marks["brk"] = heap[0].start, heap[-1].end
-    if stack:
-        marks["start_stack"] = stack[-1].end - 16
-    fields = (files.text("stat") or "").rpartition(")")[2].split()
-    if len(fields) > 46 and fields[25] != "0":
-        marks["start_stack"] = int(fields[25])
-        if int(fields[44]):
-            marks["start_brk"] = int(fields[44])
-            marks["brk"] = max(marks["brk"], marks["start_brk"])
-    user = [a for a in areas if a.name not in ("[vsyscall]",)]
-    below = [a.end for a in user if not stack or a.end <= stack[-1].start]
-    marks["mmap_base"] = max(below, default=0)
-    marks["is_32"] = int(all(a.end <= SPECIAL_32 for a in areas))
-    return marks
-
-
-# --- pages -----------------------------------------------------------------------------------------------
-
-
-def _populate(machine: Any, pid: int, areas: list[Vma], counted: dict[int, Counted], files: _Files) -> None:
-    """Bring in the pages that are there; where nobody says, none."""
-    pagemap = files.pagemap()
-    left = MOST_PAGES
-    for area in areas:
-        if area.name in ("[vsyscall]", "[vdso]", "[vvar]", "[vvar_vclock]") or left <= 0:
-            continue
-        for first, nr, is_written in _present(area, counted.get(area.start), pagemap):
-            left -= nr
-            _bring_in(machine, pid, area, first, min(nr, left + nr), is_written)
-    if pagemap is not None:
-        pagemap.close()
-
-
-def _present(area: Vma, counted: Counted | None, pagemap: Any) -> Iterator[tuple[int, int, bool]]:
-    """Runs of present pages as (address, number, whether the process wrote them)."""
-    data = _entries(area, pagemap)
-    if data is None:
-        if counted is not None and counted.rss_pages:
-            if counted.anonymous_pages:
-                yield area.start, counted.anonymous_pages, True
-            rest = counted.rss_pages - counted.anonymous_pages
-            if rest > 0:
-                yield area.start + counted.anonymous_pages * PAGE, rest, False
-        return
-    last: tuple[int, int, bool] | None = None
-    for i, entry in enumerate(data):
-        if not entry & PRESENT:
-            continue
-        is_written = not entry & FILE_OR_SHARED
-        addr = area.start + i * PAGE
-        if last is not None and last[0] + last[1] * PAGE == addr and last[2] == is_written:
-            last = (last[0], last[1] + 1, is_written)
-        else:
-            if last is not None:
-                yield last
-            last = (addr, 1, is_written)
-    if last is not None:
-        yield last
-
-
-def _entries(area: Vma, pagemap: Any) -> memoryview | None:
-    """The area's entries, None when pagemap is not there or does not hold them."""
-    nr = (area.end - area.start) // PAGE
-    if pagemap is None or nr > MOST_PAGES:
-        return None
+def _children(pid: int) -> list[int]:
+    """Of all its threads, by their `children` files."""
+    found: list[int] = []
     try:
-        data = os.pread(pagemap.fileno(), nr * 8, area.start // PAGE * 8)
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/children", "rb") as f:
+                found += [int(word) for word in f.read().split()]
     except OSError:
-        return None
-    return memoryview(data).cast("Q") if len(data) == nr * 8 else None
+        pass
+    return sorted(found)
 
 
-def _bring_in(machine: Any, pid: int, area: Vma, first: int, nr: int, is_written: bool) -> None:
-    nr = min(nr, (area.end - first) // PAGE)
-    if nr <= 0:
-        return
-    wants_write = is_written and area.flags & 2
-    if not wants_write and not area.flags & 1:
-        return  # nothing that this process could do now brings such a page in
+# --- into the machine ------------------------------------------------------------------------------------------------------------
+
+def prepare_machine(machine: Any, processes: list[Process], ram: int | None) -> None:
+    """Boot it: with so much memory, or as much as the processes need; like their host where that is known."""
+    needs = Needs(processes)
+    arch = "x86-64-la57" if needs.needs_la57 else "x86-64"
+    machine.boot(ram_bytes=ram if ram is not None else ram_bytes(type(machine), arch, needs.frames), arch=arch)
+    if any(process.source.is_live for process in processes) and (mode := _host_thp_mode()):
+        machine.set_sysctl("transparent_hugepage/enabled", mode)
+
+
+def _host_thp_mode() -> str:
+    """What the host says between brackets; it decides which areas are eligible for huge pages."""
     try:
-        machine.touch(pid, first, nr * PAGE, "w" if wants_write else "r", True)
-    except (Signal, KernelError):
-        return
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", "rb") as f:
+            words = re.findall(r"\[(always|madvise|never)\]", f.read(256).decode("ascii", "replace"))
+    except OSError:
+        return ""
+    return words[0] if words else ""
+
+
+def import_processes(machine: Any, processes: list[Process]) -> list[int]:
+    """New simulated processes, in their order. Returns: their PIDs. Whatever fails leaves the machine as it was."""
+    if machine.info().page_shift != PAGE_SHIFT:
+        raise HostError(f"{processes[0].label}: its pages are of 4 kB, this machine's are not")
+    needs = Needs(processes)
+    needs.check(machine)
+    point = machine.savepoint()
+    try:
+        return _Import(machine, processes).run()
+    except BaseException as failure:
+        machine.rollback(point)
+        if isinstance(failure, KernelError):
+            detail = ram_for(machine, needs) if failure.errno == errno.ENOMEM else str(failure)
+            raise HostError(f"{processes[0].label}: {detail}") from None
+        raise
+
+
+class _Import:
+    """One import: the files and the shared frames of its processes."""
+
+    def __init__(self, machine: Any, processes: list[Process]) -> None:
+        self.machine = machine
+        self.processes = processes
+        self.files: dict[tuple[int, int, int, str], int] = {}
+        self.frames: dict[int, tuple[int, int]] = {}  # the host's frame -> (PID, address) of whom it came with
+        self.huge: dict[int, tuple[int, int]] = {}  # the same of the first frame of a huge page
+        self.pids: list[int] = []  # ours, in their order
+        self.lineage = Lineage(processes)
+
+    def run(self) -> list[int]:
+        sizes: dict[tuple[int, int, int], int] = {}
+        for process in self.processes:
+            for key, size in process.sizes.items():
+                sizes[key] = max(size, sizes.get(key, 0))
+        for process in self.processes:
+            self.adopt(process, sizes)
+        for file in self.files.values():
+            self.machine.close_file(file)
+        return self.pids
+
+    def adopt(self, process: Process, sizes: dict[tuple[int, int, int], int]) -> None:
+        space = process.space
+        marks = marks_of(process)
+        number = len(self.pids)
+        parent = self.lineage.parent[number]
+        pid = int(self.machine.adopt(process.name(), [area.vma for area in space.areas], marks=marks, flags=space_flags(space), sizes=sizes,
+                                     files=self.files, parent=0 if parent is None else self.pids[parent], task_size=task_size(space)))
+        self.pids.append(pid)
+        self.add_pages(number, process)
+        self.add_cmdline(pid, process, marks)
+        self.add_facts(pid, process)
+
+    def add_pages(self, number: int, process: Process) -> None:
+        """Those that are shared come first: they decide from whom an area's pages come."""
+        own: list[Run] = []
+        for runs in process.runs:
+            for run in runs:
+                own += self.share(number, run) if run.pfn and run.what in (ANON, HUGE) and len(self.processes) > 1 else (run,)
+        for run in own:
+            self.add_run(self.pids[number], run)
+
+    def share(self, number: int, run: Run) -> Iterator[Run]:
+        """Pages that a process before this one brought, or that come from an ancestor; gives the rest back, which are this one's own."""
+        pid, elder = self.pids[number], self.lineage.elder[number]
+        parent = 0 if elder is None else self.pids[elder]
+        step = HUGE_PAGES if run.what == HUGE else 1
+        for at in range(0, run.nr, step):
+            addr, pfn = run.addr + at * PAGE, run.pfn + at
+            other = self.brought(pfn)
+            if other is not None and other[0] != pid and self.machine.adopt_shared(
+                    pid, addr, step, *other, parent, run.dirty, run.young) == step:
+                continue
+            (self.huge if run.what == HUGE else self.frames).setdefault(pfn, (pid, addr))
+            ancestor = self.lineage.ancestor(pfn, number)
+            if ancestor is None:
+                yield run._replace(addr=addr, nr=step, pfn=0)
+            else:
+                self.machine.adopt_inherited(pid, addr, step, run.what, self.pids[ancestor], parent, run.dirty, run.young)
+
+    def brought(self, pfn: int) -> tuple[int, int] | None:
+        found = self.frames.get(pfn)
+        if found is None and (head := self.huge.get(pfn - pfn % HUGE_PAGES)) is not None:
+            return head[0], head[1] + pfn % HUGE_PAGES * PAGE
+        return found
+
+    def add_run(self, pid: int, run: Run) -> None:
+        machine = self.machine
+        if run.what in (ANON, FILE, HUGE, ZERO):
+            machine.adopt_pages(pid, run.addr, run.nr, run.what, run.dirty, run.young)
+            return
+        if run.what == LAZY:
+            machine.adopt_pages(pid, run.addr, run.nr, ANON, True, True)
+        try:
+            machine.madvise(pid, run.addr, run.nr * PAGE, MADV_GUARD_INSTALL if run.what == GUARDED else MADV_FREE)
+        except KernelError:
+            pass  # an area that was locked later
+
+    def add_cmdline(self, pid: int, process: Process, marks: dict[str, Any]) -> None:
+        """The only bytes that come along. Where nobody knows which pages are there, those that they need are."""
+        start = marks.get("arg_start", 0)
+        if not process.cmdline or not start:
+            return
+        done = self.machine.adopt_bytes(pid, start, process.cmdline)
+        if done == len(process.cmdline) or process.knows_pages:
+            return
+        first = (start + done) // PAGE * PAGE
+        nr = (start + len(process.cmdline) - first + PAGE - 1) // PAGE
+        if any(area.vma.start <= first and first + nr * PAGE <= area.vma.end for area in process.space.areas):
+            self.machine.adopt_pages(pid, first, nr, ANON, True, True)
+            self.machine.adopt_bytes(pid, start, process.cmdline)
+
+    def add_facts(self, pid: int, process: Process) -> None:
+        known, status = process.stat, process.status
+        nr_threads = decimal(status.get("Threads", "")) or known.get("nr_threads", 1)
+        self.machine.adopt_facts(
+            pid, min_flt=known.get("min_flt", 0), maj_flt=known.get("maj_flt", 0), nr_threads=max(1, min(nr_threads, MOST_THREADS)),
+            oom_score_adj=process.oom_score_adj, limits=process.limits,
+            hiwater_vm=status_kb(status, "VmPeak") * 1024 // PAGE, hiwater_rss=status_kb(status, "VmHWM") * 1024 // PAGE)

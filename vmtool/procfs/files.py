@@ -105,7 +105,8 @@ def _nr_cpus(tree, *pid):
 
 
 def _word_bytes(tree, *pid):
-    return tree.word_bytes
+    """Those of a process that was imported are its own kernel's."""
+    return tree.machine.word_bytes(*pid) if pid else tree.word_bytes
 
 
 def of_module(module: str, name: str) -> Opener:

@@ -1,6 +1,11 @@
 """Declarations: the outside world."""
 
-from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, rest, switch
+from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES, Command, arg, option, rest, switch
+
+
+def import_access(values):
+    return WRITES if values["ram"] is None else BOOTS
+
 
 COMMANDS = (
     Command(
@@ -42,10 +47,17 @@ COMMANDS = (
         example="vmtool record -o ls.tar.gz -- ls -l"),
     Command(
         "import", "replay:import_",
-        (arg("source", "WORD", "a PID, a saved /proc/PID directory, or a maps file", metavar="PID|DIR"),),
-        access=WRITES,
-        help="Take in a process as it is; prints its PID.",
-        details="maps alone will do; smaps and pagemap tell which pages are there. The areas are printed back as they were.",
+        (arg("sources", "WORD", "a PID, a saved /proc/PID (a directory, a tar), or a maps or smaps file alone", metavar="PID|PATH",
+             repeat=True),
+         switch("--tree", "live processes: with all their descendants"),
+         option("--ram", "WORD", "SIZE|auto", "first boot a machine with that much memory, or with as much as is needed"),
+         switch("--force", "with --ram: replace a machine that is already there")),
+        access=import_access, on_session=True,
+        help="Take in processes as they are; prints their PIDs, one a line.",
+        details="maps alone will do; smaps tells how many pages are there, pagemap (for root, or of one's own processes) which, and, "
+                "for root, which frames processes share. Areas are printed back as they were, whatever kernel printed them; Rss, "
+                "Private_Dirty and their like are the process's, to the kB. Pages hold zeros, but for the command line. What fails "
+                "leaves nothing behind.",
         example="vmtool import 1234"),
     Command(
         "procfs", "mounted:procfs",
