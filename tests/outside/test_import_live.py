@@ -120,6 +120,10 @@ def shared_outside(pids, lines):
     return {key for key, each in frames.items() if others.intersection(each)}
 
 
+def steady(pid):
+    return areas_in(Path(f"/proc/{pid}/smaps").read_text("utf-8", "surrogateescape"))
+
+
 def number(text):
     return int(text.split()[0])
 
@@ -137,8 +141,14 @@ def differences(wanted, got, is_shared):
 
 def same_as_live(pids, *words, tree=False, which_is_known=True):
     """Import and compare. Returns: how many areas nobody outside has a page of. What files' areas share hangs on which pages are there."""
+    before = {pid: steady(pid) for pid in pids}
     machine, made = taken(*words, tree=tree)
-    live = {pid: areas_in(Path(f"/proc/{pid}/smaps").read_text("utf-8", "surrogateescape")) for pid in pids}
+    live = {pid: steady(pid) for pid in pids}
+    for pid in pids:
+        for (_, old), (_, new) in zip(before[pid], live[pid], strict=True):
+            for name in ("Referenced", "THPeligible"):
+                if old[name] != new[name] or name == "THPeligible" and not which_is_known:
+                    del new[name]  # the host ages pages (DAMON), and its huge pages are another's to set
     shared = shared_outside(pids, {pid: [line for line, _ in areas] for pid, areas in live.items()})
     # two processes outside have [vdso], too
     shared |= {(pid, line) for pid, areas in live.items() for line, _ in areas if "[vdso]" in line or not which_is_known and "/" in line}
