@@ -4,7 +4,7 @@
     VMTOOL_DEBUG=1                           bounds checks on and the C constant VMTOOL_DEBUG is 1
     VMTOOL_ANNOTATE=1                        HTML beside the C under build/: which lines touch Python
 
-Every `vmtool/**/*.pyx` is one module. Those of vmtool/ and vmtool/mm, which only run together, share one object file, `_modules`:
+Every `vmtool/**/*.pyx` is one module. Those of vmtool/, its mm and libc, which only run together, share one object file, `_modules`:
 opening fifty files costs a command more than 4 ms of CPU (vmtool/_loader.py finds them in it). Release and debug builds keep
 their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it, or a
 `.pxd` it cimports (however indirectly), is newer than its C.
@@ -21,7 +21,7 @@ DEBUG = os.environ.get("VMTOOL_DEBUG", "0") not in ("", "0")
 ANNOTATE = os.environ.get("VMTOOL_ANNOTATE", "0") not in ("", "0")
 MODE = "debug" if DEBUG else "release"
 MAX_JOBS = 4
-SHARED = (Path("vmtool"), Path("vmtool/mm"))  # whose modules go into one object file, vmtool/_modules
+SHARED = (Path("vmtool"), Path("vmtool/mm"), Path("vmtool/libc"))  # whose modules go into one object file, vmtool/_modules
 
 DIRECTIVES = {
     "language_level": "3",

@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strncpy
 
+from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at
 from vmtool.mm.arch cimport arch_name
@@ -34,15 +35,9 @@ from vmtool._views import arch_text, constants  # noqa: F401 - constants for tho
 from vmtool.errors import InternalError, KernelError, Signal
 from vmtool.uapi import CORE_SIGNALS
 
-SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
 ACCESS_KINDS = {"r": ACCESS_READ, "w": ACCESS_WRITE, "x": ACCESS_EXEC}
 U64 = 0xFFFFFFFFFFFFFFFF
 BOOT_ERRORS = {-EINVAL: "RAM, --arch or --tlb cannot be", -ENOMEM: "the kernel does not fit into this RAM"}
-
-
-cdef object signal_of(const siginfo_t *info, Py_ssize_t minor, Py_ssize_t major, bint killed):
-    code = SIGNAL_CODES.get((info.signo, info.code), "SI_KERNEL")
-    return Signal(info.signo, code, info.addr, minor, major, killed)
 
 
 cdef class Machine(Processes):
@@ -300,3 +295,45 @@ cdef class Machine(Processes):
         except Signal as stopped:
             stopped.nr_done = nr_done
             raise
+
+    # --- the C library's heap: _heap.pyx, imported by the first call of one of these ---------------------------------------
+
+    def malloc(self, pid, size):
+        from vmtool import _heap
+        return _heap.malloc(self, pid, size)
+
+    def calloc(self, pid, n, size):
+        from vmtool import _heap
+        return _heap.calloc_(self, pid, n, size)
+
+    def realloc(self, pid, addr, size):
+        from vmtool import _heap
+        return _heap.realloc(self, pid, addr, size)
+
+    def free(self, pid, addr):
+        from vmtool import _heap
+        _heap.free_(self, pid, addr)
+
+    def memalign(self, pid, alignment, size):
+        from vmtool import _heap
+        return _heap.memalign(self, pid, alignment, size)
+
+    def malloc_usable_size(self, pid, addr):
+        from vmtool import _heap
+        return _heap.usable_size(self, pid, addr)
+
+    def malloc_trim(self, pid, pad=0):
+        from vmtool import _heap
+        return _heap.malloc_trim(self, pid, pad)
+
+    def mallopt(self, pid, param, value):
+        from vmtool import _heap
+        return _heap.mallopt(self, pid, param, value)
+
+    def set_tunable(self, pid, name, value):
+        from vmtool import _heap
+        return _heap.tunable(self, pid, name, value)
+
+    def heap_trace(self, pid, heap_start=None, with_log=False, with_calls=False):
+        from vmtool import _heap
+        return _heap.HeapTrace(self, pid, heap_start, with_log, with_calls)

@@ -1,4 +1,4 @@
-"""Where the modules are that setup.py builds into one object file, `_modules`: those of vmtool/mm, and the door, vmtool/_*.pyx.
+"""Where the modules are that setup.py builds into one object file, `_modules`: those of mm/ and libc/, and the door, _*.pyx.
 
 An extension module is found in a file by the name of its PyInit_ function, so one file can hold many; it saves a command the
 opening and linking of some fifty, 4 ms of CPU.
@@ -9,7 +9,7 @@ from _frozen_importlib_external import ExtensionFileLoader  # importlib.machiner
 from _imp import extension_suffixes
 
 ModuleSpec = type(__spec__)
-WITHIN = ("vmtool.mm.", "vmtool._")
+WITHIN = ("vmtool.mm.", "vmtool.libc.", "vmtool._")
 NOT_WITHIN = "vmtool.__"  # main__
 
 

@@ -5,6 +5,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from vmtool.mm.access cimport siginfo_t
 from vmtool.mm.arena cimport cpu_mut, inode_at, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
@@ -14,13 +15,20 @@ from vmtool.mm.sys_clear_refs cimport clear_refs
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.types cimport *
 
-from vmtool.errors import KernelError
+from vmtool.errors import KernelError, Signal
 from vmtool.uapi import CORE_SIGNALS
 
+SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
 IGNORED_SIGNALS = frozenset((17, 18, 23, 28))  # CHLD CONT URG WINCH
 STOP_SIGNALS = frozenset((19, 20, 21, 22))
 U64 = 0xFFFFFFFFFFFFFFFF
 RLIM_INFINITY = U64
+
+
+cdef object signal_of(const siginfo_t *info, Py_ssize_t minor, Py_ssize_t major, bint killed):
+    """What an access that took a signal raises."""
+    code = SIGNAL_CODES.get((info.signo, info.code), "SI_KERNEL")
+    return Signal(info.signo, code, info.addr, minor, major, killed)
 
 
 cdef class Processes(Files):

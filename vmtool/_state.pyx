@@ -28,6 +28,7 @@ cdef struct pool_header_t:  # how a pool stands in the header
 
 cdef enum:
     MOST_CHUNKS = 1 << 26  # a TiB
+    FIRST_POOLS = 24  # as many has a file of the first version
     MANY_CHUNKS = 64  # from here on it is worth a look whether the last one was saved
 
 MAGIC = b"vmtool\0\1"
@@ -76,13 +77,15 @@ cdef class State:
     def open(self, header):
         """Take over the pools' sizes and free lists, and the machine's own record, from a saved header."""
         cdef int i
+        cdef int nr_saved = (len(header) - len(MAGIC)) // <Py_ssize_t>sizeof(pool_header_t)
         cdef const char *saved
         cdef pool_header_t h
-        if len(header) != len(MAGIC) + sizeof(pool_header_t) * NR_POOLS or header[: len(MAGIC)] != MAGIC:
+        # a pool that is younger than the file is empty
+        if not FIRST_POOLS <= nr_saved <= NR_POOLS or len(header) != len(MAGIC) + sizeof(pool_header_t) * nr_saved or header[: len(MAGIC)] != MAGIC:
             raise InternalError("the saved header is not one of this version")
         saved = header
         saved += <Py_ssize_t>len(MAGIC)
-        for i in range(NR_POOLS):
+        for i in range(nr_saved):
             memcpy(&h, saved + i * sizeof(pool_header_t), sizeof(pool_header_t))
             self.check_count(i, h.count)
             if arena_resize(&self.a, i, h.count) < 0:

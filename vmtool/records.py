@@ -415,3 +415,26 @@ class ExecLayout(NamedTuple):
     string_bytes: int | None  # argv and env with their NULs, instead of those given
     rlimit_stack: int | None  # -1: unlimited
     personality: int | None
+
+
+class HeapChunk(_Record):
+    """A chunk of the C library's heap. `address` is that of its header, 16 bytes before what the program has."""
+
+    address: int
+    size_bytes: int
+    state: str  # live free top tcache fastbin table fence
+    bin: int | None  # index in the tcache, the fastbins or the bins
+
+
+class HeapCounts(_Record):
+    """What a trace of a heap cost."""
+
+    nr_operations: int
+    nr_brk: int
+    nr_mmap: int
+    nr_munmap: int
+    nr_mremap: int
+    nr_madvise: int
+    nr_mprotect: int
+    minor: int
+    major: int

@@ -35,6 +35,7 @@ LINES = {
     "pmap -x 1": [], "pmap -X 1": [], "pmap -XX 1": [], "meminfo": [], "vmstat": [], "buddyinfo": [], "zoneinfo": [], "pagetypeinfo": [],
     "slabinfo": [], "pagewalk 1 heap": [], "pagewalk 1 7fff00000000": [], "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [], "trace": [],
+    "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [], "heaptrace heap.txt": [],
     "replay --as list --pid 1 accesses": [], "replay log": [], "import saved": [],
 }  # fmt: skip
 ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "tracer_pid": int, "pgrp": int, "session": int, "tty_nr": int,
@@ -64,6 +65,7 @@ MAPS = "00400000-00401000 r--p 00000000 08:01 77 /bin/x\n7ffffffde000-7ffffffff0
 def scene(vmtool, script, tmp_path):
     assert script(SCENE).status == 0
     (tmp_path / "accesses").write_text("w 405000\nr 406000 4\n")
+    (tmp_path / "heap.txt").write_text("m 1 100\nm 2 200000\nf 1\n")
     (tmp_path / "log").write_text(STRACE)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "maps").write_text(MAPS)
@@ -146,7 +148,8 @@ def numbers_of(text):
     return found
 
 
-CHANGES = ("spawn", "fork", "mmap", "mremap", "touch", "push", "replay", "import", "write", "brk")  # a second run gives another answer
+CHANGES = ("spawn", "fork", "mmap", "mremap", "touch", "push", "replay", "import", "write", "brk", "malloc", "calloc",
+           "realloc", "memalign", "malloc-trim", "heaptrace")  # a second run gives another answer
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.split()[0] not in CHANGES])

@@ -13,7 +13,7 @@ MOST_LINES = 500
 
 # mm/, from the foot: a module uses lines above its own, never its own line. vmtool/mm/README.md says what each is.
 LEVELS = """
-    flags
+    flags libc_data
     types
     swapops
     arch_x86
@@ -48,7 +48,7 @@ LEVEL_OF = {name: level for level, line in enumerate(LEVELS.strip().splitlines()
 MAY_USE = {
     "_loader": [],
     "mm": [],
-    "libc": ["mm.types", "mm.sys_*"],
+    "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
     "_state": ["mm.arena", "mm.types", "errors"],
     "_views": ["mm.*", "_state", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],
@@ -56,7 +56,8 @@ MAY_USE = {
     "_adopt": ["mm.*", "_outside", "records", "errors"],
     "_files": ["mm.*", "_adopt", "records", "errors"],
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
-    "_core": ["mm.*", "libc.*", "_processes", "_views", "records", "errors", "uapi"],
+    "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
+    "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given

@@ -39,6 +39,14 @@ def addr(text: str) -> int | str:
     return text
 
 
+def plain_addr(text: str) -> int:
+    """An address that no process could tell: NAME+OFFSET is none."""
+    value = addr(text)
+    if type(value) is str:
+        raise ValueError(f"{text!r} is not a hexadecimal address")
+    return value
+
+
 def size(text: str) -> int:
     if len(text) < 19 and text.isalnum() and text.isascii():
         if text.isdigit():
@@ -172,7 +180,8 @@ def environment(text: str) -> bytes:
 
 
 KINDS = {
-    "PID": pid, "ADDR": addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word, "PATH": path, "HOSTPATH": host_path,
+    "PID": pid, "ADDR": addr, "PLAINADDR": plain_addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word,
+    "PATH": path, "HOSTPATH": host_path,
     "PROT": prot, "ADVICE": advice, "RLIMIT": rlimit, "LIMIT": limit, "SIGNAL": signal, "DEVICE": device, "DATA": data,
     "HEX": hexbytes, "PFNS": pfns, "ENV": environment,
 }

@@ -18,6 +18,11 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
 # Bytes in and out through the tables.
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil
 cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil
+# One word of 8 bytes; within a page, where it is aligned. Bytes set to one value; bytes copied (the source is read page by page, as by memcpy).
+cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out, siginfo_t *info) noexcept nogil
+cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil
+cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t length, siginfo_t *info) noexcept nogil
+cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t length, siginfo_t *info) noexcept nogil
 # access_remote_vm() that faults nothing in: bytes read before the first unmapped page
 cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t length) noexcept nogil
 # What an access would end in without doing it: 0 resolved by the kernel or present, else a signal in info.

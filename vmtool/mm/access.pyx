@@ -9,10 +9,10 @@
 Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(); mm/vma.c:expand_downwards(), acct_stack_growth().
 """
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT
-from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.arena cimport cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
@@ -207,6 +207,60 @@ cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t le
         if n > length - done:
             n = length - done
         memcpy(out + done, page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095), n)
+        done += n
+    return 0
+
+cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out, siginfo_t *info) noexcept nogil:
+    cdef paddr_t phys
+    if addr & 7:
+        return load_bytes(a, task, addr, <char *>out, 8, info)
+    if access_page(a, c, task, addr, ACCESS_READ, &phys, info) < 0:
+        return -1
+    out[0] = (<const uint64_t *>(page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095)))[0]
+    return 0
+
+cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil:
+    cdef paddr_t phys
+    if addr & 7:
+        return store_bytes(a, task, addr, <const char *>&value, 8, info)
+    if access_page(a, c, task, addr, ACCESS_WRITE, &phys, info) < 0:
+        return -1
+    (<uint64_t *>(page_bytes_mut(a, <pfn_t>(phys >> 12)) + (phys & 4095)))[0] = value
+    return 0
+
+cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t length, siginfo_t *info) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
+    cdef paddr_t phys
+    cdef pfn_t pfn
+    cdef uint64_t done = 0, n
+    info.signo = 0
+    while done < length:
+        if access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info) < 0:
+            return -1
+        n = 4096 - (phys & 4095)
+        if n > length - done:
+            n = length - done
+        pfn = <pfn_t>(phys >> 12)
+        if byte or frame_at(a, pfn).content or frame_at(a, pfn).mapping == 0 or not frame_at(a, pfn).flags & PG_anon:
+            memset(page_bytes_mut(a, pfn) + (phys & 4095), byte, n)  # else: zeros on a page of zeros, which has no bytes of its own
+        done += n
+    return 0
+
+cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t length, siginfo_t *info) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
+    cdef paddr_t phys
+    cdef char page[4096]
+    cdef uint64_t done = 0, n
+    info.signo = 0
+    while done < length:
+        if access_page(a, c, task, addr + done, ACCESS_READ, &phys, info) < 0:
+            return -1
+        n = 4096 - (phys & 4095)
+        if n > length - done:
+            n = length - done
+        memcpy(page, page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095), n)
+        if store_bytes(a, task, to + done, page, n, info) < 0:
+            return -1
         done += n
     return 0
 

@@ -42,6 +42,7 @@ POOLS[POOL_TRACE] = pool_desc(b"trace", 64, 0)
 POOLS[POOL_SWAP] = pool_desc(b"swap", 4, 1)
 POOLS[POOL_MEMCG] = pool_desc(b"memcg", 512, 0)
 POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", 32, 0)
+POOLS[POOL_LIBC] = pool_desc(b"libc", 4096, 0)
 
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size

@@ -15,6 +15,7 @@ from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at,
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_add_lru, mm_counter, page_folio
+from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
@@ -90,6 +91,8 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
                 c.pcid_mm[slot] = 0  # the record's next address space is another
     if m.exe_file:
         fput(a, m.exe_file)
+    if m.libc:
+        rec_free(a, POOL_LIBC, m.libc)
     pgd_free(a, m.pgd)
     kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
     rec_free(a, POOL_MM, mm)
@@ -352,6 +355,9 @@ cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noex
     c.oom_score_adj = p.oom_score_adj
     c.uid = p.uid
     c.personality = p.personality
+    if not share_mm:
+        c.tcache = p.tcache
+        c.thread_arena = p.thread_arena
     if share_mm:
         mm_mut(a, p.mm).users += 1
         c.mm = p.mm
@@ -394,6 +400,9 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     memset(m.rss_cpu, 0, sizeof(m.rss_cpu))
     if m.exe_file:
         fget(a, m.exe_file)
+    if o.libc:  # of the C library's .data the child has its own copy
+        m.libc = rec_alloc(a, POOL_LIBC)
+        memcpy(rec_mut(a, POOL_LIBC, m.libc), rec_at(a, POOL_LIBC, o.libc), sizeof(libc_data_t))
 
 cdef void reparent(arena_t *a, uint32_t pid) noexcept nogil:
     """Orphans have no parent here: there is no init."""

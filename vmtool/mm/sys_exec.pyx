@@ -430,5 +430,6 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     if old:
         mmput(a, old)
     exit_files(a, task)
+    t.tcache = t.thread_arena = 0
     trace2(a, TR_EXEC, mm_at(a, mm).entry, t.pid)
     return 0

@@ -57,6 +57,7 @@ cdef enum:  # pool_id
     POOL_SWAP  # swap slots (reserved for reclaim)
     POOL_MEMCG  # memory control groups (reserved)
     POOL_FOLIO_X  # rarely used parts of frames: memcg owner, rmap heads (reserved)
+    POOL_LIBC  # libc_data_t
     NR_POOLS
 
 # --- records -----------------------------------------------------------------------------------------------
@@ -254,7 +255,9 @@ cdef struct mm_t:  # 1024 bytes
     uint64_t pte_cache_addr  # what the PTE table found last covers (address >> shift of its level, + 1; 0: nothing); pgtable.pyx
     pfn_t pte_cache_table
     pfn_t pte_cache_pgd  # whose tables: a copied record must not use them
-    uint64_t pad[29]
+    idx_t libc  # libc_data_t, 0: the program never called malloc
+    uint32_t pad1
+    uint64_t pad[28]
 
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
@@ -295,7 +298,9 @@ cdef struct task_t:  # 512 bytes
     uint64_t stack_phys
     uint32_t personality
     uint32_t pad0
-    uint64_t pad[5]
+    uint64_t tcache  # the thread's own: address of its tcache_perthread_struct, and of the arena it uses; libc/, copied by fork
+    uint64_t thread_arena
+    uint64_t pad[3]
 
 # inode + address_space; pagecache.pyx
 cdef struct inode_t:  # 256 bytes

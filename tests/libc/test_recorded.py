@@ -1,0 +1,27 @@
+"""Every recorded trace gives the recorded answers: addresses, usable sizes, breaks, totals, chunks, system calls and minor faults."""
+
+import pytest
+
+from tests.libc.heaps import FIXTURES, Run, as_in, recorded
+
+NAMES = sorted(path.name.removesuffix(".txt.gz") for path in FIXTURES.glob("*.txt.gz"))
+FAULTS = dict(line.split("\t") for line in (FIXTURES / "faults.tsv").read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_trace_gives_what_the_library_gave(name):
+    run = Run(recorded(name, "txt"))
+    expected = as_in(recorded(name, "exp").decode())
+    assert run.log.splitlines() == [line for line in expected if line[0] not in "@="]
+    totals = [line for line in run.final.splitlines() if line[0] == "@"]
+    assert totals == [line for line in expected if line[0] == "@"]
+    chunks = [line for line in expected if line[0] == "="]
+    if chunks:  # none where the program moved the break itself
+        assert [line for line in run.final.splitlines() if line[0] == "="] == chunks
+    assert run.faults == int(FAULTS[name])
+    assert run.machine.fsck() == []
+
+
+@pytest.mark.parametrize("name", sorted(path.name.removesuffix(".sys.gz") for path in FIXTURES.glob("*.sys.gz")))
+def test_a_trace_makes_the_system_calls_that_strace_saw(name):
+    assert Run(recorded(name, "txt")).calls.splitlines() == as_in(recorded(name, "sys").decode())
