@@ -320,5 +320,18 @@ def constants() -> dict[str, Any]:
     def set_tunable(self, pid: int, name: str, value: int) -> bool | None:
         """`tcache_count` or `glibc.malloc.tcache_count`, as GLIBC_TUNABLES sets it. None: no such tunable; False: out of its range."""
 
+    def heap_figures(self, pid: int) -> r.HeapFigures:
+        """All 0 of a process that never allocated. KernelError(ELOOP): a program bent a list to a ring."""
+
+    def heap_bins(self, pid: int) -> list[r.HeapBin]:
+        """Those with chunks, in the order in which malloc looks at them."""
+
+    def heap_chunks(self, pid: int, as_json: bool = False) -> bytes:
+        """Lines: the rows of a table, or the elements of a JSON list without its brackets."""
+
+    def heap_map(self, pid: int, nr_cells: int) -> list[tuple[int, int, int, bytes]]:
+        """(start, end, bytes a cell, cells) of each heap, in at most `nr_cells` cells: the OR of 1 << state of the chunks in one.
+        States: 0 live, 1 free, 2 top, 3 tcache, 4 fastbin, 5 table, 6 fence."""
+
     def heap_trace(self, pid: int, heap_start: int | None = None, with_log: bool = False, with_calls: bool = False) -> Any:
         """A `_heap.HeapTrace`: feed(lines), take_log(), take_calls(), counts(), final()."""

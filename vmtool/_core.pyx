@@ -334,6 +334,33 @@ cdef class Machine(Processes):
         from vmtool import _heap
         return _heap.tunable(self, pid, name, value)
 
+    def heap_figures(self, pid):
+        from vmtool import _heap
+        return _heap.heap_figures(self, pid)
+
+    def heap_bins(self, pid):
+        from vmtool import _heap
+        return _heap.heap_bins(self, pid)
+
+    def heap_chunks(self, pid, as_json=False):
+        from vmtool import _heap
+        return _heap.heap_chunks(self, pid, as_json)
+
+    def heap_map(self, pid, nr_cells):
+        from vmtool import _heap
+        return _heap.heap_map(self, pid, nr_cells)
+
+    def fsck_names(self):
+        from vmtool import _heap
+        return [*super().fsck_names(), *_heap.fsck_sentences()]
+
+    def fsck(self):
+        told = super().fsck()
+        if self.a.pool[POOL_LIBC].count > 1:
+            from vmtool import _heap
+            told += _heap.fsck(self)
+        return told
+
     def heap_trace(self, pid, heap_start=None, with_log=False, with_calls=False):
         from vmtool import _heap
         return _heap.HeapTrace(self, pid, heap_start, with_log, with_calls)

@@ -10,26 +10,32 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from vmtool._processes cimport Processes, signal_of
-from vmtool.libc.chunk cimport chunksize, mem2chunk
+from vmtool.libc.chunk cimport MAIN_ARENA_OFFSET, NSMALLBINS, OFF_BK, unsorted_chunks
+from vmtool.libc.heap_fsck cimport heap_fsck, heap_fsck_name, heap_fsck_text
+from vmtool.libc.heap_stats cimport bin_count_t, heap_cells, heap_stats, heap_stats_t
 from vmtool.libc.heap_walk cimport *
 from vmtool.libc.heaptrace cimport heaptrace_feed, heaptrace_free, heaptrace_t
 from vmtool.libc.malloc cimport (libc_calloc, libc_enter, libc_free, libc_malloc, libc_memalign, libc_realloc, libc_thread_exit, libc_trim,
                                  libc_usable_size, ptmalloc_init)
 from vmtool.libc.mallinfo cimport libc_mallinfo, mallinfo_t
-from vmtool.libc.text cimport text_t
+from vmtool.libc.peek cimport peek64
+from vmtool.libc.text cimport put_char, put_dec, put_hex, put_text, text_free, text_t
 from vmtool.libc.tunables cimport TUNABLE_SET, TUNABLE_UNKNOWN, libc_mallopt, set_tunable
-from vmtool.libc.words cimport libc_t
-from vmtool.mm.arena cimport mm_at, task_at
+from vmtool.libc.words cimport libc_t, step
+from vmtool.mm.arena cimport mm_at, rec_at, task_at
+from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm cimport do_exit
+from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
 from vmtool.errors import KernelError, Signal
+from vmtool.uapi import CORE_SIGNALS
 
 U64 = 0xFFFFFFFFFFFFFFFF
-CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))
 CHUNK_STATES = {CHUNK_LIVE: "live", CHUNK_FREE: "free", CHUNK_TOP: "top", CHUNK_TCACHE: "tcache", CHUNK_FASTBIN: "fastbin", CHUNK_TABLE: "table",
                 CHUNK_FENCE: "fence"}
+BIN_KINDS = {CHUNK_TCACHE: 0, CHUNK_FASTBIN: 1, CHUNK_FREE: 2}
 TRACE_LETTERS = {CHUNK_LIVE: "L", CHUNK_FREE: "F", CHUNK_TOP: "T"}
 
 cdef enum:
@@ -43,6 +49,17 @@ cdef enum:
     DO_USABLE
     DO_THREAD_EXIT
     ENOSYS = 38
+    ELOOP = 40
+
+
+cdef const char *STATE_NAMES[7]
+STATE_NAMES[CHUNK_LIVE] = b"live"
+STATE_NAMES[CHUNK_FREE] = b"free"
+STATE_NAMES[CHUNK_TOP] = b"top"
+STATE_NAMES[CHUNK_TCACHE] = b"tcache"
+STATE_NAMES[CHUNK_FASTBIN] = b"fastbin"
+STATE_NAMES[CHUNK_TABLE] = b"table"
+STATE_NAMES[CHUNK_FENCE] = b"fence"
 
 
 cdef int perform(libc_t *l, int what, uint64_t first, uint64_t second, uint64_t *out) noexcept nogil:
@@ -180,12 +197,15 @@ cdef class HeapTrace:
             heaptrace_free(self.t)
             free(self.t)
 
-    def feed(self, lines):
-        """KernelError(EINVAL) with the line's number and what is wrong with it; Signal when the process died."""
+    def feed(self, lines, stop_at=0):
+        """How many bytes of them were done: all, or up to the operation `stop_at`. KernelError(EINVAL) with the line's number and what is
+        wrong with it; Signal when the process died."""
         cdef const char *text = lines
         cdef uint64_t n = len(lines)
         cdef int failed
-        libc_enter(&self.t.l, &self.machine.a, self.t.l.task)
+        # another process may have run since
+        libc_enter(&self.t.l, &self.machine.a, self.machine.enter(task_at(&self.machine.a, self.t.l.task).pid))
+        self.t.stop_at = stop_at
         with nogil:
             failed = heaptrace_feed(self.t, text, n)
         if failed and self.t.l.signo:
@@ -195,6 +215,7 @@ cdef class HeapTrace:
             raise KernelError(EINVAL, f"line {self.t.line}: {self.t.wrong.decode()}")
         if failed:
             raise MemoryError()
+        return min(self.t.at - text, n)
 
     @property
     def line(self):
@@ -206,6 +227,15 @@ cdef class HeapTrace:
     def take_calls(self):
         return drain(&self.t.calls)
 
+    def figures(self):
+        self.t.l.looks = True
+        return figures(self.machine, &self.t.l)
+
+    def rss_bytes(self):
+        cdef mm_t *m = mm_at(&self.machine.a, self.t.l.mm)
+        cdef int64_t pages = mm_counter_sum(m, MM_ANONPAGES) + mm_counter_sum(m, MM_FILEPAGES) + mm_counter_sum(m, MM_SHMEMPAGES)
+        return pages << self.machine.a.m.arch.page_shift
+
     def counts(self):
         cdef task_t *t = task_at(&self.machine.a, self.t.l.task)
         return r.HeapCounts(self.t.counts.ops, self.t.counts.brk, self.t.counts.mmap, self.t.counts.munmap, self.t.counts.mremap,
@@ -214,6 +244,7 @@ cdef class HeapTrace:
     def final(self):
         """mallinfo2()'s fields, the chunks from the heap's start to the break, the totals of malloc_stats()."""
         cdef mallinfo_t i
+        self.t.l.looks = True
         libc_mallinfo(&self.t.l, &i)
         lines = [f"@ {name} {value}" for name, value in (
             ("arena", i.arena), ("ordblks", i.ordblks), ("smblks", i.smblks), ("hblks", i.hblks), ("hblkhd", i.hblkhd), ("usmblks", i.usmblks),
@@ -225,6 +256,199 @@ cdef class HeapTrace:
             ("system_bytes", i.system_bytes), ("in_use_bytes", i.in_use_bytes), ("max_mmap_regions", i.max_mmap_regions),
             ("max_mmap_bytes", i.max_mmap_bytes))]
         return "\n".join(lines) + "\n"
+
+
+cdef object figures(Processes m, libc_t *l):
+    """A HeapFigures."""
+    cdef heap_stats_t s
+    cdef mallinfo_t i
+    libc_mallinfo(l, &i)
+    if heap_stats(l, &s) < 0:
+        raise MemoryError()
+    looked(m, l)
+    free_bytes = s.bytes[CHUNK_FREE]
+    return r.HeapFigures(
+        i.nr_arenas, i.arena, s.nr[CHUNK_LIVE], s.bytes[CHUNK_LIVE], s.nr[CHUNK_TCACHE], s.bytes[CHUNK_TCACHE], s.nr[CHUNK_FASTBIN],
+        s.bytes[CHUNK_FASTBIN], s.nr[CHUNK_FREE], free_bytes, s.largest_free, s.bytes[CHUNK_TOP],
+        s.bytes[CHUNK_TABLE] + s.bytes[CHUNK_FENCE], s.pinned, s.droppable, i.hblks, i.hblkhd, s.broken_at or None)
+
+
+cdef object looked(Processes m, libc_t *l):
+    """A look has ended: was it a good one?"""
+    m.check()
+    if l.signo:
+        raise KernelError(ELOOP, "a list of chunks goes round for ever")
+
+
+cdef libc_t looked_at(Processes m, pid) except *:
+    """A look at a process's heap: nothing is allocated for one that has none."""
+    cdef libc_t l
+    cdef idx_t t = m.find(pid)
+    if task_at(&m.a, t).mm == 0:
+        raise KernelError(ESRCH, f"process {pid} has no address space")
+    memset(&l, 0, sizeof(l))
+    l.a = &m.a
+    l.looks = True
+    l.task = t
+    l.t = task_at(&m.a, t)
+    l.mm = l.t.mm
+    l.main_arena = mm_at(&m.a, l.mm).task_size + MAIN_ARENA_OFFSET
+    l.d = <libc_data_t *>rec_at(&m.a, POOL_LIBC, mm_at(&m.a, l.mm).libc)  # the null record: not initialized
+    return l
+
+
+def heap_figures(Processes m, pid):
+    cdef libc_t l = looked_at(m, pid)
+    return figures(m, &l)
+
+
+def heap_bins(Processes m, pid):
+    """A HeapBin for each that has chunks, in the order in which malloc looks."""
+    cdef libc_t l = looked_at(m, pid)
+    cdef heap_walk_t w
+    cdef chunk_t c
+    cdef bin_count_t counts[4][129]
+    cdef uint32_t i
+    cdef vaddr_t p
+    memset(counts, 0, sizeof(counts))
+    if heap_walk_open(&w, &l) < 0:
+        raise MemoryError()
+    # a chunk that waits in the unsorted list is in none of the bins yet
+    unsorted = set()
+    if l.d.initialized:
+        p = peek64(&w.k, unsorted_chunks(l.main_arena) + OFF_BK)
+        while p != unsorted_chunks(l.main_arena) and step(&l):
+            unsorted.add(p)
+            p = peek64(&w.k, p + OFF_BK)
+    while heap_walk_next(&w, &c):
+        if c.bin >= 0:
+            kind = BIN_KINDS[c.state]
+            i = 0 if kind == 2 and c.p in unsorted else c.bin + (1 if kind == 2 else 0)
+            counts[kind][i].nr += 1
+            counts[kind][i].bytes += c.size
+    heap_walk_close(&w)
+    looked(m, &l)
+    found = []
+    for kind, name in enumerate(("tcache", "fastbin", "bin")):
+        for i in range(129):
+            if counts[kind][i].nr:
+                label = name if kind < 2 else "unsorted" if i == 0 else "small" if i - 1 < NSMALLBINS else "large"
+                found.append(r.HeapBin(label, i if kind < 2 or i == 0 else i - 1, counts[kind][i].nr, counts[kind][i].bytes))
+    return found
+
+
+def heap_chunks(Processes m, pid, as_json):
+    """All chunks as lines: `{"address": …},` objects, or the rows of a table. Made here because there may be millions."""
+    cdef libc_t l = looked_at(m, pid)
+    cdef heap_walk_t w
+    cdef chunk_t c
+    cdef text_t t
+    cdef bint json = as_json, first = True
+    memset(&t, 0, sizeof(t))
+    if heap_walk_open(&w, &l) < 0:
+        raise MemoryError()
+    with nogil:
+        while heap_walk_next(&w, &c):
+            if json:
+                json_chunk(&t, &c, first)
+            else:
+                row_chunk(&t, &c)
+            first = False
+        heap_walk_close(&w)
+    try:
+        looked(m, &l)
+        if t.lost:
+            raise MemoryError()
+        return t.at[: t.len] if t.len else b""
+    finally:
+        text_free(&t)
+
+
+cdef void json_chunk(text_t *t, const chunk_t *c, bint first) noexcept nogil:
+    put_text(t, '\n  {"address": "0x' if first else ',\n  {"address": "0x')
+    put_hex(t, c.p)
+    put_text(t, '", "size_bytes": ')
+    put_dec(t, c.size)
+    put_text(t, ', "state": "')
+    put_text(t, STATE_NAMES[c.state])
+    put_char(t, c'"')
+    if c.bin >= 0:
+        put_text(t, ', "index": ')
+        put_dec(t, <uint64_t>c.bin)
+    put_char(t, c'}')
+
+
+cdef void row_chunk(text_t *t, const chunk_t *c) noexcept nogil:
+    cdef uint64_t start = t.len
+    put_text(t, "0x")
+    put_hex(t, c.p)
+    pad_to(t, start, 16)
+    put_dec(t, c.size)
+    pad_to(t, start, 28)
+    put_text(t, STATE_NAMES[c.state])
+    if c.bin >= 0:
+        pad_to(t, start, 37)
+        put_dec(t, <uint64_t>c.bin)
+    put_char(t, c'\n')
+
+
+cdef void pad_to(text_t *t, uint64_t start, uint64_t width) noexcept nogil:
+    put_char(t, c' ')
+    while t.len < start + width:
+        put_char(t, c' ')
+
+
+def heap_map(Processes m, pid, nr_cells):
+    """[(start, end, bytes a cell, cells)] of each heap; a cell is the OR of 1 << state of the chunks in it."""
+    cdef libc_t l = looked_at(m, pid)
+    cdef heap_walk_t w
+    cdef chunk_t c
+    cdef vaddr_t av = 0, heap = 0
+    cdef uint64_t unit, n
+    runs, run = [], None
+    if heap_walk_open(&w, &l) < 0:
+        raise MemoryError()
+    while heap_walk_next(&w, &c):
+        if not runs or w.av != av or w.heap != heap:
+            av, heap = w.av, w.heap
+            run = [c.p, 0]
+            runs.append(run)
+        run[1] = c.p + c.size
+    heap_walk_close(&w)
+    found = []
+    for start, end in runs:
+        unit = 16
+        while unit * nr_cells < end - start:
+            unit *= 2
+        n = (end - start + unit - 1) // unit
+        cells = bytearray(n)
+        if heap_cells(&l, start, unit, n, <unsigned char *>cells) < 0:
+            raise MemoryError()
+        found.append((start, end, unit, bytes(cells)))
+    looked(m, &l)
+    return found
+
+
+cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept nogil:
+    with gil:
+        (<list>ctx).append((name, first, second))
+
+
+def fsck_sentences():
+    cdef uint32_t i = 0
+    found = {}
+    while heap_fsck_name(i) != NULL:
+        found[heap_fsck_name(i).decode()] = heap_fsck_text(i).decode()
+        i += 1
+    return found
+
+
+def fsck(Processes m):
+    told = []
+    heap_fsck(&m.a, collect, <void *>told)
+    m.check()
+    text = fsck_sentences()
+    return [f"{name.decode()}: {text[name.decode()].format(first, second)}" for name, first, second in told]
 
 
 cdef list walk(Processes m, libc_t *l):
@@ -239,5 +463,5 @@ cdef list walk(Processes m, libc_t *l):
             found.append((r.HeapChunk(c.p, c.size, CHUNK_STATES[c.state], None if c.bin < 0 else c.bin), c.state))
     finally:
         heap_walk_close(&w)
-    m.check()
+    looked(m, l)
     return found

@@ -438,3 +438,35 @@ class HeapCounts(_Record):
     nr_mprotect: int
     minor: int
     major: int
+
+
+class HeapFigures(_Record):
+    """How a heap is used. Bytes are those of chunks, headers included. A hole is a free chunk in a bin."""
+
+    nr_arenas: int
+    system_bytes: int  # what the arenas have from the kernel
+    nr_live: int
+    live_bytes: int
+    nr_tcache: int
+    tcache_bytes: int
+    nr_fastbin: int
+    fastbin_bytes: int
+    nr_holes: int
+    hole_bytes: int
+    largest_hole_bytes: int
+    top_bytes: int
+    own_bytes: int  # tables of tcaches, fenceposts
+    pinned_bytes: int  # not live, below the main arena's last live chunk: a lower break cannot give them back
+    droppable_bytes: int  # whole pages within holes, which malloc_trim() drops
+    nr_mapped: int
+    mapped_bytes: int
+    broken_address: int | None  # a header whose size cannot be
+
+
+class HeapBin(_Record):
+    """Free chunks of one list."""
+
+    kind: str  # tcache fastbin unsorted small large
+    index: int
+    nr_chunks: int
+    size_bytes: int

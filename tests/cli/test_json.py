@@ -35,7 +35,8 @@ LINES = {
     "pmap -x 1": [], "pmap -X 1": [], "pmap -XX 1": [], "meminfo": [], "vmstat": [], "buddyinfo": [], "zoneinfo": [], "pagetypeinfo": [],
     "slabinfo": [], "pagewalk 1 heap": [], "pagewalk 1 7fff00000000": [], "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [], "trace": [],
-    "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [], "heaptrace heap.txt": [],
+    "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [],
+    "heap 1": [], "heap 1 --summary": [], "heaptrace heap.txt": [],
     "replay --as list --pid 1 accesses": [], "replay log": [], "import saved": [],
 }  # fmt: skip
 ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "tracer_pid": int, "pgrp": int, "session": int, "tty_nr": int,

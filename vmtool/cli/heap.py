@@ -63,3 +63,20 @@ def _block(address, json):
     if address == 0:
         raise KernelError(errno.ENOMEM)
     return f'{{"address": "0x{address:x}"}}\n' if json else f"0x{address:x}\n"
+
+
+def heap(machine: Machine, pid: int, view: str, json: bool) -> Output:
+    from vmtool.views import heap as shown
+    if view == "map" and not json:
+        runs = machine.heap_map(pid, shown.WIDTH * shown.ROWS)
+        return lambda: shown.draw(runs)
+    figures, bins = machine.heap_figures(pid), machine.heap_bins(pid)
+    chunks = machine.heap_chunks(pid, json) if view != "summary" else b""
+    if json:
+        from vmtool.cli import json_text
+        head = json_text.text(shown.objects(figures, bins)).rstrip()[:-1]
+        if view == "summary":
+            return head + "}\n"
+        return head.encode() + b', "chunks": [' + chunks + b"\n]}\n"
+    text = shown.figures(figures) + ("\n" + shown.bins(bins) if bins else "")
+    return text if view == "summary" else (text + ("\n" + shown.ROW if chunks else "")).encode() + chunks

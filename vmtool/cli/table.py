@@ -15,7 +15,7 @@ FAMILIES = {
     "process": ("Processes", "spawn fork exec exit kill switch ps setrlimit oom-score-adj"),
     "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore"),
     "access": ("Memory accesses", "touch store load translate push"),
-    "heap": ("The heap", "malloc calloc realloc memalign free-ptr mallopt malloc-trim heaptrace"),
+    "heap": ("The heap", "malloc calloc realloc memalign free-ptr mallopt malloc-trim heap heaptrace"),
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "

@@ -39,7 +39,8 @@ cdef struct heap_walk_t:
     vaddr_t top
     vaddr_t heap  # of a thread's arena: the heap that is walked
     bint more  # arenas or heaps to come
-    bint broken  # a size that cannot be: what follows cannot be found
+    bint broken  # no memory for the marks
+    vaddr_t broken_at  # a header whose size cannot be: what follows it cannot be found
 
 cdef int heap_walk_open(heap_walk_t *w, libc_t *l) noexcept nogil  # 0, or -ENOMEM of the host
 cdef bint heap_walk_next(heap_walk_t *w, chunk_t *out) noexcept nogil  # false at the end

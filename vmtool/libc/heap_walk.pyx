@@ -79,7 +79,8 @@ cdef bint next_run(heap_walk_t *w) noexcept nogil:
     """The heap before in the same arena, else the next arena. The runs do not ascend, so the marks are searched anew."""
     cdef vaddr_t before
     w.next_mark = 0
-    step(w.k.l)
+    if not step(w.k.l):
+        return False
     if w.heap:
         before = peek64(&w.k, w.heap + HEAP_PREV)
         if before and w.heap + SIZEOF_HEAP_INFO != w.av:
@@ -101,6 +102,7 @@ cdef int heap_walk_open(heap_walk_t *w, libc_t *l) noexcept nogil:
     w.marks = NULL
     w.nr_marks = w.cap_marks = w.next_mark = 0
     w.broken = False
+    w.broken_at = 0
     w.at = w.end = 0
     w.av = av
     w.heap = 0
@@ -114,9 +116,8 @@ cdef int heap_walk_open(heap_walk_t *w, libc_t *l) noexcept nogil:
         for i in range(NFASTBINS):
             av_list(w, av, i)
         av = peek64(&w.k, av + AV_NEXT)
-        if av == l.main_arena or av == 0:
+        if av == l.main_arena or av == 0 or not step(l):
             break
-        step(l)
     if w.broken:
         return -ENOMEM
     qsort(w.marks, w.nr_marks, sizeof(mark_t), by_address)
@@ -159,7 +160,7 @@ cdef bint heap_walk_next(heap_walk_t *w, chunk_t *out) noexcept nogil:
             if out.state == CHUNK_FENCE and out.size == 0:
                 out.size = CHUNK_HDR_SZ  # the last of a thread's heap
             if out.size < CHUNK_HDR_SZ or out.size > w.end - w.at:
-                w.broken = True
+                w.broken_at = w.at
                 w.at = w.end
                 continue
             w.at += out.size

@@ -28,11 +28,12 @@ cdef struct heaptrace_t:
     bint foreign  # the program moved the break itself: chunks do not lie side by side any more
     vaddr_t heap_start
     uint64_t line  # of the trace, from 1
+    uint64_t stop_at  # operations after which a feed ends; 0: it does not
     const char *wrong  # why that line cannot be; NULL: nothing is wrong
     # the line in hand
     const char *at
     const char *end
 
-# Lines of the trace, whole ones. 0; -1: `wrong` says why, or the process died (l.signo).
+# Lines of the trace, whole ones. 0, with `at` behind the last that was done; -1: `wrong` says why, or the process died (l.signo).
 cdef int heaptrace_feed(heaptrace_t *t, const char *text, uint64_t len) noexcept nogil
 cdef void heaptrace_free(heaptrace_t *t) noexcept nogil

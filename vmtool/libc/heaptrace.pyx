@@ -315,6 +315,8 @@ cdef int heaptrace_feed(heaptrace_t *t, const char *text, uint64_t len) noexcept
         if t.wrong != NULL or t.l.a.err or t.log.lost or t.calls.lost:
             return -1
         t.at = text
+        if t.counts.ops == t.stop_at and t.stop_at:
+            break
     return 0
 
 

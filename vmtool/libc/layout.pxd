@@ -58,6 +58,7 @@ cdef enum:  # fields of an arena
     AV_MAX_SYSTEM_MEM = 2192
     SIZEOF_ARENA = 2200
     NONCONTIGUOUS_BIT = 2  # of AV_FLAGS
+    MAIN_ARENA_OFFSET = 0x60  # of main_arena, in the page behind the last that a program can have
 
 cdef enum:  # tcache_perthread_struct
     TCACHE_MAX_BINS = 64

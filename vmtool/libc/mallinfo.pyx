@@ -14,21 +14,19 @@ cdef void arena_info(peek_t *k, vaddr_t av, mallinfo_t *out) noexcept nogil:
     out.ordblks += 1
     for i in range(NFASTBINS):
         p = peek64(k, fastbin_at(av, i))
-        while p:
+        while p and step(k.l):
             out.smblks += 1
             fast_bytes += peek64(k, p + OFF_SIZE) & ~<uint64_t>SIZE_BITS
             p = (p + OFF_FD) >> 12 ^ peek64(k, p + OFF_FD)
-            step(k.l)
     free_bytes += fast_bytes
     out.fsmblks += fast_bytes
     for i in range(1, NBINS):
         bin = bin_at(av, i)
         p = peek64(k, bin + OFF_BK)
-        while p != bin:
+        while p != bin and step(k.l):
             out.ordblks += 1
             free_bytes += peek64(k, p + OFF_SIZE) & ~<uint64_t>SIZE_BITS
             p = peek64(k, p + OFF_BK)
-            step(k.l)
     size = peek64(k, av + AV_SYSTEM_MEM)
     out.arena += size
     out.fordblks += free_bytes
@@ -48,9 +46,8 @@ cdef void libc_mallinfo(libc_t *l, mallinfo_t *out) noexcept nogil:
         out.nr_arenas += 1
         arena_info(&k, av, out)
         av = peek64(&k, av + AV_NEXT)
-        if av == l.main_arena or av == 0:
+        if av == l.main_arena or av == 0 or not step(l):
             break
-        step(l)
     out.hblks = <uint64_t>l.d.mp.n_mmaps
     out.hblkhd = l.d.mp.mmapped_mem
     out.system_bytes = out.arena + l.d.mp.mmapped_mem

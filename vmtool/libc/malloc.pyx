@@ -19,7 +19,6 @@ from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.types cimport POOL_LIBC
 
 cdef enum:
-    MAIN_ARENA_OFFSET = 0x60  # in the page behind the last that a program can have
     ARENA_TEST = 8
 
 # --- life ------------------------------------------------------------------------------------------------
@@ -32,6 +31,7 @@ cdef void libc_enter(libc_t *l, arena_t *a, idx_t task) noexcept nogil:
     l.mm = l.t.mm
     l.many_threads = mm_at(a, l.mm).users > 1
     l.main_arena = mm_at(a, l.mm).task_size + MAIN_ARENA_OFFSET
+    l.looks = False
     l.signo = 0
     l.info.signo = 0
     l.message = NULL

@@ -41,6 +41,7 @@ cdef struct libc_t:
     idx_t task
     idx_t mm
     vaddr_t main_arena
+    bint looks  # nothing is changed, and nothing can die of it
     bint many_threads  # SINGLE_THREAD_P is false
     siginfo_t info
     int signo  # what the process died of; 0: it lives
@@ -56,7 +57,8 @@ cdef uint64_t memory_load(libc_t *l, vaddr_t at) noexcept nogil
 cdef void memory_store(libc_t *l, vaddr_t at, uint64_t value) noexcept nogil
 cdef void memory_fill(libc_t *l, vaddr_t at, int byte, uint64_t length) noexcept nogil
 cdef void memory_copy(libc_t *l, vaddr_t to, vaddr_t at, uint64_t length) noexcept nogil
-cdef void step(libc_t *l) noexcept nogil  # one more of a walk that a damaged list could make endless
+# One more of a walk that a damaged list could make endless. False: a look has gone on for too long (signo is set); a program dies of it.
+cdef bint step(libc_t *l) noexcept nogil
 
 cdef inline uint64_t ld64(libc_t *l, vaddr_t at) noexcept nogil:
     cdef uint64_t off = at - l.main_arena

@@ -46,8 +46,12 @@ cdef void memory_copy(libc_t *l, vaddr_t to, vaddr_t at, uint64_t length) noexce
         die(l, l.info.signo, NULL)
 
 
-cdef void step(libc_t *l) noexcept nogil:
+cdef bint step(libc_t *l) noexcept nogil:
     # A ring of damaged chunks would keep the program busy for ever; someone ends it.
     l.nr_steps += 1
     if l.nr_steps > SURELY_HONEST + (l.d.main_arena.system_mem >> 5):
+        if l.looks:
+            l.signo = SIGKILL
+            return False
         die(l, SIGKILL, "a list of chunks goes round for ever")
+    return True

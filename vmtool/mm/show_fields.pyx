@@ -6,6 +6,8 @@ Links, counts and flags are here, because those are what fsck compares; a field 
 
 from libc.string cimport strcmp
 
+from vmtool.mm.libc_data cimport libc_data_t
+
 cdef frame_t F
 cdef slot_t S
 cdef vma_t V
@@ -21,9 +23,10 @@ cdef slab_t SLAB
 cdef tlb_entry_t TLB
 cdef cpu_t CPU
 cdef machine_t M
+cdef libc_data_t LIBC
 
 cdef enum:
-    NR_FIELDS = 139
+    NR_FIELDS = 154
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -166,6 +169,21 @@ FIELDS[:] = [
     field_t(POOL_HASH, b"inode", 0, 4, 1, 0, False),
     field_t(POOL_PAGEBLOCK, b"type", 0, 1, 1, 0, False),
     field_t(POOL_CONTENT, b"entry", 0, 8, CONTENT_BYTES // 8, 8, False),
+    field_t(POOL_LIBC, b"live", <char *>&LIBC.live - <char *>&LIBC, sizeof(LIBC.live), 1, 0, False),
+    field_t(POOL_LIBC, b"initialized", <char *>&LIBC.initialized - <char *>&LIBC, sizeof(LIBC.initialized), 1, 0, False),
+    field_t(POOL_LIBC, b"top", <char *>&LIBC.main_arena.top - <char *>&LIBC, sizeof(LIBC.main_arena.top), 1, 0, False),
+    field_t(POOL_LIBC, b"system_mem", <char *>&LIBC.main_arena.system_mem - <char *>&LIBC, sizeof(LIBC.main_arena.system_mem), 1, 0, False),
+    field_t(POOL_LIBC, b"max_system_mem", <char *>&LIBC.main_arena.max_system_mem - <char *>&LIBC, sizeof(LIBC.main_arena.max_system_mem), 1, 0, False),
+    field_t(POOL_LIBC, b"mmapped_mem", <char *>&LIBC.mp.mmapped_mem - <char *>&LIBC, sizeof(LIBC.mp.mmapped_mem), 1, 0, False),
+    field_t(POOL_LIBC, b"n_mmaps", <char *>&LIBC.mp.n_mmaps - <char *>&LIBC, sizeof(LIBC.mp.n_mmaps), 1, 0, False),
+    field_t(POOL_LIBC, b"tcache_bins", <char *>&LIBC.mp.tcache_bins - <char *>&LIBC, sizeof(LIBC.mp.tcache_bins), 1, 0, False),
+    field_t(POOL_LIBC, b"tcache_count", <char *>&LIBC.mp.tcache_count - <char *>&LIBC, sizeof(LIBC.mp.tcache_count), 1, 0, False),
+    field_t(POOL_LIBC, b"sbrk_base", <char *>&LIBC.mp.sbrk_base - <char *>&LIBC, sizeof(LIBC.mp.sbrk_base), 1, 0, False),
+    field_t(POOL_LIBC, b"narenas", <char *>&LIBC.narenas - <char *>&LIBC, sizeof(LIBC.narenas), 1, 0, False),
+    field_t(POOL_LIBC, b"bins", <char *>LIBC.main_arena.bins - <char *>&LIBC, sizeof(LIBC.main_arena.bins[0]), sizeof(LIBC.main_arena.bins) // sizeof(LIBC.main_arena.bins[0]), sizeof(LIBC.main_arena.bins[0]), False),
+    field_t(POOL_LIBC, b"binmap", <char *>LIBC.main_arena.binmap - <char *>&LIBC, sizeof(LIBC.main_arena.binmap[0]), sizeof(LIBC.main_arena.binmap) // sizeof(LIBC.main_arena.binmap[0]), sizeof(LIBC.main_arena.binmap[0]), False),
+    field_t(POOL_LIBC, b"fastbinsY", <char *>LIBC.main_arena.fastbinsY - <char *>&LIBC, sizeof(LIBC.main_arena.fastbinsY[0]), sizeof(LIBC.main_arena.fastbinsY) // sizeof(LIBC.main_arena.fastbinsY[0]), sizeof(LIBC.main_arena.fastbinsY[0]), False),
+    field_t(POOL_MM, b"libc", <char *>&MM.libc - <char *>&MM, sizeof(MM.libc), 1, 0, False),
 ]
 
 

@@ -1,6 +1,6 @@
 """Declarations: the C library's heap."""
 
-from vmtool.cli.declare import SPAWNS, WRITES, Command, arg, option, switch
+from vmtool.cli.declare import READS, SPAWNS, WRITES, Command, arg, option, switch
 
 PID = arg("pid", "PID", "the process")
 ADDR = arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET: what malloc gave")
@@ -57,17 +57,31 @@ COMMANDS = (
         help="Give free memory back to the kernel; prints 1 if there was any.",
         example="vmtool malloc-trim 1"),
     Command(
+        "heap", "heap:heap",
+        (PID,
+         switch("--map", "draw it in characters", name="view", value="map", default="all"),
+         switch("--summary", "the figures and the bins alone", name="view", value="summary")),
+        access=READS,
+        help="Show the heap of a process: chunks, bins, fragmentation.",
+        details="Bytes are those of chunks, with their headers. Looking touches no page.",
+        example="vmtool heap 1 --map"),
+    Command(
         "heaptrace", "heaptrace:heaptrace",
         (arg("words", "WORD", "the trace: a file, plain or gzip, - for stdin; before it a process (else a fresh one)",
              metavar="[PID] FILE", repeat=True),
+         option("--as", ("trace", "ltrace", "mtrace", "heaptrack"), "KIND", "what it is, where its beginning does not tell", name="kind"),
          switch("--log", "print a line for each operation: INDEX ADDR USABLE BREAK"),
          option("--syscalls", "HOSTPATH", "FILE", "write the system calls that they made"),
          switch("--final", "print mallinfo2() and the chunks at the end"),
+         option("--what-if", "WORD", "NAME=VALUE,…", "compare with a run under these parameters or tunables", repeat=True),
+         option("--samples", "SIZE", "N", "a table of the heap over the trace, N to 2N rows", default=0),
+         option("--plot", "HOSTPATH", "FILE", "the same as a picture, SVG (needs matplotlib)"),
          option("--heap-start", "PLAINADDR", "A", "where a fresh process's heap begins", default=0x555560000000),
          option("--mmap-top", "PLAINADDR", "A", "the upper end of its mappings", default=0x7FFFF7000000)),
         access=trace_access, on_session=True,
         help="Let a process make the calls of a heap's trace, one a line.",
         details="Lines: m ID SIZE, c ID N SIZE, f ID, r ID SIZE, a ID ALIGN SIZE (malloc, calloc, free, realloc, memalign), "
-                "opt NAME VALUE, trim PAD, sbrk N, and before the first of them tun NAME VALUE, a tunable. # begins a comment.",
+                "opt NAME VALUE, trim PAD, sbrk N, and before the first of them tun NAME VALUE, a tunable. # begins a comment. Logs of "
+                "ltrace, of LD_PRELOAD loggers and of valgrind --trace-malloc=yes (KIND ltrace), of mtrace and heaptrack are read too.",
         example="vmtool heaptrace trace.txt --log --final --syscalls calls.txt"),
 )
