@@ -11,9 +11,10 @@ from libc.string cimport memcpy, memset
 from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, ADOPT_YOUNG, ADOPT_ZERO, MMF_ANON_OFFSETS, MMF_NARROW,
                               MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes, adopt_inherited, adopt_pages, adopt_shared)
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.mm cimport find_task, insert_area, mm_alloc, task_alloc
+from vmtool.mm.mm cimport insert_area, mm_alloc, task_alloc
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_stat_account
-from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink
+from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink, shmem_acct_size
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport vma_lookup, vma_pages
 
@@ -34,12 +35,14 @@ cdef class Adopt(Outside):
     def adopt(self, name, areas, *, marks=None, flags=(), sizes=None, files=None, pid=0, parent=0, task_size=0):
         cdef idx_t t, mm, f
         cdef mm_t *m
-        cdef int i
+        cdef int i, err = ENOMEM
         cdef dict opened = {}
         if pid and find_task(&self.a, pid):
             raise KernelError(EEXIST, f"process {pid} is there already")
-        t = task_alloc(&self.a, pid, parent)
-        mm = mm_alloc(&self.a) if t else 0
+        t = task_alloc(&self.a, pid, parent, &err)
+        if t == 0:
+            raise KernelError(err)
+        mm = mm_alloc(&self.a)
         if mm == 0:
             raise KernelError(ENOMEM)
         for i in range(NR_RLIMITS):
@@ -103,6 +106,8 @@ cdef class Adopt(Outside):
             if kind == "shmem" and path.startswith(CHARGED_WHOLE) and not area.flags & VM_NORESERVE:
                 inode_mut(&self.a, i).accounted = (inode_at(&self.a, i).size + 4095) >> 12
                 self.a.m.vm_committed_as += <int64_t>inode_at(&self.a, i).accounted
+            elif kind == "shmem":
+                shmem_acct_size(&self.a, i, VM_NORESERVE)
         elif inode_at(&self.a, i).size < sizes.get(key[:3], 0):
             inode_mut(&self.a, i).size = sizes[key[:3]]
         f = file_open(&self.a, i)

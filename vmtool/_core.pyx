@@ -18,7 +18,7 @@ from vmtool.mm.arch cimport arch_name
 from vmtool.mm.boot cimport machine_boot
 from vmtool.mm.mm cimport do_exit
 from vmtool.mm.mmu cimport mmu_walk, walk_t
-from vmtool.mm.pagecache cimport fget, file_open, fput
+from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput
 from vmtool.mm.sys_file cimport sys_mincore, sys_msync
 from vmtool.mm.sys_madvise cimport sys_madvise, sys_set_vma_name
 from vmtool.mm.sys_mlock cimport sys_mlock, sys_mlockall, sys_munlock, sys_munlockall
@@ -45,6 +45,7 @@ cdef class Machine(Processes):
         # what lower rooms call upwards
         self.a.unmap_mapping_range = unmap_mapping_range
         self.a.page_mkclean = page_mkclean
+        self.a.alloc_da_blocks = alloc_da_blocks
         cdef const char *wrong
         if header is not None:
             wrong = machine_validate(&self.a)

@@ -11,7 +11,7 @@ from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, ta
 from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport switch_mm
-from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, inode_create, path_lookup,
+from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup,
                                   path_rename, path_unlink, punch_hole, sync_all)
 from vmtool.mm.types cimport *
 
@@ -20,9 +20,16 @@ from vmtool.errors import KernelError
 
 
 cdef class Files(Adopt):
+    cdef idx_t runnable(self, pid) except 0:
+        """A process that can do something now: a stopped one does not, until SIGCONT."""
+        cdef idx_t t = self.find(pid)
+        if task_at(&self.a, t).state == c"T":
+            raise KernelError(EAGAIN, f"process {pid} is stopped")
+        return t
+
     cdef idx_t enter(self, pid) except 0:
         """The process runs on its CPU; its address space must exist."""
-        cdef idx_t t = self.find(pid)
+        cdef idx_t t = self.runnable(pid)
         if task_at(&self.a, t).mm == 0:
             raise KernelError(ESRCH, f"process {pid} has no address space")
         self.a.task = t
@@ -122,9 +129,16 @@ cdef class Files(Adopt):
         self.result(do_truncate(&self.a, self.inode_of(path), min(size, 1 << 62)))
 
     def punch_hole(self, path, offset, length):
+        cdef idx_t inode = self.inode_of(path), file
+        cdef int err
         if offset < 0 or length <= 0:
             raise KernelError(EINVAL)
-        self.result(punch_hole(&self.a, self.inode_of(path), offset, length))
+        file = file_open(&self.a, inode)  # fallocate() wants one, and closing it can start write-back
+        if file == 0:
+            raise KernelError(ENOMEM)
+        err = punch_hole(&self.a, inode, offset, length)
+        fput(&self.a, file)
+        self.result(err)
 
     def rmfile(self, path):
         path_unlink(&self.a, self.inode_of(path))

@@ -8,8 +8,8 @@ goes on while it is open. Whoever opens closes. Processes as they are on another
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, task_mut, vma_at
-from vmtool.mm.mm cimport find_task
-from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole
+from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole, shmem_acct_size
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
@@ -17,6 +17,7 @@ from vmtool.mm.vma cimport find_vma
 from vmtool.errors import KernelError
 
 KINDS = {"disk": INODE_EXT4, "plain": INODE_PLAIN, "shmem": INODE_SHMEM}
+CHARGED_WHOLE = ("/SYSV", "/dev/zero")  # shared memory that is charged when it is made, not page by page
 U64 = 0xFFFFFFFFFFFFFFFF
 
 
@@ -59,6 +60,9 @@ cdef class Outside(Space):
     def open_new(self, path, size, dev=(8, 1), inode=0, kind="disk", unlinked=False):
         cdef idx_t i = self.make_inode(path, size, dev, inode, kind)
         cdef idx_t f = file_open(&self.a, i)
+        # memfd_create() reserves nothing; what a real kernel granted is taken in, if need be page by page
+        if f and kind == "shmem" and (not path.startswith(CHARGED_WHOLE) or shmem_acct_size(&self.a, i, 0) < 0):
+            shmem_acct_size(&self.a, i, VM_NORESERVE)
         if f == 0:
             raise KernelError(ENOMEM)
         if unlinked and inode_at(&self.a, i).nlink:

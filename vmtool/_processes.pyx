@@ -6,21 +6,20 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.access cimport siginfo_t
-from vmtool.mm.arena cimport cpu_mut, inode_at, mm_at, mm_mut, task_at, task_mut
+from vmtool.mm.arena cimport cpu_mut, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.layout cimport layout_of
-from vmtool.mm.mm cimport do_exit, do_fork, find_task, switch_mm, task_alloc, task_free
+from vmtool.mm.mm cimport do_exit, do_fork, switch_mm, task_alloc, task_free
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
 from vmtool.mm.sys_clear_refs cimport clear_refs
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
+from vmtool.mm.sys_kill cimport NSIG, sys_kill
 from vmtool.mm.types cimport *
 
 from vmtool.errors import KernelError, Signal
-from vmtool.uapi import CORE_SIGNALS
 
 SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
-IGNORED_SIGNALS = frozenset((17, 18, 23, 28))  # CHLD CONT URG WINCH
-STOP_SIGNALS = frozenset((19, 20, 21, 22))
 U64 = 0xFFFFFFFFFFFFFFFF
 RLIM_INFINITY = U64
 
@@ -49,6 +48,7 @@ cdef class Processes(Files):
             out.inode = inode_create(&self.a, name, len(name), INODE_EXT4, image.dev_major, image.dev_minor, image.inode, image.size, &err)
             if out.inode == 0:
                 raise KernelError(err)
+            inode_mut(&self.a, out.inode).i_mode = PROGRAM_MODE
             if image.data is not None:
                 data = image.data
                 bytes_ = data
@@ -106,14 +106,14 @@ cdef class Processes(Files):
     def spawn(self, name, image, argv, env, layout=None, pid=0):
         cdef idx_t t
         cdef task_t *task
-        cdef int i
+        cdef int i, err
         if pid and find_task(&self.a, pid):
             raise KernelError(EEXIST, f"process {pid} is there already")
         if image is None:
             image = self.demo(name)
-        t = task_alloc(&self.a, pid, 0)
+        t = task_alloc(&self.a, pid, 0, &err)
         if t == 0:
-            raise KernelError(EAGAIN)
+            raise KernelError(err)
         task = task_mut(&self.a, t)
         for i in range(NR_RLIMITS):
             task.rlim_cur[i] = task.rlim_max[i] = RLIM_INFINITY
@@ -131,7 +131,7 @@ cdef class Processes(Files):
         return pid
 
     def exec(self, pid, name, image, argv, env, layout=None):
-        cdef idx_t t = self.find(pid)
+        cdef idx_t t = self.runnable(pid)
         if image is None:
             image = self.demo(name)
         self.execve(t, image, argv, env, layout)
@@ -146,19 +146,14 @@ cdef class Processes(Files):
         return task_at(&self.a, <idx_t>c).pid
 
     def exit(self, pid, status=0):
-        do_exit(&self.a, self.find(pid), (status & 0xFF) << 8)
+        do_exit(&self.a, self.runnable(pid), (status & 0xFF) << 8)
         self.check()
 
     def kill(self, pid, signo):
         cdef idx_t t = self.find(pid)
-        if not 0 <= signo <= 64:
+        if not 0 <= signo <= NSIG:
             raise KernelError(EINVAL, f"signal {signo}")
-        if signo and signo not in IGNORED_SIGNALS and signo not in STOP_SIGNALS:
-            do_exit(&self.a, t, signo | (0x80 if signo in CORE_SIGNALS else 0))
-        elif signo in STOP_SIGNALS:
-            task_mut(&self.a, t).state = c"T"
-        elif signo == 18:
-            task_mut(&self.a, t).state = c"S"
+        sys_kill(&self.a, t, signo)
         self.check()
 
     def reset_peaks(self, pid):
@@ -168,7 +163,7 @@ cdef class Processes(Files):
         self.check()
 
     def switch(self, pid, cpu=0):
-        cdef idx_t t = self.find(pid)
+        cdef idx_t t = self.runnable(pid)
         if not 0 <= cpu < self.a.m.nr_cpus:
             raise KernelError(EINVAL, f"no CPU {cpu}")
         if cpu_mut(&self.a, task_at(&self.a, t).cpu).task == t and task_at(&self.a, t).cpu != cpu:

@@ -11,7 +11,7 @@ from vmtool.mm.arch cimport page_size
 from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
 from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.layout cimport layout_of, layout_t
-from vmtool.mm.mm cimport find_task
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.show_proc cimport numa_gather, numa_stats_t, oom_score
@@ -51,7 +51,7 @@ cdef class Space(Views):
         comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "replace")
         self.check()
         return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, t.min_flt, t.maj_flt, t.cmin_flt, t.cmaj_flt,
-                          t.nr_threads, t.start_time, t.oom_score_adj, t.mm != 0)
+                          t.nr_threads, t.start_time, t.oom_score_adj, t.mm != 0, t.shared_pending)
 
     def mm(self, pid):
         cdef mm_t *m = mm_at(&self.a, self.find_mm(pid))

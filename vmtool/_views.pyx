@@ -17,7 +17,7 @@ from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
-from vmtool.mm.mm cimport find_task
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field

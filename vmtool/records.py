@@ -90,7 +90,7 @@ class TaskInfo(NamedTuple):
     pid: int
     ppid: int
     comm: str
-    state: str  # one letter: R S Z
+    state: str  # one letter: R S T Z
     exit_code: int  # wait status
     cpu: int
     current: bool  # its tables are in some CPU's CR3
@@ -102,6 +102,7 @@ class TaskInfo(NamedTuple):
     start_time: int  # clock at creation
     oom_score_adj: int
     has_mm: bool
+    shared_pending: int = 0  # ShdPnd: signals that wait for a stopped process, bit n - 1 for signal n
 
 
 class MmInfo(NamedTuple):

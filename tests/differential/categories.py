@@ -7,7 +7,7 @@ rarer calls; `python -m tests.differential --mix` prints both side by side (mix.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.differential import bad_calls, calls, cold, corners, huge, mappings, programs, stories
+from tests.differential import bad_calls, calls, cold, corners, huge, lineages, mappings, programs, stories
 from tests.differential.writer import Writer
 
 
@@ -165,6 +165,20 @@ CORNERS = {
         "huge 2, huge_shared 1, huge_part 16, touch 6, fork 2, exit 1, look 8, guard 1, populate 1, mlock 1, mremap_any 1, brk 1, "
         "munmap 1, unlock_all 1",
         ("huge", "huge_part")),
+    "lineage": Sub(70, 140,
+        "fork_on 6, exit 1, there_and_back 8, touch 14, touch_write 6, beside 4, mremap_fixed 3, mremap_dontunmap 1, mprotect_rw 3, "
+        "munmap 2, dontneed 2, pageout_any 2, mlock 1, munlock 1, look 8",
+        ("anon_rw", "touch_write", "fork_on", "there_and_back")),
+    "holes": Sub(40, 80,
+        "punch 8, truncate_any 3, rewrite 3, file_any 4, touch 12, pageout_any 4, write_any 3, msync 1, sync 1, fork_on 2, munmap 2, "
+        "mremap_any 1, look 8",
+        ("file_rw", "file_rw", "touch_write"), SMALL),
+    "offsets": Sub(30, 60,
+        "extreme_offset 14, touch 4, mprotect 3, munmap 2, mremap_any 4, advise_any 3, fork_on 1, anon 2, look 5",
+        ("file", "extreme_offset"), SMALL),
+    "pieces": Sub(200, 320,
+        "pieces 3, touch 8, mprotect 4, munmap 4, mremap_many 3, advise_any 4, lock_all 1, unlock_all 1, fork_on 1, look 3",
+        ("pieces", "pieces")),
 }
 
 CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
@@ -176,7 +190,7 @@ CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
     "exec": programs.SUBS,
     "corners": {**CORNERS, "coldmix": cold.coldmix},
 }
-MODULES = (calls, mappings, bad_calls, corners)
+MODULES = (calls, mappings, bad_calls, corners, lineages)
 
 
 def find(name: str) -> Callable[[Writer, str], None]:

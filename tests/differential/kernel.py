@@ -10,6 +10,7 @@ gave them (maps is rewritten), mincore's vector lies in a page of bss that execv
 which a kernel prints on a processor with protection keys only: the simulated one has none, and no script sets a key.
 """
 
+import ctypes
 import errno
 import os
 import re
@@ -300,6 +301,12 @@ class Kernel:
     def do_truncate(self, w: Words) -> None:
         os.truncate(w.next(), size(w.next()))
 
+    def do_fallocate(self, w: Words) -> None:
+        w.flag("--punch-hole")
+        path, offset, length = w.next(), size(w.next()), size(w.next())
+        with open(path, "r+b") as f:
+            punch_hole(f.fileno(), offset, length)
+
     def do_rmfile(self, w: Words) -> None:
         os.unlink(w.next())
 
@@ -383,6 +390,13 @@ def start_brk(pid: int) -> int:
 def write_text(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
+
+
+def punch_hole(fd: int, offset: int, length: int) -> None:
+    """fallocate(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fallocate(fd, 3, ctypes.c_long(offset), ctypes.c_long(length)) < 0:
+        raise OSError(ctypes.get_errno(), "fallocate")
 
 
 def forget(fd: int) -> None:

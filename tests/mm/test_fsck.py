@@ -211,6 +211,13 @@ def _(s):
     return f"task {t} has address space 999, which is not there"
 
 
+@case("task-state")
+def _(s):
+    t = s.m.peek("pid", s.child, "task")
+    s.m.poke("task", t, "shared_pending", 1 << 14)
+    return f"task {t} has signals that wait (16384, a mask), though it is not stopped, or runs though it is"
+
+
 @case("cpu-task")
 def _(s):
     s.m.poke("cpu", 1, "task", 77)

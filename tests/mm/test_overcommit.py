@@ -7,9 +7,9 @@ import pytest
 
 from vmtool import uapi
 from vmtool._core import Machine
-from vmtool.errors import KernelError
+from vmtool.errors import KernelError, Signal
 
-MIB, KB = 1 << 20, 1024
+MIB, KB, PAGE = 1 << 20, 1024, 4096
 RW = 3
 PRIVATE, SHARED, NORESERVE = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS, uapi.MAP_SHARED | uapi.MAP_ANONYMOUS, uapi.MAP_NORESERVE
 
@@ -87,3 +87,42 @@ def test_mode_0_refuses_one_call_for_more_than_there_is(m):
     assert m.mmap(pid, 0, total + 4096, RW, PRIVATE | NORESERVE)
     assert m.mmap(pid, 0, total, RW, PRIVATE)
     assert m.mmap(pid, 0, total, RW, PRIVATE)  # and again
+
+
+def test_shared_memory_without_a_reservation_is_charged_page_by_page(m):
+    """shmem_inode_acct_blocks(); what reclaim took is given back with the next page. Steps and figures: a live 6.18."""
+    pid = m.spawn("render", None, [b"render"], [])
+    start = m.meminfo()["Committed_AS"]
+
+    def charged():
+        return m.meminfo()["Committed_AS"] - start
+
+    base = m.mmap(pid, 0, 64 * PAGE, 3, SHARED | NORESERVE)
+    assert charged() == 0
+    m.touch(pid, base, 32 * PAGE, "r")
+    assert charged() == 32 * 4
+    m.madvise(pid, base, 32 * PAGE, uapi.MADVISE["pageout"])
+    assert charged() == 32 * 4
+    m.touch(pid, base + 40 * PAGE, PAGE, "w")
+    assert charged() == 4
+    m.touch(pid, base + 41 * PAGE, 2 * PAGE, "w")
+    assert charged() == 3 * 4
+    m.madvise(pid, base, 64 * PAGE, uapi.MADVISE["remove"])
+    assert charged() == 0
+    m.touch(pid, base, 5 * PAGE, "w")
+    m.munmap(pid, base, 64 * PAGE)
+    assert charged() == 0
+
+
+def test_memory_that_was_not_reserved_is_sigbus_when_the_limit_is_strict(m):
+    """memfd_create() reserves nothing in any mode; a page too much is ENOSPC in shmem, and SIGBUS for the program."""
+    pid = m.spawn("render", None, [b"render"], [])
+    number = m.open_new("/memfd:x", 64 * PAGE, kind="shmem", unlinked=True)
+    base = m.mmap(pid, 0, 64 * PAGE, 3, 1, number)
+    m.close_file(number)
+    m.touch(pid, base, PAGE, "w")
+    m.set_sysctl("vm.overcommit_memory", "2")
+    m.set_sysctl("vm.overcommit_kbytes", "4")
+    with pytest.raises(Signal) as failed:
+        m.touch(pid, base + PAGE, PAGE, "w", probe=True)
+    assert failed.value.signo == 7

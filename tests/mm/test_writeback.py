@@ -118,3 +118,38 @@ def test_drop_caches_2_takes_inodes_of_closed_files_without_pages(cache):
     cache.drop_caches(3)
     assert cache.cached(cached) == []
     assert cache.inode(cached)["objects"] == 0
+
+
+def test_a_file_that_was_truncated_to_nothing_is_written_when_it_is_closed(cache):
+    """ext4's auto_da_alloc: the close that follows, whoever's it is, and only the first."""
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    file, other = cache.open(inode), cache.open(inode)
+    cache.truncate(inode, 0)
+    cache.write(file, 0, b"w" * 9000)
+    assert cache.stats()["file_dirty"] == 3
+    cache.put(other)
+    assert cache.stats()["file_dirty"] == 0
+    cache.write(file, 0, b"v" * 9000)
+    cache.put(file)
+    assert cache.stats()["file_dirty"] == 3
+
+
+def test_a_close_writes_nothing_when_nothing_new_was_allocated(cache):
+    """Truncated to less, or overwritten in place: the next sync is soon enough."""
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    file = cache.open(inode)
+    cache.truncate(inode, 5000)
+    cache.write(file, 0, b"w" * 9000)
+    cache.put(file)
+    assert cache.stats()["file_dirty"] == 3
+
+
+def test_a_file_that_replaces_another_is_written(cache):
+    """ext4_rename(): what editors do, write a new file and rename it, leaves no empty file after a crash."""
+    inode, _ = cache.create(b"/new"), cache.create(b"/old", data=b"a" * 5000)
+    file = cache.open(inode)
+    cache.write(file, 0, b"w" * 9000)
+    cache.rename(inode, b"/other")
+    assert cache.stats()["file_dirty"] == 3
+    cache.rename(inode, b"/old")
+    assert cache.stats()["file_dirty"] == 0

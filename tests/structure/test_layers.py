@@ -19,15 +19,15 @@ LEVELS = """
     arch_x86
     arch_arm64
     arena arch
-    xnode names vma vmstat trace mm_acct zone
+    xnode names pid vma vmstat trace mm_acct zone
     frame tlb layout
     pte
     walk mmu folio_split free_area swap
     buddy
     slab pgtable
     filemap rmap boot pagewalk
-    inode shmem thp
-    readahead truncate writeback placement thp_split mlock folio_unmap
+    inode thp
+    shmem readahead truncate writeback placement thp_split mlock folio_unmap
     fileio
     pagecache
     vma_merge

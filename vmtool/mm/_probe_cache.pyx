@@ -48,6 +48,7 @@ cdef class Cache:
         self.a.m.ra_pages = ra_pages
         self.a.ctx = <void *>self
         self.a.unmap_mapping_range = record_unmap
+        self.a.alloc_da_blocks = alloc_da_blocks
         if boot_memory(&self.a) < 0:
             raise ValueError(ram)
         kmem_cache_init(&self.a)
@@ -160,7 +161,8 @@ cdef class Cache:
         return "miss" if filemap_fault_miss_in(&self.a, file, index, vm_flags, first, end, &err) else -err
 
     def shmem_get(self, inode, index):
-        return shmem_get(&self.a, inode, index)
+        cdef int err
+        return shmem_get(&self.a, inode, index, &err)
 
     def willneed(self, file, index, nr_pages):
         return force_readahead(&self.a, file, index, nr_pages)

@@ -125,7 +125,7 @@ cdef class Space:
         if err:
             raise OSError(-err, arch)
         self.a.m.thp_enabled = thp
-        self.task = task_alloc(&self.a, 0, 0)
+        self.task = task_alloc(&self.a, 0, 0, &err)
         t = task_mut(&self.a, self.task)
         for i in range(NR_RLIMITS):
             t.rlim_cur[<int>i] = t.rlim_max[<int>i] = U64

@@ -14,7 +14,7 @@ from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_file_folio, try_to_unmap
 from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
-from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty
+from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty, may_write_file
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_set, flush_tlb_range, table_alloc
 from vmtool.mm.pte cimport *
@@ -186,6 +186,11 @@ cdef void pageout_large(arena_t *a, pfn_t head) noexcept nogil:
         try_to_unmap(a, head)
         filemap_remove(a, head)
 
+cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
+    """Only what the process could write, or its timing would tell it what others use of the file."""
+    cdef idx_t file = vma_at(a, v).vm_file
+    return file != 0 and may_write_file(a, file_at(a, file).inode)
+
 cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     """Reclaim as it ends without swap: a page of a file is unmapped, and leaves the cache when it is clean and the disk has it; a
     lazily freed page is gone; an anonymous page stays."""
@@ -200,6 +205,8 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
     flags = frame_at(a, head).flags
     if not flags & PG_lru or page_mapcount(a, pfn) != 1:
         return
+    if not flags & PG_anon and not can_do_file_pageout(a, v):
+        return
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
     if flags & PG_unevictable:
         return
@@ -213,10 +220,10 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
     kind = zap_present_pte(a, v, addr, pte_mkold(a, e))  # the entry is made old first, so that reclaim sees no access
     if kind >= 0:
         add_mm_counter(m, kind, -1)
-    if not flags & (PG_anon | PG_swapbacked):
+    if not flags & PG_anon:
         if not folio_test_dirty(a, head):
-            filemap_remove(a, head)
-        else:
+            filemap_remove(a, head)  # shared memory too: a page of zeros that nobody wrote
+        elif not flags & PG_swapbacked:
             # shrink_folio_list() cannot write it: marked for the end of write-back, which fault-around takes for the read-ahead mark
             deactivate(a, head, 0)
             frame_mut(a, head).flags |= PG_reclaim

@@ -17,6 +17,7 @@ ctypedef uint32_t (*mkclean_fn)(arena_t *a, pfn_t pfn) noexcept nogil
 ctypedef int (*swap_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef pfn_t (*swap_cache_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef uint32_t (*swap_fault_fn)(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil
+ctypedef void (*inode_fn)(arena_t *a, idx_t inode) noexcept nogil
 
 cdef enum:
     CHUNK_DIRTY = 1
@@ -68,6 +69,7 @@ cdef struct arena_t:
     swap_fn swp_swapcount  # how many do
     swap_cache_fn swap_cache_get  # the folio that the swap cache has of it, 0: none
     swap_fault_fn do_swap_page  # a fault on it: VM_FAULT_ bits
+    inode_fn alloc_da_blocks  # fput -> write-back
 
 cdef enum:  # arena_err
     ARENA_OK = 0

@@ -9,6 +9,7 @@ from vmtool.mm.arena cimport arena_resize, cpu_mut, frame_mut, rec_alloc
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory
 from vmtool.mm.mmu cimport load_cr3
+from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.pgtable cimport pgtable_boot
 from vmtool.mm.slab cimport kmem_cache_init
 from vmtool.mm.tlb cimport tlb_init
@@ -31,6 +32,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.mmap_min_addr = 4096
     m.ra_pages = 32
     m.next_pid = 1
+    m.pid_max = default_pid_max(m.nr_cpus)
     m.next_ino = 1000
     m.next_shmem_ino = 1025
 
@@ -45,7 +47,7 @@ cdef int special_pages(arena_t *a) noexcept nogil:
         frame_mut(a, pfn).flags |= PG_reserved | PG_uptodate
         if i < 2:
             a.m.vdso_pfn[i] = pfn
-            frame_mut(a, pfn).mapcount = VDSO_OUTSIDE_MAPS
+            frame_mut(a, pfn).mapcount = vdso_outside_maps(i)
             mod_node_stat(a, NR_FILE_MAPPED, 1)
         elif i < 4:
             a.m.vvar_pfn[0 if i == 2 else 2] = pfn  # pages 1 and 3: time namespaces, architecture data: not there
@@ -76,6 +78,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
         return err
     for i in range(a.m.nr_cpus):
         load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
+    a.m.max_threads = default_max_threads(a.m.totalram_pages)
     a.m.admin_reserve_kbytes = 8192
     if (a.m.totalram_pages << 2) // 32 < 8192:
         a.m.admin_reserve_kbytes = (a.m.totalram_pages << 2) // 32

@@ -62,9 +62,9 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
         result[0] |= VM_FAULT_SIGBUS
         return 0
     if inode.kind == INODE_SHMEM:
-        pfn = shmem_get(a, file_at(a, area.vm_file).inode, pgoff)
+        pfn = shmem_get(a, file_at(a, area.vm_file).inode, pgoff, &err)
         if pfn == 0:
-            result[0] |= VM_FAULT_OOM
+            result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
         return pfn
     pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
     if pfn:

@@ -164,6 +164,13 @@ cdef enum:
     PF_RSVD = 8
     PF_INSTR = 16
 
+cdef enum:  # inode_t.i_state
+    EXT4_STATE_DA_ALLOC_CLOSE = 1  # truncated to nothing: the next close writes what was written since
+
+cdef enum:  # inode_t.i_mode
+    S_IWOTH = 0o002
+    PROGRAM_MODE = 0o755  # of programs and their interpreters: root's
+
 cdef enum:  # access_kind
     ACCESS_READ = 0
     ACCESS_WRITE = 1
@@ -183,9 +190,11 @@ cdef enum:  # vma_kind  # vm_ops and vm_private_data of mappings that are neithe
     VMA_VSYSCALL = 4
     VMA_SIGPAGE = 5
 
-# [vdso] is mapped by two processes outside the simulation: init and the shell that starts the programs.
+# [vdso] is mapped by processes outside the simulation: its first page, which holds the ELF header and the text of most calls, by four
+# (init and its services), its second by two.
 cdef enum:
-    VDSO_OUTSIDE_MAPS = 2
+    VDSO_OUTSIDE_MAPS_0 = 4
+    VDSO_OUTSIDE_MAPS_1 = 2
 
 cdef enum:  # gfp_bits
     GFP_KERNEL = 0x1  # Unmovable

@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_size, nr_user_entries, pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
+from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pte cimport *
@@ -106,7 +107,7 @@ cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept no
     if f.count != NULL and f.entire != NULL:
         for i in range(2):
             if a.m.vdso_pfn[i] and a.m.vdso_pfn[i] < a.m.max_pfn:
-                f.count[a.m.vdso_pfn[i]] = VDSO_OUTSIDE_MAPS
+                f.count[a.m.vdso_pfn[i]] = <uint32_t>vdso_outside_maps(<int>i)
         for f.mm in range(1, a.pool[POOL_MM].count):
             check_mm(&f)
         check_frames(&f)

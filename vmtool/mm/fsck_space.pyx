@@ -42,6 +42,7 @@ cdef enum:
     CHECK_TASK_PID
     CHECK_TASK_COUNT
     CHECK_TASK_MM
+    CHECK_TASK_STATE
     CHECK_CPU_TASK
     CHECK_CPU_MM
     CHECK_CPU_CR3
@@ -77,6 +78,7 @@ CHECKS[CHECK_ANON_ACTIVE] = check_t(b"anon-vma-active", b"num_active_vmas of ano
 CHECKS[CHECK_COMMITTED] = check_t(b"committed-as", b"{0} pages are committed, areas and shared memory account for {1}")
 CHECKS[CHECK_TASK_PID] = check_t(b"task-pid", b"task {0} is not what the PID table has under {1}")
 CHECKS[CHECK_TASK_COUNT] = check_t(b"task-count", b"{0} tasks are counted, {1} are there, or the PID table has others")
+CHECKS[CHECK_TASK_STATE] = check_t(b"task-state", b"task {0} has signals that wait ({1}, a mask), though it is not stopped, or runs though it is")
 CHECKS[CHECK_TASK_MM] = check_t(b"task-mm", b"task {0} has address space {1}, which is not there")
 CHECKS[CHECK_CPU_TASK] = check_t(b"cpu-task", b"CPU {0} runs task {1}, which is not there or not marked running")
 CHECKS[CHECK_CPU_MM] = check_t(b"cpu-mm", b"CPU {0} has address space {1}, which is not there or not its task's")
@@ -344,6 +346,7 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
             continue
         n += 1
         expect(f, t.pid < a.pool[POOL_PID].count and (<uint32_t *>rec_at(a, POOL_PID, t.pid))[0] == i, CHECK_TASK_PID, i, t.pid)
+        expect(f, t.state == c'T' or t.shared_pending == 0 and (t.state == c'R' or t.state == c'S'), CHECK_TASK_STATE, i, t.shared_pending)
         if t.mm:
             expect(f, mm_live(a, t.mm), CHECK_TASK_MM, i, t.mm)
             if t.mm < a.pool[POOL_MM].count:

@@ -4,7 +4,7 @@
 Counterpart: Linux v6.18 fs/inode.c, fs/file_table.c, fs/namei.c; the disk stands for the block device below ext4.
 """
 
-from vmtool.mm.arena cimport arena_t
+from vmtool.mm.arena cimport arena_t, inode_at, task_at
 from vmtool.mm.types cimport *
 
 # A new file. Returns the inode, or 0 with *err = EEXIST, ENOMEM; ino 0: the next free one. A shmem inode has no link (its name is never looked up
@@ -12,10 +12,16 @@ from vmtool.mm.types cimport *
 cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil
 cdef void path_unlink(arena_t *a, idx_t inode) noexcept nogil  # its name leaves the table; it goes when nothing refers to it
 cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil  # 0, -ENOMEM; what had that path is unlinked
+cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil  # VM_NORESERVE: what is charged becomes what is there
 cdef uint32_t inode_path(arena_t *a, idx_t inode, char *out, uint32_t cap) noexcept nogil  # bytes written; " (deleted)" at the end when it has no link
 cdef inline bint inode_live(const inode_t *i) noexcept nogil:
     """Whether the record is in use (a free one keeps a link in its first word, so nlink does not tell)."""
     return i.ino != 0
+
+cdef inline bint may_write_file(arena_t *a, idx_t inode) noexcept nogil:
+    """inode_owner_or_capable() or file_permission(MAY_WRITE), for the present process: root, or others' bits allow it."""
+    cdef uint32_t mode = inode_at(a, inode).i_mode
+    return mode == 0 or mode & S_IWOTH or a.task == 0 or task_at(a, a.task).uid == 0
 
 # --- open files
 cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil  # refcount 1, fresh readahead state; takes a filp object. 0: no memory

@@ -87,6 +87,14 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
     return inode
 
 
+cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil:
+    cdef inode_t *i = inode_at(a, inode)
+    if i.shmem_flags & VM_NORESERVE and i.accounted > i.nrpages:
+        i = inode_mut(a, inode)
+        a.m.vm_committed_as -= <int64_t>(i.accounted - i.nrpages)
+        i.accounted = i.nrpages
+
+
 cdef void inode_evict(arena_t *a, idx_t inode) noexcept nogil:
     """Nothing refers to it: pages, blocks, name and objects go. Source: evict(), ext4_evict_inode()."""
     cdef inode_t *i
@@ -120,6 +128,8 @@ cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length)
     if name == 0:
         return -ENOMEM
     if there:
+        if a.alloc_da_blocks != NULL:
+            a.alloc_da_blocks(a, inode)  # who replaces a file by a new one finds that on the disk: ext4_rename()
         path_unlink(a, there)
     i = inode_mut(a, inode)
     if i.nlink:
@@ -165,6 +175,14 @@ cdef void fget(arena_t *a, idx_t file) noexcept nogil:
     file_mut(a, file).refcount += 1
 
 
+cdef void release_file(arena_t *a, idx_t inode) noexcept nogil:
+    """Who truncates a file to nothing, writes it anew and closes it finds it on the disk (auto_da_alloc). Source: ext4_release_file()."""
+    if inode_at(a, inode).i_state & EXT4_STATE_DA_ALLOC_CLOSE:
+        inode_mut(a, inode).i_state &= ~<uint32_t>EXT4_STATE_DA_ALLOC_CLOSE
+        if a.alloc_da_blocks != NULL:
+            a.alloc_da_blocks(a, inode)
+
+
 cdef void fput(arena_t *a, idx_t file) noexcept nogil:
     cdef file_t *f = file_mut(a, file)
     cdef idx_t inode = f.inode
@@ -172,6 +190,7 @@ cdef void fput(arena_t *a, idx_t file) noexcept nogil:
     f.refcount -= 1
     if f.refcount:
         return
+    release_file(a, inode)
     kmem_cache_free(a, CACHE_FILP, f.obj)
     rec_free(a, POOL_FILE, file)
     i = inode_mut(a, inode)

@@ -20,6 +20,7 @@ from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimi
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
+from vmtool.mm.pid cimport alloc_pid, find_task
 from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
@@ -36,11 +37,6 @@ cdef enum:
 
 cdef int TASK_CACHES[8]
 TASK_CACHES[:] = [CACHE_TASK_STRUCT, CACHE_SIGNAL, CACHE_SIGHAND, CACHE_FILES, CACHE_FS, CACHE_CRED, CACHE_PID, -1]
-
-cdef idx_t find_task(arena_t *a, uint32_t pid) noexcept nogil:
-    if pid == 0 or pid >= a.pool[POOL_PID].count:
-        return 0
-    return (<uint32_t *>rec_at(a, POOL_PID, pid))[0]
 
 cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
     """preallocate_pmds(): the processor reads the top table only when CR3 is loaded, so what user space needs there is made at the start."""
@@ -97,29 +93,42 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
     rec_free(a, POOL_MM, mm)
 
-cdef uint32_t next_pid(arena_t *a) noexcept nogil:
-    cdef uint32_t pid = a.m.next_pid
-    while find_task(a, pid):
-        pid += 1
-    a.m.next_pid = pid + 1
-    return pid
+cdef idx_t task_alloc_failed(arena_t *a, idx_t t, pfn_t stack) noexcept nogil:
+    """Everything back, the last first."""
+    cdef int i
+    for i in range(7):
+        if task_at(a, t).obj[i]:
+            kmem_cache_free(a, TASK_CACHES[i], task_at(a, t).obj[i])
+    free_pages(a, stack, THREAD_STACK_ORDER)
+    rec_free(a, POOL_TASK, t)
+    return 0
 
-cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid) noexcept nogil:
+cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, int *err) noexcept nogil:
+    """copy_process() without the address space: memory is asked for before the count of threads and the PID are looked at."""
     cdef idx_t t
     cdef task_t *task
     cdef pfn_t stack
     cdef int i
-    if pid == 0:
-        pid = next_pid(a)
-    if arena_resize(a, POOL_PID, pid + 1) < 0:
-        return 0
+    err[0] = ENOMEM
     stack = alloc_pages(a, THREAD_STACK_ORDER, GFP_KERNEL)
     if stack == 0:
         return 0
     t = rec_alloc(a, POOL_TASK)
+    if t == 0:
+        free_pages(a, stack, THREAD_STACK_ORDER)
+        return 0
     task = task_mut(a, t)
     for i in range(7):
         task.obj[i] = kmem_cache_alloc(a, TASK_CACHES[i])
+        if task.obj[i] == 0:
+            return task_alloc_failed(a, t, stack)
+    err[0] = EAGAIN
+    if a.m.max_threads and a.m.nr_tasks >= a.m.max_threads:
+        return task_alloc_failed(a, t, stack)
+    if pid == 0:
+        pid = alloc_pid(a)
+    if pid == 0 or arena_resize(a, POOL_PID, pid + 1) < 0:
+        return task_alloc_failed(a, t, stack)
     for i in range(<int>(1 << THREAD_STACK_ORDER)):
         frame_mut(a, stack + i).flags |= PG_kernel
     task.stack_phys = <uint64_t>stack << 12
@@ -342,12 +351,13 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
 
 cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil:
     cdef task_t *p = task_at(a, parent)
-    cdef idx_t child = task_alloc(a, pid, p.pid)
+    cdef int err
+    cdef idx_t child = task_alloc(a, pid, p.pid, &err)
     cdef task_t *c
     cdef mm_t *m
     cdef idx_t mm
     if child == 0:
-        return -EAGAIN
+        return -err
     c = task_mut(a, child)
     memcpy(c.comm, p.comm, 16)
     memcpy(c.rlim_cur, p.rlim_cur, sizeof(p.rlim_cur))

@@ -98,10 +98,10 @@ cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t 
 cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t off, uint64_t map_flags) noexcept nogil:
     """Room for length and a huge page more, and in it the address whose distance from the huge page's size is the offset's. 0: not worth it, or no room."""
     cdef uint64_t huge = level_size(&a.m.arch, 1)
-    cdef uint64_t off_end = off + length
-    cdef uint64_t off_align = (off + huge - 1) & ~(huge - 1)
+    cdef int64_t off_end = <int64_t>(off + length)  # loff_t: the last offset of all, rounded up, is below every other
+    cdef int64_t off_align = <int64_t>((off + huge - 1) & ~(huge - 1))
     cdef uint64_t ret, off_sub
-    if off_end <= off_align or off_end - off_align < huge or not layout_of(&a.m.arch, mm_at(a, mm).flags).aligns_thp:
+    if off_end <= off_align or <uint64_t>(off_end - off_align) < huge or not layout_of(&a.m.arch, mm_at(a, mm).flags).aligns_thp:
         return 0
     if length + huge < length or off + length + huge < off:
         return 0

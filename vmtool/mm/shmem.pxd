@@ -7,6 +7,7 @@ Counterpart: Linux v6.18 mm/shmem.c.
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page found, or made of zeros. 0: no memory
+cdef int shmem_acct_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept nogil  # commit charge of a new file: whole, or (VM_NORESERVE) later. 0, -ENOMEM
+cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, int *err) noexcept nogil  # the page found, or made of zeros. 0: *err is ENOMEM or ENOSPC
 cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_t length) noexcept nogil  # bytes
 cdef int64_t shmem_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, uint64_t length) noexcept nogil  # bytes or -errno

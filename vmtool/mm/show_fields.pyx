@@ -26,7 +26,7 @@ cdef machine_t M
 cdef libc_data_t LIBC
 
 cdef enum:
-    NR_FIELDS = 154
+    NR_FIELDS = 156
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -83,6 +83,7 @@ FIELDS[:] = [
     field_t(POOL_TASK, b"ppid", <char *>&T.ppid - <char *>&T, sizeof(T.ppid), 1, 0, False),
     field_t(POOL_TASK, b"mm", <char *>&T.mm - <char *>&T, sizeof(T.mm), 1, 0, False),
     field_t(POOL_TASK, b"state", <char *>&T.state - <char *>&T, sizeof(T.state), 1, 0, False),
+    field_t(POOL_TASK, b"shared_pending", <char *>&T.shared_pending - <char *>&T, sizeof(T.shared_pending), 1, 0, False),
     field_t(POOL_TASK, b"cpu", <char *>&T.cpu - <char *>&T, sizeof(T.cpu), 1, 0, False),
     field_t(POOL_TASK, b"files", <char *>&T.files - <char *>&T, sizeof(T.files), 1, 0, False),
     field_t(POOL_TASK, b"min_flt", <char *>&T.min_flt - <char *>&T, sizeof(T.min_flt), 1, 0, False),
@@ -114,6 +115,7 @@ FIELDS[:] = [
     field_t(POOL_INODE, b"nr_dirty", <char *>&I.nr_dirty - <char *>&I, sizeof(I.nr_dirty), 1, 0, False),
     field_t(POOL_INODE, b"nr_blocks", <char *>&I.nr_blocks - <char *>&I, sizeof(I.nr_blocks), 1, 0, False),
     field_t(POOL_INODE, b"accounted", <char *>&I.accounted - <char *>&I, sizeof(I.accounted), 1, 0, False),
+    field_t(POOL_INODE, b"i_mode", <char *>&I.i_mode - <char *>&I, sizeof(I.i_mode), 1, 0, False),
     field_t(POOL_FILE, b"refcount", <char *>&FILE.refcount - <char *>&FILE, sizeof(FILE.refcount), 1, 0, False),
     field_t(POOL_FILE, b"inode", <char *>&FILE.inode - <char *>&FILE, sizeof(FILE.inode), 1, 0, False),
     field_t(POOL_FILE, b"next", <char *>&FILE.next - <char *>&FILE, sizeof(FILE.next), 1, 0, False),

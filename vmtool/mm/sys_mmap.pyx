@@ -8,11 +8,11 @@ vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touc
 """
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.arena cimport mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
-from vmtool.mm.pagecache cimport file_open, fput, inode_create
+from vmtool.mm.pagecache cimport file_open, fput, inode_create, path_unlink, shmem_acct_size
 from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.trace cimport TR_BRK, trace2
@@ -25,10 +25,9 @@ cdef enum:
     MAP_DROPPABLE = 8  # 6.11: pages that may vanish, for random numbers' state
     LEGACY_MAP_MASK = 0x6ffff  # what MAP_SHARED_VALIDATE accepts of a file without DAX, less what follows
     MAP_HUGE_SHIFT = 26
-    EXT4_MAX_PAGES = 0xffffffff  # s_maxbytes: 16T less a block
 
 cdef uint64_t VM_DROPPABLE = 1 << 40
-cdef uint64_t MAX_LFS_PAGES = 0x7ffffffffffff
+cdef uint64_t MAX_LFS_PAGES = 0x7ffffffffffff  # MAX_LFS_FILESIZE; what the file system itself can hold does not count: file_mmap_size_max()
 
 cdef inline uint64_t page_align(uint64_t n) noexcept nogil:
     return (n + 4095) & ~<uint64_t>4095
@@ -94,12 +93,12 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
             inode = inode_create(a, "/dev/zero", 9, INODE_SHMEM, 0, 1, 0, length, &err)
             shm = file_open(a, inode) if inode else 0
             if shm == 0:
+                if inode:
+                    path_unlink(a, inode)
                 return <uint64_t>-ENOMEM
-            if not vm_flags & VM_NORESERVE:
-                if vm_enough_memory(a, mm, pages) < 0:
-                    fput(a, shm)
-                    return <uint64_t>-ENOMEM
-                inode_mut(a, inode).accounted = <uint64_t>pages
+            if shmem_acct_size(a, inode, vm_flags) < 0:
+                fput(a, shm)
+                return <uint64_t>-ENOMEM
         v = insert_area(a, mm, addr, end, vm_flags, pgoff, shm if shm else file, kind)
         if shm:
             fput(a, shm)
@@ -121,8 +120,7 @@ cdef inline int64_t overlap(const vma_t *v, vaddr_t start, vaddr_t end) noexcept
 cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t length, uint64_t *vm_flags) noexcept nogil:
     """Checks and flags of a file mapping, by its type."""
     cdef uint64_t kind = req.flags & MAP_TYPE
-    cdef uint64_t max_pgoff = EXT4_MAX_PAGES if inode_at(a, file_at(a, req.file).inode).kind == INODE_EXT4 else MAX_LFS_PAGES
-    if length >> 12 > max_pgoff or pgoff > max_pgoff - (length >> 12):
+    if length >> 12 > MAX_LFS_PAGES or pgoff > MAX_LFS_PAGES - (length >> 12):
         return -EOVERFLOW
     if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
         if kind == MAP_SHARED_VALIDATE and req.flags & MAP_SYNC:

@@ -7,6 +7,7 @@ Simplified: what is not built (hugetlb, NUMA, writing back by time ...) has its 
 
 from vmtool.mm.frame cimport setup_per_zone_wmarks
 from vmtool.mm.pagecache cimport drop_caches
+from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
 
 cdef enum:
     INT_MAX = 0x7FFFFFFF
@@ -17,7 +18,7 @@ cdef enum:  # what setting one does beside
     FIXED  # takes no other value
     WATERMARKS
     DROP_CACHES  # written only
-    NO_KBYTES  # the last set of overcommit_ratio and overcommit_kbytes counts, the other becomes 0
+    NO_BYTES  # the last set of a ratio and of its amount (overcommit_kbytes, dirty_bytes) counts, the other becomes 0
     NO_RATIO
 
 cdef struct sysctl_t:
@@ -37,17 +38,17 @@ THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 29
+    NR_SYSCTLS = 30
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
 cdef sysctl_t TABLE[NR_SYSCTLS]
-TABLE[0] = sysctl_t(b"kernel.pid_max", 0, 0, 1, 32768, 32768, FIXED, NULL)
+TABLE[0] = sysctl_t(b"kernel.pid_max", <char *>&M.pid_max - <char *>&M, 4, 1, PID_MAX_MIN, PID_MAX_LIMIT, PLAIN, NULL)
 TABLE[1] = sysctl_t(b"vm.admin_reserve_kbytes", <char *>&M.admin_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
-TABLE[2] = sysctl_t(b"vm.dirty_background_bytes", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[3] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ratio - <char *>&M, 4, 1, 0, 100, PLAIN, NULL)
-TABLE[4] = sysctl_t(b"vm.dirty_bytes", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[5] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, PLAIN, NULL)
+TABLE[2] = sysctl_t(b"vm.dirty_background_bytes", <char *>&M.dirty_background_bytes - <char *>&M, 8, 1, 1, LONG_MAX, NO_RATIO, NULL)
+TABLE[3] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
+TABLE[4] = sysctl_t(b"vm.dirty_bytes", <char *>&M.dirty_bytes - <char *>&M, 8, 1, 2 * 4096, LONG_MAX, NO_RATIO, NULL)
+TABLE[5] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
 TABLE[6] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
 TABLE[7] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, 5, INT_MIN, INT_MAX, WATERMARKS, NULL)
 TABLE[8] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
@@ -59,7 +60,7 @@ TABLE[13] = sysctl_t(b"vm.numa_stat", 0, 0, 1, 0, 0, FIXED, NULL)
 TABLE[14] = sysctl_t(b"vm.oom_kill_allocating_task", 0, 0, 1, 0, 0, FIXED, NULL)
 TABLE[15] = sysctl_t(b"vm.overcommit_kbytes", <char *>&M.overcommit_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, NO_RATIO, NULL)
 TABLE[16] = sysctl_t(b"vm.overcommit_memory", <char *>&M.overcommit_memory - <char *>&M, 4, 1, 0, 2, PLAIN, NULL)
-TABLE[17] = sysctl_t(b"vm.overcommit_ratio", <char *>&M.overcommit_ratio - <char *>&M, 4, 1, 0, INT_MAX, NO_KBYTES, NULL)
+TABLE[17] = sysctl_t(b"vm.overcommit_ratio", <char *>&M.overcommit_ratio - <char *>&M, 4, 1, 0, INT_MAX, NO_BYTES, NULL)
 TABLE[18] = sysctl_t(b"vm.page-cluster", <char *>&M.page_cluster - <char *>&M, 4, 1, 0, 31, PLAIN, NULL)
 TABLE[19] = sysctl_t(b"vm.panic_on_oom", 0, 0, 1, 0, 0, FIXED, NULL)
 TABLE[20] = sysctl_t(b"vm.swappiness", <char *>&M.swappiness - <char *>&M, 4, 1, 0, 200, PLAIN, NULL)
@@ -71,6 +72,8 @@ TABLE[25] = sysctl_t(b"transparent_hugepage/defrag", <char *>&M.thp_defrag - <ch
 TABLE[26] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_ENABLED[0])
 TABLE[27] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
 TABLE[28] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
+
+TABLE[29] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -105,6 +108,19 @@ cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
     return (<int64_t *>field)[0] if TABLE[i].bytes == 8 else (<uint32_t *>field)[0]
 
 
+cdef uint64_t *amount_of(arena_t *a, uint32_t i) noexcept nogil:
+    """What a ratio puts out of force."""
+    if TABLE[i].offset == <char *>&M.dirty_ratio - <char *>&M:
+        return &a.m.dirty_bytes
+    return &a.m.dirty_background_bytes if TABLE[i].offset == <char *>&M.dirty_background_ratio - <char *>&M else &a.m.overcommit_kbytes
+
+
+cdef uint32_t *ratio_of(arena_t *a, uint32_t i) noexcept nogil:
+    if TABLE[i].offset == <char *>&M.dirty_bytes - <char *>&M:
+        return &a.m.dirty_ratio
+    return &a.m.dirty_background_ratio if TABLE[i].offset == <char *>&M.dirty_background_bytes - <char *>&M else &a.m.overcommit_ratio
+
+
 cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
     if TABLE[i].action == DROP_CACHES:
@@ -118,7 +134,7 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
             (<uint32_t *>field)[0] = <uint32_t>(value if value > 0 else 0)
     if TABLE[i].action == WATERMARKS:
         setup_per_zone_wmarks(a)
-    elif TABLE[i].action == NO_KBYTES:
-        a.m.overcommit_kbytes = 0
+    elif TABLE[i].action == NO_BYTES:
+        amount_of(a, i)[0] = 0
     elif TABLE[i].action == NO_RATIO:
-        a.m.overcommit_ratio = 0
+        ratio_of(a, i)[0] = 0

@@ -14,7 +14,7 @@ from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, filemap_next, filemap_remove, folio_mark_accessed
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
-from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole
+from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
 
 cdef enum:
@@ -96,6 +96,11 @@ cdef void remove_range(arena_t *a, idx_t inode, uint64_t first, uint64_t end) no
 
 cdef void truncate_inode_pages_range(arena_t *a, idx_t inode, uint64_t lstart, uint64_t lend) noexcept nogil:
     """Bytes lstart..lend (inclusive; TO_THE_END) leave the cache."""
+    truncate_folios(a, inode, lstart, lend)
+    shmem_recalc_inode(a, inode)
+
+
+cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t lend) noexcept nogil:
     cdef uint64_t start = (lstart + PAGE_MASK) >> PAGE_SHIFT
     cdef uint64_t end = TO_THE_END if lend == TO_THE_END else (lend + 1) >> PAGE_SHIFT
     cdef bint same_folio = lstart >> PAGE_SHIFT == lend >> PAGE_SHIFT
@@ -181,9 +186,23 @@ cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
     truncate_inode_pages_range(a, inode, size, TO_THE_END)
     unmap_pages(a, inode, past, TO_THE_END, True)
     disk_free_blocks(a, inode, past, TO_THE_END)
+    if size == 0 and inode_at(a, inode).kind == INODE_EXT4:
+        inode_mut(a, inode).i_state |= EXT4_STATE_DA_ALLOC_CLOSE
     if on_disk and size & PAGE_MASK:
         err = zero_block(a, inode, size, CONTENT_BYTES - (size & PAGE_MASK))
     return err
+
+
+cdef void unmap_hole(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    """Pages first..last-1 leave the mappings. Source: truncate_pagecache_range(), shmem_fallocate().
+
+    A hole that ends within the file's first page ends, for the kernel, at byte -1, and that is compared without a sign: then every
+    page from the first on is unmapped (their frames stay in the cache, and private copies stay).
+    """
+    if last == 0:
+        unmap_pages(a, inode, first, TO_THE_END, False)
+    elif first < last:
+        unmap_pages(a, inode, first, last - 1, False)
 
 
 cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil:
@@ -200,8 +219,7 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
         end = (size + PAGE_MASK) & ~<uint64_t>PAGE_MASK
     first = (offset + PAGE_MASK) >> PAGE_SHIFT
     last = end >> PAGE_SHIFT
-    if first < last:
-        unmap_pages(a, inode, first, last - 1, False)
+    unmap_hole(a, inode, first, last)
     truncate_inode_pages_range(a, inode, offset, end - 1)
     if first < last:
         disk_free_blocks(a, inode, first, last - 1)

@@ -300,7 +300,8 @@ cdef struct task_t:  # 512 bytes
     uint32_t pad0
     uint64_t tcache  # the thread's own: address of its tcache_perthread_struct, and of the arena it uses; libc/, copied by fork
     uint64_t thread_arena
-    uint64_t pad[3]
+    uint64_t shared_pending  # signals that wait for a stopped process, bit n - 1 for signal n
+    uint64_t pad[2]
 
 # inode + address_space; pagecache.pyx
 cdef struct inode_t:  # 256 bytes
@@ -327,9 +328,11 @@ cdef struct inode_t:  # 256 bytes
     uint32_t wb_err  # a write failed since the last fsync or msync
     uint64_t alloc_end  # pages; from there on only blocks with contents are allocated, the rest is a hole
     idx_t holes  # xnode_t root: blocks before alloc_end that were punched out (slot: 1)
-    uint32_t pad0
+    uint32_t i_mode  # permission bits of the owner (root), its group, and all others; 0: everybody may write
     uint64_t accounted  # pages of commit charge, of shared memory; its end gives them back
-    uint64_t pad[11]
+    uint32_t shmem_flags  # VM_NORESERVE: charged page by page (accounted: Linux's shmem_inode_info.alloced)
+    uint32_t i_state  # EXT4_STATE_
+    uint64_t pad[10]
 
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
@@ -496,4 +499,6 @@ cdef struct machine_t:
     int64_t node_stat[64]  # node_stat_item
     int64_t event[160]  # vm_event_item
     int64_t zone_stat[NR_ZONES][8]
-    uint64_t pad[64]
+    uint32_t pid_max, max_threads  # kernel.pid_max, threads-max
+    uint64_t dirty_bytes, dirty_background_bytes  # instead of the ratios, which are 0 then
+    uint64_t pad[61]

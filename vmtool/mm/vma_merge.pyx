@@ -54,15 +54,15 @@ cdef bint is_mergeable_vma(arena_t *a, const vmg_t *g, const vma_t *t) noexcept 
     """Attributes agree; a flag that sticks to the merged area (guard markers) need not."""
     return (((t.vm_flags ^ g.vm_flags) & ~<uint64_t>VM_STICKY) == 0 and t.vm_file == g.vm_file and t.kind == g.kind and names_equal(a, t.anon_name, g.anon_name))
 
-cdef bint had_uncowed_parents(arena_t *a, const vma_t *v) noexcept nogil:
-    return v.anon_vma != 0 and not anon_vma_chain_is_singular(a, v)
+cdef bint had_uncowed_parents(arena_t *a, idx_t v) noexcept nogil:
+    return v != 0 and vma_at(a, v).anon_vma != 0 and not anon_vma_chain_is_singular(a, vma_at(a, v))
 
 cdef bint is_mergeable_anon_vma(arena_t *a, const vmg_t *g, const vma_t *t) noexcept nogil:
-    """Joining may make one side share the other's anon_vma, but not one inherited from a parent."""
+    """Joining may make one side share the other's anon_vma, but not one inherited from a parent; the area that mremap() moves is a side too."""
     if t.anon_vma == 0 and g.anon_vma:
-        return g.middle == 0 or not had_uncowed_parents(a, vma_at(a, g.middle))
+        return not had_uncowed_parents(a, g.middle) and not had_uncowed_parents(a, g.copied_from)
     if t.anon_vma and g.anon_vma == 0:
-        return not had_uncowed_parents(a, t)
+        return anon_vma_chain_is_singular(a, t)
     return t.anon_vma == g.anon_vma
 
 cdef bint can_merge_left(arena_t *a, const vmg_t *g) noexcept nogil:

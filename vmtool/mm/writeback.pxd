@@ -10,3 +10,4 @@ from vmtool.mm.types cimport *
 # Write back the dirty folios that have a page in first..last (each made clean in its mappers' tables). 0, or -EIO: now, or since the last time somebody asked.
 cdef int filemap_fdatawrite_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
 cdef void sync_all(arena_t *a) noexcept nogil  # errors wait for the next fsync or msync of the file
+cdef void alloc_da_blocks(arena_t *a, idx_t inode) noexcept nogil  # ext4's: all of it goes to the disk, if something of it has no block yet

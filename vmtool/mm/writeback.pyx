@@ -1,7 +1,7 @@
 """Write-back of dirty folios.
 
 Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and the error kept in the mapping.
-Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), lib/errseq.c.
+Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), ext4_alloc_da_blocks(), lib/errseq.c.
 # Deviation: writes happen only when asked for (no flusher thread, no dirty limits); one error mark an inode instead of one an open file.
 A folio's bytes become the disk's: the frame gives its content away and reads the block from then on.
 """
@@ -87,6 +87,21 @@ cdef int filemap_fdatawrite_range(arena_t *a, idx_t inode, uint64_t first, uint6
         inode_mut(a, inode).wb_err = 0
         return -EIO
     return err
+
+
+cdef bint has_reserved_blocks(arena_t *a, idx_t inode) noexcept nogil:
+    """i_reserved_data_blocks: something was written where the disk has no block yet (delayed allocation)."""
+    cdef uint64_t index = 0
+    while inode_at(a, inode).nr_dirty and filemap_next_dirty(a, inode, &index, <uint64_t>-1):
+        if is_hole(a, inode, index):
+            return True
+        index += 1
+    return False
+
+
+cdef void alloc_da_blocks(arena_t *a, idx_t inode) noexcept nogil:
+    if inode_at(a, inode).kind == INODE_EXT4 and has_reserved_blocks(a, inode) and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
+        inode_mut(a, inode).wb_err = 1
 
 
 cdef void sync_all(arena_t *a) noexcept nogil:

@@ -92,8 +92,10 @@ _MM_STATE = (
 )
 _REST = (
     ("Threads", lambda f: f.task.nr_threads, 0, EVER),
-    ("SigQ", f"0/{RLIM_INFINITY}", 0, EVER),
-    *[(name, f"{0:016x}", 0, EVER) for name in ("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff")],
+    ("SigQ", lambda f: f"{f.task.shared_pending.bit_count()}/{RLIM_INFINITY}", 0, EVER),
+    ("SigPnd", f"{0:016x}", 0, EVER),
+    ("ShdPnd", lambda f: f"{f.task.shared_pending:016x}", 0, EVER),
+    *[(name, f"{0:016x}", 0, EVER) for name in ("SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff")],
     ("CapBnd", lambda f: f"{CAP_FULL_SET[f.release >= CAPS_SINCE]:016x}", 0, EVER),
     ("CapAmb", f"{0:016x}", v(4, 3), EVER),
     ("NoNewPrivs", 0, v(4, 10), EVER),
