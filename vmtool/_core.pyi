@@ -241,6 +241,9 @@ class Machine:
     def pagemap(self, pid: int, addr: int, length: int) -> list[r.PagemapEntry]:
         """Every page of the range, mapped or not; bits as in Documentation/admin-guide/mm/pagemap.rst."""
 
+    def next_table(self, pid: int, addr: int, end: int) -> int:
+        """The first address from `addr` on that has page table entries of its own; `end` when none has."""
+
     def pagemap_bytes(self, pid: int, addr: int, length: int) -> bytes:
         """The same entries as /proc/PID/pagemap has them: 64 bits each, little-endian."""
 

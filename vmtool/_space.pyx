@@ -14,7 +14,7 @@ from vmtool.mm.layout cimport layout_of, layout_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
-from vmtool.mm.show_proc cimport numa_gather, numa_stats_t, oom_score
+from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
@@ -233,6 +233,11 @@ cdef class Space(Views):
         while page < end:
             found.append(r.PagemapEntry(page, pagemap_entry(&self.a, mm, page)))
             page += 4096
+        self.check()
+        return found
+
+    def next_table(self, pid, addr, end):
+        found = next_table(&self.a, self.find_mm(pid), addr, end)
         self.check()
         return found
 

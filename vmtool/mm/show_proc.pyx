@@ -62,6 +62,23 @@ cdef void numa_gather(arena_t *a, idx_t v, numa_stats_t *out) noexcept nogil:
     w.leaf = gather_leaf
     walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
 
+cdef int stop_at_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    (<vaddr_t *>w.private)[0] = addr
+    return -EINVAL
+
+cdef int stop_at_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    (<vaddr_t *>w.private)[0] = addr
+    return -EINVAL
+
+cdef vaddr_t next_table(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
+    cdef mm_walk_t w
+    cdef vaddr_t found = end
+    walk_init(&w, a, mm_at(a, mm), 0, &found)
+    w.table = stop_at_table
+    w.leaf = stop_at_leaf
+    walk_page_range(&w, start, end)
+    return found
+
 cdef int64_t total_pages(arena_t *a) noexcept nogil:
     return <int64_t>(a.m.totalram_pages + a.m.swap_bytes // page_size(&a.m.arch))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENTRY_BYTES = 8
 MOST_BYTES = 64 << 20
 """Of a file that is wanted whole; one of those a machine of 32 GiB has."""
+TABLE_BYTES = 2 << 20
 KERNEL_HALF = 1 << 63
 PAGE_SHIFT_UNTIL = v(4, 2)
 PAGE_SHIFT_BIT = 55
@@ -54,8 +55,14 @@ def extents(tree: Tree, *pid: int) -> list[tuple[int, int]]:
     if not pid:
         return [(0, size(tree))]
     shift = tree.info.page_shift
-    spans = [(vma.start >> shift, vma.end >> shift) for vma in tree.machine.maps(*pid) if vma.start < KERNEL_HALF]
-    return [(start * ENTRY_BYTES, (end - start) * ENTRY_BYTES) for start, end in spans]
+    found = []
+    for vma in tree.machine.maps(*pid):
+        at = vma.start
+        while at < vma.end < KERNEL_HALF and (at := tree.machine.next_table(*pid, at, vma.end)) < vma.end:
+            end = min((at | TABLE_BYTES - 1) + 1, vma.end)
+            found.append(((at >> shift) * ENTRY_BYTES, ((end - at) >> shift) * ENTRY_BYTES))
+            at = end
+    return found
 
 
 def pread(tree: Tree, name: str, offset: int, nr_bytes: int, *pid: int) -> bytes:
