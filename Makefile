@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 N      ?= 200
-JOBS   ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 MODE   := $(if $(filter-out 0,$(VMTOOL_DEBUG)),debug,release)
 
 PY      := $(VENV)/bin/python
@@ -24,6 +24,7 @@ demo: build  ## a real program's address space, a page fault, a copy-on-write, a
 	@sh scripts/demo.sh
 
 test: lint  ## all tests that fit in ten minutes
+	@echo "vmtool: running the tests that fit in ten minutes, on $(JOBS) cores at once"
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 
 check:  ## everything: both builds, the long tests, long differential runs
@@ -55,6 +56,7 @@ bench: build  ## ratios against the plain C model and the live kernel
 	@$(PY) -m bench
 
 lint: build  ## ruff
+	@echo "vmtool: reading the code for mistakes (ruff)"
 	@$(PY) -m ruff check -q .
 
 clean:  ## what was built; .venv stays
@@ -75,8 +77,7 @@ $(READY): requirements-dev.txt bin/vmtool scripts/preflight.sh scripts/venv.sh
 
 # The module of the other mode is no longer in the tree, so its stamp goes.
 $(BUILT): $(READY) $(SOURCES)
-	@echo "vmtool: compiling what changed ($(MODE))"
-	@$(PY) setup.py -q build_ext --inplace
+	@sh scripts/build.sh '$(PY)' '$(JOBS)'
 	@rm -f build/inplace/release.done build/inplace/debug.done
 	@touch $@
 

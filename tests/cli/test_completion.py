@@ -34,6 +34,11 @@ def complete(state, capfd, monkeypatch):
     ("vmtool -s x.vmt --wait 1 sp", ["spawn"]),
     ("vmtool spawn --exe ", ["file"]),
     ("vmtool brk ", []),
+    ("vmtool what-if for", ["fork"]),
+    ("vmtool init --tlb s", ["skylake"]),
+    ("vmtool init --k", ["--kernel"]),
+    ("vmtool mmap 1 4K --huge", []),
+    ("vmtool touch 1 h", ["heap"]),
     ("vmtool frobnicate x", []),
 ])
 def test_a_line_is_completed(complete, line, words):
@@ -52,3 +57,14 @@ def test_paths_are_those_of_the_machine(complete, vmtool):
     assert complete("vmtool rmfile s") == ["scene.dat"]
     assert complete("vmtool mmap 1 4K --file ") == ["/scene.dat"]
     assert complete("vmtool mmap 1 4K --file /s") == ["/scene.dat"]
+
+
+def test_addresses_are_names_and_mapped_files(complete, vmtool):
+    vmtool("spawn")
+    assert complete("vmtool touch 1 ") == ["heap", "stack", "brk", "libfake.so.6"]
+    assert complete("vmtool pagewalk 9 l") == []
+
+
+def test_sysctl_names_are_those_of_the_machine(complete, vmtool):
+    vmtool("spawn")
+    assert complete("vmtool sysctl vm.s") == ["vm.swappiness"]

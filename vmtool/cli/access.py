@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vmtool.errors import UsageError
+from vmtool.errors import Signal, UsageError
+
+LARGE = 1 << 26  # bytes of one piece; more than one command prints, too
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,10 +13,34 @@ if TYPE_CHECKING:
 
 
 def touch(machine: Machine, pid: int, addr: int, length: int, access: str, probe: bool, json: bool) -> Output:
-    touched = machine.touch(pid, addr, length, access, probe)
+    if length >= LARGE:
+        touched = _touch_large(machine, pid, addr, length, access, probe)
+    else:
+        touched = machine.touch(pid, addr, length, access, probe)
     if json:
         return f'{{"nr_minor_faults": {touched.minor}, "nr_major_faults": {touched.major}}}\n'
     return f"minor={touched.minor} major={touched.major}\n"
+
+
+def _touch_large(machine, pid, addr, length, access, probe):
+    """The same in pieces, so that it can be told how far it is; the counts of faults are those of all pieces."""
+    from vmtool.cli import bounds, progress
+    bounds.check_pages(length)
+    minor = major = 0
+    shown, at, end = progress.current, addr, addr + length
+    shown.total = length
+    while at < end:
+        size = min(LARGE - at % LARGE, end - at)
+        try:
+            touched = machine.touch(pid, at, size, access, probe)
+        except Signal as signal:
+            signal.minor += minor
+            signal.major += major
+            raise
+        minor, major = minor + touched.minor, major + touched.major
+        at += size
+        shown.done = at - addr
+    return type(touched)(minor, major)
 
 
 def store(machine: Machine, pid: int, addr: int, text: bytes | None, hex: bytes | None, probe: bool) -> None:
@@ -22,6 +48,9 @@ def store(machine: Machine, pid: int, addr: int, text: bytes | None, hex: bytes 
 
 
 def load(machine: Machine, pid: int, addr: int, length: int, form: str, probe: bool, json: bool) -> Output:
+    if length > LARGE:
+        from vmtool.cli.bounds import check_shown
+        check_shown(length)
     data = machine.load(pid, addr, length, probe)
     if json:
         from vmtool.cli.json_text import text
@@ -49,6 +78,6 @@ def bytes_as(form, data):
 
 def one_of(plain, hex, metavar):
     """The bytes that came as an argument or by --hex."""
-    if (plain is None) == (hex is None):
-        raise UsageError(f"either {metavar} or --hex" + (", not both" if hex is not None else " is needed"))
+    if plain is None and hex is None:
+        raise UsageError(f"either {metavar} or --hex is needed")
     return plain if hex is None else hex

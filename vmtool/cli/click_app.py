@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 # The same page whatever the terminal is.
 HELP_WIDTH = 96
-CHOICES = {"ADVICE": tuple(uapi.MADVISE), "RLIMIT": tuple(uapi.RLIMITS), "PROT": ("none", "r", "rw", "rx", "rwx", "x"),
+ADDRESSES = ("heap", "stack", "brk")
+CHOICES = {"TLB": ("skylake", "none"), "ADVICE": tuple(uapi.MADVISE), "RLIMIT": tuple(uapi.RLIMITS),
+           "PROT": ("none", "r", "rw", "rx", "rwx", "x"),
            "SIGNAL": tuple("-" + name for name in uapi.SIGNALS)}
 
 
@@ -58,9 +60,22 @@ class Word(click.ParamType):
             words = _of_machine(ctx, lambda machine: [file.path for file in machine.files()])
             if incomplete[:1] not in ("", "/"):  # as it is being typed: a path begins at the only directory there is
                 words = [path.lstrip("/") for path in words]
+        elif kind == "ADDR":
+            words = [*ADDRESSES, *_of_machine(ctx, lambda machine: _mapped(machine, ctx.params.get("pid")))]
+        elif kind == "SYSCTL":
+            words = _of_machine(ctx, lambda machine: machine.sysctl_names())
+        elif kind == "COMMAND":
+            words = table.names()
         else:
             words = kind if isinstance(kind, tuple) else CHOICES.get(kind, ())
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _mapped(machine, pid):
+    """The base names of the files that a process maps, as `address.resolve` takes them."""
+    if not isinstance(pid, str) or not pid.isdigit():
+        return []
+    return sorted({vma.name.rpartition("/")[2] for vma in machine.maps(int(pid)) if vma.is_file})
 
 
 def _of_machine(ctx, ask):
@@ -80,7 +95,7 @@ class TableCommand(click.Command):
         self.declared = declared
         text = declared.help + ("\n\n" + declared.details if declared.details else "")
         super().__init__(
-            declared.name, params=[*map(_param, declared.params), HELP], help=text, short_help=declared.help,
+            declared.name, params=[*(_param(param, declared) for param in declared.params), HELP], help=text, short_help=declared.help,
             callback=self.call, add_help_option=False, options_metavar="[OPTIONS]",
             context_settings={"ignore_unknown_options": declared.may_dash, "terminal_width": HELP_WIDTH,
                               "allow_interspersed_args": not declared.tail})
@@ -104,7 +119,7 @@ class TableCommand(click.Command):
         after = None
         if declared.rest is not None:
             args, after = _split_rest(declared, args)
-        opts, extra, _ = self.make_parser(ctx).parse_args(list(args))
+        opts, extra, order = self.make_parser(ctx).parse_args(list(args))
         if opts.get("help") is True:
             raise Answer(ctx.get_help())
         if declared.rest is not None and isinstance(given := opts.get(declared.rest.name), (tuple, list)):
@@ -112,6 +127,9 @@ class TableCommand(click.Command):
         if extra:
             raise UsageError(f"unexpected argument {extra[0]!r}")
         ctx.params = self.convert(opts)
+        by_click = dict(zip(map(id, self.params), declared.params, strict=False))
+        parse.check_exclusive(declared, [
+            param for given in order if (param := by_click.get(id(given))) is not None and (param.flags or opts.get(param.name))])
         if after is not None:
             ctx.params[declared.rest.name] = [parse.convert(declared.rest, word, "") for word in after]
         return []
@@ -173,7 +191,7 @@ class Application(click.Group):
 
     def resolve_command(self, ctx, args):
         if table.find(args[0]) is None and not ctx.resilient_parsing:
-            unknown = UsageError("no such command")
+            unknown = UsageError(f"no such command{parse.did_you_mean(args[0], table.names())}")
             unknown.word = args[0]
             raise unknown
         return super().resolve_command(ctx, args)
@@ -266,14 +284,20 @@ def _split_rest(declared, args):
     return args, None
 
 
-def _param(param):
+def _param(param, declared):
     """The click parameter of a declared one. Of switches that share a name the last one given stores its value."""
     if not param.flags:
         return click.Argument([param.name], required=param.required, nargs=-1 if param.repeat else 1, type=Word(param.kind),
                               metavar=_usage(param))
+    names, texts = [*param.flags, param.name], {"help": param.help + _excludes(param, declared), "hidden": param.hidden}
     if param.kind is not None:
-        return click.Option([*param.flags, param.name], type=Word(param.kind), metavar=param.metavar, help=param.help,
-                            multiple=param.repeat)
+        return click.Option(names, type=Word(param.kind), metavar=param.metavar, multiple=param.repeat, **texts)
     if param.count:
-        return click.Option([*param.flags, param.name], count=True, help=param.help)
-    return click.Option([*param.flags, param.name], is_flag=True, flag_value=param.value, type=click.UNPROCESSED, help=param.help)
+        return click.Option(names, count=True, **texts)
+    return click.Option(names, is_flag=True, flag_value=param.value, type=click.UNPROCESSED, **texts)
+
+
+def _excludes(param, declared):
+    """What may not stand beside an option, where that is a word or two."""
+    others = [other for group in declared.exclusive if param in group for other in group if other is not param]
+    return f" (not with {' or '.join((other.flags or (other.metavar,))[-1] for other in others)})" if 0 < len(others) < 3 else ""

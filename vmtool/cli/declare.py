@@ -28,15 +28,16 @@ class Param:
 
     An option without a kind is a switch: it stores `value` under `name`, or counts with `count`.
     `dash`: the argument may begin with `-`. `rest`: takes all that follows `--`, and only that. `tail`: a repeated argument that takes
-    every word from its first on, options too: a command within the command.
+    every word from its first on, options too: a command within the command. `hidden`: accepted, and answered as the kernel would, but
+    not promised by help and completion, because what it asks for is not modelled yet.
     """
 
     __slots__ = ("name", "kind", "flags", "metavar", "help", "default", "required", "dash", "repeat", "rest", "value", "count",
-                 "tail")
+                 "tail", "hidden")
 
     def __init__(self, name: str, kind: str | tuple[str, ...] | None = None, flags: tuple[str, ...] = (), *, metavar: str | None = None,
                  help: str = "", default: Any = None, required: bool = True, dash: bool = False, repeat: bool = False, rest: bool = False,
-                 value: Any = True, count: bool = False, tail: bool = False):
+                 value: Any = True, count: bool = False, tail: bool = False, hidden: bool = False):
         self.name = name
         self.kind = kind
         self.flags = flags
@@ -50,6 +51,7 @@ class Param:
         self.value = value
         self.count = count
         self.tail = tail
+        self.hidden = hidden
 
 
 class Command:
@@ -59,10 +61,10 @@ class Command:
     """
 
     __slots__ = ("name", "handler", "params", "access", "help", "details", "example", "arguments", "options", "defaults", "rest",
-                 "may_dash", "tail", "addresses", "nr_required", "on_session", "_function")
+                 "may_dash", "tail", "exclusive", "addresses", "nr_required", "on_session", "_function")
 
     def __init__(self, name: str, handler: str, params: Sequence[Param], *, access: str | Callable[[dict], str], help: str,
-                 details: str = "", example: str = "", json: bool = True, on_session: bool = False):
+                 details: str = "", example: str = "", json: bool = True, on_session: bool = False, exclusive: Sequence[str] = ()):
         self.name = name
         self.handler = handler
         self.access = access
@@ -78,6 +80,9 @@ class Command:
         self.tail = bool(self.arguments) and self.arguments[-1].tail
         self.may_dash = any(p.dash for p in self.arguments)
         self.options = {flag: p for p in self.params for flag in p.flags}
+        # Groups of flags, or metavars of arguments, of which a line may have one: "--shared --private".
+        self.exclusive = [[self.options.get(word) or next(p for p in self.arguments if p.metavar == word) for word in group.split()]
+                          for group in exclusive]
         self.addresses = [p.name for p in params if p.kind == "ADDR"]
         # Switches that share a name (-w, -r, -x) have one default, that of the first.
         self.defaults = {p.name: p.default for p in reversed(self.params)}
@@ -105,20 +110,21 @@ def rest(name: str, help: str, *, metavar: str) -> Param:
 
 
 def option(flags: str, kind: str | tuple[str, ...], metavar: str, help: str, *, name: str | None = None, default: Any = None,
-           repeat: bool = False) -> Param:
+           repeat: bool = False, hidden: bool = False) -> Param:
     """An option with a value; its name is that of its long form."""
     words = tuple(flags.split())
     if repeat and default is None:
         default = ()
     return Param(name or words[-1].lstrip("-").replace("-", "_"), kind, words, metavar=metavar, help=help, default=default,
-                 required=False, repeat=repeat)
+                 required=False, repeat=repeat, hidden=hidden)
 
 
-def switch(flags: str, help: str, *, name: str | None = None, value: Any = True, default: Any = False, count: bool = False) -> Param:
+def switch(flags: str, help: str, *, name: str | None = None, value: Any = True, default: Any = False, count: bool = False,
+           hidden: bool = False) -> Param:
     """An option without a value."""
     words = tuple(flags.split())
     return Param(name or words[-1].lstrip("-").replace("-", "_"), None, words, help=help, default=0 if count else default,
-                 required=False, value=value, count=count)
+                 required=False, value=value, count=count, hidden=hidden)
 
 
 JSON = switch("--json", "print JSON with stable keys")

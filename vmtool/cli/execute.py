@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FAILURES = (KernelError, Signal, UsageError, HostError)  # a command's own; all others concern the state file, or are bugs
 COMMITTED = (KernelError, Signal)
 
+RUNS_ANOTHER = ("record", "completion")  # whose child has the terminal and the memory, or that have no machine
+LARGE = 1 << 28
+
 DEFAULT_STATE = "machine.vmt"
 DEFAULT_WAIT = 60.0
 DEFAULT_RAM = 1 << 30
@@ -62,12 +65,14 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
         access = access_of(command, values)
         if access is ALONE or command.on_session:
             gc.enable()  # scripts and replays live long enough to leave cycles behind; main() turned it off
-        if access is ALONE:
+        if command.name in RUNS_ANOTHER:
             output = command.function()(settings, **values)
+        elif _is_a_terminal():
+            from vmtool.cli import progress
+            with progress.of(command.name):
+                output, failure = _run(command, values, settings, access)
         else:
-            output, failure = _transact(command, values, settings, access)
-        if callable(output):
-            output = output()  # the text, formatted when no reader is open any more
+            output, failure = _run(command, values, settings, access)
     except (Exception, KeyboardInterrupt) as raised:
         failure = raised
     if failure is None:
@@ -78,6 +83,35 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
         raise failure
     report.complain(command.name, report.message_of(failure))
     return report.status_of(failure)
+
+
+def _is_a_terminal():
+    """Whether someone looks at stderr: elsewhere nothing of progress is imported."""
+    try:
+        return os.isatty(2)
+    except OSError:
+        return False
+
+
+def _run(command, values, settings, access):
+    """The command's output, formatted, and how it failed."""
+    failure = None
+    if _may_be_large(command, values, access):
+        from vmtool.cli.bounds import limit_memory
+        limit_memory()
+    if access is ALONE:
+        output = command.function()(settings, **values)
+    else:
+        output, failure = _transact(command, values, settings, access)
+    if callable(output):
+        output = output()  # the text, formatted when no reader is open any more
+    return output, failure
+
+
+def _may_be_large(command, values, access):
+    """Whether a command can take much of this computer's memory: a script, a log, or a large size."""
+    return access is ALONE or command.on_session or any(
+        type(value) is int and value >= LARGE and name not in command.addresses for name, value in values.items())
 
 
 def _transact(command, values, settings, access):

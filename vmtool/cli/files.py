@@ -5,6 +5,8 @@ from __future__ import annotations
 from vmtool.cli.access import bytes_as, one_of
 from vmtool.errors import UsageError
 
+MOST_SHOWN = 64 << 20  # bytes; beyond it `bounds` is asked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmtool._core import Machine
@@ -44,6 +46,9 @@ def fail_io(machine: Machine, path: str, way: str, times: int) -> None:
 
 
 def read(machine: Machine, pid: int, path: str, offset: int, length: int, form: str, json: bool) -> Output:
+    if form != "count" and length > MOST_SHOWN:
+        from vmtool.cli.bounds import check_shown
+        check_shown(min(length, max(machine.file(path).size - offset, 0)))
     data = machine.read(pid, path, offset, length)
     if json:
         shown = "" if form == "count" else f', "hex": "{data.hex()}"'

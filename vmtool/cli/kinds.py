@@ -110,7 +110,8 @@ def advice(text: str) -> int:
     value = uapi.MADVISE.get(text)
     if value is None:
         if not text.isdigit():
-            raise ValueError(f"{text!r} is not an advice (a name of madvise(2) in lower case: dontneed, free, populate_write, …)")
+            raise ValueError(f"{text!r} is not an advice{_like(text, uapi.MADVISE)} (a name of madvise(2) in lower case: dontneed, free, "
+                             "populate_write, …)")
         value = integer(text)
     return value
 
@@ -137,8 +138,13 @@ def signal(text: str) -> int:
     name = name.upper()
     value = uapi.SIGNALS.get(name[3:] if name.startswith("SIG") else name)
     if value is None:
-        raise ValueError(f"{text!r} is not a signal")
+        raise ValueError(f"{text!r} is not a signal{_like(name, uapi.SIGNALS)}")
     return value
+
+
+def _like(text, names):
+    from vmtool.cli.parse import did_you_mean
+    return did_you_mean(text, names)
 
 
 def device(text: str) -> tuple[int, int]:
@@ -183,7 +189,7 @@ KINDS = {
     "PID": pid, "ADDR": addr, "PLAINADDR": plain_addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word,
     "PATH": path, "HOSTPATH": host_path,
     "PROT": prot, "ADVICE": advice, "RLIMIT": rlimit, "LIMIT": limit, "SIGNAL": signal, "DEVICE": device, "DATA": data,
-    "HEX": hexbytes, "PFNS": pfns, "ENV": environment,
+    "HEX": hexbytes, "PFNS": pfns, "ENV": environment, "SYSCTL": word, "COMMAND": word, "TLB": word,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmtool.cli.report import Result
-from vmtool.errors import UsageError
+from vmtool.errors import KernelError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ FSCK_BROKEN = 1
 
 def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, aslr: int | None, kernel: str,
          force: bool) -> None:
-    machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, kpti=kpti, aslr_seed=aslr)
+    if kpti:
+        raise UsageError("--kpti is not modelled yet")
+    try:
+        machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, aslr_seed=aslr)
+    except KernelError as failure:
+        from vmtool.cli import possible
+        raise KernelError(failure.errno, possible.explain(type(machine), ram, arch, tlb) or failure.detail) from None
 
 
 def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, write: bool, json: bool) -> Output:

@@ -18,7 +18,7 @@ def process(pid: int, read: Callable[[str], str], opts: Options) -> Object:
     elif opts.detail == "x":
         areas = [_extended(found, fields, start_stack(stat), opts) for found, fields in entries(read("smaps"))]
     else:
-        lines = read("maps").splitlines()
+        lines = read("maps").split("\n")
         areas = [_plain(line, found, start_stack(stat), opts) for line in lines if (found := area(line)) is not None]
     return {"pid": pid, "command": command(read("cmdline"), stat), "areas": areas}
 

@@ -14,7 +14,7 @@ from vmtool.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from vmtool.cli.declare import Command, Param
@@ -27,6 +27,7 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
     options = command.options
     arguments = command.arguments
     values = command.defaults.copy()
+    given: list[Param] = []
     nr_arguments = at = 0
     nr_words = len(words)
     while at < nr_words:
@@ -35,6 +36,7 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
         if word[:1] == "-" and len(word) > 1:
             param = options.get(word)
             if param is not None:
+                given.append(param)
                 if param.kind is None:
                     _switch(param, values)
                 elif at == nr_words:
@@ -50,7 +52,7 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
                 for word in words[at:]:
                     nr_arguments = _argument(arguments, nr_arguments, word, values)
                 break
-            taken = _unusual(command, word, words, at, values)
+            taken = _unusual(command, word, words, at, values, given)
             if taken >= 0:
                 at += taken
                 continue
@@ -72,7 +74,18 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
             nr_arguments = _argument(arguments, nr_arguments, word, values)
     if nr_arguments < command.nr_required:
         raise UsageError(f"missing {arguments[nr_arguments].metavar}")
+    if command.exclusive:
+        check_exclusive(command, [*given, *arguments[:nr_arguments]])
     return values
+
+
+def check_exclusive(command: Command, given: Sequence[Param]) -> None:
+    """UsageError when two of the parameters given exclude each other."""
+    for group in command.exclusive:
+        found = [param for param in group if param in given]
+        if len(found) > 1:
+            first, second = ((param.flags or (param.metavar,))[-1] for param in found[:2])
+            raise UsageError(f"{first} and {second} exclude each other")
 
 
 def _argument(arguments, nr_arguments, word, values):
@@ -89,7 +102,7 @@ def _argument(arguments, nr_arguments, word, values):
     return nr_arguments + 1
 
 
-def _unusual(command, word, words, at, values):
+def _unusual(command, word, words, at, values, given):
     """`--name=value`, `-abc`, `-oVALUE`: how many further words it took; -1: the word is an argument."""
     if word[1] == "-":
         flag, equals, value = word.partition("=")
@@ -97,9 +110,10 @@ def _unusual(command, word, words, at, values):
         if param is None:
             if command.may_dash:
                 return -1
-            raise UsageError(f"no such option {flag}")
+            raise UsageError(f"no such option {flag}{did_you_mean(flag, command.options)}")
         if param.kind is None:
             raise UsageError(f"option {flag} takes no value")
+        given.append(param)
         _store(param, value, values, flag)
         return 0
     if command.may_dash:
@@ -109,6 +123,7 @@ def _unusual(command, word, words, at, values):
         param = command.options.get(flag)
         if param is None:
             raise UsageError(f"no such option {flag}")
+        given.append(param)
         if param.kind is None:
             _switch(param, values)
         elif i + 1 < len(word):
@@ -120,6 +135,13 @@ def _unusual(command, word, words, at, values):
             _store(param, words[at], values, flag)
             return 1
     return 0
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """` (did you mean …?)` when some of the words are like the one that is none of them."""
+    from difflib import get_close_matches
+    like = get_close_matches(word, list(words), n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(like)}?)" if like else ""
 
 
 def _switch(param, values):

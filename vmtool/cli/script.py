@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from vmtool.cli import execute, parse, report, table
+from vmtool.cli import execute, parse, progress, report, table
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES
 from vmtool.cli.words import is_name, split
 from vmtool.errors import HostError, InternalError, KernelError, Signal, StateError, UsageError
@@ -36,8 +36,11 @@ def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going
     status = number = 0
     with Transaction(settings) as script.transaction:
         try:
+            shown = progress.current
+            shown.total = len(lines)
             for number, line in enumerate(lines, 1):
                 more = script.run_line(number, line)
+                shown.done = number
                 if commit_each:
                     script.transaction.commit()
                     status = script.show()
@@ -167,7 +170,7 @@ class Script:
         """Read and perform one command: what it printed and how it failed. Raises LINE_FAILURES."""
         command = table.find(word)
         if command is None:
-            raise UsageError("no such command")
+            raise UsageError(f"no such command{parse.did_you_mean(word, table.names())}")
         del words[0]
         values = parse.read(command, words)
         access = command.access

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmtool import uapi
-from vmtool.errors import UsageError
 from vmtool.units import U64_MAX
 
 TYPE_CHECKING = False
@@ -16,8 +15,6 @@ _PAGE_BITS = {"2M": 21, "1G": 30}
 
 def brk(machine: Machine, pid: int, addr: int | None, by: int | None, json: bool) -> Output:
     if by is not None:
-        if addr is not None:
-            raise UsageError("either ADDR or --by, not both")
         addr = (machine.brk(pid) + by) & U64_MAX  # as sbrk() computes it
     return _address(machine.brk(pid, addr), json)
 

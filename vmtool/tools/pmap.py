@@ -97,7 +97,7 @@ def shown_name(found: Area, start_stack: int, show_path: bool) -> str:
 
 def _areas(maps: str, opts: Options) -> Iterator[Area]:
     """Those of the span; the first one behind it ends the reading."""
-    for line in maps.splitlines():
+    for line in maps.split("\n"):  # a name may hold what else ends a line for Python
         found = area(line)
         if found is None or found.end - 1 < opts.span[0]:
             continue
@@ -138,7 +138,7 @@ def _extended(smaps: str, start_stack: int, opts: Options) -> Iterator[str]:
     a = None
     if not opts.quiet:
         yield "Address           Kbytes     RSS   Dirty Mode  Mapping\n"
-    for line in smaps.splitlines():
+    for line in smaps.split("\n"):
         key, _, value = line.partition(":")
         if key == "Rss":
             rss = int(value.split()[0])

@@ -21,7 +21,9 @@ class SmapsError(ValueError):
 def entries(smaps: str) -> list[tuple[Area, dict[str, str]]]:
     """Each area with its fields as text, in order."""
     found: list[tuple[Area, dict[str, str]]] = []
-    for line in smaps.splitlines():
+    for line in smaps.split("\n"):
+        if not line:
+            continue
         head = area(line)
         if head is not None:
             found.append((head, {}))

@@ -14,7 +14,7 @@ COMMANDS = (
          switch("-r --read", "read it", name="access", value="r"),
          switch("-x --exec", "fetch an instruction from it", name="access", value="x"),
          PROBE),
-        access=WRITES,
+        access=WRITES, exclusive=("--write --read --exec",),
         help="Access each page of a range; prints what faults it cost.",
         details="Stops at a signal, with exit status 128+N and the reason on stderr. A write does not change the bytes.",
         example="vmtool touch 1 heap 16K -w"),
@@ -23,7 +23,7 @@ COMMANDS = (
         (PID, ADDR, arg("text", "DATA", "the bytes", optional=True, dash=True),
          option("--hex", "HEX", "HEX", "the bytes as pairs of hexadecimal digits"),
          PROBE),
-        access=WRITES, json=False,
+        access=WRITES, json=False, exclusive=("TEXT --hex",),
         help="Store bytes.",
         example="vmtool store 1 heap hello\n  vmtool store 1 heap+16 --hex 00ff"),
     Command(
@@ -32,7 +32,7 @@ COMMANDS = (
          switch("--hex", "print hexadecimal digits without spaces", name="form", value="hex", default="dump"),
          switch("--raw", "print the bytes themselves", name="form", value="raw"),
          PROBE),
-        access=WRITES,
+        access=WRITES, exclusive=("--hex --raw",),
         help="Load bytes and print them.",
         example="vmtool load 1 heap 5 --raw"),
     Command(

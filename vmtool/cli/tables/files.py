@@ -42,7 +42,7 @@ COMMANDS = (
         (PATH, switch("--read", "reads from the disk fail (the default)", name="way", value="read", default="read"),
          switch("--write", "writes to the disk fail", name="way", value="write"),
          option("--times", "SIZE", "N", "how many of them; 0 ends it", default=1)),
-        access=WRITES, json=False,
+        access=WRITES, json=False, exclusive=("--read --write",),
         help="Let the disk fail: EIO for read(), SIGBUS for a mapping, an error at the next sync of the file.",
         example="vmtool fail-io scene.dat --read --times 2"),
     Command(
@@ -50,20 +50,20 @@ COMMANDS = (
         (PID, PATH, OFFSET, arg("length", "SIZE", "bytes"),
          switch("--hex", "print the bytes as hexadecimal digits", name="form", value="hex", default="count"),
          switch("--raw", "print the bytes themselves", name="form", value="raw")),
-        access=WRITES,
+        access=WRITES, exclusive=("--hex --raw",),
         help="read() through the page cache; prints how many bytes it returned.",
         example="vmtool read 1 scene.dat 0 512"),
     Command(
         "write", "files:write",
         (PID, PATH, OFFSET, arg("data", "DATA", "the bytes", optional=True, dash=True),
          option("--hex", "HEX", "HEX", "the bytes as pairs of hexadecimal digits")),
-        access=WRITES,
+        access=WRITES, exclusive=("DATA --hex",),
         help="write() into the page cache; prints how many bytes it took.",
         example="vmtool write 1 scene.dat 0 hello"),
     Command(
         "fincore", "files:fincore",
         (PATH, switch("-b --bytes", "sizes in bytes"), switch("--pages", "print the index of each page instead")),
-        access=READS,
+        access=READS, exclusive=("--bytes --pages",),
         help="Show what of a file the page cache holds, as util-linux's fincore.",
         example="vmtool fincore scene.dat"),
     Command(

@@ -67,7 +67,7 @@ COMMANDS = (
          switch("-l --lohi", "lines for low and high memory"),
          switch("-v --committed", "a line for the commit limit and what is committed"),
          option("--procfs", "HOSTPATH", "DIR", "compute from this directory's meminfo instead")),
-        access=procfs_access,
+        access=procfs_access, exclusive=("--bytes --kibi --mebi --gibi --tebi --pebi --human",),
         help="Show how memory is used, byte for byte as procps' free.",
         example="vmtool free -m"),
     Command(
@@ -80,7 +80,7 @@ COMMANDS = (
          switch("-p --show-path", "whole paths"),
          option("-A --range", "WORD", "LOW[,HIGH]", "areas of this range alone"),
          PROCFS),
-        access=procfs_access,
+        access=procfs_access, exclusive=("--extended --device --expand",),
         help="Show an address space, byte for byte as procps' pmap.",
         example="vmtool pmap -x 1"),
     _proc_file("meminfo", "memory of the whole machine"),
@@ -149,7 +149,7 @@ COMMANDS = (
         (arg("pfns", "PFNS", "a page frame number, or FIRST-LAST", metavar="PFN", optional=True, repeat=True),
          switch("--summary", "how many frames of each kind (as without a PFN)"),
          switch("--raw", "number and 64 bits of /proc/kpageflags, both hexadecimal")),
-        access=READS,
+        access=READS, exclusive=("--summary --raw", "PFN --summary"),
         help="Show page frames: flags, counts, what they hold.",
         example="vmtool frames 0x1000-0x100f"),
     Command(

@@ -3,7 +3,7 @@
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES, Command, arg, option, switch
 from vmtool.records import KERNELS
 
-ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
+ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae")  # those that boot (tests/cli/test_init.py tries the others)
 
 
 def sysctl_access(values):
@@ -14,12 +14,12 @@ COMMANDS = (
     Command(
         "init", "machine:init",
         (option("--ram", "SIZE", "SIZE", "memory of the machine", default=1 << 30),
-         option("--arch", ARCHS, "ARCH", "architecture and paging format", default="x86-64"),
+         option("--arch", ARCHS, "ARCH", f"architecture and paging format: {', '.join(ARCHS)}", default="x86-64"),
          option("--cpus", "INT", "N", "processors", default=1),
          option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
-         option("--tlb", "WORD", "SPEC", "sets and ways of the TLB's levels", default=""),
+         option("--tlb", "TLB", "SPEC", "skylake, none, or NAME=ENTRIESxWAYS,… with the names l1d l1d2m l1d1g l1i l1i2m l2", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
-         switch("--kpti", "a page table of their own for user mode"),
+         switch("--kpti", "a page table of their own for user mode", hidden=True),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
          option("--kernel", KERNELS, "RELEASE", "the release whose formats /proc has", default="6.18"),
          switch("--force", "replace a machine that is already there")),
@@ -36,7 +36,7 @@ COMMANDS = (
          switch("--echo", "print each line as `+ …` before its output"),
          switch("--keep-going", "run every line, also after one that failed"),
          switch("--jsonl", "print an object a line instead of plain output")),
-        access=ALONE, json=False,
+        access=ALONE, json=False, exclusive=("--echo --jsonl",),
         help="Run a script of commands, one a line, in one process and one transaction.",
         details="A line is a command without the leading `vmtool`. `NAME = COMMAND` keeps its output, $NAME and ${NAME} expand it, "
                 "# starts a comment, a leading - lets the line fail. The first other failure ends the script with that line's "
@@ -44,7 +44,7 @@ COMMANDS = (
         example="vmtool run story.vmt"),
     Command(
         "what-if", "what_if:what_if",
-        (arg("command", "WORD", "the command and its words, `run FILE` for a script", tail=True),),
+        (arg("command", "COMMAND", "the command and its words, `run FILE` for a script", tail=True),),
         access=READS, on_session=True,
         help="Say what a command would cost; nothing is committed.",
         details="The command runs on a copy of the machine. Shown are free memory, page tables and the RSS of each process whose RSS "
@@ -52,7 +52,7 @@ COMMANDS = (
         example="vmtool what-if fork 1\n  vmtool what-if touch 1 heap 64K\n  vmtool what-if --json brk 1 --by 16K"),
     Command(
         "sysctl", "machine:sysctl",
-        (arg("settings", "WORD", "what to show, or to set", metavar="NAME[=VALUE]", optional=True, repeat=True),
+        (arg("settings", "SYSCTL", "what to show, or to set", metavar="NAME[=VALUE]", optional=True, repeat=True),
          switch("-n --values", "print values alone"),
          switch("-a --all", "show every setting"),
          switch("-w --write", "accepted for procps' sake")),

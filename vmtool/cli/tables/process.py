@@ -74,6 +74,6 @@ COMMANDS = (
         "oom-score-adj", "process:oom_score_adj",
         (PID, arg("value", "INT", "-1000 to 1000", dash=True)),
         access=WRITES, json=False,
-        help="Make a process a likelier or unlikelier victim of the OOM killer.",
+        help="Set /proc/PID/oom_score_adj, as choom does.",
         example="vmtool oom-score-adj 1 -500"),
 )

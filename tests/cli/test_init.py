@@ -1,0 +1,63 @@
+"""init says which value is wrong and what is possible; help promises what acts."""
+
+import pytest
+
+from vmtool.cli import click_app
+from vmtool.cli.tables.machine import ARCHS
+from vmtool.errors import KernelError
+
+BOTH = ("i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k", "x86-64", "x86-64-la57")
+REAL = pytest.mark.parametrize("on", ["real_state"], indirect=True)
+
+
+@REAL
+@pytest.mark.parametrize("arch", BOTH)
+def test_the_architectures_offered_are_those_that_boot(vmtool, arch):
+    from vmtool._core import Machine
+    try:
+        Machine().boot(ram_bytes=1 << 30, arch=arch)
+        boots = True
+    except KernelError:
+        boots = False
+    assert boots == (arch in ARCHS)
+
+
+@REAL
+@pytest.mark.parametrize("line, said", [
+    ("init --ram 1", "--ram: 1 bytes are not possible with x86-64, from 16M to 16772863M are"),
+    ("init --ram 512T", "from 16M to"), ("init --tlb nonsense", "--tlb: 'nonsense' is not skylake, none, or a list such as l1d=64x4"),
+    ("init --tlb l1d=3x2", "ENTRIES / WAYS is a power of two"), ("init --cpus 0", "--cpus: 0 is not within 1 to 64"),
+    ("init --kernel 2.0", "--kernel: '2.0' is not one of"), ("init --kpti", "--kpti is not modelled yet"),
+    ("init --arch vax", "--arch: 'vax' is not one of x86-64, ")])
+def test_the_wrong_value_is_named_and_what_is_possible(vmtool, real_state, line, said):
+    ran = vmtool(line)
+    assert ran.status in (1, 2)
+    assert (ran.out, ran.err.count("\n")) == ("", 1)
+    assert said in ran.err
+    assert not real_state.exists()
+
+
+@REAL
+@pytest.mark.parametrize("ram", ["16M", "20M", "1T", "16772863M"])
+def test_the_limits_of_ram_are_those_that_are_told(vmtool, ram):
+    assert vmtool(f"init --ram {ram}").status == 0
+
+
+def test_what_is_not_modelled_is_not_in_the_help():
+    assert "--hugetlb" not in click_app.read(["mmap", "--help"])
+    assert "--kpti" not in click_app.read(["init", "--help"])
+    assert "OOM" not in click_app.read(["oom-score-adj", "--help"])
+
+
+@pytest.mark.parametrize("line, meant", [
+    ("toch 1 heap", "touch"), ("mmap 1 4K --shred", "--shared"), ("madvise 1 heap 4K dontned", "dontneed"), ("kill 1 -KIL", "KILL"),
+    ("what-if frk 1", "fork")])
+def test_did_you_mean(vmtool, line, meant):
+    vmtool("spawn")
+    ran = vmtool(line)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert f"(did you mean {meant}" in ran.err
+
+
+def test_did_you_mean_in_a_script(script):
+    assert "no such command (did you mean touch" in script("toch 1 heap\n").err
