@@ -16,7 +16,7 @@ SLOW = ("import sys, time; from vmtool.cli import declare, execute, progress, ta
         "    for i in range(4):\n"
         "        time.sleep(0.4); progress.current.done = i + 1\n"
         "    return 'done\\n'\n"
-        "command = declare.Command('slow', 'x:slow', (), access=declare.ALONE, help='', json=False); command._function = slow\n"
+        "command = declare.Command('run', 'x:slow', (), access=declare.ALONE, help='', json=False); command._function = slow\n"
         "sys.exit(execute.execute(command, {}, execute.Settings()))")
 
 
@@ -43,7 +43,7 @@ def test_on_a_terminal_after_a_second_and_then_gone():
     lines = shown.split(b"\r\x1b[K")
     assert lines[0] == b"" and lines[-1] == b""
     assert len(lines) > 2
-    assert all(line.startswith(b"vmtool: slow: ") and b" %, " in line and line.endswith(b" s") for line in lines[1:-1])
+    assert all(line.startswith(b"vmtool: run: ") and b" %, " in line and line.endswith(b" s") for line in lines[1:-1])
 
 
 def test_elsewhere_nothing():

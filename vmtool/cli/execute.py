@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FAILURES = (KernelError, Signal, UsageError, HostError)  # a command's own; all others concern the state file, or are bugs
 COMMITTED = (KernelError, Signal)
 
-RUNS_ANOTHER = ("record", "completion")  # whose child has the terminal and the memory, or that have no machine
+WATCHED_ALONE = ("run",)  # the others that open what they need themselves give the terminal, and the memory, to another program
 LARGE = 1 << 28
 
 DEFAULT_STATE = "machine.vmt"
@@ -65,7 +65,7 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
         access = access_of(command, values)
         if access is ALONE or command.on_session:
             gc.enable()  # scripts and replays live long enough to leave cycles behind; main() turned it off
-        if command.name in RUNS_ANOTHER:
+        if access is ALONE and command.name not in WATCHED_ALONE:
             output = command.function()(settings, **values)
         elif _is_a_terminal():
             from vmtool.cli import progress
