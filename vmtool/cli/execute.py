@@ -67,6 +67,7 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
             gc.enable()  # scripts and replays live long enough to leave cycles behind; main() turned it off
         if access is ALONE and command.name not in WATCHED_ALONE:
             output = command.function()(settings, **values)
+            output = output() if callable(output) else output
         elif _is_a_terminal():
             from vmtool.cli import progress
             with progress.of(command.name):

@@ -3,7 +3,7 @@
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES, Command, arg, option, switch
 from vmtool.records import KERNELS
 
-ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae")  # those that boot (tests/cli/test_init.py tries the others)
+ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
 
 
 def sysctl_access(values):
@@ -14,7 +14,7 @@ COMMANDS = (
     Command(
         "init", "machine:init",
         (option("--ram", "SIZE", "SIZE", "memory of the machine", default=1 << 30),
-         option("--arch", ARCHS, "ARCH", f"architecture and paging format: {', '.join(ARCHS)}", default="x86-64"),
+         option("--arch", ARCHS, "ARCH", "architecture and paging format", default="x86-64"),
          option("--cpus", "INT", "N", "processors", default=1),
          option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
          option("--tlb", "TLB", "SPEC", "skylake, none, or NAME=ENTRIESxWAYS,… with the names l1d l1d2m l1d1g l1i l1i2m l2", default=""),
