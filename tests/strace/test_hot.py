@@ -38,6 +38,10 @@ def test_the_break_may_answer_with_any_number():
         ("6</dev/shm/sem.x>(deleted)) = 0\n", (6, "/dev/shm/sem.x", True)),
         ("0</dev/null<char 1:3>>) = 0\n", (0, "/dev/null<char 1:3>", False)),
         ("5<socket:[123]>) = 0\n", (5, "socket:[123]", False)),
+        ("5<TCP:[127.0.0.1:80->127.0.0.1:9]>) = 0\n", (5, "TCP:[127.0.0.1:80->127.0.0.1:9]", False)),
+        ("3</tmp/a>b>) = 0\n", (3, "/tmp/a>b", False)),
+        ("3</tmp/a<b>) = 0\n", (3, "/tmp/a<b", False)),
+        ("3</tmp/x>(deleted)>(deleted)) = 0\n", (3, "/tmp/x>(deleted)", True)),
         ("0xffffffff) = 0\n", (-1, "", False)),
     ],
 )
@@ -138,3 +142,12 @@ def test_no_line_is_beyond_reading(text):
             [text + "\n"], frozenset({"brk"}), lambda line, number: slow.append(line) or [], lambda lines: lines.flush(defaultdict(int))
         )
     )
+
+
+@pytest.mark.parametrize("text, parts", [
+    ("3</tmp/a>b>, 8192", ["3</tmp/a>b>", "8192"]), ("AT_FDCWD</tmp/d>e/f, g>, \"x\"", ["AT_FDCWD</tmp/d>e/f, g>", '"x"']),
+    ("[{fd=3</tmp/a>b>, events=POLLIN}, {fd=4</x>, events=0}], 2", ["[{fd=3</tmp/a>b>, events=POLLIN}, {fd=4</x>, events=0}]", "2"]),
+    ("{flags=0} => {parent_tid=[9]}, 88", ["{flags=0} => {parent_tid=[9]}", "88"]),
+    ("21<<MAP_HUGE_SHIFT, -1", ["21<<MAP_HUGE_SHIFT", "-1"]), ("-100 /* AT_FDCWD */</a, b>, 3", ["-100 /* AT_FDCWD */</a, b>", "3"])])
+def test_names_may_have_what_ends_them_in_the_middle(text, parts):
+    assert hot.arguments(text) == parts

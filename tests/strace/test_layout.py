@@ -108,3 +108,12 @@ def test_the_usual_place_needs_no_layout():
     found = clues(lines("brk(NULL) = " + hex(expected_brk(CAT)) + "\n"
                         "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000\n"))
     assert elsewhere(CAT, found) == Layout()
+
+
+def test_a_32_bit_program_begins_above_a_third_of_its_space():
+    """As the kernel placed them: 0x56555000 by default, 0x41000000 where ADDR_LIMIT_3GB ends the space at 3 GB."""
+    narrow = CAT._replace(is_32=True, interp=LD_SO._replace(is_32=True))
+    end = expected_brk(CAT) - 0x555555554000
+    assert expected_brk(narrow) == 0x56555000 + end and expected_brk(narrow, 0x8000000) == 0x41000000 + end
+    found = clues(lines(f"brk(NULL) = {0x41000000 + end:#x}\nmmap(NULL, 8192, 0x3, 0x22, -1, 0) = 0xb7fc1000\n"))
+    assert is_randomized(narrow, found) and not is_randomized(narrow, found, 0x8000000) and elsewhere(narrow, found, 0x8000000) == Layout()

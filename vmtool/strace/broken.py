@@ -15,7 +15,7 @@ import re
 _STRING = r'@?"(?:[^"\\]|\\.)*"(?:\.\.\.)?'
 _NUMBER = r"-?(?:0x[0-9a-f]+|\d+)"
 _WORD = rf"(?:{_NUMBER}(?!\w)|[A-Z_][A-Za-z0-9_]*(?:\([^()]*\))?)"
-_PATH = r"<(?:[^<>]|<[^<>]*>)*>(?:\(deleted\))?"
+_PATH = r"<.*?>(?=(?:\(deleted\))?(?:[,)\]}]|$))(?:\(deleted\))?"
 _NOTE = r"(?: /\*[^*]*\*/)?"
 _ARGUMENT = re.compile(rf"(?:[a-z_]\w*=)?(?:{_STRING}|\.\.\.|{_WORD}(?:(?:\||\*|<<|\+){_WORD})*{_NOTE}(?:{_PATH})?){_NOTE}", re.DOTALL)
 _BEGUN = re.compile(rf"{_NUMBER}|NULL")

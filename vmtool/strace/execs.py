@@ -135,7 +135,7 @@ def _layout(r: Context, p: Process, image: Image | None, following: list[Event],
         place = without_program(first_clues(following))
     elif fact is None or fact.personality is None or not fact.personality & ADDR_NO_RANDOMIZE:
         found = first_clues(following)
-        if is_randomized(image, found):
+        if is_randomized(image, found, person or 0):
             place = infer(image, clues(following))
             if image.is_dyn and place.exe_base is None:  # very many libraries: their lines come first
                 place = infer(image, clues(_next_lines(r, p, tid, FAR)))
@@ -146,7 +146,7 @@ def _layout(r: Context, p: Process, image: Image | None, following: list[Event],
         else:
             person = (person or 0) | ADDR_NO_RANDOMIZE
             if limit is None and not person & ADDR_COMPAT_LAYOUT:
-                place = elsewhere(image, found)
+                place = elsewhere(image, found, person)
                 if place.is_bottom_up:
                     place, person = Layout(), person | ADDR_COMPAT_LAYOUT
     p.personality, p.rlimit_stack = person, limit

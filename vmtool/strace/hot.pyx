@@ -182,22 +182,26 @@ def brk(str text):
     return a, value, errno
 
 
+cdef Py_ssize_t path_end(const unsigned char *s, Py_ssize_t n, Py_ssize_t i) noexcept nogil:
+    """The `>` that ends the `<` at i, -1: none. An old strace does not escape the `<` and `>` of a name: what follows tells."""
+    cdef Py_ssize_t j
+    for j in range(i + 1, n):
+        if s[j] == 62:
+            i = j + 10 if j + 10 < n and memcmp(s + j + 1, b"(deleted)", 9) == 0 else j + 1
+            if i >= n or s[i] in (44, 41, 93, 125, 10):  # , ) ] }
+                return j
+    return -1
+
+
 cdef object descriptor_at(str text, const unsigned char *s, Py_ssize_t n, Py_ssize_t *at, list path):
     """The number; path gets the text of <…>, and whether it is (deleted), when they are there."""
-    cdef Py_ssize_t i = at[0], start, depth = 0
+    cdef Py_ssize_t i = at[0], start
     fd = number_at(text, s, n if i + 24 > n else i + 24, at) if not has_path(s, n, i) else plain_number(text, s, n, at)
     i = at[0]
     if i < n and s[i] == 60:
         start = i + 1
-        while i < n:
-            if s[i] == 60:
-                depth += 1
-            elif s[i] == 62:
-                depth -= 1
-                if depth == 0:
-                    break
-            i += 1
-        if i == n:
+        i = path_end(s, n, i)
+        if i < 0:
             raise ValueError(text)
         path.append(PyUnicode_Substring(text, start, i))
         i += 1
@@ -392,7 +396,7 @@ def leading_number(str text):
 
 def arguments(str text):
     """The top-level parts of a list of arguments; commas in strings, brackets and descriptors' paths do not count."""
-    cdef Py_ssize_t n, i = 0, start = 0, depth = 0
+    cdef Py_ssize_t n, i = 0, start = 0, depth = 0, end
     cdef const unsigned char *s = chars(text, &n)
     cdef unsigned char c
     cdef list parts = []
@@ -407,13 +411,11 @@ def arguments(str text):
         elif c == 40 or c == 91 or c == 123:
             depth += 1
         elif c == 60:  # `3</path>`, `AT_FDCWD</path>`, `-100 /* AT_FDCWD */</path>`
-            if i and (48 <= s[i - 1] <= 57 or s[i - 1] == 68 or s[i - 1] == 47 or depth):
-                depth += 1
+            if i and (48 <= s[i - 1] <= 57 or s[i - 1] == 68 or s[i - 1] == 47) and i + 1 < n and s[i + 1] != 60:
+                end = path_end(s, n, i)
+                i = end if end > 0 else i
         elif c == 41 or c == 93 or c == 125:
             depth -= 1
-        elif c == 62:  # not of `=> {…}`, a structure that the kernel filled in
-            if i and s[i - 1] != 61 and s[i - 1] != 45:
-                depth -= 1
         elif c == 44 and depth == 0:
             parts.append(PyUnicode_Substring(text, start, i).strip())
             start = i + 1

@@ -16,13 +16,14 @@ from typing import NamedTuple
 from vmtool.records import Image
 from vmtool.strace import hot, parser
 from vmtool.strace.lexer import Event
-from vmtool.uapi import PROT_READ
+from vmtool.uapi import ADDR_LIMIT_3GB, PROT_READ
 
 PAGE = 4096
 VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
 BOTTOM_UP_64 = 0x2AAAAAAAB000, 0x3AAAAAAAB000  # where a legacy layout begins: a third of the space, and 28 bits of pages above
-TOP_64, TOP_32 = 0x7FFFF7FFF000, 0xF7FFE000
-PIE_64, PIE_32 = 0x555555554000, 0x56555000
+PIE_64 = 0x555555554000
+TASK_SIZE_64, TASK_SIZE_32, TASK_SIZE_3GB = 0x7FFFFFFFF000, 0xFFFFE000, 0xC0000000
+GAP = 128 << 20  # from the end of the space to mmap_base, with a stack of up to 127 MB
 
 
 class Clues(NamedTuple):
@@ -62,12 +63,24 @@ def relro(image: Image) -> tuple[int, int] | None:
     return (start, end - start) if end > start else None
 
 
-def expected_brk(image: Image) -> int:
+def task_size(image: Image, person: int) -> int:
+    """Where a program's address space ends."""
+    if not image.is_32:
+        return TASK_SIZE_64
+    return TASK_SIZE_3GB if person & ADDR_LIMIT_3GB else TASK_SIZE_32
+
+
+def pie_base(image: Image, person: int) -> int:
+    """Where a position-independent program goes; for 32 bits 16 MB above a third of the space."""
+    return page_up(task_size(image, person) // 3) + 0x1000000 if image.is_32 else PIE_64
+
+
+def expected_brk(image: Image, person: int = 0) -> int:
     """start_brk of a program that is not randomized."""
     end = page_up(max(s.vaddr + s.memsz for s in image.segments))
     if not image.is_dyn:
         return end
-    base = PIE_32 if image.is_32 else PIE_64
+    base = pie_base(image, person)
     if image.interp is None:
         return base if image.is_32 else base + PAGE
     align = max(s.align for s in image.segments)
@@ -113,18 +126,18 @@ def clues(events: list[Event]) -> Clues:
     return Clues(brk, first_end, protected)
 
 
-def is_randomized(image: Image, found: Clues) -> bool:
+def is_randomized(image: Image, found: Clues, person: int = 0) -> bool:
     if found.brk is not None:
-        return found.brk != expected_brk(image)
+        return found.brk != expected_brk(image, person)
     if found.first_mmap_end is not None:
-        top = TOP_32 if image.is_32 else TOP_64
+        top = task_size(image, person) - GAP
         return not top - (64 << 20) <= found.first_mmap_end <= top
     return False
 
 
-def elsewhere(image: Image, found: Clues) -> Layout:
+def elsewhere(image: Image, found: Clues, person: int = 0) -> Layout:
     """Not randomized, but the highest hole ends where RLIMIT_STACK of 8 MB does not put it: another limit that no line shows."""
-    top = TOP_32 if image.is_32 else TOP_64
+    top = task_size(image, person) - GAP
     if found.first_mmap_end is None or top - (64 << 20) <= found.first_mmap_end <= top:
         return Layout()
     place = infer(image, found)

@@ -16,16 +16,17 @@ from vmtool.strace import hot
 from vmtool.strace.flags import number
 from vmtool.strace.hot import arguments
 
-_FD = r"(0x[0-9a-f]+|-?\d+|AT_FDCWD)(?:<((?:[^<>]|<[^<>]*>)*)>(\(deleted\))?)?"
+_FD = r"(0x[0-9a-f]+|-?\d+|AT_FDCWD)(?:<(.*?)>(?=(?:\(deleted\))?(?:[,)\]}]|$))(\(deleted\))?)?"
+_ITS_PATH = r"(?:<(.*?)>(?=\(deleted\)|\s|$))?"  # of an answer
 _RESULT = r"\) +=? ?(0x[0-9a-f]+|-?\d+|\?)(?: ([A-Z][A-Z0-9]+))?"
 _N = r"([^,() ]+)"
 
 _MINCORE = re.compile(rf"{_N}, {_N}, (\[[^]]*\]|\"(?:[^\"\\]|\\.)*\"|[^,)]+){_RESULT}")
 _MMAP = re.compile(rf"{_N}, {_N}, {_N}, {_N}, {_FD}, {_N}{_RESULT}")
 _MREMAP = re.compile(rf"{_N}, {_N}, {_N}, {_N}(?:, {_N})?{_RESULT}")
-_END = re.compile(r".*\) += (?:(0x[0-9a-f]+|-?\d+|\?)(?:<((?:[^<>]|<[^<>]*>)*)>)?(?: ([A-Z][A-Z0-9]+))?)?", re.DOTALL)
+_END = re.compile(rf".*\) += (?:(0x[0-9a-f]+|-?\d+|\?){_ITS_PATH}(?: ([A-Z][A-Z0-9]+))?)?", re.DOTALL)
 _OPENAT = re.compile(rf'{_FD}, ("(?:[^"\\]|\\.)*"(?:\.\.\.)?), ([^,()]+)(?:, [^()]+)?\) += (0x[0-9a-f]+|-?\d+|\?)'
-                     r"(?:<((?:[^<>]|<[^<>]*>)*)>)?(?: ([A-Z][A-Z0-9]+))?")
+                     rf"{_ITS_PATH}(?: ([A-Z][A-Z0-9]+))?")
 _COMMENT = re.compile(r" /\*[^*]*\*/")
 _STRING = re.compile(r'(?:@)?"((?:[^"\\]|\\.)*)"(\.\.\.)?', re.DOTALL)
 _FD_ONLY = re.compile(_FD.replace("AT_FDCWD)", r"AT_FDCWD)(?: /\*[^*]*\*/)?", 1))
