@@ -102,7 +102,7 @@ class TaskInfo(NamedTuple):
     start_time: int  # clock at creation
     oom_score_adj: int
     has_mm: bool
-    shared_pending: int = 0  # ShdPnd: signals that wait for a stopped process, bit n - 1 for signal n
+    shared_pending: int  # ShdPnd: signals that wait for a stopped process, bit n - 1 for signal n
 
 
 class MmInfo(NamedTuple):

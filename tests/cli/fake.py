@@ -95,7 +95,7 @@ class FakeMachine:
 
     def task(self, pid):
         name = self.process(pid)["name"]
-        return r.TaskInfo(pid, 0, name, "R", 0, 0, False, 0, 0, 0, 0, 1, 0, 0, True)
+        return r.TaskInfo(pid, 0, name, "R", 0, 0, False, 0, 0, 0, 0, 1, 0, 0, True, 0)
 
     def tasks(self):
         return [self.task(pid) for pid in sorted(self.processes)]
@@ -248,6 +248,15 @@ class FakeMachine:
 
     def slabs(self):
         return [_zero(r.SlabCache, name="vm_area_struct", objsize=176, num_objs=23, objperslab=23, pagesperslab=1)]
+
+    def heap_figures(self, pid):
+        raise KernelError(errno.EINVAL, f"process {pid} has no heap")
+
+    def heap_map(self, pid, nr):
+        return self.heap_figures(pid)
+
+    def word_bytes(self, pid):
+        return 8
 
     def fsck(self):
         return []

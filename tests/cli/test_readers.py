@@ -24,6 +24,7 @@ SAMPLES = {
     "ADVICE": ["dontneed", "99", "nothing"],
     "RLIMIT": ["stack", "as", "stacks"], "LIMIT": ["unlimited", "64K", "-1"],
     "SIGNAL": ["-KILL", "-9", "TERM", "-65", "-FOO", "--foo"],
+    "PLAINADDR": ["555560000000", "0x1000", "heap"],
     "DEVICE": ["8:1", "8", "4096:0"],
     "DATA": ["hello", "-x", "-4", "", "--text", "é"],
     "HEX": ["00ff", "0", "zz"],

@@ -9,7 +9,8 @@ What lists and trees of records say is checked where they are walked, and by fsc
 from libc.string cimport memcmp
 
 from vmtool.mm.arch cimport arch_lookup, arch_name
-from vmtool.mm.arena cimport rec_at
+from vmtool.mm.arena cimport frame_mut, rec_at
+from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.tlb cimport NR_TLBS
 from vmtool.mm.types cimport *
 
@@ -136,6 +137,8 @@ cdef bint valid_counts(arena_t *a) noexcept nogil:
 cdef const char *machine_validate(arena_t *a) noexcept nogil:
     cdef const machine_t *m = a.m
     cdef uint32_t nr_entries
+    cdef bint is_old = m.arch.kernel_start == 0  # and counts two mappings of each page of [vdso] outside the machine
+    cdef int i
     if not valid_arch(a.m):
         return b"its paging format"
     if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS or m.nr_cpus >= a.pool[POOL_CPU].count:
@@ -146,6 +149,9 @@ cdef const char *machine_validate(arena_t *a) noexcept nogil:
         return b"its zones of memory"
     if not valid_frames_of_note(m):
         return b"its frames of note"
+    for i in range(2):
+        if is_old and m.vdso_pfn[i]:
+            frame_mut(a, m.vdso_pfn[i]).mapcount += vdso_outside_maps(i) - 2
     if not valid_counts(a):
         return b"its counts of records"
     if not is_text(m.kernel, 16) or not is_text(m.tlb_spec, 64):

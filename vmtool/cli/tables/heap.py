@@ -61,7 +61,7 @@ COMMANDS = (
         (PID,
          switch("--map", "draw it in characters", name="view", value="map", default="all"),
          switch("--summary", "the figures and the bins alone", name="view", value="summary")),
-        access=READS,
+        access=READS, exclusive=("--map --summary",),
         help="Show the heap of a process: chunks, bins, fragmentation.",
         details="Bytes are those of chunks, with their headers. Looking touches no page.",
         example="vmtool heap 1 --map"),

@@ -75,7 +75,7 @@ COMMANDS = (
         details="Until it is unmounted (fusermount3 -u DIR), or Ctrl-C or SIGTERM ends it. What is read is the machine as it is at that "
                 "moment; clear_refs, comm, oom_score_adj and sys/vm can be written. Needs libfuse and the Python package mfusepy: "
                 "pip install vmtool[mount].",
-        example="vmtool mount proc &"),
+        example="vmtool mount proc"),
     Command(
         "enter", "mounted:enter",
         (option("--pid", "INT", "PID", "the process that the program is, the first living one unless given"),
