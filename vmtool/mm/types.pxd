@@ -1,14 +1,12 @@
 # cython: language_level=3
 """Level 0. Scalar types and the records that every room shares (flag values: flags.pxd, passed on from here).
 
-A record is a C struct with fixed-width fields, little-endian, of a size that divides a chunk; it names
-others by index (0 is null), so a pool can be saved, compared and printed. Each struct is changed only by
-the room named above it. Values of VM_, PROT_, MAP_, MADV_ flags are Linux 6.18's for x86-64.
+A record is a C struct with fixed-width fields, little-endian, of a size that divides a chunk; it names others by index (0 is null), so
+a pool can be saved, compared and printed. Each struct is changed only by the room named above it. Flags' values are Linux 6.18's for x86-64.
 Counterpart: include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-generic/mman-common.h.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-
 from vmtool.mm.flags cimport *
 
 ctypedef uint32_t pfn_t  # page frame number; 0 is never handed out
@@ -258,13 +256,11 @@ cdef struct mm_t:  # 1024 bytes
     idx_t libc  # libc_data_t, 0: the program never called malloc
     uint32_t pad1
     uint64_t pad[28]
-
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
     MMF_COMPAT = 0x200  # a 32-bit program on a 64-bit kernel
     MMF_LEGACY = 0x400  # ADDR_COMPAT_LAYOUT: mappings go upwards from mmap_base
-
 cdef enum:  # personality(2)
     MMAP_PAGE_ZERO = 0x100000
     ADDR_NO_RANDOMIZE = 0x40000
@@ -333,7 +329,6 @@ cdef struct inode_t:  # 256 bytes
     uint32_t shmem_flags  # VM_NORESERVE: charged page by page (accounted: Linux's shmem_inode_info.alloced)
     uint32_t i_state  # EXT4_STATE_
     uint64_t pad[10]
-
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
