@@ -255,6 +255,12 @@ class FakeMachine:
     def heap_map(self, pid, nr):
         return self.heap_figures(pid)
 
+    def malloc(self, pid, *sizes):
+        self.process(pid)
+        return 0x5555555592A0
+
+    calloc = realloc = memalign = malloc
+
     def word_bytes(self, pid):
         return 8
 
