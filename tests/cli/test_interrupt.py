@@ -34,7 +34,7 @@ def blocks_in_time():
 @pytest.mark.skipif(not blocks_in_time(), reason="the launcher was made where env cannot block a signal")
 def test_at_every_moment_of_a_command(tmp_path):
     script = tmp_path / "long.vmt"
-    script.write_text("p = spawn\nbrk $p --by 1M\n" + "touch $p heap 1M\n" * 20000)
+    script.write_text("p = spawn\nbrk $p --by 64M\n" + "touch $p heap 64M\nmadvise $p heap 64M dontneed\n" * 20000)
     for milliseconds in range(0, 160, 4):
         running = subprocess.Popen([str(LAUNCHER), "run", str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    cwd=tmp_path)

@@ -70,6 +70,7 @@ def test_a_call_fails_as_the_kernels(vmtool, line, status, err):
 
 PREPARED = ("spawn render\nfork 1\nbrk 1 --by 64K\ntouch 1 heap 16K\nmkfile scene.dat 16K\n"
             "mmap 1 64K\nmmap 1 16K --shared --file scene.dat\n")
+A_CHUNK = "spawn render\nmalloc 1 100\n"  # at heap+0x2a0: no brk came before it
 NEED_MORE = ("run", "completion", "record", "replay", "import", "mount")  # a file or folder of the host, a program, a shell
 EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if name not in NEED_MORE
             for line in table.find(name).example.replace(";", "\n").split("\n")]
@@ -77,7 +78,9 @@ EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if na
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
-    ok(script(PREPARED))
+    ok(script(A_CHUNK if "heap+0x2a0" in line else PREPARED))
+    if line.startswith("heaptrace"):
+        real_state.with_name("trace.txt").write_text("m 1 100\nf 1\n")
     if line.startswith("init"):
         real_state.unlink()
     if line.startswith("mkfile"):

@@ -108,4 +108,5 @@ def test_the_same_pages_share_a_frame_and_the_frames_have_the_same_flags(root, n
 
 def test_every_story_is_told():
     transcripts = Path(simulator.PROJECT, "fixtures", "transcripts", "stories")
-    assert {path.stem for path in transcripts.glob("*.t")} - {"cat-real"} == set(STORIES)
+    judged_elsewhere = {"cat-real", "heap"}  # on files of this machine; against the C library, tests/libc
+    assert {path.stem for path in transcripts.glob("*.t")} - judged_elsewhere == set(STORIES)

@@ -122,7 +122,7 @@ def kill_at_random(victim, delay, after_lock):
         time.sleep(delay)
         if process.poll() is not None:
             return None
-        process.send_signal(signal.SIGSTOP)
+        os.kill(process.pid, signal.SIGSTOP)  # Popen's own would reap one that has just ended
         if not os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]):
             process.returncode = 0
             return None
