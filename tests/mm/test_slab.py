@@ -4,30 +4,34 @@ from pathlib import Path
 
 import pytest
 
-SLABINFO = Path(__file__).resolve().parents[2] / "fixtures/proc/6.18-x86_64/slabinfo"
+from vmtool.mm import _probe as probe
+
+SLABINFO = Path(__file__).resolve().parents[2] / "fixtures/proc/6.18.15-debian"
 TASK, MM, VMA = 0, 1, 2
 NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B = 5, 6
 PG_SLAB = 1 << 22
 
 
-def captured():
+def captured(name):
     """name: (object size, objects a slab, pages a slab)."""
-    rows = (line.split() for line in SLABINFO.read_text().splitlines()[2:])
+    rows = (line.split() for line in (SLABINFO / name).read_text().splitlines()[2:])
     return {row[0]: tuple(int(n) for n in row[3:6]) for row in rows}
 
 
-def test_sizes_are_the_captured_kernels(machine):
-    theirs = captured()
+@pytest.mark.parametrize(("nr_cpus", "name"), [(1, "slabinfo-1cpu"), (4, "slabinfo-4cpus")])
+def test_sizes_and_orders_are_the_captured_kernels(nr_cpus, name):
+    """The order of a slab follows the number of CPUs."""
+    theirs = captured("slabinfo-1cpu-nomerge") | captured(name)
+    machine = probe.Probe()
+    assert machine.boot(1 << 28, nr_cpus) == 0
     ours = {name: row[2:5] for name, row in machine.slab_caches().items()}
-    known = {name: row for name, row in ours.items() if name in theirs}
-    assert known == {name: theirs[name] for name in known}
-    assert set(ours) - set(theirs) <= {"fs_cache", "cred"}  # merged with others of their size there
+    assert ours == {name: theirs[name] for name in ours}
 
 
 def test_a_slab_fills_before_the_next_one_begins(machine):
     objects = [machine.slab_alloc(TASK) for _ in range(6)]  # five to a slab of 8 pages
     assert len({o >> 15 for o in objects}) == 2
-    assert [o - objects[0] for o in objects[:5]] == [i * 5888 for i in range(5)]
+    assert [o - objects[0] for o in objects[:5]] == [i * 6528 for i in range(5)]
     assert machine.slab_caches()["task_struct"][:2] == (6, 10)
 
 

@@ -19,47 +19,47 @@ from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, mo
 
 cdef enum:
     MIN_PARTIAL = 5  # slabs a node keeps though empty
+    SLAB_MAX_ORDER = 3  # slub_max_order: PAGE_ALLOC_COSTLY_ORDER
 
-# name, object_size, size with alignment and metadata, order, reclaimable: /proc/slabinfo of 6.18 on x86-64
+# name, size without and with alignment and metadata, reclaimable: /proc/slabinfo of Debian's 6.18.15 on x86-64
 cdef struct cache_desc:
     const char *name
     uint32_t object_size
     uint32_t size
-    uint32_t order
     uint32_t reclaimable
 
 cdef cache_desc CACHES[NR_BOOT_CACHES]
-CACHES[CACHE_TASK_STRUCT] = cache_desc(b"task_struct", 5888, 5888, 3, 0)
-CACHES[CACHE_MM_STRUCT] = cache_desc(b"mm_struct", 1600, 1600, 3, 0)
-CACHES[CACHE_VM_AREA_STRUCT] = cache_desc(b"vm_area_struct", 192, 192, 0, 0)
-CACHES[CACHE_ANON_VMA] = cache_desc(b"anon_vma", 104, 104, 0, 0)
-CACHES[CACHE_ANON_VMA_CHAIN] = cache_desc(b"anon_vma_chain", 64, 64, 0, 0)
-CACHES[CACHE_MAPLE_NODE] = cache_desc(b"maple_node", 256, 256, 0, 0)
-CACHES[CACHE_SIGNAL] = cache_desc(b"signal_cache", 1152, 1152, 2, 0)
-CACHES[CACHE_SIGHAND] = cache_desc(b"sighand_cache", 2112, 2112, 3, 0)
-CACHES[CACHE_FILES] = cache_desc(b"files_cache", 704, 704, 2, 0)
-CACHES[CACHE_FS] = cache_desc(b"fs_cache", 64, 64, 0, 0)
-CACHES[CACHE_CRED] = cache_desc(b"cred", 192, 192, 0, 0)
-CACHES[CACHE_PID] = cache_desc(b"pid", 192, 192, 0, 0)
-CACHES[CACHE_FILP] = cache_desc(b"filp", 192, 192, 0, 0)
-CACHES[CACHE_DENTRY] = cache_desc(b"dentry", 192, 192, 0, 1)
-CACHES[CACHE_EXT4_INODE] = cache_desc(b"ext4_inode_cache", 1128, 1128, 2, 1)
-CACHES[CACHE_SHMEM_INODE] = cache_desc(b"shmem_inode_cache", 752, 752, 2, 1)
-CACHES[CACHE_RADIX_NODE] = cache_desc(b"radix_tree_node", 584, 584, 1, 1)
-CACHES[CACHE_NAMES] = cache_desc(b"names_cache", 4096, 4096, 3, 0)
-CACHES[CACHE_KMALLOC_8] = cache_desc(b"kmalloc-8", 8, 8, 0, 0)
-CACHES[CACHE_KMALLOC_16] = cache_desc(b"kmalloc-16", 16, 16, 0, 0)
-CACHES[CACHE_KMALLOC_32] = cache_desc(b"kmalloc-32", 32, 32, 0, 0)
-CACHES[CACHE_KMALLOC_64] = cache_desc(b"kmalloc-64", 64, 64, 0, 0)
-CACHES[CACHE_KMALLOC_96] = cache_desc(b"kmalloc-96", 96, 96, 0, 0)
-CACHES[CACHE_KMALLOC_128] = cache_desc(b"kmalloc-128", 128, 128, 0, 0)
-CACHES[CACHE_KMALLOC_192] = cache_desc(b"kmalloc-192", 192, 192, 0, 0)
-CACHES[CACHE_KMALLOC_256] = cache_desc(b"kmalloc-256", 256, 256, 0, 0)
-CACHES[CACHE_KMALLOC_512] = cache_desc(b"kmalloc-512", 512, 512, 1, 0)
-CACHES[CACHE_KMALLOC_1K] = cache_desc(b"kmalloc-1k", 1024, 1024, 2, 0)
-CACHES[CACHE_KMALLOC_2K] = cache_desc(b"kmalloc-2k", 2048, 2048, 3, 0)
-CACHES[CACHE_KMALLOC_4K] = cache_desc(b"kmalloc-4k", 4096, 4096, 3, 0)
-CACHES[CACHE_KMALLOC_8K] = cache_desc(b"kmalloc-8k", 8192, 8192, 3, 0)
+CACHES[CACHE_TASK_STRUCT] = cache_desc(b"task_struct", 6528, 6528, 0)
+CACHES[CACHE_MM_STRUCT] = cache_desc(b"mm_struct", 1496, 1536, 0)
+CACHES[CACHE_VM_AREA_STRUCT] = cache_desc(b"vm_area_struct", 192, 192, 0)
+CACHES[CACHE_ANON_VMA] = cache_desc(b"anon_vma", 96, 104, 0)
+CACHES[CACHE_ANON_VMA_CHAIN] = cache_desc(b"anon_vma_chain", 64, 64, 0)
+CACHES[CACHE_MAPLE_NODE] = cache_desc(b"maple_node", 256, 256, 0)
+CACHES[CACHE_SIGNAL] = cache_desc(b"signal_cache", 1152, 1152, 0)
+CACHES[CACHE_SIGHAND] = cache_desc(b"sighand_cache", 2080, 2112, 0)
+CACHES[CACHE_FILES] = cache_desc(b"files_cache", 704, 704, 0)
+CACHES[CACHE_FS] = cache_desc(b"fs_cache", 64, 64, 0)
+CACHES[CACHE_CRED] = cache_desc(b"cred", 184, 192, 0)
+CACHES[CACHE_PID] = cache_desc(b"pid", 184, 192, 0)
+CACHES[CACHE_FILP] = cache_desc(b"filp", 184, 192, 0)
+CACHES[CACHE_DENTRY] = cache_desc(b"dentry", 192, 192, 1)
+CACHES[CACHE_EXT4_INODE] = cache_desc(b"ext4_inode_cache", 1120, 1128, 1)
+CACHES[CACHE_SHMEM_INODE] = cache_desc(b"shmem_inode_cache", 736, 744, 1)
+CACHES[CACHE_RADIX_NODE] = cache_desc(b"radix_tree_node", 576, 584, 1)
+CACHES[CACHE_NAMES] = cache_desc(b"names_cache", 4096, 4096, 0)
+CACHES[CACHE_KMALLOC_8] = cache_desc(b"kmalloc-8", 8, 8, 0)
+CACHES[CACHE_KMALLOC_16] = cache_desc(b"kmalloc-16", 16, 16, 0)
+CACHES[CACHE_KMALLOC_32] = cache_desc(b"kmalloc-32", 32, 32, 0)
+CACHES[CACHE_KMALLOC_64] = cache_desc(b"kmalloc-64", 64, 64, 0)
+CACHES[CACHE_KMALLOC_96] = cache_desc(b"kmalloc-96", 96, 96, 0)
+CACHES[CACHE_KMALLOC_128] = cache_desc(b"kmalloc-128", 128, 128, 0)
+CACHES[CACHE_KMALLOC_192] = cache_desc(b"kmalloc-192", 192, 192, 0)
+CACHES[CACHE_KMALLOC_256] = cache_desc(b"kmalloc-256", 256, 256, 0)
+CACHES[CACHE_KMALLOC_512] = cache_desc(b"kmalloc-512", 512, 512, 0)
+CACHES[CACHE_KMALLOC_1K] = cache_desc(b"kmalloc-1k", 1024, 1024, 0)
+CACHES[CACHE_KMALLOC_2K] = cache_desc(b"kmalloc-2k", 2048, 2048, 0)
+CACHES[CACHE_KMALLOC_4K] = cache_desc(b"kmalloc-4k", 4096, 4096, 0)
+CACHES[CACHE_KMALLOC_8K] = cache_desc(b"kmalloc-8k", 8192, 8192, 0)
 
 
 cdef inline kmem_cache_t *cache_mut(arena_t *a, int cache) noexcept nogil:
@@ -68,6 +68,26 @@ cdef inline kmem_cache_t *cache_mut(arena_t *a, int cache) noexcept nogil:
 
 cdef inline slab_t *slab_mut(arena_t *a, idx_t i) noexcept nogil:
     return <slab_t *>rec_mut(a, POOL_SLAB, i)
+
+
+cdef uint32_t slab_order(uint32_t size, uint32_t nr_cpus) noexcept nogil:
+    """calculate_order(): room for 4 * (fls(nr_cpus) + 1) objects, and at most a 16th wasted; else an 8th, a quarter, half; else whatever holds one."""
+    cdef uint32_t least = 4, order, start = 0, fraction = 16
+    while nr_cpus:
+        least += 4
+        nr_cpus >>= 1
+    least = min(least, max((<uint32_t>4096 << SLAB_MAX_ORDER) // size, <uint32_t>1))
+    while <uint32_t>4096 << start < least * size:
+        start += 1
+    while fraction > 1:
+        for order in range(start, SLAB_MAX_ORDER + 1):
+            if (<uint32_t>4096 << order) % size <= (<uint32_t>4096 << order) // fraction:
+                return order
+        fraction >>= 1
+    order = 0
+    while <uint32_t>4096 << order < size:
+        order += 1
+    return order
 
 
 cdef void kmem_cache_init(arena_t *a) noexcept nogil:
@@ -83,7 +103,7 @@ cdef void kmem_cache_init(arena_t *a) noexcept nogil:
         strncpy(c.name, CACHES[i].name, sizeof(c.name) - 1)
         c.object_size = CACHES[i].object_size
         c.size = CACHES[i].size
-        c.order = CACHES[i].order
+        c.order = slab_order(c.size, a.m.nr_cpus)
         c.objs_per_slab = (<uint32_t>4096 << c.order) // c.size
         c.reclaimable = CACHES[i].reclaimable
     a.m.nr_caches = NR_BOOT_CACHES
