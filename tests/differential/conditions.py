@@ -29,6 +29,11 @@ def obstacle() -> str | None:
     return None
 
 
+def has_protection_keys() -> bool:
+    """Such a processor makes memory that is mapped --x unreadable, by a key; the simulated one has no keys: no script asks for it there."""
+    return " ospke " in _read("/proc/cpuinfo")
+
+
 def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as f:

@@ -4,11 +4,12 @@ The other categories draw what was recorded and its mix; this one draws what cou
 form of calls.py; the tables at the end say what is combined.
 """
 
-from tests.differential import calls
+from tests.differential import calls, conditions
 from tests.differential.mappings import file, mmap
 from tests.differential.writer import PAGE, TASK_SIZE, Writer
 
 HUGE = 2 << 20
+PROTECTIONS = ("rw", "rw", "r", "none", "wx" if conditions.has_protection_keys() else "x", "w", "rwx", "wx")
 EVERY_ADVICE = (*calls.FLAG_ADVICE, *calls.PAGE_ADVICE, "willneed", "collapse", "remove")
 
 
@@ -111,7 +112,7 @@ def odd_mmap(w: Writer, pid: str) -> None:
         flags.append(f"--file {path}" + w.pick(("", " --offset 4096", " --offset 8192", " --offset 0x100")))
     elif w.chance(8) and "--noreserve" not in flags:
         flags.append("--hugetlb " + w.pick(("2M", "1G")))
-    prot = w.pick(("rw", "rw", "r", "none", "x", "w", "rwx", "wx"))
+    prot = w.pick(PROTECTIONS)
     w.name_result(" ".join([f"mmap ${pid} {w.size(w.pages(16) * PAGE - w.pick((0, 0, 0, 5)))} --prot {prot}", *flags]))
 
 

@@ -7,7 +7,7 @@ process and path, so that the process needs no buffers; mmap opens the file anew
 
 Deviations of the measuring, all invisible in the answers: files have the device and inode that the script's mkfile
 gave them (maps is rewritten), mincore's vector lies in a page of bss that execve() already dirtied; smaps has no ProtectionKey,
-which a kernel prints on a processor with protection keys only: the simulated one has none, and no script sets a key.
+which a kernel prints on a processor with protection keys only (conditions.has_protection_keys()).
 """
 
 import ctypes
