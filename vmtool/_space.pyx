@@ -10,7 +10,7 @@ from vmtool.mm.access cimport peek_bytes
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
 from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
-from vmtool.mm.layout cimport layout_of, layout_t
+from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
@@ -24,8 +24,16 @@ from vmtool.errors import KernelError
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
 AS_IT_WAS = "\0"  # begins the name of an imported area that this kernel would name otherwise (adopt_area())
+cdef uint32_t STRICT_HEAP_SINCE = 6006
 PAGEMAP_MAX = 1 << 22  # 16 GiB of pages, half a GiB of records
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
+
+
+cdef bint is_heap(const vma_t *area, const mm_t *m, uint32_t release) noexcept nogil:
+    """vma_is_initial_heap(); before 6.6 an area that only touches the heap, the end of .bss above all, had the name too."""
+    if release < STRICT_HEAP_SINCE:
+        return area.vm_start <= m.brk and area.vm_end >= m.start_brk
+    return area.vm_start < m.brk and area.vm_end > m.start_brk
 
 
 cdef class Space(Views):
@@ -121,7 +129,7 @@ cdef class Space(Views):
             pass
         elif area.kind != VMA_PLAIN:
             name = SPECIAL_NAMES.get(area.kind, "")
-        elif area.vm_start < m.brk and area.vm_end > m.start_brk:
+        elif is_heap(area, m, kernel_release(self.a.m)):
             name = "[heap]"
         elif area.vm_start <= m.start_stack and area.vm_end >= m.start_stack:
             name = "[stack]"

@@ -20,6 +20,7 @@ SHOWS = {  # script: file, what is in it
     "thp-eligible-5.4": ("1/smaps", b"THPeligible:\t\t"),
     "rollup-4.15": ("1/smaps_rollup", b"-ffffffffff601000 ---p"),
     "no-heap": ("2/comm", b"\n"),
+    "two-heaps": ("1/maps", b"[heap]\n00405000-00415000 rw-p 00000000 00:00 0                                  [heap]\n"),
 }
 
 

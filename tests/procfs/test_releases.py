@@ -64,6 +64,7 @@ def test_fields_their_order_and_widths(release, name):
     assert list(ours) == [key for key in theirs if key in ours]
     assert set(theirs) - set(ours) <= CONFIGURED
     if name == "meminfo":
+        assert ("HardwareCorrupted" in ours) == (kernel != "6.18")
         assert {key: form(line) for key, line in ours.items()} == {key: form(theirs[key]) for key in ours}
 
 
@@ -114,6 +115,16 @@ def test_areas_that_exec_maps_for_the_kernel(release):
     assert ours == theirs
 
 
+def test_before_6_6_the_end_of_bss_is_called_heap_too():
+    def heaps(kernel):
+        return [line.split()[0] for line in Tree(machine_of(kernel)).read("1/maps").decode().splitlines() if line.endswith("[heap]")]
+
+    assert heaps("6.12") == ["00405000-00425000"]
+    assert heaps("6.1") == ["00404000-00405000", "00405000-00425000"]
+    recorded = [line.split()[0] for line in captured("6.1", "maps").splitlines() if line.endswith("[heap]")]
+    assert len(recorded) == 2 and recorded[0].split("-")[1] == recorded[1].split("-")[0]
+
+
 def test_an_old_kernel_knows_fewer_flags():
     from vmtool.procfs.vmflags import LETTERS, letters_of
 
@@ -135,7 +146,7 @@ def test_every_kernel_that_init_takes_prints_all_its_files():
 def test_a_pagemap_of_before_4_2_has_the_page_shift_in_it():
     tree = Tree(machine_of("3.10"))
     pagemap = tree.look("1/pagemap").entry
-    heap = next(vma.start for vma in tree.machine.maps(1) if vma.name == "[heap]")
+    heap = tree.machine.mm(1).start_brk
     entry = int.from_bytes(pagemap.pread(tree, heap >> 12 << 3, 8, 1), "little")
     assert entry >> 55 & 0x3F == 12 and entry >> 63
     assert pagemap.pread(tree, 0, 8, 1) == (12 << 55).to_bytes(8, "little")

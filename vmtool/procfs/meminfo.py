@@ -4,8 +4,8 @@ Counterpart: Linux v6.18 fs/proc/meminfo.c:meminfo_proc_show(), mm/hugetlb.c:hug
 arch/x86/mm/pat/set_memory.c:arch_report_meminfo(). The core gives the labels in that kernel's order; it has kept through all releases,
 so an older one is this less what came later.
 
-Of older releases: VmallocUsed is 0 from 4.4 to 5.2, where nobody counted it. VmallocChunk, the longest free range of 3.10, is
-all that is not used, as if that lay in one piece.
+Of older releases: VmallocUsed is 0 from 4.4 to 5.2, where nobody counted it. VmallocChunk, the longest free range of 3.10, is all that
+is not used, as if that lay in one piece. HardwareCorrupted, which distributions configure and the kernel of the recordings does not, is 0.
 """
 
 from vmtool.procfs.releases import CURRENT, v
@@ -37,7 +37,12 @@ def render(meminfo: dict[str, int], release: int = CURRENT) -> str:
 
 
 def _as_in(release, meminfo):
-    older = {name: value for name, value in meminfo.items() if SINCE.get(name, 0) <= release}
+    older = {}
+    for name, value in meminfo.items():
+        if name == "AnonHugePages":
+            older["HardwareCorrupted"] = 0
+        if SINCE.get(name, 0) <= release:
+            older[name] = value
     if release < VMALLOC_CHUNK_UNTIL:
         older["VmallocChunk"] = older["VmallocTotal"] - older["VmallocUsed"]
     if UNCOUNTED_VMALLOC[0] <= release < UNCOUNTED_VMALLOC[1]:
