@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from vmtool.outside.pagemap import GUARD, IS_FILE, ONCE, PFN_MASK, PRESENT, SWAPPED, Pagemap
 from vmtool.outside.proc_text import PAGE, Area
-from vmtool.uapi import VM_GROWSDOWN, VM_SHARED
+from vmtool.uapi import VM_DROPPABLE, VM_GROWSDOWN, VM_SHARED
 
 VM_PFNMAP, VM_IO, VM_HUGETLB = 0x400, 0x4000, 0x400000
 HUGE_PAGES = 512
@@ -106,6 +106,8 @@ def _of_entries(area: Area, seen: Iterable[tuple[int, array]], pagemap: Pagemap)
             nr = AT_ONCE - (start // PAGE + at) % HUGE_PAGES
             piece = entries[at : at + nr]
             flags = pagemap.flags({entry & PFN_MASK for entry in piece if entry & PRESENT and entry & PFN_MASK})
+            if area.vma.flags & VM_DROPPABLE:
+                flags = {pfn: bits | KPF_SWAPBACKED for pfn, bits in flags.items()}  # never swapped, and not because it was freed
             left -= yield from _of_piece(start + at * PAGE, piece, flags, left)
             at += nr
 

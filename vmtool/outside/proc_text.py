@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from vmtool.errors import HostError
+from vmtool.procfs import vmflags
 from vmtool.records import Vma
 from vmtool.uapi import VM_ACCOUNT, VM_GROWSDOWN, VM_MAYSHARE, VM_MAYWRITE, VM_SHARED, VM_WRITE
 
@@ -25,11 +26,8 @@ NARROW_COLUMN = 49  # where names begin in maps of a kernel with pointers of 4 b
 U64_MAX = (1 << 64) - 1
 MOST_KB = U64_MAX >> 10
 
-FLAG_BITS = {"rd": 0x1, "wr": 0x2, "ex": 0x4, "sh": 0x8, "mr": 0x10, "mw": 0x20, "me": 0x40, "ms": 0x80, "gd": 0x100, "pf": 0x400,
-             "gu": 0x800, "lo": 0x2000, "io": 0x4000, "sr": 0x8000, "rr": 0x10000, "dc": 0x20000, "de": 0x40000, "lf": 0x80000,
-             "ac": 0x100000, "nr": 0x200000, "ht": 0x400000, "sf": 0x800000, "ar": 0x1000000, "wf": 0x2000000, "dd": 0x4000000,
-             "mm": 0x10000000, "hg": 0x20000000, "nh": 0x40000000, "mg": 0x80000000}
-"""VmFlags of smaps (fs/proc/task_mmu.c:show_smap_vma_flags()) whose bits are the same on every configuration."""
+FLAG_BITS = {letters: bit for bit, letters in vmflags.LETTERS}
+"""VmFlags of smaps, which fs/proc/task_mmu.c:show_smap_vma_flags() prints."""
 
 LIMITS = ("cpu time", "file size", "data size", "stack size", "core file size", "resident set", "processes", "open files", "locked memory",
           "address space", "file locks", "pending signals", "msgqueue size", "nice priority", "realtime priority", "realtime timeout")
