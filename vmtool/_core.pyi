@@ -248,6 +248,14 @@ class Machine:
         """The same entries as /proc/PID/pagemap has them: 64 bits each, little-endian."""
 
     def walk(self, pid: int, addr: int) -> r.Walk: ...
+    def entries(self, pid: int, addr: int, end: int) -> bytes:
+        """Each entry of the range's tables that is not 0 and has no table below it: five little-endian words of 64 bits.
+
+        Address, entry as it stands in memory, its physical address, first frame (0 unless present), and a word of marks: bits 0 to 7
+        the level (0 is the PTE's), 8 to 15 the page's shift, 16 present, 17 writable, 24 to 31 the
+        bytes of an entry. KernelError(ENOMEM) for more than 4,194,304.
+        """
+
     def frames(self, pfns: Iterable[int]) -> list[r.Frame]:
         """KernelError(EINVAL) for a pfn beyond the machine's memory."""
 
@@ -256,6 +264,9 @@ class Machine:
 
     def kpage(self, file: str, pfn: int, nr: int) -> bytes:
         """`nr` entries of /proc/kpageflags, kpagecount or kpagecgroup from a frame on; fewer at the end of memory."""
+
+    def frame_kinds(self, pfn: int, nr: int) -> bytes:
+        """A byte a frame: the index of its kind in `frames_summary()`; fewer than `nr` at the end of memory."""
 
     def reserved(self) -> list[tuple[int, int, str]]:
         """What boot kept: (first frame, number of frames, what: hole, low, kernel code, …)."""

@@ -7,11 +7,12 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
 from vmtool.mm.access cimport peek_bytes
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport level_end, page_size
 from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
-from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.arena cimport arena_t, cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
 from vmtool.mm.pid cimport find_task
+from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
@@ -21,6 +22,11 @@ from vmtool.mm.vma cimport find_vma
 
 from vmtool import records as r
 from vmtool.errors import KernelError
+
+cdef enum:
+    ENTRY_WORDS = 5
+    MOST_ENTRIES = 1 << 22
+    MOST_WALKS = 1 << 26  # a damaged file's tables may go round
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
 AS_IT_WAS = "\0"  # begins the name of an imported area that this kernel would name otherwise (adopt_area())
@@ -268,8 +274,59 @@ cdef class Space(Views):
         self.check()
         return found
 
+    def entries(self, pid, addr, end):
+        """Five words of 64 bits for each entry of the range that is not 0; see _core.pyi."""
+        cdef pfn_t root = mm_at(&self.a, self.find_mm(pid)).pgd
+        cdef uint64_t first = addr
+        cdef uint64_t last = end
+        cdef uint64_t count
+        with nogil:
+            count = leaf_entries(&self.a, root, first, last, NULL)
+        self.check()
+        if count > MOST_ENTRIES:
+            raise KernelError(ENOMEM, f"{count} entries are more than an answer can hold")
+        found = PyBytes_FromStringAndSize(NULL, 8 * ENTRY_WORDS * count)
+        cdef uint64_t *out = <uint64_t *>PyBytes_AS_STRING(found)
+        with nogil:
+            leaf_entries(&self.a, root, first, last, out)
+        self.check()
+        return found
+
 
 cdef object stats_record(const mem_stats_t *s):
     return r.MemStats(s.resident, s.shared_clean, s.shared_dirty, s.private_clean, s.private_dirty, s.referenced, s.anonymous, s.ksm, s.lazyfree,
                       s.anonymous_thp, s.shmem_thp, s.file_thp, s.shared_hugetlb, s.private_hugetlb, s.swap, s.swap_pss, s.pss, s.pss_dirty,
                       s.pss_anon, s.pss_file, s.pss_shmem, s.pss_locked)
+
+cdef uint64_t leaf_entries(arena_t *a, pfn_t root, uint64_t addr, uint64_t end, uint64_t *out) noexcept nogil:
+    """How many entries of the range are not 0, down to those that map; written to `out` unless that is NULL."""
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t nr = 0
+    cdef uint64_t nr_walks = 0
+    cdef uint64_t next
+    cdef walk_t w
+    cdef int i
+    while addr < end and not a.err and nr <= MOST_ENTRIES:
+        nr_walks += 1
+        if nr_walks > MOST_WALKS:
+            return MOST_ENTRIES + 1
+        mmu_walk(a, root, addr, &w)
+        if w.nr_steps == 0:
+            break  # no address of the format
+        i = w.nr_steps - 1
+        next = level_end(g, w.entry_level[i], addr, end)
+        if w.raw[i]:
+            if out != NULL:
+                out[0] = addr
+                out[1] = w.raw[i]
+                out[2] = w.entry_addr[i]
+                out[3] = w.phys >> g.page_shift if w.ok else 0
+                out[4] = <uint64_t>w.entry_level[i] | <uint64_t>g.entry_bytes << 24 | (1 << 17 if w.entry[i] & g.write else 0)
+                if w.ok:
+                    out[4] |= <uint64_t>w.page_shift << 8 | 1 << 16
+                out += ENTRY_WORDS
+            nr += 1
+        if next <= addr:
+            break
+        addr = next
+    return nr

@@ -199,6 +199,20 @@ cdef class Views(State):
         self.check()
         return found
 
+    def frame_kinds(self, pfn, nr):
+        cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
+        cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
+        cdef uint64_t i
+        cdef frame_facts_t f
+        found = PyBytes_FromStringAndSize(NULL, count)
+        cdef unsigned char *kind = <unsigned char *>PyBytes_AS_STRING(found)
+        with nogil:
+            for i in range(count):
+                look_at_frame(&self.a, <pfn_t>(first + i), &f)
+                kind[i] = <unsigned char>f.kind
+        self.check()
+        return found
+
     def reserved(self):
         """(first frame, frames, what) of what boot kept."""
         cdef uint32_t i

@@ -37,6 +37,7 @@ LINES = {
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [], "trace": [],
     "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [],
     "heap 1": [], "heap 1 --summary": [], "heaptrace heap.txt": [],
+    "draw": ["draw --svg -"], "draw --detail processes": ["draw --detail processes --svg -"],
     "replay --as list --pid 1 accesses": [], "replay log": [], "import saved": [],
 }  # fmt: skip
 ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "tracer_pid": int, "pgrp": int, "session": int, "tty_nr": int,
@@ -45,7 +46,7 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "index": int, "page_indices": int, "order": int, "pageblock_order": int, "set": int, "way": int, "age": int, "pcid": int,
          "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
          "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
-         "level_number": int}  # fmt: skip
+         "level_number": int, "first_pfn": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "kpageflags")
 NAMED_BY_LINUX = ("vmstat", "sysctl")  # whose keys are the kernel's own names

@@ -38,6 +38,17 @@ class Result:
         self.status = status
 
 
+class Coloured(str):
+    """Text that has colours on a terminal, and there alone."""
+
+    __slots__ = ("coloured",)
+
+    def __new__(cls, plain: str, coloured: str):
+        made = super().__new__(cls, plain)
+        made.coloured = coloured
+        return made
+
+
 def is_bug(failure: BaseException) -> bool:
     """Whether it is vmtool's own fault: a broken promise, or an exception nobody meant."""
     return isinstance(failure, InternalError) or not isinstance(failure, (VmtoolError, KeyboardInterrupt, *OF_THE_HOST))
@@ -113,13 +124,18 @@ def show(where: str, text: str | bytes | None) -> int:
     if not text:
         return 0
     try:
-        write(1, text)
+        write(1, text.coloured if type(text) is Coloured and _has_colours() else text)
     except BrokenPipeError:
         die_of_sigpipe()
     except OSError as failure:
         complain(where, f"write error: {failure.strerror}")
         return 1
     return 0
+
+
+def _has_colours():
+    """Whether stdout is a terminal that shows them (no-color.org)."""
+    return os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def die_of_sigpipe() -> None:

@@ -249,4 +249,4 @@ def _text(output):
     """What a command would have printed, as a string."""
     if not output:
         return ""
-    return output if type(output) is str else output.decode("utf-8", "surrogateescape")
+    return output if isinstance(output, str) else output.decode("utf-8", "surrogateescape")

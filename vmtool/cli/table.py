@@ -20,6 +20,7 @@ FAMILIES = {
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
+    "pictures": ("Pictures", "draw"),
     "outside": ("The outside world", "replay record import procfs mount enter"),
 }
 
