@@ -42,7 +42,8 @@ def test_the_frames_of_a_stack_keep_their_mark():
 
 
 @pytest.mark.parametrize("prefix", ["2024-05-01T12:00:{n:02}.1234567Z ", "#12 0.{n:03} ", "web_1  | ", "[2024-05-01T12:00:00.000Z] ",
-                                    "May 01 12:00:{n:02} host strace[99]: ", "[   12.{n:06}] ", "E       ", "12:00:{n:02}  ", "+", "    "])
+                                    "May 01 12:00:{n:02} host strace[99]: ", "Nov 29 ", "Sun Nov 29 07:00:{n:02} UTC 2026 ",
+                                    "out/strace.log:{n}:", "strace.log-{n}-", "[   12.{n:06}] ", "E       ", "12:00:{n:02}  ", "+", "    "])
 def test_what_a_build_system_writes_before_each_line_goes(prefix):
     log = [f"7 {line}" for line in LOG] + ["7 write(1, \"hi\\n\", 3hi\n", ")                 = 3\n", "7 exit_group(0) = ?\n"]
     assert list(clean(prefix.format(n=n + 8) + line for n, line in enumerate(log))) == log
@@ -67,3 +68,21 @@ def test_lines_broken_between_words_are_joined():
 def test_lines_of_one_length_that_are_none_of_strace_stay_apart():
     lines = [f"true 30667 page-faults:u:     7f9cff6c9b7{n}\n" for n in range(6)]
     assert list(clean(lines)) == lines
+
+
+@pytest.mark.parametrize("widest", [40, 79, 80, 100, 120])
+def test_lines_broken_at_any_width_are_joined_also_when_some_end_there(widest):
+    lines = ["7 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000" + "1" * 60 + "\n",
+             "7 open(\"/".ljust(widest - 23, "x") + "\", O_RDONLY|O_CLOEXEC) = 3\n", "7 close(3) = 0\n"] * 5
+    broken = [line[at : at + widest].rstrip("\n") + "\n" for line in lines for at in range(0, len(line) - 1, widest)]
+    assert [line for line in clean(broken) if line != "\n"] == lines
+
+
+def test_lines_that_a_mail_lets_flow_are_joined():
+    lines = ["7 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7fc0000\n"] * 9
+    broken = [part for line in lines for part in (line[:40].rpartition(" ")[0] + " \n", line[len(line[:40].rpartition(" ")[0]) + 1 :])]
+    assert [line for line in clean(broken) if line != "\n"] == lines
+
+
+def test_zeros_of_a_file_that_was_emptied_go():
+    assert [line for line in clean(["\0" * 4096 + LOG[0], *LOG[1:]])] == list(LOG)

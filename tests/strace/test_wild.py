@@ -180,3 +180,14 @@ def test_a_log_of_another_processor_says_which_machine_it_needs(tmp_path, line, 
 def test_a_cross_compiler_is_no_foreigner(tmp_path):
     Ran(log(tmp_path, '7 openat(AT_FDCWD, "/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY) = 3\n'
                       '7 openat(AT_FDCWD, "/usr/lib/arm-linux-gnueabi/libc.so", O_RDONLY) = 3\n'))
+
+
+@pytest.mark.parametrize("text, told", [("", "no call in 0 lines"), ("strace: Process 5 attached\n", "no call in 1 line"),
+                                        ("% time     seconds  usecs/call     calls    errors syscall\n" * 2, "no call in 2 lines")])
+def test_a_log_without_a_call_says_so(tmp_path, text, told):
+    assert Ran(log(tmp_path, text)).said == [told]
+
+
+def test_a_log_with_the_line_ends_of_an_old_mac_is_read(tmp_path):
+    ran = Ran(log(tmp_path, (WILD / "hung-in-read.strace").read_text("latin-1").replace("\n", "\r")))
+    assert ran.names == Ran(WILD / "hung-in-read.strace").names

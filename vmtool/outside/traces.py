@@ -151,7 +151,9 @@ def text_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
             for line in io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "utf-16", "replace", newline="\n"):
                 yield line.encode("utf-8", "replace").decode("latin-1")
             return
-        yield from io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "latin-1", newline="\n")
+        head = stream.peek(BLOCK)
+        newline = None if b"\r" in head and b"\n" not in head else "\n"  # None: an old Mac's
+        yield from io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "latin-1", newline=newline)
     except UNREADABLE as e:
         raise HostError(f"{name}: cannot be read: {_reason(e)}") from None
 

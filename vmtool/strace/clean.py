@@ -2,7 +2,8 @@ r"""A log as people pass it on, as strace wrote it: what editors, mails, termina
 
 What is modelled: what strace never writes, so that it may go: a byte order mark, `\r` before the end of a line, colours of a terminal,
 `&lt;` of a web page, `\_` of a forum, quotation marks and dashes of a word processor, no-break spaces, tabs, `> ` of a mail, numbers
-before each line, what a build system or a journal writes before it (the same for all lines but for digits), breaks after so many columns.
+before each line, what a build system or a journal writes before it (the same for all lines but for digits), breaks after so many columns,
+the zeros of a file that was emptied while strace wrote it. exported.py has the formats that write the lines themselves otherwise.
 The first lines tell which of it a log has; one that has nothing of it is passed through as it is.
 Simplified: what begins only later is left to the lexer, which looks for a call within a line that it cannot read.
 Invariant: there are as many lines as before, so that their numbers stay true: what is joined leaves empty ones.
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 
+from vmtool.strace import exported
 from vmtool.strace.columns import BEGUN, ENDS, LINE
 
 LOOKED_AT = 200  # lines
@@ -20,8 +22,10 @@ PREFIX = 120  # characters before strace's own
 MOST_FULL = 4  # broken lines that show that somebody breaks them
 LONGEST = 1 << 20  # characters of a joined line
 MARK = "\xef\xbb\xbf"
-_COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][0-9A-Z]|[=>])")
+_COLOUR = re.compile(r"\x00{4,}|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][0-9A-Z]|[=>])")
 _ENTITY = re.compile(r"\(&quot;|, &quot;|&lt;(?:unfinished|\.\.\. )|\d&lt;/|&gt;\n")
+_DATE = re.compile(r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w* +\d{1,2},? +(?=\d\d:\d\d)"
+                   r"(?:[\d:.]+ (?:[A-Z]{2,5} )?20\d\d +)?")  # neither the day nor the year is a PID
 _QUOTED = re.compile(r"\s?(?:> ?)+(?![/(])")  # ` > /usr/lib/libc.so(...)` is a line of -k
 _NUMBERED = re.compile(r"\s*(\d+)(?:\t| *\| ?|[:.)](?: (?=\S))?| )")
 _ESCAPED = re.compile(r"\\([_*~|<>])")
@@ -31,7 +35,7 @@ _TYPED_ANY = re.compile("|".join(_TYPED))
 
 
 def uncoloured(line: str) -> str:
-    """Without the sequences that a terminal obeys."""
+    """Without the sequences that a terminal obeys, and without zeros."""
     return _COLOUR.sub("", line)
 
 
@@ -45,6 +49,9 @@ def clean(lines: Iterable[str]) -> Iterator[str]:
     """The lines without what does not belong to them; text holds a byte a character."""
     rest = iter(lines)
     head = list(islice(rest, LOOKED_AT))
+    if exported.is_encoded(head):
+        rest = exported.decoded(chain(head, rest))
+        head = list(islice(rest, LOOKED_AT))
     steps = _steps(head)
     found = chain(head, rest)
     if steps:
@@ -69,21 +76,27 @@ def _steps(head: list[str]) -> list[Callable[[str], str]]:
     steps: list[Callable[[str], str]] = []
     if text.startswith(MARK):
         steps.append(_marked())
-    if "\x1b" in text:
+    if "\x1b" in text or "\0" in text:
         steps.append(uncoloured)
     if "\r\n" in text:
         steps.append(lambda line: line[:-2] + "\n" if line.endswith("\r\n") else line)
+    taken_out = exported.step([_after(steps, line) for line in head])
+    if taken_out is not None:
+        steps.append(taken_out)
     if _ENTITY.search(text):
         steps.append(_unescaped())
     if _TYPED_ANY.search(text):
         steps.append(lambda line: _TYPED_ANY.sub(lambda found: _TYPED[found[0]], line))
     if sum(line[:1] == ">" for line in head) * 2 > len(head):
         steps.append(unquoted)
-    if _are_numbered([_after(steps, line) for line in head]):
-        steps.append(lambda line: _NUMBERED.sub("", line, count=1))
+    is_numbered = _are_numbered([_after(steps, line) for line in head])
+    if is_numbered:
+        steps.append(_unnumbered)
     prefix = _prefix([_after(steps, line) for line in head])
     if prefix is not None:
         steps.append(lambda line: prefix.sub("", line, count=1))
+        if not is_numbered and _are_numbered([_after(steps, line) for line in head]):  # `strace.log:12:` of a grep
+            steps.append(_unnumbered)
     if "\\_" in text and _ESCAPED.search(text):
         steps.append(lambda line: _ESCAPED.sub(r"\1", line))
     if "\t" in text:
@@ -98,7 +111,9 @@ def _prefix(head: list[str]) -> re.Pattern[str] | None:
         if LINE.match(line) is None:
             found = LINE.search(line, 0, PREFIX)
             if found is not None and found.start() and ENDS.search(line, found.end()):
-                forms[re.sub(r"(?:\\ )+", " +", re.sub(r"\d+", r"\\d+", re.escape(line[: found.start()])))] += 1
+                date = _DATE.search(line, 0, PREFIX)
+                start = date.end() if date is not None and date.start() < found.start() < date.end() else found.start()
+                forms[re.sub(r"(?:\\ )+", " +", re.sub(r"\d+", r"\\d+", re.escape(line[:start])))] += 1
     if not forms:
         return None
     best, _ = forms.most_common(1)[0]
@@ -122,7 +137,7 @@ def _width(head: list[str]) -> int:
     width = max((len(line) for line in head), default=0)
     full = [i for i, line in enumerate(head[:-1]) if len(line) == width and LINE.match(line)]
     broken = sum(not _is_begun(head[i + 1]) for i in full)
-    return width if len(full) >= MOST_FULL and broken * 10 >= len(full) * 9 else 0
+    return width if len(full) >= MOST_FULL and broken * 2 > len(full) else 0
 
 
 def _unwrapped(lines: Iterator[str], width: int) -> Iterator[str]:
@@ -130,7 +145,7 @@ def _unwrapped(lines: Iterator[str], width: int) -> Iterator[str]:
     kept, empty, is_open = "", 0, False
     for line in lines:
         if is_open and not _is_begun(line):
-            kept, empty = kept[:-1] + ("" if width else " ") + line, empty + 1
+            kept, empty = (kept[:-1] if width else kept.rstrip() + " ") + line, empty + 1
         else:
             yield from _with(kept, empty)
             kept, empty = line, 0
@@ -159,6 +174,10 @@ def _unescaped() -> Callable[[str], str]:
     from html import unescape
 
     return lambda line: unescape(line).encode("utf-8", "replace").decode("latin-1") if "&" in line else line
+
+
+def _unnumbered(line: str) -> str:
+    return _NUMBERED.sub("", line, count=1)
 
 
 def _are_numbered(head: list[str]) -> bool:

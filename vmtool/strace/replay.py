@@ -109,6 +109,8 @@ class Replay(Context):
             if self.is_strict:
                 raise LogError(line, told)
             self.hooks.say(f"line {line}: {told}")
+        if not self.summary.counts and not tally.cut:
+            self.hooks.say(f"no call in {tally.nr_lines} line{'' if tally.nr_lines == 1 else 's'}")
 
     def act(self, process: Process, call: Event) -> None:
         """Carry out one memory call now."""
