@@ -84,6 +84,8 @@ cdef class Machine(Processes):
 
     def tick(self):
         self.mark_machine()
+        # Who runs is not saved: the next operation must not find the last one's process, or in a script it would do what it does not alone.
+        self.a.task = self.a.cpu = 0
         self.a.m.clock += 1
         return self.a.m.clock
 

@@ -280,6 +280,7 @@ class FakeFile:
     def __init__(self):
         self.saved = None
         self.commits = 0
+        self.entries = []
 
     def open(self, settings, access, force=False):
         from vmtool.errors import StateError
@@ -314,11 +315,12 @@ class FakeSession:
             self.machine.__dict__.update(deepcopy(self.file.saved))
             self.machine.calls = []
 
-    def commit(self):
+    def commit(self, entry=b""):
         assert self.write, "a reader commits nothing"
         self.is_new = False
         self.file.saved = dict(self.machine.__dict__)
         self.file.commits += 1
+        self.file.entries.append(entry)
 
     def verify(self):
         return []

@@ -83,6 +83,8 @@ def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
         real_state.with_name("trace.txt").write_text("m 1 100\nf 1\n")
     if line.startswith("init"):
         real_state.unlink()
+    for needed in {"undo": ("sync",), "redo": ("sync", "undo")}.get(line, ()):
+        ok(vmtool(needed))
     if line.startswith("mkfile"):
         ok(vmtool("rmfile scene.dat"))
     ok(vmtool(line))

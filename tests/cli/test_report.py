@@ -79,7 +79,7 @@ def test_an_interrupt_is_130(vmtool, monkeypatch):
 def test_the_result_is_printed_after_the_commit(vmtool, state, monkeypatch):
     from .fake import FakeSession
 
-    def full(self):
+    def full(self, entry):
         raise errors.StateError("machine.vmt: no space left on device")
     monkeypatch.setattr(FakeSession, "commit", full)
     assert vmtool("spawn") == (1, "", "vmtool: spawn: machine.vmt: no space left on device\n")

@@ -118,7 +118,7 @@ def test_nothing_is_printed_when_the_commit_fails(script, state, monkeypatch):
 
     from .fake import FakeSession
 
-    def full(self):
+    def full(self, entry):
         raise StateError("machine.vmt: no space left on device")
     monkeypatch.setattr(FakeSession, "commit", full)
     ran = script("p = spawn\nmmap $p 4K\n")

@@ -1,4 +1,4 @@
-"""A command on a fake machine, to be run and killed: python -m tests.store.driver PATH init|write|grow."""
+"""A command on a fake machine, to be run and killed: python -m tests.store.driver PATH init|write|grow|undo|redo."""
 
 import os
 import sys
@@ -15,6 +15,9 @@ def main(path: str, command: str) -> None:
             session.commit()
         return
     with open_machine(path, write=True, factory=FakeMachine) as session:
+        if command in ("undo", "redo"):
+            session.go(-1 if command == "undo" else 1)
+            return
         machine = session.machine
         version = machine.header()[0] + 1
         machine.set_header(bytes([version]) * 8)

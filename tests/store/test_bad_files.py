@@ -11,7 +11,7 @@ from tests.store.conftest import CHUNKS, DROPPED, all_chunks, contents_of, open_
 from tests.store.fake import CHUNK_BYTES, FakeMachine
 from tests.store.processes import run_as_nobody
 from vmtool.errors import StateError
-from vmtool.store.schema import PAGE_BYTES
+from vmtool.store.schema import FORMAT, PAGE_BYTES
 from vmtool.store.session import init_machine, open_machine
 
 GOOD = {key: bytes(CHUNK_BYTES) if key in DROPPED else contents_of(*key) for key in CHUNKS}
@@ -126,9 +126,9 @@ def test_a_missing_file(path):
 
 def test_a_file_of_a_newer_format(state):
     data = bytearray(read_bytes(state))
-    data[60:64] = (2).to_bytes(4, "big")
+    data[60:64] = (FORMAT + 1).to_bytes(4, "big")
     write_bytes(state, data)
-    assert_refused(state, "is of format 2, made by a newer vmtool; this one reads format 1")
+    assert_refused(state, f"is of format {FORMAT + 1}, made by a newer vmtool; this one reads format {FORMAT}")
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,7 @@ def test_a_damaged_chunk_gets_one_line_and_exit_1(path, start):
         with open(path, "wb") as file:
             file.write(data)
         for line in ("touch 1 heap 8K", "ps"):
+            data = read_bytes(path)
             status, out, error = vmtool(path, line)
             if status:
                 assert (status, out, error.count("\n")) == (1, "", 1)

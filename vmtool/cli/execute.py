@@ -17,6 +17,8 @@ from vmtool.errors import HostError, KernelError, Signal, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vmtool.cli.declare import Command
     from vmtool.cli.report import Output
     from vmtool.store.session import Session
@@ -35,11 +37,12 @@ DEFAULT_RAM = 1 << 30
 class Settings:
     """What stands before the command's name. `open` makes the sessions; tests put their own in its place."""
 
-    __slots__ = ("state", "wait", "open")
+    __slots__ = ("state", "wait", "words", "open")
 
-    def __init__(self, state: str | None = None, wait: float = DEFAULT_WAIT):
+    def __init__(self, state: str | None = None, wait: float = DEFAULT_WAIT, words: Sequence[str] = ()):
         self.state = state or os.environ.get("VMTOOL_STATE") or DEFAULT_STATE
         self.wait = wait
+        self.words = words  # the command's line from its name on, for the log
         self.open = open_session
 
     def session(self, access: str, force: bool = False) -> Session:
@@ -122,8 +125,14 @@ def _transact(command, values, settings, access):
         if access is READS:
             session.machine.check()
         elif failure is None or access is not BOOTS and isinstance(failure, COMMITTED):
-            session.commit()  # but not a machine that did not boot
+            from vmtool.cli.journal import entry
+            session.commit(entry(settings.words or [command.name], report.status_of(failure) if failure else status_of(output)))  # but not a machine that did not boot
     return output, failure
+
+
+def status_of(output: Output) -> int:
+    """The exit status of a command that did not fail."""
+    return output.status if type(output) is report.Result else 0
 
 
 def access_of(command: Command, values: dict) -> str:

@@ -58,7 +58,7 @@ def read_plain(words: list[str]) -> tuple[Command, dict, Settings] | None:
     if command is None or "--help" in words:
         return None
     try:
-        return command, parse.read(command, words[at + 1:]), Settings(state, wait)
+        return command, parse.read(command, words[at + 1:]), Settings(state, wait, words[at:])
     except UsageError as wrong:
         wrong.word = command.name
         raise
@@ -80,4 +80,15 @@ def _read_by_click(words, wrong):
         wrong = wrong or refused
         report.complain(wrong.word, wrong)
         return wrong.exit_status
-    return report.show("", call) if type(call) is str else call
+    if type(call) is str:
+        return report.show("", call)
+    call[2].words = words[_place_of_command(words):]
+    return call
+
+
+def _place_of_command(words):
+    """Where the command's name stands in a line that click has read."""
+    at = 0
+    while words[at][:1] == "-":
+        at += 2 if words[at] in ("-s", "--state", "--wait") else 1
+    return at

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from vmtool.cli import execute, parse, progress, report, table
+from vmtool.cli import execute, journal, parse, progress, report, table
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES
 from vmtool.cli.words import is_name, split
 from vmtool.errors import HostError, InternalError, KernelError, Signal, StateError, UsageError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-NOT_IN_SCRIPTS = ("run", "completion", "what-if")
+NOT_IN_SCRIPTS = ("run", "completion", "what-if", "undo", "redo")
 STDOUT, STDERR = 1, 2
 
 
@@ -34,7 +34,7 @@ def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going
     script = Script(settings, file, echo=echo, keep_going=keep_going, jsonl=jsonl)
     lines = read_script(file)
     status = number = 0
-    with Transaction(settings) as script.transaction:
+    with Transaction(settings, commit_each) as script.transaction:
         try:
             shown = progress.current
             shown.total = len(lines)
@@ -50,6 +50,7 @@ def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going
             if report.is_bug(failure):
                 raise InternalError(f"{file}:{number}: {report.text_of(failure)}") from failure
             raise
+        script.transaction.status = script.status
         script.transaction.commit()
     return report.Result("", status or script.show() or script.status)
 
@@ -69,10 +70,13 @@ def read_script(file: str) -> list[str]:
 
 
 class Transaction:
-    """A script's session on the state file: none until a line asks for it."""
+    """A script's session on the state file: none until a line asks for it. `lines`: what since the last commit changed the machine."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, is_each: bool = False):
         self.settings = settings
+        self.is_each = is_each  # a line is a step of its own
+        self.lines: list[journal.Line] = []
+        self.status = 0  # the script's so far
         self.session: Session | None = None
         self.is_running = False
 
@@ -97,6 +101,7 @@ class Transaction:
     def forget(self) -> None:
         """End the session: what it did since the last commit is not kept."""
         self.is_running = False
+        self.lines.clear()
         if self.session is not None:
             self.session.close()
             self.session = None
@@ -106,7 +111,14 @@ class Transaction:
         if self.is_running:
             self.is_running = False
             if self.session is not None:
-                self.session.commit()
+                self.session.commit(self.entry())
+
+    def entry(self) -> bytes:
+        """The step's entry in the log: the script and its lines, or the one line."""
+        lines, self.lines = self.lines, []
+        if self.is_each:
+            return b"".join([journal.entry_of_line(*line) for line in lines[:1]])
+        return journal.entry(self.settings.words or ["run"], self.status, lines)
 
 
 class Script:
@@ -171,8 +183,7 @@ class Script:
         command = table.find(word)
         if command is None:
             raise UsageError(f"no such command{parse.did_you_mean(word, table.names())}")
-        del words[0]
-        values = parse.read(command, words)
+        values = parse.read(command, words[1:])
         access = command.access
         if not isinstance(access, str):
             access = access(values)
@@ -186,6 +197,8 @@ class Script:
         elif access is BOOTS:
             raise UsageError("a script boots before its first line that uses a machine")
         output, failure = execute.perform(session, command, values, access is not READS)
+        if access is not READS:
+            self.transaction.lines.append((report.status_of(failure) if failure else execute.status_of(output), journal.line_of(words)))
         if failure is not None and access is BOOTS:
             self.transaction.forget()
         return output() if callable(output) else output, failure

@@ -91,6 +91,7 @@ class _Borrowed(Transaction):
     def __init__(self, session: Session):
         self.session = session
         self.is_running = True
+        self.lines = []
 
 
 def _look(machine: Machine, with_peaks: bool = False) -> dict[str, Any]:

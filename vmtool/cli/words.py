@@ -2,7 +2,8 @@
 
 Counterpart: POSIX shell, "Token Recognition" and "Quoting", as much of it as a line of commands
 needs: blanks part words; '…' keeps everything; "…" keeps everything but $NAME and a backslash
-before $ " or itself; a backslash keeps the next character; $NAME and ${NAME} expand to a variable.
+before $ " or itself; $'…' knows \\n, \\t, \\xHH and a backslash before any other character; a backslash
+keeps the next character; $NAME and ${NAME} expand to a variable.
 Deviation: an unquoted # begins a comment in the middle of a word too, where a shell wants a blank
 before it. Simplified: what an expansion gives is one word, or part of one, whatever blanks are in
 it. A line without quotes and backslashes, nearly every line, is split by str.split(), if it is
@@ -15,6 +16,8 @@ from vmtool.errors import UsageError
 
 BLANKS = " \t\r\n"
 _NAME_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_HEX = frozenset("0123456789abcdefABCDEF")
+_ESCAPES = {"n": "\n", "t": "\t"}
 _NAME_REST = _NAME_FIRST | frozenset("0123456789")
 
 
@@ -97,6 +100,9 @@ def _split_quoted(line, variables):
         elif char == '"':
             part, at = _double_quoted(line, at + 1, variables)
             word.append(part)
+        elif line[at:at + 2] == "$'":
+            part, at = _dollar_quoted(line, at + 2)
+            word.append(part)
         elif char == "$":
             part, at = _variable(line, at, variables)
             word.append(part)
@@ -108,6 +114,29 @@ def _split_quoted(line, variables):
     if word is not None:
         words.append("".join(word))
     return words
+
+
+def _dollar_quoted(line, at):
+    """What stands between $'…', and where the line goes on; \\xHH is a byte, of a character's several, too."""
+    parts = []
+    while at < len(line):
+        char = line[at]
+        if char == "'":
+            return b"".join(parts).decode("utf-8", "surrogateescape"), at + 1
+        if char == "\\":
+            at += 1
+            char = line[at:at + 1]
+            if char == "x":
+                digits = line[at + 1:at + 3]
+                if len(digits) < 2 or not _HEX.issuperset(digits):
+                    raise UsageError(f"\\x{digits} is not \\xHH")
+                parts.append(bytes((int(digits, 16),)))
+                at += 3
+                continue
+            char = _ESCAPES.get(char, char)
+        parts.append(char.encode("utf-8", "surrogateescape"))
+        at += 1
+    raise UsageError("a $' is not closed")
 
 
 def _double_quoted(line, at, variables):

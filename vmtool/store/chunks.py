@@ -12,8 +12,10 @@ that was not read and checked on the same way before: a damaged file is left as 
 
 The free chain: a slot whose chunk was dropped has FREE and the next free slot's number for a key, and keeps its data.
 
-Invariants (verify.py): a slot is held by exactly one directory entry or is on the free chain once;
-`total` is the sum of the checksums of the slots held.
+What a step changes goes to other slots, and `history` keeps those that it replaced; its own chunks are overwritten where they are.
+
+Invariants (verify.py): a slot is held by exactly one directory entry, or kept by one record of the history, or is on the free chain
+once; `total` is the sum of the checksums of the slots that the directory holds.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from vmtool.errors import StateError
-from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, PAGE_BYTES
+from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, FORMAT, PAGE_BYTES
 from vmtool.store.sqlite import sqlite
 
 TYPE_CHECKING = False
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmtool._core import Machine
+    from vmtool.store.history import History, Replaced
 
+FIELDS_KEY = 0xFFFFFFFF  # among the bitmaps of directory rows the fields of `history`
+UNDO_POOL, LOG_POOL = 0xFFFE, 0xFFFF
+OWN_POOLS = UNDO_POOL  # from here on no pool is the machine's
 POOL_SHIFT = 48  # key of a chunk: pool << 48 | chunk; key >> 8 is its directory row, key & 255 its entry there
 FREE = 1 << 63  # in a slot's head in place of a key
 HEAD_BYTES = 16  # key 8, checksum of the data 4, checksum of these twelve 4; little-endian
@@ -61,6 +67,9 @@ class Chunks:
         self._directories: dict[int, bytearray] = {}
         self._dirty_directories: dict[int, str] = {}  # the statement that saves it
         self._sums: dict[int, int] = {}  # key: checksum of the chunk as saved, of those that were read or written
+        self._history: History | None = None  # made, and its module imported, when it is asked for
+        self._history_fields: int | None = None
+        self._replaced: Replaced | None = None  # of the step that is being saved: what it replaced; None where it overwrites
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -72,6 +81,16 @@ class Chunks:
         self.step, self.nr_slots, self.first_free, self.total, self.free_pages, self._packed, self.header, total = rows[0]
         self.stamp = (self.step, total)
         return self.header
+
+    def keys(self) -> list[int]:
+        """Every chunk of the machine that has a slot, in order."""
+        found = []
+        for pool, bitmap in self.blocks.items():
+            if pool < OWN_POOLS:
+                for block in bits_of(bitmap):
+                    number = pool << BLOCK_SHIFT | block
+                    found += [number << 8 | at for at in range(DIRECTORY_SLOTS) if self.slot_of(number << 8 | at)]
+        return sorted(found)
 
     def load(self, pool: int, chunk: int) -> bytes | None:
         """The bytes of a chunk, or None when it was never saved."""
@@ -108,8 +127,17 @@ class Chunks:
     def blocks(self) -> dict[int, int]:
         if self._packed is not None:
             self._blocks = unpack_blocks(self._packed)
-            self._packed = None
+            self._history_fields = self._blocks.pop(FIELDS_KEY, None)
+            self._history = self._packed = None
         return self._blocks
+
+    @property
+    def history(self) -> History:
+        self.blocks  # noqa: B018 - reads the fields
+        if self._history is None:
+            from vmtool.store.history import History
+            self._history = History(self, self._history_fields)
+        return self._history
 
     def read_slot(self, slot: int, key: int) -> tuple[bytes, int]:
         """The data of a slot and its checksum, once both are those of this key."""
@@ -126,44 +154,60 @@ class Chunks:
 
     # --- writing ---------------------------------------------------------------------------
 
-    def save(self, machine: Machine) -> None:
-        """Write what changed in a machine (`dirty()`, `dropped()`) and its header; the session commits.
+    def save(self, machine: Machine, entry: bytes = b"", bounds: tuple[int, int] | None = None) -> None:
+        """Write what changed in a machine (`dirty()`, `dropped()`) and its header, a step; the session commits.
 
-        Preconditions: a transaction that holds the write lock.
+        `entry`: for the log. `bounds`: new settings of the history. Preconditions: a transaction that holds the write lock.
         """
-        nr_old_slots = self.nr_slots
-        for pool, chunk in machine.dropped():
-            self.drop(pool << POOL_SHIFT | chunk)
-        for pool, chunk in machine.dirty():
-            self.put(pool << POOL_SHIFT | chunk, machine.chunk(pool, chunk))
-        for number, statement in self._dirty_directories.items():
-            slots = bytes(self._directories[number])
-            self.db.execute(statement, {"id": number, "slots": slots, "sum": crc32(slots).to_bytes(4, "little")})
-        if self.step:  # else the file is new
-            self.check_neighbours(nr_old_slots, [number for number, sql in self._dirty_directories.items() if sql == INSERT_DIRECTORY])
-        self._dirty_directories.clear()
-        self.header = machine.header()
-        self.step += 1
-        self.write_machine()
+        dropped, dirty = machine.dropped(), machine.dirty()
+        with Writing(self):
+            is_kept = self.history.keeps(len(dropped) + len(dirty)) and self.step > 0  # a new file has nothing before it
+            self._replaced = [] if is_kept else None
+            for pool, chunk in dropped:
+                self.drop(pool << POOL_SHIFT | chunk)
+            for pool, chunk in dirty:
+                self.put(pool << POOL_SHIFT | chunk, machine.chunk(pool, chunk))
+            replaced, self._replaced = self._replaced, None
+            self.history.add(entry, self.header, replaced)
+            self.header = machine.header()
+            if bounds is not None:
+                self.history.set_bounds(*bounds)
 
     def put(self, key: int, data: memoryview) -> None:
+        """Write one chunk: where it was or, when its step is kept, to a free or a new slot."""
+        if self._replaced is None:
+            self.put_in_place(key, data)
+            return
+        slot = self.slot_of(key)
+        self._replaced.append((key, slot, self.sum_of(key, slot)))
+        self.total -= self._replaced[-1][2]
+        self.put_new(key, data)
+
+    def put_in_place(self, key: int, data: memoryview) -> None:
         """Write one chunk where it was, or to a free or a new slot."""
-        slot, total = self.slot_of(key), crc32(data)
-        head = head_of(key, total)
-        if slot:
-            if key not in self._sums:
-                self._sums[key] = self.read_slot(slot, key)[1]
-            self.total -= self._sums[key]
-            self.overwrite(slot, head, data)
-        elif self.first_free:
+        slot = self.slot_of(key)
+        if not slot:
+            self.put_new(key, data)
+            return
+        if key not in self._sums:
+            self._sums[key] = self.read_slot(slot, key)[1]  # not to be overwritten unseen
+        self.total -= self._sums[key]
+        total = crc32(data)
+        self.overwrite(slot, head_of(key, total), data)
+        self.total += total
+        self._sums[key] = total
+
+    def put_new(self, key: int, data: memoryview) -> None:
+        """Write one chunk to a free or a new slot."""
+        total = crc32(data)
+        if self.first_free:
             slot = self.first_free
             self.first_free = self.read_free(slot)
-            self.overwrite(slot, head, data)
-            self.point(key, slot)
+            self.overwrite(slot, head_of(key, total), data)
         else:
             self.nr_slots = slot = self.nr_slots + 1
-            self.db.execute("INSERT INTO slot (id, head, data) VALUES (?, ?, ?)", (slot, head, data))
-            self.point(key, slot)
+            self.db.execute("INSERT INTO slot (id, head, data) VALUES (?, ?, ?)", (slot, head_of(key, total), data))
+        self.point(key, slot)
         self.total += total
         self._sums[key] = total
 
@@ -171,19 +215,54 @@ class Chunks:
         self.db.execute("UPDATE slot SET head = ?, data = ? WHERE id = ?", (head, data, slot))
 
     def drop(self, key: int) -> None:
-        """Put the slot of a chunk that became empty on the free chain; its data is neither read nor cleared."""
-        slot = self.slot_of(key)
-        if not slot:
+        """A chunk became empty: its slot goes on the free chain or, when its step is kept, to the history."""
+        if self._replaced is None:
+            self.drop_in_place(key)
             return
+        slot = self.slot_of(key)
+        if slot:
+            self._replaced.append((key, slot, self.sum_of(key, slot)))
+            self.total -= self._replaced[-1][2]
+            self._sums.pop(key, None)
+            self.point(key, 0)
+
+    def drop_in_place(self, key: int) -> None:
+        """Put the slot of a chunk that became empty on the free chain."""
+        slot = self.slot_of(key)
+        if slot:
+            self.total -= self.release(slot, key)
+            self._sums.pop(key, None)
+            self.point(key, 0)
+
+    def release(self, slot: int, key: int) -> int:
+        """Put a slot on the free chain; its data is neither read nor cleared. Returns: the checksum of the data."""
+        total = self.read_head(slot, key)
+        self.db.execute("UPDATE slot SET head = ? WHERE id = ?", (head_of(FREE | self.first_free, total), slot))
+        self.first_free = slot
+        return total
+
+    def sum_of(self, key: int, slot: int) -> int:
+        """The checksum of what a slot holds for a key; 0 when there is no slot."""
+        if not slot:
+            return 0
+        total = self._sums.get(key)
+        return self.read_head(slot, key) if total is None else total
+
+    def read_head(self, slot: int, key: int) -> int:
+        """The checksum of a slot's data, once its head says that it is this key's."""
         row = self.db.execute("SELECT head FROM slot WHERE id = ?", (slot,)).fetchone()
         if row is None or not is_head(row[0]) or int.from_bytes(row[0][:8], "little") != key:
             raise self.damaged(f"{name_of(key)}: its row is lost")
-        total = int.from_bytes(row[0][8:12], "little")
-        self.db.execute("UPDATE slot SET head = ? WHERE id = ?", (head_of(FREE | self.first_free, total), slot))
-        self.first_free = slot
-        self.total -= total
+        return int.from_bytes(row[0][8:12], "little")
+
+    def exchange(self, key: int, slot: int, total: int) -> tuple[int, int]:
+        """Let the directory name another slot for a chunk, 0 for none. Returns: the slot that it named, and its checksum."""
+        old = self.slot_of(key)
+        old_total = self.sum_of(key, old)
+        self.total += total - old_total
         self._sums.pop(key, None)
-        self.point(key, 0)
+        self.point(key, slot)
+        return old, old_total
 
     def read_free(self, slot: int) -> int:
         """The slot after this one on the free chain. Its data is checked: it is about to be overwritten."""
@@ -236,27 +315,76 @@ class Chunks:
             self.free_pages = free_pages
 
     def pack_blocks(self) -> bytes:
-        """The bitmaps of directory rows: for each pool its number, the bytes of its bitmap (4 each), then the bitmap."""
-        if self._packed is not None:
-            return self._packed
+        """For each pool its number, the bytes of its bitmap of directory rows (4 each), then the bitmap; the history's fields alike."""
         packed = b""
-        for pool, bitmap in sorted(self._blocks.items()):
+        for pool, bitmap in [*sorted(self.blocks.items()), (FIELDS_KEY, self.history.packed())]:
             length = (bitmap.bit_length() + 7) // 8
             packed += pool.to_bytes(4, "little") + length.to_bytes(4, "little") + bitmap.to_bytes(length, "little")
         return packed
 
     def check_room(self, file_bytes: int) -> None:
         """That new rows will go to the end of the file, not over something; before the first write."""
-        (nr_pages,) = self.db.execute("PRAGMA page_count").fetchone()
-        if nr_pages * PAGE_BYTES != file_bytes:
-            raise self.damaged(f"{file_bytes} bytes, where its header says {nr_pages * PAGE_BYTES}")
+        self.check_size(file_bytes)
         if self.db.execute("PRAGMA freelist_count").fetchone() != (self.free_pages,):
             raise self.damaged("its list of free pages")
         if self.db.execute("SELECT max(id) FROM slot").fetchone() != (self.nr_slots or None,):
             raise self.damaged("its last slot")
 
+    def check_size(self, file_bytes: int) -> None:
+        """That the file ends where its header says: what lacks may be what only a later command would miss."""
+        (nr_pages,) = self.db.execute("PRAGMA page_count").fetchone()
+        if nr_pages * PAGE_BYTES != file_bytes:
+            raise self.damaged(f"{file_bytes} bytes, where its header says {nr_pages * PAGE_BYTES}")
+
+    def flush_directories(self, nr_old_slots: int) -> None:
+        """Write the directory rows that changed, and look whether something was written over another."""
+        for number, statement in self._dirty_directories.items():
+            slots = bytes(self._directories[number])
+            self.db.execute(statement, {"id": number, "slots": slots, "sum": crc32(slots).to_bytes(4, "little")})
+        if self.step:  # else the file is new
+            self.check_neighbours(nr_old_slots, [number for number, sql in self._dirty_directories.items() if sql == INSERT_DIRECTORY])
+        self._dirty_directories.clear()
+
     def damaged(self, what: str) -> StateError:
         return StateError(f"{self.path}: is damaged ({what})")
+
+
+class Writing:
+    """What is changed within it becomes a commit's rows: directories, then the machine row."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self.chunks = chunks
+        self.nr_old_slots = chunks.nr_slots
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        chunks = self.chunks
+        if error is not None:
+            return
+        chunks.flush_directories(self.nr_old_slots)
+        chunks.step += 1
+        chunks.write_machine()
+        if chunks.db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+            chunks.db.execute(f"PRAGMA user_version={FORMAT}")  # of a file from before there was a history
+
+
+class Past(Chunks):
+    """The chunks of a machine as it was after another step that the history keeps; to be read alone."""
+
+    def __init__(self, chunks: Chunks, step: int) -> None:
+        super().__init__(chunks.db, chunks.path)
+        self.read_machine()
+        self.header, self._overlay = chunks.history.overlay(step)
+
+    def slot_of(self, key: int) -> int:
+        slot = self._overlay.get(key)
+        return super().slot_of(key) if slot is None else slot
+
+    def keys(self) -> list[int]:
+        now = set(super().keys())
+        return sorted(now | {key for key, slot in self._overlay.items() if slot})
 
 
 def name_of(key: int) -> str:

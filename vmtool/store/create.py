@@ -60,10 +60,10 @@ class Creation:
         self._may_replace = True
         self._replaced = session
 
-    def make(self, machine: Machine) -> None:
+    def make(self, machine: Machine, entry: bytes, bounds: tuple[int, int] | None) -> None:
         """Write the machine whole to the unfinished file and give it its name."""
         try:
-            self._write(machine)
+            self._write(machine, entry, bounds)
             if is_durable():
                 os.fsync(self._fd)
             if self.is_taken() and not self._may_replace:
@@ -79,7 +79,7 @@ class Creation:
         finally:
             self.release()
 
-    def _write(self, machine: Machine) -> None:
+    def _write(self, machine: Machine, entry: bytes, bounds: tuple[int, int] | None) -> None:
         os.ftruncate(self._fd, 0)  # a killed command's
         db = connect(self._unfinished, "&nolock=1")
         try:
@@ -87,7 +87,7 @@ class Creation:
                 db.execute(f"PRAGMA {setting}")
             db.execute("BEGIN")
             create_tables(db)
-            Chunks(db, self.path).save(machine)
+            Chunks(db, self.path).save(machine, entry, bounds)
             db.execute("COMMIT")
         finally:
             db.close()

@@ -1,11 +1,11 @@
 """The layout of a state file: its tables, its marks, and the checks made before anything in it is believed.
 
-A state file is a SQLite database of four kinds of row:
+A state file is a SQLite database of three kinds of row:
 
     machine    one row: how often it was committed, the core's header, and where the rest begins
     slot       one chunk (16 KiB) of one pool each, in no order; a slot that holds none is on the free chain
     directory  which slot holds a chunk, 256 chunks a row: a page table, with a slot's number for a frame's
-    history    directory entries that the last steps replaced, and `log`, the commands (nothing writes them yet)
+    history    and `log`: empty. What was done, and what it replaced, is kept in slots, too (`history`)
 
 Rows keep their size and are never deleted, so SQLite has no list of free pages to trust: a damaged
 one would let a later commit overwrite what is in use.
@@ -20,7 +20,7 @@ from vmtool.errors import StateError
 from vmtool.store.sqlite import sqlite
 
 APPLICATION_ID = 0x766D746C  # "vmtl"
-FORMAT = 1  # kept as user_version; a file of a higher one is refused by name
+FORMAT = 2  # kept as user_version; a file of a higher one is refused by name, one of format 1 has no history yet
 PAGE_BYTES = 16384
 CHUNK_BYTES = 16384
 DIRECTORY_SLOTS = 256  # entries of a directory row, four bytes each

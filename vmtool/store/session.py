@@ -19,15 +19,17 @@ import os
 
 from vmtool.errors import InternalError, StateError
 from vmtool.store.busy import FAILURES, WAIT_SECONDS, Busy, explain, patiently
-from vmtool.store.chunks import Chunks
+from vmtool.store.chunks import Chunks, Past, Writing
 from vmtool.store.schema import check_file, check_schema, connect, in_use
 
 TYPE_CHECKING = False  # typing's own is worth half a command's start
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vmtool._core import Machine
     from vmtool.store.create import Creation
+    from vmtool.store.history import History
 
 
 def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: bool = False, factory: Any = None) -> Session:
@@ -93,6 +95,7 @@ class Session:
         self._creation = creation
         self._db: Any = None  # sqlite.Connection; None before the file is made and after close()
         self._is_running = False  # a transaction
+        self._bounds: tuple[int, int] | None = None  # of the history, to be set
         self._failure: StateError | None = None  # of a load: the core can only say that there was one
         if creation is None:
             self._open()
@@ -107,33 +110,85 @@ class Session:
         if self._failure is not None and (error is None or isinstance(error, Exception)):
             raise self._failure from None
 
-    def commit(self) -> None:
-        """Save what changed, all or none, and end the transaction. Raises StateError, and the file is as before."""
+    def commit(self, entry: bytes = b"") -> None:
+        """Save what changed, all or none, and end the transaction. Raises StateError, and the file is as before.
+
+        `entry`: what the log shall say of this step. Where nothing changed there is no step.
+        """
         try:
             self.machine.check()
             self.machine.verify_clean()
             if self._creation is not None:
-                self._creation.make(self.machine)
+                self._creation.make(self.machine, entry, self._bounds)
                 self._creation = None
             else:
-                self._save()
+                self._save(entry)
         except FAILURES as error:
             raise explain(self.path, error) from None
         finally:
             self.pause()
         self.machine.clean()
+        self._bounds = None
 
-    def _save(self) -> None:
+    def _save(self, entry: bytes) -> None:
+        machine, chunks = self.machine, self._chunks
+        if machine.dirty() or machine.dropped() or machine.header() != chunks.header or self._bounds is not None:
+            self._write_rows(lambda: chunks.save(machine, entry, self._bounds))
+        else:
+            self._write_rows(None)
+
+    def _write_rows(self, change: Callable[[], None] | None) -> None:
+        """One change of the file and its commit."""
         if not self._is_running or not self._write:
             raise InternalError("commit without a transaction that may write")
-        machine, chunks, db = self.machine, self._chunks, self._db
-        if machine.dirty() or machine.dropped() or machine.header() != chunks.header:
+        if change is not None:
             if check_file(self.path) != self._identity:
                 raise StateError(f"{self.path}: was replaced by another program")
-            chunks.check_room(os.stat(self.path).st_size)
-            chunks.stamp = (0, 0)  # until the header is written: a save that failed half-way is not to be built upon
-            chunks.save(machine)
+            self._chunks.check_room(os.stat(self.path).st_size)
+            self._chunks.stamp = (0, 0)  # until the machine row is written: a save that failed half-way is not to be built upon
+            change()
+        db = self._db
         patiently(self.path, self._wait, lambda: db.execute("COMMIT"))
+
+    # --- history ---------------------------------------------------------------------------
+
+    @property
+    def history(self) -> History:
+        """What the log says, and how far back and forth one can go. To be read alone."""
+        if self._creation is not None:
+            raise StateError(f"{self.path}: is yet to be made")
+        return self._chunks.history
+
+    def go(self, nr_steps: int) -> None:
+        """Take the last steps back (a negative number) or make those taken back again: a commit, after which the session is over.
+
+        Preconditions: a writer whose machine was not changed; so many steps are kept.
+        """
+        chunks, history = self._chunks, self.history
+
+        def change() -> None:
+            with Writing(chunks):
+                for _ in range(abs(nr_steps)):
+                    history.undo() if nr_steps < 0 else history.redo()
+                history.save()
+        try:
+            self._write_rows(change)
+        except FAILURES as error:
+            raise explain(self.path, error) from None
+        finally:
+            self.close()
+
+    def set_history(self, keep: int, most_slots: int) -> None:
+        """From the next commit on, which is a step: keep so many, and of what they replaced so many chunks."""
+        self._bounds = (keep, most_slots)
+
+    def machine_at(self, step: int) -> Machine:
+        """The machine as it was after a step from history.first_step() to last_step(); of use as long as the transaction runs."""
+        past = Past(self._chunks, step)
+
+        def load(pool: int, chunk: int) -> bytes | None:
+            return self._load(pool, chunk, past)
+        return self._factory(load, past.header)
 
     def pause(self) -> None:
         """End the transaction, without a commit if there was none, and stay connected."""
@@ -204,6 +259,7 @@ class Session:
             wrong = check_schema(self._db)  # a reader's lock comes with its first read
             if wrong:
                 raise StateError(f"{self.path}: is damaged ({wrong})")
+            self._chunks.check_size(os.stat(self.path).st_size)
             self._chunks.read_machine()
         except BaseException:
             if self._db.in_transaction:
@@ -221,12 +277,12 @@ class Session:
             self.close()
             raise
 
-    def _load(self, pool: int, chunk: int) -> bytes | None:
+    def _load(self, pool: int, chunk: int, chunks: Chunks | None = None) -> bytes | None:
         """What the machine calls for a chunk that it has not got."""
         try:
             if not self._is_running:
                 raise InternalError("a machine was used outside its transaction")
-            return self._chunks.load(pool, chunk)
+            return (chunks or self._chunks).load(pool, chunk)
         except FAILURES as error:
             self._failure = explain(self.path, error)
             raise self._failure from None

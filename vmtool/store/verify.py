@@ -7,6 +7,7 @@ no command would ever have met (a slot that nothing holds, a page of SQLite's th
 
 from zlib import crc32
 
+from vmtool.errors import StateError
 from vmtool.store.busy import FAILURES
 from vmtool.store.chunks import BLOCK_SHIFT, FREE, Chunks, bits_of, is_directory, is_head, name_of
 from vmtool.store.schema import CHUNK_BYTES
@@ -19,7 +20,8 @@ def verify_chunks(chunks: Chunks) -> list[str]:
     try:
         wrong = [f"sqlite: {line}" for (line,) in chunks.db.execute(f"PRAGMA integrity_check({MOST_LINES})") if line != "ok"]
         held, lines = _read_directories(chunks)
-        wrong += lines + _read_slots(chunks, held) + _follow_free_chain(chunks, held)
+        kept, more = _read_history(chunks, held)
+        wrong += lines + more + _read_slots(chunks, held, kept) + _follow_free_chain(chunks, held | kept)
     except FAILURES as error:
         return [f"sqlite: {error}"]
     return wrong
@@ -49,8 +51,31 @@ def _read_directories(chunks: Chunks) -> tuple[dict[int, int], list[str]]:
     return held, wrong[:MOST_LINES]
 
 
-def _read_slots(chunks: Chunks, held: dict[int, int]) -> list[str]:
-    """Each slot against its checksums and the directory, then the sum of all."""
+def _read_history(chunks: Chunks, held: dict[int, int]) -> tuple[dict[int, int], list[str]]:
+    """What the records of the history keep: slot -> key of the chunk in it."""
+    kept: dict[int, int] = {}
+    wrong = []
+    history = chunks.history
+    try:
+        for key, slot, total in history.held():
+            if slot in kept or slot in held:
+                wrong.append(f"history: slot {slot} is kept for {name_of(key)}, and held for {name_of((kept | held)[slot])}")
+            elif chunks.read_head(slot, key) != total:
+                wrong.append(f"history: slot {slot} is not what its step replaced")
+            kept[slot] = key
+        nr_entries = sum(1 for _ in history.entries())
+        nr_records = sum(1 for _ in history.undo_stream.records(history.undo_stream.start, history.undo_stream.end))
+    except StateError as error:
+        return kept, [*wrong, f"history: {error}"]
+    for what, found, counted in (("slots", len(kept), history.nr_held), ("steps", nr_records, history.nr_undo + history.nr_redo),
+                                 ("entries", nr_entries, history.last_step() - history.log_first + 1)):  # fmt: skip
+        if found != counted:
+            wrong.append(f"history: {found} {what} are there, not {counted}")
+    return kept, wrong[:MOST_LINES]
+
+
+def _read_slots(chunks: Chunks, held: dict[int, int], kept: dict[int, int]) -> list[str]:
+    """Each slot against its checksums, the directory and the history, then the sum of all."""
     wrong = []
     total, missing = 0, set(held)
     for slot, head, data in chunks.db.execute("SELECT id, head, data FROM slot"):
@@ -65,7 +90,7 @@ def _read_slots(chunks: Chunks, held: dict[int, int]) -> list[str]:
             total += saved
             if key != held[slot]:
                 wrong.append(f"{name_of(held[slot])}: its slot {slot} says otherwise")
-        elif not key & FREE:
+        elif not key & FREE and slot not in kept:
             wrong.append(f"slot {slot}: nothing refers to it")
     wrong += [f"{name_of(held[slot])}: its slot {slot} is lost" for slot in sorted(missing)]
     if total != chunks.total:
