@@ -126,7 +126,8 @@ def _transact(command, values, settings, access):
             session.machine.check()
         elif failure is None or access is not BOOTS and isinstance(failure, COMMITTED):
             from vmtool.cli.journal import entry
-            session.commit(entry(settings.words or [command.name], report.status_of(failure) if failure else status_of(output)))  # but not a machine that did not boot
+            status = report.status_of(failure) if failure else status_of(output)
+            session.commit(entry(settings.words or [command.name], status))  # but not a machine that did not boot
     return output, failure
 
 

@@ -14,16 +14,17 @@ COMMANDS = (
          option("--keep", "INT", "N", "keep so many steps for undo from now on: 100 unless set, 0 keeps none")),
         access=log_access, on_session=True, exclusive=("--script --keep", "--json --keep"),
         help="Show every command that changed the machine, with its number.",
-        details="What `run` did is one step, its lines are numbered below it. A failed command shows its exit status, an undone one says so. "
-                "The log goes back to the machine's start; undo goes as far as what was replaced is kept: the last 100 steps, as long as "
-                "they replaced no more than 64 MiB.",
+        details="What `run` did is one step, its lines are numbered below it. A failed command shows its exit status, an undone one says "
+                "so. The log goes back to the machine's start; undo goes as far as what was replaced is kept: the last 100 steps, as long "
+                "as they replaced no more than 64 MiB.",
         example="vmtool log\n  vmtool log --script"),
     Command(
         "undo", "history:undo",
         (arg("steps", "INT", "so many steps, 1 unless given", metavar="N", optional=True, default=1),),
         access=ALONE,
         help="Take the last commands back; prints them.",
-        details="The machine is then what it was before them, to the byte. `redo` makes them again, until another command changes the machine.",
+        details="The machine is then what it was before them, to the byte. `redo` makes them again, until another command changes the "
+                "machine.",
         example="vmtool undo"),
     Command(
         "redo", "history:redo",
