@@ -360,3 +360,14 @@ def test_hostile_archives(tmp_path, monkeypatch):
     refused(path)
     path.write_bytes(b"\x1f\x8b" + b"\xff" * 40)
     refused(path)
+
+
+@pytest.mark.parametrize("text, brk", [
+    ("f7f25000-f7f28000 r-xp 00000000 00:00 0                                  [vdso]\n", 0x56555000),
+    ("7ffff7fc4000-7ffff7fc6000 r-xp 00000000 00:00 0                          [vdso]\n", 0x555555555000),
+    ("555555554000-555555557000 rw-p 00000000 00:00 0 \n555555557000-555555558000 r--p 00000000 00:00 0 \n", 0x555555558000)])
+def test_the_break_of_areas_without_a_program_is_not_0(tmp_path, text, brk):
+    (tmp_path / "maps").write_text(text)
+    machine, (pid,) = taken(tmp_path / "maps")
+    assert machine.brk(pid) == brk and machine.brk(pid, brk + 0x1000) == brk + 0x1000
+    assert machine.fsck() == []

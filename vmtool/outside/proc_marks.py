@@ -8,6 +8,7 @@ from typing import Any
 from vmtool.outside.proc_text import PAGE, Space
 from vmtool.records import Vma
 
+NARROW_BRK, WIDE_BRK = 0x56555000, 0x555555555000  # ELF_ET_DYN_BASE, to a page
 COMPAT_END, NARROW_END = 0xFFFFE000, 1 << 32  # of a 32-bit program's addresses; of a 32-bit kernel's, with its own pages on top
 STRINGS_ROOM = 8  # the null word at a stack's very top
 
@@ -53,7 +54,7 @@ def marks_of(process: Any) -> dict[str, Any]:
     text = next((vma for vma in vmas if vma.name == exe and vma.flags & 4), None)
     marks.update(_range(known, "start_code", "end_code", (text.start, text.end) if text is not None else (0, 0)))
     marks.update(_range(known, "start_data", "end_data", (0, 0)))
-    marks["start_brk"] = known.get("start_brk") or (heap[0].start if heap else _program_end(vmas, exe))
+    marks["start_brk"] = known.get("start_brk") or (heap[0].start if heap else _program_end(vmas, exe) or _no_program_end(process.space))
     marks["brk"] = max(heap[-1].end if heap else 0, marks["start_brk"])
     marks["start_stack"] = known.get("start_stack") or (stack[-1].end - 16 if stack else 0)
     marks.update(_strings(known, exe, stack[-1] if stack else None, process.cmdline))
@@ -87,3 +88,12 @@ def _program_end(vmas: list[Vma], exe: str) -> int:
         elif end:
             break
     return end
+
+
+def _no_program_end(space: Space) -> int:
+    """Where the break of a program begins that is not among the areas: where it is of a static PIE, or behind what lies there."""
+    at = NARROW_BRK if task_size(space) else WIDE_BRK
+    for vma in sorted(area.vma for area in space.areas):
+        if vma.start <= at < vma.end:
+            at = vma.end
+    return at
