@@ -86,3 +86,17 @@ def test_lines_that_a_mail_lets_flow_are_joined():
 
 def test_zeros_of_a_file_that_was_emptied_go():
     assert [line for line in clean(["\0" * 4096 + LOG[0], *LOG[1:]])] == list(LOG)
+
+
+def test_the_numbers_of_a_list_that_stand_alone_go():
+    lines = [part for n, line in enumerate(LOG) for part in (f"  {n + 1}.\n", "      " + line)]
+    assert [line.lstrip(" ") for line in clean(["A strace:\n", *lines]) if line != "\n"] == ["A strace:\n", *LOG]
+
+
+def test_a_mails_quoted_lines_with_blank_ones_between_are_plain():
+    assert [line for line in clean(part for line in LOG for part in ("\n", "> " + line)) if line != "\n"] == list(LOG)
+
+
+def test_what_strace_says_of_itself_goes():
+    lines = [" [wait(0x057f) = 23] WIFSTOPPED,sig=SIGTRAP\n", "brk(0 [wait(0x057f) = 23] WIFSTOPPED,sig=SIGTRAP\n", ") = 0x1000\n"]
+    assert list(clean(lines)) == ["\n", "brk(0\n", ") = 0x1000\n"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from vmtool.outside.traces import open_trace, text_lines
+from vmtool.records import Image, Segment
 from vmtool.strace.clean import clean
 from vmtool.strace.lexer import LogError
 from vmtool.strace.merge import LogFile
@@ -17,13 +18,13 @@ WILD = Path(__file__).parents[2] / "fixtures" / "strace" / "wild"
 class Ran:
     """One log on a fresh machine without the host's files: areas by PID at the end or at exit, what was said."""
 
-    def __init__(self, path, is_strict=False):
+    def __init__(self, path, is_strict=False, facts=None):
         core = pytest.importorskip("vmtool._core", reason="the extension modules are not built")
         self.machine = core.Machine()
         self.machine.boot(ram_bytes=16 << 30)
         self.areas, self.said, self.differences, self.names = {}, [], [], {}
         hooks = Hooks(self._keep, None, self.differences.append, self.said.append)
-        self.replay = Replay(self.machine, Unknown(), hooks, is_strict=is_strict)
+        self.replay = Replay(self.machine, facts or Unknown(), hooks, is_strict=is_strict)
         trace = open_trace(str(path))
         self.summary = self.replay.run([LogFile(part.name, part.tid, clean(text_lines(part.stream, part.name))) for part in trace.parts])
         for process in self.replay.procs.all():
@@ -43,6 +44,14 @@ class Ran:
             if vma.start <= at < vma.end:
                 at = vma.end
         return at >= end
+
+
+class Wide(Unknown):
+    """A host whose programs have 64 bits."""
+
+    def image(self, path):
+        segments = (Segment(0x400000, 0, 4096, 4096, 5, 4096), Segment(0x401000, 4096, 4096, 4096, 6, 4096))
+        return Image(path, 0, 0, 0, 8192, None, False, False, 0x400000, 64, 2, 56, segments, 6, None, None)
 
 
 def log(tmp_path, text):
@@ -168,7 +177,9 @@ HEADER = '"\\177ELF\\{}\\{}\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0{}{}\\0\\0\\0"..., 512)
     ('7 execve("/lib/ld-linux-armhf.so.3", ["ld.so"], 0x7e /* 1 var */) = 0', "arm .* init --arch arm,"),
     ("7 read(3, " + HEADER.format(1, 1, r"\3\0", r"(\0").replace("\\\\", "\\"), "arm .* is 40"),
     ("7 read(3, " + HEADER.format(2, 2, r"\0\3", r"\0\26").replace("\\\\", "\\"), "s390 .* no machine here"),
-    ("7 set_tls(0x40221f30) = 0", "arm .*set_tls"), ("7 sysmips(0x7, 0, 0) = 0", "mips"),
+    ("7 set_tls(0x40221f30) = 0", "arm .*set_tls"), ("7 cacheflush(0x40028f6c, 0x400299c8, 0) = 0", "arm or mips .*--arch arm,"),
+    ('7 execve("/bin/a", ["a"], 0xbe8e8c74 /* 24 vars */) = 0', "arm .*0xbe8e8c74"),
+    ('7 execve("/bin/a", ["a"], 0xffffe6d0a3c8 /* 24 vars */) = 0', "arm64 .*0xffffe6d0a3c8"), ("7 sysmips(0x7, 0, 0) = 0", "mips"),
     ("7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0xffffb7fd0000", "arm64 .*0xffffb7fd0000"),
     ("7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x3ffb7f80000", "s390"),
     ("7 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7fb7ffd000", "arm64 .*39 bits")])
@@ -191,3 +202,38 @@ def test_a_log_without_a_call_says_so(tmp_path, text, told):
 def test_a_log_with_the_line_ends_of_an_old_mac_is_read(tmp_path):
     ran = Ran(log(tmp_path, (WILD / "hung-in-read.strace").read_text("latin-1").replace("\n", "\r")))
     assert ran.names == Ran(WILD / "hung-in-read.strace").names
+
+
+def test_a_heap_that_nobody_saw_begin_is_no_larger_than_a_step_of_malloc(tmp_path):
+    ran = Ran(log(tmp_path, "[pid 7] brk(0x55ddbec2c000 <unfinished ...>\n[pid 8] futex(0x7f0e, 1) = 0\n"
+                            "[pid 7] <... brk resumed>) = 0x55ddbec2c000\n[pid 7] brk(0x55ddbec4d000) = 0x55ddbec4d000\n"))
+    assert [(vma.start, vma.end) for vma in ran.areas[7] if vma.name == "[heap]"] == [(0x55DDBEC0B000, 0x55DDBEC4D000)]
+    assert ran.differences == []
+
+
+def test_mappings_go_on_below_the_first_one_also_when_another_call_comes_before(tmp_path):
+    ran = Ran(log(tmp_path, 'open("/etc/x", O_RDONLY) = 3\nmmap2(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0xb7f72000\n'
+                            "mmap2(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0xb7f70000\nmunmap(0xb7f72000, 4096) = 0\n"))
+    assert ran.differences == [] and ran.has(0xB7F70000, 0xB7F72000)
+
+
+OLD = """execve("/usr/bin/less", ["less"], [/* 26 vars */]) = 0
+brk(0)                                  = 0x806b000
+old_mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {first:#x}
+open("/etc/ld.so.cache", O_RDONLY)      = 3
+old_mmap(NULL, 62008, PROT_READ, MAP_PRIVATE, 3, 0) = {second:#x}
+munmap({first:#x}, 4096) = 0
+"""
+
+
+@pytest.mark.parametrize("first, second", [(0x40013000, 0x40014000), (0x40000000, 0x40001000)])
+def test_a_program_of_this_host_with_other_bits_is_not_the_logs(tmp_path, first, second):
+    ran = Ran(log(tmp_path, OLD.format(first=first, second=second)), facts=Wide())
+    assert ran.differences == [] and ran.has(second, second + 62008)
+    assert any("/usr/bin/less: the log's has 32 bits" in note for note in ran.summary.notes)
+
+
+def test_a_call_in_a_form_of_another_program_is_counted(tmp_path):
+    other = "X mmap(0x0, 0x2000, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1 (bad FD), 0x0) = 1396 (0x7f)\n"
+    ran = Ran(log(tmp_path, "brk(NULL) = 0x1000\n" * 3 + other))
+    assert ran.summary.tally.nr_strange == 1

@@ -80,6 +80,8 @@ def tidied(text: str) -> str | None:
 def joined(head: str, parts: list[str]) -> str | None:
     """The call whose first part is `head` (all after `name(`), with what it lacks from the lines that followed; None: that is to come."""
     last = parts[-1]
+    if head.rstrip()[-1:] in (",", "|"):  # a mail that flows has a space there
+        head = head.rstrip()
     for middle in (parts, parts[-1:]):
         for glue in (" ", "") if head[-1:] in (",", "|") else ("", " "):
             text = glue.join([head, *middle])

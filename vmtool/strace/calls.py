@@ -91,7 +91,7 @@ def map_it(r: Context, p: Process, call: Mmap, opened: Open | None) -> None:
 
     result = call.result
     got, errno = r.attempt(make)
-    if got != result.value and call.addr == 0 and result.value is not None:
+    if call.addr == 0 and result.value is not None and (got != result.value or p.space.is_guessed):  # a guess agrees with its log
         r.origin.address(r.line, result.value)
     if errno == "ENOMEM" and not result.errno:  # this machine has less memory than the recorded one
         got, errno = f.with_sysctl(r, "vm.overcommit_memory", "1", make)

@@ -28,6 +28,8 @@ _DATE = re.compile(r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w* +\d{
                    r"(?:[\d:.]+ (?:[A-Z]{2,5} )?20\d\d +)?")  # neither the day nor the year is a PID
 _QUOTED = re.compile(r"\s?(?:> ?)+(?![/(])")  # ` > /usr/lib/libc.so(...)` is a line of -k
 _NUMBERED = re.compile(r"\s*(\d+)(?:\t| *\| ?|[:.)](?: (?=\S))?| )")
+_ALONE = re.compile(r"\s*\d+[.:)]?\s*$")  # a number of a list, whose text is on the next line
+_DEBUG = re.compile(r" \[wait\(0x[0-9a-f]+\) = -?\d+\][^\n]*")  # of strace -d
 _ESCAPED = re.compile(r"\\([_*~|<>])")
 _TYPED = {"\xe2\x80\x9c": '"', "\xe2\x80\x9d": '"', "\xe2\x80\x98": "'", "\xe2\x80\x99": "'", "\xe2\x80\x93": "-", "\xe2\x80\x94": "-",
           "\xe2\x88\x92": "-", "\xe2\x80\xa6": "...", "\xe2\x80\x8b": "", "\xc2\xa0": " ", "\xa0": " ", "\xc2\xab": '"', "\xc2\xbb": '"'}
@@ -87,7 +89,8 @@ def _steps(head: list[str]) -> list[Callable[[str], str]]:
         steps.append(_unescaped())
     if _TYPED_ANY.search(text):
         steps.append(lambda line: _TYPED_ANY.sub(lambda found: _TYPED[found[0]], line))
-    if sum(line[:1] == ">" for line in head) * 2 > len(head):
+    plain = [line for line in (_after(steps, line) for line in head) if line.strip()]
+    if sum(line[:1] == ">" for line in plain) * 2 > len(plain):
         steps.append(unquoted)
     is_numbered = _are_numbered([_after(steps, line) for line in head])
     if is_numbered:
@@ -97,6 +100,11 @@ def _steps(head: list[str]) -> list[Callable[[str], str]]:
         steps.append(lambda line: prefix.sub("", line, count=1))
         if not is_numbered and _are_numbered([_after(steps, line) for line in head]):  # `strace.log:12:` of a grep
             steps.append(_unnumbered)
+    alone = sum(_ALONE.match(line) is not None for line in head)
+    if alone > 2 and alone * 3 > len(head):
+        steps.append(lambda line: "\n" if _ALONE.match(line) else line)
+    if " [wait(0x" in text:
+        steps.append(lambda line: _DEBUG.sub("", line))
     if "\\_" in text and _ESCAPED.search(text):
         steps.append(lambda line: _ESCAPED.sub(r"\1", line))
     if "\t" in text:

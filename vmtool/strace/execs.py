@@ -15,7 +15,7 @@ from vmtool.errors import KernelError
 from vmtool.records import ExecLayout, Image
 from vmtool.strace import files, parser
 from vmtool.strace.context import Context
-from vmtool.strace.guess import program
+from vmtool.strace.guess import bits_shown, program
 from vmtool.strace.layout import (
     Layout,
     clues,
@@ -62,16 +62,23 @@ def do_execve(r: Context, p: Process, text: str, tid: int) -> None:
         name = real.rsplit("/", 1)[-1][:15]
     else:
         r.origin.path(r.line, path)
+        if len(args) > 2 and args[2][:2] == "0x":
+            r.origin.stack(r.line, parser.address(args[2].split(" ")[0]))
         real = files.resolve(r, p, path, where)
         name = path.rsplit("/", 1)[-1][:15]
     image, argv = _program(r, p, real, path, argv)
     p.env_bytes, p.arg_bytes = string_bytes, sum(len(a) + 1 for a in argv)
     string_bytes += p.arg_bytes
     following = _next_lines(r, p, tid)
+    bits = _bits(r, p)
+    shown = bits_shown(following, bits)
+    if image is not None and shown and image.is_32 != (shown == 32):
+        r.summary.note(f"{real}: the log's has {shown} bits, the one that is known has not")
+        image = None
     layout = _layout(r, p, image, following, string_bytes, tid)
     is_guessed = image is None and real != ""
     if is_guessed:
-        image, layout = _guess(r, p, real, following, layout)
+        image, layout = _guess(r, real, following, bits, layout)
     _start(r, p, name, image, argv or [name.encode()], env, layout)
     p.space.is_guessed = is_guessed
     p.fds.on_exec()
@@ -84,11 +91,15 @@ def do_execve(r: Context, p: Process, text: str, tid: int) -> None:
         r.hooks.at_exec(p)
 
 
-def _guess(r: Context, p: Process, real: str, following: list[Event], layout: ExecLayout) -> tuple[Image, ExecLayout]:
-    """An image for a program that nobody knows, and its layout; what is known of the process goes before."""
+def _bits(r: Context, p: Process) -> str:
+    """How many bits the program has, where strace says so; else nothing."""
     assert r.reader is not None
     near = islice(r.reader.ahead(), BITS_SEEN)
-    bits = next((text for _, tid, name, text, _ in near if name == "+bits" and (p.pid == 0 or tid == p.pid)), "")
+    return next((text for _, tid, name, text, _ in near if name == "+bits" and (p.pid == 0 or tid == p.pid)), "")
+
+
+def _guess(r: Context, real: str, following: list[Event], bits: str, layout: ExecLayout) -> tuple[Image, ExecLayout]:
+    """An image for a program that nobody knows, and its layout; what is known of the process goes before."""
     guess = program(posixpath.join("/", posixpath.normpath(real)), following, bits)
     r.summary.note(guess.said)
     person = guess.layout.personality if layout.personality is None else layout.personality

@@ -18,7 +18,8 @@ from vmtool.strace.columns import LINE
 _MARKUP = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|samp|span|strong|td|tr|tt)(?: [^<>\n]*| ?/)?>", re.IGNORECASE)
 _WRAPPED = re.compile(rf"\s*{_MARKUP.pattern}|.*{_MARKUP.pattern}\s*$", re.IGNORECASE)
 _ENCODED = re.compile(r"=([0-9A-F]{2})")
-_ANSWER = re.compile(r"\) +=3D ")
+_ANSWER = re.compile(r"=3D (?:-?\d|0x|\?)|=3D=?\n")
+_SPACES = str.maketrans("\x9a\xa0", "  ")  # the no-break ones of mail programs
 LONGEST = 1 << 16  # of a record: the csv module's own bound is near
 
 
@@ -81,7 +82,7 @@ def decoded(lines: Iterable[str]) -> Iterator[str]:
         if plain[-1:] == "=" and len(kept) < LONGEST:
             kept, empty = kept + plain[:-1], empty + 1
             continue
-        yield _ENCODED.sub(lambda found: chr(int(found[1], 16)), kept + plain) + line[len(plain) :]
+        yield _ENCODED.sub(lambda found: chr(int(found[1], 16)), kept + plain).translate(_SPACES) + line[len(plain) :]
         yield from ["\n"] * empty
         kept, empty = "", 0
     if kept:

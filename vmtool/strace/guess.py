@@ -12,7 +12,7 @@ Invariant: nothing here is used for a program that the host or a sidecar knows.
 from typing import NamedTuple
 
 from vmtool.records import ExecLayout, Image, Segment
-from vmtool.strace import parser
+from vmtool.strace import hot, parser
 from vmtool.strace.layout import PAGE, VDSO_BYTES, Clues, clues, page_up
 from vmtool.strace.lexer import Event
 from vmtool.uapi import ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB, ADDR_NO_RANDOMIZE, MAP_32BIT
@@ -22,6 +22,7 @@ BASE_64, BASE_32 = 0x400000, 0x8048000
 PIE_64, PIE_32 = 0x550000000000, 0x56000000  # where the heap of a position-independent program lies, or above
 FARTHEST_BRK = 2 << 30  # from a program's end to its randomized heap
 THIRD_32 = 0x40000000
+MALLOC_STEP = 0x21000  # by which malloc moves the break
 CALLS_32 = frozenset({"mmap2", "old_mmap", "_llseek", "fstat64", "fstatat64", "fcntl64", "ftruncate64", "truncate64", "sendfile64"})
 
 
@@ -35,12 +36,33 @@ class Guess(NamedTuple):
 
 def is_32(following: list[Event], bits: str) -> bool:
     """Whether a program is a 32-bit one, by its calls, or by strace's own word."""
-    if bits:
-        return bits == "32"
-    if any(event[2] in CALLS_32 for event in following):
-        return True
+    shown = bits_shown(following, bits)
     first = first_mapping(following)
-    return first is not None and first[0] < 1 << 32
+    return shown == 32 or shown == 0 and first is not None and first[0] < 1 << 32
+
+
+def bits_shown(following: list[Event], bits: str) -> int:
+    """32 or 64, where a program can be no other; else 0: a 64-bit one may be kept below 4 GB."""
+    if bits:
+        return 32 if bits == "32" else 64
+    if any(event[2] in CALLS_32 for event in following):
+        return 32
+    first = first_mapping(following)
+    return 64 if first is not None and first[0] >= 1 << 32 else 0
+
+
+def heap_start(following: list[Event], found: Clues) -> int:
+    """Where the heap begins: brk(NULL) tells; else as much below the first answer as malloc asks for. 0: no line tells."""
+    if found.brk is not None:
+        return found.brk
+    for _, _, name, text, _ in following:
+        if name == "brk":
+            try:
+                addr, answer, _ = hot.brk(text)
+            except ValueError:
+                continue
+            return max(page_up(answer) - MALLOC_STEP, 0) if answer and answer == addr else 0
+    return 0
 
 
 def first_mapping(following: list[Event]) -> tuple[int, int] | None:
@@ -60,7 +82,8 @@ def program(path: str, following: list[Event], bits: str) -> Guess:
     """What stands for the program at `path`; `following`: its next calls; `bits`: as strace told, or ''."""
     narrow = is_32(following, bits)
     found = clues(following)
-    image = _image(path, narrow, found)
+    heap = heap_start(following, found)
+    image = _image(path, narrow, found._replace(brk=heap or None))
     first = first_mapping(following)
     person, base, interp, interp_base, vdso = ADDR_NO_RANDOMIZE, None, None, None, None
     if narrow and first is not None and first[1] <= 0xC0000000:
@@ -70,6 +93,8 @@ def program(path: str, following: list[Event], bits: str) -> Guess:
         room = first[0] - THIRD_32 - VDSO_BYTES
         if room >= 2 * PAGE:
             interp, interp_base = _interp(narrow, room, []), THIRD_32
+        elif room < 0:
+            vdso = THIRD_32 - VDSO_BYTES
     elif first is not None:
         vdso = first[1]
         relro = [(a, n) for a, n in found.protected if first[1] + VDSO_BYTES <= a < first[1] + (8 << 20)]
@@ -80,7 +105,7 @@ def program(path: str, following: list[Event], bits: str) -> Guess:
             base += page_up(size)
     image = image._replace(interp=interp)
     data = image.segments[1]
-    brk = found.brk if found.brk is not None and found.brk > data.vaddr else None
+    brk = heap if heap > data.vaddr else None
     layout = ExecLayout(mmap_base=base, exe_base=None, interp_base=interp_base, vdso=vdso, start_brk=brk,
                         stack_top=None, stack_vma_start=None, string_bytes=None, rlimit_stack=None, personality=person)
     said = (f"{path}: nobody knows this program; assumed: {32 if narrow else 64} bits, text at {image.segments[0].vaddr:#x}, "
@@ -124,8 +149,8 @@ def _end(image: Image) -> int:
 
 def begun_before(following: list[Event]) -> ExecLayout:
     """For a process whose log begins too late to show an execve: mappings go on below the first one, the heap where the log has it."""
-    first, brk = first_mapping(following), clues(following).brk
+    first, brk = first_mapping(following), heap_start(following, clues(following))
     top = None if first is None or first[1] >= (1 << 47) - VDSO_BYTES else first[1] + VDSO_BYTES
     return ExecLayout(mmap_base=top, exe_base=None, interp_base=None, vdso=None if top is None else first and first[1],
-                      start_brk=brk if brk and brk > 0x405000 else None, stack_top=None, stack_vma_start=None, string_bytes=None,
+                      start_brk=brk if brk > 0x405000 else None, stack_top=None, stack_vma_start=None, string_bytes=None,
                       rlimit_stack=None, personality=None)

@@ -169,7 +169,7 @@ class _Slow:
         end = _END_BEHIND.search(line, 0, SEARCHED)
         if end is not None:
             return _message(line[end.start():], number) or []
-        if _REST.match(line) is None:
+        if _REST.match(line) is None or found is not None and found[3] in self.wanted:
             self.tally.strange(number, line)
             if self.tally.nr_strange >= HOPELESS and not self.counts:
                 self.events.flush(self.counts)

@@ -4,7 +4,7 @@ What is modelled: the signs that a log has of its processor, the first of which 
     read(3, "\\177ELF…            e_machine of the first library that the dynamic linker reads
     /lib/aarch64-linux-gnu/…      the directory of that library, the name of the interpreter
     set_tls(…), sysmips(…)        system calls of one processor alone
-    mmap(NULL, …) = 0xffffb7fd0000      a place that another one's address space does not have
+    mmap(NULL, …) = 0xffffb7fd0000      a place that another one's address space does not have; so does the environment of an execve
 Simplified: a log without any sign (a static program without such a call, 32-bit addresses) is taken for the machine's own.
 Invariant: once a sign was seen no other is looked for, so that an emulator or a cross compiler is no foreigner.
 """
@@ -42,6 +42,7 @@ _CALLS = {ARM: "set_tls get_tls ARM_set_tls ARM_cacheflush ARM_breakpoint arm_fa
           ALPHA: "getxpid getxuid getxgid osf_brk osf_mmap osf_sigprocmask osf_settimeofday osf_getsysinfo osf_setsysinfo",
           IA64: "perfmonctl clone2 getunwind", M68K: "atomic_cmpxchg_32 atomic_barrier", X86_64: "arch_prctl",
           I386: "modify_ldt vm86 vm86old"}
+_CALLS[Processor("arm or mips", ("arm",))] = "cacheflush"
 CALLS = {name: processor for processor, names in _CALLS.items() for name in names.split()}
 
 _TRIPLET = re.compile(r"/(\w+)-(?:\w+-)?linux-(?:gnu|musl|uclibc|android)\w*/(?:[^/]+/)*[^/]+\.so\b"
@@ -53,6 +54,7 @@ _FAMILIES = (("x86_64", X86_64), ("x86", X86_64), ("i386", I386), ("i486", I386)
              ("loongarch", LOONGARCH))
 
 # where mmap() without a hint puts the first areas: below the end of the address space, and never there on x86-64
+_ARM_STACK = (0xBE000000, 0xBF000000)  # 32-bit x86 has it above
 _PLACES = ((0x3F00000000, 0x4000000000, RISCV, "39 bits"), (0x7F00000000, 0x8000000000, ARM64, "39 bits"),
            (0xFF00000000, 0x10000000000, MIPS, "40 bits"), (0x3FF00000000, 0x40000000000, S390, "42 bits"),
            (0x20000000000, 0x20100000000, ALPHA, "its own place"), (0x3FFF00000000, 0x400000000000, POWERPC, "46 bits"),
@@ -105,3 +107,9 @@ class Origin:
         for start, end, processor, what in _PLACES:
             if start <= addr < end:
                 self._sign(line, processor, f"{addr:#x} is at the end of an address space of {what}")
+
+    def stack(self, line: int, addr: int) -> None:
+        """Where execve found the environment: the caller's stack, at the end of its address space."""
+        if _ARM_STACK[0] <= addr < _ARM_STACK[1]:
+            self._sign(line, ARM, f"{addr:#x} is on the stack of an address space that ends at {_ARM_STACK[1]:#x}")
+        self.address(line, addr)

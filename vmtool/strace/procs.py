@@ -27,7 +27,7 @@ class Space:
         self.pending: dict[int, Event] = {}  # by thread: calls that have begun: they take effect by their end at the latest
         self.is_32 = False
         self.is_guessed = False  # what it had mapped at its start is not known
-        self.first: Event | None = None  # the call that it began with, when that was no execve
+        self.first: Event | None = None  # its first call that needs memory, when that comes before an execve
         self.shm: dict[int, int] = {}  # shmat's address -> length
         self.habits = Habits()
 

@@ -70,6 +70,8 @@ class Replay(Context):
             handler, is_memory, is_at_begin = kind
             try:
                 if is_memory:
+                    if not process.space.mid:
+                        process.space.first = call
                     if part != WHOLE or process.space.pending:
                         settle(self, process, call)
                         continue
