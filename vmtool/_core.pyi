@@ -247,6 +247,9 @@ class Machine:
     def pagemap_bytes(self, pid: int, addr: int, length: int) -> bytes:
         """The same entries as /proc/PID/pagemap has them: 64 bits each, little-endian."""
 
+    def entry_bytes(self, pid: int, addr: int, length: int) -> bytes:
+        """In the same form the tables' entries, at whatever level they map the page."""
+
     def walk(self, pid: int, addr: int) -> r.Walk: ...
     def entries(self, pid: int, addr: int, end: int) -> bytes:
         """Each entry of the range's tables that is not 0 and has no table below it: five little-endian words of 64 bits.
@@ -261,6 +264,12 @@ class Machine:
 
     def frames_summary(self) -> list[tuple[str, int]]:
         """(kind, nr_pages), adding up to all frames; kinds as in Frame.kind."""
+
+    def content_frames(self, contents: Iterable[int]) -> list[int]:
+        """The frames that have these records of the pool `content` for their bytes, ascending."""
+
+    def frame_contents(self, pfns: Iterable[int]) -> list[int]:
+        """The record of each frame's bytes; 0: zeros, or a file's block."""
 
     def kpage(self, file: str, pfn: int, nr: int) -> bytes:
         """`nr` entries of /proc/kpageflags, kpagecount or kpagecgroup from a frame on; fewer at the end of memory."""

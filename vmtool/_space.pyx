@@ -15,6 +15,7 @@ from vmtool.mm.pid cimport find_task
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
+from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
 from vmtool.mm.types cimport *
@@ -257,7 +258,13 @@ cdef class Space(Views):
 
     def pagemap_bytes(self, pid, addr, length):
         """The same as eight bytes a page, little-endian, as a read() of /proc/PID/pagemap gives them."""
-        cdef idx_t mm = self.find_mm(pid)
+        return self.words_of(self.find_mm(pid), addr, length, pagemap_entry)
+
+    def entry_bytes(self, pid, addr, length):
+        return self.words_of(self.find_mm(pid), addr, length, leaf_entry)
+
+    cdef object words_of(self, idx_t mm, uint64_t addr, uint64_t length, word_fn word):
+        """Eight bytes for each page of a range."""
         cdef uint64_t page = addr & ~<uint64_t>4095
         cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
         cdef uint64_t i, count
@@ -270,7 +277,7 @@ cdef class Space(Views):
         cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
         with nogil:
             for i in range(count):
-                entry[i] = pagemap_entry(&self.a, mm, page + (i << 12))
+                entry[i] = word(&self.a, mm, page + (i << 12))
         self.check()
         return found
 
@@ -291,6 +298,13 @@ cdef class Space(Views):
             leaf_entries(&self.a, root, first, last, out)
         self.check()
         return found
+
+
+cdef uint64_t leaf_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
+    """The entry that maps a page, or that says what it is instead, at whatever level it stands."""
+    cdef entry_at_t at
+    entry_find(a, mm_at(a, mm), addr, &at)
+    return at.entry
 
 
 cdef object stats_record(const mem_stats_t *s):

@@ -4,12 +4,13 @@
 Nothing here changes the machine but set_sysctl(), set_trace() and poke(). See _core.pyi for what each takes and gives.
 """
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport arch_name, entry_flag, level_index, level_name
-from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name)
 from vmtool.mm.zone cimport lowmem_end, reserved_name
@@ -225,6 +226,34 @@ cdef class Views(State):
             frames_by_kind(&self.a, count)
         self.check()
         return [(frame_kind_name(i).decode(), count[i]) for i in range(NR_FRAME_KINDS)]
+
+    def content_frames(self, contents):
+        cdef uint32_t count = self.a.pool[POOL_CONTENT].count
+        cdef uint64_t pfn = 0
+        cdef zone_t *z
+        cdef idx_t content
+        wanted = bytearray(count)
+        for content in contents:
+            if content < count:
+                wanted[content] = 1
+        cdef const char *is_wanted = PyByteArray_AS_STRING(wanted)
+        found = []
+        while pfn < self.a.m.max_pfn:
+            z = &self.a.m.zone[pfn_to_zone(&self.a, pfn)]
+            if z.unseen_pfn <= pfn < z.unseen_end:
+                pfn = z.unseen_end
+                continue
+            content = frame_at(&self.a, pfn).content
+            if content and content < count and is_wanted[content]:
+                found.append(pfn)
+            pfn += 1
+        self.check()
+        return found
+
+    def frame_contents(self, pfns):
+        found = [frame_at(&self.a, pfn).content if pfn < self.a.m.max_pfn else 0 for pfn in pfns]
+        self.check()
+        return found
 
     # --- counters --------------------------------------------------------------------------------------------------
 

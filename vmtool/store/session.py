@@ -155,9 +155,14 @@ class Session:
     @property
     def history(self) -> History:
         """What the log says, and how far back and forth one can go. To be read alone."""
+        return self.chunks.history
+
+    @property
+    def chunks(self) -> Chunks:
+        """What `image` compares."""
         if self._creation is not None:
             raise StateError(f"{self.path}: is yet to be made")
-        return self._chunks.history
+        return self._chunks
 
     def go(self, nr_steps: int) -> None:
         """Take the last steps back (a negative number) or make those taken back again: a commit, after which the session is over.

@@ -32,4 +32,12 @@ COMMANDS = (
         access=ALONE,
         help="Make again what `undo` took back; prints it.",
         example="vmtool undo; vmtool redo"),
+    Command(
+        "diff", "diff:diff",
+        (arg("machines", "WORD", "a state file, or @STEP: this machine after that step of its log", metavar="OTHER|@STEP", repeat=True),),
+        access=READS, on_session=True,
+        help="Say what differs between two machines, or two steps of one.",
+        details="From the one named to this machine as it is, or from the first named to the second: processes, areas, pages, frames, "
+                "files, counters, object by object. Exit status 0 when they are the same to the byte, 1 when they differ.",
+        example="vmtool diff @1\n  vmtool diff @2 @3"),
 )
