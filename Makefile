@@ -15,13 +15,22 @@ PYC     := build/inplace/pyc.done
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: build demo test check differential transcripts transcripts-update capture annotate bench lint clean distclean help
+.PHONY: build demo stories pictures-update test check differential transcripts transcripts-update capture annotate bench lint clean distclean help
 .DELETE_ON_ERROR:
 
 build: $(BUILT) $(PYC)  ## compile what changed; .venv/bin/vmtool is ready then
 
 demo: build  ## a real program's address space, a page fault, a copy-on-write, a page walk
 	@sh scripts/demo.sh
+
+stories: build  ## pages of fixtures/stories to step through in a browser, in build/stories
+	@mkdir -p build/stories
+	@for story in fixtures/stories/*.vmt; do name=$$(basename $$story .vmt); \
+	    $(VENV)/bin/vmtool -s build/stories/none.vmt report $$story -o build/stories/$$name.html 2>/dev/null || exit 1; echo build/stories/$$name.html; done
+
+pictures-update: build  ## rewrite the golden pictures of the stories; look at them before you commit
+	@$(PY) -m tests.face.update
+	@git --no-pager diff --stat -- fixtures/pictures
 
 test: lint  ## all tests that fit in ten minutes
 	@echo "vmtool: running the tests that fit in ten minutes, on $(JOBS) cores at once"

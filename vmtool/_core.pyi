@@ -227,6 +227,9 @@ class Machine:
 
     # --- looking (these change nothing) -----------------------------------------------------------
     def maps(self, pid: int) -> list[r.Vma]: ...
+    def vma_tree(self, pid: int) -> list[r.VmaNode]:
+        """Each area as a node of the tree that finds it, in the order of addresses. The root is the one that is nobody's child."""
+
     def word_bytes(self, pid: int) -> int:
         """4 where names begin in column 50 of the maps."""
 

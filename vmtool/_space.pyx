@@ -299,6 +299,22 @@ cdef class Space(Views):
         self.check()
         return found
 
+    def vma_tree(self, pid):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef idx_t v
+        cdef vma_t *area
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
+        found = []
+        v = mm_at(&self.a, mm).vma_first
+        while v and left:
+            area = vma_at(&self.a, v)
+            found.append(r.VmaNode(area.vm_start, area.vm_end, vma_at(&self.a, area.left).vm_start if area.left else None,
+                                   vma_at(&self.a, area.right).vm_start if area.right else None, area.subtree_gap))
+            v = area.vm_next
+            left -= 1
+        self.check()
+        return found
+
 
 cdef uint64_t leaf_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     """The entry that maps a page, or that says what it is instead, at whatever level it stands."""

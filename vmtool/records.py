@@ -162,6 +162,16 @@ class Vma(NamedTuple):
     vm_file: int
 
 
+class VmaNode(NamedTuple):
+    """One area in the tree of an address space: its children by their first addresses, None for none."""
+
+    start: int
+    end: int
+    left: int | None
+    right: int | None
+    subtree_gap: int  # bytes of the largest gap before an area of this node's subtree
+
+
 class MemStats(NamedTuple):
     """struct mem_size_stats of one area or of all: bytes, but pss* in bytes << 12."""
 

@@ -22,19 +22,25 @@ def boxes(group, y):
             yield x, x + width, middle, rect, children[i + 1].text
 
 
+def moved(element):
+    """(x, y) of a translation."""
+    return map(float, re.fullmatch(r"translate\((\d+) (\d+)\)", element.get("transform")).groups())
+
+
 def arrows_of(text):
     """{(pid, page): (frame, writable, entry's address)} from geometry and the words in the boxes alone."""
     root = ET.fromstring(text)
     by_left, by_right = {}, {}
-    for group in root.iter(NS + "g"):
-        y = float(re.fullmatch(r"translate\(0 (\d+)\)", group.get("transform"))[1])
+    groups = [(group, list(moved(group))[1]) for group in root.iter(NS + "g")]
+    for group, y in groups:
         for left, right, middle, rect, words in boxes(group, y):
             by_left[left, middle], by_right[right, middle] = (rect, words), (rect, words)
     found = {}
-    for path in root.iter(NS + "path"):
-        if "arrow" not in (path.get("class") or "").split():
-            continue
-        x, y = map(float, re.fullmatch(r"translate\((\d+) (\d+)\)", path.get("transform")).groups())
+    arrows = [(path, y) for group, y in groups for path in group.iter(NS + "path") if "arrow" in path.get("class").split()]
+    assert len(arrows) == text.count('class="arrow')
+    for path, row_y in arrows:
+        x, y = moved(path)
+        y += row_y
         dx, dy = map(float, path.get("d").split()[-2:])
         entry, end = by_right[x, y][1], by_left[x + dx, y + dy]
         if "swap" in path.get("class"):
@@ -47,10 +53,10 @@ def arrows_of(text):
         step = end[0].get("data-frames") != "1"
         is_huge = entry.startswith("pmd")
         for i in range(int(path.get("data-pages"))):
-            place = int(table, 16) + 8 * (int(first) + (0 if is_huge else i))
+            at = int(table, 16) + 8 * (int(first) + (0 if is_huge else i))
             key = int(path.get("data-pid")), int(path.get("data-address"), 16) + i * PAGE
             assert key not in found
-            found[key] = pfn + i * step, is_writable, place
+            found[key] = pfn + i * step, is_writable, at
     return found
 
 

@@ -62,7 +62,7 @@ MAY_USE = {
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
     "views": ["records", "units"],
-    "face": ["records", "units", "procfs.vmflags", "_core"],  # it asks a Machine that it is given
+    "face": ["records", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given
     "tools": ["uapi", "units"],
     "strace": ["records", "errors", "uapi", "units"],
     "outside": ["records", "errors", "uapi", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads

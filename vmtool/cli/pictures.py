@@ -1,4 +1,4 @@
-"""Handlers: pictures. The scene is copied while the machine is open, and drawn when it is closed again."""
+"""Handler of draw. What a picture shows is copied while the machine is open, and drawn when it is closed again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from vmtool.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from vmtool._core import Machine
     from vmtool.cli.report import Output
 
 LEAST_WIDTH, MOST_WIDTH = 60, 1000
+MOST_FOLD = 1 << 20
+OF_ONE = ("space", "heap", "vmas")  # pictures of one process
+OF_THE_MACHINE = ("buddy", "tlb", "lru", "cache")
 
 
 def draw(
@@ -24,48 +28,118 @@ def draw(
     detail: str | None,
     fold: int,
     width: int,
+    what: str,
+    cache: str | None,
     json: bool,
 ) -> Output:
-    from vmtool.face import read
-
-    if not 0 <= fold <= 1 << 20:
-        raise UsageError(f"--fold: {fold} is not from 0 to {1 << 20}")
+    if not 0 <= fold <= MOST_FOLD:
+        raise UsageError(f"--fold: {fold} is not from 0 to {MOST_FOLD}")
     if not LEAST_WIDTH <= width <= MOST_WIDTH:
         raise UsageError(f"--width: {width} is not from {LEAST_WIDTH} to {MOST_WIDTH}")
-    if json and (svg or dot):
-        raise UsageError("--json excludes --svg and --dot")
-    scene = read.read(machine, pids, detail=detail, fewest=fold, levels=levels)
-    if json:
-        return lambda: _json(scene)
-    if svg is not None:
-        from vmtool.face import svg as picture
+    what = "cache" if cache is not None else what
+    if what:
+        return _structure(machine, what, pids, cache, dot, svg, width, ascii, json)
+    from vmtool.face import read
 
-        return lambda: _saved(svg, picture.render(scene))
+    scene = read.read(machine, pids, detail=detail, fewest=fold, levels=levels)
     if dot:
         from vmtool.face import dot as graph
 
         return lambda: graph.render(scene)
-    return lambda: _text(lambda: _terminal().render(scene, width=width, ascii=ascii))
+    return _shown(_Scene(scene), svg, width, ascii, json)
 
 
-def _terminal():
-    from vmtool.face import terminal
+def _structure(machine, what, pids, cache, dot, svg, width, ascii, json):
+    if dot:
+        raise UsageError("--dot is for pages, tables and frames")
+    if what in OF_ONE and len(pids) != 1:
+        raise UsageError(f"--{what} needs one PID")
+    if what in OF_THE_MACHINE and pids:
+        raise UsageError(f"--{what} is a picture of the machine: it takes no PID")
+    if what in ("space", "vmas"):
+        module = __import__(f"vmtool.face.{what}", fromlist=("read",))
+        return _shown(_OwnForm(module, module.read(machine, *pids)), svg, width, ascii, json)
+    module = __import__(f"vmtool.face.{what}", fromlist=("figure",))
+    arguments = (cache,) if what == "cache" else pids
+    return _shown(_Figure(module.figure(machine, *arguments)), svg, width, ascii, json)
 
-    return terminal
+
+class _Scene:
+    """Pages, tables, frames in the three forms that every picture has."""
+
+    def __init__(self, scene: Any):
+        self.scene = scene
+
+    def text(self, **how):
+        from vmtool.face import terminal
+
+        return terminal.render(self.scene, **how)
+
+    def svg(self):
+        from vmtool.face import svg
+
+        return svg.render(self.scene)
+
+    def object(self):
+        from vmtool.cli import objects_scene
+
+        return objects_scene.scene(self.scene)
 
 
-def _text(render: Callable) -> Output:
-    """Plain, and coloured for a terminal."""
-    from vmtool.cli.report import Coloured
+class _Figure:
+    """Rows of cells."""
 
-    text = render()
-    return Coloured(text.plain(), text.coloured())
+    def __init__(self, figure: Any):
+        self.figure = figure
+
+    def text(self, **how):
+        from vmtool.face import figure_text
+
+        return figure_text.render(self.figure, **how)
+
+    def svg(self):
+        from vmtool.face import figure_svg
+
+        return figure_svg.render(self.figure)
+
+    def object(self):
+        from vmtool.face import figure
+
+        return figure.as_object(self.figure)
 
 
-def _json(scene):
-    from vmtool.cli import json_text, objects_scene
+class _OwnForm:
+    """A picture whose module has a form of its own."""
 
-    return json_text.text(objects_scene.scene(scene))
+    def __init__(self, module: Any, found: Any):
+        self.module, self.found = module, found
+
+    def text(self, **how):
+        return self.module.render(self.found, **how)
+
+    def svg(self):
+        return self.module.render_svg(self.found)
+
+    def object(self):
+        return self.module.as_object(self.found)
+
+
+def _shown(picture: Any, svg: str | None, width: int, ascii: bool, json: bool) -> Callable[[], Any]:
+    """What the command prints, or writes."""
+    if json:
+        from vmtool.cli import json_text
+
+        return lambda: json_text.text(picture.object())
+    if svg is not None:
+        return lambda: _saved(svg, picture.svg())
+
+    def show():
+        from vmtool.cli.report import Coloured
+
+        text = picture.text(width=width, ascii=ascii)
+        return Coloured(text.plain(), text.coloured())
+
+    return show
 
 
 def _saved(path: str, text: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-NOT_IN_SCRIPTS = ("run", "completion", "what-if", "undo", "redo")
+NOT_IN_SCRIPTS = ("run", "completion", "what-if", "report", "undo", "redo")
 STDOUT, STDERR = 1, 2
 
 
@@ -210,7 +210,7 @@ class Script:
         if failure is not None:
             self.printed.append((STDERR, f"{self.file}:{number}: {report.line_of(word, report.message_of(failure))}"))
         if name is not None and failure is None:
-            self.variables[name] = _text(output).rstrip("\n")
+            self.variables[name] = text_of(output).rstrip("\n")
         if self.jsonl:
             self.printed.append((STDOUT, self.object(number, word, output, failure, status)))
         elif output and name is None:
@@ -218,7 +218,7 @@ class Script:
 
     def object(self, number, word, output, failure, status):
         """The line's JSON object."""
-        out = _text(output)
+        out = text_of(output)
         if out[-1:] == "\n":
             out = out[:-1]
         start = f'{{"line": {number}, "cmd": {self.quote(word)}, "exit": {status}, "errno": '
@@ -258,7 +258,7 @@ def _command_word(text):
     return words[0] if words else ""
 
 
-def _text(output):
+def text_of(output: Output) -> str:
     """What a command would have printed, as a string."""
     if not output:
         return ""

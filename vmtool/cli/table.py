@@ -21,7 +21,7 @@ FAMILIES = {
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
-    "pictures": ("Pictures", "draw"),
+    "pictures": ("Pictures", "draw report"),
     "outside": ("The outside world", "replay record import procfs mount enter"),
 }
 

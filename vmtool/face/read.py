@@ -5,6 +5,7 @@ It is as fine as fits in `most` rows: every page; else a line an area; else a li
 
 from __future__ import annotations
 
+from vmtool.errors import KernelError
 from vmtool.face import runs as r
 from vmtool.face import scene as s
 from vmtool.face.palette import LETTER_OF_KIND, USES
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vmtool._core import Machine
     from vmtool.records import TaskInfo
 
+EFBIG = 27
 MOST_ROWS = 600
 MOST_SPACES = 40  # of which each area is looked at
 MOST_FRAMES = 1 << 22  # that are looked at one by one: 16 GiB
@@ -41,6 +43,15 @@ def read(
     KernelError(ESRCH) for a PID that is none.
     """
     return _Reading(machine, fewest or 1 << 62, levels).scene(pids, detail, most)
+
+
+def cached(machine: Machine, path: str) -> list[s.FrameRun]:
+    """The frames that hold a file's pages, by page. KernelError(ENOENT), and EFBIG for more than a picture looks at."""
+    path = machine.file(path).path
+    found, hidden = _Reading(machine, FEWEST, False)._cache((), {path})
+    if hidden:
+        raise KernelError(EFBIG, f"{path}: {hidden}")
+    return found
 
 
 class _Reading:

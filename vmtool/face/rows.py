@@ -110,6 +110,14 @@ def size_text(nr_bytes: int) -> str:
     return f"{nr_bytes >> 10}K"
 
 
+def about(nr_bytes: int) -> str:
+    """A size as near as one digit behind the point: `127.9T`."""
+    for shift, unit in ((50, "P"), (40, "T"), (30, "G"), (20, "M")):
+        if nr_bytes >> shift:
+            return f"{nr_bytes / (1 << shift):.1f}{unit}"
+    return f"{nr_bytes >> 10}K"
+
+
 def printable(text: str) -> str:
     """A name on one line: what would move a cursor is a question mark."""
     return text if text.isprintable() else "".join([char if char.isprintable() else "?" for char in text])

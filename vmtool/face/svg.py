@@ -88,6 +88,12 @@ def document(body: list[str], width: int, height: int, label: str, description: 
     return "\n".join(lines) + "\n"
 
 
+def without_style(text: str) -> str:
+    """A picture for a page that has the style sheet."""
+    start, end = text.index("<style>"), text.index("</style>")
+    return text[:start] + text[end + len("</style>\n") :]
+
+
 def render(scene: s.Scene, changes: Changes | None = None) -> str:
     """The picture of a scene. One that is coarser than pages is its text, and the grid."""
     if scene.detail != s.PAGES:
@@ -107,11 +113,11 @@ class _Drawing:
         self.changes = changes
         self.shift = scene.info.page_shift
         self.lines: list[str] = []
-        self.arrows: list[str] = []
         self.height = 0
         self.rows = list(rows.rows(scene))
+        self.uses = {run.pfn: palette.CLASS_OF[run.use] for run in scene.frames}
         self.frame_y = self._place_frames()
-        self.block_y: dict[int, int] = {}
+        self.slots = {where: y for where, y in self.frame_y.items() if isinstance(where, tuple)}
 
     def _place_frames(self):
         """The top of each frame's row, and of each swap slot's."""
@@ -122,66 +128,50 @@ class _Drawing:
                 continue
             where = rows.target(row.page)
             if where not in placed:
-                free = max(free, TOP + i * ROW)
-                placed[where] = free
+                placed[where] = free = max(free, TOP + i * ROW)
                 free += ROW
-        if any(run.pfn not in placed for run in self.scene.frames):
-            free += ROW
-            for run in self.scene.frames:
-                if run.pfn not in placed:
-                    placed[run.pfn] = free
-                    free += ROW
+        free += ROW
+        for run in self.scene.frames:
+            if run.pfn not in placed:
+                placed[run.pfn] = free
+                free += ROW
         return placed
 
     def draw(self) -> list[str]:
         heads = ((LEFT, "virtual pages"), (ENTRY_X, "page tables"), (FRAME_X, "page frames"), (FILE_X, "files, swap"))
         self.lines += [element("text", text, x=x, y=26, class_="col") for x, text in heads]
         for i, row in enumerate(self.rows):
-            self._row(TOP + i * ROW, row)
-        bottom = TOP + len(self.rows) * ROW
-        bottom = max(bottom, self._frames(), self._files())
+            getattr(self, f"_{row.kind}")(TOP + i * ROW, row)
+        bottom = max(TOP + len(self.rows) * ROW, self._frames(), self._files())
         for text in self.changes.gone() if self.changes else ():
             self.lines.append(element("text", escape(text), x=LEFT, y=bottom + 14, class_="gone"))
             bottom += ROW
         self.height = self._legend(bottom + ROW)
-        return [*self.arrows, *self.lines]
+        return self.lines
 
-    def _group(self, y, content, mark=""):
-        self.lines.append(f'<g transform="translate(0 {y})"{" class=" + chr(34) + "row changed" + chr(34) if mark else ""}>{content}</g>')
-
-    def _new(self, mark):
-        return " new" if mark else ""
+    def _group(self, y, elements, mark=""):
+        self.lines += [element("g", "", transform=f"translate(0 {y})", class_="row changed" if mark else None).removesuffix("</g>")]
+        self.lines += [*elements, "</g>"]
 
     # --- the left: processes, areas, pages with their entries ---------------------------------------------
 
-    def _row(self, y, row):
-        if row.kind == rows.PROCESS:
-            mark = self.changes.space(row.space) if self.changes else ""
-            text = element(
-                "text",
-                escape(rows.process_text(row.space)) + title(facts.space(row.space)),
-                x=LEFT,
-                y=13,
-                class_="process" + self._new(mark),
-            )
-            self._group(y, text, mark)
-        elif row.kind == rows.TABLE:
-            table = row.table
-            place = f"[{table.index}] " if table.parent else ""
-            self._group(
-                y,
-                element("rect", title(facts.table(table)), x=ENTRY_X, y=2, width=ENTRY_WIDTH, height=BOX, class_="box table")
-                + element("text", f"{'  ' * row.depth}{place}{table.level} {table.address:x}", x=ENTRY_X + 6, y=13),
-            )
-        elif row.kind == rows.AREA:
-            mark = self.changes.area(row.space, row.area) if self.changes else ""
-            folded = "" if row.area.pages or not row.area.nr_pages else f"  □ ×{row.area.nr_pages}"
-            text = element("tspan", escape(rows.area_text(row.area)) + title(facts.area(row.area)), class_="new" if mark else None)
-            self._group(
-                y, element("text", text + element("tspan", folded, class_="faint"), x=LEFT, y=13, class_="area" + self._new(mark)), mark
-            )
-        else:
-            self._page(y, row)
+    def _process(self, y, row):
+        mark = self.changes.space(row.space) if self.changes else ""
+        words = escape(rows.process_text(row.space)) + title(facts.space(row.space))
+        self._group(y, [element("text", words, x=LEFT, y=13, class_="process" + _new(mark))], mark)
+
+    def _table(self, y, row):
+        table = row.table
+        place = f"[{table.index}] " if table.parent else ""
+        words = f"{'  ' * row.depth}{place}{table.level} {table.address:x}"
+        self._group(y, _box(ENTRY_X, ENTRY_WIDTH, facts.table(table), "table", words))
+
+    def _area(self, y, row):
+        mark = self.changes.area(row.space, row.area) if self.changes else ""
+        folded = "" if row.area.pages or not row.area.nr_pages else f"  □ ×{row.area.nr_pages}"
+        words = element("tspan", escape(rows.area_text(row.area)) + title(facts.area(row.area)), class_="new" if mark else None)
+        words += element("tspan", folded, class_="faint")
+        self._group(y, [element("text", words, x=LEFT, y=13, class_="area" + _new(mark))], mark)
 
     def _page(self, y, row):
         page = row.page
@@ -192,128 +182,69 @@ class _Drawing:
             words += f" {rows.size_text(page.nr << self.shift)}"
         elif page.nr > 1:
             words += f" ×{page.nr}"
-        use = self._use(page)
-        box = element(
-            "rect",
-            title(facts.page(row.space, row.area, page, self.shift)),
-            x=PAGE_X,
-            y=2,
-            width=PAGE_WIDTH,
-            height=BOX,
-            class_=f"box {use or 'absent'}{self._new(mark)}",
-        )
-        content = box + element("text", escape(words), x=PAGE_X + 6, y=13, class_=None if kind else "faint")
+        use = self.uses.get(page.pfn, "") if page.state in s.POINTS else ""
+        told = facts.page(row.space, row.area, page, self.shift)
+        elements = _box(PAGE_X, PAGE_WIDTH, told, (use or "absent") + _new(mark), words, not kind)
         if kind:
-            content += self._entry(row, page, kind, mark)
-            self._arrow(y, row, page, kind, mark)
-        self._group(y, content, mark)
-
-    def _use(self, page):
-        run = next((run for run in self.scene.frames if run.pfn == page.pfn), None) if page.state in s.POINTS else None
-        return palette.CLASS_OF[run.use] if run else ""
-
-    def _entry(self, row, page, kind, mark):
-        wire = element("path", d=f"M{PAGE_X + PAGE_WIDTH} 9H{ENTRY_X}", class_="wire")
-        box = element(
-            "rect", title(facts.entry(row.space, page)), x=ENTRY_X, y=2, width=ENTRY_WIDTH, height=BOX, class_=f"box table{self._new(mark)}"
-        )
-        words = rows.entry_place(page) + (f"  {rows.entry_flags(page)}" if kind != "swap" else "")
-        return wire + box + element("text", escape(words.rstrip()), x=ENTRY_X + 6, y=13)
+            entry = rows.entry_place(page) + (f"  {rows.entry_flags(page)}" if kind != "swap" else "")
+            elements.append(element("path", d=f"M{PAGE_X + PAGE_WIDTH} 9H{ENTRY_X}", class_="wire"))
+            elements += _box(ENTRY_X, ENTRY_WIDTH, facts.entry(row.space, page), "table" + _new(mark), entry.rstrip())
+            elements.append(self._arrow(y, row, page, kind, mark))
+        self._group(y, elements, mark)
 
     def _arrow(self, y, row, page, kind, mark):
-        end = self.frame_y[rows.target(page)]
-        start_x, end_x = ENTRY_X + ENTRY_WIDTH, FRAME_X if kind != "swap" else FILE_X
-        bend, drop = (end_x - start_x) // 2, end - y
-        self.arrows.append(
-            element(
-                "path",
-                d=f"m0 0c{bend} 0 {bend} {drop} {end_x - start_x} {drop}",
-                transform=f"translate({start_x} {y + 9})",
-                class_=f"arrow {kind}{self._new(mark)}",
-                marker_end=f"url(#{'rw' if kind == 'rw' else 'ro'})",
-                data_pid=row.space.pid,
-                data_address=f"{page.addr:x}",
-                data_pages=page.nr,
-            )
-        )
+        start, end = ENTRY_X + ENTRY_WIDTH, FILE_X if kind == "swap" else FRAME_X
+        head = f"url(#{'rw' if kind == 'rw' else 'ro'})"
+        return _curve(start, end, self.frame_y[rows.target(page)] - y, f"arrow {kind}{_new(mark)}", marker_end=head, data_pid=row.space.pid,
+                      data_address=f"{page.addr:x}", data_pages=page.nr)  # fmt: skip
 
     # --- the right: frames, then the blocks of files behind them ---------------------------------------------
 
     def _frames(self):
         bottom = TOP
+        block_y = self._place_blocks()
         for run in self.scene.frames:
             y = self.frame_y[run.pfn]
             mark = self.changes.frame(run) if self.changes else ""
-            box = element(
-                "rect",
-                title(facts.frame(run)),
-                x=FRAME_X,
-                y=2,
-                width=FRAME_WIDTH,
-                height=BOX,
-                class_=f"box frame {palette.CLASS_OF[run.use]}{self._new(mark)}",
-                data_pfn=f"{run.pfn:x}",
-                data_frames=run.nr,
-            )
             size = f" {rows.size_text(run.page_bytes)}" if run.page_bytes >> self.shift > 1 else ""
-            text = f"{rows.frame_number(run)} {rows.frame_marks(run)}{size}"
-            self._group(y, box + element("text", escape(text), x=FRAME_X + 6, y=13), mark)
+            words = f"{rows.frame_number(run)} {rows.frame_marks(run)}{size}"
+            use = f"frame {palette.CLASS_OF[run.use]}{_new(mark)}"
+            elements = _box(FRAME_X, FRAME_WIDTH, facts.frame(run), use, words, data_pfn=f"{run.pfn:x}", data_frames=run.nr)
+            if run.pfn in block_y:
+                elements.append(_curve(FRAME_X + FRAME_WIDTH, FILE_X, block_y[run.pfn] - y, "backs"))
+            self._group(y, elements, mark)
             bottom = max(bottom, y + ROW)
-        for where, y in self.frame_y.items():
-            if isinstance(where, tuple):
-                text = f"swap {where[0]}:{where[1]:x}"
-                self._group(
-                    y,
-                    element("rect", title(text), x=FILE_X, y=2, width=FILE_WIDTH, height=BOX, class_="box", data_slot=text)
-                    + element("text", text, x=FILE_X + 6, y=13),
-                )
-                bottom = max(bottom, y + ROW)
+        for (area, slot), y in self.slots.items():
+            words = f"swap {area}:{slot:x}"
+            self._group(y, _box(FILE_X, FILE_WIDTH, words, "slot", words, data_slot=words))
+            bottom = max(bottom, y + ROW)
         return bottom
 
-    def _files(self):
-        """Files beside the first of their frames; a line, which is no arrow, from each frame to the block that it holds."""
-        taken = [y for where, y in self.frame_y.items() if isinstance(where, tuple)]
-        y = max(taken, default=TOP - ROW) + ROW
+    def _files_in_place(self):
+        """(file, its top): beside the first of its frames, below the file before it."""
+        y = max(self.slots.values(), default=TOP - ROW) + ROW
         tops = {file: min([self.frame_y[pfn] for _, _, pfn in file.blocks if pfn is not None]) for file in self.scene.files}
         for file in sorted(self.scene.files, key=tops.__getitem__):
             y = max(y, tops[file] - ROW)
-            self._group(
-                y,
-                element(
-                    "text",
-                    escape(s.last_path(file.path)) + title(f"{file.path}, {file.nr_blocks} blocks"),
-                    x=FILE_X,
-                    y=13,
-                    class_="process",
-                ),
-            )
-            y += ROW
-            for first, nr, pfn in file.blocks:
+            yield file, y
+            y += ROW * (1 + len(file.blocks))
+
+    def _place_blocks(self):
+        """The top of the block that each frame holds."""
+        return {pfn: y + ROW * i for file, y in self._files_in_place() for i, (_, _, pfn) in enumerate(file.blocks, 1) if pfn is not None}
+
+    def _files(self):
+        bottom = TOP
+        for file, y in self._files_in_place():
+            words = escape(s.last_path(file.path)) + title(f"{file.path}, {file.nr_blocks} blocks")
+            self._group(y, [element("text", words, x=FILE_X, y=13, class_="process")])
+            for i, (first, nr, pfn) in enumerate(file.blocks, 1):
                 words = f"{first}..{first + nr - 1}" if nr > 1 else f"{first}"
                 held = f"in frame 0x{pfn:x}" if pfn is not None else "not in the page cache"
-                box = element(
-                    "rect",
-                    title(f"{file.path}, block {words}: {held}"),
-                    x=FILE_X,
-                    y=2,
-                    width=FILE_WIDTH,
-                    height=BOX,
-                    class_="box file" if pfn is not None else "box absent",
-                )
-                self._group(y, box + element("text", words, x=FILE_X + 6, y=13, class_=None if pfn is not None else "faint"))
-                if pfn is not None:
-                    x, drop = FRAME_X + FRAME_WIDTH, y - self.frame_y[pfn]
-                    bend = (FILE_X - x) // 2
-                    self.arrows.append(
-                        element(
-                            "path",
-                            d=f"m0 0c{bend} 0 {bend} {drop} {FILE_X - x} {drop}",
-                            class_="backs",
-                            transform=f"translate({x} {self.frame_y[pfn] + 9})",
-                        )
-                    )
-                y += ROW
-        return y
+                told = f"{file.path}, block {words}: {held}"
+                self._group(y + i * ROW, _box(FILE_X, FILE_WIDTH, told, "absent" if pfn is None else "file", words, pfn is None))
+            bottom = y + ROW * (1 + len(file.blocks))
+        return bottom
 
     def _legend(self, y):
         """What letters and arrows mean, and the machine in numbers. Returns the bottom."""
@@ -328,3 +259,19 @@ class _Drawing:
         if self.scene.hidden:
             self.lines.append(element("text", escape(f"not drawn: {self.scene.hidden}"), x=LEFT, y=y + 66, class_="faint"))
         return y + 80
+
+
+def _new(mark):
+    return " new" if mark else ""
+
+
+def _box(x, width, told, use, words, is_faint=False, **data):
+    """A box of a row with its words, and its facts for who points at it."""
+    box = element("rect", title(told), x=x, y=2, width=width, height=BOX, class_=f"box {use}", **data)
+    return [box, element("text", escape(words), x=x + 6, y=13, class_="faint" if is_faint else None)]
+
+
+def _curve(start, end, drop, use, **data):
+    """From a box's right edge, in the middle of the row, to the left edge of one `drop` below."""
+    bend = (end - start) // 2
+    return element("path", d=f"m0 0c{bend} 0 {bend} {drop} {end - start} {drop}", transform=f"translate({start} 9)", class_=use, **data)
