@@ -40,7 +40,7 @@ LINES = {
     "heap 1": [], "heap 1 --summary": [], "heaptrace heap.txt": [],
     "draw": ["draw --svg -"], "draw --detail processes": ["draw --detail processes --svg -"],
     "draw 1 --space": ["draw 1 --space --svg -"], "draw 1 --vmas": ["draw 1 --vmas --svg -"], "draw 1 --heap": [], "draw --buddy": [],
-    "draw --tlb": [], "draw --lru": [], "draw --cache scene.dat": [],
+    "draw --tlb": [], "draw --lru": [], "quiz": [], "quiz --solve": ["quiz --solve"], "draw --cache scene.dat": [],
     "replay --as list --pid 1 accesses": [], "replay log": [], "import saved": [],
 }  # fmt: skip
 ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "tracer_pid": int, "pgrp": int, "session": int, "tty_nr": int,

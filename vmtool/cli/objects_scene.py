@@ -9,16 +9,20 @@ from vmtool.face import rows
 from vmtool.face import scene as s
 from vmtool.procfs.vmflags import permissions
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.face.changes import Changes
+
 Object = dict[str, Any]
 
 
-def scene(found: s.Scene) -> Object:
+def scene(found: s.Scene, changes: Changes | None = None) -> Object:
     """What the picture shows."""
     blocks = found.blocks
     return {
         "detail": found.detail,
-        "processes": [_space(space) for space in found.spaces],
-        "frames": [_frame(run) for run in found.frames],
+        "processes": [_space(space, changes) for space in found.spaces],
+        "frames": [_marked(_frame(run), changes and changes.frame(run)) for run in found.frames],
         "files": [
             {"path": file.path, "nr_blocks": file.nr_blocks, "nr_cached": sum([nr for _, nr, pfn in file.blocks if pfn is not None])}
             for file in found.files
@@ -35,7 +39,13 @@ def scene(found: s.Scene) -> Object:
             ],
         },
         "hidden": found.hidden,
+        **({"gone": changes.gone()} if changes is not None else {}),
     }
+
+
+def _marked(made: Object, mark: str | None) -> Object:
+    """`change` says new or other where the mark is not of what stayed; None: nothing is compared."""
+    return made if mark is None else {**made, "change": {"+": "new", "*": "other", "": ""}[mark]}
 
 
 def _use(blocks, counts):
@@ -45,7 +55,7 @@ def _use(blocks, counts):
     return USES[block_letter(blocks.uses, counts)]
 
 
-def _space(space: s.Space) -> Object:
+def _space(space: s.Space, changes: Changes | None) -> Object:
     anon, file, shmem = space.rss
     return {
         "pid": space.pid,
@@ -58,12 +68,12 @@ def _space(space: s.Space) -> Object:
         "nr_shmem": shmem,
         "nr_swapped": space.nr_swapped,
         "pgtables_kb": space.pgtables_bytes >> 10,
-        "areas": [_area(area) for area in space.areas],
+        "areas": [_area(space, area, changes) for area in space.areas],
         "tables": [{"level": table.level, "table_address": address(table.address), "index": table.index} for table in space.tables],
     }
 
 
-def _area(area: s.Area) -> Object:
+def _area(space: s.Space, area: s.Area, changes: Changes | None) -> Object:
     return {
         "address": address(area.vma.start),
         "end_address": address(area.vma.end),
@@ -71,7 +81,7 @@ def _area(area: s.Area) -> Object:
         "path": area.vma.name,
         "nr_pages": area.nr_pages,
         "nr_present": area.nr_present,
-        "pages": [_page(page) for page in area.pages],
+        "pages": [_marked(_page(page), changes and changes.page(space, page)) for page in area.pages],
     }
 
 

@@ -15,7 +15,7 @@ from vmtool.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from vmtool._core import Machine
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 2000
 MOST_OUT = 2000  # characters of a line's output that a page keeps
 EXPLANATION_LINES = 400
+WITHOUT_A_FILE = ("fsck", "draw")  # of those that ask for a session, what can do without its file
 
 
 def make(settings: Settings, script: str, output: str, title: str | None) -> Output:
@@ -54,12 +55,12 @@ def make(settings: Settings, script: str, output: str, title: str | None) -> Out
 
 
 @contextmanager
-def run(settings: Settings, script: str) -> Iterator[Machine]:
-    """The machine that a script leaves, for who wants to look at it; it is gone afterwards."""
+def run_lines(settings: Settings, lines: Iterable[str], name: str) -> Iterator[Machine]:
+    """The machine that a script's lines leave, for who wants to look at it; it is gone afterwards. A line that fails ends the script."""
     with _Copy(settings) as copy:
-        runner = _Runner(script)
+        runner = _Runner(name)
         runner.transaction = copy
-        for number, line in enumerate(read_script(script), 1):
+        for number, line in enumerate(lines, 1):
             if not runner.run_line(number, line):
                 break
         yield copy.machine
@@ -135,7 +136,7 @@ class _Runner(Script):
 
     def call(self, word, words):
         command = table.find(word)
-        if command is not None and command.access is ALONE:
+        if command is not None and (command.access is ALONE or command.on_session and command.name not in WITHOUT_A_FILE):
             raise UsageError("not in the script of a page")
         return super().call(word, words)
 
@@ -147,6 +148,8 @@ class _Runner(Script):
 
 class _Session:
     """What a script asks of a session, of a machine that no file has."""
+
+    history = None
 
     def __init__(self, machine):
         self.machine = machine

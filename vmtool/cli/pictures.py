@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from vmtool.errors import UsageError
+from vmtool.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from vmtool._core import Machine
     from vmtool.cli.report import Output
+    from vmtool.store.session import Session
 
 LEAST_WIDTH, MOST_WIDTH = 60, 1000
 MOST_FOLD = 1 << 20
@@ -19,7 +19,7 @@ OF_THE_MACHINE = ("buddy", "tlb", "lru", "cache")
 
 
 def draw(
-    machine: Machine,
+    session: Session,
     pids: Sequence[int],
     svg: str | None,
     dot: bool,
@@ -27,11 +27,13 @@ def draw(
     levels: bool,
     detail: str | None,
     fold: int,
+    changed: bool,
     width: int,
     what: str,
     cache: str | None,
     json: bool,
 ) -> Output:
+    machine = session.machine
     if not 0 <= fold <= MOST_FOLD:
         raise UsageError(f"--fold: {fold} is not from 0 to {MOST_FOLD}")
     if not LEAST_WIDTH <= width <= MOST_WIDTH:
@@ -42,11 +44,30 @@ def draw(
     from vmtool.face import read
 
     scene = read.read(machine, pids, detail=detail, fewest=fold, levels=levels)
+    changes = _changes(session, scene, pids, detail, fold) if changed else None
     if dot:
         from vmtool.face import dot as graph
 
-        return lambda: graph.render(scene)
-    return _shown(_Scene(scene), svg, width, ascii, json)
+        return lambda: graph.render(scene, changes)
+    return _shown(_Scene(scene, changes), svg, width, ascii, json)
+
+
+def _changes(session, scene, pids, detail, fold):
+    """What the last command made otherwise. HostError when the step before is not kept."""
+    from vmtool.face import read
+    from vmtool.face.changes import Changes
+
+    history = session.history
+    step = session.step_before() if history is not None else -1
+    if history is None or not history.first_step() <= step <= history.last_step():
+        raise HostError("the machine as it was before the last command is not kept")
+    before = session.machine_at(step)
+    there = {task.pid for task in before.tasks()}
+    known = [pid for pid in pids if pid in there]
+    old = (
+        read.read(before, known, detail=detail or scene.detail, fewest=fold) if known or not pids else scene._replace(spaces=(), frames=())
+    )
+    return Changes(old, scene)
 
 
 def _structure(machine, what, pids, cache, dot, svg, width, ascii, json):
@@ -67,23 +88,23 @@ def _structure(machine, what, pids, cache, dot, svg, width, ascii, json):
 class _Scene:
     """Pages, tables, frames in the three forms that every picture has."""
 
-    def __init__(self, scene: Any):
-        self.scene = scene
+    def __init__(self, scene: Any, changes: Any):
+        self.scene, self.changes = scene, changes
 
     def text(self, **how):
         from vmtool.face import terminal
 
-        return terminal.render(self.scene, **how)
+        return terminal.render(self.scene, changes=self.changes, **how)
 
     def svg(self):
         from vmtool.face import svg
 
-        return svg.render(self.scene)
+        return svg.render(self.scene, self.changes)
 
     def object(self):
         from vmtool.cli import objects_scene
 
-        return objects_scene.scene(self.scene)
+        return objects_scene.scene(self.scene, self.changes)
 
 
 class _Figure:

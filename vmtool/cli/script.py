@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-NOT_IN_SCRIPTS = ("run", "completion", "what-if", "report", "undo", "redo")
+NOT_IN_SCRIPTS = ("run", "completion", "what-if", "report", "quiz", "undo", "redo")
 STDOUT, STDERR = 1, 2
 
 

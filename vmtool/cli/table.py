@@ -21,7 +21,7 @@ FAMILIES = {
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
-    "pictures": ("Pictures", "draw report"),
+    "pictures": ("Pictures", "draw report quiz"),
     "outside": ("The outside world", "replay record import procfs mount enter"),
 }
 

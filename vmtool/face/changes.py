@@ -85,8 +85,7 @@ class Changes:
                     told.append(f"{rows.process_text(space)}: {rows.area_text(area)}")
         frames = {run.pfn + i for run in self.after.frames for i in range(run.nr)}
         for run in self.before.frames:
-            if not any(run.pfn + i in frames for i in range(run.nr)):
-                told.append(f"frame {rows.frame_number(run)} {rows.frame_marks(run)} {rows.frame_content(run)}".rstrip())
+            told += [_frame_text(part) for part in _parts(run, frames)]
         return told
 
     # --- pages under other runs ------------------------------------------------------------------------------
@@ -117,3 +116,20 @@ class Changes:
         if 1 in (old.nr_frames, page.nr_frames) and old.nr > 1 < page.nr:
             return (old.nr_frames, old.pfn) == (page.nr_frames, page.pfn)
         return old.pfn + (at if old.nr_frames > 1 else 0) == page.pfn
+
+
+def _parts(run, others):
+    """What of a run of frames is not among the others, as runs."""
+    found: list[s.FrameRun] = []
+    for i in range(run.nr):
+        if run.pfn + i in others:
+            continue
+        if found and found[-1].pfn + found[-1].nr == run.pfn + i:
+            found[-1] = found[-1]._replace(nr=found[-1].nr + 1)
+        else:
+            found.append(run._replace(pfn=run.pfn + i, nr=1, index=None if run.index is None else run.index + i))
+    return found
+
+
+def _frame_text(run):
+    return f"frame {rows.frame_number(run)} {rows.frame_marks(run)} {rows.frame_content(run)}".rstrip()

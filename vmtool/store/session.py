@@ -195,6 +195,10 @@ class Session:
             return self._load(pool, chunk, past)
         return self._factory(load, past.header)
 
+    def step_before(self) -> int:
+        """The step that the machine was at before what it is now: the last commit of a writer, the one before it of a reader."""
+        return self.history.step - (not self._write)
+
     def pause(self) -> None:
         """End the transaction, without a commit if there was none, and stay connected."""
         self._is_running = False

@@ -2,6 +2,7 @@
 
 from vmtool.cli.declare import ALONE, READS, Command, arg, option, switch
 
+OTHERS = "--space --vmas --heap --buddy --tlb --lru --cache"
 COMMANDS = (
     Command(
         "draw", "pictures:draw",
@@ -12,6 +13,7 @@ COMMANDS = (
          switch("--levels", "with the tables above the PTE's"),
          option("--detail", ("pages", "areas", "processes"), "GRAIN", "pages, areas or processes; the finest that fits unless given"),
          option("--fold", "INT", "N", "runs of N alike pages or more are one row; 0: none", default=4),
+         switch("--changed", "mark what the last command changed: + new, * other, - gone"),
          switch("--space", "a whole address space to scale, the kernel's half on top", name="what", value="space", default=""),
          switch("--vmas", "the tree of its areas", name="what", value="vmas"),
          switch("--heap", "the C library's heap", name="what", value="heap"),
@@ -20,8 +22,8 @@ COMMANDS = (
          switch("--lru", "the lists that reclaim takes from", name="what", value="lru"),
          option("--cache", "PATH", "PATH", "a file's blocks beside the page cache"),
          option("--width", "INT", "COLUMNS", "of the text", default=80)),
-        access=READS, exclusive=("--svg --dot --ascii --json", "--space --vmas --heap --buddy --tlb --lru --cache --levels",
-                                 "--space --vmas --heap --buddy --tlb --lru --cache --detail"),
+        access=READS, on_session=True,
+        exclusive=("--svg --dot --ascii --json", *[f"{OTHERS} {flag}" for flag in ("--levels", "--detail", "--changed")]),
         help="Draw address spaces, page tables and frames, with an arrow for each present entry.",
         details="■ present, □ not, ◇ in swap, ✕ guard, ▇ huge; a solid arrow head is a writable entry, a hollow one a read-only one. "
                 "Frames: A anonymous, F page cache, S shared memory, T page table, K kernel, Z zero page; * dirty, L locked, ×N mapped "
@@ -38,4 +40,14 @@ COMMANDS = (
         details="The page is one file that needs nothing else. The script runs on a copy of the machine, or on a new one where there is "
                 "none; nothing is committed. Comments are the prose above the line that follows them. The exit status is the script's.",
         example="vmtool report story.vmt -o story.html"),
+    Command(
+        "quiz", "quiz:quiz",
+        (option("--seed", "SIZE", "N", "the questions are drawn from it", default=1),
+         option("--questions", "INT", "N", "how many", default=9),
+         switch("--solve", "print the answers, too"),
+         option("--check", "HOSTPATH", "FILE", "mark the answers of a file, a line each: NUMBER: ANSWER")),
+        access=ALONE, exclusive=("--solve --check",),
+        help="Ask questions about a machine that is drawn from a seed; the machine itself has the answers.",
+        details="The same seed gives the same questions. With --check the exit status is 0 when all answers are right, else 1.",
+        example="vmtool quiz --seed 7\n  vmtool quiz --seed 7 --solve"),
 )
