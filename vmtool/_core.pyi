@@ -52,6 +52,10 @@ class Machine:
 
     # --- machine ---------------------------------------------------------------------------
     def info(self) -> r.MachineInfo: ...
+    def _repr_svg_(self) -> str:
+        """Its picture, as a notebook shows it: vmtool/face."""
+
+    def _repr_html_(self) -> str: ...
     def tick(self) -> int:
         """Advance the logical clock by one operation; returns it. The CLI calls it once a command that changes something."""
 

@@ -82,6 +82,14 @@ cdef class Machine(Processes):
         return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
                              bool(m.pcid), bool(m.kpti), bool(m.aslr), m.seed, m.tlb_spec.decode(), m.clock)
 
+    def _repr_svg_(self):
+        from vmtool.face.notebook import of_machine
+        return of_machine(self)._repr_svg_()
+
+    def _repr_html_(self):
+        from vmtool.face.notebook import of_machine
+        return of_machine(self)._repr_html_()
+
     def tick(self):
         self.mark_machine()
         # Who runs is not saved: the next operation must not find the last one's process, or in a script it would do what it does not alone.

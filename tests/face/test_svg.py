@@ -27,7 +27,7 @@ def moved(element):
     return map(float, re.fullmatch(r"translate\((\d+) (\d+)\)", element.get("transform")).groups())
 
 
-def arrows_of(text):
+def arrows_of(text, bytes_each=8):
     """{(pid, page): (frame, writable, entry's address)} from geometry and the words in the boxes alone."""
     root = ET.fromstring(text)
     by_left, by_right = {}, {}
@@ -53,7 +53,7 @@ def arrows_of(text):
         step = end[0].get("data-frames") != "1"
         is_huge = entry.startswith("pmd")
         for i in range(int(path.get("data-pages"))):
-            at = int(table, 16) + 8 * (int(first) + (0 if is_huge else i))
+            at = int(table, 16) + bytes_each * (int(first) + (0 if is_huge else i))
             key = int(path.get("data-pid")), int(path.get("data-address"), 16) + i * PAGE
             assert key not in found
             found[key] = pfn + i * step, is_writable, at
@@ -70,6 +70,25 @@ def test_the_story_has_an_arrow_for_each_present_entry():
 def test_arrows_are_present_entries_and_the_other_way_round(seed):
     m = drawn_machine(seed)
     assert arrows_of(svg.render(read.read(m, detail="pages", fewest=seed % 5, levels=seed % 2 == 1, most=5000))) == present_pages(m)
+
+
+@pytest.mark.parametrize("arch, bytes_each", [("x86-64-la57", 8), ("i386", 4), ("i386-pae", 8), ("arm64", 8)])
+def test_arrows_of_other_formats(arch, bytes_each):
+    m = boot(arch=arch)
+    m.spawn("one", None, [b"one"], [])
+    m.brk(1, m.brk(1) + 12 * PAGE)
+    m.touch(1, m.mm(1).start_brk, 12 * PAGE, "w")
+    m.touch(1, 0x400000, PAGE, "r")
+    m.fork(1)
+    found = arrows_of(svg.render(read.read(m, fewest=3, levels=True)), bytes_each)
+    truth = {}
+    for task in m.tasks():
+        for vma in m.maps(task.pid):
+            for addr in range(vma.start, vma.end, PAGE) if vma.start < m.mm(task.pid).task_size else ():
+                if (walk := m.walk(task.pid, addr)).phys is not None:
+                    truth[task.pid, addr] = walk.phys >> 12, walk.steps[-1].entry_addr
+    assert {key: (pfn, at) for key, (pfn, _, at) in found.items()} == truth
+    assert len(truth) > 20
 
 
 def test_arrows_of_some_processes_only():

@@ -57,7 +57,7 @@ MAY_USE = {
     "_files": ["mm.*", "_adopt", "records", "errors"],
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
     "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
-    "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi"],
+    "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],  # what a notebook shows of it
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
@@ -67,6 +67,7 @@ MAY_USE = {
     "strace": ["records", "errors", "uapi", "units"],
     "outside": ["records", "errors", "uapi", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads
     "cli": ["*"],
+    "notebook": ["_core", "face.*", "cli.*", "units"],  # for notebooks: the command line in their process
     "testing": ["store.*"],  # for other people's tests: the command line in a process of its own, and the clock
     "__init__": ["_loader"],
     "__main__": ["cli.*"],

@@ -66,6 +66,19 @@ def run_lines(settings: Settings, lines: Iterable[str], name: str) -> Iterator[M
         yield copy.machine
 
 
+def run_on(machine: Machine, lines: Iterable[str]) -> str:
+    """Lines on a machine that somebody holds; what they print. The failure of a line is raised."""
+    runner = _Runner("script")
+    runner.transaction = _Copy(execute.Settings())
+    runner.transaction.session = _Session(machine)
+    runner.transaction.is_running = True
+    for number, line in enumerate(lines, 1):
+        if not runner.run_line(number, line):
+            assert runner.last_failure is not None
+            raise runner.last_failure
+    return "".join([text_of(text) for _, text in runner.printed])
+
+
 class _Telling:
     """Steps, one after the other. Comments are the prose of the line that follows; the first one is the page's title."""
 
@@ -132,6 +145,7 @@ class _Runner(Script):
     def __init__(self, file: str):
         super().__init__(None, file, echo=False, keep_going=False, jsonl=False)
         self.last_status = 0
+        self.last_failure: Exception | None = None
         self.last_out = ""
 
     def call(self, word, words):
@@ -143,6 +157,7 @@ class _Runner(Script):
     def note(self, number, line, word, output, failure, status, name):
         super().note(number, line, word, output, failure, status, name)
         self.last_status = status
+        self.last_failure = failure
         self.last_out = report.line_of(word, report.message_of(failure)) if failure is not None else text_of(output)
 
 

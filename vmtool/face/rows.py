@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ACCESSED, DIRTY = {"A", "AF"}, {"D", "DIRTY"}  # x86's and arm64's names
 PROCESS, AREA, PAGE, TABLE = "process", "area", "page", "table"
 
 
@@ -77,8 +78,8 @@ def entry_place(page: s.Page) -> str:
 
 def entry_flags(page: s.Page) -> str:
     """`RW A D` in columns."""
-    accessed = "A" if {"A", "AF"} & set(page.flags) else " "
-    return f"{'RW' if page.writable else 'R '} {accessed} {'D' if 'D' in page.flags else ' '}"
+    accessed = "A" if ACCESSED & set(page.flags) else " "
+    return f"{'RW' if page.writable else 'R '} {accessed} {'D' if DIRTY & set(page.flags) else ' '}"
 
 
 def frame_number(run: s.FrameRun) -> str:
