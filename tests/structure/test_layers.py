@@ -57,7 +57,7 @@ MAY_USE = {
     "_files": ["mm.*", "_adopt", "records", "errors"],
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
     "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
-    "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],  # what a notebook shows of it
+    "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
