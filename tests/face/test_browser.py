@@ -146,6 +146,7 @@ def test_tabs_counters_and_comparing(opened):
     found = opened(story("brk"))
     page = found.page
     page.click("text=touch 1 heap")
+    assert page.text_content("#panel") == "minor=1 major=0"
     page.click("[role=tab] >> text=counters")
     moved = page.locator("#panel tr.moved", has_text="minor faults")
     assert moved.text_content().endswith("+1")
@@ -163,6 +164,7 @@ def test_tabs_counters_and_comparing(opened):
 def test_finding(opened):
     found = opened(story("brk"))
     found.page.keyboard.press("End")
+    found.page.click("[role=tab] >> text=maps")
     found.page.keyboard.press("/")
     found.page.keyboard.type("[heap]")
     assert found.page.locator("#is g.found").count() == 1

@@ -135,7 +135,8 @@ class _Telling:
         paragraphs = "\n".join(self.prose).strip().split("\n\n")
         prose = "\n\n".join([paragraph.replace("\n", " ") for paragraph in paragraphs])
         self.prose = []
-        self.steps.append(page.Step(prose, line, status, out.rstrip("\n"), {"picture": look.picture, "explanation": told, **look.panels}))
+        shown = {"picture": look.picture, "explanation": told, "output": out, **look.panels}
+        self.steps.append(page.Step(prose, line, status, out.rstrip("\n"), shown))
         self.before = look
 
 

@@ -15,7 +15,7 @@
     states.push(now);
     before = now;
   }
-  let at = 0, tab = 'maps', comparing = false;
+  let at = 0, tab = 'output', comparing = false;
 
   const text = (state, name) => (state && state[name] || []).map((i) => strings[i]).join('\n');
   const element = (tag, words, name) => {
@@ -25,6 +25,11 @@
     return made;
   };
 
+  const brief = (out) => {  // one line of a result
+    const all = out.split('\n');
+    return all.length > 1 ? `${all[0].trim()} … (${all.length} lines)` : all[0];
+  };
+
   // --- the script on the left ---------------------------------------------------------------------
   const list = document.querySelector('#lines ol');
   const buttons = steps.map((step, i) => {
@@ -32,7 +37,7 @@
     if (step[PROSE]) item.append(element('p', step[PROSE], 'prose'));
     const button = element('button', undefined, step[STATUS] ? 'failed' : '');
     button.append(element('code', step[LINE] || 'the machine before the first line'));
-    const result = (step[OUT].split('\n')[0] || '') + (step[STATUS] ? ` [${step[STATUS]}]` : '');
+    const result = brief(step[OUT]) + (step[STATUS] ? ` [${step[STATUS]}]` : '');
     if (result) button.append(element('span', result, 'out'));
     button.addEventListener('click', () => go(i));
     item.append(button);
@@ -95,9 +100,9 @@
   function panel() {
     const into = $('panel'), old = at ? states[at - 1][tab] || [] : null, now = states[at][tab] || [];
     if (tab === 'counters') return counters(into, old, now);
-    const pre = element('pre');
+    const pre = element('pre', tab === 'output' ? text(states[at], tab) : undefined);
     into.replaceChildren(pre);
-    lines(pre, old, now);
+    if (tab !== 'output') lines(pre, old, now);
   }
 
   // --- one step -------------------------------------------------------------------------------------
@@ -119,7 +124,7 @@
     $('forth').disabled = $('last').disabled = at === steps.length - 1;
     const changed = $('is').querySelectorAll('.changed').length;
     if (announce) $('said').textContent = `Step ${at} of ${steps.length - 1}: ${step[LINE] || 'start'}. ` +
-      `${step[STATUS] ? 'Exit status ' + step[STATUS] + '. ' : ''}${step[OUT].split('\n')[0]}. ${changed} rows of the picture changed.`;
+      `${step[STATUS] ? 'Exit status ' + step[STATUS] + '. ' : ''}${brief(step[OUT])}. ${changed} rows of the picture changed.`;
     mark();
   }
 

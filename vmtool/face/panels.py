@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vmtool.face.scene import Scene
     from vmtool.records import TraceRecord
 
-NAMES = ("maps", "smaps", "page walk", "counters", "TLB", "free lists", "text")
+NAMES = ("output", "maps", "smaps", "page walk", "counters", "TLB", "free lists", "text")
 MOST_ROWS = 300
 MOST_SPACES = 8  # of which maps and smaps are shown
 FAULTS = ("page_fault", "segv", "bus")
@@ -26,7 +26,7 @@ class Look(NamedTuple):
     panels: dict[str, str]
 
 
-NOTHING = Look(None, "", dict.fromkeys(NAMES, ""))
+NOTHING = Look(None, "", dict.fromkeys(NAMES[1:], ""))
 
 
 def look(machine: Machine, before: Look, place: tuple[int, int] | None) -> Look:

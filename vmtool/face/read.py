@@ -21,7 +21,7 @@ EFBIG = 27
 MOST_ROWS = 600
 MOST_SPACES = 40  # of which each area is looked at
 MOST_FRAMES = 1 << 22  # that are looked at one by one: 16 GiB
-MOST_CACHED = 2048  # pages of the cache that no page points to
+MOST_CACHED = 4096  # pages of the cache that no page points to
 BLOCKS = 512
 FEWEST = 4
 KERNEL_HALF = 1 << 63
@@ -99,7 +99,8 @@ class _Reading:
         frames = self._frames([page for space in spaces for area in space.areas for page in area.pages])
         paths = {area.vma.name for space in spaces for area in space.areas if area.vma.is_file}
         others, hidden = self._cache(frames, None if is_whole else paths)
-        return s.Scene(self.info, s.PAGES, tuple(spaces), tuple(frames + others), self._files(frames + others), summary, None, hidden)
+        blocks = self._blocks() if hidden and is_whole else None
+        return s.Scene(self.info, s.PAGES, tuple(spaces), tuple(frames + others), self._files(frames + others), summary, blocks, hidden)
 
     def _by_area(self, tasks, areas, entries, summary, is_whole):
         spaces = []
@@ -236,8 +237,11 @@ class _Reading:
                 1 << self.shift,
             )
             last = found[-1] if found else None
-            if last is not None and run == last._replace(pfn=last.pfn + last.nr, nr=1, index=last.index + last.nr):
-                found[-1] = last._replace(nr=last.nr + 1)
+            if last is not None and run._replace(flags=()) == last._replace(
+                pfn=last.pfn + last.nr, nr=1, index=last.index + last.nr, flags=()
+            ):
+                common = tuple([flag for flag in last.flags if flag in run.flags])
+                found[-1] = last._replace(nr=last.nr + 1, flags=common)
             else:
                 found.append(run)
         return sorted(found, key=lambda run: (run.path, run.index)), ""

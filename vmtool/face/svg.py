@@ -9,7 +9,7 @@ other, in the middle of their heights. A test reads it back.
 
 from __future__ import annotations
 
-from vmtool.face import facts, palette, rows
+from vmtool.face import facts, palette, rows, svg_grid
 from vmtool.face import scene as s
 from vmtool.face.terminal import summary_words
 from vmtool.face.xml import element, escape, title
@@ -34,6 +34,7 @@ font:12px ui-monospace,'DejaVu Sans Mono',monospace}
 text{fill:var(--ink);white-space:pre}
 .faint,.col{fill:var(--faint)}
 .col,.process{font-weight:bold}
+.small{font-size:9px}
 .box{stroke:var(--line);fill:none}
 .absent{stroke-dasharray:2 2}
 %s
@@ -258,6 +259,8 @@ class _Drawing:
         self.lines.append(element("text", escape("frames: " + ", ".join(summary_words(self.scene))), x=LEFT, y=y + 48, class_="faint"))
         if self.scene.hidden:
             self.lines.append(element("text", escape(f"not drawn: {self.scene.hidden}"), x=LEFT, y=y + 66, class_="faint"))
+        if self.scene.blocks is not None:
+            return svg_grid.draw(self.lines, self.scene, LEFT, y + 96) + ROW
         return y + 80
 
 
