@@ -147,3 +147,11 @@ def test_a_missing_script(vmtool):
 
 def test_a_kernel_error_with_a_detail():
     assert str(KernelError(12, "no zone has 4 pages")) == "ENOMEM (Cannot allocate memory): no zone has 4 pages"
+
+
+def test_a_script_that_has_no_end_is_refused(vmtool, monkeypatch):
+    from vmtool.cli import script
+    monkeypatch.setattr(script, "MOST_BYTES", 1 << 20)
+    for endless in ("/dev/zero", "/dev/full"):
+        ran = vmtool("run", endless)
+        assert (ran.status, ran.out, ran.err) == (1, "", f"vmtool: run: {endless}: more than 1 MB are no script\n")

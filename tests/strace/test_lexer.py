@@ -4,6 +4,7 @@ from collections import defaultdict, namedtuple
 
 import pytest
 
+from vmtool.strace import lexer
 from vmtool.strace.lexer import LogError, Tally, lex, seconds
 from vmtool.strace.lines import FIRST_HALF, SECOND_HALF
 
@@ -208,3 +209,11 @@ def test_a_broken_first_half_is_joined():
 def test_a_number_may_have_its_comm():
     found, _ = events("27<my prog> brk(NULL) = 0x1000\n27<sh> <... brk resumed>) = 0x1000\n27<ls> +++ exited with 0 +++\n")
     assert [(e.tid, e.name) for e in found] == [(27, "brk"), (27, "brk"), (27, "+exited")]
+
+
+def test_a_file_of_nothing_but_blank_lines_is_refused_early(monkeypatch):
+    monkeypatch.setattr(lexer, "BLANK", 1000)
+    with pytest.raises(lexer.LogError, match="no call in 1000 lines"):
+        read("\n" * 5000)
+    found, _ = read("brk(NULL) = 0x1000\n" + "\n" * 5000 + "brk(0x2000) = 0x2000\n")
+    assert len(found) == 2

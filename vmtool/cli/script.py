@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LINE_FAILURES = (*execute.FAILURES, StateError)
 NOT_IN_SCRIPTS = ("run", "completion", "what-if", "report", "quiz", "undo", "redo")
 STDOUT, STDERR = 1, 2
+MOST_BYTES = 128 << 20  # of a script: some four million lines; /dev/zero has no end
 
 
 def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going: bool, jsonl: bool) -> Output:
@@ -56,16 +57,14 @@ def run(settings: Settings, file: str, commit_each: bool, echo: bool, keep_going
 
 
 def read_script(file: str) -> list[str]:
-    """The script's lines. Bytes that are not UTF-8 go through as they came."""
+    """The script's lines. Bytes that are not UTF-8 go through as they came; HostError where there is no end of them."""
     try:
-        if file == "-":
-            with os.fdopen(os.dup(0), "rb") as stream:
-                text = stream.read()
-        else:
-            with open(file, "rb") as stream:
-                text = stream.read()
+        with os.fdopen(os.dup(0), "rb") if file == "-" else open(file, "rb") as stream:
+            text = stream.read(MOST_BYTES + 1)
     except OSError as failure:
         raise HostError(f"{file}: {failure.strerror}") from None
+    if len(text) > MOST_BYTES:
+        raise HostError(f"{file}: more than {MOST_BYTES >> 20} MB are no script")
     return text.decode("utf-8", "surrogateescape").split("\n")
 
 

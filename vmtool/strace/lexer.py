@@ -49,6 +49,7 @@ ENDS_OF_THREADS = frozenset({"exit_group", "exit", "_exit"})
 ANSWER_ADDRESSES = frozenset({"mmap", "mmap2", "old_mmap", "mremap", "brk", "shmat"})  # cut short, one is another address
 SEARCHED = 300  # characters of a strange line that may stand before a call
 HOPELESS = 10_000  # strange lines without a call among them
+BLANK = 1 << 20  # blank ones
 
 
 Event = tuple[int, int, str, str, int]
@@ -80,8 +81,8 @@ class _Slow:
 
     def line(self, line: str, number: int) -> list[Event]:
         """The events of one line: none, one, or two where a broken one is joined."""
-        if line[-1:] != "\n":
-            if _MAY_BE_CUT.match(line) and not self._is_complete(line):
+        if line[-1:] != "\n" and line:
+            if line.strip() and _MAY_BE_CUT.match(line) and not self._is_complete(line):
                 self.tally.cut.append((number, shown(line)))
                 return []
             line += "\n"
@@ -151,6 +152,10 @@ class _Slow:
         """A message of strace, a process's end, a call behind other text; else it is strange."""
         if not line.strip():
             self.tally.nr_apart += 1
+            if self.tally.nr_apart == BLANK and not self.counts:
+                self.events.flush(self.counts)
+                if not self.counts:
+                    raise LogError(number, f"no call in {number} lines")
             return []
         events = _message(line, number)
         if events is not None:
