@@ -23,6 +23,15 @@ def test_an_architecture_boots_or_is_said_not_to_be_modelled(vmtool, arch):
 
 
 @REAL
+def test_import_says_as_much_of_its_ram(vmtool, real_state, tmp_path):
+    (tmp_path / "maps").write_text("00400000-00401000 r-xp 00000000 08:01 7    /bin/a\n")
+    ran = vmtool("import", "--ram", "3M", str(tmp_path / "maps"))
+    assert ran.status == 1 and not real_state.exists()
+    assert ran.err == ("vmtool: import: EINVAL (Invalid argument): --ram: 3145728 bytes are not possible with x86-64, "
+                       "from 16M to 16772863M are\n")
+
+
+@REAL
 @pytest.mark.parametrize("line, said", [
     ("init --ram 1", "--ram: 1 bytes are not possible with x86-64, from 16M to 16772863M are"),
     ("init --ram 512T", "from 16M to"), ("init --tlb nonsense", "--tlb: 'nonsense' is not skylake, none, or a list such as l1d=64x4"),

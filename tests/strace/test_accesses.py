@@ -108,6 +108,13 @@ def test_offsets_of_a_file_are_found_in_what_its_process_has_mapped(machine):
     assert (totals.writes, totals.reads, totals.signals) == (1, 1, 0) and len(totals.notes) == 2
 
 
+def test_perf_trace_of_one_thread_names_no_process(machine):
+    totals, said = samples(machine, "     0.031 ( 0.000 ms): minfault [main+0x12] => 0x401000 (?.)\n"
+                                    "     0.040 (         ): majfault [main+0x19] => 0x10 (?.)\n", "perf-trace")
+    assert (totals.accesses, totals.signals, len(said)) == (2, 2, 2)
+    assert "process ? is not on the machine: a fresh one stands for it" in totals.notes
+
+
 def test_call_chains_and_other_events_are_passed_over():
     tally = Tally()
     lines = ("true 7 5113.7:          1 page-faults:u: \n\t           1ab70 _start+0x0 (/usr/lib/ld.so)\n\n# comment\n"

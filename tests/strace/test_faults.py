@@ -81,6 +81,7 @@ def test_an_error_code_says_which_access(code, access):
         (b"   11   1:   3264 ifetch   3 byte(s) @ 0x00007f46f7c1c290 48 89 e7  mov %rsp, %rdi\n", "memtrace"),
         (b"cat 1234 100.1:   30 cpu/mem-loads,ldlat=30/P:   7ffdf1391b0c  10268100142 |OP LOAD|LVL L1 hit|SNP None 5\n", "perf-mem"),
         (b"  0.084 ( 0.000 ms): cat/1234 minfault [_start+0x0] => /usr/lib/ld.so@0x1ab70 (d.)\n", "perf-trace"),
+        (b"  0.084 ( 0.000 ms): minfault [main+0x12] => 0x7ffe2f1a9ff8 (?.)\n", "perf-trace"),
         (b"cat 1234 100.1:          1 page-faults:u:      7fda3ea48290 _start+0x0 (/lib/ld.so)\n", "faults"),
         (b"r 1000\nw 0x2000 8\n# x\n", "list"),
         (b"1000\n", "list"),

@@ -3,7 +3,7 @@
 import os
 
 from vmtool.cli import kinds, report
-from vmtool.errors import HostError, UsageError
+from vmtool.errors import HostError, KernelError, UsageError
 
 DIFFERENCES_SHOWN = 100
 
@@ -207,7 +207,11 @@ def import_(session, sources, tree, ram, force, json):
             raise UsageError(f"--ram: {wrong}, nor auto") from None
     processes = read_processes(sources, tree)
     if ram is not None:
-        prepare_machine(session.machine, processes, None if ram == "auto" else ram)
+        try:
+            prepare_machine(session.machine, processes, None if ram == "auto" else ram)
+        except KernelError as failure:
+            from vmtool.cli import possible
+            raise KernelError(failure.errno, possible.explain(type(session.machine), ram, "x86-64", "") or failure.detail) from None
     pids = import_processes(session.machine, processes)
     if json:
         from vmtool.cli import json_text

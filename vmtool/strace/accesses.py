@@ -199,7 +199,7 @@ def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: st
         else:
             count.touched(touched)
     tally.judge()
-    notes = [f"process {number} is not on the machine: a fresh one stands for it" for number, its in processes.known.items()
+    notes = [f"process {number or '?'} is not on the machine: a fresh one stands for it" for number, its in processes.known.items()
              if its in processes.fresh]
     if unknown:
         notes.append(f"{unknown} page faults do not tell writes from reads: what may be written counts as written")
@@ -242,7 +242,7 @@ _SIGNS = (  # a line that only this kind has; where several kinds have some, the
     ("faults", rb"[^(]*\b(?:page_fault_(?:user|kernel): |(?:page|minor|major)-faults(?::\w+)?: )|# tracer: nop"
                rb"|\d+ (?:k?fault [0-9a-f]+|enter \d+|alloc \d|exit \d+) "),
     ("perf-mem", rb"\s*\S.*\d+\.\d+:\s.*(?:\|OP [A-Z]|\bmem-(?:loads|stores))"),
-    ("perf-trace", rb"\s*\d+\.\d+ \([^)]*\): \S+ (?:min|maj)fault \["),
+    ("perf-trace", rb"\s*\d+\.\d+ \([^)]*\): (?:\S+ )?(?:min|maj)fault \["),
     ("lackey", rb"==\d+== Lackey|(?:I  ?| [LSM] )[0-9a-fA-F]+,\d+\s*$"),
     ("pinatrace", rb"\s*0x[0-9a-f]+: [RW] +0x[0-9a-f]+"),
     ("memtrace", rb"Format: <|Output format:|\s*0x[0-9a-f]+: +\d+, \w+\s*$|0x[0-9a-f]+,[rw],\d+,0x[0-9a-f]+|.* \d+ byte\(s\) @ 0x"),

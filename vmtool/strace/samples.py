@@ -5,7 +5,7 @@ What is modelled: the text of perf script and perf trace, and the short and trac
     cat 1234 100.1:      1 page-faults:u:      7fda3ea48290 7fda3ea48290 _start+0x0 (/lib/ld.so)      address and instruction (-F +addr)
     cat 1234 100.1:      1 page-faults:u:      7fda3ea48290 _start+0x0 (/lib/ld.so)                   the instruction alone
     cat 1234 100.1:         30 cpu/mem-loads,ldlat=30/P:     7ffdf1391b0c      10268100142 |OP LOAD|LVL L1 hit|…
-    0.084 ( 0.000 ms): cat/1234 minfault [_start+0x0] => /usr/lib/ld.so@0x1ab70 (d.)
+    0.084 ( 0.000 ms): cat/1234 minfault [_start+0x0] => /usr/lib/ld.so@0x1ab70 (d.)     without `cat/1234` where there is one thread
 Call chains, headings, other events and the program's output are passed over.
 Simplified: page-faults events do not tell writes from reads: what may be written counts as written, else it is read or executed. An event
 without an address of data is an access to its instruction, or none when that is not there either (address 0).
@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r"(?:^|\s)([0-9a-f]{6,16})(?=\s|$)")  # shorter ones may b
 _OPERATION = re.compile(r"\|OP ([A-Z]+)")
 _MEMORY = re.compile(r"mem-loads|mem-stores|mem_load|mem_store|mem_inst|mem_uops|load_latency|store_sample|ibs_op|l1d-|llc-|tlb-access"
                      r"|memory", re.IGNORECASE)
-_TRACED = re.compile(r"\s*\d+\.\d+ \([^)]*\): (?:(?P<comm>.*?)/)?(?P<pid>\d+) (?:min|maj)fault \[[^\]]*\] => (?P<where>.*?) \(..\)")
+_TRACED = re.compile(r"\s*\d+\.\d+ \([^)]*\): (?:(?:(?P<comm>.*?)/)?(?P<pid>\d+) )?(?:min|maj)fault \[[^\]]*\] => (?P<where>.*?) \(..\)")
 _SYSCALL = re.compile(r"\s*\d+\.\d+ \([^)]*\): ")
 _CHAIN = re.compile(r"\s+([0-9a-f]{3,16}) (?:\S|$)")
 _COMM = re.compile(r"\s*(.*?)[- ]\d+(?:/\d+)?\s")
@@ -115,4 +115,4 @@ def _of_trace(number: int, found: re.Match[str]) -> Sample | None:
         addr = int(text, 16)
     except ValueError:
         return None  # a symbol of the kernel
-    return Sample(number, int(found["pid"]), found["comm"] or "", ANY, addr, name if name[:1] == "/" and name[:2] != "//" else "")
+    return Sample(number, int(found["pid"] or 0), found["comm"] or "", ANY, addr, name if name[:1] == "/" and name[:2] != "//" else "")
