@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from vmtool.errors import KernelError
 from vmtool.face import read, terminal
 
 from .conftest import PAGE, drawn_machine, present_pages, story
@@ -89,6 +90,15 @@ def test_a_coarse_scene_says_what_it_hides(detail):
     assert ("scene.dat  ■ ×3" in text) == (detail == "areas")
     grid = [line for line in text.splitlines() if re.match(r"  [0-9a-f]{6} ", line)]
     assert len(grid) == 8 and all(len(line.split()[1]) == 64 for line in grid)
+
+
+def test_a_process_that_has_ended_is_refused_by_name_and_left_out_otherwise():
+    m = story()
+    m.fork(1)
+    m.exit(3)
+    with pytest.raises(KernelError):
+        read.read(m, [3])
+    assert [space.pid for space in read.read(m).spaces] == [1, 2]
 
 
 def test_what_is_too_much_is_drawn_by_area_then_by_process():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FAILURES = (KernelError, Signal, UsageError, HostError)  # a command's own; all others concern the state file, or are bugs
 COMMITTED = (KernelError, Signal)
 
-WATCHED_ALONE = ("run",)  # the others that open what they need themselves give the terminal, and the memory, to another program
+WATCHED_ALONE = ("run", "report", "quiz")  # the others that open what they need give the terminal, and the memory, to another program
 LARGE = 1 << 28
 
 DEFAULT_STATE = "machine.vmt"

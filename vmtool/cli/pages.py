@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from vmtool.cli import execute, report, table
+from vmtool.cli import execute, progress, report, table
 from vmtool.cli.declare import ALONE, BOOTS, READS
 from vmtool.cli.script import Script, Transaction, read_script, text_of
 from vmtool.errors import UsageError
@@ -38,9 +38,12 @@ def make(settings: Settings, script: str, output: str, title: str | None) -> Out
         runner = _Runner(script)
         runner.transaction = copy
         told = _Telling(copy, runner)
+        shown = progress.current
+        shown.total = len(lines)
         for number, line in enumerate(lines, 1):
             if not told.line(number, line):
                 break
+            shown.done = number
     if not told.steps:
         raise UsageError(f"{script}: holds no line to run")
     for text in runner.complaints():

@@ -67,6 +67,9 @@ class _Reading:
 
     def scene(self, pids, detail, most):
         tasks = [self.machine.task(pid) for pid in sorted(set(pids))] if pids else self.machine.tasks()
+        if pids:
+            for task in tasks:
+                self.machine.mm(task.pid)  # a process that has ended has none: say so
         tasks = [task for task in tasks if task.has_mm]
         summary = tuple(self.machine.frames_summary())
         if detail is None:
