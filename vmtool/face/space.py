@@ -78,7 +78,7 @@ def read(machine: Machine, pid: int) -> Space:
             Part(
                 vma.start,
                 vma.end - 1,
-                f"{name}, {rows.size_text(vma.end - vma.start)}, {present} entries",
+                f"{name}, {rows.size_text(vma.end - vma.start)}, {_count(present)}",
                 "file" if vma.is_file else "anon",
             )
         )
@@ -121,6 +121,10 @@ def _mapped(machine, pid, start, top):
             else:
                 found.append([addr, last])
     return found
+
+
+def _count(nr):
+    return f"{nr} {'entry' if nr == 1 else 'entries'}"
 
 
 def height(part: Part) -> int:
