@@ -2,7 +2,7 @@
 """Machine: one method per user-visible operation. See _core.pyi for what each takes and gives.
 
 The door in layers, each a class over the one before: _state (arena, chunks), _views (the machine), _space (a process), _outside (logs, live
-processes), _files, _processes, and here boot, system calls and accesses. Errors of mm/ (-errno) become KernelError, signals Signal; a
+processes), _files, _processes, _reclaim, and here boot, system calls and accesses. Errors of mm/ (-errno) become KernelError, signals Signal; a
 fatal signal ends the process here, in one place.
 """
 
@@ -15,7 +15,7 @@ from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at
 from vmtool.mm.arch cimport arch_name
-from vmtool.mm.boot cimport machine_boot
+from vmtool.mm.boot cimport machine_boot, machine_upgrade
 from vmtool.mm.mm cimport do_exit
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput
@@ -26,9 +26,15 @@ from vmtool.mm.sys_mmap cimport mmap_req_t, sys_brk, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
 from vmtool.mm.sys_mremap cimport sys_mremap
 from vmtool.mm.rmap cimport page_mkclean
+from vmtool.mm.oom_kill cimport out_of_memory
+from vmtool.mm.shmem_swap cimport shmem_free_swap, shmem_swapin
+from vmtool.mm.swap_fault cimport do_swap_page
+from vmtool.mm.swap_state cimport free_swap_and_cache, swap_cache_get
+from vmtool.mm.swapfile cimport swap_duplicate, swp_swapcount
 from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport unmap_mapping_range
 from vmtool.mm.validate cimport machine_validate
+from vmtool.mm.vmscan cimport should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages, wakeup_kswapd
 
 from vmtool import records as r
 from vmtool._views import arch_text, constants  # noqa: F401 - constants for those above
@@ -40,18 +46,33 @@ U64 = 0xFFFFFFFFFFFFFFFF
 BOOT_ERRORS = {-EINVAL: "RAM, --arch or --tlb cannot be", -ENOMEM: "the kernel does not fit into this RAM"}
 
 
-cdef class Machine(Processes):
+cdef class Machine(Reclaim):
     def __init__(self, load=None, header=None):
         # what lower rooms call upwards
         self.a.unmap_mapping_range = unmap_mapping_range
         self.a.page_mkclean = page_mkclean
         self.a.alloc_da_blocks = alloc_da_blocks
+        self.a.wakeup_kswapd = wakeup_kswapd
+        self.a.alloc_slowpath = try_to_free_pages
+        self.a.should_reclaim_retry = should_reclaim_retry
+        self.a.reclaim_memcg = try_to_free_mem_cgroup_pages
+        self.a.out_of_memory = out_of_memory
+        self.a.shmem_swapin = shmem_swapin
+        self.a.shmem_free_swap = shmem_free_swap
+        self.a.swap_duplicate = swap_duplicate
+        self.a.swap_free = free_swap_and_cache
+        self.a.swp_swapcount = swp_swapcount
+        self.a.swap_cache_get = swap_cache_get
+        self.a.do_swap_page = do_swap_page
         cdef const char *wrong
         if header is not None:
             wrong = machine_validate(&self.a)
             self.check()
             if wrong != NULL:
                 raise InternalError(f"{wrong.decode()} cannot be")
+            if machine_upgrade(&self.a) < 0:
+                raise MemoryError()
+            self.check()
 
     def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, aslr_seed=None):
         cdef int err
@@ -76,6 +97,8 @@ cdef class Machine(Processes):
         if err:
             raise KernelError(-err, BOOT_ERRORS.get(err, "the machine cannot be made"))
         self.check()
+        if swap_bytes:
+            self.swapon(swap_bytes)
 
     def info(self):
         cdef machine_t *m = self.a.m

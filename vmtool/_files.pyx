@@ -10,13 +10,15 @@ from libc.stdlib cimport free, malloc
 from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, task_at, task_mut, vma_at
 from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
-from vmtool.mm.mm cimport switch_mm
+from vmtool.mm.mm cimport do_exit, switch_mm
 from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup,
                                   path_rename, path_unlink, punch_hole, sync_all)
+from vmtool.mm.pid cimport find_task
+from vmtool.mm.swap_state cimport swap_write_wait
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
-from vmtool.errors import KernelError
+from vmtool.errors import KernelError, Signal
 
 
 cdef class Files(Adopt):
@@ -34,13 +36,28 @@ cdef class Files(Adopt):
             raise KernelError(ESRCH, f"process {pid} has no address space")
         self.a.task = t
         self.a.cpu = task_at(&self.a, t).cpu
+        self.settle()
         if cpu_mut(&self.a, self.a.cpu).task != t:
             switch_mm(&self.a, t, self.a.cpu)
         return t
 
+    cdef int settle(self) except -1:
+        """Before each call: what the call before wrote to swap has arrived, and nobody is being killed."""
+        self.a.oom_victim = 0
+        if self.a.m.swap_io_nr:
+            self.mark_machine()
+            swap_write_wait(&self.a)
+        return 0
+
     cdef object result(self, long long value):
-        """0 or a positive result; -errno raises. Checked first: what a damaged image computed is nothing."""
+        """0 or a positive result; -errno raises. Checked first: what a damaged image computed is nothing. A process that its own call made the OOM
+        killer choose dies of it."""
         self.check()
+        if self.a.oom_victim and find_task(&self.a, self.a.oom_victim):
+            do_exit(&self.a, find_task(&self.a, self.a.oom_victim), SIGKILL)
+            self.a.oom_victim = 0
+            self.check()
+            raise Signal(SIGKILL, "SI_KERNEL", 0, 0, 0, True)
         if value < 0:
             raise KernelError(<int>-value)
         return value

@@ -16,8 +16,10 @@ from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZON
 from vmtool.mm.zone cimport lowmem_end, reserved_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
+from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
+from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pagecache cimport inode_path
@@ -401,6 +403,8 @@ cdef class Views(State):
     def fsck(self):
         found = {}
         fsck_phys(&self.a, collect, <void *>found)
+        fsck_lru(&self.a, collect, <void *>found)
+        fsck_swap(&self.a, collect, <void *>found)
         fsck_cache(&self.a, collect, <void *>found)
         fsck_space(&self.a, collect, <void *>found)
         fsck_entries(&self.a, collect, <void *>found)
@@ -464,7 +468,8 @@ cdef object table(name_fn name, name_fn text):
 
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
-    return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
+    return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text),
+            **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
             **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there",
             "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}
 

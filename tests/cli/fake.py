@@ -236,7 +236,7 @@ class FakeMachine:
         return [_zero(r.TlbStats, misses=3)]
 
     def vmstat(self):
-        return {"nr_free_pages": 1000, "pgfault": 3}
+        return {"nr_free_pages": 1000, "pgpgin": 4, "pgpgout": 0, "pgfault": 3}
 
     def zones(self):
         return [_zero(r.ZoneInfo, name="DMA", free=1000, present=2000, managed=2000, protection=(0, 0), free_area=(1,) * 11,
@@ -266,6 +266,21 @@ class FakeMachine:
 
     def fsck(self):
         return []
+
+    def swaps(self):
+        return []
+
+    def kmsg(self):
+        return [(1500000, "Out of memory: Killed process 1 (a)")]
+
+    def reclaim(self, nr_pages, group=None):
+        return nr_pages
+
+    def cgroup(self, name):
+        return {"memory.current": 4096, "memory.max": None}
+
+    def cgroup_move(self, name, pid):
+        self.process(pid)
 
     def tracing(self):
         return self.is_tracing

@@ -69,7 +69,7 @@ def test_a_call_fails_as_the_kernels(vmtool, line, status, err):
 
 
 PREPARED = ("spawn render\nfork 1\nbrk 1 --by 64K\ntouch 1 heap 16K\nmkfile scene.dat 16K\n"
-            "mmap 1 64K\nmmap 1 16K --shared --file scene.dat\n")
+            "mmap 1 64K\nmmap 1 16K --shared --file scene.dat\nswapon 16M\ncgroup create batch --max 64M\n")
 A_CHUNK = "spawn render\nmalloc 1 100\n"  # at heap+0x2a0: no brk came before it
 NEED_MORE = ("run", "completion", "record", "replay", "import", "mount")  # a file or folder of the host, a program, a shell
 EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if name not in NEED_MORE

@@ -11,29 +11,6 @@ class Known(NamedTuple):
 
 
 KNOWN = {
-    "lazily freed pages wait in a batch of 31": Known("mm/swap.c:folio_mark_lazyfree(), folio_batch_add_and_move()", """\
-p = spawn --exe @/target
-touch $p 0x401000 0x2000 -x
-m = mmap $p 0x400000 --prot rw
-touch $p 0x7ffff7a10000 983040 -w
-madvise $p 0x7ffff7a01000 0xff000 free
-madvise $p $m 4194304 populate_read
-c = fork $p
-touch $c 0x401000 0x2000 -x
-smaps $c
-"""),
-    "an unlocked page stays mlocked until its batch is full": Known("mm/mlock.c:munlock_folio(), mlock_folio_batch()", """\
-p = spawn --exe @/target
-touch $p 0x401000 0x2000 -x
-m = mmap $p 8K --prot rw
-mlock $p $m 8K
-c = fork $p
-touch $c 0x401000 0x2000 -x
-madvise $c $m 8K populate_read
-touch $p $m 8K -w
-madvise $c $m 8K populate_read
-smaps $c
-"""),
     "the last owner of a split huge page copies": Known("mm/memory.c:__wp_can_reuse_large_anon_folio()", """\
 p = spawn --exe @/target
 touch $p 0x401000 0x2000 -x

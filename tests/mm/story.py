@@ -27,6 +27,7 @@ class Story:
         m.touch(self.pid, self.heap, PAGE, "w")  # the parent has its first page for itself again
         m.switch(self.child, 1)
         m.switch(self.pid, 0)
+        m.drop_caches(1)  # what waits in batches goes to the LRU lists
         self.mm, self.child_mm = self.mm_of(self.pid), self.mm_of(self.child)
 
     def mm_of(self, pid):

@@ -3,7 +3,7 @@
 import pytest
 
 PG_UPTODATE, PG_LRU, PG_ACTIVE, PG_SWAPBACKED, PG_UNEVICTABLE = 1 << 3, 1 << 5, 1 << 8, 1 << 15, 1 << 16
-NR_INACTIVE_FILE = 2  # node_stat_item
+NR_INACTIVE_FILE, NR_UNEVICTABLE = 2, 4  # node_stat_item
 
 
 # --- bytes ------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_a_copy_of_a_clean_cache_page_has_the_blocks_bytes(machine, cache_page):
 
 # --- LRU ----------------------------------------------------------------------------------------------------
 
-LISTS = [(PG_SWAPBACKED, 0), (PG_SWAPBACKED | PG_ACTIVE, 1), (0, 2), (PG_ACTIVE, 3), (PG_UNEVICTABLE | PG_ACTIVE, 4)]
+LISTS = [(PG_SWAPBACKED, 0), (PG_SWAPBACKED | PG_ACTIVE, 1), (0, 2), (PG_ACTIVE, 3)]
 
 
 @pytest.mark.parametrize("flags, which", LISTS)
@@ -87,6 +87,16 @@ def test_flags_choose_the_list_and_new_folios_stand_at_its_head(machine, flags, 
     machine.lru_del(pfns[1])
     assert machine.lru(which) == [pfns[2], pfns[0]]
     assert not machine.frame(pfns[1])["flags"] & PG_LRU
+
+
+def test_an_unevictable_folio_is_counted_and_on_no_list(machine):
+    pfn = machine.alloc()
+    machine.set_frame(pfn, flags=PG_UNEVICTABLE)
+    machine.lru_add(pfn)
+    assert machine.node_stat(NR_UNEVICTABLE) == 1
+    assert machine.lru(4) == []
+    machine.lru_del(pfn)
+    assert machine.node_stat(NR_UNEVICTABLE) == 0
 
 
 def test_a_folio_counts_all_its_pages(machine):

@@ -16,6 +16,7 @@ def machine():
     shm = cache.create_shmem(b"/dev/zero", 8192)
     cache.open(shm)
     cache.shmem_get(shm, 1)
+    cache.drain()
     return cache, inode, file
 
 

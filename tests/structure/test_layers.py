@@ -13,29 +13,33 @@ MOST_LINES = 500
 
 # mm/, from the foot: a module uses lines above its own, never its own line. vmtool/mm/README.md says what each is.
 LEVELS = """
-    flags libc_data
+    flags libc_data scalars
+    reclaim_types
     types
     swapops
     arch_x86
     arch_arm64
     arena arch
-    xnode names pid vma vmstat trace mm_acct zone
+    xnode names pid vma vmstat trace mm_acct zone printk
     frame tlb layout
-    pte
-    walk mmu folio_split free_area swap
-    buddy
-    slab pgtable
+    lruvec pte
+    walk mmu free_area
+    memcontrol
+    folio_split buddy
+    slab pgtable mlock swapfile
+    swap_lru
+    workingset
     filemap rmap boot pagewalk
-    inode thp
-    shmem readahead truncate writeback placement thp_split mlock folio_unmap
-    fileio
-    pagecache
+    swap_state inode thp
+    shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker
+    fileio vmscan_list
+    pagecache vmscan
     vma_merge
     unmap
     thp_fault advise_pages fault_file fault_anon
     mm
-    fault
-    access reclaim
+    fault oom_report
+    access oom_kill swap_fault
     populate adopt
     show_*
     sys_* sysctl fsck*
@@ -56,8 +60,13 @@ MAY_USE = {
     "_adopt": ["mm.*", "_outside", "records", "errors"],
     "_files": ["mm.*", "_adopt", "records", "errors"],
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
+    "_reclaim": ["mm.*", "_processes", "records", "errors"],
     "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
+<<<<<<< HEAD
     "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],
+=======
+    "_core": ["mm.*", "_processes", "_reclaim", "_views", "_heap", "records", "errors", "uapi"],
+>>>>>>> 63aa66e (mm: LRU batches, reclaim, swap, the OOM killer, memory groups)
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given

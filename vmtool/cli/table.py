@@ -18,6 +18,7 @@ FAMILIES = {
     "access": ("Memory accesses", "touch store load translate push"),
     "heap": ("The heap", "malloc calloc realloc memalign free-ptr mallopt malloc-trim heap heaptrace"),
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),
+    "pressure": ("Memory pressure", "swapon swapoff reclaim sleep dmesg cgroup"),
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),

@@ -10,7 +10,10 @@ from posix.time cimport CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 from vmtool.mm.arch cimport arch_lookup, level_name
 from vmtool.mm.arena cimport *
 from vmtool.mm.buddy cimport *
+from vmtool.mm.lruvec cimport lruvec_add_folio, lruvec_del_folio
+from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.frame cimport *
+from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.mmu cimport *
 from vmtool.mm.pgtable cimport *
@@ -32,9 +35,15 @@ cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) 
 
 
 def fsck_sentences():
+    cdef uint32_t i = 0
     out = {}
-    while fsck_phys_name(len(out)) != NULL:
-        out[fsck_phys_name(len(out)).decode()] = fsck_phys_text(len(out)).decode()
+    while fsck_phys_name(i) != NULL:
+        out[fsck_phys_name(i).decode()] = fsck_phys_text(i).decode()
+        i += 1
+    i = 0
+    while fsck_lru_name(i) != NULL:
+        out[fsck_lru_name(i).decode()] = fsck_lru_text(i).decode()
+        i += 1
     return out
 
 
@@ -131,6 +140,7 @@ cdef class Probe:
         """(check, number, number) of each broken promise."""
         found = []
         fsck_phys(&self.a, collect, <void *>found)
+        fsck_lru(&self.a, collect, <void *>found)
         return found
 
     # --- frames ---------------------------------------------------------------------------------------
@@ -205,14 +215,14 @@ cdef class Probe:
         page_zero(&self.a, pfn)
 
     def lru_add(self, pfn):
-        folio_add_lru(&self.a, pfn)
+        lruvec_add_folio(&self.a, pfn)
 
     def lru_del(self, pfn):
-        folio_del_lru(&self.a, pfn)
+        lruvec_del_folio(&self.a, pfn)
 
     def lru(self, which):
         out = []
-        cdef uint32_t at = self.a.m.lru[<int>which].head
+        cdef uint32_t at = self.a.m.lruvec.lists[<int>which].head
         while at:
             out.append(at)
             at = frame_at(&self.a, at).lru_next

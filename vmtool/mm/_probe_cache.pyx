@@ -12,6 +12,7 @@ from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name
 from vmtool.mm.names cimport name_free, name_read, name_store, nr_path_buckets, path_bucket
 from vmtool.mm.pagecache cimport *
 from vmtool.mm.slab cimport kmem_cache_init
+from vmtool.mm.swap_lru cimport lru_add_drain_all
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport *
 
@@ -46,6 +47,8 @@ cdef class Cache:
         self.a.m.ram_bytes = ram
         self.a.m.nr_cpus = 1
         self.a.m.ra_pages = ra_pages
+        self.a.m.dirty_ratio = 20
+        self.a.m.dirty_background_ratio = 10
         self.a.ctx = <void *>self
         self.a.unmap_mapping_range = record_unmap
         self.a.alloc_da_blocks = alloc_da_blocks
@@ -141,6 +144,7 @@ cdef class Cache:
         sync_all(&self.a)
 
     def invalidate(self, inode, first=0, last=TO_END):
+        lru_add_drain_all(&self.a)  # as posix_fadvise(POSIX_FADV_DONTNEED) does
         return invalidate_range(&self.a, inode, first, <uint64_t><int64_t>last)
 
     def drop_caches(self, what):
@@ -161,8 +165,8 @@ cdef class Cache:
         return "miss" if filemap_fault_miss_in(&self.a, file, index, vm_flags, first, end, &err) else -err
 
     def shmem_get(self, inode, index):
-        cdef int err
-        return shmem_get(&self.a, inode, index, &err)
+        cdef uint32_t result = 0
+        return shmem_get(&self.a, inode, index, &result)
 
     def willneed(self, file, index, nr_pages):
         return force_readahead(&self.a, file, index, nr_pages)
@@ -205,6 +209,10 @@ cdef class Cache:
 
     def nr_contents(self):
         return self.a.m.nr_contents
+
+    def drain(self):
+        """What waits in batches goes to the LRU lists."""
+        lru_add_drain_all(&self.a)
 
     def fsck(self):
         """(name, a, b) of each broken invariant. Open files that a test holds have no owner here, so their counts are not compared."""

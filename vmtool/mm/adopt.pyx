@@ -60,9 +60,9 @@ cdef int adopt_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t ind
 cdef pfn_t cached_page(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     """The cache's page, made without a read where there is none: its bytes are the disk's. 0: no memory."""
     cdef pfn_t pfn
-    cdef int err
+    cdef uint32_t result = 0
     if inode_at(a, inode).kind == INODE_SHMEM:
-        return shmem_get(a, inode, index, &err)
+        return shmem_get(a, inode, index, &result)
     pfn = filemap_get(a, inode, index)
     if pfn:
         return pfn

@@ -4,24 +4,27 @@
     cold      accessed bit and PG_referenced cleared, on the inactive list
     free      PTE clean and old, the page on the inactive file list without PG_swapbacked: gone when memory is short, unless written
     guard     no page, a marker in the entry: any access is SIGSEGV
-    pageout   clean, unshared file pages leave mappings and cache (without swap anonymous pages stay)
+    pageout   unshared pages are reclaimed at once: clean file pages leave the cache, anonymous ones go to swap and stay in its cache until written
 Counterpart: Linux v6.18 mm/madvise.c:madvise_cold_or_pageout_pte_range(), madvise_free_pte_range(), madvise_guard_install();
 mm/swap.c:folio_mark_lazyfree().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size
-from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_file_folio, try_to_unmap
-from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, page_folio
-from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
-from vmtool.mm.pagecache cimport filemap_remove, folio_test_dirty, may_write_file
+from vmtool.mm.buddy cimport folio_get
+from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_file_folio
+from vmtool.mm.frame cimport folio_order, page_folio
+from vmtool.mm.lruvec cimport lruvec_del_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pagecache cimport may_write_file
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_set, flush_tlb_range, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
+from vmtool.mm.swap_lru cimport folio_deactivate, folio_mark_lazyfree, lru_add_drain
 from vmtool.mm.thp_split cimport split_anon_folio
-from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_page_range_single, zap_present_pte
-from vmtool.mm.vmstat cimport PGDEACTIVATE, PGLAZYFREE, count_vm_event, count_vm_events
+from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_page_range_single
+from vmtool.mm.vmscan_list cimport reclaim_pages
 
 ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
 ctypedef void (*leaf_fn)(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t e) noexcept nogil
@@ -105,16 +108,6 @@ cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn p
     walk_page_range(&w, start, end)
     flush_tlb_range(a, w.mm, start, end)
 
-cdef void deactivate(arena_t *a, pfn_t head, uint32_t clear) noexcept nogil:
-    """Off its list, without these flags, and back."""
-    cdef frame_t *f = frame_mut(a, head)
-    if f.flags & PG_lru:
-        folio_del_lru(a, head)
-        f.flags &= ~clear
-        folio_add_lru(a, head)
-    else:
-        f.flags &= ~clear
-
 cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     cdef pfn_t head
     cdef uint32_t flags
@@ -128,17 +121,19 @@ cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
     if flags & PG_active:
         frame_mut(a, head).flags |= PG_workingset
-        deactivate(a, head, PG_active)
-        count_vm_event(a, PGDEACTIVATE)
+    folio_deactivate(a, head)
 
 cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
     if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
         entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pmd))
         frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
-        deactivate(a, head, PG_active)
+        if frame_at(a, head).flags & PG_active:
+            frame_mut(a, head).flags |= PG_workingset
+        folio_deactivate(a, head)
 
 cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    lru_add_drain(a)
     advise_range(a, v, start, end, cold_pte, cold_leaf, True)
 
 cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
@@ -162,29 +157,18 @@ cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
             return
         frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
     pte_store(a, table, index, pte_mkold(a, pte_mkclean(a, e)))
-    if (flags & (PG_anon | PG_swapbacked | PG_swapcache | PG_unevictable)) == (PG_anon | PG_swapbacked):
-        deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
-        count_vm_events(a, PGLAZYFREE, 1 << folio_order(a, head))
+    folio_mark_lazyfree(a, head)
 
 cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
     if pte_special(a, pmd) or frame_at(a, head + 1).lru_prev != 1:
         return
     entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pte_mkclean(a, pmd)))
-    if frame_at(a, head).flags & PG_swapbacked and not frame_at(a, head).flags & PG_unevictable:
-        deactivate(a, head, PG_swapbacked | PG_active | PG_referenced)
-        count_vm_events(a, PGLAZYFREE, 1 << folio_order(a, head))
+    folio_mark_lazyfree(a, head)
 
 cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    lru_add_drain(a)
     advise_range(a, v, start, end, free_pte, free_leaf, False)
-
-cdef void pageout_large(arena_t *a, pfn_t head) noexcept nogil:
-    """A folio that the range covers as a whole. An anonymous one is split for want of swap space, and stays."""
-    if frame_at(a, head).flags & PG_anon:
-        split_anon_folio(a, head)
-    elif not folio_test_dirty(a, head) and not frame_at(a, head).flags & PG_swapbacked:
-        try_to_unmap(a, head)
-        filemap_remove(a, head)
 
 cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
     """Only what the process could write, or its timing would tell it what others use of the file."""
@@ -192,43 +176,34 @@ cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
     return file != 0 and may_write_file(a, file_at(a, file).inode)
 
 cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
-    """Reclaim as it ends without swap: a page of a file is unmapped, and leaves the cache when it is clean and the disk has it; a
-    lazily freed page is gone; an anonymous page stays."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    """Off its list and to reclaim, which goes by no mark of use: written to swap, dropped when the disk has it, or put back."""
     cdef pfn_t head, pfn
-    cdef uint32_t flags
-    cdef int kind
     if pte_class(a, e) != ENTRY_PAGE:
         return
     pfn = pte_frame(a, e)
     head = page_folio(a, pfn)
-    flags = frame_at(a, head).flags
-    if not flags & PG_lru or page_mapcount(a, pfn) != 1:
+    if not frame_at(a, head).flags & PG_lru or page_mapcount(a, pfn) != 1:
         return
-    if not flags & PG_anon and not can_do_file_pageout(a, v):
+    if not frame_at(a, head).flags & PG_anon and not can_do_file_pageout(a, v):
         return
+    if folio_order(a, head) and frame_at(a, head).flags & PG_anon:
+        if not split_anon_folio(a, head) or not pte_class(a, pte_load(a, table, index)) == ENTRY_PAGE:
+            return
+        head = pte_frame(a, pte_load(a, table, index))
+        if not frame_at(a, head).flags & PG_lru:
+            return
+    pte_store(a, table, index, pte_mkold(a, pte_load(a, table, index)))
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
-    if flags & PG_unevictable:
+    if frame_at(a, head).flags & PG_active:
+        frame_mut(a, head).flags |= PG_workingset
+    if frame_at(a, head).flags & PG_unevictable:
         return
-    if folio_order(a, head):
-        pageout_large(a, head)
-        return
-    if flags & PG_anon and (flags & PG_swapbacked or pte_dirty(a, e) or flags & PG_dirty):
-        return
-    update_hiwater_rss(m)
-    pte_store(a, table, index, 0)
-    kind = zap_present_pte(a, v, addr, pte_mkold(a, e))  # the entry is made old first, so that reclaim sees no access
-    if kind >= 0:
-        add_mm_counter(m, kind, -1)
-    if not flags & PG_anon:
-        if not folio_test_dirty(a, head):
-            filemap_remove(a, head)  # shared memory too: a page of zeros that nobody wrote
-        elif not flags & PG_swapbacked:
-            # shrink_folio_list() cannot write it: marked for the end of write-back, which fault-around takes for the read-ahead mark
-            deactivate(a, head, 0)
-            frame_mut(a, head).flags |= PG_reclaim
+    lruvec_del_folio(a, head)
+    folio_get(a, head)
+    reclaim_pages(a, &head, 1)
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    lru_add_drain(a)
     advise_range(a, v, start, end, pageout_pte, NULL, True)
 
 cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:

@@ -14,6 +14,12 @@ ctypedef void *(*load_fn)(void *ctx, int pool, uint32_t chunk) noexcept nogil
 ctypedef uint32_t (*alloc_slowpath_fn)(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 ctypedef void (*zap_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil
 ctypedef uint32_t (*mkclean_fn)(arena_t *a, pfn_t pfn) noexcept nogil
+ctypedef void (*wakeup_kswapd_fn)(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil
+ctypedef bint (*reclaim_retry_fn)(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *no_progress) noexcept nogil
+ctypedef uint64_t (*reclaim_memcg_fn)(arena_t *a, idx_t memcg, uint64_t nr_pages, bint may_swap, bint proactive) noexcept nogil
+ctypedef uint32_t (*out_of_memory_fn)(arena_t *a, idx_t memcg, uint32_t order, uint32_t gfp) noexcept nogil
+ctypedef pfn_t (*shmem_swapin_fn)(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil
+ctypedef void (*unmap_inode_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
 ctypedef int (*swap_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef pfn_t (*swap_cache_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef uint32_t (*swap_fault_fn)(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil
@@ -54,6 +60,10 @@ cdef struct arena_t:
     uint32_t err_pool
     uint32_t err_index
     uint32_t cpu  # the CPU that runs the present operation
+    uint32_t memalloc  # PF_MEMALLOC: reclaim runs, and what it allocates comes without watermarks
+    idx_t active_memcg  # whom user pages are charged to instead of the task's group (0: the task's)
+    uint32_t oom_disabled  # swapoff: rather fail than kill
+    uint32_t oom_victim  # PID that the present operation's allocation killed, 0: none
     idx_t task  # the process on whose behalf it runs (0: none): trace records carry its PID
     char *poison  # CHUNK_BYTES of zeros, written by whoever got it
     void *ctx
@@ -61,6 +71,12 @@ cdef struct arena_t:
     tally_t tally
     # upward calls, set once by the door; NULL: nothing above
     alloc_slowpath_fn alloc_slowpath  # buddy -> reclaim, OOM
+    wakeup_kswapd_fn wakeup_kswapd  # buddy -> vmscan
+    reclaim_retry_fn should_reclaim_retry  # buddy -> vmscan: is it worth another try
+    reclaim_memcg_fn reclaim_memcg  # memcontrol -> vmscan: reclaim within a group
+    out_of_memory_fn out_of_memory  # buddy, memcontrol -> oom_kill: OOM_ below
+    shmem_swapin_fn shmem_swapin  # shmem -> swap_state: a page that was swapped out; 0 with VM_FAULT_ bits
+    unmap_inode_fn shmem_free_swap  # truncation of shared memory -> what swap has of it
     zap_fn unmap_mapping_range  # pagecache -> the tables of those that map the file
     mkclean_fn page_mkclean  # pagecache -> write-protect and clean the entries that map a frame
     # what those who read entries ask of the swap areas; NULL: there are none, and no entry names one
@@ -70,6 +86,11 @@ cdef struct arena_t:
     swap_cache_fn swap_cache_get  # the folio that the swap cache has of it, 0: none
     swap_fault_fn do_swap_page  # a fault on it: VM_FAULT_ bits
     inode_fn alloc_da_blocks  # fput -> write-back
+
+cdef enum:  # what out_of_memory() came to
+    OOM_NOTHING  # there was nobody to kill
+    OOM_KILLED  # there is memory again
+    OOM_CURRENT  # the process that asked is the victim
 
 cdef enum:  # arena_err
     ARENA_OK = 0
@@ -152,6 +173,27 @@ cdef inline char *content_mut(arena_t *a, idx_t c) noexcept nogil:
 
 cdef inline cpu_t *cpu_mut(arena_t *a, uint32_t cpu) noexcept nogil:
     return <cpu_t *>rec_mut(a, POOL_CPU, cpu + 1)
+
+cdef inline swap_slot_t *slot_at(arena_t *a, uint32_t i) noexcept nogil:
+    return <swap_slot_t *>rec_at(a, POOL_SWAP, i)
+
+cdef inline swap_slot_t *slot_mut(arena_t *a, uint32_t i) noexcept nogil:
+    return <swap_slot_t *>rec_mut(a, POOL_SWAP, i)
+
+cdef inline folio_x_t *folio_x_at(arena_t *a, pfn_t head) noexcept nogil:
+    return <folio_x_t *>rec_at(a, POOL_FOLIO_X, head)
+
+cdef inline folio_x_t *folio_x_mut(arena_t *a, pfn_t head) noexcept nogil:
+    return <folio_x_t *>rec_mut(a, POOL_FOLIO_X, head)
+
+cdef inline memcg_t *memcg_at(arena_t *a, idx_t i) noexcept nogil:
+    return <memcg_t *>rec_at(a, POOL_MEMCG, i)
+
+cdef inline memcg_t *memcg_mut(arena_t *a, idx_t i) noexcept nogil:
+    return <memcg_t *>rec_mut(a, POOL_MEMCG, i)
+
+cdef inline cpu_fbatches_t *fbatches_mut(arena_t *a) noexcept nogil:
+    return <cpu_fbatches_t *>rec_mut(a, POOL_FBATCH, a.cpu + 1)
 
 cdef inline vma_t *vma_at(arena_t *a, idx_t i) noexcept nogil:
     return <vma_t *>rec_at(a, POOL_VMA, i)

@@ -39,10 +39,13 @@ POOLS[POOL_CACHE] = pool_desc(b"kmem_cache", 128, 0)
 POOLS[POOL_SLAB] = pool_desc(b"slab", 128, 0)
 POOLS[POOL_TLB] = pool_desc(b"tlb", 32, 0)
 POOLS[POOL_TRACE] = pool_desc(b"trace", 64, 0)
-POOLS[POOL_SWAP] = pool_desc(b"swap", 4, 1)
-POOLS[POOL_MEMCG] = pool_desc(b"memcg", 512, 0)
-POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", 32, 0)
+POOLS[POOL_SWAP] = pool_desc(b"swap", 16, 1)
+POOLS[POOL_MEMCG] = pool_desc(b"memcg", 4096, 0)
+POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", 8, 1)
 POOLS[POOL_LIBC] = pool_desc(b"libc", 4096, 0)
+POOLS[POOL_FBATCH] = pool_desc(b"fbatch", 1024, 1)
+POOLS[POOL_CLUSTER] = pool_desc(b"cluster", 16, 1)
+POOLS[POOL_KMSG] = pool_desc(b"kmsg", 256, 0)
 
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size

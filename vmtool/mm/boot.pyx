@@ -4,19 +4,32 @@
 Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concerned. Defaults are those of the recordings' machine.
 """
 
+from libc.string cimport memset
+
 from vmtool.mm.arch cimport arch_lookup
 from vmtool.mm.arena cimport arena_resize, cpu_mut, frame_mut, rec_alloc
 from vmtool.mm.buddy cimport alloc_pages
-from vmtool.mm.frame cimport boot_memory
+from vmtool.mm.frame cimport boot_memory, size_pools
+from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.pgtable cimport pgtable_boot
 from vmtool.mm.slab cimport kmem_cache_init
 from vmtool.mm.tlb cimport tlb_init
-from vmtool.mm.vmstat cimport NR_FILE_MAPPED, mod_node_stat
+from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, NR_ZONE_UNEVICTABLE, mod_node_stat
 
 cdef enum:
     THP_MADVISE = 1
+
+cdef void later_sysctls(machine_t *m) noexcept nogil:
+    """Those that the first files did not have."""
+    m.watermark_boost_factor = 15000
+    m.dirty_writeback_centisecs = 500
+    m.dirty_expire_centisecs = 3000
+    m.oom_dump_tasks = 1
+    m.extfrag_threshold = 500
+    m.swapin_readahead_hits = 4
+    m.layout = MACHINE_LAYOUT
 
 cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.overcommit_memory = 0
@@ -35,6 +48,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.pid_max = default_pid_max(m.nr_cpus)
     m.next_ino = 1000
     m.next_shmem_ino = 1025
+    later_sysctls(m)
 
 cdef int special_pages(arena_t *a) noexcept nogil:
     """Frames behind [vdso] and the parts of [vvar] and [vvar_vclock] that have one."""
@@ -53,6 +67,32 @@ cdef int special_pages(arena_t *a) noexcept nogil:
             a.m.vvar_pfn[0 if i == 2 else 2] = pfn  # pages 1 and 3: time namespaces, architecture data: not there
         else:
             a.m.vvar_pfn[4] = pfn  # the hypervisor's clock
+    return 0
+
+cdef int machine_upgrade(arena_t *a) noexcept nogil:
+    cdef uint32_t lru, z
+    cdef pfn_t at
+    cdef frame_t *f
+    cdef int err = size_pools(a)
+    if err or a.m.layout:
+        return err
+    later_sysctls(a.m)
+    if a.m.lru_v1[0].nr_free + a.m.lru_v1[1].nr_free + a.m.lru_v1[2].nr_free + a.m.lru_v1[3].nr_free + a.m.lru_v1[4].nr_free == 0:
+        return err
+    for lru in range(NR_LRU_LISTS):
+        a.m.lruvec.lists[lru] = a.m.lru_v1[lru]
+        memset(&a.m.lru_v1[lru], 0, sizeof(free_list_t))
+        for z in range(NR_ZONES):
+            a.m.lruvec.zone_size[z][lru] = a.m.zone_stat[z][NR_ZONE_INACTIVE_ANON + lru]
+    at = a.m.lruvec.lists[LRU_UNEVICTABLE].head
+    for lru in range(a.m.lruvec.lists[LRU_UNEVICTABLE].nr_free):  # they were linked, and not counted
+        f = frame_mut(a, at)
+        at = f.lru_next
+        f.lru_next = 0
+        f.lru_prev = 1
+    a.m.lruvec.lists[LRU_UNEVICTABLE].head = a.m.lruvec.lists[LRU_UNEVICTABLE].tail = 0
+    for z in range(NR_ZONES):
+        a.m.zone_stat[z][NR_MLOCK] = a.m.zone_stat[z][NR_ZONE_UNEVICTABLE]
     return 0
 
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:

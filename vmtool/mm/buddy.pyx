@@ -11,13 +11,15 @@ Invariants: pcp.count = pages on its lists; a frame on one has no contents, refe
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport content_free, cpu_mut, frame_at, frame_mut
+from vmtool.mm.arena cimport OOM_KILLED, content_free, cpu_mut, frame_at, frame_mut, mm_at, task_at
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
-                              ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_del_lru, folio_lru_list, folio_order, frame_index,
-                              frame_set_index, pageblock_type, pfn_to_zone)
+                              ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
+                              frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
+from vmtool.mm.memcontrol cimport charge_folio, split_charge, try_charge, uncharge_folio
 from vmtool.mm.free_area cimport area_empty, free_one_block, rmqueue, rmqueue_run
+from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
-from vmtool.mm.vmstat cimport PGALLOC_DMA, PGFREE, count_vm_events
+from vmtool.mm.vmstat cimport NR_MLOCK, PGALLOC_DMA, PGFREE, UNEVICTABLE_PGCLEARED, count_vm_events
 
 cdef enum:
     COSTLY_ORDER = 3
@@ -70,7 +72,7 @@ cdef uint32_t nr_pcp_alloc(pcp_t *pcp, const zone_t *zone, uint32_t order) noexc
         return 1
     if order == 0:
         batch = base << pcp.alloc_factor
-    if zone.pcp_high_min != zone.pcp_high_max and zone.free_pages >= zone.watermark[WMARK_HIGH]:
+    if zone.pcp_high_min != zone.pcp_high_max and zone.free_pages >= wmark_pages(zone, WMARK_HIGH):
         pcp.high = <uint32_t>min(<uint64_t>pcp.high + <uint64_t>batch, zone.pcp_high_max)
     if order == 0:
         most = max(<int64_t>pcp.high - <int64_t>pcp.count - base, base)
@@ -147,7 +149,7 @@ cdef uint32_t nr_pcp_high(pcp_t *pcp, const zone_t *zone) noexcept nogil:
     high = pcp.high
     if zone.pcp_high_min == zone.pcp_high_max:
         return <uint32_t>high
-    if zone.free_pages < zone.watermark[WMARK_HIGH]:
+    if zone.free_pages < wmark_pages(zone, WMARK_HIGH):
         need = max(<uint64_t>pcp.free_count, zone.pcp_batch)
         pcp.high = <uint32_t>max(high - min(need, high), zone.pcp_high_min)
         return <uint32_t>max(<uint64_t>pcp.count, zone.pcp_high_min)
@@ -180,7 +182,7 @@ cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil:
 
 # --- allocation ---------------------------------------------------------------------------------------------------
 
-cdef inline bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
+cdef bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
     cdef uint64_t floor = mark + zone.lowmem_reserve[highest]
     cdef uint32_t mt
     if order == 0:
@@ -233,7 +235,7 @@ cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint
         z = highest + 1
         while z:
             z -= 1
-            if a.m.zone[z].managed_pages and watermark_ok(&a.m.zone[z], order, a.m.zone[z].watermark[mark], highest):
+            if a.m.zone[z].managed_pages and (a.memalloc or watermark_ok(&a.m.zone[z], order, wmark_pages(&a.m.zone[z], mark), highest)):
                 pfn = rmqueue_zone(a, z, order, mt, nofragment)
                 if pfn:
                     zone_out[0] = z
@@ -243,19 +245,89 @@ cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint
         nofragment = False
 
 
-cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
-    """Below the low watermark: down to min, then reclaim (the room above) as long as it makes progress."""
-    cdef pfn_t pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
-    cdef int tries = 0
-    while pfn == 0 and not gfp & GFP_NORETRY and a.alloc_slowpath != NULL and tries < MAX_RECLAIM_RETRIES:
-        if a.alloc_slowpath(a, order, gfp) == 0:
-            break
+cdef inline uint32_t highest_zone(uint32_t gfp) noexcept nogil:
+    """gfp_zone(): what kswapd and the reserves go by; user pages may come from anywhere."""
+    return ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE else ZONE_NORMAL
+
+
+cdef inline uint32_t top_zone(arena_t *a) noexcept nogil:
+    """The first zone of the zonelist."""
+    cdef uint32_t z = ZONE_HIGHMEM
+    while z and a.m.zone[z].managed_pages == 0:
+        z -= 1
+    return z
+
+
+cdef pfn_t reclaim_and_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
+    """Direct reclaim as long as it makes progress, or might; then the OOM killer. Preconditions: reclaim may run here."""
+    cdef uint32_t no_progress = 0
+    cdef uint32_t progress
+    cdef uint32_t tries = 0
+    cdef pfn_t pfn = 0
+    while a.alloc_slowpath != NULL and not a.err:
+        progress = a.alloc_slowpath(a, order, gfp)
         pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        if pfn == 0:
+            drain_pcp(a, a.cpu)
+            pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        if pfn or gfp & GFP_NORETRY or order > COSTLY_ORDER:
+            return pfn
+        no_progress = 0 if progress else no_progress + 1
         tries += 1
-    if pfn == 0 and not gfp & GFP_NORETRY:  # what lies on the per-CPU lists may be all that is left
-        drain_pcp(a, a.cpu)
+        if order and tries > MAX_RECLAIM_RETRIES:  # without compaction more pages do not make a larger block
+            return 0
+        if a.should_reclaim_retry != NULL and a.should_reclaim_retry(a, order, gfp, &no_progress):
+            continue
+        if a.out_of_memory == NULL or a.out_of_memory(a, 0, order, gfp) != OOM_KILLED:
+            return 0
+        no_progress = 0
+        tries = 0
         pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        if pfn:
+            return pfn
+    return 0
+
+
+cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
+    """Below the low watermark: kswapd runs; then down to min; then reclaim. Whoever holds on to what reclaim changes takes of the reserve instead."""
+    cdef bint may_reclaim = gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM) != 0 and not gfp & GFP_ATOMIC and not a.memalloc
+    cdef uint32_t outer = a.memalloc
+    cdef pfn_t pfn
+    if may_reclaim and order <= COSTLY_ORDER and a.wakeup_kswapd != NULL:
+        a.wakeup_kswapd(a, top_zone(a), order, gfp, highest_zone(gfp))
+    pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+    if pfn:
+        return pfn
+    if may_reclaim and order <= COSTLY_ORDER:
+        pfn = reclaim_and_retry(a, order, gfp, zone_out)
+    if pfn == 0 and not gfp & GFP_NORETRY and not a.oom_victim:  # what lies on the per-CPU lists may be all that is left
+        drain_pcp(a, a.cpu)
+        if not may_reclaim:
+            a.memalloc = 1
+        pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        a.memalloc = outer
     return pfn
+
+
+cdef void run_boosted(arena_t *a, uint32_t zone) noexcept nogil:
+    """rmqueue()'s end: a pageblock changed its type, so this zone alone is reclaimed from."""
+    a.m.zone[zone].flags &= ~<uint32_t>ZONE_BOOSTED_WATERMARK
+    if a.wakeup_kswapd != NULL:
+        a.wakeup_kswapd(a, zone, 0, 0, zone)
+
+
+cdef bint charge_user_page(arena_t *a, pfn_t pfn, uint32_t order, uint32_t gfp) noexcept nogil:
+    """False: the group's limit stands in the way; the page is not the caller's."""
+    cdef idx_t memcg = a.active_memcg
+    if memcg == 0 and a.task:
+        memcg = mm_at(a, task_at(a, a.task).mm).memcg
+    if memcg == 0:
+        return True
+    if try_charge(a, memcg, <uint32_t>1 << order, gfp) < 0:
+        free_pages(a, pfn, order)
+        return False
+    charge_folio(a, memcg, pfn)
+    return True
 
 
 cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
@@ -290,6 +362,10 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
         prep_compound(a, pfn, order)
     count_vm_events(a, PGALLOC_DMA + <int>z, <int64_t>1 << order)
     trace2(a, TR_FRAME_ALLOC, pfn, order)
+    if gfp & (GFP_USER_MOVABLE | GFP_ACCOUNT) and a.m.nr_memcgs and not charge_user_page(a, pfn, order, gfp):
+        return 0
+    if a.m.zone[z].flags & ZONE_BOOSTED_WATERMARK and gfp & GFP_USER_MOVABLE and not a.memalloc:
+        run_boosted(a, z)
     return pfn
 
 
@@ -310,7 +386,10 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef uint32_t next
     cdef pcp_t *pcp
     cdef zone_t *zone = &a.m.zone[z]
-    cdef frame_t *f = clear_frame(a, pfn)
+    cdef frame_t *f
+    if frame_at(a, pfn).flags & PG_charged:
+        uncharge_folio(a, pfn, <uint32_t>1 << order)
+    f = clear_frame(a, pfn)
     for i in range(1, <uint32_t>1 << order):
         clear_frame(a, pfn + i)
     count_vm_events(a, PGFREE, <int64_t>1 << order)
@@ -333,7 +412,7 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     pcp.alloc_factor >>= 1
     if pcp.free_count < zone.pcp_batch << BATCH_SCALE_MAX:
         pcp.free_count += <uint32_t>1 << order
-    if pcp.count >= pcp.high or pcp.high > zone.pcp_high_max or zone.free_pages < zone.watermark[WMARK_HIGH]:
+    if pcp.count >= pcp.high or pcp.high > zone.pcp_high_max or zone.free_pages < wmark_pages(zone, WMARK_HIGH):
         pcp_shrink(a, zone, pcp, pindex)
 
 
@@ -349,7 +428,10 @@ cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil:
     if frame_at(a, head).extra_refs or folio_mapcount(a, head):
         return False
     if frame_at(a, head).flags & PG_lru:
-        folio_del_lru(a, head)
+        lruvec_del_folio(a, head)
+    if frame_at(a, head).flags & PG_mlocked:
+        a.m.zone_stat[pfn_to_zone(a, head)][NR_MLOCK] -= <int64_t>1 << folio_order(a, head)
+        count_vm_events(a, UNEVICTABLE_PGCLEARED, <int64_t>1 << folio_order(a, head))
     free_pages(a, head, folio_order(a, head))
     return True
 
@@ -367,7 +449,6 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order = folio_order(a, head)
     cdef frame_t *h = frame_mut(a, head)
     cdef uint32_t copied = h.flags & ~<uint32_t>(PG_head | PG_anon_exclusive | PG_waiters)
-    cdef free_list_t *list = &a.m.lru[folio_lru_list(a, head)]
     cdef uint64_t index = frame_index(h)
     cdef uint32_t i
     cdef frame_t *f
@@ -382,15 +463,10 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:
         f.extra_refs = h.extra_refs if h.mapping == 0 else 0 if copied & PG_anon else 1
         f.lru_next = 0
         f.lru_prev = 0
-        if copied & PG_lru:  # in front of the head: the node and zone counters count pages, which stay as many
-            f.lru_next = head
-            f.lru_prev = h.lru_prev
-            if h.lru_prev:
-                frame_mut(a, h.lru_prev).lru_next = head + i
-            else:
-                list.head = head + i
-            h.lru_prev = head + i
-            list.nr_free += 1
+        if copied & PG_charged:
+            split_charge(a, head, head + i)
+        if copied & PG_lru:
+            lru_add_split(a, head, head + i)
 
 
 cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil:

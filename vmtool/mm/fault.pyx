@@ -14,7 +14,7 @@ per-VMA locks and userfaultfd do not exist. Invariants: a present entry of an ar
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
 from vmtool.mm.arch cimport level_index
-from vmtool.mm.buddy cimport alloc_pages
+from vmtool.mm.buddy cimport alloc_pages, folio_put
 from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
@@ -23,11 +23,14 @@ from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault
 from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, PTE_MARKER_GUARD, pte_class, pte_load, pte_marker_kind, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.swap_lru cimport lru_add_drain
+from vmtool.mm.swap_state cimport folio_free_swap
 from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
 from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, trace2, trace3, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
-from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT, count_vm_event
+from vmtool.mm.vmstat cimport NR_FILE_DIRTY, PGFAULT, PGMAJFAULT, count_vm_event
+from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
@@ -62,10 +65,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
         result[0] |= VM_FAULT_SIGBUS
         return 0
     if inode.kind == INODE_SHMEM:
-        pfn = shmem_get(a, file_at(a, area.vm_file).inode, pgoff, &err)
-        if pfn == 0:
-            result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
-        return pfn
+        return shmem_get(a, file_at(a, area.vm_file).inode, pgoff, result)
     pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
     if pfn:
         in_flight[0] = filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
@@ -95,20 +95,24 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
     return result | finish_fault(a, v, addr, pfn, &table, index, False)
 
 cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    """The copy's frame comes first: for it something may be reclaimed, and that must not be the page that is copied."""
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
     cdef uint32_t result = 0
     cdef uint64_t in_flight  # nothing is mapped around
     cdef pfn_t pfn, copy
     if anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
-    pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), &result, &in_flight)
-    if pfn == 0:
-        return result
     copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
-    if table == 0:
-        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
-    if copy == 0 or table == 0:
+    if copy == 0:
         return VM_FAULT_OOM
+    pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), &result, &in_flight)
+    if pfn and table == 0:
+        table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+        if table == 0:
+            result = VM_FAULT_OOM
+    if pfn == 0 or table == 0:
+        folio_put(a, copy)
+        return result
     page_copy(a, copy, pfn)
     map_new_anon(a, v, addr, copy)
     add_mm_counter(mm_mut(a, vma_at(a, v).vm_mm), MM_ANONPAGES, 1)
@@ -147,6 +151,14 @@ cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept 
     """wp_can_reuse_anon_folio(): nobody but this mapping (for a large folio: this mm) refers to it."""
     cdef pfn_t head = page_folio(a, pfn)
     cdef frame_t *f = frame_at(a, head)
+    if f.extra_refs > 3:
+        return False
+    if not f.flags & PG_lru:
+        lru_add_drain(a)  # a batch may hold the only other reference
+    if f.flags & PG_swapcache:
+        frame_mut(a, head).extra_refs += 1
+        folio_free_swap(a, head)
+        frame_mut(a, head).extra_refs -= 1
     if f.extra_refs:
         return False
     if f.flags & PG_head:
@@ -242,9 +254,12 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
 
 cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef uint32_t result
+    cdef int64_t dirty = a.m.node_stat[NR_FILE_DIRTY]
     trace3(a, TR_VMA_FOUND, vma_at(a, v).vm_start, vma_at(a, v).vm_end, vma_at(a, v).vm_flags)
     result = do_fault_at(a, v, addr & ~<uint64_t>4095, flags)
     count_vm_event(a, PGFAULT)
+    if a.m.node_stat[NR_FILE_DIRTY] > dirty:
+        balance_dirty_pages(a)  # fault_dirty_shared_page()
     if result & VM_FAULT_ERROR:
         return result
     if a.task:

@@ -5,12 +5,10 @@ Counterpart: Linux v6.18 mm/memory.c: do_anonymous_page(), map_anon_folio_pte(),
 """
 
 from vmtool.mm.arena cimport arena_t, frame_mut, mm_mut, vma_at
-from vmtool.mm.frame cimport folio_add_lru
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mmu cimport mmu_look_t
 from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.types cimport *
-from vmtool.mm.vmstat cimport UNEVICTABLE_PGMLOCKED, count_vm_event
 
 cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil  # rmap, LRU: all but the entry and the count
 cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil

@@ -9,21 +9,21 @@ Counterpart: Linux v6.18 mm/memory.c. The quick road at the end does for one wri
 together (lookup, walk, fault, retry, fill), each record fetched once; tests/mm/test_fault_anon.py holds the two roads' states together.
 """
 
-from vmtool.mm.arena cimport cpu_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
-from vmtool.mm.buddy cimport alloc_pages, pcp_take, prep_new_page
-from vmtool.mm.frame cimport LRU_INACTIVE_ANON, folio_add_lru, lru_link, page_copy
-from vmtool.mm.mlock cimport munlock_folio
+from vmtool.mm.arena cimport content_mut, cpu_mut, frame_at, frame_mut, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put, pcp_take, prep_new_page
+from vmtool.mm.frame cimport page_copy, page_folio
+from vmtool.mm.mlock cimport mlock_new_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mmu cimport leaf_phys, mmu_count_walk, mmu_leaf
 from vmtool.mm.pgtable cimport flush_tlb_page, mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
-from vmtool.mm.pte cimport pte_store
+from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap, anon_vma_prepare
+from vmtool.mm.swap_lru cimport folio_add_lru, folio_add_lru_single
 from vmtool.mm.thp cimport may_be_huge
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_put_looked, tlb_void_page
 from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_ZERO_PAGE_MAP, trace2, trace3
 from vmtool.mm.unmap cimport drop_mapping
-from vmtool.mm.vmstat cimport (NR_INACTIVE_ANON, NR_TLB_LOCAL_FLUSH_ONE, NR_ZONE_INACTIVE_ANON, PGALLOC_DMA, PGFAULT, PGREUSE,
-                               UNEVICTABLE_PGMLOCKED, count_vm_event)
+from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event
 
 
 cdef inline pte_t anon_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil:
@@ -37,9 +37,9 @@ cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept no
     cdef frame_t *f = frame_mut(a, pfn)
     add_new_anon_rmap(a, f, area, addr)
     if area.vm_flags & VM_LOCKED:
-        f.flags |= PG_mlocked | PG_unevictable
-        count_vm_event(a, UNEVICTABLE_PGMLOCKED)
-    folio_add_lru(a, pfn)
+        mlock_new_folio(a, pfn)
+    else:
+        folio_add_lru(a, pfn)
 
 
 cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pfn_t table, uint32_t index) noexcept nogil:
@@ -75,17 +75,25 @@ cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     cdef int kind
     if anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
+    if not pte_special(a, e):
+        folio_get(a, page_folio(a, old))  # reclaim for the copy's frame may unmap it, but must not free it
     copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
+    if not pte_special(a, e):
+        if copy and pte_load(a, table, index) == e:
+            page_copy(a, copy, old)
+        elif copy:
+            folio_put(a, copy)
+        folio_put(a, page_folio(a, old))
     if copy == 0:
         return VM_FAULT_OOM
-    if not pte_special(a, e):
-        page_copy(a, copy, old)
+    if pte_load(a, table, index) != e:
+        return 0  # it was unmapped meanwhile: the access faults again
     map_new_anon(a, v, addr, copy)
     pte_store(a, table, index, anon_pte(a, copy, vma_at(a, v).vm_flags))
     flush_tlb_page(a, m, addr)
     trace3(a, TR_COW_COPY, addr, old, copy)
     if vma_at(a, v).vm_flags & VM_LOCKED and not pte_special(a, e):
-        munlock_folio(a, old, v)
+        munlock_folio(a, page_folio(a, old))
     kind = drop_mapping(a, e)
     if kind != MM_ANONPAGES:  # one for one else, and the counter goes in batches
         add_mm_counter(m, MM_ANONPAGES, 1)
@@ -99,7 +107,7 @@ cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
 cdef inline bint is_plain(arena_t *a, const vma_t *area, const mm_t *m) noexcept nogil:
     """Private, writable, unlocked, with its anon_vma made, and no huge page asked for."""
     return ((area.vm_flags & (VM_WRITE | VM_SHARED | VM_MAYSHARE | VM_LOCKED)) == VM_WRITE and area.anon_vma != 0
-            and area.kind == VMA_PLAIN and not may_be_huge(a, area, m))
+            and area.kind == VMA_PLAIN and m.memcg == 0 and not may_be_huge(a, area, m))
 
 
 cdef inline bint runs_elsewhere(arena_t *a, const cpu_t *c) noexcept nogil:
@@ -123,9 +131,7 @@ cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept
     f = frame_mut(a, pfn)
     prep_new_page(f)
     add_new_anon_rmap(a, f, area, addr)
-    lru_link(a, f, pfn, LRU_INACTIVE_ANON)
-    a.m.node_stat[NR_INACTIVE_ANON] += 1
-    a.m.zone_stat[z][NR_ZONE_INACTIVE_ANON] += 1
+    folio_add_lru_single(a, f, pfn)
     count_vm_event(a, PGALLOC_DMA + <int>z)
     return pfn
 

@@ -9,13 +9,15 @@ from libc.string cimport memcpy
 
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, folio_mark_accessed
+from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_read
 from vmtool.mm.readahead cimport filemap_read_page, page_cache_async_ra, page_cache_sync_ra
 from vmtool.mm.shmem cimport shmem_read, shmem_write
+from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
 from vmtool.mm.truncate cimport zero_partial_blocks
+from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     PAGE_SHIFT = 12
@@ -24,6 +26,7 @@ cdef enum:
     MAX_PAGECACHE_ORDER = 9
     MAX_FOLIO_BYTES = 2097152
     MAX_RW_COUNT = 0x7FFFF000
+    MOST_TRIES = 64  # to read a page that reclaim takes again at once
 
 cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 KiB blocks, less one block
 
@@ -79,6 +82,8 @@ cdef uint64_t copy_batch(arena_t *a, idx_t inode, uint64_t pos, uint64_t end, in
     cdef pfn_t head
     while pos < end:
         pfn = filemap_get(a, inode, pos >> PAGE_SHIFT)
+        if pfn == 0:  # what read-ahead needed since has cost this page: it is read again
+            break
         if pos >= folio_end:
             head = page_folio(a, pfn)
             shift = PAGE_SHIFT + folio_order(a, head)
@@ -103,6 +108,7 @@ cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint6
     cdef uint64_t next
     cdef uint64_t end
     cdef int err = 0
+    cdef uint32_t tries = 0
     if length > MAX_RW_COUNT:
         length = MAX_RW_COUNT
     if inode_at(a, inode).kind == INODE_SHMEM:
@@ -120,6 +126,13 @@ cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint6
         if end > next << PAGE_SHIFT:
             end = next << PAGE_SHIFT
         next = copy_batch(a, inode, pos + done, end, last_pos, buf + done)
+        if next == 0:
+            tries += 1
+            if tries > MOST_TRIES:
+                err = ENOMEM
+                break
+            continue
+        tries = 0
         trace3(a, TR_COPY_TO_USER, inode, pos + done, next)
         done += next
         last_pos = <int64_t>(pos + done)
@@ -142,6 +155,7 @@ cdef pfn_t get_folio_for_write(arena_t *a, idx_t inode, uint64_t index, uint64_t
         head = alloc_pages(a, order, GFP_USER_MOVABLE | GFP_NORETRY if order else GFP_USER_MOVABLE)
         err[0] = ENOMEM
         if head:
+            filemap_forget(a, inode, index, index + (<uint64_t>1 << order) - 1)  # __GFP_WRITE: what is rewritten counts as no refault
             err[0] = -filemap_add(a, inode, index, head, order)
             if err[0] == 0:
                 return head
@@ -203,6 +217,7 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
         inode_mut(a, inode).size = pos + length
     if pos > old:
         zero_partial_blocks(a, inode, old, pos)
+    balance_dirty_pages(a)
     return <int64_t>length
 
 

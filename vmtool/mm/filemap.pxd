@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Level 4. The page cache proper: which page of a file is in which frame, and which of them are dirty.
 
-Counterpart: Linux v6.18 mm/filemap.c:filemap_add_folio(), filemap_remove_folio(), mm/page-writeback.c:folio_mark_dirty(), mm/swap.c:folio_mark_accessed().
+Counterpart: Linux v6.18 mm/filemap.c:filemap_add_folio(), filemap_remove_folio(), mm/page-writeback.c:folio_mark_dirty().
 A folio has one reference for the cache (extra_refs 1), whatever its order; Linux counts one a page. A cached folio is up to date but for what
 truncation left at the edge of a file that was not cached: whoever maps pages or counts them (mincore) asks page_uptodate().
 """
@@ -20,11 +20,14 @@ cdef uint64_t page_cache_prev_miss(arena_t *a, idx_t inode, uint64_t index, uint
 cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
 # Puts a folio into the cache and on the LRU, and counts it. The reference that alloc_pages() gave becomes the cache's. Flags are the caller's
 # (PG_uptodate, PG_swapbacked). Returns 0, -EEXIST when one of its places is taken, -ENOMEM; then the folio is still the caller's.
+# The same for one that is on the LRU already; *shadow: what an evicted page left there.
+cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil
 cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil
 cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil  # out of the cache, its reference dropped; dirt is forgotten
+cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # the same by reclaim, which leaves a shadow
+cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # shadows of a range
 cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil  # an inode that nobody maps any more
 cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil
 cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil  # the same for write(), which leaves PG_readahead alone
 cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil  # whether it was; its pages lose the mark
-cdef void folio_mark_accessed(arena_t *a, pfn_t head) noexcept nogil
 cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil

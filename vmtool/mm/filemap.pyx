@@ -1,7 +1,7 @@
 """The index of cached pages, its counters and marks.
 
-Modelled: address_space.i_pages (a radix tree, xnode.pyx), nrpages, the DIRTY mark, LRU membership, referenced and active.
-Counterpart: Linux v6.18 mm/filemap.c, mm/page-writeback.c, mm/swap.c (two-list LRU, CONFIG_LRU_GEN off).
+Modelled: address_space.i_pages (a radix tree, xnode.pyx), nrpages, the DIRTY mark, LRU membership.
+Counterpart: Linux v6.18 mm/filemap.c, mm/page-writeback.c.
 # Deviation: folios whose read failed leave the cache; PG_locked and PG_writeback are never seen, I/O takes no time.
 
 State of a file page: absent -> clean (filemap_add) <-> dirty (folio_mark_dirty, writeback) -> absent (filemap_remove)
@@ -11,13 +11,14 @@ pages of folios with PG_dirty; NR_FILE_PAGES, NR_SHMEM, NR_FILE_DIRTY are the su
 
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport folio_put
-from vmtool.mm.frame cimport folio_add_lru, folio_del_lru, folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
+from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
 from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
-from vmtool.mm.vmstat cimport (NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_ZONE_WRITE_PENDING, PGACTIVATE, count_vm_events,
-                               mod_node_stat)
-from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_get, xnode_next, xnode_next_marked, xnode_ops_t, xnode_set,
-                              xnode_set_mark)
+from vmtool.mm.vmstat cimport (NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat)
+from vmtool.mm.workingset cimport workingset_refault
+from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_shadow, xnode_next,
+                              xnode_next_marked, xnode_ops_t, xnode_set, xnode_set_mark, xnode_set_shadow)
 
 
 cdef uint64_t radix_node_alloc(arena_t *a) noexcept nogil:
@@ -31,6 +32,13 @@ cdef void radix_node_free(arena_t *a, uint64_t obj) noexcept nogil:
 cdef xnode_ops_t I_PAGES_OPS
 I_PAGES_OPS.alloc = radix_node_alloc
 I_PAGES_OPS.free = radix_node_free
+
+
+cdef void count_shadow_node(arena_t *a, int delta) noexcept nogil:
+    mod_node_stat(a, WORKINGSET_NODES, delta)
+
+
+I_PAGES_OPS.shadows_only = count_shadow_node
 
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
@@ -117,7 +125,7 @@ cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint
     return index
 
 
-cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil:
+cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil:
     """Counts: NR_FILE_PAGES (NR_SHMEM when swap-backed) by pages. Source: __filemap_add_folio()."""
     cdef inode_t *ino = inode_mut(a, inode)
     cdef uint64_t nr_pages = <uint64_t>1 << order
@@ -128,6 +136,8 @@ cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32
     if xnode_next(a, ino.i_pages, &at, index + nr_pages - 1):
         return -EEXIST
     for i in range(nr_pages):
+        if xnode_get_shadow(a, ino.i_pages, index + i):
+            shadow[0] = xnode_get_shadow(a, ino.i_pages, index + i)
         err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
         if err:
             while i:
@@ -141,12 +151,27 @@ cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32
     mod_node_stat(a, NR_FILE_PAGES, nr_pages)
     if f.flags & PG_swapbacked:
         mod_node_stat(a, NR_SHMEM, nr_pages)
-    folio_add_lru(a, head)
     trace3(a, TR_CACHE_ADD, inode, index, head)
     return 0
 
 
+cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil:
+    """Evicted not long ago, it comes back active. Source: filemap_add_folio()."""
+    cdef uint32_t shadow = 0
+    cdef int err = filemap_insert(a, inode, index, head, order, &shadow)
+    if err:
+        return err
+    if shadow and not frame_at(a, head).flags & PG_swapbacked:
+        workingset_refault(a, head, shadow)
+    folio_add_lru(a, head)
+    return 0
+
+
 cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil:
+    filemap_evict(a, head, 0)
+
+
+cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
     """Counts: as filemap_add() and folio_mark_dirty(), backwards. Source: __filemap_remove_folio()."""
     cdef frame_t *f = frame_mut(a, head)
     cdef idx_t inode = f.mapping
@@ -156,7 +181,7 @@ cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint64_t i
     folio_clear_dirty(a, head)
     for i in range(nr_pages):
-        xnode_set(a, &ino.i_pages, index + i, 0, &I_PAGES_OPS)
+        xnode_set_shadow(a, &ino.i_pages, index + i, shadow, &I_PAGES_OPS)
     ino.nrpages -= nr_pages
     mod_node_stat(a, NR_FILE_PAGES, -<int64_t>nr_pages)
     if f.flags & PG_swapbacked:
@@ -173,8 +198,14 @@ cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil:
     while True:
         pfn = filemap_next(a, inode, &index, <uint64_t>-1)
         if pfn == 0:
+            xnode_free_all(a, &inode_mut(a, inode).i_pages, &I_PAGES_OPS)  # what is left are shadows
             return
         filemap_remove(a, pfn)
+
+
+cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    if inode_at(a, inode).i_pages:
+        xnode_clear_shadows(a, &inode_mut(a, inode).i_pages, first, last, &I_PAGES_OPS)
 
 
 cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil:
@@ -202,6 +233,8 @@ cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil:
     nr_pages = <uint64_t>1 << folio_order(a, head)
     for i in range(nr_pages):
         xnode_set_mark(a, ino.i_pages, index + i, XMARK_DIRTY)
+    if ino.nr_dirty == 0:
+        ino.dirtied_us = a.m.now_us
     ino.nr_dirty += <uint32_t>nr_pages
     mod_node_stat(a, NR_FILE_DIRTY, nr_pages)
     mod_node_stat(a, NR_DIRTIED, nr_pages)
@@ -234,23 +267,3 @@ cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil:
     return (frame_at(a, head).flags & PG_dirty) != 0
-
-
-cdef void folio_mark_accessed(arena_t *a, pfn_t head) noexcept nogil:
-    """inactive, unreferenced -> inactive, referenced -> active, unreferenced. Counts: PGACTIVATE. Source: folio_mark_accessed()."""
-    cdef frame_t *f = frame_at(a, head)
-    if not f.flags & PG_referenced:
-        frame_mut(a, head).flags |= PG_referenced
-    elif not f.flags & (PG_unevictable | PG_active):
-        f = frame_mut(a, head)
-        if f.flags & PG_lru:
-            folio_del_lru(a, head)
-            f.flags |= PG_active
-            folio_add_lru(a, head)
-        else:
-            f.flags |= PG_active
-        f.flags &= ~<uint32_t>PG_referenced
-        count_vm_events(a, PGACTIVATE, <int64_t>1 << folio_order(a, head))
-    f = frame_at(a, head)
-    if f.flags & PG_idle:
-        frame_mut(a, head).flags &= ~<uint32_t>PG_idle

@@ -60,6 +60,7 @@ cdef enum:
     PG_pcp = 1 << 25  # free, on a per-CPU list
     PG_zero = 1 << 26  # the (huge) zero page
     PG_kernel = 1 << 27  # allocated for the kernel's own use
+    PG_charged = 1 << 28  # folio.memcg_data: a control group pays for it
 
 # --- VM_ flags ---------------------------------------------------------------------------------------
 cdef enum:
@@ -201,4 +202,7 @@ cdef enum:  # gfp_bits
     GFP_USER_MOVABLE = 0x2  # user pages and page cache: Movable, Highmem allowed
     GFP_RECLAIMABLE = 0x4  # slabs that a shrinker can empty
     GFP_ZERO = 0x8
-    GFP_NORETRY = 0x10  # a THP attempt: no reclaim, no OOM
+    GFP_NORETRY = 0x10  # one try at reclaim at most, no OOM
+    GFP_DIRECT_RECLAIM = 0x20  # reclaim may run right here; user pages have it always, tables and objects never: their callers hold on to what it changes
+    GFP_ATOMIC = 0x40  # nothing is reclaimed for it
+    GFP_ACCOUNT = 0x80  # charged to the task's control group, as user pages are

@@ -8,22 +8,9 @@ Each piece takes the flags of the whole (PG_readahead stays with the first), and
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut
-from vmtool.mm.frame cimport folio_lru_list, folio_order, frame_index, frame_set_index, page_folio
-
-
-cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t second) noexcept nogil:
-    """The second half in front of the first; the counters count pages and stay as they are."""
-    cdef free_list_t *list = &a.m.lru[folio_lru_list(a, head)]
-    cdef frame_t *h = frame_mut(a, head)
-    cdef frame_t *s = frame_mut(a, second)
-    s.lru_next = head
-    s.lru_prev = h.lru_prev
-    if h.lru_prev:
-        frame_mut(a, h.lru_prev).lru_next = second
-    else:
-        list.head = second
-    h.lru_prev = second
-    list.nr_free += 1
+from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio
+from vmtool.mm.lruvec cimport lru_add_split
+from vmtool.mm.memcontrol cimport split_charge
 
 
 cdef void make_head(arena_t *a, pfn_t head, uint32_t order, uint64_t index) noexcept nogil:
@@ -54,6 +41,8 @@ cdef void folio_halve(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
     s.extra_refs = 1
     s.lru_next = 0
     s.lru_prev = 0
+    if s.flags & PG_charged:
+        split_charge(a, head, second)
     make_head(a, second, order - 1, index + (<uint64_t>1 << (order - 1)))
     make_head(a, head, order - 1, index)
     if h.flags & PG_lru:

@@ -1,18 +1,11 @@
 # cython: language_level=3
-"""Level 2. Page frames: the folio that each belongs to, its bytes, the LRU lists. Zones (zone.pxd) come with it."""
+"""Level 2. Page frames: the folio that each belongs to, its bytes. Zones (zone.pxd) come with it."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool.mm.arena cimport arena_t, frame_at, frame_mut
 from vmtool.mm.types cimport *
 from vmtool.mm.zone cimport *
-
-cdef enum:  # lru_list
-    LRU_INACTIVE_ANON
-    LRU_ACTIVE_ANON
-    LRU_INACTIVE_FILE
-    LRU_ACTIVE_FILE
-    LRU_UNEVICTABLE
 
 # The folio a page belongs to, and its facts.
 cdef inline pfn_t page_folio(arena_t *a, pfn_t pfn) noexcept nogil:
@@ -46,26 +39,3 @@ cdef const char *page_bytes(arena_t *a, pfn_t pfn) noexcept nogil
 cdef char *page_bytes_mut(arena_t *a, pfn_t pfn) noexcept nogil
 cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil
 cdef void page_zero(arena_t *a, pfn_t pfn) noexcept nogil  # forget its bytes: reads as zeros
-
-cdef inline uint32_t lru_of(uint32_t flags) noexcept nogil:
-    if flags & PG_unevictable:
-        return LRU_UNEVICTABLE
-    return (LRU_INACTIVE_ANON if flags & PG_swapbacked else LRU_INACTIVE_FILE) + (1 if flags & PG_active else 0)
-
-cdef inline void lru_link(arena_t *a, frame_t *f, pfn_t head, uint32_t lru) noexcept nogil:
-    """At the head of its list; counts nothing but the list's length."""
-    cdef free_list_t *list = &a.m.lru[lru]
-    f.flags |= PG_lru
-    f.lru_next = list.head
-    f.lru_prev = 0
-    if list.head:
-        frame_mut(a, list.head).lru_prev = head
-    else:
-        list.tail = head
-    list.head = head
-    list.nr_free += 1
-
-# LRU lists of the root lruvec (add puts at the head); they keep the node and zone counters.
-cdef void folio_add_lru(arena_t *a, pfn_t head) noexcept nogil
-cdef void folio_del_lru(arena_t *a, pfn_t head) noexcept nogil
-cdef uint32_t folio_lru_list(arena_t *a, pfn_t head) noexcept nogil  # lru_list by the folio's flags

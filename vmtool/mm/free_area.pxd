@@ -8,6 +8,9 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.frame cimport MIGRATE_MOVABLE
 from vmtool.mm.types cimport *
 
+cdef enum:  # zone_t.flags
+    ZONE_BOOSTED_WATERMARK = 1
+
 cdef inline bint area_empty(const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     if zone.area[order][mt].head:
         return False

@@ -5,12 +5,12 @@ Counterpart: Linux v6.18 mm/page_alloc.c: __free_one_page, __rmqueue_smallest, _
 A block of 2**order frames is aligned to its size; its buddy differs in bit `order` of the frame number. The first frame of a free
 block has PG_buddy and the order in index_lo; the others' records are zeros. Blocks of the highest order in unseen_pfn ..
 unseen_end stand at the tail of the Movable list without being linked: taken lowest address first, they never become unseen again.
-# Deviation: no HighAtomic reserve, no watermark boost, no compaction.
+# Deviation: no HighAtomic reserve, no compaction.
 Invariants: no two free buddies of one order; free_pages = lists + unseen; a list's blocks lie in pageblocks of its type.
 """
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_mut
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, pageblock_type,
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, pageblock_type,
                               pfn_to_zone)
 
 cdef enum:
@@ -147,8 +147,19 @@ cdef bint should_claim(uint32_t order, uint32_t start_mt) noexcept nogil:
     return order >= PAGEBLOCK_ORDER // 2 or start_mt != MIGRATE_MOVABLE
 
 
+cdef void boost_watermark(arena_t *a, zone_t *zone) noexcept nogil:
+    cdef uint64_t most = zone.watermark[WMARK_HIGH] * a.m.watermark_boost_factor // 10000
+    if a.m.watermark_boost_factor == 0 or PAGEBLOCK_PAGES * 4 > zone.managed_pages or most == 0:
+        return
+    zone.watermark_boost = min(zone.watermark_boost + PAGEBLOCK_PAGES, max(<uint64_t>PAGEBLOCK_PAGES, most))
+    zone.flags |= ZONE_BOOSTED_WATERMARK
+
+
 cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t start_mt, uint32_t block_mt) noexcept nogil:
-    """A free block smaller than a pageblock: take over its pageblock when half of it is free or of our kind. Else 0."""
+    """A free block smaller than a pageblock: take over its pageblock when half of it is free or of our kind. Else 0.
+
+    Types begin to mix: the zone's watermarks rise until kswapd has made room (boost_watermark()).
+    """
     cdef uint64_t start = pfn & ~<uint32_t>(PAGEBLOCK_PAGES - 1)
     cdef uint64_t end = start + PAGEBLOCK_PAGES
     cdef uint64_t at = start
@@ -157,6 +168,7 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     cdef uint32_t alike = 0
     cdef uint32_t block
     cdef frame_t *f
+    boost_watermark(a, zone)
     if start < zone.start_pfn or end > zone.start_pfn + zone.spanned_pages:
         return 0
     while at < end:

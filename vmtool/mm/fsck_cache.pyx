@@ -10,12 +10,11 @@ from vmtool.mm.filemap cimport filemap_get
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.names cimport nr_path_buckets, path_bucket, path_bucket_head
-from vmtool.mm.vmstat cimport NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_ZONE_WRITE_PENDING
+from vmtool.mm.vmstat cimport NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_SWAPCACHE, NR_WRITEBACK, NR_ZONE_WRITE_PENDING
 from vmtool.mm.xnode cimport XMARK_DIRTY, xnode_has_mark, xnode_next
 
 cdef enum:
     PAGE_SHIFT = 12
-    NR_LRU_LISTS = 5
 
 cdef enum:
     INODE_LIFE
@@ -124,7 +123,7 @@ cdef void check_page(fsck_t *k, idx_t inode, uint64_t index, pfn_t pfn) noexcept
         return
     expect(k, folio_is_whole(a, inode, first, head), PAGE_INDEX, inode, index)
     expect(k, f.extra_refs >= 1, PAGE_REFERENCE, inode, index)
-    expect(k, f.flags & PG_lru, PAGE_LRU, inode, index)
+    expect(k, f.flags & PG_lru or f.extra_refs > 1, PAGE_LRU, inode, index)  # a second reference: it waits in a batch
     expect(k, (f.flags & PG_swapbacked != 0) == (i.kind == INODE_SHMEM), PAGE_KIND, inode, index)
     expect(k, first << PAGE_SHIFT < i.size, PAGE_PAST_END, inode, index)
 
@@ -241,7 +240,7 @@ cdef void check_lru(fsck_t *k) noexcept nogil:
     cdef pfn_t pfn
     cdef frame_t *f
     for lru in range(NR_LRU_LISTS):
-        pfn = a.m.lru[lru].head
+        pfn = a.m.lruvec.lists[lru].head
         while pfn and pfn < a.m.max_pfn and left:
             f = frame_at(a, pfn)
             if f.mapping and not f.flags & PG_anon:
@@ -257,10 +256,10 @@ cdef void check_sums(fsck_t *k) noexcept nogil:
     for z in range(NR_ZONES):
         pending += a.m.zone_stat[z][NR_ZONE_WRITE_PENDING]
     expect(k, k.nr_inodes == a.m.nr_inodes, INODE_COUNT, k.nr_inodes, a.m.nr_inodes)
-    expect(k, <int64_t>k.nr_pages == a.m.node_stat[NR_FILE_PAGES], SUM_FILE_PAGES, a.m.node_stat[NR_FILE_PAGES], k.nr_pages)
+    expect(k, <int64_t>k.nr_pages == a.m.node_stat[NR_FILE_PAGES] - a.m.node_stat[NR_SWAPCACHE], SUM_FILE_PAGES, a.m.node_stat[NR_FILE_PAGES], k.nr_pages)
     expect(k, <int64_t>k.nr_shmem == a.m.node_stat[NR_SHMEM], SUM_SHMEM, a.m.node_stat[NR_SHMEM], k.nr_shmem)
     expect(k, <int64_t>k.nr_dirty == a.m.node_stat[NR_FILE_DIRTY], SUM_FILE_DIRTY, a.m.node_stat[NR_FILE_DIRTY], k.nr_dirty)
-    expect(k, pending == a.m.node_stat[NR_FILE_DIRTY], SUM_WRITE_PENDING, pending, a.m.node_stat[NR_FILE_DIRTY])
+    expect(k, pending == a.m.node_stat[NR_FILE_DIRTY] + a.m.node_stat[NR_WRITEBACK], SUM_WRITE_PENDING, pending, a.m.node_stat[NR_FILE_DIRTY] + a.m.node_stat[NR_WRITEBACK])
 
 
 cdef void fsck_cache(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:

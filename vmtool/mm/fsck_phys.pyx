@@ -9,12 +9,11 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport nr_user_entries, pte_pfn, table_bytes
 from vmtool.mm.arena cimport frame_at, mm_at, rec_at
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_lru_list, folio_order, pageblock_type, pfn_to_zone,
-                              reserved_end)
-from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, pmd_class
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
 from vmtool.mm.mmu cimport mmu_walk, walk_t
+from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, pmd_class
 from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
-from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, NR_ZONE_INACTIVE_ANON
+from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
 
 cdef enum:
     CHECK_BUDDY_BLOCK
@@ -31,9 +30,6 @@ cdef enum:
     CHECK_FOLIO_TAIL
     CHECK_FRAME_CONTENT
     CHECK_CONTENTS
-    CHECK_LRU_LIST
-    CHECK_LRU_FLAG
-    CHECK_LRU_COUNT
     CHECK_TABLE_ENTRIES
     CHECK_TABLES
     CHECK_MM_TABLES
@@ -64,9 +60,6 @@ CHECKS[CHECK_FRAME_LOST] = check_t(b"frame-lost", b"frame {0} is neither free no
 CHECKS[CHECK_FOLIO_TAIL] = check_t(b"folio-tail", b"frame {0} is a tail without its head, or a head without its tails: {1}")
 CHECKS[CHECK_FRAME_CONTENT] = check_t(b"frame-content", b"frame {0} has contents {1}, which are not in use or another's")
 CHECKS[CHECK_CONTENTS] = check_t(b"contents-count", b"{0} contents are counted, {1} are in use")
-CHECKS[CHECK_LRU_LIST] = check_t(b"lru-list", b"LRU list {1} is not linked both ways, or not as long as it says, at frame {0}")
-CHECKS[CHECK_LRU_FLAG] = check_t(b"lru-flag", b"frame {0} is on LRU list {1}, where its flags do not put it")
-CHECKS[CHECK_LRU_COUNT] = check_t(b"lru-count", b"the counters of LRU list {0} are wrong: {1} pages are on it")
 CHECKS[CHECK_TABLE_ENTRIES] = check_t(b"table-entries", b"the page table in frame {0} has {1} entries, which is not its count")
 CHECKS[CHECK_TABLES] = check_t(b"table-count", b"nr_page_table_pages is {0}, {1} frames are page tables")
 CHECKS[CHECK_MM_TABLES] = check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
@@ -121,7 +114,6 @@ cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
         bad(&f, CHECK_TABLES, <uint64_t>a.m.node_stat[NR_PAGETABLE], f.nr_tables)
     check_pcp(&f)
     check_contents(&f)
-    check_lru(&f)
     check_mms(&f)
     check_slabs(&f)
     check_tlbs(&f)
@@ -301,43 +293,6 @@ cdef void check_contents(fsck_t *f) noexcept nogil:
         n -= 1  # the null content
     if n != f.a.m.nr_contents:
         bad(f, CHECK_CONTENTS, f.a.m.nr_contents, n)
-
-
-# --- LRU ----------------------------------------------------------------------------------------------------------------
-
-cdef void check_lru(fsck_t *f) noexcept nogil:
-    cdef arena_t *a = f.a
-    cdef int64_t pages[NR_ZONES]
-    cdef int64_t total
-    cdef uint32_t lru
-    cdef uint32_t z
-    cdef uint32_t at
-    cdef uint32_t prev
-    cdef uint32_t n
-    for lru in range(5):
-        for z in range(NR_ZONES):
-            pages[z] = 0
-        at = a.m.lru[lru].head
-        prev = 0
-        n = 0
-        while at and n <= a.m.lru[lru].nr_free and n < a.m.max_pfn:
-            if frame_at(a, at).lru_prev != prev:
-                bad(f, CHECK_LRU_LIST, at, lru)
-            if not frame_at(a, at).flags & PG_lru or folio_lru_list(a, at) != lru:
-                bad(f, CHECK_LRU_FLAG, at, lru)
-            pages[pfn_to_zone(a, at)] += <int64_t>1 << folio_order(a, at)
-            n += 1
-            prev = at
-            at = frame_at(a, at).lru_next
-        if n != a.m.lru[lru].nr_free or a.m.lru[lru].tail != prev:
-            bad(f, CHECK_LRU_LIST, prev, lru)
-        total = 0
-        for z in range(NR_ZONES):
-            total += pages[z]
-            if a.m.zone_stat[z][NR_ZONE_INACTIVE_ANON + lru] != pages[z]:
-                bad(f, CHECK_LRU_COUNT, lru, <uint64_t>pages[z])
-        if a.m.node_stat[NR_INACTIVE_ANON + lru] != total:
-            bad(f, CHECK_LRU_COUNT, lru, <uint64_t>total)
 
 
 # --- page tables -----------------------------------------------------------------------------------------------------------

@@ -37,4 +37,6 @@ cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # no 
 cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
 cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
 
+cdef uint64_t nr_prunable(arena_t *a) noexcept nogil  # inodes that a shrinker may take
+cdef void prune_icache(arena_t *a, uint64_t nr) noexcept nogil
 cdef void drop_slab(arena_t *a) noexcept nogil  # drop_caches 2: inode and dentry objects of files that are closed and have no cached page

@@ -99,6 +99,9 @@ cdef void inode_evict(arena_t *a, idx_t inode) noexcept nogil:
     """Nothing refers to it: pages, blocks, name and objects go. Source: evict(), ext4_evict_inode()."""
     cdef inode_t *i
     filemap_remove_all(a, inode)
+    if a.shmem_free_swap != NULL and inode_at(a, inode).nr_swapped:
+        a.shmem_free_swap(a, inode, 0, <uint64_t>-1)
+    xnode_free_all(a, &inode_mut(a, inode).swapped, NULL)
     disk_free_blocks(a, inode, 0, <uint64_t>-1)
     i = inode_mut(a, inode)
     a.m.vm_committed_as -= <int64_t>i.accounted
@@ -293,12 +296,32 @@ cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) 
     return -EIO
 
 
-cdef void drop_slab(arena_t *a) noexcept nogil:
-    """Counts: DROP_SLAB. An inode with cached pages is not on the shrinker's list. Source: drop_slab(), inode_lru_isolate()."""
+cdef inline bint is_prunable(const inode_t *i) noexcept nogil:
+    """An inode that is open, or has cached pages, is not on the shrinker's list."""
+    return inode_live(i) and i.nr_open == 0 and i.nrpages == 0 and i.obj[0] != 0
+
+
+cdef uint64_t nr_prunable(arena_t *a) noexcept nogil:
+    cdef uint64_t n = 0
     cdef idx_t inode
-    cdef inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
-        i = inode_at(a, inode)
-        if inode_live(i) and i.nr_open == 0 and i.nrpages == 0 and i.obj[0]:
+        n += is_prunable(inode_at(a, inode))
+    return n
+
+
+cdef void prune_icache(arena_t *a, uint64_t nr) noexcept nogil:
+    """Source: inode_lru_isolate(). Shadows of its pages go with an inode."""
+    cdef idx_t inode
+    for inode in range(1, a.pool[POOL_INODE].count):
+        if nr == 0:
+            return
+        if is_prunable(inode_at(a, inode)):
+            filemap_remove_all(a, inode)
             inode_give_objects(a, inode)
+            nr -= 1
+
+
+cdef void drop_slab(arena_t *a) noexcept nogil:
+    """Counts: DROP_SLAB."""
+    prune_icache(a, <uint64_t>-1)
     count_vm_event(a, DROP_SLAB)

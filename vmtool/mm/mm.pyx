@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport folio_add_lru, mm_counter, page_folio
+from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.mmu cimport load_cr3

@@ -44,7 +44,7 @@ cdef uint64_t commit_limit(arena_t *a) noexcept nogil:
         allowed = a.m.overcommit_kbytes >> 2
     else:
         allowed = a.m.totalram_pages * a.m.overcommit_ratio // 100
-    return allowed + (a.m.swap_bytes >> 12)
+    return allowed + <uint64_t>a.m.total_swap_pages
 
 cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil:
     cdef int64_t allowed, reserve
@@ -52,7 +52,7 @@ cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil
     if a.m.overcommit_memory == OVERCOMMIT_ALWAYS:
         return 0
     if a.m.overcommit_memory == OVERCOMMIT_GUESS:
-        if nr_pages <= <int64_t>(a.m.totalram_pages + (a.m.swap_bytes >> 12)):
+        if nr_pages <= <int64_t>(a.m.totalram_pages + <uint64_t>a.m.total_swap_pages):
             return 0
         a.m.vm_committed_as -= nr_pages
         return -ENOMEM

@@ -33,7 +33,7 @@ cdef enum:
 # --- tables --------------------------------------------------------------------------------------------------
 
 cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
-    cdef pfn_t pfn = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO)
+    cdef pfn_t pfn = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO | GFP_ACCOUNT)
     if pfn:
         frame_mut(a, pfn).flags |= PG_table | PG_kernel
         mod_node_stat(a, NR_PAGETABLE, 1)

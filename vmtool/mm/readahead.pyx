@@ -65,6 +65,7 @@ cdef void read_pages(arena_t *a, ractl_t *rac) noexcept nogil:
     while index < end:
         head = filemap_get(a, rac.inode, index)
         index += <uint64_t>1 << folio_order(a, head)
+        frame_mut(a, head).flags &= ~<uint32_t>PG_locked
         if err:
             filemap_remove(a, head)
         else:
@@ -83,8 +84,7 @@ cdef int ra_add_folio(arena_t *a, ractl_t *rac, uint64_t index, uint32_t order, 
     if err:
         free_pages(a, head, order)
         return err
-    if marked:
-        frame_mut(a, head).flags |= PG_readahead
+    frame_mut(a, head).flags |= PG_locked | (PG_readahead if marked else 0)  # until it is read: reclaim leaves it alone
     rac.nr_pages += <uint64_t>1 << order
     return 0
 

@@ -3,17 +3,18 @@
 Modelled: pages made at the first fault or write, zeros where there is none; they count as NR_SHMEM and lie on the anonymous lists. The commit
 charge is taken for the whole when the file is made, or, with VM_NORESERVE (memfd, too), for each page when that is made.
 Counterpart: Linux v6.18 mm/shmem.c:shmem_get_folio_gfp(), shmem_acct_size(), shmem_inode_acct_blocks(), shmem_file_read_iter(), shmem_write_begin().
-# Deviation: single pages only (/sys/kernel/mm/transparent_hugepage/shmem_enabled is never); no swap.
+# Deviation: single pages only (/sys/kernel/mm/transparent_hugepage/shmem_enabled is never).
 """
 
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, task_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_get, folio_mark_accessed, folio_mark_dirty
+from vmtool.mm.filemap cimport filemap_add, filemap_get, folio_mark_dirty
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_unacct_memory
 from vmtool.mm.inode cimport shmem_recalc_inode
+from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
 
 cdef enum:
@@ -36,27 +37,36 @@ cdef inline idx_t current_mm(arena_t *a) noexcept nogil:
     return task_at(a, a.task).mm if a.task else 0
 
 
-cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, int *err) noexcept nogil:
-    """shmem_get_folio_gfp(SGP_CACHE): a new page is charged when the whole file was not, and what reclaim took is given back then."""
+cdef pfn_t look_up(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil:
+    """The page in the cache, brought back from swap if it is there; 0: there is none, or VM_FAULT_OOM."""
     cdef pfn_t pfn = filemap_get(a, inode, index)
+    if pfn == 0 and inode_at(a, inode).nr_swapped and a.shmem_swapin != NULL:
+        pfn = a.shmem_swapin(a, inode, index, result)
+    return pfn
+
+
+cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil:
+    """shmem_get_folio_gfp(SGP_CACHE): a new page is charged when the whole file was not, and what reclaim took is given back then."""
+    cdef pfn_t pfn = look_up(a, inode, index, result)
     cdef bint by_page = inode_at(a, inode).shmem_flags & VM_NORESERVE != 0
-    err[0] = 0
-    if pfn:
+    cdef uint32_t failed = 0
+    if pfn or result[0] & VM_FAULT_OOM:
         return pfn
     pfn = alloc_pages(a, 0, GFP_USER_MOVABLE | GFP_ZERO)
     if pfn == 0:
-        err[0] = ENOMEM
+        result[0] |= VM_FAULT_OOM
         return 0
     frame_mut(a, pfn).flags |= PG_swapbacked | PG_uptodate
     if by_page and vm_enough_memory(a, current_mm(a), 1) < 0:
-        err[0] = ENOSPC
+        failed = VM_FAULT_SIGBUS  # no space
     elif filemap_add(a, inode, index, pfn, 0) < 0:
-        err[0] = ENOMEM
+        failed = VM_FAULT_OOM
         if by_page:
             vm_unacct_memory(a, 1)
-    if err[0]:
+    if failed:
         frame_mut(a, pfn).flags &= ~<uint32_t>(PG_swapbacked | PG_uptodate)
         free_pages(a, pfn, 0)
+        result[0] |= failed
         return 0
     if by_page:
         inode_mut(a, inode).accounted += 1
@@ -69,6 +79,7 @@ cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_
     cdef uint64_t size = inode_at(a, inode).size
     cdef uint64_t done = 0
     cdef uint64_t part
+    cdef uint32_t result = 0
     cdef pfn_t pfn
     if pos >= size:
         return 0
@@ -78,7 +89,9 @@ cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_
         part = CONTENT_BYTES - ((pos + done) & PAGE_MASK)
         if part > length - done:
             part = length - done
-        pfn = filemap_get(a, inode, (pos + done) >> PAGE_SHIFT)
+        pfn = look_up(a, inode, (pos + done) >> PAGE_SHIFT, &result)
+        if result & VM_FAULT_OOM:
+            return <int64_t>done if done else -ENOMEM
         trace3(a, TR_CACHE_LOOKUP, inode, (pos + done) >> PAGE_SHIFT, pfn != 0)
         if pfn:
             folio_mark_accessed(a, page_folio(a, pfn))
@@ -94,15 +107,15 @@ cdef int64_t shmem_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, 
     cdef idx_t inode = file_at(a, file).inode
     cdef uint64_t done = 0
     cdef uint64_t part
+    cdef uint32_t result = 0
     cdef pfn_t pfn
-    cdef int err
     while done < length:
         part = CONTENT_BYTES - ((pos + done) & PAGE_MASK)
         if part > length - done:
             part = length - done
-        pfn = shmem_get(a, inode, (pos + done) >> PAGE_SHIFT, &err)
+        pfn = shmem_get(a, inode, (pos + done) >> PAGE_SHIFT, &result)
         if pfn == 0:
-            return <int64_t>done if done else -err
+            return <int64_t>done if done else -ENOSPC if result & VM_FAULT_SIGBUS else -ENOMEM
         memcpy(page_bytes_mut(a, pfn) + ((pos + done) & PAGE_MASK), buf + done, part)
         folio_mark_dirty(a, page_folio(a, pfn))
         trace3(a, TR_COPY_FROM_USER, inode, pos + done, part)

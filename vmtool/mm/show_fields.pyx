@@ -24,9 +24,14 @@ cdef tlb_entry_t TLB
 cdef cpu_t CPU
 cdef machine_t M
 cdef libc_data_t LIBC
+cdef swap_slot_t SLOT
+cdef swap_cluster_t CL
+cdef folio_x_t FX
+cdef cpu_fbatches_t FB
+cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 156
+    NR_FIELDS = 195
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -161,12 +166,51 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"zone.unseen_pfn", <char *>&M.zone[0].unseen_pfn - <char *>&M, sizeof(M.zone[0].unseen_pfn), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.unseen_end", <char *>&M.zone[0].unseen_end - <char *>&M, sizeof(M.zone[0].unseen_end), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.pageblocks", <char *>&M.zone[0].pageblocks[0] - <char *>&M, sizeof(M.zone[0].pageblocks[0]), NR_ZONES * sizeof(zone_t) // 4, 4, False),
-    field_t(POOL_MACHINE, b"lru.head", <char *>&M.lru[0].head - <char *>&M, sizeof(M.lru[0].head), 5, sizeof(free_list_t), False),
-    field_t(POOL_MACHINE, b"lru.tail", <char *>&M.lru[0].tail - <char *>&M, sizeof(M.lru[0].tail), 5, sizeof(free_list_t), False),
-    field_t(POOL_MACHINE, b"lru.nr_free", <char *>&M.lru[0].nr_free - <char *>&M, sizeof(M.lru[0].nr_free), 5, sizeof(free_list_t), False),
+    field_t(POOL_MACHINE, b"lru.head", <char *>&M.lruvec.lists[0].head - <char *>&M, sizeof(M.lruvec.lists[0].head), 5, sizeof(free_list_t), False),
+    field_t(POOL_MACHINE, b"lru.tail", <char *>&M.lruvec.lists[0].tail - <char *>&M, sizeof(M.lruvec.lists[0].tail), 5, sizeof(free_list_t), False),
+    field_t(POOL_MACHINE, b"lru.nr_free", <char *>&M.lruvec.lists[0].nr_free - <char *>&M, sizeof(M.lruvec.lists[0].nr_free), 5, sizeof(free_list_t), False),
     field_t(POOL_MACHINE, b"zone_stat", <char *>&M.zone_stat[0][0] - <char *>&M, sizeof(M.zone_stat[0][0]), sizeof(M.zone_stat) // 8, 8, True),
     field_t(POOL_CPU, b"pcp.count", <char *>&CPU.pcp[0].count - <char *>&CPU, sizeof(CPU.pcp[0].count), NR_ZONES, sizeof(pcp_t), False),
     field_t(POOL_CPU, b"pcp.head", <char *>&CPU.pcp[0].head[0] - <char *>&CPU, sizeof(CPU.pcp[0].head[0]), NR_ZONES * sizeof(pcp_t) // 4, 4, False),
+    field_t(POOL_INODE, b"swapped", <char *>&I.swapped - <char *>&I, sizeof(I.swapped), 1, 0, False),
+    field_t(POOL_INODE, b"nr_swapped", <char *>&I.nr_swapped - <char *>&I, sizeof(I.nr_swapped), 1, 0, False),
+    field_t(POOL_XNODE, b"mark_shadow", <char *>&X.mark_shadow - <char *>&X, sizeof(X.mark_shadow), 1, 0, False),
+    field_t(POOL_XNODE, b"nr_shadows", <char *>&X.nr_shadows - <char *>&X, sizeof(X.nr_shadows), 1, 0, False),
+    field_t(POOL_SWAP, b"folio", <char *>&SLOT.folio - <char *>&SLOT, sizeof(SLOT.folio), 1, 0, False),
+    field_t(POOL_SWAP, b"content", <char *>&SLOT.content - <char *>&SLOT, sizeof(SLOT.content), 1, 0, False),
+    field_t(POOL_SWAP, b"count", <char *>&SLOT.count - <char *>&SLOT, sizeof(SLOT.count), 1, 0, False),
+    field_t(POOL_SWAP, b"flags", <char *>&SLOT.flags - <char *>&SLOT, sizeof(SLOT.flags), 1, 0, False),
+    field_t(POOL_SWAP, b"io_next", <char *>&SLOT.io_next - <char *>&SLOT, sizeof(SLOT.io_next), 1, 0, False),
+    field_t(POOL_CLUSTER, b"next", <char *>&CL.next - <char *>&CL, sizeof(CL.next), 1, 0, False),
+    field_t(POOL_CLUSTER, b"prev", <char *>&CL.prev - <char *>&CL, sizeof(CL.prev), 1, 0, False),
+    field_t(POOL_CLUSTER, b"count", <char *>&CL.count - <char *>&CL, sizeof(CL.count), 1, 0, False),
+    field_t(POOL_CLUSTER, b"state", <char *>&CL.state - <char *>&CL, sizeof(CL.state), 1, 0, False),
+    field_t(POOL_FOLIO_X, b"memcg", <char *>&FX.memcg - <char *>&FX, sizeof(FX.memcg), 1, 0, False),
+    field_t(POOL_FOLIO_X, b"swap", <char *>&FX.swap - <char *>&FX, sizeof(FX.swap), 1, 0, False),
+    field_t(POOL_FBATCH, b"lru_add.nr", <char *>&FB.lru_add.nr - <char *>&FB, sizeof(FB.lru_add.nr), 1, 0, False),
+    field_t(POOL_FBATCH, b"lru_add.folio", <char *>&FB.lru_add.folio[0] - <char *>&FB, sizeof(FB.lru_add.folio[0]), PAGEVEC_SIZE, 4, False),
+    field_t(POOL_MEMCG, b"state", <char *>&CG.state - <char *>&CG, sizeof(CG.state), 1, 0, False),
+    field_t(POOL_MEMCG, b"parent", <char *>&CG.parent - <char *>&CG, sizeof(CG.parent), 1, 0, False),
+    field_t(POOL_MEMCG, b"first_child", <char *>&CG.first_child - <char *>&CG, sizeof(CG.first_child), 1, 0, False),
+    field_t(POOL_MEMCG, b"next_sibling", <char *>&CG.next_sibling - <char *>&CG, sizeof(CG.next_sibling), 1, 0, False),
+    field_t(POOL_MEMCG, b"name", <char *>&CG.name - <char *>&CG, sizeof(CG.name), 1, 0, False),
+    field_t(POOL_MEMCG, b"nr_charged", <char *>&CG.nr_charged - <char *>&CG, sizeof(CG.nr_charged), 1, 0, False),
+    field_t(POOL_MEMCG, b"memory.usage", <char *>&CG.memory.usage - <char *>&CG, sizeof(CG.memory.usage), 1, 0, False),
+    field_t(POOL_MEMCG, b"memory.max", <char *>&CG.memory.max - <char *>&CG, sizeof(CG.memory.max), 1, 0, False),
+    field_t(POOL_MACHINE, b"nr_swap_pages", <char *>&M.nr_swap_pages - <char *>&M, sizeof(M.nr_swap_pages), 1, 0, True),
+    field_t(POOL_MACHINE, b"total_swap_pages", <char *>&M.total_swap_pages - <char *>&M, sizeof(M.total_swap_pages), 1, 0, True),
+    field_t(POOL_MACHINE, b"nr_swapfiles", <char *>&M.nr_swapfiles - <char *>&M, sizeof(M.nr_swapfiles), 1, 0, False),
+    field_t(POOL_MACHINE, b"swap_io_head", <char *>&M.swap_io_head - <char *>&M, sizeof(M.swap_io_head), 1, 0, False),
+    field_t(POOL_MACHINE, b"swap_io_nr", <char *>&M.swap_io_nr - <char *>&M, sizeof(M.swap_io_nr), 1, 0, False),
+    field_t(POOL_MACHINE, b"memcg_first", <char *>&M.memcg_first - <char *>&M, sizeof(M.memcg_first), 1, 0, False),
+    field_t(POOL_MACHINE, b"nr_memcgs", <char *>&M.nr_memcgs - <char *>&M, sizeof(M.nr_memcgs), 1, 0, False),
+    field_t(POOL_MACHINE, b"kmsg_first", <char *>&M.kmsg_first - <char *>&M, sizeof(M.kmsg_first), 1, 0, False),
+    field_t(POOL_MACHINE, b"kmsg_next", <char *>&M.kmsg_next - <char *>&M, sizeof(M.kmsg_next), 1, 0, False),
+    field_t(POOL_MACHINE, b"swap.flags", <char *>&M.swap[0].flags - <char *>&M, sizeof(M.swap[0].flags), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
+    field_t(POOL_MACHINE, b"swap.base", <char *>&M.swap[0].base - <char *>&M, sizeof(M.swap[0].base), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
+    field_t(POOL_MACHINE, b"swap.max", <char *>&M.swap[0].max - <char *>&M, sizeof(M.swap[0].max), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
+    field_t(POOL_MACHINE, b"swap.inuse_pages", <char *>&M.swap[0].inuse_pages - <char *>&M, sizeof(M.swap[0].inuse_pages), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
+    field_t(POOL_MACHINE, b"swap.next_offset", <char *>&M.swap[0].next_offset - <char *>&M, sizeof(M.swap[0].next_offset), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
     field_t(POOL_PID, b"task", 0, 4, 1, 0, False),
     field_t(POOL_HASH, b"inode", 0, 4, 1, 0, False),
     field_t(POOL_PAGEBLOCK, b"type", 0, 1, 1, 0, False),

@@ -1,7 +1,6 @@
 """/proc/meminfo, /proc/vmstat and zoneinfo's counters: which counter each figure is, and those that are computed.
 
-Counterpart: Linux v6.18 fs/proc/meminfo.c:meminfo_proc_show(), mm/show_mem.c:si_mem_available(), mm/vmstat.c:vmstat_text[],
-mm/page-writeback.c:global_dirty_limits().
+Counterpart: Linux v6.18 fs/proc/meminfo.c:meminfo_proc_show(), mm/show_mem.c:si_mem_available(), mm/vmstat.c:vmstat_text[].
 What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0, as on a kernel that was built with it and never used it.
 # Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache, VmallocUsed counts kernel stacks alone.
 """
@@ -12,6 +11,7 @@ from vmtool.mm.mm_acct cimport commit_limit
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.pte cimport ENTRY_NONE, pte_class, pte_load
 from vmtool.mm.vmstat cimport *
+from vmtool.mm.writeback cimport dirty_limit
 
 cdef enum:  # what a line of vmstat reads
     NEVER
@@ -47,7 +47,7 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"nr_zone_active_file", ZONE_STAT, NR_ZONE_ACTIVE_FILE),
     vmstat_line(b"nr_zone_unevictable", ZONE_STAT, NR_ZONE_UNEVICTABLE),
     vmstat_line(b"nr_zone_write_pending", ZONE_STAT, NR_ZONE_WRITE_PENDING),
-    vmstat_line(b"nr_mlock", ZONE_STAT, NR_ZONE_UNEVICTABLE),  # nothing but mlock makes a page unevictable here
+    vmstat_line(b"nr_mlock", ZONE_STAT, NR_MLOCK),
     vmstat_line(b"nr_zspages", NEVER, 0),
     vmstat_line(b"nr_free_cma", NEVER, 0),
     vmstat_line(b"numa_hit", NEVER, 0),
@@ -65,14 +65,14 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"nr_slab_unreclaimable", NODE_BYTES, NR_SLAB_UNRECLAIMABLE_B),
     vmstat_line(b"nr_isolated_anon", NEVER, 0),
     vmstat_line(b"nr_isolated_file", NEVER, 0),
-    vmstat_line(b"workingset_nodes", NEVER, 0),
-    vmstat_line(b"workingset_refault_anon", NEVER, 0),
-    vmstat_line(b"workingset_refault_file", NEVER, 0),
-    vmstat_line(b"workingset_activate_anon", NEVER, 0),
-    vmstat_line(b"workingset_activate_file", NEVER, 0),
-    vmstat_line(b"workingset_restore_anon", NEVER, 0),
-    vmstat_line(b"workingset_restore_file", NEVER, 0),
-    vmstat_line(b"workingset_nodereclaim", NEVER, 0),
+    vmstat_line(b"workingset_nodes", NODE_STAT, WORKINGSET_NODES),
+    vmstat_line(b"workingset_refault_anon", NODE_STAT, WORKINGSET_REFAULT_ANON),
+    vmstat_line(b"workingset_refault_file", NODE_STAT, WORKINGSET_REFAULT_FILE),
+    vmstat_line(b"workingset_activate_anon", NODE_STAT, WORKINGSET_ACTIVATE_ANON),
+    vmstat_line(b"workingset_activate_file", NODE_STAT, WORKINGSET_ACTIVATE_FILE),
+    vmstat_line(b"workingset_restore_anon", NODE_STAT, WORKINGSET_RESTORE_ANON),
+    vmstat_line(b"workingset_restore_file", NODE_STAT, WORKINGSET_RESTORE_FILE),
+    vmstat_line(b"workingset_nodereclaim", NODE_STAT, WORKINGSET_NODERECLAIM),
     vmstat_line(b"nr_anon_pages", NODE_STAT, NR_ANON_MAPPED),
     vmstat_line(b"nr_mapped", NODE_STAT, NR_FILE_MAPPED),
     vmstat_line(b"nr_file_pages", NODE_STAT, NR_FILE_PAGES),
@@ -84,11 +84,11 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"nr_file_hugepages", NODE_THPS, NR_FILE_THPS),
     vmstat_line(b"nr_file_pmdmapped", NEVER, 0),
     vmstat_line(b"nr_anon_transparent_hugepages", NODE_THPS, NR_ANON_THPS),
-    vmstat_line(b"nr_vmscan_write", NEVER, 0),
-    vmstat_line(b"nr_vmscan_immediate_reclaim", NEVER, 0),
+    vmstat_line(b"nr_vmscan_write", NODE_STAT, NR_VMSCAN_WRITE),
+    vmstat_line(b"nr_vmscan_immediate_reclaim", NODE_STAT, NR_VMSCAN_IMMEDIATE),
     vmstat_line(b"nr_dirtied", NODE_STAT, NR_DIRTIED),
     vmstat_line(b"nr_written", NODE_STAT, NR_WRITTEN),
-    vmstat_line(b"nr_throttled_written", NEVER, 0),
+    vmstat_line(b"nr_throttled_written", NODE_STAT, NR_THROTTLED_WRITTEN),
     vmstat_line(b"nr_kernel_misc_reclaimable", NEVER, 0),
     vmstat_line(b"nr_foll_pin_acquired", NEVER, 0),
     vmstat_line(b"nr_foll_pin_released", NEVER, 0),
@@ -120,15 +120,15 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"pgalloc_normal", EVENT, PGALLOC_NORMAL),
     vmstat_line(b"pgalloc_movable", EVENT, PGALLOC_MOVABLE),
     vmstat_line(b"pgalloc_device", NEVER, 0),
-    vmstat_line(b"allocstall_dma", NEVER, 0),
-    vmstat_line(b"allocstall_dma32", NEVER, 0),
-    vmstat_line(b"allocstall_normal", NEVER, 0),
-    vmstat_line(b"allocstall_movable", NEVER, 0),
+    vmstat_line(b"allocstall_dma", EVENT, ALLOCSTALL_DMA),
+    vmstat_line(b"allocstall_dma32", EVENT, ALLOCSTALL_DMA32),
+    vmstat_line(b"allocstall_normal", EVENT, ALLOCSTALL_NORMAL),
+    vmstat_line(b"allocstall_movable", EVENT, ALLOCSTALL_MOVABLE),
     vmstat_line(b"allocstall_device", NEVER, 0),
-    vmstat_line(b"pgskip_dma", NEVER, 0),
-    vmstat_line(b"pgskip_dma32", NEVER, 0),
-    vmstat_line(b"pgskip_normal", NEVER, 0),
-    vmstat_line(b"pgskip_movable", NEVER, 0),
+    vmstat_line(b"pgskip_dma", EVENT, PGSCAN_SKIP_DMA),
+    vmstat_line(b"pgskip_dma32", EVENT, PGSCAN_SKIP_DMA32),
+    vmstat_line(b"pgskip_normal", EVENT, PGSCAN_SKIP_NORMAL),
+    vmstat_line(b"pgskip_movable", EVENT, PGSCAN_SKIP_MOVABLE),
     vmstat_line(b"pgskip_device", NEVER, 0),
     vmstat_line(b"pgfree", EVENT, PGFREE),
     vmstat_line(b"pgactivate", EVENT, PGACTIVATE),
@@ -137,30 +137,30 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"pgfault", EVENT, PGFAULT),
     vmstat_line(b"pgmajfault", EVENT, PGMAJFAULT),
     vmstat_line(b"pglazyfreed", EVENT, PGLAZYFREED),
-    vmstat_line(b"pgrefill", NEVER, 0),
+    vmstat_line(b"pgrefill", EVENT, PGREFILL),
     vmstat_line(b"pgreuse", EVENT, PGREUSE),
-    vmstat_line(b"pgsteal_kswapd", NEVER, 0),
-    vmstat_line(b"pgsteal_direct", NEVER, 0),
+    vmstat_line(b"pgsteal_kswapd", EVENT, PGSTEAL_KSWAPD),
+    vmstat_line(b"pgsteal_direct", EVENT, PGSTEAL_DIRECT),
     vmstat_line(b"pgsteal_khugepaged", NEVER, 0),
-    vmstat_line(b"pgsteal_proactive", NEVER, 0),
-    vmstat_line(b"pgscan_kswapd", NEVER, 0),
-    vmstat_line(b"pgscan_direct", NEVER, 0),
+    vmstat_line(b"pgsteal_proactive", EVENT, PGSTEAL_PROACTIVE),
+    vmstat_line(b"pgscan_kswapd", EVENT, PGSCAN_KSWAPD),
+    vmstat_line(b"pgscan_direct", EVENT, PGSCAN_DIRECT),
     vmstat_line(b"pgscan_khugepaged", NEVER, 0),
-    vmstat_line(b"pgscan_proactive", NEVER, 0),
+    vmstat_line(b"pgscan_proactive", EVENT, PGSCAN_PROACTIVE),
     vmstat_line(b"pgscan_direct_throttle", NEVER, 0),
-    vmstat_line(b"pgscan_anon", NEVER, 0),
-    vmstat_line(b"pgscan_file", NEVER, 0),
-    vmstat_line(b"pgsteal_anon", NEVER, 0),
-    vmstat_line(b"pgsteal_file", NEVER, 0),
+    vmstat_line(b"pgscan_anon", EVENT, PGSCAN_ANON),
+    vmstat_line(b"pgscan_file", EVENT, PGSCAN_FILE),
+    vmstat_line(b"pgsteal_anon", EVENT, PGSTEAL_ANON),
+    vmstat_line(b"pgsteal_file", EVENT, PGSTEAL_FILE),
     vmstat_line(b"zone_reclaim_success", NEVER, 0),
     vmstat_line(b"zone_reclaim_failed", NEVER, 0),
-    vmstat_line(b"pginodesteal", NEVER, 0),
-    vmstat_line(b"slabs_scanned", NEVER, 0),
-    vmstat_line(b"kswapd_inodesteal", NEVER, 0),
-    vmstat_line(b"kswapd_low_wmark_hit_quickly", NEVER, 0),
-    vmstat_line(b"kswapd_high_wmark_hit_quickly", NEVER, 0),
-    vmstat_line(b"pageoutrun", NEVER, 0),
-    vmstat_line(b"pgrotated", NEVER, 0),
+    vmstat_line(b"pginodesteal", EVENT, PGINODESTEAL),
+    vmstat_line(b"slabs_scanned", EVENT, SLABS_SCANNED),
+    vmstat_line(b"kswapd_inodesteal", EVENT, KSWAPD_INODESTEAL),
+    vmstat_line(b"kswapd_low_wmark_hit_quickly", EVENT, KSWAPD_LOW_WMARK_HIT_QUICKLY),
+    vmstat_line(b"kswapd_high_wmark_hit_quickly", EVENT, KSWAPD_HIGH_WMARK_HIT_QUICKLY),
+    vmstat_line(b"pageoutrun", EVENT, PAGEOUTRUN),
+    vmstat_line(b"pgrotated", EVENT, PGROTATED),
     vmstat_line(b"drop_pagecache", EVENT, DROP_PAGECACHE),
     vmstat_line(b"drop_slab", EVENT, DROP_SLAB),
     vmstat_line(b"oom_kill", EVENT, OOM_KILL),
@@ -186,12 +186,12 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"htlb_buddy_alloc_success", NEVER, 0),
     vmstat_line(b"htlb_buddy_alloc_fail", NEVER, 0),
     vmstat_line(b"unevictable_pgs_culled", EVENT, UNEVICTABLE_PGCULLED),
-    vmstat_line(b"unevictable_pgs_scanned", NEVER, 0),
-    vmstat_line(b"unevictable_pgs_rescued", NEVER, 0),
+    vmstat_line(b"unevictable_pgs_scanned", EVENT, UNEVICTABLE_PGSCANNED),
+    vmstat_line(b"unevictable_pgs_rescued", EVENT, UNEVICTABLE_PGRESCUED),
     vmstat_line(b"unevictable_pgs_mlocked", EVENT, UNEVICTABLE_PGMLOCKED),
     vmstat_line(b"unevictable_pgs_munlocked", EVENT, UNEVICTABLE_PGMUNLOCKED),
     vmstat_line(b"unevictable_pgs_cleared", EVENT, UNEVICTABLE_PGCLEARED),
-    vmstat_line(b"unevictable_pgs_stranded", NEVER, 0),
+    vmstat_line(b"unevictable_pgs_stranded", EVENT, UNEVICTABLE_PGSTRANDED),
     vmstat_line(b"thp_fault_alloc", EVENT, THP_FAULT_ALLOC),
     vmstat_line(b"thp_fault_fallback", EVENT, THP_FAULT_FALLBACK),
     vmstat_line(b"thp_fault_fallback_charge", NEVER, 0),
@@ -213,14 +213,14 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"thp_zero_page_alloc", EVENT, THP_ZERO_PAGE_ALLOC),
     vmstat_line(b"thp_zero_page_alloc_failed", NEVER, 0),
     vmstat_line(b"thp_swpout", NEVER, 0),
-    vmstat_line(b"thp_swpout_fallback", NEVER, 0),
+    vmstat_line(b"thp_swpout_fallback", EVENT, THP_SWPOUT_FALLBACK),
     vmstat_line(b"balloon_inflate", NEVER, 0),
     vmstat_line(b"balloon_deflate", NEVER, 0),
     vmstat_line(b"balloon_migrate", NEVER, 0),
-    vmstat_line(b"swap_ra", NEVER, 0),
-    vmstat_line(b"swap_ra_hit", NEVER, 0),
-    vmstat_line(b"swpin_zero", NEVER, 0),
-    vmstat_line(b"swpout_zero", NEVER, 0),
+    vmstat_line(b"swap_ra", EVENT, SWAP_RA),
+    vmstat_line(b"swap_ra_hit", EVENT, SWAP_RA_HIT),
+    vmstat_line(b"swpin_zero", EVENT, SWPIN_ZERO),
+    vmstat_line(b"swpout_zero", EVENT, SWPOUT_ZERO),
     vmstat_line(b"ksm_swpin_copy", NEVER, 0),
     vmstat_line(b"cow_ksm", NEVER, 0),
     vmstat_line(b"zswpin", NEVER, 0),
@@ -287,19 +287,6 @@ cdef int64_t available_pages(arena_t *a) noexcept nogil:
     n += pagecache - (pagecache // 2 if pagecache // 2 < low else low)
     n += reclaimable - (reclaimable // 2 if reclaimable // 2 < low else low)
     return n if n > 0 else 0
-
-
-cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
-    """global_dirty_limits(): a share of what may become dirty, in steps of 1/4096."""
-    cdef int64_t dirtyable = nr_free_pages(a)
-    cdef int64_t limit, background_limit
-    dirtyable -= dirtyable if dirtyable < <int64_t>a.m.totalreserve_pages else <int64_t>a.m.totalreserve_pages
-    dirtyable += a.m.node_stat[NR_INACTIVE_FILE] + a.m.node_stat[NR_ACTIVE_FILE] + 1
-    limit = (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
-    background_limit = (a.m.dirty_background_ratio * 4096 // 100) * dirtyable // 4096
-    if background_limit >= limit:
-        background_limit = limit // 2
-    return background_limit if background else limit
 
 
 # --- vmstat and zoneinfo ----------------------------------------------------------------------------------------------
@@ -421,7 +408,8 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[4] = kb(a, n[NR_FILE_PAGES] - n[NR_SWAPCACHE])  # Buffers, line 3, are 0
     out[5] = kb(a, n[NR_SWAPCACHE])
     fill_lru(a, &out[6])
-    out[14] = out[15] = a.m.swap_bytes >> 10
+    out[14] = kb(a, a.m.total_swap_pages)
+    out[15] = kb(a, a.m.nr_swap_pages)
     out[18] = kb(a, n[NR_FILE_DIRTY])
     out[19] = kb(a, n[NR_WRITEBACK])
     out[20] = kb(a, n[NR_ANON_MAPPED])

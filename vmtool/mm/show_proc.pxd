@@ -15,5 +15,4 @@ cdef struct numa_stats_t:  # struct numa_maps: pages
 
 cdef void numa_gather(arena_t *a, idx_t v, numa_stats_t *out) noexcept nogil  # adds to out
 cdef vaddr_t next_table(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil  # the first address that has entries; end: none has
-cdef int64_t oom_badness(arena_t *a, idx_t task) noexcept nogil  # pages, the adjustment included; the least one: is not to be killed
 cdef uint64_t oom_score(arena_t *a, idx_t task, bint is_new) noexcept nogil  # 0 to 2000; is_new: of 5.8 and later

@@ -10,15 +10,10 @@ from libc.string cimport memset
 from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.arena cimport frame_at, mm_at, task_at, vma_at
 from vmtool.mm.frame cimport page_folio
-from vmtool.mm.mm_acct cimport mm_counter_sum
+from vmtool.mm.oom_kill cimport oom_badness
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_dirty, pte_frame, pte_load, pte_special
 from vmtool.mm.rmap cimport page_mapcount
-
-cdef enum:
-    OOM_SCORE_ADJ_MIN = -1000
-
-cdef int64_t NEVER = -<int64_t>0x7fffffffffffffff - 1
 
 cdef void gather_page(arena_t *a, numa_stats_t *s, pfn_t pfn, bint dirty, uint64_t nr) noexcept nogil:
     cdef uint32_t flags = frame_at(a, page_folio(a, pfn)).flags
@@ -79,26 +74,12 @@ cdef vaddr_t next_table(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexce
     walk_page_range(&w, start, end)
     return found
 
-cdef int64_t total_pages(arena_t *a) noexcept nogil:
-    return <int64_t>(a.m.totalram_pages + a.m.swap_bytes // page_size(&a.m.arch))
-
-cdef int64_t oom_badness(arena_t *a, idx_t task) noexcept nogil:
-    cdef const task_t *t = task_at(a, task)
-    cdef const mm_t *m
-    cdef int64_t points
-    if t.mm == 0 or t.oom_score_adj <= OOM_SCORE_ADJ_MIN:
-        return NEVER
-    m = mm_at(a, t.mm)
-    points = mm_counter_sum(m, MM_ANONPAGES) + mm_counter_sum(m, MM_FILEPAGES) + mm_counter_sum(m, MM_SHMEMPAGES)
-    points += mm_counter_sum(m, MM_SWAPENTS) + <int64_t>(m.pgtables_bytes // page_size(&a.m.arch))
-    return points + t.oom_score_adj * (total_pages(a) // 1000)
-
 cdef uint64_t oom_score(arena_t *a, idx_t task, bint is_new) noexcept nogil:
-    cdef int64_t badness = oom_badness(a, task)
-    cdef int64_t share
-    if badness == NEVER:
+    cdef int64_t total = <int64_t>a.m.totalram_pages + a.m.total_swap_pages
+    cdef bint eligible = False
+    cdef int64_t share = oom_badness(a, task_at(a, task), <uint64_t>total, &eligible) * 1000 // total
+    if not eligible:
         return 0
-    share = badness * 1000 // total_pages(a)
     if not is_new:
         return <uint64_t>share if share > 0 else 0
     return <uint64_t>((1000 + share) * 2 // 3) if share > -1000 else 0

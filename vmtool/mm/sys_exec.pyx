@@ -411,6 +411,8 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     cdef idx_t file
     if mm == 0:
         return -ENOMEM
+    if old:
+        mm_mut(a, mm).memcg = mm_at(a, old).memcg
     if req.image.nr_segments == 0 or (not req.image.is_32 and layout_of(&a.m.arch, 0).word_bytes == 4):
         mmput(a, mm)
         return -ENOEXEC

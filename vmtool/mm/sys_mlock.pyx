@@ -12,6 +12,7 @@ from vmtool.mm.mm_acct cimport rlimit
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_special
+from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, find_vma, find_vma_prev
 from vmtool.mm.vma_merge cimport vma_modify_flags
 
@@ -19,11 +20,11 @@ cdef struct mlock_t:
     vaddr_t end  # of the range
     bint lock  # or unlock
 
-cdef inline void lock_page(arena_t *a, idx_t v, pfn_t pfn, bint lock) noexcept nogil:
+cdef inline void lock_page(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
     if lock:
         mlock_folio(a, pfn)
     else:
-        munlock_folio(a, pfn, v)
+        munlock_folio(a, pfn)
 
 cdef int mlock_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     """A large folio is locked only when the range covers all of it (allow_mlock_munlock())."""
@@ -37,13 +38,13 @@ cdef int mlock_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexc
         if pte_class(a, e) == ENTRY_PAGE:
             head = page_folio(a, pte_frame(a, e))
             if not k.lock or (pte_frame(a, e) == head and addr + (page_size(g) << folio_order(a, head)) <= k.end):
-                lock_page(a, w.v, head, k.lock)
+                lock_page(a, head, k.lock)
         addr += page_size(g)
     return 0
 
 cdef int mlock_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     if not pte_special(w.a, e):
-        lock_page(w.a, w.v, pte_frame(w.a, e), (<const mlock_t *>w.private).lock)
+        lock_page(w.a, pte_frame(w.a, e), (<const mlock_t *>w.private).lock)
     return 0
 
 cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
@@ -54,7 +55,9 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
     walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
     w.table = mlock_ptes
     w.leaf = mlock_leaf
+    lru_add_drain(a)
     walk_page_range(&w, start, end)
+    lru_add_drain(a)
 
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     cdef uint64_t oldflags = vma_at(a, v).vm_flags

@@ -38,7 +38,7 @@ THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 30
+    NR_SYSCTLS = 34
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -48,32 +48,35 @@ TABLE[1] = sysctl_t(b"vm.admin_reserve_kbytes", <char *>&M.admin_reserve_kbytes 
 TABLE[2] = sysctl_t(b"vm.dirty_background_bytes", <char *>&M.dirty_background_bytes - <char *>&M, 8, 1, 1, LONG_MAX, NO_RATIO, NULL)
 TABLE[3] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
 TABLE[4] = sysctl_t(b"vm.dirty_bytes", <char *>&M.dirty_bytes - <char *>&M, 8, 1, 2 * 4096, LONG_MAX, NO_RATIO, NULL)
-TABLE[5] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
-TABLE[6] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
-TABLE[7] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, 5, INT_MIN, INT_MAX, WATERMARKS, NULL)
-TABLE[8] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
-TABLE[9] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, WATERMARKS, NULL)
-TABLE[10] = sysctl_t(b"vm.mmap_min_addr", <char *>&M.mmap_min_addr - <char *>&M, 4, 1, 0, 0x7FFFF000, PLAIN, NULL)
-TABLE[11] = sysctl_t(b"vm.nr_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[12] = sysctl_t(b"vm.nr_overcommit_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[13] = sysctl_t(b"vm.numa_stat", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[14] = sysctl_t(b"vm.oom_kill_allocating_task", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[15] = sysctl_t(b"vm.overcommit_kbytes", <char *>&M.overcommit_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, NO_RATIO, NULL)
-TABLE[16] = sysctl_t(b"vm.overcommit_memory", <char *>&M.overcommit_memory - <char *>&M, 4, 1, 0, 2, PLAIN, NULL)
-TABLE[17] = sysctl_t(b"vm.overcommit_ratio", <char *>&M.overcommit_ratio - <char *>&M, 4, 1, 0, INT_MAX, NO_BYTES, NULL)
-TABLE[18] = sysctl_t(b"vm.page-cluster", <char *>&M.page_cluster - <char *>&M, 4, 1, 0, 31, PLAIN, NULL)
-TABLE[19] = sysctl_t(b"vm.panic_on_oom", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[20] = sysctl_t(b"vm.swappiness", <char *>&M.swappiness - <char *>&M, 4, 1, 0, 200, PLAIN, NULL)
-TABLE[21] = sysctl_t(b"vm.user_reserve_kbytes", <char *>&M.user_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
-TABLE[22] = sysctl_t(b"vm.vfs_cache_pressure", <char *>&M.vfs_cache_pressure - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
-TABLE[23] = sysctl_t(b"vm.watermark_scale_factor", <char *>&M.watermark_scale_factor - <char *>&M, 4, 1, 1, 3000, WATERMARKS, NULL)
-TABLE[24] = sysctl_t(b"vm.zone_reclaim_mode", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[25] = sysctl_t(b"transparent_hugepage/defrag", <char *>&M.thp_defrag - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_DEFRAG[0])
-TABLE[26] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_ENABLED[0])
-TABLE[27] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
-TABLE[28] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
-
-TABLE[29] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
+TABLE[5] = sysctl_t(b"vm.dirty_expire_centisecs", <char *>&M.dirty_expire_centisecs - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[6] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
+TABLE[7] = sysctl_t(b"vm.dirty_writeback_centisecs", <char *>&M.dirty_writeback_centisecs - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[8] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
+TABLE[9] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, 5, INT_MIN, INT_MAX, WATERMARKS, NULL)
+TABLE[10] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[11] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, WATERMARKS, NULL)
+TABLE[12] = sysctl_t(b"vm.mmap_min_addr", <char *>&M.mmap_min_addr - <char *>&M, 4, 1, 0, 0x7FFFF000, PLAIN, NULL)
+TABLE[13] = sysctl_t(b"vm.nr_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[14] = sysctl_t(b"vm.nr_overcommit_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[15] = sysctl_t(b"vm.numa_stat", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[16] = sysctl_t(b"vm.oom_dump_tasks", <char *>&M.oom_dump_tasks - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[17] = sysctl_t(b"vm.oom_kill_allocating_task", <char *>&M.oom_kill_allocating_task - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[18] = sysctl_t(b"vm.overcommit_kbytes", <char *>&M.overcommit_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, NO_RATIO, NULL)
+TABLE[19] = sysctl_t(b"vm.overcommit_memory", <char *>&M.overcommit_memory - <char *>&M, 4, 1, 0, 2, PLAIN, NULL)
+TABLE[20] = sysctl_t(b"vm.overcommit_ratio", <char *>&M.overcommit_ratio - <char *>&M, 4, 1, 0, INT_MAX, NO_BYTES, NULL)
+TABLE[21] = sysctl_t(b"vm.page-cluster", <char *>&M.page_cluster - <char *>&M, 4, 1, 0, 31, PLAIN, NULL)
+TABLE[22] = sysctl_t(b"vm.panic_on_oom", <char *>&M.panic_on_oom - <char *>&M, 4, 1, 0, 2, PLAIN, NULL)
+TABLE[23] = sysctl_t(b"vm.swappiness", <char *>&M.swappiness - <char *>&M, 4, 1, 0, 200, PLAIN, NULL)
+TABLE[24] = sysctl_t(b"vm.user_reserve_kbytes", <char *>&M.user_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
+TABLE[25] = sysctl_t(b"vm.vfs_cache_pressure", <char *>&M.vfs_cache_pressure - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[26] = sysctl_t(b"vm.watermark_boost_factor", <char *>&M.watermark_boost_factor - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[27] = sysctl_t(b"vm.watermark_scale_factor", <char *>&M.watermark_scale_factor - <char *>&M, 4, 1, 1, 3000, WATERMARKS, NULL)
+TABLE[28] = sysctl_t(b"vm.zone_reclaim_mode", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[29] = sysctl_t(b"transparent_hugepage/defrag", <char *>&M.thp_defrag - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_DEFRAG[0])
+TABLE[30] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_ENABLED[0])
+TABLE[31] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
+TABLE[32] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
+TABLE[33] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:

@@ -10,8 +10,7 @@ Simplified: only x86-64's PMD size; the deposited tables of a PMD table hang fro
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
-from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport folio_del_lru
+from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_table
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup
@@ -98,10 +97,7 @@ cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         return
     remove_rmap_pmd(a, head)
     add_mm_counter(m, MM_ANONPAGES, -HPAGE_PMD_NR)
-    if frame_at(a, head + 1).lru_prev == 0:
-        if frame_at(a, head).flags & PG_lru:
-            folio_del_lru(a, head)
-        free_pages(a, head, 9)
+    folio_try_free(a, head)
 
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil:
     if v.vm_file or v.kind != VMA_PLAIN or a.m.arch.page_shift != 12 or a.m.arch.levels < 4:

@@ -7,11 +7,13 @@ change_huge_pmd(); mm/khugepaged.c:madvise_collapse().
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport folio_add_lru, page_copy, page_folio
+from vmtool.mm.frame cimport page_copy, page_folio
+from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
+from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.unmap cimport zap_present_pte
@@ -28,8 +30,9 @@ cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty
         e = pte_mkwrite(a, e)
     add_new_anon_rmap_pmd(a, v, addr, head)
     if area.vm_flags & VM_LOCKED:
-        frame_mut(a, head).flags |= PG_mlocked | PG_unevictable
-    folio_add_lru(a, head)
+        mlock_new_folio(a, head)
+    else:
+        folio_add_lru(a, head)
     entry_set(a, m, addr, 1, e)
     trace2(a, TR_THP_MAP, addr, head)
 

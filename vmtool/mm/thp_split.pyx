@@ -9,8 +9,8 @@ Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:try_to_m
 from libc.string cimport memcmp
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
-from vmtool.mm.buddy cimport free_pages, split_folio_frames
-from vmtool.mm.frame cimport folio_del_lru, folio_order, frame_index, page_bytes
+from vmtool.mm.buddy cimport folio_try_free, split_folio_frames
+from vmtool.mm.frame cimport folio_order, frame_index, page_bytes
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mkspecial, pte_store
@@ -106,7 +106,5 @@ cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
             if frame_at(a, pfn).content == 0 or memcmp(page_bytes(a, pfn), ZEROS, 4096) == 0:
                 remap_zeros(a, pfn)
         if frame_at(a, pfn).mapcount == 0:
-            if frame_at(a, pfn).flags & PG_lru:
-                folio_del_lru(a, pfn)
-            free_pages(a, pfn, 0)
+            folio_try_free(a, pfn)
     return True

@@ -47,6 +47,15 @@ cdef enum:  # trace_event
     TR_THP_MAP  # addr pfn
     TR_THP_SPLIT  # addr
     TR_WRITE_NOTIFY  # addr pfn: a clean shared page becomes dirty
+    TR_SWAP_OUT  # pfn entry
+    TR_SWAP_IN  # pfn entry
+    TR_KSWAPD_WAKE  # order highest_zone
+    TR_KSWAPD_SLEEP  # nr_reclaimed
+    TR_DIRECT_RECLAIM  # order nr_reclaimed
+    TR_SHRINK_INACTIVE  # file nr_scanned nr_reclaimed priority
+    TR_SHRINK_ACTIVE  # file nr_taken nr_deactivated priority
+    TR_RECLAIM_KEEP  # pfn why
+    TR_OOM_KILL  # pid nr_pages
     NR_TRACE_EVENTS
 
 cdef enum:  # trace_on

@@ -59,6 +59,15 @@ EVENTS[TR_FILE_MAP] = event_desc(b"file_map", b"addr pfn inode index")
 EVENTS[TR_THP_MAP] = event_desc(b"thp_map", b"addr pfn")
 EVENTS[TR_THP_SPLIT] = event_desc(b"thp_split", b"addr")
 EVENTS[TR_WRITE_NOTIFY] = event_desc(b"write_notify", b"addr pfn")
+EVENTS[TR_SWAP_OUT] = event_desc(b"swap_out", b"pfn entry")
+EVENTS[TR_SWAP_IN] = event_desc(b"swap_in", b"pfn entry")
+EVENTS[TR_KSWAPD_WAKE] = event_desc(b"kswapd_wake", b"order highest_zone")
+EVENTS[TR_KSWAPD_SLEEP] = event_desc(b"kswapd_sleep", b"nr_reclaimed")
+EVENTS[TR_DIRECT_RECLAIM] = event_desc(b"direct_reclaim", b"order nr_reclaimed")
+EVENTS[TR_SHRINK_INACTIVE] = event_desc(b"shrink_inactive", b"file nr_scanned nr_reclaimed priority")
+EVENTS[TR_SHRINK_ACTIVE] = event_desc(b"shrink_active", b"file nr_taken nr_deactivated priority")
+EVENTS[TR_RECLAIM_KEEP] = event_desc(b"reclaim_keep", b"pfn why")
+EVENTS[TR_OOM_KILL] = event_desc(b"oom_kill", b"pid nr_pages")
 
 
 cdef const char *trace_event_name(int event) noexcept nogil:

@@ -11,10 +11,11 @@ from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_get, filemap_next, filemap_remove, folio_mark_accessed
+from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_next, filemap_remove
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
+from vmtool.mm.swap_lru cimport deactivate_file_folio, folio_mark_accessed, lru_add_drain_all
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
 
 cdef enum:
@@ -107,6 +108,9 @@ cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t len
     cdef uint64_t index
     cdef uint64_t nr_pages
     cdef pfn_t head
+    filemap_forget(a, inode, start, end - 1)
+    if a.shmem_free_swap != NULL and inode_at(a, inode).nr_swapped and start < end:
+        a.shmem_free_swap(a, inode, start, end - 1)
     if inode_at(a, inode).nrpages == 0:
         return
     remove_range(a, inode, start, end)
@@ -255,6 +259,7 @@ cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t
             continue
         filemap_remove(a, head)
         dropped += nr_pages
+    filemap_forget(a, inode, first, last)
     return dropped
 
 
@@ -264,13 +269,14 @@ cdef void invalidate_all(arena_t *a) noexcept nogil:
     cdef inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.nrpages:
+        if inode_live(i) and i.i_pages:
             invalidate_range(a, inode, 0, TO_THE_END)
     count_vm_event(a, DROP_PAGECACHE)
 
 
 cdef void drop_caches(arena_t *a, uint32_t what) noexcept nogil:
     if what & 1:
+        lru_add_drain_all(a)
         invalidate_all(a)
     if what & 2:
         drop_slab(a)

@@ -8,55 +8,8 @@ Counterpart: include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-gene
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.flags cimport *
-
-ctypedef uint32_t pfn_t  # page frame number; 0 is never handed out
-ctypedef uint64_t vaddr_t  # virtual address
-ctypedef uint64_t paddr_t  # physical address
-ctypedef uint64_t pte_t  # an entry of any level, as the hardware reads it
-ctypedef uint32_t idx_t  # index of a record in its pool
-ctypedef uint64_t swp_entry_t  # type and offset (swapops.pxd)
-
-cdef enum:
-    CHUNK_BYTES = 16384
-    CONTENT_BYTES = 4096
-    NR_ZONES = 4  # DMA DMA32 Normal HighMem
-    NR_ORDERS = 11  # MAX_PAGE_ORDER + 1
-    NR_MIGRATETYPES = 4  # Unmovable Movable Reclaimable HighAtomic
-    NR_PCP_LISTS = 14  # orders 0..3 x three types, and two lists of THP size
-    MAX_CPUS = 64
-    NR_CACHES = 64
-    NR_RLIMITS = 16
-    NR_RESERVED = 24
-    XNODE_SLOTS = 64
-
-# --- pools: number, record, record bytes (arena.pyx holds the same table) ------------------------
-cdef enum:  # pool_id
-    POOL_MACHINE  # machine_t, one record that fills a chunk
-    POOL_CPU  # cpu_t
-    POOL_FRAME  # frame_t, by pfn (sparse)
-    POOL_CONTENT  # 4 KiB of bytes
-    POOL_SLOT  # slot_t: which contents of a chunk are in use (freeing must not load the contents)
-    POOL_PAGEBLOCK  # uint8_t migratetype, by pfn / 512 (sparse; 0 reads as Movable)
-    POOL_VMA  # vma_t
-    POOL_MM  # mm_t
-    POOL_TASK  # task_t
-    POOL_PID  # uint32_t task index, by PID
-    POOL_ANON_VMA  # anon_vma_t
-    POOL_AVC  # avc_t
-    POOL_INODE  # inode_t
-    POOL_XNODE  # xnode_t
-    POOL_FILE  # file_t
-    POOL_NAME  # name_t: strings
-    POOL_HASH  # uint32_t heads of the path table
-    POOL_CACHE  # kmem_cache_t
-    POOL_SLAB  # slab_t
-    POOL_TLB  # tlb_entry_t
-    POOL_TRACE  # trace_t
-    POOL_SWAP  # swap slots (reserved for reclaim)
-    POOL_MEMCG  # memory control groups (reserved)
-    POOL_FOLIO_X  # rarely used parts of frames: memcg owner, rmap heads (reserved)
-    POOL_LIBC  # libc_data_t
-    NR_POOLS
+from vmtool.mm.reclaim_types cimport *
+from vmtool.mm.scalars cimport *
 
 # --- records -----------------------------------------------------------------------------------------------
 # frame: struct page. Its owner is frame.pyx; buddy, slab, pgtable, pagecache and rmap change what they own.
@@ -69,7 +22,7 @@ cdef struct frame_t:  # 32 bytes
     idx_t content  # bytes of its own, 0: zeros, or the file's block when clean in the page cache
     idx_t mapping  # inode_t, anon_vma_t (PG_anon) or slab_t
     uint32_t lru_next  # list of the buddy system, a per-CPU list or the LRU, by pfn; of a tail: the head
-    uint32_t lru_prev
+    uint32_t lru_prev  # of an unevictable folio: how many locks it was found to have (mlock_count)
 # A folio of order > 0 keeps in its first tail page: index_lo = order, lru_prev = large mapcount (all mappings),
 # mapping = entire mapcount (by PMD). index of a tail is the head's plus the distance.
 
@@ -79,12 +32,7 @@ cdef struct slot_t:  # 16 bytes, one for each chunk of POOL_CONTENT
     uint32_t prev
     uint32_t pad
 
-# zone: struct zone. Changed by frame.pyx (boot) and buddy.pyx.
-cdef struct free_list_t:
-    uint32_t head  # pfn
-    uint32_t tail
-    uint32_t nr_free
-
+# zone: struct zone. Changed by frame.pyx (boot) and buddy.pyx; flags and boost by vmscan.pyx, too.
 cdef struct zone_t:
     uint64_t start_pfn
     uint64_t spanned_pages
@@ -101,7 +49,8 @@ cdef struct zone_t:
     uint64_t pcp_batch
     free_list_t area[NR_ORDERS][NR_MIGRATETYPES]
     uint32_t pageblocks[NR_MIGRATETYPES]
-    uint32_t pad[6]
+    uint32_t flags  # ZONE_
+    uint32_t pad[5]
 
 cdef struct reserved_t:  # what the kernel kept at boot: a range of frames that no record describes
     uint64_t start_pfn
@@ -183,7 +132,7 @@ cdef struct vma_t:  # 128 bytes
     idx_t anon_name  # name_t, [anon:NAME]
     uint32_t pad0
     uint64_t obj  # its slab object
-    uint64_t pad1
+    uint64_t swap_readahead_info  # address | window | hits
 
 cdef struct anon_vma_t:  # 64 bytes; rmap.pyx
     idx_t root
@@ -328,7 +277,10 @@ cdef struct inode_t:  # 256 bytes
     uint64_t accounted  # pages of commit charge, of shared memory; its end gives them back
     uint32_t shmem_flags  # VM_NORESERVE: charged page by page (accounted: Linux's shmem_inode_info.alloced)
     uint32_t i_state  # EXT4_STATE_
-    uint64_t pad[10]
+    uint64_t dirtied_us  # when its first dirty page became so
+    idx_t swapped  # xnode_t root, shared memory: what swap has of it, by page: record in POOL_SWAP
+    uint32_t nr_swapped
+    uint64_t pad[8]
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
@@ -357,7 +309,10 @@ cdef struct xnode_t:  # 512 bytes; pagecache.pyx
     idx_t parent
     uint32_t offset  # in the parent
     uint64_t obj
-    uint64_t pad[26]
+    uint64_t mark_shadow  # leaves: slots that hold the shadow of an evicted page
+    uint32_t nr_shadows
+    uint32_t pad0
+    uint64_t pad[24]
 
 cdef struct name_t:  # 256 bytes: a piece of a string
     idx_t next
@@ -475,8 +430,7 @@ cdef struct machine_t:
     uint64_t totalram_pages
     int64_t vm_committed_as
     uint64_t totalreserve_pages
-    # lruvec of the root control group: inactive_anon active_anon inactive_file active_file unevictable
-    free_list_t lru[5]
+    free_list_t lru_v1[NR_LRU_LISTS]  # where the first files had the lists that are in lruvec now
     # frames of note
     pfn_t zero_pfn
     pfn_t huge_zero_pfn  # 0 until used
@@ -497,3 +451,33 @@ cdef struct machine_t:
     uint32_t pid_max, max_threads  # kernel.pid_max, threads-max
     uint64_t dirty_bytes, dirty_background_bytes  # instead of the ratios, which are 0 then
     uint64_t pad[61]
+    # from here on later than the first format: zeros in old files
+    lruvec_t lruvec  # of the root control group
+    uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now
+    uint32_t kswapd_failures
+    swap_info_t swap[MAX_SWAP_AREAS]
+    int64_t nr_swap_pages  # free slots of all areas
+    int64_t total_swap_pages
+    uint32_t nr_swapfiles, nr_rotate_swap
+    uint32_t swapin_readahead_hits, last_readahead_pages
+    uint64_t prev_swap_offset
+    uint32_t swap_io_head, swap_io_tail, swap_io_nr  # slots under write-back, by record, oldest first
+    uint32_t swap_order  # counts areas as they are switched on
+    # time
+    uint64_t now_us  # since boot
+    uint64_t flusher_us  # when the flusher runs next
+    # more sysctls
+    uint32_t watermark_boost_factor
+    uint32_t dirty_writeback_centisecs, dirty_expire_centisecs
+    uint32_t panic_on_oom, oom_kill_allocating_task, oom_dump_tasks
+    uint32_t extfrag_threshold, compaction_proactiveness
+    uint64_t nr_deferred[2]  # what the shrinkers of dentries and inodes put off
+    uint64_t kmsg_first, kmsg_next  # lines of the log, by record: the oldest that is kept, the next
+    uint32_t stock_memcg[2]  # pages charged ahead, of one group
+    uint32_t stock_nr[2]
+    uint32_t nr_memcgs, memcg_iter
+    idx_t memcg_first  # children of the root
+    uint32_t panicked
+    hstate_t hstate[2]  # 2M, 1G
+    page_counter_t root_memory
+    page_counter_t root_swap

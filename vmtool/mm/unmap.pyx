@@ -11,8 +11,8 @@ vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, pages_in
-from vmtool.mm.buddy cimport free_pages
-from vmtool.mm.frame cimport folio_del_lru, folio_order, mm_counter, page_folio
+from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
+from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
@@ -20,27 +20,21 @@ from vmtool.mm.pgtable cimport flush_tlb_range, free_pgd_range, pgd_free, pte_di
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
+from vmtool.mm.swap_state cimport free_swap_cache
 from vmtool.mm.swapops cimport swp_offset_pfn
 from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
 from vmtool.mm.vma cimport find_vma, find_vma_intersection
 from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
 
-cdef void put_unmapped_anon(arena_t *a, pfn_t pfn) noexcept nogil:
-    """An anonymous folio that nothing maps and nobody else holds is free."""
-    cdef pfn_t head = page_folio(a, pfn)
-    cdef uint32_t order = folio_order(a, head)
-    cdef uint32_t i
-    if order == 0:
-        if frame_at(a, head).mapcount != 0:
-            return
-    elif frame_at(a, head + 1).lru_prev != 0:
-        return
-    if frame_at(a, head).extra_refs:
-        return
-    if frame_at(a, head).flags & PG_lru:
-        folio_del_lru(a, head)
-    free_pages(a, head, order)
+cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
+    """An anonymous folio that nothing maps and nobody else holds is free, with its slot if no entry names that."""
+    if frame_at(a, head).flags & PG_swapcache:
+        folio_get(a, head)
+        free_swap_cache(a, head)
+        folio_put(a, head)
+    else:
+        folio_try_free(a, head)
 
 cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil:
     cdef pfn_t pfn = pte_frame(a, e)
@@ -50,7 +44,7 @@ cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil:
     kind = mm_counter(a, pfn)
     remove_rmap(a, pfn)
     if kind == MM_ANONPAGES:
-        put_unmapped_anon(a, pfn)
+        put_unmapped(a, page_folio(a, pfn))
     return kind
 
 cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
@@ -60,7 +54,7 @@ cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
     head = page_folio(a, pte_frame(a, e))
     trace2(a, TR_PTE_CLEAR, addr, pte_frame(a, e))
     if vma_at(a, v).vm_flags & VM_LOCKED:
-        munlock_folio(a, head, v)
+        munlock_folio(a, head)
     if not frame_at(a, head).flags & PG_anon:
         if pte_dirty(a, e):
             folio_mark_dirty(a, head)
@@ -132,7 +126,7 @@ cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) 
         split_huge_pmd(w.a, w.v, addr)
         return WALK_AGAIN
     if vma_at(w.a, w.v).vm_flags & VM_LOCKED and not pte_special(w.a, e):
-        munlock_folio(w.a, pte_frame(w.a, e), w.v)
+        munlock_folio(w.a, pte_frame(w.a, e))
     zap_huge_pmd(w.a, w.v, addr)
     return 0
 

@@ -122,10 +122,24 @@ cdef bint valid_frames_of_note(const machine_t *m) noexcept nogil:
     return True
 
 
+cdef bint valid_swap(arena_t *a) noexcept nogil:
+    """Each area's slots and clusters lie within their pools."""
+    cdef uint32_t i
+    cdef const swap_info_t *si
+    if a.m.nr_swapfiles > MAX_SWAP_AREAS:
+        return False
+    for i in range(MAX_SWAP_AREAS):
+        si = &a.m.swap[i]
+        if si.flags and (si.base % 512 or not within(si.base, si.max, 512, a.pool[POOL_SWAP].count) or si.max > 1 << 30 or si.next_offset > si.max
+                         or (<uint64_t>si.base + si.max) >> 9 >= a.pool[POOL_CLUSTER].count):
+            return False
+    return True
+
+
 cdef bint valid_counts(arena_t *a) noexcept nogil:
     """Of the pools that are as long as something else says."""
     cdef const machine_t *m = a.m
-    if a.pool[POOL_PAGEBLOCK].count > (m.max_pfn >> 9) + 2 or a.pool[POOL_SWAP].count > (m.swap_bytes >> 12) + 1:
+    if a.pool[POOL_PAGEBLOCK].count > (m.max_pfn >> 9) + 2 or not valid_swap(a):
         return False
     if a.pool[POOL_PID].count > MAX_PIDS or a.pool[POOL_HASH].count > MAX_BUCKETS:
         return False

@@ -2,7 +2,7 @@
 
 Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and the error kept in the mapping.
 Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), ext4_alloc_da_blocks(), lib/errseq.c.
-# Deviation: writes happen only when asked for (no flusher thread, no dirty limits); one error mark an inode instead of one an open file.
+# Deviation: the flusher writes all that is dirty when it is woken, not 1024 pages a time; one error mark an inode instead of one an open file.
 A folio's bytes become the disk's: the frame gives its content away and reads the block from then on.
 """
 
@@ -12,10 +12,13 @@ from vmtool.mm.arena cimport content_alloc, content_mut, frame_at, frame_mut, in
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport disk_put_content, disk_write, inode_live, is_hole
-from vmtool.mm.vmstat cimport NR_WRITTEN, mod_node_stat
+from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
+from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, mod_node_stat
 
 cdef enum:
     PAGE_SHIFT = 12
+    BALANCE_STEP = 32  # pages that are dirtied before anyone looks at the limits
+    CENTISEC = 10000  # microseconds
 
 
 cdef void zero_past_eof(arena_t *a, idx_t content, uint64_t page_pos, uint64_t size) noexcept nogil:
@@ -57,6 +60,7 @@ cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
     folio_clear_dirty(a, head)
     if frame_at(a, head).flags & PG_reclaim:  # the end of writeback takes the bit, PG_readahead or not
         frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
+        folio_rotate_reclaimable(a, head)
     if index >= end:  # wholly past the end: nothing to write
         return 0
     err = disk_write(a, inode, index, nr_pages if index + nr_pages <= end else end - index)
@@ -111,3 +115,45 @@ cdef void sync_all(arena_t *a) noexcept nogil:
         i = inode_at(a, inode)
         if inode_live(i) and i.nr_dirty and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
             inode_mut(a, inode).wb_err = 1
+
+
+# --- limits and time ------------------------------------------------------------------------------------------------
+
+cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
+    """global_dirty_limits(): bytes, or a share of what may become dirty, in steps of 1/4096."""
+    cdef int64_t dirtyable = 0
+    cdef int64_t limit, background_limit
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        dirtyable += <int64_t>a.m.zone[z].free_pages
+    dirtyable -= dirtyable if dirtyable < <int64_t>a.m.totalreserve_pages else <int64_t>a.m.totalreserve_pages
+    dirtyable += a.m.node_stat[NR_INACTIVE_FILE] + a.m.node_stat[NR_ACTIVE_FILE] + 1
+    limit = <int64_t>(a.m.dirty_bytes + 4095) >> 12 if a.m.dirty_bytes else (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
+    background_limit = (<int64_t>(a.m.dirty_background_bytes + 4095) >> 12 if a.m.dirty_background_bytes
+                        else (a.m.dirty_background_ratio * 4096 // 100) * dirtyable // 4096)
+    if background_limit >= limit:
+        background_limit = limit // 2
+    return background_limit if background else limit
+
+
+cdef void balance_dirty_pages(arena_t *a) noexcept nogil:
+    """Above the background limit the flusher is woken, and has written before the writer could reach the limit at which it must wait."""
+    if a.m.node_stat[NR_FILE_DIRTY] > BALANCE_STEP and a.m.node_stat[NR_FILE_DIRTY] > dirty_limit(a, True):
+        sync_all(a)
+
+
+cdef void flusher_until(arena_t *a, uint64_t end_us) noexcept nogil:
+    """wb_do_writeback() of every dirty_writeback_centisecs until then: files that are dirty for dirty_expire_centisecs. Time is end_us after it."""
+    cdef uint64_t period = <uint64_t>a.m.dirty_writeback_centisecs * CENTISEC
+    cdef uint64_t expire = <uint64_t>a.m.dirty_expire_centisecs * CENTISEC
+    cdef uint64_t due
+    cdef idx_t inode
+    cdef inode_t *i
+    for inode in range(1, a.pool[POOL_INODE].count):
+        i = inode_at(a, inode)
+        if period == 0 or not inode_live(i) or i.nr_dirty == 0:
+            continue
+        due = (i.dirtied_us + expire + period - 1) // period * period  # the first run at which it is old enough
+        if due <= end_us and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
+            inode_mut(a, inode).wb_err = 1
+    a.m.now_us = end_us

@@ -18,10 +18,16 @@ cdef enum xmark:  # PAGECACHE_TAG_
 cdef struct xnode_ops_t:
     uint64_t (*alloc)(arena_t *a) noexcept nogil  # 0: no memory
     void (*free)(arena_t *a, uint64_t obj) noexcept nogil
+    void (*shadows_only)(arena_t *a, int delta) noexcept nogil  # one node more, or less, that holds nothing but shadows
 
 cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil
 # Store; 0 erases it with its marks, and frees nodes that become empty. Returns 0 or -ENOMEM.
 cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, const xnode_ops_t *ops) noexcept nogil
+# Leave a shadow where a value was (0: as xnode_set(..., 0)): it keeps its node, is no value to anybody else, and goes with the next store. Its
+# marks are the caller's to clear first.
+cdef void xnode_set_shadow(arena_t *a, idx_t *root, uint64_t index, uint32_t shadow, const xnode_ops_t *ops) noexcept nogil
+cdef uint32_t xnode_get_shadow(arena_t *a, idx_t root, uint64_t index) noexcept nogil  # 0: none
+cdef void xnode_clear_shadows(arena_t *a, idx_t *root, uint64_t first, uint64_t last, const xnode_ops_t *ops) noexcept nogil
 # The first value at or after *index, up to `last` inclusive; sets *index. 0: none.
 cdef uint32_t xnode_next(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil
 cdef uint32_t xnode_next_marked(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil

@@ -7,8 +7,8 @@ Counterpart: Linux v6.18 lib/xarray.c. Node of shift s covers 64 << s offsets; l
 The tree grows at the top when an index does not fit and shrinks when only slot 0 of the root is left, so its height is that
 of the largest index. A mark of an interior slot says that something below it has the mark.
 # Deviation: a folio of 2**n pages fills 2**n slots; Linux stores it once and lets the others point there, and one of 64 pages or
-# more needs no leaf at all. No shadow entries of evicted pages.
-Invariants: node.count = slots in use > 0; child.parent and child.offset name its place; a mark implies its slot.
+# more needs no leaf at all.
+Invariants: node.count = slots in use, shadows too, > 0; nr_shadows = its marks; child.parent and child.offset name its place; a mark implies its slot.
 """
 
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, rec_alloc, rec_at, rec_free, rec_mut
@@ -17,6 +17,8 @@ cdef enum:
     XNODE_BITS = 6
     XNODE_MASK = 63
     MAX_HEIGHT = 11
+    ANY_VALUE = -1  # instead of a mark
+    ANY_SLOT = -2
 
 
 cdef inline xnode_t *node_at(arena_t *a, idx_t i) noexcept nogil:
@@ -50,6 +52,11 @@ cdef inline uint32_t lowest_bit(uint64_t bits) noexcept nogil:
     return n
 
 
+cdef inline uint32_t value_of(const xnode_t *n, uint32_t slot) noexcept nogil:
+    """Of a leaf: a shadow is no value."""
+    return 0 if n.mark_shadow >> slot & 1 else n.slot[slot]
+
+
 cdef inline idx_t child_of(arena_t *a, const xnode_t *n, uint32_t slot) noexcept nogil:
     """The node below a slot of an interior node; a shift that does not step down (a damaged file) ends the walk."""
     cdef idx_t at = n.slot[slot]
@@ -75,7 +82,7 @@ cdef idx_t leaf_of(arena_t *a, idx_t root, uint64_t index) noexcept nogil:
 
 cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil:
     cdef idx_t at = leaf_of(a, root, index)
-    return node_at(a, at).slot[index & XNODE_MASK] if at else 0
+    return value_of(node_at(a, at), index & XNODE_MASK) if at else 0
 
 
 cdef idx_t node_new(arena_t *a, uint32_t shift, idx_t parent, uint32_t offset, bint in_head, const xnode_ops_t *ops) noexcept nogil:
@@ -98,6 +105,8 @@ cdef idx_t node_new(arena_t *a, uint32_t shift, idx_t parent, uint32_t offset, b
 
 cdef void node_free(arena_t *a, idx_t i, const xnode_ops_t *ops) noexcept nogil:
     cdef xnode_t *n = node_at(a, i)
+    if ops != NULL and is_shadows_only(n):
+        ops.shadows_only(a, -1)
     if ops != NULL and n.obj:
         ops.free(a, n.obj)
     rec_free(a, POOL_XNODE, i)
@@ -174,6 +183,26 @@ cdef void prune(arena_t *a, idx_t *root, idx_t at, const xnode_ops_t *ops) noexc
     shrink(a, root, ops)
 
 
+cdef inline bint is_shadows_only(const xnode_t *n) noexcept nogil:
+    return n.nr_shadows != 0 and n.count == n.nr_shadows
+
+
+cdef void put_slot(arena_t *a, xnode_t *n, uint32_t slot, uint32_t value, bint shadow, const xnode_ops_t *ops) noexcept nogil:
+    """What a leaf's slot holds, with its counts."""
+    cdef uint64_t bit = <uint64_t>1 << slot
+    cdef bint was = is_shadows_only(n)
+    if n.mark_shadow & bit:
+        n.mark_shadow &= ~bit
+        n.nr_shadows -= 1
+    n.count += <uint32_t>(value != 0) - <uint32_t>(n.slot[slot] != 0)
+    n.slot[slot] = value
+    if shadow:
+        n.mark_shadow |= bit
+        n.nr_shadows += 1
+    if ops != NULL and was != is_shadows_only(n):
+        ops.shadows_only(a, -1 if was else 1)
+
+
 cdef int erase(arena_t *a, idx_t *root, uint64_t index, const xnode_ops_t *ops) noexcept nogil:
     cdef idx_t at = leaf_of(a, root[0], index)
     cdef uint32_t slot = index & XNODE_MASK
@@ -184,8 +213,7 @@ cdef int erase(arena_t *a, idx_t *root, uint64_t index, const xnode_ops_t *ops) 
     for mark in range(3):
         xnode_clear_mark(a, root[0], index, mark)
     n = node_mut(a, at)
-    n.slot[slot] = 0
-    n.count -= 1
+    put_slot(a, n, slot, 0, False, ops)
     prune(a, root, at, ops)
     return 0
 
@@ -222,14 +250,42 @@ cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, cons
             n.count += 1
         at = below
     n = node_mut(a, at)
-    if n.slot[slot] == 0:
-        n.count += 1
-    n.slot[slot] = value
+    put_slot(a, n, slot, value, False, ops)
     return 0
 
 
+cdef void xnode_set_shadow(arena_t *a, idx_t *root, uint64_t index, uint32_t shadow, const xnode_ops_t *ops) noexcept nogil:
+    cdef idx_t at = leaf_of(a, root[0], index)
+    cdef xnode_t *n
+    if shadow == 0 or at == 0 or node_at(a, at).slot[index & XNODE_MASK] == 0:
+        xnode_set(a, root, index, 0, ops)
+        return
+    n = node_mut(a, at)
+    put_slot(a, n, index & XNODE_MASK, shadow, True, ops)
+
+
+cdef uint32_t xnode_get_shadow(arena_t *a, idx_t root, uint64_t index) noexcept nogil:
+    cdef idx_t at = leaf_of(a, root, index)
+    cdef const xnode_t *n
+    if at == 0:
+        return 0
+    n = node_at(a, at)
+    return n.slot[index & XNODE_MASK] if n.mark_shadow >> (index & XNODE_MASK) & 1 else 0
+
+
+cdef void xnode_clear_shadows(arena_t *a, idx_t *root, uint64_t first, uint64_t last, const xnode_ops_t *ops) noexcept nogil:
+    """Of a range; all other slots keep what they have."""
+    cdef uint64_t index = first
+    while next_in(a, root[0], &index, last, ANY_SLOT):
+        if xnode_get_shadow(a, root[0], index):
+            erase(a, root, index, ops)
+        if index == last:
+            return
+        index += 1
+
+
 cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil:
-    """First value at or after *index with the mark (-1: any): down while a slot qualifies, else on to the next slot or up."""
+    """First value at or after *index with the mark (ANY_VALUE, or ANY_SLOT, which is shadows too): down while a slot qualifies, else on to the next slot or up."""
     cdef idx_t at = root
     cdef uint64_t i = index[0]
     cdef uint64_t mask, steps = 0
@@ -248,7 +304,7 @@ cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, in
             mask = node_marks(n, mark)[0] >> slot
             slot = slot + lowest_bit(mask) if mask else XNODE_SLOTS
         else:
-            while slot < XNODE_SLOTS and n.slot[slot] == 0:
+            while slot < XNODE_SLOTS and (n.slot[slot] == 0 or (mark == ANY_VALUE and n.mark_shadow >> slot & 1)):
                 slot += 1
         if slot > (i >> n.shift & XNODE_MASK):  # moved on: the offset below starts at 0
             i = (i >> n.shift >> XNODE_BITS << XNODE_BITS) + slot << n.shift
@@ -270,7 +326,7 @@ cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, in
 
 
 cdef uint32_t xnode_next(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil:
-    return next_in(a, root, index, last, -1)
+    return next_in(a, root, index, last, ANY_VALUE)
 
 
 cdef uint32_t xnode_next_marked(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil:

@@ -47,6 +47,7 @@ cdef enum:  # reserved_kind
 cdef int boot_memory(arena_t *a) noexcept nogil
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RAM
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil  # first frame of HighMem on a 32-bit architecture, 0: it has none
+cdef int size_pools(arena_t *a) noexcept nogil  # what is as long as the machine has CPUs or frames; 0 or -ENOMEM
 cdef const char *reserved_name(uint32_t what) noexcept nogil
 cdef const char *zone_name(uint32_t zone) noexcept nogil
 # What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).
@@ -54,6 +55,9 @@ cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil
 cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
+
+cdef inline uint64_t wmark_pages(const zone_t *zone, uint32_t mark) noexcept nogil:
+    return zone.watermark[mark] + zone.watermark_boost
 
 cdef inline uint32_t pfn_to_zone(arena_t *a, uint64_t pfn) noexcept nogil:
     cdef uint32_t z = ZONE_HIGHMEM

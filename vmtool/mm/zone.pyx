@@ -316,6 +316,13 @@ cdef void init_zones(arena_t *a) noexcept nogil:
         init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
 
 
+cdef int size_pools(arena_t *a) noexcept nogil:
+    """Those that are as long as the machine has CPUs or frames, and that the first files did not have."""
+    if arena_resize(a, POOL_FBATCH, a.m.nr_cpus + 1) < 0 or arena_resize(a, POOL_FOLIO_X, <uint32_t>a.m.max_pfn) < 0:
+        return -ENOMEM
+    return 0
+
+
 cdef int boot_memory(arena_t *a) noexcept nogil:
     cdef uint64_t low_end
     cdef uint64_t high_end
@@ -330,7 +337,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         return err
     if arena_resize(a, POOL_FRAME, <uint32_t>m.max_pfn) < 0 or arena_resize(a, POOL_CPU, m.nr_cpus + 1) < 0:
         return -ENOMEM
-    if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> PAGEBLOCK_ORDER) + 1) < 0:
+    if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> PAGEBLOCK_ORDER) + 1) < 0 or size_pools(a) < 0:
         return -ENOMEM
     init_zones(a)
     m.totalram_pages = 0

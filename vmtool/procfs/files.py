@@ -198,7 +198,7 @@ MACHINE = {
     "pressure/memory": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),
     "slabinfo": Entry(render("slabinfo", "slabs"), mode=0o400),
     "stat": Entry(render("system", _info, "tasks", function="render_stat")),
-    "swaps": Entry(render("swaps", lambda tree: (), dated=True)),
+    "swaps": Entry(render("swaps", "swaps", dated=True)),
     "uptime": Entry(render("system", _info, function="render_uptime")),
     "version": Entry(render("system", _info, function="render_version")),
     "vmallocinfo": Entry(render("vmallocinfo", _nr_stacks, _page_shift), mode=0o400),

@@ -1,0 +1,214 @@
+"""Reclaim, the LRU's batches, refaults, the OOM killer, control groups."""
+
+import pytest
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+from vmtool.errors import KernelError, Signal  # noqa: E402
+
+PAGE = 4096
+MIB = 1 << 20
+RW, PRIVATE = 3, 0x4022
+MADV_FREE = 8
+EBUSY, ENOENT, EEXIST, EAGAIN = 16, 2, 17, 11
+BATCH = 31
+
+
+def machine_of(ram=96 * MIB, swap=0):
+    machine = core.Machine()
+    machine.boot(ram_bytes=ram, swap_bytes=swap)
+    machine.set_sysctl("vm.watermark_boost_factor", "0")
+    return machine, machine.spawn("a", None, [b"a"], [])
+
+
+def area(machine, pid, nr_bytes):
+    base = machine.mmap(pid, 0, nr_bytes, RW, PRIVATE)
+    machine.touch(pid, base, PAGE, "w")  # its anon_vma and tables
+    return base
+
+
+# --- batches -------------------------------------------------------------------------------------------------------------
+
+def test_new_pages_join_their_list_thirty_one_at_a_time():
+    machine, pid = machine_of()
+    base = area(machine, pid, 200 * PAGE)
+    machine.drop_caches(1)  # drains
+    counts = set()
+    for i in range(1, 100):
+        machine.touch(pid, base + i * PAGE, PAGE, "w")
+        counts.add(machine.vmstat()["nr_inactive_anon"])
+    steps = sorted(counts)
+    assert [b - a for a, b in zip(steps, steps[1:])] == [BATCH] * 3
+
+
+def test_an_unmapped_page_that_waits_in_a_batch_is_freed_with_it():
+    """munmap() does not drain: mm_lru_insertion shows nothing at it on 6.18; MADV_FREE does, at once."""
+    machine, pid = machine_of()
+    base = area(machine, pid, 200 * PAGE)
+    machine.touch(pid, base, 31 * PAGE, "w")
+    free = machine.meminfo()["MemFree"]
+    machine.munmap(pid, base, 64 * PAGE)
+    held = machine.meminfo()["MemFree"] - free
+    base = area(machine, pid, PAGE)
+    machine.madvise(pid, base, PAGE, MADV_FREE)
+    assert machine.vmstat()["nr_inactive_anon"] + machine.vmstat()["nr_active_anon"] == machine.vmstat()["nr_anon_pages"]
+    assert held < 31 * 4
+    assert machine.fsck() == []
+
+
+def test_lazily_freed_pages_wait_for_their_batch():
+    machine, pid = machine_of()
+    base = area(machine, pid, 64 * PAGE)
+    machine.touch(pid, base, 64 * PAGE, "w")
+    machine.madvise(pid, base, 30 * PAGE, MADV_FREE)
+    assert machine.vmstat()["pglazyfree"] == 0
+    machine.madvise(pid, base + 30 * PAGE, PAGE, MADV_FREE)  # drains first
+    assert machine.vmstat()["pglazyfree"] == 30
+
+
+# --- reclaim ---------------------------------------------------------------------------------------------------------------
+
+def test_the_page_cache_gives_way_and_no_process_is_killed():
+    machine, pid = machine_of()
+    machine.mkfile("/f", 128 * MIB)
+    for at in range(0, 128, 16):
+        assert len(machine.read(pid, "/f", at * MIB, 16 * MIB)) == 16 * MIB
+    cached = machine.meminfo()["Cached"]
+    base = area(machine, pid, 40 * MIB)
+    machine.touch(pid, base, 40 * MIB, "w")
+    assert machine.meminfo()["Cached"] < cached - 30 * 1024
+    assert machine.vmstat()["pgsteal_kswapd"] > 0
+    assert machine.vmstat()["oom_kill"] == 0
+    assert machine.fsck() == []
+
+
+def test_a_file_that_fits_beside_a_stream_is_protected_once_it_was_read_twice():
+    machine, pid = machine_of(ram=128 * MIB)
+    machine.mkfile("/hot", 16 * MIB)
+    machine.mkfile("/stream", 256 * MIB)
+    for _ in range(2):
+        machine.read(pid, "/hot", 0, 16 * MIB)
+    for at in range(0, 256, 16):
+        machine.read(pid, "/stream", at * MIB, 16 * MIB)
+    assert machine.file("/hot").nr_pages >= 16 * 256 - 64
+    assert machine.fsck() == []
+
+
+def test_what_comes_back_soon_after_its_eviction_comes_back_active():
+    machine, pid = machine_of()
+    machine.mkfile("/f", 128 * MIB)
+    for _ in range(3):
+        for at in range(0, 128, 8):
+            machine.read(pid, "/f", at * MIB, 8 * MIB)
+    counters = machine.vmstat()
+    assert counters["workingset_refault_file"] > 0
+    assert machine.fsck() == []
+
+
+def test_dirty_cache_is_written_before_it_goes():
+    machine, pid = machine_of()
+    machine.mkfile("/f", 64 * MIB)
+    base = machine.mmap(pid, 0, 64 * MIB, RW, 1, "/f")
+    for at in range(0, 64 * 256, 61):
+        machine.store(pid, base + at * PAGE, b"%d" % at)
+    machine.touch(pid, base, 64 * MIB, "w")
+    for at in range(0, 64 * 256, 61):
+        assert machine.load(pid, base + at * PAGE, 8).rstrip(b"\0") == b"%d" % at
+    assert machine.fsck() == []
+
+
+# --- the OOM killer ------------------------------------------------------------------------------------------------------------
+
+def test_the_largest_process_is_killed_and_the_log_says_so():
+    machine, pid = machine_of()
+    other = machine.spawn("b", None, [b"b"], [])
+    machine.touch(other, area(machine, other, 4 * MIB), 4 * MIB, "w")
+    base = area(machine, pid, 256 * MIB)
+    with pytest.raises(Signal) as killed:
+        machine.touch(pid, base, 256 * MIB, "w")
+    assert killed.value.signo == 9
+    assert [task.pid for task in machine.tasks()] == [other]
+    log = [line for _, line in machine.kmsg()]
+    assert log[0].startswith("a invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP), order=0, oom_score_adj=0")
+    assert log[-1].startswith(f"Out of memory: Killed process {pid} (a) total-vm:")
+    assert machine.vmstat()["oom_kill"] == 1
+    assert machine.fsck() == []
+
+
+def test_a_victim_with_a_higher_adjustment_dies_first_and_the_allocation_goes_on():
+    machine, pid = machine_of()
+    other = machine.spawn("b", None, [b"b"], [])
+    machine.touch(other, area(machine, other, 8 * MIB), 8 * MIB, "w")
+    machine.set_oom_score_adj(other, 1000)
+    base = area(machine, pid, 256 * MIB)
+    with pytest.raises(Signal):
+        machine.touch(pid, base, 256 * MIB, "w")
+    assert machine.tasks() == []
+    killed = [line for _, line in machine.kmsg() if "Killed process" in line]
+    assert [int(line.split("Killed process ")[1].split()[0]) for line in killed] == [other, pid]
+    assert machine.fsck() == []
+
+
+def test_oom_score_is_badness_in_thousandths():
+    """(1000 + 1000 * points / total) * 2 / 3 in whole numbers, where adj is points of total / 1000 each; adj -1000: 0."""
+    machine, pid = machine_of()
+    total = machine.meminfo()["MemTotal"] // 4
+    assert machine.oom_score(pid) == 666
+    machine.set_oom_score_adj(pid, 300)
+    assert machine.oom_score(pid) == (1000 + 300 * (total // 1000) * 1000 // total) * 2 // 3
+    machine.set_oom_score_adj(pid, -1000)
+    assert machine.oom_score(pid) == 0
+
+
+# --- control groups ---------------------------------------------------------------------------------------------------------
+
+def test_a_group_stays_below_its_limit():
+    machine, pid = machine_of(ram=256 * MIB, swap=64 * MIB)
+    machine.cgroup_create("g")
+    machine.cgroup_set("g", "memory.max", 16 * MIB)
+    machine.cgroup_move("g", pid)
+    base = area(machine, pid, 32 * MIB)
+    machine.touch(pid, base, 32 * MIB, "w")
+    files = machine.cgroup("g")
+    assert files["memory.current"] <= 16 * MIB
+    assert files["memory.peak"] == 16 * MIB
+    assert files["memory.events"]["max"] > 0
+    assert files["memory.swap.current"] >= 16 * MIB
+    assert machine.fsck() == []
+    machine.exit(pid)
+    machine.cgroup_remove("g")
+    assert machine.cgroups() == []
+    assert machine.fsck() == []
+
+
+def test_a_group_without_swap_kills_within_itself():
+    machine, outside = machine_of(ram=256 * MIB)
+    inside = machine.spawn("b", None, [b"b"], [])
+    machine.cgroup_create("g")
+    machine.cgroup_set("g", "memory.max", 8 * MIB)
+    machine.cgroup_move("g", inside)
+    machine.touch(outside, area(machine, outside, 32 * MIB), 32 * MIB, "w")
+    with pytest.raises(Signal):
+        machine.touch(inside, area(machine, inside, 16 * MIB), 16 * MIB, "w")
+    assert [task.pid for task in machine.tasks()] == [outside]
+    assert machine.cgroup("g")["memory.events"]["oom_kill"] == 1
+    assert machine.kmsg()[-1][1].startswith(f"Memory cgroup out of memory: Killed process {inside} (b)")
+    assert machine.fsck() == []
+
+
+def test_groups_are_named_made_and_removed_as_directories_are():
+    machine, pid = machine_of()
+    machine.cgroup_create("a")
+    machine.cgroup_create("a/b")
+    for call, errno in ((lambda: machine.cgroup_create("a"), EEXIST), (lambda: machine.cgroup_create("x/y"), ENOENT),
+                        (lambda: machine.cgroup_remove("a"), EBUSY), (lambda: machine.cgroup("c"), ENOENT),
+                        (lambda: machine.cgroup_set("a", "memory.nothing", 1), ENOENT)):
+        with pytest.raises(KernelError) as failure:
+            call()
+        assert failure.value.errno == errno
+    machine.cgroup_move("a/b", pid)
+    with pytest.raises(KernelError):
+        machine.cgroup_remove("a/b")
+    machine.cgroup_move("", pid)
+    machine.cgroup_remove("a/b")
+    machine.cgroup_remove("a")
+    assert machine.cgroups() == []

@@ -1,0 +1,228 @@
+"""Swap: slots, the swap cache, bytes that come back; what a 6.18 machine of 128 MB showed for the same calls."""
+
+import random
+
+import pytest
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+from vmtool.errors import KernelError, Signal  # noqa: E402
+
+PAGE = 4096
+MIB = 1 << 20
+RW, PRIVATE, SHARED = 3, 0x4022, 0x21  # PROT_READ | PROT_WRITE; anonymous and MAP_NORESERVE
+MADV_FREE, MADV_PAGEOUT = 8, 21
+ENOMEM, EINVAL = 12, 22
+
+
+def machine_of(ram=96 * MIB, swap=64 * MIB):
+    machine = core.Machine()
+    machine.boot(ram_bytes=ram, swap_bytes=swap)
+    machine.set_sysctl("vm.watermark_boost_factor", "0")
+    return machine, machine.spawn("a", None, [b"a"], [])
+
+
+def kb(machine, name):
+    return machine.meminfo()[name]
+
+
+def test_the_first_page_of_an_area_is_its_header():
+    machine, _ = machine_of(swap=64 * MIB)
+    assert kb(machine, "SwapTotal") == kb(machine, "SwapFree") == 65532
+    assert machine.swaps() == [("/dev/swap0", 65532, 0, -2, True)]
+
+
+@pytest.mark.parametrize("nr_bytes", [0, 1, PAGE, 1 << 60])
+def test_an_area_too_small_or_too_large_is_refused(nr_bytes):
+    machine, _ = machine_of(swap=0)
+    with pytest.raises(KernelError) as failure:
+        machine.swapon(nr_bytes)
+    assert failure.value.errno == EINVAL
+    assert machine.swaps() == []
+
+
+def test_pageout_leaves_the_pages_in_the_swap_cache():
+    """VmSwap and SwapFree move at once, MemFree does not; touching them again is a minor fault and no swap-in."""
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 8 * MIB, RW, PRIVATE)
+    machine.touch(pid, base, 8 * MIB, "w")
+    free = kb(machine, "MemFree")
+    machine.madvise(pid, base, 4 * MIB, MADV_PAGEOUT)
+    assert machine.mm(pid).swapents == 1024
+    assert kb(machine, "SwapTotal") - kb(machine, "SwapFree") == kb(machine, "SwapCached") == 4096
+    assert abs(kb(machine, "MemFree") - free) <= 124
+    touched = machine.touch(pid, base, PAGE, "r")
+    assert (touched.minor, touched.major) == (1, 0)
+    assert machine.vmstat()["pswpin"] == 0
+    assert machine.fsck() == []
+
+
+def test_slots_are_handed_out_upwards_in_the_order_of_swapping_out():
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 64 * PAGE, RW, PRIVATE)
+    machine.touch(pid, base, 64 * PAGE, "w")
+    machine.madvise(pid, base, 64 * PAGE, MADV_PAGEOUT)
+    raw = machine.pagemap_bytes(pid, base, 64 * PAGE)
+    entries = [int.from_bytes(raw[i * 8 : i * 8 + 8], "little") for i in range(64)]
+    assert all(entry >> 62 == 1 and entry & 31 == 0 for entry in entries)  # swapped, not present, type 0
+    assert [(entry & (1 << 55) - 1) >> 5 for entry in entries] == list(range(1, 65))
+
+
+def test_memory_beyond_ram_goes_to_swap_and_its_bytes_come_back():
+    machine, pid = machine_of(ram=96 * MIB, swap=128 * MIB)
+    base = machine.mmap(pid, 0, 128 * MIB, RW, PRIVATE)
+    for i in range(0, 128 * 256, 97):
+        machine.store(pid, base + i * PAGE, b"%d" % i)
+    machine.touch(pid, base, 128 * MIB, "w")
+    assert machine.mm(pid).swapents > 8000
+    for i in range(0, 128 * 256, 97):
+        assert machine.load(pid, base + i * PAGE, 6).rstrip(b"\0") == b"%d" % i
+    assert machine.vmstat()["pswpin"] > 0
+    assert machine.fsck() == []
+
+
+def test_zeros_that_were_stored_are_never_written():
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 16 * PAGE, RW, PRIVATE)
+    machine.store(pid, base, bytes(16 * PAGE))
+    machine.madvise(pid, base, 16 * PAGE, MADV_PAGEOUT)
+    counters = machine.vmstat()
+    assert (counters["swpout_zero"], counters["pswpout"]) == (16, 0)
+    assert machine.load(pid, base, 16 * PAGE) == bytes(16 * PAGE)
+    assert machine.vmstat()["swpin_zero"] == 16
+    assert machine.fsck() == []
+
+
+def test_a_fork_shares_the_slots_and_each_writer_gets_its_own_page():
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 4 * PAGE, RW, PRIVATE)
+    machine.store(pid, base, b"parent")
+    machine.madvise(pid, base, 4 * PAGE, MADV_PAGEOUT)
+    child = machine.fork(pid)
+    machine.store(pid, base, b"PARENT")
+    assert machine.load(child, base, 6) == b"parent"
+    machine.store(child, base, b"child!")
+    assert machine.load(pid, base, 6) == b"PARENT"
+    assert machine.fsck() == []
+    machine.exit(pid)
+    assert machine.load(child, base, 6) == b"child!"
+    machine.exit(child)
+    assert kb(machine, "SwapFree") == kb(machine, "SwapTotal")
+    assert machine.fsck() == []
+
+
+def test_shared_memory_is_swapped_and_does_not_count_in_vmswap():
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 64 * PAGE, RW, SHARED)
+    machine.store(pid, base + 7 * PAGE, b"shared")
+    machine.touch(pid, base, 64 * PAGE, "w")
+    machine.madvise(pid, base, 64 * PAGE, MADV_PAGEOUT)
+    assert machine.mm(pid).swapents == 0
+    assert kb(machine, "SwapTotal") - kb(machine, "SwapFree") == 256
+    assert machine.load(pid, base + 7 * PAGE, 6) == b"shared"
+    assert machine.fsck() == []
+    machine.exit(pid)
+    assert kb(machine, "SwapFree") == kb(machine, "SwapTotal")
+    assert machine.fsck() == []
+
+
+def test_swapoff_brings_everything_back():
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 256 * PAGE, RW, PRIVATE)
+    shared = machine.mmap(pid, 0, 16 * PAGE, RW, SHARED)
+    machine.store(pid, base + 100 * PAGE, b"back")
+    machine.store(pid, shared, b"too")
+    machine.touch(pid, base, 256 * PAGE, "w")
+    machine.madvise(pid, base, 256 * PAGE, MADV_PAGEOUT)
+    machine.madvise(pid, shared, 16 * PAGE, MADV_PAGEOUT)
+    machine.swapoff()
+    assert machine.mm(pid).swapents == 0
+    assert kb(machine, "SwapTotal") == kb(machine, "SwapCached") == 0
+    assert (machine.load(pid, base + 100 * PAGE, 4), machine.load(pid, shared, 3)) == (b"back", b"too")
+    assert machine.fsck() == []
+
+
+def test_swapoff_without_room_fails_and_the_area_stays_on():
+    machine, pid = machine_of(ram=96 * MIB, swap=128 * MIB)
+    base = machine.mmap(pid, 0, 128 * MIB, RW, PRIVATE)
+    machine.touch(pid, base, 128 * MIB, "w")
+    machine.store(pid, base, b"kept")
+    with pytest.raises(KernelError) as failure:
+        machine.swapoff()
+    assert failure.value.errno == ENOMEM
+    assert machine.swaps()
+    assert machine.load(pid, base, 4) == b"kept"
+    assert machine.fsck() == []
+
+
+def test_areas_of_higher_priority_are_filled_first():
+    machine, pid = machine_of(swap=0)
+    machine.swapon(4 * MIB, 5)
+    machine.swapon(4 * MIB, 9)
+    base = machine.mmap(pid, 0, 2 * MIB, RW, PRIVATE)
+    machine.touch(pid, base, 2 * MIB, "w")
+    machine.madvise(pid, base, 2 * MIB, MADV_PAGEOUT)
+    assert [area[2] for area in machine.swaps()] == [0, 2048]
+
+
+def test_lazily_freed_pages_go_before_anything_is_swapped():
+    machine, pid = machine_of(ram=96 * MIB, swap=128 * MIB)
+    base = machine.mmap(pid, 0, 96 * MIB, RW, PRIVATE)
+    machine.touch(pid, base, 16 * MIB, "w")
+    machine.madvise(pid, base, 16 * MIB, MADV_FREE)
+    machine.touch(pid, base + 16 * MIB, 72 * MIB, "w")
+    counters = machine.vmstat()
+    assert counters["pglazyfreed"] > 0
+    assert counters["pswpout"] == 0
+    assert machine.fsck() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_byte_is_lost_whatever_is_drawn(seed):
+    """Stores, loads, advice, forks, exits, files and swap areas at random on a machine that is too small for them."""
+    draw = random.Random(seed)
+    machine, pid = machine_of(ram=64 * MIB, swap=24 * MIB)
+    machine.mkfile("/f", 24 * MIB)
+    nr = 10 * MIB // PAGE
+    spaces = {pid: (machine.mmap(pid, 0, 10 * MIB, RW, PRIVATE), {})}
+    shared = machine.mmap(pid, 0, 4 * MIB, RW, SHARED)
+    common = {}
+    for step in range(500):
+        pid = draw.choice(list(spaces))
+        base, stored = spaces[pid]
+        page = draw.randrange(nr)
+        what = draw.random()
+        try:
+            if what < 0.45:
+                text = b"%d.%d" % (seed, step)
+                machine.store(pid, base + page * PAGE, text.ljust(16, b"\0"))
+                stored[page] = text
+            elif what < 0.7:
+                assert machine.load(pid, base + page * PAGE, 16).rstrip(b"\0") == stored.get(page, b"")
+            elif what < 0.75:
+                machine.madvise(pid, base, 10 * MIB, MADV_PAGEOUT)
+            elif what < 0.8:
+                text = b"shared %d" % step
+                machine.store(pid, shared + page % 1024 * PAGE, text.ljust(16, b"\0"))
+                common[page % 1024] = text
+            elif what < 0.85:
+                assert machine.load(pid, shared + page % 1024 * PAGE, 16).rstrip(b"\0") == common.get(page % 1024, b"")
+            elif what < 0.9:
+                machine.touch(pid, base + page * PAGE, min(nr - page, 900) * PAGE, "w")
+            elif what < 0.94:
+                machine.read(pid, "/f", draw.randrange(4) * 4 * MIB, 4 * MIB)
+            elif what < 0.97 and len(spaces) < 3:
+                spaces[machine.fork(pid)] = (base, dict(stored))
+            elif len(spaces) > 1:
+                machine.exit(pid)
+                del spaces[pid]
+        except Signal as killed:
+            assert killed.signo == 9  # by the OOM killer
+        except KernelError as failure:
+            assert failure.errno in (ENOMEM, 11)
+        living = {task.pid for task in machine.tasks()}
+        spaces = {pid: space for pid, space in spaces.items() if pid in living}
+        if not spaces:
+            break
+        if step % 100 == 0:
+            assert machine.fsck() == []
+    assert machine.fsck() == []

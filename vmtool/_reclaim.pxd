@@ -1,0 +1,8 @@
+# cython: language_level=3
+"""Memory pressure: swap areas, reclaim by hand, the kernel's log, control groups."""
+
+from vmtool._processes cimport Processes
+from vmtool.mm.types cimport idx_t
+
+cdef class Reclaim(Processes):
+    cdef idx_t group_of(self, name) except 0

@@ -1,0 +1,229 @@
+# cython: language_level=3
+"""Memory pressure: swap areas, reclaim by hand, the kernel's log, control groups.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from vmtool.mm.arena cimport memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
+from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc, mem_cgroup_remove, mem_cgroup_set_limit)
+from vmtool.mm.names cimport name_free, name_read, name_store
+from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
+from vmtool.mm.lruvec cimport memcg_next
+from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
+from vmtool.mm.types cimport *
+from vmtool.mm.vmscan cimport user_proactive_reclaim
+from vmtool.mm.vmstat cimport *
+from vmtool.mm.writeback cimport flusher_until
+
+from vmtool.errors import KernelError
+
+LIMITS = {"memory.min": LIMIT_MIN, "memory.low": LIMIT_LOW, "memory.high": LIMIT_HIGH, "memory.max": LIMIT_MAX,
+          "memory.swap.max": LIMIT_SWAP_MAX, "memory.swap.high": LIMIT_SWAP_HIGH}
+EVENTS = ("low", "high", "max", "oom", "oom_kill", "oom_group_kill")
+SWAP_EVENTS = {"high": MEMCG_SWAP_HIGH, "max": MEMCG_SWAP_MAX, "fail": MEMCG_SWAP_FAIL}
+MOST_NAME = 255
+
+
+cdef class Reclaim(Processes):
+    # --- swap ------------------------------------------------------------------------------------------------
+
+    def swapon(self, nr_bytes, priority=None, rotational=False):
+        cdef int type
+        if nr_bytes < 0 or nr_bytes > 1 << 62 or (priority is not None and not 0 <= priority <= 32767):
+            raise KernelError(EINVAL)
+        self.mark_machine()
+        type = sys_swapon(&self.a, nr_bytes, -1 if priority is None else priority, rotational)
+        self.result(type)
+        return f"/dev/swap{type}"
+
+    def swapoff(self, path=None):
+        """One area, or all of them, the last first."""
+        cdef uint32_t type
+        names = [area[0] for area in self.swaps()]
+        if path is not None and path not in names:
+            raise KernelError(EINVAL if names or path.startswith("/dev/swap") else ENOENT, path)
+        self.mark_machine()
+        self.a.task = 0
+        self.settle()
+        for name in reversed(names) if path is None else [path]:
+            type = int(name[len("/dev/swap"):])
+            self.result(sys_swapoff(&self.a, type))
+
+    def swaps(self):
+        cdef uint32_t type
+        cdef swap_info_t *si
+        found = []
+        for type in range(self.a.m.nr_swapfiles):
+            si = &self.a.m.swap[type]
+            if si.flags:
+                found.append((f"/dev/swap{type}", si.pages * 4, si.inuse_pages * 4, si.prio, True))
+        return found
+
+    # --- reclaim by hand ------------------------------------------------------------------------------------------
+
+    def reclaim(self, nr_pages, group=None):
+        """memory.reclaim of a group, or of the machine. Returns the pages reclaimed; fewer than asked for: KernelError(EAGAIN)."""
+        cdef idx_t memcg = 0 if group is None else self.group_of(group)
+        cdef uint64_t got = 0
+        cdef bint done
+        if nr_pages < 0 or nr_pages > 1 << 40:
+            raise KernelError(EINVAL)
+        self.mark_machine()
+        self.a.task = 0
+        self.settle()
+        done = user_proactive_reclaim(&self.a, memcg, nr_pages, &got)
+        self.check()
+        if not done:
+            raise KernelError(EAGAIN, f"{got} of {nr_pages} pages were reclaimed")
+        return got
+
+    def sleep(self, microseconds):
+        """The logical clock goes on; the flusher writes what is old by then."""
+        if not 0 <= microseconds <= 1 << 60:
+            raise KernelError(EINVAL)
+        self.mark_machine()
+        self.a.task = 0
+        self.settle()
+        flusher_until(&self.a, self.a.m.now_us + <uint64_t>microseconds)
+        self.check()
+
+    # --- the kernel's log --------------------------------------------------------------------------------------------
+
+    def kmsg(self):
+        """Lines: (microseconds, text)."""
+        cdef uint64_t i
+        cdef kmsg_t *k
+        found = []
+        text = b""
+        for i in range(self.a.m.kmsg_first, self.a.m.kmsg_next):
+            k = <kmsg_t *>rec_at(&self.a, POOL_KMSG, <uint32_t>(i % KMSG_MOST) + 1)
+            text += k.text[: min(k.len, 240)]
+            if not k.level & KMSG_CONT:
+                found.append((k.time_us, text.decode("utf-8", "surrogateescape")))
+                text = b""
+        self.check()
+        return found
+
+
+    # --- control groups ------------------------------------------------------------------------------------------------
+
+    cdef idx_t group_of(self, name) except 0:
+        """The record of a group by its path, names joined by `/`."""
+        cdef idx_t at = 0
+        cdef idx_t child
+        cdef char text[256]
+        cdef uint32_t left
+        parts = [part for part in name.split("/") if part]
+        for part in parts:
+            child = self.a.m.memcg_first if at == 0 else memcg_at(&self.a, at).first_child
+            left = self.a.pool[POOL_MEMCG].count
+            want = part.encode("utf-8", "surrogateescape")
+            while child and left:
+                left -= 1
+                if memcg_at(&self.a, child).state == 1 and text[: name_read(&self.a, memcg_at(&self.a, child).name, text, 255)] == want:
+                    break
+                child = memcg_at(&self.a, child).next_sibling
+            if child == 0 or left == 0:
+                raise KernelError(ENOENT, name)
+            at = child
+        if at == 0:
+            raise KernelError(ENOENT, name or "no group named")
+        return at
+
+    def cgroup_create(self, name):
+        cdef idx_t parent = 0
+        cdef idx_t text
+        up, _, last = name.strip("/").rpartition("/")
+        last = last.encode("utf-8", "surrogateescape")
+        if not last or last in (b".", b"..") or len(last) > MOST_NAME or b"\n" in last or b"\0" in last:
+            raise KernelError(EINVAL, name)
+        if up:
+            parent = self.group_of(up)
+        try:
+            self.group_of(name)
+        except KernelError:
+            pass
+        else:
+            raise KernelError(EEXIST, name)
+        self.mark_machine()
+        text = name_store(&self.a, last, len(last))
+        if text == 0 or mem_cgroup_alloc(&self.a, parent, text) == 0:
+            if text:
+                name_free(&self.a, text)
+            raise KernelError(ENOMEM, "no more groups")
+        self.check()
+
+    def cgroup_remove(self, name):
+        cdef idx_t memcg = self.group_of(name)
+        cdef idx_t text = memcg_at(&self.a, memcg).name
+        self.mark_machine()
+        self.result(mem_cgroup_remove(&self.a, memcg))
+        name_free(&self.a, text)
+
+    def cgroup_move(self, name, pid):
+        """A process into a group (an empty name: the root). What it has charged stays where it is."""
+        cdef idx_t memcg = self.group_of(name) if name.strip("/") else 0
+        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
+        if mm == 0:
+            raise KernelError(ESRCH, f"process {pid} has no address space")
+        self.mark_machine()
+        mm_mut(&self.a, mm).memcg = memcg
+        self.check()
+
+    def cgroup_set(self, name, file, value):
+        cdef idx_t memcg = self.group_of(name)
+        if file == "memory.oom.group":
+            if value not in (0, 1):
+                raise KernelError(EINVAL, f"{value} is neither 0 nor 1")
+            memcg_mut(&self.a, memcg).oom_group = value
+        elif file == "memory.reclaim":
+            self.reclaim(0 if value is None else value >> 12, name)
+        elif file not in LIMITS:
+            raise KernelError(ENOENT, file)
+        else:
+            if value is not None and value < 0:
+                raise KernelError(EINVAL)
+            self.mark_machine()
+            self.a.task = 0
+            self.settle()
+            self.result(mem_cgroup_set_limit(&self.a, memcg, LIMITS[file], PAGE_COUNTER_MAX if value is None else min(value >> 12, PAGE_COUNTER_MAX)))
+
+    def cgroup(self, name):
+        """What its files say, by their names: numbers in bytes (None: max), and tables of numbers."""
+        cdef idx_t memcg = self.group_of(name)
+        cdef memcg_t *m
+        m = memcg_at(&self.a, memcg)
+
+        def limit(pages):
+            return None if pages >= PAGE_COUNTER_MAX else pages << 12
+        return {
+            "memory.current": m.memory.usage << 12, "memory.peak": m.memory.watermark << 12, "memory.min": limit(m.memory.min),
+            "memory.low": limit(m.memory.low), "memory.high": limit(m.memory.high), "memory.max": limit(m.memory.max),
+            "memory.swap.current": m.swap.usage << 12, "memory.swap.peak": m.swap.watermark << 12, "memory.swap.high": limit(m.swap.high),
+            "memory.swap.max": limit(m.swap.max), "memory.oom.group": m.oom_group,
+            "memory.events": {EVENTS[i]: m.event[i] for i in range(6)},
+            "memory.events.local": {EVENTS[i]: m.event_local[i] for i in range(6)},
+            "memory.swap.events": {key: m.event[item] for key, item in SWAP_EVENTS.items()},
+        }
+
+    def cgroups(self):
+        """Paths of all groups, parents first."""
+        cdef idx_t at = 0
+        cdef idx_t up
+        cdef char text[256]
+        cdef uint32_t left = self.a.pool[POOL_MEMCG].count
+        found = []
+        while left:
+            left -= 1
+            at = memcg_next(&self.a, 0, at)
+            if at == 0:
+                break
+            if memcg_at(&self.a, at).state != 1:
+                continue
+            path, up = [], at
+            while up and len(path) < 1024:
+                path.append(text[: name_read(&self.a, memcg_at(&self.a, up).name, text, 255)].decode("utf-8", "surrogateescape"))
+                up = memcg_at(&self.a, up).parent
+            found.append("/".join(reversed(path)))
+        self.check()
+        return found

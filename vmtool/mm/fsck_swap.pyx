@@ -1,0 +1,191 @@
+"""The invariants of swap: who names a slot, what is cached, what is free.
+
+Counterpart: Linux v6.18 mm/swapfile.c's VM_BUG_ONs. The entries of all spaces and all shared memory are counted by slot.
+"""
+
+from libc.stdlib cimport calloc, free
+
+from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
+from vmtool.mm.inode cimport inode_live
+from vmtool.mm.pgtable cimport table_peek
+from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
+from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_WRITEOK, entry_record
+from vmtool.mm.vmstat cimport NR_SWAPCACHE
+from vmtool.mm.xnode cimport xnode_next
+
+cdef enum:
+    CHECK_SLOT_COUNT
+    CHECK_SLOT_OUTSIDE
+    CHECK_SLOT_CACHE
+    CHECK_CACHE_COUNT
+    CHECK_CLUSTER_COUNT
+    CHECK_AREA_USED
+    CHECK_FREE_SLOTS
+    CHECK_SHMEM_SWAPPED
+    NR_CHECKS
+
+cdef struct check_t:
+    const char *name
+    const char *text
+
+cdef check_t CHECKS[NR_CHECKS + 1]
+CHECKS[CHECK_SLOT_COUNT] = check_t(b"swap-count", b"swap slot {0} counts its entries wrongly: {1} name it")
+CHECKS[CHECK_SLOT_OUTSIDE] = check_t(b"swap-outside", b"address {1:#x} of address space {0} names a slot that no swap area has")
+CHECKS[CHECK_SLOT_CACHE] = check_t(b"swap-cache", b"swap slot {0} has frame {1} in the swap cache, which does not say so")
+CHECKS[CHECK_CACHE_COUNT] = check_t(b"swap-cached", b"nr_swapcached is {0}, {1} slots have a cached folio")
+CHECKS[CHECK_CLUSTER_COUNT] = check_t(b"swap-cluster", b"cluster {0} counts its slots wrongly: {1} are in use")
+CHECKS[CHECK_AREA_USED] = check_t(b"swap-used", b"swap area {0} counts its slots wrongly: {1} are in use")
+CHECKS[CHECK_FREE_SLOTS] = check_t(b"swap-free", b"{0} slots are counted as free, the areas have {1}")
+CHECKS[CHECK_SHMEM_SWAPPED] = check_t(b"shmem-swapped", b"inode {0} counts its swapped pages wrongly: {1} are out")
+CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+
+cdef struct fsck_t:
+    arena_t *a
+    fsck_report_fn report
+    void *ctx
+    uint32_t *named  # by record: entries that name it
+
+
+cdef const char *fsck_swap_name(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
+
+
+cdef const char *fsck_swap_text(uint32_t i) noexcept nogil:
+    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+
+
+cdef inline void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:
+    f.report(f.ctx, CHECKS[check].name, first, second)
+
+
+cdef void fsck_swap(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
+    cdef fsck_t f
+    f.a = a
+    f.report = report
+    f.ctx = ctx
+    f.named = <uint32_t *>calloc(a.pool[POOL_SWAP].count + 1, sizeof(uint32_t))
+    if f.named == NULL:
+        arena_fail(a, ARENA_NOMEM, POOL_SWAP, 0)
+        return
+    count_spaces(&f)
+    count_shmem(&f)
+    check_areas(&f)
+    free(f.named)
+
+
+cdef void count_area(fsck_t *f, idx_t mm, idx_t v) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef uint64_t span = level_size(&a.m.arch, 1)
+    cdef uint64_t page = <uint64_t>1 << a.m.arch.page_shift
+    cdef vaddr_t addr = vma_at(a, v).vm_start
+    cdef vaddr_t end = min(vma_at(a, v).vm_end, a.m.arch.task_size)
+    cdef pfn_t table = 0
+    cdef pte_t e
+    cdef uint32_t record
+    while addr < end:
+        if table == 0 or addr & (span - 1) == 0:
+            table = table_peek(a, mm_at(a, mm), addr, 0)
+            if table == 0:
+                addr = (addr | (span - 1)) + 1
+                continue
+        e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
+        if pte_class(a, e) == ENTRY_SWAP:
+            record = entry_record(a, pte_to_swp_entry(a, e))
+            if record == 0 or record >= a.pool[POOL_SWAP].count:
+                bad(f, CHECK_SLOT_OUTSIDE, mm, addr)
+            else:
+                f.named[record] += 1
+        addr += page
+
+
+cdef void count_spaces(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef idx_t mm
+    cdef idx_t v
+    cdef uint32_t left
+    for mm in range(1, a.pool[POOL_MM].count):
+        if mm_at(a, mm).pgd == 0:
+            continue
+        v = mm_at(a, mm).vma_first
+        left = a.pool[POOL_VMA].count
+        while v and left:
+            if vma_at(a, v).anon_vma:
+                count_area(f, mm, v)
+            v = vma_at(a, v).vm_next
+            left -= 1
+
+
+cdef void count_shmem(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef idx_t inode
+    cdef uint64_t index
+    cdef uint32_t record
+    cdef uint32_t nr
+    for inode in range(1, a.pool[POOL_INODE].count):
+        if not inode_live(inode_at(a, inode)):
+            continue
+        index = 0
+        nr = 0
+        while True:
+            record = xnode_next(a, inode_at(a, inode).swapped, &index, <uint64_t>-1)
+            if record == 0:
+                break
+            if record < a.pool[POOL_SWAP].count:
+                f.named[record] += 1
+            nr += 1
+            index += 1
+        if nr != inode_at(a, inode).nr_swapped:
+            bad(f, CHECK_SHMEM_SWAPPED, inode, nr)
+
+
+cdef bint is_cached(arena_t *a, uint32_t record, pfn_t head) noexcept nogil:
+    return head != 0 and head < a.m.max_pfn and frame_at(a, head).flags & PG_swapcache != 0 and folio_x_at(a, head).swap == record
+
+
+cdef uint32_t check_cluster(fsck_t *f, const swap_info_t *si, uint32_t first, uint64_t *cached) noexcept nogil:
+    """The slots of one cluster. Returns how many are in use."""
+    cdef arena_t *a = f.a
+    cdef uint32_t offset
+    cdef uint32_t used = 0
+    cdef const swap_slot_t *s
+    for offset in range(first, min(first + SWAPFILE_CLUSTER, si.max)):
+        s = slot_at(a, si.base + offset)
+        if s.count != f.named[si.base + offset]:
+            bad(f, CHECK_SLOT_COUNT, si.base + offset, f.named[si.base + offset])
+        if s.flags & SLOT_CACHE:
+            cached[0] += 1
+            if not is_cached(a, si.base + offset, s.folio):
+                bad(f, CHECK_SLOT_CACHE, si.base + offset, s.folio)
+        used += s.count != 0 or s.flags & SLOT_CACHE != 0
+    return used
+
+
+cdef void check_areas(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef uint32_t type
+    cdef uint32_t first
+    cdef uint32_t used
+    cdef uint32_t in_area
+    cdef uint32_t expected
+    cdef uint64_t cached = 0
+    cdef int64_t left = 0
+    cdef const swap_info_t *si
+    for type in range(min(a.m.nr_swapfiles, <uint32_t>MAX_SWAP_AREAS)):
+        si = &a.m.swap[type]
+        in_area = 0
+        first = 0
+        while si.flags and first < si.max:
+            used = check_cluster(f, si, first, &cached)
+            expected = used + (first == 0) + (first + SWAPFILE_CLUSTER - si.max if first + SWAPFILE_CLUSTER > si.max else 0)
+            if (<const swap_cluster_t *>rec_at(a, POOL_CLUSTER, (si.base + first) // SWAPFILE_CLUSTER)).count != expected:
+                bad(f, CHECK_CLUSTER_COUNT, (si.base + first) // SWAPFILE_CLUSTER, used)
+            in_area += used
+            first += SWAPFILE_CLUSTER
+        if in_area != si.inuse_pages:
+            bad(f, CHECK_AREA_USED, type, in_area)
+        left += <int64_t>si.pages - si.inuse_pages if si.flags & SWP_WRITEOK else 0
+    if left != a.m.nr_swap_pages:
+        bad(f, CHECK_FREE_SLOTS, <uint64_t>a.m.nr_swap_pages, <uint64_t>left)
+    if cached != <uint64_t>a.m.node_stat[NR_SWAPCACHE]:
+        bad(f, CHECK_CACHE_COUNT, <uint64_t>a.m.node_stat[NR_SWAPCACHE], cached)

@@ -1,0 +1,67 @@
+# cython: language_level=3
+"""Level 4. The LRU lists that folios stand on, one set a control group (struct lruvec). Batches in front of them: swap_lru.
+
+Counterpart: Linux v6.18 include/linux/mm_inline.h: lruvec_add_folio(), lruvec_del_folio(); include/linux/mmzone.h: struct lruvec.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from vmtool.mm.arena cimport arena_t, folio_x_at, frame_at, frame_mut, memcg_at, memcg_mut
+from vmtool.mm.types cimport *
+from vmtool.mm.vmstat cimport NR_INACTIVE_ANON
+
+cdef enum:  # lru_list
+    LRU_INACTIVE_ANON
+    LRU_ACTIVE_ANON
+    LRU_INACTIVE_FILE
+    LRU_ACTIVE_FILE
+    LRU_UNEVICTABLE
+
+cdef inline uint32_t lru_of(uint32_t flags) noexcept nogil:
+    if flags & PG_unevictable:
+        return LRU_UNEVICTABLE
+    return (LRU_INACTIVE_ANON if flags & PG_swapbacked else LRU_INACTIVE_FILE) + (1 if flags & PG_active else 0)
+
+cdef inline uint32_t folio_lru_list(arena_t *a, pfn_t head) noexcept nogil:
+    """lru_list by the folio's flags."""
+    return lru_of(frame_at(a, head).flags)
+
+cdef inline bint folio_is_file_lru(uint32_t flags) noexcept nogil:
+    return not flags & PG_swapbacked
+
+cdef inline idx_t folio_memcg(arena_t *a, pfn_t head) noexcept nogil:
+    """The group that pays for it, 0: the root."""
+    return folio_x_at(a, head).memcg if frame_at(a, head).flags & PG_charged else 0
+
+cdef inline lruvec_t *lruvec_of(arena_t *a, idx_t memcg) noexcept nogil:
+    if memcg == 0 or memcg >= a.pool[POOL_MEMCG].count or memcg_at(a, memcg).state == 0:
+        return &a.m.lruvec
+    return &memcg_mut(a, memcg).lruvec
+
+cdef inline lruvec_t *folio_lruvec(arena_t *a, pfn_t head) noexcept nogil:
+    return lruvec_of(a, folio_memcg(a, head))
+
+cdef inline lruvec_t *lruvec_parent(arena_t *a, const lruvec_t *lruvec) noexcept nogil:
+    return lruvec_of(a, memcg_at(a, lruvec.memcg).parent) if lruvec.memcg else NULL
+
+cdef inline uint64_t lruvec_page_state(arena_t *a, const lruvec_t *lruvec, uint32_t lru) noexcept nogil:
+    """Pages on a list of the group and those below it."""
+    return <uint64_t>(lruvec.total[lru] if lruvec.memcg else a.m.node_stat[NR_INACTIVE_ANON + lru])
+
+cdef inline void mod_lruvec_state(arena_t *a, const lruvec_t *lruvec, int item, int64_t n) noexcept nogil:
+    """A node counter that groups have, too."""
+    a.m.node_stat[item] += n
+    if lruvec.memcg:
+        memcg_mut(a, lruvec.memcg).stat[item] += n
+
+cdef void workingset_age_nonresident(arena_t *a, lruvec_t *lruvec, uint64_t nr_pages) noexcept nogil  # the clock of refault distances
+cdef int64_t lruvec_node_state(arena_t *a, const lruvec_t *lruvec, int item) noexcept nogil  # of the group and those below it
+cdef idx_t memcg_next(arena_t *a, idx_t root, idx_t at) noexcept nogil  # the group after `at` in the tree below root, parents first; 0 ends it
+# By the folio's flags to the head or tail of its list, and off it; PG_lru follows. They keep the lruvec's, zones' and node's counters.
+cdef void lruvec_add_folio(arena_t *a, pfn_t head) noexcept nogil
+cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil
+cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil
+# A folio was split: the new part stands in front of the old one. The counters count pages and stay as they are.
+cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil
+# Pages more or less on a list, for those that move many at once.
+cdef void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil

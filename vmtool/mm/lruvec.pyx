@@ -1,0 +1,139 @@
+"""LRU lists: linking, unlinking, counting.
+
+Modelled: five lists of folios, newest first; unevictable folios are counted on theirs without being linked, and keep their mlock_count in
+the place of the link, as in Linux.
+Counterpart: Linux v6.18 include/linux/mm_inline.h, mm/huge_memory.c:lru_add_split_folio().
+Invariants (fsck_phys): lists are linked both ways and hold what their folios' flags say; zone_size, zone and node counters are the sums.
+"""
+
+from vmtool.mm.arena cimport runs_in_circle
+from vmtool.mm.frame cimport folio_order, pfn_to_zone
+from vmtool.mm.vmstat cimport NR_ZONE_INACTIVE_ANON
+
+
+cdef void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil:
+    lruvec.zone_size[zone][lru] += nr_pages
+    a.m.node_stat[NR_INACTIVE_ANON + lru] += nr_pages
+    a.m.zone_stat[zone][NR_ZONE_INACTIVE_ANON + lru] += nr_pages
+    while lruvec != NULL and lruvec.memcg:
+        lruvec.total[lru] += nr_pages
+        lruvec = lruvec_parent(a, lruvec)
+
+
+cdef idx_t memcg_next(arena_t *a, idx_t root, idx_t at) noexcept nogil:
+    cdef uint32_t steps = 0
+    if at == 0:
+        return a.m.memcg_first if root == 0 else memcg_at(a, root).first_child
+    if memcg_at(a, at).first_child:
+        return memcg_at(a, at).first_child
+    while at and at != root and not runs_in_circle(a, POOL_MEMCG, at, &steps):
+        if memcg_at(a, at).next_sibling:
+            return memcg_at(a, at).next_sibling
+        at = memcg_at(a, at).parent
+    return 0
+
+
+cdef int64_t lruvec_node_state(arena_t *a, const lruvec_t *lruvec, int item) noexcept nogil:
+    cdef int64_t n
+    cdef idx_t at = 0
+    cdef uint32_t steps = 0
+    if lruvec.memcg == 0:
+        return a.m.node_stat[item]
+    n = memcg_at(a, lruvec.memcg).stat[item]
+    while not runs_in_circle(a, POOL_MEMCG, at, &steps):
+        at = memcg_next(a, lruvec.memcg, at)
+        if at == 0:
+            break
+        n += memcg_at(a, at).stat[item]
+    return n
+
+
+cdef inline int64_t folio_pages(arena_t *a, pfn_t head, const frame_t *f) noexcept nogil:
+    return <int64_t>1 << folio_order(a, head) if f.flags & PG_head else 1
+
+
+cdef void lruvec_add_folio(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, head)
+    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &lruvec.lists[lru]
+    f.flags |= PG_lru
+    list.nr_free += 1
+    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), folio_pages(a, head, f))
+    if lru == LRU_UNEVICTABLE:
+        return
+    f.lru_next = list.head
+    f.lru_prev = 0
+    if list.head:
+        frame_mut(a, list.head).lru_prev = head
+    else:
+        list.tail = head
+    list.head = head
+
+
+cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, head)
+    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &lruvec.lists[lru]
+    f.flags |= PG_lru
+    list.nr_free += 1
+    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), folio_pages(a, head, f))
+    if lru == LRU_UNEVICTABLE:
+        return
+    f.lru_next = 0
+    f.lru_prev = list.tail
+    if list.tail:
+        frame_mut(a, list.tail).lru_next = head
+    else:
+        list.head = head
+    list.tail = head
+
+
+cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, head)
+    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &lruvec.lists[lru]
+    f.flags &= ~<uint32_t>PG_lru
+    list.nr_free -= 1
+    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), -folio_pages(a, head, f))
+    if lru == LRU_UNEVICTABLE:
+        f.lru_prev = 0
+        return
+    if f.lru_prev:
+        frame_mut(a, f.lru_prev).lru_next = f.lru_next
+    else:
+        list.head = f.lru_next
+    if f.lru_next:
+        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
+    else:
+        list.tail = f.lru_prev
+    f.lru_next = 0
+    f.lru_prev = 0
+
+
+cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil:
+    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef uint32_t lru = folio_lru_list(a, head)
+    cdef free_list_t *list = &lruvec.lists[lru]
+    cdef frame_t *h = frame_mut(a, head)
+    cdef frame_t *p = frame_mut(a, part)
+    list.nr_free += 1
+    p.lru_next = 0
+    p.lru_prev = 0
+    if lru == LRU_UNEVICTABLE:
+        return
+    p.lru_next = head
+    p.lru_prev = h.lru_prev
+    if h.lru_prev:
+        frame_mut(a, h.lru_prev).lru_next = part
+    else:
+        list.head = part
+    h.lru_prev = part
+
+
+cdef void workingset_age_nonresident(arena_t *a, lruvec_t *lruvec, uint64_t nr_pages) noexcept nogil:
+    while lruvec != NULL:
+        lruvec.nonresident_age += nr_pages
+        lruvec = lruvec_parent(a, lruvec)

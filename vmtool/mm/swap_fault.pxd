@@ -1,0 +1,12 @@
+# cython: language_level=3
+"""Level 17. A fault on an entry that names a slot, and swapoff's way through the tables.
+
+Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), mm/swapfile.c:unuse_pte().
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.swapops cimport *
+from vmtool.mm.types cimport *
+
+cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil
+cdef bint unuse_mms(arena_t *a, uint32_t type) noexcept nogil  # swapoff: every entry of an area becomes a mapping; false: no memory

@@ -1,0 +1,163 @@
+"""Swapping in.
+
+    entry: slot 5, exclusive     read fault     the swap cache's frame (read-ahead brings it and its neighbours: a major fault), mapped writable
+                                                and clean; slot 5 stays with the clean frame, until swap is half full
+                                 write fault    the same, and slot 5 is given up: its bytes are about to change
+    slot 5 named by two          read fault     mapped read-only; a write then copies, as after fork
+
+Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), should_try_to_free_swap(); mm/swapfile.c:unuse_pte_range().
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_at, vma_at
+from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.fault cimport do_wp_page
+from vmtool.mm.lruvec cimport folio_memcg
+from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
+from vmtool.mm.mlock cimport mlock_folio
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.pgtable cimport entry_get, mk_pte, table_lookup
+from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mkwrite, pte_store, pte_swp_exclusive, pte_to_swp_entry
+from vmtool.mm.rmap cimport add_new_anon_rmap, dup_anon_rmap
+from vmtool.mm.swap_lru cimport lru_add_drain
+from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_update_readahead, swap_write_wait, swapin_readahead
+from vmtool.mm.trace cimport TR_ANON_MAP, trace2
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT, count_vm_event, mod_node_stat
+
+
+cdef void add_anon_rmap(arena_t *a, pfn_t pfn, const vma_t *area, vaddr_t addr, bint exclusive) noexcept nogil:
+    """folio_add_new_anon_rmap() for one that was just read, folio_add_anon_rmap_pte() for one that was not forgotten yet."""
+    cdef frame_t *f = frame_mut(a, pfn)
+    cdef uint16_t refs = f.extra_refs
+    if not f.flags & PG_anon:
+        add_new_anon_rmap(a, f, area, addr)
+        f.extra_refs = refs
+        if not exclusive:  # whoever else has the entry finds it by the root, which is in every chain
+            f.mapping = (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, f.mapping)).root
+    else:
+        f.mapcount += 1
+        if f.mapcount == 1:
+            mod_node_stat(a, NR_ANON_MAPPED, 1)
+    if exclusive:
+        f.flags |= PG_anon_exclusive
+    else:
+        f.flags &= ~<uint32_t>PG_anon_exclusive
+
+
+cdef bint should_try_to_free_swap(arena_t *a, pfn_t head, const vma_t *area, uint32_t flags) noexcept nogil:
+    cdef const frame_t *f = frame_at(a, head)
+    if mem_cgroup_swap_full(a, folio_memcg(a, head)) or area.vm_flags & VM_LOCKED or f.flags & PG_mlocked:
+        return True
+    return flags & FAULT_WRITE and f.extra_refs + <uint32_t>f.mapcount == 1
+
+
+cdef uint32_t map_swapped(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry, pfn_t head, pfn_t table, uint32_t index) noexcept nogil:
+    """The folio of the entry, found or read, into its place. Returns FAULT_WRITE when the write is still to be seen to."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef bint exclusive = pte_swp_exclusive(a, pte_load(a, table, index))
+    cdef bint shared = area.vm_flags & (VM_SHARED | VM_MAYSHARE) != 0
+    cdef uint32_t left = flags & FAULT_WRITE
+    cdef pte_t e = mk_pte(a, head, area.vm_flags)
+    swap_free(a, entry)
+    if frame_at(a, head).flags & PG_swapcache and should_try_to_free_swap(a, head, area, flags):
+        frame_mut(a, head).extra_refs += 1
+        folio_free_swap(a, head)
+        frame_mut(a, head).extra_refs -= 1
+    if not shared and (exclusive or frame_at(a, head).extra_refs + <uint32_t>frame_at(a, head).mapcount == 0):
+        exclusive = True
+        if area.vm_flags & VM_WRITE:
+            e = pte_mkwrite(a, e)
+            if left:
+                e = pte_mkdirty(a, e)
+                left = 0
+    add_mm_counter(m, MM_ANONPAGES, 1)
+    add_mm_counter(m, MM_SWAPENTS, -1)
+    add_anon_rmap(a, head, area, addr, exclusive)
+    if area.vm_flags & VM_LOCKED:
+        mlock_folio(a, head)
+    pte_store(a, table, index, e)
+    trace2(a, TR_ANON_MAP, addr, head)
+    return left
+
+
+cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil:
+    cdef pfn_t head = swap_cache_get(a, entry)
+    cdef pfn_t table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+    cdef uint32_t index = level_index(&a.m.arch, 0, addr)
+    cdef uint32_t result = 0
+    cdef pte_t before = pte_load(a, table, index)
+    if head:
+        swap_update_readahead(a, head, v, addr)
+    else:
+        head = swapin_readahead(a, entry, v, addr)
+        if head == 0:
+            return VM_FAULT_OOM if a.oom_victim or swap_cache_get(a, entry) == 0 else 0
+        result = VM_FAULT_MAJOR
+        count_vm_event(a, PGMAJFAULT)
+    if pte_load(a, table, index) != before:
+        return result
+    if frame_at(a, head).flags & PG_writeback and flags & FAULT_WRITE:
+        swap_write_wait(a)
+    if flags & FAULT_WRITE and not frame_at(a, head).flags & PG_lru:
+        lru_add_drain(a)  # a batch may hold the only other reference
+    if map_swapped(a, v, addr, flags, entry, head, table, index):
+        result |= do_wp_page(a, v, addr, table, index, pte_load(a, table, index))
+    return result
+
+
+# --- swapoff -----------------------------------------------------------------------------------------------------------
+
+cdef int unuse_pte(arena_t *a, idx_t v, vaddr_t addr, swp_entry_t entry, pfn_t table, uint32_t index) noexcept nogil:
+    cdef pfn_t head = swap_cache_get(a, entry)
+    if head == 0:
+        head = swapin_readahead(a, entry, v, addr)
+    if head == 0:
+        return -ENOMEM
+    if frame_at(a, head).flags & PG_writeback:
+        swap_write_wait(a)
+    map_swapped(a, v, addr, 0, entry, head, table, index)
+    pte_store(a, table, index, pte_mkold(a, pte_load(a, table, index)))
+    frame_mut(a, head).extra_refs += 1
+    folio_free_swap(a, head)
+    frame_mut(a, head).extra_refs -= 1
+    return 0
+
+
+cdef int unuse_area(arena_t *a, idx_t v, uint32_t type) noexcept nogil:
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef vaddr_t addr = area.vm_start
+    cdef vaddr_t end = area.vm_end
+    cdef uint64_t span = level_size(&a.m.arch, 1)
+    cdef pfn_t table
+    cdef pte_t e
+    while addr < end and not a.err:
+        table = table_lookup(a, m, addr, 0)
+        if table == 0:
+            addr = (addr | (span - 1)) + 1
+            if addr == 0:
+                break
+            continue
+        e = pte_load(a, table, level_index(&a.m.arch, 0, addr))
+        if pte_class(a, e) == ENTRY_SWAP and swp_type(pte_to_swp_entry(a, e)) == type:
+            if unuse_pte(a, v, addr, pte_to_swp_entry(a, e), table, level_index(&a.m.arch, 0, addr)) < 0:
+                return -ENOMEM
+        addr += 4096
+    return 0
+
+
+cdef bint unuse_mms(arena_t *a, uint32_t type) noexcept nogil:
+    cdef idx_t mm
+    cdef idx_t v
+    cdef uint32_t left
+    for mm in range(1, a.pool[POOL_MM].count):
+        if mm_at(a, mm).pgd == 0 or mm_at(a, mm).rss[MM_SWAPENTS] + mm_at(a, mm).rss_cpu[MM_SWAPENTS] == 0:
+            continue
+        v = mm_at(a, mm).vma_first
+        left = a.pool[POOL_VMA].count
+        while v and left:
+            left -= 1
+            if vma_at(a, v).anon_vma and unuse_area(a, v, type) < 0:
+                return False
+            v = vma_at(a, v).vm_next
+    return True

@@ -1,0 +1,28 @@
+# cython: language_level=3
+"""Level 9. The swap cache: folios that have a slot, on their way out or back in; and read-ahead of slots.
+
+Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c, mm/swapfile.c:folio_free_swap(), free_swap_and_cache_nr().
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.swapops cimport *
+from vmtool.mm.types cimport *
+
+cdef enum:  # what swap_writeout() came to
+    WRITEOUT_DONE  # nothing is under way: the slot was not needed, or the page is zeros
+    WRITEOUT_STARTED
+
+cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil  # 0: not cached
+cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil  # a single page gets a slot and is cached by it; false: no slot
+cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # its reference dropped; the slot goes when nothing else names it
+cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil  # no entry names its slot any more: out of the cache, dirty
+cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil  # after the last unmapping
+cdef void swap_free(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; a cached folio keeps its slot
+cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; 0
+cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil
+cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil  # the device: the oldest writes have ended
+cdef void swap_write_wait(arena_t *a) noexcept nogil  # all of them
+# The folio of an entry, read with what is near it: by address in an area, or by slot (v = 0, or a rotational disk). 0: no memory, or not in use.
+cdef pfn_t swapin_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil
+cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil  # the folio of an entry alone
+cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil  # it was found cached

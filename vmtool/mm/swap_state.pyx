@@ -1,0 +1,372 @@
+"""The swap cache and what is read ahead into it.
+
+    out   folio_alloc_swap   slot 5: cached, frame 7; try_to_unmap: entries name slot 5 (count); swap_writeout; swap_cache_remove: frame 7 is free
+    in    read_swap_cache    slot 5: cached, frame 9, up to date; an entry is mapped again: count falls; the slot stays until a write wants the page
+
+Modelled: one reference a cached folio; its bytes are the slot's until it is written to; pages of zeros never reach the device; writes that are
+under way, oldest first; read-ahead by slots (page_cluster, aligned, adapted to hits) and by addresses of an area.
+Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c:swap_writeout(), end_swap_bio_write().
+# Deviation: a touched page without bytes of its own counts as data, not as zeros: an access says that it writes, not what.
+Invariants (fsck_swap): a slot with SLOT_CACHE names a folio that names it; NR_SWAPCACHE is the sum.
+"""
+
+from libc.string cimport memcmp
+
+from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, slot_at, slot_mut, vma_at, vma_mut
+from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.buddy cimport alloc_pages, folio_mapcount, folio_put, free_pages
+from vmtool.mm.frame cimport page_bytes, pfn_to_zone
+from vmtool.mm.lruvec cimport folio_lruvec, folio_memcg, mod_lruvec_state
+from vmtool.mm.memcontrol cimport swap_try_charge, swap_uncharge
+from vmtool.mm.pgtable cimport table_lookup
+from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
+from vmtool.mm.swap_lru cimport folio_add_lru, folio_rotate_reclaimable, lru_add_drain
+from vmtool.mm.swapfile cimport entry_record, get_swap_slot, put_swap_slot, record_entry, vm_swap_full
+from vmtool.mm.trace cimport TR_SWAP_IN, TR_SWAP_OUT, trace2
+from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGIN, PGPGOUT, PSWPIN, PSWPOUT,
+                               SWAP_RA, SWAP_RA_HIT, SWPIN_ZERO, SWPOUT_ZERO, count_vm_event, count_vm_events, mod_node_stat)
+from vmtool.mm.workingset cimport workingset_refault
+
+cdef enum:
+    PAGE_SHIFT = 12
+    SWAP_RA_WIN_SHIFT = 6  # in vma_t.swap_readahead_info: address | window << 6 | hits
+    SWAP_RA_HITS_MASK = 63
+    SWAP_RA_HITS_INIT = 4  # to start up with a small window
+    SWAP_RA_ORDER_CEILING = 5
+
+cdef char ZEROS[CONTENT_BYTES]
+
+
+# --- the cache ---------------------------------------------------------------------------------------------------------
+
+cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil:
+    cdef uint32_t record = entry_record(a, entry)
+    return slot_at(a, record).folio if record and slot_at(a, record).flags & SLOT_CACHE else 0
+
+
+cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, head)
+    cdef swap_slot_t *s = slot_mut(a, record)
+    s.folio = head
+    s.flags = <uint16_t>((s.flags | SLOT_CACHE) & ~SLOT_SHADOW)
+    folio_x_mut(a, head).swap = record
+    f.flags |= PG_swapcache
+    f.extra_refs += 1
+    mod_node_stat(a, NR_FILE_PAGES, 1)
+    mod_lruvec_state(a, folio_lruvec(a, head), NR_SWAPCACHE, 1)
+
+
+cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t record = get_swap_slot(a)
+    cdef idx_t memcg = folio_memcg(a, head)
+    if record == 0:
+        return False
+    if not swap_try_charge(a, memcg, 1):
+        put_swap_slot(a, record)
+        return False
+    slot_mut(a, record).flags |= <uint16_t>(memcg << SLOT_MEMCG_SHIFT)
+    cache_add(a, head, record)
+    return True
+
+
+cdef void free_slot(arena_t *a, uint32_t record) noexcept nogil:
+    cdef idx_t memcg = slot_at(a, record).flags >> SLOT_MEMCG_SHIFT
+    put_swap_slot(a, record)
+    swap_uncharge(a, memcg, 1)
+
+
+cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
+    cdef uint32_t record = folio_x_at(a, head).swap
+    cdef swap_slot_t *s = slot_mut(a, record)
+    cdef frame_t *f = frame_mut(a, head)
+    mod_node_stat(a, NR_FILE_PAGES, -1)
+    mod_lruvec_state(a, folio_lruvec(a, head), NR_SWAPCACHE, -1)
+    s.flags &= ~<uint32_t>SLOT_CACHE
+    s.folio = shadow
+    if shadow:
+        s.flags |= SLOT_SHADOW
+    if s.count == 0:
+        if f.content == 0 and s.content:  # the page keeps its bytes
+            f.content = s.content
+            s.content = 0
+        free_slot(a, record)
+    f.flags &= ~<uint32_t>PG_swapcache
+    folio_x_mut(a, head).swap = 0
+    folio_put(a, head)
+
+
+cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_at(a, head)
+    if not f.flags & PG_swapcache or f.flags & PG_writeback or slot_at(a, folio_x_at(a, head).swap).count:
+        return False
+    frame_mut(a, head).flags |= PG_dirty
+    swap_cache_remove(a, head, 0)
+    return True
+
+
+cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil:
+    if frame_at(a, head).flags & PG_swapcache and folio_mapcount(a, head) == 0:
+        folio_free_swap(a, head)
+
+
+cdef void swap_free(arena_t *a, swp_entry_t entry) noexcept nogil:
+    cdef uint32_t record = entry_record(a, entry)
+    if record == 0 or slot_at(a, record).count == 0:
+        return
+    slot_mut(a, record).count -= 1
+    if slot_at(a, record).count == 0 and not slot_at(a, record).flags & SLOT_CACHE:
+        free_slot(a, record)
+
+
+cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil:
+    """The last entry takes an unmapped cached folio with it, or any when swap is half full."""
+    cdef uint32_t record = entry_record(a, entry)
+    cdef swap_slot_t *s
+    if record == 0 or slot_at(a, record).count == 0:
+        return -EINVAL
+    s = slot_mut(a, record)
+    s.count -= 1
+    if s.count:
+        return 0
+    if not s.flags & SLOT_CACHE:
+        free_slot(a, record)
+    elif folio_mapcount(a, s.folio) == 0 or vm_swap_full(a):
+        folio_free_swap(a, s.folio)
+    return 0
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------------
+
+cdef bint is_zero_filled(arena_t *a, pfn_t pfn) noexcept nogil:
+    """Bytes that were stored and are all zeros; without any we do not know."""
+    return frame_at(a, pfn).content != 0 and memcmp(page_bytes(a, pfn), ZEROS, CONTENT_BYTES) == 0
+
+
+cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
+    """The folio is unmapped, cached and dirty. Counts: PSWPOUT or SWPOUT_ZERO, NR_WRITEBACK. Its bytes become the slot's."""
+    cdef frame_t *f = frame_mut(a, head)
+    cdef uint32_t record = folio_x_at(a, head).swap
+    cdef swap_slot_t *s
+    f.flags &= ~<uint32_t>PG_dirty
+    if folio_free_swap(a, head):
+        frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
+        return WRITEOUT_DONE
+    s = slot_mut(a, record)
+    s.flags &= ~<uint32_t>SLOT_ZERO
+    if is_zero_filled(a, head):
+        s.flags |= SLOT_ZERO
+        content_free(a, f.content)
+        f.content = 0
+        if s.content:
+            content_free(a, s.content)
+        s.content = 0
+        count_vm_event(a, SWPOUT_ZERO)
+        return WRITEOUT_DONE
+    if f.content:
+        if s.content:
+            content_free(a, s.content)
+        s.content = f.content
+        f.content = 0
+    count_vm_event(a, PSWPOUT)
+    count_vm_events(a, PGPGOUT, 4)
+    trace2(a, TR_SWAP_OUT, head, record_entry(a, record))
+    f.flags |= PG_writeback
+    s.flags |= SLOT_WRITEBACK
+    s.io_next = 0
+    mod_lruvec_state(a, folio_lruvec(a, head), NR_WRITEBACK, 1)
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += 1
+    if a.m.swap_io_tail:
+        slot_mut(a, a.m.swap_io_tail).io_next = record
+    else:
+        a.m.swap_io_head = record
+    a.m.swap_io_tail = record
+    a.m.swap_io_nr += 1
+    return WRITEOUT_STARTED
+
+
+cdef void end_swap_write(arena_t *a, uint32_t record) noexcept nogil:
+    """folio_end_writeback(). Counts: NR_WRITTEN."""
+    cdef pfn_t head = slot_at(a, record).folio
+    cdef frame_t *f = frame_mut(a, head)
+    slot_mut(a, record).flags &= ~<uint32_t>SLOT_WRITEBACK
+    if not f.flags & PG_writeback:
+        return
+    f.flags &= ~<uint32_t>PG_writeback
+    mod_lruvec_state(a, folio_lruvec(a, head), NR_WRITEBACK, -1)
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= 1
+    mod_node_stat(a, NR_WRITTEN, 1)
+    if f.flags & PG_reclaim:
+        f.flags &= ~<uint32_t>PG_reclaim
+        folio_rotate_reclaimable(a, head)
+
+
+cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil:
+    cdef uint32_t record
+    while nr and a.m.swap_io_head and not a.err:
+        record = a.m.swap_io_head
+        a.m.swap_io_head = slot_at(a, record).io_next
+        if a.m.swap_io_head == 0:
+            a.m.swap_io_tail = 0
+        a.m.swap_io_nr -= 1
+        end_swap_write(a, record)
+        nr -= 1
+
+
+cdef void swap_write_wait(arena_t *a) noexcept nogil:
+    swap_write_poll(a, a.m.swap_io_nr)
+
+
+# --- reading ------------------------------------------------------------------------------------------------------------------
+
+cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil:
+    """Counts: PSWPIN or SWPIN_ZERO, SWAP_RA. The new folio is on its way to the LRU, active when its shadow says so."""
+    cdef uint32_t record = entry_record(a, entry)
+    cdef swap_slot_t *s
+    cdef frame_t *f
+    cdef pfn_t head
+    if record == 0 or slot_at(a, record).count == 0:
+        return swap_cache_get(a, entry)
+    if slot_at(a, record).flags & SLOT_CACHE:
+        return slot_at(a, record).folio
+    a.active_memcg = slot_at(a, record).flags >> SLOT_MEMCG_SHIFT
+    head = alloc_pages(a, 0, GFP_USER_MOVABLE | (GFP_NORETRY if readahead else 0))
+    a.active_memcg = 0
+    if head == 0:
+        return 0
+    s = slot_mut(a, record)
+    if s.flags & SLOT_CACHE or s.count == 0:  # not so any more: reclaim ran
+        free_pages(a, head, 0)
+        return s.folio if s.flags & SLOT_CACHE else 0
+    f = frame_mut(a, head)
+    f.flags |= PG_swapbacked | PG_uptodate
+    f.extra_refs = 0  # the allocation's reference becomes the cache's
+    if s.flags & SLOT_SHADOW:
+        workingset_refault(a, head, s.folio)
+    cache_add(a, head, record)
+    folio_add_lru(a, head)
+    if s.flags & SLOT_ZERO:
+        count_vm_event(a, SWPIN_ZERO)
+    else:
+        count_vm_event(a, PSWPIN)
+        count_vm_events(a, PGPGIN, 4)
+    trace2(a, TR_SWAP_IN, head, entry)
+    if readahead:
+        frame_mut(a, head).flags |= PG_readahead
+        count_vm_event(a, SWAP_RA)
+    return head
+
+
+cdef uint32_t nr_to_read(uint64_t prev, uint64_t at, uint32_t hits, uint32_t max_pages, uint32_t prev_win) noexcept nogil:
+    """__swapin_nr_pages(): by the hits of the last window; without any, two pages where neighbours are asked for, else one."""
+    cdef uint32_t pages = hits + 2
+    cdef uint32_t rounded = 4
+    if pages == 2:
+        if at != prev + 1 and at != prev - 1:
+            pages = 1
+    else:
+        while rounded < pages:
+            rounded <<= 1
+        pages = rounded
+    if pages > max_pages:
+        pages = max_pages
+    return max(pages, prev_win // 2)  # not too fast down
+
+
+cdef bint use_vma_readahead(arena_t *a) noexcept nogil:
+    return a.m.nr_rotate_swap == 0
+
+
+cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil:
+    cdef bint readahead = (frame_at(a, head).flags & PG_readahead) != 0
+    cdef uint64_t info
+    cdef uint64_t hits
+    if readahead:
+        frame_mut(a, head).flags &= ~<uint32_t>PG_readahead
+    if v and use_vma_readahead(a):
+        info = vma_at(a, v).swap_readahead_info
+        if info == 0:
+            info = SWAP_RA_HITS_INIT
+        hits = min((info & SWAP_RA_HITS_MASK) + readahead, <uint64_t>SWAP_RA_HITS_MASK)
+        vma_mut(a, v).swap_readahead_info = (addr & ~<uint64_t>4095) | (info & 4095 & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
+    if readahead:
+        count_vm_event(a, SWAP_RA_HIT)
+        if v == 0 or not use_vma_readahead(a):
+            a.m.swapin_readahead_hits += 1
+
+
+cdef pfn_t cluster_readahead(arena_t *a, swp_entry_t entry) noexcept nogil:
+    """An aligned block of slots around the one asked for."""
+    cdef uint64_t offset = swp_offset(entry)
+    cdef const swap_info_t *si = &a.m.swap[swp_type(entry) if swp_type(entry) < MAX_SWAP_AREAS else 0]
+    cdef uint32_t max_pages = <uint32_t>1 << min(a.m.page_cluster, <uint32_t>16)
+    cdef uint32_t hits
+    cdef uint64_t mask, at, end
+    if max_pages <= 1:
+        return read_swap_cache(a, entry, False)
+    hits = a.m.swapin_readahead_hits
+    a.m.swapin_readahead_hits = 0
+    mask = nr_to_read(a.m.prev_swap_offset, offset, hits, max_pages, a.m.last_readahead_pages)
+    if not hits:
+        a.m.prev_swap_offset = offset
+    a.m.last_readahead_pages = <uint32_t>mask
+    mask -= 1
+    if mask:
+        at = offset & ~mask
+        end = min(offset | mask, <uint64_t>si.max - 1)
+        at += at == 0  # the first is the header
+        while at <= end:
+            read_swap_cache(a, swp_entry(swp_type(entry), at), at != offset)
+            at += 1
+        lru_add_drain(a)
+    return read_swap_cache(a, entry, False)
+
+
+cdef uint32_t vma_window(arena_t *a, idx_t v, vaddr_t addr, vaddr_t *start, vaddr_t *end) noexcept nogil:
+    """swap_vma_ra_win()."""
+    cdef vma_t *area = vma_mut(a, v)
+    cdef uint64_t info = area.swap_readahead_info if area.swap_readahead_info else SWAP_RA_HITS_INIT
+    cdef uint32_t most = <uint32_t>1 << min(a.m.page_cluster, <uint32_t>SWAP_RA_ORDER_CEILING)
+    cdef vaddr_t prev = info & ~<uint64_t>4095
+    cdef uint64_t span = level_size(&a.m.arch, 1)
+    cdef uint32_t win
+    cdef vaddr_t left
+    if most == 1:
+        return 1
+    win = nr_to_read(prev >> PAGE_SHIFT, addr >> PAGE_SHIFT, <uint32_t>(info & SWAP_RA_HITS_MASK), most,
+                     <uint32_t>((info & 4095) >> SWAP_RA_WIN_SHIFT))
+    area.swap_readahead_info = addr | (<uint64_t>win << SWAP_RA_WIN_SHIFT & 4095)
+    if win == 1:
+        return 1
+    if addr == prev + 4096:
+        left = addr
+    elif prev == addr + 4096:
+        left = addr - (<uint64_t>win << PAGE_SHIFT) + 4096
+    else:
+        left = addr - (<uint64_t>((win - 1) // 2) << PAGE_SHIFT)
+    if <int64_t>left < 0:
+        left = 0
+    start[0] = max(max(left, area.vm_start), addr & ~(span - 1))
+    end[0] = min(min(left + (<uint64_t>win << PAGE_SHIFT), area.vm_end), (addr & ~(span - 1)) + span)
+    return win
+
+
+cdef pfn_t vma_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil:
+    cdef vaddr_t start = 0, end = 0
+    cdef pfn_t table
+    cdef pte_t e
+    addr &= ~<uint64_t>4095
+    if vma_window(a, v, addr, &start, &end) > 1:
+        table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+        while table and start < end:
+            e = pte_load(a, table, level_index(&a.m.arch, 0, start))
+            if pte_class(a, e) == ENTRY_SWAP:
+                read_swap_cache(a, pte_to_swp_entry(a, e), start != addr)
+            start += 4096
+        lru_add_drain(a)
+    return read_swap_cache(a, entry, False)
+
+
+cdef pfn_t swapin_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil:
+    if v and use_vma_readahead(a):
+        return vma_readahead(a, entry, v, addr)
+    return cluster_readahead(a, entry)

@@ -1,0 +1,131 @@
+"""Switching swap areas on and off.
+
+    swapon 64M    16384 slots, the first is the header: 65532 kB; priority -2, the next -3 ...
+    swapoff       everything comes back first: entries, shared memory, cached folios; without memory for it: -ENOMEM, and the area stays on
+
+Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse().
+"""
+
+from vmtool.mm.arena cimport arena_resize, frame_at, frame_mut, slot_at, slot_mut
+from vmtool.mm.shmem_swap cimport shmem_unuse
+from vmtool.mm.swap_fault cimport unuse_mms
+from vmtool.mm.swap_state cimport folio_free_swap, swap_write_wait
+from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, scan_used, swap_area_setup
+
+from libc.string cimport memset
+
+cdef enum:
+    PAGE_SHIFT = 12
+
+cdef uint64_t MOST_SLOTS = <uint64_t>1 << 30
+
+
+cdef uint32_t place_of(arena_t *a, uint32_t nr) noexcept nogil:
+    """The first run of records that no area has, in whole clusters. The first cluster holds the null record."""
+    cdef uint32_t base = SWAPFILE_CLUSTER
+    cdef uint32_t type
+    cdef bint moved = True
+    cdef const swap_info_t *si
+    while moved:
+        moved = False
+        for type in range(a.m.nr_swapfiles):
+            si = &a.m.swap[type]
+            if si.flags & SWP_USED and si.base < base + nr and base < si.base + si.max:
+                base = (si.base + si.max + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER * SWAPFILE_CLUSTER
+                moved = True
+    return base
+
+
+cdef int lowest_priority(arena_t *a) noexcept nogil:
+    """Areas without a priority of their own follow each other downwards from -2."""
+    cdef int prio = -2
+    cdef uint32_t type
+    for type in range(a.m.nr_swapfiles):
+        if a.m.swap[type].flags & SWP_USED and a.m.swap[type].prio < 0:
+            prio -= 1
+    return prio
+
+
+cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) noexcept nogil:
+    """-EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left."""
+    cdef uint64_t nr = nr_bytes >> PAGE_SHIFT
+    cdef uint32_t type = 0
+    cdef swap_info_t *si
+    if nr < 2 or nr > MOST_SLOTS or prio > 32767:
+        return -EINVAL
+    while type < MAX_SWAP_AREAS and a.m.swap[type].flags & SWP_USED:
+        type += 1
+    if type == MAX_SWAP_AREAS:
+        return -EPERM
+    si = &a.m.swap[type]
+    memset(si, 0, sizeof(swap_info_t))
+    si.base = place_of(a, <uint32_t>nr)
+    if arena_resize(a, POOL_SWAP, si.base + <uint32_t>nr + SWAPFILE_CLUSTER) < 0 or arena_resize(
+            a, POOL_CLUSTER, (si.base + <uint32_t>nr) // SWAPFILE_CLUSTER + 2) < 0:
+        return -ENOMEM
+    si.max = <uint32_t>nr
+    si.pages = si.max - 1
+    si.prio = prio if prio >= 0 else lowest_priority(a)
+    si.flags = SWP_USED | SWP_WRITEOK | (0 if rotational else SWP_SOLIDSTATE)
+    a.m.swap_order += 1
+    si.order = a.m.swap_order
+    if type >= a.m.nr_swapfiles:
+        a.m.nr_swapfiles = type + 1
+    swap_area_setup(a, type)
+    a.m.nr_swap_pages += si.pages
+    a.m.total_swap_pages += si.pages
+    a.m.nr_rotate_swap += rotational
+    return <int>type
+
+
+cdef bint free_cached(arena_t *a, uint32_t type) noexcept nogil:
+    """Slots that only the swap cache has. False: something else does."""
+    cdef const swap_info_t *si = &a.m.swap[type]
+    cdef uint32_t offset = 1
+    cdef pfn_t head
+    while True:
+        offset = scan_used(a, type, offset)
+        if offset == 0:
+            return True
+        if not slot_at(a, si.base + offset).flags & SLOT_CACHE:
+            return False
+        head = slot_at(a, si.base + offset).folio
+        frame_mut(a, head).extra_refs += 1
+        if not folio_free_swap(a, head):
+            frame_mut(a, head).extra_refs -= 1
+            return False
+        frame_mut(a, head).extra_refs -= 1
+        offset += 1
+
+
+cdef int sys_swapoff(arena_t *a, uint32_t type) noexcept nogil:
+    cdef swap_info_t *si
+    cdef bint empty
+    cdef uint32_t i
+    if type >= MAX_SWAP_AREAS or not a.m.swap[type].flags & SWP_USED:
+        return -EINVAL
+    si = &a.m.swap[type]
+    si.flags &= ~<uint32_t>SWP_WRITEOK
+    a.m.nr_swap_pages -= si.pages
+    a.m.total_swap_pages -= si.pages
+    swap_write_wait(a)
+    a.oom_disabled += 1
+    empty = shmem_unuse(a, type) and unuse_mms(a, type)
+    swap_write_wait(a)
+    empty = empty and free_cached(a, type)
+    a.oom_disabled -= 1
+    if not empty:
+        si.flags |= SWP_WRITEOK
+        a.m.nr_swap_pages += si.pages
+        a.m.total_swap_pages += si.pages
+        return -ENOMEM
+    if not si.flags & SWP_SOLIDSTATE:
+        a.m.nr_rotate_swap -= 1
+    for i in range(a.m.nr_swapfiles):
+        if a.m.swap[i].flags & SWP_USED and si.prio < 0 and a.m.swap[i].prio < si.prio:
+            a.m.swap[i].prio += 1
+    slot_mut(a, si.base).flags = 0
+    memset(si, 0, sizeof(swap_info_t))
+    while a.m.nr_swapfiles and not a.m.swap[a.m.nr_swapfiles - 1].flags & SWP_USED:
+        a.m.nr_swapfiles -= 1
+    return 0

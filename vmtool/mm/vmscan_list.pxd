@@ -1,0 +1,48 @@
+# cython: language_level=3
+"""Level 13. Reclaim at work on one list: folios taken from its tail, each judged, freed or put back.
+
+Counterpart: Linux v6.18 mm/vmscan.c:isolate_lru_folios(), shrink_folio_list(), shrink_inactive_list(), shrink_active_list(), reclaim_pages().
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef enum:
+    SWAP_CLUSTER_MAX = 32
+    DEACTIVATE_ANON = 1
+    DEACTIVATE_FILE = 2
+
+cdef enum reclaimer:
+    RECLAIM_KSWAPD
+    RECLAIM_DIRECT
+    RECLAIM_PROACTIVE
+
+cdef struct scan_control_t:  # scan_control
+    uint64_t nr_to_reclaim
+    uint64_t nr_scanned
+    uint64_t nr_reclaimed
+    idx_t memcg  # the group that hit its limit, 0: the machine
+    uint32_t by  # reclaimer
+    int32_t priority
+    uint32_t order
+    uint32_t reclaim_idx  # the highest zone that helps
+    uint64_t anon_cost
+    uint64_t file_cost
+    uint32_t may_deactivate
+    bint force_deactivate
+    bint skipped_deactivate
+    bint may_writepage
+    bint may_unmap
+    bint may_swap
+    bint cache_trim_mode
+    bint no_cache_trim_mode
+    bint cache_trim_mode_failed
+    bint file_is_tiny
+    bint memcg_low_reclaim
+    bint memcg_low_skipped
+    bint memcg_full_walk
+    bint ignore_references  # MADV_PAGEOUT
+
+cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil
+cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil
+cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil  # folios that the caller isolated; those that stay go back

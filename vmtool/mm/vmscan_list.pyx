@@ -1,0 +1,337 @@
+"""Folios from the tail of a list.
+
+    inactive tail -> used since? once: PG_referenced, back to the head; twice: active; no: go on
+                  -> anonymous: a slot; mapped: try_to_unmap; dirty: swap_writeout, then it is met again; clean: free, a shadow stays behind
+    active tail   -> inactive head (executable file pages that were used: active head)
+
+Modelled: what each folio comes to, in the kernel's order, with its counters; folios of zones that do not help are passed over to the head.
+Counterpart: Linux v6.18 mm/vmscan.c.
+Simplified: large anonymous folios are always split before they get slots. A write is under way until the device has ended it
+(swap_write_poll): here, when the next batch has been looked at.
+"""
+
+from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
+from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
+from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
+from vmtool.mm.frame cimport folio_order, pfn_to_zone
+from vmtool.mm.lruvec cimport folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, workingset_age_nonresident
+from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
+from vmtool.mm.shmem_swap cimport shmem_writeout
+from vmtool.mm.swap_lru cimport lru_add_drain
+from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_writeout
+from vmtool.mm.swapfile cimport vm_swap_full
+from vmtool.mm.thp_split cimport split_anon_folio
+from vmtool.mm.trace cimport TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace4
+from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
+                               PGSCAN_KSWAPD, PGSCAN_SKIP_DMA, PGSTEAL_ANON, PGSTEAL_KSWAPD, THP_SWPOUT_FALLBACK, count_vm_events)
+from vmtool.mm.workingset cimport lru_note_cost, workingset_eviction
+from vmtool.mm.writeback cimport sync_all
+
+cdef enum:
+    BATCH = 32  # folios taken at once
+    MOST_SKIPPED = 32 << 10  # SWAP_CLUSTER_MAX_SKIPPED
+
+cdef enum reference:  # folio_references
+    REF_RECLAIM
+    REF_KEEP
+    REF_ACTIVATE
+
+cdef enum fate:
+    FATE_FREED
+    FATE_KEEP
+    FATE_ACTIVATE
+
+cdef struct reclaim_stat_t:  # reclaim_stat
+    uint32_t nr_pageout
+    uint32_t nr_activate
+    uint32_t nr_dirty
+    uint32_t nr_unqueued_dirty
+    uint32_t nr_writeback
+
+
+cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
+    return <uint64_t>1 << folio_order(a, head)
+
+
+cdef inline void count_memcg_events(arena_t *a, lruvec_t *lruvec, int item, int64_t n) noexcept nogil:
+    """Events of vmstat that memory.stat has, too."""
+    count_vm_events(a, item, n)
+    if lruvec.memcg:
+        memcg_mut(a, lruvec.memcg).vm_event[item] += n
+
+
+# --- taking ------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan, pfn_t *out, uint64_t *nr_scanned,
+                      uint64_t *nr_taken) noexcept nogil:
+    """isolate_lru_folios(): off the list, with a reference. Returns how many folios."""
+    cdef free_list_t *list = &lruvec.lists[lru]
+    cdef uint64_t scan = 0
+    cdef uint64_t nr_pages
+    cdef uint32_t nr = 0
+    cdef uint32_t skipped = 0
+    cdef pfn_t head
+    cdef uint32_t zone
+    nr_scanned[0] = 0
+    nr_taken[0] = 0
+    while scan < nr_to_scan and list.tail and nr < BATCH and skipped < list.nr_free and not a.err:
+        head = list.tail
+        nr_pages = nr_pages_of(a, head)
+        zone = pfn_to_zone(a, head)
+        nr_scanned[0] += nr_pages
+        lruvec_del_folio(a, head)
+        if skipped < MOST_SKIPPED and zone > sc.reclaim_idx:
+            lruvec_add_folio(a, head)
+            skipped += 1
+            count_vm_events(a, PGSCAN_SKIP_DMA + <int>zone, <int64_t>nr_pages)
+            continue
+        scan += nr_pages
+        if not sc.may_unmap and folio_mapcount(a, head):
+            lruvec_add_folio(a, head)
+            skipped += 1
+            continue
+        folio_get(a, head)
+        nr_taken[0] += nr_pages
+        out[nr] = head
+        nr += 1
+    return nr
+
+
+cdef void putback(arena_t *a, pfn_t head) noexcept nogil:
+    """folio_putback_lru(): on the list of its flags, our reference dropped."""
+    cdef frame_t *f = frame_mut(a, head)
+    if f.flags & PG_mlocked:
+        f.flags = (f.flags | PG_unevictable) & ~<uint32_t>PG_active
+    if f.flags & PG_active:
+        workingset_age_nonresident(a, folio_lruvec(a, head), nr_pages_of(a, head))
+    lruvec_add_folio(a, head)
+    if f.flags & PG_unevictable:
+        f.lru_prev = 1
+    folio_put(a, head)
+
+
+# --- judging ------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t check_references(arena_t *a, scan_control_t *sc, pfn_t head) noexcept nogil:
+    """folio_check_references(): the second chance, in two steps."""
+    cdef uint64_t vm_flags = 0
+    cdef uint32_t referenced = folio_referenced(a, head, sc.memcg, &vm_flags)
+    cdef frame_t *f = frame_mut(a, head)
+    cdef bint was_referenced
+    if vm_flags & VM_LOCKED:
+        return REF_ACTIVATE
+    was_referenced = (f.flags & PG_referenced) != 0
+    f.flags &= ~<uint32_t>PG_referenced
+    if referenced == 0:
+        return REF_RECLAIM
+    f.flags |= PG_referenced
+    if was_referenced or referenced > 1 or (vm_flags & VM_EXEC and folio_is_file_lru(f.flags)):
+        return REF_ACTIVATE
+    return REF_KEEP
+
+
+cdef inline bint is_lazyfree(uint32_t flags) noexcept nogil:
+    return (flags & (PG_anon | PG_swapbacked)) == PG_anon
+
+
+cdef uint32_t free_clean(arena_t *a, pfn_t head) noexcept nogil:
+    """__remove_mapping(): nobody else holds it, so it goes; what is left of it is a shadow."""
+    cdef frame_t *f = frame_at(a, head)
+    cdef uint64_t nr_pages = nr_pages_of(a, head)
+    cdef bint file
+    if is_lazyfree(f.flags):
+        if f.extra_refs != 1:
+            return FATE_KEEP
+        count_vm_events(a, PGLAZYFREED, <int64_t>nr_pages)
+    elif f.extra_refs != 2 or folio_test_dirty(a, head) or (f.mapping == 0 and not f.flags & PG_swapcache):
+        return FATE_KEEP
+    elif f.flags & PG_swapcache:
+        swap_cache_remove(a, head, workingset_eviction(a, head))
+    else:
+        file = folio_is_file_lru(f.flags)
+        filemap_evict(a, head, workingset_eviction(a, head) if file else 0)
+    folio_put(a, head)
+    return FATE_FREED
+
+
+cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """A dirty folio of swap: written, and met again when the device has it. Pages of zeros need no device."""
+    cdef frame_t *f = frame_mut(a, head)
+    if f.extra_refs != 2 or not sc.may_writepage:
+        return FATE_KEEP
+    f.flags |= PG_reclaim
+    if f.flags & PG_anon or f.flags & PG_swapcache:
+        if swap_writeout(a, head) != WRITEOUT_STARTED:
+            frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
+    elif not shmem_writeout(a, head):
+        f.flags &= ~<uint32_t>PG_reclaim
+        return FATE_ACTIVATE
+    a.m.node_stat[NR_VMSCAN_WRITE] += 1
+    stat.nr_pageout += 1
+    if frame_at(a, head).flags & (PG_writeback | PG_dirty):
+        return FATE_KEEP
+    return free_clean(a, head)
+
+
+cdef bint get_slot(arena_t *a, pfn_t head) noexcept nogil:
+    """An anonymous folio that has no slot yet. A large one is split first, and its tails wait on their list."""
+    if folio_order(a, head):
+        if folio_mapcount(a, head) == 0 or not split_for_swap(a, head):
+            return False
+        count_vm_events(a, THP_SWPOUT_FALLBACK, 1)
+    if not folio_alloc_swap(a, head):
+        return False
+    frame_mut(a, head).flags |= PG_dirty
+    return True
+
+
+cdef bint split_for_swap(arena_t *a, pfn_t head) noexcept nogil:
+    """split_folio_to_list(): our reference must not count against it, and it must stand on its list for its tails to join it."""
+    frame_mut(a, head).extra_refs -= 1
+    lruvec_add_folio(a, head)
+    split_anon_folio(a, head)
+    if folio_mapcount(a, head) == 0 and frame_at(a, head).extra_refs == 0:
+        return False
+    lruvec_del_folio(a, head)
+    frame_mut(a, head).extra_refs += 1
+    return folio_order(a, head) == 0
+
+
+cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """The body of shrink_folio_list()'s loop."""
+    cdef frame_t *f = frame_mut(a, head)
+    cdef uint64_t nr_pages = nr_pages_of(a, head)
+    cdef uint32_t ref = REF_RECLAIM
+    if f.flags & PG_locked:
+        return FATE_KEEP
+    sc.nr_scanned += nr_pages
+    if f.flags & (PG_mlocked | PG_unevictable):
+        return FATE_ACTIVATE
+    if not sc.may_unmap and folio_mapcount(a, head):
+        return FATE_KEEP
+    if f.flags & (PG_dirty | PG_writeback) and not f.flags & PG_anon:
+        stat.nr_dirty += <uint32_t>nr_pages
+        stat.nr_unqueued_dirty += <uint32_t>nr_pages if not f.flags & PG_writeback else 0
+    if f.flags & PG_writeback:
+        f.flags |= PG_reclaim
+        stat.nr_writeback += <uint32_t>nr_pages
+        return FATE_ACTIVATE
+    if not sc.ignore_references:
+        ref = check_references(a, sc, head)
+    if ref != REF_RECLAIM:
+        return FATE_ACTIVATE if ref == REF_ACTIVATE else FATE_KEEP
+    f = frame_mut(a, head)
+    if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked and not get_slot(a, head):
+        return FATE_ACTIVATE
+    if folio_mapcount(a, head) and not try_to_unmap(a, head):
+        return FATE_ACTIVATE
+    if not frame_at(a, head).flags & PG_dirty:
+        return free_clean(a, head)
+    if folio_is_file_lru(frame_at(a, head).flags):
+        if not is_lazyfree(frame_at(a, head).flags):
+            # left to the flusher; it comes back at the end of write-back
+            a.m.node_stat[NR_VMSCAN_IMMEDIATE] += <int64_t>nr_pages
+            frame_mut(a, head).flags |= PG_reclaim
+        return FATE_ACTIVATE
+    return pageout(a, sc, head, stat)
+
+
+cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, uint32_t nr, reclaim_stat_t *stat) noexcept nogil:
+    """Returns the pages that were freed; the others are on their lists again."""
+    cdef uint64_t nr_reclaimed = 0
+    cdef uint64_t nr_pages
+    cdef uint32_t fate
+    cdef uint32_t kept = 0
+    cdef uint32_t i
+    cdef pfn_t head
+    for i in range(nr):
+        head = folios[i]
+        nr_pages = nr_pages_of(a, head)
+        fate = shrink_folio(a, sc, head, stat)
+        if fate == FATE_FREED:
+            nr_reclaimed += nr_pages
+            continue
+        nr_pages = nr_pages_of(a, head)  # it may have been split
+        if fate == FATE_ACTIVATE:
+            if frame_at(a, head).flags & PG_swapcache and (vm_swap_full(a) or frame_at(a, head).flags & PG_mlocked):
+                folio_free_swap(a, head)
+            if not frame_at(a, head).flags & PG_mlocked:
+                frame_mut(a, head).flags |= PG_active
+                stat.nr_activate += <uint32_t>nr_pages
+        folios[kept] = head
+        kept += 1
+    count_vm_events(a, PGACTIVATE, stat.nr_activate)
+    for i in range(kept):
+        putback(a, folios[i])
+    return nr_reclaimed
+
+
+# --- lists -------------------------------------------------------------------------------------------------------------------
+
+cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil:
+    """Counts: PGSCAN, PGSTEAL by who reclaims and of what."""
+    cdef pfn_t folios[BATCH]
+    cdef reclaim_stat_t stat
+    cdef bint file = lru >= 2
+    cdef uint64_t nr_scanned = 0, nr_taken = 0, nr_reclaimed
+    cdef uint32_t nr
+    cdef uint32_t under_way = a.m.swap_io_nr
+    lru_add_drain(a)
+    nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
+    count_memcg_events(a, lruvec, PGSCAN_KSWAPD + <int>sc.by, <int64_t>nr_scanned)
+    count_memcg_events(a, lruvec, PGSCAN_ANON + file, <int64_t>nr_scanned)
+    if nr == 0:
+        return 0
+    stat.nr_pageout = stat.nr_activate = stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_writeback = 0
+    nr_reclaimed = shrink_folio_list(a, sc, folios, nr, &stat)
+    count_memcg_events(a, lruvec, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
+    count_memcg_events(a, lruvec, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
+    lru_note_cost(a, lruvec, file, stat.nr_pageout, nr_scanned - nr_reclaimed if nr_scanned > nr_reclaimed else 0)
+    if stat.nr_unqueued_dirty == nr_taken:
+        sync_all(a)  # wakeup_flusher_threads(): nothing but dirty cache here
+    swap_write_poll(a, under_way)
+    trace4(a, TR_SHRINK_INACTIVE, file, nr_scanned, nr_reclaimed, <uint64_t>sc.priority)
+    return nr_reclaimed
+
+
+cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil:
+    """Counts: PGREFILL, PGDEACTIVATE. All become inactive, used or not, but executable file pages that were used."""
+    cdef pfn_t folios[BATCH]
+    cdef bint file = lru >= 2
+    cdef uint64_t nr_scanned = 0, nr_taken = 0, nr_rotated = 0, nr_deactivated = 0, vm_flags = 0
+    cdef uint32_t nr, i, pass_
+    cdef frame_t *f
+    lru_add_drain(a)
+    nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
+    count_memcg_events(a, lruvec, PGREFILL, <int64_t>nr_scanned)
+    for i in range(nr):
+        f = frame_mut(a, folios[i])
+        if f.flags & (PG_unevictable | PG_mlocked):
+            continue
+        if folio_referenced(a, folios[i], sc.memcg, &vm_flags) and vm_flags & VM_EXEC and file and not f.flags & PG_anon:
+            nr_rotated += nr_pages_of(a, folios[i])
+            continue
+        f.flags = (f.flags | PG_workingset) & ~<uint32_t>PG_active
+        nr_deactivated += nr_pages_of(a, folios[i])
+    for pass_ in range(2):  # those that stay active first
+        for i in range(nr):
+            if folios[i] and (pass_ == 1 or frame_at(a, folios[i]).flags & PG_active):
+                putback(a, folios[i])
+                folios[i] = 0
+    count_memcg_events(a, lruvec, PGDEACTIVATE, <int64_t>nr_deactivated)
+    lru_note_cost(a, lruvec, file, 0, nr_rotated)
+    trace4(a, TR_SHRINK_ACTIVE, file, nr_taken, nr_deactivated, <uint64_t>sc.priority)
+
+
+cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
+    """MADV_PAGEOUT: whatever their use. The order is the caller's."""
+    cdef scan_control_t sc
+    cdef reclaim_stat_t stat
+    cdef uint32_t i
+    sc.memcg = 0
+    sc.nr_scanned = 0
+    sc.may_writepage = sc.may_unmap = sc.may_swap = sc.ignore_references = True
+    stat.nr_pageout = stat.nr_activate = stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_writeback = 0
+    for i in range(nr):
+        frame_mut(a, folios[i]).flags &= ~<uint32_t>PG_active
+    return shrink_folio_list(a, &sc, folios, nr, &stat)

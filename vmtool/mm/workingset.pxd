@@ -1,0 +1,14 @@
+# cython: language_level=3
+"""Level 8. What was evicted, and how long ago: shadows, refault distances.
+
+Counterpart: Linux v6.18 mm/workingset.c, lru_gen off.
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef uint32_t workingset_eviction(arena_t *a, pfn_t head) noexcept nogil  # the shadow to leave behind; never 0
+cdef void workingset_refault(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # the folio is not on a list yet
+# What was reclaimed from a kind of memory has cost so much I/O and so many rotations; the balance of anon and file follows it.
+cdef void lru_note_cost(arena_t *a, lruvec_t *lruvec, bint file, uint64_t nr_io, uint64_t nr_rotated) noexcept nogil
+cdef bint swap_is_there(arena_t *a, idx_t memcg) noexcept nogil  # mem_cgroup_get_nr_swap_pages() > 0
