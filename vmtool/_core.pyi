@@ -89,7 +89,7 @@ class Machine:
 
     def environ(self, pid: int) -> bytes: ...
     def setrlimit(self, pid: int, resource: int, value: int | None) -> None:
-        """The soft limit; None is RLIM_INFINITY."""
+        """The soft limit, and the hard one when that is lower; None is RLIM_INFINITY."""
 
     def getrlimits(self, pid: int) -> list[tuple[int | None, int | None]]: ...
     def set_personality(self, pid: int, value: int) -> None:

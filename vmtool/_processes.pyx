@@ -174,12 +174,12 @@ cdef class Processes(Files):
         self.check()
 
     def setrlimit(self, pid, resource, value):
+        """As root's prlimit(1): a soft limit above the hard one takes that along."""
         cdef task_t *t = task_mut(&self.a, self.find(pid))
         cdef uint64_t limit = RLIM_INFINITY if value is None else min(value, U64)
         if not 0 <= resource < NR_RLIMITS or (value is not None and value < 0):
             raise KernelError(EINVAL)
-        if limit > t.rlim_max[resource]:
-            raise KernelError(EINVAL, "the soft limit would exceed the hard one")
+        t.rlim_max[resource] = max(t.rlim_max[resource], limit)
         t.rlim_cur[resource] = limit
 
     def set_personality(self, pid, value):

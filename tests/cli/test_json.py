@@ -42,7 +42,7 @@ LINES = {
     "pmap -x 1": [], "pmap -X 1": [], "pmap -XX 1": [], "meminfo": [], "vmstat": [], "buddyinfo": [], "zoneinfo": [], "pagetypeinfo": [],
     "slabinfo": [], "pagewalk 1 heap": [], "pagewalk 1 7fff00000000": [], "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [], "trace": [],
-    "reclaim 4": [], "dmesg": [], "cgroup create batch --max 4M": [], "cgroup show night": [], "cgroup show night memory.max": [],
+    "reclaim 0": [], "dmesg": [], "cgroup create batch --max 4M": [], "cgroup show night": [], "cgroup show night memory.max": [],
     "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [],
     "heap 1": [], "heap 1 --summary": [], "heaptrace heap.txt": [],
     "draw": ["draw --svg -"], "draw --detail processes": ["draw --detail processes --svg -"],
@@ -59,13 +59,8 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "level_number": int, "first_pfn": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "kpageflags")
-<<<<<<< HEAD
-NAMED_BY_LINUX = ("vmstat", "sysctl")  # whose keys are the kernel's own names
-COUNTERS = ("counters", "node_counters", "settings")  # the same, inside an object
-=======
 NAMED_BY_LINUX = ("vmstat", "sysctl", "cgroup")  # whose keys are the kernel's own names
-COUNTERS = ("counters", "node_counters")  # the same, inside an object
->>>>>>> 63aa66e (mm: LRU batches, reclaim, swap, the OOM killer, memory groups)
+COUNTERS = ("counters", "node_counters", "settings")  # the same, inside an object
 
 STRACE = """\
 7 execve("/nowhere/prog", ["prog"], 0x7ffe /* 1 var */) = 0

@@ -62,11 +62,7 @@ MAY_USE = {
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
     "_reclaim": ["mm.*", "_processes", "records", "errors"],
     "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
-<<<<<<< HEAD
-    "_core": ["mm.*", "_processes", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],
-=======
-    "_core": ["mm.*", "_processes", "_reclaim", "_views", "_heap", "records", "errors", "uapi"],
->>>>>>> 63aa66e (mm: LRU batches, reclaim, swap, the OOM killer, memory groups)
+    "_core": ["mm.*", "_processes", "_reclaim", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given

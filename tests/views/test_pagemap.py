@@ -61,3 +61,9 @@ def test_a_huge_page_is_marked_and_begins_a_row():
 def test_raw_is_a_line_a_page():
     raw = pagemap.render_raw([PagemapEntry(0x7000, 0), PagemapEntry(0x8000, 1 << 63 | 5)])
     assert raw == "0x7000 0x0000000000000000\n0x8000 0x8000000000000005\n"
+
+
+def test_a_line_a_page_has_the_entry_in_its_second_column():
+    entries = [PagemapEntry(0x1000, 1 << 63 | 1 << 56 | 0x123), PagemapEntry(0x2000, 1 << 62 | 7 << 5 | 1), PagemapEntry(0x3000, 0)]
+    assert pagemap.render_pages(entries) == (
+        "0x1000 0x8100000000000123 frame 0x123 exclusive\n0x2000 0x40000000000000e1 swap 1:0x7\n0x3000 0x0000000000000000 -\n")

@@ -131,11 +131,13 @@ def pagewalk(machine: Machine, pid: int, addr: int, format: str, json: bool) -> 
     return lambda: view.render_vtop(walk) if format == "vtop" else view.render(walk)
 
 
-def pagemap(machine: Machine, pid: int, addr: int | None, length: int, raw: bool, json: bool) -> Output:
-    entries = machine.pagemap(pid, addr, length) if addr is not None else _whole_pagemap(machine, pid)
+def pagemap(machine: Machine, pid: int, addr: int | None, length: int | None, raw: bool, json: bool) -> Output:
+    entries = machine.pagemap(pid, addr, 1 if length is None else length) if addr is not None else _whole_pagemap(machine, pid)
     from vmtool.views import pagemap as view
     if raw:
         return (lambda: _text([view.raw_object(entry) for entry in entries])) if json else (lambda: view.render_raw(entries))
+    if length is not None and not json:
+        return lambda: view.render_pages(entries)
     runs = view.runs(entries, lambda at: machine.walk(pid, at).page_bytes, 1 << machine.info().page_shift)
     return (lambda: _text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
 

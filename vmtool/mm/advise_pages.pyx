@@ -192,8 +192,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
         head = pte_frame(a, pte_load(a, table, index))
         if not frame_at(a, head).flags & PG_lru:
             return
-    pte_store(a, table, index, pte_mkold(a, pte_load(a, table, index)))
-    frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
+    frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)  # the entry stays young, unlike with cold
     if frame_at(a, head).flags & PG_active:
         frame_mut(a, head).flags |= PG_workingset
     if frame_at(a, head).flags & PG_unevictable:

@@ -89,10 +89,11 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
 
 cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil:
     cdef inode_t *i = inode_at(a, inode)
-    if i.shmem_flags & VM_NORESERVE and i.accounted > i.nrpages:
+    cdef uint64_t there = i.nrpages + i.nr_swapped
+    if i.shmem_flags & VM_NORESERVE and i.accounted > there:
         i = inode_mut(a, inode)
-        a.m.vm_committed_as -= <int64_t>(i.accounted - i.nrpages)
-        i.accounted = i.nrpages
+        a.m.vm_committed_as -= <int64_t>(i.accounted - there)
+        i.accounted = there
 
 
 cdef void inode_evict(arena_t *a, idx_t inode) noexcept nogil:

@@ -91,6 +91,12 @@ def render(found: Iterable[Run]) -> str:
     return table(("address", "pages", "behind", "marks"), rows, left="behind marks")
 
 
+def render_pages(entries: Iterable[PagemapEntry]) -> str:
+    """A line a page: the address and the 64-bit entry, both hexadecimal, then what the entry says in words."""
+    words = [(f"0x{addr:x} 0x{entry:016x}", behind(entry), " ".join([word for bit, word in MARKS if entry & bit])) for addr, entry in entries]
+    return "".join([" ".join(filter(None, line)) + "\n" for line in words])
+
+
 def render_raw(entries: Iterable[PagemapEntry]) -> str:
     """A line a page: the address and the 64-bit entry, both hexadecimal."""
     return "".join([f"0x{addr:x} 0x{entry:016x}\n" for addr, entry in entries])

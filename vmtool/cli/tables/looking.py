@@ -139,10 +139,12 @@ COMMANDS = (
     Command(
         "pagemap", "looking:pagemap",
         (PID, arg("addr", "ADDR", "first page, the whole space unless given", optional=True),
-         arg("length", "SIZE", "bytes, one page unless given", optional=True, default=1),
+         arg("length", "SIZE", "bytes, one page unless given", optional=True),
          switch("--raw", "address and 64-bit entry, both hexadecimal")),
         access=READS,
         help="Show /proc/PID/pagemap: what is behind each page.",
+        details="Of a space, or at an address: a row for each run of pages alike. With LENGTH: a line for each page: its address, its 64-bit entry, "
+                "both hexadecimal, and what that says. --raw: the numbers alone.",
         example="vmtool pagemap 1 heap 16K"),
     Command(
         "frames", "looking:frames",

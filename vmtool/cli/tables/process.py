@@ -69,6 +69,7 @@ COMMANDS = (
         (PID, arg("name", "RLIMIT", "stack, as, data, memlock, …"), arg("value", "LIMIT", "the soft limit, or unlimited")),
         access=WRITES, json=False,
         help="Set a process's soft limit.",
+        details="As root's prlimit(1): a hard limit below it goes along.",
         example="vmtool setrlimit 1 stack 64K"),
     Command(
         "oom-score-adj", "process:oom_score_adj",
