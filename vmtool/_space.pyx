@@ -16,7 +16,6 @@ from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
-from vmtool.mm.swap_lru cimport lru_add_drain_all
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
 from vmtool.mm.types cimport *
@@ -192,7 +191,6 @@ cdef class Space(Views):
         cdef uint32_t left = self.a.pool[POOL_VMA].count
         cdef mem_stats_t s
         found = []
-        lru_add_drain_all(&self.a)  # as whoever measures on Linux does first: what was advised shows at once
         while v and left:
             memset(&s, 0, sizeof(s))
             smap_gather(&self.a, v, &s)
@@ -230,7 +228,6 @@ cdef class Space(Views):
         cdef uint64_t first = 0, last = 0
         cdef uint32_t left = self.a.pool[POOL_VMA].count
         memset(&s, 0, sizeof(s))
-        lru_add_drain_all(&self.a)
         if v:
             first = vma_at(&self.a, v).vm_start
         while v and left:
@@ -246,7 +243,6 @@ cdef class Space(Views):
         cdef uint64_t page = addr & ~<uint64_t>4095
         cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
         found = []
-        lru_add_drain_all(&self.a)
         if end > page and (end - page) >> 12 > PAGEMAP_MAX:
             raise KernelError(ENOMEM, f"{(end - page) >> 12} pages are more than an answer can hold")
         while page < end:

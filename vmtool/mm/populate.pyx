@@ -14,6 +14,7 @@ from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set
 from vmtool.mm.pte cimport *
+from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.vma cimport find_vma
 
 cdef enum:
@@ -52,13 +53,13 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, entry_at_t *at)
 cdef int64_t gup_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint write) noexcept nogil:
     cdef vaddr_t addr = start
     cdef entry_at_t at
-    cdef int err
-    while addr < end:
+    cdef int err = 0
+    while addr < end and not err:
         err = gup_page(a, v, addr, write, &at)
-        if err:
-            return err
-        addr = level_end(&a.m.arch, at.level, addr, end)
-    return 0
+        if not err:
+            addr = level_end(&a.m.arch, at.level, addr, end)
+    lru_add_drain(a)  # its callers do so, whatever came of it
+    return err
 
 cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     """Written to where the area is private and writable (no second fault later), else read."""

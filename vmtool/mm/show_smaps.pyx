@@ -14,6 +14,7 @@ from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
+from vmtool.mm.swap_lru cimport advice_is_pending, drained_flags
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.vma cimport find_vma_prev, linear_page_index
 
@@ -47,10 +48,15 @@ cdef void accumulate(mem_stats_t *s, uint32_t flags, uint64_t size, uint64_t pss
     else:
         s.shared_clean += size
 
-cdef void account_page(arena_t *a, mem_stats_t *s, pfn_t pfn, uint64_t size, bint young, bint pte_is_dirty, bint locked) noexcept nogil:
-    """One entry's page; a huge entry's pages are accounted one by one, all of the folio's flags."""
+cdef struct gather_t:
+    mem_stats_t *out
+    bint pending  # advice waits in a batch of the LRU
+
+cdef void account_page(arena_t *a, const gather_t *k, pfn_t pfn, uint64_t size, bint young, bint pte_is_dirty, bint locked) noexcept nogil:
+    """One entry's page; a huge entry's pages are accounted one by one, all of the folio's flags, as they are when the batches are empty."""
+    cdef mem_stats_t *s = k.out
     cdef pfn_t head = page_folio(a, pfn)
-    cdef uint32_t flags = frame_at(a, head).flags
+    cdef uint32_t flags = drained_flags(a, head) if k.pending else frame_at(a, head).flags
     cdef bint dirty = pte_is_dirty or (flags & PG_dirty) != 0
     cdef uint32_t count
     cdef uint64_t i, nr = size >> 12
@@ -79,31 +85,34 @@ cdef inline bint is_locked(mm_walk_t *w) noexcept nogil:
 cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
     cdef const arch_t *g = &a.m.arch
-    cdef mem_stats_t *out = <mem_stats_t *>w.private
+    cdef const gather_t *k = <const gather_t *>w.private
     cdef uint32_t first = level_index(g, 0, addr), i, what
     cdef pte_t e
     for i in range(first, first + pages_in(g, addr, end)):
         e = pte_load(a, table, i)
         what = pte_class(a, e)
         if what == ENTRY_PAGE:
-            account_page(a, out, pte_frame(a, e), page_size(g), pte_young(a, e), pte_dirty(a, e), is_locked(w))
+            account_page(a, k, pte_frame(a, e), page_size(g), pte_young(a, e), pte_dirty(a, e), is_locked(w))
         elif what == ENTRY_MIGRATION:
-            account_page(a, out, swp_offset_pfn(pte_to_swp_entry(a, e)), page_size(g), False, False, is_locked(w))
+            account_page(a, k, swp_offset_pfn(pte_to_swp_entry(a, e)), page_size(g), False, False, is_locked(w))
         elif what == ENTRY_SWAP:
-            account_swap(a, out, pte_to_swp_entry(a, e))
+            account_swap(a, k.out, pte_to_swp_entry(a, e))
     return 0
 
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
-    cdef mem_stats_t *out = <mem_stats_t *>w.private
+    cdef const gather_t *k = <const gather_t *>w.private
     cdef uint64_t size = level_size(&w.a.m.arch, level)
     if not pte_special(w.a, e):
-        out.anonymous_thp += size
-        account_page(w.a, out, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))
+        k.out.anonymous_thp += size
+        account_page(w.a, k, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))
     return 0
 
 cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
     cdef mm_walk_t w
-    walk_init(&w, a, mm_at(a, vma_at(a, v).vm_mm), v, out)
+    cdef gather_t k
+    k.out = out
+    k.pending = advice_is_pending(a)
+    walk_init(&w, a, mm_at(a, vma_at(a, v).vm_mm), v, &k)
     w.table = gather_ptes
     w.leaf = gather_leaf
     walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)

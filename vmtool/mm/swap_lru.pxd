@@ -18,6 +18,8 @@ cdef void folio_deactivate(arena_t *a, pfn_t head) noexcept nogil  # MADV_COLD
 cdef void deactivate_file_folio(arena_t *a, pfn_t head) noexcept nogil  # one that could not be invalidated
 cdef void folio_mark_lazyfree(arena_t *a, pfn_t head) noexcept nogil  # MADV_FREE
 cdef void folio_rotate_reclaimable(arena_t *a, pfn_t head) noexcept nogil  # its write-back ended: to the inactive tail
+cdef bint advice_is_pending(arena_t *a) noexcept nogil  # MADV_COLD's or MADV_FREE's, in a batch of some CPU
+cdef uint32_t drained_flags(arena_t *a, pfn_t head) noexcept nogil  # a folio's flags as these batches will leave them
 cdef inline void folio_add_lru_single(arena_t *a, frame_t *f, pfn_t pfn) noexcept nogil:
     """folio_add_lru() of a single page, for the fault's quick road."""
     cdef fbatch_t *batch = &fbatches_mut(a).lru_add

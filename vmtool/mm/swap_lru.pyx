@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 mm/swap.c:folio_batch_move_lru(), lru_add_drain_cpu().
 Invariants (fsck_phys): each place of a batch names a folio that has a reference for it.
 """
 
-from vmtool.mm.arena cimport frame_at, rec_mut
+from vmtool.mm.arena cimport frame_at, rec_at, rec_mut
 from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.frame cimport folio_order
 from vmtool.mm.lruvec cimport folio_lruvec, lruvec_add_folio, lruvec_add_folio_tail, lruvec_del_folio, workingset_age_nonresident
@@ -40,7 +40,7 @@ cdef void lru_add(arena_t *a, pfn_t head) noexcept nogil:
         count_vm_events(a, UNEVICTABLE_PGRESCUED, nr_pages_of(a, head))
     lruvec_add_folio(a, head)
     if f.flags & PG_unevictable:
-        f.lru_prev = 1
+        f.lru_prev = 0  # who locked it counts it: rather too few, which reclaim mends, than a page that stays for ever
 
 
 cdef void lru_move_tail(arena_t *a, pfn_t head) noexcept nogil:
@@ -221,3 +221,36 @@ cdef void folio_rotate_reclaimable(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t flags = frame_at(a, head).flags
     if flags & PG_lru and not flags & (PG_locked | PG_dirty | PG_unevictable):
         add_and_move(a, &fbatches_mut(a).lru_move_tail, head, lru_move_tail)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------------
+
+cdef inline cpu_fbatches_t *batches_of(arena_t *a, uint32_t cpu) noexcept nogil:
+    return <cpu_fbatches_t *>rec_at(a, POOL_FBATCH, cpu + 1)
+
+
+cdef bint advice_is_pending(arena_t *a) noexcept nogil:
+    cdef uint32_t cpu
+    for cpu in range(a.m.nr_cpus):
+        if batches_of(a, cpu).lru_lazyfree.nr or batches_of(a, cpu).lru_deactivate.nr:
+            return True
+    return False
+
+
+cdef bint batch_has(const fbatch_t *batch, pfn_t head) noexcept nogil:
+    cdef uint32_t i
+    for i in range(min(batch.nr, <uint32_t>PAGEVEC_SIZE)):
+        if batch.folio[i] == head:
+            return True
+    return False
+
+
+cdef uint32_t drained_flags(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t flags = frame_at(a, head).flags
+    cdef uint32_t cpu
+    for cpu in range(a.m.nr_cpus):
+        if flags & PG_lru and may_lazyfree(flags) and batch_has(&batches_of(a, cpu).lru_lazyfree, head):
+            flags &= ~<uint32_t>(PG_active | PG_referenced | PG_swapbacked)
+        elif flags & PG_active and batch_has(&batches_of(a, cpu).lru_deactivate, head):
+            flags &= ~<uint32_t>(PG_active | PG_referenced)
+    return flags

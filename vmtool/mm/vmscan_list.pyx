@@ -106,7 +106,7 @@ cdef void putback(arena_t *a, pfn_t head) noexcept nogil:
         workingset_age_nonresident(a, folio_lruvec(a, head), nr_pages_of(a, head))
     lruvec_add_folio(a, head)
     if f.flags & PG_unevictable:
-        f.lru_prev = 1
+        f.lru_prev = 0
     folio_put(a, head)
 
 
