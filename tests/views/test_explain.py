@@ -75,7 +75,7 @@ def test_signals_are_named():
 
 
 def test_a_new_event_prints_by_its_name():
-    assert said("swap_in", addr=0x1000, index=3) == "swap_in: addr=0x1000 index=3"
+    assert said("lru_move", addr=0x1000, index=3) == "lru_move: addr=0x1000 index=3"
     assert said("lru_drain") == "lru_drain"
 
 
