@@ -54,9 +54,9 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "tpgid": int, "uid": int, "gid": int, "groups": int, "ns_tgid": int, "ns_pid": int, "ns_pgid": int, "ns_sid": int, "cpu": int,
          "cpus_allowed": int, "mems_allowed": int, "node": int, "inode": int, "pfn": int, "old_pfn": int, "new_pfn": int, "vpn": int,
          "index": int, "page_indices": int, "order": int, "pageblock_order": int, "set": int, "way": int, "age": int, "pcid": int,
-         "step": int, "time_us": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
+         "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
          "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
-         "level_number": int, "first_pfn": int}  # fmt: skip
+         "time_us": int, "level_number": int, "first_pfn": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "kpageflags")
 NAMED_BY_LINUX = ("vmstat", "sysctl", "cgroup")  # whose keys are the kernel's own names

@@ -37,7 +37,7 @@ def test_new_pages_join_their_list_thirty_one_at_a_time():
         machine.touch(pid, base + i * PAGE, PAGE, "w")
         counts.add(machine.vmstat()["nr_inactive_anon"])
     steps = sorted(counts)
-    assert [b - a for a, b in zip(steps, steps[1:])] == [BATCH] * 3
+    assert [b - a for a, b in zip(steps, steps[1:], strict=False)] == [BATCH] * 3
 
 
 def test_an_unmapped_page_that_waits_in_a_batch_is_freed_with_it():
@@ -128,7 +128,8 @@ def test_the_largest_process_is_killed_and_the_log_says_so():
     assert killed.value.signo == 9
     assert [task.pid for task in machine.tasks()] == [other]
     log = [line for _, line in machine.kmsg()]
-    assert log[0].startswith("a invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP), order=0, oom_score_adj=0")
+    gfp = "0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP)"
+    assert log[0].startswith(f"a invoked oom-killer: gfp_mask={gfp}, order=0, oom_score_adj=0")
     assert log[-1].startswith(f"Out of memory: Killed process {pid} (a) total-vm:")
     assert machine.vmstat()["oom_kill"] == 1
     assert machine.fsck() == []

@@ -42,8 +42,8 @@ def dmesg(machine: Machine, json: bool) -> Output:
     return "".join([f"[{time_us // 1000000:5}.{time_us % 1000000:06}] {line}\n" for time_us, line in lines])
 
 
-def cgroup(machine: Machine, verb: str, name: str, words: tuple[str, ...], max: int | None, high: int | None, low: int | None, min: int | None,
-           swap_max: int | None, json: bool) -> Output:
+def cgroup(machine: Machine, verb: str, name: str, words: tuple[str, ...], max: int | None, high: int | None, low: int | None,
+           min: int | None, swap_max: int | None, json: bool) -> Output:
     limits = {"memory.max": max, "memory.high": high, "memory.low": low, "memory.min": min, "memory.swap.max": swap_max}
     if verb != "create" and any(value is not None for value in limits.values()):
         raise UsageError("limits as options go with create; set changes them later")

@@ -93,8 +93,8 @@ def render(found: Iterable[Run]) -> str:
 
 def render_pages(entries: Iterable[PagemapEntry]) -> str:
     """A line a page: the address and the 64-bit entry, both hexadecimal, then what the entry says in words."""
-    words = [(f"0x{addr:x} 0x{entry:016x}", behind(entry), " ".join([word for bit, word in MARKS if entry & bit])) for addr, entry in entries]
-    return "".join([" ".join(filter(None, line)) + "\n" for line in words])
+    return "".join([" ".join([f"0x{addr:x} 0x{entry:016x}", behind(entry), *[word for bit, word in MARKS if entry & bit]]) + "\n"
+                    for addr, entry in entries])
 
 
 def render_raw(entries: Iterable[PagemapEntry]) -> str:

@@ -143,8 +143,8 @@ COMMANDS = (
          switch("--raw", "address and 64-bit entry, both hexadecimal")),
         access=READS,
         help="Show /proc/PID/pagemap: what is behind each page.",
-        details="Of a space, or at an address: a row for each run of pages alike. With LENGTH: a line for each page: its address, its 64-bit entry, "
-                "both hexadecimal, and what that says. --raw: the numbers alone.",
+        details="Of a space, or at an address: a row for each run of pages alike. With LENGTH: a line for each page: its address,\n"
+                "its 64-bit entry, both hexadecimal, and what that says. --raw: the numbers alone.",
         example="vmtool pagemap 1 heap 16K"),
     Command(
         "frames", "looking:frames",
