@@ -455,7 +455,6 @@ cdef class Views(State):
         cdef char *bytes_ = self.field_bytes(pool, record, field, &f)
         memcpy(bytes_, &bits, f.bytes)
 
-
 cdef object table(name_fn name, name_fn text):
     """{name: sentence} of one room's checks."""
     cdef uint32_t i = 0
@@ -465,7 +464,6 @@ cdef object table(name_fn name, name_fn text):
         i += 1
     return found
 
-
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
     return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text),
@@ -473,14 +471,12 @@ cdef object sentences():
             **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there",
             "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}
 
-
 cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:
     cdef uint32_t i
     for i in range(sysctl_count()):
         if sysctl_name(i).decode() == name:
             return i
     raise KernelError(ENOENT, name)
-
 
 cdef object sysctl_numbers(uint32_t i, name, value):
     """The numbers that a text stands for: decimal, 0x or octal, as the kernel reads them; or a word of a choice."""
@@ -496,7 +492,6 @@ cdef object sysctl_numbers(uint32_t i, name, value):
             return [words[n].value]
         n += 1
     raise KernelError(EINVAL, f"{name}={value}: none of its words")
-
 
 cdef object number_of(word):
     digits = word.removeprefix("-")
