@@ -8,6 +8,7 @@ the caller's to undo (State.rollback()).
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from vmtool.mm.arch cimport offset_in_page, page_align
 from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, ADOPT_YOUNG, ADOPT_ZERO, MMF_ANON_OFFSETS, MMF_NARROW,
                               MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes, adopt_inherited, adopt_pages, adopt_shared)
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
@@ -104,7 +105,7 @@ cdef class Adopt(Outside):
             size = sizes.get(key[:3], area.offset + area.end - area.start)
             i = self.make_inode(path or "?", size, key[:2], area.inode, kind)
             if kind == "shmem" and path.startswith(CHARGED_WHOLE) and not area.flags & VM_NORESERVE:
-                inode_mut(&self.a, i).accounted = (inode_at(&self.a, i).size + 4095) >> 12
+                inode_mut(&self.a, i).accounted = page_align(&self.a.m.arch, inode_at(&self.a, i).size) >> self.a.m.arch.page_shift
                 self.a.m.vm_committed_as += <int64_t>inode_at(&self.a, i).accounted
             elif kind == "shmem":
                 shmem_acct_size(&self.a, i, VM_NORESERVE)
@@ -122,7 +123,7 @@ cdef class Adopt(Outside):
         """One area as it is, named as it was: where this kernel would say something else, the area keeps the text."""
         cdef idx_t v
         cdef mm_t *m = mm_mut(&self.a, mm)
-        cdef int64_t nr = (area.end - area.start) >> 12
+        cdef int64_t nr = (area.end - area.start) >> self.a.m.arch.page_shift
         if area.end > m.task_size:
             raise KernelError(EINVAL, f"{area.start:x}-{area.end:x} is beyond a user's addresses, which end at {m.task_size:x}")
         kind = SPECIAL_KINDS.get(area.name, VMA_PLAIN) if file == 0 else VMA_PLAIN
@@ -163,7 +164,7 @@ cdef class Adopt(Outside):
     cdef idx_t area_of(self, pid, addr, nr) except 0:
         """The area that holds all these pages."""
         cdef idx_t mm = self.find_mm(pid), v = vma_lookup(&self.a, mm, addr & U64)
-        if v == 0 or addr & 4095 or not 0 < nr <= (vma_at(&self.a, v).vm_end - <uint64_t>(addr & U64)) >> 12:
+        if v == 0 or offset_in_page(&self.a.m.arch, addr & U64) or not 0 < nr <= (vma_at(&self.a, v).vm_end - <uint64_t>(addr & U64)) >> self.a.m.arch.page_shift:
             raise KernelError(EFAULT, f"{nr} pages at {addr:#x}")
         return v
 

@@ -269,6 +269,18 @@ class Machine:
     def frames(self, pfns: Iterable[int]) -> list[r.Frame]:
         """KernelError(EINVAL) for a pfn beyond the machine's memory."""
 
+    def dump(self, pid: int, addr: int, length: int) -> bytes:
+        """The bytes of a range within one area as a core dump takes them: nothing is brought in. KernelError(EFAULT): any other range."""
+
+    def mapped_by(self, pfn: int) -> list[tuple[int, int, int, r.Vma]]:
+        """PID, address, bytes of the page, and area of every entry that maps the frame, in that order. KernelError(EINVAL) as frames()."""
+
+    def roots(self) -> list[tuple[int, int, int | None]]:
+        """PID, CR3 or TTBR0, and TTBR1 or None, of each process that has an address space."""
+
+    def held(self, pfn: int, tables_only: bool = False) -> tuple[int, bytes] | None:
+        """The first frame from `pfn` on that holds anything but zeros, and its bytes; None when there is none."""
+
     def frames_summary(self) -> list[tuple[str, int]]:
         """(kind, nr_pages), adding up to all frames; kinds as in Frame.kind."""
 

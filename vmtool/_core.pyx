@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset, strncpy
 from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at
-from vmtool.mm.arch cimport arch_name
+from vmtool.mm.arch cimport arch_name, offset_in_page, page_size, page_start
 from vmtool.mm.boot cimport machine_boot, machine_upgrade
 from vmtool.mm.mm cimport do_exit
 from vmtool.mm.mmu cimport mmu_walk, walk_t
@@ -37,7 +37,8 @@ from vmtool.mm.validate cimport machine_validate
 from vmtool.mm.vmscan cimport should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages, wakeup_kswapd
 
 from vmtool import records as r
-from vmtool._views import arch_text, constants  # noqa: F401 - constants for those above
+from vmtool._views import constants  # noqa: F401 - for those above
+from vmtool._walks import arch_text
 from vmtool.errors import InternalError, KernelError, Signal
 from vmtool.uapi import CORE_SIGNALS
 
@@ -160,7 +161,7 @@ cdef class Machine(Reclaim):
                 req.file = file_open(&self.a, self.inode_of(path))
             if req.file == 0:
                 raise KernelError(ENOMEM)
-            if offset & 4095 == 0 and offset < 0:
+            if offset_in_page(&self.a.m.arch, offset & U64) == 0 and offset < 0:
                 req.offset = offset & U64
         got = sys_mmap(&self.a, mm, &req)
         if req.file:
@@ -212,10 +213,10 @@ cdef class Machine(Reclaim):
 
     def mincore(self, pid, addr, length):
         cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
-        cdef uint64_t nr = ((length & U64) >> 12) + (1 if length & 4095 else 0)
+        cdef uint64_t nr = ((length & U64) >> self.a.m.arch.page_shift) + (offset_in_page(&self.a.m.arch, length & U64) != 0)
         cdef char *vec
         cdef int err
-        if addr & 4095:
+        if offset_in_page(&self.a.m.arch, addr & U64):
             raise KernelError(EINVAL)
         if (addr & U64) + (length & U64) > mm_at(&self.a, mm).task_size:
             raise KernelError(ENOMEM)
@@ -304,10 +305,10 @@ cdef class Machine(Reclaim):
             raise KernelError(EINVAL, f"{nr_bytes} bytes are more than the stack pointer can go down")
         new_sp = m.sp - <uint64_t>nr_bytes
         before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
-        page = (m.sp - 1) & ~<uint64_t>4095
-        while nr_bytes and page + 4095 >= new_sp and failed == 0:
+        page = page_start(&self.a.m.arch, m.sp - 1)
+        while nr_bytes and page + page_size(&self.a.m.arch) > new_sp and failed == 0:
             failed = touch_range(&self.a, t, page if page > new_sp else new_sp, 1, ACCESS_WRITE, &info)
-            page -= 4096
+            page -= page_size(&self.a.m.arch)
         if not failed:
             m.sp = new_sp
         self.after_access(t, failed, &info, before, False)

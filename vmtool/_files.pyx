@@ -7,6 +7,7 @@ A call for a process runs it: `enter()` finds it, puts it on its CPU (CR3, TLB) 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, task_at, task_mut, vma_at
 from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
@@ -136,8 +137,8 @@ cdef class Files(Adopt):
         if data is not None:
             bytes_ = data
             total = min(len(data), size)
-            for at in range(0, total, 4096):
-                disk_write_block(&self.a, i, at >> 12, bytes_ + at, min(4096, total - at))
+            for at in range(0, total, page_size(&self.a.m.arch)):
+                disk_write_block(&self.a, i, at >> self.a.m.arch.page_shift, bytes_ + at, min(page_size(&self.a.m.arch), total - at))
         self.check()
 
     def truncate(self, path, size):

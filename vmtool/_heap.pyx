@@ -105,8 +105,8 @@ cdef uint64_t call(Processes m, pid, int what, first=0, second=0) except? 7:
     cdef libc_t l
     cdef uint64_t got = 0, a = first & U64, b = second & U64
     cdef int failed
-    if m.a.m.arch.entry_bytes != 8 or mm_at(&m.a, task_at(&m.a, t).mm).flags & MMF_COMPAT:
-        raise KernelError(ENOSYS, "the C library is that of 64-bit programs")
+    if m.a.m.arch.entry_bytes != 8 or m.a.m.arch.page_shift != 12 or mm_at(&m.a, task_at(&m.a, t).mm).flags & MMF_COMPAT:
+        raise KernelError(ENOSYS, "the C library is that of 64-bit programs with pages of 4K")
     libc_enter(&l, &m.a, t)
     l.on_call = NULL
     before = (task_at(&m.a, t).min_flt, task_at(&m.a, t).maj_flt)

@@ -5,6 +5,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.access cimport siginfo_t
 from vmtool.mm.arena cimport cpu_mut, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.layout cimport layout_of
@@ -53,8 +54,8 @@ cdef class Processes(Files):
                 data = image.data
                 bytes_ = data
                 size = len(data)
-                for at in range(0, size, 4096):
-                    disk_write_block(&self.a, out.inode, at >> 12, bytes_ + at, min(4096, size - at))
+                for at in range(0, size, page_size(&self.a.m.arch)):
+                    disk_write_block(&self.a, out.inode, at >> self.a.m.arch.page_shift, bytes_ + at, min(page_size(&self.a.m.arch), size - at))
             filemap_populate(&self.a, out.inode)
         out.nr_segments = len(image.segments)
         out.is_dyn = image.is_dyn

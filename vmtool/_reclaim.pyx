@@ -56,7 +56,7 @@ cdef class Reclaim(Processes):
         for type in range(self.a.m.nr_swapfiles):
             si = &self.a.m.swap[type]
             if si.flags:
-                found.append((f"/dev/swap{type}", si.pages * 4, si.inuse_pages * 4, si.prio, True))
+                found.append((f"/dev/swap{type}", si.pages << self.a.m.arch.page_shift - 10, si.inuse_pages << self.a.m.arch.page_shift - 10, si.prio, True))
         return found
 
     # --- reclaim by hand ------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ cdef class Reclaim(Processes):
                 raise KernelError(EINVAL, f"{value} is neither 0 nor 1")
             memcg_mut(&self.a, memcg).oom_group = value
         elif file == "memory.reclaim":
-            self.reclaim(0 if value is None else value >> 12, name)
+            self.reclaim(0 if value is None else value >> self.a.m.arch.page_shift, name)
         elif file not in LIMITS:
             raise KernelError(ENOENT, file)
         else:
@@ -186,7 +186,7 @@ cdef class Reclaim(Processes):
             self.mark_machine()
             self.a.task = 0
             self.settle()
-            self.result(mem_cgroup_set_limit(&self.a, memcg, LIMITS[file], PAGE_COUNTER_MAX if value is None else min(value >> 12, PAGE_COUNTER_MAX)))
+            self.result(mem_cgroup_set_limit(&self.a, memcg, LIMITS[file], PAGE_COUNTER_MAX if value is None else min(value >> self.a.m.arch.page_shift, PAGE_COUNTER_MAX)))
 
     def cgroup(self, name):
         """What its files say, by their names: numbers in bytes (None: max), and tables of numbers."""
@@ -195,11 +195,11 @@ cdef class Reclaim(Processes):
         m = memcg_at(&self.a, memcg)
 
         def limit(pages):
-            return None if pages >= PAGE_COUNTER_MAX else pages << 12
+            return None if pages >= PAGE_COUNTER_MAX else pages << self.a.m.arch.page_shift
         return {
-            "memory.current": m.memory.usage << 12, "memory.peak": m.memory.watermark << 12, "memory.min": limit(m.memory.min),
+            "memory.current": m.memory.usage << self.a.m.arch.page_shift, "memory.peak": m.memory.watermark << self.a.m.arch.page_shift, "memory.min": limit(m.memory.min),
             "memory.low": limit(m.memory.low), "memory.high": limit(m.memory.high), "memory.max": limit(m.memory.max),
-            "memory.swap.current": m.swap.usage << 12, "memory.swap.peak": m.swap.watermark << 12, "memory.swap.high": limit(m.swap.high),
+            "memory.swap.current": m.swap.usage << self.a.m.arch.page_shift, "memory.swap.peak": m.swap.watermark << self.a.m.arch.page_shift, "memory.swap.high": limit(m.swap.high),
             "memory.swap.max": limit(m.swap.max), "memory.oom.group": m.oom_group,
             "memory.events": {EVENTS[i]: m.event[i] for i in range(6)},
             "memory.events.local": {EVENTS[i]: m.event_local[i] for i in range(6)},

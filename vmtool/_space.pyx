@@ -4,10 +4,10 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset, strlen
+from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport peek_bytes
-from vmtool.mm.arch cimport level_end, page_size
+from vmtool.mm.arch cimport level_end, offset_in_page, page_align, page_size, page_start
 from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
 from vmtool.mm.arena cimport arena_t, cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
@@ -16,7 +16,9 @@ from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
+from vmtool.mm.show_dump cimport dump_page
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
+from vmtool.mm.show_rmap cimport frame_mappings
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
@@ -32,6 +34,7 @@ cdef enum:
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
 AS_IT_WAS = "\0"  # begins the name of an imported area that this kernel would name otherwise (adopt_area())
 cdef uint32_t STRICT_HEAP_SINCE = 6006
+DUMP_MAX = 1 << 26
 PAGEMAP_MAX = 1 << 22  # 16 GiB of pages, half a GiB of records
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
@@ -41,6 +44,11 @@ cdef bint is_heap(const vma_t *area, const mm_t *m, uint32_t release) noexcept n
     if release < STRICT_HEAP_SINCE:
         return area.vm_start <= m.brk and area.vm_end >= m.start_brk
     return area.vm_start < m.brk and area.vm_end > m.start_brk
+
+
+cdef void note_mapping(void *ctx, idx_t mm, idx_t v, vaddr_t addr, int level) noexcept nogil:
+    with gil:
+        (<list>ctx).append((mm, v, addr, level))
 
 
 cdef class Space(Views):
@@ -127,7 +135,7 @@ cdef class Space(Views):
             n = name_read(&self.a, area.anon_name, text, 256)
             name = text[:n].decode("utf-8", "surrogateescape")
         if mm_at(&self.a, area.vm_mm).flags & MMF_ANON_OFFSETS:
-            offset = area.vm_pgoff << 12
+            offset = area.vm_pgoff << self.a.m.arch.page_shift
         if area.vm_file:
             inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
             major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << self.a.m.arch.page_shift
@@ -238,16 +246,57 @@ cdef class Space(Views):
         self.check()
         return first, last, stats_record(&s)
 
+    def dump(self, pid, addr, length):
+        """The bytes of addr..addr + length, which lie in one area, as a core dump takes them."""
+        cdef idx_t mm = self.find_mm(pid), v = find_vma(&self.a, mm, addr)
+        cdef uint64_t at = addr, end = addr + length, n, size = page_size(&self.a.m.arch)
+        cdef const char *page
+        if v == 0 or at < vma_at(&self.a, v).vm_start or end > vma_at(&self.a, v).vm_end or length > DUMP_MAX:
+            raise KernelError(EFAULT, f"{length} bytes at {addr:#x}")
+        found = PyBytes_FromStringAndSize(NULL, length)
+        cdef char *out = PyBytes_AS_STRING(found)
+        while at < end:
+            n = min(size - offset_in_page(&self.a.m.arch, at), end - at)
+            page = dump_page(&self.a, v, page_start(&self.a.m.arch, at))
+            if page == NULL:
+                memset(out + (at - <uint64_t>addr), 0, n)
+            else:
+                memcpy(out + (at - <uint64_t>addr), page + offset_in_page(&self.a.m.arch, at), n)
+            at += n
+        self.check()
+        return found
+
+    def mapped_by(self, pfn):
+        """Every process, address, size of page and area that maps a frame, by PID and address."""
+        cdef idx_t v
+        cdef uint32_t level, pid
+        cdef const arch_t *g = &self.a.m.arch
+        if not 0 <= pfn < self.a.m.max_pfn:
+            raise KernelError(EINVAL, f"frame {pfn:#x} is beyond the machine's memory, which ends at {self.a.m.max_pfn:#x}")
+        seen, users = [], {}
+        frame_mappings(&self.a, pfn, note_mapping, <void *>seen)
+        self.check()
+        for pid in range(1, self.a.pool[POOL_PID].count if seen else 0):
+            i = find_task(&self.a, pid)
+            if i and task_at(&self.a, i).tgid in (0, pid):  # threads are one with their group
+                users.setdefault(task_at(&self.a, i).mm, []).append(pid)
+        found = []
+        for mm, v, addr, level in seen:
+            area = self.vma_record(v)
+            found += [(number, addr, <uint64_t>1 << g.level_shift[level], area) for number in users.get(mm, ())]
+        self.check()
+        return sorted(found, key=lambda one: one[:2])
+
     def pagemap(self, pid, addr, length):
         cdef idx_t mm = self.find_mm(pid)
-        cdef uint64_t page = addr & ~<uint64_t>4095
+        cdef uint64_t page = page_start(&self.a.m.arch, addr)
         cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
         found = []
-        if end > page and (end - page) >> 12 > PAGEMAP_MAX:
-            raise KernelError(ENOMEM, f"{(end - page) >> 12} pages are more than an answer can hold")
+        if end > page and (end - page) >> self.a.m.arch.page_shift > PAGEMAP_MAX:
+            raise KernelError(ENOMEM, f"{(end - page) >> self.a.m.arch.page_shift} pages are more than an answer can hold")
         while page < end:
             found.append(r.PagemapEntry(page, pagemap_entry(&self.a, mm, page)))
-            page += 4096
+            page += page_size(&self.a.m.arch)
         self.check()
         return found
 
@@ -265,19 +314,19 @@ cdef class Space(Views):
 
     cdef object words_of(self, idx_t mm, uint64_t addr, uint64_t length, word_fn word):
         """Eight bytes for each page of a range."""
-        cdef uint64_t page = addr & ~<uint64_t>4095
+        cdef uint64_t page = page_start(&self.a.m.arch, addr)
         cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
         cdef uint64_t i, count
         if end <= page:
             return b""
-        if (end - page) >> 12 > PAGEMAP_MAX:
-            raise KernelError(ENOMEM, f"{(end - page) >> 12} pages are more than an answer can hold")
-        count = (end - page + 4095) >> 12
+        if (end - page) >> self.a.m.arch.page_shift > PAGEMAP_MAX:
+            raise KernelError(ENOMEM, f"{(end - page) >> self.a.m.arch.page_shift} pages are more than an answer can hold")
+        count = page_align(&self.a.m.arch, end - page) >> self.a.m.arch.page_shift
         found = PyBytes_FromStringAndSize(NULL, 8 * count)
         cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
         with nogil:
             for i in range(count):
-                entry[i] = word(&self.a, mm, page + (i << 12))
+                entry[i] = word(&self.a, mm, page + (i << self.a.m.arch.page_shift))
         self.check()
         return found
 

@@ -1,14 +1,13 @@
 # cython: language_level=3
-"""The read-only half of the door that concerns the whole machine: walks, TLBs, frames, counters, parameters, checks."""
+"""The read-only half of the door that concerns the whole machine: TLBs, frames, counters, parameters, checks."""
 
-from vmtool._state cimport State
+from vmtool._walks cimport Walks
 from vmtool.mm.show_fields cimport field_t
 from vmtool.mm.types cimport idx_t, pfn_t
 
-cdef class Views(State):
-    cdef idx_t find(self, pid) except 0
-    cdef idx_t find_mm(self, pid) except 0
+cdef class Views(Walks):
     cdef object path_of(self, idx_t inode)
+    cdef object of_architecture(self, dict found)
     cdef object frame(self, pfn_t pfn)
     cdef object zone(self, int z, str name)
     cdef object pcp(self, int z)

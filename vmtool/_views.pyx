@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport arch_name, entry_flag, level_index, level_name
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name)
@@ -20,8 +20,6 @@ from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
-from vmtool.mm.pid cimport find_task
-from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field
 from vmtool.mm.show_frames cimport NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, look_at_frame
@@ -38,11 +36,6 @@ from vmtool.errors import KernelError
 MOST_LINES = 1000  # of one check
 PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
               "swapbacked unevictable mlocked young idle").split()
-
-
-def arch_text(id):
-    """The name of an architecture as `--arch` takes it."""
-    return arch_name(id).decode()
 
 
 def constants():
@@ -64,11 +57,6 @@ def constants():
     }
 
 
-cdef object entry_flags(const arch_t *g, int level, uint64_t entry):
-    """The manual's names of the bits that are set."""
-    return tuple([entry_flag(g, level, entry, bit).decode() for bit in range(64) if entry_flag(g, level, entry, bit) != NULL])
-
-
 ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
 
 
@@ -85,45 +73,13 @@ cdef void note(dict found, name, a, b):
         lines.append((a, b))
 
 
-cdef class Views(State):
-    cdef idx_t find(self, pid) except 0:
-        cdef idx_t t = find_task(&self.a, pid if 0 < pid < 1 << 31 else 0)
-        if t == 0:
-            raise KernelError(ESRCH, f"no process {pid}")
-        return t
-
-    cdef idx_t find_mm(self, pid) except 0:
-        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
-        if mm == 0:
-            raise KernelError(ESRCH, f"process {pid} has no address space")
-        return mm
-
+cdef class Views(Walks):
     cdef object path_of(self, idx_t inode):
         cdef char text[4400]
         cdef uint32_t n = inode_path(&self.a, inode, text, 4400)
         return text[:n].decode("utf-8", "surrogateescape")
 
     # --- the hardware --------------------------------------------------------------------------------------
-
-    def walk(self, pid, addr):
-        cdef walk_t w
-        cdef uint64_t at = addr & <uint64_t>0xFFFFFFFFFFFFFFFF
-        cdef pfn_t root = mm_at(&self.a, self.find_mm(pid)).pgd
-        cdef int i
-        cdef int level
-        mmu_walk(&self.a, root, at, &w)
-        self.check()
-        steps = []
-        for i in range(w.nr_steps):
-            level = w.entry_level[i]
-            present = bool(w.entry[i] & self.a.m.arch.present)
-            steps.append(r.WalkStep(
-                level_name(&self.a.m.arch, level).decode(), w.entry_addr[i] & ~<uint64_t>4095, level_index(&self.a.m.arch, level, at), w.entry_addr[i],
-                w.raw[i], entry_flags(&self.a.m.arch, level, w.raw[i]), present,
-                present and (level == 0 or bool(w.entry[i] & self.a.m.arch.huge))))
-        reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
-        return r.Walk(at, <uint64_t>root << self.a.m.arch.page_shift, tuple(steps), w.phys if w.ok else None,
-                      <uint64_t>1 << w.page_shift if w.ok else 0, reason)
 
     def tlb(self, cpu=None):
         cdef uint32_t c
@@ -263,7 +219,26 @@ cdef class Views(State):
         cdef uint64_t figure[NR_MEMINFO]
         meminfo_fill(&self.a, figure)
         self.check()
-        return {meminfo_label(i).decode(): figure[i] for i in range(NR_MEMINFO)}
+        return self.of_architecture({meminfo_label(i).decode(): figure[i] for i in range(NR_MEMINFO)})
+
+    cdef object of_architecture(self, dict found):
+        """The lines that a kernel of this architecture has: HighMem with 32 bits, no huge pages on arm, DirectMap on x86 alone."""
+        cdef const arch_t *g = &self.a.m.arch
+        cdef uint32_t to_kb = g.page_shift - 10
+        if lowmem_end(g):
+            total, free = self.a.m.zone[ZONE_HIGHMEM].managed_pages << to_kb, self.a.m.zone[ZONE_HIGHMEM].free_pages << to_kb
+            high = {"HighTotal": total, "HighFree": free, "LowTotal": found["MemTotal"] - total, "LowFree": found["MemFree"] - free}
+            names = list(found)
+            at = names.index("SwapTotal")
+            found = {**{name: found[name] for name in names[:at]}, **high, **{name: found[name] for name in names[at:]}}
+            del found["DirectMap1G"]
+        if g.flags & ARCH_NO_THP:
+            found = {name: value for name, value in found.items() if "Huge" not in name and not name.endswith("PmdMapped")}
+        if g.id == ARCH_I386:
+            found["DirectMap4M"] = found.pop("DirectMap2M")
+        if g.id >= ARCH_ARM:
+            found = {name: value for name, value in found.items() if not name.startswith("DirectMap")}
+        return found
 
     def vmstat(self):
         found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count())}

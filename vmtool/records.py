@@ -232,6 +232,12 @@ class WalkStep(NamedTuple):
     flags: tuple[str, ...]
     present: bool
     leaf: bool
+    high: int  # bits of the address that are the index, from here
+    low: int  # down to here
+    names: tuple[tuple[int, str], ...]  # every flag that such an entry has: its bit and name
+    base_high: int  # bits of the entry that say where the frame or the table is
+    base_low: int
+    soft: int  # Linux's own entry beside the processor's (arm); 0: there is none
 
 
 class Walk(NamedTuple):
@@ -243,6 +249,14 @@ class Walk(NamedTuple):
     phys: int | None
     page_bytes: int
     reason: str  # '' or why there is no translation: 'not present', 'non-canonical'
+    arch: str
+    register: str  # that names the top table: CR3, TTBR0, TTBR1
+    nr_levels: int
+    va_bits: int
+    entry_bits: int
+    page_shift: int
+    error: int  # of a program's read, as bits of x86's error code; 0: it succeeds
+    is_old: bool  # mapped, but the processor faults, for the access flag is clear
 
 
 class PagemapEntry(NamedTuple):

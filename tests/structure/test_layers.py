@@ -18,7 +18,7 @@ LEVELS = """
     types
     swapops
     arch_x86
-    arch_arm64
+    arch_arm arch_arm64
     arena arch
     xnode names pid vma vmstat trace mm_acct zone printk
     frame tlb layout
@@ -54,7 +54,8 @@ MAY_USE = {
     "mm": [],
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
     "_state": ["mm.arena", "mm.types", "errors"],
-    "_views": ["mm.*", "_state", "records", "errors"],
+    "_walks": ["mm.*", "_state", "records", "errors"],
+    "_views": ["mm.*", "_walks", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],
     "_outside": ["mm.*", "_space", "records", "errors"],
     "_adopt": ["mm.*", "_outside", "records", "errors"],
@@ -62,7 +63,7 @@ MAY_USE = {
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
     "_reclaim": ["mm.*", "_processes", "records", "errors"],
     "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
-    "_core": ["mm.*", "_processes", "_reclaim", "_views", "_heap", "records", "errors", "uapi", "face.notebook"],
+    "_core": ["mm.*", "_processes", "_reclaim", "_views", "_walks", "_heap", "records", "errors", "uapi", "face.notebook"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given

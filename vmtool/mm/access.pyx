@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT
+from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT, offset_in_page, page_size, page_start
 from vmtool.mm.arena cimport cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
@@ -22,7 +22,7 @@ from vmtool.mm.placement cimport mmap_min_addr
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.tlb cimport tlb_first_t, tlb_hit_first, tlb_open_first
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
-from vmtool.mm.vma cimport STACK_GUARD_GAP, find_vma, vma_set_range
+from vmtool.mm.vma cimport find_vma, stack_guard_gap, vma_set_range
 
 cdef enum:
     MAX_RETRIES = 16
@@ -34,7 +34,7 @@ cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) no
         return -ENOMEM
     if size > rlimit(a, RLIMIT_STACK):
         return -ENOMEM
-    if not mlock_future_ok(a, area.vm_mm, area.vm_flags, grow << 12):
+    if not mlock_future_ok(a, area.vm_mm, area.vm_flags, grow << a.m.arch.page_shift):
         return -ENOMEM
     return vm_enough_memory(a, area.vm_mm, <int64_t>grow)
 
@@ -47,16 +47,16 @@ cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef int err
     if not area.vm_flags & VM_GROWSDOWN:
         return -EFAULT
-    addr &= ~<uint64_t>4095
+    addr = page_start(&a.m.arch, addr)
     if addr < mmap_min_addr(a):
         return -EPERM
     if area.vm_prev:
         prev = vma_at(a, area.vm_prev)
-        if not prev.vm_flags & VM_GROWSDOWN and vma_is_accessible(prev) and addr - prev.vm_end < STACK_GUARD_GAP:
+        if not prev.vm_flags & VM_GROWSDOWN and vma_is_accessible(prev) and addr - prev.vm_end < stack_guard_gap(a):
             return -ENOMEM
     if anon_vma_prepare(a, v) < 0:
         return -ENOMEM
-    grow = (area.vm_start - addr) >> 12
+    grow = (area.vm_start - addr) >> a.m.arch.page_shift
     if grow > area.vm_pgoff:
         return -ENOMEM
     err = acct_stack_growth(a, v, area.vm_end - addr, grow)
@@ -171,7 +171,7 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
         size = <uint32_t>r[1]
         kind = r[1] >> 32
         r += 2
-        # within one page and in the first level: nearly every access of a program ends here
+        # within one page, of any size, and in the first level: nearly every access of a program ends here
         if kind < NR_KINDS and (addr & 4095) + size <= 4096 and tlb_hit_first(c, &first[kind], addr):
             continue
         if touch_range(a, task, addr, size, <int>kind, info) < 0:
@@ -188,10 +188,10 @@ cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uin
     while done < length:
         if access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info) < 0:
             return -1
-        n = 4096 - (phys & 4095)
+        n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, phys)
         if n > length - done:
             n = length - done
-        memcpy(page_bytes_mut(a, <pfn_t>(phys >> 12)) + (phys & 4095), data + done, n)
+        memcpy(page_bytes_mut(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), data + done, n)
         done += n
     return 0
 
@@ -203,10 +203,10 @@ cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t le
     while done < length:
         if access_page(a, c, task, addr + done, ACCESS_READ, &phys, info) < 0:
             return -1
-        n = 4096 - (phys & 4095)
+        n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, phys)
         if n > length - done:
             n = length - done
-        memcpy(out + done, page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095), n)
+        memcpy(out + done, page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), n)
         done += n
     return 0
 
@@ -216,7 +216,7 @@ cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out,
         return load_bytes(a, task, addr, <char *>out, 8, info)
     if access_page(a, c, task, addr, ACCESS_READ, &phys, info) < 0:
         return -1
-    out[0] = (<const uint64_t *>(page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095)))[0]
+    out[0] = (<const uint64_t *>(page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys)))[0]
     return 0
 
 cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil:
@@ -225,7 +225,7 @@ cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t valu
         return store_bytes(a, task, addr, <const char *>&value, 8, info)
     if access_page(a, c, task, addr, ACCESS_WRITE, &phys, info) < 0:
         return -1
-    (<uint64_t *>(page_bytes_mut(a, <pfn_t>(phys >> 12)) + (phys & 4095)))[0] = value
+    (<uint64_t *>(page_bytes_mut(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys)))[0] = value
     return 0
 
 cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t length, siginfo_t *info) noexcept nogil:
@@ -237,12 +237,12 @@ cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t len
     while done < length:
         if access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info) < 0:
             return -1
-        n = 4096 - (phys & 4095)
+        n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, phys)
         if n > length - done:
             n = length - done
-        pfn = <pfn_t>(phys >> 12)
+        pfn = <pfn_t>(phys >> a.m.arch.page_shift)
         if byte or frame_at(a, pfn).content or frame_at(a, pfn).mapping == 0 or not frame_at(a, pfn).flags & PG_anon:
-            memset(page_bytes_mut(a, pfn) + (phys & 4095), byte, n)  # else: zeros on a page of zeros, which has no bytes of its own
+            memset(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, phys), byte, n)  # else: zeros on a page of zeros, which has no bytes of its own
         done += n
     return 0
 
@@ -255,10 +255,10 @@ cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t l
     while done < length:
         if access_page(a, c, task, addr + done, ACCESS_READ, &phys, info) < 0:
             return -1
-        n = 4096 - (phys & 4095)
+        n = 4096 - (phys & 4095)  # a piece: of a larger page, a part
         if n > length - done:
             n = length - done
-        memcpy(page, page_bytes(a, <pfn_t>(phys >> 12)) + (phys & 4095), n)
+        memcpy(page, page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), n)
         if store_bytes(a, task, to + done, page, n, info) < 0:
             return -1
         done += n
@@ -271,10 +271,10 @@ cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t
         mmu_walk(a, mm_at(a, mm).pgd, addr + done, &w)
         if not w.ok:
             break
-        n = 4096 - (w.phys & 4095)
+        n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, w.phys)
         if n > length - done:
             n = length - done
-        memcpy(out + done, page_bytes(a, <pfn_t>(w.phys >> 12)) + (w.phys & 4095), n)
+        memcpy(out + done, page_bytes(a, <pfn_t>(w.phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, w.phys), n)
         done += n
     return done
 

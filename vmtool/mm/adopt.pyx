@@ -12,12 +12,12 @@ Simplified: pages of 4 kB, as the machines have from which processes come.
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.arch cimport level_index, offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, rec_at, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.fault cimport special_page
 from vmtool.mm.fault_anon cimport map_new_anon
-from vmtool.mm.fault_file cimport count_file_rss, set_file_pte
+from vmtool.mm.fault_file cimport SET_READ, SET_WRITE, count_file_rss, set_file_pte
 from vmtool.mm.frame cimport page_bytes_mut, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -93,14 +93,14 @@ cdef int adopt_file_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_
         return 0
     else:
         inode = file_at(a, area.vm_file).inode
-        if pgoff >= (inode_at(a, inode).size + 4095) >> 12:
+        if pgoff >= page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift:
             return 0
         pfn = cached_page(a, inode, pgoff)
         if pfn == 0:
             return -ENOMEM
         if how & ADOPT_DIRTY:
             folio_mark_dirty(a, page_folio(a, pfn))
-    set_file_pte(a, v, pfn, table, index, writable and how & ADOPT_DIRTY)
+    set_file_pte(a, v, pfn, table, index, SET_WRITE if writable and how & ADOPT_DIRTY else SET_READ)
     if not how & ADOPT_YOUNG:
         pte_store(a, table, index, pte_mkold(a, pte_load(a, table, index)))
     count_file_rss(a, area, 1)
@@ -158,7 +158,7 @@ cdef int adopt_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t what, uint32_t h
 
 
 cdef int64_t adopt_pages(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_t what, uint32_t how) noexcept nogil:
-    cdef vaddr_t end = addr + (nr << 12)
+    cdef vaddr_t end = addr + (nr << a.m.arch.page_shift)
     cdef int64_t mapped = 0
     cdef int done
     while addr < end and not a.err:
@@ -169,7 +169,7 @@ cdef int64_t adopt_pages(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_
             addr += HPAGE_PMD_SIZE
         elif done == 0:
             done = adopt_page(a, v, addr, what, how)
-            addr += 4096
+            addr += page_size(&a.m.arch)
         if done < 0:
             return done
         mapped += done
@@ -208,7 +208,7 @@ cdef pfn_t shared_page(arena_t *a, idx_t src, vaddr_t addr) noexcept nogil:
     if level == 0:
         return pte_frame(a, e)
     frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive  # the head speaks for all that a huge entry maps
-    return head + ((addr & (HPAGE_PMD_SIZE - 1)) >> 12)
+    return head + ((addr & (HPAGE_PMD_SIZE - 1)) >> a.m.arch.page_shift)
 
 
 cdef int share_page(arena_t *a, idx_t v, vaddr_t addr, idx_t src, vaddr_t src_addr, uint32_t how) noexcept nogil:
@@ -287,8 +287,8 @@ cdef int64_t adopt_shared(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, idx_t 
         if got == 0:
             break
         done += got
-        addr += <uint64_t>got << 12
-        src_addr += <uint64_t>got << 12
+        addr += <uint64_t>got << a.m.arch.page_shift
+        src_addr += <uint64_t>got << a.m.arch.page_shift
     return <int64_t>done
 
 
@@ -313,7 +313,7 @@ cdef int64_t adopt_inherited(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uin
     mapped = adopt_pages(a, v, addr, nr, what, how)
     if mapped == <int64_t>nr and in_chain(a, v, anon_vma):
         for i in range(nr):
-            hand_down(a, v, addr + (i << 12), anon_vma)
+            hand_down(a, v, addr + (i << a.m.arch.page_shift), anon_vma)
     return mapped
 
 
@@ -328,9 +328,9 @@ cdef uint64_t adopt_bytes(arena_t *a, idx_t mm, vaddr_t addr, const char *data, 
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr + done)) if table else 0
         if e == 0 or not pte_mapped(a, e) or pte_special(a, e) or not frame_at(a, pte_frame(a, e)).flags & PG_anon:
             break
-        n = 4096 - ((addr + done) & 4095)
+        n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, addr + done)
         if n > length - done:
             n = length - done
-        memcpy(page_bytes_mut(a, pte_frame(a, e)) + ((addr + done) & 4095), data + done, n)
+        memcpy(page_bytes_mut(a, pte_frame(a, e)) + offset_in_page(&a.m.arch, addr + done), data + done, n)
         done += n
     return done

@@ -27,6 +27,11 @@ cdef enum:  # arch_t.flags
     ARCH_SOFT_DIRTY = 4  # nor D: a write without it is a fault
     ARCH_SPLIT_ROOT = 16  # kernel addresses have a root of their own (TTBR1): a program's tables are its alone, and none of its addresses leads there
     ARCH_JUDGES_EXEC = 32  # a fault of an instruction fetch needs VM_EXEC; x86 first brings the page in, and the entry forbids
+    ARCH_PAIRED = 64  # an entry is two words: the processor's and Linux's, or the two tables that share a page (arm); the top takes several pages
+    ARCH_PT_RECLAIM = 128  # madvise() frees a table that it has emptied (CONFIG_PT_RECLAIM)
+    ARCH_NO_THP = 256  # no transparent huge pages
+    ARCH_DBM = 1024  # the processor marks a page that may be written dirty by making it writable
+    ARCH_OLD_AROUND = 512  # arch_wants_old_prefaulted_pte(): what a fault maps around is old, for the processor marks what is used
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
@@ -73,9 +78,20 @@ cdef inline uint32_t nr_user_entries(const arch_t *g) noexcept nogil:
 cdef inline uint64_t page_size(const arch_t *g) noexcept nogil:
     return <uint64_t>1 << g.page_shift
 
+cdef inline uint64_t offset_in_page(const arch_t *g, uint64_t n) noexcept nogil:
+    return n & (page_size(g) - 1)
+
+cdef inline uint64_t page_start(const arch_t *g, uint64_t n) noexcept nogil:
+    return n & ~(page_size(g) - 1)
+
+cdef inline uint64_t page_align(const arch_t *g, uint64_t n) noexcept nogil:
+    """Up to the next page; wraps to 0 past the last."""
+    return page_start(g, n + page_size(g) - 1)
+
 cdef inline uint64_t table_bytes(const arch_t *g, int level) noexcept nogil:
-    """What a table of the level adds to mm_struct's pgtables_bytes: those of PTEs, PMDs and PUDs are counted, the P4D's are not."""
-    return page_size(g) if level < 3 else 0
+    """What a table of the level adds to mm_struct's pgtables_bytes: those of PTEs, PMDs and PUDs are counted, the P4D's are not. Linux's table
+    of arm is half of its page."""
+    return page_size(g) >> (g.flags & ARCH_PAIRED != 0) if level < 3 else 0
 
 cdef inline uint32_t pages_in(const arch_t *g, vaddr_t addr, vaddr_t next) noexcept nogil:
     """Of a range within one table."""

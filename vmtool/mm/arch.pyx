@@ -1,13 +1,15 @@
 """Paging formats: one row of a table each, read by every walk.
 
 Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with two levels (4K and
-4M) and, with PAE, three (4K and 2M; NX), arm64 with pages of 4K (2M and 1G; the kernel half behind a root of its own).
+4M) and, with PAE, three (4K and 2M; NX), arm with short descriptors, arm64 with
+pages of 4K and 16K (2M and 1G, 32M; the kernel half behind a root of its own).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, pgtable-3level_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: arm, and arm64 with larger pages, are named but not built; arch_lookup answers -EINVAL.
+# Deviation: arm64 with pages of 64K is named but not built; arch_lookup answers -EINVAL. Pages of 16K: no huge pages.
 """
 
 from libc.string cimport memset, strcmp
 
+from vmtool.mm.arch_arm cimport arm_decode, arm_encode, arm_flag, arm_reserved
 from vmtool.mm.arch_arm64 cimport arm64_decode, arm64_encode, arm64_flag, arm64_reserved
 
 cdef struct format_t:  # one format, as its manual tells it
@@ -22,7 +24,9 @@ cdef struct format_t:  # one format, as its manual tells it
     uint32_t leaf_levels
     uint32_t flags
     uint64_t pfn_mask
+    uint64_t nx
     uint64_t user_nx
+    uint32_t top_order
     uint64_t task_size  # 0: the lower half less a page
     uint64_t page_offset
     const char *level_names[5]
@@ -46,12 +50,13 @@ cdef void format_row(uint32_t id, const char *name, list level_names, uint32_t l
     f.pa_bits = 46
     f.leaf_levels = leaf_levels
     f.pfn_mask = PFN_MASK
-    f.user_nx = NX
+    f.nx = f.user_nx = NX
     for i in range(len(level_names)):
         f.level_names[i] = level_names[i]
     OPS[id] = arch_ops_t(NULL, NULL, x86_reserved_fn, x86_flag)
 
 format_row(ARCH_X86_64, b"x86-64", [b"pte", b"pmd", b"pud", b"pgd"], 4, 48, 7)
+FORMATS[ARCH_X86_64].flags = FORMATS[ARCH_X86_64_LA57].flags = ARCH_PT_RECLAIM
 FORMATS[ARCH_X86_64].page_offset = 0xFFFF888000000000ULL
 format_row(ARCH_X86_64_LA57, b"x86-64-la57", [b"pte", b"pmd", b"pud", b"p4d", b"pgd"], 5, 57, 7)
 FORMATS[ARCH_X86_64_LA57].page_offset = 0xFF11000000000000ULL
@@ -68,11 +73,20 @@ FORMATS[ARCH_I386].flags = ARCH_TRANSLATES
 FORMATS[ARCH_I386].index_bits = FORMATS[ARCH_I386].top_bits = 10
 FORMATS[ARCH_I386].pa_bits = 32
 FORMATS[ARCH_I386].pfn_mask = 0xFFFFF000ULL
-FORMATS[ARCH_I386].user_nx = 0
+FORMATS[ARCH_I386].nx = FORMATS[ARCH_I386].user_nx = 0
 OPS[ARCH_I386].decode = i386_decode
 OPS[ARCH_I386].encode = i386_encode
 FORMATS[ARCH_I386].task_size = FORMATS[ARCH_I386].page_offset = 0xC0000000
-format_row(ARCH_ARM, b"arm", [b"pte", b"pgd"], 0, 32, 1)
+format_row(ARCH_ARM, b"arm", [b"pte", b"pgd"], 2, 32, 3)  # as Linux folds it: 2048 pairs of tables of 1M, two of which share a page
+FORMATS[ARCH_ARM].top_bits = 11
+FORMATS[ARCH_ARM].top_order = 2
+FORMATS[ARCH_ARM].entry_bytes = 4
+FORMATS[ARCH_ARM].pa_bits = 32
+FORMATS[ARCH_ARM].pfn_mask = 0xFFFFF000ULL
+FORMATS[ARCH_ARM].flags = ARCH_TRANSLATES | ARCH_PAIRED | ARCH_SOFT_YOUNG | ARCH_SOFT_DIRTY | ARCH_JUDGES_EXEC | ARCH_NO_THP
+FORMATS[ARCH_ARM].task_size = 0xBF000000  # below the kernel lie its modules
+FORMATS[ARCH_ARM].page_offset = 0xC0000000
+OPS[ARCH_ARM] = arch_ops_t(arm_decode, arm_encode, arm_reserved, arm_flag)
 format_row(ARCH_ARM64, b"arm64", [b"pte", b"pmd", b"pud", b"pgd"], 4, 49, 7)  # 48 bits each for TTBR0 and TTBR1
 FORMATS[ARCH_ARM64].pa_bits = 48
 FORMATS[ARCH_ARM64].pfn_mask = 0x0000FFFFFFFFF000
@@ -80,7 +94,15 @@ FORMATS[ARCH_ARM64].flags = ARCH_TRANSLATES | ARCH_SPLIT_ROOT | ARCH_SOFT_YOUNG 
 FORMATS[ARCH_ARM64].task_size = <uint64_t>1 << 48
 FORMATS[ARCH_ARM64].page_offset = <uint64_t>0xFFFF000000000000
 OPS[ARCH_ARM64] = arch_ops_t(arm64_decode, arm64_encode, arm64_reserved, arm64_flag)
-format_row(ARCH_ARM64_16K, b"arm64-16k", [b"pte", b"pmd", b"pud", b"pgd"], 0, 47, 3)
+format_row(ARCH_ARM64_16K, b"arm64-16k", [b"pte", b"pmd", b"pgd"], 3, 48, 3)  # 47 bits each; a block is 32M
+FORMATS[ARCH_ARM64_16K].page_shift = 14
+FORMATS[ARCH_ARM64_16K].index_bits = FORMATS[ARCH_ARM64_16K].top_bits = 11
+FORMATS[ARCH_ARM64_16K].pa_bits = 48
+FORMATS[ARCH_ARM64_16K].pfn_mask = 0x0000FFFFFFFFC000
+FORMATS[ARCH_ARM64_16K].flags = ARCH_TRANSLATES | ARCH_SPLIT_ROOT | ARCH_DBM | ARCH_OLD_AROUND | ARCH_JUDGES_EXEC
+FORMATS[ARCH_ARM64_16K].task_size = <uint64_t>1 << 47
+FORMATS[ARCH_ARM64_16K].page_offset = <uint64_t>0xFFFF800000000000
+OPS[ARCH_ARM64_16K] = arch_ops_t(arm64_decode, arm64_encode, arm64_reserved, arm64_flag)
 format_row(ARCH_ARM64_64K, b"arm64-64k", [b"pte", b"pmd", b"pgd"], 0, 48, 3)
 
 
@@ -106,8 +128,9 @@ cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:
     out.dirty = X86_D
     out.huge = X86_PS
     out.is_global = X86_G
-    out.nx = NX if f.entry_bytes == 8 else 0
+    out.nx = f.nx
     out.user_nx = f.user_nx
+    out.top_order = f.top_order
     out.page_offset = f.page_offset
     if f.va_bits > 32:
         out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)
@@ -116,7 +139,7 @@ cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:
     else:  # every address of 32 bits is good, and there are no others
         out.canonical_low_end = <uint64_t>1 << f.va_bits
         out.canonical_high_start = <uint64_t>-1
-        out.kernel_start = f.page_offset
+        out.kernel_start = f.task_size
     out.task_size = f.task_size if f.task_size else out.canonical_low_end - page_size(out)  # TASK_SIZE_MAX
 
 

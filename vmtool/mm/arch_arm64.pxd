@@ -28,5 +28,6 @@ cdef enum:
 
 cdef pte_t arm64_decode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef pte_t arm64_encode(const arch_t *g, int level, pte_t e) noexcept nogil
+cdef pte_t arm64_mark(pte_t raw, pte_t value) noexcept nogil  # what a processor with hardware AF and DBM makes of an entry that mm is to read as value
 cdef bint arm64_reserved(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef const char *arm64_flag(int level, pte_t e, uint32_t bit) noexcept nogil

@@ -93,6 +93,12 @@ cdef pte_t arm64_decode(const arch_t *g, int level, pte_t e) noexcept nogil:
     return out | (X86_SPECIAL if e & PTE_SPECIAL else 0)
 
 
+cdef pte_t arm64_mark(pte_t raw, pte_t value) noexcept nogil:
+    if value & X86_A:
+        raw |= PTE_AF
+    return raw & ~<pte_t>PTE_RDONLY if value & X86_D and raw & PTE_WRITE else raw
+
+
 cdef bint arm64_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
     """Address bits beyond the processor's 48, a block where there can be none: an address size fault, a translation fault."""
     return (e & g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1)) != 0 or (level and e & X86_PS and not g.leaf_levels >> level & 1)

@@ -29,6 +29,7 @@ cdef enum:
     CHUNK_DIRTY = 1
     CHUNK_SAVED = 2  # the store has it
     CHUNK_DROPPED = 4  # became empty: delete it from the store
+    CONTENT_SHIFT = 12  # log2 of CONTENT_BYTES
     DIR_GROUP = 512  # directory entries that share a byte of pool_t.held
 
 cdef struct pool_t:
@@ -109,6 +110,7 @@ cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil
 cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil
 cdef idx_t content_alloc(arena_t *a) noexcept nogil
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil
+cdef void content_sized(arena_t *a) noexcept nogil  # m.arch is known: how large a page is
 cdef uint32_t pool_size(int pool) noexcept nogil
 cdef bint pool_is_sparse(int pool) noexcept nogil  # indexed by something else's number, never allocated
 cdef const char *pool_name(int pool) noexcept nogil
@@ -154,14 +156,14 @@ cdef inline frame_t *frame_mut(arena_t *a, pfn_t pfn) noexcept nogil:
         arena_mark(a, POOL_FRAME, pfn >> 9)
     return f
 
-# So is that of contents: four to a chunk.
+# So is that of contents: four to a chunk, or one on a machine with pages of 16K (mask 0: its number is a multiple of four).
 cdef inline char *content_at(arena_t *a, idx_t c) noexcept nogil:
     cdef pool_t *p = &a.pool[POOL_CONTENT]
     cdef char *mem
     if c < p.count:
         mem = p.chunk[c >> 2]
         if mem != NULL:
-            return mem + (<uint64_t>(c & 3) << 12)
+            return mem + (<uint64_t>(c & p.mask) << CONTENT_SHIFT)
     return <char *>arena_miss(a, POOL_CONTENT, c)
 
 cdef inline char *content_mut(arena_t *a, idx_t c) noexcept nogil:

@@ -209,6 +209,10 @@ cdef void slot_unlink(arena_t *a, idx_t s) noexcept nogil:
     slot.next = 0
     slot.prev = 0
 
+cdef void content_sized(arena_t *a) noexcept nogil:
+    if a.m.arch.page_shift > CONTENT_SHIFT:
+        a.pool[POOL_CONTENT].mask = 0
+
 cdef void slot_link(arena_t *a, idx_t s) noexcept nogil:
     cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
     slot.next = a.m.content_partial
@@ -218,7 +222,7 @@ cdef void slot_link(arena_t *a, idx_t s) noexcept nogil:
     a.m.content_partial = s
 
 cdef idx_t content_alloc(arena_t *a) noexcept nogil:
-    """4 KiB of zeros. Chunk c of the contents is described by slot c + 1; content 0 is null."""
+    """4 KiB of zeros, of a machine with pages of 16K a chunk of them. Chunk c of the contents is described by slot c + 1; content 0 is null."""
     cdef pool_t *p = &a.pool[POOL_CONTENT]
     cdef idx_t s = a.m.content_partial
     cdef slot_t *slot
@@ -230,11 +234,13 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
             return 0
         if s == 1:
             (<slot_t *>rec_mut(a, POOL_SLOT, s)).used = 1  # the null content
+            if a.m.arch.page_shift > CONTENT_SHIFT:
+                return content_alloc(a)  # that chunk is nobody's: a page takes a whole one
         slot_link(a, s)
     slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
     while bit < 3 and slot.used >> bit & 1:
         bit += 1
-    slot.used |= <uint32_t>1 << bit
+    slot.used |= <uint32_t>1 << bit if a.m.arch.page_shift <= CONTENT_SHIFT else 15
     if slot.used == 15:
         slot_unlink(a, s)
     c = (s - 1) * 4 + bit
@@ -243,11 +249,11 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
         return 0
     p.state[c >> 2] &= <uint8_t>~CHUNK_DROPPED
     a.m.nr_contents += 1
-    memset(rec_mut(a, POOL_CONTENT, c), 0, CONTENT_BYTES)
+    memset(rec_mut(a, POOL_CONTENT, c), 0, CONTENT_BYTES if a.m.arch.page_shift <= CONTENT_SHIFT else CHUNK_BYTES)
     return c
 
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
-    """Give 4 KiB back without reading them; a chunk that became empty is dropped from the store."""
+    """Give one back without reading them; a chunk that became empty is dropped from the store."""
     cdef idx_t s = (c >> 2) + 1
     cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
     cdef pool_t *p = &a.pool[POOL_CONTENT]
@@ -258,7 +264,7 @@ cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
     if slot.used == 15:
         slot_link(a, s)
         slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
-    slot.used &= ~(<uint32_t>1 << (c & 3))
+    slot.used &= ~(<uint32_t>1 << (c & 3)) if a.m.arch.page_shift <= CONTENT_SHIFT else 0
     a.m.nr_contents -= 1
     if slot.used == 0:
         if not p.state[chunk] & CHUNK_DIRTY:

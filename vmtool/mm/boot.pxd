@@ -1,6 +1,7 @@
 # cython: language_level=3
 """Level 12. A new machine."""
 
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_PAIRED
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
@@ -8,5 +9,12 @@ from vmtool.mm.types cimport *
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil
 cdef int machine_upgrade(arena_t *a) noexcept nogil  # a machine of an older file gets what later ones have; 0 or -errno
 
-cdef inline int32_t vdso_outside_maps(int page) noexcept nogil:
-    return VDSO_OUTSIDE_MAPS_0 if page == 0 else VDSO_OUTSIDE_MAPS_1
+cdef inline int32_t vdso_outside_maps(const arch_t *g, int page) noexcept nogil:
+    """How often processes outside the machine map the page; arm's second is that of signals, which none has touched."""
+    return VDSO_OUTSIDE_MAPS_0 if page == 0 else 0 if g.id == ARCH_ARM else VDSO_OUTSIDE_MAPS_1
+
+cdef inline void note_special_frames(const machine_t *m, arch_t *g) noexcept nogil:
+    """Where no bit of an entry says that it is special, its frame does."""
+    if g.flags & ARCH_PAIRED:
+        g.special_pfn[0] = m.zero_pfn
+        g.special_pfn[1] = m.vvar_pfn[0]

@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concern
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport arch_lookup
-from vmtool.mm.arena cimport arena_resize, cpu_mut, frame_mut, rec_alloc
+from vmtool.mm.arena cimport arena_resize, content_sized, cpu_mut, frame_mut, rec_alloc
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
@@ -20,6 +20,7 @@ from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, N
 
 cdef enum:
     THP_MADVISE = 1
+    READAHEAD_BYTES = 131072
 
 cdef void later_sysctls(machine_t *m) noexcept nogil:
     """Those that the first files did not have."""
@@ -43,7 +44,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.thp_enabled = THP_MADVISE
     m.thp_defrag = THP_MADVISE
     m.mmap_min_addr = 4096
-    m.ra_pages = 32
+    m.ra_pages = <uint32_t>(READAHEAD_BYTES >> m.arch.page_shift)
     m.next_pid = 1
     m.pid_max = default_pid_max(m.nr_cpus)
     m.next_ino = 1000
@@ -51,7 +52,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     later_sysctls(m)
 
 cdef int special_pages(arena_t *a) noexcept nogil:
-    """Frames behind [vdso] and the parts of [vvar] and [vvar_vclock] that have one."""
+    """Frames behind [vdso] (on arm: [vdso] and [sigpage]) and the parts of [vvar] and [vvar_vclock] that have one."""
     cdef int i
     cdef pfn_t pfn
     for i in range(5):
@@ -61,12 +62,13 @@ cdef int special_pages(arena_t *a) noexcept nogil:
         frame_mut(a, pfn).flags |= PG_reserved | PG_uptodate
         if i < 2:
             a.m.vdso_pfn[i] = pfn
-            frame_mut(a, pfn).mapcount = vdso_outside_maps(i)
-            mod_node_stat(a, NR_FILE_MAPPED, 1)
+            frame_mut(a, pfn).mapcount = vdso_outside_maps(&a.m.arch, i)
+            mod_node_stat(a, NR_FILE_MAPPED, vdso_outside_maps(&a.m.arch, i) != 0)
         elif i < 4:
             a.m.vvar_pfn[0 if i == 2 else 2] = pfn  # pages 1 and 3: time namespaces, architecture data: not there
         else:
             a.m.vvar_pfn[4] = pfn  # the hypervisor's clock
+    note_special_frames(a.m, &a.m.arch)
     return 0
 
 cdef int machine_upgrade(arena_t *a) noexcept nogil:
@@ -101,6 +103,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     err = arch_lookup(arch, &a.m.arch)
     if err:
         return err
+    content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed
     for i in range(a.m.nr_cpus):
@@ -118,11 +121,11 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
         return err
     for i in range(a.m.nr_cpus):
         load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
-    a.m.max_threads = default_max_threads(a.m.totalram_pages)
+    a.m.max_threads = default_max_threads(a.m.totalram_pages << a.m.arch.page_shift)
     a.m.admin_reserve_kbytes = 8192
-    if (a.m.totalram_pages << 2) // 32 < 8192:
-        a.m.admin_reserve_kbytes = (a.m.totalram_pages << 2) // 32
+    if (a.m.totalram_pages << (a.m.arch.page_shift - 10)) // 32 < 8192:
+        a.m.admin_reserve_kbytes = (a.m.totalram_pages << (a.m.arch.page_shift - 10)) // 32
     a.m.user_reserve_kbytes = 131072
-    if (a.m.totalram_pages << 2) // 32 < 131072:
-        a.m.user_reserve_kbytes = (a.m.totalram_pages << 2) // 32
+    if (a.m.totalram_pages << (a.m.arch.page_shift - 10)) // 32 < 131072:
+        a.m.user_reserve_kbytes = (a.m.totalram_pages << (a.m.arch.page_shift - 10)) // 32
     return special_pages(a)

@@ -13,7 +13,7 @@ per-VMA locks and userfaultfd do not exist. Invariants: a present entry of an ar
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.arch cimport level_index, page_align, page_start
 from vmtool.mm.buddy cimport alloc_pages, folio_put
 from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
@@ -38,8 +38,10 @@ cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept
 # --- file mappings ------------------------------------------------------------------------------------------
 
 cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nogil:
-    """The page behind [vdso], [vvar], [vvar_vclock]; 0: SIGBUS."""
+    """The page behind [vdso], [sigpage], [vvar], [vvar_vclock]; 0: SIGBUS."""
     cdef uint64_t n = pgoff - v.vm_pgoff
+    if v.kind == VMA_SIGPAGE:
+        return a.m.vdso_pfn[1] if pgoff == 0 else 0
     if v.kind == VMA_VDSO and pgoff < 2:
         return a.m.vdso_pfn[pgoff]
     if v.kind == VMA_VVAR and pgoff < 4:
@@ -61,7 +63,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
             result[0] |= VM_FAULT_SIGBUS
         return pfn
     inode = inode_at(a, file_at(a, area.vm_file).inode)
-    if pgoff >= (inode.size + 4095) >> 12:
+    if pgoff >= page_align(&a.m.arch, inode.size) >> a.m.arch.page_shift:
         result[0] |= VM_FAULT_SIGBUS
         return 0
     if inode.kind == INODE_SHMEM:
@@ -256,7 +258,7 @@ cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
     cdef uint32_t result
     cdef int64_t dirty = a.m.node_stat[NR_FILE_DIRTY]
     trace3(a, TR_VMA_FOUND, vma_at(a, v).vm_start, vma_at(a, v).vm_end, vma_at(a, v).vm_flags)
-    result = do_fault_at(a, v, addr & ~<uint64_t>4095, flags)
+    result = do_fault_at(a, v, page_start(&a.m.arch, addr), flags)
     count_vm_event(a, PGFAULT)
     if a.m.node_stat[NR_FILE_DIRTY] > dirty:
         balance_dirty_pages(a)  # fault_dirty_shared_page()

@@ -9,7 +9,13 @@ from vmtool.mm.types cimport *
 
 cdef bint file_wants_notify(arena_t *a, const vma_t *v) noexcept nogil  # a shared mapping that is read-only until its first write is noticed
 # One page of the cache (or [vdso]) into an empty entry: rmap, mlock; count_file_rss() counts what was mapped.
-cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, bint write) noexcept nogil
+
+cdef enum:  # of what is set: for a read, mapped around, for a write
+    SET_READ
+    SET_OLD
+    SET_WRITE
+
+cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, uint32_t how) noexcept nogil
 cdef void count_file_rss(arena_t *a, const vma_t *area, int64_t nr_pages) noexcept nogil
 # Map what is cached around addr; *table (0: none yet) is made where that is allowed. Pages from in_flight on are not read yet (NOT_IN_FLIGHT).
 # True: addr itself was mapped.

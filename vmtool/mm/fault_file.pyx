@@ -10,20 +10,21 @@ set_pte_range(), finish_fault().
 # Deviation: huge pages of files (PMD mappings) are not made.
 """
 
+from vmtool.mm.arch cimport ARCH_OLD_AROUND, page_align
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, inode_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport filemap_map_hits, filemap_next
-from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkspecial, pte_mkwrite, table_alloc
+from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
 
 cdef enum:
-    PAGE_SHIFT = 12
-    FAULT_AROUND_PAGES = 16  # fault_around_bytes / 4096
+    FAULT_AROUND_BYTES = 65536
+
 
 cdef struct around_t:  # one fault: entry i of the table maps page first + i of the file
     idx_t v
@@ -51,11 +52,13 @@ cdef pte_t mk_file_pte(arena_t *a, const vma_t *v, pfn_t pfn) noexcept nogil:
     return e
 
 
-cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, bint write) noexcept nogil:
+cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, uint32_t how) noexcept nogil:
     """set_pte_range(), one page; the caller counts it."""
     cdef vma_t *area = vma_at(a, v)
     cdef pte_t e = mk_file_pte(a, area, pfn)
-    if write:
+    if how == SET_OLD:
+        e = pte_mkold(a, e)
+    if how == SET_WRITE:
         e = pte_mkdirty(a, e)
         if area.vm_flags & VM_WRITE:
             e = pte_mkwrite(a, e)
@@ -75,7 +78,7 @@ cdef void count_file_rss(arena_t *a, const vma_t *area, int64_t nr_pages) noexce
 
 
 cdef uint64_t nr_file_pages(arena_t *a, idx_t inode) noexcept nogil:
-    return (inode_at(a, inode).size + 4095) >> PAGE_SHIFT
+    return page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
 
 
 cdef bint folio_fits(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_pages) noexcept nogil:
@@ -85,18 +88,32 @@ cdef bint folio_fits(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_
     return start >= area.vm_pgoff and start + nr_pages <= area.vm_pgoff + vma_pages(a, area) and entry >= 0 and entry + <int64_t>nr_pages <= k.nr_entries
 
 
+cdef inline bint is_old_around(arena_t *a, const around_t *k, uint64_t from_page, uint64_t to_page) noexcept nogil:
+    """set_pte_range(): entries that one call sets, and the fault is not among them, where the processor marks those that are used."""
+    cdef uint64_t i = k.fault
+    if not a.m.arch.flags & ARCH_OLD_AROUND:
+        return False
+    if not from_page <= i <= to_page:
+        return True
+    while i > from_page and pte_load(a, k.table, <uint32_t>(<int64_t>i - 1 - k.first)) == 0:
+        i -= 1
+    return i > from_page  # an entry that is there ends the run: pages below it are of another
+
+
 cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
     """Pages from_page..to_page of the folio at `start`, where no entry is yet."""
     cdef uint64_t i
     cdef uint32_t entry
     cdef pfn_t pfn
+    cdef bint old = is_old_around(a, k, from_page, to_page)
     for i in range(from_page, to_page + 1):
         entry = <uint32_t>(<int64_t>i - k.first)
         if pte_load(a, k.table, entry):
+            old = is_old_around(a, k, i + 1, to_page)
             continue
         pfn = <pfn_t>(head + (i - start))
-        set_file_pte(a, k.v, pfn, k.table, entry, False)
-        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << PAGE_SHIFT), pfn, k.inode, i)
+        set_file_pte(a, k.v, pfn, k.table, entry, SET_OLD if old else SET_READ)
+        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << a.m.arch.page_shift), pfn, k.inode, i)
         k.nr_mapped += 1
         if i == k.fault:
             k.hit = True
@@ -150,17 +167,18 @@ cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t tabl
     k.nr_entries = <uint32_t>1 << a.m.arch.level_bits[0]
     k.fault = linear_page_index(a, area, addr)
     k.first = <int64_t>k.fault - index
-    k.base = addr - (<uint64_t>index << PAGE_SHIFT)
+    k.base = addr - (<uint64_t>index << a.m.arch.page_shift)
     k.nr_mapped = 0
     k.nr_seen = 0
     k.hit = False
 
 
 cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil:
-    """The 16 entries around addr, aligned, or from the area's start when that lies within them."""
+    """The 64K around addr, aligned, or from the area's start when that lies within them."""
     cdef vma_t *area = vma_at(a, v)
     cdef around_t k
-    cdef uint32_t from_entry = index & ~<uint32_t>(FAULT_AROUND_PAGES - 1)
+    cdef uint32_t nr_around = FAULT_AROUND_BYTES >> a.m.arch.page_shift
+    cdef uint32_t from_entry = index & ~(nr_around - 1)
     cdef uint32_t to_entry
     cdef uint64_t before = linear_page_index(a, area, addr) - area.vm_pgoff  # the area's pages before addr, and from it on
     cdef uint64_t left = vma_pages(a, area) - before
@@ -170,7 +188,7 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint3
     around_init(a, &k, v, addr, table[0], index)
     if before < index - from_entry:
         from_entry = index - <uint32_t>before
-    to_entry = from_entry + FAULT_AROUND_PAGES
+    to_entry = from_entry + nr_around
     if to_entry > k.nr_entries:
         to_entry = k.nr_entries
     if to_entry > index + left:
@@ -188,7 +206,7 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint3
     count_file_rss(a, area, k.nr_mapped)
     table[0] = k.table
     if k.nr_mapped:
-        trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>from_entry << PAGE_SHIFT), k.nr_mapped)
+        trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>from_entry << a.m.arch.page_shift), k.nr_mapped)
     filemap_map_hits(a, area.vm_file, k.nr_seen)
     return k.hit
 
@@ -221,9 +239,9 @@ cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t 
         if nr_pages > 1 and folio_fits(a, &k, start, nr_pages) and range_is_empty(a, &k, start, nr_pages) and (
                 inode_at(a, k.inode).kind == INODE_SHMEM or nr_file_pages(a, k.inode) >= start + nr_pages):
             for i in range(nr_pages):
-                set_file_pte(a, v, <pfn_t>(head + i), k.table, <uint32_t>(<int64_t>(start + i) - k.first), write)
+                set_file_pte(a, v, <pfn_t>(head + i), k.table, <uint32_t>(<int64_t>(start + i) - k.first), SET_WRITE if write else SET_READ)
             count_file_rss(a, area, <int64_t>nr_pages)
             return 0
-    set_file_pte(a, v, page, table[0], index, write)
+    set_file_pte(a, v, page, table[0], index, SET_WRITE if write else SET_READ)
     count_file_rss(a, area, 1)
     return 0

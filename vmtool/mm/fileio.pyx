@@ -7,6 +7,7 @@ Counterpart: Linux v6.18 mm/filemap.c:filemap_get_pages(), filemap_get_read_batc
 
 from libc.string cimport memcpy
 
+from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get
@@ -20,8 +21,6 @@ from vmtool.mm.truncate cimport zero_partial_blocks
 from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
-    PAGE_SHIFT = 12
-    PAGE_MASK = 4095
     BATCH_FOLIOS = 31  # PAGEVEC_SIZE
     MAX_PAGECACHE_ORDER = 9
     MAX_FOLIO_BYTES = 2097152
@@ -81,19 +80,19 @@ cdef uint64_t copy_batch(arena_t *a, idx_t inode, uint64_t pos, uint64_t end, in
     cdef pfn_t pfn
     cdef pfn_t head
     while pos < end:
-        pfn = filemap_get(a, inode, pos >> PAGE_SHIFT)
+        pfn = filemap_get(a, inode, pos >> a.m.arch.page_shift)
         if pfn == 0:  # what read-ahead needed since has cost this page: it is read again
             break
         if pos >= folio_end:
             head = page_folio(a, pfn)
-            shift = PAGE_SHIFT + folio_order(a, head)
+            shift = a.m.arch.page_shift + folio_order(a, head)
             folio_end = ((pos >> shift) + 1) << shift
             if pos != start or <int64_t>pos >> shift != (last_pos - 1) >> shift:
                 folio_mark_accessed(a, head)
-        part = CONTENT_BYTES - (pos & PAGE_MASK)
+        part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, pos)
         if part > end - pos:
             part = end - pos
-        memcpy(buf + (pos - start), page_bytes(a, pfn) + (pos & PAGE_MASK), part)
+        memcpy(buf + (pos - start), page_bytes(a, pfn) + offset_in_page(&a.m.arch, pos), part)
         pos += part
     return pos - start
 
@@ -116,15 +115,15 @@ cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint6
     if length == 0 or pos >= MAX_FILE_BYTES:
         return 0
     while done < length and pos + done < size:
-        index = (pos + done) >> PAGE_SHIFT
-        next = get_pages(a, file, index, (pos + length + PAGE_MASK) >> PAGE_SHIFT, &err)
+        index = (pos + done) >> a.m.arch.page_shift
+        next = get_pages(a, file, index, page_align(&a.m.arch, pos + length) >> a.m.arch.page_shift, &err)
         if next <= index:  # below it: a damaged file
             break
         end = pos + length
         if end > size:
             end = size
-        if end > next << PAGE_SHIFT:
-            end = next << PAGE_SHIFT
+        if end > next << a.m.arch.page_shift:
+            end = next << a.m.arch.page_shift
         next = copy_batch(a, inode, pos + done, end, last_pos, buf + done)
         if next == 0:
             tries += 1
@@ -147,7 +146,7 @@ cdef pfn_t get_folio_for_write(arena_t *a, idx_t inode, uint64_t index, uint64_t
     err[0] = 0
     if head:
         return head
-    while order < MAX_PAGECACHE_ORDER and length >> (PAGE_SHIFT + order + 1):
+    while order < MAX_PAGECACHE_ORDER and length >> (a.m.arch.page_shift + order + 1):
         order += 1
     while index & ((<uint64_t>1 << order) - 1):
         order -= 1
@@ -168,13 +167,13 @@ cdef pfn_t get_folio_for_write(arena_t *a, idx_t inode, uint64_t index, uint64_t
 cdef int prepare_blocks(arena_t *a, idx_t inode, pfn_t pfn, uint64_t pos, uint64_t end) noexcept nogil:
     """A block that bytes pos..end-1 overwrite in part is read first, unless the folio is up to date or the block lies past the end of the file."""
     cdef uint64_t size = inode_at(a, inode).size
-    cdef uint64_t first = pos >> PAGE_SHIFT
-    cdef uint64_t last = (end - 1) >> PAGE_SHIFT
+    cdef uint64_t first = pos >> a.m.arch.page_shift
+    cdef uint64_t last = (end - 1) >> a.m.arch.page_shift
     if frame_at(a, page_folio(a, pfn)).flags & (PG_uptodate | PG_dirty):
         return 0
-    if (pos & PAGE_MASK or (first == last and end & PAGE_MASK)) and first << PAGE_SHIFT < size and disk_read(a, inode, first, 1) < 0:
+    if (offset_in_page(&a.m.arch, pos) or (first == last and offset_in_page(&a.m.arch, end))) and first << a.m.arch.page_shift < size and disk_read(a, inode, first, 1) < 0:
         return -EIO
-    if last != first and end & PAGE_MASK and last << PAGE_SHIFT < size and disk_read(a, inode, last, 1) < 0:
+    if last != first and offset_in_page(&a.m.arch, end) and last << a.m.arch.page_shift < size and disk_read(a, inode, last, 1) < 0:
         return -EIO
     return 0
 
@@ -187,13 +186,13 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
     cdef uint64_t part
     cdef uint64_t at
     cdef uint64_t old
-    cdef pfn_t pfn = get_folio_for_write(a, inode, pos >> PAGE_SHIFT, length, &err)
+    cdef pfn_t pfn = get_folio_for_write(a, inode, pos >> a.m.arch.page_shift, length, &err)
     cdef pfn_t head
     if pfn == 0:
         return -err
     head = page_folio(a, pfn)
-    size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
-    offset = pos - (frame_index(frame_at(a, head)) << PAGE_SHIFT)
+    size = <uint64_t>page_size(&a.m.arch) << folio_order(a, head)
+    offset = pos - (frame_index(frame_at(a, head)) << a.m.arch.page_shift)
     if offset >= size:  # the page of this slot says that it is another's
         arena_fail(a, ARENA_LOOP, POOL_FRAME, pfn)
         return -EIO
@@ -205,10 +204,10 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
     frame_mut(a, head).flags |= PG_uptodate
     at = 0
     while at < length:
-        part = CONTENT_BYTES - ((pos + at) & PAGE_MASK)
+        part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, pos + at)
         if part > length - at:
             part = length - at
-        memcpy(page_bytes_mut(a, <pfn_t>(head + ((offset + at) >> PAGE_SHIFT))) + ((pos + at) & PAGE_MASK), buf + at, part)
+        memcpy(page_bytes_mut(a, <pfn_t>(head + ((offset + at) >> a.m.arch.page_shift))) + offset_in_page(&a.m.arch, pos + at), buf + at, part)
         at += part
     filemap_dirty_folio(a, head)
     trace3(a, TR_COPY_FROM_USER, inode, pos, length)

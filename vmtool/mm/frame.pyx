@@ -12,10 +12,11 @@ Invariants: contents belong to one frame.
 
 from libc.string cimport memcpy, memset
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport content_alloc, content_at, content_free, content_mut, folio_x_at, inode_at, slot_at
 from vmtool.mm.xnode cimport xnode_get
 
-cdef char ZEROS[CONTENT_BYTES]  # what a frame without contents reads as; never written
+cdef char ZEROS[CHUNK_BYTES]  # as large as any page: what a frame without contents reads as; never written
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------
@@ -50,14 +51,14 @@ cdef char *page_bytes_mut(arena_t *a, pfn_t pfn) noexcept nogil:
         f = frame_mut(a, pfn)
         f.content = content_alloc(a)
         if f.content and block:
-            memcpy(content_mut(a, f.content), content_at(a, block), CONTENT_BYTES)
+            memcpy(content_mut(a, f.content), content_at(a, block), page_size(&a.m.arch))
     return content_mut(a, f.content)
 
 
 cdef void page_zero(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_at(a, pfn)
     if file_block(a, pfn):
-        memset(page_bytes_mut(a, pfn), 0, CONTENT_BYTES)
+        memset(page_bytes_mut(a, pfn), 0, page_size(&a.m.arch))
     elif f.content:
         content_free(a, f.content)
         frame_mut(a, pfn).content = 0
@@ -70,4 +71,4 @@ cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil:
     if c == 0:
         page_zero(a, dst)
     else:
-        memcpy(page_bytes_mut(a, dst), content_at(a, c), CONTENT_BYTES)
+        memcpy(page_bytes_mut(a, dst), content_at(a, c), page_size(&a.m.arch))

@@ -14,9 +14,6 @@ from vmtool.mm.vmstat cimport NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_SWAPCAC
 from vmtool.mm.xnode cimport XMARK_DIRTY, xnode_has_mark, xnode_next
 
 cdef enum:
-    PAGE_SHIFT = 12
-
-cdef enum:
     INODE_LIFE
     INODE_COUNT
     INODE_NRPAGES
@@ -125,7 +122,7 @@ cdef void check_page(fsck_t *k, idx_t inode, uint64_t index, pfn_t pfn) noexcept
     expect(k, f.extra_refs >= 1, PAGE_REFERENCE, inode, index)
     expect(k, f.flags & PG_lru or f.extra_refs > 1, PAGE_LRU, inode, index)  # a second reference: it waits in a batch
     expect(k, (f.flags & PG_swapbacked != 0) == (i.kind == INODE_SHMEM), PAGE_KIND, inode, index)
-    expect(k, first << PAGE_SHIFT < i.size, PAGE_PAST_END, inode, index)
+    expect(k, first << a.m.arch.page_shift < i.size, PAGE_PAST_END, inode, index)
 
 
 cdef void check_pages(fsck_t *k, idx_t inode) noexcept nogil:

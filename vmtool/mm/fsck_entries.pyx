@@ -107,7 +107,7 @@ cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept no
     if f.count != NULL and f.entire != NULL:
         for i in range(2):
             if a.m.vdso_pfn[i] and a.m.vdso_pfn[i] < a.m.max_pfn:
-                f.count[a.m.vdso_pfn[i]] = <uint32_t>vdso_outside_maps(<int>i)
+                f.count[a.m.vdso_pfn[i]] = <uint32_t>vdso_outside_maps(&a.m.arch, <int>i)
         for f.mm in range(1, a.pool[POOL_MM].count):
             check_mm(&f)
         check_frames(&f)
@@ -178,7 +178,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if pte_special(a, e):
         return
     pfn = pte_frame(a, e)
-    if pfn + level_size(&a.m.arch, level) // 4096 > a.m.max_pfn or not is_user_page(frame_at(a, pfn)):
+    if pfn + (level_size(&a.m.arch, level) >> a.m.arch.page_shift) > a.m.max_pfn or not is_user_page(frame_at(a, pfn)):
         expect(f, False, CHECK_FRAME, f.mm, addr)
         return
     if level:

@@ -7,11 +7,11 @@ counters must tell the same. Lists are followed no further than their pool is lo
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport nr_user_entries, pte_pfn, table_bytes
-from vmtool.mm.arena cimport frame_at, mm_at, rec_at
+from vmtool.mm.arch cimport nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
+from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
 from vmtool.mm.mmu cimport mmu_walk, walk_t
-from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, pmd_class
+from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
 from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
 
@@ -215,7 +215,7 @@ cdef void check_content(fsck_t *f, uint64_t pfn, idx_t c) noexcept nogil:
         bad(f, CHECK_FRAME_CONTENT, pfn, c)
         return
     slot = <slot_t *>rec_at(f.a, POOL_SLOT, (c >> 2) + 1)
-    if not slot.used >> (c & 3) & 1 or f.owned[c]:
+    if not slot.used >> (c & 3) & 1 or f.owned[c] or (c & 3 and f.a.m.arch.page_shift > CONTENT_SHIFT):
         bad(f, CHECK_FRAME_CONTENT, pfn, c)
     f.owned[c] = 1
 
@@ -223,9 +223,11 @@ cdef void check_content(fsck_t *f, uint64_t pfn, idx_t c) noexcept nogil:
 cdef void check_table(fsck_t *f, pfn_t pfn) noexcept nogil:
     cdef uint32_t n = 0
     cdef uint32_t i
-    for i in range(<uint32_t>4096 // f.a.m.arch.entry_bytes):
-        n += entry_load(f.a, pfn, i, 0) != 0
-    f.nr_tables += 1
+    cdef const arch_t *g = &f.a.m.arch
+    cdef int level = <int>g.levels - 1 if frame_at(f.a, pfn).flags & PG_head else 0  # a top table of several pages
+    for i in range(nr_entries(g, level) if level or g.top_order else <uint32_t>page_size(g) // g.entry_bytes):
+        n += entry_raw(f.a, pfn, i, level) != 0
+    f.nr_tables += <uint64_t>1 << folio_order(f.a, pfn)
     if n != frame_at(f.a, pfn).index_lo:
         bad(f, CHECK_TABLE_ENTRIES, pfn, n)
 
@@ -288,7 +290,7 @@ cdef void check_contents(fsck_t *f) noexcept nogil:
     cdef uint32_t used
     for i in range(1, f.a.pool[POOL_SLOT].count):
         used = (<slot_t *>rec_at(f.a, POOL_SLOT, i)).used
-        n += (used & 1) + (used >> 1 & 1) + (used >> 2 & 1) + (used >> 3 & 1)
+        n += (used & 1) + (used >> 1 & 1) + (used >> 2 & 1) + (used >> 3 & 1) if used != 15 or f.a.m.arch.page_shift == 12 else 1
     if f.a.pool[POOL_SLOT].count > 1:
         n -= 1  # the null content
     if n != f.a.m.nr_contents:
@@ -297,7 +299,7 @@ cdef void check_contents(fsck_t *f) noexcept nogil:
 
 # --- page tables -----------------------------------------------------------------------------------------------------------
 
-cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr_entries) noexcept nogil:
+cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr) noexcept nogil:
     """Bytes of the tables below one, those deposited for huge pages included."""
     cdef const arch_t *g = &f.a.m.arch
     cdef uint64_t bytes = 0
@@ -305,15 +307,15 @@ cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr_entrie
     cdef uint32_t n = 0
     cdef pte_t e
     cdef pfn_t below
-    if level == 1:
+    if level == 1 and not g.top_order:
         below = frame_at(f.a, table).mapping
         while below and n <= 512:
-            bytes += 4096
+            bytes += page_size(g)
             n += 1
             below = frame_at(f.a, below).lru_next
     if level == 0:
         return bytes
-    for i in range(nr_entries):
+    for i in range(nr):
         e = entry_load(f.a, table, i, level)
         if pmd_class(f.a, e) != ENTRY_TABLE:
             continue
@@ -387,7 +389,7 @@ cdef void check_slabs(fsck_t *f) noexcept nogil:
         check_slab_list(f, c, i, c.full, True, &objects, &slabs)
         if objects != c.nr_objs or slabs != c.nr_slabs:
             bad(f, CHECK_CACHE_OBJECTS, i, objects)
-        bytes[1 if c.reclaimable else 0] += <int64_t>slabs * (<int64_t>4096 << c.order)
+        bytes[1 if c.reclaimable else 0] += <int64_t>slabs * (<int64_t>page_size(&f.a.m.arch) << c.order)
     if bytes[0] != f.a.m.node_stat[NR_SLAB_UNRECLAIMABLE_B]:
         bad(f, CHECK_SLAB_COUNT, NR_SLAB_UNRECLAIMABLE_B, <uint64_t>bytes[0])
     if bytes[1] != f.a.m.node_stat[NR_SLAB_RECLAIMABLE_B]:

@@ -10,6 +10,7 @@ Invariants (fsck_cache): nr_open = file_t records of the inode; nlink 0 and nr_o
 
 from libc.string cimport memcpy
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport content_alloc, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free
 from vmtool.mm.filemap cimport filemap_remove_all
 from vmtool.mm.names cimport name_free, name_read, name_store, path_hash_add, path_hash_del, path_lookup
@@ -72,7 +73,7 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
     i.dev_major = dev_major
     i.dev_minor = dev_minor
     i.size = size
-    i.alloc_end = (size + CONTENT_BYTES - 1) // CONTENT_BYTES
+    i.alloc_end = (size + page_size(&a.m.arch) - 1) // page_size(&a.m.arch)
     i.name = name_store(a, path, length)
     if not inode_take_objects(a, inode):
         inode_give_objects(a, inode)
@@ -233,7 +234,7 @@ cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *
     content = content_alloc(a)
     if content == 0:
         return
-    memcpy(content_mut(a, content), data, length if length < CONTENT_BYTES else CONTENT_BYTES)
+    memcpy(content_mut(a, content), data, length if length < page_size(&a.m.arch) else page_size(&a.m.arch))
     disk_put_content(a, inode, index, content)
 
 
@@ -274,7 +275,7 @@ cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) n
         at += 1
     if nr_pages == 0:
         return 0
-    count_vm_events(a, PGPGIN, nr_pages * 4)
+    count_vm_events(a, PGPGIN, nr_pages << (a.m.arch.page_shift - 10))
     trace3(a, TR_DISK_READ, inode, index, nr_pages)
     if inode_at(a, inode).fail_read == 0:
         return 0
@@ -287,7 +288,7 @@ cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) n
 cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
     """Counts: PGPGOUT in kB."""
     cdef inode_t *i
-    count_vm_events(a, PGPGOUT, nr_pages * 4)
+    count_vm_events(a, PGPGOUT, nr_pages << (a.m.arch.page_shift - 10))
     trace3(a, TR_DISK_WRITE, inode, index, nr_pages)
     if inode_at(a, inode).fail_write == 0:
         return 0

@@ -135,7 +135,7 @@ cdef void arm(layout_t *l) noexcept nogil:
     l.hwcap = 0x3fb8d6
     l.has_rseq = True
     l.gate_start = 0xffff0000
-    l.gate_flags = VM_READ | VM_EXEC
+    l.gate_flags = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC
     l.gate_name = "[vectors]"
 
 

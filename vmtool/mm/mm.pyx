@@ -131,7 +131,7 @@ cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, int *err) noexcep
         return task_alloc_failed(a, t, stack)
     for i in range(<int>(1 << THREAD_STACK_ORDER)):
         frame_mut(a, stack + i).flags |= PG_kernel
-    task.stack_phys = <uint64_t>stack << 12
+    task.stack_phys = <uint64_t>stack << a.m.arch.page_shift
     mod_node_stat(a, NR_KERNEL_STACK_KB, 16)
     task.pid = pid
     task.tgid = pid
@@ -153,7 +153,7 @@ cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
 
 cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
     cdef task_t *task = task_mut(a, t)
-    cdef pfn_t stack = <pfn_t>(task.stack_phys >> 12)
+    cdef pfn_t stack = <pfn_t>(task.stack_phys >> a.m.arch.page_shift)
     cdef int i
     for i in range(7):
         if task.obj[i]:
@@ -332,7 +332,7 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     m.stack_vm = old.stack_vm
     while v:
         area = vma_at(a, v)
-        charge = <int64_t>((area.vm_end - area.vm_start) >> 12)
+        charge = <int64_t>((area.vm_end - area.vm_start) >> a.m.arch.page_shift)
         if area.vm_flags & VM_DONTCOPY:
             m.total_vm -= charge
             if (area.vm_flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC:

@@ -24,24 +24,24 @@ cdef void vm_stat_account(mm_t *m, uint64_t vm_flags, int64_t nr_pages) noexcept
 cdef bint may_expand_vm(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_pages) noexcept nogil:
     cdef mm_t *m = mm_at(a, mm)
     cdef uint64_t data
-    if m.total_vm + nr_pages > rlimit(a, RLIMIT_AS) >> 12:
+    if m.total_vm + nr_pages > rlimit(a, RLIMIT_AS) >> a.m.arch.page_shift:
         return False
     if is_data_mapping(vm_flags):
         data = rlimit(a, RLIMIT_DATA)
-        if m.data_vm + nr_pages > data >> 12:
+        if m.data_vm + nr_pages > data >> a.m.arch.page_shift:
             # A limit of 0 is taken for valgrind's trick: then the hard limit counts.
-            return data == 0 and a.task != 0 and m.data_vm + nr_pages <= task_at(a, a.task).rlim_max[RLIMIT_DATA] >> 12
+            return data == 0 and a.task != 0 and m.data_vm + nr_pages <= task_at(a, a.task).rlim_max[RLIMIT_DATA] >> a.m.arch.page_shift
     return True
 
 cdef bint mlock_future_ok(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_bytes) noexcept nogil:
     if not vm_flags & VM_LOCKED:
         return True
-    return (nr_bytes >> 12) + mm_at(a, mm).locked_vm <= rlimit(a, RLIMIT_MEMLOCK) >> 12
+    return (nr_bytes >> a.m.arch.page_shift) + mm_at(a, mm).locked_vm <= rlimit(a, RLIMIT_MEMLOCK) >> a.m.arch.page_shift
 
 cdef uint64_t commit_limit(arena_t *a) noexcept nogil:
     cdef uint64_t allowed
     if a.m.overcommit_kbytes:
-        allowed = a.m.overcommit_kbytes >> 2
+        allowed = a.m.overcommit_kbytes >> (a.m.arch.page_shift - 10)
     else:
         allowed = a.m.totalram_pages * a.m.overcommit_ratio // 100
     return allowed + <uint64_t>a.m.total_swap_pages
@@ -56,10 +56,10 @@ cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil
             return 0
         a.m.vm_committed_as -= nr_pages
         return -ENOMEM
-    allowed = <int64_t>commit_limit(a) - <int64_t>(a.m.admin_reserve_kbytes >> 2)
+    allowed = <int64_t>commit_limit(a) - <int64_t>(a.m.admin_reserve_kbytes >> (a.m.arch.page_shift - 10))
     if mm:
         # A part of the limit is kept so that one process cannot take it all.
-        reserve = <int64_t>(a.m.user_reserve_kbytes >> 2)
+        reserve = <int64_t>(a.m.user_reserve_kbytes >> (a.m.arch.page_shift - 10))
         if <int64_t>(mm_at(a, mm).total_vm // 32) < reserve:
             reserve = <int64_t>(mm_at(a, mm).total_vm // 32)
         allowed -= reserve

@@ -19,6 +19,8 @@ cdef struct walk_t:  # the outcome of one walk, every level
     uint32_t page_shift  # of the mapping
     pte_t leaf  # permission bits AND-ed down the levels, NX OR-ed
     paddr_t entry_addr[5]  # by step, top first
+    paddr_t table_addr[5]
+    uint32_t index[5]
     pte_t entry[5]  # as mm reads them
     pte_t raw[5]  # as they stand in memory
     int entry_level[5]

@@ -12,10 +12,13 @@ The processor sets A in each entry that it follows and D in the leaf of a write,
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_encode, entry_reserved, is_canonical, level_index
+from vmtool.mm.arch cimport (ARCH_DBM, ARCH_PAIRED, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_decode, entry_reserved, is_canonical,
+                             level_index)
+from vmtool.mm.arch_arm64 cimport arm64_mark
+from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
-from vmtool.mm.pte cimport entry_load, entry_exchange
+from vmtool.mm.pte cimport entry_exchange, entry_load, entry_raw, entry_store_raw
 from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
@@ -28,6 +31,11 @@ cdef enum:
 cdef void entry_update(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
     """What the processor writes: A and D. No entry comes or goes by it."""
     cdef idx_t c = frame_at(a, table).content
+    cdef pte_t raw
+    if a.m.arch.flags & ARCH_DBM:  # it knows nothing of Linux's own dirty bit
+        raw = entry_raw(a, table, index, level)
+        entry_store_raw(a, table, index, level, arm64_mark(raw, value))
+        return
     entry_exchange(&a.m.arch, content_mut(a, c) if c else page_bytes_mut(a, table), index, level, value)
 
 
@@ -123,6 +131,32 @@ cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t
     return 0
 
 
+cdef pte_t look(arena_t *a, pfn_t table, vaddr_t addr, int level, walk_t *out) noexcept nogil:
+    """One step of a walk that only looks: the entry as the processor takes it."""
+    cdef const arch_t *g = &a.m.arch
+    cdef int n = out.nr_steps
+    cdef paddr_t base = <paddr_t>table << g.page_shift
+    cdef uint32_t index = level_index(g, level, addr)
+    cdef pte_t raw = entry_raw(a, table, index, level)
+    cdef pte_t e = raw
+    out.table_addr[n] = base
+    out.index[n] = index
+    out.entry_addr[n] = base + index * g.entry_bytes
+    if g.flags & ARCH_PAIRED:
+        e = arm_walk(g, level, addr, &raw)
+        out.entry_addr[n] = base + arm_entry_offset(level, addr)
+        out.table_addr[n] = out.entry_addr[n] & ~<paddr_t>(16383 if level else 1023)
+        out.index[n] = <uint32_t>(out.entry_addr[n] - out.table_addr[n]) // 4
+    elif g.flags & ARCH_TRANSLATES and raw:
+        e = entry_decode(g, level, raw)
+    out.entry[n] = e
+    out.raw[n] = raw
+    out.entry_level[n] = level
+    out.level = level
+    out.nr_steps += 1
+    return e
+
+
 cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept nogil:
     """Every step, for looking; `error` is what a read by the program would get (PF_USER)."""
     cdef const arch_t *g = &a.m.arch
@@ -131,20 +165,12 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
     cdef pte_t permit = g.write | g.user
     cdef pte_t nx = 0
     cdef pte_t e
-    cdef uint32_t index
     memset(out, 0, sizeof(walk_t))
     if not is_canonical(g, addr):
         out.noncanonical = True
         return
     while True:
-        index = level_index(g, level, addr)
-        e = entry_load(a, table, index, level)
-        out.entry_addr[out.nr_steps] = (<paddr_t>table << g.page_shift) + index * g.entry_bytes
-        out.entry[out.nr_steps] = e
-        out.raw[out.nr_steps] = entry_encode(g, level, e) if g.flags & ARCH_TRANSLATES and e else e
-        out.entry_level[out.nr_steps] = level
-        out.nr_steps += 1
-        out.level = level
+        e = look(a, table, addr, level, out)
         if not e & g.present:
             out.error = PF_USER
             return
@@ -161,7 +187,7 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
             return
         level -= 1
     out.leaf = (e & ~(g.write | g.user | g.nx)) | permit | nx
-    out.page_shift = g.level_shift[level]
+    out.page_shift = ARM_SECTION_SHIFT if level and g.flags & ARCH_PAIRED else g.level_shift[level]
     out.phys = leaf_phys(g, out.leaf, out.page_shift, addr)
     out.ok = True
     if not permit & g.user:

@@ -8,6 +8,7 @@ Counterpart: Linux v6.18 mm/show_mem.c:show_free_areas(), mm/oom_kill.c:dump_tas
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport cpu_mut, memcg_at, mm_at, runs_in_circle, task_at
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_HIGHMEM, wmark_pages, zone_name
@@ -26,8 +27,8 @@ ctypedef unsigned long long ull
 cdef const char *LETTERS = b"UMEH"  # by migrate type
 
 
-cdef inline ull kb(int64_t pages) noexcept nogil:
-    return <ull>(pages << 2 if pages > 0 else 0)
+cdef inline ull kb(arena_t *a, int64_t pages) noexcept nogil:
+    return <ull>(pages << (a.m.arch.page_shift - 10) if pages > 0 else 0)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -63,16 +64,16 @@ cdef void print_memcg(arena_t *a, idx_t memcg) noexcept nogil:
     cdef uint32_t n = memcg_path(a, memcg, path, 511)
     cdef const memcg_t *m = memcg_at(a, memcg)
     path[n] = 0
-    snprintf(line, LINE, b"memory: usage %llukB, limit %llukB, failcnt %llu", kb(<int64_t>m.memory.usage), limit_kb(m.memory.max), <ull>m.memory.failcnt)
+    snprintf(line, LINE, b"memory: usage %llukB, limit %llukB, failcnt %llu", kb(a, <int64_t>m.memory.usage), limit_kb(a, m.memory.max), <ull>m.memory.failcnt)
     printk(a, line)
-    snprintf(line, LINE, b"swap: usage %llukB, limit %llukB, failcnt %llu", kb(<int64_t>m.swap.usage), limit_kb(m.swap.max), <ull>m.swap.failcnt)
+    snprintf(line, LINE, b"swap: usage %llukB, limit %llukB, failcnt %llu", kb(a, <int64_t>m.swap.usage), limit_kb(a, m.swap.max), <ull>m.swap.failcnt)
     printk(a, line)
     snprintf(line, LINE, b"Memory cgroup stats for %s:", path)
     printk(a, line)
 
 
-cdef ull limit_kb(uint64_t pages) noexcept nogil:
-    return <ull>((PAGE_COUNTER_MAX if pages > PAGE_COUNTER_MAX else pages) << 2)
+cdef ull limit_kb(arena_t *a, uint64_t pages) noexcept nogil:
+    return <ull>((PAGE_COUNTER_MAX if pages > PAGE_COUNTER_MAX else pages) << (a.m.arch.page_shift - 10))
 
 
 # --- Mem-Info -----------------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ cdef void print_global(arena_t *a) noexcept nogil:
     printk(a, line)
     snprintf(line, LINE, b" unevictable:%llu dirty:%llu writeback:%llu", <ull>n[NR_UNEVICTABLE], <ull>n[NR_FILE_DIRTY], <ull>n[NR_WRITEBACK])
     printk(a, line)
-    snprintf(line, LINE, b" slab_reclaimable:%llu slab_unreclaimable:%llu", <ull>(n[NR_SLAB_RECLAIMABLE_B] >> 12), <ull>(n[NR_SLAB_UNRECLAIMABLE_B] >> 12))
+    snprintf(line, LINE, b" slab_reclaimable:%llu slab_unreclaimable:%llu", <ull>(n[NR_SLAB_RECLAIMABLE_B] >> a.m.arch.page_shift), <ull>(n[NR_SLAB_UNRECLAIMABLE_B] >> a.m.arch.page_shift))
     printk(a, line)
     snprintf(line, LINE, b" mapped:%llu shmem:%llu pagetables:%llu", <ull>n[NR_FILE_MAPPED], <ull>n[NR_SHMEM], <ull>n[NR_PAGETABLE])
     printk(a, line)
@@ -116,9 +117,9 @@ cdef void print_global(arena_t *a) noexcept nogil:
     snprintf(line, LINE, b"Node 0 active_anon:%llukB inactive_anon:%llukB active_file:%llukB inactive_file:%llukB unevictable:%llukB isolated(anon):0kB "
              b"isolated(file):0kB mapped:%llukB dirty:%llukB writeback:%llukB shmem:%llukB shmem_thp:%llukB shmem_pmdmapped:0kB anon_thp:%llukB "
              b"kernel_stack:%llukB pagetables:%llukB sec_pagetables:0kB all_unreclaimable? %s Balloon:0kB",
-             kb(n[NR_ACTIVE_ANON]), kb(n[NR_INACTIVE_ANON]), kb(n[NR_ACTIVE_FILE]), kb(n[NR_INACTIVE_FILE]), kb(n[NR_UNEVICTABLE]),
-             kb(n[NR_FILE_MAPPED]), kb(n[NR_FILE_DIRTY]), kb(n[NR_WRITEBACK]), kb(n[NR_SHMEM]), kb(n[NR_SHMEM_THPS]), kb(n[NR_ANON_THPS]),
-             <ull>n[NR_KERNEL_STACK_KB], kb(n[NR_PAGETABLE]), hopeless)
+             kb(a, n[NR_ACTIVE_ANON]), kb(a, n[NR_INACTIVE_ANON]), kb(a, n[NR_ACTIVE_FILE]), kb(a, n[NR_INACTIVE_FILE]), kb(a, n[NR_UNEVICTABLE]),
+             kb(a, n[NR_FILE_MAPPED]), kb(a, n[NR_FILE_DIRTY]), kb(a, n[NR_WRITEBACK]), kb(a, n[NR_SHMEM]), kb(a, n[NR_SHMEM_THPS]), kb(a, n[NR_ANON_THPS]),
+             <ull>n[NR_KERNEL_STACK_KB], kb(a, n[NR_PAGETABLE]), hopeless)
     printk(a, line)
 
 
@@ -128,11 +129,11 @@ cdef void print_zone(arena_t *a, uint32_t z) noexcept nogil:
     cdef int64_t *n = a.m.zone_stat[z]
     snprintf(line, LINE, b"Node 0 %s free:%llukB boost:%llukB min:%llukB low:%llukB high:%llukB reserved_highatomic:0KB free_highatomic:0KB active_anon:%llukB "
              b"inactive_anon:%llukB active_file:%llukB inactive_file:%llukB unevictable:%llukB writepending:%llukB zspages:0kB present:%llukB managed:%llukB "
-             b"mlocked:%llukB bounce:0kB free_pcp:%llukB local_pcp:%llukB free_cma:0kB", zone_name(z), kb(<int64_t>zone.free_pages),
-             kb(<int64_t>zone.watermark_boost), kb(<int64_t>wmark_pages(zone, WMARK_MIN)), kb(<int64_t>wmark_pages(zone, WMARK_LOW)),
-             kb(<int64_t>wmark_pages(zone, WMARK_HIGH)), kb(n[NR_ZONE_ACTIVE_ANON]), kb(n[NR_ZONE_INACTIVE_ANON]), kb(n[NR_ZONE_ACTIVE_FILE]),
-             kb(n[NR_ZONE_INACTIVE_FILE]), kb(n[NR_ZONE_UNEVICTABLE]), kb(n[NR_ZONE_WRITE_PENDING]), kb(<int64_t>zone.present_pages),
-             kb(<int64_t>zone.managed_pages), kb(n[NR_MLOCK]), kb(<int64_t>free_pcp(a, z, False)), kb(<int64_t>free_pcp(a, z, True)))
+             b"mlocked:%llukB bounce:0kB free_pcp:%llukB local_pcp:%llukB free_cma:0kB", zone_name(z), kb(a, <int64_t>zone.free_pages),
+             kb(a, <int64_t>zone.watermark_boost), kb(a, <int64_t>wmark_pages(zone, WMARK_MIN)), kb(a, <int64_t>wmark_pages(zone, WMARK_LOW)),
+             kb(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), kb(a, n[NR_ZONE_ACTIVE_ANON]), kb(a, n[NR_ZONE_INACTIVE_ANON]), kb(a, n[NR_ZONE_ACTIVE_FILE]),
+             kb(a, n[NR_ZONE_INACTIVE_FILE]), kb(a, n[NR_ZONE_UNEVICTABLE]), kb(a, n[NR_ZONE_WRITE_PENDING]), kb(a, <int64_t>zone.present_pages),
+             kb(a, <int64_t>zone.managed_pages), kb(a, n[NR_MLOCK]), kb(a, <int64_t>free_pcp(a, z, False)), kb(a, <int64_t>free_pcp(a, z, True)))
     printk(a, line)
     snprintf(line, LINE, b"lowmem_reserve[]: %llu %llu %llu %llu %llu", <ull>zone.lowmem_reserve[0], <ull>zone.lowmem_reserve[1],
              <ull>zone.lowmem_reserve[2], <ull>zone.lowmem_reserve[3], <ull>zone.lowmem_reserve[3])
@@ -157,10 +158,10 @@ cdef void print_blocks(arena_t *a, uint32_t z) noexcept nogil:
         types[n] = 0
         total += nr << order
         if n:
-            at += snprintf(line + at, <size_t>(LINE - at), b" %llu*%llukB (%s)", <ull>nr, <ull>4 << order, types)
+            at += snprintf(line + at, <size_t>(LINE - at), b" %llu*%llukB (%s)", <ull>nr, <ull>(page_size(&a.m.arch) >> 10) << order, types)
         else:
-            at += snprintf(line + at, <size_t>(LINE - at), b" 0*%llukB", <ull>4 << order)
-    snprintf(line + at, <size_t>(LINE - at), b" = %llukB", <ull>total << 2)
+            at += snprintf(line + at, <size_t>(LINE - at), b" 0*%llukB", <ull>(page_size(&a.m.arch) >> 10) << order)
+    snprintf(line + at, <size_t>(LINE - at), b" = %llukB", kb(a, <int64_t>total))
     printk(a, line)
 
 
@@ -179,9 +180,9 @@ cdef void print_pools(arena_t *a) noexcept nogil:
     printk(a, line)
     snprintf(line, LINE, b"%llu pages in swap cache", <ull>a.m.node_stat[NR_SWAPCACHE])
     printk(a, line)
-    snprintf(line, LINE, b"Free swap  = %llukB", kb(a.m.nr_swap_pages))
+    snprintf(line, LINE, b"Free swap  = %llukB", kb(a, a.m.nr_swap_pages))
     printk(a, line)
-    snprintf(line, LINE, b"Total swap = %llukB", kb(a.m.total_swap_pages))
+    snprintf(line, LINE, b"Total swap = %llukB", kb(a, a.m.total_swap_pages))
     printk(a, line)
     snprintf(line, LINE, b"%llu pages RAM", <ull>present)
     printk(a, line)
@@ -295,8 +296,8 @@ cdef void report_kill(arena_t *a, idx_t victim, idx_t memcg) noexcept nogil:
     if memcg:
         message = b"Memory cgroup out of memory"
     snprintf(line, LINE, b"%s: Killed process %d (%s) total-vm:%llukB, anon-rss:%llukB, file-rss:%llukB, shmem-rss:%llukB, UID:%u pgtables:%llukB oom_score_adj:%hd",
-             message, <int>t.pid, &t.comm[0], kb(<int64_t>m.total_vm),
-             kb(mm_counter_sum(m, MM_ANONPAGES)), kb(mm_counter_sum(m, MM_FILEPAGES)), kb(mm_counter_sum(m, MM_SHMEMPAGES)), t.uid,
+             message, <int>t.pid, &t.comm[0], kb(a, <int64_t>m.total_vm),
+             kb(a, mm_counter_sum(m, MM_ANONPAGES)), kb(a, mm_counter_sum(m, MM_FILEPAGES)), kb(a, mm_counter_sum(m, MM_SHMEMPAGES)), t.uid,
              <ull>(m.pgtables_bytes >> 10), <int>t.oom_score_adj)
     printk(a, line)
 

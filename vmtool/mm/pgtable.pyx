@@ -14,8 +14,9 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_SPLIT_ROOT, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_PAIRED, ARCH_SPLIT_ROOT, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
                              page_size, pte_pfn, table_bytes)
+from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
@@ -32,20 +33,26 @@ cdef enum:
 
 # --- tables --------------------------------------------------------------------------------------------------
 
+cdef inline uint32_t table_order(const arch_t *g, int level) noexcept nogil:
+    return g.top_order if level == <int>g.levels - 1 else 0
+
+
 cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
-    cdef pfn_t pfn = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO | GFP_ACCOUNT)
+    cdef uint32_t order = table_order(&a.m.arch, level)
+    cdef pfn_t pfn = alloc_pages(a, order, GFP_KERNEL | GFP_ZERO | GFP_ACCOUNT)
     if pfn:
         frame_mut(a, pfn).flags |= PG_table | PG_kernel
-        mod_node_stat(a, NR_PAGETABLE, 1)
+        mod_node_stat(a, NR_PAGETABLE, 1 << order)
         trace3(a, TR_PGTABLE_ALLOC, level, pfn, addr)
     return pfn
 
 
 cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept nogil:
+    cdef uint32_t order = table_order(&a.m.arch, level)
     trace3(a, TR_PGTABLE_FREE, level, pfn, addr)
-    mod_node_stat(a, NR_PAGETABLE, -1)
+    mod_node_stat(a, NR_PAGETABLE, -(1 << order))
     walk_cache_forget(a)
-    free_pages(a, pfn, 0)
+    free_pages(a, pfn, order)
 
 
 cdef inline pfn_t table_below(arena_t *a, pfn_t table, int level, vaddr_t addr) noexcept nogil:
@@ -188,14 +195,14 @@ cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
     cdef int top = <int>a.m.arch.levels - 1
     cdef uint32_t nr = <uint32_t>1 << a.m.arch.level_bits[top]
     cdef uint32_t i
-    cdef pte_t e
+    cdef pte_t raw
     cdef pfn_t pgd = new_table(a, top, 0)
     if pgd == 0:
         return 0
     for i in range(nr_user_entries(&a.m.arch), nr):
-        e = entry_load(a, a.m.kernel_pgd, i, top)
-        if e:
-            entry_store(a, pgd, i, top, e)
+        raw = entry_raw(a, a.m.kernel_pgd, i, top)
+        if raw:
+            entry_store_raw(a, pgd, i, top, raw)
     return pgd
 
 
@@ -216,7 +223,8 @@ cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bi
         below = new_table(a, at - 1, addr)
         if below == 0:
             return False
-        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) & ~<pte_t>X86_US)
+        # for what programs may read, a table that they reach, and the kernel's all the same
+        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if bits & X86_US else mk_table(a, below) & ~<pte_t>X86_US)
     entry_store(a, table, level_index(g, level, addr), level, phys | bits | (X86_PS if level else 0))
     return True
 
@@ -249,7 +257,7 @@ cdef bint map_image(arena_t *a) noexcept nogil:
     for i in range(a.m.nr_reserved):
         r = &a.m.reserved[i]
         if r.what == RESERVED_KERNEL_CODE:
-            first = r.start_pfn << 12 & ~(size - 1)
+            first = r.start_pfn << a.m.arch.page_shift & ~(size - 1)
             bits = X86_P | X86_A | X86_D | X86_G
         elif r.what == RESERVED_KERNEL_RODATA:
             bits = X86_P | X86_A | X86_D | X86_G | g.nx
@@ -257,13 +265,43 @@ cdef bint map_image(arena_t *a) noexcept nogil:
             bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
         else:
             continue
-        phys = r.start_pfn << 12 & ~(size - 1)
-        end = (r.start_pfn + r.nr_pages) << 12
+        phys = r.start_pfn << a.m.arch.page_shift & ~(size - 1)
+        end = (r.start_pfn + r.nr_pages) << a.m.arch.page_shift
         while phys < end:
             if not kernel_map(a, 0xFFFFFFFF81000000ULL + (phys - first), phys, 1, bits):
                 return False
             phys += size
     return True
+
+
+cdef bint map_vectors(arena_t *a) noexcept nogil:
+    """arm: the page of exception vectors, which programs may read and execute (early_trap_init())."""
+    cdef pfn_t pfn = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO)
+    if pfn == 0:
+        return False
+    frame_mut(a, pfn).flags |= PG_reserved
+    return kernel_map(a, 0xFFFF0000, <paddr_t>pfn << a.m.arch.page_shift, 0, X86_P | X86_US | X86_A | X86_D | X86_G)
+
+
+cdef void protect_sections(arena_t *a) noexcept nogil:
+    """arm: fix_kernmem_perms(): the image's text may be executed and not written, rodata neither, MiB by MiB."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t bits = X86_P | X86_A | X86_D | X86_G | X86_PS
+    cdef pte_t raw, both
+    cdef uint64_t mib, phys
+    cdef uint32_t i, index
+    cdef reserved_t *r
+    for i in range(a.m.nr_reserved):
+        r = &a.m.reserved[i]
+        if r.what != RESERVED_KERNEL_CODE and r.what != RESERVED_KERNEL_RODATA:
+            continue
+        for mib in range((r.start_pfn + 255) >> 8, (r.start_pfn + r.nr_pages + 255) >> 8):
+            phys = mib << ARM_SECTION_SHIFT
+            index = level_index(g, 1, g.page_offset + phys - (ram_start(g) << g.page_shift))
+            raw = entry_raw(a, a.m.kernel_pgd, index, 1)
+            both = arm_encode(g, 1, (phys & ~(level_size(g, 1) - 1)) | bits | (0 if r.what == RESERVED_KERNEL_CODE else g.nx))
+            raw = (raw & <pte_t>0xFFFFFFFF) | both >> 32 << 32 if mib & 1 else raw >> 32 << 32 | (both & <pte_t>0xFFFFFFFF)
+            entry_store_raw(a, a.m.kernel_pgd, index, 1, raw)
 
 
 cdef bint map_memmap(arena_t *a) noexcept nogil:
@@ -277,7 +315,7 @@ cdef bint map_memmap(arena_t *a) noexcept nogil:
     cdef uint32_t i
     for i in range(a.m.nr_reserved):
         if a.m.reserved[i].what == RESERVED_MEMMAP:
-            phys = a.m.reserved[i].start_pfn << 12
+            phys = a.m.reserved[i].start_pfn << a.m.arch.page_shift
     while section < nr_sections:
         if section == 24 and a.m.max_pfn > 0x100000:
             section = 32  # the hole below 4 GiB has no page structures
@@ -304,11 +342,14 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
     if ram_start(&a.m.arch):
         ok = map_direct(a, ram_start(&a.m.arch) << a.m.arch.page_shift, low_end << a.m.arch.page_shift)
     else:
-        ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << 12)
+        ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << a.m.arch.page_shift)
+    if ok and a.m.arch.flags & ARCH_PAIRED:
+        protect_sections(a)
+        ok = map_vectors(a)
     if limit or a.m.arch.flags & ARCH_SPLIT_ROOT:  # image and memmap lie in the direct map, or are not shown elsewhere
         return 0 if ok else -ENOMEM
     if ok and a.m.max_pfn > 0x100000:
-        ok = map_direct(a, <paddr_t>0x100000 << 12, a.m.max_pfn << 12)
+        ok = map_direct(a, <paddr_t>0x100000 << a.m.arch.page_shift, a.m.max_pfn << a.m.arch.page_shift)
     ok = ok and map_image(a) and map_memmap(a)
     return 0 if ok else -ENOMEM
 

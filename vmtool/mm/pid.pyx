@@ -16,8 +16,8 @@ cdef enum:
 cdef uint32_t default_pid_max(uint32_t nr_cpus) noexcept nogil:
     return max(<uint32_t>PID_MAX_DEFAULT, PIDS_PER_CPU_DEFAULT * nr_cpus)
 
-cdef uint32_t default_max_threads(uint64_t nr_pages) noexcept nogil:
-    return <uint32_t>min(max(nr_pages * 4096 // (THREAD_BYTES * 8), <uint64_t>MIN_THREADS), <uint64_t>0x3fffffff)
+cdef uint32_t default_max_threads(uint64_t nr_bytes) noexcept nogil:
+    return <uint32_t>min(max(nr_bytes // (THREAD_BYTES * 8), <uint64_t>MIN_THREADS), <uint64_t>0x3fffffff)
 
 cdef idx_t find_task(arena_t *a, uint32_t pid) noexcept nogil:
     if pid == 0 or pid >= a.pool[POOL_PID].count:

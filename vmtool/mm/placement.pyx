@@ -9,7 +9,7 @@ mm/vma.c:unmapped_area_topdown(), mm/mmap.c:__get_unmapped_area(), mm/huge_memor
 mm/shmem.c:shmem_get_unmapped_area(), arch/x86/mm/mmap.c:mmap_base().
 """
 
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport level_size, page_size
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, vma_at
 from vmtool.mm.vma cimport find_vma, find_vma_prev, gap_highest, gap_lowest, vm_start_gap
 
@@ -40,7 +40,7 @@ cdef uint64_t topdown(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_
         next = find_vma_prev(a, mm, ge - 1, &prev)
         if next:
             v = vma_at(a, next)
-            want = vm_start_gap(v)
+            want = vm_start_gap(a, v)
             if v.vm_flags & VM_GROWSDOWN and want < ge:
                 high = want  # too near below a stack
                 continue
@@ -55,7 +55,7 @@ cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr
         next = find_vma_prev(a, mm, gs, &prev)
         if next:
             v = vma_at(a, next)
-            if v.vm_flags & VM_GROWSDOWN and vm_start_gap(v) < gs + length:
+            if v.vm_flags & VM_GROWSDOWN and vm_start_gap(a, v) < gs + length:
                 low = v.vm_end
                 continue
         return gs
@@ -84,7 +84,7 @@ cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t 
         addr &= ~(page_size(&a.m.arch) - 1)
         if addr <= m.task_size - length and hint_valid(l, addr, length):
             v = find_vma(a, mm, addr)
-            if v == 0 or addr + length <= vm_start_gap(vma_at(a, v)):
+            if v == 0 or addr + length <= vm_start_gap(a, vma_at(a, v)):
                 return addr
     if addr > l.map_window:
         beyond = l.task_size - l.map_window

@@ -155,34 +155,43 @@ cdef inline uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
 
 # --- one table -----------------------------------------------------------------------------------------------------
 
+# An entry as it stands in memory; the same where it is decoded and encoded (ARCH_TRANSLATES).
+cdef pte_t entry_raw(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil
+cdef void entry_store_raw(arena_t *a, pfn_t table, uint32_t index, int level, pte_t raw) noexcept nogil  # the table's count follows
+cdef pte_t entry_load_there(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil
+cdef pte_t entry_exchange_there(const arch_t *g, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil
+cdef pte_t ptes_load_there(const arch_t *g, const char *bytes, uint32_t index) noexcept nogil
+# The page of a table of several, and the index within it. Precondition: arch_t.top_order is not 0.
+cdef pfn_t table_page(const arch_t *g, pfn_t table, uint32_t *index, int level) noexcept nogil
+
 cdef inline pte_t entry_load(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil:
     """An entry of a table of `level`."""
-    cdef const arch_t *g = &a.m.arch
-    cdef idx_t c = frame_at(a, table).content
-    cdef pte_t e
-    if c == 0:
-        return 0
-    e = (<uint64_t *>content_at(a, c))[index] if g.entry_bytes == 8 else (<uint32_t *>content_at(a, c))[index]
-    return entry_decode(g, level, e) if g.flags & ARCH_TRANSLATES and e else e
+    cdef idx_t c
+    if a.m.arch.flags & ARCH_TRANSLATES:
+        return entry_load_there(a, table, index, level)
+    c = frame_at(a, table).content
+    return (<uint64_t *>content_at(a, c))[index] if c else 0
 
 cdef inline pte_t entry_exchange(const arch_t *g, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil:
     """Write one into a table's bytes. Returns what stood there, as it stood."""
     cdef pte_t old
-    if g.flags & ARCH_TRANSLATES and value:
-        value = entry_encode(g, level, value)
-    if g.entry_bytes == 8:
-        old = (<uint64_t *>bytes)[index]
-        (<uint64_t *>bytes)[index] = value
-    else:
-        old = (<uint32_t *>bytes)[index]
-        (<uint32_t *>bytes)[index] = <uint32_t>value
+    if g.flags & ARCH_TRANSLATES:
+        return entry_exchange_there(g, bytes, index, level, value)
+    old = (<uint64_t *>bytes)[index]
+    (<uint64_t *>bytes)[index] = value
     return old
 
 cdef inline void entry_store(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
     """The kernel's store: the table's count follows."""
     cdef frame_t *f = frame_mut(a, table)
-    cdef char *bytes = content_mut(a, f.content) if f.content else page_bytes_mut(a, table)
-    cdef pte_t old = entry_exchange(&a.m.arch, bytes, index, level, value)
+    cdef char *bytes
+    cdef pte_t old
+    if a.m.arch.top_order:
+        table = table_page(&a.m.arch, table, &index, level)
+        bytes = page_bytes_mut(a, table)
+    else:
+        bytes = content_mut(a, f.content) if f.content else page_bytes_mut(a, table)
+    old = entry_exchange(&a.m.arch, bytes, index, level, value)
     f.index_lo += <uint32_t>(value != 0) - <uint32_t>(old != 0)
 
 cdef inline pte_t pte_load(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
@@ -195,7 +204,7 @@ cdef inline void pte_store(arena_t *a, pfn_t table, uint32_t index, pte_t value)
 
 cdef struct ptes_t:
     frame_t *frame
-    uint64_t *wide  # entries of 8 bytes as mm reads them, or NULL
+    uint64_t *wide  # entries that mm reads as they stand, or NULL
     char *bytes
     const arch_t *g
 
@@ -206,7 +215,7 @@ cdef inline bint ptes_open(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
     if p.frame.content == 0:
         return False
     p.bytes = content_at(a, p.frame.content)
-    p.wide = <uint64_t *>p.bytes if p.g.entry_bytes == 8 and not p.g.flags & ARCH_TRANSLATES else NULL
+    p.wide = <uint64_t *>p.bytes if not p.g.flags & ARCH_TRANSLATES else NULL
     return True
 
 cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
@@ -218,11 +227,7 @@ cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogi
     ptes_open(a, table, p)
 
 cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
-    cdef pte_t e
-    if p.wide != NULL:
-        return p.wide[index]
-    e = (<uint64_t *>p.bytes)[index] if p.g.entry_bytes == 8 else (<uint32_t *>p.bytes)[index]
-    return entry_decode(p.g, 0, e) if p.g.flags & ARCH_TRANSLATES and e else e
+    return p.wide[index] if p.wide != NULL else ptes_load_there(p.g, p.bytes, index)
 
 cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
     cdef pte_t old

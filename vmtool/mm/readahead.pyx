@@ -8,6 +8,7 @@ mm/filemap.c:do_sync_mmap_readahead(), do_async_mmap_readahead().
 request that failed leave the cache at once.
 """
 
+from vmtool.mm.arch cimport page_align
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_remove, page_cache_next_miss, page_cache_prev_miss
@@ -16,7 +17,6 @@ from vmtool.mm.inode cimport disk_read
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
 
 cdef enum:
-    PAGE_SHIFT = 12
     IO_PAGES = 1024  # bdi->io_pages: requests of the disk may be 4 MiB
     MMAP_LOTSAMISS = 100
     MAX_PAGECACHE_ORDER = 9  # PREFERRED_MAX_PAGECACHE_ORDER: a huge page
@@ -46,7 +46,7 @@ cdef inline uint32_t lowest_bit(uint64_t n) noexcept nogil:
 
 cdef inline uint64_t last_page(arena_t *a, idx_t inode) noexcept nogil:
     """Index of the page with the last byte; the file is not empty."""
-    return (inode_at(a, inode).size - 1) >> PAGE_SHIFT
+    return (inode_at(a, inode).size - 1) >> a.m.arch.page_shift
 
 
 cdef inline uint64_t ra_pages(arena_t *a) noexcept nogil:
@@ -211,7 +211,7 @@ cdef void page_cache_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t re
         force_readahead(a, file, index, 1)
         return
     max_pages = ractl_max_pages(a, req_count)
-    if index == 0 or req_count > max_pages or index - (<uint64_t>ra.prev_pos >> PAGE_SHIFT) <= 1:
+    if index == 0 or req_count > max_pages or index - (<uint64_t>ra.prev_pos >> a.m.arch.page_shift) <= 1:
         # the start of the file, an oversized read, or the page after the last read (or the same one)
         ra.ra_start = index
         ra.ra_size = <uint32_t>get_init_ra_size(req_count, max_pages)
@@ -294,7 +294,7 @@ cdef pfn_t filemap_read_page(arena_t *a, idx_t inode, uint64_t index, int *err) 
 
 cdef int filemap_populate(arena_t *a, idx_t inode) noexcept nogil:
     cdef ractl_t rac
-    cdef uint64_t nr_pages = (inode_at(a, inode).size + 4095) >> PAGE_SHIFT
+    cdef uint64_t nr_pages = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
     rac.inode = inode
     rac.index = 0
     rac.nr_pages = 0
@@ -345,7 +345,7 @@ cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_
     cdef pfn_t pfn
     err[0] = 0
     trace3(a, TR_CACHE_LOOKUP, inode, index, 0)
-    if index << PAGE_SHIFT >= inode_at(a, inode).size:
+    if index << a.m.arch.page_shift >= inode_at(a, inode).size:
         err[0] = EIO
         return 0
     mmap_sync_ra(a, file, index, vm_flags, vma_first, vma_end)

@@ -51,7 +51,7 @@ cdef inline uint32_t page_mapcount(arena_t *a, pfn_t pfn) noexcept nogil:
 cdef inline void add_new_anon_rmap(arena_t *a, frame_t *f, const vma_t *area, vaddr_t addr) noexcept nogil:
     f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
     f.mapping = area.anon_vma
-    frame_set_index(f, ((addr - area.vm_start) >> 12) + area.vm_pgoff)
+    frame_set_index(f, ((addr - area.vm_start) >> a.m.arch.page_shift) + area.vm_pgoff)
     f.mapcount = 1
     f.extra_refs = 0  # the allocation's reference is the mapping's now
     mod_node_stat(a, NR_ANON_MAPPED, 1)

@@ -51,7 +51,7 @@ cdef bint walk_area(arena_t *a, rwalk_t *w, pfn_t head, idx_t v, rmap_one_fn one
     cdef pte_t pmd
     at.v = v
     while from_page < end:
-        at.addr = area.vm_start + ((from_page - area.vm_pgoff) << 12)
+        at.addr = area.vm_start + ((from_page - area.vm_pgoff) << a.m.arch.page_shift)
         at.page = head + <pfn_t>(from_page - first)
         from_page += 1
         if nr >= 512 and table_lookup(a, m, at.addr, 1):

@@ -8,6 +8,7 @@ Counterpart: Linux v6.18 mm/shmem.c:shmem_get_folio_gfp(), shmem_acct_size(), sh
 
 from libc.string cimport memcpy, memset
 
+from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, task_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_get, folio_mark_dirty
@@ -17,13 +18,8 @@ from vmtool.mm.inode cimport shmem_recalc_inode
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
 
-cdef enum:
-    PAGE_SHIFT = 12
-    PAGE_MASK = 4095
-
-
 cdef int shmem_acct_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept nogil:
-    cdef uint64_t nr_pages = (inode_at(a, inode).size + PAGE_MASK) >> PAGE_SHIFT
+    cdef uint64_t nr_pages = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
     if vm_flags & VM_NORESERVE:
         inode_mut(a, inode).shmem_flags |= VM_NORESERVE
         return 0
@@ -86,16 +82,16 @@ cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_
     if length > size - pos:
         length = size - pos
     while done < length:
-        part = CONTENT_BYTES - ((pos + done) & PAGE_MASK)
+        part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, pos + done)
         if part > length - done:
             part = length - done
-        pfn = look_up(a, inode, (pos + done) >> PAGE_SHIFT, &result)
+        pfn = look_up(a, inode, (pos + done) >> a.m.arch.page_shift, &result)
         if result & VM_FAULT_OOM:
             return <int64_t>done if done else -ENOMEM
-        trace3(a, TR_CACHE_LOOKUP, inode, (pos + done) >> PAGE_SHIFT, pfn != 0)
+        trace3(a, TR_CACHE_LOOKUP, inode, (pos + done) >> a.m.arch.page_shift, pfn != 0)
         if pfn:
             folio_mark_accessed(a, page_folio(a, pfn))
-            memcpy(buf + done, page_bytes(a, pfn) + ((pos + done) & PAGE_MASK), part)
+            memcpy(buf + done, page_bytes(a, pfn) + offset_in_page(&a.m.arch, pos + done), part)
         else:
             memset(buf + done, 0, part)
         trace3(a, TR_COPY_TO_USER, inode, pos + done, part)
@@ -110,13 +106,13 @@ cdef int64_t shmem_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, 
     cdef uint32_t result = 0
     cdef pfn_t pfn
     while done < length:
-        part = CONTENT_BYTES - ((pos + done) & PAGE_MASK)
+        part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, pos + done)
         if part > length - done:
             part = length - done
-        pfn = shmem_get(a, inode, (pos + done) >> PAGE_SHIFT, &result)
+        pfn = shmem_get(a, inode, (pos + done) >> a.m.arch.page_shift, &result)
         if pfn == 0:
             return <int64_t>done if done else -ENOSPC if result & VM_FAULT_SIGBUS else -ENOMEM
-        memcpy(page_bytes_mut(a, pfn) + ((pos + done) & PAGE_MASK), buf + done, part)
+        memcpy(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, pos + done), buf + done, part)
         folio_mark_dirty(a, page_folio(a, pfn))
         trace3(a, TR_COPY_FROM_USER, inode, pos + done, part)
         done += part

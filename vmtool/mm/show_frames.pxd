@@ -31,4 +31,5 @@ cdef struct frame_facts_t:
 
 cdef const char *frame_kind_name(uint32_t kind) noexcept nogil
 cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil
+cdef uint64_t next_held(arena_t *a, uint64_t pfn, bint tables_only) noexcept nogil  # the first frame from pfn on that is not all zeros; max_pfn: none
 cdef void frames_by_kind(arena_t *a, uint64_t *count) noexcept nogil  # NR_FRAME_KINDS numbers, together max_pfn

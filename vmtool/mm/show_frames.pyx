@@ -7,8 +7,10 @@ from block to block and skips the ranges that the kernel reserved or never gave 
 
 from libc.string cimport memset
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, inode_at
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_folio, pfn_to_zone, reserved_range
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_bytes, page_folio, pfn_to_zone, reserved_end,
+                              reserved_range)
 from vmtool.mm.rmap cimport page_mapcount
 
 cdef const char *KINDS[NR_FRAME_KINDS]
@@ -228,3 +230,32 @@ cdef void frames_by_kind(arena_t *a, uint64_t *count) noexcept nogil:
             continue
         n = count_one(a, pfn, count)
         pfn += n
+
+
+cdef bint is_zeros(const char *bytes, uint64_t n) noexcept nogil:
+    cdef const uint64_t *words = <const uint64_t *>bytes
+    cdef uint64_t i
+    for i in range(n >> 3):
+        if words[i]:
+            return False
+    return True
+
+
+cdef uint64_t next_held(arena_t *a, uint64_t pfn, bint tables_only) noexcept nogil:
+    """What was never handed out has no record to read and holds nothing."""
+    cdef uint64_t end
+    cdef pfn_t head
+    while pfn < a.m.max_pfn:
+        if is_unseen(a, pfn):
+            pfn = a.m.zone[pfn_to_zone(a, pfn)].unseen_end
+            continue
+        end = reserved_end(a, pfn)
+        if end and pfn != a.m.zero_pfn:
+            pfn = end
+            continue
+        head = page_folio(a, <pfn_t>pfn)
+        if not tables_only or frame_at(a, head).flags & PG_table:
+            if not is_zeros(page_bytes(a, <pfn_t>pfn), page_size(&a.m.arch)):
+                return pfn
+        pfn += 1
+    return a.m.max_pfn

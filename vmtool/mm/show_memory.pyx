@@ -5,8 +5,10 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 # Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache, VmallocUsed counts kernel stacks alone.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_index, level_size, page_size, pages_in
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_I386_PAE, ARCH_X86_64_LA57,
+                             level_index, level_size, page_size, pages_in)
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW
+from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.mm_acct cimport commit_limit
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.pte cimport ENTRY_NONE, pte_class, pte_load
@@ -31,6 +33,13 @@ cdef enum:
     NR_VMSTAT = 192
     NR_ZONE_LINES = 17  # the first lines of vmstat are sums over the zones
     NODE_LINES_END = 68  # behind them the node's counters
+
+cdef uint64_t VMALLOC_OFFSET = 8 << 20
+cdef uint64_t VMALLOC_END_ARM = 0xFF800000
+cdef uint64_t VMALLOC_END_I386 = 0xFEBFE000
+cdef uint64_t VMALLOC_END_PAE = 0xFEFFE000
+cdef uint64_t VMALLOC_KB_ARM64 = 135288315904
+cdef uint64_t VMALLOC_KB_ARM64_16K = 68447887360
 
 cdef struct vmstat_line:
     const char *name
@@ -396,6 +405,21 @@ cdef void fill_lru(arena_t *a, uint64_t *out) noexcept nogil:
     out[7] = kb(a, vmstat_value(a, 8))  # nr_mlock
 
 
+cdef uint64_t vmalloc_kb(arena_t *a) noexcept nogil:
+    """VMALLOC_TOTAL. With 32 bits what lowmem leaves, 8M behind its end (on arm from a multiple of 8M on); x86-64: to VMEMORY_END, inclusive."""
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t start
+    cdef uint64_t limit = lowmem_end(g)
+    if limit:
+        start = g.page_offset + ((min(a.m.max_pfn, limit) - ram_start(g)) << g.page_shift) + VMALLOC_OFFSET
+        if g.id == ARCH_ARM:
+            return (VMALLOC_END_ARM - (start & ~<uint64_t>(VMALLOC_OFFSET - 1))) >> 10
+        return ((VMALLOC_END_PAE if g.id == ARCH_I386_PAE else VMALLOC_END_I386) - start) >> 10
+    if g.id >= ARCH_ARM64:
+        return VMALLOC_KB_ARM64_16K if g.id == ARCH_ARM64_16K else VMALLOC_KB_ARM64
+    return (<uint64_t>(12800 if g.id == ARCH_X86_64_LA57 else 32) << 30) - 1
+
+
 cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     cdef int64_t *n = a.m.node_stat
     cdef uint64_t direct[5]
@@ -422,13 +446,13 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[28] = kb(a, n[NR_PAGETABLE])
     out[33] = kb(a, <int64_t>commit_limit(a))
     out[34] = kb(a, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
-    out[35] = (<uint64_t>(12800 if a.m.arch.id == ARCH_X86_64_LA57 else 32) << 30) - 1  # to VMEMORY_END, inclusive
+    out[35] = vmalloc_kb(a)
     out[36] = <uint64_t>n[NR_KERNEL_STACK_KB]
     out[38] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
     out[39] = kb(a, n[NR_ANON_THPS])
     out[40] = kb(a, n[NR_SHMEM_THPS])
     out[42] = kb(a, n[NR_FILE_THPS])
-    out[49] = 2048
+    out[49] = level_size(&a.m.arch, 1) >> 10
     for i in range(5):
         direct[i] = 0
     count_direct_map(a, direct)

@@ -59,7 +59,7 @@ cdef void account_page(arena_t *a, const gather_t *k, pfn_t pfn, uint64_t size, 
     cdef uint32_t flags = drained_flags(a, head) if k.pending else frame_at(a, head).flags
     cdef bint dirty = pte_is_dirty or (flags & PG_dirty) != 0
     cdef uint32_t count
-    cdef uint64_t i, nr = size >> 12
+    cdef uint64_t i, nr = size >> a.m.arch.page_shift
     if flags & PG_anon:
         s.anonymous += size
         if not flags & PG_swapbacked and not dirty:
@@ -70,14 +70,14 @@ cdef void account_page(arena_t *a, const gather_t *k, pfn_t pfn, uint64_t size, 
     for i in range(nr):
         count = page_mapcount(a, <pfn_t>(pfn + i))
         if count >= 2:
-            accumulate(s, flags, 4096, (<uint64_t>4096 << PSS_SHIFT) // count, dirty, locked, False)
+            accumulate(s, flags, page_size(&a.m.arch), (<uint64_t>page_size(&a.m.arch) << PSS_SHIFT) // count, dirty, locked, False)
         else:
-            accumulate(s, flags, 4096, <uint64_t>4096 << PSS_SHIFT, dirty, locked, True)
+            accumulate(s, flags, page_size(&a.m.arch), <uint64_t>page_size(&a.m.arch) << PSS_SHIFT, dirty, locked, True)
 
 cdef void account_swap(arena_t *a, mem_stats_t *s, swp_entry_t entry) noexcept nogil:
     cdef uint64_t count = 1 if a.swp_swapcount == NULL else <uint64_t>a.swp_swapcount(a, entry)
-    s.swap += 4096
-    s.swap_pss += (<uint64_t>4096 << PSS_SHIFT) // (count if count >= 2 else 1)
+    s.swap += page_size(&a.m.arch)
+    s.swap_pss += (<uint64_t>page_size(&a.m.arch) << PSS_SHIFT) // (count if count >= 2 else 1)
 
 cdef inline bint is_locked(mm_walk_t *w) noexcept nogil:
     return (vma_at(w.a, w.v).vm_flags & VM_LOCKED) != 0

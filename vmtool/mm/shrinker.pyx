@@ -33,4 +33,4 @@ cdef uint64_t shrink_slab(arena_t *a, int priority, bint kswapd) noexcept nogil:
     a.m.nr_deferred[0] = min(deferred + (freeable >> priority) * 4 // DEFAULT_SEEKS - min(done, deferred + (freeable >> priority) * 4 // DEFAULT_SEEKS),
                              2 * freeable)
     before -= a.m.node_stat[NR_SLAB_RECLAIMABLE_B] + a.m.node_stat[NR_SLAB_UNRECLAIMABLE_B]
-    return <uint64_t>before >> 12 if before > 0 else 0
+    return <uint64_t>before >> a.m.arch.page_shift if before > 0 else 0

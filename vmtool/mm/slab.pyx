@@ -12,6 +12,7 @@ Invariants: inuse = bits of used; partial lists hold exactly the slabs with 0 < 
 
 from libc.string cimport memset, strncpy
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_alloc, rec_at, rec_free, rec_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport page_folio
@@ -20,6 +21,7 @@ from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, mo
 cdef enum:
     MIN_PARTIAL = 5  # slabs a node keeps though empty
     SLAB_MAX_ORDER = 3  # slub_max_order: PAGE_ALLOC_COSTLY_ORDER
+    MAX_OBJECTS = 512  # of a slab: the bits of slab_t.used
 
 # name, size without and with alignment and metadata, reclaimable: /proc/slabinfo of Debian's 6.18.15 on x86-64
 cdef struct cache_desc:
@@ -70,22 +72,22 @@ cdef inline slab_t *slab_mut(arena_t *a, idx_t i) noexcept nogil:
     return <slab_t *>rec_mut(a, POOL_SLAB, i)
 
 
-cdef uint32_t slab_order(uint32_t size, uint32_t nr_cpus) noexcept nogil:
+cdef uint32_t slab_order(uint32_t size, uint32_t nr_cpus, uint32_t page) noexcept nogil:
     """calculate_order(): room for 4 * (fls(nr_cpus) + 1) objects, and at most a 16th wasted; else an 8th, a quarter, half; else whatever holds one."""
     cdef uint32_t least = 4, order, start = 0, fraction = 16
     while nr_cpus:
         least += 4
         nr_cpus >>= 1
-    least = min(least, max((<uint32_t>4096 << SLAB_MAX_ORDER) // size, <uint32_t>1))
-    while <uint32_t>4096 << start < least * size:
+    least = min(least, max((page << SLAB_MAX_ORDER) // size, <uint32_t>1))
+    while page << start < least * size:
         start += 1
     while fraction > 1:
         for order in range(start, SLAB_MAX_ORDER + 1):
-            if (<uint32_t>4096 << order) % size <= (<uint32_t>4096 << order) // fraction:
+            if (page << order) % size <= (page << order) // fraction:
                 return order
         fraction >>= 1
     order = 0
-    while <uint32_t>4096 << order < size:
+    while page << order < size:
         order += 1
     return order
 
@@ -93,6 +95,7 @@ cdef uint32_t slab_order(uint32_t size, uint32_t nr_cpus) noexcept nogil:
 cdef void kmem_cache_init(arena_t *a) noexcept nogil:
     """The caches as boot creates them, without slabs. cache_id + 1 is the record."""
     cdef int i
+    cdef uint32_t page = <uint32_t>page_size(&a.m.arch)
     cdef idx_t at
     cdef kmem_cache_t *c
     for i in range(NR_BOOT_CACHES):
@@ -103,8 +106,9 @@ cdef void kmem_cache_init(arena_t *a) noexcept nogil:
         strncpy(c.name, CACHES[i].name, sizeof(c.name) - 1)
         c.object_size = CACHES[i].object_size
         c.size = CACHES[i].size
-        c.order = slab_order(c.size, a.m.nr_cpus)
-        c.objs_per_slab = (<uint32_t>4096 << c.order) // c.size
+        c.order = slab_order(c.size, a.m.nr_cpus, page)
+        # Deviation: no slab of larger pages holds more small objects than the largest of 4K
+        c.objs_per_slab = min((page << c.order) // c.size, <uint32_t>MAX_OBJECTS)
         c.reclaimable = CACHES[i].reclaimable
     a.m.nr_caches = NR_BOOT_CACHES
 
@@ -135,7 +139,7 @@ cdef void list_del(arena_t *a, idx_t *head, idx_t i) noexcept nogil:
 # --- slabs ---------------------------------------------------------------------------------------------------------
 
 cdef void count_slab(arena_t *a, const kmem_cache_t *c, int64_t sign) noexcept nogil:
-    mod_node_stat(a, NR_SLAB_RECLAIMABLE_B if c.reclaimable else NR_SLAB_UNRECLAIMABLE_B, sign * (<int64_t>4096 << c.order))
+    mod_node_stat(a, NR_SLAB_RECLAIMABLE_B if c.reclaimable else NR_SLAB_UNRECLAIMABLE_B, sign * (<int64_t>page_size(&a.m.arch) << c.order))
 
 
 cdef idx_t new_slab(arena_t *a, int cache) noexcept nogil:
@@ -209,7 +213,7 @@ cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
         list_del(a, &c.partial, i)
         list_add(a, &c.full, i)
         c.nr_partial -= 1
-    return (<uint64_t>s.pfn << 12) + n * c.size
+    return (<uint64_t>s.pfn << a.m.arch.page_shift) + n * c.size
 
 
 cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil:
@@ -220,11 +224,11 @@ cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil:
     cdef uint32_t n
     if obj == 0:
         return
-    pfn = page_folio(a, <pfn_t>(obj >> 12))
+    pfn = page_folio(a, <pfn_t>(obj >> a.m.arch.page_shift))
     i = frame_at(a, pfn).mapping
     s = slab_mut(a, i)
-    n = <uint32_t>((obj - (<uint64_t>pfn << 12)) // max(c.size, <uint32_t>1))
-    if n >= s.objects or s.objects > 512 or not s.used[n >> 6] >> (n & 63) & 1:
+    n = <uint32_t>((obj - (<uint64_t>pfn << a.m.arch.page_shift)) // max(c.size, <uint32_t>1))
+    if n >= s.objects or s.objects > MAX_OBJECTS or not s.used[n >> 6] >> (n & 63) & 1:
         arena_fail(a, ARENA_RANGE, POOL_SLAB, i)  # no object of this cache, or freed twice
         return
     s.used[n >> 6] &= ~(<uint64_t>1 << (n & 63))

@@ -9,7 +9,7 @@ Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), should_try_to_free_swap(); 
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_at, vma_at
-from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.fault cimport do_wp_page
 from vmtool.mm.lruvec cimport folio_memcg
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
@@ -142,7 +142,7 @@ cdef int unuse_area(arena_t *a, idx_t v, uint32_t type) noexcept nogil:
         if pte_class(a, e) == ENTRY_SWAP and swp_type(pte_to_swp_entry(a, e)) == type:
             if unuse_pte(a, v, addr, pte_to_swp_entry(a, e), table, level_index(&a.m.arch, 0, addr)) < 0:
                 return -ENOMEM
-        addr += 4096
+        addr += page_size(&a.m.arch)
     return 0
 
 

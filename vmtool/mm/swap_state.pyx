@@ -13,7 +13,7 @@ Invariants (fsck_swap): a slot with SLOT_CACHE names a folio that names it; NR_S
 from libc.string cimport memcmp
 
 from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, slot_at, slot_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_size, page_start
 from vmtool.mm.buddy cimport alloc_pages, folio_mapcount, folio_put, free_pages
 from vmtool.mm.frame cimport page_bytes, pfn_to_zone
 from vmtool.mm.lruvec cimport folio_lruvec, folio_memcg, mod_lruvec_state
@@ -28,13 +28,12 @@ from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRI
 from vmtool.mm.workingset cimport workingset_refault
 
 cdef enum:
-    PAGE_SHIFT = 12
     SWAP_RA_WIN_SHIFT = 6  # in vma_t.swap_readahead_info: address | window << 6 | hits
     SWAP_RA_HITS_MASK = 63
     SWAP_RA_HITS_INIT = 4  # to start up with a small window
     SWAP_RA_ORDER_CEILING = 5
 
-cdef char ZEROS[CONTENT_BYTES]
+cdef char ZEROS[CHUNK_BYTES]
 
 
 # --- the cache ---------------------------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil:
 
 cdef bint is_zero_filled(arena_t *a, pfn_t pfn) noexcept nogil:
     """Bytes that were stored and are all zeros; without any we do not know."""
-    return frame_at(a, pfn).content != 0 and memcmp(page_bytes(a, pfn), ZEROS, CONTENT_BYTES) == 0
+    return frame_at(a, pfn).content != 0 and memcmp(page_bytes(a, pfn), ZEROS, page_size(&a.m.arch)) == 0
 
 
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
@@ -287,7 +286,7 @@ cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) n
         if info == 0:
             info = SWAP_RA_HITS_INIT
         hits = min((info & SWAP_RA_HITS_MASK) + readahead, <uint64_t>SWAP_RA_HITS_MASK)
-        vma_mut(a, v).swap_readahead_info = (addr & ~<uint64_t>4095) | (info & 4095 & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
+        vma_mut(a, v).swap_readahead_info = page_start(&a.m.arch, addr) | (offset_in_page(&a.m.arch, info) & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
     if readahead:
         count_vm_event(a, SWAP_RA_HIT)
         if v == 0 or not use_vma_readahead(a):
@@ -326,27 +325,27 @@ cdef uint32_t vma_window(arena_t *a, idx_t v, vaddr_t addr, vaddr_t *start, vadd
     cdef vma_t *area = vma_mut(a, v)
     cdef uint64_t info = area.swap_readahead_info if area.swap_readahead_info else SWAP_RA_HITS_INIT
     cdef uint32_t most = <uint32_t>1 << min(a.m.page_cluster, <uint32_t>SWAP_RA_ORDER_CEILING)
-    cdef vaddr_t prev = info & ~<uint64_t>4095
+    cdef vaddr_t prev = page_start(&a.m.arch, info)
     cdef uint64_t span = level_size(&a.m.arch, 1)
     cdef uint32_t win
     cdef vaddr_t left
     if most == 1:
         return 1
-    win = nr_to_read(prev >> PAGE_SHIFT, addr >> PAGE_SHIFT, <uint32_t>(info & SWAP_RA_HITS_MASK), most,
-                     <uint32_t>((info & 4095) >> SWAP_RA_WIN_SHIFT))
-    area.swap_readahead_info = addr | (<uint64_t>win << SWAP_RA_WIN_SHIFT & 4095)
+    win = nr_to_read(prev >> a.m.arch.page_shift, addr >> a.m.arch.page_shift, <uint32_t>(info & SWAP_RA_HITS_MASK), most,
+                     <uint32_t>(offset_in_page(&a.m.arch, info) >> SWAP_RA_WIN_SHIFT))
+    area.swap_readahead_info = addr | offset_in_page(&a.m.arch, <uint64_t>win << SWAP_RA_WIN_SHIFT)
     if win == 1:
         return 1
-    if addr == prev + 4096:
+    if addr == prev + page_size(&a.m.arch):
         left = addr
-    elif prev == addr + 4096:
-        left = addr - (<uint64_t>win << PAGE_SHIFT) + 4096
+    elif prev == addr + page_size(&a.m.arch):
+        left = addr - (<uint64_t>win << a.m.arch.page_shift) + page_size(&a.m.arch)
     else:
-        left = addr - (<uint64_t>((win - 1) // 2) << PAGE_SHIFT)
+        left = addr - (<uint64_t>((win - 1) // 2) << a.m.arch.page_shift)
     if <int64_t>left < 0:
         left = 0
     start[0] = max(max(left, area.vm_start), addr & ~(span - 1))
-    end[0] = min(min(left + (<uint64_t>win << PAGE_SHIFT), area.vm_end), (addr & ~(span - 1)) + span)
+    end[0] = min(min(left + (<uint64_t>win << a.m.arch.page_shift), area.vm_end), (addr & ~(span - 1)) + span)
     return win
 
 
@@ -354,14 +353,14 @@ cdef pfn_t vma_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) n
     cdef vaddr_t start = 0, end = 0
     cdef pfn_t table
     cdef pte_t e
-    addr &= ~<uint64_t>4095
+    addr = page_start(&a.m.arch, addr)
     if vma_window(a, v, addr, &start, &end) > 1:
         table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
         while table and start < end:
             e = pte_load(a, table, level_index(&a.m.arch, 0, start))
             if pte_class(a, e) == ENTRY_SWAP:
                 read_swap_cache(a, pte_to_swp_entry(a, e), start != addr)
-            start += 4096
+            start += page_size(&a.m.arch)
         lru_add_drain(a)
     return read_swap_cache(a, entry, False)
 

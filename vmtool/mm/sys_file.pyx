@@ -1,6 +1,7 @@
 # cython: language_level=3
 """msync() and mincore(): files seen from their mappings. Counterpart: Linux v6.18 mm/msync.c, mm/mincore.c."""
 
+from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, vma_at
 from vmtool.mm.pagecache cimport filemap_fdatawrite_range
 from vmtool.mm.show_smaps cimport mincore_page
@@ -12,11 +13,11 @@ cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_
     cdef vma_t *area
     cdef uint64_t first
     cdef int err, unmapped = 0
-    if flags & ~<uint64_t>(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or start & 4095:
+    if flags & ~<uint64_t>(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or offset_in_page(&a.m.arch, start):
         return -EINVAL
     if flags & MS_ASYNC and flags & MS_SYNC:
         return -EINVAL
-    end = start + ((length + 4095) & ~<uint64_t>4095)
+    end = start + (page_align(&a.m.arch, length))
     if end < start:
         return -ENOMEM
     if end == start:
@@ -37,8 +38,8 @@ cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_
             return -EBUSY
         stop = area.vm_end if area.vm_end < end else end
         if flags & MS_SYNC and area.vm_file and area.vm_flags & VM_SHARED:
-            first = area.vm_pgoff + ((start - area.vm_start) >> 12)
-            err = filemap_fdatawrite_range(a, file_at(a, area.vm_file).inode, first, first + ((stop - start) >> 12) - 1)
+            first = area.vm_pgoff + ((start - area.vm_start) >> a.m.arch.page_shift)
+            err = filemap_fdatawrite_range(a, file_at(a, area.vm_file).inode, first, first + ((stop - start) >> a.m.arch.page_shift) - 1)
             if err:
                 return err
         start = area.vm_end
@@ -55,5 +56,5 @@ cdef int sys_mincore(arena_t *a, idx_t mm, vaddr_t start, uint64_t nr_pages, cha
             if v == 0:
                 return -ENOMEM
         vec[i] = mincore_page(a, v, start)
-        start += 4096
+        start += page_size(&a.m.arch)
     return 0

@@ -5,6 +5,7 @@ Holes do not stop it: everything that is mapped gets the advice, then ENOMEM; an
 Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM's flag is kept, but ksmd does not run (as /sys/kernel/mm/ksm/run = 0).
 """
 
+from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.mm_acct cimport update_hiwater_rss
 from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
@@ -20,6 +21,8 @@ cdef bint behavior_valid(arena_t *a, int advice) noexcept nogil:
     """# Deviation: no guard markers in entries of 4 bytes; the last kernel that Debian built for such a machine had none either."""
     if advice == MADV_GUARD_INSTALL or advice == MADV_GUARD_REMOVE:
         return a.m.arch.entry_bytes == 8
+    if advice in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE) and a.m.arch.flags & ARCH_NO_THP:
+        return False
     return 0 <= advice <= 4 or 8 <= advice <= 25
 
 cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nogil:
@@ -104,7 +107,7 @@ cdef int madvise_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcep
         return -EINVAL
     if (area.vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE):
         return -EACCES
-    return punch_hole(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << 12), end - start)
+    return punch_hole(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << a.m.arch.page_shift), end - start)
 
 cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
     """Advice that sets no flag, on one area."""
@@ -115,7 +118,7 @@ cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexce
         return madvise_remove(a, v, start, end)
     if advice == MADV_WILLNEED:
         if area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_EXT4:
-            force_readahead(a, area.vm_file, ((start - area.vm_start) >> 12) + area.vm_pgoff, (end - start) >> 12)
+            force_readahead(a, area.vm_file, ((start - area.vm_start) >> a.m.arch.page_shift) + area.vm_pgoff, (end - start) >> a.m.arch.page_shift)
         return 0  # without a file: what is in swap is asked for, which is nothing
     if advice == MADV_COLD or advice == MADV_PAGEOUT:
         if area.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB):
@@ -173,10 +176,10 @@ cdef int walk_vmas(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, int advice)
         v = vma_at(a, prev).vm_next
 
 cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int advice) noexcept nogil:
-    cdef uint64_t aligned = (length + 4095) & ~<uint64_t>4095
+    cdef uint64_t aligned = page_align(&a.m.arch, length)
     cdef vaddr_t end = start + aligned
     cdef int64_t err
-    if not behavior_valid(a, advice) or start & 4095:
+    if not behavior_valid(a, advice) or offset_in_page(&a.m.arch, start):
         return -EINVAL
     if length and not aligned:
         return -EINVAL
@@ -190,10 +193,10 @@ cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int a
     return walk_vmas(a, mm, start, end, advice)
 
 cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil:
-    cdef vaddr_t end = start + ((length + 4095) & ~<uint64_t>4095), tmp
+    cdef vaddr_t end = start + (page_align(&a.m.arch, length)), tmp
     cdef idx_t prev, v, stored = 0
     cdef int err = 0, unmapped = 0
-    if start & 4095 or (length and end == start) or end < start:
+    if offset_in_page(&a.m.arch, start) or (length and end == start) or end < start:
         return -EINVAL
     if end == start:
         return 0

@@ -4,7 +4,7 @@
 Counterpart: Linux v6.18 mm/mlock.c:do_mlock(), apply_vma_lock_flags(), mlock_fixup(), apply_mlockall_flags().
 """
 
-from vmtool.mm.arch cimport level_index, page_size
+from vmtool.mm.arch cimport level_index, offset_in_page, page_align, page_size, page_start
 from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
@@ -61,7 +61,7 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
 
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     cdef uint64_t oldflags = vma_at(a, v).vm_flags
-    cdef int64_t pages = <int64_t>((end - start) >> 12)
+    cdef int64_t pages = <int64_t>((end - start) >> a.m.arch.page_shift)
     cdef int err = 0
     if newflags == oldflags or oldflags & VM_SPECIAL:
         pprev[0] = v
@@ -119,18 +119,18 @@ cdef uint64_t count_mlocked(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) no
         if area.vm_flags & VM_LOCKED:
             lo = area.vm_start if area.vm_start > start else start
             hi = area.vm_end if area.vm_end < end else end
-            n += (hi - lo) >> 12
+            n += (hi - lo) >> a.m.arch.page_shift
         v = area.vm_next
     return n
 
 cdef int sys_mlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint onfault) noexcept nogil:
-    cdef uint64_t locked, limit = rlimit(a, RLIMIT_MEMLOCK) >> 12
+    cdef uint64_t locked, limit = rlimit(a, RLIMIT_MEMLOCK) >> a.m.arch.page_shift
     cdef int64_t err
     if limit == 0 and rlimit(a, RLIMIT_MEMLOCK) == 0:
         return -EPERM
-    length = (length + (start & 4095) + 4095) & ~<uint64_t>4095
-    start &= ~<uint64_t>4095
-    locked = (length >> 12) + mm_at(a, mm).locked_vm
+    length = page_align(&a.m.arch, length + offset_in_page(&a.m.arch, start))
+    start = page_start(&a.m.arch, start)
+    locked = (length >> a.m.arch.page_shift) + mm_at(a, mm).locked_vm
     if locked > limit and start + length >= start:
         locked -= count_mlocked(a, mm, start, start + length)
     if locked > limit:
@@ -144,8 +144,8 @@ cdef int sys_mlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint on
     return -EAGAIN if err == -ENOMEM else <int>err
 
 cdef int sys_munlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil:
-    length = (length + (start & 4095) + 4095) & ~<uint64_t>4095
-    return apply_vma_lock_flags(a, mm, start & ~<uint64_t>4095, length, 0)
+    length = page_align(&a.m.arch, length + offset_in_page(&a.m.arch, start))
+    return apply_vma_lock_flags(a, mm, page_start(&a.m.arch, start), length, 0)
 
 cdef void apply_mlockall_flags(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -170,7 +170,7 @@ cdef int sys_mlockall(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
         return -EINVAL
     if rlimit(a, RLIMIT_MEMLOCK) == 0:
         return -EPERM
-    if flags & MCL_CURRENT and mm_at(a, mm).total_vm > rlimit(a, RLIMIT_MEMLOCK) >> 12:
+    if flags & MCL_CURRENT and mm_at(a, mm).total_vm > rlimit(a, RLIMIT_MEMLOCK) >> a.m.arch.page_shift:
         return -ENOMEM
     apply_mlockall_flags(a, mm, flags)
     if flags & MCL_CURRENT:

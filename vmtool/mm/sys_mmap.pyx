@@ -7,7 +7,7 @@ Simplified: hugetlb mappings need a pool of huge pages, and there is none: ENOME
 vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touch fail).
 """
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport page_align, page_size
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
@@ -29,9 +29,6 @@ cdef enum:
 cdef uint64_t VM_DROPPABLE = 1 << 40
 cdef uint64_t MAX_LFS_PAGES = 0x7ffffffffffff  # MAX_LFS_FILESIZE; what the file system itself can hold does not count: file_mmap_size_max()
 
-cdef inline uint64_t page_align(uint64_t n) noexcept nogil:
-    return (n + 4095) & ~<uint64_t>4095
-
 cdef inline uint64_t calc_vm_flags(uint64_t prot, uint64_t flags) noexcept nogil:
     cdef uint64_t f = prot & (PROT_READ | PROT_WRITE | PROT_EXEC)
     if flags & MAP_GROWSDOWN:
@@ -52,7 +49,7 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
     cdef mm_t *m = mm_mut(a, mm)
     cdef vaddr_t end = addr + length
     cdef int64_t charged = 0, nr_old = 0, accounted_old = 0
-    cdef int64_t pages = <int64_t>(length >> 12)
+    cdef int64_t pages = <int64_t>(length >> a.m.arch.page_shift)
     cdef idx_t v = find_vma_intersection(a, mm, addr, end), shm = 0
     cdef vma_t *area
     cdef vmg_t g
@@ -60,9 +57,9 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
     cdef idx_t prev, next, inode
     while v and vma_at(a, v).vm_start < end:
         area = vma_at(a, v)
-        nr_old += overlap(area, addr, end)
+        nr_old += overlap(a, area, addr, end)
         if area.vm_flags & VM_ACCOUNT:
-            accounted_old += overlap(area, addr, end)
+            accounted_old += overlap(a, area, addr, end)
         v = area.vm_next
     err = split_borders(a, mm, addr, end)
     if err:
@@ -112,15 +109,15 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
             m.locked_vm += <uint64_t>pages
     return addr
 
-cdef inline int64_t overlap(const vma_t *v, vaddr_t start, vaddr_t end) noexcept nogil:
+cdef inline int64_t overlap(arena_t *a, const vma_t *v, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef vaddr_t lo = v.vm_start if v.vm_start > start else start
     cdef vaddr_t hi = v.vm_end if v.vm_end < end else end
-    return <int64_t>((hi - lo) >> 12) if hi > lo else 0
+    return <int64_t>((hi - lo) >> a.m.arch.page_shift) if hi > lo else 0
 
 cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t length, uint64_t *vm_flags) noexcept nogil:
     """Checks and flags of a file mapping, by its type."""
     cdef uint64_t kind = req.flags & MAP_TYPE
-    if length >> 12 > MAX_LFS_PAGES or pgoff > MAX_LFS_PAGES - (length >> 12):
+    if length >> a.m.arch.page_shift > MAX_LFS_PAGES or pgoff > MAX_LFS_PAGES - (length >> a.m.arch.page_shift):
         return -EOVERFLOW
     if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
         if kind == MAP_SHARED_VALIDATE and req.flags & MAP_SYNC:
@@ -137,7 +134,7 @@ cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t 
     return 0
 
 cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *populate) noexcept nogil:
-    cdef uint64_t flags = req.flags, length = page_align(req.length), vm_flags, pgoff = req.offset >> 12, result, prot
+    cdef uint64_t flags = req.flags, length = page_align(&a.m.arch, req.length), vm_flags, pgoff = req.offset >> a.m.arch.page_shift, result, prot
     cdef vaddr_t addr = req.addr
     cdef int err
     populate[0] = 0
@@ -149,7 +146,7 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         addr = round_hint_to_min(a, addr)
     if length == 0:
         return <uint64_t>-ENOMEM
-    if pgoff + (length >> 12) < pgoff:
+    if pgoff + (length >> a.m.arch.page_shift) < pgoff:
         return <uint64_t>-EOVERFLOW
     if mm_at(a, mm).map_count > a.m.max_map_count:
         return <uint64_t>-ENOMEM
@@ -184,7 +181,7 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
             if flags & MAP_LOCKED or vm_flags & VM_GROWSDOWN:
                 return <uint64_t>-EINVAL
             vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP
-        pgoff = addr >> 12
+        pgoff = addr >> a.m.arch.page_shift
     else:
         return <uint64_t>-EINVAL
     if flags & MAP_NORESERVE and a.m.overcommit_memory != OVERCOMMIT_NEVER:
@@ -204,7 +201,7 @@ cdef uint64_t hugetlb_no_room(arena_t *a, idx_t mm, vaddr_t addr, uint64_t lengt
     cdef int err
     if vm_flags & VM_GROWSDOWN:
         return <uint64_t>-EINVAL
-    if flags & MAP_FIXED and may_expand_vm(a, mm, vm_flags, length >> 12):
+    if flags & MAP_FIXED and may_expand_vm(a, mm, vm_flags, length >> a.m.arch.page_shift):
         # the file's ->mmap() refuses when the old areas are gone already: a gap stays
         err = munmap_range(a, mm, addr, addr + length)
         if err:
@@ -236,7 +233,7 @@ cdef int sys_munmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length) noexcep
 cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t length, uint64_t vm_flags) noexcept nogil:
     """Anonymous, private, writable memory at addr: the area before it grows, or there is a new one. Nothing merges after it."""
     cdef mm_t *m = mm_mut(a, mm)
-    cdef int64_t pages = <int64_t>(length >> 12)
+    cdef int64_t pages = <int64_t>(length >> a.m.arch.page_shift)
     cdef vmg_t g
     vm_flags |= VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT | m.def_flags
     if task_at(a, a.task).personality & READ_IMPLIES_EXEC:
@@ -247,11 +244,11 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
         return -ENOMEM
     if vm_enough_memory(a, mm, pages) < 0:
         return -ENOMEM
-    vmg_init(a, &g, mm, addr, addr + length, vm_flags, addr >> 12)
+    vmg_init(a, &g, mm, addr, addr + length, vm_flags, addr >> a.m.arch.page_shift)
     g.prev = prev
     g.just_expand = True
     if not (prev and vma_at(a, prev).vm_end == addr and vma_merge_new_range(a, &g)):
-        if insert_area(a, mm, addr, addr + length, vm_flags, addr >> 12, 0, VMA_PLAIN) == 0:
+        if insert_area(a, mm, addr, addr + length, vm_flags, addr >> a.m.arch.page_shift, 0, VMA_PLAIN) == 0:
             vm_unacct_memory(a, pages)
             return -ENOMEM
     m.total_vm += <uint64_t>pages
@@ -262,7 +259,7 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
 
 cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
-    cdef uint64_t origbrk = m.brk, newbrk = page_align(addr), oldbrk = page_align(m.brk), data, limit
+    cdef uint64_t origbrk = m.brk, newbrk = page_align(&a.m.arch, addr), oldbrk = page_align(&a.m.arch, m.brk), data, limit
     cdef idx_t v, prev, next
     err[0] = ENOMEM
     if addr < m.start_brk:
@@ -290,9 +287,9 @@ cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nog
         return origbrk
     # one page (and a stack's gap) must stay free above the heap
     next = find_vma_prev(a, mm, oldbrk, &prev)
-    if next and newbrk + 4096 > gap_start(vma_at(a, next)):
+    if next and newbrk + page_size(&a.m.arch) > gap_start(vma_at(a, next)):
         return origbrk
-    if newbrk > m.task_size - 4096:
+    if newbrk > m.task_size - page_size(&a.m.arch):
         return origbrk
     if prev and (vma_at(a, prev).vm_end <= m.start_brk):
         prev = 0

@@ -8,7 +8,7 @@ change_pte_range().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at, vma_at, vma_mut
-from vmtool.mm.arch cimport level_index, level_size, pages_in
+from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
@@ -88,7 +88,7 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
     """One area, or a part of it. *pprev becomes the area that now holds the range."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t oldflags = vma_at(a, v).vm_flags
-    cdef int64_t pages = <int64_t>((end - start) >> 12), charged = 0
+    cdef int64_t pages = <int64_t>((end - start) >> a.m.arch.page_shift), charged = 0
     cdef int err = 0
     if newflags == oldflags:
         pprev[0] = v
@@ -129,11 +129,11 @@ cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint
     cdef idx_t v, prev
     cdef int err = 0
     prot &= ~<uint64_t>(PROT_GROWSDOWN | PROT_GROWSUP)
-    if grows == PROT_GROWSDOWN | PROT_GROWSUP or start & 4095:
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP or offset_in_page(&a.m.arch, start):
         return -EINVAL
     if length == 0:
         return 0
-    length = (length + 4095) & ~<uint64_t>4095
+    length = page_align(&a.m.arch, length)
     end = start + length
     if end <= start:
         return -ENOMEM

@@ -11,7 +11,7 @@ check_prep_vma(), remap_move(), move_vma(), move_page_tables(); mm/vma.c:copy_vm
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport level_index, level_size, pages_in
+from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport fget, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
@@ -49,13 +49,13 @@ cdef inline bint implies_new_addr(const vrm_t *r) noexcept nogil:
 
 cdef int check_params(arena_t *a, const vrm_t *r) noexcept nogil:
     cdef uint64_t task_size = mm_at(a, r.mm).task_size
-    if r.flags & ~<uint64_t>(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) or r.addr & 4095:
+    if r.flags & ~<uint64_t>(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) or offset_in_page(&a.m.arch, r.addr):
         return -EINVAL
     if r.new_len == 0 or r.new_len > task_size:
         return -EINVAL
     if not implies_new_addr(r):
         return 0
-    if r.new_addr > task_size - r.new_len or r.new_addr & 4095:
+    if r.new_addr > task_size - r.new_len or offset_in_page(&a.m.arch, r.new_addr):
         return -EINVAL
     if not r.flags & MREMAP_MAYMOVE:
         return -EINVAL
@@ -101,14 +101,14 @@ cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
         return 0
     if v.vm_flags & VM_LOCKED:
         r.populate_expand = True
-    pgoff = ((r.addr - v.vm_start) >> 12) + v.vm_pgoff
-    if pgoff + (r.new_len >> 12) < pgoff:
+    pgoff = ((r.addr - v.vm_start) >> a.m.arch.page_shift) + v.vm_pgoff
+    if pgoff + (r.new_len >> a.m.arch.page_shift) < pgoff:
         return -EINVAL
     if v.vm_flags & (VM_DONTEXPAND | VM_PFNMAP):
         return -EFAULT
     if not mlock_future_ok(a, r.mm, v.vm_flags, r.delta):
         return -EAGAIN
-    if not may_expand_vm(a, r.mm, v.vm_flags, r.delta >> 12):
+    if not may_expand_vm(a, r.mm, v.vm_flags, r.delta >> a.m.arch.page_shift):
         return -ENOMEM
     return 0
 
@@ -121,14 +121,14 @@ cdef bint calc_charge(arena_t *a, vrm_t *r) noexcept nogil:
         nr_bytes = r.new_len
     else:
         nr_bytes = r.new_len - r.old_len if r.new_len > r.old_len else 0
-    r.charged = <int64_t>(nr_bytes >> 12)
+    r.charged = <int64_t>(nr_bytes >> a.m.arch.page_shift)
     return r.charged == 0 or vm_enough_memory(a, r.mm, r.charged) == 0
 
 cdef void stat_account(arena_t *a, const vrm_t *r, uint64_t vm_flags, uint64_t nr_bytes) noexcept nogil:
     cdef mm_t *m = mm_mut(a, r.mm)
-    vm_stat_account(m, vm_flags, <int64_t>(nr_bytes >> 12))
+    vm_stat_account(m, vm_flags, <int64_t>(nr_bytes >> a.m.arch.page_shift))
     if vm_flags & VM_LOCKED:
-        m.locked_vm += nr_bytes >> 12
+        m.locked_vm += nr_bytes >> a.m.arch.page_shift
 
 # --- entries -------------------------------------------------------------------------------------------------------
 
@@ -218,10 +218,10 @@ cdef idx_t copy_vma(arena_t *a, vrm_t *r) noexcept nogil:
     cdef vaddr_t vma_start = area.vm_start
     cdef vma_t *fresh
     cdef vmg_t g
-    cdef uint64_t pgoff = area.vm_pgoff + ((r.addr - area.vm_start) >> 12)
+    cdef uint64_t pgoff = area.vm_pgoff + ((r.addr - area.vm_start) >> a.m.arch.page_shift)
     cdef char text[256]
     if vma_is_anonymous(area) and area.anon_vma == 0:
-        pgoff = r.new_addr >> 12
+        pgoff = r.new_addr >> a.m.arch.page_shift
     vmg_from_vma(a, &g, r.mm, 0, v, r.new_addr, r.new_addr + r.new_len)
     g.middle = 0
     g.pgoff = pgoff
@@ -315,7 +315,7 @@ cdef uint64_t set_new_addr(arena_t *a, vrm_t *r) noexcept nogil:
     if v.vm_flags & VM_MAYSHARE:
         map_flags |= MAP_SHARED
     found = get_unmapped_area(a, r.mm, v.vm_file, r.new_addr if implies_new_addr(r) else 0, r.new_len,
-                              v.vm_pgoff + ((r.addr - v.vm_start) >> 12), map_flags)
+                              v.vm_pgoff + ((r.addr - v.vm_start) >> a.m.arch.page_shift), map_flags)
     if not is_err(found):
         r.new_addr = found
     return found
@@ -369,7 +369,7 @@ cdef uint64_t mremap_to(arena_t *a, vrm_t *r) noexcept nogil:
         if err:
             return <uint64_t><int64_t>err
         r.old_len = r.new_len
-    if r.flags & MREMAP_DONTUNMAP and not may_expand_vm(a, r.mm, vma_at(a, r.vma).vm_flags, r.old_len >> 12):
+    if r.flags & MREMAP_DONTUNMAP and not may_expand_vm(a, r.mm, vma_at(a, r.vma).vm_flags, r.old_len >> a.m.arch.page_shift):
         return <uint64_t>-ENOMEM
     found = set_new_addr(a, r)
     if is_err(found):
@@ -412,8 +412,8 @@ cdef uint64_t sys_mremap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t old_len, u
     memset(&r, 0, sizeof(vrm_t))
     r.mm = mm
     r.addr = addr
-    r.old_len = (old_len + 4095) & ~<uint64_t>4095
-    r.new_len = (new_len + 4095) & ~<uint64_t>4095
+    r.old_len = page_align(&a.m.arch, old_len)
+    r.new_len = page_align(&a.m.arch, new_len)
     r.flags = flags
     r.new_addr = new_addr
     err = check_params(a, &r)

@@ -14,9 +14,6 @@ from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_SOLIDSTATE, SWP_USED, SWP_
 
 from libc.string cimport memset
 
-cdef enum:
-    PAGE_SHIFT = 12
-
 cdef uint64_t MOST_SLOTS = <uint64_t>1 << 30
 
 
@@ -48,7 +45,7 @@ cdef int lowest_priority(arena_t *a) noexcept nogil:
 
 cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) noexcept nogil:
     """-EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left."""
-    cdef uint64_t nr = nr_bytes >> PAGE_SHIFT
+    cdef uint64_t nr = nr_bytes >> a.m.arch.page_shift
     cdef uint32_t type = 0
     cdef swap_info_t *si
     if nr < 2 or nr > MOST_SLOTS or prio > 32767:

@@ -9,6 +9,7 @@ __split_huge_pmd_locked(), zap_huge_pmd(), mm/pgtable-generic.c:pgtable_trans_hu
 Simplified: only x86-64's PMD size; the deposited tables of a PMD table hang from its frame (mapping -> lru_next).
 """
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -27,7 +28,7 @@ cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept
     frame_mut(a, spare).index_lo = 0
     frame_mut(a, spare).lru_next = frame_at(a, table).mapping
     frame_mut(a, table).mapping = spare
-    mm.pgtables_bytes += 4096
+    mm.pgtables_bytes += page_size(&a.m.arch)
     mm.thp_mapped += 1
     mod_node_stat(a, NR_PAGETABLE, 1)
     return 0
@@ -43,7 +44,7 @@ cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t spare = withdraw(a, mm, addr)
     frame_mut(a, spare).flags &= ~<uint32_t>PG_table
-    mm.pgtables_bytes -= 4096
+    mm.pgtables_bytes -= page_size(&a.m.arch)
     mod_node_stat(a, NR_PAGETABLE, -1)
     free_pages(a, spare, 0)
 
@@ -74,7 +75,7 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
                 e = pte_mkwrite(a, e)
         if not pte_young(a, pmd):
             e = pte_mkold(a, e)
-        entry_set(a, m, addr + (<uint64_t>i << 12), 0, e)
+        entry_set(a, m, addr + (<uint64_t>i << a.m.arch.page_shift), 0, e)
     if not pte_special(a, pmd):
         split_pmd_rmap(a, head, exclusive)
     flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)

@@ -159,7 +159,7 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         if not pte_special(a, e):
             page_copy(a, head + i, pte_frame(a, e))
         pte_store(a, table, i, 0)
-        zap_present_pte(a, v, addr + (<uint64_t>i << 12), e)
+        zap_present_pte(a, v, addr + (<uint64_t>i << a.m.arch.page_shift), e)
     # the emptied PTE table becomes the deposited one
     table_free(a, m, addr, 0)
     if table_alloc(a, m, addr, 1) == 0 or pgtable_trans_huge_deposit(a, m, addr) < 0:

@@ -79,7 +79,7 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
     t.stride = geom.stride
     t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
     t.bits = t.want | (g.nx if access == ACCESS_EXEC else 0)
-    if geom.ways and not a.m.trace_on and not a.m.pcid and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
+    if geom.ways and g.page_shift == 12 and not a.m.trace_on and not a.m.pcid and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
         t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
         t.ways = geom.ways
 
@@ -131,7 +131,7 @@ cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geo
     cdef tlb_entry_t *end = e + geom.ways
     cdef uint64_t tag = vpn << 1 | 1
     while e < end:
-        if e.tag == tag and e.page_shift == 12:
+        if e.tag == tag and e.page_shift == a.m.arch.page_shift:
             e.tag = 0
             e.age = 0
         e += 1

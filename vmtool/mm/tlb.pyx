@@ -1,12 +1,17 @@
 """The TLB of each CPU: first-level structures by page size and kind of access, one shared second level.
 
-Counterpart: Intel Optimization Reference Manual, Skylake: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K instructions),
-8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M.
+Counterpart, by preset:
+    skylake      Intel Optimization Reference Manual (248966), Skylake: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K
+                 instructions), 8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M
+    icelake      the same, Ice Lake: 1G data 8 x 8, 2M instructions 16 x 8, second level 2048 x 16
+    cortex-a72   Arm 100095 (TRM of the Cortex-A72), 5.2: 32 data, 48 instructions, all in one set; second level 1024 x 4
+    neoverse-n1  Arm 100616 (TRM of the Neoverse N1), A5.2: 48 and 48, all in one set; second level 1280 x 5
 
 A CPU's entries stand in POOL_TLB one structure after the other; a set takes 2**n records, the least that hold its ways, so that it
 lies within one chunk and its address is computed once. Replacement: the entry used longest ago (by tlb_clock). A flush of
 everything is a note of the clock: older entries no longer count.
-# Deviation: no 1G entries in the second level, no paging-structure caches.
+# Deviation: no 1G entries in the second level, no paging-structure caches. Arm's first levels hold every size in one structure; here each
+# size has one of that length, which differs only where a program uses several sizes.
 Invariants: a tag occurs once in a set for one PCID; age <= tlb_clock.
 """
 
@@ -22,7 +27,21 @@ cdef enum:
 
 cdef const char *NAMES[NR_TLBS]
 NAMES[:] = [b"l1d", b"l1d2m", b"l1d1g", b"l1i", b"l1i2m", b"l2"]
-cdef const char *SKYLAKE = b"l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12"
+
+cdef struct preset_t:
+    const char *name
+    const char *spec
+
+cdef enum:
+    NR_PRESETS = 6
+
+cdef preset_t PRESETS[NR_PRESETS]
+PRESETS[0] = preset_t(b"", b"l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12")
+PRESETS[1] = preset_t(b"skylake", PRESETS[0].spec)
+PRESETS[2] = preset_t(b"icelake", b"l1d=64x4,l1d2m=32x4,l1d1g=8x8,l1i=128x8,l1i2m=16x8,l2=2048x16")
+PRESETS[3] = preset_t(b"cortex-a72", b"l1d=32x32,l1d2m=32x32,l1d1g=32x32,l1i=48x48,l1i2m=48x48,l2=1024x4")
+PRESETS[4] = preset_t(b"neoverse-n1", b"l1d=48x48,l1d2m=48x48,l1d1g=48x48,l1i=48x48,l1i2m=48x48,l2=1280x5")
+PRESETS[5] = preset_t(b"none", b"")
 
 
 cdef const char *tlb_name(uint32_t which) noexcept nogil:
@@ -105,10 +124,9 @@ cdef int tlb_init(arena_t *a) noexcept nogil:
     cdef uint32_t base = TLB_RECORDS_A_CHUNK  # record 0 is null; sets begin at a chunk
     cdef uint32_t i
     cdef cpu_t *c
-    if spec[0] == 0 or strcmp(spec, b"skylake") == 0:
-        spec = SKYLAKE
-    elif strcmp(spec, b"none") == 0:
-        spec = b""
+    for i in range(NR_PRESETS):
+        if strcmp(a.m.tlb_spec, PRESETS[i].name) == 0:
+            spec = PRESETS[i].spec
     if parse_spec(spec, a.m.tlb_geom) < 0:
         return -EINVAL
     for i in range(NR_TLBS):
@@ -190,10 +208,15 @@ cdef inline void put(arena_t *a, cpu_t *c, uint32_t which, const tlb_entry_t *ne
     victim[0] = new[0]
 
 
-cdef inline uint32_t first_level(int access, uint32_t page_shift) noexcept nogil:
+cdef inline uint32_t first_level(int access, int level) noexcept nogil:
+    """The structure for pages of a level: those called 4K have the machine's pages, whatever their size."""
     if access == ACCESS_EXEC:
-        return TLB_L1I_4K if page_shift == 12 else TLB_L1I_2M
-    return TLB_L1D_4K if page_shift == 12 else TLB_L1D_2M if page_shift == 21 else TLB_L1D_1G
+        return TLB_L1I_4K if level == 0 else TLB_L1I_2M
+    return TLB_L1D_4K if level == 0 else TLB_L1D_2M if level == 1 else TLB_L1D_1G
+
+
+cdef inline int level_of(const arch_t *g, uint32_t page_shift) noexcept nogil:
+    return 0 if page_shift == g.page_shift else 1 if page_shift == g.level_shift[1] else 2
 
 
 cdef tlb_entry_t *found(cpu_t *c, tlb_entry_t *e, const arch_t *g, int access) noexcept nogil:
@@ -206,20 +229,23 @@ cdef tlb_entry_t *found(cpu_t *c, tlb_entry_t *e, const arch_t *g, int access) n
 
 cdef tlb_entry_t *lookup_first(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
     """The first level, by page size."""
-    cdef uint32_t shift = 12
+    cdef uint32_t shift
+    cdef int level = 0
     cdef tlb_entry_t *e
-    while shift == 12 or (c.tlb_has_large and shift <= 30):
-        e = find(a, c, first_level(access, shift), addr >> shift, shift)
+    while level == 0 or (c.tlb_has_large and level < 3):
+        shift = a.m.arch.level_shift[level]
+        e = find(a, c, first_level(access, level), addr >> shift, shift)
         if e != NULL:
             return e
-        shift += 9
+        level += 1
     return NULL
 
 
 cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
     """Both levels. A hit in the second is copied to the first."""
-    cdef uint64_t missed = ((addr >> 12) + 1) << 1 | (access == ACCESS_EXEC)
-    cdef uint32_t shift = 12
+    cdef uint64_t missed = ((addr >> a.m.arch.page_shift) + 1) << 1 | (access == ACCESS_EXEC)
+    cdef uint32_t shift
+    cdef int level = 0
     cdef tlb_entry_t *e
     c.tlb_clock += 1
     if c.tlb_missed == missed:
@@ -230,18 +256,19 @@ cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noe
         e = found(c, e, &a.m.arch, access)
         if e != NULL:
             c.l1_hits += 1
-            trace2(a, TR_TLB_HIT, addr >> e.page_shift << (e.page_shift - 12), 1)
+            trace2(a, TR_TLB_HIT, addr >> e.page_shift << (e.page_shift - a.m.arch.page_shift), 1)
         return e
-    while shift == 12 or (c.tlb_has_large and shift == 21):
+    while level == 0 or (c.tlb_has_large and level == 1):
+        shift = a.m.arch.level_shift[level]
         e = find(a, c, TLB_L2, addr >> shift, shift)
         if e != NULL:
             e = found(c, e, &a.m.arch, access)
             if e != NULL:
                 c.l2_hits += 1
-                put(a, c, first_level(access, shift), e, False)
-                trace2(a, TR_TLB_HIT, addr >> shift << (shift - 12), 2)
+                put(a, c, first_level(access, level), e, False)
+                trace2(a, TR_TLB_HIT, addr >> shift << (shift - a.m.arch.page_shift), 2)
             return e
-        shift += 9
+        level += 1
     c.misses += 1
     c.tlb_missed = missed
     return NULL
@@ -249,6 +276,7 @@ cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noe
 
 cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil:
     cdef tlb_entry_t e
+    cdef int level = level_of(&a.m.arch, page_shift)
     memset(&e, 0, sizeof(e))
     e.tag = addr >> page_shift << 1 | 1
     e.pte = leaf
@@ -259,12 +287,12 @@ cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, u
     elif a.m.pcid:
         e.pcid = <uint16_t>(c.cr3 & PCID_MASK)
     c.tlb_missed = 0
-    if page_shift > 12:
+    if level:
         c.tlb_has_large = 1
-    put(a, c, first_level(access, page_shift), &e, a.m.tlb_geom[TLB_L2].ways == 0 or page_shift > 21)
-    if page_shift <= 21:
+    put(a, c, first_level(access, level), &e, a.m.tlb_geom[TLB_L2].ways == 0 or level > 1)
+    if level <= 1:
         put(a, c, TLB_L2, &e, True)
-    trace2(a, TR_TLB_FILL, addr >> page_shift << (page_shift - 12), (leaf & a.m.arch.pfn_mask) >> a.m.arch.page_shift)
+    trace2(a, TR_TLB_FILL, addr >> page_shift << (page_shift - a.m.arch.page_shift), (leaf & a.m.arch.pfn_mask) >> a.m.arch.page_shift)
 
 
 # --- invalidation ---------------------------------------------------------------------------------------------------
@@ -332,14 +360,15 @@ cdef uint64_t drop_page(arena_t *a, const cpu_t *c, uint32_t which, vaddr_t addr
 
 cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil:
     """INVLPG: the page in every structure and size; globals too."""
-    cdef uint64_t n = drop_page(a, c, TLB_L1D_4K, addr, 12, pcid)
-    n += drop_page(a, c, TLB_L1I_4K, addr, 12, pcid)
-    n += drop_page(a, c, TLB_L2, addr, 12, pcid)
+    cdef const uint32_t *shift = &a.m.arch.level_shift[0]
+    cdef uint64_t n = drop_page(a, c, TLB_L1D_4K, addr, shift[0], pcid)
+    n += drop_page(a, c, TLB_L1I_4K, addr, shift[0], pcid)
+    n += drop_page(a, c, TLB_L2, addr, shift[0], pcid)
     if c.tlb_has_large:
-        n += drop_page(a, c, TLB_L1D_2M, addr, 21, pcid)
-        n += drop_page(a, c, TLB_L1I_2M, addr, 21, pcid)
-        n += drop_page(a, c, TLB_L2, addr, 21, pcid)
-        n += drop_page(a, c, TLB_L1D_1G, addr, 30, pcid)
-        n += drop_page(a, c, TLB_L1I_2M, addr, 30, pcid)
+        n += drop_page(a, c, TLB_L1D_2M, addr, shift[1], pcid)
+        n += drop_page(a, c, TLB_L1I_2M, addr, shift[1], pcid)
+        n += drop_page(a, c, TLB_L2, addr, shift[1], pcid)
+        n += drop_page(a, c, TLB_L1D_1G, addr, shift[2], pcid)
+        n += drop_page(a, c, TLB_L1I_2M, addr, shift[2], pcid)
     c.flushes_page += 1
     trace_flush(a, pcid, n)

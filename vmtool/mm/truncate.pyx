@@ -9,6 +9,7 @@ fs/ext4/inode.c:ext4_setattr(), ext4_truncate(), ext4_block_truncate_page(), ext
 
 from libc.string cimport memset
 
+from vmtool.mm.arch cimport offset_in_page, page_align, page_size, page_start
 from vmtool.mm.arena cimport frame_at, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_next, filemap_remove
@@ -17,10 +18,6 @@ from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_foli
 from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
 from vmtool.mm.swap_lru cimport deactivate_file_folio, folio_mark_accessed, lru_add_drain_all
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
-
-cdef enum:
-    PAGE_SHIFT = 12
-    PAGE_MASK = 4095
 
 cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 KiB blocks, less one block
 cdef uint64_t TO_THE_END = <uint64_t>-1
@@ -43,37 +40,37 @@ cdef void zero_bytes(arena_t *a, pfn_t head, uint64_t offset, uint64_t length) n
     cdef uint64_t part
     cdef pfn_t pfn
     while length:
-        pfn = <pfn_t>(head + (offset >> PAGE_SHIFT))
-        part = CONTENT_BYTES - (offset & PAGE_MASK)
+        pfn = <pfn_t>(head + (offset >> a.m.arch.page_shift))
+        part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, offset)
         if part > length:
             part = length
-        memset(page_bytes_mut(a, pfn) + (offset & PAGE_MASK), 0, part)
+        memset(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, offset), 0, part)
         offset += part
         length -= part
 
 
 cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t start, uint64_t end) noexcept nogil:
     """Zero bytes start..end of a folio that reaches beyond them. False: it stays whole, with pages past the edge in it."""
-    cdef uint64_t pos = frame_index(frame_at(a, head)) << PAGE_SHIFT
-    cdef uint64_t size = <uint64_t>CONTENT_BYTES << folio_order(a, head)
+    cdef uint64_t pos = frame_index(frame_at(a, head)) << a.m.arch.page_shift
+    cdef uint64_t size = <uint64_t>page_size(&a.m.arch) << folio_order(a, head)
     cdef uint64_t offset = start - pos if pos < start else 0
-    cdef uint64_t past = (inode_at(a, inode).size + PAGE_MASK) >> PAGE_SHIFT
+    cdef uint64_t past = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
     cdef pfn_t at
     cdef uint64_t length = size - offset if end == TO_THE_END or pos + size <= end else end + 1 - pos - offset
     if length == size:
         remove_folio(a, inode, head)
         return True
     zero_bytes(a, head, offset, length)
-    if size == CONTENT_BYTES:
+    if size == page_size(&a.m.arch):
         return True
-    unmap_pages(a, inode, pos >> PAGE_SHIFT, ((pos + size) >> PAGE_SHIFT) - 1, False)  # split or not: try_folio_split_or_unmap()
+    unmap_pages(a, inode, pos >> a.m.arch.page_shift, ((pos + size) >> a.m.arch.page_shift) - 1, False)  # split or not: try_folio_split_or_unmap()
     if frame_at(a, head).flags & PG_dirty:  # its buffers cannot be released
         return False
-    folio_split(a, head, <pfn_t>(head + (offset >> PAGE_SHIFT)))
+    folio_split(a, head, <pfn_t>(head + (offset >> a.m.arch.page_shift)))
     if offset + length < size:
-        at = <pfn_t>(head + ((offset + length) >> PAGE_SHIFT))
+        at = <pfn_t>(head + ((offset + length) >> a.m.arch.page_shift))
         folio_split(a, page_folio(a, at), at)
-    remove_range(a, inode, past, (pos + size) >> PAGE_SHIFT)  # a split drops pieces that an earlier truncation had to leave
+    remove_range(a, inode, past, (pos + size) >> a.m.arch.page_shift)  # a split drops pieces that an earlier truncation had to leave
     return True
 
 
@@ -102,9 +99,9 @@ cdef void truncate_inode_pages_range(arena_t *a, idx_t inode, uint64_t lstart, u
 
 
 cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t lend) noexcept nogil:
-    cdef uint64_t start = (lstart + PAGE_MASK) >> PAGE_SHIFT
-    cdef uint64_t end = TO_THE_END if lend == TO_THE_END else (lend + 1) >> PAGE_SHIFT
-    cdef bint same_folio = lstart >> PAGE_SHIFT == lend >> PAGE_SHIFT
+    cdef uint64_t start = page_align(&a.m.arch, lstart) >> a.m.arch.page_shift
+    cdef uint64_t end = TO_THE_END if lend == TO_THE_END else (lend + 1) >> a.m.arch.page_shift
+    cdef bint same_folio = lstart >> a.m.arch.page_shift == lend >> a.m.arch.page_shift
     cdef uint64_t index
     cdef uint64_t nr_pages
     cdef pfn_t head
@@ -114,18 +111,18 @@ cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t len
     if inode_at(a, inode).nrpages == 0:
         return
     remove_range(a, inode, start, end)
-    head = filemap_get(a, inode, lstart >> PAGE_SHIFT)
+    head = filemap_get(a, inode, lstart >> a.m.arch.page_shift)
     if head:
         head = page_folio(a, head)
         index = frame_index(frame_at(a, head))
         nr_pages = <uint64_t>1 << folio_order(a, head)
-        same_folio = lend < (index + nr_pages) << PAGE_SHIFT
+        same_folio = lend < (index + nr_pages) << a.m.arch.page_shift
         if not truncate_partial_folio(a, inode, head, lstart, lend):
             start = index + nr_pages
             if same_folio:
                 end = index
     if not same_folio:
-        head = filemap_get(a, inode, lend >> PAGE_SHIFT)
+        head = filemap_get(a, inode, lend >> a.m.arch.page_shift)
         if head:
             head = page_folio(a, head)
             index = frame_index(frame_at(a, head))
@@ -140,22 +137,22 @@ cdef int zero_block(arena_t *a, idx_t inode, uint64_t start, uint64_t length) no
 
     A page that was not there is read as a block, not as a page: it is right, but not PG_uptodate. Over a hole it stays as it came.
     """
-    cdef pfn_t pfn = filemap_get(a, inode, start >> PAGE_SHIFT)
+    cdef pfn_t pfn = filemap_get(a, inode, start >> a.m.arch.page_shift)
     cdef pfn_t head
     if pfn == 0:
         pfn = alloc_pages(a, 0, GFP_USER_MOVABLE)
         if pfn == 0:
             return -ENOMEM
-        if filemap_add(a, inode, start >> PAGE_SHIFT, pfn, 0) < 0:
+        if filemap_add(a, inode, start >> a.m.arch.page_shift, pfn, 0) < 0:
             free_pages(a, pfn, 0)
             return -ENOMEM
     head = page_folio(a, pfn)
     folio_mark_accessed(a, head)
-    if not frame_at(a, head).flags & PG_dirty and is_hole(a, inode, start >> PAGE_SHIFT):
+    if not frame_at(a, head).flags & PG_dirty and is_hole(a, inode, start >> a.m.arch.page_shift):
         return 0
-    if not frame_at(a, head).flags & (PG_uptodate | PG_dirty) and disk_read(a, inode, start >> PAGE_SHIFT, 1) < 0:
+    if not frame_at(a, head).flags & (PG_uptodate | PG_dirty) and disk_read(a, inode, start >> a.m.arch.page_shift, 1) < 0:
         return -EIO
-    memset(page_bytes_mut(a, pfn) + (start & PAGE_MASK), 0, length)
+    memset(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, start), 0, length)
     filemap_dirty_folio(a, head)
     return 0
 
@@ -163,26 +160,26 @@ cdef int zero_block(arena_t *a, idx_t inode, uint64_t start, uint64_t length) no
 cdef int zero_partial_blocks(arena_t *a, idx_t inode, uint64_t start, uint64_t end) noexcept nogil:
     """The blocks that bytes start..end-1 cover in part. Source: ext4_zero_partial_blocks()."""
     cdef int err = 0
-    if start >> PAGE_SHIFT == (end - 1) >> PAGE_SHIFT:
-        return zero_block(a, inode, start, end - start) if start & PAGE_MASK or end & PAGE_MASK else 0
-    if start & PAGE_MASK:
-        err = zero_block(a, inode, start, CONTENT_BYTES - (start & PAGE_MASK))
-    if err == 0 and end & PAGE_MASK:
-        err = zero_block(a, inode, end & ~<uint64_t>PAGE_MASK, end & PAGE_MASK)
+    if start >> a.m.arch.page_shift == (end - 1) >> a.m.arch.page_shift:
+        return zero_block(a, inode, start, end - start) if offset_in_page(&a.m.arch, start) or offset_in_page(&a.m.arch, end) else 0
+    if offset_in_page(&a.m.arch, start):
+        err = zero_block(a, inode, start, page_size(&a.m.arch) - offset_in_page(&a.m.arch, start))
+    if err == 0 and offset_in_page(&a.m.arch, end):
+        err = zero_block(a, inode, page_start(&a.m.arch, end), offset_in_page(&a.m.arch, end))
     return err
 
 
 cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
     """A size that is not a multiple of the block, even the present one, zeroes the rest of its block and leaves the page dirty."""
     cdef uint64_t old = inode_at(a, inode).size
-    cdef uint64_t past = (size + PAGE_MASK) >> PAGE_SHIFT
+    cdef uint64_t past = page_align(&a.m.arch, size) >> a.m.arch.page_shift
     cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
     cdef int err = 0
-    if size > MAX_FILE_BYTES - CONTENT_BYTES:
+    if size > MAX_FILE_BYTES - page_size(&a.m.arch):
         return -EFBIG
     if size > old:
-        if on_disk and old & PAGE_MASK:  # the rest of the last block comes into view: it must be zeros
-            err = zero_block(a, inode, old, CONTENT_BYTES - (old & PAGE_MASK))
+        if on_disk and offset_in_page(&a.m.arch, old):  # the rest of the last block comes into view: it must be zeros
+            err = zero_block(a, inode, old, page_size(&a.m.arch) - offset_in_page(&a.m.arch, old))
         inode_mut(a, inode).size = size
         return err
     inode_mut(a, inode).size = size
@@ -192,8 +189,8 @@ cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
     disk_free_blocks(a, inode, past, TO_THE_END)
     if size == 0 and inode_at(a, inode).kind == INODE_EXT4:
         inode_mut(a, inode).i_state |= EXT4_STATE_DA_ALLOC_CLOSE
-    if on_disk and size & PAGE_MASK:
-        err = zero_block(a, inode, size, CONTENT_BYTES - (size & PAGE_MASK))
+    if on_disk and offset_in_page(&a.m.arch, size):
+        err = zero_block(a, inode, size, page_size(&a.m.arch) - offset_in_page(&a.m.arch, size))
     return err
 
 
@@ -220,9 +217,9 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     if offset >= size:
         return 0
     if end > size:
-        end = (size + PAGE_MASK) & ~<uint64_t>PAGE_MASK
-    first = (offset + PAGE_MASK) >> PAGE_SHIFT
-    last = end >> PAGE_SHIFT
+        end = page_align(&a.m.arch, size)
+    first = page_align(&a.m.arch, offset) >> a.m.arch.page_shift
+    last = end >> a.m.arch.page_shift
     unmap_hole(a, inode, first, last)
     truncate_inode_pages_range(a, inode, offset, end - 1)
     if first < last:

@@ -379,7 +379,9 @@ cdef struct arch_t:  # 256 bytes
     uint64_t page_offset  # of the direct map
     uint64_t user_nx  # what keeps a program from executing a page of its own; 0: nothing does
     uint64_t kernel_start  # where the half begins that every space shares
-    uint64_t pad1[2]
+    uint32_t top_order  # pages of the top table, log2
+    uint32_t special_pfn[2]  # frames whose entries are special where no bit says so: the zero page, vvar
+    uint32_t pad1
 
 # The machine itself: POOL_MACHINE, record 0 of one.
 cdef struct machine_t:

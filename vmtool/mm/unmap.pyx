@@ -10,12 +10,13 @@ vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
 from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
+from vmtool.mm.layout cimport layout_of
 from vmtool.mm.pgtable cimport flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
@@ -117,7 +118,7 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
     for kind in range(4):
         if gone[kind]:
             add_mm_counter(w.mm, kind, gone[kind])
-    if flags & ZAP_RECLAIM_PT and not kept and end - start >= level_size(g, 1):
+    if flags & ZAP_RECLAIM_PT and g.flags & ARCH_PT_RECLAIM and not kept and end - start >= level_size(g, 1):
         table_free(a, w.mm, start, 0)
     return 0
 
@@ -177,7 +178,7 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
         last = vma_at(a, last).vm_next
     prev = vma_at(a, v).vm_prev
     next = vma_at(a, last).vm_next
-    floor = vma_at(a, prev).vm_end if prev else 0
+    floor = vma_at(a, prev).vm_end if prev else layout_of(&a.m.arch, m.flags).first_user_address
     ceiling = vma_at(a, next).vm_start if next else 0
     update_hiwater_rss(m)
     update_hiwater_vm(m)
@@ -191,7 +192,7 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
     free_pgd_range(a, m, start, end, floor, ceiling)
     while v != next:
         area = vma_at(a, v)
-        nr = <int64_t>((area.vm_end - area.vm_start) >> 12)
+        nr = <int64_t>((area.vm_end - area.vm_start) >> a.m.arch.page_shift)
         if area.vm_flags & VM_ACCOUNT:
             nr_accounted += nr
         if area.vm_flags & VM_LOCKED:
@@ -207,9 +208,9 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
 cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil:
     cdef uint64_t task_size = mm_at(a, mm).task_size
     cdef vaddr_t end
-    if start & 4095 or start > task_size or length > task_size - start:
+    if offset_in_page(&a.m.arch, start) or start > task_size or length > task_size - start:
         return -EINVAL
-    end = start + ((length + 4095) & ~<uint64_t>4095)
+    end = start + (page_align(&a.m.arch, length))
     if end == start:
         return -EINVAL
     return munmap_range(a, mm, start, end)
@@ -219,24 +220,25 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
     cdef idx_t v = m.vma_first, next
     cdef vma_t *area
     cdef int64_t nr_accounted = 0
-    cdef vaddr_t start
+    cdef vaddr_t start, first_user = layout_of(&a.m.arch, m.flags).first_user_address
     if v:
         start = vma_at(a, v).vm_start
         while v:
             area = vma_at(a, v)
             zap_range(a, v, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
             v = area.vm_next
-        free_pgd_range(a, m, start, m.task_size, 0, 0)
+        free_pgd_range(a, m, start, m.task_size, first_user, 0)
         v = m.vma_first
         while v:
             next = vma_at(a, v).vm_next
             if vma_at(a, v).vm_flags & VM_ACCOUNT:
-                nr_accounted += <int64_t>((vma_at(a, v).vm_end - vma_at(a, v).vm_start) >> 12)
+                nr_accounted += <int64_t>((vma_at(a, v).vm_end - vma_at(a, v).vm_start) >> a.m.arch.page_shift)
             remove_vma(a, mm, v)
             v = next
     vm_unacct_memory(a, nr_accounted)
-    if a.m.arch.flags & ARCH_FIXED_TOP:
-        free_pgd_range(a, m, 0, m.task_size, 0, 0)  # the tables that were there from the start, also where no area ever was
+    if a.m.arch.flags & ARCH_FIXED_TOP or first_user:
+        # pgd_free(): the tables that were there from the start, also where no area ever was; arm's that also covers what no program can have
+        free_pgd_range(a, m, 0, m.task_size, 0, 0)
 
 cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil:
     """Truncation: the pages first..last of a file leave every area that maps them."""
@@ -246,9 +248,9 @@ cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t 
     while v:
         area = vma_at(a, v)
         next = area.i_mmap_next
-        pages = (area.vm_end - area.vm_start) >> 12
+        pages = (area.vm_end - area.vm_start) >> a.m.arch.page_shift
         if area.vm_pgoff <= last and area.vm_pgoff + pages > first:
             lo = first - area.vm_pgoff if first > area.vm_pgoff else 0
             hi = last - area.vm_pgoff + 1 if last - area.vm_pgoff < pages else pages
-            zap_page_range_single(a, v, area.vm_start + (lo << 12), area.vm_start + (hi << 12), ZAP_EVEN_COWS if even_cows else 0)
+            zap_page_range_single(a, v, area.vm_start + (lo << a.m.arch.page_shift), area.vm_start + (hi << a.m.arch.page_shift), ZAP_EVEN_COWS if even_cows else 0)
         v = next

@@ -9,8 +9,8 @@ What lists and trees of records say is checked where they are walked, and by fsc
 from libc.string cimport memcmp
 
 from vmtool.mm.arch cimport arch_lookup, arch_name
-from vmtool.mm.arena cimport frame_mut, rec_at
-from vmtool.mm.boot cimport vdso_outside_maps
+from vmtool.mm.arena cimport content_sized, frame_mut, rec_at
+from vmtool.mm.boot cimport note_special_frames, vdso_outside_maps
 from vmtool.mm.tlb cimport NR_TLBS
 from vmtool.mm.types cimport *
 
@@ -43,10 +43,11 @@ cdef bint valid_arch(machine_t *m) noexcept nogil:
     cdef arch_t g
     if arch_lookup(arch_name(m.arch.id), &g) < 0:
         return False
-    if m.arch.kernel_start == 0:
-        m.arch.flags = g.flags
-        m.arch.user_nx = g.user_nx
-        m.arch.kernel_start = g.kernel_start
+    note_special_frames(m, &g)
+    m.arch.flags = g.flags
+    m.arch.user_nx = g.user_nx
+    m.arch.kernel_start = g.kernel_start
+    m.arch.top_order = g.top_order
     return memcmp(&g, &m.arch, sizeof(g)) == 0
 
 
@@ -98,7 +99,7 @@ cdef bint valid_memory(arena_t *a) noexcept nogil:
     """Zones and reserved ranges within the frames that have records."""
     cdef const machine_t *m = a.m
     cdef uint32_t i
-    if m.max_pfn != a.pool[POOL_FRAME].count or m.ram_bytes >> 12 > m.max_pfn or m.nr_zones > NR_ZONES or m.nr_reserved > NR_RESERVED:
+    if m.max_pfn != a.pool[POOL_FRAME].count or m.ram_bytes >> a.m.arch.page_shift > m.max_pfn or m.nr_zones > NR_ZONES or m.nr_reserved > NR_RESERVED:
         return False
     for i in range(NR_ZONES):
         if not valid_zone(&m.zone[i], m.max_pfn):
@@ -155,6 +156,7 @@ cdef const char *machine_validate(arena_t *a) noexcept nogil:
     cdef int i
     if not valid_arch(a.m):
         return b"its paging format"
+    content_sized(a)
     if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS or m.nr_cpus >= a.pool[POOL_CPU].count:
         return b"its number of processors"
     if not valid_tlb(m, &nr_entries) or not valid_cpus(a, nr_entries):
@@ -165,7 +167,7 @@ cdef const char *machine_validate(arena_t *a) noexcept nogil:
         return b"its frames of note"
     for i in range(2):
         if is_old and m.vdso_pfn[i]:
-            frame_mut(a, m.vdso_pfn[i]).mapcount += vdso_outside_maps(i) - 2
+            frame_mut(a, m.vdso_pfn[i]).mapcount += vdso_outside_maps(&m.arch, i) - 2
     if not valid_counts(a):
         return b"its counts of records"
     if not is_text(m.kernel, 16) or not is_text(m.tlb_spec, 64):

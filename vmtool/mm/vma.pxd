@@ -12,7 +12,7 @@ cdef enum:
     VM_STACK = 0x100  # VM_GROWSDOWN on x86
     VM_SPECIAL = 0x10044400  # IO, DONTEXPAND, PFNMAP, MIXEDMAP
     VM_LOCKED_MASK = 0x82000
-    STACK_GUARD_GAP = 0x100000  # 256 pages
+    STACK_GUARD_GAP_PAGES = 256
 
 # First area with vm_end > addr; 0: none. *_prev also gives the one before it.
 cdef idx_t find_vma(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil
@@ -32,10 +32,13 @@ cdef int vma_tree_validate(arena_t *a, idx_t mm) noexcept nogil  # 0 or what is 
 cdef inline uint64_t vma_pages(arena_t *a, const vma_t *v) noexcept nogil:
     return (v.vm_end - v.vm_start) >> a.m.arch.page_shift
 
-cdef inline vaddr_t vm_start_gap(const vma_t *v) noexcept nogil:
+cdef inline uint64_t stack_guard_gap(arena_t *a) noexcept nogil:
+    return <uint64_t>STACK_GUARD_GAP_PAGES << a.m.arch.page_shift
+
+cdef inline vaddr_t vm_start_gap(arena_t *a, const vma_t *v) noexcept nogil:
     """Where the room in front of the area ends: below a stack its guard gap counts as taken."""
     if v.vm_flags & VM_GROWSDOWN:
-        return v.vm_start - STACK_GUARD_GAP if v.vm_start > STACK_GUARD_GAP else 0
+        return v.vm_start - stack_guard_gap(a) if v.vm_start > stack_guard_gap(a) else 0
     return v.vm_start
 
 cdef inline bint vma_is_anonymous(const vma_t *v) noexcept nogil:

@@ -31,7 +31,7 @@ cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, u
 cdef void vmg_from_vma(arena_t *a, vmg_t *g, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     """As if the range start..end had all of v's attributes."""
     cdef vma_t *area = vma_at(a, v)
-    vmg_init(a, g, mm, start, end, area.vm_flags, area.vm_pgoff + ((start - area.vm_start) >> 12))
+    vmg_init(a, g, mm, start, end, area.vm_flags, area.vm_pgoff + ((start - area.vm_start) >> a.m.arch.page_shift))
     g.prev = prev
     g.middle = v
     g.vm_file = area.vm_file
@@ -71,7 +71,7 @@ cdef bint can_merge_left(arena_t *a, const vmg_t *g) noexcept nogil:
         return False
     p = vma_at(a, g.prev)
     return (p.vm_end == g.start and is_mergeable_vma(a, g, p) and is_mergeable_anon_vma(a, g, p)
-            and p.vm_pgoff + ((p.vm_end - p.vm_start) >> 12) == g.pgoff)
+            and p.vm_pgoff + ((p.vm_end - p.vm_start) >> a.m.arch.page_shift) == g.pgoff)
 
 cdef bint can_merge_right(arena_t *a, const vmg_t *g, bint left_too) noexcept nogil:
     cdef vma_t *n
@@ -80,7 +80,7 @@ cdef bint can_merge_right(arena_t *a, const vmg_t *g, bint left_too) noexcept no
         return False
     n = vma_at(a, g.next)
     if not (n.vm_start == g.end and is_mergeable_vma(a, g, n) and is_mergeable_anon_vma(a, g, n)
-            and n.vm_pgoff == g.pgoff + ((g.end - g.start) >> 12)):
+            and n.vm_pgoff == g.pgoff + ((g.end - g.start) >> a.m.arch.page_shift)):
         return False
     if not left_too:
         return True
@@ -180,14 +180,14 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
             remove_vma(a, g.mm, g.middle)
         else:
             vma_adjust_trans_huge(a, g.middle, g.end)
-            vma_set_range(a, g.mm, g.middle, g.end, m_end, m_pgoff + ((g.end - m_start) >> 12))
+            vma_set_range(a, g.mm, g.middle, g.end, m_end, m_pgoff + ((g.end - m_start) >> a.m.arch.page_shift))
         vma_set_range(a, g.mm, g.prev, t.vm_start, g.end, t.vm_pgoff)
     else:
         g.target = g.next
         if dup_anon_vma(a, g.next, g.middle) < 0:
             return 0
         t = vma_at(a, g.next)
-        n_pgoff = t.vm_pgoff - ((g.end - g.start) >> 12)
+        n_pgoff = t.vm_pgoff - ((g.end - g.start) >> a.m.arch.page_shift)
         if left_side:
             remove_vma(a, g.mm, g.middle)
         else:
@@ -211,7 +211,7 @@ cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept
     area = vma_mut(a, v)
     upper = vma_mut(a, n)
     upper.vm_start = addr
-    upper.vm_pgoff += (addr - area.vm_start) >> 12
+    upper.vm_pgoff += (addr - area.vm_start) >> a.m.arch.page_shift
     if anon_vma_clone(a, n, v) < 0:
         vm_area_free(a, n)
         return -ENOMEM

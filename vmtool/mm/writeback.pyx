@@ -8,6 +8,7 @@ A folio's bytes become the disk's: the frame gives its content away and reads th
 
 from libc.string cimport memset
 
+from vmtool.mm.arch cimport page_align, page_size
 from vmtool.mm.arena cimport content_alloc, content_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
@@ -16,15 +17,14 @@ from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
 from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, mod_node_stat
 
 cdef enum:
-    PAGE_SHIFT = 12
     BALANCE_STEP = 32  # pages that are dirtied before anyone looks at the limits
     CENTISEC = 10000  # microseconds
 
 
 cdef void zero_past_eof(arena_t *a, idx_t content, uint64_t page_pos, uint64_t size) noexcept nogil:
     """Stores through a mapping can reach the rest of the last page; the disk gets zeros there."""
-    if page_pos + CONTENT_BYTES > size and page_pos < size:
-        memset(content_mut(a, content) + (size - page_pos), 0, CONTENT_BYTES - (size - page_pos))
+    if page_pos + page_size(&a.m.arch) > size and page_pos < size:
+        memset(content_mut(a, content) + (size - page_pos), 0, page_size(&a.m.arch) - (size - page_pos))
 
 
 cdef void folio_to_disk(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) noexcept nogil:
@@ -35,13 +35,13 @@ cdef void folio_to_disk(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) 
     cdef idx_t content
     for i in range(nr_pages):
         content = frame_at(a, <pfn_t>(head + i)).content
-        if (index + i) << PAGE_SHIFT >= size:
+        if (index + i) << a.m.arch.page_shift >= size:
             return
         if content == 0:
             if not is_hole(a, inode, index + i):
                 continue
             content = content_alloc(a)
-        zero_past_eof(a, content, (index + i) << PAGE_SHIFT, size)
+        zero_past_eof(a, content, (index + i) << a.m.arch.page_shift, size)
         frame_mut(a, <pfn_t>(head + i)).content = 0
         disk_put_content(a, inode, index + i, content)
 
@@ -50,7 +50,7 @@ cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
     """Counts: NR_WRITTEN by pages, PGPGOUT. Returns 0 or -EIO (the folio is clean either way, its bytes then only in memory)."""
     cdef uint64_t nr_pages = <uint64_t>1 << folio_order(a, head)
     cdef uint64_t index = frame_index(frame_at(a, head))
-    cdef uint64_t end = (inode_at(a, inode).size + CONTENT_BYTES - 1) >> PAGE_SHIFT
+    cdef uint64_t end = (inode_at(a, inode).size + page_size(&a.m.arch) - 1) >> a.m.arch.page_shift
     cdef uint64_t i
     cdef int err
     if a.page_mkclean != NULL:
@@ -128,8 +128,8 @@ cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
         dirtyable += <int64_t>a.m.zone[z].free_pages
     dirtyable -= dirtyable if dirtyable < <int64_t>a.m.totalreserve_pages else <int64_t>a.m.totalreserve_pages
     dirtyable += a.m.node_stat[NR_INACTIVE_FILE] + a.m.node_stat[NR_ACTIVE_FILE] + 1
-    limit = <int64_t>(a.m.dirty_bytes + 4095) >> 12 if a.m.dirty_bytes else (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
-    background_limit = (<int64_t>(a.m.dirty_background_bytes + 4095) >> 12 if a.m.dirty_background_bytes
+    limit = <int64_t>(page_align(&a.m.arch, a.m.dirty_bytes) >> a.m.arch.page_shift) if a.m.dirty_bytes else (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
+    background_limit = (<int64_t>(page_align(&a.m.arch, a.m.dirty_background_bytes) >> a.m.arch.page_shift) if a.m.dirty_background_bytes
                         else (a.m.dirty_background_ratio * 4096 // 100) * dirtyable // 4096)
     if background_limit >= limit:
         background_limit = limit // 2

@@ -20,7 +20,7 @@ Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are wh
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_I386_PAE
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, page_size
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
 cdef const char *RESERVED_NAMES[RESERVED_PGTABLE + 1]
@@ -30,9 +30,10 @@ cdef const char *ZONE_NAMES[NR_ZONES]
 ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 
 cdef enum:
-    RAM_START_ARM = 0x40000
+    RAM_START_ARM = 0x40000  # these are in units of 4K, whatever a page is: frames_of()
     LOWMEM_END_I386 = 0x36BFE  # what 1 GiB less vmalloc's 128 MiB, pkmap and fixmap leaves
     LOWMEM_END_PAE = 0x36FFE
+    LOWMEM_END_ARM = 0x70000  # 768M: 240M of vmalloc and 8M that keep it away from lowmem
     DMA_END = 0x1000  # 16 MiB
     PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
     DMA32_END = 0x100000
@@ -44,14 +45,35 @@ cdef enum:
     HIGH_FRACTION_MIN = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
 
 
+cdef struct section_t:  # of a kernel's image, from the start of RAM
+    uint32_t start
+    uint32_t size
+
+cdef enum:
+    IMAGE_USUAL
+    IMAGE_SMALL
+    IMAGE_ARM  # Debian's: each MiB has one protection
+    NR_IMAGES
+
+cdef section_t IMAGES[NR_IMAGES][4]  # code, rodata, data, bss
+IMAGES[IMAGE_USUAL][:] = [section_t(0x1000, 0x120A), section_t(0x2400, 0xA09), section_t(0x3000, 0x790), section_t(0x3B34, 0x124)]
+IMAGES[IMAGE_SMALL][:] = [section_t(0x100, 0x100), section_t(0x200, 0x80), section_t(0x280, 0x60), section_t(0x2E0, 0x20)]
+IMAGES[IMAGE_ARM][:] = [section_t(0x208, 0xCF8), section_t(0xF00, 0x41B), section_t(0x1600, 0x1C2), section_t(0x17C2, 0x6B)]
+
+
+cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:
+    """Frames of so many 4K; a part counts."""
+    return (units + (page_size(g) >> 12) - 1) >> (g.page_shift - 12)
+
+
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil:
     """max_low_pfn's limit: frames from here on are HighMem. 0: the kernel maps everything."""
-    return LOWMEM_END_PAE if g.id == ARCH_I386_PAE else LOWMEM_END_I386 if g.id == ARCH_I386 else 0
+    return LOWMEM_END_PAE if g.id == ARCH_I386_PAE else LOWMEM_END_I386 if g.id == ARCH_I386 else LOWMEM_END_ARM if g.id == ARCH_ARM else 0
 
 
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil:
     """The first frame of RAM: QEMU's `virt` board and others have it at 1 GiB."""
-    return RAM_START_ARM if g.id >= ARCH_ARM else 0
+    return frames_of(g, RAM_START_ARM) if g.id >= ARCH_ARM else 0
 
 
 cdef const char *reserved_name(uint32_t what) noexcept nogil:
@@ -100,76 +122,75 @@ cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) n
 
 cdef uint64_t reserve_top(arena_t *a, uint64_t *low_end, uint64_t *high_end, uint64_t nr_pages, uint32_t what) noexcept nogil:
     """memblock's way: the highest place where it fits. Returns the pages reserved, 0 when they fit nowhere."""
+    cdef const arch_t *g = &a.m.arch
     if high_end[0] > DMA32_END and high_end[0] - DMA32_END >= nr_pages:
         high_end[0] -= nr_pages
         reserve(a, high_end[0], nr_pages, what)
         return nr_pages
-    if low_end[0] - ram_start(&a.m.arch) < nr_pages + (0x400 if a.m.max_pfn - ram_start(&a.m.arch) < SMALL_RAM else 0x3E00):  # the kernel's image and a little room
+    # beside the kernel's image and a little room
+    if low_end[0] - ram_start(g) < nr_pages + frames_of(g, 0x400 if a.m.max_pfn - ram_start(g) < frames_of(g, SMALL_RAM) else 0x3E00):
         return 0
     low_end[0] -= nr_pages
     reserve(a, low_end[0], nr_pages, what)
     return nr_pages
 
 
-cdef uint64_t hash_pages(uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil:
+cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil:
     """alloc_large_system_hash(): one bucket per 2**scale bytes, rounded up to a power of two. Returns pages."""
-    cdef uint64_t n = (kernel_pages + 255) & ~<uint64_t>255
-    cdef uint64_t adapt = <uint64_t>1 << 24  # 64 GiB; from there on every fourfold doubles the scale once
+    cdef uint64_t mib = frames_of(g, 256)
+    cdef uint64_t n = (kernel_pages + mib - 1) & ~(mib - 1)
+    cdef uint64_t adapt = frames_of(g, 1 << 24)  # 64 GiB; from there on every fourfold doubles the scale once
     cdef uint64_t buckets = 1
     while adapt < n:
         scale += 1
         adapt <<= 2
-    n = n >> (scale - 12)
-    while buckets < n or buckets * bucket_bytes < 4096:
+    n = n >> (scale - g.page_shift)
+    while buckets < n or buckets * bucket_bytes < page_size(g):
         buckets <<= 1
-    return buckets * bucket_bytes >> 12
+    return buckets * bucket_bytes >> g.page_shift
 
 
 cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss."""
-    cdef uint64_t base = ram_start(&a.m.arch)
-    if low_end - base < SMALL_RAM:
-        reserve(a, base + 0x100, 0x100, RESERVED_KERNEL_CODE)
-        reserve(a, base + 0x200, 0x80, RESERVED_KERNEL_RODATA)
-        reserve(a, base + 0x280, 0x60, RESERVED_KERNEL_DATA)
-        reserve(a, base + 0x2E0, 0x20, RESERVED_KERNEL_BSS)
-        a.m.zero_pfn = <pfn_t>(base + 0x2E0)
-        return
-    reserve(a, base + 0x1000, 0x120A, RESERVED_KERNEL_CODE)
-    reserve(a, base + 0x2400, 0xA09, RESERVED_KERNEL_RODATA)
-    reserve(a, base + 0x3000, 0x790, RESERVED_KERNEL_DATA)
-    reserve(a, base + 0x3B34, 0x124, RESERVED_KERNEL_BSS)
-    a.m.zero_pfn = <pfn_t>(base + 0x3B34)
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t base = ram_start(g)
+    cdef const section_t *image = &IMAGES[IMAGE_ARM if g.id == ARCH_ARM else IMAGE_SMALL if low_end - base < frames_of(g, SMALL_RAM) else IMAGE_USUAL][0]
+    cdef uint32_t i
+    for i in range(4):
+        reserve(a, base + frames_of(g, image[i].start), frames_of(g, image[i].size), RESERVED_KERNEL_CODE + i)
+    a.m.zero_pfn = <pfn_t>(base + frames_of(g, image[3].start))
 
 
 cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcept nogil:
     """What boot takes from the top of the memory that it maps: page structures, per-CPU areas, hash tables."""
-    cdef uint64_t pages = a.m.ram_bytes >> 12
-    cdef uint64_t sections = (low_end - ram_start(&a.m.arch) + SECTION_PAGES - 1) // SECTION_PAGES
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t pages = a.m.ram_bytes >> g.page_shift
+    cdef uint64_t of_section = frames_of(g, SECTION_PAGES)
+    cdef uint64_t sections = (low_end - ram_start(g) + of_section - 1) // of_section
     cdef uint64_t limit = lowmem_end(&a.m.arch)
     cdef uint64_t memmap
     cdef int ok
     if high_end:
         sections += (high_end - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
-    memmap = sections * SECTION_PAGES >> 6  # 64 bytes each
+    memmap = sections * of_section * 64 >> g.page_shift
     if limit:
         memmap = pages >> 7  # flat, 32 bytes each
-        pages = min(pages, limit)
+        pages = min(pages, limit - ram_start(&a.m.arch))
         low_end = min(low_end, limit)
         high_end = 0
     ok = reserve_top(a, &low_end, &high_end, memmap, RESERVED_MEMMAP) != 0
-    ok &= reserve_top(a, &low_end, &high_end, PERCPU_PAGES * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
-    ok &= reserve_top(a, &low_end, &high_end, hash_pages(pages, 13, 8), RESERVED_HASHES) != 0  # dentries
-    ok &= reserve_top(a, &low_end, &high_end, hash_pages(pages, 14, 8), RESERVED_HASHES) != 0  # inodes
+    ok &= reserve_top(a, &low_end, &high_end, frames_of(g, PERCPU_PAGES) * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
+    ok &= reserve_top(a, &low_end, &high_end, hash_pages(g, pages, 13, 8), RESERVED_HASHES) != 0  # dentries
+    ok &= reserve_top(a, &low_end, &high_end, hash_pages(g, pages, 14, 8), RESERVED_HASHES) != 0  # inodes
     return 0 if ok else -EINVAL
 
 
 cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil:
     """RAM from 0 to 640K and from 1M to *low_end, and from 4G to *high_end (0: none); then what the kernel keeps."""
-    cdef uint64_t pages = a.m.ram_bytes >> 12
+    cdef uint64_t pages = a.m.ram_bytes >> a.m.arch.page_shift
     if a.m.arch.id == ARCH_I386 and pages > PCI_HOLE:
         return -EINVAL  # 32 bits of physical address
-    if pages < 0x1000 or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
+    if pages < frames_of(&a.m.arch, 0x1000) or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
         return -EINVAL
     if ram_start(&a.m.arch):
         low_end[0] = a.m.max_pfn = ram_start(&a.m.arch) + pages
@@ -300,9 +321,9 @@ cdef void init_zones(arena_t *a) noexcept nogil:
     cdef uint64_t low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn
     cdef uint64_t limit = lowmem_end(&m.arch)
     if ram_start(&m.arch):  # devices of 32 bits: all below 4 GiB is DMA
-        m.nr_zones = 3
-        init_zone(a, ZONE_DMA, ram_start(&m.arch), min(m.max_pfn, <uint64_t>DMA32_END))
-        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+        m.nr_zones = 4 if limit else 3
+        init_zone(a, ZONE_DMA, ram_start(&m.arch), min(m.max_pfn, limit if limit else frames_of(&m.arch, DMA32_END)))
+        init_zone(a, ZONE_HIGHMEM if limit else ZONE_NORMAL, limit if limit else frames_of(&m.arch, DMA32_END), m.max_pfn)
         return
     init_zone(a, ZONE_DMA, 1, min(low_end, <uint64_t>DMA_END))
     if limit:
@@ -355,7 +376,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         m.lowmem_reserve_ratio[ZONE_DMA32] = 256
         m.lowmem_reserve_ratio[ZONE_NORMAL] = 32
         m.lowmem_reserve_ratio[ZONE_HIGHMEM] = 0
-    if m.totalram_pages < THP_MIN_PAGES:
+    if m.totalram_pages < frames_of(&m.arch, THP_MIN_PAGES) or m.arch.flags & ARCH_NO_THP:
         m.thp_enabled = 0  # hugepage_init()
     init_min_free_kbytes(a)
     return 0
@@ -391,7 +412,7 @@ cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
     cdef uint64_t recommended
     cdef uint32_t z
     cdef uint32_t nr_zones = 0
-    cdef uint64_t kbytes = int_sqrt(nr_free_buffer_pages(a) * 4 * 16)
+    cdef uint64_t kbytes = int_sqrt((nr_free_buffer_pages(a) << (a.m.arch.page_shift - 10)) * 16)
     a.m.min_free_kbytes = min(max(kbytes, <uint64_t>128), <uint64_t>262144)
     setup_per_zone_wmarks(a)
     if a.m.thp_enabled == 0:
@@ -400,7 +421,7 @@ cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
         nr_zones += a.m.zone[z].managed_pages != 0
     # two free pageblocks a zone, and room for each of three types to fall back on the others
     recommended = <uint64_t>512 * nr_zones * 2 + <uint64_t>512 * nr_zones * 9
-    recommended = min(recommended, nr_free_buffer_pages(a) // 20) << 2
+    recommended = min(recommended, nr_free_buffer_pages(a) // 20) << (a.m.arch.page_shift - 10)
     if recommended > a.m.min_free_kbytes:
         a.m.min_free_kbytes = recommended
         setup_per_zone_wmarks(a)
@@ -426,7 +447,7 @@ cdef void setup_lowmem_reserve(arena_t *a) noexcept nogil:
 
 cdef void setup_pcp(arena_t *a, zone_t *zone) noexcept nogil:
     """zone_set_pageset_high_and_batch()."""
-    cdef uint64_t batch = min(zone.managed_pages >> 10, <uint64_t>256) // 4
+    cdef uint64_t batch = min(zone.managed_pages >> 10, frames_of(&a.m.arch, 256)) // 4
     cdef uint64_t power = 1
     batch = max(batch, <uint64_t>1)
     while power * 2 <= batch + batch // 2:
@@ -437,7 +458,7 @@ cdef void setup_pcp(arena_t *a, zone_t *zone) noexcept nogil:
 
 
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil:
-    cdef uint64_t pages_min = a.m.min_free_kbytes >> 2
+    cdef uint64_t pages_min = a.m.min_free_kbytes >> (a.m.arch.page_shift - 10)
     cdef uint64_t lowmem = 0
     cdef uint64_t step
     cdef uint32_t z

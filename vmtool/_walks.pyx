@@ -1,0 +1,130 @@
+# cython: language_level=3
+"""Walks: what the processor sees: a page walk level by level, and memory by its physical address. Nothing here changes the machine.
+
+See _core.pyi for what each takes and gives.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t, uint64_t
+
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_PAIRED, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, arch_name, entry_flag, level_name, page_size)
+from vmtool.mm.arena cimport mm_at, task_at
+from vmtool.mm.frame cimport page_bytes
+from vmtool.mm.mmu cimport mmu_walk, walk_t
+from vmtool.mm.pid cimport find_task
+from vmtool.mm.show_frames cimport next_held
+from vmtool.mm.types cimport *
+
+from vmtool import records as r
+from vmtool.errors import KernelError
+
+cdef uint64_t WORD = 0xFFFFFFFF  # one of 32 bits
+
+
+def arch_text(id):
+    """The name of an architecture as `--arch` takes it."""
+    return arch_name(id).decode()
+
+
+cdef object entry_flags(const arch_t *g, int level, uint64_t entry):
+    """The manual's names of the bits that are set."""
+    return tuple([entry_flag(g, level, entry, bit).decode() for bit in range(64) if entry_flag(g, level, entry, bit) != NULL])
+
+
+cdef object entry_names(const arch_t *g, int level, uint64_t entry):
+    """Bit and name of every flag that an entry like this one may have."""
+    cdef uint64_t bit
+    found = []
+    for bit in range(64):
+        name = entry_flag(g, level, entry | <uint64_t>1 << bit, <uint32_t>bit)
+        if name != NULL and not (g.flags & ARCH_PAIRED and bit >= 32):
+            found.append((bit, name.decode()))
+    return tuple(found)
+
+
+cdef object index_bits(const arch_t *g, int level):
+    """The bits of an address that are the index, the highest first; arm's processor has tables of its own sizes."""
+    if g.flags & ARCH_PAIRED:
+        return (31, 20) if level else (19, 12)
+    return g.level_shift[level] + g.level_bits[level] - 1, g.level_shift[level]
+
+
+cdef object base_bits(const arch_t *g, int level, bint is_leaf):
+    """The bits of an entry that say where its frame or table is."""
+    if g.flags & ARCH_PAIRED:
+        return 31, (20 if level else 12) if is_leaf else 10
+    return highest_bit(g.pfn_mask), g.level_shift[level] if is_leaf else g.page_shift
+
+
+cdef int highest_bit(uint64_t mask):
+    cdef int n = -1
+    while mask:
+        mask >>= 1
+        n += 1
+    return n
+
+
+cdef class Walks(State):
+    cdef idx_t find(self, pid) except 0:
+        cdef idx_t t = find_task(&self.a, pid if 0 < pid < 1 << 31 else 0)
+        if t == 0:
+            raise KernelError(ESRCH, f"no process {pid}")
+        return t
+
+    cdef idx_t find_mm(self, pid) except 0:
+        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
+        if mm == 0:
+            raise KernelError(ESRCH, f"process {pid} has no address space")
+        return mm
+
+    def walk(self, pid, addr):
+        cdef walk_t w
+        cdef uint64_t at = addr & <uint64_t>0xFFFFFFFFFFFFFFFF
+        cdef pfn_t root = mm_at(&self.a, self.find_mm(pid)).pgd
+        cdef int i
+        cdef int level
+        cdef const arch_t *g = &self.a.m.arch
+        cdef bint is_upper = g.flags & ARCH_SPLIT_ROOT and at >= g.kernel_start
+        cdef bint is_leaf
+        mmu_walk(&self.a, root, at, &w)
+        self.check()
+        steps = []
+        for i in range(w.nr_steps):
+            level = w.entry_level[i]
+            present = bool(w.entry[i] & g.present)
+            is_leaf = present and (level == 0 or bool(w.entry[i] & g.huge))
+            steps.append(r.WalkStep(
+                level_name(g, level).decode(), w.table_addr[i], w.index[i], w.entry_addr[i], w.raw[i] if not g.flags & ARCH_PAIRED else w.raw[i] & WORD,
+                entry_flags(g, level, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
+                w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0))
+        reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
+        return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else root) << g.page_shift, tuple(steps), w.phys if w.ok else None,
+                      <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if g.id >= ARCH_ARM else "CR3",
+                      g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift, w.error,
+                      bool(w.ok and g.flags & ARCH_SOFT_YOUNG and not w.leaf & g.accessed))
+
+    # --- physical memory -----------------------------------------------------------------------------------
+
+    def roots(self):
+        """PID, the value of CR3 or TTBR0, and of TTBR1 (None: there is none), of each process; threads share theirs."""
+        cdef uint32_t pid
+        cdef idx_t t
+        cdef mm_t *mm
+        cdef const arch_t *g = &self.a.m.arch
+        upper = <uint64_t>self.a.m.kernel_pgd << g.page_shift if g.flags & ARCH_SPLIT_ROOT else None
+        found = []
+        for pid in range(1, self.a.pool[POOL_PID].count):
+            t = find_task(&self.a, pid)
+            if t and task_at(&self.a, t).mm and task_at(&self.a, t).tgid in (0, pid):
+                mm = mm_at(&self.a, task_at(&self.a, t).mm)
+                found.append((pid, <uint64_t>mm.pgd << g.page_shift, upper))
+        self.check()
+        return found
+
+    def held(self, pfn, tables_only=False):
+        """The first frame from pfn on that holds anything but zeros: its number and its bytes; None: there is none."""
+        cdef uint64_t at = next_held(&self.a, pfn, tables_only)
+        self.check()
+        if at >= self.a.m.max_pfn:
+            return None
+        return at, PyBytes_FromStringAndSize(page_bytes(&self.a, <pfn_t>at), page_size(&self.a.m.arch))
