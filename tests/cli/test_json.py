@@ -40,7 +40,9 @@ LINES = {
     "fincore /scene.dat --pages": ["fincore /scene.dat --bytes"], "cat-maps 1": [], "smaps 1": [], "smaps 1 --rollup": [], "status 1": [],
     "statm 1": [], "stat 1": [], "cat /proc/1/statm": [], "free": ["free --wide --lohi --committed"], "pmap 1": [], "pmap -d 1": [],
     "pmap -x 1": [], "pmap -X 1": [], "pmap -XX 1": [], "meminfo": [], "vmstat": [], "buddyinfo": [], "zoneinfo": [], "pagetypeinfo": [],
-    "slabinfo": [], "pagewalk 1 heap": [], "pagewalk 1 7fff00000000": [], "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
+    "slabinfo": [], "pagewalk 1 heap": ["pagewalk 1 heap --bits"], "pagewalk 1 7fff00000000": ["pagewalk 1 7fff00000000 --bits"],
+    "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
+    "frames --mapped-by 0x220e": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [], "trace": [],
     "reclaim 0": [], "dmesg": [], "cgroup create batch --max 4M": [], "cgroup show night": [], "cgroup show night memory.max": [],
     "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [],
@@ -56,9 +58,9 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "index": int, "page_indices": int, "order": int, "pageblock_order": int, "set": int, "way": int, "age": int, "pcid": int,
          "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
          "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
-         "time_us": int, "level_number": int, "first_pfn": int}  # fmt: skip
+         "time_us": int, "level_number": int, "first_pfn": int, "high_bit": int, "low_bit": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
-BITS = ("entry", "kpageflags")
+BITS = ("entry", "linux_entry", "kpageflags")
 NAMED_BY_LINUX = ("vmstat", "sysctl", "cgroup")  # whose keys are the kernel's own names
 COUNTERS = ("counters", "node_counters", "settings")  # the same, inside an object
 

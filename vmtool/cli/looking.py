@@ -123,11 +123,14 @@ def slabinfo(machine: Machine, json: bool) -> Output:
     return lambda: _text([_objects().slab(cache) for cache in caches])
 
 
-def pagewalk(machine: Machine, pid: int, addr: int, format: str, json: bool) -> Output:
+def pagewalk(machine: Machine, pid: int, addr: int, format: str, bits: bool, flat: bool, json: bool) -> Output:
     walk = machine.walk(pid, addr)
     if json:
         return lambda: _text(_objects().walk(walk))
     from vmtool.views import walk as view
+    if bits or flat:
+        from vmtool.views import walk_bits
+        return lambda: (walk_bits.render_bits if bits else walk_bits.render_flat)(walk, view.end(walk))
     return lambda: view.render_vtop(walk) if format == "vtop" else view.render(walk)
 
 
@@ -142,8 +145,14 @@ def pagemap(machine: Machine, pid: int, addr: int | None, length: int | None, ra
     return (lambda: _text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
 
 
-def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, json: bool) -> Output:
+def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, mapped_by: int | None, json: bool) -> Output:
     from vmtool.views import frames as view
+    if mapped_by is not None:
+        from vmtool.procfs.vmflags import permissions
+        mappings = machine.mapped_by(mapped_by)
+        if json:
+            return lambda: _text([_objects().mapping(*m) for m in mappings])
+        return lambda: view.render_mappings(mappings, permissions)
     if summary or not pfns:
         kinds, page_shift = machine.frames_summary(), machine.info().page_shift
         return (lambda: _text(_objects().kinds(kinds, page_shift))) if json else (lambda: view.render_summary(kinds, page_shift))

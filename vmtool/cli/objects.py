@@ -13,6 +13,7 @@ from vmtool.procfs.pagetypeinfo import NR_ORDERS, TYPES
 from vmtool.records import FileInfo, Frame, SlabCache, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
 from vmtool.views import frames as frames_view
 from vmtool.views import tlb as tlb_view
+from vmtool.views.walk_fault import fault
 
 Object = dict[str, Any]
 
@@ -52,6 +53,9 @@ def walk(found: Walk) -> Object:
             "entry_address": address(step.entry_addr),
             "entry": address(step.entry),
             "flags": list(step.flags),
+            "high_bit": step.high,
+            "low_bit": step.low,
+            **({"linux_entry": address(step.soft)} if step.soft else {}),
         }
         for step in found.steps
     ]
@@ -59,9 +63,18 @@ def walk(found: Walk) -> Object:
     if found.phys is None:
         end = {"physical_address": None, "reason": found.reason or "not present"}
     else:
-        shift = min(found.page_bytes.bit_length() - 1, 12) if found.page_bytes else 12
-        end = {"physical_address": address(found.phys), "pfn": found.phys >> shift, "page_size_kb": found.page_bytes >> 10}
-    return {"address": address(found.addr), "root_address": address(found.root), "steps": steps, **end}
+        end = {"physical_address": address(found.phys), "pfn": found.phys >> found.page_shift, "page_size_kb": found.page_bytes >> 10}
+    told = fault(found)
+    return {"address": address(found.addr), "register": found.register, "root_address": address(found.root), "steps": steps, **end,
+            **({"fault": told} if told else {})}
+
+
+def mapping(pid: int, addr: int, page_bytes: int, vma: Vma) -> Object:
+    """A row of frames --mapped-by."""
+    from vmtool.procfs.vmflags import permissions
+
+    return {"pid": pid, "address": address(addr), "page_size_kb": page_bytes >> 10, "start_address": address(vma.start),
+            "end_address": address(vma.end), "perms": permissions(vma.flags), "path": vma.name}
 
 
 def frame(found: Frame, nr_pages: int) -> Object:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from vmtool.records import Image
 
 
-def spawn(machine: Machine, name: str | None, exe: str | None, env: Sequence[bytes], args: Sequence[str], json: bool) -> Output:
+def spawn(machine: Machine, name: str | None, exe: str | None, sysroot: str | None, env: Sequence[bytes], args: Sequence[str],
+          json: bool) -> Output:
     image = None
     if exe is not None:
-        image = _image(machine, exe)
+        image = _image(machine, exe, sysroot)
     name = name or (_base_name(exe) if exe is not None else "demo")
     pid = machine.spawn(name, image, _argv(exe or name, args), list(env))
     return _pid(pid, json)
@@ -26,9 +27,9 @@ def fork(machine: Machine, pid: int, json: bool) -> Output:
     return _pid(machine.fork(pid), json)
 
 
-def exec_(machine: Machine, pid: int, exe: str, env: Sequence[bytes], args: Sequence[str]) -> None:
+def exec_(machine: Machine, pid: int, exe: str, sysroot: str | None, env: Sequence[bytes], args: Sequence[str]) -> None:
     machine.task(pid)  # ESRCH before trouble with the host's file
-    image = _image(machine, exe)
+    image = _image(machine, exe, sysroot)
     machine.exec(pid, _base_name(exe), image, _argv(exe, args), list(env))
 
 
@@ -68,6 +69,6 @@ def _pid(pid, json):
     return f'{{"pid": {pid}}}\n' if json else f"{pid}\n"
 
 
-def _image(machine: Machine, exe: str) -> Image:
+def _image(machine: Machine, exe: str, sysroot: str | None) -> Image:
     from vmtool.outside.elf import read_image
-    return read_image(exe, arch=machine.info().arch)
+    return read_image(exe, arch=machine.info().arch, sysroot=(sysroot or "").rstrip("/"))

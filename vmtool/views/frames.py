@@ -3,9 +3,9 @@
 Counterpart: Linux v6.18 include/linux/page-flags.h (names and their order), tools/mm/page-types.c.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from vmtool.records import Frame
+from vmtool.records import Frame, Vma
 
 HUGE_ORDER = 9
 
@@ -53,6 +53,15 @@ def words(frame: Frame) -> list[str]:
 def render_raw(frames: Iterable[Frame]) -> str:
     """A line a frame: its number and the 64 bits of /proc/kpageflags, both hexadecimal."""
     return "".join([f"0x{f.pfn:x} 0x{f.kpageflags:016x}\n" for f in frames])
+
+
+def render_mappings(mappings: Iterable[tuple[int, int, int, Vma]], permissions: Callable[[int], str]) -> str:
+    """A row an entry that maps the frame."""
+    from vmtool.views.table import table
+
+    rows = [(pid, f"{addr:x}", f"{page_bytes >> 10}K", f"{area.start:x}-{area.end:x}", permissions(area.flags), area.name or "-")
+            for pid, addr, page_bytes, area in mappings]
+    return table(("pid", "address", "page", "area", "perm", "name"), rows, left="area perm name")
 
 
 def render_summary(kinds: Iterable[tuple[str, int]], page_shift: int = 12) -> str:

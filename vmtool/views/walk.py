@@ -40,15 +40,19 @@ def render(walk: Walk) -> str:
         for step in walk.steps
     ]
     steps = table(("level", "table", "index", "entry at", "entry", "flags"), rows, left="level flags") if rows else ""
-    return f"address 0x{walk.addr:x}, root 0x{walk.root:x}\n{steps}{_end(walk)}\n"
+    return f"address 0x{walk.addr:x}, {walk.register} 0x{walk.root:x}\n{steps}{end(walk)}\n"
 
 
-def _end(walk: Walk) -> str:
+def end(walk: Walk) -> str:
+    """Where the walk ended, and how the processor tells the kernel when a program's read fails there."""
+    from vmtool.views.walk_fault import fault
+
+    told = fault(walk)
     if walk.phys is None:
         at = f" at {walk.steps[-1].level}" if walk.steps else ""
-        return f"no translation: {walk.reason or 'not present'}{at}"
-    shift = 12 if not walk.page_bytes else min(walk.page_bytes.bit_length() - 1, 12)
-    return f"frame 0x{walk.phys >> shift:x}, physical address 0x{walk.phys:x}, page of {size_text(walk.page_bytes)}"
+        return f"no translation: {walk.reason or 'not present'}{at}" + (f"; {told}" if told else "")
+    found = f"frame 0x{walk.phys >> walk.page_shift:x}, physical address 0x{walk.phys:x}, page of {size_text(walk.page_bytes)}"
+    return found + (f"; a program's read: {told}" if told else "")
 
 
 def render_vtop(walk: Walk, is_zero_page: bool = False) -> str:

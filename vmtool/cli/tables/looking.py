@@ -132,10 +132,14 @@ COMMANDS = (
     Command(
         "pagewalk", "looking:pagewalk",
         (PID, arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET"),
-         option("--format", ("table", "vtop"), "FORMAT", "table, or vtop as crash's command", default="table")),
-        access=READS,
+         option("--format", ("table", "vtop"), "FORMAT", "table, or vtop as crash's command", default="table"),
+         switch("--bits", "the address cut into fields, and each entry with every flag in a box of its own"),
+         switch("--flat", "a line a level that tells all of it")),
+        access=READS, exclusive=("--bits --flat --format",),
         help="Show each level of a page walk: table, index, entry, flags, then the frame.",
-        example="vmtool pagewalk 1 heap"),
+        details="Names of flags are the manual's. Where a program's read would fault, the last line has what the processor tells the "
+                "kernel: the error code, FSR or ESR.",
+        example="vmtool pagewalk 1 heap\n  vmtool pagewalk 1 stack --bits"),
     Command(
         "pagemap", "looking:pagemap",
         (PID, arg("addr", "ADDR", "first page, the whole space unless given", optional=True),
@@ -150,10 +154,11 @@ COMMANDS = (
         "frames", "looking:frames",
         (arg("pfns", "PFNS", "a page frame number, or FIRST-LAST", metavar="PFN", optional=True, repeat=True),
          switch("--summary", "how many frames of each kind (as without a PFN)"),
-         switch("--raw", "number and 64 bits of /proc/kpageflags, both hexadecimal")),
-        access=READS, exclusive=("--summary --raw", "PFN --summary"),
-        help="Show page frames: flags, counts, what they hold.",
-        example="vmtool frames 0x1000-0x100f"),
+         switch("--raw", "number and 64 bits of /proc/kpageflags, both hexadecimal"),
+         option("--mapped-by", "INT", "PFN", "every process, area and address that maps this frame")),
+        access=READS, exclusive=("--summary --raw --mapped-by", "PFN --summary", "PFN --mapped-by"),
+        help="Show page frames: flags, counts, what they hold; who maps one.",
+        example="vmtool frames 0x1000-0x100f\n  vmtool frames --mapped-by 0x1000"),
     Command(
         "tlb", "looking:tlb",
         (switch("--stats", "hits, misses, flushes instead of the entries"), option("--cpu", "INT", "N", "this processor's only")),

@@ -17,7 +17,8 @@ COMMANDS = (
          option("--arch", ARCHS, "ARCH", "architecture and paging format", default="x86-64"),
          option("--cpus", "INT", "N", "processors", default=1),
          option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
-         option("--tlb", "TLB", "SPEC", "skylake, none, or NAME=ENTRIESxWAYS,… with the names l1d l1d2m l1d1g l1i l1i2m l2", default=""),
+         option("--tlb", "TLB", "SPEC", "skylake, icelake, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the names l1d l1d2m "
+                "l1d1g l1i l1i2m l2", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
          switch("--kpti", "a page table of their own for user mode", hidden=True),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),

@@ -8,12 +8,14 @@ def ps_access(values):
 
 
 PID = arg("pid", "PID", "the process")
+SYSROOT = option("--sysroot", "HOSTPATH", "DIR", "the program's interpreter lies under this directory: programs of other architectures")
 
 COMMANDS = (
     Command(
         "spawn", "process:spawn",
         (arg("name", "WORD", "its name (comm)", optional=True),
          option("--exe", "HOSTPATH", "ELF", "run this program of the host instead of the built-in demo"),
+         SYSROOT,
          option("--env", "ENV", "NAME=VALUE", "add to its environment", repeat=True),
          rest("args", "arguments of the program", metavar="ARG")),
         access=SPAWNS,
@@ -29,6 +31,7 @@ COMMANDS = (
     Command(
         "exec", "process:exec_",
         (PID, arg("exe", "HOSTPATH", "the program", metavar="ELF"),
+         SYSROOT,
          option("--env", "ENV", "NAME=VALUE", "add to its environment", repeat=True),
          rest("args", "arguments of the program", metavar="ARG")),
         access=WRITES, json=False,

@@ -1,0 +1,37 @@
+"""What the processor tells the kernel when a program's read ends where a walk ended.
+
+x86: the error code on the stack (Intel SDM volume 3, 5.7). arm: the status in DFSR, FS[3:0] of the short descriptors (Arm ARM B3.13.3).
+arm64: ESR_EL1, exception class and fault status (Arm ARM D24.2.40); levels are counted as the manual does, 3 for the table of pages.
+"""
+
+from vmtool.records import Walk
+
+X86_BITS = ((0, "protection"), (1, "write"), (2, "user"), (3, "reserved bit"), (4, "instruction"), (5, "protection key"))
+PROT, RSVD = 1, 8
+ARM_STATUS = {"translation": (0x5, 0x7), "access flag": (0x3, 0x6), "permission": (0xD, 0xF)}
+ARM64_STATUS = {"address size": 0x0, "translation": 0x4, "access flag": 0x8, "permission": 0xC}
+DATA_ABORT = 0x24 << 26 | 1 << 25  # from a lower exception level, by an instruction of 32 bits
+
+
+def _kind(walk: Walk) -> str:
+    if walk.is_old:
+        return "access flag"
+    if walk.error & RSVD:
+        return "address size"
+    return "permission" if walk.error & PROT else "translation"
+
+
+def fault(walk: Walk) -> str:
+    """In the processor's words; empty: the read succeeds."""
+    if not walk.error and not walk.is_old:
+        return ""
+    kind = _kind(walk)
+    if walk.arch.startswith("arm64"):
+        level = 3 - (walk.nr_levels - len(walk.steps)) if walk.steps else 0
+        return f"ESR 0x{DATA_ABORT | ARM64_STATUS[kind] | level:x} (data abort, {kind} fault, level {level})"
+    if walk.arch == "arm":
+        level = max(len(walk.steps), 1)
+        status = ARM_STATUS.get(kind, ARM_STATUS["translation"])[level - 1]
+        return f"FSR 0x{status:x} ({kind} fault, level {level})"
+    names = [name for bit, name in X86_BITS if walk.error >> bit & 1]
+    return f"error code 0x{walk.error:x} ({', '.join(names if walk.error & PROT else ['not present', *names])})"
