@@ -15,7 +15,7 @@ PYC     := build/inplace/pyc.done
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: build demo stories pictures-update test check differential transcripts transcripts-update capture annotate bench lint clean distclean help
+.PHONY: build demo stories pictures-update test check qemu differential transcripts transcripts-update capture annotate bench lint clean distclean help
 .DELETE_ON_ERROR:
 
 build: $(BUILT) $(PYC)  ## compile what changed; .venv/bin/vmtool is ready then
@@ -42,6 +42,9 @@ check:  ## everything: both builds, the long tests, long differential runs
 	@$(MAKE) --no-print-directory build
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "slow or not slow"
 	@$(MAKE) --no-print-directory differential N=1000
+
+qemu: build  ## QEMU's MMU and walks by the manuals against translate, on thousands of addresses of each format
+	@VMTOOL_QEMU_N=$(or $(QEMU_N),20000) $(PY) -m pytest -q tests/outside/test_core_physical.py
 
 differential: build  ## N freshly drawn scripts on this kernel and on vmtool (make differential N=1000)
 	@$(PY) -m tests.differential -n $(N)

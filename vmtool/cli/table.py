@@ -23,7 +23,7 @@ FAMILIES = {
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
                            "pagewalk pagemap frames tlb explain trace"),
     "pictures": ("Pictures", "draw report quiz"),
-    "outside": ("The outside world", "replay record import procfs mount enter"),
+    "outside": ("The outside world", "replay record import core procfs mount enter"),
 }
 
 _FAMILY_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}
