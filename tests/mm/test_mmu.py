@@ -144,4 +144,4 @@ def test_five_levels_walk_five_tables():
 
 def test_unknown_and_unbuilt_formats_are_refused():
     assert Probe().boot(256 << 20, arch="vax") == -22
-    assert Probe().boot(256 << 20, arch="arm") == -22
+    assert Probe().boot(256 << 20, arch="arm64-64k") == -22

@@ -61,7 +61,7 @@ COMMANDS = (
         example="vmtool import 1234"),
     Command(
         "core", "core:core",
-        (arg("pid", "PID", optional=True),
+        (arg("pid", "PID", "the process, for gdb", optional=True),
          option("-o --output", "HOSTPATH", "FILE", "the core file", default="core"),
          switch("--physical", "all frames that hold something, at their physical addresses"),
          switch("--tables-only", "of those the page tables alone")),
