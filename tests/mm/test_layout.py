@@ -55,3 +55,17 @@ def test_tables_of_the_fourth_level_are_not_counted(machine):
     machine.mmap(1, 0x10000000000000, PAGE, RW, ANON_FIXED)
     machine.touch(1, 0x10000000000000, PAGE, "w")
     assert machine.mm(1).pgtables_bytes - before == 3 * PAGE  # a PUD, a PMD and a PTE table; the P4D table is the fourth
+
+
+def test_the_processor_of_five_levels_is_qemus_largest():
+    """AT_HWCAP and AT_MINSIGSTKSZ of the recorded kernel with la57."""
+    import struct
+
+    from vmtool import _core
+
+    machine = _core.Machine()
+    machine.boot(ram_bytes=256 << 20, arch="x86-64-la57")
+    machine.spawn("a", None, [b"a"], [])
+    words = struct.unpack(f"<{len(machine.mm(1).auxv) // 8}Q", machine.mm(1).auxv)
+    told = dict(zip(words[::2], words[1::2], strict=True))
+    assert (told[16], told[51]) == (0xFCBFBFD, 2032)

@@ -166,6 +166,8 @@ cdef void arm64(layout_t *l, int va_bits, uint32_t vdso_pages, uint64_t hwcap) n
 
 x86_64(&LAYOUTS[ARCH_X86_64], <uint64_t>1 << 47)
 x86_64(&LAYOUTS[ARCH_X86_64_LA57], <uint64_t>1 << 56)
+LAYOUTS[ARCH_X86_64_LA57].hwcap = 0xfcbfbfd  # with five levels it is QEMU's largest
+LAYOUTS[ARCH_X86_64_LA57].minsigstksz = 2032
 x86_32(&LAYOUTS[ARCH_I386], 0xc0000000)
 x86_32(&LAYOUTS[ARCH_I386_PAE], 0xc0000000)
 compat(&LAYOUTS[ARCH_COMPAT])
