@@ -133,3 +133,17 @@ def test_what_the_processor_tells_of_a_fault():
     assert walk_fault.fault(arm64._replace(is_old=True, error=0)) == "ESR 0x9200000b (data abort, access flag fault, level 3)"
     larger = arm64._replace(arch="arm64-16k", nr_levels=3, steps=STEPS[:1])
     assert walk_fault.fault(larger) == "ESR 0x92000005 (data abort, translation fault, level 1)"
+
+
+def test_vtop_of_other_processors_has_their_own_names():
+    names = ("VALID", "USER", "AF", "nG", "DBM", "PXN", "UXN", "DIRTY")
+    page = STEPS[3]._replace(entry=0x00E8_0000_4FB6_8F43, flags=names, base_high=47)
+    shown = walk.render_vtop(MAPPED._replace(steps=(*STEPS[:3], page), arch="arm64", register="TTBR0"))
+    assert shown.splitlines()[-2].split() == ["e800004fb68f43", "4fb68000", f"({'|'.join(names)})"]
+    swapped = ABSENT._replace(steps=(*STEPS[:3], MISSING._replace(entry=0x1040)), arch="arm64", register="TTBR0")
+    assert "SWAP" not in walk.render_vtop(swapped)
+
+
+def test_an_entry_is_as_wide_as_it_is():
+    narrow = walk.render(MAPPED._replace(entry_bits=32, steps=(STEPS[0],)))
+    assert narrow.splitlines()[2].split()[4] == "011f9067"

@@ -120,6 +120,8 @@ class whole_file:
             fd, self.made = tempfile.mkstemp(prefix=f".{os.path.basename(self.path)}.", dir=os.path.dirname(self.path))
         except OSError as error:
             raise HostError(f"{self.path}: {error.strerror}") from None
+        except ValueError:
+            raise HostError("a path with a NUL is none") from None
         self.out = os.fdopen(fd, "wb", 1 << 20)
         return self.out
 

@@ -19,8 +19,7 @@ VTOP_FLAGS = (
     (1 << 8, "GLOBAL"),
     (1 << 63, "NX"),
 )
-X86_ADDRESS_MASK = 0x000F_FFFF_FFFF_F000
-PAGE_SIZES = {2 << 20: "2MB", 1 << 30: "1GB"}
+PAGE_SIZES = {1 << 20: "1MB", 2 << 20: "2MB", 4 << 20: "4MB", 32 << 20: "32MB", 1 << 30: "1GB"}
 
 
 def size_text(nr_bytes: int) -> str:
@@ -35,8 +34,9 @@ def render(walk: Walk) -> str:
     """The walk as a table, and where it ended."""
     from vmtool.views.table import table
 
+    width = walk.entry_bits // 4
     rows = [
-        (step.level, f"{step.table:x}", step.index, f"{step.entry_addr:x}", f"{step.entry:016x}", " ".join(step.flags) or "-")
+        (step.level, f"{step.table:x}", step.index, f"{step.entry_addr:x}", f"{step.entry:0{width}x}", " ".join(step.flags) or "-")
         for step in walk.steps
     ]
     steps = table(("level", "table", "index", "entry at", "entry", "flags"), rows, left="level flags") if rows else ""
@@ -62,13 +62,14 @@ def render_vtop(walk: Walk, is_zero_page: bool = False) -> str:
     text += "".join([f"{step.level.upper():>6}: {step.entry_addr:x} => {step.entry:x}\n" for step in walk.steps])
     if walk.phys is None or not walk.steps:
         last = walk.steps[-1] if walk.steps else None
-        return text + (("\n" + _vtop_swap(last)) if last is not None and last.entry and last.level == "pte" else "") + "\n"
+        is_swapped = last is not None and last.entry and last.level == "pte" and walk.arch.startswith("x86-64")
+        return text + (("\n" + _vtop_swap(last)) if is_swapped else "") + "\n"
     size = PAGE_SIZES.get(walk.page_bytes, "")
     if size:
         mark = f"({size}, ZERO PAGE)" if is_zero_page else f"({size})"
     else:
         mark = "(ZERO PAGE)" if is_zero_page else ""
-    return text + f"  PAGE: {walk.phys & ~(walk.page_bytes - 1):x}  {mark}\n\n{_vtop_entry(walk.steps[-1])}\n"
+    return text + f"  PAGE: {walk.phys & ~(walk.page_bytes - 1):x}  {mark}\n\n{_vtop_entry(walk.steps[-1], walk.register == 'CR3')}\n"
 
 
 def _centred(text: str, width: int, rest_left: bool = False) -> str:
@@ -78,11 +79,12 @@ def _centred(text: str, width: int, rest_left: bool = False) -> str:
     return " " * before + text + " " * (blanks - before)
 
 
-def _vtop_entry(step: WalkStep) -> str:
-    """PTE, PHYSICAL and FLAGS of the entry that maps the page."""
-    entry, phys = f"{step.entry:x}", f"{step.entry & X86_ADDRESS_MASK:x}"
+def _vtop_entry(step: WalkStep, is_x86: bool) -> str:
+    """PTE, PHYSICAL and FLAGS of the entry that maps the page; crash has names of its own for x86's."""
+    base = step.entry >> step.base_low & ((1 << step.base_high - step.base_low + 1) - 1)
+    entry, phys = f"{step.entry:x}", f"{base << step.base_low:x}"
     widths = max(len(entry), 3), max(len(phys), 8)
-    flags = "|".join([name for bit, name in VTOP_FLAGS if step.entry & bit])
+    flags = "|".join([name for bit, name in VTOP_FLAGS if step.entry & bit] if is_x86 else step.flags)
     return (
         f"{_centred('PTE', widths[0])}  {_centred('PHYSICAL', widths[1])}  FLAGS\n"
         f"{_centred(entry, widths[0], True)}  {_centred(phys, widths[1], True)}  ({flags})\n"
