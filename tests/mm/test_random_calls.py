@@ -95,6 +95,10 @@ class Player:
 
     do_touch_again = do_touch_more = do_touch
 
+    def do_name(self, draw, m, pid):
+        addr, length = self.part(pid)
+        m.set_vma_name(pid, addr, length, draw.choice((None, "one", "two")))
+
     def do_store(self, draw, m, pid):
         m.store(pid, self.part(pid)[0] + 7, b"s" * draw.choice((5, 10_000)), True)
 

@@ -18,7 +18,7 @@ from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.mmu cimport load_cr3
-from vmtool.mm.pagecache cimport fget, fput, name_read, name_store
+from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pid cimport alloc_pid, find_task
 from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
@@ -309,6 +309,7 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
     if area.anon_name:
         n.anon_name = name_store(a, text, name_read(a, area.anon_name, text, 256))
     if not area.vm_flags & VM_WIPEONFORK and anon_vma_fork(a, v, src) < 0:
+        name_free(a, n.anon_name)
         vm_area_free(a, v)
         return -ENOMEM
     n.vm_flags &= ~<uint64_t>VM_LOCKED_MASK
@@ -326,6 +327,7 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     cdef idx_t v = old.vma_first
     cdef vma_t *area
     cdef int64_t charge
+    cdef uint32_t nr
     m.total_vm = old.total_vm
     m.data_vm = old.data_vm
     m.exec_vm = old.exec_vm
@@ -344,7 +346,10 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
         else:
             if area.vm_flags & VM_ACCOUNT and vm_enough_memory(a, oldmm, charge) < 0:
                 return -ENOMEM
+            nr = m.map_count
             if dup_area(a, mm, v) < 0:
+                if area.vm_flags & VM_ACCOUNT and m.map_count == nr:
+                    vm_unacct_memory(a, charge)  # an area that is there already takes its charge along
                 return -ENOMEM
         v = vma_at(a, v).vm_next
     return 0

@@ -157,16 +157,18 @@ cdef idx_t find_mergeable_anon_vma(arena_t *a, const vma_t *v) noexcept nogil:
 
 cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
-    cdef idx_t av
+    cdef idx_t av, own = 0
     if area.anon_vma:
         return 0
     av = find_mergeable_anon_vma(a, area)
     if av == 0:
-        av = anon_vma_alloc(a)
+        own = av = anon_vma_alloc(a)
         if av == 0:
             return -ENOMEM
         av_mut(a, av).num_children += 1  # a root counts itself
     if chain_link(a, v, av) < 0:
+        if own:
+            put_anon_vma(a, own)
         return -ENOMEM
     vma_mut(a, v).anon_vma = av
     av_mut(a, av).num_active_vmas += 1
@@ -185,6 +187,7 @@ cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     while i and not a.err and not runs_in_circle(a, POOL_AVC, i, &steps):
         av = avc_at(a, i).anon_vma
         if chain_link(a, dst, av) < 0:
+            vma_mut(a, dst).anon_vma = 0  # it is not counted yet among those that use it
             unlink_anon_vmas(a, dst)
             return -ENOMEM
         anon = av_mut(a, av)
@@ -218,10 +221,11 @@ cdef int anon_vma_fork(arena_t *a, idx_t v, idx_t parent) noexcept nogil:
     anon.root = av_mut(a, pav).root
     anon.parent = pav
     av_mut(a, anon.root).refcount += 1
-    vma_mut(a, v).anon_vma = av
     if chain_link(a, v, av) < 0:
+        put_anon_vma(a, av)
         unlink_anon_vmas(a, v)
         return -ENOMEM
+    vma_mut(a, v).anon_vma = av
     av_mut(a, pav).num_children += 1
     return 0
 

@@ -195,11 +195,29 @@ cdef uint32_t first_free(const slab_t *s) noexcept nogil:
     return word * 64 + bit
 
 
+cdef uint64_t failslab = 0
+
+def refuse_object(nth):
+    """Tests: the nth object asked for from now on is not given, whatever its cache; 0: all are. Returns: what was left of the number before.
+
+    Counterpart: Linux v6.18 mm/failslab.c:should_failslab().
+    """
+    global failslab
+    cdef uint64_t left = failslab
+    failslab = nth
+    return left
+
+
 cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
+    global failslab
     cdef kmem_cache_t *c = cache_mut(a, cache)
     cdef idx_t i = c.partial
     cdef slab_t *s
     cdef uint32_t n
+    if failslab:
+        failslab -= 1
+        if failslab == 0:
+            return 0
     if i == 0:
         i = new_slab(a, cache)
         if i == 0:

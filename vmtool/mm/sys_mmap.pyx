@@ -44,17 +44,33 @@ cdef inline uint64_t calc_vm_flags(uint64_t prot, uint64_t flags) noexcept nogil
 cdef inline bint accountable_mapping(idx_t file, uint64_t vm_flags) noexcept nogil:
     return (vm_flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) == VM_WRITE
 
+cdef idx_t new_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil:
+    """__mmap_new_vma(): shared memory without a file gets one of its own. 0: no memory."""
+    cdef idx_t shm = 0, inode, v
+    cdef int err = 0
+    if file or not vm_flags & VM_SHARED:
+        return insert_area(a, mm, addr, end, vm_flags, pgoff, file, kind)
+    inode = inode_create(a, "/dev/zero", 9, INODE_SHMEM, 0, 1, 0, end - addr, &err)
+    shm = file_open(a, inode) if inode else 0
+    if shm == 0:
+        if inode:
+            path_unlink(a, inode)
+        return 0
+    v = insert_area(a, mm, addr, end, vm_flags, pgoff, shm, kind) if shmem_acct_size(a, inode, vm_flags) == 0 else 0
+    fput(a, shm)
+    return v
+
 cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil:
     """Unmap what is there, then merge with a neighbour or make a new area."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef vaddr_t end = addr + length
     cdef int64_t charged = 0, nr_old = 0, accounted_old = 0
     cdef int64_t pages = <int64_t>(length >> a.m.arch.page_shift)
-    cdef idx_t v = find_vma_intersection(a, mm, addr, end), shm = 0
+    cdef idx_t v = find_vma_intersection(a, mm, addr, end)
     cdef vma_t *area
     cdef vmg_t g
     cdef int err = 0
-    cdef idx_t prev, next, inode
+    cdef idx_t prev, next
     while v and vma_at(a, v).vm_start < end:
         area = vma_at(a, v)
         nr_old += overlap(a, area, addr, end)
@@ -74,6 +90,8 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
         charged = pages
     err = munmap_range(a, mm, addr, end)
     if err:
+        if charged:
+            vm_unacct_memory(a, charged - accounted_old)
         return <uint64_t><int64_t>err
     if charged:
         a.m.vm_committed_as += accounted_old  # munmap took the old areas' charge off; the new one took it over
@@ -86,20 +104,10 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
     if not (file == 0 and vm_flags & VM_SHARED) and vma_merge_new_range(a, &g):
         v = g.target
     else:
-        if file == 0 and vm_flags & VM_SHARED:
-            inode = inode_create(a, "/dev/zero", 9, INODE_SHMEM, 0, 1, 0, length, &err)
-            shm = file_open(a, inode) if inode else 0
-            if shm == 0:
-                if inode:
-                    path_unlink(a, inode)
-                return <uint64_t>-ENOMEM
-            if shmem_acct_size(a, inode, vm_flags) < 0:
-                fput(a, shm)
-                return <uint64_t>-ENOMEM
-        v = insert_area(a, mm, addr, end, vm_flags, pgoff, shm if shm else file, kind)
-        if shm:
-            fput(a, shm)
+        v = new_area(a, mm, file, addr, end, vm_flags, pgoff, kind)
         if v == 0:
+            if charged:
+                vm_unacct_memory(a, charged)  # what was mapped there is gone
             return <uint64_t>-ENOMEM
     vm_stat_account(m, vm_flags, pages)
     if vm_flags & VM_LOCKED:
