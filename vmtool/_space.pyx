@@ -7,13 +7,14 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport peek_bytes
-from vmtool.mm.arch cimport level_end, offset_in_page, page_align, page_size, page_start
+from vmtool.mm.arch cimport level_end, level_size, offset_in_page, page_align, page_size, page_start
 from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
 from vmtool.mm.arena cimport arena_t, cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
+from vmtool.mm.hugetlb cimport hugetlb_usage
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.show_dump cimport dump_page
@@ -91,7 +92,8 @@ cdef class Space(Views):
             <uint64_t>m.pgd << self.a.m.arch.page_shift, m.start_code, m.end_code, m.start_data, m.end_data, m.start_brk, m.brk, m.start_stack,
             m.arg_start, m.arg_end, m.env_start, m.env_end, m.mmap_base, m.entry, m.sp, m.task_size,
             m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
-            anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes, 0, m.map_count,
+            anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes,
+            hugetlb_usage(&self.a, self.find_mm(pid)), m.map_count,
             not m.flags & MMF_DISABLE_THP, exe, words[: 8 * min(m.nr_auxv, <uint32_t>(sizeof(m.auxv) // sizeof(m.auxv[0])))])
 
     cdef object peek_range(self, idx_t mm, start, end):
@@ -202,7 +204,8 @@ cdef class Space(Views):
         while v and left:
             memset(&s, 0, sizeof(s))
             smap_gather(&self.a, v, &s)
-            found.append(r.Smap(self.vma_record(v), stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), thp_eligible(&self.a, v)))
+            size = level_size(&self.a.m.arch, 1) if vma_at(&self.a, v).vm_flags & VM_HUGETLB else page_size(&self.a.m.arch)
+            found.append(r.Smap(self.vma_record(v), stats_record(&s), size, size, thp_eligible(&self.a, v)))
             v = vma_at(&self.a, v).vm_next
             left -= 1
         gate = self.gate_vma(mm)

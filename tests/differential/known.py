@@ -25,9 +25,4 @@ touch $p 0x7ffff7c01000 2044K -w
 mlock $c1 0x7d0000000000 4096
 smaps $c1
 """),
-    "huge pages without a reservation": Known("fs/hugetlbfs/inode.c:hugetlb_file_setup(), mm/hugetlb.c:hugetlb_reserve_pages()", """\
-p = spawn --exe @/target
-touch $p 0x401000 0x2000 -x
-mmap $p 2M --prot rw --hugetlb 2M --noreserve
-"""),
 }

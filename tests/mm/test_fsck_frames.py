@@ -187,6 +187,27 @@ def _(s):
     return f"zone {DMA32} counts its mlocked pages wrongly: 1 are there"
 
 
+@case("hugetlb-list")
+def _(s):
+    s.m.set_sysctl("vm.nr_hugepages", "3")
+    s.m.poke("machine", 0, "hstate.free_huge_pages", 2)
+    return "2 huge pages are counted as free, 3 are on the pool's list"
+
+
+@case("hugetlb-count")
+def _(s):
+    s.m.set_sysctl("vm.nr_hugepages", "3")
+    s.m.poke("machine", 0, "hstate.nr_huge_pages", 4)
+    return "the pool counts 4 huge pages, 3 are there"
+
+
+@case("hugetlb-reserved")
+def _(s):
+    s.m.set_sysctl("vm.nr_hugepages", "3")
+    s.m.poke("machine", 0, "hstate.resv_huge_pages", 5)
+    return "5 huge pages are promised, 3 are free"
+
+
 # --- swap ------------------------------------------------------------------------------------------------------------
 
 def swapped(s):

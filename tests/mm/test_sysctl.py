@@ -56,7 +56,7 @@ def test_each_readable_parameter_takes_the_value_it_has(machine):
 @pytest.mark.parametrize(("name", "value"), [
     ("vm.overcommit_memory", "3"), ("vm.overcommit_memory", "-1"), ("vm.swappiness", "201"), ("vm.page-cluster", "32"),
     ("vm.dirty_ratio", "101"), ("vm.watermark_scale_factor", "0"), ("vm.watermark_scale_factor", "3001"), ("vm.max_map_count", "-1"),
-    ("vm.min_free_kbytes", "-1"), ("vm.drop_caches", "0"), ("vm.drop_caches", "5"), ("vm.nr_hugepages", "1"),
+    ("vm.min_free_kbytes", "-1"), ("vm.drop_caches", "0"), ("vm.drop_caches", "5"), ("vm.nr_hugepages", "-1"),
     ("vm.swappiness", "many"), ("vm.swappiness", ""), ("vm.swappiness", "1 2"), ("vm.swappiness", "1_0"), ("vm.swappiness", "09"),
     ("vm.max_map_count", "99999999999999999999999"), ("transparent_hugepage/enabled", "sometimes"),
 ])  # fmt: skip

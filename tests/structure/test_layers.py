@@ -31,7 +31,7 @@ LEVELS = """
     workingset
     filemap rmap boot pagewalk
     swap_state inode thp
-    shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker
+    shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
     fileio vmscan_list
     pagecache vmscan
     vma_merge

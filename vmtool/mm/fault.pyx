@@ -18,6 +18,7 @@ from vmtool.mm.buddy cimport alloc_pages, folio_put
 from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
+from vmtool.mm.hugetlb cimport hugetlb_fault
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
@@ -234,6 +235,8 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef uint32_t result
     cdef pte_t pmd
+    if area.vm_flags & VM_HUGETLB:
+        return hugetlb_fault(a, v, addr, flags)
     if not may_be_huge(a, area, m):
         return handle_pte_fault(a, v, addr, flags)  # nearly always: no huge page is asked for, and none is there
     if thp_vma_allowable(a, area) or m.thp_mapped:

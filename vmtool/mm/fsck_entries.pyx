@@ -11,6 +11,7 @@ from vmtool.mm.arch cimport level_size, nr_user_entries, pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
 from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
+from vmtool.mm.hugetlb cimport PG_hugetlb
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport entire_mapcount
@@ -167,6 +168,12 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if f.v == 0 or addr < area.vm_start or addr + level_size(&a.m.arch, level) > area.vm_end:
         expect(f, False, CHECK_OUTSIDE, f.mm, addr)
         return
+    if area.vm_flags & VM_HUGETLB:
+        pfn = pte_frame(a, e)
+        expect(f, pfn < a.m.max_pfn and frame_at(a, pfn).flags & PG_hugetlb != 0, CHECK_FRAME, f.mm, addr)
+        if pfn < a.m.max_pfn:
+            f.entire[pfn >> 9] += 1
+        return
     f.nr_huge += level != 0
     what = pte_class(a, e) if level == 0 else pmd_class(a, e)
     if what == ENTRY_SWAP:
@@ -250,7 +257,9 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     for i in range(n):
         entries += check_small(f, <pfn_t>(head + i), entire if i == 0 else 0)
         pages += f.count[head + i] != 0 or entire != 0
-    if r.flags & PG_anon:
+    if r.flags & PG_hugetlb:
+        pass  # in no counter of mapped pages
+    elif r.flags & PG_anon:
         mapped[0] += pages
         mapped[1] += <int64_t>n if entire else 0
         if r.mapping == 0 or r.mapping >= a.pool[POOL_ANON_VMA].count or (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, r.mapping)).parent == 0:

@@ -1,11 +1,12 @@
 """The invariants of the LRU: lists against flags, counters against lists, batches against references.
 
 Counterpart: Linux's CONFIG_DEBUG_VM assertions in include/linux/mm_inline.h and mm/swap.c. Unevictable folios are on no list, so they are
-counted frame by frame, as are the mlocked ones.
+counted frame by frame, as are the mlocked ones. And the pool of huge pages.
 """
 
 from vmtool.mm.arena cimport frame_at, memcg_at, rec_at
 from vmtool.mm.frame cimport folio_order, pfn_to_zone, reserved_end
+from vmtool.mm.hugetlb cimport PG_hugetlb
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, folio_lru_list
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_MLOCK, NR_ZONE_INACTIVE_ANON
 
@@ -15,6 +16,9 @@ cdef enum:
     CHECK_LRU_COUNT
     CHECK_LRU_BATCH
     CHECK_MLOCK_COUNT
+    CHECK_HUGE_LIST
+    CHECK_HUGE_COUNT
+    CHECK_HUGE_RESERVED
     NR_CHECKS
     NR_BATCHES = 7  # those of cpu_fbatches_t that hold folios
 
@@ -28,6 +32,9 @@ CHECKS[CHECK_LRU_FLAG] = check_t(b"lru-flag", b"frame {0} is on LRU list {1}, wh
 CHECKS[CHECK_LRU_COUNT] = check_t(b"lru-count", b"the counters of LRU list {0} are wrong: {1} pages are on it")
 CHECKS[CHECK_LRU_BATCH] = check_t(b"lru-batch", b"frame {1} waits in a batch of CPU {0} without a reference for it, or the batch is too long")
 CHECKS[CHECK_MLOCK_COUNT] = check_t(b"mlock-count", b"zone {0} counts its mlocked pages wrongly: {1} are there")
+CHECKS[CHECK_HUGE_LIST] = check_t(b"hugetlb-list", b"{0} huge pages are counted as free, {1} are on the pool's list")
+CHECKS[CHECK_HUGE_COUNT] = check_t(b"hugetlb-count", b"the pool counts {0} huge pages, {1} are there")
+CHECKS[CHECK_HUGE_RESERVED] = check_t(b"hugetlb-reserved", b"{0} huge pages are promised, {1} are free")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef struct fsck_t:  # one run
@@ -36,6 +43,7 @@ cdef struct fsck_t:  # one run
     void *ctx
     int64_t pages[NR_ZONES][NR_LRU_LISTS]  # found, over all lruvecs
     int64_t mlocked[NR_ZONES]
+    uint64_t huge  # of the pool
 
 
 cdef const char *fsck_lru_name(uint32_t i) noexcept nogil:
@@ -58,6 +66,7 @@ cdef void fsck_lru(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     f.a = a
     f.report = report
     f.ctx = ctx
+    f.huge = 0
     for z in range(NR_ZONES):
         f.mlocked[z] = 0
         for lru in range(NR_LRU_LISTS):
@@ -69,6 +78,7 @@ cdef void fsck_lru(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     count_unevictable(&f)
     check_sums(&f)
     check_batches(&f)
+    check_huge_pages(&f)
 
 
 cdef void check_list(fsck_t *f, lruvec_t *lruvec, uint32_t lru) noexcept nogil:
@@ -124,6 +134,7 @@ cdef void count_unevictable(fsck_t *f) noexcept nogil:
             continue
         if r.flags & PG_unevictable and r.flags & PG_lru:
             f.pages[z][LRU_UNEVICTABLE] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
+        f.huge += r.flags & PG_hugetlb != 0
         if r.flags & PG_mlocked:
             f.mlocked[z] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
         pfn += <uint64_t>1 << folio_order(a, <pfn_t>pfn)
@@ -163,3 +174,19 @@ cdef void check_batches(fsck_t *f) noexcept nogil:
                 pfn = batch[n].folio[i]
                 if pfn >= a.m.max_pfn or frame_at(a, pfn).flags & (PG_buddy | PG_pcp | PG_tail) or frame_at(a, pfn).extra_refs == 0:
                     bad(f, CHECK_LRU_BATCH, cpu, pfn)
+
+
+cdef void check_huge_pages(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef const hstate_t *h = &a.m.hstate[0]
+    cdef uint64_t n = 0
+    cdef pfn_t head = h.free_head
+    while head and head < a.m.max_pfn and n <= h.free_huge_pages:
+        n += frame_at(a, head).flags & PG_hugetlb != 0
+        head = frame_at(a, head).lru_next
+    if n != h.free_huge_pages:
+        bad(f, CHECK_HUGE_LIST, h.free_huge_pages, n)
+    if f.huge != h.nr_huge_pages:
+        bad(f, CHECK_HUGE_COUNT, h.nr_huge_pages, f.huge)
+    if h.resv_huge_pages > h.free_huge_pages:
+        bad(f, CHECK_HUGE_RESERVED, h.resv_huge_pages, h.free_huge_pages)

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
+from vmtool.mm.hugetlb cimport is_hugetlb
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
@@ -123,7 +124,7 @@ cdef void count_shmem(fsck_t *f) noexcept nogil:
     cdef uint32_t record
     cdef uint32_t nr
     for inode in range(1, a.pool[POOL_INODE].count):
-        if not inode_live(inode_at(a, inode)):
+        if not inode_live(inode_at(a, inode)) or is_hugetlb(inode_at(a, inode)):
             continue
         index = 0
         nr = 0

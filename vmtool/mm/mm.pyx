@@ -15,6 +15,7 @@ from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at,
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport mm_counter, page_folio
+from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.mmu cimport load_cr3
@@ -271,6 +272,8 @@ cdef int copy_pte_range(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t from_tabl
     return err
 
 cdef int copy_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
+        return copy_hugetlb(w.a, (<idx_t *>w.private)[0], w.v, addr)
     return 0 if copy_huge_pmd(w.a, (<idx_t *>w.private)[0], w.v, addr) else -ENOMEM
 
 cdef int copy_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
@@ -306,6 +309,7 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
     n = vma_mut(a, v)
     n.vm_mm = mm
     n.anon_vma = 0
+    n.swap_readahead_info = 0
     if area.anon_name:
         n.anon_name = name_store(a, text, name_read(a, area.anon_name, text, 256))
     if not area.vm_flags & VM_WIPEONFORK and anon_vma_fork(a, v, src) < 0:

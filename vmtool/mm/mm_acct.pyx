@@ -43,7 +43,7 @@ cdef uint64_t commit_limit(arena_t *a) noexcept nogil:
     if a.m.overcommit_kbytes:
         allowed = a.m.overcommit_kbytes >> (a.m.arch.page_shift - 10)
     else:
-        allowed = a.m.totalram_pages * a.m.overcommit_ratio // 100
+        allowed = (a.m.totalram_pages - (<uint64_t>a.m.hstate[0].nr_huge_pages << (a.m.arch.level_shift[1] - a.m.arch.page_shift))) * a.m.overcommit_ratio // 100
     return allowed + <uint64_t>a.m.total_swap_pages
 
 cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil:

@@ -51,6 +51,8 @@ cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil:
     n.anon_vma = o.anon_vma  # anon_vma_clone() then links the same one
     n.kind = o.kind
     n.anon_name = o.anon_name
+    if o.vm_flags & VM_HUGETLB:  # whose its reservations are: both parts', when it is split
+        n.swap_readahead_info = o.swap_readahead_info
     return v
 
 cdef void vm_area_free(arena_t *a, idx_t v) noexcept nogil:

@@ -31,7 +31,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 195
+    NR_FIELDS = 200
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -211,6 +211,11 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"swap.max", <char *>&M.swap[0].max - <char *>&M, sizeof(M.swap[0].max), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
     field_t(POOL_MACHINE, b"swap.inuse_pages", <char *>&M.swap[0].inuse_pages - <char *>&M, sizeof(M.swap[0].inuse_pages), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
     field_t(POOL_MACHINE, b"swap.next_offset", <char *>&M.swap[0].next_offset - <char *>&M, sizeof(M.swap[0].next_offset), MAX_SWAP_AREAS, sizeof(swap_info_t), False),
+    field_t(POOL_MACHINE, b"hstate.nr_huge_pages", <char *>&M.hstate[0].nr_huge_pages - <char *>&M, sizeof(M.hstate[0].nr_huge_pages), 1, 0, False),
+    field_t(POOL_MACHINE, b"hstate.free_huge_pages", <char *>&M.hstate[0].free_huge_pages - <char *>&M, sizeof(M.hstate[0].free_huge_pages), 1, 0, False),
+    field_t(POOL_MACHINE, b"hstate.resv_huge_pages", <char *>&M.hstate[0].resv_huge_pages - <char *>&M, sizeof(M.hstate[0].resv_huge_pages), 1, 0, False),
+    field_t(POOL_MACHINE, b"hstate.surplus_huge_pages", <char *>&M.hstate[0].surplus_huge_pages - <char *>&M, sizeof(M.hstate[0].surplus_huge_pages), 1, 0, False),
+    field_t(POOL_MACHINE, b"hstate.free_head", <char *>&M.hstate[0].free_head - <char *>&M, sizeof(M.hstate[0].free_head), 1, 0, False),
     field_t(POOL_PID, b"task", 0, 4, 1, 0, False),
     field_t(POOL_HASH, b"inode", 0, 4, 1, 0, False),
     field_t(POOL_PAGEBLOCK, b"type", 0, 1, 1, 0, False),

@@ -8,6 +8,7 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_I386_PAE, ARCH_X86_64_LA57,
                              level_index, level_size, page_size, pages_in)
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW
+from vmtool.mm.hugetlb cimport hugetlb_total_pages
 from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.mm_acct cimport commit_limit
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
@@ -452,7 +453,12 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[39] = kb(a, n[NR_ANON_THPS])
     out[40] = kb(a, n[NR_SHMEM_THPS])
     out[42] = kb(a, n[NR_FILE_THPS])
+    out[45] = a.m.hstate[0].nr_huge_pages
+    out[46] = a.m.hstate[0].free_huge_pages
+    out[47] = a.m.hstate[0].resv_huge_pages
+    out[48] = a.m.hstate[0].surplus_huge_pages
     out[49] = level_size(&a.m.arch, 1) >> 10
+    out[50] = kb(a, <int64_t>hugetlb_total_pages(a))
     for i in range(5):
         direct[i] = 0
     count_direct_map(a, direct)

@@ -102,6 +102,12 @@ cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexc
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef const gather_t *k = <const gather_t *>w.private
     cdef uint64_t size = level_size(&w.a.m.arch, level)
+    if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:  # smaps_hugetlb_range(): no part of Rss
+        if page_mapcount(w.a, pte_frame(w.a, e)) > 1 or vma_at(w.a, w.v).vm_flags & VM_MAYSHARE:
+            k.out.shared_hugetlb += size
+        else:
+            k.out.private_hugetlb += size
+        return 0
     if not pte_special(w.a, e):
         k.out.anonymous_thp += size
         account_page(w.a, k, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))

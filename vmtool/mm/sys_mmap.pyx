@@ -3,12 +3,13 @@
 
 Counterpart: Linux v6.18 mm/mmap.c:do_mmap(), SYSCALL brk; mm/vma.c:__mmap_region(), do_brk_flags(). The order of the checks
 is theirs: it decides which errno a call with two faults gets.
-Simplified: hugetlb mappings need a pool of huge pages, and there is none: ENOMEM after all other checks, as on a machine with
+Simplified: of huge pages there is one size, which `hugetlb` has; other sizes are ENOMEM after all other checks, as on a machine with
 vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touch fail).
 """
 
-from vmtool.mm.arch cimport page_align, page_size
-from vmtool.mm.arena cimport mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.arch cimport level_size, page_align, page_size
+from vmtool.mm.arena cimport inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.hugetlb cimport hugetlb_may_reserve, hugetlb_reserve_pages
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
@@ -82,7 +83,7 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
         return <uint64_t><int64_t>err
     if not may_expand_vm(a, mm, vm_flags, <uint64_t>(pages - nr_old)):
         return <uint64_t>-ENOMEM
-    if accountable_mapping(file, vm_flags):
+    if not vm_flags & VM_HUGETLB and accountable_mapping(file, vm_flags):
         charged = pages - accounted_old
         if charged and vm_enough_memory(a, mm, charged) < 0:
             return <uint64_t>-ENOMEM
@@ -164,7 +165,8 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
     vm_flags = calc_vm_flags(prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if flags & MAP_HUGETLB and flags & MAP_FIXED and length <= mm_at(a, mm).task_size and addr & (hugetlb_size(flags) - 1):
         return <uint64_t>-EINVAL
-    addr = get_unmapped_area(a, mm, req.file, addr, length, pgoff if req.file else 0, flags)
+    addr = (hugetlb_get_unmapped_area(a, mm, addr, length, flags) if flags & MAP_HUGETLB
+            else get_unmapped_area(a, mm, req.file, addr, length, pgoff if req.file else 0, flags))
     if is_err(addr):
         return addr
     if flags & MAP_FIXED_NOREPLACE and find_vma_intersection(a, mm, addr, addr + length):
@@ -174,7 +176,7 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
     if not mlock_future_ok(a, mm, vm_flags, length):
         return <uint64_t>-EAGAIN
     if flags & MAP_HUGETLB:
-        return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
+        return hugetlb_mmap(a, mm, addr, length, vm_flags, flags)
     if req.file:
         err = file_flags(a, req, pgoff, length, &vm_flags)
         if err:
@@ -203,6 +205,50 @@ cdef inline uint64_t hugetlb_size(uint64_t flags) noexcept nogil:
     """Bytes of the huge page that is asked for; 2 MB unless told."""
     cdef uint64_t order = (flags >> MAP_HUGE_SHIFT) & 63
     return <uint64_t>1 << (order if order else 21)
+
+cdef uint64_t hugetlb_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t flags) noexcept nogil:
+    """On a border of huge pages: the hint rounded up, if it is free, else the highest in the gap that is found."""
+    cdef uint64_t size = hugetlb_size(flags)
+    cdef uint64_t found
+    if flags & MAP_FIXED:
+        return get_unmapped_area(a, mm, 0, addr, length, 0, flags | MAP_SHARED)
+    addr = (addr + size - 1) & ~(size - 1)
+    if addr:
+        found = get_unmapped_area(a, mm, 0, addr, length, 0, flags | MAP_SHARED)
+        if found == addr:
+            return found
+    found = get_unmapped_area(a, mm, 0, 0, length + size - page_size(&a.m.arch), 0, flags | MAP_SHARED)
+    return found if is_err(found) else (found + size - page_size(&a.m.arch)) & ~(size - 1)
+
+cdef uint64_t hugetlb_mmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t flags) noexcept nogil:
+    """What is left of do_mmap() for a file of huge pages, which each anonymous mapping has for itself."""
+    cdef uint64_t kind = flags & MAP_TYPE, result
+    cdef int err = 0
+    cdef idx_t inode, file
+    if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
+        vm_flags |= VM_SHARED | VM_MAYSHARE
+    elif kind != MAP_PRIVATE:
+        return <uint64_t>-EINVAL
+    if vm_flags & VM_GROWSDOWN or hugetlb_size(flags) != level_size(&a.m.arch, 1):
+        return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
+    if flags & MAP_NORESERVE:
+        vm_flags |= VM_NORESERVE
+    elif not hugetlb_may_reserve(a, length // hugetlb_size(flags)):
+        return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
+    inode = inode_create(a, "/anon_hugepage", 14, INODE_SHMEM, 0, 15, 0, length, &err)
+    if inode == 0:
+        return <uint64_t>-ENOMEM
+    inode_mut(a, inode).shmem_flags |= VM_HUGETLB
+    file = file_open(a, inode)
+    if file == 0:
+        path_unlink(a, inode)
+        return <uint64_t>-ENOMEM
+    result = mmap_region(a, mm, file, addr, length, vm_flags | VM_HUGETLB | VM_DONTEXPAND, 0, VMA_PLAIN)
+    if not is_err(result) and hugetlb_reserve_pages(a, vma_lookup(a, mm, result)) < 0:
+        munmap_range(a, mm, result, result + length)
+        result = <uint64_t>-ENOMEM
+    fput(a, file)
+    return result
 
 cdef uint64_t hugetlb_no_room(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t flags) noexcept nogil:
     """What is left of do_mmap() for a file of huge pages when the pool is empty: never an address."""

@@ -91,6 +91,8 @@ cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
             return 0
     if old_len == 0 and not v.vm_flags & (VM_SHARED | VM_MAYSHARE):
         return -EINVAL
+    if v.vm_flags & VM_HUGETLB:
+        return -EINVAL  # neither grown, as in Linux, nor moved
     if r.flags & MREMAP_DONTUNMAP and v.vm_flags & (VM_DONTEXPAND | VM_PFNMAP):
         return -EINVAL
     if r.kind == REMAP_SHRINK:

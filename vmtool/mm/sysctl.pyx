@@ -1,11 +1,12 @@
 """sysctl: the parameters of memory management, as /proc/sys/vm and /sys/kernel/mm have them.
 
 Counterpart: Linux v6.18 mm/util.c, mm/page_alloc.c, mm/page-writeback.c, mm/vmscan.c, fs/drop_caches.c (struct ctl_table of each), mm/huge_memory.c.
-Simplified: what is not built (hugetlb, NUMA, writing back by time ...) has its parameter, which tells what holds and takes no other value.
+Simplified: what is not built (NUMA ...) has its parameter, which tells what holds and takes no other value.
 # Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
 
 from vmtool.mm.frame cimport setup_per_zone_wmarks
+from vmtool.mm.hugetlb cimport set_max_huge_pages
 from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
 
@@ -20,6 +21,7 @@ cdef enum:  # what setting one does beside
     DROP_CACHES  # written only
     NO_BYTES  # the last set of a ratio and of its amount (overcommit_kbytes, dirty_bytes) counts, the other becomes 0
     NO_RATIO
+    HUGEPAGES  # the pool grows or shrinks, as far as it can
 
 cdef struct sysctl_t:
     const char *name
@@ -56,8 +58,8 @@ TABLE[9] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[
 TABLE[10] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
 TABLE[11] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, WATERMARKS, NULL)
 TABLE[12] = sysctl_t(b"vm.mmap_min_addr", <char *>&M.mmap_min_addr - <char *>&M, 4, 1, 0, 0x7FFFF000, PLAIN, NULL)
-TABLE[13] = sysctl_t(b"vm.nr_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
-TABLE[14] = sysctl_t(b"vm.nr_overcommit_hugepages", 0, 0, 1, 0, 0, FIXED, NULL)
+TABLE[13] = sysctl_t(b"vm.nr_hugepages", <char *>&M.hstate[0].max_huge_pages - <char *>&M, 4, 1, 0, INT_MAX, HUGEPAGES, NULL)
+TABLE[14] = sysctl_t(b"vm.nr_overcommit_hugepages", <char *>&M.hstate[0].nr_overcommit_huge_pages - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
 TABLE[15] = sysctl_t(b"vm.numa_stat", 0, 0, 1, 0, 0, FIXED, NULL)
 TABLE[16] = sysctl_t(b"vm.oom_dump_tasks", <char *>&M.oom_dump_tasks - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
 TABLE[17] = sysctl_t(b"vm.oom_kill_allocating_task", <char *>&M.oom_kill_allocating_task - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
@@ -129,6 +131,9 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == DROP_CACHES:
         if value & 3:
             drop_caches(a, <int>value & 3)
+        return
+    if TABLE[i].action == HUGEPAGES:
+        set_max_huge_pages(a, <uint64_t>value)
         return
     if is_stored(i, n):
         if TABLE[i].bytes == 8:

@@ -13,6 +13,7 @@ from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at,
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
 from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
+from vmtool.mm.hugetlb cimport hugetlb_vm_close, zap_hugetlb
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
@@ -123,6 +124,9 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
     return 0
 
 cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
+        zap_hugetlb(w.a, w.v, addr & ~(level_size(&w.a.m.arch, level) - 1))
+        return 0
     if next - addr < level_size(&w.a.m.arch, level):
         split_huge_pmd(w.a, w.v, addr)
         return WALK_AGAIN
@@ -200,6 +204,8 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
         vm_stat_account(m, area.vm_flags, -nr)
         trace2(a, TR_VMA_REMOVE, area.vm_start, area.vm_end)
         prev = area.vm_next
+        if area.vm_flags & VM_HUGETLB:
+            hugetlb_vm_close(a, v)
         remove_vma(a, mm, v)
         v = prev
     vm_unacct_memory(a, nr_accounted)
@@ -233,6 +239,8 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
             next = vma_at(a, v).vm_next
             if vma_at(a, v).vm_flags & VM_ACCOUNT:
                 nr_accounted += <int64_t>((vma_at(a, v).vm_end - vma_at(a, v).vm_start) >> a.m.arch.page_shift)
+            if vma_at(a, v).vm_flags & VM_HUGETLB:
+                hugetlb_vm_close(a, v)
             remove_vma(a, mm, v)
             v = next
     vm_unacct_memory(a, nr_accounted)

@@ -9,6 +9,7 @@ vma_modify(), __split_vma(), dup_anon_vma().
 Simplified: no userfaultfd, no memory policies (one node), allocation does not fail half way.
 """
 
+from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport vma_at, vma_mut, mm_at, inode_at, file_at
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.rmap cimport anon_vma_chain_is_singular, anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link, vma_file_unlink
@@ -205,6 +206,8 @@ cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept
     cdef char text[256]
     if vma_at(a, v).kind != VMA_PLAIN:
         return -EINVAL  # special_mapping_split()
+    if vma_at(a, v).vm_flags & VM_HUGETLB and addr & (level_size(&a.m.arch, 1) - 1):
+        return -EINVAL  # hugetlb_vm_op_split()
     n = vm_area_dup(a, v)
     if n == 0:
         return -ENOMEM
