@@ -393,6 +393,12 @@ def constants() -> dict[str, Any]:
     def sleep(self, microseconds: int) -> None:
         """Let the logical clock pass, and the flusher do what is due."""
 
+    def lru_lists(self) -> list[tuple[str, list[list[tuple[int, int]]]]]:
+        """Of each group: its path, and its lists (inactive anon, active anon, inactive file, active file).
+
+        A list has (pfn, pages) of each folio, the one that reclaim looks at first in front.
+        """
+
     def kmsg(self) -> list[tuple[int, str]]:
         """The kernel's log: microseconds since boot, and the line."""
 

@@ -4,11 +4,13 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from vmtool.mm.arena cimport memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
+from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
 from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc, mem_cgroup_remove, mem_cgroup_set_limit)
 from vmtool.mm.names cimport name_free, name_read, name_store
 from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
-from vmtool.mm.lruvec cimport memcg_next
+from vmtool.mm.frame cimport folio_order
+from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, memcg_next
+from vmtool.mm.oom_report cimport memcg_path
 from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
 from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
@@ -104,6 +106,35 @@ cdef class Reclaim(Processes):
         self.check()
         return found
 
+
+    # --- the LRU -----------------------------------------------------------------------------------------------------------
+
+    def lru_lists(self):
+        cdef idx_t group
+        cdef uint32_t lru
+        cdef uint32_t at
+        cdef uint32_t left
+        cdef char path[4096]
+        cdef lruvec_t *lruvec
+        found = []
+        for group in range(max(self.a.pool[POOL_MEMCG].count, 1)):
+            if group and memcg_at(&self.a, group).state == 0:
+                continue
+            name = path[: memcg_path(&self.a, group, path, 4096)].decode("utf-8", "surrogateescape") if group else "/"
+            lruvec = &memcg_at(&self.a, group).lruvec if group else &self.a.m.lruvec
+            lists = []
+            for lru in range(LRU_UNEVICTABLE):
+                at = lruvec.lists[lru].tail
+                left = min(lruvec.lists[lru].nr_free, <uint32_t>self.a.m.max_pfn)
+                pages = []
+                while at and left:
+                    pages.append((at, 1 << folio_order(&self.a, at)))
+                    at = frame_at(&self.a, at).lru_prev
+                    left -= 1
+                lists.append(pages)
+            found.append((name, lists))
+        self.check()
+        return found
 
     # --- control groups ------------------------------------------------------------------------------------------------
 

@@ -103,11 +103,25 @@ def test_the_lru_lists_are_as_long_as_the_kernel_counts(seed):
     m = drawn_machine(seed)
     text, titles = drawn(lru.figure(m))
     counts = m.vmstat()
-    for name in lru.LISTS:
+    for name in (*lru.LISTS, "unevictable"):
         assert int(re.search(rf"(?m)^{name}: (\d+) pages", text)[1]) == counts[f"nr_{name}"]
     for title in titles:
         frame = m.frames([int(re.match(r"frame 0x(\w+)", title)[1], 16)])[0]
-        assert frame.kind in ("anon", "file", "shmem")
+        assert frame.kind in ("anon", "file", "shmem") and "lru" in frame.flags
+        assert ("referenced" in frame.flags) == (not title.endswith("not referenced") and "referenced" in title)
+
+
+def test_reclaim_takes_the_front_of_a_list():
+    m = boot()
+    m.mkfile("/f", 400 * PAGE)
+    m.spawn("p", None, [b"p"], [])
+    m.read(1, "/f", 0, 400 * PAGE)
+    section = next(group for group in lru.figure(m).groups if group.heading.startswith("inactive_file"))
+    order = [int(cell.facts.split(":")[0].removeprefix("frame 0x"), 16) for row in section.rows for cell in row.cells]
+    pages = {frame.pfn: frame.index for frame in m.frames(order) if frame.mapping == "/f"}
+    m.reclaim(40)
+    gone = set(pages.values()) - set(m.fincore("/f"))
+    assert gone and gone == {pages[pfn] for pfn in [pfn for pfn in order if pfn in pages][: len(gone)]}
 
 
 @pytest.mark.parametrize("seed", range(3))

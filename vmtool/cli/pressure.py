@@ -39,7 +39,8 @@ def dmesg(machine: Machine, json: bool) -> Output:
     if json:
         from vmtool.cli.json_text import text
         return text([{"time_us": time_us, "text": line} for time_us, line in lines])
-    return "".join([f"[{time_us // 1000000:5}.{time_us % 1000000:06}] {line}\n" for time_us, line in lines])
+    from vmtool.views import kmsg
+    return kmsg.render(lines)
 
 
 def cgroup(machine: Machine, verb: str, name: str, words: tuple[str, ...], max: int | None, high: int | None, low: int | None,

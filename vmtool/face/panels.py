@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmtool.face import figure_text, read, svg, terminal
 from vmtool.face.changes import Changes
 from vmtool.records import NamedTuple
+from vmtool.views import kmsg
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from vmtool.face.scene import Scene
     from vmtool.records import TraceRecord
 
-NAMES = ("output", "maps", "smaps", "page walk", "counters", "TLB", "free lists", "text")
+NAMES = ("output", "maps", "smaps", "page walk", "counters", "TLB", "free lists", "kernel log", "text")
 MOST_ROWS = 300
 MOST_SPACES = 8  # of which maps and smaps are shown
 FAULTS = ("page_fault", "segv", "bus")
@@ -43,6 +44,7 @@ def look(machine: Machine, before: Look, place: tuple[int, int] | None) -> Look:
         "counters": _counters(machine),
         "TLB": _tlb(machine),
         "free lists": _free(machine),
+        "kernel log": kmsg.render(machine.kmsg()),
         "text": terminal.render(scene, changes=changes).plain(),
     }
     return Look(scene, picture, panels)
