@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vmtool.cli import front
@@ -33,6 +33,7 @@ def states_of(data):
     return states
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 3)), st.lists(st.integers(0, 3)))
 def test_a_difference_gives_the_new_list_again(old, new):
     head, tail, *between = page.difference(old, new)
