@@ -43,6 +43,7 @@ LINES = {
     "slabinfo": [], "pagewalk 1 heap": ["pagewalk 1 heap --bits"], "pagewalk 1 7fff00000000": ["pagewalk 1 7fff00000000 --bits"],
     "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
     "frames --mapped-by 0x220e": [],
+    "frames --types": [], "frames -l -M -p 1": [], "frames -L -r -p 1": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [], "trace": [],
     "reclaim 0": [], "dmesg": [], "cgroup create batch --max 4M": [], "cgroup show night": [], "cgroup show night memory.max": [],
     "malloc 1 100": [], "calloc 1 2 30": [], "realloc 1 0 10": [], "memalign 1 64 10": [], "malloc-trim 1": [],

@@ -145,8 +145,13 @@ def pagemap(machine: Machine, pid: int, addr: int | None, length: int | None, ra
     return (lambda: _text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
 
 
-def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, mapped_by: int | None, json: bool) -> Output:
+def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, mapped_by: int | None, types: bool, ranges: bool, pages: bool,
+           counts: bool, pid: int | None, all_flags: bool, json: bool) -> Output:
     from vmtool.views import frames as view
+    if types or ranges or pages:
+        return _page_types(machine, "ranges" if ranges else "pages" if pages else "", counts, pid, all_flags, json)
+    if counts or pid is not None or all_flags:
+        raise UsageError("-M, -p and -r go with -l, -L or --types")
     if mapped_by is not None:
         from vmtool.procfs.vmflags import permissions
         mappings = machine.mapped_by(mapped_by)
@@ -160,6 +165,27 @@ def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, ma
     if raw:
         return (lambda: _text([_objects().raw_frame(frame) for frame in found])) if json else (lambda: view.render_raw(found))
     return (lambda: _text([_objects().frame(*run) for run in view.runs(found)])) if json else (lambda: view.render(view.runs(found)))
+
+
+def _page_types(machine, listing, counts, pid, all_flags, json):
+    """Copied: two files of the machine, and of one process where its pages are."""
+    import array
+
+    from vmtool.tools import page_types as tool
+    shift, nr_frames = machine.info().page_shift, machine.max_pfn()
+    flags, numbers = (array.array("Q", machine.kpage(file, 0, nr_frames)) for file in ("kpageflags", "kpagecount"))
+    entries = []
+    for vma in machine.maps(pid) if pid is not None else ():
+        if vma.start >> 63 == 0:
+            of_area = array.array("Q", machine.pagemap_bytes(pid, vma.start, vma.end - vma.start))
+            entries += [((vma.start >> shift) + at, entry) for at, entry in enumerate(of_area) if entry]
+
+    def show():
+        found = tool.of_frames(flags, numbers, all_flags) if pid is None else tool.of_space(entries, flags, numbers, all_flags)
+        if json:
+            return _text(_objects().flag_types(list(found), listing, counts, pid is not None, shift))
+        return tool.render(found, listing, pid is not None, counts and bool(listing), True, shift)
+    return show
 
 
 def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:

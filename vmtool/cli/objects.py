@@ -143,6 +143,24 @@ def raw_frame(found: Frame) -> Object:
     return {"pfn": found.pfn, "kpageflags": f"0x{found.kpageflags:016x}"}
 
 
+def flag_types(pages: list[tuple[int, int, int, int]], listing: str, counts: bool, with_page: bool, page_shift: int) -> Object:
+    """frames --types, and its lists."""
+    from vmtool.tools import page_types as tool
+
+    def row(page, pfn, flags, count, length):
+        found: Object = {"address": address(page << page_shift)} if with_page else {}
+        found.update({"nr_mappings": count} if counts else {}, pfn=pfn)
+        return {**found, **({"nr_pages": length} if listing == "ranges" else {}), "flags": names(flags)}
+
+    def names(flags):
+        return tool.long_names(flags).split(",") if flags else []
+
+    rows = tool.ranges(pages, counts) if listing == "ranges" else [(*page, 1) for page in pages] if listing else []
+    kinds = tool.counted([flags for _, _, flags, _ in pages])
+    types = [{"kpageflags": f"0x{flags:016x}", "nr_pages": nr_pages, "flags": names(flags)} for flags, nr_pages in kinds]
+    return {**({"frames": [row(*found) for found in rows]} if listing else {}), "types": types, "nr_pages": len(pages)}
+
+
 def zone(found: ZoneInfo) -> Object:
     """A zone of zoneinfo, in pages; one without memory has only what the text says of it."""
     from vmtool.procfs.zoneinfo import SIZES, stat_threshold
