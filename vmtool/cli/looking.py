@@ -183,7 +183,7 @@ def _page_types(machine, listing, counts, pid, all_flags, json):
     def show():
         found = tool.of_frames(flags, numbers, all_flags) if pid is None else tool.of_space(entries, flags, numbers, all_flags)
         if json:
-            return _text(_objects().flag_types(list(found), listing, counts, pid is not None, shift))
+            return _text(_objects().flag_types(list(found), listing, counts, pid is not None))
         return tool.render(found, listing, pid is not None, counts and bool(listing), True, shift)
     return show
 

@@ -143,12 +143,12 @@ def raw_frame(found: Frame) -> Object:
     return {"pfn": found.pfn, "kpageflags": f"0x{found.kpageflags:016x}"}
 
 
-def flag_types(pages: list[tuple[int, int, int, int]], listing: str, counts: bool, with_page: bool, page_shift: int) -> Object:
+def flag_types(pages: list[tuple[int, int, int, int]], listing: str, counts: bool, with_page: bool) -> Object:
     """frames --types, and its lists."""
     from vmtool.tools import page_types as tool
 
     def row(page, pfn, flags, count, length):
-        found: Object = {"address": address(page << page_shift)} if with_page else {}
+        found: Object = {"index": page} if with_page else {}
         found.update({"nr_mappings": count} if counts else {}, pfn=pfn)
         return {**found, **({"nr_pages": length} if listing == "ranges" else {}), "flags": names(flags)}
 
