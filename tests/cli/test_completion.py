@@ -6,7 +6,7 @@ from vmtool.cli import front
 
 
 @pytest.fixture
-def complete(state, capfd, monkeypatch):
+def complete(on, capfd, monkeypatch):
     """What follows the words of a line, by type; `file` stands for the shell's own file names."""
     def run(line):
         words = line.split(" ")
@@ -68,3 +68,11 @@ def test_addresses_are_names_and_mapped_files(complete, vmtool):
 def test_sysctl_names_are_those_of_the_machine(complete, vmtool):
     vmtool("spawn")
     assert complete("vmtool sysctl vm.s") == ["vm.swappiness"]
+
+
+@pytest.mark.parametrize("on", ["real_state"], indirect=True)
+def test_paths_of_proc_are_completed_a_directory_at_a_time(complete, vmtool):
+    vmtool("spawn")
+    assert complete("vmtool cat meminf") == ["meminfo"]
+    assert complete("vmtool cat /proc/1/map") == ["/proc/1/map_files/", "/proc/1/maps"]
+    assert complete("vmtool cat sys/vm/swap") == ["sys/vm/swappiness"] and complete("vmtool cat nothing/x") == []

@@ -69,5 +69,11 @@ def test_did_you_mean(vmtool, line, meant):
     assert f"(did you mean {meant}" in ran.err
 
 
+def test_did_you_mean_a_kernel_parameter(vmtool):
+    vmtool("spawn")
+    for line in ("sysctl vm.swapiness", "sysctl vm.swapiness=1"):
+        assert vmtool(line) == (1, "", "vmtool: sysctl: ENOENT (No such file or directory): vm.swapiness (did you mean vm.swappiness?)\n")
+
+
 def test_did_you_mean_in_a_script(script):
     assert "no such command (did you mean touch" in script("toch 1 heap\n").err

@@ -114,3 +114,7 @@ def test_free_without_a_meminfo_is_one_line(vmtool, tmp_path, text):
 def test_a_dump_shows_addresses_digits_and_letters(booted):
     booted("store 1 heap scene")
     assert booted("load 1 heap 5").out.split()[1:6] == ["73", "63", "65", "6e", "65"]
+
+
+def test_raw_frames_are_those_that_are_named(booted):
+    assert booted("frames --raw") == (2, "", "vmtool: frames: --raw is of frames: which? (PFN…)\n")

@@ -19,7 +19,7 @@ SAMPLES = {
     "INT": ["0", "-1", "7", "-1000", "4294967296", "x"],
     "TLB": ["skylake", "none"], "SYSCTL": ["vm.swappiness", "a=b"], "COMMAND": ["fork", "1"],
     "WORD": ["word", "-w", "a=b", ""],
-    "PATH": ["/f", "f g", ""], "HOSTPATH": ["/bin/cat", "-", ""],
+    "PATH": ["/f", "f g", ""], "PROCPATH": ["meminfo", "/proc/1/maps", ""], "HOSTPATH": ["/bin/cat", "-", ""],
     "PROT": ["rw", "none", "rwx", "rr", "q", ""],
     "ADVICE": ["dontneed", "99", "nothing"],
     "RLIMIT": ["stack", "as", "stacks"], "LIMIT": ["unlimited", "64K", "-1"],

@@ -60,6 +60,8 @@ class Word(click.ParamType):
             words = _of_machine(ctx, lambda machine: [file.path for file in machine.files()])
             if incomplete[:1] not in ("", "/"):  # as it is being typed: a path begins at the only directory there is
                 words = [path.lstrip("/") for path in words]
+        elif kind == "PROCPATH":
+            words = _of_machine(ctx, lambda machine: _in_proc(machine, incomplete))
         elif kind == "ADDR":
             words = [*ADDRESSES, *_of_machine(ctx, lambda machine: _mapped(machine, ctx.params.get("pid")))]
         elif kind == "SYSCTL":
@@ -76,6 +78,13 @@ def _mapped(machine, pid):
     if not isinstance(pid, str) or not pid.isdigit():
         return []
     return sorted({vma.name.rpartition("/")[2] for vma in machine.maps(int(pid)) if vma.is_file})
+
+
+def _in_proc(machine, incomplete):
+    """The paths of the simulated /proc that begin so, one directory deep; a directory's ends in a slash."""
+    from vmtool.procfs.tree import DIRECTORY, Tree
+    above = incomplete[: incomplete.rfind("/") + 1]
+    return [above + name + "/" * (kind == DIRECTORY) for name, kind in Tree(machine).list(above or "/")]
 
 
 def _of_machine(ctx, ask):

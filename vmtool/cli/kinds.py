@@ -187,7 +187,7 @@ def environment(text: str) -> bytes:
 
 KINDS = {
     "PID": pid, "ADDR": addr, "PLAINADDR": plain_addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word,
-    "PATH": path, "HOSTPATH": host_path,
+    "PATH": path, "PROCPATH": path, "HOSTPATH": host_path,
     "PROT": prot, "ADVICE": advice, "RLIMIT": rlimit, "LIMIT": limit, "SIGNAL": signal, "DEVICE": device, "DATA": data,
     "HEX": hexbytes, "PFNS": pfns, "ENV": environment, "SYSCTL": word, "COMMAND": word, "TLB": word,
 }

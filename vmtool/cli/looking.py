@@ -158,6 +158,8 @@ def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, ma
         if json:
             return lambda: _text([_objects().mapping(*m) for m in mappings])
         return lambda: view.render_mappings(mappings, permissions)
+    if raw and not pfns:
+        raise UsageError("--raw is of frames: which? (PFN…)")
     if summary or not pfns:
         kinds, page_shift = machine.frames_summary(), machine.info().page_shift
         return (lambda: _text(_objects().kinds(kinds, page_shift))) if json else (lambda: view.render_summary(kinds, page_shift))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+from vmtool.cli.parse import did_you_mean
 from vmtool.cli.report import Result
 from vmtool.errors import KernelError, UsageError
 
@@ -35,11 +38,16 @@ def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, w
     for word in settings:
         name, equals, value = word.partition("=")
         name = name.strip()
-        if equals:
-            machine.set_sysctl(name, value.strip())
-        elif write:
+        if write and not equals:
             raise UsageError(f"{word!r} is not NAME=VALUE")
-        shown[name] = machine.sysctl(name)
+        try:
+            if equals:
+                machine.set_sysctl(name, value.strip())
+            shown[name] = machine.sysctl(name)
+        except KernelError as failure:
+            if failure.errno != errno.ENOENT:
+                raise
+            raise KernelError(errno.ENOENT, name + did_you_mean(name, machine.sysctl_names())) from None
     if json:
         return lambda: _json({name: int(value) if value.isdecimal() else value for name, value in shown.items()})
     return "".join(f"{value}\n" if values else f"{name} = {value}\n" for name, value in shown.items())

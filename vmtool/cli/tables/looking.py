@@ -48,7 +48,7 @@ COMMANDS = (
         help="Print /proc/PID/stat.",
         example="vmtool stat 1"),
     Command(
-        "cat", "looking:cat", (arg("path", "PATH", "such as /proc/meminfo or /proc/1/maps"),),
+        "cat", "looking:cat", (arg("path", "PROCPATH", "such as /proc/meminfo or /proc/1/maps"),),
         access=READS,
         help="Print any file of the simulated /proc.",
         example="vmtool cat /proc/buddyinfo"),
