@@ -33,7 +33,7 @@ COMMANDS = (
     Command(
         "report", "pages:make",
         (arg("script", "HOSTPATH", "a script as `run` takes it, - for stdin"),
-         option("-o", "HOSTPATH", "FILE", "the page, - for stdout (as without it)", name="output", default="-"),
+         option("-o --output", "HOSTPATH", "FILE", "the page, - for stdout (as without it)", name="output", default="-"),
          option("--title", "WORD", "TEXT", "the page's title; the script's first comment unless given")),
         access=ALONE, json=False,
         help="Run a script and make a page of it to step through: pictures, explanations, maps, counters.",
