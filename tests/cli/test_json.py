@@ -59,7 +59,7 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "index": int, "page_indices": int, "order": int, "pageblock_order": int, "set": int, "way": int, "age": int, "pcid": int,
          "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
          "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
-         "time_us": int, "level_number": int, "first_pfn": int, "high_bit": int, "low_bit": int}  # fmt: skip
+         "time_us": int, "seed": int, "level_number": int, "first_pfn": int, "high_bit": int, "low_bit": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "linux_entry", "kpageflags")
 NAMED_BY_LINUX = ("vmstat", "sysctl", "cgroup")  # whose keys are the kernel's own names
@@ -119,6 +119,8 @@ def wrong(command, path, value):
         return "a size ends in _bytes or _kb, a count begins with nr_"
     if is_address or key in BITS or key.endswith("_mask"):
         return None if re.fullmatch("0x[0-9a-f]+", value) else "an address or a pattern of bits is a 0x… string"
+    if (command, key) == ("quiz", "answer"):
+        return None  # as it is to be written down, whatever its form
     if re.fullmatch("0x[0-9a-f]+", value):
         return "a 0x… string is called address"
     if value.isdigit() and key not in ("umask", "hex", "comm", "text"):

@@ -78,7 +78,13 @@ EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if na
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
-    ok(script(A_CHUNK if "heap+0x2a0" in line else PREPARED))
+    if line.startswith("diff"):  # of steps: each command is one
+        for step in PREPARED.splitlines():
+            ok(vmtool(step))
+    else:
+        ok(script(A_CHUNK if "heap+0x2a0" in line else PREPARED))
+    if line.startswith("report"):
+        real_state.with_name("story.vmt").write_text(PREPARED)
     if line.startswith("heaptrace"):
         real_state.with_name("trace.txt").write_text("m 1 100\nf 1\n")
     if line.startswith("init"):
@@ -87,7 +93,8 @@ def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
         ok(vmtool(needed))
     if line.startswith("mkfile"):
         ok(vmtool("rmfile scene.dat"))
-    ok(vmtool(line))
+    ran = vmtool(line)
+    assert (ran.status, ran.err) == (line.startswith("diff"), "")  # a difference is exit status 1
     assert ok(vmtool("fsck")) == ""
 
 

@@ -21,8 +21,9 @@ pytestmark = [
     pytest.mark.xdist_group("readahead"),  # sets the disk's for the while
 ]
 PFN = (1 << 55) - 1
-# What kpageflags says of a frame and a story is about. Left out: what the file system keeps with its pages (private, mappedtodisk).
-KPF = {"referenced": 2, "uptodate": 3, "dirty": 4, "lru": 5, "active": 6, "mmap": 11, "anon": 12, "swapbacked": 14, "unevictable": 18,
+# What kpageflags says of a frame and a story is about. Left out: what the file system keeps with its pages (private, mappedtodisk), and
+# lru: on the live kernel other programs fill the CPU's batch, so that a page is on its list at once.
+KPF = {"referenced": 2, "uptodate": 3, "dirty": 4, "active": 6, "mmap": 11, "anon": 12, "swapbacked": 14, "unevictable": 18,
        "thp": 22, "zero": 24, "mlocked": 33}
 
 
@@ -108,5 +109,8 @@ def test_the_same_pages_share_a_frame_and_the_frames_have_the_same_flags(root, n
 
 def test_every_story_is_told():
     transcripts = Path(simulator.PROJECT, "fixtures", "transcripts", "stories")
-    judged_elsewhere = {"cat-real", "heap"}  # on files of this machine; against the C library, tests/libc
+    judged_elsewhere = {"cat-real",  # on files of this machine
+                        "heap",  # against the C library: tests/libc
+                        "memory-fills",  # a machine short of memory
+                        "architectures"}  # other processors
     assert {path.stem for path in transcripts.glob("*.t")} - judged_elsewhere == set(STORIES)

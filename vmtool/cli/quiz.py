@@ -29,7 +29,7 @@ def quiz(settings: Settings, seed: int, questions: int, solve: bool, check: str 
         return _marked(asked, _answers(check), json)
     if json:
         shown = [
-            {"number": number, "question": question.text, "form": question.form, **({"answer": question.answer} if solve else {})}
+            {"index": number, "question": question.text, "form": question.form, **({"answer": question.answer} if solve else {})}
             for number, question in enumerate(asked, 1)
         ]
         return _json({"seed": seed, "script": lines, "questions": shown})
@@ -50,7 +50,7 @@ def _marked(asked, given, json):
     right = [number in given and is_right(question, given[number]) for number, question in enumerate(asked, 1)]
     status = 0 if all(right) else WRONG
     if json:
-        marks = [{"number": number, "is_right": is_so} for number, is_so in enumerate(right, 1)]
+        marks = [{"index": number, "is_right": is_so} for number, is_so in enumerate(right, 1)]
         return Result(_json({"nr_right": sum(right), "nr_questions": len(asked), "questions": marks}), status)
     words = [f"{number}: {'right' if is_so else 'wrong' if number in given else 'no answer'}\n" for number, is_so in enumerate(right, 1)]
     return Result("".join(words) + f"{sum(right)} of {len(asked)} right\n", status)

@@ -268,7 +268,9 @@ class Session:
             wrong = check_schema(self._db)  # a reader's lock comes with its first read
             if wrong:
                 raise StateError(f"{self.path}: is damaged ({wrong})")
-            self._chunks.check_size(os.stat(self.path).st_size)
+            named = os.stat(self.path)
+            if (named.st_dev, named.st_ino) == self._identity:  # else it was replaced, which _begin() notices
+                self._chunks.check_size(named.st_size)
             self._chunks.read_machine()
         except BaseException:
             if self._db.in_transaction:
