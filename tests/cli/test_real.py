@@ -84,7 +84,7 @@ def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
     else:
         ok(script(A_CHUNK if "heap+0x2a0" in line else PREPARED))
     if line.startswith("report"):
-        real_state.with_name("story.vmt").write_text(PREPARED)
+        real_state.with_name("story.vmt").write_text("p = spawn\ntouch $p stack\n")
     if line.startswith("heaptrace"):
         real_state.with_name("trace.txt").write_text("m 1 100\nf 1\n")
     if line.startswith("init"):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vmtool.cli.declare import Command, Param
 
+WRONG = ""  # no parameter's name: what was wrong with options' values, by option
 _CONVERTERS: dict[Any, Callable[[str], Any]] = {}  # kind -> function, filled on first use
 
 
@@ -72,6 +73,9 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
                 raise UsageError(f"{param.metavar}: {wrong}") from None
         else:
             nr_arguments = _argument(arguments, nr_arguments, word, values)
+    if WRONG in values:
+        for wrong in values.pop(WRONG).values():
+            raise wrong
     if nr_arguments < command.nr_required:
         raise UsageError(f"missing {arguments[nr_arguments].metavar}")
     if command.exclusive:
@@ -149,8 +153,17 @@ def _switch(param, values):
 
 
 def _store(param, word, values, flag):
-    value = convert(param, word, flag)
+    """A wrong value of an option that is given again does not count: the last one does."""
+    try:
+        value = convert(param, word, flag)
+    except UsageError as wrong:
+        if param.repeat:
+            raise
+        values.setdefault(WRONG, {})[param.name] = wrong
+        return
     values[param.name] = [*values[param.name], value] if param.repeat else value
+    if WRONG in values:
+        values[WRONG].pop(param.name, None)
 
 
 def convert(param: Param, word: str, what: str) -> Any:
