@@ -20,7 +20,7 @@ from vmtool.mm.printk cimport printk
 from vmtool.mm.vmstat cimport *
 
 cdef enum:
-    LINE = 1024
+    LINE = 1280
 
 ctypedef unsigned long long ull
 
