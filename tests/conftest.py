@@ -5,6 +5,7 @@ the end of the run lists these. With VMTOOL_REQUIRE_HOST=1 they fail instead.
 """
 
 import os
+import resource
 
 import pytest
 
@@ -15,7 +16,15 @@ for name in [name for name in os.environ if name.startswith("VMTOOL_") and name 
     del os.environ[name]
 os.environ.update(PINNED)
 
+ADDRESS_SPACE = resource.getrlimit(resource.RLIMIT_AS)[0]
 REQUIRE_HOST = os.environ.get("VMTOOL_REQUIRE_HOST", "0") not in ("", "0")
+
+
+@pytest.fixture(autouse=True)
+def no_fence():
+    """A command that ran in this process put a limit on its memory (cli/bounds.py), which programs that later tests start would have."""
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 @pytest.hookimpl(hookwrapper=True)
