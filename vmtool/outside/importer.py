@@ -23,6 +23,8 @@ from vmtool.outside.proc_marks import marks_of, space_flags, task_size
 from vmtool.outside.proc_pages import ANON, FILE, GUARDED, HUGE, LAZY, ZERO, Run, pages_of
 from vmtool.outside.proc_source import Source, sources_of
 from vmtool.outside.proc_text import PAGE, Area, Space, decimal, parse_limits, parse_space, parse_stat, parse_status, status_kb
+from vmtool.records import Vma
+from vmtool.uapi import VM_HUGETLB
 
 MADV_FREE, MADV_GUARD_INSTALL = 8, 102
 HUGE_PAGES = 512
@@ -111,6 +113,11 @@ def _file_sizes(source: Source, areas: list[Area]) -> dict[tuple[int, int, int],
             if st is not None and stat.S_ISREG(st.st_mode) and (os.major(st.st_dev), os.minor(st.st_dev), st.st_ino) == key and st.st_size:
                 sizes[key] = st.st_size
     return {**ends, **sizes}
+
+
+def _ordinary(vma: Vma) -> Vma:
+    """An area of a pool of huge pages is taken in as ordinary memory: this machine has no such pool, and no file in one."""
+    return vma._replace(flags=vma.flags & ~VM_HUGETLB)
 
 
 def read_processes(words: list[str], tree: bool) -> list[Process]:
@@ -214,8 +221,9 @@ class _Import:
         marks = marks_of(process)
         number = len(self.pids)
         parent = self.lineage.parent[number]
-        pid = int(self.machine.adopt(process.name(), [area.vma for area in space.areas], marks=marks, flags=space_flags(space), sizes=sizes,
-                                     files=self.files, parent=0 if parent is None else self.pids[parent], task_size=task_size(space)))
+        areas = [_ordinary(area.vma) for area in space.areas]
+        pid = int(self.machine.adopt(process.name(), areas, marks=marks, flags=space_flags(space), sizes=sizes, files=self.files,
+                                     parent=0 if parent is None else self.pids[parent], task_size=task_size(space)))
         self.pids.append(pid)
         self.add_pages(number, process)
         self.add_cmdline(pid, process, marks)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from vmtool.outside.pagemap import GUARD, IS_FILE, ONCE, PFN_MASK, PRESENT, SWAPPED, Pagemap
 from vmtool.outside.proc_text import PAGE, Area
-from vmtool.uapi import VM_DROPPABLE, VM_GROWSDOWN, VM_SHARED
+from vmtool.uapi import VM_DROPPABLE, VM_GROWSDOWN, VM_HUGETLB, VM_SHARED
 
-VM_PFNMAP, VM_IO, VM_HUGETLB = 0x400, 0x4000, 0x400000
+VM_PFNMAP, VM_IO = 0x400, 0x4000
 HUGE_PAGES = 512
 AT_ONCE = 1 << 16  # entries whose frames are looked up together; whole huge pages
 KPF_REFERENCED, KPF_DIRTY, KPF_ANON, KPF_SWAPBACKED, KPF_THP, KPF_ZERO = 1 << 2, 1 << 4, 1 << 12, 1 << 14, 1 << 22, 1 << 24
