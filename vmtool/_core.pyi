@@ -332,6 +332,8 @@ class Machine:
 
     def tally(self) -> r.Tally: ...
     def trace(self) -> list[r.TraceRecord]: ...
+    def traced_file(self, inode: int) -> r.TracedFile | None:
+        """The file that a step calls by its record; None when it is gone."""
 
     # --- for tests only ---------------------------------------------------------------------------------
     def poke(self, pool: str, record: int, field: str, value: int) -> None:

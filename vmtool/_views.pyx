@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
-from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name)
 from vmtool.mm.zone cimport lowmem_end, reserved_name
@@ -334,6 +334,17 @@ cdef class Views(Walks):
             found.append(r.TraceRecord(t.seq, t.pid, trace_event_name(t.event).decode(), {name: t.arg[k] for k, name in enumerate(names)}))
         self.check()
         return found
+
+    def traced_file(self, inode):
+        cdef inode_t *i
+        if not 0 < inode < self.a.pool[POOL_INODE].count:
+            return None
+        i = inode_at(&self.a, inode)
+        if i.ino == 0:
+            return None
+        path = self.path_of(inode)
+        self.check()
+        return r.TracedFile(path, i.dev_major, i.dev_minor, i.ino)
 
     # --- parameters ------------------------------------------------------------------------------------------------------
 

@@ -379,6 +379,15 @@ class TraceRecord(NamedTuple):
     args: dict
 
 
+class TracedFile(NamedTuple):
+    """Which file a step of the trace is about."""
+
+    path: str
+    dev_major: int
+    dev_minor: int
+    inode: int
+
+
 class Tally(NamedTuple):
     """What a machine did since start_tally()."""
 

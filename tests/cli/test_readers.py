@@ -12,7 +12,7 @@ from vmtool.cli import click_app, parse, table
 from vmtool.errors import UsageError
 
 SAMPLES = {
-    "PID": ["1", "42", "x", "-1", "1.5", "99999999999"],
+    "TOLD": ["on", "off", "1", "onn"], "PID": ["1", "42", "x", "-1", "1.5", "99999999999"],
     "ADDR": ["7ffff7fef000", "0x1000", "heap", "heap+4K", "libc.so.6+0x10", "+1", "", "10000000000000000", "0xzz"],
     "SIZE": ["0", "4096", "64K", "0x10", "0xffffffffffffffff", "18446744073709551616", "-4K", "1_0", "٣", "K"],
     "DELTA": ["4K", "-4K", "-0x10", "+8", "--", "-", "x"],

@@ -29,12 +29,13 @@ HEAP_WRITE = story(
 def test_first_touch_of_the_heap_reads_as_a_story():
     assert explain.render(HEAP_WRITE) == """\
 process 7
-   1  The program writes to 0x555555559010, which no present entry maps: page fault, error code 0x6.
-   2    The address belongs to the area 0x555555559000-0x55555557a000 (rw-p).
-   3    The buddy system gives frame 0x12fc.
-   4    Frame 0x12fc, cleared, becomes the anonymous page at 0x555555559000: its entry is present and names the frame.
-   5    The entry of 0x555555559000 names frame 0x12fc, writable.
-   6    Done, a minor fault. The instruction at 0x555555559010 is repeated; the program does not notice that anything happened.
+   1  The program writes to 0x555555559010, which no present entry maps: page fault, error code 0x6. [do_user_addr_fault()]
+   2    The address belongs to the area 0x555555559000-0x55555557a000 (rw-p). [lock_vma_under_rcu()]
+   3    The buddy system gives frame 0x12fc. [get_page_from_freelist()]
+   4    Frame 0x12fc, cleared, becomes the anonymous page at 0x555555559000: its entry is present and names the frame. [do_anonymous_page()]
+   5    The entry of 0x555555559000 names frame 0x12fc, writable. [set_ptes()]
+   6    Done, a minor fault. The instruction at 0x555555559010 is repeated; the program does not notice that anything \
+happened. [handle_mm_fault()]
    7  The walk's result goes into the TLB: page 0x555555559 is in frame 0x12fc.
 """
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def resolve(machine: Machine, pid: int, text: str) -> int:
     """The address that an expression names in a process. KernelError(ESRCH), UsageError."""
+    if not isinstance(pid, int):
+        raise UsageError(f"{text!r}: of which process?")
     base = _named(machine, pid, text)
     offset = 0
     if base is None:

@@ -54,8 +54,9 @@ class Word(click.ParamType):
         kind = self.kind
         if kind == "HOSTPATH":
             return [CompletionItem(incomplete, type="file")]
-        if kind == "PID":
+        if kind in ("PID", "TOLD"):
             words = _of_machine(ctx, lambda machine: [str(task.pid) for task in machine.tasks()])
+            words = ["on", "off", *words] if kind == "TOLD" else words
         elif kind == "PATH":
             words = _of_machine(ctx, lambda machine: [file.path for file in machine.files()])
             if incomplete[:1] not in ("", "/"):  # as it is being typed: a path begins at the only directory there is

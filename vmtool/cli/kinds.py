@@ -19,6 +19,11 @@ def pid(text: str) -> int:
     return value
 
 
+def told(text: str) -> int | str:
+    """`on`, `off`, or a PID."""
+    return text if text in ("on", "off") else pid(text)
+
+
 def addr(text: str) -> int | str:
     """Hexadecimal, or an expression for `address.resolve`."""
     if text.isalnum() and text.isascii() and len(text) < 19:
@@ -186,8 +191,8 @@ def environment(text: str) -> bytes:
 
 
 KINDS = {
-    "PID": pid, "ADDR": addr, "PLAINADDR": plain_addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer, "WORD": word,
-    "PATH": path, "PROCPATH": path, "HOSTPATH": host_path,
+    "PID": pid, "TOLD": told, "ADDR": addr, "PLAINADDR": plain_addr, "SIZE": size, "DELTA": units.parse_signed, "INT": integer,
+    "WORD": word, "PATH": path, "PROCPATH": path, "HOSTPATH": host_path,
     "PROT": prot, "ADVICE": advice, "RLIMIT": rlimit, "LIMIT": limit, "SIGNAL": signal, "DEVICE": device, "DATA": data,
     "HEX": hexbytes, "PFNS": pfns, "ENV": environment, "SYSCTL": word, "COMMAND": word, "TLB": word,
 }

@@ -201,24 +201,6 @@ def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
     return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries))
 
 
-def explain(machine: Machine, state: str | None, json: bool) -> Output:
-    if state is not None:
-        machine.set_trace(state == "on")
-        return _text({"is_tracing": state == "on"}) if json else None
-    from vmtool.views import explain as view
-    records, nr_steps = machine.trace(), machine.nr_traced()
-    if json:
-        told = {"is_tracing": machine.tracing(), "nr_steps": nr_steps}
-        return lambda: _text({**told, "steps": [{"step": r.seq, "pid": r.pid, "text": view.sentence(r)} for r in records]})
-    return lambda: view.render(records, nr_steps)
-
-
-def trace(machine: Machine, json: bool) -> Output:
-    from vmtool.views import trace as view
-    records, nr_steps = machine.trace(), machine.nr_traced()
-    return (lambda: _text([_objects().step(r) for r in records])) if json else (lambda: view.render(records, nr_steps))
-
-
 def _tree(machine):
     from vmtool.procfs.tree import Tree
     return Tree(machine)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 2000
 MOST_OUT = 2000  # characters of a line's output that a page keeps
 EXPLANATION_LINES = 400
-WITHOUT_A_FILE = ("fsck", "draw")  # of those that ask for a session, what can do without its file
+WITHOUT_A_FILE = ("fsck", "draw", "explain")  # of those that ask for a session, what can do without its file
 
 
 def make(settings: Settings, script: str, output: str, title: str | None) -> Output:

@@ -7,8 +7,9 @@ Steps between a page fault and its end are indented.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from vmtool.records import TraceRecord
+from vmtool.records import TracedFile, TraceRecord
 from vmtool.views import fold
+from vmtool.views.functions import function_of
 from vmtool.views.trace import arguments, value_text
 
 PF_PROT, PF_WRITE, PF_USER, PF_RSVD, PF_INSTR = 1, 2, 4, 8, 16
@@ -32,19 +33,19 @@ SENTENCES = {
     "frame_free": "Frame {pfn}{block} is free again.",
     "zero_page_map": "Nothing was written here yet: {addr} is mapped, read-only, onto the one page of zeros that all share (frame {pfn}).",
     "anon_map": "Frame {pfn}, cleared, becomes the anonymous page at {addr}: its entry is present and names the frame.",
-    "file_map": "{addr} is mapped onto frame {pfn} of the page cache (page {index} of file {inode}): nothing is copied.",
+    "file_map": "{addr} is mapped onto frame {pfn} of the page cache (page {index} of {file}): nothing is copied.",
     "thp_map": "One entry of the PMD maps the huge page at {addr} onto the frames from {pfn}.",
     "thp_split": "The huge mapping at {addr} is split into entries for small pages.",
     "cow_copy": "Copy-on-write: the page at {addr} is copied from frame {old_pfn} to frame {new_pfn} and mapped there, writable.",
     "cow_reuse": "Copy-on-write: nobody else has frame {pfn}, so nothing is copied; the entry of {addr} becomes writable.",
     "write_notify": "First store into a clean shared page at {addr}: frame {pfn} is marked dirty, its entry becomes writable.",
-    "cache_lookup": "Page cache: page {index} of file {inode} is {found}.",
-    "cache_add": "Frame {pfn} enters the page cache as page {index} of file {inode}.",
-    "cache_remove": "Frame {pfn} (page {index} of file {inode}) leaves the page cache.",
-    "disk_read": "The disk reads {pages} of file {inode}, from page {index} on.",
-    "disk_write": "The disk writes {pages} of file {inode}, from page {index} on.",
-    "copy_to_user": "{bytes} bytes of file {inode} are copied from the page cache to the program's buffer{offset_words}.",
-    "copy_from_user": "{bytes} bytes are copied from the program's buffer into the page cache of file {inode}{offset_words}.",
+    "cache_lookup": "Page cache: page {index} of {file} is {found}.",
+    "cache_add": "Frame {pfn} enters the page cache as page {index} of {file}.",
+    "cache_remove": "Frame {pfn} (page {index} of {file}) leaves the page cache.",
+    "disk_read": "The disk reads {pages} of {file}, from page {index} on.",
+    "disk_write": "The disk writes {pages} of {file}, from page {index} on.",
+    "copy_to_user": "{bytes} bytes of {file} are copied from the page cache to the program's buffer{offset_words}.",
+    "copy_from_user": "{bytes} bytes are copied from the program's buffer into the page cache of {file}{offset_words}.",
     "fault_around": "Around the fault, {pages} of the cache are mapped too, from {start} on, before they are asked for.",
     "pte_set": "The entry of {addr} names frame {pfn}, {rights}.",
     "pte_clear": "The entry of {addr} (frame {pfn}) is cleared.",
@@ -160,6 +161,8 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
 }
 """What a sentence needs besides its event's arguments."""
 
+Files = Callable[[int], TracedFile | None]
+
 CLOSES = ("fault_done", "segv", "bus")
 
 
@@ -170,29 +173,40 @@ class _Fields(dict[str, str]):
         return "?"
 
 
-def sentence(record: TraceRecord) -> str:
-    """One step in words."""
+def sentence(record: TraceRecord, files: Files | None = None) -> str:
+    """One step in words. `files` tells which file a record of an inode is."""
     template = SENTENCES.get(record.event)
     if template is None:
         return f"{record.event}: {arguments(record.args)}".rstrip(" :")
     fields = _Fields({name: value_text(name, value) for name, value in record.args.items()})
     if record.event in WORDS:
         fields.update(WORDS[record.event](record.args))
+    if "inode" in record.args:
+        found = files(record.args["inode"]) if files is not None else None
+        unnamed = f"file {record.args['inode']}" if record.args["inode"] else "its file"
+        fields["file"] = found.path if found is not None and found.path else unnamed
     return template.format_map(fields)
 
 
-def render(records: Sequence[TraceRecord], nr_steps: int = 0) -> str:
+def told(record: TraceRecord, files: Files | None, error_code: int) -> str:
+    """The sentence, and behind it the function of Linux that does it. `error_code`: of the last fault."""
+    function = function_of(record, error_code)
+    return sentence(record, files) + (f" [{function}()]" if function else "")
+
+
+def render(records: Sequence[TraceRecord], nr_steps: int = 0, files: Files | None = None) -> str:
     """The story: numbered steps, under a heading for each process. `nr_steps`: of the command, where the records are not all of them."""
     lines: list[str] = []
     pid = None
-    is_in_fault = False
+    is_in_fault, error_code = False, 0
     for block in fold.fold(records):
         for record in block.steps:
             if record.pid != pid:
                 pid = record.pid
                 lines.append(f"process {pid}" if pid else "kernel")
+            error_code = record.args.get("error_code", error_code)
             is_in_fault = is_in_fault and record.event != fold.OPENS
-            lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{sentence(record)}")
+            lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{told(record, files, error_code)}")
             is_in_fault = (is_in_fault or record.event == fold.OPENS) and record.event not in CLOSES
         if block.nr_more:
             lines.append(f"      {'  ' if is_in_fault else ''}{fold.more(block)}.")

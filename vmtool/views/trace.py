@@ -10,7 +10,8 @@ from vmtool.records import TraceRecord
 from vmtool.views import fold
 
 DECIMAL = frozenset(
-    "index hit nr nr_pages nr_entries order bytes writable major pcid parent child status cpu level code inode offset pid length".split()
+    ("index hit nr nr_pages nr_entries order bytes writable major pcid parent child status cpu level code inode offset pid "
+     "length").split()  # fmt: skip
 )
 """Arguments that count or select; the others are addresses, frames or flags and are printed in hexadecimal."""
 

@@ -13,7 +13,7 @@ def procfs_access(values):
 
 
 def explain_access(values):
-    return READS if values["state"] is None else WRITES
+    return WRITES if isinstance(values["pid"], str) else READS
 
 
 def _proc_file(name, what):
@@ -173,15 +173,21 @@ COMMANDS = (
         help="Show the TLB's entries.",
         example="vmtool tlb --stats"),
     Command(
-        "explain", "looking:explain",
-        (arg("state", ("on", "off"), "whether the kernel's steps are recorded", metavar="on|off", optional=True),),
-        access=explain_access,
-        help="Tell in words each step the kernel took in the last command.",
-        details="`explain on` makes the machine record its steps from then on.",
-        example="vmtool explain on; vmtool touch 1 heap; vmtool explain"),
+        "explain", "telling:explain",
+        (arg("pid", "TOLD", "whether the kernel's steps are recorded; or a process", metavar="on|off|PID", optional=True),
+         arg("addr", "ADDR", "with PID: why the page there is where it is", optional=True),
+         option("--last", "INT", "N", "the steps of the last N commands")),
+        access=explain_access, on_session=True,
+        help="Tell in words each step the kernel took in the last command, and the function of Linux that takes it.",
+        details="`explain on` makes the machine record its steps from then on. With PID and ADDR: what is at the address, and how a read, "
+                "a write and a fetch of an instruction would be answered; nothing is changed by it.",
+        example="vmtool explain on; vmtool touch 1 heap; vmtool explain\n  vmtool explain 1 heap"),
     Command(
-        "trace", "looking:trace", (),
+        "trace", "telling:trace",
+        (switch("--steps", "every step of the simulated kernel instead, as explain tells it"),),
         access=READS,
-        help="The same steps as records, one a line.",
+        help="The same steps as Linux's trace events, in the text of tracefs.",
+        details="page_fault_user, mm_page_alloc, mm_page_free, mm_filemap_*, tlb_flush, mm_vmscan_*, sched_process_*, "
+                "signal_generate: what /sys/kernel/tracing/trace would say, with the fields of 6.18. --json has every step.",
         example="vmtool trace"),
 )
