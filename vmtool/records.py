@@ -1,10 +1,8 @@
 """What the core hands out: plain named tuples, in the kernel's words.
 
-Addresses and lengths are bytes, `nr_` counts pages unless said otherwise, pfn is a page frame
-number. Nothing here is formatted; `procfs/` and `views/` do that.
+Addresses and lengths are bytes, `nr_` counts pages unless said otherwise, pfn is a page frame number. Nothing is formatted here.
 
-A record is a tuple whose fields have names, as typing.NamedTuple makes them; but that import and
-the classes it would write cost twice a bare start-up, and every command loads this module.
+A record is a tuple whose fields have names, as typing.NamedTuple makes them; but that import costs twice a bare start-up.
 """
 
 from __future__ import annotations
@@ -68,7 +66,6 @@ KERNELS = ("3.10", "4.4", "4.15", "5.4", "5.15", "6.1", "6.12", "6.18")
 
 class MachineInfo(NamedTuple):
     """How the machine was made (`init`)."""
-
     arch: str
     kernel: str
     ram_bytes: int
@@ -86,7 +83,6 @@ class MachineInfo(NamedTuple):
 
 class TaskInfo(NamedTuple):
     """One process, as ps and /proc/PID/stat want it."""
-
     pid: int
     ppid: int
     comm: str
@@ -107,7 +103,6 @@ class TaskInfo(NamedTuple):
 
 class MmInfo(NamedTuple):
     """mm_struct: bytes for addresses, pages for counts, as /proc/PID/{stat,statm,status} need them."""
-
     pgd: int  # physical address of the top table
     start_code: int
     end_code: int
@@ -147,7 +142,6 @@ class MmInfo(NamedTuple):
 
 class Vma(NamedTuple):
     """One area. `flags` are VM_ bits; `name` is what /proc/PID/maps prints, '' for none."""
-
     start: int
     end: int
     flags: int
@@ -164,7 +158,6 @@ class Vma(NamedTuple):
 
 class VmaNode(NamedTuple):
     """One area in the tree of an address space: its children by their first addresses, None for none."""
-
     start: int
     end: int
     left: int | None
@@ -174,7 +167,6 @@ class VmaNode(NamedTuple):
 
 class MemStats(NamedTuple):
     """struct mem_size_stats of one area or of all: bytes, but pss* in bytes << 12."""
-
     resident: int
     shared_clean: int
     shared_dirty: int
@@ -201,7 +193,6 @@ class MemStats(NamedTuple):
 
 class NumaStats(NamedTuple):
     """struct numa_maps of one area: pages."""
-
     pages: int
     anon: int
     active: int
@@ -213,7 +204,6 @@ class NumaStats(NamedTuple):
 
 class Smap(NamedTuple):
     """One entry of smaps."""
-
     vma: Vma
     stats: MemStats
     kernel_page_bytes: int
@@ -223,7 +213,6 @@ class Smap(NamedTuple):
 
 class WalkStep(NamedTuple):
     """One level of a page walk. `flags` are the architecture's bit names that are set."""
-
     level: str  # pgd p4d pud pmd pte
     table: int  # physical address of the table
     index: int  # type: ignore[assignment]
@@ -242,7 +231,6 @@ class WalkStep(NamedTuple):
 
 class Walk(NamedTuple):
     """A whole walk from the root; `phys` is None when it ended in a not-present entry."""
-
     addr: int
     root: int
     steps: tuple[WalkStep, ...]
@@ -261,14 +249,12 @@ class Walk(NamedTuple):
 
 class PagemapEntry(NamedTuple):
     """One page of /proc/PID/pagemap."""
-
     addr: int
     entry: int
 
 
 class Frame(NamedTuple):
     """One page frame. `flags` are PG_ names without the prefix, in bit order."""
-
     pfn: int
     zone: str
     flags: tuple[str, ...]
@@ -284,7 +270,6 @@ class Frame(NamedTuple):
 
 class ZoneInfo(NamedTuple):
     """One zone, as zoneinfo and buddyinfo show it; counts in pages."""
-
     node: int
     name: str
     free: int
@@ -308,7 +293,6 @@ class ZoneInfo(NamedTuple):
 
 class SlabCache(NamedTuple):
     """One kmem_cache, as slabinfo shows it."""
-
     name: str
     active_objs: int
     num_objs: int
@@ -322,7 +306,6 @@ class SlabCache(NamedTuple):
 
 class TlbEntry(NamedTuple):
     """One valid TLB entry."""
-
     cpu: int
     level: int  # 1 or 2
     kind: str  # d (data), i (instruction), s (shared)
@@ -342,7 +325,6 @@ class TlbEntry(NamedTuple):
 
 class TlbStats(NamedTuple):
     """Counters of one CPU's TLB."""
-
     cpu: int
     l1_hits: int
     l2_hits: int
@@ -357,7 +339,6 @@ class TlbStats(NamedTuple):
 
 class FileInfo(NamedTuple):
     """One file of the machine, with what the page cache holds of it."""
-
     path: str
     dev_major: int
     dev_minor: int
@@ -372,7 +353,6 @@ class FileInfo(NamedTuple):
 
 class TraceRecord(NamedTuple):
     """One step the kernel took; `event` is a name of mm/trace, `args` its numbers by name."""
-
     seq: int
     pid: int
     event: str
@@ -381,7 +361,6 @@ class TraceRecord(NamedTuple):
 
 class TracedFile(NamedTuple):
     """Which file a step of the trace is about."""
-
     path: str
     dev_major: int
     dev_minor: int
@@ -390,7 +369,6 @@ class TracedFile(NamedTuple):
 
 class Tally(NamedTuple):
     """What a machine did since start_tally()."""
-
     events: dict  # how often each event of mm/trace
     nr_copied: int  # pages whose bytes a copy-on-write copied
     frames: int  # allocated less freed
@@ -399,14 +377,12 @@ class Tally(NamedTuple):
 
 class Touched(NamedTuple):
     """What an access cost."""
-
     minor: int
     major: int
 
 
 class Segment(NamedTuple):
     """One PT_LOAD of an image, as its program header has it (bytes)."""
-
     vaddr: int
     offset: int
     filesz: int
@@ -417,7 +393,6 @@ class Segment(NamedTuple):
 
 class Image(NamedTuple):
     """An ELF file as execve() needs it. `data` is the file's whole contents, or None (then zeros)."""
-
     path: str
     dev_major: int
     dev_minor: int
@@ -438,7 +413,6 @@ class Image(NamedTuple):
 
 class ExecLayout(NamedTuple):
     """Where execve() puts things when a log or a recording tells; None: the kernel's own rule."""
-
     mmap_base: int | None  # top of the mmap area
     exe_base: int | None  # load bias of an ET_DYN program
     interp_base: int | None  # load bias of the interpreter; the vdso's block ends where it starts

