@@ -12,9 +12,17 @@ from _signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, pthread_sigmask
 EXIT_INTERRUPTED = 130
 
 
+def swallowed(failure: "sys.UnraisableHookArgs") -> None:
+    """Python drops what is raised within a callback (of a lock of its imports, say), an interrupt too: then the process ends here."""
+    if failure.exc_type is KeyboardInterrupt:
+        os._exit(EXIT_INTERRUPTED)  # as safe as a kill: the state file is as before the command
+    sys.__unraisablehook__(failure)
+
+
 def main() -> int:
     """Run the command of sys.argv; the exit status. Interrupts are held back again when it is known."""
     gc.disable()  # a command makes no garbage in cycles; those that run for long (`execute`) turn it on
+    sys.unraisablehook = swallowed
     try:
         pthread_sigmask(SIG_UNBLOCK, (SIGINT,))
         from vmtool.cli.front import run
