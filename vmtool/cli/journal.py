@@ -18,10 +18,15 @@ WORTH_PACKING = 1000
 MOST_BYTES = 1 << 30  # of one entry unpacked: a damaged one must come to an end
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=/.,:%@")
 
+_SAFE_BYTES = "".join(_SAFE).encode()
+
 
 def line_of(words: Sequence[str]) -> str:
     """A line that `run` splits into these words again."""
-    line = " ".join([word if word.isalnum() and word.isascii() else quote(word) for word in words])
+    line = " ".join(words)
+    # nearly always no word needs a quote: then nothing but the blanks between them is left over
+    if "" in words or line.encode("utf-8", "surrogateescape").translate(None, _SAFE_BYTES) != b" " * (len(words) - 1):
+        line = " ".join([quote(word) for word in words])
     return f"_ = {line}" if words[1:2] == ["="] else line  # else it would be NAME = COMMAND
 
 
