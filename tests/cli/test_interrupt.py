@@ -12,6 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAUNCHER = Path(sys.executable).parent / "vmtool"
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _is_not_ignored():
+    """A job in the background of a shell is started with SIGINT ignored, and so would be what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 PENDING = """
 import os, signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

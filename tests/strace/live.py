@@ -68,8 +68,9 @@ class Watcher(threading.Thread):
             time.sleep(POLL_S)
 
     def _others(self) -> list[int]:
+        """Whoever it may be: numbers wrap at pid_max, so a child's may be below this process's own."""
         own = os.getpid()
-        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) > own]
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own]
 
     def _look(self, pid: int) -> None:
         try:
