@@ -40,7 +40,7 @@ check:  ## everything: both builds, the long tests, long differential runs
 	@$(MAKE) --no-print-directory VMTOOL_DEBUG=1 build
 	@VMTOOL_DEBUG=1 $(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 	@$(MAKE) --no-print-directory build
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "slow or not slow"
+	@VMTOOL_DRAW=fresh $(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "slow or not slow"
 	@$(MAKE) --no-print-directory differential N=1000
 
 qemu: build  ## QEMU's MMU and walks by the manuals against translate, on thousands of addresses of each format

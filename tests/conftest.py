@@ -2,15 +2,20 @@
 
 A prerequisite of the host that is missing (root, strace, FUSE, QEMU, a Linux kernel) skips a test with a sentence;
 the end of the run lists these. With VMTOOL_REQUIRE_HOST=1 they fail instead.
+What hypothesis draws is the same each time, so that one tree has one verdict; with VMTOOL_DRAW=fresh it is new each time.
 """
 
 import os
 import resource
 
 import pytest
+from hypothesis import settings
 
 PINNED = {"LC_ALL": "C", "TZ": "UTC", "COLUMNS": "80", "PYTHONHASHSEED": "0", "VMTOOL_SYNC": "off"}
-KEPT = {"VMTOOL_DEBUG", "VMTOOL_REQUIRE_HOST"}
+KEPT = {"VMTOOL_DEBUG", "VMTOOL_REQUIRE_HOST", "VMTOOL_DRAW"}
+settings.register_profile("fixed", derandomize=True, database=None)
+if os.environ.get("VMTOOL_DRAW") != "fresh":
+    settings.load_profile("fixed")
 
 for name in [name for name in os.environ if name.startswith("VMTOOL_") and name not in KEPT]:
     del os.environ[name]
