@@ -1,7 +1,12 @@
 """Layouts inferred from the first lines of a randomized program: those of a recorded run of cat, with the kernel's maps beside."""
 
+import pytest
+
 from vmtool.records import Image, Segment
-from vmtool.strace.layout import Layout, clues, elsewhere, expected_brk, infer, is_randomized, span
+from vmtool.strace import sidecar
+from vmtool.strace.layout import VDSO_OF, Layout, clues, elsewhere, expected_brk, infer, is_randomized, span
+from vmtool.strace.merge import LogFile
+from vmtool.strace.replay import Hooks, Replay
 
 
 def image(path, segments, relro, interp=None):
@@ -117,3 +122,27 @@ def test_a_32_bit_program_begins_above_a_third_of_its_space():
     assert expected_brk(narrow) == 0x56555000 + end and expected_brk(narrow, 0x8000000) == 0x41000000 + end
     found = clues(lines(f"brk(NULL) = {0x41000000 + end:#x}\nmmap(NULL, 8192, 0x3, 0x22, -1, 0) = 0xb7fc1000\n"))
     assert is_randomized(narrow, found) and not is_randomized(narrow, found, 0x8000000) and elsewhere(narrow, found, 0x8000000) == Layout()
+
+
+@pytest.mark.parametrize("arch", VDSO_OF)
+def test_the_size_of_the_vdso_is_the_machines(arch):
+    core = pytest.importorskip("vmtool._core", reason="the extension modules are not built")
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30, arch=arch)
+    areas = machine.maps(machine.spawn("demo", None, [b"demo"], [], None, 0))
+    assert sum(a.end - a.start for a in areas if a.name in ("[vdso]", "[vvar]", "[vvar_vclock]", "[sigpage]")) == VDSO_OF[arch]
+
+
+@pytest.mark.parametrize("arch, stack, brk, mapped", [
+    ("arm", 0xBEFFFE44, 0x22000, 0xB6FFB000), ("arm64", 0xFFFFFFFFE44, 0x422000, 0xFFFFB7FFD000),
+    ("i386", 0xBFFFFE44, 0x804B000, 0xB7FD0000)])
+def test_an_unknown_program_of_another_processor_is_where_its_log_has_it(arch, stack, brk, mapped):
+    core = pytest.importorskip("vmtool._core", reason="the extension modules are not built")
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30, arch=arch)
+    lines = [f'execve("/bin/nowhere", ["x"], {stack:#x} /* 20 vars */) = 0\n', f"brk(NULL) = {brk:#x}\n",
+             f"brk({brk + 0x21000:#x}) = {brk + 0x21000:#x}\n", f"mmap{'' if arch == 'arm64' else '2'}(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {mapped:#x}\n"]
+    differences = []
+    Replay(machine, sidecar.load("{}", None), Hooks(None, None, differences.append)).run([LogFile("log", 0, iter(lines))])
+    assert differences == []
+    assert machine.fsck() == []

@@ -12,6 +12,7 @@ from vmtool.errors import HostError, KernelError
 from vmtool.strace.door import Door
 from vmtool.strace.fds import File, Names, Open, descriptor_path
 from vmtool.strace.guess import begun_before
+from vmtool.strace.layout import VDSO_BYTES, VDSO_OF
 from vmtool.strace.lexer import Event, Tally
 from vmtool.strace.origin import Origin
 from vmtool.strace.parser import Fd, descriptor
@@ -105,7 +106,9 @@ class Context:
         self.keeps_cache = True
         self.root: Process | None = None
         self.reader: Ahead | None = None
-        self.origin = Origin(self.machine.info().arch)
+        arch = self.machine.info().arch
+        self.origin = Origin(arch)
+        self.vdso_bytes = VDSO_OF.get(arch, VDSO_BYTES)
         self.offset_unit = 0  # of mmap2, 0: no line has shown it yet
 
     def act(self, process: Process, call: Event) -> None:
@@ -125,7 +128,8 @@ class Context:
         if process.space.mid == 0:
             first = process.space.first
             following = [] if first is None or self.reader is None else [first, *self.reader.of(first[1])]
-            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], begun_before(following), process.pid)
+            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], begun_before(following, self.vdso_bytes),
+                                                   process.pid)
             process.space.is_guessed = True
             self.summary.note(f"process {process.pid}: no execve in the log, its program is not known")
         return process.space.mid

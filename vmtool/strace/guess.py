@@ -78,8 +78,8 @@ def first_mapping(following: list[Event]) -> tuple[int, int] | None:
     return None
 
 
-def program(path: str, following: list[Event], bits: str) -> Guess:
-    """What stands for the program at `path`; `following`: its next calls; `bits`: as strace told, or ''."""
+def program(path: str, following: list[Event], bits: str, vdso_bytes: int = VDSO_BYTES) -> Guess:
+    """What stands for the program at `path`; `following`: its next calls; `bits`: as strace told, or ''; `vdso_bytes`: of VDSO_OF."""
     narrow = is_32(following, bits)
     found = clues(following)
     heap = heap_start(following, found)
@@ -90,15 +90,15 @@ def program(path: str, following: list[Event], bits: str) -> Guess:
         person |= ADDR_LIMIT_3GB
     if narrow and first is not None and THIRD_32 <= first[0] < THIRD_32 + (64 << 20):
         person |= ADDR_COMPAT_LAYOUT
-        room = first[0] - THIRD_32 - VDSO_BYTES
+        room = first[0] - THIRD_32 - vdso_bytes
         if room >= 2 * PAGE:
             interp, interp_base = _interp(narrow, room, []), THIRD_32
         elif room < 0:
-            vdso = THIRD_32 - VDSO_BYTES
+            vdso = THIRD_32 - vdso_bytes
     elif first is not None:
         vdso = first[1]
-        relro = [(a, n) for a, n in found.protected if first[1] + VDSO_BYTES <= a < first[1] + (8 << 20)]
-        base = first[1] + VDSO_BYTES
+        relro = [(a, n) for a, n in found.protected if first[1] + vdso_bytes <= a < first[1] + (8 << 20)]
+        base = first[1] + vdso_bytes
         if relro and base + (4 << 20) < (1 << 32 if narrow else 1 << 47):
             size = relro[0][0] + relro[0][1] + PAGE - base
             interp, interp_base = _interp(narrow, size, [(relro[0][0] - base, relro[0][1])]), base
@@ -121,6 +121,8 @@ def _image(path: str, narrow: bool, found: Clues) -> Image:
     base = BASE_32 if narrow else BASE_64
     if is_pie:
         base = (mine[-1][0] if mine else brk & -PAGE) - 2 * PAGE
+    elif 2 * PAGE < brk <= base + PAGE:  # another processor's linker begins lower: arm's at 0x10000
+        base = (brk - 1 & -PAGE) - PAGE
     if mine and mine[-1][0] <= base:
         base = mine[-1][0] - PAGE
     start, size = mine[-1] if mine else (base + PAGE, 0)
@@ -147,10 +149,10 @@ def _end(image: Image) -> int:
     return page_up(max(s.vaddr + s.memsz for s in image.segments))
 
 
-def begun_before(following: list[Event]) -> ExecLayout:
+def begun_before(following: list[Event], vdso_bytes: int = VDSO_BYTES) -> ExecLayout:
     """For a process whose log begins too late to show an execve: mappings go on below the first one, the heap where the log has it."""
     first, brk = first_mapping(following), heap_start(following, clues(following))
-    top = None if first is None or first[1] >= (1 << 47) - VDSO_BYTES else first[1] + VDSO_BYTES
+    top = None if first is None or first[1] >= (1 << 47) - vdso_bytes else first[1] + vdso_bytes
     return ExecLayout(mmap_base=top, exe_base=None, interp_base=None, vdso=None if top is None else first and first[1],
                       start_brk=brk if brk > 0x405000 else None, stack_top=None, stack_vma_start=None, string_bytes=None,
                       rlimit_stack=None, personality=None)

@@ -19,7 +19,10 @@ from vmtool.strace.lexer import Event
 from vmtool.uapi import ADDR_LIMIT_3GB, PROT_READ
 
 PAGE = 4096
-VDSO_BYTES = 8 * PAGE  # [vvar] 4, [vvar_vclock] 2, [vdso] 2
+VDSO_BYTES = 8 * PAGE  # of x86-64: [vvar] 4, [vvar_vclock] 2, [vdso] 2
+VDSO_OF = {"x86-64": VDSO_BYTES, "x86-64-la57": VDSO_BYTES, "i386": 6 * PAGE, "i386-pae": 6 * PAGE, "arm": 3 * PAGE, "arm64": 6 * PAGE,
+           "arm64-16k": 20 * PAGE}
+"""What execve puts at the top of the mmap area, by the machine's architecture."""
 BOTTOM_UP_64 = 0x2AAAAAAAB000, 0x3AAAAAAAB000  # where a legacy layout begins: a third of the space, and 28 bits of pages above
 PIE_64 = 0x555555554000
 TASK_SIZE_64, TASK_SIZE_32, TASK_SIZE_3GB = 0x7FFFFFFFF000, 0xFFFFE000, 0xC0000000
@@ -135,16 +138,16 @@ def is_randomized(image: Image, found: Clues, person: int = 0) -> bool:
     return False
 
 
-def elsewhere(image: Image, found: Clues, person: int = 0) -> Layout:
+def elsewhere(image: Image, found: Clues, person: int = 0, vdso_bytes: int = VDSO_BYTES) -> Layout:
     """Not randomized, but the highest hole ends where RLIMIT_STACK of 8 MB does not put it: another limit that no line shows."""
     top = task_size(image, person) - GAP
     if found.first_mmap_end is None or top - (64 << 20) <= found.first_mmap_end <= top:
         return Layout()
-    place = infer(image, found)
+    place = infer(image, found, vdso_bytes)
     return Layout(mmap_base=place.mmap_base, interp_base=place.interp_base, vdso=place.vdso, is_bottom_up=place.is_bottom_up)
 
 
-def infer(image: Image, found: Clues) -> Layout:
+def infer(image: Image, found: Clues, vdso_bytes: int = VDSO_BYTES) -> Layout:
     """The layout that explains the clues; fields without a clue stay None."""
     exe_base = interp_base = mmap_base = vdso = None
     biases = _biases(image, found) if image.is_dyn else []
@@ -152,7 +155,7 @@ def infer(image: Image, found: Clues) -> Layout:
         interp = image.interp
         interp_base = _nearest(_biases(interp, found), found)
         if interp_base is None and found.first_mmap_end is not None:
-            interp_base = found.first_mmap_end + VDSO_BYTES - (interp.segments[0].vaddr & -PAGE)
+            interp_base = found.first_mmap_end + vdso_bytes - (interp.segments[0].vaddr & -PAGE)
         others = [b for b in biases if not _same_part(image, b, interp, interp_base)]
         exe_base = min(others) if others else None
         if interp_base is not None and not image.is_32 and BOTTOM_UP_64[0] <= interp_base < BOTTOM_UP_64[1]:
@@ -162,16 +165,16 @@ def infer(image: Image, found: Clues) -> Layout:
     else:
         exe_base = max(biases) if biases else None
         if found.first_mmap_end is not None:
-            mmap_base, vdso = found.first_mmap_end + VDSO_BYTES, found.first_mmap_end
+            mmap_base, vdso = found.first_mmap_end + vdso_bytes, found.first_mmap_end
         if exe_base is not None and span(image) < 2 << 20:
-            mmap_base, vdso = exe_base + span(image), exe_base - VDSO_BYTES
+            mmap_base, vdso = exe_base + span(image), exe_base - vdso_bytes
     return Layout(mmap_base, exe_base, interp_base, vdso, found.brk)
 
 
-def without_program(found: Clues) -> Layout:
+def without_program(found: Clues, vdso_bytes: int = VDSO_BYTES) -> Layout:
     """For a program that nobody knows: later answers agree when the heap and the highest hole are where they were."""
     end = found.first_mmap_end
-    return Layout(mmap_base=None if end is None else end + VDSO_BYTES, vdso=end, start_brk=found.brk)
+    return Layout(mmap_base=None if end is None else end + vdso_bytes, vdso=end, start_brk=found.brk)
 
 
 def _nearest(biases: list[int], found: Clues) -> int | None:
