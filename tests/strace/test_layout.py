@@ -141,7 +141,8 @@ def test_an_unknown_program_of_another_processor_is_where_its_log_has_it(arch, s
     machine = core.Machine()
     machine.boot(ram_bytes=1 << 30, arch=arch)
     lines = [f'execve("/bin/nowhere", ["x"], {stack:#x} /* 20 vars */) = 0\n', f"brk(NULL) = {brk:#x}\n",
-             f"brk({brk + 0x21000:#x}) = {brk + 0x21000:#x}\n", f"mmap{'' if arch == 'arm64' else '2'}(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {mapped:#x}\n"]
+             f"brk({brk + 0x21000:#x}) = {brk + 0x21000:#x}\n",
+             f"mmap{'' if arch == 'arm64' else '2'}(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {mapped:#x}\n"]
     differences = []
     Replay(machine, sidecar.load("{}", None), Hooks(None, None, differences.append)).run([LogFile("log", 0, iter(lines))])
     assert differences == []
