@@ -40,7 +40,7 @@ cdef class Adopt(Outside):
         cdef dict opened = {}
         if pid and find_task(&self.a, pid):
             raise KernelError(EEXIST, f"process {pid} is there already")
-        t = task_alloc(&self.a, pid, parent, &err)
+        t = task_alloc(&self.a, pid, parent, 0, &err)
         if t == 0:
             raise KernelError(err)
         mm = mm_alloc(&self.a)

@@ -312,6 +312,22 @@ class Machine:
     def node_stats(self) -> dict[str, int]:
         """per-node counters, in zoneinfo's order."""
 
+    def kmalloc(self, size: int, gfp: str = "") -> int:
+        """The kernel's address; gfp: names joined by |, default GFP_KERNEL."""
+
+    def kfree(self, address: int) -> None: ...
+    def vmalloc(self, size: int, gfp: str = "") -> int: ...
+    def vfree(self, address: int) -> None: ...
+    def alloc_pages(self, order: int, gfp: str = "") -> int:
+        """The first frame of a block of 2**order."""
+
+    def free_pages(self, pfn: int) -> None: ...
+    def vmalloc_areas(self) -> list[r.VmallocArea]:
+        """By address, freed ones that wait for a purge among them."""
+
+    def kernel_pages(self) -> dict[str, int]:
+        """Pages of the kernel's own, by what for; what boot left in ranges of its own is in reserved()."""
+
     def slabs(self) -> list[r.SlabCache]: ...
     def fsck(self) -> list[str]:
         """One line a broken invariant; empty when all hold."""

@@ -331,6 +331,40 @@ cdef class Machine(Reclaim):
             stopped.nr_done = nr_done
             raise
 
+    # --- the kernel's own memory: _kernel.pyx, imported by the first call of one of these ----------------------------------
+
+    def kmalloc(self, size, gfp=""):
+        from vmtool import _kernel
+        return _kernel.kmalloc(self, size, gfp)
+
+    def kfree(self, address):
+        from vmtool import _kernel
+        _kernel.kfree(self, address)
+
+    def vmalloc(self, size, gfp=""):
+        from vmtool import _kernel
+        return _kernel.vmalloc(self, size, gfp)
+
+    def vfree(self, address):
+        from vmtool import _kernel
+        _kernel.vfree(self, address)
+
+    def alloc_pages(self, order, gfp=""):
+        from vmtool import _kernel
+        return _kernel.alloc_pages(self, order, gfp)
+
+    def free_pages(self, pfn):
+        from vmtool import _kernel
+        _kernel.free_pages(self, pfn)
+
+    def vmalloc_areas(self):
+        from vmtool import _kernel
+        return _kernel.vmalloc_areas(self)
+
+    def kernel_pages(self):
+        from vmtool import _kernel
+        return _kernel.kernel_pages(self)
+
     # --- the C library's heap: _heap.pyx, imported by the first call of one of these ---------------------------------------
 
     def malloc(self, pid, size):

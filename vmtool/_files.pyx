@@ -12,6 +12,7 @@ from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, ta
 from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport do_exit, switch_mm
+from vmtool.mm.inode cimport inode_take_objects
 from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup,
                                   path_rename, path_unlink, punch_hole, sync_all)
 from vmtool.mm.pid cimport find_task
@@ -77,6 +78,8 @@ cdef class Files(Adopt):
         cdef uint32_t left = self.a.pool[POOL_FILE].count
         while f and left:
             if file_at(&self.a, f).inode == inode:
+                if not inode_take_objects(&self.a, inode):
+                    raise KernelError(ENOMEM)
                 return f
             f = file_at(&self.a, f).next
             left -= 1

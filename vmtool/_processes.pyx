@@ -112,7 +112,7 @@ cdef class Processes(Files):
             raise KernelError(EEXIST, f"process {pid} is there already")
         if image is None:
             image = self.demo(name)
-        t = task_alloc(&self.a, pid, 0, &err)
+        t = task_alloc(&self.a, pid, 0, 0, &err)
         if t == 0:
             raise KernelError(err)
         task = task_mut(&self.a, t)

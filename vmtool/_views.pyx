@@ -17,7 +17,9 @@ from vmtool.mm.zone cimport lowmem_end, reserved_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
 from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
+from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_name, fsck_kmem_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
+from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
 from vmtool.mm.pagecache cimport inode_path
@@ -289,15 +291,8 @@ cdef class Views(Walks):
         return found
 
     def slabs(self):
-        cdef uint32_t i
-        cdef kmem_cache_t *c
-        found = []
-        for i in range(1, self.a.pool[POOL_CACHE].count):
-            c = <kmem_cache_t *>rec_at(&self.a, POOL_CACHE, i)
-            found.append(r.SlabCache(c.name[:40].partition(b"\0")[0].decode("ascii", "replace"), c.nr_objs, c.nr_slabs * c.objs_per_slab, c.size, c.objs_per_slab, 1 << c.order, c.nr_slabs,
-                                     c.nr_slabs, bool(c.reclaimable)))
-        self.check()
-        return found
+        from vmtool import _kernel
+        return _kernel.slabs(self)
 
     # --- trace ------------------------------------------------------------------------------------------------------
 
@@ -391,6 +386,8 @@ cdef class Views(Walks):
         fsck_phys(&self.a, collect, <void *>found)
         fsck_lru(&self.a, collect, <void *>found)
         fsck_swap(&self.a, collect, <void *>found)
+        fsck_slab(&self.a, collect, <void *>found)
+        fsck_kmem(&self.a, collect, <void *>found)
         fsck_cache(&self.a, collect, <void *>found)
         fsck_space(&self.a, collect, <void *>found)
         fsck_entries(&self.a, collect, <void *>found)
@@ -453,6 +450,7 @@ cdef object table(name_fn name, name_fn text):
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
     return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text),
+            **table(fsck_slab_name, fsck_slab_text), **table(fsck_kmem_name, fsck_kmem_text),
             **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
             **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there",
             "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}

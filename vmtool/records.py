@@ -304,6 +304,15 @@ class SlabCache(NamedTuple):
     reclaimable: bool
 
 
+class VmallocArea(NamedTuple):
+    """An area of the kernel's virtual memory."""
+
+    start: int
+    end: int  # behind its guard page
+    nr_pages: int
+    kind: str  # stack, vmalloc, lazy (freed, its addresses wait for a purge)
+
+
 class TlbEntry(NamedTuple):
     """One valid TLB entry."""
     cpu: int

@@ -230,6 +230,25 @@ class FakeMachine:
     def frames_summary(self):
         return [("free", 1000), ("anon", 24)]
 
+    def reserved(self):
+        return [(0, 1, "hole"), (0x1000, 512, "kernel code"), (0x3000, 16, "slabs")]
+
+    def kernel_pages(self):
+        return dict.fromkeys("slab_reclaimable slab_unreclaimable kmalloc_large stacks cached_stacks vmalloc by_hand".split(), 0)
+
+    def vmalloc_areas(self):
+        return [r.VmallocArea(0xFFFFC90000000000, 0xFFFFC90000005000, 4, "stack")]
+
+    def kmalloc(self, size, gfp=""):
+        return 0xFFFF888000001000
+
+    vmalloc = alloc_pages = kmalloc
+
+    def kfree(self, address):
+        pass
+
+    vfree = free_pages = kfree
+
     def tlb(self, cpu=None):
         return [_zero(r.TlbEntry, level=1, kind="d", vpn=HEAP >> 12, pfn=0x123, page_shift=12)]
 

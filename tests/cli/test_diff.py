@@ -13,7 +13,7 @@ from vmtool.cli.words import split
 from vmtool.store.session import open_machine
 
 pytestmark = pytest.mark.parametrize("on", ["real_state"], indirect=True)
-SCENE = "spawn render\nbrk 1 --by 64K\nmkfile f 64K\nmmap 1 16K --shared --file f\ntouch 1 heap 8K\nstore 1 heap hello\nfork 1\n"
+SCENE = "spawn render\nbrk 1 --by 64K\nmkfile f 64K\nmmap 1 16K --shared --file f\ntouch 1 heap 12K\nstore 1 heap hello\nfork 1\n"
 
 
 def told(vmtool, *words):
@@ -49,7 +49,7 @@ def test_the_machine_made_from_a_log_is_the_same(vmtool, script, real_state):
 def test_a_fault_is_told_as_the_views_tell_it(vmtool, script):
     script(SCENE)
     before = {line: json.loads(vmtool(line + " --json").out) for line in ("vmstat", "stat 1", "status 1")}
-    vmtool("touch 1 heap+8K 8K")
+    vmtool("touch 1 heap+12K 8K")
     after = {line: json.loads(vmtool(line + " --json").out) for line in before}
     found = told(vmtool, "@1")
     counters = {name[1]: facts["counters"] for name, (_, facts) in found.items() if name[0] == "counter"}
@@ -57,13 +57,13 @@ def test_a_fault_is_told_as_the_views_tell_it(vmtool, script):
     _, process = found["process", 1]
     assert process["nr_minor_faults"] == [before["stat 1"]["nr_minor_faults"], after["stat 1"]["nr_minor_faults"]]
     assert process["rss_anon_kb"] == [before["status 1"]["rss_anon_kb"], after["status 1"]["rss_anon_kb"]]
-    walk = json.loads(vmtool("pagewalk 1 heap+8K --json").out)
-    what, page = found["pages", 1, "0x407000", 2]
+    walk = json.loads(vmtool("pagewalk 1 heap+12K --json").out)
+    what, page = found["pages", 1, "0x408000", 2]
     assert (what, page["pfn"][1]) == ("new", walk["pfn"])
     assert page["flags"][1] == [flag for flag in walk["steps"][-1]["flags"]]
     what, frame = found["frames", walk["pfn"], 2]
     assert frame["kind"][1] == "anon"
-    assert ("pages", 2, "0x407000", 2) not in found
+    assert ("pages", 2, "0x408000", 2) not in found
 
 
 def test_a_fork_makes_entries_read_only(vmtool, script):
@@ -71,7 +71,7 @@ def test_a_fork_makes_entries_read_only(vmtool, script):
     vmtool("fork 1")
     out = vmtool("diff @1").out
     assert "process 2: is new: ppid 1, render, " in out
-    assert "pages 0x405000 of process 1 ×2: flags P RW US A D NX -> P US A D NX\n" in out
+    assert "pages 0x406000 of process 1 ×2: flags P RW US A D NX -> P US A D NX\n" in out
     assert "frames 0x" in out and "mappings 1 -> 2" in out
 
 
@@ -117,8 +117,8 @@ def test_machines_of_other_kinds_are_told_apart(vmtool, script):
 
 def test_within_a_script_it_sees_what_is_not_committed(script):
     script(SCENE)
-    ran = script("touch 1 heap+8K\n-diff @1\nfork 1\n")
-    assert "page 0x407000 of process 1: is new: frame 0x" in ran.out
+    ran = script("touch 1 heap+12K\n-diff @1\nfork 1\n")
+    assert "page 0x408000 of process 1: is new: frame 0x" in ran.out
     assert ran.status == 0
 
 

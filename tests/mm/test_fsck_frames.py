@@ -1,4 +1,4 @@
-"""Each invariant of free memory, LRU lists, tables, slabs, TLBs, files and the page cache: one field is damaged, fsck says which in a line.
+"""Each invariant of free memory, LRU lists, tables, TLBs, files and the page cache: one field is damaged, fsck says which in a line.
 
 The checks that a process is needed for are in test_fsck.py; the sentences are written here by hand.
 """
@@ -8,7 +8,7 @@ import pytest
 from .story import PAGE, Story
 
 PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_BUDDY, PG_TABLE = 1 << 4, 1 << 5, 1 << 15, 1 << 21, 1 << 23
-NR_INACTIVE_ANON, NR_SLAB_UNRECLAIMABLE_B, NR_FILE_PAGES, NR_FILE_DIRTY, NR_SHMEM, NR_PAGETABLE = 0, 6, 9, 10, 12, 19  # node_stat_item
+NR_INACTIVE_ANON, NR_FILE_PAGES, NR_FILE_DIRTY, NR_SHMEM, NR_PAGETABLE = 0, 9, 10, 12, 19  # node_stat_item
 NR_SWAPCACHE, NR_MLOCK, MADV_PAGEOUT = 20, 6, 21
 INACTIVE_ANON = 0  # lru_list
 DMA, DMA32 = 0, 1
@@ -275,7 +275,7 @@ def _(s):
     return f"inode {inode} counts its swapped pages wrongly: 0 are out"
 
 
-# --- tables, slabs, TLBs ---------------------------------------------------------------------------------------------
+# --- tables, TLBs ---------------------------------------------------------------------------------------------------
 
 @case("table-entries")
 def _(s):
@@ -300,31 +300,6 @@ def _(s):
     table = table_of(s)
     s.change("frame", table, "flags", -PG_TABLE)
     return f"frame {table} is used as a page table of level 0 and is none"
-
-
-@case("slab-objects")
-def _(s):
-    n = s.change("slab", 1, "inuse")
-    return f"slab 1 has {n} objects in use, which is not its count, or is on the wrong list"
-
-
-@case("slab-frame")
-def _(s):
-    pfn = s.m.peek("slab", 1, "pfn")
-    s.m.poke("frame", pfn, "mapping", 0)
-    return f"frame {pfn} of slab 1 does not say so"
-
-
-@case("slab-cache")
-def _(s):
-    s.change("kmem_cache", 1, "nr_slabs")
-    return f"cache 1 counts its objects or slabs wrongly: {s.m.peek('kmem_cache', 1, 'nr_objs')} objects are in use"
-
-
-@case("slab-count")
-def _(s):
-    n = s.change("machine", 0, f"node_stat[{NR_SLAB_UNRECLAIMABLE_B}]", PAGE)
-    return f"slab counter {NR_SLAB_UNRECLAIMABLE_B} is wrong: slabs take {n} bytes"
 
 
 @case("tlb-stale")
@@ -496,4 +471,5 @@ def test_every_check_is_tried():
     from vmtool._heap import fsck_sentences
 
     from .test_fsck import CASES as others
-    assert sorted([*CASES, *others, *fsck_sentences()]) == sorted(Story().m.fsck_names())
+    from .test_fsck_kmem import CASES as kernels
+    assert sorted([*CASES, *others, *kernels, *fsck_sentences()]) == sorted(Story().m.fsck_names())

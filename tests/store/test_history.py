@@ -13,6 +13,7 @@ from tests.store.test_chunks import edit
 from vmtool.errors import StateError
 from vmtool.store.chunks import FIELDS_KEY, LOG_POOL, Writing, machine_sum, unpack_blocks
 from vmtool.store.history import KEEP_SLOTS, KEEP_STEPS
+from vmtool.store.schema import FORMAT
 from vmtool.store.session import init_machine
 
 POOLS, CHUNKS = (0, 1, 5, 24), (0, 1, 255, 256, 70_000)
@@ -206,7 +207,7 @@ def test_a_file_of_format_1_gets_a_history_with_its_next_step(path):
     assert facts(path) == (commits + 1, 1, 0)
     go(path, -1)
     assert look(path) == before
-    assert int.from_bytes(read_bytes(path)[60:64], "big") == 2
+    assert int.from_bytes(read_bytes(path)[60:64], "big") == FORMAT
 
 
 @killing.needs_strace

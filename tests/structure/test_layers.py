@@ -13,7 +13,7 @@ MOST_LINES = 500
 
 # mm/, from the foot: a module uses lines above its own, never its own line. vmtool/mm/README.md says what each is.
 LEVELS = """
-    flags libc_data scalars
+    flags libc_data scalars kmem_types kmem_caches
     reclaim_types
     types
     swapops
@@ -26,11 +26,14 @@ LEVELS = """
     walk mmu free_area
     memcontrol
     folio_split buddy
-    slab pgtable mlock swapfile
-    swap_lru
+    slub pgtable mlock swapfile
+    slab
+    vmalloc maple cred
+    kmem_boot
+    swap_lru vma_iter
     workingset
-    filemap rmap boot pagewalk
-    swap_state inode thp
+    filemap rmap pagewalk
+    swap_state inode thp task_objects
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
     fileio vmscan_list
     pagecache vmscan
@@ -40,8 +43,8 @@ LEVELS = """
     mm
     fault oom_report
     access oom_kill swap_fault
-    populate adopt
-    show_*
+    populate adopt kmem_upgrade kmalloc
+    show_* boot
     sys_* sysctl fsck*
     sys_exec validate
     _probe*
@@ -55,7 +58,7 @@ MAY_USE = {
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
     "_state": ["mm.arena", "mm.types", "errors"],
     "_walks": ["mm.*", "_state", "records", "errors"],
-    "_views": ["mm.*", "_walks", "records", "errors"],
+    "_views": ["mm.*", "_walks", "_kernel", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],
     "_outside": ["mm.*", "_space", "records", "errors"],
     "_adopt": ["mm.*", "_outside", "records", "errors"],
@@ -63,7 +66,8 @@ MAY_USE = {
     "_processes": ["mm.*", "_files", "demo", "records", "errors", "uapi"],
     "_reclaim": ["mm.*", "_processes", "records", "errors"],
     "_heap": ["mm.*", "libc.*", "_processes", "records", "errors", "uapi"],
-    "_core": ["mm.*", "_processes", "_reclaim", "_views", "_walks", "_heap", "records", "errors", "uapi", "face.notebook"],
+    "_kernel": ["mm.*", "_processes", "_views", "records", "errors"],
+    "_core": ["mm.*", "_kernel", "_processes", "_reclaim", "_views", "_walks", "_heap", "records", "errors", "uapi", "face.notebook"],
     "demo": ["records"],
     "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given

@@ -123,6 +123,13 @@ def slabinfo(machine: Machine, json: bool) -> Output:
     return lambda: _text([_objects().slab(cache) for cache in caches])
 
 
+def vmallocinfo(machine: Machine, json: bool) -> Output:
+    if not json:
+        return _tree(machine).open("vmallocinfo")
+    areas = machine.vmalloc_areas()
+    return lambda: _text([{"size_bytes": area.end - area.start, "nr_pages": area.nr_pages, "kind": area.kind} for area in areas])
+
+
 def pagewalk(machine: Machine, pid: int, addr: int, format: str, bits: bool, flat: bool, json: bool) -> Output:
     walk = machine.walk(pid, addr)
     if json:

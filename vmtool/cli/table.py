@@ -19,9 +19,10 @@ FAMILIES = {
     "heap": ("The heap", "malloc calloc realloc memalign free-ptr mallopt malloc-trim heap heaptrace"),
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),
     "pressure": ("Memory pressure", "swapon swapoff reclaim sleep dmesg cgroup"),
+    "kernel": ("The kernel's own memory", "kmalloc kfree vmalloc vfree alloc-pages free-pages memory-accounting"),
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
-                           "pagewalk pagemap frames tlb explain trace"),
+                "vmallocinfo pagewalk pagemap frames tlb explain trace"),
     "pictures": ("Pictures", "draw report quiz"),
     "outside": ("The outside world", "replay record import core procfs mount enter"),
 }

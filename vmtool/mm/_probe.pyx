@@ -15,8 +15,10 @@ from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.frame cimport *
 from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
+from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.mmu cimport *
 from vmtool.mm.pgtable cimport *
+from vmtool.mm.maple cimport maple_at, mtree_free, mtree_store
 from vmtool.mm.slab cimport *
 from vmtool.mm.tlb cimport *
 from vmtool.mm.trace cimport trace_arg_names, trace_event_name
@@ -43,6 +45,10 @@ def fsck_sentences():
     i = 0
     while fsck_lru_name(i) != NULL:
         out[fsck_lru_name(i).decode()] = fsck_lru_text(i).decode()
+        i += 1
+    i = 0
+    while fsck_slab_name(i) != NULL:
+        out[fsck_slab_name(i).decode()] = fsck_slab_text(i).decode()
         i += 1
     return out
 
@@ -141,6 +147,7 @@ cdef class Probe:
         found = []
         fsck_phys(&self.a, collect, <void *>found)
         fsck_lru(&self.a, collect, <void *>found)
+        fsck_slab(&self.a, collect, <void *>found)
         return found
 
     # --- frames ---------------------------------------------------------------------------------------
@@ -288,9 +295,48 @@ cdef class Probe:
         cdef kmem_cache_t *c
         out = {}
         for i in range(self.a.m.nr_caches):
-            c = <kmem_cache_t *>rec_at(&self.a, POOL_CACHE, i + 1)
-            out[c.name.decode()] = (c.nr_objs, c.nr_slabs * c.objs_per_slab, c.size, c.objs_per_slab, 1 << c.order, i)
+            c = cache_at(&self.a, i)
+            out[c.name.decode()] = (c.nr_objs, c.nr_slab_objs, c.size, c.objs_per_slab, 1 << c.order, i)
         return out
+
+    def slab_state(self, cache, cpu=0):
+        cdef kmem_cache_t *c = cache_at(&self.a, cache)
+        cdef kmem_cache_cpu_t *pc = cache_cpu_mut(&self.a, cache, cpu)
+        return {"nr_slabs": c.nr_slabs, "node": c.nr_partial, "cpu": pc.nr_partial, "has_cpu_slab": pc.slab != 0, "min_partial": c.min_partial,
+                "cpu_partial": c.cpu_partial_slabs, "in_sheaves": c.nr_sheaf_objs, "full_sheaves": c.nr_full_sheaves,
+                "free_on_node": nr_free_partial(&self.a, c)}
+
+    def slab_shrink(self, cache):
+        kmem_cache_shrink(&self.a, cache)
+
+    def run_on(self, cpu):
+        self.a.cpu = cpu
+
+    # --- maple trees -----------------------------------------------------------------------------------------
+    def maple_store(self, first, last, entry):
+        mtree_store(&self.a, &mm_mut(&self.a, self.mm).maple, first, last, entry)
+
+    def maple_ranges(self):
+        """(last, entry) of each range in order, and how many nodes there are."""
+        found = []
+        nodes = self.maple_below(mm_at(&self.a, self.mm).maple, found)
+        return found, nodes
+
+    def maple_below(self, i, found):
+        cdef maple_node_t *n
+        if i == 0:
+            return 0
+        n = maple_at(&self.a, i)
+        nodes = 1
+        for k in range(n.nr):
+            if n.is_leaf:
+                found.append((n.pivot[k], n.slot[k]))
+            else:
+                nodes += self.maple_below(n.slot[k], found)
+        return nodes
+
+    def maple_free(self):
+        mtree_free(&self.a, &mm_mut(&self.a, self.mm).maple)
 
     # --- tables and accesses ---------------------------------------------------------------------------------
     def map(self, addr, pfn, vm_flags=VM_READ | VM_WRITE, write=True, level=0):

@@ -13,7 +13,9 @@ from vmtool.mm.boot cimport machine_boot
 from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.fsck_cache cimport fsck_cache
 from vmtool.mm.fsck_entries cimport fsck_entries
+from vmtool.mm.fsck_kmem cimport fsck_kmem
 from vmtool.mm.fsck_phys cimport fsck_phys
+from vmtool.mm.fsck_slab cimport fsck_slab
 from vmtool.mm.fsck_space cimport fsck_space
 from vmtool.mm.mm cimport do_exit, do_fork, mm_alloc, switch_mm, task_alloc
 from vmtool.mm.mm_acct cimport add_mm_counter, mm_counter_sum
@@ -125,7 +127,7 @@ cdef class Space:
         if err:
             raise OSError(-err, arch)
         self.a.m.thp_enabled = thp
-        self.task = task_alloc(&self.a, 0, 0, &err)
+        self.task = task_alloc(&self.a, 0, 0, 0, &err)
         t = task_mut(&self.a, self.task)
         for i in range(NR_RLIMITS):
             t.rlim_cur[<int>i] = t.rlim_max[<int>i] = U64
@@ -159,6 +161,8 @@ cdef class Space:
         fsck_entries(&self.a, collect, <void *>found)
         fsck_cache(&self.a, collect, <void *>found)
         fsck_phys(&self.a, collect, <void *>found)
+        fsck_slab(&self.a, collect, <void *>found)
+        fsck_kmem(&self.a, collect, <void *>found)
         return found, self.a.err
 
     # --- system calls: a value, or -errno -----------------------------------------------------------------

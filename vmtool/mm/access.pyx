@@ -15,6 +15,7 @@ from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT, offset_in_page, p
 from vmtool.mm.arena cimport cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
+from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
 from vmtool.mm.fault_anon cimport anon_write_fault
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, QUICK_DONE, QUICK_FAULT, mmu_access, mmu_look_t, mmu_quick, mmu_walk, walk_t
@@ -54,7 +55,7 @@ cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         prev = vma_at(a, area.vm_prev)
         if not prev.vm_flags & VM_GROWSDOWN and vma_is_accessible(prev) and addr - prev.vm_end < stack_guard_gap(a):
             return -ENOMEM
-    if anon_vma_prepare(a, v) < 0:
+    if vma_iter_prealloc(a, area.vm_mm) < 0 or anon_vma_prepare(a, v) < 0:
         return -ENOMEM
     grow = (area.vm_start - addr) >> a.m.arch.page_shift
     if grow > area.vm_pgoff:
@@ -67,6 +68,7 @@ cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     vm_stat_account(m, area.vm_flags, <int64_t>grow)
     trace3(a, TR_STACK_EXPAND, addr, area.vm_start, addr)
     vma_set_range(a, area.vm_mm, v, addr, area.vm_end, area.vm_pgoff - grow)
+    vma_iter_store(a, area.vm_mm, v)
     return 0
 
 cdef inline int send_signal(arena_t *a, siginfo_t *info, int signo, int code, vaddr_t addr) noexcept nogil:

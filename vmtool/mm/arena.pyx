@@ -46,6 +46,12 @@ POOLS[POOL_LIBC] = pool_desc(b"libc", 4096, 0)
 POOLS[POOL_FBATCH] = pool_desc(b"fbatch", 1024, 1)
 POOLS[POOL_CLUSTER] = pool_desc(b"cluster", 16, 1)
 POOLS[POOL_KMSG] = pool_desc(b"kmsg", 256, 0)
+POOLS[POOL_CACHE_CPU] = pool_desc(b"kmem_cache_cpu", 32, 1)
+POOLS[POOL_SHEAF] = pool_desc(b"slab_sheaf", 512, 0)
+POOLS[POOL_MAPLE] = pool_desc(b"maple_node", 256, 0)
+POOLS[POOL_VMAP] = pool_desc(b"vmap_area", 128, 0)
+POOLS[POOL_CRED] = pool_desc(b"cred", 32, 0)
+POOLS[POOL_KMEM] = pool_desc(b"kmem", 64, 0)
 
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size

@@ -14,6 +14,8 @@ from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.pgtable cimport pgtable_boot
+from vmtool.mm.kmem_boot cimport kmem_boot
+from vmtool.mm.kmem_upgrade cimport kmem_upgrade
 from vmtool.mm.slab cimport kmem_cache_init
 from vmtool.mm.tlb cimport tlb_init
 from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, NR_ZONE_UNEVICTABLE, mod_node_stat
@@ -71,16 +73,12 @@ cdef int special_pages(arena_t *a) noexcept nogil:
     note_special_frames(a.m, &a.m.arch)
     return 0
 
-cdef int machine_upgrade(arena_t *a) noexcept nogil:
+cdef void lru_upgrade(arena_t *a) noexcept nogil:
     cdef uint32_t lru, z
     cdef pfn_t at
     cdef frame_t *f
-    cdef int err = size_pools(a)
-    if err or a.m.layout:
-        return err
-    later_sysctls(a.m)
     if a.m.lru_v1[0].nr_free + a.m.lru_v1[1].nr_free + a.m.lru_v1[2].nr_free + a.m.lru_v1[3].nr_free + a.m.lru_v1[4].nr_free == 0:
-        return err
+        return
     for lru in range(NR_LRU_LISTS):
         a.m.lruvec.lists[lru] = a.m.lru_v1[lru]
         memset(&a.m.lru_v1[lru], 0, sizeof(free_list_t))
@@ -95,7 +93,17 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
     a.m.lruvec.lists[LRU_UNEVICTABLE].head = a.m.lruvec.lists[LRU_UNEVICTABLE].tail = 0
     for z in range(NR_ZONES):
         a.m.zone_stat[z][NR_MLOCK] = a.m.zone_stat[z][NR_ZONE_UNEVICTABLE]
-    return 0
+
+cdef int machine_upgrade(arena_t *a) noexcept nogil:
+    cdef uint32_t layout = a.m.layout
+    cdef int err = size_pools(a)
+    if err or layout == MACHINE_LAYOUT:
+        return err
+    if layout == 0:
+        later_sysctls(a.m)
+        lru_upgrade(a)
+    a.m.layout = MACHINE_LAYOUT
+    return kmem_upgrade(a)
 
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     cdef uint32_t i
@@ -112,11 +120,16 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     err = boot_memory(a)
     if err:
         return err
-    kmem_cache_init(a)
+    err = kmem_cache_init(a)
+    if err:
+        return err
     err = tlb_init(a)
     if err:
         return err
     err = pgtable_boot(a)
+    if err:
+        return err
+    err = kmem_boot(a)
     if err:
         return err
     for i in range(a.m.nr_cpus):

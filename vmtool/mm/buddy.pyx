@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 from vmtool.mm.arena cimport OOM_KILLED, content_free, cpu_mut, frame_at, frame_mut, mm_at, task_at
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
-                              ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
+                              ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
                               frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
 from vmtool.mm.memcontrol cimport charge_folio, split_charge, try_charge, uncharge_folio
 from vmtool.mm.free_area cimport area_empty, free_one_block, rmqueue, rmqueue_run
@@ -224,9 +224,18 @@ cdef inline pfn_t rmqueue_zone(arena_t *a, uint32_t z, uint32_t order, uint32_t 
     return pfn
 
 
+cdef inline uint32_t highest_zone(uint32_t gfp) noexcept nogil:
+    """gfp_zone()."""
+    if gfp & GFP_DMA:
+        return ZONE_DMA
+    if gfp & GFP_DMA32:
+        return ZONE_DMA32
+    return ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE else ZONE_NORMAL
+
+
 cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint32_t mark, uint32_t *zone_out) noexcept nogil:
     """The highest zone that stays above its watermark. Rather a lower zone than mixing types in Normal."""
-    cdef uint32_t highest = ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE and a.m.zone[ZONE_HIGHMEM].managed_pages else ZONE_NORMAL
+    cdef uint32_t highest = min(highest_zone(gfp), <uint32_t>(ZONE_HIGHMEM if a.m.zone[ZONE_HIGHMEM].managed_pages else ZONE_NORMAL))
     cdef uint32_t mt = gfp_migratetype(gfp)
     cdef bint nofragment = a.m.zone[ZONE_NORMAL].managed_pages != 0 and a.m.zone[ZONE_DMA32].managed_pages != 0
     cdef uint32_t z
@@ -243,11 +252,6 @@ cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint
         if not nofragment:
             return 0
         nofragment = False
-
-
-cdef inline uint32_t highest_zone(uint32_t gfp) noexcept nogil:
-    """gfp_zone(): what kswapd and the reserves go by; user pages may come from anywhere."""
-    return ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE else ZONE_NORMAL
 
 
 cdef inline uint32_t top_zone(arena_t *a) noexcept nogil:
@@ -347,10 +351,10 @@ cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     cdef uint32_t z = 0
     cdef pfn_t pfn = 0
-    if order == 0:
-        pfn = pcp_take(a, gfp, &z)
-    elif order >= NR_ORDERS:
+    if order >= NR_ORDERS:
         return 0
+    if order == 0 and not gfp & (GFP_DMA | GFP_DMA32):
+        pfn = pcp_take(a, gfp, &z)
     if pfn == 0:
         pfn = get_page_from_freelist(a, order, gfp, WMARK_LOW, &z)
     if pfn == 0:

@@ -8,6 +8,7 @@ truncation left at the edge of a file that was not cached: whoever maps pages or
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
+from vmtool.mm.xnode cimport xnode_ops_t
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page (maybe a tail) at index, 0: not cached
 cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil
@@ -31,3 +32,4 @@ cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil
 cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil  # the same for write(), which leaves PG_readahead alone
 cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil  # whether it was; its pages lose the mark
 cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil
+cdef const xnode_ops_t *radix_ops() noexcept nogil  # nodes that are radix_tree_node objects

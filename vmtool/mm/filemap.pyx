@@ -41,6 +41,10 @@ cdef void count_shadow_node(arena_t *a, int delta) noexcept nogil:
 I_PAGES_OPS.shadows_only = count_shadow_node
 
 
+cdef const xnode_ops_t *radix_ops() noexcept nogil:
+    return &I_PAGES_OPS
+
+
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     return xnode_get(a, inode_at(a, inode).i_pages, index)
 

@@ -206,3 +206,5 @@ cdef enum:  # gfp_bits
     GFP_DIRECT_RECLAIM = 0x20  # reclaim may run right here; user pages have it always, tables and objects never: their callers hold on to what it changes
     GFP_ATOMIC = 0x40  # nothing is reclaimed for it
     GFP_ACCOUNT = 0x80  # charged to the task's control group, as user pages are
+    GFP_DMA = 0x100  # from the DMA zone alone
+    GFP_DMA32 = 0x200  # from DMA32, or DMA

@@ -25,3 +25,7 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
 cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil  # blocks, unseen ones too
 # Free as /proc/kpageflags' KPF_BUDDY says: in a free block (or never used); frames on per-CPU lists are not.
 cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil
+cdef void set_pageblock_type(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil  # of the pageblocks of a block
+# Boot: free frames for the kernel itself, aligned for every order (0: there are not so many); some of them are not needed.
+cdef pfn_t boot_carve(arena_t *a, uint64_t nr_pages) noexcept nogil
+cdef void boot_return(arena_t *a, pfn_t start, pfn_t end) noexcept nogil

@@ -10,8 +10,8 @@ Invariants: no two free buddies of one order; free_pages = lists + unseen; a lis
 """
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_mut
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, pageblock_type,
-                              pfn_to_zone)
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, ZONE_DMA, ZONE_HIGHMEM,
+                              free_at_boot, pageblock_type, pfn_to_zone)
 
 cdef enum:
     MAX_PAGE_ORDER = 10
@@ -292,3 +292,27 @@ cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil:
         if frame_at(a, head).flags & PG_buddy:
             return frame_at(a, head).index_lo >= order
     return False
+
+
+# --- boot -----------------------------------------------------------------------------------------------------
+
+cdef pfn_t boot_carve(arena_t *a, uint64_t nr_pages) noexcept nogil:
+    """From the end of the largest free range that the kernel maps, in blocks of the highest order. 0: it is not large enough."""
+    cdef zone_t *best = &a.m.zone[ZONE_DMA]
+    cdef uint32_t z
+    nr_pages = (nr_pages + MAX_ORDER_PAGES - 1) & ~<uint64_t>(MAX_ORDER_PAGES - 1)
+    for z in range(ZONE_HIGHMEM):
+        if a.m.zone[z].unseen_end - a.m.zone[z].unseen_pfn > best.unseen_end - best.unseen_pfn:
+            best = &a.m.zone[z]
+    if best.unseen_end - best.unseen_pfn <= nr_pages:
+        return 0
+    best.unseen_end -= nr_pages
+    best.free_pages -= nr_pages
+    return <pfn_t>best.unseen_end
+
+
+cdef void boot_return(arena_t *a, pfn_t start, pfn_t end) noexcept nogil:
+    """Frames of what boot_carve() gave are free after all."""
+    cdef zone_t *zone = &a.m.zone[pfn_to_zone(a, start)]
+    free_at_boot(a, zone, start, end)
+    zone.free_pages += end - start

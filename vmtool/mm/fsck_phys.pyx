@@ -13,7 +13,7 @@ from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER,
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
-from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
+from vmtool.mm.vmstat cimport NR_PAGETABLE
 
 cdef enum:
     CHECK_BUDDY_BLOCK
@@ -34,10 +34,6 @@ cdef enum:
     CHECK_TABLES
     CHECK_MM_TABLES
     CHECK_TABLE_FLAG
-    CHECK_SLAB
-    CHECK_SLAB_FRAME
-    CHECK_CACHE_OBJECTS
-    CHECK_SLAB_COUNT
     CHECK_TLB_STALE
     NR_CHECKS
 
@@ -64,10 +60,6 @@ CHECKS[CHECK_TABLE_ENTRIES] = check_t(b"table-entries", b"the page table in fram
 CHECKS[CHECK_TABLES] = check_t(b"table-count", b"nr_page_table_pages is {0}, {1} frames are page tables")
 CHECKS[CHECK_MM_TABLES] = check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
 CHECKS[CHECK_TABLE_FLAG] = check_t(b"table-flag", b"frame {0} is used as a page table of level {1} and is none")
-CHECKS[CHECK_SLAB] = check_t(b"slab-objects", b"slab {0} has {1} objects in use, which is not its count, or is on the wrong list")
-CHECKS[CHECK_SLAB_FRAME] = check_t(b"slab-frame", b"frame {1} of slab {0} does not say so")
-CHECKS[CHECK_CACHE_OBJECTS] = check_t(b"slab-cache", b"cache {0} counts its objects or slabs wrongly: {1} objects are in use")
-CHECKS[CHECK_SLAB_COUNT] = check_t(b"slab-count", b"slab counter {0} is wrong: slabs take {1} bytes")
 CHECKS[CHECK_TLB_STALE] = check_t(b"tlb-stale", b"the TLB of CPU {0} holds address {1:#x}, which the page tables translate otherwise")
 
 cdef struct fsck_t:  # one run
@@ -110,12 +102,11 @@ cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
             check_free_lists(&f, z)
             check_frames(&f, &a.m.zone[z])
             check_pageblocks(&f, &a.m.zone[z])
-    if f.nr_tables != <uint64_t>a.m.node_stat[NR_PAGETABLE]:
-        bad(&f, CHECK_TABLES, <uint64_t>a.m.node_stat[NR_PAGETABLE], f.nr_tables)
+    if f.nr_tables + a.m.nr_boot_tables != <uint64_t>a.m.node_stat[NR_PAGETABLE]:
+        bad(&f, CHECK_TABLES, <uint64_t>a.m.node_stat[NR_PAGETABLE], f.nr_tables + a.m.nr_boot_tables)
     check_pcp(&f)
     check_contents(&f)
     check_mms(&f)
-    check_slabs(&f)
     check_tlbs(&f)
     free(f.owned)
 
@@ -343,57 +334,6 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
         bytes = count_tables(f, mm.pgd, top, nr_user_entries(&f.a.m.arch))
         if bytes != mm.pgtables_bytes:
             bad(f, CHECK_MM_TABLES, i, bytes)
-
-
-# --- slabs -------------------------------------------------------------------------------------------------------------------
-
-cdef uint32_t bits_of(const slab_t *s) noexcept nogil:
-    cdef uint32_t n = 0
-    cdef uint32_t i
-    for i in range(s.objects if s.objects <= 512 else 512):
-        n += s.used[i >> 6] >> (i & 63) & 1
-    return n
-
-
-cdef void check_slab_list(fsck_t *f, kmem_cache_t *c, uint32_t cache, idx_t head, bint full, uint32_t *objects, uint32_t *slabs) noexcept nogil:
-    cdef idx_t at = head
-    cdef uint32_t n = 0
-    cdef slab_t *s
-    while at and n <= f.a.pool[POOL_SLAB].count:
-        s = <slab_t *>rec_at(f.a, POOL_SLAB, at)
-        if bits_of(s) != s.inuse or (s.inuse == s.objects) != full or s.cache != cache or s.objects != c.objs_per_slab:
-            bad(f, CHECK_SLAB, at, bits_of(s))
-        if not frame_at(f.a, s.pfn).flags & PG_slab or frame_at(f.a, s.pfn).mapping != at or folio_order(f.a, s.pfn) != c.order:
-            bad(f, CHECK_SLAB_FRAME, at, s.pfn)
-        objects[0] += s.inuse
-        n += 1
-        at = s.next
-    slabs[0] += n
-
-
-cdef void check_slabs(fsck_t *f) noexcept nogil:
-    cdef int64_t bytes[2]
-    cdef uint32_t i
-    cdef uint32_t objects
-    cdef uint32_t slabs
-    cdef kmem_cache_t *c
-    bytes[0] = 0
-    bytes[1] = 0
-    for i in range(1, f.a.m.nr_caches + 1):
-        c = <kmem_cache_t *>rec_at(f.a, POOL_CACHE, i)
-        objects = 0
-        slabs = 0
-        check_slab_list(f, c, i, c.partial, False, &objects, &slabs)
-        if slabs != c.nr_partial:
-            bad(f, CHECK_CACHE_OBJECTS, i, objects)
-        check_slab_list(f, c, i, c.full, True, &objects, &slabs)
-        if objects != c.nr_objs or slabs != c.nr_slabs:
-            bad(f, CHECK_CACHE_OBJECTS, i, objects)
-        bytes[1 if c.reclaimable else 0] += <int64_t>slabs * (<int64_t>page_size(&f.a.m.arch) << c.order)
-    if bytes[0] != f.a.m.node_stat[NR_SLAB_UNRECLAIMABLE_B]:
-        bad(f, CHECK_SLAB_COUNT, NR_SLAB_UNRECLAIMABLE_B, <uint64_t>bytes[0])
-    if bytes[1] != f.a.m.node_stat[NR_SLAB_RECLAIMABLE_B]:
-        bad(f, CHECK_SLAB_COUNT, NR_SLAB_RECLAIMABLE_B, <uint64_t>bytes[1])
 
 
 # --- TLBs ---------------------------------------------------------------------------------------------------------------------

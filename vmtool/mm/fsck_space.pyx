@@ -15,6 +15,7 @@ from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_MM_STRUCT, CACHE_TASK_STRUCT, CACHE_VM_AREA_STRUCT
 from vmtool.mm.vma cimport vma_pages, vma_tree_validate
+from vmtool.mm.vmalloc cimport stack_pages
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB
 
 cdef enum:
@@ -354,7 +355,8 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
     for i in range(1, a.pool[POOL_PID].count):
         listed += (<uint32_t *>rec_at(a, POOL_PID, i))[0] != 0
     expect(f, n == a.m.nr_tasks and n == listed, CHECK_TASK_COUNT, a.m.nr_tasks, n)
-    expect(f, a.m.node_stat[NR_KERNEL_STACK_KB] == <int64_t>n * 16, CHECK_STACKS, <uint64_t>a.m.node_stat[NR_KERNEL_STACK_KB], n)
+    n += a.m.nr_boot_stacks
+    expect(f, a.m.node_stat[NR_KERNEL_STACK_KB] == <int64_t>(n * stack_pages(&a.m.arch)) << (a.m.arch.page_shift - 10), CHECK_STACKS, <uint64_t>a.m.node_stat[NR_KERNEL_STACK_KB], n)
 
 
 cdef void check_cpus(fsck_t *f) noexcept nogil:
@@ -384,14 +386,17 @@ cdef void check_objects(fsck_t *f) noexcept nogil:
     cdef arena_t *a = f.a
     cdef uint64_t avcs = 0
     cdef uint64_t mms = 0
+    cdef uint64_t fs = 0  # fs_cache is merged with anon_vma_chain
     cdef idx_t i
     for i in range(1, a.pool[POOL_AVC].count):
         avcs += avc_at(a, i).anon_vma != 0
     for i in range(1, a.pool[POOL_MM].count):
         mms += mm_at(a, i).pgd != 0
+    for i in range(1, a.pool[POOL_TASK].count):
+        fs += task_at(a, i).state != 0 and task_at(a, i).obj[4] != 0
     check_cache(f, CACHE_VM_AREA_STRUCT, f.nr_areas)
     check_cache(f, CACHE_ANON_VMA, f.nr_anon)
-    check_cache(f, CACHE_ANON_VMA_CHAIN, avcs)
+    check_cache(f, CACHE_ANON_VMA_CHAIN, avcs + fs)
     check_cache(f, CACHE_MM_STRUCT, mms)
     check_cache(f, CACHE_TASK_STRUCT, a.m.nr_tasks)
 

@@ -39,4 +39,5 @@ cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) 
 
 cdef uint64_t nr_prunable(arena_t *a) noexcept nogil  # inodes that a shrinker may take
 cdef void prune_icache(arena_t *a, uint64_t nr) noexcept nogil
-cdef void drop_slab(arena_t *a) noexcept nogil  # drop_caches 2: inode and dentry objects of files that are closed and have no cached page
+cdef void drop_slab(arena_t *a) noexcept nogil  # drop_caches 2: dentries of files that nobody has open, and inodes without a cached page
+cdef bint inode_take_objects(arena_t *a, idx_t inode) noexcept nogil  # whoever uses a file finds its inode and dentry there; False: no memory

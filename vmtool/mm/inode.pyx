@@ -8,13 +8,15 @@ Life of an inode: path_create -> linked -> path_unlink -> (deleted), while a fil
 Invariants (fsck_cache): nr_open = file_t records of the inode; nlink 0 and nr_open 0 does not exist; nr_blocks = blocks with contents.
 """
 
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport content_alloc, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free
+from vmtool.mm.arena cimport content_alloc, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free, runs_in_circle, task_at
+from vmtool.mm.cred cimport cred_get, cred_put
 from vmtool.mm.filemap cimport filemap_remove_all
 from vmtool.mm.names cimport name_free, name_read, name_store, path_hash_add, path_hash_del, path_lookup
-from vmtool.mm.slab cimport CACHE_DENTRY, CACHE_EXT4_INODE, CACHE_FILP, CACHE_SHMEM_INODE, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.slab cimport CACHE_DENTRY, CACHE_EXT4_INODE, CACHE_FILP, CACHE_LSM_FILE, CACHE_LSM_INODE, CACHE_SHMEM_INODE, kmem_cache_alloc, kmem_cache_free, kmem_cache_free_rcu
 from vmtool.mm.trace cimport TR_DISK_READ, TR_DISK_WRITE, trace3
 from vmtool.mm.vmstat cimport DROP_SLAB, PGPGIN, PGPGOUT, count_vm_event, count_vm_events
 from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_next, xnode_set
@@ -24,25 +26,29 @@ cdef enum:
     FOREVER = 0xFFFFFFFF  # fail_read, fail_write
 
 
+# A file that lies on the disk alone has no objects: the first who opens it brings its inode and dentry into memory.
+
 cdef bint inode_take_objects(arena_t *a, idx_t inode) noexcept nogil:
-    """The inode and its dentry in their slabs; drop_slab() may have taken them. False: no memory."""
+    """The inode, LSM's part of it and its dentry in their slabs; the shrinkers may have taken them. False: no memory."""
     cdef inode_t *i = inode_mut(a, inode)
     cdef int cache = CACHE_SHMEM_INODE if i.kind == INODE_SHMEM else CACHE_EXT4_INODE
     if i.obj[0] == 0:
         i.obj[0] = kmem_cache_alloc(a, cache)
     if i.obj[1] == 0:
         i.obj[1] = kmem_cache_alloc(a, CACHE_DENTRY)
-    return i.obj[0] != 0 and i.obj[1] != 0
+    if i.lsm_obj == 0:
+        i.lsm_obj = kmem_cache_alloc(a, CACHE_LSM_INODE)
+    return i.obj[0] != 0 and i.obj[1] != 0 and i.lsm_obj != 0
 
 
 cdef void inode_give_objects(arena_t *a, idx_t inode) noexcept nogil:
     cdef inode_t *i = inode_mut(a, inode)
-    if i.obj[1]:
-        kmem_cache_free(a, CACHE_DENTRY, i.obj[1])
-    if i.obj[0]:
-        kmem_cache_free(a, CACHE_SHMEM_INODE if i.kind == INODE_SHMEM else CACHE_EXT4_INODE, i.obj[0])
+    kmem_cache_free_rcu(a, CACHE_DENTRY, i.obj[1])
+    kmem_cache_free(a, CACHE_LSM_INODE, i.lsm_obj)
+    kmem_cache_free_rcu(a, CACHE_SHMEM_INODE if i.kind == INODE_SHMEM else CACHE_EXT4_INODE, i.obj[0])
     i.obj[0] = 0
     i.obj[1] = 0
+    i.lsm_obj = 0
 
 
 cdef uint64_t next_ino(arena_t *a, uint32_t kind) noexcept nogil:
@@ -75,12 +81,6 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
     i.size = size
     i.alloc_end = (size + page_size(&a.m.arch) - 1) // page_size(&a.m.arch)
     i.name = name_store(a, path, length)
-    if not inode_take_objects(a, inode):
-        inode_give_objects(a, inode)
-        name_free(a, i.name)
-        rec_free(a, POOL_INODE, inode)
-        err[0] = ENOMEM
-        return 0
     a.m.nr_inodes += 1
     if kind != INODE_SHMEM:
         i.nlink = 1
@@ -166,9 +166,13 @@ cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil:
         return 0
     f = file_mut(a, file)
     f.obj = kmem_cache_alloc(a, CACHE_FILP)
-    if f.obj == 0:
+    f.lsm_obj = kmem_cache_alloc(a, CACHE_LSM_FILE)
+    if f.obj == 0 or f.lsm_obj == 0:
+        kmem_cache_free(a, CACHE_LSM_FILE, f.lsm_obj)
+        kmem_cache_free(a, CACHE_FILP, f.obj)
         rec_free(a, POOL_FILE, file)
         return 0
+    f.f_cred = cred_get(a, task_at(a, a.task).cred) if a.task else 0
     f.refcount = 1
     f.inode = inode
     f.prev_pos = -1
@@ -196,6 +200,8 @@ cdef void fput(arena_t *a, idx_t file) noexcept nogil:
     if f.refcount:
         return
     release_file(a, inode)
+    cred_put(a, f.f_cred)
+    kmem_cache_free(a, CACHE_LSM_FILE, f.lsm_obj)
     kmem_cache_free(a, CACHE_FILP, f.obj)
     rec_free(a, POOL_FILE, file)
     i = inode_mut(a, inode)
@@ -323,7 +329,36 @@ cdef void prune_icache(arena_t *a, uint64_t nr) noexcept nogil:
             nr -= 1
 
 
+cdef void count_kept_files(arena_t *a, uint32_t *kept) noexcept nogil:
+    """By inode: files that are open here only because the next read or write of their task goes on where the last one was."""
+    cdef idx_t t, f
+    cdef uint32_t steps = 0
+    for t in range(1, a.pool[POOL_TASK].count):
+        f = task_at(a, t).files if task_at(a, t).state else 0  # a free record has no state
+        while f and not runs_in_circle(a, POOL_FILE, f, &steps):
+            if file_at(a, f).refcount == 1 and file_at(a, f).inode < a.pool[POOL_INODE].count:
+                kept[file_at(a, f).inode] += 1
+            f = file_at(a, f).next
+
+
 cdef void drop_slab(arena_t *a) noexcept nogil:
-    """Counts: DROP_SLAB."""
-    prune_icache(a, <uint64_t>-1)
+    """Dentries of files that nobody has open go, then inodes that have no cached pages either. Counts: DROP_SLAB. Source: drop_slab(),
+    prune_dcache_sb(), inode_lru_isolate()."""
+    cdef uint32_t *kept = <uint32_t *>calloc(a.pool[POOL_INODE].count, sizeof(uint32_t))
+    cdef idx_t inode
+    cdef inode_t *i
+    if kept == NULL:
+        return
+    count_kept_files(a, kept)
+    for inode in range(1, a.pool[POOL_INODE].count):
+        i = inode_at(a, inode)
+        if not inode_live(i) or i.nr_open > kept[inode]:
+            continue
+        if i.obj[1]:
+            kmem_cache_free_rcu(a, CACHE_DENTRY, i.obj[1])
+            inode_mut(a, inode).obj[1] = 0
+        if i.nrpages == 0 and i.obj[0]:
+            filemap_remove_all(a, inode)
+            inode_give_objects(a, inode)
+    free(kept)
     count_vm_event(a, DROP_SLAB)

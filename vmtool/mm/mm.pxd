@@ -6,7 +6,8 @@ from vmtool.mm.types cimport *
 
 cdef idx_t mm_alloc(arena_t *a) noexcept nogil  # an empty address space, users 1; 0: no memory
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil  # the last user's goodbye frees everything
-cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, int *err) noexcept nogil  # with its kernel objects and stack; pid 0: the next free. 0: *err is ENOMEM or EAGAIN
+# With its kernel objects and stack; pid 0: the next free; cred: of a thread its leader's, else 0. 0: *err is ENOMEM or EAGAIN.
+cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t cred, int *err) noexcept nogil
 cdef void task_free(arena_t *a, idx_t task) noexcept nogil
 cdef void exit_files(arena_t *a, idx_t task) noexcept nogil
 cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil  # 0 or -ENOMEM

@@ -13,11 +13,11 @@ from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
-from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
+from vmtool.mm.vma_iter cimport mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
@@ -25,19 +25,13 @@ from vmtool.mm.pid cimport alloc_pid, find_task
 from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
-from vmtool.mm.slab cimport CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_MM_STRUCT, CACHE_PID, CACHE_SIGHAND, CACHE_SIGNAL, CACHE_TASK_STRUCT, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.slab cimport CACHE_MM_STRUCT, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.task_objects cimport futex_hash_alloc, futex_hash_free, pid_attach, pid_detach, task_objects_alloc, task_objects_free
 from vmtool.mm.thp_fault cimport copy_huge_pmd
 from vmtool.mm.tlb cimport tlb_flush_pcid
 from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
 from vmtool.mm.unmap cimport exit_mmap
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, vma_link
-from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, mod_node_stat
-
-cdef enum:
-    THREAD_STACK_ORDER = 2
-
-cdef int TASK_CACHES[8]
-TASK_CACHES[:] = [CACHE_TASK_STRUCT, CACHE_SIGNAL, CACHE_SIGHAND, CACHE_FILES, CACHE_FS, CACHE_CRED, CACHE_PID, -1]
 
 cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
     """preallocate_pmds(): the processor reads the top table only when CR3 is loaded, so what user space needs there is made at the start."""
@@ -90,50 +84,33 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
         fput(a, m.exe_file)
     if m.libc:
         rec_free(a, POOL_LIBC, m.libc)
+    mt_destroy(a, mm)
+    futex_hash_free(a, mm)
     pgd_free(a, m.pgd)
     kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
     rec_free(a, POOL_MM, mm)
 
-cdef idx_t task_alloc_failed(arena_t *a, idx_t t, pfn_t stack) noexcept nogil:
-    """Everything back, the last first."""
-    cdef int i
-    for i in range(7):
-        if task_at(a, t).obj[i]:
-            kmem_cache_free(a, TASK_CACHES[i], task_at(a, t).obj[i])
-    free_pages(a, stack, THREAD_STACK_ORDER)
-    rec_free(a, POOL_TASK, t)
-    return 0
-
-cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, int *err) noexcept nogil:
+cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t cred, int *err) noexcept nogil:
     """copy_process() without the address space: memory is asked for before the count of threads and the PID are looked at."""
     cdef idx_t t
     cdef task_t *task
-    cdef pfn_t stack
-    cdef int i
     err[0] = ENOMEM
-    stack = alloc_pages(a, THREAD_STACK_ORDER, GFP_KERNEL)
-    if stack == 0:
-        return 0
     t = rec_alloc(a, POOL_TASK)
     if t == 0:
-        free_pages(a, stack, THREAD_STACK_ORDER)
+        return 0
+    if task_objects_alloc(a, t, cred) < 0:
+        rec_free(a, POOL_TASK, t)
+        return 0
+    err[0] = EAGAIN
+    if a.m.max_threads == 0 or a.m.nr_tasks < a.m.max_threads:
+        pid = pid if pid else alloc_pid(a)
+        if pid and arena_resize(a, POOL_PID, pid + 1) == 0:
+            err[0] = -pid_attach(a, pid)
+    if err[0]:
+        task_objects_free(a, t)
+        rec_free(a, POOL_TASK, t)
         return 0
     task = task_mut(a, t)
-    for i in range(7):
-        task.obj[i] = kmem_cache_alloc(a, TASK_CACHES[i])
-        if task.obj[i] == 0:
-            return task_alloc_failed(a, t, stack)
-    err[0] = EAGAIN
-    if a.m.max_threads and a.m.nr_tasks >= a.m.max_threads:
-        return task_alloc_failed(a, t, stack)
-    if pid == 0:
-        pid = alloc_pid(a)
-    if pid == 0 or arena_resize(a, POOL_PID, pid + 1) < 0:
-        return task_alloc_failed(a, t, stack)
-    for i in range(<int>(1 << THREAD_STACK_ORDER)):
-        frame_mut(a, stack + i).flags |= PG_kernel
-    task.stack_phys = <uint64_t>stack << a.m.arch.page_shift
-    mod_node_stat(a, NR_KERNEL_STACK_KB, 16)
     task.pid = pid
     task.tgid = pid
     task.ppid = ppid
@@ -153,22 +130,14 @@ cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
     task_mut(a, task).files = 0
 
 cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
-    cdef task_t *task = task_mut(a, t)
-    cdef pfn_t stack = <pfn_t>(task.stack_phys >> a.m.arch.page_shift)
-    cdef int i
-    for i in range(7):
-        if task.obj[i]:
-            kmem_cache_free(a, TASK_CACHES[i], task.obj[i])
-    for i in range(<int>(1 << THREAD_STACK_ORDER)):
-        frame_mut(a, stack + i).flags &= ~<uint32_t>PG_kernel
-    free_pages(a, stack, THREAD_STACK_ORDER)
-    mod_node_stat(a, NR_KERNEL_STACK_KB, -16)
-    (<uint32_t *>rec_mut(a, POOL_PID, task.pid))[0] = 0
+    task_objects_free(a, t)
+    pid_detach(a, task_at(a, t).pid)
+    (<uint32_t *>rec_mut(a, POOL_PID, task_at(a, t).pid))[0] = 0
     a.m.nr_tasks -= 1
     rec_free(a, POOL_TASK, t)
 
 cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil:
-    cdef idx_t v = vm_area_alloc(a)
+    cdef idx_t v = vm_area_alloc(a) if vma_iter_prealloc(a, mm) == 0 else 0
     cdef vma_t *area
     if v == 0:
         return 0
@@ -183,6 +152,7 @@ cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_
         fget(a, file)
         vma_file_link(a, v)
     vma_link(a, mm, v)
+    vma_iter_store(a, mm, v)
     trace3(a, TR_VMA_NEW, start, end, vm_flags)
     return v
 
@@ -321,6 +291,7 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
         fget(a, n.vm_file)
         vma_file_link(a, v)
     vma_link(a, mm, v)
+    vma_iter_store(a, mm, v)
     if not area.vm_flags & VM_WIPEONFORK and vma_needs_copy(area):
         return copy_page_range(a, v, src)
     return 0
@@ -336,10 +307,15 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     m.data_vm = old.data_vm
     m.exec_vm = old.exec_vm
     m.stack_vm = old.stack_vm
+    if mt_dup(a, mm, oldmm) < 0:
+        return -ENOMEM
     while v:
         area = vma_at(a, v)
         charge = <int64_t>((area.vm_end - area.vm_start) >> a.m.arch.page_shift)
         if area.vm_flags & VM_DONTCOPY:
+            if vma_iter_prealloc(a, mm) < 0:
+                return -ENOMEM
+            vma_iter_clear(a, mm, area.vm_start, area.vm_end)
             m.total_vm -= charge
             if (area.vm_flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC:
                 m.exec_vm -= charge
@@ -361,7 +337,7 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
 cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil:
     cdef task_t *p = task_at(a, parent)
     cdef int err
-    cdef idx_t child = task_alloc(a, pid, p.pid, &err)
+    cdef idx_t child = task_alloc(a, pid, p.pid, p.cred if share_mm else 0, &err)
     cdef task_t *c
     cdef mm_t *m
     cdef idx_t mm
@@ -378,6 +354,9 @@ cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noex
         c.tcache = p.tcache
         c.thread_arena = p.thread_arena
     if share_mm:
+        if futex_hash_alloc(a, p.mm) < 0:
+            task_free(a, child)
+            return -ENOMEM
         mm_mut(a, p.mm).users += 1
         c.mm = p.mm
         return child
@@ -411,6 +390,8 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     m.pgtables_bytes = tables
     m.users = 1
     m.vma_root = m.vma_first = m.vma_cache = m.map_count = 0
+    m.maple = 0
+    m.futex_obj[0] = m.futex_obj[1] = 0
     m.total_vm = m.locked_vm = m.pinned_vm = m.data_vm = m.exec_vm = m.stack_vm = 0
     m.def_flags &= ~<uint64_t>VM_LOCKED_MASK
     m.thp_mapped = 0

@@ -32,6 +32,11 @@ cdef struct entry_at_t:  # where the way to one address ends
     uint32_t what  # its class: at level 0 any but ENTRY_TABLE and ENTRY_HUGE
 
 cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, text, vmemmap, fixmap (kernel_pgd)
+# The kernel's half: a table of its own; one leaf in it (False: no memory); a page's entry taken out.
+cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil
+cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil  # the same, in a given frame
+cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil
+cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
 cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil
 

@@ -210,8 +210,8 @@ cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil:
     drop_table(a, pgd, <int>a.m.arch.levels - 1, 0)
 
 
-cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:
-    """One leaf of `level` in the kernel's tables. False: no memory."""
+cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil:
+    """The kernel's table of `level` for an address, made if it is missing; 0: no memory, or a leaf is in the way."""
     cdef const arch_t *g = &a.m.arch
     cdef pfn_t table, below
     cdef pte_t e
@@ -219,14 +219,42 @@ cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bi
     while True:
         at = table_descend(a, a.m.kernel_pgd, addr, level, &table, &e)
         if at <= level:
-            break
+            return table
+        if e & X86_PS:
+            return 0
         below = new_table(a, at - 1, addr)
         if below == 0:
-            return False
+            return 0
         # for what programs may read, a table that they reach, and the kernel's all the same
-        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if bits & X86_US else mk_table(a, below) & ~<pte_t>X86_US)
-    entry_store(a, table, level_index(g, level, addr), level, phys | bits | (X86_PS if level else 0))
+        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if user else mk_table(a, below) & ~<pte_t>X86_US)
+
+
+cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil:
+    """A frame that boot kept becomes the table. Preconditions: the one above is there, and has no entry for it."""
+    cdef pfn_t table
+    cdef pte_t e
+    frame_mut(a, pfn).flags = PG_table | PG_kernel
+    frame_mut(a, pfn).extra_refs = 1
+    mod_node_stat(a, NR_PAGETABLE, 1)
+    table_descend(a, a.m.kernel_pgd, addr, level + 1, &table, &e)
+    entry_store(a, table, level_index(&a.m.arch, level + 1, addr), level + 1, mk_table(a, pfn) & ~<pte_t>X86_US)
+
+
+cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:
+    """One leaf of `level` in the kernel's tables. False: no memory."""
+    cdef pfn_t table = kernel_table(a, addr, level, bits & X86_US != 0)
+    if table == 0:
+        return False
+    entry_store(a, table, level_index(&a.m.arch, level, addr), level, phys | bits | (X86_PS if level else 0))
     return True
+
+
+cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil:
+    """A page's entry; its table stays, as vunmap_range() leaves it."""
+    cdef pfn_t table
+    cdef pte_t e
+    if table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e) == 0:
+        entry_store(a, table, level_index(&a.m.arch, 0, addr), 0, 0)
 
 
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:

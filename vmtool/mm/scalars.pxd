@@ -24,7 +24,7 @@ cdef enum:
     NR_LRU_LISTS = 5  # inactive_anon active_anon inactive_file active_file unevictable
     PAGEVEC_SIZE = 31  # folios in a batch
     MAX_SWAP_AREAS = 24
-    MACHINE_LAYOUT = 1
+    MACHINE_LAYOUT = 2
     XNODE_SLOTS = 64
 
 # --- pools: number, record, record bytes (arena.pyx holds the same table) ------------------------
@@ -57,6 +57,12 @@ cdef enum:  # pool_id
     POOL_FBATCH  # cpu_fbatches_t, by CPU
     POOL_CLUSTER  # swap_cluster_t, by swap slot / 512 (sparse)
     POOL_KMSG  # kmsg_t: the kernel's log, a line each
+    POOL_CACHE_CPU  # kmem_cache_cpu_t, by cache and CPU (sparse)
+    POOL_SHEAF  # slab_sheaf_t
+    POOL_MAPLE  # maple_node_t
+    POOL_VMAP  # vmap_area_t, vmap_pages_t
+    POOL_CRED  # cred_t
+    POOL_KMEM  # kmem_obj_t
     NR_POOLS
 
 cdef struct free_list_t:  # folios or blocks, linked by lru_next and lru_prev

@@ -19,6 +19,11 @@ cdef inode_t I
 cdef file_t FILE
 cdef xnode_t X
 cdef kmem_cache_t C
+cdef kmem_cache_cpu_t CPC
+cdef slab_sheaf_t SHEAF
+cdef maple_node_t MAPLE
+cdef vmap_area_t VMAP
+cdef cred_t CRED
 cdef slab_t SLAB
 cdef tlb_entry_t TLB
 cdef cpu_t CPU
@@ -31,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 200
+    NR_FIELDS = 218
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -93,7 +98,6 @@ FIELDS[:] = [
     field_t(POOL_TASK, b"files", <char *>&T.files - <char *>&T, sizeof(T.files), 1, 0, False),
     field_t(POOL_TASK, b"min_flt", <char *>&T.min_flt - <char *>&T, sizeof(T.min_flt), 1, 0, False),
     field_t(POOL_TASK, b"maj_flt", <char *>&T.maj_flt - <char *>&T, sizeof(T.maj_flt), 1, 0, False),
-    field_t(POOL_TASK, b"stack_phys", <char *>&T.stack_phys - <char *>&T, sizeof(T.stack_phys), 1, 0, False),
     field_t(POOL_ANON_VMA, b"root", <char *>&AV.root - <char *>&AV, sizeof(AV.root), 1, 0, False),
     field_t(POOL_ANON_VMA, b"parent", <char *>&AV.parent - <char *>&AV, sizeof(AV.parent), 1, 0, False),
     field_t(POOL_ANON_VMA, b"refcount", <char *>&AV.refcount - <char *>&AV, sizeof(AV.refcount), 1, 0, False),
@@ -132,7 +136,26 @@ FIELDS[:] = [
     field_t(POOL_XNODE, b"parent", <char *>&X.parent - <char *>&X, sizeof(X.parent), 1, 0, False),
     field_t(POOL_XNODE, b"offset", <char *>&X.offset - <char *>&X, sizeof(X.offset), 1, 0, False),
     field_t(POOL_CACHE, b"partial", <char *>&C.partial - <char *>&C, sizeof(C.partial), 1, 0, False),
-    field_t(POOL_CACHE, b"full", <char *>&C.full - <char *>&C, sizeof(C.full), 1, 0, False),
+    field_t(POOL_CACHE, b"partial_tail", <char *>&C.partial_tail - <char *>&C, sizeof(C.partial_tail), 1, 0, False),
+    field_t(POOL_CACHE, b"nr_full_sheaves", <char *>&C.nr_full_sheaves - <char *>&C, sizeof(C.nr_full_sheaves), 1, 0, False),
+    field_t(POOL_CACHE, b"boot_objs", <char *>&C.boot_objs - <char *>&C, sizeof(C.boot_objs), 1, 0, False),
+    field_t(POOL_CACHE, b"boot_pfn", <char *>&C.boot_pfn - <char *>&C, sizeof(C.boot_pfn), 1, 0, False),
+    field_t(POOL_CACHE_CPU, b"slab", <char *>&CPC.slab - <char *>&CPC, sizeof(CPC.slab), 1, 0, False),
+    field_t(POOL_CACHE_CPU, b"main", <char *>&CPC.main - <char *>&CPC, sizeof(CPC.main), 1, 0, False),
+    field_t(POOL_SHEAF, b"size", <char *>&SHEAF.size - <char *>&SHEAF, sizeof(SHEAF.size), 1, 0, False),
+    field_t(POOL_SHEAF, b"objects", <char *>SHEAF.objects - <char *>&SHEAF, sizeof(SHEAF.objects[0]), SHEAF_CAPACITY, sizeof(SHEAF.objects[0]), False),
+    field_t(POOL_CACHE_CPU, b"nr_partial", <char *>&CPC.nr_partial - <char *>&CPC, sizeof(CPC.nr_partial), 1, 0, False),
+    field_t(POOL_MAPLE, b"nr", <char *>&MAPLE.nr - <char *>&MAPLE, sizeof(MAPLE.nr), 1, 0, False),
+    field_t(POOL_MAPLE, b"slot", <char *>MAPLE.slot - <char *>&MAPLE, sizeof(MAPLE.slot[0]), MAPLE_RANGE64_SLOTS, sizeof(MAPLE.slot[0]), False),
+    field_t(POOL_VMAP, b"va_start", <char *>&VMAP.va_start - <char *>&VMAP, sizeof(VMAP.va_start), 1, 0, False),
+    field_t(POOL_VMAP, b"pfn", <char *>VMAP.pfn - <char *>&VMAP, sizeof(VMAP.pfn[0]), VMAP_PAGES, sizeof(VMAP.pfn[0]), False),
+    field_t(POOL_CRED, b"usage", <char *>&CRED.usage - <char *>&CRED, sizeof(CRED.usage), 1, 0, False),
+    field_t(POOL_MM, b"maple", <char *>&MM.maple - <char *>&MM, sizeof(MM.maple), 1, 0, False),
+    field_t(POOL_TASK, b"stack", <char *>&T.stack - <char *>&T, sizeof(T.stack), 1, 0, False),
+    field_t(POOL_MACHINE, b"vmap_first", <char *>&M.vmap_first - <char *>&M, sizeof(M.vmap_first), 1, 0, False),
+    field_t(POOL_MACHINE, b"pid_idr", <char *>&M.pid_idr - <char *>&M, sizeof(M.pid_idr), 1, 0, False),
+    field_t(POOL_MACHINE, b"nr_vmalloc_pages", <char *>&M.nr_vmalloc_pages - <char *>&M, sizeof(M.nr_vmalloc_pages), 1, 0, False),
+    field_t(POOL_SLAB, b"state", <char *>&SLAB.state - <char *>&SLAB, sizeof(SLAB.state), 1, 0, False),
     field_t(POOL_CACHE, b"nr_slabs", <char *>&C.nr_slabs - <char *>&C, sizeof(C.nr_slabs), 1, 0, False),
     field_t(POOL_CACHE, b"nr_objs", <char *>&C.nr_objs - <char *>&C, sizeof(C.nr_objs), 1, 0, False),
     field_t(POOL_CACHE, b"nr_partial", <char *>&C.nr_partial - <char *>&C, sizeof(C.nr_partial), 1, 0, False),

@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, inode_at
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_HOLE, folio_order, frame_index, page_bytes, page_folio, pfn_to_zone, reserved_end,
-                              reserved_range)
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, folio_order, frame_index,
+                              page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
 from vmtool.mm.rmap cimport page_mapcount
 
 cdef const char *KINDS[NR_FRAME_KINDS]
@@ -152,6 +152,15 @@ cdef bint has_section(const reserved_t *r, uint64_t pfn) noexcept nogil:
     return r.what != RESERVED_HOLE or section < r.start_pfn or section + SECTION_PAGES > r.start_pfn + r.nr_pages
 
 
+cdef inline int reserved_kind(const reserved_t *r) noexcept nogil:
+    """Of a range without records: what the kernel allocated at boot is like what it allocates later."""
+    if r.what == RESERVED_SLAB:
+        return FRAME_SLAB
+    if r.what == RESERVED_TABLES:
+        return FRAME_PGTABLE
+    return FRAME_KERNEL if r.what in (RESERVED_KMALLOC, RESERVED_STACKS, RESERVED_MODULES) else FRAME_RESERVED
+
+
 cdef void look_at_folio(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil:
     """A page in use."""
     cdef pfn_t head = page_folio(a, pfn)
@@ -175,8 +184,12 @@ cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogi
     cdef pfn_t head
     memset(out, 0, sizeof(frame_facts_t))
     if reserved != NULL and not frame_at(a, pfn).flags & PG_zero:
-        out.kind = FRAME_RESERVED
-        if has_section(reserved, pfn):
+        out.kind = reserved_kind(reserved)
+        if out.kind != FRAME_RESERVED:
+            out.refcount = 1
+            out.flags = PG_kernel | (PG_slab if out.kind == FRAME_SLAB else PG_table if out.kind == FRAME_PGTABLE else 0)
+            out.kpageflags = bit(KPF_SLAB) if out.kind == FRAME_SLAB else bit(KPF_PGTABLE) if out.kind == FRAME_PGTABLE else 0
+        elif has_section(reserved, pfn):
             out.flags = PG_reserved
             out.refcount = 1
             out.kpageflags = bit(KPF_RESERVED)
@@ -202,7 +215,7 @@ cdef uint64_t count_one(arena_t *a, uint64_t pfn, uint64_t *count) noexcept nogi
     cdef uint64_t n
     if reserved != NULL:
         n = reserved.start_pfn + reserved.nr_pages - pfn
-        count[FRAME_RESERVED] += n
+        count[reserved_kind(reserved)] += n
         if pfn <= a.m.zero_pfn < pfn + n:  # the page of zeros is part of the kernel's .bss
             count[FRAME_RESERVED] -= 1
             count[FRAME_ZERO] += 1

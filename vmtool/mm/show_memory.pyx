@@ -2,7 +2,7 @@
 
 Counterpart: Linux v6.18 fs/proc/meminfo.c:meminfo_proc_show(), mm/show_mem.c:si_mem_available(), mm/vmstat.c:vmstat_text[].
 What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0, as on a kernel that was built with it and never used it.
-# Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache, VmallocUsed counts kernel stacks alone.
+# Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache.
 """
 
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_I386_PAE, ARCH_X86_64_LA57,
@@ -448,7 +448,7 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[33] = kb(a, <int64_t>commit_limit(a))
     out[34] = kb(a, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
     out[35] = vmalloc_kb(a)
-    out[36] = <uint64_t>n[NR_KERNEL_STACK_KB]
+    out[36] = kb(a, <int64_t>a.m.nr_vmalloc_pages)
     out[38] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
     out[39] = kb(a, n[NR_ANON_THPS])
     out[40] = kb(a, n[NR_SHMEM_THPS])

@@ -1,199 +1,290 @@
-"""kmem_cache: objects of the kernel in slabs of whole frames, sized as a 6.18 kernel's /proc/slabinfo says.
+"""kmem_cache_alloc(), kmem_cache_free(): objects from the slabs of a cache, for some caches by way of sheaves.
 
-Counterpart: Linux v6.18 mm/slub.c (allocate_slab, __slab_free, put_cpu_partial), mm/slab_common.c.
+Counterpart: Linux v6.18 mm/slub.c (alloc_from_pcs, __pcs_replace_empty_main, free_to_pcs, __pcs_replace_full_main, __kfree_rcu_sheaf,
+rcu_free_sheaf). A sheaf is an array of free objects. Of 6.18's caches vm_area_struct and maple_node have them, of 32 objects:
 
-A slab is a block of 2**order frames that holds `objs_per_slab` objects; slab_t.used has a bit for each.
-    empty -> partial (some in use) -> full -> partial -> empty -> freed
-A cache allocates from the slab it used last: the head of its partial list. An object's address is physical, so that whoever holds
-it needs no pool. An empty slab goes back to the buddy system once the cache has more partial slabs than MIN_PARTIAL.
-# Deviation: no per-CPU slabs or sheaves: one partial list a cache. No merging of caches; what the kernel allocated while booting is absent.
-Invariants: inuse = bits of used; partial lists hold exactly the slabs with 0 < inuse < objects, or empty ones that are kept; nr_objs = sum of inuse.
+    CPU   main (taken from, given to), spare, rcu_free (objects that wait for a grace period)
+    node  the barn: at most ten full sheaves and ten empty ones
+
+    alloc  main is empty: the spare if that has objects, else a full one of the barn for the empty one, else an empty one is filled from slabs
+    free   main is full: the spare if that has room, else an empty one of the barn for the full one; the barn has ten: the spare is emptied into slabs
+
+To its slab an object in a sheaf is in use. The sheaves themselves come from kmalloc-512.
+# Deviation: no time passes between calls: a grace period ends when a task does (its CPU switches), or when so much was freed since (GRACE_SHEAVES).
 """
 
-from libc.string cimport memset, strncpy
-
-from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_alloc, rec_at, rec_free, rec_mut
-from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport page_folio
-from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, rec_alloc, rec_free, runs_in_circle
 
 cdef enum:
-    MIN_PARTIAL = 5  # slabs a node keeps though empty
-    SLAB_MAX_ORDER = 3  # slub_max_order: PAGE_ALLOC_COSTLY_ORDER
-    MAX_OBJECTS = 512  # of a slab: the bits of slab_t.used
-
-# name, size without and with alignment and metadata, reclaimable: /proc/slabinfo of Debian's 6.18.15 on x86-64
-cdef struct cache_desc:
-    const char *name
-    uint32_t object_size
-    uint32_t size
-    uint32_t reclaimable
-
-cdef cache_desc CACHES[NR_BOOT_CACHES]
-CACHES[CACHE_TASK_STRUCT] = cache_desc(b"task_struct", 6528, 6528, 0)
-CACHES[CACHE_MM_STRUCT] = cache_desc(b"mm_struct", 1496, 1536, 0)
-CACHES[CACHE_VM_AREA_STRUCT] = cache_desc(b"vm_area_struct", 192, 192, 0)
-CACHES[CACHE_ANON_VMA] = cache_desc(b"anon_vma", 96, 104, 0)
-CACHES[CACHE_ANON_VMA_CHAIN] = cache_desc(b"anon_vma_chain", 64, 64, 0)
-CACHES[CACHE_MAPLE_NODE] = cache_desc(b"maple_node", 256, 256, 0)
-CACHES[CACHE_SIGNAL] = cache_desc(b"signal_cache", 1152, 1152, 0)
-CACHES[CACHE_SIGHAND] = cache_desc(b"sighand_cache", 2080, 2112, 0)
-CACHES[CACHE_FILES] = cache_desc(b"files_cache", 704, 704, 0)
-CACHES[CACHE_FS] = cache_desc(b"fs_cache", 64, 64, 0)
-CACHES[CACHE_CRED] = cache_desc(b"cred", 184, 192, 0)
-CACHES[CACHE_PID] = cache_desc(b"pid", 184, 192, 0)
-CACHES[CACHE_FILP] = cache_desc(b"filp", 184, 192, 0)
-CACHES[CACHE_DENTRY] = cache_desc(b"dentry", 192, 192, 1)
-CACHES[CACHE_EXT4_INODE] = cache_desc(b"ext4_inode_cache", 1120, 1128, 1)
-CACHES[CACHE_SHMEM_INODE] = cache_desc(b"shmem_inode_cache", 736, 744, 1)
-CACHES[CACHE_RADIX_NODE] = cache_desc(b"radix_tree_node", 576, 584, 1)
-CACHES[CACHE_NAMES] = cache_desc(b"names_cache", 4096, 4096, 0)
-CACHES[CACHE_KMALLOC_8] = cache_desc(b"kmalloc-8", 8, 8, 0)
-CACHES[CACHE_KMALLOC_16] = cache_desc(b"kmalloc-16", 16, 16, 0)
-CACHES[CACHE_KMALLOC_32] = cache_desc(b"kmalloc-32", 32, 32, 0)
-CACHES[CACHE_KMALLOC_64] = cache_desc(b"kmalloc-64", 64, 64, 0)
-CACHES[CACHE_KMALLOC_96] = cache_desc(b"kmalloc-96", 96, 96, 0)
-CACHES[CACHE_KMALLOC_128] = cache_desc(b"kmalloc-128", 128, 128, 0)
-CACHES[CACHE_KMALLOC_192] = cache_desc(b"kmalloc-192", 192, 192, 0)
-CACHES[CACHE_KMALLOC_256] = cache_desc(b"kmalloc-256", 256, 256, 0)
-CACHES[CACHE_KMALLOC_512] = cache_desc(b"kmalloc-512", 512, 512, 0)
-CACHES[CACHE_KMALLOC_1K] = cache_desc(b"kmalloc-1k", 1024, 1024, 0)
-CACHES[CACHE_KMALLOC_2K] = cache_desc(b"kmalloc-2k", 2048, 2048, 0)
-CACHES[CACHE_KMALLOC_4K] = cache_desc(b"kmalloc-4k", 4096, 4096, 0)
-CACHES[CACHE_KMALLOC_8K] = cache_desc(b"kmalloc-8k", 8192, 8192, 0)
+    MAX_FULL_SHEAVES = 10
+    MAX_EMPTY_SHEAVES = 10
+    GRACE_SHEAVES = 26  # a CPU that goes on without a switch fills so many until the readers of the first are known to be gone (measured)
 
 
-cdef inline kmem_cache_t *cache_mut(arena_t *a, int cache) noexcept nogil:
-    return <kmem_cache_t *>rec_mut(a, POOL_CACHE, <uint32_t>cache + 1)
+cdef inline slab_sheaf_t *sheaf_at(arena_t *a, idx_t i) noexcept nogil:
+    return <slab_sheaf_t *>rec_at(a, POOL_SHEAF, i)
 
 
-cdef inline slab_t *slab_mut(arena_t *a, idx_t i) noexcept nogil:
-    return <slab_t *>rec_mut(a, POOL_SLAB, i)
+cdef inline slab_sheaf_t *sheaf_mut(arena_t *a, idx_t i) noexcept nogil:
+    cdef slab_sheaf_t *s = <slab_sheaf_t *>rec_mut(a, POOL_SHEAF, i)
+    if s.size > SHEAF_CAPACITY:  # a damaged file's
+        arena_fail(a, ARENA_RANGE, POOL_SHEAF, i)
+        s.size = 0
+    return s
 
 
-cdef uint32_t slab_order(uint32_t size, uint32_t nr_cpus, uint32_t page) noexcept nogil:
-    """calculate_order(): room for 4 * (fls(nr_cpus) + 1) objects, and at most a 16th wasted; else an 8th, a quarter, half; else whatever holds one."""
-    cdef uint32_t least = 4, order, start = 0, fraction = 16
-    while nr_cpus:
-        least += 4
-        nr_cpus >>= 1
-    least = min(least, max((page << SLAB_MAX_ORDER) // size, <uint32_t>1))
-    while page << start < least * size:
-        start += 1
-    while fraction > 1:
-        for order in range(start, SLAB_MAX_ORDER + 1):
-            if (page << order) % size <= (page << order) // fraction:
-                return order
-        fraction >>= 1
-    order = 0
-    while page << order < size:
-        order += 1
-    return order
-
-
-cdef void kmem_cache_init(arena_t *a) noexcept nogil:
-    """The caches as boot creates them, without slabs. cache_id + 1 is the record."""
-    cdef int i
-    cdef uint32_t page = <uint32_t>page_size(&a.m.arch)
-    cdef idx_t at
-    cdef kmem_cache_t *c
-    for i in range(NR_BOOT_CACHES):
-        at = rec_alloc(a, POOL_CACHE)
-        if at == 0:
-            return
-        c = <kmem_cache_t *>rec_mut(a, POOL_CACHE, at)
-        strncpy(c.name, CACHES[i].name, sizeof(c.name) - 1)
-        c.object_size = CACHES[i].object_size
-        c.size = CACHES[i].size
-        c.order = slab_order(c.size, a.m.nr_cpus, page)
-        # Deviation: no slab of larger pages holds more small objects than the largest of 4K
-        c.objs_per_slab = min((page << c.order) // c.size, <uint32_t>MAX_OBJECTS)
-        c.reclaimable = CACHES[i].reclaimable
-    a.m.nr_caches = NR_BOOT_CACHES
-
-
-# --- partial and full lists ------------------------------------------------------------------------------------
-
-cdef void list_add(arena_t *a, idx_t *head, idx_t i) noexcept nogil:
-    cdef slab_t *s = slab_mut(a, i)
-    s.prev = 0
-    s.next = head[0]
-    if s.next:
-        slab_mut(a, s.next).prev = i
-    head[0] = i
-
-
-cdef void list_del(arena_t *a, idx_t *head, idx_t i) noexcept nogil:
-    cdef slab_t *s = slab_mut(a, i)
-    if s.prev:
-        slab_mut(a, s.prev).next = s.next
-    else:
-        head[0] = s.next
-    if s.next:
-        slab_mut(a, s.next).prev = s.prev
-    s.next = 0
-    s.prev = 0
-
-
-# --- slabs ---------------------------------------------------------------------------------------------------------
-
-cdef void count_slab(arena_t *a, const kmem_cache_t *c, int64_t sign) noexcept nogil:
-    mod_node_stat(a, NR_SLAB_RECLAIMABLE_B if c.reclaimable else NR_SLAB_UNRECLAIMABLE_B, sign * (<int64_t>page_size(&a.m.arch) << c.order))
-
-
-cdef idx_t new_slab(arena_t *a, int cache) noexcept nogil:
-    """An empty slab on the partial list; 0: no memory."""
-    cdef kmem_cache_t *c = cache_mut(a, cache)
-    cdef idx_t i = rec_alloc(a, POOL_SLAB)
-    cdef slab_t *s
-    cdef pfn_t pfn
+cdef idx_t alloc_empty_sheaf(arena_t *a, int cache) noexcept nogil:
+    cdef uint64_t obj = kmem_cache_alloc(a, CACHE_KMALLOC_512)
+    cdef idx_t i
+    if obj == 0:
+        return 0
+    i = rec_alloc(a, POOL_SHEAF)
     if i == 0:
+        kmem_cache_free(a, CACHE_KMALLOC_512, obj)
         return 0
-    pfn = alloc_pages(a, c.order, GFP_RECLAIMABLE if c.reclaimable else GFP_KERNEL)
-    if pfn == 0:
-        rec_free(a, POOL_SLAB, i)
-        return 0
-    frame_mut(a, pfn).flags |= PG_slab | PG_kernel
-    frame_mut(a, pfn).mapping = i
-    s = slab_mut(a, i)
-    s.cache = <uint32_t>cache + 1
-    s.pfn = pfn
-    s.objects = c.objs_per_slab
-    c.nr_slabs += 1
-    c.nr_partial += 1
-    list_add(a, &c.partial, i)
-    count_slab(a, c, 1)
+    sheaf_mut(a, i).obj = obj
+    sheaf_mut(a, i).cache = <uint32_t>cache + 1
     return i
 
 
-cdef void discard_slab(arena_t *a, kmem_cache_t *c, idx_t i) noexcept nogil:
-    """Preconditions: empty, on the partial list."""
-    cdef pfn_t pfn = slab_mut(a, i).pfn
-    list_del(a, &c.partial, i)
-    c.nr_partial -= 1
-    c.nr_slabs -= 1
-    count_slab(a, c, -1)
-    rec_free(a, POOL_SLAB, i)
-    free_pages(a, pfn, c.order)
+cdef void free_empty_sheaf(arena_t *a, idx_t i) noexcept nogil:
+    kmem_cache_free(a, CACHE_KMALLOC_512, sheaf_at(a, i).obj)
+    rec_free(a, POOL_SHEAF, i)
 
 
-cdef uint32_t first_free(const slab_t *s) noexcept nogil:
-    """The lowest bit that is clear; the slab is not full."""
-    cdef uint32_t word = 0
-    cdef uint32_t bit = 0
-    cdef uint64_t bits
-    while word < 11 and s.used[word] == ~<uint64_t>0:
-        word += 1
-    bits = s.used[word]
-    while bits & 0xFF == 0xFF:
-        bits >>= 8
-        bit += 8
-    while bits & 1:
-        bits >>= 1
-        bit += 1
-    return word * 64 + bit
+cdef idx_t barn_get(arena_t *a, uint32_t *head, uint32_t *nr) noexcept nogil:
+    cdef idx_t i = head[0]
+    if i:
+        head[0] = sheaf_at(a, i).next
+        nr[0] -= 1
+        sheaf_mut(a, i).next = 0
+    return i
 
+
+cdef void barn_put(arena_t *a, uint32_t *head, uint32_t *nr, idx_t i) noexcept nogil:
+    sheaf_mut(a, i).next = head[0]
+    head[0] = i
+    nr[0] += 1
+
+
+cdef idx_t get_empty(arena_t *a, int cache) noexcept nogil:
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t i = barn_get(a, &c.empty_sheaves, &c.nr_empty_sheaves)
+    return i if i else alloc_empty_sheaf(a, cache)
+
+
+cdef void put_empty(arena_t *a, kmem_cache_t *c, idx_t i) noexcept nogil:
+    if c.nr_empty_sheaves < MAX_EMPTY_SHEAVES:
+        barn_put(a, &c.empty_sheaves, &c.nr_empty_sheaves, i)
+    else:
+        free_empty_sheaf(a, i)
+
+
+cdef void sheaf_flush(arena_t *a, int cache, idx_t i) noexcept nogil:
+    """Its objects go back to their slabs."""
+    cdef slab_sheaf_t *s = sheaf_mut(a, i)
+    cdef uint32_t n = s.size
+    cache_mut(a, cache).nr_sheaf_objs -= n
+    s.size = 0
+    while n:
+        n -= 1
+        slab_free(a, cache, s.objects[n], False)
+
+
+cdef bint refill_sheaf(arena_t *a, int cache, idx_t i) noexcept nogil:
+    """False: no memory; it is empty then."""
+    cdef slab_sheaf_t *s = sheaf_mut(a, i)
+    cdef uint64_t obj
+    cdef uint32_t n
+    for n in range(s.size, <uint32_t>SHEAF_CAPACITY):
+        obj = slab_alloc(a, cache)
+        if obj == 0:
+            sheaf_flush(a, cache, i)
+            return False
+        s.objects[n] = obj
+        s.size = n + 1
+        cache_mut(a, cache).nr_sheaf_objs += 1
+    return True
+
+
+cdef idx_t replace_empty_main(arena_t *a, int cache) noexcept nogil:
+    """A main sheaf with objects; 0: no memory for one."""
+    cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, a.cpu)
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t main = pc.main, full
+    if pc.spare and sheaf_at(a, pc.spare).size:
+        pc.main = pc.spare
+        pc.spare = main
+        return pc.main
+    full = barn_get(a, &c.full_sheaves, &c.nr_full_sheaves)
+    if full:
+        if main:
+            put_empty(a, c, main)
+        pc.main = full
+        return full
+    full = pc.spare
+    pc.spare = 0
+    if full == 0:
+        full = get_empty(a, cache)
+    if full == 0 or not refill_sheaf(a, cache, full):
+        if full:
+            put_empty(a, c, full)
+        return 0
+    pc.spare = main
+    pc.main = full
+    return full
+
+
+cdef uint64_t sheaf_alloc(arena_t *a, int cache) noexcept nogil:
+    cdef idx_t main = cache_cpu_mut(a, cache, a.cpu).main
+    cdef slab_sheaf_t *s
+    if main == 0 or sheaf_at(a, main).size == 0:
+        main = replace_empty_main(a, cache)
+        if main == 0:
+            return slab_alloc(a, cache)
+    s = sheaf_mut(a, main)
+    if s.size == 0:
+        return 0
+    s.size -= 1
+    cache_mut(a, cache).nr_sheaf_objs -= 1
+    return s.objects[s.size]
+
+
+cdef idx_t replace_full_main(arena_t *a, int cache) noexcept nogil:
+    """A main sheaf with room; 0: no memory for one."""
+    cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, a.cpu)
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t main = pc.main, empty
+    if main == 0:
+        pc.main = get_empty(a, cache)
+        return pc.main
+    if pc.spare and sheaf_at(a, pc.spare).size < SHEAF_CAPACITY:
+        pc.main = pc.spare
+        pc.spare = main
+        return pc.main
+    if pc.spare and c.nr_full_sheaves >= MAX_FULL_SHEAVES:
+        empty = pc.spare
+        sheaf_flush(a, cache, empty)
+        pc.spare = main
+    else:
+        empty = get_empty(a, cache)
+        if empty == 0:
+            return 0
+        if pc.spare:
+            barn_put(a, &c.full_sheaves, &c.nr_full_sheaves, main)
+        else:
+            pc.spare = main
+    pc.main = empty
+    return empty
+
+
+cdef void sheaf_put(arena_t *a, int cache, idx_t i, uint64_t obj) noexcept nogil:
+    cdef slab_sheaf_t *s = sheaf_mut(a, i)
+    if s.size == SHEAF_CAPACITY:
+        arena_fail(a, ARENA_RANGE, POOL_SHEAF, i)
+        return
+    s.objects[s.size] = obj
+    s.size += 1
+    cache_mut(a, cache).nr_sheaf_objs += 1
+
+
+cdef void sheaf_free(arena_t *a, int cache, uint64_t obj) noexcept nogil:
+    cdef idx_t main = cache_cpu_mut(a, cache, a.cpu).main
+    if main == 0 or sheaf_at(a, main).size == SHEAF_CAPACITY:
+        main = replace_full_main(a, cache)
+    if main:
+        sheaf_put(a, cache, main, obj)
+    else:
+        slab_free(a, cache, obj, False)
+
+
+cdef void sheaf_free_rcu(arena_t *a, int cache, uint64_t obj) noexcept nogil:
+    """__kfree_rcu_sheaf(), and rcu_free_sheaf() when it is full."""
+    cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, a.cpu)
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t rcu = pc.rcu_free
+    if rcu == 0:
+        if pc.spare and sheaf_at(a, pc.spare).size == 0:
+            rcu = pc.spare
+            pc.spare = 0
+        else:
+            rcu = get_empty(a, cache)
+        if rcu == 0:
+            slab_free(a, cache, obj, True)
+            return
+        pc.rcu_free = rcu
+    sheaf_put(a, cache, rcu, obj)
+    if sheaf_at(a, rcu).size == SHEAF_CAPACITY:
+        pc.rcu_free = 0
+        wait_for_readers(a, cache, pc, rcu)
+
+
+cdef void wait_for_readers(arena_t *a, int cache, kmem_cache_cpu_t *pc, idx_t i) noexcept nogil:
+    """call_rcu(): to the end of the queue, whose first one knows how long it is."""
+    cdef slab_sheaf_t *s = sheaf_mut(a, i)
+    s.next = 0
+    s.rcu_len = 0
+    if pc.rcu_head:
+        sheaf_mut(a, pc.rcu_tail).next = i
+    else:
+        pc.rcu_head = i
+    pc.rcu_tail = i
+    sheaf_mut(a, pc.rcu_head).rcu_len += 1
+    if sheaf_at(a, pc.rcu_head).rcu_len > GRACE_SHEAVES:
+        rcu_free_sheaf(a, cache, pc)
+
+
+cdef void rcu_free_sheaf(arena_t *a, int cache, kmem_cache_cpu_t *pc) noexcept nogil:
+    """The grace period of the oldest sheaf that waits is over."""
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t i = pc.rcu_head
+    cdef slab_sheaf_t *s = sheaf_mut(a, i)
+    pc.rcu_head = s.next
+    if s.next:
+        sheaf_mut(a, s.next).rcu_len = s.rcu_len - 1
+    else:
+        pc.rcu_tail = 0
+    s.next = 0
+    s.rcu_len = 0
+    if c.nr_full_sheaves < MAX_FULL_SHEAVES:
+        barn_put(a, &c.full_sheaves, &c.nr_full_sheaves, i)
+    else:
+        sheaf_flush(a, cache, i)
+        put_empty(a, c, i)
+
+
+cdef void rcu_quiescent(arena_t *a) noexcept nogil:
+    cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, CACHE_MAPLE_NODE, a.cpu)
+    cdef uint32_t steps = 0
+    while pc.rcu_head and not runs_in_circle(a, POOL_SHEAF, pc.rcu_head, &steps):
+        rcu_free_sheaf(a, CACHE_MAPLE_NODE, pc)
+
+
+cdef void flush_and_free(arena_t *a, int cache, idx_t i) noexcept nogil:
+    if i:
+        sheaf_flush(a, cache, i)
+        free_empty_sheaf(a, i)
+
+
+cdef void flush_all_sheaves(arena_t *a, int cache) noexcept nogil:
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef kmem_cache_cpu_t *pc
+    cdef uint32_t cpu
+    for cpu in range(a.m.nr_cpus):
+        pc = cache_cpu_mut(a, cache, cpu)
+        flush_and_free(a, cache, pc.main)
+        flush_and_free(a, cache, pc.spare)
+        flush_and_free(a, cache, pc.rcu_free)
+        pc.main = pc.spare = pc.rcu_free = 0
+        while pc.rcu_head:
+            rcu_free_sheaf(a, cache, pc)
+    while c.full_sheaves:
+        flush_and_free(a, cache, barn_get(a, &c.full_sheaves, &c.nr_full_sheaves))
+    while c.empty_sheaves:
+        free_empty_sheaf(a, barn_get(a, &c.empty_sheaves, &c.nr_empty_sheaves))
+
+
+# --- objects -----------------------------------------------------------------------------------------------------------
 
 cdef uint64_t failslab = 0
 
@@ -208,53 +299,68 @@ def refuse_object(nth):
     return left
 
 
-cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
+cdef bint should_failslab() noexcept nogil:
     global failslab
+    if failslab == 0:
+        return False
+    failslab -= 1
+    return failslab == 0
+
+
+cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
+    return 0 if failslab and should_failslab() else kmem_cache_alloc_from_sheaf(a, cache)
+
+
+cdef bint kmem_cache_prefill_sheaf(arena_t *a, int cache, uint32_t nr) noexcept nogil:
+    cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, a.cpu)
+    cdef uint32_t there = 0
+    if failslab and should_failslab():
+        return False
+    if pc.main:
+        there = sheaf_at(a, pc.main).size
+    if there < nr and pc.spare:
+        there += sheaf_at(a, pc.spare).size
+    if there + cache_at(a, cache).nr_full_sheaves * SHEAF_CAPACITY >= nr:
+        return True
+    if pc.spare == 0:
+        pc.spare = get_empty(a, cache)
+    return pc.spare != 0 and refill_sheaf(a, cache, pc.spare)
+
+
+cdef uint64_t kmem_cache_alloc_from_sheaf(arena_t *a, int cache) noexcept nogil:
     cdef kmem_cache_t *c = cache_mut(a, cache)
-    cdef idx_t i = c.partial
-    cdef slab_t *s
-    cdef uint32_t n
-    if failslab:
-        failslab -= 1
-        if failslab == 0:
-            return 0
-    if i == 0:
-        i = new_slab(a, cache)
-        if i == 0:
-            return 0
-    s = slab_mut(a, i)
-    n = first_free(s)
-    s.used[n >> 6] |= <uint64_t>1 << (n & 63)
-    s.inuse += 1
-    c.nr_objs += 1
-    if s.inuse == s.objects:
-        list_del(a, &c.partial, i)
-        list_add(a, &c.full, i)
-        c.nr_partial -= 1
-    return (<uint64_t>s.pfn << a.m.arch.page_shift) + n * c.size
+    cdef uint64_t obj
+    obj = sheaf_alloc(a, cache) if c.flags & SLAB_SHEAVES else slab_alloc(a, cache)
+    c.nr_objs += obj != 0
+    return obj
+
+
+cdef void free_object(arena_t *a, int cache, uint64_t obj, bint rcu) noexcept nogil:
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t slab
+    if obj == 0:
+        return
+    if not c.flags & SLAB_SHEAVES:
+        c.nr_objs -= slab_free(a, cache, obj, rcu)
+        return
+    if object_index(a, cache, obj, &slab) < 0:
+        return
+    c.nr_objs -= 1
+    if rcu:
+        sheaf_free_rcu(a, cache, obj)
+    else:
+        sheaf_free(a, cache, obj)
 
 
 cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil:
-    cdef kmem_cache_t *c = cache_mut(a, cache)
-    cdef pfn_t pfn
-    cdef idx_t i
-    cdef slab_t *s
-    cdef uint32_t n
-    if obj == 0:
-        return
-    pfn = page_folio(a, <pfn_t>(obj >> a.m.arch.page_shift))
-    i = frame_at(a, pfn).mapping
-    s = slab_mut(a, i)
-    n = <uint32_t>((obj - (<uint64_t>pfn << a.m.arch.page_shift)) // max(c.size, <uint32_t>1))
-    if n >= s.objects or s.objects > MAX_OBJECTS or not s.used[n >> 6] >> (n & 63) & 1:
-        arena_fail(a, ARENA_RANGE, POOL_SLAB, i)  # no object of this cache, or freed twice
-        return
-    s.used[n >> 6] &= ~(<uint64_t>1 << (n & 63))
-    if s.inuse == s.objects:
-        list_del(a, &c.full, i)
-        list_add(a, &c.partial, i)
-        c.nr_partial += 1
-    s.inuse -= 1
-    c.nr_objs -= 1
-    if s.inuse == 0 and c.nr_partial > MIN_PARTIAL:
-        discard_slab(a, c, i)
+    free_object(a, cache, obj, False)
+
+
+cdef void kmem_cache_free_rcu(arena_t *a, int cache, uint64_t obj) noexcept nogil:
+    free_object(a, cache, obj, True)
+
+
+cdef void kmem_cache_shrink(arena_t *a, int cache) noexcept nogil:
+    if cache_at(a, cache).flags & SLAB_SHEAVES:
+        flush_all_sheaves(a, cache)
+    slab_shrink(a, cache)

@@ -24,6 +24,8 @@ from vmtool.mm.placement cimport get_unmapped_area, is_err, mmap_base_for
 from vmtool.mm.sys_mmap cimport do_brk_flags, mmap_region
 from vmtool.mm.trace cimport TR_EXEC, trace2
 from vmtool.mm.unmap cimport do_munmap
+from vmtool.mm.cred cimport cred_alloc, cred_put
+from vmtool.mm.task_objects cimport commit_creds
 from vmtool.mm.vma cimport find_vma_intersection, find_vma_prev
 
 cdef enum:
@@ -96,18 +98,14 @@ cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment
             return do_brk_flags(a, mm, prev, zero_start, zero_end - zero_start, VM_EXEC if s.prot & PROT_EXEC else 0)
     return 0
 
-cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t want, bint anywhere, uint64_t align, uint64_t *bias) noexcept nogil:
+cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, idx_t file, uint64_t want, bint anywhere, uint64_t align, uint64_t *bias) noexcept nogil:
     """All segments. `want`: the load bias of an ET_DYN image unless `anywhere` (then the highest hole, aligned down)."""
-    cdef idx_t file = file_open(a, im.inode)
     cdef uint64_t addr
     cdef uint32_t i
     cdef int err = 0
-    if file == 0:
-        return -ENOMEM
     if anywhere:
         addr = get_unmapped_area(a, mm, file, 0, total_size(a, im), im.segment[0].offset >> a.m.arch.page_shift, 0)
         if is_err(addr):
-            fput(a, file)
             return <int><int64_t>addr
         if align > page_size(&a.m.arch):
             addr &= ~(align - 1)  # a program alone is moved down to its alignment; an interpreter is not
@@ -119,7 +117,6 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, uint64_t
         err = map_segment(a, task, mm, file, &im.segment[i], want)
         if err:
             break
-    fput(a, file)
     return err
 
 cdef uint64_t max_align(arena_t *a, const image_t *im) noexcept nogil:
@@ -374,6 +371,7 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     cdef uint64_t top = req.stack_top, p = 0, bias = 0, interp_bias = 0, window
     cdef int err
     cdef bint fixed = not req.image.is_dyn
+    cdef idx_t file
     take_personality(a, task, mm, req)
     l = layout_of(&a.m.arch, m.flags)
     window = min(m.task_size, l.map_window)
@@ -383,13 +381,17 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     err = setup_stack(a, task, mm, req, top, &p)
     if err:
         return err
-    err = map_image(a, task, mm, req.image, 0 if fixed else program_base(a, req, m, l), not fixed and req.interp == NULL and not req.exe_base,
+    err = map_image(a, task, mm, req.image, mm_at(a, mm).exe_file, 0 if fixed else program_base(a, req, m, l), not fixed and req.interp == NULL and not req.exe_base,
                     max_align(a, req.image), &bias)
     if err:
         return err
     note_code_and_data(a, mm, req.image, bias)
     if req.interp != NULL:
-        err = map_image(a, task, mm, req.interp, req.interp_base, req.interp_base == 0, 0, &interp_bias)
+        file = file_open(a, req.interp.inode)
+        if file == 0:
+            return -ENOMEM
+        err = map_image(a, task, mm, req.interp, file, req.interp_base, req.interp_base == 0, 0, &interp_bias)
+        fput(a, file)
         if err:
             return err
         m.entry = interp_bias + req.interp.entry
@@ -406,9 +408,9 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
 cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil:
     cdef task_t *t = task_mut(a, task)
     cdef idx_t old = t.mm, mm = mm_alloc(a)
+    cdef idx_t fresh
     cdef uint32_t cpu = t.cpu, personality = t.personality
     cdef int err
-    cdef idx_t file
     if mm == 0:
         return -ENOMEM
     if old:
@@ -416,6 +418,11 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     if req.image.nr_segments == 0 or (not req.image.is_32 and layout_of(&a.m.arch, 0).word_bytes == 4):
         mmput(a, mm)
         return -ENOEXEC
+    mm_mut(a, mm).exe_file = file_open(a, req.image.inode)
+    fresh = cred_alloc(a) if mm_at(a, mm).exe_file else 0
+    if fresh == 0:
+        mmput(a, mm)
+        return -ENOMEM
     t.mm = mm
     switch_mm(a, task, cpu)
     err = build(a, task, mm, req)
@@ -424,11 +431,11 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
         t.personality = personality
         if old:
             switch_mm(a, task, cpu)
+        cred_put(a, fresh)
         mmput(a, mm)
         return err
     update_hiwater_vm(mm_mut(a, mm))
-    file = file_open(a, req.image.inode)
-    mm_mut(a, mm).exe_file = file
+    commit_creds(a, task, fresh)
     if old:
         mmput(a, old)
     exit_files(a, task)

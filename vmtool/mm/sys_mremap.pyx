@@ -13,6 +13,7 @@ from libc.string cimport memset
 from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.pagecache cimport fget, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
 from vmtool.mm.placement cimport get_unmapped_area, is_err
@@ -234,7 +235,7 @@ cdef idx_t copy_vma(arena_t *a, vrm_t *r) noexcept nogil:
         if vma_start >= vma_at(a, n).vm_start and vma_start < vma_at(a, n).vm_end:
             r.vma = n
         return n
-    n = vm_area_dup(a, v)
+    n = vm_area_dup(a, v) if vma_iter_prealloc(a, r.mm) == 0 else 0
     if n == 0:
         return 0
     fresh = vma_mut(a, n)
@@ -250,6 +251,7 @@ cdef idx_t copy_vma(arena_t *a, vrm_t *r) noexcept nogil:
         fget(a, fresh.vm_file)
         vma_file_link(a, n)
     vma_link(a, r.mm, n)
+    vma_iter_store(a, r.mm, n)
     return n
 
 cdef void unmap_source(arena_t *a, vrm_t *r) noexcept nogil:

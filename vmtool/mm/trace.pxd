@@ -56,6 +56,11 @@ cdef enum:  # trace_event
     TR_SHRINK_ACTIVE  # file nr_taken nr_deactivated priority
     TR_RECLAIM_KEEP  # pfn why
     TR_OOM_KILL  # pid nr_pages
+    TR_KMALLOC  # size cache address
+    TR_SLAB_OBJECT  # slab_pfn order objects inuse
+    TR_ZONE_ALLOC  # zone order free_pages watermark
+    TR_FALLBACK  # pfn wanted_type block_type
+    TR_VMALLOC  # start end nr_pages
     NR_TRACE_EVENTS
 
 cdef enum:  # trace_on

@@ -8,6 +8,7 @@ Counterpart: include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-gene
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.flags cimport *
+from vmtool.mm.kmem_types cimport *
 from vmtool.mm.reclaim_types cimport *
 from vmtool.mm.scalars cimport *
 
@@ -93,7 +94,8 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint64_t walk_bits  # permission bits so far
     pfn_t walk_root
     pfn_t walk_table
-    uint32_t pad[70]
+    idx_t cached_stacks[2]  # vmap_area_t: kernel stacks kept for the next tasks; vmalloc.pyx
+    uint32_t pad[68]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
@@ -203,8 +205,9 @@ cdef struct mm_t:  # 1024 bytes
     pfn_t pte_cache_table
     pfn_t pte_cache_pgd  # whose tables: a copied record must not use them
     idx_t libc  # libc_data_t, 0: the program never called malloc
-    uint32_t pad1
-    uint64_t pad[28]
+    idx_t maple  # maple_node_t: root of the tree of areas
+    uint64_t futex_obj[2]  # the private hash of futexes, from the second thread on
+    uint64_t pad[26]
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
@@ -239,8 +242,9 @@ cdef struct task_t:  # 512 bytes
     uint32_t tgid  # threads share an mm
     uint32_t nr_threads
     uint32_t uid
-    uint64_t obj[8]  # task_struct, signal, sighand, files, fs, cred, pid, stack
-    uint64_t stack_phys
+    uint64_t obj[8]  # task_struct, signal, sighand, files, fs, cred, pid, LSM's part of the task
+    idx_t stack  # vmap_area_t (of files before layout 2: with cred the address of its four frames)
+    idx_t cred  # cred_t
     uint32_t personality
     uint32_t pad0
     uint64_t tcache  # the thread's own: address of its tcache_perthread_struct, and of the arena it uses; libc/, copied by fork
@@ -280,7 +284,8 @@ cdef struct inode_t:  # 256 bytes
     uint64_t dirtied_us  # when its first dirty page became so
     idx_t swapped  # xnode_t root, shared memory: what swap has of it, by page: record in POOL_SWAP
     uint32_t nr_swapped
-    uint64_t pad[8]
+    uint64_t lsm_obj  # LSM's part of it
+    uint64_t pad[7]
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
@@ -296,8 +301,9 @@ cdef struct file_t:  # 64 bytes; pagecache.pyx
     uint32_t mmap_miss
     int64_t prev_pos  # bytes, -1: none
     idx_t next  # of one task
-    uint32_t f_mode
+    idx_t f_cred  # cred_t of who opened it
     uint64_t obj
+    uint64_t lsm_obj  # LSM's part of it
 
 cdef struct xnode_t:  # 512 bytes; pagecache.pyx
     uint32_t slot[XNODE_SLOTS]
@@ -318,31 +324,6 @@ cdef struct name_t:  # 256 bytes: a piece of a string
     idx_t next
     uint32_t len  # bytes in this piece
     char text[248]
-
-# slab; slab.pyx
-cdef struct kmem_cache_t:  # 128 bytes
-    char name[40]
-    uint32_t object_size
-    uint32_t size
-    uint32_t objs_per_slab
-    uint32_t order
-    uint32_t reclaimable
-    idx_t partial  # slab_t list
-    idx_t full
-    uint32_t nr_slabs
-    uint32_t nr_objs  # in use
-    uint32_t nr_partial
-    uint32_t pad[12]
-
-cdef struct slab_t:  # 128 bytes
-    uint32_t cache  # kmem_cache_t + 1; 0: free record
-    pfn_t pfn
-    uint32_t inuse
-    uint32_t objects
-    idx_t next
-    idx_t prev
-    uint32_t pad[2]
-    uint64_t used[12]  # bit per object; at most 512 objects live in used[0..7]
 
 cdef struct trace_t:  # 64 bytes; trace.pyx
     uint32_t seq
@@ -452,7 +433,19 @@ cdef struct machine_t:
     int64_t zone_stat[NR_ZONES][8]
     uint32_t pid_max, max_threads  # kernel.pid_max, threads-max
     uint64_t dirty_bytes, dirty_background_bytes  # instead of the ratios, which are 0 then
-    uint64_t pad[61]
+    uint64_t nr_vmalloc_pages  # those of boot among them
+    uint64_t nr_large_pages  # of kmalloc() beyond 8K, those of boot among them
+    uint32_t nr_boot_stacks, nr_boot_tables  # stacks of the kernel's own threads, page tables of its own mappings: without records
+    idx_t vmap_first  # vmap_area_t by address; vmalloc.pyx
+    idx_t vmap_hint  # no hole of vmap_hint_pages lies before it; 0: from the start
+    uint32_t vmap_hint_pages
+    uint32_t nr_vmap_areas, nr_vmap_lazy  # in use; freed and not yet purged
+    uint32_t vmap_lazy_pages
+    idx_t kmem_first  # kmem_obj_t: what was allocated by hand; kmalloc.pyx
+    uint32_t nr_boot_vmap  # free and busy areas of boot, without records
+    idx_t pid_idr  # xnode_t root: the PIDs in use
+    uint32_t pad1
+    uint64_t pad[53]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now

@@ -14,6 +14,7 @@ from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
 from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
 from vmtool.mm.hugetlb cimport hugetlb_vm_close, zap_hugetlb
+from vmtool.mm.vma_iter cimport vma_iter_clear, vma_iter_prealloc
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
@@ -177,6 +178,8 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
     cdef int64_t nr_accounted = 0, nr
     if err or v == 0:
         return err
+    if vma_iter_prealloc(a, mm) < 0:
+        return -ENOMEM
     last = v
     while vma_at(a, last).vm_end < end and vma_at(a, last).vm_next and vma_at(a, vma_at(a, last).vm_next).vm_start < end:
         last = vma_at(a, last).vm_next
@@ -208,6 +211,7 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
             hugetlb_vm_close(a, v)
         remove_vma(a, mm, v)
         v = prev
+    vma_iter_clear(a, mm, start, end)
     vm_unacct_memory(a, nr_accounted)
     return 0
 

@@ -11,6 +11,7 @@ Simplified: no userfaultfd, no memory policies (one node), allocation does not f
 
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport vma_at, vma_mut, mm_at, inode_at, file_at
+from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.rmap cimport anon_vma_chain_is_singular, anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link, vma_file_unlink
 from vmtool.mm.thp cimport vma_adjust_trans_huge
@@ -126,7 +127,7 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
         start = vma_at(a, g.prev).vm_start
         pgoff = vma_at(a, g.prev).vm_pgoff
         target = g.prev
-    if target == 0:
+    if target == 0 or vma_iter_prealloc(a, g.mm) < 0:
         return 0
     if left and right:
         if dup_anon_vma(a, g.prev, g.next) < 0:
@@ -141,6 +142,7 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
         trace2(a, TR_VMA_EXPAND, start, end)
     vma_mut(a, target).vm_flags |= sticky
     vma_set_range(a, g.mm, target, start, end, pgoff)
+    vma_iter_store(a, g.mm, target)
     g.target = target
     return target
 
@@ -160,6 +162,9 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
         g.next = m.vm_next
         right = can_merge_right(a, g, left)
     if not left and not right:
+        return 0
+    g.err = vma_iter_prealloc(a, g.mm)
+    if g.err:
         return 0
     sticky = g.vm_flags & VM_STICKY
     if left and right:
@@ -195,6 +200,7 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
             vma_adjust_trans_huge(a, g.middle, g.start)
             vma_set_range(a, g.mm, g.middle, m_start, g.start, m_pgoff)
         vma_set_range(a, g.mm, g.next, g.start, t.vm_end, n_pgoff)
+    vma_iter_store(a, g.mm, g.target)
     vma_mut(a, g.target).vm_flags |= sticky
     trace2(a, TR_VMA_MERGE, vma_at(a, g.target).vm_start, vma_at(a, g.target).vm_end)
     return g.target
@@ -208,7 +214,7 @@ cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept
         return -EINVAL  # special_mapping_split()
     if vma_at(a, v).vm_flags & VM_HUGETLB and addr & (level_size(&a.m.arch, 1) - 1):
         return -EINVAL  # hugetlb_vm_op_split()
-    n = vm_area_dup(a, v)
+    n = vm_area_dup(a, v) if vma_iter_prealloc(a, mm) == 0 else 0
     if n == 0:
         return -ENOMEM
     area = vma_mut(a, v)
@@ -228,6 +234,7 @@ cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept
     trace3(a, TR_VMA_SPLIT, area.vm_start, addr, area.vm_end)
     vma_set_range(a, mm, v, area.vm_start, addr, area.vm_pgoff)
     vma_link(a, mm, n)
+    vma_iter_store(a, mm, n)
     return 0
 
 cdef int split_vma(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil:
@@ -238,7 +245,7 @@ cdef int split_vma(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil:
 cdef idx_t vma_modify(arena_t *a, vmg_t *g) noexcept nogil:
     cdef idx_t v = g.middle
     cdef idx_t merged = merge_existing_range(a, g)
-    if merged:
+    if merged or g.err:
         return merged
     if vma_at(a, v).vm_start < g.start:
         g.err = split_vma(a, g.mm, v, g.start)

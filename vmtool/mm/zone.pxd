@@ -39,12 +39,21 @@ cdef enum:  # reserved_kind
     RESERVED_PERCPU
     RESERVED_HASHES  # dentry, inode, mount, futex tables …
     RESERVED_PGTABLE  # the kernel's own page tables
+    # from here on of a zone's managed pages: what boot allocated and nothing frees
+    RESERVED_SLAB
+    RESERVED_KMALLOC  # blocks beyond 8K
+    RESERVED_STACKS  # of the kernel's threads
+    RESERVED_MODULES  # and the rest of what vmalloc() gave
+    RESERVED_TABLES  # page tables
+    NR_RESERVED_KINDS
 
 # Boot: memory map, reservations, zones with watermarks, per-CPU lists' limits, zero page.
 # Preconditions: m.arch, m.ram_bytes, m.nr_cpus and m.thp_enabled are set; sysctls of the watermarks that are 0 get their defaults.
 # THP is turned off below 512 MiB, as hugepage_init() does.
 # Returns 0, -EINVAL (RAM too small or too large) or -ENOMEM.
 cdef int boot_memory(arena_t *a) noexcept nogil
+cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil  # 0 or -ENOMEM: too many ranges
+cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) noexcept nogil  # to the lists' tails; zone.free_pages is the caller's
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RAM
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil  # first frame of HighMem on a 32-bit architecture, 0: it has none
 cdef int size_pools(arena_t *a) noexcept nogil  # what is as long as the machine has CPUs or frames; 0 or -ENOMEM

@@ -23,9 +23,9 @@ from libc.string cimport memset
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, page_size
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
-cdef const char *RESERVED_NAMES[RESERVED_PGTABLE + 1]
+cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
-                     b"hash tables", b"kernel page tables"]
+                     b"hash tables", b"kernel page tables", b"slabs", b"kmalloc", b"kernel stacks", b"modules", b"page tables"]
 cdef const char *ZONE_NAMES[NR_ZONES]
 ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 
@@ -77,7 +77,7 @@ cdef uint64_t ram_start(const arch_t *g) noexcept nogil:
 
 
 cdef const char *reserved_name(uint32_t what) noexcept nogil:
-    return RESERVED_NAMES[what if what <= RESERVED_PGTABLE else 0]
+    return RESERVED_NAMES[what if what < NR_RESERVED_KINDS else 0]
 
 
 cdef const char *zone_name(uint32_t zone) noexcept nogil:

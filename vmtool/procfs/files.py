@@ -137,8 +137,8 @@ def _smaps(tree, pid):
     return tree.machine.smaps(pid) if tree.machine.task(pid).has_mm else []
 
 
-def _nr_stacks(tree):
-    return sum(task.nr_threads for task in tree.machine.tasks())
+def _boot_stack_pages(tree):
+    return sum(nr_pages for _, nr_pages, what in tree.machine.reserved() if what == "kernel stacks")
 
 
 def _highest_zone(tree):
@@ -201,7 +201,7 @@ MACHINE = {
     "swaps": Entry(render("swaps", "swaps", dated=True)),
     "uptime": Entry(render("system", _info, function="render_uptime")),
     "version": Entry(render("system", _info, function="render_version")),
-    "vmallocinfo": Entry(render("vmallocinfo", _nr_stacks, _page_shift), mode=0o400),
+    "vmallocinfo": Entry(render("vmallocinfo", "vmalloc_areas", _boot_stack_pages), mode=0o400),
     "vmstat": Entry(render("vmstat", "vmstat", _highest_zone_if_old, dated=True)),
     "zoneinfo": Entry(render("zoneinfo", "zones", "node_stats", _page_shift, dated=True)),
 }

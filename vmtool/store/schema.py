@@ -20,7 +20,7 @@ from vmtool.errors import StateError
 from vmtool.store.sqlite import sqlite
 
 APPLICATION_ID = 0x766D746C  # "vmtl"
-FORMAT = 2  # kept as user_version; a file of a higher one is refused by name, one of format 1 has no history yet
+FORMAT = 3  # kept as user_version; a file of a higher one is refused by name. 1: without history; 2: the kernel's own memory in few caches
 PAGE_BYTES = 16384
 CHUNK_BYTES = 16384
 DIRECTORY_SLOTS = 256  # entries of a directory row, four bytes each

@@ -21,6 +21,11 @@ SIGNAL_CODES = {
     },
     "bus": {2: "BUS_ADRERR: the file has no such page"},
 }
+KMALLOC_KINDS = ("kmalloc-", "kmalloc-cg-", "kmalloc-rcl-", "dma-kmalloc-")
+KMALLOC_SIZES = ("8", "16", "32", "64", "96", "128", "192", "256", "512", "1k", "2k", "4k", "8k")
+FIRST_KMALLOC = 21  # of the core's table of caches
+ZONES = ("DMA", "DMA32", "Normal", "HighMem")
+MIGRATETYPES = ("unmovable", "movable", "reclaimable", "highatomic")
 TABLES = ("page table (PTE)", "page middle directory (PMD)", "page upper directory (PUD)")
 
 SENTENCES = {
@@ -67,6 +72,11 @@ SENTENCES = {
     "shrink_active": "Active list (files: {file}), priority {priority}: {nr_taken} pages taken, {nr_deactivated} become inactive.",
     "reclaim_keep": "Frame {pfn} stays in memory, reason {why}.",
     "oom_kill": "Nothing can be reclaimed: the OOM killer chooses process {pid}, {nr_pages} pages count against it.",
+    "kmalloc": "{nr_bytes} bytes fit an object of {cache_name}: it lies at {address}.",
+    "slab_object": "Its slab, {frames} from frame {slab_pfn} on, has {nr_inuse} of {nr_objects} objects in use.",
+    "zone_alloc": "The block of order {order} is of zone {zone_name}, with {nr_free_pages} free pages (low watermark: {nr_watermark}).",
+    "fallback": "A block of {wanted} was wanted; frame {pfn} lies in a pageblock of {there}: it was taken from there.",
+    "vmalloc": "{pages} are mapped one behind the other at {start}; a guard page follows, up to {end}.",
     "brk": "The end of the heap moves from {old} to {new}: the area changes, no frame is mapped.",
     "segv": "The access to {addr} is refused: SIGSEGV ({code_words}).",
     "bus": "The access to {addr} has no page: SIGBUS ({code_words}).",
@@ -137,6 +147,21 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def _kmalloc(args: Mapping[str, int]) -> dict[str, str]:
+    kind, size = divmod(args.get("cache", 0) - FIRST_KMALLOC, len(KMALLOC_SIZES))
+    known = 0 <= kind < len(KMALLOC_KINDS)
+    return {"cache_name": KMALLOC_KINDS[kind] + KMALLOC_SIZES[size] if known else f"cache {args.get('cache', '?')}"}
+
+
+def _slab_object(args: Mapping[str, int]) -> dict[str, str]:
+    return {"frames": _count(1 << args.get("order", 0), "frame", "frames")}
+
+
+def _fallback(args: Mapping[str, int]) -> dict[str, str]:
+    names = dict(enumerate(MIGRATETYPES))
+    return {"wanted": names.get(args.get("wanted_type", 0), "?"), "there": names.get(args.get("block_type", 0), "?")}
+
+
 WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "page_fault": _page_fault,
     "vma_found": _perms,
@@ -154,6 +179,11 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "copy_from_user": _offset,
     "tlb_flush": _tlb_flush,
     "exit": _exit,
+    "kmalloc": _kmalloc,
+    "slab_object": _slab_object,
+    "zone_alloc": lambda args: {"zone_name": dict(enumerate(ZONES)).get(args.get("zone", 0), "?")},
+    "fallback": _fallback,
+    "vmalloc": _pages,
     "cache_lookup": lambda args: {"found": "there" if args.get("hit") else "not there"},
     "pte_set": lambda args: {"rights": "writable" if args.get("writable") else "read-only"},
     "cr3_load": lambda args: {"cpu_words": f" of processor {args['cpu']}" if "cpu" in args else ""},

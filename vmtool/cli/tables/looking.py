@@ -129,6 +129,7 @@ COMMANDS = (
     _proc_file("zoneinfo", "zones, their watermarks and per-CPU lists"),
     _proc_file("pagetypeinfo", "free blocks by migrate type"),
     _proc_file("slabinfo", "the kernel's own objects"),
+    _proc_file("vmallocinfo", "areas of the kernel's virtual memory"),
     Command(
         "pagewalk", "looking:pagewalk",
         (PID, arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET"),

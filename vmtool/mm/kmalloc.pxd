@@ -1,0 +1,16 @@
+# cython: language_level=3
+"""Level 12. Kernel memory by hand: kmalloc, vmalloc, pages, and back."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef enum:  # gfp_t of the commands: which cache and which zone; gfp_bits beside them
+    KMALLOC_MAX_ORDER = 10
+
+# The record of what was allocated; 0: -ENOMEM. gfp: GFP_ bits.
+cdef idx_t kmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil
+cdef idx_t vmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil
+cdef idx_t alloc_pages_by_hand(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
+# What begins at an address and is one of these kinds (bits 1 << kind), 0: nothing.
+cdef idx_t kmem_find(arena_t *a, uint64_t address, uint32_t kinds) noexcept nogil
+cdef void kmem_free(arena_t *a, idx_t i) noexcept nogil

@@ -1,0 +1,234 @@
+"""What the kernel has allocated for itself when the first program starts: slabs, large blocks, stacks, modules, page tables.
+
+Counterpart: a machine at rest of 1 GiB and one CPU under Debian's 6.18.15 (fixtures/proc/6.18.15-debian: slabinfo, meminfo, vmallocinfo); it
+hardly depends on the size of RAM. What is never freed has no records: such slabs are full, and lie with the rest in ranges of m.reserved which, unlike
+the others there, belong to the zone's managed pages. Slabs with room have records: new objects come to lie in them.
+# Deviation: all in one piece at the end of the largest zone, where a kernel's boot scatters it; none of it on machines below 128 MiB, whose kernel
+is a small one; the kernel's threads and the first process are not there, only what they take.
+"""
+
+from vmtool.mm.arch cimport level_size, page_size
+from vmtool.mm.arena cimport frame_mut, rec_alloc
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
+                              RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pfn_to_zone, reserve)
+from vmtool.mm.free_area cimport boot_carve, boot_return, set_pageblock_type
+from vmtool.mm.slab cimport *
+from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start
+from vmtool.mm.pgtable cimport kernel_table_at
+from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
+
+cdef enum:
+    SMALL_RAM = 0x8000  # pages: below, the kernel is a small one
+    MAX_SLAB_ORDER = 3
+    MAX_LEVELS = 3  # of tables between the top one and the PTEs
+    # of the machine at rest
+    NR_STACKS = 51
+    KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
+    MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
+    PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk
+    TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those of vmalloc's range that have records
+    VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
+    VMAP_AREAS = 294  # objects of vmap_area in use
+
+
+cdef inline uint32_t frames_of(arena_t *a, uint32_t units) noexcept nogil:
+    """Frames of so many pages of the machine at rest, which are of 4K."""
+    return <uint32_t>((units + (page_size(&a.m.arch) >> 12) - 1) >> (a.m.arch.page_shift - 12))
+
+
+cdef uint32_t full_slabs(arena_t *a, uint32_t cache) noexcept nogil:
+    """As many as hold the same objects, where a slab has another size than with one CPU and pages of 4K."""
+    cdef const cache_desc *d = cache_description(cache)
+    return d.full_slabs * ((<uint32_t>4096 << slab_order(d.size, 1, 4096)) // d.size) // cache_at(a, <int>cache).objs_per_slab
+
+
+cdef uint32_t pages_of(arena_t *a, uint32_t cache, uint32_t order, bint with_room) noexcept nogil:
+    """Pages of a cache's slabs of this order: those that stay full, or those with room."""
+    cdef const cache_desc *d = cache_description(cache)
+    if cache_at(a, <int>cache).order != order:
+        return 0
+    return (d.cpu_slabs + d.node_slabs if with_room else full_slabs(a, cache)) << order
+
+
+cdef uint32_t pages_of_all(arena_t *a, bint with_room) noexcept nogil:
+    cdef uint32_t n = 0, i, order
+    for i in range(NR_KMEM_CACHES):
+        for order in range(MAX_SLAB_ORDER + 1):
+            n += pages_of(a, i, order, with_room)
+    return n
+
+
+cdef pfn_t keep(arena_t *a, pfn_t pfn, uint32_t nr_pages, uint32_t what) noexcept nogil:
+    """A range without records. Returns where the next begins."""
+    reserve(a, pfn, nr_pages, what)
+    return pfn + nr_pages
+
+
+cdef pfn_t keep_slabs(arena_t *a, pfn_t pfn) noexcept nogil:
+    """The slabs that stay full, those of the highest order first: so each lies as its order wants."""
+    cdef uint32_t order = MAX_SLAB_ORDER + 1
+    cdef uint32_t i, nr
+    cdef pfn_t at = pfn
+    cdef kmem_cache_t *c
+    while order:
+        order -= 1
+        for i in range(NR_KMEM_CACHES):
+            nr = pages_of(a, i, order, False)
+            if nr:
+                c = cache_mut(a, <int>i)
+                c.boot_slabs = nr >> order
+                c.boot_pfn = at
+                count_slab(a, c, nr)
+                at += nr
+    return keep(a, pfn, at - pfn, RESERVED_SLAB)
+
+
+cdef idx_t partial_slab(arena_t *a, int cache, pfn_t pfn, uint32_t inuse) noexcept nogil:
+    """A slab with `inuse` of boot's objects."""
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef idx_t i = rec_alloc(a, POOL_SLAB)
+    cdef slab_t *s
+    cdef uint32_t n
+    if i == 0:
+        return 0
+    for n in range(<uint32_t>1 << c.order):
+        frame_mut(a, pfn + n).flags = PG_tail if n else PG_head if c.order else 0
+        frame_mut(a, pfn + n).lru_next = pfn if n else 0
+    if c.order:
+        frame_mut(a, pfn + 1).index_lo = c.order
+    frame_mut(a, pfn).extra_refs = 1
+    slab_attach(a, cache, i, pfn, c.order)
+    s = slab_mut(a, i)
+    for n in range(inuse):
+        s.used[n >> 6] |= <uint64_t>1 << (n & 63)
+    s.inuse = inuse
+    s.state = SLAB_FULL
+    c.boot_objs += inuse
+    return i
+
+
+cdef void put_on_cpu(arena_t *a, int cache, idx_t slab, bint first) noexcept nogil:
+    cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, 0)
+    cdef slab_t *s = slab_mut(a, slab)
+    if s.inuse == s.objects:
+        return
+    if first:
+        s.state = SLAB_CPU
+        pc.slab = slab
+        return
+    s.state = SLAB_CPU_PARTIAL
+    s.next = pc.partial
+    pc.partial = slab
+    pc.nr_partial += 1
+
+
+cdef pfn_t slabs_with_room(arena_t *a, int cache, pfn_t pfn) noexcept nogil:
+    """What a cache has on the CPU, its free objects spread evenly, and on the node."""
+    cdef const cache_desc *d = cache_description(cache)
+    cdef kmem_cache_t *c = cache_mut(a, cache)
+    cdef uint32_t room = min(d.cpu_free, d.cpu_slabs * c.objs_per_slab)
+    cdef uint32_t objs = d.node_objs
+    cdef uint32_t i, n
+    cdef idx_t slab
+    for i in range(d.cpu_slabs):
+        n = (room + d.cpu_slabs - i - 1) // (d.cpu_slabs - i)
+        room -= n
+        slab = partial_slab(a, cache, pfn, c.objs_per_slab - n)
+        put_on_cpu(a, cache, slab, i == 0)
+        pfn += <pfn_t>1 << c.order
+    for i in range(d.node_slabs):
+        n = min((objs + d.node_slabs - i - 1) // (d.node_slabs - i), c.objs_per_slab - 1)
+        objs -= n
+        add_partial(a, c, partial_slab(a, cache, pfn, n))
+        pfn += <pfn_t>1 << c.order
+    return pfn
+
+
+cdef pfn_t all_slabs_with_room(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef uint32_t order = MAX_SLAB_ORDER + 1
+    cdef uint32_t i
+    while order:
+        order -= 1
+        for i in range(NR_KMEM_CACHES):
+            if pages_of(a, i, order, True):
+                pfn = slabs_with_room(a, <int>i, pfn)
+    return pfn
+
+
+cdef void fill_sheaves(arena_t *a, int cache) noexcept nogil:
+    """Of a cache's free objects as many lie in the two sheaves of the CPU as they hold."""
+    cdef uint64_t obj[2 * SHEAF_CAPACITY]
+    cdef uint32_t nr = min(cache_description(cache).cpu_free, <uint32_t>(2 * SHEAF_CAPACITY))
+    cdef uint32_t i
+    for i in range(nr):
+        obj[i] = kmem_cache_alloc(a, cache)
+    for i in range(nr):
+        kmem_cache_free(a, cache, obj[i])
+
+
+cdef void mark_unmovable(arena_t *a, pfn_t start, pfn_t end) noexcept nogil:
+    """The pageblocks that are wholly the kernel's."""
+    cdef pfn_t pfn = start
+    cdef zone_t *zone = &a.m.zone[pfn_to_zone(a, start)]
+    while pfn + (1 << PAGEBLOCK_ORDER) <= end:
+        set_pageblock_type(a, zone, pfn, PAGEBLOCK_ORDER, MIGRATE_UNMOVABLE)
+        pfn += 1 << PAGEBLOCK_ORDER
+
+
+cdef pfn_t vmalloc_tables(arena_t *a, pfn_t pfn) noexcept nogil:
+    """The tables under vmalloc's range that are there when the first program starts; all spaces share them."""
+    cdef vaddr_t start = vmalloc_start(&a.m.arch)
+    cdef int level = <int>a.m.arch.levels - 2
+    cdef uint32_t i
+    if not vmalloc_is_mapped(&a.m.arch):
+        return pfn
+    while level > 0:
+        kernel_table_at(a, start, level, pfn)
+        pfn += 1
+        level -= 1
+    for i in range(VMALLOC_TABLES):
+        kernel_table_at(a, start + i * level_size(&a.m.arch, 1), 0, pfn)
+        pfn += 1
+    return pfn
+
+
+cdef int kmem_boot(arena_t *a) noexcept nogil:
+    cdef uint32_t percpu = frames_of(a, PERCPU_PAGES) * a.m.nr_cpus
+    cdef uint32_t stacks = NR_STACKS * stack_pages(&a.m.arch)
+    cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
+    cdef uint32_t modules = frames_of(a, MODULE_PAGES)
+    cdef uint32_t tables = frames_of(a, TABLE_PAGES)
+    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + VMALLOC_TABLES + MAX_LEVELS
+    cdef pfn_t start, pfn, end
+    cdef uint32_t gap
+    cdef uint32_t i
+    if a.m.ram_bytes >> 12 < SMALL_RAM:
+        return vmalloc_boot(a)
+    start = boot_carve(a, nr)
+    if start == 0:
+        return vmalloc_boot(a)
+    end = (start + nr + MAX_ORDER_PAGES - 1) & ~<pfn_t>(MAX_ORDER_PAGES - 1)
+    pfn = all_slabs_with_room(a, start)
+    gap = -pfn & 7  # slabs of order 3 are the first again; single pages have no such wishes
+    pfn = keep(a, pfn, gap, RESERVED_MODULES)
+    pfn = keep_slabs(a, pfn)
+    pfn = keep(a, pfn, large, RESERVED_KMALLOC)
+    pfn = keep(a, pfn, stacks, RESERVED_STACKS)
+    pfn = keep(a, pfn, modules - gap, RESERVED_MODULES)
+    pfn = keep(a, pfn, percpu, RESERVED_PERCPU)
+    pfn = keep(a, pfn, tables, RESERVED_TABLES)
+    pfn = vmalloc_tables(a, pfn)
+    mark_unmovable(a, start, pfn)
+    boot_return(a, pfn, end)
+    a.m.nr_large_pages = large
+    a.m.nr_vmalloc_pages = stacks + modules
+    a.m.nr_boot_stacks = NR_STACKS
+    a.m.nr_boot_tables = tables
+    a.m.nr_boot_vmap = VMAP_AREAS
+    mod_node_stat(a, NR_SLAB_UNRECLAIMABLE_B, <int64_t>large << a.m.arch.page_shift)
+    mod_node_stat(a, NR_KERNEL_STACK_KB, stacks << (a.m.arch.page_shift - 10))
+    mod_node_stat(a, NR_PAGETABLE, tables)
+    for i in range(NR_KMEM_CACHES):
+        if cache_description(i).flags & SLAB_SHEAVES:
+            fill_sheaves(a, <int>i)
+    return 0
