@@ -15,7 +15,7 @@ PYC     := build/inplace/pyc.done
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: build demo stories pictures-update test check qemu differential transcripts transcripts-update capture annotate bench lint clean distclean help
+.PHONY: build demo stories site pictures-update test check qemu differential transcripts transcripts-update capture annotate bench lint clean distclean help
 .DELETE_ON_ERROR:
 
 build: $(BUILT) $(PYC)  ## compile what changed; .venv/bin/vmtool is ready then
@@ -27,6 +27,10 @@ stories: build  ## pages of fixtures/stories to step through in a browser, in bu
 	@mkdir -p build/stories
 	@for story in fixtures/stories/*.vmt; do name=$$(basename $$story .vmt); \
 	    $(VENV)/bin/vmtool -s build/stories/none.vmt report $$story -o build/stories/$$name.html 2>/dev/null || exit 1; echo build/stories/$$name.html; done
+
+site: build  ## the documentation as a site, in build/site; needs MkDocs, but not the network
+	@$(PY) -c 'import mkdocs' 2>/dev/null || { echo "vmtool: make site needs MkDocs: $(PY) -m pip install 'mkdocs>=1.6'" >&2; exit 1; }
+	@$(PY) -m mkdocs build -q && echo build/site/index.html
 
 pictures-update: build  ## rewrite the golden pictures of the stories; look at them before you commit
 	@$(PY) -m tests.face.update

@@ -1,5 +1,7 @@
 """The manual: a page for vmtool and one for each command, in man(7), made from the same declarations as `--help`.
 
+`page` has the words alone; scripts/site.py makes of them the pages of the site.
+
     python -m vmtool.cli.manual DIRECTORY      vmtool.1, vmtool-touch.1, … ; setup.py has it write those that the wheel installs
 
 Counterpart: groff_man(7) and man-pages(7), whose order of sections this is. tests/cli/test_manual.py has man and, where it is
@@ -10,6 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from vmtool import __version__
 from vmtool.cli import table
@@ -34,6 +38,10 @@ ABOUT = (
     "or a look at it. What Linux shows it prints as Linux 6.18 does, to the byte; what Linux hides, the page tables in their bits, each "
     "frame, the TLB, it shows, too."
 )
+WORDS = (
+    "Sizes are decimal or hexadecimal, with K, M, G or T; addresses are hexadecimal, or heap+0x10, stack, libc.so.6+0x1000. "
+    "Every command that shows something takes --json."
+)
 
 _SPECIAL = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"}
 
@@ -44,11 +52,32 @@ def escape(text: str) -> str:
     return "\\&" + text if text[:1] == "." else text
 
 
+class Page(NamedTuple):
+    """What the manual says of a command, in words: a renderer adds the marks of its format."""
+
+    name: str
+    help: str
+    synopsis: str
+    details: str
+    arguments: list[tuple[str, str]]
+    options: list[tuple[str, str]]
+    example: list[str]
+
+
+def page(command: Command) -> Page:
+    shown = [param for param in command.params if not param.hidden]
+    return Page(
+        command.name, command.help, _synopsis(command), command.details,
+        [(param.metavar, _sentence(param)) for param in shown if not param.flags],
+        [(_flags(param), _sentence(param)) for param in shown if param.flags],
+        [line.strip() for line in command.example.split("\n")])
+
+
 def heading(name: str, about: str) -> str:
     return f'.TH {escape(name.upper())} 1 "" "vmtool {__version__}" "vmtool"\n.SH NAME\n{escape(name)} \\- {escape(about)}\n'
 
 
-def rows(title: str, entries: list[tuple[str, str]]) -> str:
+def rows(title: str, entries: Sequence[tuple[str, str]]) -> str:
     """A section of tagged paragraphs, '' without entries."""
     if not entries:
         return ""
@@ -56,16 +85,14 @@ def rows(title: str, entries: list[tuple[str, str]]) -> str:
 
 
 def page_of(command: Command) -> str:
-    """The page of one command."""
-    shown = [param for param in command.params if not param.hidden]
-    text = heading(f"vmtool-{command.name}", _lower(command.help))
-    text += f".SH SYNOPSIS\n.B vmtool {escape(command.name)}\n{escape(_synopsis(command))}\n.SH DESCRIPTION\n{escape(command.help)}\n"
-    if command.details:
-        text += f".PP\n{escape(command.details)}\n"
-    arguments = [(param.metavar, _sentence(param)) for param in shown if not param.flags]
-    options = [(_flags(param), _sentence(param)) for param in shown if param.flags]
-    text += rows("ARGUMENTS", arguments) + rows("OPTIONS", options) + rows("EXIT STATUS", list(STATUSES))
-    text += ".SH EXAMPLES\n.EX\n" + "".join([f"{escape(line.strip())}\n" for line in command.example.split("\n")]) + ".EE\n"
+    """The page of one command, as roff."""
+    told = page(command)
+    text = heading(f"vmtool-{told.name}", _lower(told.help))
+    text += f".SH SYNOPSIS\n.B vmtool {escape(told.name)}\n{escape(told.synopsis)}\n.SH DESCRIPTION\n{escape(told.help)}\n"
+    if told.details:
+        text += f".PP\n{escape(told.details)}\n"
+    text += rows("ARGUMENTS", told.arguments) + rows("OPTIONS", told.options) + rows("EXIT STATUS", STATUSES)
+    text += ".SH EXAMPLES\n.EX\n" + "".join([f"{escape(line)}\n" for line in told.example]) + ".EE\n"
     return text + ".SH SEE ALSO\n.BR vmtool (1)\n"
 
 
@@ -73,14 +100,13 @@ def main_page() -> str:
     """The page of vmtool itself."""
     text = heading("vmtool", SUMMARY) + ".SH SYNOPSIS\n.B vmtool\n[\\fIOPTION\\fR]... \\fICOMMAND\\fR [\\fIWORD\\fR]...\n"
     text += f".SH DESCRIPTION\n{escape(ABOUT)}\n.PP\n"
-    text += escape("Sizes are decimal or hexadecimal, with K, M, G or T; addresses are hexadecimal, or heap+0x10, stack, "
-                   "libc.so.6+0x1000. Every command that shows something takes --json.") + "\n"
-    text += rows("OPTIONS", list(GLOBAL)) + ".SH COMMANDS\n"
+    text += escape(WORDS) + "\n"
+    text += rows("OPTIONS", GLOBAL) + ".SH COMMANDS\n"
     for family, (title, _) in table.FAMILIES.items():
         text += f".SS {escape(title)}\n"
         for command in table.declared_in(family):
             text += f".TP\n.BR vmtool\\-{escape(command.name)} (1)\n{escape(command.help)}\n"
-    text += rows("EXIT STATUS", list(STATUSES))
+    text += rows("EXIT STATUS", STATUSES)
     text += rows("ENVIRONMENT", [("VMTOOL_STATE", "the state file"), ("VMTOOL_SYNC", "off: do not wait for the disk at each commit")])
     return text + rows("FILES", [("machine.vmt", "the machine, in the current directory")])
 
