@@ -12,10 +12,11 @@ from vmtool.mm.arch cimport offset_in_page, page_align
 from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, ADOPT_YOUNG, ADOPT_ZERO, MMF_ANON_OFFSETS, MMF_NARROW,
                               MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes, adopt_inherited, adopt_pages, adopt_shared)
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.mm cimport insert_area, mm_alloc, task_alloc
+from vmtool.mm.mm cimport insert_area, mm_alloc
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_stat_account
 from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink, shmem_acct_size
 from vmtool.mm.pid cimport find_task
+from vmtool.mm.task cimport task_alloc
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport vma_lookup, vma_pages
 

@@ -71,7 +71,15 @@ class Machine:
 
     def fork(self, pid: int) -> int: ...
     def exec(self, pid: int, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> None: ...
-    def exit(self, pid: int, status: int = 0) -> None: ...
+    def clone(self, pid: int, sp: int = 0, tid: int = 0) -> int:
+        """A thread, as clone() with CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND and CLONE_THREAD makes it; its TID.
+
+        `sp`: the top of a stack of its own, which push() goes down then. A TID goes wherever a PID does.
+        """
+
+    def exit(self, pid: int, status: int = 0) -> None:
+        """exit_group(); of a thread's TID exit() of that thread alone."""
+
     def reset_peaks(self, pid: int) -> None:
         """As 5 written to /proc/PID/clear_refs: the peak of RSS is what it is now."""
 
@@ -80,9 +88,14 @@ class Machine:
 
     def switch(self, pid: int, cpu: int = 0) -> None: ...
     def tasks(self) -> list[r.TaskInfo]:
-        """In ascending order of PID."""
+        """Processes, in ascending order of PID."""
 
-    def task(self, pid: int) -> r.TaskInfo: ...
+    def threads(self, pid: int) -> list[r.TaskInfo]:
+        """Of the process, itself among them, each with its own faults, in ascending order of TID."""
+
+    def task(self, pid: int, alone: bool = False) -> r.TaskInfo:
+        """Faults are those of all threads, ended ones among them, or, `alone`, the task's own."""
+
     def mm(self, pid: int) -> r.MmInfo: ...
     def cmdline(self, pid: int) -> bytes:
         """argv with a NUL after each, read through the process's own tables."""
@@ -100,6 +113,18 @@ class Machine:
         """A write to /proc/PID/clear_refs: 1 all areas, 2 anonymous, 3 files', 4 soft-dirty (no effect), 5 the highest Rss."""
 
     def set_comm(self, pid: int, comm: str) -> None: ...
+    def read_mem(self, pid: int, addr: int, length: int) -> bytes:
+        """As a read of /proc/PID/mem: up to the first page that cannot be reached. KernelError(EIO) if that is the first one.
+
+        Pages that are missing are faulted in, as in Linux.
+        """
+
+    def write_mem(self, pid: int, addr: int, data: bytes) -> int:
+        """The same the other way round: read-only pages of a private area become the process's own first."""
+
+    def open_files(self, pid: int) -> list[tuple[str, int]]:
+        """(path, inode) of what read() and write() have open, the first one first."""
+
 
     # --- system calls ------------------------------------------------------------------------
     def brk(self, pid: int, addr: int | None = None) -> int:

@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset, strncpy
 
 from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
-from vmtool.mm.arena cimport mm_at, mm_mut, task_at
+from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport arch_name, offset_in_page, page_size, page_start
 from vmtool.mm.boot cimport machine_boot, machine_upgrade
 from vmtool.mm.mm cimport do_exit
@@ -31,6 +31,7 @@ from vmtool.mm.shmem_swap cimport shmem_free_swap, shmem_swapin
 from vmtool.mm.swap_fault cimport do_swap_page
 from vmtool.mm.swap_state cimport free_swap_and_cache, swap_cache_get
 from vmtool.mm.swapfile cimport swap_duplicate, swp_swapcount
+from vmtool.mm.task cimport thread_sp
 from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport unmap_mapping_range
 from vmtool.mm.validate cimport machine_validate
@@ -298,19 +299,20 @@ cdef class Machine(Reclaim):
     def push(self, pid, nr_bytes):
         cdef idx_t t = self.enter(pid)
         cdef mm_t *m = mm_mut(&self.a, task_at(&self.a, t).mm)
+        cdef vaddr_t *sp = thread_sp(task_mut(&self.a, t)) if thread_sp(task_at(&self.a, t))[0] else &m.sp
         cdef siginfo_t info
         cdef uint64_t new_sp, page
         cdef int failed = 0
-        if not 0 <= nr_bytes <= m.sp:
+        if not 0 <= nr_bytes <= sp[0]:
             raise KernelError(EINVAL, f"{nr_bytes} bytes are more than the stack pointer can go down")
-        new_sp = m.sp - <uint64_t>nr_bytes
+        new_sp = sp[0] - <uint64_t>nr_bytes
         before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
-        page = page_start(&self.a.m.arch, m.sp - 1)
+        page = page_start(&self.a.m.arch, sp[0] - 1)
         while nr_bytes and page + page_size(&self.a.m.arch) > new_sp and failed == 0:
             failed = touch_range(&self.a, t, page if page > new_sp else new_sp, 1, ACCESS_WRITE, &info)
             page -= page_size(&self.a.m.arch)
         if not failed:
-            m.sp = new_sp
+            sp[0] = new_sp
         self.after_access(t, failed, &info, before, False)
         return new_sp
 

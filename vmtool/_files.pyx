@@ -17,6 +17,7 @@ from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, fi
                                   path_rename, path_unlink, punch_hole, sync_all)
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.swap_state cimport swap_write_wait
+from vmtool.mm.task cimport group_leader
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
@@ -74,7 +75,7 @@ cdef class Files(Adopt):
 
     cdef idx_t task_file(self, idx_t task, idx_t inode) except 0:
         """The one open file that read() and write() of this process use for a path."""
-        cdef idx_t f = task_at(&self.a, task).files
+        cdef idx_t leader = group_leader(&self.a, task), f = task_at(&self.a, leader).files
         cdef uint32_t left = self.a.pool[POOL_FILE].count
         while f and left:
             if file_at(&self.a, f).inode == inode:
@@ -86,8 +87,8 @@ cdef class Files(Adopt):
         f = file_open(&self.a, inode)
         if f == 0:
             raise KernelError(ENOMEM)
-        file_mut(&self.a, f).next = task_at(&self.a, task).files
-        task_mut(&self.a, task).files = f
+        file_mut(&self.a, f).next = task_at(&self.a, leader).files
+        task_mut(&self.a, leader).files = f
         return f
 
     # --- file I/O ------------------------------------------------------------------------------------

@@ -11,3 +11,4 @@ cdef object signal_of(const siginfo_t *info, Py_ssize_t minor, Py_ssize_t major,
 cdef class Processes(Files):
     cdef int fill_image(self, image, image_t *out) except -1
     cdef object execve(self, idx_t task, image, argv, env, layout)
+    cdef object remote(self, pid, addr, data, bint write)

@@ -7,15 +7,17 @@ from libc.string cimport memcpy, memset
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.access cimport siginfo_t
-from vmtool.mm.arena cimport cpu_mut, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut
+from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.layout cimport layout_of
-from vmtool.mm.mm cimport do_exit, do_fork, switch_mm, task_alloc, task_free
+from vmtool.mm.mm cimport clone_thread, do_exit, do_fork, switch_mm
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
 from vmtool.mm.sys_clear_refs cimport clear_refs
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.sys_kill cimport NSIG, sys_kill
+from vmtool.mm.sys_mem cimport access_remote_vm
+from vmtool.mm.task cimport exit_thread, group_leader, next_thread, task_alloc, task_free
 from vmtool.mm.types cimport *
 
 from vmtool.errors import KernelError, Signal
@@ -23,6 +25,7 @@ from vmtool.errors import KernelError, Signal
 SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
 U64 = 0xFFFFFFFFFFFFFFFF
 RLIM_INFINITY = U64
+MEM_MAX = 1 << 24  # bytes of another's memory in one call
 
 
 cdef object signal_of(const siginfo_t *info, Py_ssize_t minor, Py_ssize_t major, bint killed):
@@ -132,11 +135,11 @@ cdef class Processes(Files):
         return pid
 
     def exec(self, pid, name, image, argv, env, layout=None):
-        cdef idx_t t = self.runnable(pid)
+        cdef idx_t t = group_leader(&self.a, self.runnable(pid))  # a thread that execs gets its leader's PID
         if image is None:
             image = self.demo(name)
         self.execve(t, image, argv, env, layout)
-        self.set_comm(pid, name)
+        self.set_comm(task_at(&self.a, t).pid, name)
 
     def fork(self, pid, share_mm=False, child=0):
         cdef idx_t t = self.enter(pid)
@@ -146,8 +149,20 @@ cdef class Processes(Files):
         c = self.result(do_fork(&self.a, t, child, share_mm))
         return task_at(&self.a, <idx_t>c).pid
 
+    def clone(self, pid, sp=0, tid=0):
+        cdef idx_t t = self.enter(pid)
+        cdef int64_t thread
+        if tid and find_task(&self.a, tid):
+            raise KernelError(EEXIST, f"process {tid} is there already")
+        thread = self.result(clone_thread(&self.a, t, tid, sp & U64))
+        return task_at(&self.a, <idx_t>thread).pid
+
     def exit(self, pid, status=0):
-        do_exit(&self.a, self.runnable(pid), (status & 0xFF) << 8)
+        cdef idx_t t = self.runnable(pid)
+        if group_leader(&self.a, t) != t:
+            exit_thread(&self.a, t)
+        else:
+            do_exit(&self.a, t, (status & 0xFF) << 8)
         self.check()
 
     def kill(self, pid, signo):
@@ -176,23 +191,63 @@ cdef class Processes(Files):
 
     def setrlimit(self, pid, resource, value):
         """As root's prlimit(1): a soft limit above the hard one takes that along."""
-        cdef task_t *t = task_mut(&self.a, self.find(pid))
+        cdef idx_t leader = group_leader(&self.a, self.find(pid)), thread = next_thread(&self.a, leader, 0)
         cdef uint64_t limit = RLIM_INFINITY if value is None else min(value, U64)
+        cdef uint64_t hard
         if not 0 <= resource < NR_RLIMITS or (value is not None and value < 0):
             raise KernelError(EINVAL)
-        t.rlim_max[resource] = max(t.rlim_max[resource], limit)
-        t.rlim_cur[resource] = limit
+        hard = max(task_at(&self.a, leader).rlim_max[resource], limit)
+        while thread:  # the limits are the process's, each of its threads has a copy here
+            task_mut(&self.a, thread).rlim_max[resource] = hard
+            task_mut(&self.a, thread).rlim_cur[resource] = limit
+            thread = next_thread(&self.a, leader, thread)
 
     def set_personality(self, pid, value):
         task_mut(&self.a, self.find(pid)).personality = value & 0xFFFFFFFF
 
     def set_oom_score_adj(self, pid, value):
+        cdef idx_t leader = group_leader(&self.a, self.find(pid)), thread = next_thread(&self.a, leader, 0)
         if not -1000 <= value <= 1000:
             raise KernelError(EINVAL)
-        task_mut(&self.a, self.find(pid)).oom_score_adj = value
+        while thread:
+            task_mut(&self.a, thread).oom_score_adj = value
+            thread = next_thread(&self.a, leader, thread)
 
     def clear_refs(self, pid, what):
         self.result(clear_refs(&self.a, task_at(&self.a, self.enter(pid)).mm, what))
+
+    cdef object remote(self, pid, addr, data, bint write):
+        """Bytes of another one's memory into `data`, or out of it. The process does not run for it."""
+        cdef idx_t t = self.find(pid), mm = self.find_mm(pid)
+        cdef char *bytes_ = data
+        cdef uint64_t n
+        self.a.task = t
+        self.a.cpu = task_at(&self.a, t).cpu
+        n = access_remote_vm(&self.a, mm, addr & U64, bytes_, len(data), write)
+        self.check()
+        if n == 0 and len(data):
+            raise KernelError(EIO)
+        return n
+
+    def read_mem(self, pid, addr, length):
+        if not 0 <= length <= MEM_MAX:
+            raise KernelError(EINVAL, f"{length} bytes at once")
+        data = bytearray(length)
+        return bytes(data[:self.remote(pid, addr, data, False)])
+
+    def write_mem(self, pid, addr, data):
+        return self.remote(pid, addr, bytearray(data[:MEM_MAX]), True)
+
+    def open_files(self, pid):
+        cdef idx_t f = task_at(&self.a, group_leader(&self.a, self.find(pid))).files
+        cdef uint32_t left = self.a.pool[POOL_FILE].count
+        found = []
+        while f and left:
+            found.append((self.path_of(file_at(&self.a, f).inode), inode_at(&self.a, file_at(&self.a, f).inode).ino))
+            f = file_at(&self.a, f).next
+            left -= 1
+        self.check()
+        return found[::-1]
 
     def set_comm(self, pid, comm):
         cdef task_t *t = task_mut(&self.a, self.find(pid))

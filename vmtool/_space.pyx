@@ -21,6 +21,7 @@ from vmtool.mm.show_dump cimport dump_page
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
 from vmtool.mm.show_rmap cimport frame_mappings
 from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
+from vmtool.mm.task cimport group_faults, group_leader, next_thread, thread_sp
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
 
@@ -57,25 +58,38 @@ cdef class Space(Views):
 
     def tasks(self):
         cdef uint32_t pid
+        cdef idx_t t
         found = []
         for pid in range(1, self.a.pool[POOL_PID].count):
-            if (<uint32_t *>rec_at(&self.a, POOL_PID, pid))[0]:
+            t = (<uint32_t *>rec_at(&self.a, POOL_PID, pid))[0]
+            if t and task_at(&self.a, t).tgid == pid:
                 found.append(self.task(pid))
         self.check()
         return found
 
-    def task(self, pid):
-        cdef idx_t i = self.find(pid)
+    def threads(self, pid):
+        cdef idx_t leader = group_leader(&self.a, self.find(pid)), t = next_thread(&self.a, leader, 0)
+        pids = []
+        while t:
+            pids.append(task_at(&self.a, t).pid)
+            t = next_thread(&self.a, leader, t)
+        return [self.task(pid, True) for pid in sorted(pids)]
+
+    def task(self, pid, alone=False):
+        cdef idx_t i = self.find(pid), leader = group_leader(&self.a, i)
         cdef task_t *t = task_at(&self.a, i)
+        cdef uint64_t minor = t.min_flt, major = t.maj_flt
         cdef uint32_t cpu
         current = False
         for cpu in range(self.a.m.nr_cpus):
             if (<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).task == i:
                 current = True
+        if not alone:
+            group_faults(&self.a, leader, &minor, &major)
         comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "replace")
         self.check()
-        return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, t.min_flt, t.maj_flt, t.cmin_flt, t.cmaj_flt,
-                          t.nr_threads, t.start_time, t.oom_score_adj, t.mm != 0, t.shared_pending)
+        return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, minor, major, t.cmin_flt, t.cmaj_flt,
+                          task_at(&self.a, leader).nr_threads, t.start_time, t.oom_score_adj, t.mm != 0, task_at(&self.a, leader).shared_pending, t.tgid, thread_sp(t)[0])
 
     def mm(self, pid):
         cdef mm_t *m = mm_at(&self.a, self.find_mm(pid))

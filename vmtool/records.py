@@ -99,6 +99,8 @@ class TaskInfo(NamedTuple):
     oom_score_adj: int
     has_mm: bool
     shared_pending: int  # ShdPnd: signals that wait for a stopped process, bit n - 1 for signal n
+    tgid: int  # pid, of a process; its leader's, of a thread
+    sp: int  # top of the stack that a thread has of its own; 0: the address space's
 
 
 class MmInfo(NamedTuple):

@@ -95,7 +95,7 @@ class FakeMachine:
 
     def task(self, pid):
         name = self.process(pid)["name"]
-        return r.TaskInfo(pid, 0, name, "R", 0, 0, False, 0, 0, 0, 0, 1, 0, 0, True, 0)
+        return r.TaskInfo(pid, 0, name, "R", 0, 0, False, 0, 0, 0, 0, 1, 0, 0, True, 0, pid, 0)
 
     def tasks(self):
         return [self.task(pid) for pid in sorted(self.processes)]

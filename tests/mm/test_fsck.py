@@ -219,6 +219,20 @@ def _(s):
     return f"task {t} has signals that wait (16384, a mask), though it is not stopped, or runs though it is"
 
 
+@case("task-leader")
+def _(s):
+    t = s.m.peek("pid", s.child, "task")
+    s.m.poke("task", t, "tgid", s.pid)
+    return f"thread {s.child} has {s.pid} for a leader, which is none, or is in another space"
+
+
+@case("task-threads")
+def _(s):
+    t = s.m.peek("pid", s.child, "task")
+    s.m.poke("task", t, "nr_threads", 2)
+    return f"process {s.child} counts its threads wrongly: there are 1"
+
+
 @case("cpu-task")
 def _(s):
     s.m.poke("cpu", 1, "task", 77)

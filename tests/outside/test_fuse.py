@@ -141,6 +141,28 @@ def test_writes_and_rubbish(mounted, state):
     assert vmtool(state, "fsck").stdout == ""
 
 
+def test_mem(mounted, state):
+    place, _ = mounted
+    heap = int(vmtool(state, "cat-maps", "1").stdout.split("[heap]")[0].splitlines()[-1].split("-")[0], 16)
+    untouched = heap + (512 << 10)
+    before = vmtool(state, "stat", "1").stdout
+    with open(place / "1" / "mem", "r+b", buffering=0) as mem:
+        mem.seek(untouched)
+        assert mem.read(5000) == bytes(5000)
+        assert vmtool(state, "stat", "1").stdout == before  # a reader changes nothing here
+        mem.seek(heap + 8)
+        assert mem.write(b"hello") == 5
+        mem.seek(heap + 8)
+        assert mem.read(5) == b"hello"
+        mem.seek(0x1000)
+        with pytest.raises(OSError, match="Input/output"):
+            mem.read(1)
+        with pytest.raises(OSError, match="Input/output"):
+            mem.write(b"x")
+    assert vmtool(state, "load", "1", f"{heap + 8:x}", "5", "--hex").stdout == "68656c6c6f\n"
+    assert vmtool(state, "fsck").stdout == ""
+
+
 def test_writers_are_not_held_up_by_an_open_reader(mounted, state):
     place, _ = mounted
     with open(place / "1" / "smaps") as file:

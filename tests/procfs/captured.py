@@ -78,7 +78,7 @@ def task(status, stat):
     faults = [int(f[n]) for n in (10, 12, 11, 13)]
     state, has_mm = s["State"].split()[0], "VmSize" in s
     return TaskInfo(int(s["Pid"]), int(s["PPid"]), s["Name"].strip(), state, int(f[52]), int(f[39]), False, *faults,
-                    int(s["Threads"]), int(f[22]), 0, has_mm, int(s["ShdPnd"], 16))  # fmt: skip
+                    int(s["Threads"]), int(f[22]), 0, has_mm, int(s["ShdPnd"], 16), int(s["Tgid"]), 0)  # fmt: skip
 
 
 def mm(status, stat):

@@ -37,7 +37,7 @@ def test_captured_stat_comes_back(process):
     source = text(f"{process}/stat")
     facts, memory = records(process)
     if not same_reader(process):
-        facts = facts._replace(pid=int(stat_fields(source)[1]), ppid=int(stat_fields(source)[4]))
+        facts = facts._replace(pid=int(stat_fields(source)[1]), tgid=int(stat_fields(source)[1]), ppid=int(stat_fields(source)[4]))
         memory = memory._replace(total_vm=int(stat_fields(source)[23]) >> 12)
     got, want = stat_fields(pid_stat.render(facts, memory)), stat_fields(source)
     assert len(got) == 52

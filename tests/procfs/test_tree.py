@@ -30,7 +30,7 @@ def test_every_name_that_is_listed_is_there(tree):
             nr_files += kind == "f"
             if kind == "d":
                 todo.append(below)
-            elif kind == "f" and not name.startswith(("pagemap", "kpage", "clear_refs")):
+            elif kind == "f" and name != "mem" and not name.startswith(("pagemap", "kpage", "clear_refs")):
                 assert isinstance(tree.read(below), bytes)
     assert nr_files > 100
 
@@ -64,6 +64,7 @@ def test_every_file_of_an_area_is_in_map_files(tree):
     ("meminfo/x", errno.ENOTDIR), ("", errno.EISDIR), ("1", errno.EISDIR), ("sys/vm", errno.EISDIR), ("sys/nothing/at/all", errno.ENOENT),
     ("1/exe", errno.ENOENT), ("1/cwd/etc", errno.ENOENT), ("1/task/2", errno.ENOENT), ("9" * 40, errno.ENOENT), ("1/fd/0", errno.ENOENT),
     ("1/clear_refs", errno.EINVAL),
+    ("1/mem", errno.EIO),
     ("1/pagemap", errno.EFBIG), ("sys/vm/drop_caches", errno.EACCES), ("1/map_files/0-1", errno.ENOENT), ("1/maps\0", errno.ENOENT),
 ])  # fmt: skip
 def test_what_cannot_be_read(tree, path, error):
@@ -131,3 +132,35 @@ def test_physical_memory_in_iomem(tree):
 def test_pages_of_areas_are_the_used_part_of_vmalloc(tree):
     pages = sum(int(line.split("pages=")[1].split()[0]) for line in tree.read("vmallocinfo").decode().splitlines() if " pages=" in line)
     assert f"VmallocUsed:    {pages * 4:8} kB\n" in tree.read("meminfo").decode()
+
+
+def test_mem_is_read_and_written_as_by_a_debugger():
+    machine = core.Machine()
+    machine.boot(ram_bytes=256 << 20)
+    machine.spawn("render", None, [b"render"], [])
+    tree = Tree(machine)
+    mem = tree.look("1/mem").entry
+    text = machine.mm(1).start_code
+    heap = machine.brk(1)
+    machine.brk(1, heap + 8192)
+    before = machine.task(1).min_flt
+    assert mem.pread(tree, text, 4, 1) == b"\x7fELF"
+    assert mem.pread(tree, heap, 8, 1) == bytes(8) and machine.task(1).min_flt == before + 2  # faulted in, as for ptrace
+    assert len(mem.pread(tree, heap + 4096, 10000, 1)) == 4096  # up to the end of the area
+    # a read-only page of the program gets a copy of its own, which stays read-only
+    assert tree.write("1/mem", b"\xcc", text + 16) == 1
+    assert mem.pread(tree, text + 16, 1, 1) == b"\xcc" and machine.load(1, text + 16, 1) == b"\xcc"
+    assert machine.read(1, "/usr/bin/render", 16, 1) != b"\xcc"
+    assert not machine.smaps(1)[0].vma.flags & 2 and machine.smaps(1)[0].stats.anonymous == 4096
+    for address in (0, 1 << 63, next(v.start for v in machine.maps(1) if v.name == "[vvar]")):
+        with pytest.raises(KernelError, match="EIO"):
+            mem.pread(tree, address, 8, 1)
+    machine.mkfile("/shared", 4096)
+    shared = machine.mmap(1, 0, 4096, 1, 1, "/shared", 0, True)
+    with pytest.raises(KernelError, match="EIO"):
+        tree.write("1/mem", b"x", shared)
+    writable = machine.mmap(1, 0, 4096, 3, 1, "/shared")
+    assert tree.write("1/mem", b"xyz", writable) == 3 and machine.read(1, "/shared", 0, 3) == b"xyz"
+    machine.mprotect(1, heap, 4096, 0)
+    assert mem.pread(tree, heap, 4, 1) == bytes(4)  # FOLL_FORCE
+    assert machine.fsck() == []

@@ -37,7 +37,7 @@ LEVELS = """
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
     fileio vmscan_list
     pagecache vmscan
-    vma_merge
+    vma_merge task
     unmap
     thp_fault advise_pages fault_file fault_anon
     mm

@@ -11,7 +11,9 @@ PS = """\
 -eo stackp,esp,eip,flags,f,c,cp,class,cls,policy,rtprio,sched,psr|-eo pri,opri,priority,intpri,pri_foo,pri_bar,pri_baz,pri_api,ni,nice
 -eo args,pid,comm,fname|-eo comm,args --width 40|-e --sort=-rss -o pid,rss|-e --sort pid -o pid,vsz|axk -vsz o pid,vsz|-eo pss,uss,pid
 -U 65534 -o pid|-p 999|--ppid 1|axo wchan,pid,wname|-eo %cpu,%mem,command|-eO rss|-N -p 1|axh|-eo pid,oom,oomadj
--eo lwp,tid,tgid,spid,sid,pgid,sess,tpgid|-eo addr,wchan:14,comm:5,pid|-eo thcount,cpuid,minflt,majflt,pagein,rsz,rssize,vsize,uid,gid"""
+-eo lwp,tid,tgid,spid,sid,pgid,sess,tpgid|-eo addr,wchan:14,comm:5,pid|-eo thcount,cpuid,minflt,majflt,pagein,rsz,rssize,vsize,uid,gid
+-eL|-eLf|-eLF|-eLl|-eLfl|-eLj|-eLP|-eLc|-eLy -l|-eT|-eTf|-eTl|-eTF|-eTc|axH|auxH|axHl|axHj|axHs|axHv|-eLO rss|-L -p 1
+-eL -o pid,lwp,tid,spid,nlwp,comm,min_flt,maj_flt,stat,wchan,sz,rss,psr,args|-eLo pid,tid --sort -tid"""
 VMSTAT = {
     "": lambda s: vmstat.run(s), "-a": lambda s: vmstat.run(s, True), "-w": lambda s: vmstat.run(s, False, True),
     "-a -w": lambda s: vmstat.run(s, True, True), "-S M": lambda s: vmstat.run(s, unit="M"), "-S m": lambda s: vmstat.run(s, unit="m"),
@@ -28,6 +30,8 @@ LINES = {
 }  # fmt: skip
 SYSTEM = ("meminfo", "stat", "vmstat", "cpuinfo", "uptime", "loadavg", "slabinfo", "sys/kernel/pid_max", "sys/kernel/osrelease", "version")
 PROCESS = ("stat", "status", "statm", "cmdline", "comm", "wchan", "smaps_rollup", "maps", "smaps", "oom_score", "oom_score_adj", "environ")
+
+THREAD = ("stat", "status", "cmdline", "comm")
 
 
 def machine_of(core):
@@ -48,6 +52,9 @@ def machine_of(core):
     machine.touch(2, heap, 50 << 10, "w")
     machine.spawn("we ird) (x", None, [], [])
     machine.spawn("tab\there", None, [b"\x1b[31m", b"\xff\xfe", b"\xc3\xa9"], [])
+    machine.clone(2)
+    machine.set_comm(machine.clone(2), "worker)")
+    machine.touch(6, machine.mmap(6, 0, 1 << 20, 3, 0x22), 100 << 10, "w")
     huge = machine.spawn("a-very-long-name-indeed", None, [b"x" * 300], [])
     at = machine.mmap(huge, 0, 200 << 20, 3, 0x22)
     machine.touch(huge, at, 100 << 20, "w")
@@ -58,7 +65,9 @@ def files_of(machine):
     """The texts that the tools read of it."""
     tree = Tree(machine)
     there = {name for name, _ in tree.list("1")}
-    paths = [*SYSTEM, *(f"{task.pid}/{name}" for task in machine.tasks() for name in PROCESS if name in there)]
+    tasks = [f"{task.pid}/task/{thread.pid}" for task in machine.tasks() for thread in machine.threads(task.pid)]
+    paths = [*SYSTEM, *(f"{task}/{name}" for task in tasks for name in THREAD),
+             *(f"{task.pid}/{name}" for task in machine.tasks() for name in PROCESS if name in there)]
     return {path: tree.read(path).decode("utf-8", "surrogateescape") for path in paths}
 
 
@@ -75,6 +84,9 @@ class Files:
 
     def pids(self):
         return sorted({int(path.partition("/")[0]) for path in self.texts if path[0].isdigit()})
+
+    def threads(self, pid):
+        return sorted({int(path.split("/")[2]) for path in self.texts if path.startswith(f"{pid}/task/")})
 
     def user(self, uid):
         return {0: "root", 65534: "nobody"}.get(uid, str(uid))

@@ -36,7 +36,8 @@ def test_recorded(files, line):
 
 def run_real(texts, lines, directory):
     """{line: stdout} of the installed tools, over the texts as /proc in namespaces where their own PID is one of them."""
-    for path, text in {**texts, "self/stat": texts["1/stat"], "self/status": texts["1/status"]}.items():
+    own = {"self/stat": texts["1/stat"], "self/status": texts["1/status"], "self/task/1/stat": ""}  # without self/task ps knows no threads
+    for path, text in {**texts, **own}.items():
         place = directory / "proc" / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -8,9 +8,10 @@ from vmtool.tools.slabtop import Cache
 Object = dict[str, Any]
 
 
-def process(p: Process) -> Object:
-    """One process of ps, whichever columns were asked for."""
-    return {"pid": p.pid, "ppid": p.ppid, "state": p.state, "size_kb": p.kb("VmSize"), "rss_kb": p.kb("VmRSS"),
+def process(p: Process, is_thread: bool = False) -> Object:
+    """One process of ps, or one thread, whichever columns were asked for."""
+    return {"pid": p.pid, **({"tid": p.tid} if is_thread else {}),
+            "ppid": p.ppid, "state": p.state, "size_kb": p.kb("VmSize"), "rss_kb": p.kb("VmRSS"),
         "nr_minor_faults": p.min_flt,
             "nr_major_faults": p.maj_flt, "comm": p.comm, "command": p.command()}  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vmtool.errors import UsageError
+from vmtool.uapi import MAP_ANONYMOUS, MAP_PRIVATE, MAP_STACK, PROT_NONE, PROT_READ, PROT_WRITE, RLIMITS
 from vmtool.units import U64_MAX
 
 TYPE_CHECKING = False
@@ -12,19 +14,50 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
     from vmtool.records import Image
 
+WORD_BYTES = 8
+DEFAULT_STACK_BYTES = 2 << 20  # glibc's ARCH_STACK_DEFAULT_SIZE, where RLIMIT_STACK is unlimited
+LEAST_STACK_BYTES = 16384  # PTHREAD_STACK_MIN
+DESCRIPTOR_BYTES = 0x940  # of struct pthread, with what is aligned above it
+STATIC_TLS_BYTES = 0x1080  # that, and the variables of a program that links the C library alone
+DTV_SLOTS = 17  # one module, DTV_SURPLUS and two words
 
-def spawn(machine: Machine, name: str | None, exe: str | None, sysroot: str | None, env: Sequence[bytes], args: Sequence[str],
+def spawn(machine: Machine, name: str | None, exe: str | None, sysroot: str | None, env: Sequence[bytes], args: Sequence[str], threads: int,
           json: bool) -> Output:
     image = None
+    if threads < 1:
+        raise UsageError(f"--threads: {threads} is less than 1")
     if exe is not None:
         image = _image(machine, exe, sysroot)
     name = name or (_base_name(exe) if exe is not None else "demo")
     pid = machine.spawn(name, image, _argv(exe or name, args), list(env))
+    for _ in range(threads - 1):
+        pthread_create(machine, pid)
     return _pid(pid, json)
 
 
 def fork(machine: Machine, pid: int, json: bool) -> Output:
     return _pid(machine.fork(pid), json)
+
+
+def clone(machine: Machine, pid: int, stack: bool, json: bool) -> Output:
+    return _pid(pthread_create(machine, pid) if stack else machine.clone(pid), json)
+
+
+def pthread_create(machine: Machine, pid: int) -> int:
+    """What glibc 2.36 asks of the kernel for a thread: memory for a dtv, a stack with a guard page below it and the thread's own variables
+    and descriptor at its top, then clone3(). The new thread's first act is to write below those."""
+    limit = machine.getrlimits(pid)[RLIMITS["stack"]][0]
+    page = 1 << machine.info().page_shift
+    size = (DEFAULT_STACK_BYTES if limit is None else max(limit, LEAST_STACK_BYTES)) + page - 1 & -page
+    stack = machine.mmap(pid, 0, size + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK)
+    machine.mprotect(pid, stack + page, size, PROT_READ | PROT_WRITE)
+    top = stack + page + size
+    machine.touch(pid, top - DESCRIPTOR_BYTES, 1, "w")
+    if machine.word_bytes(pid) == WORD_BYTES:
+        machine.calloc(pid, DTV_SLOTS, 2 * WORD_BYTES)
+    tid = machine.clone(pid, top - STATIC_TLS_BYTES)
+    machine.touch(tid, top - STATIC_TLS_BYTES - WORD_BYTES, WORD_BYTES, "w")
+    return tid
 
 
 def exec_(machine: Machine, pid: int, exe: str, sysroot: str | None, env: Sequence[bytes], args: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ USERS = {0: "root", 65534: "nobody"}
 GROUPS = {0: "root", 65534: "nogroup"}
 OWNER = 65534  # of every process, as status says
 PROCESS_FILES = ("stat", "status", "statm", "cmdline")
+THREAD_FILES = ("stat", "status")
+"""Of each thread, for ps -L."""
 PS_FILES = {"oom": ("oom_score",), "oomadj": ("oom_score_adj",), "pss": ("smaps_rollup",), "uss": ("smaps_rollup",), "wchan": ("wchan",),
             "wname": ("wchan",)}  # fmt: skip
 """What a few columns read besides."""
@@ -26,7 +28,7 @@ class Copied:
 
     now = None
 
-    def __init__(self, machine: Any, names: Sequence[str], of_processes: Sequence[str] = ()) -> None:
+    def __init__(self, machine: Any, names: Sequence[str], of_processes: Sequence[str] = (), with_threads: bool = False) -> None:
         from vmtool.procfs.tree import Tree
         tree = Tree(machine)
         self._pids = [task.pid for task in machine.tasks()] if of_processes else []
@@ -40,6 +42,10 @@ class Copied:
             for name in of_processes:
                 if name in tree.process_names():
                     self._files[f"{pid}/{name}"] = tree.process_file(pid, name)
+        self._threads = {pid: [task.pid for task in machine.threads(pid)] for pid in self._pids} if with_threads else {}
+        for pid, tids in self._threads.items():
+            for place in [*[f"{pid}/task/{tid}/{name}" for tid in tids for name in THREAD_FILES], *[f"{tid}/wchan" for tid in tids]]:
+                self._files[place] = tree.open(place)
 
     def read(self, path: str) -> str | None:
         if path not in self._files:
@@ -49,6 +55,9 @@ class Copied:
 
     def pids(self) -> list[int]:
         return self._pids
+
+    def threads(self, pid: int) -> list[int]:
+        return self._threads.get(pid, [])
 
     def user(self, uid: int) -> str:
         return USERS.get(uid, str(uid))
@@ -60,10 +69,10 @@ class Copied:
         return OWNER
 
 
-def source(machine: Any, procfs: str | None, names: Sequence[str], of_processes: Sequence[str] = ()) -> Any:
+def source(machine: Any, procfs: str | None, names: Sequence[str], of_processes: Sequence[str] = (), with_threads: bool = False) -> Any:
     """Where a tool reads: of the machine these files, or a directory. `machine` is the settings of a command that was given a directory."""
     if procfs is None:
-        return Copied(machine, names, of_processes)
+        return Copied(machine, names, of_processes, with_threads)
     from vmtool.outside.procdir import ProcDirectory
     return ProcDirectory(procfs)
 
@@ -77,7 +86,7 @@ def ps(machine: Any, words: Sequence[str], procfs: str | None, json: bool) -> Ou
         raise UsageError(str(wrong)) from None
     columns = {column.name for column in options.columns} | {name for name, _ in options.sort}
     more = sorted({name for column in columns for name in PS_FILES.get(column, ())})
-    files = source(machine, procfs, ("meminfo", "uptime", "stat", "sys/kernel/pid_max"), (*PROCESS_FILES, *more))
+    files = source(machine, procfs, ("meminfo", "uptime", "stat", "sys/kernel/pid_max"), (*PROCESS_FILES, *more), options.threads)
 
     def show():
         try:
@@ -88,7 +97,7 @@ def ps(machine: Any, words: Sequence[str], procfs: str | None, json: bool) -> Ou
         if not json:
             return Result(tool.render(files, options, chosen), status)
         from vmtool.cli import json_text, objects_procps
-        return Result(json_text.text([objects_procps.process(p) for p in chosen]), status)
+        return Result(json_text.text([objects_procps.process(p, options.threads) for p in chosen]), status)
     return _checked(show)
 
 

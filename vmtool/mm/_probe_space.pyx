@@ -17,7 +17,7 @@ from vmtool.mm.fsck_kmem cimport fsck_kmem
 from vmtool.mm.fsck_phys cimport fsck_phys
 from vmtool.mm.fsck_slab cimport fsck_slab
 from vmtool.mm.fsck_space cimport fsck_space
-from vmtool.mm.mm cimport do_exit, do_fork, mm_alloc, switch_mm, task_alloc
+from vmtool.mm.mm cimport do_exit, do_fork, mm_alloc, switch_mm
 from vmtool.mm.mm_acct cimport add_mm_counter, mm_counter_sum
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport *
@@ -29,6 +29,7 @@ from vmtool.mm.sys_mlock cimport sys_mlock
 from vmtool.mm.sys_mmap cimport mmap_req_t, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
 from vmtool.mm.sys_mremap cimport sys_mremap
+from vmtool.mm.task cimport task_alloc
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport ZAP_DROP_MARKER, ZAP_EVEN_COWS, unmap_mapping_range, zap_range

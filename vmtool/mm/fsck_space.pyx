@@ -13,6 +13,7 @@ from vmtool.mm.arch cimport pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_MM_STRUCT, CACHE_TASK_STRUCT, CACHE_VM_AREA_STRUCT
 from vmtool.mm.vma cimport vma_pages, vma_tree_validate
 from vmtool.mm.vmalloc cimport stack_pages
@@ -44,6 +45,8 @@ cdef enum:
     CHECK_TASK_COUNT
     CHECK_TASK_MM
     CHECK_TASK_STATE
+    CHECK_TASK_LEADER
+    CHECK_TASK_THREADS
     CHECK_CPU_TASK
     CHECK_CPU_MM
     CHECK_CPU_CR3
@@ -80,6 +83,8 @@ CHECKS[CHECK_COMMITTED] = check_t(b"committed-as", b"{0} pages are committed, ar
 CHECKS[CHECK_TASK_PID] = check_t(b"task-pid", b"task {0} is not what the PID table has under {1}")
 CHECKS[CHECK_TASK_COUNT] = check_t(b"task-count", b"{0} tasks are counted, {1} are there, or the PID table has others")
 CHECKS[CHECK_TASK_STATE] = check_t(b"task-state", b"task {0} has signals that wait ({1}, a mask), though it is not stopped, or runs though it is")
+CHECKS[CHECK_TASK_LEADER] = check_t(b"task-leader", b"thread {0} has {1} for a leader, which is none, or is in another space")
+CHECKS[CHECK_TASK_THREADS] = check_t(b"task-threads", b"process {0} counts its threads wrongly: there are {1}")
 CHECKS[CHECK_TASK_MM] = check_t(b"task-mm", b"task {0} has address space {1}, which is not there")
 CHECKS[CHECK_CPU_TASK] = check_t(b"cpu-task", b"CPU {0} runs task {1}, which is not there or not marked running")
 CHECKS[CHECK_CPU_MM] = check_t(b"cpu-mm", b"CPU {0} has address space {1}, which is not there or not its task's")
@@ -335,11 +340,26 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
 
 # --- tasks and CPUs ---------------------------------------------------------------------------------------------------------
 
+cdef void check_group(fsck_t *f, idx_t i) noexcept nogil:
+    """A thread's leader is there, with the same space; a leader counts its threads."""
+    cdef arena_t *a = f.a
+    cdef task_t *t = task_at(a, i)
+    cdef idx_t leader = find_task(a, t.tgid), thread = 0
+    cdef uint32_t n = 0
+    if t.tgid != t.pid:
+        expect(f, leader != 0 and task_at(a, leader).tgid == t.tgid and task_at(a, leader).mm == t.mm, CHECK_TASK_LEADER, t.pid, t.tgid)
+        return
+    for thread in range(1, a.pool[POOL_TASK].count if t.nr_threads != 1 else 1):
+        n += task_at(a, thread).state != 0 and task_at(a, thread).tgid == t.pid
+    expect(f, t.nr_threads == 1 or t.nr_threads == n, CHECK_TASK_THREADS, t.pid, n)
+
+
 cdef void check_tasks(fsck_t *f) noexcept nogil:
     cdef arena_t *a = f.a
     cdef uint32_t i
     cdef uint32_t n = 0
     cdef uint32_t listed = 0
+    cdef uint64_t in_groups = 0
     cdef task_t *t
     for i in range(1, a.pool[POOL_TASK].count):
         t = task_at(a, i)
@@ -348,12 +368,15 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
         n += 1
         expect(f, t.pid < a.pool[POOL_PID].count and (<uint32_t *>rec_at(a, POOL_PID, t.pid))[0] == i, CHECK_TASK_PID, i, t.pid)
         expect(f, t.state == c'T' or t.shared_pending == 0 and (t.state == c'R' or t.state == c'S'), CHECK_TASK_STATE, i, t.shared_pending)
+        check_group(f, i)
+        in_groups += t.nr_threads if t.tgid == t.pid else 0
         if t.mm:
             expect(f, mm_live(a, t.mm), CHECK_TASK_MM, i, t.mm)
             if t.mm < a.pool[POOL_MM].count:
                 f.users[t.mm] += 1
     for i in range(1, a.pool[POOL_PID].count):
         listed += (<uint32_t *>rec_at(a, POOL_PID, i))[0] != 0
+    expect(f, in_groups == n, CHECK_TASK_THREADS, 0, n)
     expect(f, n == a.m.nr_tasks and n == listed, CHECK_TASK_COUNT, a.m.nr_tasks, n)
     n += a.m.nr_boot_stacks
     expect(f, a.m.node_stat[NR_KERNEL_STACK_KB] == <int64_t>(n * stack_pages(&a.m.arch)) << (a.m.arch.page_shift - 10), CHECK_STACKS, <uint64_t>a.m.node_stat[NR_KERNEL_STACK_KB], n)

@@ -6,12 +6,9 @@ from vmtool.mm.types cimport *
 
 cdef idx_t mm_alloc(arena_t *a) noexcept nogil  # an empty address space, users 1; 0: no memory
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil  # the last user's goodbye frees everything
-# With its kernel objects and stack; pid 0: the next free; cred: of a thread its leader's, else 0. 0: *err is ENOMEM or EAGAIN.
-cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t cred, int *err) noexcept nogil
-cdef void task_free(arena_t *a, idx_t task) noexcept nogil
-cdef void exit_files(arena_t *a, idx_t task) noexcept nogil
 cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil  # 0 or -ENOMEM
 cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil  # the child's task, or -errno
-cdef void do_exit(arena_t *a, idx_t task, int code) noexcept nogil  # code: wait status
+cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noexcept nogil  # the thread's task, or -errno; sp: of its own stack, 0 for none
+cdef void do_exit(arena_t *a, idx_t any_thread, int code) noexcept nogil  # of the whole process; code: wait status
 cdef void switch_mm(arena_t *a, idx_t task, uint32_t cpu) noexcept nogil
 cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil  # an area of its own, never merged; takes a reference of the file; 0: no memory

@@ -6,12 +6,12 @@
     exit   areas, entries, tables, frames, chains, the task's kernel objects
 Counterpart: Linux v6.18 mm/mmap.c:dup_mmap(), mm/memory.c:copy_page_range(), kernel/fork.c:copy_process(),
 kernel/exit.c:do_exit(), arch/x86/mm/tlb.c:switch_mm_irqs_off().
-Simplified: a parent reaps its child at once; one thread a process.
+Simplified: a parent reaps its child at once. Threads: task.
 """
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
@@ -21,12 +21,13 @@ from vmtool.mm.vma_iter cimport mt_destroy, mt_dup, vma_iter_clear, vma_iter_pre
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.pid cimport alloc_pid, find_task
+from vmtool.mm.pid cimport find_task
 from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.slab cimport CACHE_MM_STRUCT, kmem_cache_alloc, kmem_cache_free
-from vmtool.mm.task_objects cimport futex_hash_alloc, futex_hash_free, pid_attach, pid_detach, task_objects_alloc, task_objects_free
+from vmtool.mm.task cimport end_threads, exit_files, group_leader, sig_maj_flt, sig_min_flt, task_alloc, task_free, thread_sp
+from vmtool.mm.task_objects cimport futex_hash_alloc, futex_hash_free
 from vmtool.mm.thp_fault cimport copy_huge_pmd
 from vmtool.mm.tlb cimport tlb_flush_pcid
 from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
@@ -89,52 +90,6 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     pgd_free(a, m.pgd)
     kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
     rec_free(a, POOL_MM, mm)
-
-cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t cred, int *err) noexcept nogil:
-    """copy_process() without the address space: memory is asked for before the count of threads and the PID are looked at."""
-    cdef idx_t t
-    cdef task_t *task
-    err[0] = ENOMEM
-    t = rec_alloc(a, POOL_TASK)
-    if t == 0:
-        return 0
-    if task_objects_alloc(a, t, cred) < 0:
-        rec_free(a, POOL_TASK, t)
-        return 0
-    err[0] = EAGAIN
-    if a.m.max_threads == 0 or a.m.nr_tasks < a.m.max_threads:
-        pid = pid if pid else alloc_pid(a)
-        if pid and arena_resize(a, POOL_PID, pid + 1) == 0:
-            err[0] = -pid_attach(a, pid)
-    if err[0]:
-        task_objects_free(a, t)
-        rec_free(a, POOL_TASK, t)
-        return 0
-    task = task_mut(a, t)
-    task.pid = pid
-    task.tgid = pid
-    task.ppid = ppid
-    task.state = c'S'
-    task.nr_threads = 1
-    task.start_time = a.m.clock
-    (<uint32_t *>rec_mut(a, POOL_PID, pid))[0] = t
-    a.m.nr_tasks += 1
-    return t
-
-cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
-    cdef idx_t f = task_at(a, task).files, next
-    while f:
-        next = file_at(a, f).next
-        fput(a, f)
-        f = next
-    task_mut(a, task).files = 0
-
-cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
-    task_objects_free(a, t)
-    pid_detach(a, task_at(a, t).pid)
-    (<uint32_t *>rec_mut(a, POOL_PID, task_at(a, t).pid))[0] = 0
-    a.m.nr_tasks -= 1
-    rec_free(a, POOL_TASK, t)
 
 cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil:
     cdef idx_t v = vm_area_alloc(a) if vma_iter_prealloc(a, mm) == 0 else 0
@@ -334,29 +289,47 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
         v = vma_at(a, v).vm_next
     return 0
 
-cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil:
-    cdef task_t *p = task_at(a, parent)
-    cdef int err
-    cdef idx_t child = task_alloc(a, pid, p.pid, p.cred if share_mm else 0, &err)
-    cdef task_t *c
-    cdef mm_t *m
-    cdef idx_t mm
-    if child == 0:
-        return -err
-    c = task_mut(a, child)
+cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:
+    """dup_task_struct(): what a child, or a thread, has from the one that made it."""
     memcpy(c.comm, p.comm, 16)
     memcpy(c.rlim_cur, p.rlim_cur, sizeof(p.rlim_cur))
     memcpy(c.rlim_max, p.rlim_max, sizeof(p.rlim_max))
     c.oom_score_adj = p.oom_score_adj
     c.uid = p.uid
     c.personality = p.personality
+
+cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noexcept nogil:
+    """clone() with CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, as the C library asks."""
+    cdef idx_t leader = group_leader(a, task)
+    cdef int err
+    cdef idx_t t = task_alloc(a, pid, task_at(a, leader).ppid, leader, &err)
+    if t == 0:
+        return -err
+    copy_task(task_mut(a, t), task_at(a, task))
+    task_mut(a, t).mm = task_at(a, task).mm
+    thread_sp(task_mut(a, t))[0] = sp
+    if futex_hash_alloc(a, task_at(a, task).mm) < 0:
+        task_mut(a, leader).nr_threads -= 1
+        task_free(a, t)
+        return -ENOMEM
+    mm_mut(a, task_at(a, t).mm).users += 1
+    return t
+
+cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil:
+    cdef task_t *p = task_at(a, parent)
+    cdef int err
+    cdef idx_t child = task_alloc(a, pid, p.tgid, 0, &err)
+    cdef task_t *c
+    cdef mm_t *m
+    cdef idx_t mm
+    if child == 0:
+        return -err
+    c = task_mut(a, child)
+    copy_task(c, p)
     if not share_mm:
         c.tcache = p.tcache
         c.thread_arena = p.thread_arena
     if share_mm:
-        if futex_hash_alloc(a, p.mm) < 0:
-            task_free(a, child)
-            return -ENOMEM
         mm_mut(a, p.mm).users += 1
         c.mm = p.mm
         return child
@@ -411,13 +384,16 @@ cdef void reparent(arena_t *a, uint32_t pid) noexcept nogil:
         if task_at(a, i).state and task_at(a, i).ppid == pid:  # a free record has no state
             task_mut(a, i).ppid = 0
 
-cdef void do_exit(arena_t *a, idx_t t, int code) noexcept nogil:
+cdef void do_exit(arena_t *a, idx_t any_thread, int code) noexcept nogil:
+    """do_group_exit(): all threads of a process end with it."""
+    cdef idx_t t = group_leader(a, any_thread)
     cdef task_t *task = task_mut(a, t)
     cdef idx_t parent = find_task(a, task.ppid)
     cdef idx_t mm = task.mm
     cdef uint32_t i
     cdef cpu_t *c
     trace2(a, TR_EXIT, code, 0)
+    end_threads(a, t)
     exit_files(a, t)
     task.mm = 0
     for i in range(a.m.nr_cpus):
@@ -427,8 +403,8 @@ cdef void do_exit(arena_t *a, idx_t t, int code) noexcept nogil:
     if mm:
         mmput(a, mm)
     if parent:
-        task_mut(a, parent).cmin_flt += task.min_flt + task.cmin_flt
-        task_mut(a, parent).cmaj_flt += task.maj_flt + task.cmaj_flt
+        task_mut(a, parent).cmin_flt += task.min_flt + sig_min_flt(task)[0] + task.cmin_flt
+        task_mut(a, parent).cmaj_flt += task.maj_flt + sig_maj_flt(task)[0] + task.cmaj_flt
     reparent(a, task.pid)
     task_free(a, t)
 

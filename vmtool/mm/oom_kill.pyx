@@ -15,6 +15,7 @@ from vmtool.mm.pid cimport find_task as task_of_pid
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.memcontrol cimport PAGE_COUNTER_MAX, mem_cgroup_event
 from vmtool.mm.oom_report cimport dump_header, report_kill, report_panic
+from vmtool.mm.task cimport group_leader
 from vmtool.mm.trace cimport TR_OOM_KILL, trace2
 from vmtool.mm.vmstat cimport OOM_KILL, count_vm_event
 
@@ -57,7 +58,7 @@ cdef uint64_t memcg_total(arena_t *a, idx_t memcg) noexcept nogil:
 
 
 cdef idx_t select_bad_process(arena_t *a, idx_t memcg, uint64_t totalpages, int64_t *points) noexcept nogil:
-    """Tasks by PID; 0: nobody may be killed."""
+    """Processes by PID; 0: nobody may be killed."""
     cdef uint32_t pid
     cdef idx_t t
     cdef idx_t chosen = 0
@@ -65,7 +66,7 @@ cdef idx_t select_bad_process(arena_t *a, idx_t memcg, uint64_t totalpages, int6
     cdef bint eligible = False
     for pid in range(1, a.pool[POOL_PID].count):
         t = task_of_pid(a, pid)
-        if t == 0 or task_at(a, t).mm == 0 or not is_of(a, task_at(a, t), memcg):
+        if t == 0 or task_at(a, t).tgid != pid or task_at(a, t).mm == 0 or not is_of(a, task_at(a, t), memcg):
             continue
         badness = oom_badness(a, task_at(a, t), totalpages, &eligible)
         if eligible and (chosen == 0 or badness >= points[0]):
@@ -74,10 +75,15 @@ cdef idx_t select_bad_process(arena_t *a, idx_t memcg, uint64_t totalpages, int6
     return chosen
 
 
+cdef inline bint runs(arena_t *a, idx_t t) noexcept nogil:
+    """Whether the current task is of this process."""
+    return a.task != 0 and task_at(a, a.task).tgid == task_at(a, t).pid
+
+
 cdef void kill_task(arena_t *a, idx_t t) noexcept nogil:
     """Its memory is there at once, unless it is the one that runs: that one exits when it has left the kernel."""
     count_vm_event(a, OOM_KILL)
-    if t == a.task:
+    if runs(a, t):
         a.oom_victim = task_at(a, t).pid
     else:
         do_exit(a, t, SIGKILL)
@@ -93,10 +99,10 @@ cdef bint kill_process(arena_t *a, idx_t victim, idx_t memcg, int64_t points) no
     report_kill(a, victim, memcg)
     for pid in range(1, a.pool[POOL_PID].count):
         t = task_of_pid(a, pid)
-        if t and t != victim and task_at(a, t).mm == mm:
-            current |= t == a.task
+        if t and t != victim and task_at(a, t).tgid == pid and task_at(a, t).mm == mm:
+            current |= runs(a, t)
             kill_task(a, t)
-    current |= victim == a.task
+    current |= runs(a, victim)
     kill_task(a, victim)
     return current
 
@@ -146,7 +152,7 @@ cdef uint32_t out_of_memory(arena_t *a, idx_t memcg, uint32_t order, uint32_t gf
         return OOM_NOTHING
     if memcg == 0 and a.m.oom_kill_allocating_task and a.task:
         points = oom_badness(a, task_at(a, a.task), totalpages, &eligible)
-        victim = a.task if eligible else 0
+        victim = group_leader(a, a.task) if eligible else 0
     if victim == 0:
         victim = select_bad_process(a, memcg, totalpages, &points)
     if victim == 0:

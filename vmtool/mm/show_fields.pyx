@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 218
+    NR_FIELDS = 220
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -91,6 +91,8 @@ FIELDS[:] = [
     field_t(POOL_MM, b"thp_mapped", <char *>&MM.thp_mapped - <char *>&MM, sizeof(MM.thp_mapped), 1, 0, False),
     field_t(POOL_TASK, b"pid", <char *>&T.pid - <char *>&T, sizeof(T.pid), 1, 0, False),
     field_t(POOL_TASK, b"ppid", <char *>&T.ppid - <char *>&T, sizeof(T.ppid), 1, 0, False),
+    field_t(POOL_TASK, b"tgid", <char *>&T.tgid - <char *>&T, sizeof(T.tgid), 1, 0, False),
+    field_t(POOL_TASK, b"nr_threads", <char *>&T.nr_threads - <char *>&T, sizeof(T.nr_threads), 1, 0, False),
     field_t(POOL_TASK, b"mm", <char *>&T.mm - <char *>&T, sizeof(T.mm), 1, 0, False),
     field_t(POOL_TASK, b"state", <char *>&T.state - <char *>&T, sizeof(T.state), 1, 0, False),
     field_t(POOL_TASK, b"shared_pending", <char *>&T.shared_pending - <char *>&T, sizeof(T.shared_pending), 1, 0, False),

@@ -17,11 +17,12 @@ from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
                               layout_t, special_pages, unmapped_base)
-from vmtool.mm.mm cimport exit_files, insert_area, mm_alloc, mmput, switch_mm
+from vmtool.mm.mm cimport insert_area, mm_alloc, mmput, switch_mm
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account
 from vmtool.mm.pagecache cimport file_open, fput
 from vmtool.mm.placement cimport get_unmapped_area, is_err, mmap_base_for
 from vmtool.mm.sys_mmap cimport do_brk_flags, mmap_region
+from vmtool.mm.task cimport end_threads, exit_files
 from vmtool.mm.trace cimport TR_EXEC, trace2
 from vmtool.mm.unmap cimport do_munmap
 from vmtool.mm.cred cimport cred_alloc, cred_put
@@ -436,6 +437,7 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
         return err
     update_hiwater_vm(mm_mut(a, mm))
     commit_creds(a, task, fresh)
+    end_threads(a, task)  # de_thread(): they were of the old one
     if old:
         mmput(a, old)
     exit_files(a, task)

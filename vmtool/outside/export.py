@@ -54,6 +54,8 @@ def _directory(tree, path, place):
 
 def _file(tree, path, place):
     node = tree.look(path)
+    if hasattr(node.entry, "changes"):  # PID/mem: a file of bytes at addresses is no copy of it
+        return 0
     try:
         if hasattr(node.entry, "pread"):
             _pages(tree, node, place)

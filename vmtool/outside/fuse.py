@@ -144,20 +144,25 @@ class Requests:
         node = tree.look(self.path(tree, path))
         if node.entry is None or not hasattr(node.entry, "pread"):
             return tree.read(self.path(tree, path))[offset:offset + size]
-        return node.entry.pread(tree, offset, size // 8 * 8 or size, *node.pid)
+        if not hasattr(node.entry, "changes"):
+            return node.entry.pread(tree, offset, size // 8 * 8 or size, *node.pid)
+        try:
+            return node.entry.pread(tree, offset, size, *node.pid)
+        finally:
+            self.close()  # what was faulted in for it is not kept
 
     def release(self, handle: int) -> None:
         self.texts.pop(handle, None)
 
-    def write(self, path: str, data: bytes) -> int:
+    def write(self, path: str, data: bytes, offset: int = 0) -> int:
         tree = self.tree()
         where = self.path(tree, path)
         self.rest()
         with self.open_session(True) as session:
             session.machine.tick()
-            Tree(session.machine).write(where, data)
+            done = Tree(session.machine).write(where, data, *([offset] if where.endswith("/mem") else []))
             session.commit()
-        return len(data)
+        return len(data) if done is None else done
 
 
 def _tgid(thread: int) -> str:
@@ -205,7 +210,7 @@ def _operations(mfusepy: Any, requests: Requests) -> Any:
             return 0
 
         def write(self, path, data, offset, fh):
-            return answered(requests.write, path, data)
+            return answered(requests.write, path, data, offset)
 
         def truncate(self, path, length, fh=None):
             return 0  # `echo 1 >clear_refs` opens with O_TRUNC

@@ -33,6 +33,12 @@ class ProcDirectory:
         except OSError as error:
             raise HostError(f"{self.path}: {error.strerror}") from None
 
+    def threads(self, pid: int) -> list[int]:
+        try:
+            return [int(name) for name in os.listdir(os.path.join(self.path, str(pid), "task")) if name.isascii() and name.isdigit()]
+        except (OSError, ValueError):
+            return []
+
     def user(self, uid: int) -> str:
         import pwd
 

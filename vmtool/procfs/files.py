@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 
 NEW_OOM_SCORE = v(5, 8)
+OWN_STACKS_UNTIL = v(4, 9)
+STACK_TIDS_UNTIL = v(4, 4)
+INO_SINCE = v(5, 14)
+NULL, NULL_INODE = "/dev/null", 4
+MOUNT = 20
 
 
 class Entry:
@@ -67,6 +72,26 @@ class Pages:
         """What read() of whole entries gives. KernelError(EINVAL) for a part of one, as in Linux."""
         from vmtool.procfs import pages
         return pages.pread(tree, self.name, offset, size, *pid)
+
+
+class Mem:
+    """PID/mem: bytes at addresses, as Pages otherwise. `changes`: a read can fault pages in, of a machine that is not to change."""
+
+    __slots__ = ()
+    since = 0
+    mode = 0o600
+    changes = True
+
+    def open(self, tree: Tree, pid: int) -> Formatter:
+        """A reader who begins at 0 is told what Linux tells him: nothing is there."""
+        data = self.pread(tree, 0, 1, pid)
+        return lambda: data
+
+    def pread(self, tree: Tree, offset: int, size: int, pid: int) -> bytes:
+        return tree.machine.read_mem(pid, offset, size)
+
+    def write(self, tree: Tree, pid: int, data: bytes, offset: int = 0) -> int:
+        return tree.machine.write_mem(pid, offset, data)
 
 
 def render(module: str, *asked: Question, function: str = "render", dated: bool = False) -> Opener:
@@ -126,15 +151,48 @@ def _of_mm(tree, pid, ask):
 
 
 def _maps(tree, pid):
-    return tree.machine.maps(pid) if tree.machine.task(pid).has_mm else []
+    vmas = tree.machine.maps(pid) if tree.machine.task(pid).has_mm else []
+    return _with_stacks(tree, pid, vmas) if tree.release < OWN_STACKS_UNTIL else vmas
+
+
+def _with_stacks(tree, pid, vmas, is_thread=False):
+    from vmtool.procfs.pid_maps import name_stacks
+    stacks = {task.pid: task.sp for task in tree.machine.threads(pid) if task.sp}
+    if is_thread:
+        return name_stacks(vmas, {tree.machine.task(pid).tgid: tree.machine.mm(pid).sp} | stacks, pid)
+    return name_stacks(vmas, stacks) if tree.release < STACK_TIDS_UNTIL else vmas
+
+
+def _thread_maps(tree, pid):
+    vmas = tree.machine.maps(pid) if tree.machine.task(pid).has_mm else []
+    return _with_stacks(tree, pid, vmas, True) if tree.release < OWN_STACKS_UNTIL else vmas
 
 
 def _numa_maps(tree, pid):
     return tree.machine.numa_maps(pid) if tree.machine.task(pid).has_mm else []
 
 
-def _smaps(tree, pid):
-    return tree.machine.smaps(pid) if tree.machine.task(pid).has_mm else []
+def _smaps(tree, pid, is_thread=False):
+    smaps = tree.machine.smaps(pid) if tree.machine.task(pid).has_mm else []
+    if tree.release < OWN_STACKS_UNTIL:
+        named = _with_stacks(tree, pid, [smap.vma for smap in smaps], is_thread)
+        smaps = [smap._replace(vma=vma) for smap, vma in zip(smaps, named, strict=True)]
+    return smaps
+
+
+def _thread_smaps(tree, pid):
+    return _smaps(tree, pid, True)
+
+
+def _thread(tree, pid):
+    return tree.machine.task(pid, True)
+
+
+def _children(tree, pid):
+    """Of the leader, whose they all are here."""
+    if tree.machine.task(pid).tgid != pid:
+        return ""
+    return "".join([f"{task.pid} " for task in tree.machine.tasks() if task.ppid == pid])
 
 
 def _boot_stack_pages(tree):
@@ -216,6 +274,7 @@ PROCESS = {
     "environ": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.environ(pid))), mode=0o400),
     "limits": Entry(render("pid_limits", "getrlimits")),
     "maps": Entry(render("pid_maps", _maps, _word_bytes, dated=True)),
+    "mem": Mem(),
     "mountinfo": Entry(of_module("mounts", "MOUNTINFO")),
     "mounts": Entry(of_module("mounts", "MOUNTS")),
     "numa_maps": Entry(render("pid_numa_maps", _numa_maps, _page_shift, dated=True)),
@@ -229,7 +288,16 @@ PROCESS = {
     "status": Entry(render("pid_status", "task", _mm, _nr_cpus, _page_shift, dated=True)),
     "wchan": Entry(constant("0")),
 }
-"""Files of each process, and of each thread in PID/task/TID."""
+"""Files of each process."""
+
+THREAD = PROCESS | {
+    "children": Entry(constant(_children), since=v(4, 2)),
+    "maps": Entry(render("pid_maps", _thread_maps, _word_bytes, dated=True)),
+    "smaps": Entry(render("pid_smaps", _thread_smaps, _word_bytes, dated=True)),
+    "stat": Entry(render("pid_stat", _thread, _mm, _page_shift, function="render_thread")),
+    "status": Entry(render("pid_status", _thread, _mm, _nr_cpus, _page_shift, dated=True)),
+}
+"""The same in PID/task/TID: what is the thread's own."""
 
 LINKS = {
     "cwd": lambda tree, pid: "/",
@@ -237,6 +305,14 @@ LINKS = {
     "root": lambda tree, pid: "/",
 }
 """Links of each process; without a target there is none."""
+
+
+def open_files(tree: Tree, pid: int) -> dict[str, tuple[str, str]]:
+    """By descriptor: what the link in PID/fd leads to, and the text of PID/fdinfo. The first three are a daemon's."""
+    found = [(NULL, NULL_INODE)] * 3 + tree.machine.open_files(pid) if tree.machine.task(pid).has_mm else []
+    ino = tree.release >= INO_SINCE
+    return {str(number): (path, f"pos:\t0\nflags:\t0100002\nmnt_id:\t{MOUNT}\n" + (f"ino:\t{inode}\n" if ino else ""))
+            for number, (path, inode) in enumerate(found)}  # fmt: skip
 
 
 def map_files(tree: Tree, pid: int) -> dict[str, str]:

@@ -3,11 +3,12 @@
 Counterpart: Linux v6.18 fs/proc/task_mmu.c:show_map_vma(). The name begins in column 74 on 64-bit
 kernels (50 on 32-bit ones); a line without a name ends in the blank that follows the inode.
 
-Releases: names given by prctl(PR_SET_VMA) are shown since 5.17, of shared anonymous memory since 6.2. [vvar] and [vvar_vclock] are laid
-out by exec as the release does, and [vsyscall] is what the machine says.
+Releases: until 4.8 stacks of threads had names: in PID/maps all of them (3.10: [stack:TID]), in task/TID/maps the thread's own
+alone, as [stack]. Names given by prctl(PR_SET_VMA) are shown since 5.17, of shared anonymous memory since 6.2. [vvar] and
+[vvar_vclock] are laid out by exec as the release does, and [vsyscall] is what the machine says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vmtool.procfs.releases import CURRENT, v
 from vmtool.procfs.vmflags import permissions
@@ -42,6 +43,19 @@ def _name_before(release, name):
     if name.startswith("[anon_shmem:"):
         return "/dev/zero (deleted)"
     return name if release >= ANON_NAMES_SINCE or not name.startswith("[anon:") else ""
+
+
+def name_stacks(vmas: list[Vma], stacks: Mapping[int, int], own: int = 0) -> list[Vma]:
+    """Areas with the names of releases that knew threads' stacks. `stacks`: their pointers by TID; `own`: whose maps these are."""
+    found = []
+    for vma in vmas:
+        tid = next((tid for tid, sp in stacks.items() if vma.start <= sp <= vma.end), 0)
+        if own and not vma.is_file and vma.name in ("", "[stack]"):
+            vma = vma._replace(name="[stack]" if tid == own else "")
+        elif tid and not vma.name:
+            vma = vma._replace(name=f"[stack:{tid}]")
+        found.append(vma)
+    return found
 
 
 def render(vmas: Iterable[Vma], word_bytes: int = 8, release: int = CURRENT) -> str:

@@ -16,7 +16,16 @@ SIGCHLD = 17
 
 def render(task: TaskInfo, mm: MmInfo | None, page_shift: int = 12) -> str:
     """The file. The name stands in parentheses, unescaped: readers look for the last `)`."""
-    fields = _identity(task) + _memory(mm, page_shift) + _signals(task) + _scheduling(task) + _addresses(mm) + (task.exit_code,)
+    return _line(task, mm, page_shift, task.nr_threads < 2 and task.state != "R")
+
+
+def render_thread(task: TaskInfo, mm: MmInfo | None, page_shift: int = 12) -> str:
+    """The file in task/TID, which tells of that thread whether it waits."""
+    return _line(task, mm, page_shift, task.state != "R")
+
+
+def _line(task, mm, page_shift, is_waiting):
+    fields = _identity(task) + _memory(mm, page_shift) + _signals(is_waiting) + _scheduling(task) + _addresses(mm) + (task.exit_code,)
     return f"{task.pid} ({task.comm}) {task.state} " + " ".join([str(field) for field in fields]) + "\n"
 
 
@@ -33,15 +42,14 @@ def _memory(mm: MmInfo | None, page_shift: int) -> tuple[int, ...]:
     return (mm.total_vm << page_shift, mm.rss_approx, RLIM_INFINITY, mm.start_code, mm.end_code, mm.start_stack, 0, 0)
 
 
-def _signals(task: TaskInfo) -> tuple[int, ...]:
+def _signals(is_waiting: bool) -> tuple[int, ...]:
     """Fields 31 to 37: signal blocked sigignore sigcatch wchan nswap cnswap; wchan tells only whether the process waits."""
-    is_waiting = task.nr_threads < 2 and task.state != "R"
     return (0, 0, 0, 0, int(is_waiting), 0, 0)
 
 
 def _scheduling(task: TaskInfo) -> tuple[int, ...]:
     """Fields 38 to 44: exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time."""
-    return (SIGCHLD, task.cpu, 0, 0, 0, 0, 0)
+    return (SIGCHLD if task.pid == task.tgid else -1, task.cpu, 0, 0, 0, 0, 0)
 
 
 def _addresses(mm: MmInfo | None) -> tuple[int, ...]:

@@ -116,9 +116,9 @@ _REST = (
 class _Facts:
     """What the rows ask."""
 
-    def __init__(self, task: TaskInfo, mm: MmInfo | None, nr_cpus: int, page_shift: int, release: int, tgid: int) -> None:
+    def __init__(self, task: TaskInfo, mm: MmInfo | None, nr_cpus: int, page_shift: int, release: int) -> None:
         self.task, self.mm, self.nr_cpus, self.release = task, mm, nr_cpus, release
-        self.tgid = tgid or task.pid
+        self.tgid = task.tgid
         self.is_dead = task.state in "ZX"
         self.to_kb = page_shift - 10
         if mm is not None:
@@ -126,9 +126,9 @@ class _Facts:
             self.text_kb = min(text_bytes(mm, page_shift) >> 10, mm.exec_vm << self.to_kb)
 
 
-def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int = 1, page_shift: int = 12, release: int = CURRENT, tgid: int = 0) -> str:
-    """The file. `tgid`: the process's PID, of a thread's file."""
-    facts = _Facts(task, mm, nr_cpus, page_shift, release, tgid)
+def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int = 1, page_shift: int = 12, release: int = CURRENT) -> str:
+    """The file."""
+    facts = _Facts(task, mm, nr_cpus, page_shift, release)
     memory = _lines(_MEMORY, facts, "{:8} kB") + _lines(_MM_STATE, facts) if mm is not None else ""
     return _lines(_IDENTITY, facts) + memory + _lines(_REST, facts)
 

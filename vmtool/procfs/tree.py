@@ -41,7 +41,7 @@ class Node:
 
 
 def _directory(names, more=()):
-    """`names`: kind by name; processes stand behind the others, in order of their numbers."""
+    """`names`: kind by name, which are sorted; `more` stand behind them as they are: processes by their numbers."""
     return Node(DIRECTORY, names=[*sorted(names.items()), *more])
 
 
@@ -82,12 +82,12 @@ class Tree:
             raise KernelError(errno.EINVAL, path)
         return node.target
 
-    def write(self, path: str, data: bytes) -> None:
-        """Changes the machine, where a file can be written. KernelError(EACCES) where not."""
+    def write(self, path: str, data: bytes, *at: int) -> int | None:
+        """Changes the machine, where a file can be written; `at`: where in it, of PID/mem. KernelError(EACCES) where not."""
         node = self.look(path)
         if node.entry is None or node.entry.write is None:
             raise KernelError(errno.EISDIR if node.kind == DIRECTORY else errno.EACCES, path)
-        self._asked(path, node.entry.write, node.pid, data)
+        return self._asked(path, node.entry.write, node.pid, data, *at)
 
     def look(self, path: str, follow: bool = True) -> Node:
         """What a path leads to, through links or, without `follow`, up to a last one."""
@@ -160,34 +160,48 @@ class Tree:
         return Node(LINK, target={"self": f"{pid}", "thread-self": f"{pid}/task/{pid}", "mounts": "self/mounts"}[name])
 
     def _process(self, pid, rest, parts, is_thread=False):
+        table = files.THREAD if is_thread else files.PROCESS
         links = {name: target for name, ask in files.LINKS.items() if (target := ask(self, pid))}
         if not rest:
-            names = self._names(files.PROCESS) | dict.fromkeys(links, LINK) | dict.fromkeys(("fd", "fdinfo"), DIRECTORY)
+            names = self._names(table) | dict.fromkeys(links, LINK) | dict.fromkeys(("fd", "fdinfo"), DIRECTORY)
             return _directory(names | ({} if is_thread else {"map_files": DIRECTORY, "task": DIRECTORY})), []
         if rest[0] in links:
             return Node(LINK, target=links[rest[0]]), rest[1:]
-        if rest[0] in ("fd", "fdinfo") and len(rest) == 1:
-            return _directory({}), []  # files are mapped and read by path here, and left open by nobody
+        if rest[0] in ("fd", "fdinfo"):
+            return self._descriptors(pid, rest, parts)
         if rest[0] == "map_files" and not is_thread:
             return self._map_files(pid, rest[1:], parts)
         if rest[0] == "task" and not is_thread:
             return self._tasks(pid, rest[1:], parts)
-        return self._in_table(files.PROCESS, (pid,), rest, parts), []
+        return self._in_table(table, (pid,), rest, parts), []
+
+    def _descriptors(self, pid, rest, parts):
+        found = files.open_files(self, pid)
+        is_link = rest[0] == "fd"
+        if len(rest) == 1:
+            return _directory({}, [(name, LINK if is_link else FILE) for name in found]), []
+        if rest[1] not in found:
+            raise KernelError(errno.ENOENT, "/".join(parts))
+        target, info = found[rest[1]]
+        if is_link:
+            return Node(LINK, target=target), rest[2:]
+        return Node(FILE, entry=files.Entry(files.constant(lambda tree, pid: info), mode=0o400), pid=(pid,)), []
 
     def _map_files(self, pid, rest, parts):
         links = files.map_files(self, pid)
         if not rest:
-            return _directory(dict.fromkeys(links, LINK)), []
+            return _directory({}, [(name, LINK) for name in links]), []
         if rest[0] not in links:
             raise KernelError(errno.ENOENT, "/".join(parts))
         return Node(LINK, target=links[rest[0]]), rest[1:]
 
     def _tasks(self, pid, rest, parts):
         if not rest:
-            return _directory({str(pid): DIRECTORY}), []
-        if self._pid(rest[0]) != pid:
+            return _directory({}, [(str(task.pid), DIRECTORY) for task in self.machine.threads(pid)]), []
+        tid = self._pid(rest[0])
+        if tid is None or self.machine.task(tid).tgid != self.machine.task(pid).tgid:
             raise KernelError(errno.ENOENT, "/".join(parts))
-        return self._process(pid, rest[1:], parts, is_thread=True)
+        return self._process(tid, rest[1:], parts, is_thread=True)
 
     def _in_table(self, table, pid, rest, parts):
         """A file of a table, or a directory that names in it have."""

@@ -24,8 +24,10 @@ STAT = ("state", "ppid", "pgrp", "session", "tty_nr", "tpgid", "flags", "min_flt
 class Process:
     """What stat says as attributes, status as texts."""
 
-    def __init__(self, source: Source, pid: int, stat: str) -> None:
+    def __init__(self, source: Source, pid: int, stat: str, tid: int = 0) -> None:
         self.pid = pid
+        self.tid = tid or pid
+        self.directory = f"{pid}/task/{tid}" if tid else str(pid)
         self.source = source
         head, _, rest = stat.rpartition(")")
         self.comm = head.partition("(")[2]
@@ -43,7 +45,7 @@ class Process:
     @property
     def status(self) -> dict[str, str]:
         if self._status is None:
-            self._status = fields(self.source.read(f"{self.pid}/status"))
+            self._status = fields(self.source.read(f"{self.directory}/status"))
         return self._status
 
     def kb(self, label: str) -> int:
@@ -78,3 +80,9 @@ def processes(source: Source) -> list[Process]:
         if stat and ")" in stat:
             found.append(Process(source, pid, stat))
     return found
+
+
+def threads(source: Source, p: Process) -> list[Process]:
+    """Those of a process, each with its own stat and status; but for the leader, who is shown with the whole process's."""
+    texts = [(tid, source.read(f"{p.pid}/task/{tid}/stat")) for tid in source.threads(p.pid)]
+    return [p if tid == p.pid else Process(source, p.pid, stat, tid) for tid, stat in texts if stat and ")" in stat]

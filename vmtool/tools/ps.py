@@ -6,7 +6,7 @@ its right until one of them has some to spare. Clock times are UTC. Without a te
 
 from __future__ import annotations
 
-from vmtool.tools.process import Process, processes
+from vmtool.tools.process import Process, processes, threads
 from vmtool.tools.ps_fields import FIELDS, LEFT, PID, RIGHT, SIGNAL, UNLIMITED, USER, WCHAN
 from vmtool.tools.ps_options import Column, Options, PsError, parse
 from vmtool.tools.source import escaped, fields, number
@@ -105,6 +105,8 @@ def chosen(source: Source, options: Options) -> list[Process]:
     """The processes that the options name, in their order."""
     listing = Listing(source, options)
     found = select(listing, processes(source))
+    if options.bsd_threads or options.threads and not options.sort:  # -L and -T forget the threads where they sort
+        found = [thread for p in found for thread in threads(source, p)]
     for name, is_down in reversed(options.sort):
         key = FIELDS[name].key
         assert key is not None, name  # parse() refuses such

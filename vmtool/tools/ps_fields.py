@@ -146,7 +146,7 @@ def _nice(t, p):
 
 
 def _wchan(t, p):
-    text = t.source.read(f"{p.pid}/wchan")
+    text = t.source.read(f"{p.tid}/wchan")
     return "?" if not text else "-" if text == "0" else text.lstrip("._")
 
 
@@ -217,6 +217,7 @@ def _add_numbers(f):
         just = PID if width is PID else RIGHT
         f[name] = Field(head, 5 if width is PID else width, just, _attribute(attribute), lambda t, p, a=attribute: getattr(p, a))
     f["pid"] = Field("PID", 5, PID, lambda t, p: str(p.pid), lambda t, p: p.pid)
+    f["lwp"] = Field("LWP", 5, PID, lambda t, p: str(p.tid), lambda t, p: p.tid)
 
 
 def _add_sizes(f):
@@ -317,7 +318,8 @@ fuser: fsuser=FSUSER
 fgroup: fsgroup=FSGROUP
 pgid: pgrp=PGRP
 sess: sid=SID session
-pid: tgid=TGID lwp=LWP spid=SPID tid=TID
+pid: tgid=TGID
+lwp: spid=SPID tid=TID
 min_flt: minflt=MINFLT
 maj_flt: majflt=MAJFLT pagein=PAGEIN
 nlwp: thcount=THCNT

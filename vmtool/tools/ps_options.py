@@ -1,7 +1,8 @@
 """The words of ps: SysV options behind a dash, BSD ones without, GNU ones behind two; each style as ps reads it.
 
 Counterpart: procps-ng 4.0.2 src/ps/parser.c, sortformat.c. Where ps selects by the caller's user and terminal, all processes are taken:
-there is no caller in a simulated /proc. Options about threads, forests, terminals, security labels and personalities are not taken.
+there is no caller in a simulated /proc. Options about forests, terminals, security labels and personalities are not
+taken, of those about threads not m and -m.
 """
 
 from __future__ import annotations
@@ -52,9 +53,11 @@ class Options:
         self.header = True
         self.numeric_users = False
         self.width = WIDE
-        self.flags: set[str] = set()  # SysV: e f F l j y c P
+        self.flags: set[str] = set()  # SysV: e f F l j y c P L T
+        self.threads = False  # a row for each thread
         self.bsd = ""  # letter of a BSD format
         self.is_bsd = False
+        self.bsd_threads = False
 
     @property
     def is_full(self) -> bool:
@@ -85,6 +88,8 @@ def parse(words: list[str]) -> Options:
             _sysv(options, word[1:], following)
         elif word:
             _bsd(options, word, following)
+    if len([flag for flag in ("L" in options.flags, "T" in options.flags, options.bsd_threads) if flag]) > 1:
+        raise PsError("thread flags conflict; can't use both " + ("-L and -T" if not options.bsd_threads else "H and another"))
     if not options.columns:
         names = BSD_FORMATS[options.bsd].split(",") if options.is_bsd else _sysv_format(options.flags)
         options.columns = [Column(name) for name in names]
@@ -98,6 +103,9 @@ def _sysv(options, letters, following):
             options.all = True
         elif letter in "fFljycP":
             options.flags.add(letter)
+        elif letter in "LT":
+            options.flags.add(letter)
+            options.threads = True
         elif letter == "N":
             options.negated = True
         elif letter == "w":
@@ -131,6 +139,8 @@ def _bsd(options, letters, following):
             options.header = False
         elif letter == "n":
             options.numeric_users = True
+        elif letter == "H":
+            options.threads = options.bsd_threads = True
         elif letter in "wSe":
             pass
         elif letter == "c":
@@ -221,11 +231,11 @@ def _sysv_format(flags: set[str]) -> list[str]:
     if is_y and not long:
         raise PsError("modifier -y without format -l makes no sense")
     parts: list[tuple[str, bool]] = [
-        ("f", long and not is_y), ("s", long), ("uid_hack", full), ("uid", long and not full), ("pid", True), ("ppid", full or long),
-        ("pgid", "j" in flags), ("sid", "j" in flags), ("psr", "P" in flags), ("c", (full or long) and "c" not in flags),
-        ("class", "c" in flags), ("pri", "c" in flags), ("opri", long and "c" not in flags), ("ni", long and "c" not in flags),
-        ("rss", long and is_y), ("addr_1", long and not is_y), ("sz", "F" in flags or long), ("wchan", long),
-        ("rss", "F" in flags and not (long and is_y)), ("psr", "F" in flags and "P" not in flags), ("stime", full), ("tname", True),
-        ("time", True), ("cmd", full), ("ucmd", not full),
+        ("f", long and not is_y), ("s", long), ("uid_hack", full), ("uid", long and not full), ("pid", True), ("spid", "T" in flags),
+        ("ppid", full or long), ("pgid", "j" in flags), ("sid", "j" in flags), ("lwp", "L" in flags), ("psr", "P" in flags),
+        ("c", (full or long) and "c" not in flags), ("nlwp", "L" in flags and full), ("class", "c" in flags), ("pri", "c" in flags),
+        ("opri", long and "c" not in flags), ("ni", long and "c" not in flags), ("rss", long and is_y), ("addr_1", long and not is_y),
+        ("sz", "F" in flags or long), ("wchan", long), ("rss", "F" in flags and not (long and is_y)),
+        ("psr", "F" in flags and "P" not in flags), ("stime", full), ("tname", True), ("time", True), ("cmd", full), ("ucmd", not full),
     ]  # fmt: skip
     return [name for name, is_there in parts if is_there]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
             """The text of a file below /proc; bytes that are no UTF-8 as surrogates."""
 
         def pids(self) -> list[int]: ...
+        def threads(self, pid: int) -> list[int]:
+            """TIDs, in the order of PID/task; empty where there is none."""
+
         def user(self, uid: int) -> str:
             """A user's name; the number of one who has none."""
 

@@ -1,6 +1,6 @@
 """Declarations: processes."""
 
-from vmtool.cli.declare import ALONE, READS, SPAWNS, WRITES, Command, arg, option, rest
+from vmtool.cli.declare import ALONE, READS, SPAWNS, WRITES, Command, arg, option, rest, switch
 
 
 def ps_access(values):
@@ -17,12 +17,21 @@ COMMANDS = (
          option("--exe", "HOSTPATH", "ELF", "run this program of the host instead of the built-in demo"),
          SYSROOT,
          option("--env", "ENV", "NAME=VALUE", "add to its environment", repeat=True),
+         option("--threads", "INT", "N", "threads in all, each but the first on a stack as pthread_create() maps it", default=1),
          rest("args", "arguments of the program", metavar="ARG")),
         access=SPAWNS,
         help="Make a new process; prints its PID.",
         details="With --exe its address space is that of the ELF file and its interpreter, as execve() lays them out. "
                 "Boots a default machine when there is none.",
-        example="vmtool spawn render\n  vmtool spawn --exe /bin/cat -- scene.dat"),
+        example="vmtool spawn render\n  vmtool spawn --exe /bin/cat -- scene.dat\n  vmtool spawn --threads 4 server"),
+    Command(
+        "clone", "process:clone",
+        (PID, switch("--stack", "give it a stack, as pthread_create() does")),
+        access=WRITES,
+        help="Make a thread of a process; prints its TID, which goes wherever a PID does.",
+        details="The call alone maps nothing. With --stack: an area of RLIMIT_STACK bytes and a guard page, the thread's descriptor on it, "
+                "and then push TID goes down that stack. exit TID ends the thread, exit PID all of them.",
+        example="vmtool clone 1\n  vmtool clone 1 --stack\n  vmtool ps -eLf"),
     Command(
         "fork", "process:fork", (PID,),
         access=WRITES,
@@ -63,7 +72,7 @@ COMMANDS = (
          option("--procfs", "HOSTPATH", "DIR", "read this directory instead")),
         access=ps_access,
         help="List the processes, byte for byte as procps' ps.",
-        details="SysV options (-e -f -F -l -j -y -c -P -o -O -p -C -u -U -g -G -s -N), BSD ones (a u x j l s v o O p k r h n) and "
+        details="SysV options (-e -f -F -l -j -y -c -P -L -T -o -O -p -C -u -U -g -G -s -N), BSD ones (a u x j l s v H o O p k r h n) and "
                 "--sort, --format, --pid, --ppid, --user, --no-headers, --width. Without a selection all processes are listed: there is "
                 "no terminal whose they could be.",
         example="vmtool ps -eo pid,ppid,rss,vsz,args --sort -rss"),
