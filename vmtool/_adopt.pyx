@@ -12,11 +12,11 @@ from vmtool.mm.arch cimport offset_in_page, page_align
 from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, ADOPT_YOUNG, ADOPT_ZERO, MMF_ANON_OFFSETS, MMF_NARROW,
                               MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes, adopt_inherited, adopt_pages, adopt_shared)
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.mm cimport insert_area, mm_alloc
+from vmtool.mm.mm cimport clone_thread, insert_area, mm_alloc
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_stat_account
 from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink, shmem_acct_size
 from vmtool.mm.pid cimport find_task
-from vmtool.mm.task cimport task_alloc
+from vmtool.mm.task cimport sig_maj_flt, sig_min_flt, task_alloc
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport vma_lookup, vma_pages
 
@@ -216,16 +216,33 @@ cdef class Adopt(Outside):
 
     # --- what the task was ---------------------------------------------------------------------------------
 
-    def adopt_facts(self, pid, *, min_flt=0, maj_flt=0, nr_threads=1, oom_score_adj=0, limits=(), hiwater_vm=0, hiwater_rss=0):
+    def adopt_facts(self, pid, *, min_flt=0, maj_flt=0, ended_min_flt=0, ended_maj_flt=0, oom_score_adj=0, limits=(), hiwater_vm=0, hiwater_rss=0):
         cdef task_t *t = task_mut(&self.a, self.find(pid))
         cdef mm_t *m = mm_mut(&self.a, self.find_mm(pid))
         cdef int i
-        t.min_flt, t.maj_flt, t.nr_threads, t.oom_score_adj = min_flt, maj_flt, nr_threads, oom_score_adj
+        t.min_flt, t.maj_flt, t.oom_score_adj = min_flt, maj_flt, oom_score_adj
+        sig_min_flt(t)[0], sig_maj_flt(t)[0] = ended_min_flt, ended_maj_flt
         for i, (soft, hard) in limits:
             if 0 <= i < NR_RLIMITS:
                 t.rlim_cur[i], t.rlim_max[i] = soft, hard
         m.hiwater_vm = max(m.hiwater_vm, hiwater_vm)
         m.hiwater_rss = max(m.hiwater_rss, hiwater_rss)
+        self.check()
+
+    def adopt_threads(self, pid, threads):
+        cdef idx_t leader = self.find(pid)
+        cdef int64_t t
+        cdef task_t *task
+        self.a.task = leader
+        for tid, comm, min_flt, maj_flt in threads:
+            t = clone_thread(&self.a, leader, 0 if tid and find_task(&self.a, tid) else tid, 0)
+            if t < 0:
+                raise KernelError(<int>-t)
+            text = comm.encode("utf-8", "surrogateescape")[:15]
+            task = task_mut(&self.a, <idx_t>t)
+            memset(task.comm, 0, sizeof(task.comm))
+            memcpy(task.comm, <const char *>text, len(text))
+            task.min_flt, task.maj_flt = min_flt, maj_flt
         self.check()
 
 

@@ -250,9 +250,13 @@ class Machine:
     def adopt_bytes(self, pid: int, addr: int, data: bytes) -> int:
         """Into anonymous pages that are there. Returns how many bytes, from the first on."""
 
-    def adopt_facts(self, pid: int, *, min_flt: int = 0, maj_flt: int = 0, nr_threads: int = 1, oom_score_adj: int = 0,
-                    limits: Iterable[tuple[int, tuple[int, int]]] = (), hiwater_vm: int = 0, hiwater_rss: int = 0) -> None:
-        """What the task was; limits by RLIMIT_ number."""
+    def adopt_facts(self, pid: int, *, min_flt: int = 0, maj_flt: int = 0, ended_min_flt: int = 0, ended_maj_flt: int = 0,
+                    oom_score_adj: int = 0, limits: Iterable[tuple[int, tuple[int, int]]] = (), hiwater_vm: int = 0,
+                    hiwater_rss: int = 0) -> None:
+        """What the task was; limits by RLIMIT_ number. `ended_…`: faults of threads that are gone."""
+
+    def adopt_threads(self, pid: int, threads: Iterable[tuple[int, str, int, int]]) -> None:
+        """More threads of a process: TID (0, or one that is taken: the next free), comm, minor and major faults of their own."""
 
     # --- looking (these change nothing) -----------------------------------------------------------
     def maps(self, pid: int) -> list[r.Vma]: ...

@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concern
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport arch_lookup
-from vmtool.mm.arena cimport arena_resize, content_sized, cpu_mut, frame_mut, rec_alloc
+from vmtool.mm.arena cimport arena_resize, content_sized, cpu_mut, frame_mut, rec_alloc, task_at, task_mut
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
@@ -73,6 +73,13 @@ cdef int special_pages(arena_t *a) noexcept nogil:
     note_special_frames(a.m, &a.m.arch)
     return 0
 
+cdef void count_threads(arena_t *a) noexcept nogil:
+    """Before layout 2 threads had no records: an imported process knew their number alone."""
+    cdef idx_t t
+    for t in range(1, a.pool[POOL_TASK].count):
+        if task_at(a, t).state and task_at(a, t).nr_threads != 1:
+            task_mut(a, t).nr_threads = 1
+
 cdef void lru_upgrade(arena_t *a) noexcept nogil:
     cdef uint32_t lru, z
     cdef pfn_t at
@@ -102,6 +109,7 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
     if layout == 0:
         later_sysctls(a.m)
         lru_upgrade(a)
+    count_threads(a)
     a.m.layout = MACHINE_LAYOUT
     return kmem_upgrade(a)
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 TABLE_SHIFTS = (21, 30, 39, 48)  # what a table of each level covers
 TASK_FRAMES = 24  # kernel stack, task_struct and its like, top table; each slab may be a new one
+THREAD_FRAMES = 8  # kernel stack, task_struct, pid
 AREAS_A_FRAME = 10  # vm_area_struct, anon_vma, anon_vma_chain
 FILES_A_FRAME = 2
+FRAMES_A_THREAD = 32  # of a machine's memory: kernel.threads-max lets stacks have an eighth of it
 PAGES_A_NODE_FRAME = 400  # of the cache's tree
 SPARE_FRAMES = 512
 LA57_FROM = 1 << 47
@@ -33,11 +35,12 @@ class Needs:
     def __init__(self, processes: "list[Process]") -> None:
         self.label = processes[0].label
         self.needs_la57 = any(process.space.areas[-1].vma.end > LA57_FROM for process in processes)
-        own, tables, areas = 0, 0, 0
+        own, tables, areas, threads = 0, 0, 0, 0
         files: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
         shared: set[int] = set()
         for process in processes:
             areas += len(process.space.areas)
+            threads += len(process.threads.others)
             spans: list[tuple[int, int]] = []
             for area, runs in zip(process.space.areas, process.runs, strict=True):
                 vma = area.vma
@@ -57,8 +60,11 @@ class Needs:
         self.pages = own + len(shared) + cached
         if self.pages > MOST_PAGES:
             raise HostError(f"{self.label}: {self.pages * 4} kB are resident, more than the {MOST_PAGES * 4} that can be taken in")
-        self.frames = (self.pages + tables + len(processes) * TASK_FRAMES + areas // AREAS_A_FRAME + len(files) // FILES_A_FRAME
-                       + cached // PAGES_A_NODE_FRAME)
+        self.nr_tasks = len(processes) + threads
+        if self.nr_tasks * FRAMES_A_THREAD > MOST_PAGES:
+            raise HostError(f"{self.label}: {threads} threads are more than the {MOST_PAGES // FRAMES_A_THREAD} that can be taken in")
+        self.frames = max(self.nr_tasks * FRAMES_A_THREAD, self.pages + tables + len(processes) * TASK_FRAMES + threads * THREAD_FRAMES
+                          + areas // AREAS_A_FRAME + len(files) // FILES_A_FRAME + cached // PAGES_A_NODE_FRAME)
 
     def check(self, machine: Any) -> None:
         """HostError, with the RAM that would do, where the machine cannot hold the pages."""

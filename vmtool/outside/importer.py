@@ -2,8 +2,8 @@
 
 What is taken: maps (or smaps alone) decides the areas, byte for byte, of any kernel; smaps their other flags and what is resident;
 pagemap, where it is permitted, which pages these are and which frames processes share; stat, status, comm, cmdline, limits, oom_score_adj
-what the task was.
-Simplified: the pages' contents are zeros, but for the command line. Threads are a number.
+what the task was, and task/TID its threads.
+Simplified: the pages' contents are zeros, but for the command line.
 Invariants: what cat-maps prints of the new process is what maps said; its Rss, Anonymous, Private_Dirty … are smaps'. All is read before
 anything is made, and what fails then leaves the machine to the byte as it was.
 """
@@ -23,14 +23,15 @@ from vmtool.outside.proc_marks import marks_of, space_flags, task_size
 from vmtool.outside.proc_pages import ANON, FILE, GUARDED, HUGE, LAZY, ZERO, Run, pages_of
 from vmtool.outside.proc_source import Source, sources_of
 from vmtool.outside.proc_text import PAGE, Area, Space, decimal, parse_limits, parse_space, parse_stat, parse_status, status_kb
+from vmtool.outside.proc_threads import PID_MAX_DEFAULT, threads_of
 from vmtool.records import Vma
 from vmtool.uapi import VM_HUGETLB
 
 MADV_FREE, MADV_GUARD_INSTALL = 8, 102
 HUGE_PAGES = 512
+RESERVED_PIDS = 300
 PAGE_SHIFT = 12
 MOST_CMDLINE = 1 << 21
-MOST_THREADS = 1 << 22
 MOST_FILE = (1 << 63) - 1  # MAX_LFS_FILESIZE
 
 
@@ -46,6 +47,7 @@ class Process:
         self.status = parse_status(source.text("status"))
         self.limits = parse_limits(source.text("limits"))
         self.cmdline = (source.read("cmdline") or b"")[:MOST_CMDLINE]
+        self.threads = threads_of(source, self.stat, self.status, self.name())
         self.oom_score_adj = _oom_score_adj((source.text("oom_score_adj") or "").strip())
         self.exe = source.exe()
         self.runs = self._read_pages(source)
@@ -162,6 +164,8 @@ def prepare_machine(machine: Any, processes: list[Process], ram: int | None) -> 
     needs = Needs(processes)
     arch = "x86-64-la57" if needs.needs_la57 else "x86-64"
     machine.boot(ram_bytes=ram if ram is not None else ram_bytes(type(machine), arch, needs.frames), arch=arch)
+    if needs.nr_tasks >= PID_MAX_DEFAULT - RESERVED_PIDS:
+        machine.set_sysctl("kernel.pid_max", str(needs.nr_tasks + PID_MAX_DEFAULT))
     if any(process.source.is_live for process in processes) and (mode := _host_thp_mode()):
         machine.set_sysctl("transparent_hugepage/enabled", mode)
 
@@ -189,6 +193,8 @@ def import_processes(machine: Any, processes: list[Process]) -> list[int]:
         machine.rollback(point)
         if isinstance(failure, KernelError):
             detail = ram_for(machine, needs) if failure.errno == errno.ENOMEM else str(failure)
+            if failure.errno == errno.EAGAIN:
+                detail = f"{needs.nr_tasks} tasks are more than kernel.threads-max and kernel.pid_max of this machine let in"
             raise HostError(f"{processes[0].label}: {detail}") from None
         raise
 
@@ -289,9 +295,8 @@ class _Import:
             self.machine.adopt_bytes(pid, start, process.cmdline)
 
     def add_facts(self, pid: int, process: Process) -> None:
-        known, status = process.stat, process.status
-        nr_threads = decimal(status.get("Threads", "")) or known.get("nr_threads", 1)
+        status = process.status
         self.machine.adopt_facts(
-            pid, min_flt=known.get("min_flt", 0), maj_flt=known.get("maj_flt", 0), nr_threads=max(1, min(nr_threads, MOST_THREADS)),
-            oom_score_adj=process.oom_score_adj, limits=process.limits,
+            pid, **process.threads.leader_faults, oom_score_adj=process.oom_score_adj, limits=process.limits,
             hiwater_vm=status_kb(status, "VmPeak") * 1024 // PAGE, hiwater_rss=status_kb(status, "VmHWM") * 1024 // PAGE)
+        self.machine.adopt_threads(pid, process.threads.others)

@@ -11,9 +11,10 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from vmtool.errors import HostError
@@ -23,7 +24,9 @@ from vmtool.outside.proc_text import printable
 MOST_BYTES = 1 << 26  # of one text file
 MOST_UNPACKED = 1 << 29  # of an archive, headers and all
 MOST_PROCESSES = 1 << 12
+MOST_THREADS = 1 << 20  # of a process
 WANTED = ("maps", "smaps", "stat", "status", "comm", "cmdline", "limits", "oom_score_adj")
+THREAD = re.compile(r"(?:(.*)/)?(task/[0-9]{1,9}(/(?:comm|stat))?)", re.DOTALL)
 MAY_LACK = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ESRCH, errno.EIO)
 PACKED: tuple[tuple[bytes, Callable[[Any], Any]], ...] = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 UNREADABLE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError, zlib.error, lzma.LZMAError)
@@ -46,6 +49,10 @@ class Source:
     def text(self, name: str) -> str | None:
         data = self.read(name)
         return None if data is None else data.decode("utf-8", "surrogateescape")
+
+    def tids(self) -> list[int]:
+        """The threads that task/ lists; none where it is not there."""
+        return []
 
     def exe(self) -> str:
         """The path of the program, empty when it is unknown."""
@@ -82,6 +89,12 @@ class Directory(Source):
                 return None
             fail(e.errno or errno.EIO, f"{self.label}/{name}")
 
+    def tids(self) -> list[int]:
+        try:
+            return _numbers(os.listdir(f"{self.path}/task"), self.label)
+        except OSError:
+            return []
+
     def exe(self) -> str:
         try:
             return os.readlink(f"{self.path}/exe").removesuffix(" (deleted)")
@@ -113,6 +126,9 @@ class Members(Source):
 
     def read(self, name: str) -> bytes | None:
         return self.files.get(name)
+
+    def tids(self) -> list[int]:
+        return _numbers({name.split("/")[1] for name in self.files if name.startswith("task/")}, self.label)
 
     def exe(self) -> str:
         return self._exe
@@ -181,12 +197,16 @@ def _of_tar(stream: Any, label: str) -> list[Source]:
     programs: dict[str, str] = {}
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            directory, _, name = os.path.normpath(member.name).rpartition("/")
-            if "task" in directory.split("/"):
+            path = os.path.normpath(member.name)
+            thread = THREAD.fullmatch(path)
+            directory, _, name = path.rpartition("/")
+            if thread is not None:
+                found.setdefault(thread[1] or "", {})[thread[2]] = _member(archive, member, label) if thread[3] else b""
+            elif "task" in directory.split("/"):
                 continue
-            if name == "exe" and member.issym():
+            elif name == "exe" and member.issym():
                 programs[directory] = member.linkname.removesuffix(" (deleted)")
-            if name in WANTED:
+            elif name in WANTED:
                 found.setdefault(directory, {})[name] = _member(archive, member, label)
             if len(found) > MOST_PROCESSES:
                 raise HostError(f"{printable(label)}: more than the {MOST_PROCESSES} processes that are taken at once")
@@ -212,6 +232,13 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, label: str) -> by
     if len(data) != member.size:
         raise HostError(f"{name} ends early: {len(data)} of {member.size} bytes are there")
     return data
+
+
+def _numbers(names: Iterable[str], label: str) -> list[int]:
+    found = [int(name) for name in names if name.isdigit() and name.isascii() and len(name) < 10]
+    if len(found) > MOST_THREADS:
+        raise HostError(f"{label}: {len(found)} threads are more than the {MOST_THREADS} that are taken in")
+    return found
 
 
 def _pid_in(path: str) -> int:
