@@ -1,7 +1,9 @@
 """import: threads come with their numbers, names and faults as far as the files tell, and as many as status counts."""
 
+import gzip
 import io
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -10,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.outside.test_importer import CAT, HEAP, booted, refused, sound, taken
+from vmtool._core import Machine
 from vmtool.outside.export import export
 from vmtool.procfs.tree import Tree
+from vmtool.store.session import open_machine
 
 MAPS = CAT + HEAP
+SNAPSHOTS = Path(__file__).parents[2] / "fixtures" / "snapshots"
+NR_THREADS_AT = 352  # in a task's record: types.pxd
 FIELDS = "S 1 77 77 0 -1 4194304 {minor} 0 {major} 0 0 0 0 0 20 0 {threads} 0 100 0 0\n"
 
 
@@ -172,3 +178,27 @@ def test_live_threads_come_with_their_names(tmp_path):
             process.kill()
     assert [(task.pid, task.comm) for task in machine.threads(pid)[1:]] == list(zip(tids, comms, strict=True))[1:]
     assert comms[1:] == ["first", "second"]
+
+
+def test_a_machine_from_before_counts_what_is_there(tmp_path):
+    """What import left there when threads had no records: their number alone."""
+    state = tmp_path / "old.vmt"
+    state.write_bytes(gzip.decompress((SNAPSHOTS / "v1-story.vmt.gz").read_bytes()))
+    pool, size = next((number, size) for number, (name, size, _) in enumerate(Machine.pools()) if name == "task")
+
+    def older(load, header):
+        def loaded(which, chunk):
+            data = load(which, chunk)
+            if which != pool or data is None:
+                return data
+            data = bytearray(data)
+            for at in range(0, len(data), size):
+                pid, = struct.unpack_from("I", data, at)
+                if pid:
+                    struct.pack_into("I", data, at + NR_THREADS_AT, 7)
+            return bytes(data)
+        return Machine(loaded, header)
+
+    with open_machine(str(state), False, factory=older) as session:
+        assert {task.nr_threads for task in session.machine.tasks()} == {1}
+        sound(session.machine)

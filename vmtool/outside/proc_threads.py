@@ -1,8 +1,9 @@
 """The threads of a process that is read: who they are by task/TID, how many by status.
 
 What is taken: status' count (stat's, where there is no status) is what Threads: will say. The threads that task/ lists come with their
-TIDs, names and faults; those that nobody lists (a copy without task/, one that began or ended while the files were read) get a TID of the machine's and the
-process's name. A count that no kernel has (PID_MAX_LIMIT) is none; one that no machine here could hold ends the import (frames_needed).
+TIDs, names and faults; those that nobody lists (a copy without task/, threads that began or ended while the files were read) get a
+TID of the machine's and the process's name. A count that no kernel has (PID_MAX_LIMIT) is none; one that no machine here could hold ends
+the import (frames_needed).
 Counterpart: Linux v6.18 fs/proc/base.c:proc_task_readdir(), fs/proc/array.c:do_task_stat(): a process's faults are the sum of its threads'
 and of those that have ended; task/TID/stat has the thread's own.
 """
