@@ -72,17 +72,18 @@ def copies():
     return {name for name in names if name.startswith("vmtool-enter.")}
 
 
-def test_ended_by_a_signal_it_leaves_nothing(state):
+@pytest.mark.parametrize("delay", [0, 0.02, 0.1, 0.5, 2])  # while it copies, while it starts the program, later
+def test_ended_by_a_signal_it_leaves_nothing(state, delay):
     before = copies()
     process = subprocess.Popen([*VMTOOL, "-s", state, "enter", "--", "sleep", "77.7"])
     deadline = time.monotonic() + 30
     while not copies() - before and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(delay)
     made = copies() - before  # and those of whoever enters a machine of his own meanwhile, which end, too
     process.terminate()
     assert process.wait(30) != 0
-    while made & copies() and time.monotonic() < deadline:
+    while made & copies() and time.monotonic() < deadline + 30:
         time.sleep(0.05)
     assert made and not made & copies()
     assert "sleep\x0077.7" not in "".join(_cmdlines())

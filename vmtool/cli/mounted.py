@@ -30,12 +30,12 @@ def enter(settings: Settings, command: Sequence[str], pid: int | None) -> Result
     import tempfile
 
     from vmtool.outside.enter import enter as run
-    from vmtool.outside.enter import memory_directory
+    from vmtool.outside.enter import memory_directory, tidied
     from vmtool.outside.export import export
     from vmtool.procfs.tree import Tree
     if not command:
         raise UsageError("missing COMMAND")
-    with tempfile.TemporaryDirectory(prefix="vmtool-enter.", dir=memory_directory()) as place:
+    with tidied(), tempfile.TemporaryDirectory(prefix="vmtool-enter.", dir=memory_directory()) as place:
         with settings.session(READS) as session:
             tree = Tree(session.machine, pid or 0)
             own = tree.self_process()

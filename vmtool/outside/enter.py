@@ -15,13 +15,17 @@ import ctypes
 import errno
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from vmtool.errors import HostError
+from vmtool.outside.tracee import Ended, repeat
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 SHM = "/dev/shm"
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 FORBIDDEN = (errno.EPERM, errno.ENOSPC, errno.EINVAL, errno.EUSERS, errno.ENOSYS)
 ADVICE = (
@@ -30,15 +34,42 @@ ADVICE = (
 )
 
 
+@contextmanager
+def tidied() -> Iterator[None]:
+    """While there is a copy: a signal that ends this process has it removed on the way out, and then does what it does."""
+    def end(number: int, frame: object) -> None:
+        for other in ENDING:
+            signal.signal(other, signal.SIG_IGN)
+        raise Ended(number)
+
+    before = {signo: signal.getsignal(signo) for signo in ENDING}
+    for signo, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(signo, end)
+    try:
+        yield
+    except Ended as ended:
+        repeat(ended)
+        raise
+    finally:
+        for signo, handler in before.items():
+            signal.signal(signo, handler)
+
+
 def enter(proc: str, pid: int, command: list[str]) -> int:
     """Run a command with the directory `proc` as /proc, as process `pid`; its exit status, 128+N for a signal. HostError."""
     told, tells = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     keeper = os.fork()
     if keeper == 0:
         os.close(told)
+        for signo in ENDING:  # tidied() is its parent's
+            signal.signal(signo, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         os._exit(_keep(tells, proc, pid, command))
     os.close(tells)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         with os.fdopen(told, "rb") as pipe:
             complaint = pipe.read()  # closed when the program runs
         status = _wait(keeper)
@@ -61,7 +92,7 @@ def _wait(child: int) -> int:
     def forward(signo, frame):
         os.kill(child, signo)
 
-    before = {signo: signal.signal(signo, forward) for signo in (signal.SIGTERM, signal.SIGHUP)}
+    before = {signo: signal.signal(signo, forward) for signo in ENDING}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the program has got it itself
     try:
         return _status_of(os.waitpid(child, 0)[1])
@@ -97,7 +128,7 @@ def _keep(tells: int, proc: str, pid: int, command: list[str]) -> int:
         os.write(tells, os.fsencode(error.strerror or str(error)))
         return 1
     os.close(tells)
-    for signo in (signal.SIGTERM, signal.SIGHUP):
+    for signo in ENDING:
         signal.signal(signo, lambda number, frame: os.kill(init, signal.SIGKILL))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return _status_of(os.waitpid(init, 0)[1])
