@@ -188,7 +188,7 @@ CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
     "thp": huge.SUBS,
     "scenario": stories.SUBS,
     "exec": programs.SUBS,
-    "corners": {**CORNERS, "coldmix": cold.coldmix},
+    "corners": {**CORNERS, "coldmix": cold.coldmix, "coldhuge": cold.coldhuge},
 }
 MODULES = (calls, mappings, bad_calls, corners, lineages)
 

@@ -92,6 +92,59 @@ def coldmix(w: Writer) -> None:
     _end(w)
 
 
+HUGE_SIZES = (2 << 20, 3 << 20, 4 << 20, 6_000_000)
+
+
+def coldhuge(w: Writer) -> None:
+    """A cold file in an area that wants huge pages: what maps them by one entry, and what takes it away again, in relatives too."""
+    w.spawn()
+    path = w.mkfile("huge.dat", nr_bytes := w.pick(HUGE_SIZES))
+    first = w.pick((0, 0, 256, 512))
+    nr = max((nr_bytes + PAGE - 1) // PAGE - first, 256)
+    how = w.pick((" --shared", " --shared", ""))
+    mmap(w, "p", nr, w.pick(("r", "rw", "rw")), f" --file {path} --offset {first * PAGE}{how}")
+    addr = int(w.answers[-1].out, 16)
+    w.line("sync")
+    w.line("drop-caches 1")
+    if w.chance(85):
+        w.line(f"madvise $p {hex(addr)} {hex(nr * PAGE)} hugepage")
+    pids = ["p"]
+    for _ in range(w.number(5, 14)):
+        pid = w.pick(pids)
+        if len(pids) < 3 and w.chance(12):
+            w.line(f"k{len(pids)} = fork ${pid}")
+            pids.append(f"k{len(pids)}")
+            continue
+        _use_huge(w, pid, path, nr_bytes, addr, nr)
+        if w.chance(35):
+            w.line(w.pick((f"smaps ${pid}", f"status ${pid}", f"pagemap ${pid} {hex(addr + w.number(0, nr - 16) * PAGE)} 64K --raw")))
+    for pid in pids:
+        for call in (calls.cat_maps, calls.smaps, calls.status):
+            call(w, pid)
+
+
+def _use_huge(w: Writer, pid: str, path: str, nr_bytes: int, addr: int, nr: int) -> None:
+    page = w.number(0, nr - 1)
+    where = f"{hex(addr + page * PAGE)} {hex(min(w.pick((1, 1, 3, 16, 40)), nr - page) * PAGE)}"
+    whole = w.pick((f"{hex(addr)} {hex(nr * PAGE)}", f"{hex(-(-addr // (2 << 20)) * (2 << 20))} {hex(2 << 20)}"))
+    kind = w.number(0, 12)
+    if kind <= 5:
+        w.line(f"touch ${pid} {where} -{w.pick('rrw')} --probe")
+    elif kind <= 7:
+        w.line(f"madvise ${pid} {w.pick((where, whole))} {w.pick(('dontneed', 'cold', 'pageout', 'nohugepage', 'populate_read'))}")
+    elif kind == 8:
+        w.line(f"{w.pick(('mlock', 'munlock', 'mlock --onfault'))} ${pid} {w.pick((where, whole))}")
+    elif kind == 9:
+        w.line(f"mprotect ${pid} {w.pick((where, whole))} {w.pick(('r', 'rw', 'none'))}")
+    elif kind == 10:
+        w.line(w.pick((f"munmap ${pid} {where}",
+                       f"mremap ${pid} {hex(addr)} {hex(nr * PAGE)} {hex(nr * PAGE)} --maymove --fixed 0x790000200000")))
+    elif kind == 11:
+        w.line(w.pick(("sync", f"msync ${pid} {where}")))
+    else:
+        w.line(f"truncate {path} {w.pick((nr_bytes, nr_bytes // 2, nr_bytes - 3 * PAGE))}")
+
+
 def _use(w: Writer, path: str, nr: int, at: int, count: int) -> None:
     """One call or access: the file has `nr` pages, `count` of them are mapped at `at`."""
     page = w.number(0, count - 1)

@@ -10,7 +10,7 @@ import pytest
 from .story import PAGE, Story
 
 PG_ANON_EXCLUSIVE = 1 << 11
-NR_ANON_MAPPED, NR_FILE_MAPPED, NR_ANON_THPS, NR_KERNEL_STACK_KB = 7, 8, 15, 18  # node_stat_item
+NR_ANON_MAPPED, NR_FILE_MAPPED, NR_ANON_THPS, NR_KERNEL_STACK_KB, NR_FILE_PMDMAPPED = 7, 8, 15, 18, 32  # node_stat_item
 FILEPAGES, ANONPAGES, SWAPENTS, SHMEMPAGES = 0, 1, 2, 3  # rss_kind
 VM_AREA_STRUCT = 3
 ANON_VMA_CHAIN = 5  # record of its cache
@@ -408,6 +408,12 @@ def _(s):
 def _(s):
     n = s.change("machine", 0, f"node_stat[{NR_FILE_MAPPED}]", -1)
     return f"nr_mapped is {n - 1}, {n} file pages are mapped"
+
+
+@case("sum-file-pmds")
+def _(s):
+    s.change("machine", 0, f"node_stat[{NR_FILE_PMDMAPPED}]", 512)
+    return "512 file pages are counted as mapped by huge entries, 0 are"
 
 
 # --- the tests -------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ ctypedef void (*leaf_fn)(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t e) 
 cdef struct advice_t:  # what is done to an entry
     pte_fn pte
     leaf_fn leaf  # to a huge one that the range covers; NULL: it is split
+    leaf_fn file_leaf  # the same where a file's folio is behind it
     bint exclusive  # a large folio must be this area's alone
 
 cdef uint64_t batch_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e) noexcept nogil:
@@ -91,16 +92,23 @@ cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e)
     """A huge entry that the range covers is advised about as a whole where there is a rule for it; else its folio is split."""
     cdef arena_t *a = w.a
     cdef const advice_t *k = <const advice_t *>w.private
-    if k.leaf != NULL and next - addr == level_size(&a.m.arch, level):
-        k.leaf(a, w.v, addr, level, e)
+    cdef bint anon = pte_special(a, e) or frame_at(a, pte_frame(a, e)).flags & PG_anon
+    cdef leaf_fn leaf = k.leaf if anon else k.file_leaf
+    if leaf != NULL and next - addr == level_size(&a.m.arch, level):
+        leaf(a, w.v, addr, level, e)
         return 0
-    return 0 if pte_special(a, e) or not split_anon_folio(a, pte_frame(a, e)) else WALK_AGAIN
+    if pte_special(a, e):
+        return 0
+    if anon:
+        return WALK_AGAIN if split_anon_folio(a, pte_frame(a, e)) else 0
+    return WALK_AGAIN if file_folio_is_one_mms(a, pte_frame(a, e)) and split_file_folio(a, pte_frame(a, e)) else 0
 
-cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, bint exclusive) noexcept nogil:
+cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, leaf_fn file_leaf, bint exclusive) noexcept nogil:
     cdef advice_t k
     cdef mm_walk_t w
     k.pte = pte
     k.leaf = leaf
+    k.file_leaf = file_leaf
     k.exclusive = exclusive
     walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
     w.table = each_pte
@@ -134,7 +142,7 @@ cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noe
 
 cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
-    advise_range(a, v, start, end, cold_pte, cold_leaf, True)
+    advise_range(a, v, start, end, cold_pte, cold_leaf, cold_leaf, True)
 
 cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     if a.swap_free != NULL:
@@ -168,7 +176,7 @@ cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noe
 
 cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
-    advise_range(a, v, start, end, free_pte, free_leaf, False)
+    advise_range(a, v, start, end, free_pte, free_leaf, NULL, False)
 
 cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
     """Only what the process could write, or its timing would tell it what others use of the file."""
@@ -192,6 +200,14 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
         head = pte_frame(a, pte_load(a, table, index))
         if not frame_at(a, head).flags & PG_lru:
             return
+    isolate_and_reclaim(a, head)
+
+cdef void pageout_file_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
+    cdef pfn_t head = pte_frame(a, pmd)
+    if frame_at(a, head).flags & PG_lru and frame_at(a, head + 1).lru_prev == 1 and can_do_file_pageout(a, v):
+        isolate_and_reclaim(a, head)
+
+cdef void isolate_and_reclaim(arena_t *a, pfn_t head) noexcept nogil:
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)  # the entry stays young, unlike with cold
     if frame_at(a, head).flags & PG_active:
         frame_mut(a, head).flags |= PG_workingset
@@ -203,7 +219,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
-    advise_range(a, v, start, end, pageout_pte, NULL, True)
+    advise_range(a, v, start, end, pageout_pte, NULL, pageout_file_leaf, True)
 
 cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch

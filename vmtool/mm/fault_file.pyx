@@ -6,8 +6,7 @@
 
 Modelled: the window of 16 entries, large folios mapped whole where they lie within the file, the area and one table, misses counted back.
 Counterpart: Linux v6.18 mm/filemap.c:filemap_map_pages(), filemap_map_folio_range(), next_uptodate_folio(); mm/memory.c:do_fault_around(),
-set_pte_range(), finish_fault().
-# Deviation: huge pages of files (PMD mappings) are not made.
+set_pte_range(), finish_fault(). One that is a huge page is mapped by one entry (thp: set_file_pmd).
 """
 
 from vmtool.mm.arch cimport ARCH_OLD_AROUND, page_align
@@ -19,6 +18,7 @@ from vmtool.mm.pagecache cimport filemap_map_hits, filemap_next
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_file_rmap
+from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
 
@@ -150,6 +150,9 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
         flags = frame_at(a, head).flags
         if flags & PG_uptodate and not flags & (PG_readahead | PG_locked):
             large = shmem or last_page >= start + nr_pages
+            if k.table == 0 and large and set_file_pmd(a, k.v, k.base + (k.fault - <uint64_t>k.first << a.m.arch.page_shift), head, False):
+                k.hit = True
+                return
             if not make_table(a, k, large):
                 return
             if nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
@@ -227,17 +230,22 @@ cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t 
     cdef uint64_t start
     cdef uint64_t nr_pages
     cdef pfn_t head
-    if table[0] == 0:
-        table[0] = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
-        if table[0] == 0:
-            return VM_FAULT_OOM
+    cdef bint large = False  # within the file, so that beyond its end there is SIGBUS
     if area.vm_file:
         around_init(a, &k, v, addr, table[0], index)
         head = page_folio(a, page)
         nr_pages = <uint64_t>1 << folio_order(a, head)
         start = frame_index(frame_at(a, head))
-        if nr_pages > 1 and folio_fits(a, &k, start, nr_pages) and range_is_empty(a, &k, start, nr_pages) and (
-                inode_at(a, k.inode).kind == INODE_SHMEM or nr_file_pages(a, k.inode) >= start + nr_pages):
+        large = nr_pages > 1 and (inode_at(a, k.inode).kind == INODE_SHMEM or nr_file_pages(a, k.inode) >= start + nr_pages)
+    if table[0] == 0:
+        if large and set_file_pmd(a, v, addr, head, write):
+            return 0
+        table[0] = table_alloc(a, mm_mut(a, area.vm_mm), addr, 0)
+        if table[0] == 0:
+            return VM_FAULT_OOM
+    if large:
+        k.table = table[0]
+        if folio_fits(a, &k, start, nr_pages) and range_is_empty(a, &k, start, nr_pages):
             for i in range(nr_pages):
                 set_file_pte(a, v, <pfn_t>(head + i), k.table, <uint32_t>(<int64_t>(start + i) - k.first), SET_WRITE if write else SET_READ)
             count_file_rss(a, area, <int64_t>nr_pages)

@@ -12,8 +12,9 @@ from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_frame, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_frame, pte_store
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
+from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
 
 cdef uint64_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
@@ -28,6 +29,8 @@ cdef bint mapped_at(arena_t *a, const vma_t *area, pfn_t head, uint64_t i, entry
     if not vma_has_index(a, area, pgoff):
         return False
     entry_find(a, mm_at(a, area.vm_mm), vma_address(a, area, pgoff), at)
+    if at.what == ENTRY_HUGE:
+        return pte_frame(a, at.entry) == head
     return at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i
 
 cdef bint file_folio_is_one_mms(arena_t *a, pfn_t head) noexcept nogil:
@@ -54,6 +57,9 @@ cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
         m = mm_mut(a, vma_at(a, v).vm_mm)
         for i in range(<uint64_t>1 << folio_order(a, head)):
             if mapped_at(a, vma_at(a, v), head, i, &at):
+                if at.what == ENTRY_HUGE:
+                    split_huge_pmd(a, v, vma_address(a, vma_at(a, v), frame_index(frame_at(a, head)) + i))
+                    break
                 update_hiwater_rss(m)
                 pte_store(a, at.table, at.index, 0)
                 flush_tlb_page(a, m, vma_address(a, vma_at(a, v), frame_index(frame_at(a, head)) + i))

@@ -29,6 +29,7 @@ cdef void dup_anon_rmap(arena_t *a, pfn_t pfn) noexcept nogil  # fork: no longer
 cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
 cdef void add_file_rmap(arena_t *a, pfn_t pfn) noexcept nogil
 cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil
+cdef void add_file_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
 cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil  # one mapping by PMD becomes 512 by PTE
 

@@ -9,13 +9,14 @@ Simplified: one list of areas for a file instead of an interval tree; map counts
 Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num_children count; map counts equal the entries.
 """
 
+from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
 from vmtool.mm.frame cimport frame_set_index, page_folio
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_tlb_page, flush_tlb_range
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
-from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, mod_node_stat
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, mod_node_stat
 
 cdef inline anon_vma_t *av_mut(arena_t *a, idx_t i) noexcept nogil:
     return <anon_vma_t *>rec_mut(a, POOL_ANON_VMA, i)
@@ -306,6 +307,22 @@ cdef void add_file_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     if first_mapping(a, pfn):
         mod_node_stat(a, NR_FILE_MAPPED, 1)
 
+cdef int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
+    """The pages of a huge folio that no small entry maps."""
+    cdef int64_t n = 0
+    cdef uint32_t i
+    for i in range(512):
+        n += frame_at(a, head + i).mapcount == 0
+    return n
+
+cdef void add_file_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *second = frame_mut(a, head + 1)
+    second.mapping += 1
+    second.lru_prev += 1
+    if second.mapping == 1:
+        mod_node_stat(a, NR_FILE_MAPPED, nr_without_small(a, head))
+        mod_node_stat(a, NR_FILE_PMDMAPPED, 512)
+
 cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
     cdef pfn_t head = pfn
@@ -321,16 +338,12 @@ cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
 
 cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
-    cdef int64_t gone = 0
-    cdef uint32_t i
+    cdef bint anon = frame_at(a, head).flags & PG_anon != 0
     second.mapping -= 1
     second.lru_prev -= 1
     if second.mapping == 0:
-        for i in range(512):
-            if frame_at(a, head + i).mapcount == 0:
-                gone += 1
-        mod_node_stat(a, NR_ANON_MAPPED, -gone)
-        mod_node_stat(a, NR_ANON_THPS, -512)
+        mod_node_stat(a, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
+        mod_node_stat(a, NR_ANON_THPS if anon else NR_FILE_PMDMAPPED, -512)
 
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil:
     cdef uint32_t i
@@ -369,6 +382,11 @@ cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
             if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == pfn and (pte_dirty(a, at.entry) or pte_write(a, at.entry)):
                 pte_store(a, at.table, at.index, pte_mkclean(a, pte_wrprotect(a, at.entry)))
                 flush_tlb_page(a, mm_mut(a, area.vm_mm), addr)
+                cleaned += 1
+            elif at.what == ENTRY_HUGE and pte_frame(a, at.entry) == head and (pte_dirty(a, at.entry) or pte_write(a, at.entry)):
+                addr &= ~(level_size(&a.m.arch, at.level) - 1)
+                entry_set(a, mm_mut(a, area.vm_mm), addr, <int>at.level, pte_mkclean(a, pte_wrprotect(a, at.entry)))
+                flush_tlb_range(a, mm_mut(a, area.vm_mm), addr, addr + level_size(&a.m.arch, at.level))
                 cleaned += 1
         v = area.i_mmap_next
     return cleaned

@@ -4,7 +4,7 @@
     frame 8, of a file: the file's list of areas -> the entry at its offset
 
 Counterpart: Linux v6.18 mm/rmap.c:rmap_walk_anon(), rmap_walk_file(), folio_referenced_one(), try_to_unmap_one().
-Simplified: huge entries are split before they are unmapped; the TLB of an entry made old is not flushed, as on x86.
+Simplified: anonymous huge entries are split before they are unmapped; the TLB of an entry made old is not flushed, as on x86.
 """
 
 from vmtool.mm.arena cimport arena_fail, file_at, frame_at, frame_mut, folio_x_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, slot_mut, vma_at
@@ -18,7 +18,7 @@ from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, pte_dirty, 
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_store, pte_swp_mkexclusive, swp_entry_to_pte
 from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.swapfile cimport record_entry
-from vmtool.mm.thp cimport pmd_is_huge
+from vmtool.mm.thp cimport pmd_is_huge, split_huge_pmd
 from vmtool.mm.vma cimport vma_pages
 
 cdef struct walk_at_t:  # where an entry is that maps a page of the folio
@@ -173,7 +173,10 @@ cdef bint unmap_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept 
             mlock_folio(a, head)
         return False
     if at.table == 0:
-        return False
+        if frame_at(a, head).flags & PG_anon:
+            return False
+        split_huge_pmd(a, at.v, at.addr)  # TTU_SPLIT_HUGE_PMD: a file's is gone then
+        return True
     update_hiwater_rss(m)
     if frame_at(a, head).flags & PG_anon:
         if folio_order(a, head) or not unmap_anon(a, head, at, m):

@@ -92,7 +92,7 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"nr_shmem_hugepages", NODE_THPS, NR_SHMEM_THPS),
     vmstat_line(b"nr_shmem_pmdmapped", NEVER, 0),
     vmstat_line(b"nr_file_hugepages", NODE_THPS, NR_FILE_THPS),
-    vmstat_line(b"nr_file_pmdmapped", NEVER, 0),
+    vmstat_line(b"nr_file_pmdmapped", NODE_THPS, NR_FILE_PMDMAPPED),
     vmstat_line(b"nr_anon_transparent_hugepages", NODE_THPS, NR_ANON_THPS),
     vmstat_line(b"nr_vmscan_write", NODE_STAT, NR_VMSCAN_WRITE),
     vmstat_line(b"nr_vmscan_immediate_reclaim", NODE_STAT, NR_VMSCAN_IMMEDIATE),
@@ -210,7 +210,7 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"thp_file_alloc", NEVER, 0),
     vmstat_line(b"thp_file_fallback", NEVER, 0),
     vmstat_line(b"thp_file_fallback_charge", NEVER, 0),
-    vmstat_line(b"thp_file_mapped", NEVER, 0),
+    vmstat_line(b"thp_file_mapped", EVENT, THP_FILE_MAPPED),
     vmstat_line(b"thp_split_page", EVENT, THP_SPLIT_PAGE),
     vmstat_line(b"thp_split_page_failed", NEVER, 0),
     vmstat_line(b"thp_deferred_split_page", EVENT, THP_DEFERRED_SPLIT_PAGE),
@@ -453,6 +453,7 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[39] = kb(a, n[NR_ANON_THPS])
     out[40] = kb(a, n[NR_SHMEM_THPS])
     out[42] = kb(a, n[NR_FILE_THPS])
+    out[43] = kb(a, n[NR_FILE_PMDMAPPED])
     out[45] = a.m.hstate[0].nr_huge_pages
     out[46] = a.m.hstate[0].free_huge_pages
     out[47] = a.m.hstate[0].resv_huge_pages

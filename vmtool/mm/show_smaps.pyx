@@ -109,7 +109,12 @@ cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
             k.out.private_hugetlb += size
         return 0
     if not pte_special(w.a, e):
-        k.out.anonymous_thp += size
+        if frame_at(w.a, pte_frame(w.a, e)).flags & PG_anon:
+            k.out.anonymous_thp += size
+        elif frame_at(w.a, pte_frame(w.a, e)).flags & PG_swapbacked:
+            k.out.shmem_thp += size
+        else:
+            k.out.file_thp += size
         account_page(w.a, k, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))
     return 0
 

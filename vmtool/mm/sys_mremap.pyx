@@ -184,6 +184,8 @@ cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_
         if whole and move_huge_pmd(a, v, new_v, old_addr, new_addr):
             return 0
         split_huge_pmd(a, v, old_addr)
+        if entry_get(a, m, old_addr, 1) == 0:
+            return 0  # a file's: unmapped
     elif whole and move_normal_pmd(a, m, old_addr, new_addr):
         return 0
     return move_ptes(a, m, old_addr, new_addr, extent)

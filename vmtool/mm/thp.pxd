@@ -6,6 +6,7 @@ from vmtool.mm.pte cimport ENTRY_HUGE, pmd_class
 from vmtool.mm.types cimport *
 
 cdef enum:
+    HPAGE_PMD_ORDER = 9
     HPAGE_PMD_NR = 512
     HPAGE_PMD_SIZE = 0x200000
 
@@ -21,6 +22,7 @@ cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # if the entry at addr is huge
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the area is about to be cut at addr
+cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil  # do_set_pmd(); false: not here
 cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil  # by flags and the machine's mode
 cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil  # an aligned 2M around addr lies inside

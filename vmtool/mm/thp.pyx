@@ -1,23 +1,28 @@
 # cython: language_level=3
-"""Transparent huge pages of anonymous memory: an aligned 2 MB by one PMD entry, and how it falls apart.
+"""Transparent huge pages: an aligned 2 MB by one PMD entry, and how it falls apart.
 
     PMD 0x7ffff7400000 -> pfn 0x1200, 2M
     split (munmap, mprotect, mremap or mlock of a part)
     PMD -> the PTE table deposited when it was mapped, 512 PTEs -> pfn 0x1200..0x13ff
-The folio itself stays in one piece; only the mapping is split. Counterpart: Linux v6.18 mm/huge_memory.c:
-__split_huge_pmd_locked(), zap_huge_pmd(), mm/pgtable-generic.c:pgtable_trans_huge_deposit().
+The folio itself stays in one piece; only the mapping is split. One of a file has no table deposited: what would be split is unmapped
+instead, for a fault finds it again in the cache. Counterpart: Linux v6.18 mm/huge_memory.c:
+__split_huge_pmd_locked(), zap_huge_pmd(), mm/pgtable-generic.c:pgtable_trans_huge_deposit(), mm/memory.c:do_set_pmd().
 Simplified: only x86-64's PMD size; the deposited tables of a PMD table hang from its frame (mapping -> lru_next).
 """
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
+from vmtool.mm.filemap cimport folio_mark_dirty
+from vmtool.mm.frame cimport folio_order, mm_counter
+from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_table
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_lookup
-from vmtool.mm.rmap cimport remove_rmap_pmd, split_pmd_rmap
-from vmtool.mm.trace cimport TR_THP_SPLIT, trace2
-from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event, mod_node_stat
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup
+from vmtool.mm.rmap cimport add_file_rmap_pmd, remove_rmap_pmd, split_pmd_rmap
+from vmtool.mm.swap_lru cimport folio_mark_accessed
+from vmtool.mm.trace cimport TR_THP_MAP, TR_THP_SPLIT, trace2
+from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_FILE_MAPPED, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event, mod_node_stat
 
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
@@ -48,6 +53,45 @@ cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept n
     mod_node_stat(a, NR_PAGETABLE, -1)
     free_pages(a, spare, 0)
 
+cdef inline bint is_file_pmd(arena_t *a, pte_t pmd) noexcept nogil:
+    return not pte_special(a, pmd) and not frame_at(a, pte_frame(a, pmd)).flags & PG_anon
+
+cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil:
+    """Preconditions: no entry of the PMD there, the folio ends within the file (or is shared memory's)."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef pte_t e
+    if a.m.arch.page_shift != 12 or a.m.arch.levels < 4 or folio_order(a, head) != HPAGE_PMD_ORDER or not thp_vma_suitable(area, addr):
+        return False
+    if area.vm_flags & VM_NOHUGEPAGE or m.flags & MMF_DISABLE_THP or ((area.vm_start >> a.m.arch.page_shift) - area.vm_pgoff) & (HPAGE_PMD_NR - 1):
+        return False
+    if table_alloc(a, m, addr, 1) == 0:
+        return False
+    addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    e = pte_mkhuge(a, mk_pte(a, head, area.vm_flags))
+    if write:
+        e = pte_mkdirty(a, e)
+        if area.vm_flags & VM_WRITE:
+            e = pte_mkwrite(a, e)
+    add_mm_counter(m, mm_counter(a, head), HPAGE_PMD_NR)
+    add_file_rmap_pmd(a, head)
+    entry_set(a, m, addr, 1, e)
+    m.thp_mapped += 1
+    count_vm_event(a, THP_FILE_MAPPED)
+    trace2(a, TR_THP_MAP, addr, head)
+    return True
+
+cdef void clear_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
+    """What the entry knew of the folio's use goes to the folio."""
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pfn_t head = pte_frame(a, pmd)
+    entry_set(a, m, addr, 1, 0)
+    m.thp_mapped -= 1
+    if pte_dirty(a, pmd):
+        folio_mark_dirty(a, head)
+    remove_rmap_pmd(a, head)
+    add_mm_counter(m, mm_counter(a, head), -HPAGE_PMD_NR)
+
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     """Entries keep protection, accessed and dirty bits; a page that was exclusive stays so, each for itself."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -61,6 +105,14 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         return
     trace2(a, TR_THP_SPLIT, addr, head)
     count_vm_event(a, THP_SPLIT_PMD)
+    if is_file_pmd(a, pmd):
+        if pte_young(a, pmd):
+            frame_mut(a, head).flags |= PG_referenced
+        if flags & VM_LOCKED:
+            munlock_folio(a, head)
+        clear_file_pmd(a, v, addr, pmd)
+        flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+        return
     exclusive = (frame_at(a, head).flags & PG_anon_exclusive) != 0
     entry_set(a, m, addr, 1, 0)
     entry_set(a, m, addr, 1, mk_table(a, withdraw(a, m, addr)))
@@ -92,6 +144,11 @@ cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pte_t pmd = entry_get(a, m, addr, 1)
     cdef pfn_t head = pte_frame(a, pmd)
+    if is_file_pmd(a, pmd):
+        if pte_young(a, pmd) and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
+            folio_mark_accessed(a, head)
+        clear_file_pmd(a, v, addr, pmd)
+        return
     entry_set(a, m, addr, 1, 0)
     pgtable_trans_huge_free(a, m, addr)
     if pte_special(a, pmd):
@@ -105,7 +162,7 @@ cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil:
         return False
     if v.vm_flags & VM_NOHUGEPAGE:
         return False
-    if mm_mut(a, v.vm_mm).flags & 1:  # MMF_DISABLE_THP
+    if mm_mut(a, v.vm_mm).flags & MMF_DISABLE_THP:
         return False
     return a.m.thp_enabled == 2 or (a.m.thp_enabled == 1 and (v.vm_flags & VM_HUGEPAGE) != 0)
 

@@ -76,6 +76,8 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
             flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
             count_vm_event(a, THP_FAULT_ALLOC)
             return 0
+    elif not frame_at(a, head).flags & PG_anon:
+        pass  # wp_huge_pmd(): a file's is for the small entries
     elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs == 0 and frame_at(a, head + 1).lru_prev == 1):
         if not frame_at(a, head).flags & PG_anon_exclusive:
             frame_mut(a, head).flags |= PG_anon_exclusive
@@ -91,6 +93,8 @@ cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept
     cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
     cdef pte_t pmd = entry_get(a, from_mm, addr, 1)
     cdef pfn_t head = pte_frame(a, pmd)
+    if not pte_special(a, pmd) and not frame_at(a, head).flags & PG_anon:
+        return True  # a fault finds it again
     if table_alloc(a, to_mm, addr, 1) == 0 or pgtable_trans_huge_deposit(a, to_mm, addr) < 0:
         return False
     if not pte_special(a, pmd):
@@ -107,6 +111,10 @@ cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vadd
     cdef pte_t pmd = entry_get(a, m, old_addr, 1)
     if table_alloc(a, m, new_addr, 1) == 0 or entry_get(a, m, new_addr, 1) != 0:
         return False
+    if not pte_special(a, pmd) and not frame_at(a, pte_frame(a, pmd)).flags & PG_anon:  # no table hangs beside it
+        entry_set(a, m, old_addr, 1, 0)
+        entry_set(a, m, new_addr, 1, pmd)
+        return True
     if pgtable_trans_huge_deposit(a, m, new_addr) < 0:
         return False
     entry_set(a, m, old_addr, 1, 0)
@@ -118,7 +126,7 @@ cdef void change_huge_pmd(arena_t *a, idx_t v, vaddr_t addr, uint64_t vm_flags, 
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pte_t pmd = entry_get(a, m, addr, 1)
     cdef pte_t e = pte_modify(a, pmd, vm_flags)
-    if upgrade and not pte_special(a, pmd) and pte_dirty(a, pmd) and frame_at(a, pte_frame(a, pmd)).flags & PG_anon_exclusive:
+    if upgrade and not pte_special(a, pmd) and pte_dirty(a, pmd) and (vm_flags & VM_SHARED or frame_at(a, pte_frame(a, pmd)).flags & PG_anon_exclusive):
         e = pte_mkwrite(a, e)
     entry_set(a, m, addr, 1, e)
 

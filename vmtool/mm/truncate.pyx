@@ -16,6 +16,7 @@ from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget,
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
+from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport deactivate_file_folio, folio_mark_accessed, lru_add_drain_all
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
 
@@ -230,7 +231,7 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
 cdef bint folio_mapped(arena_t *a, pfn_t head, uint64_t nr_pages) noexcept nogil:
     cdef uint64_t i
     for i in range(nr_pages):
-        if frame_at(a, <pfn_t>(head + i)).mapcount > 0:
+        if page_mapcount(a, <pfn_t>(head + i)) > 0:
             return True
     return False
 

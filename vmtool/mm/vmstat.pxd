@@ -50,6 +50,7 @@ cdef enum:  # node_stat_item
     NR_VMSCAN_WRITE
     NR_VMSCAN_IMMEDIATE
     NR_THROTTLED_WRITTEN
+    NR_FILE_PMDMAPPED
     NR_NODE_STATS
 
 cdef enum:  # vm_event_item
@@ -120,6 +121,7 @@ cdef enum:  # vm_event_item
     SWPOUT_ZERO
     THP_SWPOUT_FALLBACK
     UNEVICTABLE_PGSCANNED
+    THP_FILE_MAPPED
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:

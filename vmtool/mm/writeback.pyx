@@ -13,6 +13,7 @@ from vmtool.mm.arena cimport content_alloc, content_mut, frame_at, frame_mut, in
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport disk_put_content, disk_write, inode_live, is_hole
+from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
 from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, mod_node_stat
 
@@ -55,7 +56,7 @@ cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
     cdef int err
     if a.page_mkclean != NULL:
         for i in range(nr_pages):
-            if frame_at(a, <pfn_t>(head + i)).mapcount:
+            if page_mapcount(a, <pfn_t>(head + i)):
                 a.page_mkclean(a, <pfn_t>(head + i))
     folio_clear_dirty(a, head)
     if frame_at(a, head).flags & PG_reclaim:  # the end of writeback takes the bit, PG_readahead or not
