@@ -29,7 +29,7 @@ LEVELS = """
     slub pgtable mlock swapfile
     slab
     vmalloc maple cred
-    kmem_boot
+    kmem_boot mtree
     swap_lru vma_iter
     workingset
     filemap rmap pagewalk

@@ -18,7 +18,8 @@ from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.mmu cimport *
 from vmtool.mm.pgtable cimport *
-from vmtool.mm.maple cimport maple_at, mtree_free, mtree_store
+from vmtool.mm.maple cimport maple_at, mtree_free
+from vmtool.mm.mtree cimport mtree_store
 from vmtool.mm.slab cimport *
 from vmtool.mm.tlb cimport *
 from vmtool.mm.trace cimport trace_arg_names, trace_event_name

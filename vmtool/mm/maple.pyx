@@ -18,30 +18,6 @@ from libc.string cimport memset
 from vmtool.mm.arena cimport rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.slab cimport CACHE_MAPLE_NODE, kmem_cache_alloc_from_sheaf, kmem_cache_free_rcu
 
-cdef enum:
-    BIG = 40  # ranges of up to three nodes
-    MIN_LEAF = 6  # mt_min_slots: a leaf has more ranges than so many ...
-    MIN_ARANGE = 4  # ... and a node above more children
-
-cdef struct big_node_t:  # what does not fit one node yet
-    uint32_t n
-    uint32_t is_leaf
-    uint64_t pivot[BIG]
-    uint32_t slot[BIG]
-
-cdef struct path_t:  # from the root (0) to a leaf (depth)
-    int depth
-    idx_t node[MAPLE_DEPTH]
-    uint32_t offset[MAPLE_DEPTH]
-
-
-cdef inline uint32_t slots_of(bint is_leaf) noexcept nogil:
-    return MAPLE_RANGE64_SLOTS if is_leaf else MAPLE_ARANGE64_SLOTS
-
-cdef inline uint32_t least_of(bint is_leaf) noexcept nogil:
-    return MIN_LEAF if is_leaf else MIN_ARANGE
-
-
 # --- nodes ---------------------------------------------------------------------------------------------------------------
 
 cdef idx_t node_alloc(arena_t *a, bint is_leaf) noexcept nogil:
@@ -56,11 +32,6 @@ cdef idx_t node_alloc(arena_t *a, bint is_leaf) noexcept nogil:
 cdef void node_free(arena_t *a, idx_t i) noexcept nogil:
     kmem_cache_free_rcu(a, CACHE_MAPLE_NODE, maple_at(a, i).obj)
     rec_free(a, POOL_MAPLE, i)
-
-
-cdef inline uint32_t nr_of(const maple_node_t *n) noexcept nogil:
-    """Its ranges, also of a damaged file's node."""
-    return min(max(n.nr, <uint32_t>1), <uint32_t>MAPLE_RANGE64_SLOTS)
 
 
 cdef void node_renew(arena_t *a, idx_t i) noexcept nogil:
@@ -109,12 +80,15 @@ cdef void big_prepend(arena_t *a, big_node_t *b, idx_t i) noexcept nogil:
 cdef void descend(arena_t *a, idx_t root, uint64_t at, path_t *p) noexcept nogil:
     cdef const maple_node_t *n
     cdef idx_t i = root
-    cdef uint32_t k
+    cdef uint32_t k, last
     p.depth = 0
     while True:
         n = maple_at(a, i)
         k = 0
-        while k + 1 < nr_of(n) and n.pivot[k] < at:
+        last = nr_of(n) - 1
+        while k + 4 <= last and n.pivot[k + 3] < at:
+            k += 4
+        while k < last and n.pivot[k] < at:
             k += 1
         p.node[p.depth] = i
         p.offset[p.depth] = k
@@ -122,10 +96,6 @@ cdef void descend(arena_t *a, idx_t root, uint64_t at, path_t *p) noexcept nogil
             return
         i = n.slot[k]
         p.depth += 1
-
-
-cdef inline uint64_t node_max(arena_t *a, idx_t i) noexcept nogil:
-    return maple_at(a, i).pivot[nr_of(maple_at(a, i)) - 1]
 
 
 cdef uint64_t range_min(arena_t *a, const path_t *p) noexcept nogil:
@@ -364,121 +334,7 @@ cdef void root_above(arena_t *a, idx_t *root, const idx_t *made, uint32_t nr) no
     root[0] = top
 
 
-# --- storing --------------------------------------------------------------------------------------------------------------
-
-cdef void extend_nothing(arena_t *a, idx_t root, uint64_t *first, uint64_t *last) noexcept nogil:
-    """Ranges of nothing beside each other are one."""
-    cdef path_t p
-    descend(a, root, first[0], &p)
-    if maple_at(a, p.node[p.depth]).slot[p.offset[p.depth]] != 0 and range_min(a, &p) == first[0] and first[0]:
-        descend(a, root, first[0] - 1, &p)
-    if maple_at(a, p.node[p.depth]).slot[p.offset[p.depth]] == 0:
-        first[0] = range_min(a, &p)
-    descend(a, root, last[0], &p)
-    if maple_at(a, p.node[p.depth]).slot[p.offset[p.depth]] != 0 and maple_at(a, p.node[p.depth]).pivot[p.offset[p.depth]] == last[0] and last[0] != <uint64_t>MAPLE_MAX:
-        descend(a, root, last[0] + 1, &p)
-    if maple_at(a, p.node[p.depth]).slot[p.offset[p.depth]] == 0:
-        last[0] = maple_at(a, p.node[p.depth]).pivot[p.offset[p.depth]]
-
-
-cdef void new_root(arena_t *a, idx_t *root, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
-    cdef big_node_t b
-    b.n = 0
-    b.is_leaf = 1
-    if first:
-        big_add(&b, first - 1, 0)
-    big_add(&b, last, entry)
-    if last != <uint64_t>MAPLE_MAX:
-        big_add(&b, MAPLE_MAX, 0)
-    root[0] = node_alloc(a, True)
-    node_set(a, root[0], &b, 0, b.n - 1)
-
-
-cdef void fill_left(arena_t *a, const path_t *p, big_node_t *b, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
-    """A leaf's ranges up to `first`, then the new one."""
-    cdef uint32_t at = p.offset[p.depth]
-    b.n = 0
-    b.is_leaf = 1
-    big_copy(a, b, p.node[p.depth], 0, at)
-    if range_min(a, p) < first:
-        big_add(b, first - 1, maple_at(a, p.node[p.depth]).slot[at])
-    big_add(b, last, entry)
-
-
-cdef bint store_in_place(arena_t *a, const path_t *l, const path_t *r, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
-    """A range replaced as it stands, or one whose border moves into its neighbour."""
-    cdef maple_node_t *n = maple_mut(a, l.node[l.depth])
-    cdef uint32_t at = l.offset[l.depth], end = r.offset[r.depth]
-    cdef bint at_start = range_min(a, l) == first
-    if at_start and at == end and n.pivot[at] == last:
-        n.slot[at] = entry
-        return True
-    if end != at + 1:
-        return False
-    if at_start and last < n.pivot[end]:
-        n.slot[at] = entry
-        n.pivot[at] = last
-        return True
-    if not at_start and last == n.pivot[end]:
-        n.slot[end] = entry
-        n.pivot[at] = first - 1
-        return True
-    return False
-
-
-cdef void store_in_leaf(arena_t *a, idx_t *root, path_t *l, const path_t *r, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
-    cdef big_node_t b
-    cdef path_t near, far
-    cdef idx_t leaf = l.node[l.depth]
-    cdef uint32_t end = r.offset[r.depth]
-    if store_in_place(a, l, r, first, last, entry):
-        return
-    fill_left(a, l, &b, first, last, entry)
-    big_copy(a, &b, leaf, end if last < maple_at(a, leaf).pivot[end] else end + 1, MAPLE_RANGE64_SLOTS)
-    if b.n > MAPLE_RANGE64_SLOTS:
-        split(a, root, l, &b)
-    elif b.n - 1 < MIN_LEAF and l.depth:
-        near = l[0]
-        far = l[0]
-        if l.offset[l.depth - 1] + 1 < nr_of(maple_at(a, l.node[l.depth - 1])):
-            step(a, &far, l.depth, 1)
-            big_copy(a, &b, far.node[l.depth], 0, MAPLE_RANGE64_SLOTS)
-        else:
-            step(a, &near, l.depth, -1)
-            big_prepend(a, &b, near.node[l.depth])
-        rebalance(a, root, &near, &far, &b)
-    else:
-        node_set(a, leaf, &b, 0, b.n - 1)
-        node_renew(a, leaf)
-
-
-cdef void mtree_store(arena_t *a, idx_t *root, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
-    cdef path_t l, r
-    cdef big_node_t b
-    cdef idx_t leaf
-    if root[0] == 0:
-        if entry:
-            new_root(a, root, first, last, entry)
-        return
-    if entry == 0:
-        extend_nothing(a, root[0], &first, &last)
-        if first == 0 and last == <uint64_t>MAPLE_MAX:
-            mtree_free(a, root)
-            return
-    descend(a, root[0], first, &l)
-    leaf = l.node[l.depth]
-    if last < node_max(a, leaf) or (last == node_max(a, leaf) and (entry or last == <uint64_t>MAPLE_MAX)):
-        descend(a, root[0], last, &r)
-        store_in_leaf(a, root, &l, &r, first, last, entry)
-        return
-    fill_left(a, &l, &b, first, last, entry)
-    if last == <uint64_t>MAPLE_MAX:
-        descend(a, root[0], last, &r)
-    else:
-        descend(a, root[0], last + 1, &r)
-        big_copy(a, &b, r.node[r.depth], r.offset[r.depth], MAPLE_RANGE64_SLOTS)
-    rebalance(a, root, &l, &r, &b)
-
+# --- the whole tree -------------------------------------------------------------------------------------------------------
 
 cdef void free_below(arena_t *a, idx_t i, int depth) noexcept nogil:
     cdef maple_node_t *n = maple_at(a, i)

@@ -17,7 +17,7 @@ from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
-from vmtool.mm.vma_iter cimport mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
+from vmtool.mm.vma_iter cimport mt_adopt, mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
@@ -246,7 +246,6 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
         fget(a, n.vm_file)
         vma_file_link(a, v)
     vma_link(a, mm, v)
-    vma_iter_store(a, mm, v)
     if not area.vm_flags & VM_WIPEONFORK and vma_needs_copy(area):
         return copy_page_range(a, v, src)
     return 0
@@ -287,6 +286,7 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
                     vm_unacct_memory(a, charge)  # an area that is there already takes its charge along
                 return -ENOMEM
         v = vma_at(a, v).vm_next
+    mt_adopt(a, mm)
     return 0
 
 cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:

@@ -8,6 +8,7 @@ from vmtool.mm.types cimport *
 # Physical address of a new object, 0 when there is no memory.
 cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil
 # The CPU's sheaves hold nr objects (up to 32) after it, so that as many calls of the second one get theirs. False: no memory.
+cdef bint kmem_cache_has(arena_t *a, int cache, uint32_t nr) noexcept nogil  # it does without looking further
 cdef bint kmem_cache_prefill_sheaf(arena_t *a, int cache, uint32_t nr) noexcept nogil
 cdef uint64_t kmem_cache_alloc_from_sheaf(arena_t *a, int cache) noexcept nogil
 cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil

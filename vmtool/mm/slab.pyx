@@ -136,12 +136,11 @@ cdef idx_t replace_empty_main(arena_t *a, int cache) noexcept nogil:
 
 
 cdef uint64_t sheaf_alloc(arena_t *a, int cache) noexcept nogil:
-    cdef idx_t main = cache_cpu_mut(a, cache, a.cpu).main
+    """The main sheaf is empty."""
+    cdef idx_t main = replace_empty_main(a, cache)
     cdef slab_sheaf_t *s
-    if main == 0 or sheaf_at(a, main).size == 0:
-        main = replace_empty_main(a, cache)
-        if main == 0:
-            return slab_alloc(a, cache)
+    if main == 0:
+        return slab_alloc(a, cache)
     s = sheaf_mut(a, main)
     if s.size == 0:
         return 0
@@ -311,6 +310,11 @@ cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
     return 0 if failslab and should_failslab() else kmem_cache_alloc_from_sheaf(a, cache)
 
 
+cdef bint kmem_cache_has(arena_t *a, int cache, uint32_t nr) noexcept nogil:
+    cdef idx_t main = cache_cpu_at(a, cache, a.cpu).main
+    return failslab == 0 and main != 0 and sheaf_at(a, main).size >= nr
+
+
 cdef bint kmem_cache_prefill_sheaf(arena_t *a, int cache, uint32_t nr) noexcept nogil:
     cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, a.cpu)
     cdef uint32_t there = 0
@@ -330,7 +334,20 @@ cdef bint kmem_cache_prefill_sheaf(arena_t *a, int cache, uint32_t nr) noexcept 
 cdef uint64_t kmem_cache_alloc_from_sheaf(arena_t *a, int cache) noexcept nogil:
     cdef kmem_cache_t *c = cache_mut(a, cache)
     cdef uint64_t obj
-    obj = sheaf_alloc(a, cache) if c.flags & SLAB_SHEAVES else slab_alloc(a, cache)
+    cdef idx_t main = 0
+    cdef slab_sheaf_t *s
+    if c.flags & SLAB_SHEAVES:
+        main = cache_cpu_at(a, cache, a.cpu).main
+        if main:
+            s = sheaf_mut(a, main)
+            if s.size:  # nearly always
+                s.size -= 1
+                c.nr_sheaf_objs -= 1
+                c.nr_objs += 1
+                return s.objects[s.size]
+        obj = sheaf_alloc(a, cache)
+    else:
+        obj = slab_alloc(a, cache)
     c.nr_objs += obj != 0
     return obj
 

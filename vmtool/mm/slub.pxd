@@ -31,6 +31,9 @@ cdef inline kmem_cache_t *cache_at(arena_t *a, int cache) noexcept nogil:
 cdef inline kmem_cache_t *cache_mut(arena_t *a, int cache) noexcept nogil:
     return <kmem_cache_t *>rec_mut(a, POOL_CACHE, <uint32_t>cache + 1)
 
+cdef inline kmem_cache_cpu_t *cache_cpu_at(arena_t *a, int cache, uint32_t cpu) noexcept nogil:
+    return <kmem_cache_cpu_t *>rec_at(a, POOL_CACHE_CPU, <uint32_t>cache * a.m.nr_cpus + cpu)
+
 cdef inline kmem_cache_cpu_t *cache_cpu_mut(arena_t *a, int cache, uint32_t cpu) noexcept nogil:
     return <kmem_cache_cpu_t *>rec_mut(a, POOL_CACHE_CPU, <uint32_t>cache * a.m.nr_cpus + cpu)
 

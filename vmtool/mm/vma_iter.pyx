@@ -5,8 +5,12 @@ Counterpart: Linux v6.18 mm/vma.h (vma_iter_prealloc, vma_iter_store_overwrite, 
 """
 
 from vmtool.mm.arena cimport mm_at, mm_mut, vma_at
-from vmtool.mm.maple cimport MAPLE_DEPTH, maple_at, maple_mut, mtree_free, mtree_store, node_alloc
-from vmtool.mm.slab cimport CACHE_MAPLE_NODE, kmem_cache_prefill_sheaf
+from vmtool.mm.maple cimport MAPLE_DEPTH, maple_at, maple_mut, mtree_free, node_alloc, nr_of
+from vmtool.mm.mtree cimport mtree_store
+from vmtool.mm.slab cimport CACHE_MAPLE_NODE, kmem_cache_has, kmem_cache_prefill_sheaf
+
+cdef enum:
+    ENOUGH = 13  # nodes for any change of a tree of four levels
 
 
 cdef int vma_iter_prealloc(arena_t *a, idx_t mm) noexcept nogil:
@@ -14,6 +18,8 @@ cdef int vma_iter_prealloc(arena_t *a, idx_t mm) noexcept nogil:
     # Deviation: whatever the store that follows does."""
     cdef idx_t i = mm_at(a, mm).maple
     cdef uint32_t height = 0
+    if kmem_cache_has(a, CACHE_MAPLE_NODE, ENOUGH):
+        return 0
     while i and height < MAPLE_DEPTH:
         height += 1
         i = 0 if maple_at(a, i).is_leaf else maple_at(a, i).slot[0]
@@ -50,6 +56,24 @@ cdef int mt_dup(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     cdef idx_t root = mm_at(a, oldmm).maple
     mm_mut(a, mm).maple = dup_below(a, root, 0) if root else 0
     return 0 if mm_at(a, mm).maple or root == 0 else -ENOMEM
+
+
+cdef idx_t adopt_below(arena_t *a, idx_t i, idx_t v, int depth) noexcept nogil:
+    """Returns the first area that has no entry yet."""
+    cdef maple_node_t *n = maple_mut(a, i)
+    cdef uint32_t k
+    for k in range(nr_of(n)):
+        if not n.is_leaf and depth < MAPLE_DEPTH:
+            v = adopt_below(a, n.slot[k], v, depth + 1)
+        elif n.slot[k] and v:
+            n.slot[k] = v
+            v = vma_at(a, v).vm_next
+    return v
+
+
+cdef void mt_adopt(arena_t *a, idx_t mm) noexcept nogil:
+    if mm_at(a, mm).maple:
+        adopt_below(a, mm_at(a, mm).maple, mm_at(a, mm).vma_first, 0)
 
 
 cdef void mt_destroy(arena_t *a, idx_t mm) noexcept nogil:
