@@ -112,8 +112,8 @@ def coldhuge(w: Writer) -> None:
     for _ in range(w.number(5, 14)):
         pid = w.pick(pids)
         if len(pids) < 3 and w.chance(12):
-            w.line(f"k{len(pids)} = fork ${pid}")
-            pids.append(f"k{len(pids)}")
+            child = w.fork(pid)
+            pids += [child] if child else []
             continue
         _use_huge(w, pid, path, nr_bytes, addr, nr)
         if w.chance(35):
