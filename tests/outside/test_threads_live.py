@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from tests.outside.elf_bytes import elf, phdr
 from vmtool.procfs.tree import Tree
 
 core = pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
@@ -87,3 +88,20 @@ def test_areas_and_pages_of_stacks(real):
     assert f"Threads:\t{NR_THREADS + 1}\n" in real[3] and f"Threads:\t{NR_THREADS + 1}\n" in tree.read("1/status").decode()
     assert [task.min_flt for task in machine.threads(1)[1:]] == [1] * NR_THREADS
     assert machine.fsck() == []
+
+
+@pytest.mark.parametrize(("types", "nr_areas"), [([1], 0), ([1, 7], 3)])
+def test_a_program_without_a_c_library_gives_its_threads_no_stack(tmp_path, types, nr_areas):
+    """pthread_create() is the C library's (a stack, its guard, a heap); one that is linked in has variables of each thread, PT_TLS."""
+    from vmtool.cli.process import spawn
+
+    program = tmp_path / "prog"
+    program.write_bytes(elf([phdr(kind, 5, 0, 0x400000, 0x1000, 0x1000) for kind in types]))
+    program.chmod(0o755)
+    machine = core.Machine()
+    machine.boot(ram_bytes=256 << 20)
+    for threads in (1, 2):
+        spawn(machine, None, str(program), None, [], [], threads, False)
+    alone, both = (len(machine.maps(pid)) for pid in (1, 2))
+    assert both - alone == nr_areas
+    assert [len(machine.threads(pid)) for pid in (1, 2)] == [1, 2]

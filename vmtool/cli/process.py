@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmtool.records import Image
 
 WORD_BYTES = 8
+PT_TLS = 7
 DEFAULT_STACK_BYTES = 2 << 20  # glibc's ARCH_STACK_DEFAULT_SIZE, where RLIMIT_STACK is unlimited
 LEAST_STACK_BYTES = 16384  # PTHREAD_STACK_MIN
 DESCRIPTOR_BYTES = 0x940  # of struct pthread, with what is aligned above it
@@ -30,9 +31,19 @@ def spawn(machine: Machine, name: str | None, exe: str | None, sysroot: str | No
         image = _image(machine, exe, sysroot)
     name = name or (_base_name(exe) if exe is not None else "demo")
     pid = machine.spawn(name, image, _argv(exe or name, args), list(env))
+    has_libc = image is None or links_libc(image)
     for _ in range(threads - 1):
-        pthread_create(machine, pid)
+        if has_libc:
+            pthread_create(machine, pid)
+        else:
+            machine.clone(pid)
     return _pid(pid, json)
+
+
+def links_libc(image: Image) -> bool:
+    """A C library has variables of each thread (errno), so a program that brings its own has PT_TLS. Else a thread is clone() alone."""
+    headers = (image.phoff + i * image.phentsize for i in range(image.phnum))
+    return image.interp is not None or any(int.from_bytes((image.data or b"")[at : at + 4], "little") == PT_TLS for at in headers)
 
 
 def fork(machine: Machine, pid: int, json: bool) -> Output:

@@ -18,7 +18,9 @@ from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, rec_alloc, rec_free, runs_
 cdef enum:
     MAX_FULL_SHEAVES = 10
     MAX_EMPTY_SHEAVES = 10
-    GRACE_SHEAVES = 26  # a CPU that goes on without a switch fills so many until the readers of the first are known to be gone (measured)
+    # How many sheaves a CPU that goes on without a switch fills while the readers of the first are waited for. A grace period is a matter of time: of HZ
+    # and of how fast the CPU frees. No rule gives the number; measured on the recorded machine, some 830 nodes freed by munmap() one after the other.
+    GRACE_SHEAVES = 26
 
 
 cdef inline slab_sheaf_t *sheaf_at(arena_t *a, idx_t i) noexcept nogil:

@@ -17,7 +17,7 @@ COMMANDS = (
          option("--exe", "HOSTPATH", "ELF", "run this program of the host instead of the built-in demo"),
          SYSROOT,
          option("--env", "ENV", "NAME=VALUE", "add to its environment", repeat=True),
-         option("--threads", "INT", "N", "threads in all, each but the first on a stack as pthread_create() maps it", default=1),
+         option("--threads", "INT", "N", "threads in all, with a C library on stacks as pthread_create() maps them", default=1),
          rest("args", "arguments of the program", metavar="ARG")),
         access=SPAWNS,
         help="Make a new process; prints its PID.",
