@@ -15,7 +15,7 @@ PYC     := build/inplace/pyc.done
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: build demo stories site pictures-update test check qemu differential transcripts transcripts-update capture annotate bench lint clean distclean help
+.PHONY: build demo stories site pictures-update test check qemu differential transcripts transcripts-update capture tools annotate bench lint clean distclean help
 .DELETE_ON_ERROR:
 
 build: $(BUILT) $(PYC)  ## compile what changed; .venv/bin/vmtool is ready then
@@ -63,6 +63,12 @@ transcripts-update: build  ## rewrite their outputs; read the diff before you co
 capture: build  ## take the fixtures from this kernel again (some need root)
 	@for script in $$(find fixtures -name CAPTURE.sh); do echo "$$script"; (cd $$(dirname $$script) && ./CAPTURE.sh) || exit 1; done
 	@PYTHONPATH=tests $(PY) -m tools.record
+
+TOOLS = procps htop smem sysstat busybox lsof psmisc nodejs python3-psutil golang-go golang-github-prometheus-procfs-dev util-linux
+tools: build  ## as root: install what Debian has of the programs that read /proc, and run them all over the simulated one
+	@apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null
+	@$(PY) -m pip install -q "mfusepy>=3.1"
+	@VMTOOL_REQUIRE_HOST=1 $(PY) -m pytest -q tests/outside/test_judges.py tests/outside/test_fuse.py tests/outside/test_enter.py tests/tools
 
 annotate: $(READY)  ## build/cython/*/vmtool/**.html: the lines that touch Python
 	@VMTOOL_ANNOTATE=1 $(PY) setup.py -q build_ext --inplace

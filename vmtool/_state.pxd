@@ -7,4 +7,7 @@ cdef class State:
     cdef arena_t a
     cdef object load_chunk  # callable(pool, chunk) -> bytes or None
     cdef object load_error  # what it raised
+    # cdef, as a subclass in Python may have names of its own
+    cdef int take_over(self, header) except -1
+    cdef int check_count(self, int pool, uint32_t count) except -1
     cdef int fail(self) except -1

@@ -69,12 +69,12 @@ cdef class State:
         if load is not None:
             self.a.ctx = <void *>self
             self.a.load = load_chunk
-            self.open(header)
+            self.take_over(header)
 
     def __dealloc__(self):
         arena_destroy(&self.a)
 
-    def open(self, header):
+    cdef int take_over(self, header) except -1:
         """Take over the pools' sizes and free lists, and the machine's own record, from a saved header."""
         cdef int i
         cdef int nr_saved = (len(header) - len(MAGIC)) // <Py_ssize_t>sizeof(pool_header_t)
@@ -101,13 +101,15 @@ cdef class State:
             self.a.pool[i].state[0] &= <uint8_t>~CHUNK_DIRTY
         self.a.nr_dirty = 0
         self.check()
+        return 0
 
-    def check_count(self, int pool, uint32_t count):
+    cdef int check_count(self, int pool, uint32_t count) except -1:
         """A pool has the records that its count says: what is done for each of them must come to an end."""
         cdef uint32_t last = count // (CHUNK_BYTES // pool_size(pool))
         if last > MOST_CHUNKS or (last > MANY_CHUNKS and not pool_is_sparse(pool) and pool != POOL_CONTENT
                                   and self.load_chunk(pool, (count - 1) // (CHUNK_BYTES // pool_size(pool))) is None):
             raise InternalError(f"{count} records in the pool {pool_name(pool).decode()} cannot be")
+        return 0
 
     cdef int fail(self) except -1:
         """The image is not to be trusted: say why."""

@@ -79,7 +79,8 @@ MAY_USE = {
     "cli": ["*"],
     "notebook": ["_core", "face.*", "cli.*", "units"],  # for notebooks: the command line in their process
     "testing": ["store.*"],  # for other people's tests: the command line in a process of its own, and the clock
-    "__init__": ["_loader"],
+    "machine": ["_core", "errors", "procfs.*", "store.*"],  # vmtool.Machine
+    "__init__": ["_loader", "machine"],
     "__main__": ["cli.*"],
     "errors": [],
     "records": [],

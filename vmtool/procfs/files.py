@@ -29,6 +29,7 @@ STACK_TIDS_UNTIL = v(4, 4)
 INO_SINCE = v(5, 14)
 NULL, NULL_INODE = "/dev/null", 4
 MOUNT = 20
+SOCKETS = ("unix", "tcp", "tcp6", "udp", "udp6")
 
 
 class Entry:
@@ -199,6 +200,11 @@ def _boot_stack_pages(tree):
     return sum(nr_pages for _, nr_pages, what in tree.machine.reserved() if what == "kernel stacks")
 
 
+def _table_of_sockets(name):
+    from vmtool.procfs.net import render as table
+    return table(name)
+
+
 def _highest_zone(tree):
     return [zone.name.lower() for zone in tree.machine.zones() if zone.present][-1]
 
@@ -277,6 +283,7 @@ PROCESS = {
     "mem": Mem(),
     "mountinfo": Entry(of_module("mounts", "MOUNTINFO")),
     "mounts": Entry(of_module("mounts", "MOUNTS")),
+    **{f"net/{name}": Entry(constant(lambda tree, pid, name=name: _table_of_sockets(name))) for name in SOCKETS},
     "numa_maps": Entry(render("pid_numa_maps", _numa_maps, _page_shift, dated=True)),
     "oom_score": Entry(constant(lambda tree, pid: f"{tree.machine.oom_score(pid, tree.release >= NEW_OOM_SCORE)}\n")),
     "oom_score_adj": Entry(constant(lambda tree, pid: f"{tree.machine.task(pid).oom_score_adj}\n"), mode=0o644, write=_set_oom_score_adj),

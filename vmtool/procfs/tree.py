@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DIRECTORY, FILE, LINK = "d", "f", "l"
 NARROW_ARCHS = ("i386", "i386-pae", "arm")
 MAX_LINKS = 40
+LINKS = {"self": "{pid}", "thread-self": "{pid}/task/{pid}", "mounts": "self/mounts", "net": "self/net"}
+"""Of the root, where there are processes."""
 THREAD_SELF_SINCE = v(3, 17)
 
 
@@ -135,7 +137,7 @@ class Tree:
         if not parts:
             return self._root(), []
         name, rest = parts[0], parts[1:]
-        if name in ("self", "thread-self", "mounts"):
+        if name in LINKS:
             return self._link(name), rest
         if name == "sys":
             return self._sysctl(rest, parts), []
@@ -148,7 +150,7 @@ class Tree:
         names = self._names(files.MACHINE) | {"sys": DIRECTORY}
         tasks = self.machine.tasks()
         if tasks:
-            names |= {"self": LINK, "mounts": LINK}
+            names |= {"self": LINK, "mounts": LINK, "net": LINK}
             if self.release >= THREAD_SELF_SINCE:
                 names["thread-self"] = LINK
         return _directory(names, [(str(task.pid), DIRECTORY) for task in tasks])
@@ -157,7 +159,7 @@ class Tree:
         pid = self._self()
         if name == "thread-self" and self.release < THREAD_SELF_SINCE:
             raise KernelError(errno.ENOENT, name)
-        return Node(LINK, target={"self": f"{pid}", "thread-self": f"{pid}/task/{pid}", "mounts": "self/mounts"}[name])
+        return Node(LINK, target=LINKS[name].format(pid=pid))
 
     def _process(self, pid, rest, parts, is_thread=False):
         table = files.THREAD if is_thread else files.PROCESS
