@@ -219,7 +219,10 @@ def _pageblock_order(tree):
 
 
 def _clear_refs(tree, pid, data):
-    tree.machine.clear_refs(pid, tree.number_in(data))
+    from vmtool.procfs.written import number
+    what, taken = number(data, 10)
+    tree.machine.clear_refs(pid, what)
+    return taken
 
 
 def _nothing_to_read(tree, pid):
@@ -227,11 +230,15 @@ def _nothing_to_read(tree, pid):
 
 
 def _set_oom_score_adj(tree, pid, data):
-    tree.machine.set_oom_score_adj(pid, tree.number_in(data))
+    from vmtool.procfs.written import number
+    value, taken = number(data, 0)
+    tree.machine.set_oom_score_adj(pid, value)
+    return taken
 
 
 def _set_comm(tree, pid, data):
-    tree.machine.set_comm(pid, data.rstrip(b"\n")[:15].decode("utf-8", "surrogateescape"))
+    from vmtool.procfs.written import comm
+    tree.machine.set_comm(pid, comm(data))
 
 
 def sysctl(name: str) -> Entry:

@@ -121,15 +121,6 @@ class Tree:
         """Files that every process has in this release."""
         return list(self._names(files.PROCESS))
 
-    @staticmethod
-    def number_in(data: bytes) -> int:
-        """What a write to a file with one number in it says. KernelError(EINVAL)."""
-        text = data.strip()
-        digits = text[1:] if text[:1] in (b"-", b"+") else text
-        if not digits.isdigit() or len(digits) > 19:
-            raise KernelError(errno.EINVAL, "not a number")
-        return int(text)
-
     # --- the walk -----------------------------------------------------------------------------
 
     def _walk(self, parts):
