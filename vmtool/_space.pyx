@@ -86,7 +86,7 @@ cdef class Space(Views):
                 current = True
         if not alone:
             group_faults(&self.a, leader, &minor, &major)
-        comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "replace")
+        comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "surrogateescape")
         self.check()
         return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, minor, major, t.cmin_flt, t.cmaj_flt,
                           task_at(&self.a, leader).nr_threads, t.start_time, t.oom_score_adj, t.mm != 0, task_at(&self.a, leader).shared_pending, t.tgid, thread_sp(t)[0])

@@ -1,6 +1,8 @@
 # cython: language_level=3
 """The machine's arena as a Python object: loading, dirty chunks, commit."""
 
+from libc.stdint cimport uint32_t
+
 from vmtool.mm.arena cimport arena_t
 
 cdef class State:

@@ -20,7 +20,6 @@ not there or damaged StateError.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 
 from vmtool import _core
@@ -40,19 +39,19 @@ NOT_FOR_PROGRAMS = ("life", "for tests")
 def _reference() -> str:
     """The methods of the core by topic, as _core.pyi declares them."""
     import ast
-    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_core.pyi")
-    try:
-        with open(place, encoding="utf-8") as file:
-            text = file.read()
-    except OSError:
-        return ""
+    from importlib.resources import files
+    text = files("vmtool").joinpath("_core.pyi").read_text(encoding="utf-8")
     topics = {number: line.strip(" #-") for number, line in enumerate(text.split("\n"), 1) if line.startswith("    # ---")}
     door = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Machine")
     lines: list[str] = []
     topic = ""
     for node in door.body:
         now = next((name for number, name in reversed(topics.items()) if number < node.lineno), "")
-        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or now.startswith(NOT_FOR_PROGRAMS) and node.name != "boot":
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        if node.name == "boot":
+            now = "machine"
+        elif now.startswith(NOT_FOR_PROGRAMS):
             continue
         if now != topic:
             lines += ["", f"-- {now} --"]

@@ -28,7 +28,7 @@ read $p /scene.dat 0 1000
 """
 PSUTIL = """
 import psutil
-psutil.PROCFS_PATH = PROC
+psutil.PROCFS_PATH = JUDGED
 p = psutil.Process(1)
 print(p.memory_info().rss >> 10, p.memory_full_info().uss >> 10, psutil.virtual_memory().total >> 10, len(p.memory_maps(grouped=False)),
       psutil.Process(3).num_threads(), [t.id for t in psutil.Process(3).threads()], psutil.pids())
@@ -103,7 +103,7 @@ JUDGES = {
     "busybox": ("busybox ps && busybox top -b -n1", lambda e: [rf"{e.free}K free", "render"]),
     "node": ("node -e 'console.log(process.memoryUsage().rss / 1024, os.totalmem() / 1024)'", lambda e: [rf"{e.stat_rss} {e.total}"]),
     "lsof": ("lsof -w -p 1", lambda e: [r"render +1 .*\btxt\b.* /usr/bin/render"]),
-    "fuser": ("fuser -v /no/such/file; test $? = 1", lambda e: []),
+    "fuser": ("fuser -v /usr; test $? = 1", lambda e: []),
     "pstree": ("pstree -pA", lambda e: [r"render\(1\)---render\(2\)"]),
     "psutil": (None, lambda e: [rf"{e.rss} \d+ {e.total} {e.nr_areas} 1 \[3\]"]),
     "prometheus": (None, lambda e: [f"{e.total} {e.rss} render {e.pss} {e.nr_areas}"]),
@@ -163,7 +163,7 @@ def line_of(tmp_path_factory):
 
 
 def environment(proc):
-    return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "JUDGE_PROC": proc, "JUDGE_PSUTIL": PSUTIL.replace("PROC", repr(proc))}
+    return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "JUDGE_PROC": proc, "JUDGE_PSUTIL": PSUTIL.replace("JUDGED", repr(proc))}
 
 
 def judge(words, env, patterns):

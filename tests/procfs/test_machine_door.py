@@ -52,7 +52,7 @@ def test_a_state_file(state):
         machine.fork(1)  # of a copy that nobody keeps
     with vmtool.Machine.open(state, write=True) as machine:
         assert machine.fork(1) == 2
-        machine.procfs.write("2/comm", b"child\n")
+        machine.procfs.write("2/comm", b"child")
         machine.commit()
     with vmtool.Machine.open(state) as machine:
         assert machine.procfs["2/comm"] == "child\n"

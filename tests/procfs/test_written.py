@@ -12,10 +12,12 @@ from vmtool.errors import KernelError
 from vmtool.procfs.tree import Tree
 
 core = pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
-WORDS = [b"1", b"1\n", b" 1 ", b"+1", b"-0", b"0", b"6", b"5", b"0x1", b"01", b"1x", b"rubbish", b"\n", b"\0", b"1\0", b"1\0junk", b"99999999999",
-         b"2147483647", b"2147483648", b"-2147483649", b"1" + b" " * 20, b" " * 20 + b"1", b"1\n2\n", b"\xff", b"0b1", b"1 2", b"000000000001",
-         b"0000000000001", b"0x", b"0X2", b"0xg", b"010", b"08", b"- 1", b"--1", b"+-1", b"\t1", b"\x0b1", b"1\r\n", b"\xa01", b"1\n\n", b"+",
-         b"a\\b", b"(a) b", b"a name that is too long", b"nl\n", b"bell\a", b"\xc3\xa4\xff"]  # fmt: skip
+WORDS = [
+    b"1", b"1\n", b" 1 ", b"+1", b"-0", b"0", b"6", b"5", b"0x1", b"01", b"1x", b"rubbish", b"\n", b"\0", b"1\0", b"1\0junk",
+    b"99999999999", b"2147483647", b"2147483648", b"-2147483649", b"1" + b" " * 20, b" " * 20 + b"1", b"1\n2\n", b"\xff", b"0b1",
+    b"1 2", b"000000000001", b"0000000000001", b"0x", b"0X2", b"0xg", b"010", b"08", b"- 1", b"--1", b"+-1", b"\t1", b"\x0b1",
+    b"1\r\n", b"\xa01", b"1\n\n", b"+", b"a\\b", b"(a) b", b"a name that is too long", b"nl\n", b"bell\a", b"\xc3\xa4\xff",
+]  # fmt: skip
 LIVE = """
 import errno, os, sys
 name, words = sys.argv[1], eval(sys.argv[2])
@@ -27,7 +29,8 @@ for word in words:
         except OSError as failure:
             said = errno.errorcode[failure.errno]
         left = open(f"/proc/self/{name}", "rb").read() if name != "clear_refs" else b""
-        print((said, left, open("/proc/self/status", "rb").readline(), open("/proc/self/stat", "rb").read().split(b" ", 1)[1].rpartition(b")")[0]))
+        stat = open("/proc/self/stat", "rb").read()
+        print((said, left, open("/proc/self/status", "rb").readline(), stat.split(b" ", 1)[1].rpartition(b")")[0]))
         sys.stdout.flush()
         os._exit(0)
     os.waitpid(pid, 0)
