@@ -12,13 +12,14 @@ READY   := $(VENV)/.ready
 BUILT   := build/inplace/$(MODE).done
 SOURCES := setup.py $(shell find vmtool -name '*.pyx' -o -name '*.pxd')
 PYC     := build/inplace/pyc.done
+MAN     := build/inplace/man.done
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .PHONY: build demo stories site pictures-update test check qemu differential transcripts transcripts-update capture tools annotate bench lint clean distclean help
 .DELETE_ON_ERROR:
 
-build: $(BUILT) $(PYC)  ## compile what changed; .venv/bin/vmtool is ready then
+build: $(BUILT) $(PYC) $(MAN)  ## compile what changed; .venv/bin/vmtool is ready then
 
 demo: build  ## a real program's address space, a page fault, a copy-on-write, a page walk
 	@sh scripts/demo.sh
@@ -107,4 +108,10 @@ $(BUILT): $(READY) $(SOURCES)
 $(PYC): $(READY) $(shell find vmtool -name '*.py')
 	@mkdir -p $(@D)
 	@$(PY) -m compileall -q vmtool
+	@touch $@
+
+# Where man looks when .venv/bin is on PATH.
+$(MAN): $(READY) vmtool/__init__.py $(wildcard vmtool/cli/*.py vmtool/cli/tables/*.py)
+	@mkdir -p $(@D)
+	@$(PY) -m vmtool.cli.manual $(VENV)/share/man/man1
 	@touch $@

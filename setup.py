@@ -1,4 +1,4 @@
-"""The Cython build; the rest of the metadata is in pyproject.toml.
+"""The Cython build, and the manual pages that are installed; the rest of the metadata is in pyproject.toml.
 
     python setup.py build_ext --inplace      what `make` runs: translates and compiles what changed, on all cores up to four
     VMTOOL_DEBUG=1                           bounds checks on and the C constant VMTOOL_DEBUG is 1
@@ -11,16 +11,21 @@ their C and objects apart under build/, so changing over costs a copy. A `.pyx` 
 """
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.dist import Distribution
+
+install_data = Distribution().get_command_class("install_data")  # of setuptools or of its distutils, by release
 
 DEBUG = os.environ.get("VMTOOL_DEBUG", "0") not in ("", "0")
 ANNOTATE = os.environ.get("VMTOOL_ANNOTATE", "0") not in ("", "0")
 MODE = "debug" if DEBUG else "release"
 MAX_JOBS = 4
+MAN = "share/man/man1"
 SHARED = (Path("vmtool"), Path("vmtool/mm"), Path("vmtool/libc"))  # whose modules go into one object file, vmtool/_modules
 
 DIRECTIVES = {
@@ -147,5 +152,16 @@ class BuildExt(build_ext):
         stamp.write_text(MODE)
 
 
+class InstallData(install_data):
+    """install_data of the manual pages, which are made from the commands' declarations just before."""
+
+    def run(self):
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # a build backend does not have it there
+        from vmtool.cli import manual
+
+        self.data_files = [(MAN, manual.write(os.path.join("build", "man")))]
+        super().run()
+
+
 if __name__ == "__main__":  # the translator's worker processes import this file again
-    setup(ext_modules=object_files(), cmdclass={"build_ext": BuildExt})
+    setup(ext_modules=object_files(), data_files=[(MAN, [])], cmdclass={"build_ext": BuildExt, "install_data": InstallData})

@@ -9,11 +9,13 @@ Click's tokens are used, its conversions are not: the kinds of `kinds` convert, 
 
 from __future__ import annotations
 
+import os
+
 import click
 from click.shell_completion import CompletionItem
 
 from vmtool import __version__, uapi
-from vmtool.cli import parse, table
+from vmtool.cli import parse, shells, table
 from vmtool.cli.declare import READS
 from vmtool.cli.execute import DEFAULT_WAIT, Settings
 from vmtool.errors import UsageError
@@ -71,7 +73,7 @@ class Word(click.ParamType):
             words = table.names()
         else:
             words = kind if isinstance(kind, tuple) else CHOICES.get(kind, ())
-        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+        return [CompletionItem(word) for word in words if word.startswith(incomplete) and word.isprintable()]
 
 
 def _mapped(machine, pid):
@@ -261,6 +263,8 @@ def read(words: list[str]) -> tuple[Command, dict, Settings] | str:
     Completion, asked for by the environment, ends the process.
     """
     app = application()
+    if "_VMTOOL_COMPLETE" in os.environ:
+        shells.register()
     try:
         return app.main(list(words), prog_name="vmtool", standalone_mode=False)
     except Answer as answer:

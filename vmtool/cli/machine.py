@@ -62,7 +62,9 @@ def fsck(session: Session, json: bool) -> Output:
 def completion(settings: Settings, shell: str) -> Output:
     from click.shell_completion import get_completion_class
 
+    from vmtool.cli import shells
     from vmtool.cli.click_app import application
+    shells.register()
     shell_class = get_completion_class(shell)
     assert shell_class is not None, shell
     return shell_class(application(), {}, "vmtool", "_VMTOOL_COMPLETE").source()
