@@ -1,4 +1,4 @@
-"""python -m bench [--rounds N] [NAME…]: run the named benches (all: faults, startup, lines, traces) and print their ratios."""
+"""python -m bench [--rounds N] [NAME…]: run the named benches (all of BENCHES unless named) and print their ratios."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from bench.measure import print_rows
 
-BENCHES = ("faults", "startup", "lines", "traces", "heap")
+BENCHES = ("faults", "startup", "lines", "traces", "heap", "pictures")
 
 
 def main() -> int:
