@@ -56,10 +56,13 @@ def cat(machine: Machine, path: str, json: bool) -> Output:
     return format_text
 
 
-def free(machine: Any, unit: str, si: bool, wide: bool, total: bool, lohi: bool, committed: bool, procfs: str | None,
-         json: bool) -> Output:
+def free(machine: Any, unit: str, si: bool, wide: bool, total: bool, lohi: bool, committed: bool, meter: bool,
+         procfs: str | None, json: bool) -> Output:
     from vmtool.tools import free as tool
     text = _host_meminfo(procfs) if procfs is not None else str(_tree(machine).open("meminfo")())
+    if meter:
+        from vmtool.tools import meter as meters
+        return lambda: meters.run(text, meters.WIDTH)
     if json:
         return lambda: _text(_proc_objects().free(tool.figures(text)._asdict()))
     options: dict[str, str | bool] = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}

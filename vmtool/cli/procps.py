@@ -134,14 +134,15 @@ def uptime(machine: Any, pretty: bool, since: bool, procfs: str | None, json: bo
     return _report(lambda: tool.run(files, pretty, since), json)
 
 
-def top(machine: Any, batch: bool, iterations: int, commands: bool, width: int, procfs: str | None, json: bool) -> Output:
+def top(machine: Any, batch: bool, iterations: int, commands: bool, width: int, meter: bool, procfs: str | None,
+        json: bool) -> Output:
     from vmtool.tools import top as tool
     if iterations != 1:
         raise UsageError("-n: one report alone, as time does not pass between two")
     if not tool.LEAST_WIDTH <= width <= tool.MOST_WIDTH:
         raise UsageError(f"-w: {width} is not within {tool.LEAST_WIDTH} to {tool.MOST_WIDTH}")
     files = source(machine, procfs, ("meminfo", "uptime", "loadavg", "stat", "sys/kernel/pid_max"), PROCESS_FILES)
-    return _report(lambda: tool.run(files, commands, width), json)
+    return _report(lambda: tool.run(files, commands, width, meter), json)
 
 
 def _report(make, json):

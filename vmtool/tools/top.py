@@ -6,6 +6,7 @@ still, so that processes come in the order of the directory. Memory is statm's, 
 
 from __future__ import annotations
 
+from vmtool.tools import meter
 from vmtool.tools.process import Process, processes, ticks
 from vmtool.tools.single import single
 from vmtool.tools.source import fields, number
@@ -26,14 +27,15 @@ MINUTES_SHOWN, HOURS_SHOWN, DAYS_SHOWN = 360, 96, 14
 """Up to how many of a unit the time column shows it."""
 
 
-def run(source: Source, shows_command: bool = False, width: int = LEAST_WIDTH) -> str:
-    """One report; `shows_command`: -c, command lines; `width`: -w, columns of the screen."""
+def run(source: Source, shows_command: bool = False, width: int = LEAST_WIDTH, has_meters: bool = False) -> str:
+    """One report; `shows_command`: -c, command lines; `width`: -w, columns of the screen; `has_meters`: htop's, too."""
     found = processes(source)
     meminfo = fields(source.read("meminfo"))
     memory = {name: number(value) for name, value in meminfo.items()}
     pid_width = max(len(str(number(source.read("sys/kernel/pid_max")) - 1 if source.read("sys/kernel/pid_max") else 32767)), 5)
     heading = f"{'PID':>{pid_width}}{HEADING[7:]}"
-    text = f"top -{line(source)}\n" + _tasks(found) + CPU + _memory(memory) + f"\n{heading}\n"
+    text = f"top -{line(source)}\n" + _tasks(found) + CPU
+    text += (meter.run(source.read("meminfo"), width) if has_meters else _memory(memory)) + f"\n{heading}\n"
     return text + "".join([_row(source, p, memory.get("MemTotal", 0), pid_width, shows_command, width) + "\n" for p in found])
 
 
