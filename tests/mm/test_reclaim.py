@@ -213,3 +213,18 @@ def test_groups_are_named_made_and_removed_as_directories_are():
     machine.cgroup_remove("a/b")
     machine.cgroup_remove("a")
     assert machine.cgroups() == []
+
+
+def test_a_fault_keeps_the_page_that_it_found_while_it_reads_ahead():
+    """6.18, 64 MB mapped and read in order within 32 MB, again and again: one major fault each time, for the first page."""
+    machine, pid = machine_of(ram=128 * MIB)
+    machine.mkfile("/f", 64 * MIB)
+    machine.drop_caches(1)
+    machine.cgroup_create("g")
+    machine.cgroup_set("g", "memory.max", 32 * MIB)
+    machine.cgroup_move("g", pid)
+    base = machine.mmap(pid, 0, 64 * MIB, RW, 1, path="/f")
+    for _ in range(2):
+        assert machine.touch(pid, base, 64 * MIB, "r").major == 1
+    assert machine.vmstat()["pgsteal_direct"] > 0
+    assert machine.fsck() == []

@@ -10,11 +10,12 @@ request that failed leave the cache at once.
 
 from vmtool.mm.arch cimport page_align
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at
-from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_remove, page_cache_next_miss, page_cache_prev_miss
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.inode cimport disk_read
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
+from vmtool.mm.vmstat cimport PGPGIN
 
 cdef enum:
     IO_PAGES = 1024  # bdi->io_pages: requests of the disk may be 4 MiB
@@ -359,7 +360,7 @@ cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t v
 
 cdef uint64_t filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
     cdef pfn_t head = page_folio(a, page)
-    cdef uint64_t before = inode_at(a, file_at(a, file).inode).nrpages
+    cdef int64_t before = a.m.event[PGPGIN]
     if not frame_at(a, head).flags & PG_uptodate:  # filemap_read_folio(): its block is in memory, or there is none
         frame_mut(a, head).flags |= PG_uptodate
     if vm_flags & VM_RAND_READ or ra_pages(a) == 0:
@@ -368,8 +369,10 @@ cdef uint64_t filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t
         file_mut(a, file).mmap_miss -= 1
     if not frame_at(a, head).flags & PG_readahead:
         return <uint64_t>NOT_IN_FLIGHT
+    folio_get(a, head)  # the fault holds what it found: what read-ahead needs is not taken from there
     page_cache_async_ra(a, file, index, head, ra_pages(a))
-    if inode_at(a, file_at(a, file).inode).nrpages == before:
+    folio_put(a, head)
+    if a.m.event[PGPGIN] == before:  # nothing is being read
         return <uint64_t>NOT_IN_FLIGHT
     return file_at(a, file).ra_start
 
