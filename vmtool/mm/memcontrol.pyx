@@ -16,6 +16,7 @@ cdef enum:
     MEMCG_CHARGE_BATCH = 64
     MAX_RECLAIM_RETRIES = 16
     SWAP_CLUSTER_MAX = 32
+    COSTLY_PAGES = 8  # 1 << PAGE_ALLOC_COSTLY_ORDER
 
 cdef uint64_t PAGE_COUNTER_MAX = <uint64_t>1 << 51
 
@@ -109,6 +110,12 @@ cdef void reclaim_high(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogi
         memcg = memcg_at(a, memcg).parent
 
 
+cdef inline uint64_t margin(arena_t *a, idx_t memcg) noexcept nogil:
+    """mem_cgroup_margin(): what may still be charged. Reclaim may free pages of groups above or below alone, or more than were asked for."""
+    cdef const page_counter_t *c = &memcg_at(a, memcg).memory
+    return c.max - c.usage if c.usage < c.max else 0
+
+
 cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) noexcept nogil:
     """try_charge_memcg()."""
     cdef uint32_t i = stock_slot(a)
@@ -117,6 +124,7 @@ cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) no
     cdef idx_t limited
     cdef uint32_t verdict
     cdef bint drained = False
+    cdef uint64_t nr_reclaimed
     if a.m.stock_memcg[i] == memcg and a.m.stock_nr[i] >= nr_pages:
         a.m.stock_nr[i] -= nr_pages
         return 0
@@ -130,7 +138,8 @@ cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) no
         if a.memalloc or not gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM):  # reclaim must not run here: charged over the limit
             break
         mem_cgroup_event(a, limited, MEMCG_MAX, 1)
-        if a.reclaim_memcg != NULL and a.reclaim_memcg(a, limited, nr_pages, True, False) >= nr_pages:
+        nr_reclaimed = a.reclaim_memcg(a, limited, nr_pages, True, False) if a.reclaim_memcg != NULL else 0
+        if margin(a, limited) >= nr_pages:
             continue
         if not drained:
             drain_stock(a)
@@ -138,6 +147,8 @@ cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) no
             continue
         if gfp & GFP_NORETRY:
             return -ENOMEM
+        if nr_reclaimed and nr_pages <= COSTLY_PAGES:
+            continue
         if retries:
             retries -= 1
             continue
