@@ -51,6 +51,15 @@ cdef struct tally_t:  # what was traced since a door asked for it; not saved, ke
     int64_t frames  # allocated less freed
     int64_t frames_peak
 
+cdef struct plug_t:  # blk_plug: swap I/O that the task holds back until it pulls the plug or sleeps
+    uint32_t depth
+    uint32_t nr_requests
+    uint32_t first_pages  # of the first request
+    uint32_t last_pages  # of the last one
+    uint32_t last_slot  # its last page's
+    uint32_t last_writes
+    uint32_t nr_writes  # pages: as many of the newest writes that are under way
+
 cdef struct arena_t:
     pool_t pool[NR_POOLS]
     machine_t *m  # POOL_MACHINE's only record; its chunk is saved by every commit
@@ -65,6 +74,7 @@ cdef struct arena_t:
     idx_t active_memcg  # whom user pages are charged to instead of the task's group (0: the task's)
     uint32_t oom_disabled  # swapoff: rather fail than kill
     uint32_t oom_victim  # PID that the present operation's allocation killed, 0: none
+    plug_t plug
     idx_t task  # the process on whose behalf it runs (0: none): trace records carry its PID
     char *poison  # CHUNK_BYTES of zeros, written by whoever got it
     void *ctx

@@ -20,7 +20,10 @@ cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil  # after the la
 cdef void swap_free(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; a cached folio keeps its slot
 cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; 0
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil
-cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil  # the device: the oldest writes have ended
+cdef void blk_start_plug(arena_t *a) noexcept nogil
+cdef void blk_finish_plug(arena_t *a) noexcept nogil
+cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil  # under way and not held back by the plug
+cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil  # the device: the oldest of those that were issued have ended
 cdef void swap_write_wait(arena_t *a) noexcept nogil  # all of them
 # The folio of an entry, read with what is near it: by address in an area, or by slot (v = 0, or a rotational disk). 0: no memory, or not in use.
 cdef pfn_t swapin_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil

@@ -4,15 +4,15 @@
     in    read_swap_cache    slot 5: cached, frame 9, up to date; an entry is mapped again: count falls; the slot stays until a write wants the page
 
 Modelled: one reference a cached folio; its bytes are the slot's until it is written to; pages of zeros never reach the device; writes that are
-under way, oldest first; read-ahead by slots (page_cluster, aligned, adapted to hits) and by addresses of an area.
-Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c:swap_writeout(), end_swap_bio_write().
+under way, oldest first, and the plug that holds some of them back; read-ahead by slots (page_cluster, aligned, adapted to hits) and by addresses of an area.
+Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c:swap_writeout(), end_swap_bio_write(); block/blk-mq.c:blk_add_rq_to_plug().
 # Deviation: a touched page without bytes of its own counts as data, not as zeros: an access says that it writes, not what.
 Invariants (fsck_swap): a slot with SLOT_CACHE names a folio that names it; NR_SWAPCACHE is the sum.
 """
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, slot_at, slot_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, plug_t, slot_at, slot_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_size, page_start
 from vmtool.mm.buddy cimport alloc_pages, folio_mapcount, folio_put, free_pages
 from vmtool.mm.frame cimport page_bytes, pfn_to_zone
@@ -32,6 +32,9 @@ cdef enum:
     SWAP_RA_HITS_MASK = 63
     SWAP_RA_HITS_INIT = 4  # to start up with a small window
     SWAP_RA_ORDER_CEILING = 5
+    MAX_SEGMENTS = 254  # of a request to a virtio disk: pages that lie side by side in the area
+    BLK_MAX_REQUEST_COUNT = 32
+    BLK_PLUG_FLUSH_SIZE = 131072
 
 cdef char ZEROS[CHUNK_BYTES]
 
@@ -134,6 +137,53 @@ cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil:
     return 0
 
 
+# --- the plug -----------------------------------------------------------------------------------------------------------------
+
+cdef void flush_plug(arena_t *a) noexcept nogil:
+    a.plug.nr_requests = 0
+    a.plug.nr_writes = 0
+
+
+cdef void blk_start_plug(arena_t *a) noexcept nogil:
+    if a.plug.depth == 0:
+        flush_plug(a)
+    a.plug.depth += 1
+
+
+cdef void blk_finish_plug(arena_t *a) noexcept nogil:
+    a.plug.depth -= 1
+    if a.plug.depth == 0:
+        flush_plug(a)
+
+
+cdef void plug_page(arena_t *a, uint32_t record, bint write) noexcept nogil:
+    """blk_mq_submit_bio(): behind the last page of the last request it joins that; a new one pulls the plug when the first is large, or 32 wait.
+
+    So reclaim that runs while pages are read ahead has a small read before its writes, and none of up to 31 x 254 pages ends before it has gone on.
+    """
+    cdef plug_t *p = &a.plug
+    if p.depth == 0:
+        return
+    if p.nr_requests and p.last_writes == <uint32_t>write and p.last_slot + 1 == record and p.last_pages < MAX_SEGMENTS:
+        p.last_pages += 1
+        if p.nr_requests == 1:
+            p.first_pages += 1
+    else:
+        if p.nr_requests >= BLK_MAX_REQUEST_COUNT or p.nr_requests and p.first_pages * page_size(&a.m.arch) >= BLK_PLUG_FLUSH_SIZE:
+            flush_plug(a)
+        p.last_pages = 1
+        p.last_writes = write
+        if p.nr_requests == 0:
+            p.first_pages = 1
+        p.nr_requests += 1
+    p.last_slot = record
+    p.nr_writes += write
+
+
+cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil:
+    return a.m.swap_io_nr - a.plug.nr_writes if a.plug.nr_writes < a.m.swap_io_nr else 0
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------------
 
 cdef bint is_zero_filled(arena_t *a, pfn_t pfn) noexcept nogil:
@@ -180,6 +230,7 @@ cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
         a.m.swap_io_head = record
     a.m.swap_io_tail = record
     a.m.swap_io_nr += 1
+    plug_page(a, record, True)
     return WRITEOUT_STARTED
 
 
@@ -201,6 +252,7 @@ cdef void end_swap_write(arena_t *a, uint32_t record) noexcept nogil:
 
 cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil:
     cdef uint32_t record
+    nr = min(nr, swap_writes_issued(a))
     while nr and a.m.swap_io_head and not a.err:
         record = a.m.swap_io_head
         a.m.swap_io_head = slot_at(a, record).io_next
@@ -212,6 +264,7 @@ cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil:
 
 
 cdef void swap_write_wait(arena_t *a) noexcept nogil:
+    flush_plug(a)  # who sleeps pulls it
     swap_write_poll(a, a.m.swap_io_nr)
 
 
@@ -246,6 +299,7 @@ cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexce
     if s.flags & SLOT_ZERO:
         count_vm_event(a, SWPIN_ZERO)
     else:
+        plug_page(a, record, False)
         count_vm_event(a, PSWPIN)
         count_vm_events(a, PGPGIN, 4)
     trace2(a, TR_SWAP_IN, head, entry)
@@ -313,9 +367,11 @@ cdef pfn_t cluster_readahead(arena_t *a, swp_entry_t entry) noexcept nogil:
         at = offset & ~mask
         end = min(offset | mask, <uint64_t>si.max - 1)
         at += at == 0  # the first is the header
+        blk_start_plug(a)
         while at <= end:
             read_swap_cache(a, swp_entry(swp_type(entry), at), at != offset)
             at += 1
+        blk_finish_plug(a)
         lru_add_drain(a)
     return read_swap_cache(a, entry, False)
 
@@ -356,11 +412,13 @@ cdef pfn_t vma_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) n
     addr = page_start(&a.m.arch, addr)
     if vma_window(a, v, addr, &start, &end) > 1:
         table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+        blk_start_plug(a)
         while table and start < end:
             e = pte_load(a, table, level_index(&a.m.arch, 0, start))
             if pte_class(a, e) == ENTRY_SWAP:
                 read_swap_cache(a, pte_to_swp_entry(a, e), start != addr)
             start += page_size(&a.m.arch)
+        blk_finish_plug(a)
         lru_add_drain(a)
     return read_swap_cache(a, entry, False)
 

@@ -9,13 +9,14 @@ Counterpart: Linux v6.18 mm/vmscan.c.
 Simplified: kswapd runs to its end at the point where it is woken, so the order of events is the same each time; nothing waits.
 """
 
+from vmtool.mm.arena cimport plug_t
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_MIN, ZONE_NORMAL, wmark_pages
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, lruvec_node_state, lruvec_of, lruvec_page_state, memcg_next
 from vmtool.mm.buddy cimport watermark_ok
 from vmtool.mm.memcontrol cimport mem_cgroup_below_low, mem_cgroup_below_min, mem_cgroup_calculate_protection, mem_cgroup_event, mem_cgroup_protection
 from vmtool.mm.shrinker cimport shrink_slab
 from vmtool.mm.swap_lru cimport lru_add_drain_all
-from vmtool.mm.swap_state cimport swap_write_poll
+from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, swap_write_poll
 from vmtool.mm.trace cimport TR_DIRECT_RECLAIM, TR_KSWAPD_SLEEP, TR_KSWAPD_WAKE, trace2
 from vmtool.mm.vmscan_list cimport (DEACTIVATE_ANON, DEACTIVATE_FILE, RECLAIM_DIRECT, RECLAIM_KSWAPD, RECLAIM_PROACTIVE, SWAP_CLUSTER_MAX,
                                     scan_control_t, shrink_active_list, shrink_inactive_list)
@@ -186,6 +187,7 @@ cdef void shrink_lruvec(arena_t *a, lruvec_t *lruvec, scan_control_t *sc) noexce
     get_scan_count(a, lruvec, sc, nr)
     for lru in range(4):
         targets[lru] = nr[lru]
+    blk_start_plug(a)
     while (nr[LRU_INACTIVE_ANON] or nr[LRU_ACTIVE_FILE] or nr[LRU_INACTIVE_FILE]) and not a.err:
         for lru in range(4):
             if nr[lru]:
@@ -197,6 +199,7 @@ cdef void shrink_lruvec(arena_t *a, lruvec_t *lruvec, scan_control_t *sc) noexce
         if nr[LRU_INACTIVE_FILE] + nr[LRU_ACTIVE_FILE] == 0 or nr[LRU_INACTIVE_ANON] + nr[LRU_ACTIVE_ANON] == 0:
             break
         stop_smaller(nr, targets)
+    blk_finish_plug(a)
     sc.nr_reclaimed += nr_reclaimed
     if a.m.total_swap_pages > 0 and inactive_is_low(a, lruvec, LRU_INACTIVE_ANON):
         shrink_active_list(a, lruvec, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
@@ -476,16 +479,20 @@ cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp,
     """It goes on until the node is balanced or hopeless, as kswapd() does before it sleeps."""
     cdef uint64_t each[NR_ZONES]
     cdef uint32_t outer = a.memalloc
+    cdef plug_t plug = a.plug  # of who woke it: kswapd is a task of its own
     cdef uint32_t runs = 0
     if outer or a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or a.m.zone[zone].managed_pages == 0:
         return
     if pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0:
         return
     a.memalloc = 2
+    a.plug.depth = 0
     while runs <= MAX_RECLAIM_RETRIES and not a.err:
         balance_pgdat(a, order, highest)
         runs += 1
         if a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or pgdat_balanced(a, 0 if order else order, highest):
             break
         count_vm_event(a, KSWAPD_HIGH_WMARK_HIT_QUICKLY)
+    plug.nr_writes = 0  # while it ran they went out with its own
+    a.plug = plug
     a.memalloc = outer

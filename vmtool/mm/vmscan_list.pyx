@@ -18,7 +18,7 @@ from vmtool.mm.lruvec cimport folio_is_file_lru, folio_lruvec, lruvec_add_folio,
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
-from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_writeout
+from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.swapfile cimport vm_swap_full
 from vmtool.mm.thp_split cimport split_anon_folio
 from vmtool.mm.trace cimport TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace4
@@ -212,6 +212,8 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     if f.flags & (PG_dirty | PG_writeback) and not f.flags & PG_anon:
         stat.nr_dirty += <uint32_t>nr_pages
         stat.nr_unqueued_dirty += <uint32_t>nr_pages if not f.flags & PG_writeback else 0
+    if f.flags & PG_writeback and f.flags & PG_reclaim and sc.memcg:
+        swap_write_wait(a)  # it has gone round its list once: a group's writers go no faster than the disk
     if f.flags & PG_writeback:
         f.flags |= PG_reclaim
         stat.nr_writeback += <uint32_t>nr_pages
@@ -275,7 +277,7 @@ cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t 
     cdef bint file = lru >= 2
     cdef uint64_t nr_scanned = 0, nr_taken = 0, nr_reclaimed
     cdef uint32_t nr
-    cdef uint32_t under_way = a.m.swap_io_nr
+    cdef uint32_t under_way = swap_writes_issued(a)
     lru_add_drain(a)
     nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
     count_memcg_events(a, lruvec, PGSCAN_KSWAPD + <int>sc.by, <int64_t>nr_scanned)
