@@ -228,3 +228,19 @@ def test_a_fault_keeps_the_page_that_it_found_while_it_reads_ahead():
         assert machine.touch(pid, base, 64 * MIB, "r").major == 1
     assert machine.vmstat()["pgsteal_direct"] > 0
     assert machine.fsck() == []
+
+
+def test_a_large_folio_that_was_used_once_is_kept_and_not_activated():
+    """folio_referenced() counts areas: the pages of one folio that are young in the same area are one reference. Two passes over a file in
+    folios of 32 pages, each mapped once by one area: 6.18 says pgactivate 0."""
+    machine, pid = machine_of(ram=128 * MIB)
+    machine.mkfile("/f", 48 * MIB)
+    machine.drop_caches(1)
+    machine.cgroup_create("g")
+    machine.cgroup_set("g", "memory.max", 32 * MIB)
+    machine.cgroup_move("g", pid)
+    base = machine.mmap(pid, 0, 48 * MIB, RW, 1, path="/f")
+    for _ in range(2):
+        machine.touch(pid, base, 48 * MIB, "r")
+    assert machine.vmstat()["pgsteal_direct"] > 0
+    assert machine.vmstat()["pgactivate"] == 0

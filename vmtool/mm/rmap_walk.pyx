@@ -32,7 +32,8 @@ cdef struct walk_at_t:  # where an entry is that maps a page of the folio
 cdef struct rwalk_t:  # rmap_walk_control
     idx_t memcg
     uint64_t vm_flags
-    uint32_t referenced
+    uint32_t referenced  # areas
+    idx_t counted  # the last of them
 
 ctypedef bint (*rmap_one_fn)(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept nogil  # false: enough
 
@@ -121,7 +122,9 @@ cdef bint referenced_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noex
         pte_store(a, at.table, at.index, pte_mkold(a, at.entry))
     else:
         entry_set(a, mm_mut(a, area.vm_mm), at.addr, 1, pte_mkold(a, at.entry))
-    w.referenced += 1
+    if w.counted != at.v:  # an area counts once, however many pages of a large folio were used in it
+        w.counted = at.v
+        w.referenced += 1
     w.vm_flags |= area.vm_flags & ~<uint64_t>VM_LOCKED
     return True
 
@@ -131,6 +134,7 @@ cdef uint32_t folio_referenced(arena_t *a, pfn_t head, idx_t memcg, uint64_t *vm
     w.memcg = memcg
     w.vm_flags = 0
     w.referenced = 0
+    w.counted = 0
     if folio_mapcount(a, head):
         rmap_walk(a, &w, head, referenced_one)
     if frame_at(a, head).flags & PG_young:
@@ -196,5 +200,6 @@ cdef bint try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
     w.memcg = 0
     w.vm_flags = 0
     w.referenced = 0
+    w.counted = 0
     rmap_walk(a, &w, head, unmap_one)
     return folio_mapcount(a, head) == 0
