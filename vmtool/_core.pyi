@@ -5,7 +5,7 @@ Units: addresses and lengths are bytes, `nr_` are pages. A failed system call ra
 Flags are the kernel's own values (PROT_, MAP_, MREMAP_, MADV_, MS_, MCL_, RLIMIT_).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from vmtool import records as r
@@ -306,6 +306,12 @@ class Machine:
 
     def roots(self) -> list[tuple[int, int, int | None]]:
         """PID, CR3 or TTBR0, and TTBR1 or None, of each process that has an address space."""
+
+    def kernel_map(self, borders: Sequence[int]) -> list[tuple[int, int, str, int, tuple[str, ...]]]:
+        """Runs of like entries in the kernel's half: (first address, last, level, entry without its frame, flags); 0, (): nothing there.
+
+        `borders`: ascending addresses at which a run ends, whatever follows.
+        """
 
     def held(self, pfn: int, tables_only: bool = False) -> tuple[int, bytes] | None:
         """The first frame from `pfn` on that holds anything but zeros, and its bytes; None when there is none."""

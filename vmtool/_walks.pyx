@@ -6,13 +6,16 @@ See _core.pyi for what each takes and gives.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_PAIRED, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, arch_name, entry_flag, level_name, page_size)
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_PAIRED, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, arch_name, entry_encode, entry_flag, level_name,
+                             page_size)
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.show_frames cimport next_held
+from vmtool.mm.show_kernel cimport kernel_runs, kernel_runs_t
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
@@ -102,6 +105,32 @@ cdef class Walks(State):
                       <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if g.id >= ARCH_ARM else "CR3",
                       g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift, w.error,
                       bool(w.ok and g.flags & ARCH_SOFT_YOUNG and not w.leaf & g.accessed))
+
+    def kernel_map(self, borders):
+        """(first address, last, level, entry without its frame, flags) of each run of like entries in the kernel's half; 0, (): nothing is mapped."""
+        cdef kernel_runs_t runs
+        cdef const arch_t *g = &self.a.m.arch
+        cdef vaddr_t *at = <vaddr_t *>malloc((len(borders) + 1) * sizeof(vaddr_t))
+        cdef uint64_t i, raw
+        if at == NULL:
+            raise MemoryError
+        for i in range(<uint64_t>len(borders)):
+            at[i] = borders[i]
+        runs.borders = at
+        runs.nr_borders = <uint32_t>len(borders)
+        kernel_runs(&self.a, &runs)
+        found = []
+        for i in range(runs.nr):
+            raw = runs.at[i].prot
+            if raw and g.flags & ARCH_TRANSLATES:
+                raw = entry_encode(g, runs.at[i].level, raw)
+            found.append((runs.at[i].start, runs.at[i].last, level_name(g, runs.at[i].level).decode(), raw, entry_flags(g, runs.at[i].level, raw)))
+        free(runs.at)
+        free(at)
+        if runs.failed:
+            raise MemoryError
+        self.check()
+        return found
 
     # --- physical memory -----------------------------------------------------------------------------------
 

@@ -249,6 +249,10 @@ class FakeMachine:
 
     vfree = free_pages = kfree
 
+    def kernel_map(self, borders):
+        return [(0xFFFF888000000000, 0xFFFF8880001FFFFF, "pte", 0x8000000000000103, ("P", "RW", "G", "NX")),
+                (0xFFFF888000200000, 0xFFFFFFFFFFFFFFFF, "pmd", 0, ())]
+
     def tlb(self, cpu=None):
         return [_zero(r.TlbEntry, level=1, kind="d", vpn=HEAP >> 12, pfn=0x123, page_shift=12)]
 

@@ -19,11 +19,24 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
 
 
-def cat_maps(machine: Machine, pid: int, json: bool) -> Output:
+def cat_maps(machine: Machine, pid: int | None, kernel: bool, json: bool) -> Output:
+    if kernel:
+        return _kernel_map(machine, pid, json)
+    if pid is None:
+        raise UsageError("missing PID")
     if not json:
         return _tree(machine).process_file(pid, "maps")
     vmas = machine.maps(pid)
     return lambda: _text([_objects().area(vma) for vma in vmas])
+
+
+def _kernel_map(machine: Machine, pid: int | None, json: bool) -> Output:
+    from vmtool.views import kernel_map as view
+    if pid is not None:
+        machine.task(pid)  # ESRCH where there is no such process; all have the same half
+    arch = machine.info().arch
+    runs = view.runs(machine.kernel_map(view.borders(arch)), arch)
+    return (lambda: _text([_objects().kernel_run(run) for run in runs])) if json else (lambda: view.render(runs, arch))
 
 
 def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:

@@ -13,6 +13,7 @@ from vmtool.procfs.pagetypeinfo import NR_ORDERS, TYPES
 from vmtool.records import FileInfo, Frame, SlabCache, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
 from vmtool.views import frames as frames_view
 from vmtool.views import tlb as tlb_view
+from vmtool.views.kernel_map import Run as KernelRun
 from vmtool.views.walk_fault import fault
 
 Object = dict[str, Any]
@@ -98,6 +99,17 @@ def kinds(counted: Iterable[tuple[str, int]], page_shift: int) -> list[Object]:
     rows = list(counted)
     rows.append(("total", sum(row[1] for row in rows)))
     return [{"kind": kind, "nr_pages": nr_pages, "size_kb": nr_pages << (page_shift - 10)} for kind, nr_pages in rows]
+
+
+def kernel_run(run: KernelRun) -> Object:
+    """A run of like entries of the kernel's half."""
+    return {
+        "address": address(run.start),
+        "end_address": address(run.end),
+        "level": run.level,
+        "flags": list(run.flags),
+        "region": run.region,
+    }
 
 
 def tlb_entry(entry: TlbEntry) -> Object:

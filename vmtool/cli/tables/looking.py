@@ -23,9 +23,13 @@ def _proc_file(name, what):
 
 COMMANDS = (
     Command(
-        "cat-maps", "looking:cat_maps", (PID,),
+        "cat-maps", "looking:cat_maps",
+        (arg("pid", "PID", "the process", optional=True),
+         switch("--kernel", "instead: what the kernel's half maps, the same for all, as ptdump prints it")),
         access=READS,
         help="Print /proc/PID/maps: a line for each area of the address space.",
+        details="--kernel prints the other half, which every process has and none may touch: runs of page-table entries alike, with their "
+                "size, what they allow, and their level, region by region, as /sys/kernel/debug/page_tables/kernel has them.",
         example="vmtool cat-maps 1"),
     Command(
         "smaps", "looking:smaps", (PID, switch("--rollup", "one entry with the sums: /proc/PID/smaps_rollup")),
