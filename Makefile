@@ -68,8 +68,8 @@ capture: build  ## take the fixtures from this kernel again (some need root)
 TOOLS = procps htop smem sysstat busybox lsof psmisc nodejs python3-psutil golang-go golang-github-prometheus-procfs-dev util-linux
 tools: build  ## as root: install what Debian has of the programs that read /proc, and run them all over the simulated one
 	@apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null
-	@$(PY) -m pip install -q "mfusepy>=3.1"
-	@VMTOOL_REQUIRE_HOST=1 $(PY) -m pytest -q tests/outside/test_judges.py tests/outside/test_fuse.py tests/outside/test_enter.py tests/tools
+	@$(PY) -m pip install -q "mfusepy>=3.1" "psutil>=5.9,<7"
+	@VMTOOL_REQUIRE_HOST=1 $(PY) -m pytest -q tests/outside/test_judges.py tests/outside/test_fuse.py tests/outside/test_enter.py tests/outside/test_psutil_own.py tests/tools
 
 annotate: $(READY)  ## build/cython/*/vmtool/**.html: the lines that touch Python
 	@VMTOOL_ANNOTATE=1 $(PY) setup.py -q build_ext --inplace

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,6 +187,35 @@ def test_a_signal_unmounts(mounted, signo):
     place, server = mounted
     server.send_signal(signo)
     assert server.wait(30) == 0 and gone(place) and os.listdir(place) == []
+
+
+def test_unmounted_while_a_reader_is_open(mounted):
+    """Not at once, as of any mount that is in use; lazily it goes, and its reader's next look says so."""
+    place, server = mounted
+    unmount = shutil.which("fusermount3")
+    if unmount is None:
+        pytest.skip("fusermount3 is not installed")
+    fd = os.open(place / "1" / "smaps", os.O_RDONLY)
+    assert os.read(fd, 4) != b""
+    busy = subprocess.run([unmount, "-u", str(place)], capture_output=True, text=True, timeout=30)
+    assert busy.returncode != 0 and os.path.ismount(place) and os.read(fd, 4) != b""
+    assert subprocess.run([unmount, "-u", "-z", str(place)], capture_output=True, timeout=30).returncode == 0
+    assert gone(place) and os.listdir(place) == []
+    assert os.read(fd, 4) != b""  # it is served until it closes
+    os.close(fd)
+    assert server.wait(30) == 0
+
+
+def test_a_signal_ends_it_though_a_reader_is_open(mounted):
+    place, server = mounted
+    fd = os.open(place / "1" / "smaps", os.O_RDONLY)
+    server.terminate()
+    assert server.wait(30) == 0 and gone(place)
+    with pytest.raises(OSError) as raised:
+        os.read(fd, 4)
+    assert raised.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 def test_a_killed_server_leaves_no_mount_and_no_hanging_reader(mounted):

@@ -22,7 +22,7 @@ p = spawn render
 brk $p --by 1M
 touch $p heap 400K
 fork $p
-spawn server
+spawn server --threads 3
 mkfile /scene.dat 64K
 read $p /scene.dat 0 1000
 """
@@ -68,7 +68,11 @@ func main() {
 	must(err)
 	maps, err := p.ProcMaps()
 	must(err)
-	fmt.Println(*memory.MemTotal, status.VmRSS>>10, stat.Comm, rollup.Pss>>10, len(maps))
+	server, err := fs.Proc(3)
+	must(err)
+	threads, err := server.Stat()
+	must(err)
+	fmt.Println(*memory.MemTotal, status.VmRSS>>10, stat.Comm, rollup.Pss>>10, len(maps), threads.NumThreads)
 }
 """
 
@@ -92,6 +96,10 @@ class Expected:
 JUDGES = {
     "free": ("free -k", lambda e: [e.total, e.free]),
     "ps": ("ps -eo pid,rss,comm", lambda e: [rf"1 +{e.rss} render"]),
+    "ps -L": ("ps -eLf", lambda e: [r" 3 +0 +4 +0 +3 .* server"]),
+    "ps -T": ("ps -T -p 3 -o pid,tid,nlwp,comm", lambda e: [r" 3 +3 +3 server\n +3 +4 +3 server\n +3 +5 +3 server"]),
+    "top -H": ("top -H -b -n1", lambda e: [r"Threads: +5 total", r"\n +4 .* server"]),
+    "pidstat -t": ("pidstat -t -r -p ALL", lambda e: [r" 3 +- .* server\n.* - +3 .*server\n.* - +4 .*server\n.* - +5 .*server"]),
     "top": ("top -b -n1", lambda e: [rf"1 .* {e.rss} .* render"]),
     "vmstat": ("vmstat", lambda e: [e.free]),
     "slabtop": ("slabtop -o", lambda e: ["task_struct"]),
@@ -105,8 +113,8 @@ JUDGES = {
     "lsof": ("lsof -w -p 1", lambda e: [r"render +1 .*\btxt\b.* /usr/bin/render"]),
     "fuser": ("fuser -v /usr; test $? = 1", lambda e: []),
     "pstree": ("pstree -pA", lambda e: [r"render\(1\)---render\(2\)"]),
-    "psutil": (None, lambda e: [rf"{e.rss} \d+ {e.total} {e.nr_areas} 1 \[3\]"]),
-    "prometheus": (None, lambda e: [f"{e.total} {e.rss} render {e.pss} {e.nr_areas}"]),
+    "psutil": (None, lambda e: [rf"{e.rss} \d+ {e.total} {e.nr_areas} 3 \[3, 4, 5\] \[1, 2, 3\]"]),
+    "prometheus": (None, lambda e: [f"{e.total} {e.rss} render {e.pss} {e.nr_areas} 3"]),
 }
 OUTSIDE_PROC = ("psutil", "prometheus")
 """Those who take a directory in place of /proc."""
@@ -156,8 +164,8 @@ def line_of(tmp_path_factory):
                 subprocess.run(["go", "build", "-o", place / "judge", place / "main.go"], env=env, check=True, timeout=400)
                 made[name] = place / "judge"
             return f"{made[name]} $JUDGE_PROC"
-        if shutil.which(name) is None:
-            lack(f"{name} is not installed here")
+        if shutil.which(name.split()[0]) is None:
+            lack(f"{name.split()[0]} is not installed here")
         return JUDGES[name][0]
     return line
 

@@ -6,6 +6,7 @@ import pytest
 
 from vmtool.errors import KernelError
 from vmtool.procfs.tree import Tree
+from vmtool.testing import VmProc, vmproc  # noqa: F401 - the fixture
 
 core = pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
 
@@ -148,3 +149,14 @@ def test_stacks_in_maps_by_release():
         assert (named == [f"{stack:x}"]) == bool(of_thread) and len(named) == 1
         heads = [line for line in tree.read("1/task/3/smaps").decode().splitlines() if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line)]
         assert heads == thread.splitlines()
+
+
+def test_a_test_of_someone_elses_tool_has_threads(vmproc):  # noqa: F811
+    vmproc.run("s = spawn server --threads 3\ntouch 2 stack")
+    tree = vmproc.tree
+    assert sorted(path.name for path in (tree / "1" / "task").iterdir()) == ["1", "2", "3"]
+    assert "\nThreads:\t3\n" in (tree / "1" / "status").read_text()
+    later = vmproc.step(1.0, "exit 3")
+    assert sorted(path.name for path in (later / "1" / "task").iterdir()) == ["1", "2"]
+    shown = vmproc.enter(["sh", "-c", "ls /proc/1/task"])
+    assert (shown.returncode, shown.stdout) == (0, "1\n2\n")
