@@ -112,5 +112,6 @@ def test_every_story_is_told():
     judged_elsewhere = {"cat-real",  # on files of this machine
                         "heap",  # against the C library: tests/libc
                         "memory-fills",  # a machine short of memory
+                        "kernel-memory",  # against a kernel with nothing else to do: tests/mm/test_costs.py
                         "architectures"}  # other processors
     assert {path.stem for path in transcripts.glob("*.t")} - judged_elsewhere == set(STORIES)
