@@ -37,7 +37,10 @@ def complete(on, capfd, monkeypatch):
     ("vmtool what-if for", ["fork"]),
     ("vmtool init --tlb s", ["skylake"]),
     ("vmtool init --k", ["--kernel"]),
-    ("vmtool mmap 1 4K --huge", []),
+    ("vmtool mmap 1 4K --huge", ["--hugetlb"]),
+    ("vmtool mmap 1 4M --hugetlb ", ["2M", "1G"]),
+    ("vmtool init --kp", []),
+    ("vmtool free --me", ["--mebi", "--meter"]),
     ("vmtool touch 1 h", ["heap"]),
     ("vmtool frobnicate x", []),
 ])

@@ -36,7 +36,7 @@ COMMANDS = (
          switch("--noreserve", "MAP_NORESERVE"),
          switch("--growsdown", "MAP_GROWSDOWN"),
          switch("--stack", "MAP_STACK"),
-         option("--hugetlb", ("2M", "1G"), "SIZE", "MAP_HUGETLB with pages of 2M or 1G", hidden=True)),
+         option("--hugetlb", ("2M", "1G"), "SIZE", "MAP_HUGETLB with pages of this size, from the pool of vm.nr_hugepages")),
         access=WRITES, exclusive=("--shared --private",),
         help="Map memory or a file; prints the address.",
         details="Anonymous, private and rw unless told.",
