@@ -96,6 +96,35 @@ def check_process(read, pid):
     return said
 
 
+def check_threads(read, pid, tids):
+    """What task/ lists of a process, `tids`, against its own files: one address space, the group's count, its faults."""
+    said = Complaints()
+    def numbers(place):
+        return labelled(read(f"{place}/status").decode("utf-8", "surrogateescape")), read(f"{place}/stat").rpartition(b") ")[2].split()
+
+    status, stat = numbers(pid)
+    said.same("Threads, task", status["Threads"], len(tids))
+    if pid not in tids:
+        said.append(f"task lists {tids}, the leader {pid} is not among them")
+    faults = [0, 0]
+    for tid in tids:
+        place = f"{pid}/task/{tid}"
+        own, words = numbers(place)
+        said.same(f"Pid of {tid}", own["Pid"], tid)
+        said.same(f"Tgid of {tid}", own["Tgid"], pid)
+        for label in ("Threads", "VmPeak", "VmSize", "VmLck", "VmHWM", "VmRSS", "RssAnon", "VmData", "VmStk", "VmPTE", "VmSwap", "PPid"):
+            said.same(f"{label} of {tid}", own[label], status[label])
+        said.same(f"num_threads in stat of {tid}", int(words[17]), status["Threads"])
+        for name in ("maps", "smaps", "statm", "limits", "cmdline", "oom_score_adj"):
+            if read(f"{place}/{name}") != read(f"{pid}/{name}"):
+                said.append(f"{name} of {tid} is not the process's")
+        faults = [have + int(word) for have, word in zip(faults, (words[7], words[9]), strict=True)]
+    for name, of_threads, of_all in zip(("minflt", "majflt"), faults, (stat[7], stat[9]), strict=True):
+        if of_threads > int(of_all):  # the rest was of threads that have ended
+            said.append(f"{name}: {of_threads} of the threads, {int(of_all)} of the process")
+    return said
+
+
 def check_system(read, tolerance=0):
     """meminfo, vmstat, zoneinfo, buddyinfo, pagetypeinfo, slabinfo. `tolerance`: pages."""
     said = Complaints()

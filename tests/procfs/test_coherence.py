@@ -3,11 +3,12 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 from tools.procps_lines import machine_of
 
-from procfs.coherence import LRU_BATCH_PAGES, check_frames, check_process, check_shares, check_system, maps
+from procfs.coherence import LRU_BATCH_PAGES, check_frames, check_process, check_shares, check_system, check_threads, maps
 from vmtool.procfs.tree import Tree
 
 core = pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
@@ -133,3 +134,37 @@ def test_the_rules_hold_for_a_live_machine():
     except OSError:
         pytest.skip("slabinfo is root's")
     assert check_system(live, LRU_BATCH_PAGES) == []
+
+
+def test_threads_are_the_processs():
+    machine = machine_of(core)
+    tree = Tree(machine)
+    for pid in pids(tree):
+        for _ in range(3):
+            tid = machine.clone(pid)
+            machine.touch(tid, machine.maps(pid)[0].start, 4096, "r")
+        machine.exit(tid)
+        tids = [int(name) for name, _ in tree.list(f"{pid}/task")]
+        assert len(tids) >= 3 and check_threads(tree.read, pid, tids) == []
+        assert check_process(tree.read, pid) == []
+    assert not machine.fsck()
+
+
+def test_the_rules_hold_for_a_live_processs_threads():
+    if not os.path.exists("/proc/self/smaps"):
+        pytest.skip("there is no Linux here to ask")
+    program = ("import threading, time\n"
+               "threading.Thread(target=int).start()\n"
+               "[threading.Thread(target=time.sleep, args=(100,), daemon=True).start() for _ in range(3)]\n"
+               "print('ready', flush=True)\n"
+               "time.sleep(100)")
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout.readline() == b"ready\n"
+            for _ in range(50):  # until they all sleep
+                tids = [int(name) for name in os.listdir(f"/proc/{child.pid}/task")]
+                if check_threads(live, child.pid, tids) == []:
+                    break
+            assert len(tids) == 4 and check_threads(live, child.pid, tids) == []
+        finally:
+            child.kill()
