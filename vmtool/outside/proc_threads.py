@@ -8,7 +8,7 @@ Counterpart: Linux v6.18 fs/proc/base.c:proc_task_readdir(), fs/proc/array.c:do_
 and of those that have ended; task/TID/stat has the thread's own.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vmtool.outside.proc_source import Source
 from vmtool.outside.proc_text import decimal, parse_stat
@@ -69,7 +69,8 @@ def _shared_out(others: list[Thread], own: dict[str, int], stat: dict[str, int])
         total, leader = stat.get(name, 0), own.get(name)
         rest = total - sum(getattr(thread, name) for thread in others)
         if rest < 0:
-            others, rest = [thread._replace(**{name: 0}) for thread in others], total
+            nothing: dict[str, Any] = {name: 0}
+            others, rest = [thread._replace(**nothing) for thread in others], total
         ended = rest - leader if leader is not None and 0 <= rest - leader <= MOST_ENDED_MAJOR else 0
         faults[name], faults[f"ended_{name}"] = rest - ended, ended
     return others, faults
