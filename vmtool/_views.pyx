@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
-                                    zone_name)
+                                    zone_name, wmark_pages)
 from vmtool.mm.zone cimport lowmem_end, reserved_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
@@ -268,7 +268,7 @@ cdef class Views(Walks):
         stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
         protection = [p.lowmem_reserve[i] for i in self.zone_types()]
         return r.ZoneInfo(
-            0, name, p.free_pages, p.watermark_boost, p.watermark[WMARK_MIN], p.watermark[WMARK_LOW], p.watermark[WMARK_HIGH], p.watermark[WMARK_PROMO],
+            0, name, p.free_pages, p.watermark_boost, wmark_pages(p, WMARK_MIN), wmark_pages(p, WMARK_LOW), wmark_pages(p, WMARK_HIGH), wmark_pages(p, WMARK_PROMO),
             p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, *(p.lowmem_reserve[NR_ZONES - 1],) * len(self.empty_zones())),
             tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), self.pcp(z), stats)
 

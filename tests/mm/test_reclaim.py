@@ -244,3 +244,27 @@ def test_a_large_folio_that_was_used_once_is_kept_and_not_activated():
         machine.touch(pid, base, 48 * MIB, "r")
     assert machine.vmstat()["pgsteal_direct"] > 0
     assert machine.vmstat()["pgactivate"] == 0
+
+
+# --- boosts ------------------------------------------------------------------------------------------------------------------
+
+def zones_of(machine):
+    return {zone.name: zone for zone in machine.zones()}
+
+
+def test_the_watermarks_that_zoneinfo_shows_are_with_the_boost():
+    """min_wmark_pages() and the others add zone->watermark_boost."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=128 * MIB, swap_bytes=0)
+    pid = machine.spawn("a", None, [b"a"], [])
+    before = zones_of(machine)["DMA32"]
+    machine.mkfile("/f", 256 * MIB)
+    machine.drop_caches(1)
+    for at in range(0, 256 * MIB, MIB):
+        machine.read(pid, "/f", at, MIB)  # its nodes are slabs: sooner or later they take a block
+        now = zones_of(machine)["DMA32"]
+        if now.boost:
+            break
+    assert now.boost
+    for mark in ("min", "low", "high", "promo"):
+        assert getattr(now, mark) - now.boost == getattr(before, mark)
