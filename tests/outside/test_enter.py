@@ -90,6 +90,25 @@ def test_ended_by_a_signal_it_leaves_nothing(state, delay):
     assert f"sleep\0{own}\0" not in _cmdlines()
 
 
+def test_a_signal_to_a_program_that_has_ended_is_nobodys():
+    """The signal comes between the program's end and the next instruction: a trace function gives it there."""
+    program = ("import os, signal, sys\n"
+               "from vmtool.outside import enter\n"
+               "def trace(frame, event, argument):\n"
+               "    if frame.f_code.co_name == '_status_of' and event == 'call' and os.getpid() == first:\n"
+               "        os.kill(first, signal.SIGTERM)\n"
+               "    return None\n"
+               "first = os.getpid()\n"
+               "child = os.fork()\n"
+               "if child == 0: os._exit(7)\n"
+               "sys.settrace(trace)\n"
+               "status = enter._wait(child)\n"
+               "sys.settrace(None)\n"
+               "sys.exit(status)\n")
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (7, "")
+
+
 def _cmdlines():
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

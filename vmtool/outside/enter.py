@@ -16,7 +16,7 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from vmtool.errors import HostError
 from vmtool.outside.tracee import Ended, repeat
@@ -74,8 +74,9 @@ def enter(proc: str, pid: int, command: list[str]) -> int:
             complaint = pipe.read()  # closed when the program runs
         status = _wait(keeper)
     except BaseException:
-        os.kill(keeper, signal.SIGKILL)
-        os.waitpid(keeper, 0)
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(keeper, signal.SIGKILL)
+            os.waitpid(keeper, 0)
         raise
     if complaint:
         raise HostError(complaint.decode("utf-8", "surrogateescape"))
@@ -90,7 +91,8 @@ def memory_directory() -> str | None:
 def _wait(child: int) -> int:
     """Its status; a signal to this process goes on to it first."""
     def forward(signo, frame):
-        os.kill(child, signo)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(child, signo)
 
     before = {signo: signal.signal(signo, forward) for signo in ENDING}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the program has got it itself
