@@ -268,3 +268,29 @@ def test_the_watermarks_that_zoneinfo_shows_are_with_the_boost():
     assert now.boost
     for mark in ("min", "low", "high", "promo"):
         assert getattr(now, mark) - now.boost == getattr(before, mark)
+
+
+def test_what_the_kernel_keeps_for_a_groups_processes_is_charged_to_it():
+    """Page tables and the stack by the page, objects of accounted caches by the byte, with a pointer each to who pays (obj_full_size())."""
+    machine, pid = machine_of()
+    machine.fork(pid)  # the next stack lies behind another
+    machine.cgroup_create("g")
+    machine.cgroup_move("g", pid)
+    areas = len(machine.maps(pid))
+    child = machine.fork(pid)
+    anon = sum(machine.peek("vma", v, "anon_vma") != 0 for v in range(1, areas))
+    objects = {"task_struct": 6528, "mm_struct": 1536, "signal_cache": 1152, "sighand_cache": 2112, "files_cache": 704, "fs_cache": 64,
+               "pid": 192, "cred": 192, "kmalloc-cg-32": 32}
+    expected = sum(size + 8 for size in objects.values()) + (areas - 1) * (192 + 8) + anon * (104 + 8 + 2 * (64 + 8))
+    assert machine.peek("memcg", 1, "obj_bytes") == expected
+    tables = machine.mm(child).pgtables_bytes
+    pages = machine.cgroup("g")["memory.current"] - tables - 4 * PAGE
+    assert 0 <= pages - expected < 64 * PAGE  # what the group's stocks hold
+    assert machine.fsck() == []
+    machine.exit(child)
+    assert machine.peek("memcg", 1, "obj_bytes") == 0
+    assert machine.cgroup("g")["memory.current"] <= 64 * PAGE
+    machine.cgroup_move("", pid)
+    machine.cgroup_remove("g")
+    assert machine.peek("memcg", 1, "state") == 0
+    assert machine.fsck() == []

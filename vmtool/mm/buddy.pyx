@@ -15,7 +15,7 @@ from vmtool.mm.arena cimport OOM_KILLED, content_free, cpu_mut, frame_at, frame_
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
                               ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
                               frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
-from vmtool.mm.memcontrol cimport charge_folio, split_charge, try_charge, uncharge_folio
+from vmtool.mm.memcontrol cimport charge_folio, current_memcg, split_charge, try_charge, uncharge_folio
 from vmtool.mm.free_area cimport area_empty, free_one_block, rmqueue, rmqueue_run
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
@@ -322,9 +322,7 @@ cdef void run_boosted(arena_t *a, uint32_t zone) noexcept nogil:
 
 cdef bint charge_user_page(arena_t *a, pfn_t pfn, uint32_t order, uint32_t gfp) noexcept nogil:
     """False: the group's limit stands in the way; the page is not the caller's."""
-    cdef idx_t memcg = a.active_memcg
-    if memcg == 0 and a.task:
-        memcg = mm_at(a, task_at(a, a.task).mm).memcg
+    cdef idx_t memcg = current_memcg(a)
     if memcg == 0:
         return True
     if try_charge(a, memcg, <uint32_t>1 << order, gfp) < 0:

@@ -12,7 +12,7 @@ pages of folios with PG_dirty; NR_FILE_PAGES, NR_SHMEM, NR_FILE_DIRTY are the su
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
-from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_free
+from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_alloc_account, kmem_cache_free
 from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
 from vmtool.mm.vmstat cimport (NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat)
@@ -22,7 +22,7 @@ from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows
 
 
 cdef uint64_t radix_node_alloc(arena_t *a) noexcept nogil:
-    return kmem_cache_alloc(a, CACHE_RADIX_NODE)
+    return kmem_cache_alloc_account(a, CACHE_RADIX_NODE)  # XA_FLAGS_ACCOUNT
 
 
 cdef void radix_node_free(arena_t *a, uint64_t obj) noexcept nogil:
@@ -41,8 +41,17 @@ cdef void count_shadow_node(arena_t *a, int delta) noexcept nogil:
 I_PAGES_OPS.shadows_only = count_shadow_node
 
 
+cdef uint64_t idr_node_alloc(arena_t *a) noexcept nogil:
+    return kmem_cache_alloc(a, CACHE_RADIX_NODE)
+
+
+cdef xnode_ops_t IDR_OPS
+IDR_OPS.alloc = idr_node_alloc
+IDR_OPS.free = radix_node_free
+
+
 cdef const xnode_ops_t *radix_ops() noexcept nogil:
-    return &I_PAGES_OPS
+    return &IDR_OPS
 
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:

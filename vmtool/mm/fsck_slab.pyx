@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 mm/slub.c:validate_slab_cache(), which looks for overwr
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport offset_in_page, page_size
-from vmtool.mm.arena cimport frame_at, rec_at
+from vmtool.mm.arena cimport frame_at, memcg_at, rec_at
 from vmtool.mm.frame cimport RESERVED_SLAB, folio_order, reserved_range
 from vmtool.mm.slab cimport *
 from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
@@ -22,6 +22,8 @@ cdef enum:
     CHECK_CACHE
     CHECK_BOOT_SLABS
     CHECK_SLAB_COUNT
+    CHECK_OBJ_EXTS
+    CHECK_OBJ_BYTES
     NR_CHECKS
 
 cdef struct check_t:
@@ -40,6 +42,9 @@ CHECKS[CHECK_CACHE] = check_t(b"slab-cache", b"cache {0} counts its objects or s
 CHECKS[CHECK_BOOT_SLABS] = check_t(b"slab-boot", b"the {1} slabs that boot filled of cache {0} do not lie where the kernel kept memory for them")
 CHECKS[CHECK_SLAB_COUNT] = check_t(b"slab-count", b"slab counter {0} is wrong: slabs take {1} bytes")
 
+CHECKS[CHECK_OBJ_EXTS] = check_t(b"slab-charge", b"slab {0} says that a group pays for object {1}, which is free, or the group is not there")
+CHECKS[CHECK_OBJ_BYTES] = check_t(b"memcg-objects", b"group {0} counts the bytes of its objects wrongly: {1} are charged to it")
+
 cdef struct tally_of_t:  # of one cache
     uint32_t objects
     uint32_t slabs
@@ -54,6 +59,7 @@ cdef struct fsck_t:
     fsck_report_fn report
     void *ctx
     tally_of_t *tally  # by kmem_cache_t
+    uint64_t *charged  # by memcg_t
 
 
 cdef const char *fsck_slab_name(uint32_t i) noexcept nogil:
@@ -76,7 +82,10 @@ cdef void fsck_slab(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
     f.report = report
     f.ctx = ctx
     f.tally = <tally_of_t *>calloc(a.m.nr_caches + 1, sizeof(tally_of_t))
-    if f.tally == NULL:
+    f.charged = <uint64_t *>calloc(a.pool[POOL_MEMCG].count + 1, sizeof(uint64_t))
+    if f.tally == NULL or f.charged == NULL:
+        free(f.tally)
+        free(f.charged)
         return
     pages[0] = <int64_t>a.m.nr_large_pages
     pages[1] = 0
@@ -88,7 +97,25 @@ cdef void fsck_slab(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
         bad(&f, CHECK_SLAB_COUNT, NR_SLAB_UNRECLAIMABLE_B, <uint64_t>pages[0] << a.m.arch.page_shift)
     if pages[1] << a.m.arch.page_shift != a.m.node_stat[NR_SLAB_RECLAIMABLE_B]:
         bad(&f, CHECK_SLAB_COUNT, NR_SLAB_RECLAIMABLE_B, <uint64_t>pages[1] << a.m.arch.page_shift)
+    for cache in range(1, a.pool[POOL_MEMCG].count):
+        if memcg_at(a, cache).state and (memcg_at(a, cache).obj_bytes != f.charged[cache]
+                                         or offset_in_page(&a.m.arch, memcg_at(a, cache).obj_bytes + memcg_at(a, cache).obj_stock)):
+            bad(&f, CHECK_OBJ_BYTES, cache, f.charged[cache])
     free(f.tally)
+    free(f.charged)
+
+
+cdef void check_exts(fsck_t *f, idx_t slab, const slab_t *s) noexcept nogil:
+    """Who pays for the objects of a slab."""
+    cdef const slab_obj_exts_t *e = <slab_obj_exts_t *>rec_at(f.a, POOL_OBJ_EXTS, s.obj_exts)
+    cdef uint32_t n
+    for n in range(min(s.objects, <uint32_t>SLAB_MAX_OBJECTS)):
+        if e.memcg[n] == 0:
+            continue
+        if not s.used[n >> 6] >> (n & 63) & 1 or e.memcg[n] >= f.a.pool[POOL_MEMCG].count or memcg_at(f.a, e.memcg[n]).state == 0:
+            bad(f, CHECK_OBJ_EXTS, slab, n)
+        else:
+            f.charged[e.memcg[n]] += cache_at(f.a, <int>s.cache - 1).size + 8
 
 
 cdef uint32_t bits_of(const slab_t *s) noexcept nogil:
@@ -119,6 +146,8 @@ cdef void check_slabs(fsck_t *f) noexcept nogil:
             bad(f, CHECK_SLAB_STATE, i, s.state)
         if s.pfn >= a.m.max_pfn or not frame_at(a, s.pfn).flags & PG_slab or frame_at(a, s.pfn).mapping != i or folio_order(a, s.pfn) != s.order:
             bad(f, CHECK_SLAB_FRAME, i, s.pfn)
+        if s.obj_exts:
+            check_exts(f, i, s)
         t.objects += s.inuse
         t.slabs += 1
         t.room += s.objects

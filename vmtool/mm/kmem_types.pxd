@@ -59,7 +59,12 @@ cdef struct slab_t:  # 128 bytes
     uint16_t state
     uint16_t cpu  # whose, in states CPU and CPU_PARTIAL
     uint32_t order
-    uint64_t used[12]  # bit per object; at most 512 objects live in used[0..7]
+    uint64_t used[8]  # bit per object
+    uint32_t obj_exts  # slab_obj_exts_t, 0: no object of it is charged to a memory control group
+    uint32_t pad[7]
+
+cdef struct slab_obj_exts_t:  # 1024 bytes
+    uint16_t memcg[SLAB_MAX_OBJECTS]  # by object: memcg_t that pays for it, 0: none
 
 cdef struct slab_sheaf_t:  # 512 bytes
     uint32_t size  # objects in it
@@ -97,6 +102,8 @@ cdef struct vmap_area_t:  # 128 bytes; by address
     uint32_t pages_cache  # where pages_obj comes from, + 1; 0: whole pages
     uint32_t more  # vmap_pages_t: the frames behind the first eight
     uint32_t pfn[VMAP_PAGES]
+    uint32_t memcg  # memcg_t that pays for it, a stack, as long as a task has it
+    uint32_t pad[5]
 
 cdef struct vmap_pages_t:  # 128 bytes, in the same pool
     uint64_t pad

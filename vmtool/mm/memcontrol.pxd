@@ -29,6 +29,13 @@ cdef bint mem_cgroup_below_low(arena_t *a, idx_t target, idx_t memcg) noexcept n
 cdef uint64_t mem_cgroup_protection(arena_t *a, idx_t target, idx_t memcg, uint64_t size, bint low_reclaim, bint *low_skipped) noexcept nogil
 cdef bint mem_cgroup_swap_full(arena_t *a, idx_t memcg) noexcept nogil
 
+# --- the kernel's memory for a group's processes
+cdef idx_t current_memcg(arena_t *a) noexcept nogil  # whose memory the running task takes; 0: the root's
+cdef void obj_cgroup_charge(arena_t *a, idx_t memcg, uint32_t nr_bytes) noexcept nogil  # an object; above the limits, too
+cdef void obj_cgroup_uncharge(arena_t *a, idx_t memcg, uint32_t nr_bytes) noexcept nogil
+cdef void kmem_charge(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogil  # pages that no folio names
+cdef void kmem_uncharge(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogil
+
 # --- groups
 cdef idx_t mem_cgroup_alloc(arena_t *a, idx_t parent, idx_t name) noexcept nogil  # 0: no memory
 cdef int mem_cgroup_remove(arena_t *a, idx_t memcg) noexcept nogil  # 0, -EBUSY; what is still charged keeps it in being

@@ -6,10 +6,13 @@
 
 Modelled: page counters with hierarchy, the stock of 64 pages a CPU, min and low protection with its distribution among children, events.
 Counterpart: Linux v6.18 mm/memcontrol.c:try_charge_memcg(), mem_cgroup_id_put(), mm/page_counter.c.
-# Deviation: one group a CPU in the stock (Linux: seven); slab objects are not charged one by one.
+Of the kernel's memory page tables, stacks of threads and the objects of accounted caches are charged, too, objects by the byte (obj_cgroup_charge()).
+# Deviation: one group a CPU in the stock (Linux: seven); what objects leave of a page is kept by the group, not by the CPU; they keep a group that
+# was removed in being, where Linux hands them to its parent.
 Invariants (fsck_memcg): usage of a group = charged folios of it and of those below + what the stocks hold.
 """
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport OOM_KILLED, OOM_NOTHING, folio_x_at, folio_x_mut, frame_mut, memcg_at, memcg_mut, mm_at, rec_alloc, rec_free, runs_in_circle, task_at
 
 cdef enum:
@@ -225,6 +228,56 @@ cdef void mem_cgroup_event(arena_t *a, idx_t memcg, int event, int64_t n) noexce
         memcg = memcg_at(a, memcg).parent
 
 
+# --- the kernel's memory ------------------------------------------------------------------------------------------------------
+
+cdef idx_t current_memcg(arena_t *a) noexcept nogil:
+    if a.active_memcg or a.task == 0:
+        return a.active_memcg
+    return mm_at(a, task_at(a, a.task).mm).memcg
+
+
+cdef void kmem_charge(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogil:
+    if memcg:
+        try_charge(a, memcg, nr_pages, GFP_KERNEL)  # which nothing is reclaimed for, so it does not fail
+        memcg_mut(a, memcg).nr_charged += 1
+
+
+cdef void kmem_uncharge(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogil:
+    if memcg:
+        counter_add(a, memcg, False, -<int64_t>nr_pages)
+        put_memcg(a, memcg)
+
+
+cdef void obj_cgroup_charge(arena_t *a, idx_t memcg, uint32_t nr_bytes) noexcept nogil:
+    """obj_cgroup_charge_account(): whole pages are charged; what an object leaves of its last one is for the next."""
+    cdef memcg_t *m = memcg_mut(a, memcg)
+    cdef uint64_t page = page_size(&a.m.arch)
+    cdef uint32_t nr_pages
+    m.nr_charged += 1
+    m.obj_bytes += nr_bytes
+    if m.obj_stock < nr_bytes:
+        nr_pages = <uint32_t>((nr_bytes + page - 1) >> a.m.arch.page_shift)
+        try_charge(a, memcg, nr_pages, GFP_KERNEL)
+        m.obj_stock += nr_pages * page
+    m.obj_stock -= nr_bytes
+
+
+cdef void drain_obj_stock(arena_t *a, idx_t memcg, uint64_t keep) noexcept nogil:
+    """refill_obj_stock(): more than `keep` bytes are given back by the page."""
+    cdef memcg_t *m = memcg_mut(a, memcg)
+    if m.obj_stock > keep:
+        counter_add(a, memcg, False, -<int64_t>(m.obj_stock >> a.m.arch.page_shift))
+        m.obj_stock &= page_size(&a.m.arch) - 1
+
+
+cdef void obj_cgroup_uncharge(arena_t *a, idx_t memcg, uint32_t nr_bytes) noexcept nogil:
+    cdef memcg_t *m = memcg_mut(a, memcg)
+    m.obj_bytes -= nr_bytes
+    m.obj_stock += nr_bytes
+    drain_obj_stock(a, memcg, page_size(&a.m.arch) if m.state == 1 else 0)
+    put_memcg(a, memcg)
+
+
 # --- protection -------------------------------------------------------------------------------------------------------------
 
 cdef uint64_t effective_protection(uint64_t usage, uint64_t parent_usage, uint64_t setting, uint64_t parent_effective, uint64_t siblings) noexcept nogil:
@@ -345,6 +398,7 @@ cdef int mem_cgroup_remove(arena_t *a, idx_t memcg) noexcept nogil:
     if has_tasks(a, memcg):
         return -EBUSY
     drain_stock(a)
+    drain_obj_stock(a, memcg, 0)
     m.memory.min = m.memory.low = 0
     propagate_protected(a, memcg, &m.memory)
     m.memory.high = PAGE_COUNTER_MAX

@@ -129,7 +129,9 @@ cdef struct memcg_t:  # 4096 bytes; 0 is the root, which keeps no record. memcon
     int64_t event[NR_MEMCG_EVENTS]  # hierarchical
     int64_t event_local[NR_MEMCG_EVENTS]
     uint64_t swappiness
-    uint64_t pad[292]
+    uint64_t obj_bytes  # charged objects of slabs
+    uint64_t obj_stock  # paid for by the page, and not used
+    uint64_t pad[290]
 
 cdef struct hstate_t:  # 64 bytes: a pool of huge pages
     uint32_t order

@@ -63,6 +63,7 @@ cdef enum:  # pool_id
     POOL_VMAP  # vmap_area_t, vmap_pages_t
     POOL_CRED  # cred_t
     POOL_KMEM  # kmem_obj_t
+    POOL_OBJ_EXTS  # slab_obj_exts_t
     NR_POOLS
 
 cdef struct free_list_t:  # folios or blocks, linked by lru_next and lru_prev

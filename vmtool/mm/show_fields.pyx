@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 220
+    NR_FIELDS = 223
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -167,6 +167,7 @@ FIELDS[:] = [
     field_t(POOL_SLAB, b"objects", <char *>&SLAB.objects - <char *>&SLAB, sizeof(SLAB.objects), 1, 0, False),
     field_t(POOL_SLAB, b"next", <char *>&SLAB.next - <char *>&SLAB, sizeof(SLAB.next), 1, 0, False),
     field_t(POOL_SLAB, b"prev", <char *>&SLAB.prev - <char *>&SLAB, sizeof(SLAB.prev), 1, 0, False),
+    field_t(POOL_SLAB, b"obj_exts", <char *>&SLAB.obj_exts - <char *>&SLAB, sizeof(SLAB.obj_exts), 1, 0, False),
     field_t(POOL_SLAB, b"used", <char *>SLAB.used - <char *>&SLAB, sizeof(SLAB.used[0]), sizeof(SLAB.used) // sizeof(SLAB.used[0]), sizeof(SLAB.used[0]), False),
     field_t(POOL_TLB, b"tag", <char *>&TLB.tag - <char *>&TLB, sizeof(TLB.tag), 1, 0, False),
     field_t(POOL_TLB, b"pte", <char *>&TLB.pte - <char *>&TLB, sizeof(TLB.pte), 1, 0, False),
@@ -220,6 +221,8 @@ FIELDS[:] = [
     field_t(POOL_MEMCG, b"next_sibling", <char *>&CG.next_sibling - <char *>&CG, sizeof(CG.next_sibling), 1, 0, False),
     field_t(POOL_MEMCG, b"name", <char *>&CG.name - <char *>&CG, sizeof(CG.name), 1, 0, False),
     field_t(POOL_MEMCG, b"nr_charged", <char *>&CG.nr_charged - <char *>&CG, sizeof(CG.nr_charged), 1, 0, False),
+    field_t(POOL_MEMCG, b"obj_bytes", <char *>&CG.obj_bytes - <char *>&CG, sizeof(CG.obj_bytes), 1, 0, False),
+    field_t(POOL_MEMCG, b"obj_stock", <char *>&CG.obj_stock - <char *>&CG, sizeof(CG.obj_stock), 1, 0, False),
     field_t(POOL_MEMCG, b"memory.usage", <char *>&CG.memory.usage - <char *>&CG, sizeof(CG.memory.usage), 1, 0, False),
     field_t(POOL_MEMCG, b"memory.max", <char *>&CG.memory.max - <char *>&CG, sizeof(CG.memory.max), 1, 0, False),
     field_t(POOL_MACHINE, b"nr_swap_pages", <char *>&M.nr_swap_pages - <char *>&M, sizeof(M.nr_swap_pages), 1, 0, True),

@@ -11,6 +11,7 @@ cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil
 cdef bint kmem_cache_has(arena_t *a, int cache, uint32_t nr) noexcept nogil  # it does without looking further
 cdef bint kmem_cache_prefill_sheaf(arena_t *a, int cache, uint32_t nr) noexcept nogil
 cdef uint64_t kmem_cache_alloc_from_sheaf(arena_t *a, int cache) noexcept nogil
+cdef uint64_t kmem_cache_alloc_account(arena_t *a, int cache) noexcept nogil  # __GFP_ACCOUNT, of a cache that is not accounted as such
 cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil
 # The same after a grace period: kfree_rcu(). Where no sheaf collects such objects it is the same.
 cdef void kmem_cache_free_rcu(arena_t *a, int cache, uint64_t obj) noexcept nogil

@@ -14,6 +14,7 @@ To its slab an object in a sheaf is in use. The sheaves themselves come from kma
 """
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, rec_alloc, rec_free, runs_in_circle
+from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
 
 cdef enum:
     MAX_FULL_SHEAVES = 10
@@ -21,6 +22,7 @@ cdef enum:
     # How many sheaves a CPU that goes on without a switch fills while the readers of the first are waited for. A grace period is a matter of time: of HZ
     # and of how fast the CPU frees. No rule gives the number; measured on the recorded machine, some 830 nodes freed by munmap() one after the other.
     GRACE_SHEAVES = 26
+    OBJ_CGROUP_BYTES = 8  # sizeof(struct obj_cgroup *)
 
 
 cdef inline slab_sheaf_t *sheaf_at(arena_t *a, idx_t i) noexcept nogil:
@@ -309,7 +311,43 @@ cdef bint should_failslab() noexcept nogil:
 
 
 cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
-    return 0 if failslab and should_failslab() else kmem_cache_alloc_from_sheaf(a, cache)
+    cdef uint64_t obj = 0 if failslab and should_failslab() else kmem_cache_alloc_from_sheaf(a, cache)
+    if obj and a.m.nr_memcgs and cache_description(<uint32_t>cache).flags & SLAB_ACCOUNT:
+        slab_post_alloc_hook(a, cache, obj)
+    return obj
+
+
+cdef uint64_t kmem_cache_alloc_account(arena_t *a, int cache) noexcept nogil:
+    cdef uint64_t obj = kmem_cache_alloc(a, cache)
+    if obj and a.m.nr_memcgs:
+        slab_post_alloc_hook(a, cache, obj)
+    return obj
+
+
+cdef void slab_post_alloc_hook(arena_t *a, int cache, uint64_t obj) noexcept nogil:
+    """The running task's group pays for the object and for the pointer that says so; if there is no memory to note it, nobody does."""
+    cdef idx_t memcg = current_memcg(a), slab
+    cdef int n = object_index(a, cache, obj, &slab) if memcg else -1
+    cdef slab_t *s
+    if n < 0:
+        return
+    s = slab_mut(a, slab)
+    if s.obj_exts == 0:
+        s.obj_exts = rec_alloc(a, POOL_OBJ_EXTS)
+    if s.obj_exts:
+        (<slab_obj_exts_t *>rec_mut(a, POOL_OBJ_EXTS, s.obj_exts)).memcg[n] = <uint16_t>memcg
+        obj_cgroup_charge(a, memcg, cache_at(a, cache).size + OBJ_CGROUP_BYTES)
+
+
+cdef void memcg_slab_free_hook(arena_t *a, int cache, idx_t slab, int n) noexcept nogil:
+    cdef idx_t exts = slab_at(a, slab).obj_exts
+    cdef slab_obj_exts_t *e
+    if exts == 0:
+        return
+    e = <slab_obj_exts_t *>rec_mut(a, POOL_OBJ_EXTS, exts)
+    if e.memcg[n]:
+        obj_cgroup_uncharge(a, e.memcg[n], cache_at(a, cache).size + OBJ_CGROUP_BYTES)
+        e.memcg[n] = 0
 
 
 cdef bint kmem_cache_has(arena_t *a, int cache, uint32_t nr) noexcept nogil:
@@ -357,12 +395,18 @@ cdef uint64_t kmem_cache_alloc_from_sheaf(arena_t *a, int cache) noexcept nogil:
 cdef void free_object(arena_t *a, int cache, uint64_t obj, bint rcu) noexcept nogil:
     cdef kmem_cache_t *c = cache_mut(a, cache)
     cdef idx_t slab
+    cdef int n
     if obj == 0:
         return
-    if not c.flags & SLAB_SHEAVES:
+    if not c.flags & SLAB_SHEAVES and a.pool[POOL_OBJ_EXTS].count <= 1:
         c.nr_objs -= slab_free(a, cache, obj, rcu)
         return
-    if object_index(a, cache, obj, &slab) < 0:
+    n = object_index(a, cache, obj, &slab)
+    if n < 0:
+        return
+    memcg_slab_free_hook(a, cache, slab, n)
+    if not c.flags & SLAB_SHEAVES:
+        c.nr_objs -= slab_free(a, cache, obj, rcu)
         return
     c.nr_objs -= 1
     if rcu:

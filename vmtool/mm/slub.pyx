@@ -140,6 +140,8 @@ cdef void discard_slab(arena_t *a, kmem_cache_t *c, idx_t slab) noexcept nogil:
     c.nr_slabs -= 1
     c.nr_slab_objs -= slab_at(a, slab).objects
     count_slab(a, c, -(<int64_t>1 << order))
+    if slab_at(a, slab).obj_exts:
+        rec_free(a, POOL_OBJ_EXTS, slab_at(a, slab).obj_exts)
     rec_free(a, POOL_SLAB, slab)
     free_pages(a, pfn, order)
 
