@@ -47,6 +47,7 @@ class Writer:
         self.names: dict[int, str] = {}  # address -> variable that holds it
         self.files: dict[str, int] = {}  # path -> bytes
         self.has_forked = False
+        self.nr_forked = 0
 
     def line(self, text: str) -> Answer:
         answer = self.kernel.run(text)
@@ -111,7 +112,8 @@ class Writer:
         self.line(f"touch ${pid} {self.task(pid).stub:#x} 0x2000 -x")
 
     def fork(self, pid: str) -> str | None:
-        name = f"c{len(self.pids)}"
+        self.nr_forked += 1
+        name = f"c{self.nr_forked}"  # one that has exited leaves its name to nobody
         answer = self.line(f"{name} = fork ${pid}")
         if answer.exit:
             return None

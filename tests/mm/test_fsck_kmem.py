@@ -157,6 +157,34 @@ def _(s):
     return f"the kernel stack of task {task}, area 0, is not one in use"
 
 
+# --- who pays ---------------------------------------------------------------------------------------------------------
+
+def charged(s):
+    """A group that pays for a child's objects; a slab with one of them, and which one that is."""
+    s.m.cgroup_create("g")
+    s.m.cgroup_move("g", s.pid)
+    s.m.fork(s.pid)
+    slab = next(n for n in range(1, 4000) if s.m.peek("slab", n, "obj_exts"))
+    return slab, s.m.peek("slab", slab, "obj_exts")
+
+
+@case("slab-charge")
+def _(s):
+    slab, _ = charged(s)
+    s.m.poke("memcg", 1, "state", 0)  # the group is gone, what it pays for is not
+    first = next(line for line in s.m.fsck() if line.startswith(f"slab-charge: slab {slab} "))
+    n = int(first.split(" for object ")[1].split(",")[0])
+    assert s.m.peek("slab", slab, f"used[{n // 64}]") >> n % 64 & 1
+    return f"slab {slab} says that a group pays for object {n}, which is free, or the group is not there"
+
+
+@case("memcg-objects")
+def _(s):
+    charged(s)
+    n = s.change("memcg", 1, "obj_bytes", 8)
+    return f"group 1 counts the bytes of its objects wrongly: {n} are charged to it"
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_damage_is_told_in_a_line_of_its_own(name):
     story = Story()
