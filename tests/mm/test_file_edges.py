@@ -70,3 +70,22 @@ def test_private_copies_stay_when_a_hole_unmaps_everything(machine):
     machine.touch(1, addr + 5 * PAGE, PAGE, "w")
     machine.punch_hole(PATH, 100, 100)
     assert mapped(machine, addr) == "1000010000000000"
+
+
+@pytest.mark.parametrize(("offset", "wanted"), [(0xFFFFFFFD000, 0), (0xFFFFFFFE000, errno.EFBIG), (0x3FFFFFFFF000000, errno.EFBIG)])
+def test_a_hole_beyond_the_largest_size_is_too_large(offset, wanted):
+    """vfs_fallocate(), before anything else of the file is asked; s_maxbytes of ext4 as the live kernel has it."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30)
+    machine.spawn("a", None, [b"a"], [])
+    machine.mkfile("/g.dat", 10000, b"x" * 10000)
+    base = machine.mmap(1, 0, 8192, 3, 1, "/g.dat", offset)
+    try:
+        machine.madvise(1, base, 8192, 9)
+        failed = 0
+    except core.KernelError as e:
+        failed = e.errno
+    assert failed == wanted
+    shared = machine.mmap(1, 0, 8192, 3, 0x21)
+    machine.madvise(1, shared, 8192, 9)
+    assert machine.fsck() == []

@@ -208,13 +208,16 @@ cdef void unmap_hole(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noe
 
 
 cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil:
-    """FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE. Source: ext4_punch_hole()."""
+    """FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE. Source: vfs_fallocate(), whose offsets have a sign, ext4_punch_hole()."""
     cdef uint64_t size = inode_at(a, inode).size
     cdef uint64_t end = offset + length
     cdef uint64_t first
     cdef uint64_t last
-    if length == 0 or end < offset:
+    cdef uint64_t most = <uint64_t>1 << 63 if inode_at(a, inode).kind == INODE_SHMEM else MAX_FILE_BYTES - page_size(&a.m.arch)
+    if length == 0 or offset >> 63 or length >> 63:
         return -EINVAL
+    if end > most:
+        return -EFBIG
     if offset >= size:
         return 0
     if end > size:
