@@ -78,10 +78,12 @@ def test_ended_by_a_signal_it_leaves_nothing(state, delay):
     own = f"77.{os.getpid()}{delay * 100:03.0f}"  # the same test runs beside this one
     process = subprocess.Popen([*VMTOOL, "-s", state, "enter", "--", "sleep", own])
     deadline = time.monotonic() + 30
-    while not copies() - before and time.monotonic() < deadline:
-        time.sleep(0.05)
+    made = set()  # and those of whoever enters a machine of his own meanwhile, which end, too
+    while not made and time.monotonic() < deadline:
+        time.sleep(0.01)
+        made = copies() - before
     time.sleep(delay)
-    made = copies() - before  # and those of whoever enters a machine of his own meanwhile, which end, too
+    made |= copies() - before
     process.terminate()
     assert process.wait(30) != 0
     while made & copies() and time.monotonic() < deadline + 30:
