@@ -5,7 +5,7 @@ ends, also when a line failed; a kill, a full disk or an internal error leaves t
 before the script. What the lines print is kept until then, so that nothing is shown that is not in
 the file. With --commit-each every line is committed, and shown, on its own.
 
-A line costs a few microseconds here (tests/cli/test_script_speed.py): words by str.split(), the
+A line costs a few microseconds here (bench/lines.py): words by str.split(), the
 declaration's reader, a handler found once, and JSON by hand around the C encoder.
 """
 
