@@ -1,8 +1,8 @@
 # cython: language_level=3
 """Level 6. Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
 
-from vmtool.mm.arena cimport arena_t
-from vmtool.mm.pte cimport ENTRY_HUGE, pmd_class
+from vmtool.mm.arena cimport arena_t, frame_at
+from vmtool.mm.pte cimport ENTRY_HUGE, pmd_class, pte_frame, pte_special
 from vmtool.mm.types cimport *
 
 cdef enum:
@@ -12,6 +12,10 @@ cdef enum:
 
 cdef inline bint pmd_is_huge(arena_t *a, pte_t e) noexcept nogil:
     return pmd_class(a, e) == ENTRY_HUGE
+
+cdef inline bint is_file_pmd(arena_t *a, pte_t pmd) noexcept nogil:
+    """Whether a huge entry maps a file's folio: it has no table beside it, and a fault finds it again."""
+    return not pte_special(a, pmd) and not frame_at(a, pte_frame(a, pmd)).flags & PG_anon
 
 cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept nogil:
     """Whether a fault has to think of huge pages at all: one is asked for, or is there."""

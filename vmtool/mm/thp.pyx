@@ -53,9 +53,6 @@ cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept n
     mod_node_stat(a, NR_PAGETABLE, -1)
     free_pages(a, spare, 0)
 
-cdef inline bint is_file_pmd(arena_t *a, pte_t pmd) noexcept nogil:
-    return not pte_special(a, pmd) and not frame_at(a, pte_frame(a, pmd)).flags & PG_anon
-
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil:
     """Preconditions: no entry of the PMD there, the folio ends within the file (or is shared memory's)."""
     cdef vma_t *area = vma_at(a, v)

@@ -14,7 +14,7 @@ from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flu
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable
+from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.unmap cimport zap_present_pte
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, count_vm_event
@@ -93,7 +93,7 @@ cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept
     cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
     cdef pte_t pmd = entry_get(a, from_mm, addr, 1)
     cdef pfn_t head = pte_frame(a, pmd)
-    if not pte_special(a, pmd) and not frame_at(a, head).flags & PG_anon:
+    if is_file_pmd(a, pmd):
         return True  # a fault finds it again
     if table_alloc(a, to_mm, addr, 1) == 0 or pgtable_trans_huge_deposit(a, to_mm, addr) < 0:
         return False
@@ -111,7 +111,7 @@ cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vadd
     cdef pte_t pmd = entry_get(a, m, old_addr, 1)
     if table_alloc(a, m, new_addr, 1) == 0 or entry_get(a, m, new_addr, 1) != 0:
         return False
-    if not pte_special(a, pmd) and not frame_at(a, pte_frame(a, pmd)).flags & PG_anon:  # no table hangs beside it
+    if is_file_pmd(a, pmd):
         entry_set(a, m, old_addr, 1, 0)
         entry_set(a, m, new_addr, 1, pmd)
         return True
