@@ -8,6 +8,17 @@ PAGE = 4096
 PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE = 1, 2, 1, 2, 0x20, 14
 
 
+class Cases(dict):
+    """Damages by the name of the check that must tell of each."""
+
+    def case(self, name):
+        """The function damages something and returns the line that fsck must print."""
+        def note(function):
+            self[name] = function
+            return function
+        return note
+
+
 class Story:
     """A parent on CPU 0 and its child on CPU 1, with each kind of mapping; the numbers of their records."""
 

@@ -7,22 +7,15 @@ import re
 
 import pytest
 
-from .story import PAGE, Story
+from .story import PAGE, Cases, Story
 
 PG_ANON_EXCLUSIVE = 1 << 11
 NR_ANON_MAPPED, NR_FILE_MAPPED, NR_ANON_THPS, NR_KERNEL_STACK_KB, NR_FILE_PMDMAPPED = 7, 8, 15, 18, 32  # node_stat_item
 FILEPAGES, ANONPAGES, SWAPENTS, SHMEMPAGES = 0, 1, 2, 3  # rss_kind
 VM_AREA_STRUCT = 3
 ANON_VMA_CHAIN = 5  # record of its cache
-CASES = {}
-
-
-def case(name):
-    """The function damages something and returns the line that fsck must print."""
-    def note(function):
-        CASES[name] = function
-        return function
-    return note
+CASES = Cases()
+case = CASES.case
 
 
 def pages_of(s, wanted):

@@ -5,7 +5,7 @@ The checks that a process is needed for are in test_fsck.py; the sentences are w
 
 import pytest
 
-from .story import PAGE, Story
+from .story import PAGE, Cases, Story
 
 PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_BUDDY, PG_TABLE = 1 << 4, 1 << 5, 1 << 15, 1 << 21, 1 << 23
 NR_INACTIVE_ANON, NR_FILE_PAGES, NR_FILE_DIRTY, NR_SHMEM, NR_PAGETABLE = 0, 9, 10, 12, 19  # node_stat_item
@@ -15,15 +15,8 @@ DMA, DMA32 = 0, 1
 DMA_FREE = 3840  # pages, never used here: the zone is the last resort
 NR_ZONE_WRITE_PENDING = 5
 PCP_WORDS = 32  # of one pcp_t
-CASES = {}
-
-
-def case(name):
-    """The function damages something and returns the line that fsck must print."""
-    def note(function):
-        CASES[name] = function
-        return function
-    return note
+CASES = Cases()
+case = CASES.case
 
 
 def free_block(s, first=1, end=0x1000, is_lower=False):

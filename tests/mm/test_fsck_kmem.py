@@ -2,20 +2,13 @@
 
 import pytest
 
-from .story import PAGE, Story
+from .story import PAGE, Cases, Story
 
 TASK_STRUCT, VM_AREA_STRUCT, ANON_VMA, MAPLE_NODE, PID = 1, 3, 4, 6, 10  # kmem_cache records
 NR_CPUS = 2
 NR_SLAB_UNRECLAIMABLE_B = 6
-CASES = {}
-
-
-def case(name):
-    """The function damages something and returns the line that fsck must print."""
-    def note(function):
-        CASES[name] = function
-        return function
-    return note
+CASES = Cases()
+case = CASES.case
 
 
 def cpu_slab(s, cache):
