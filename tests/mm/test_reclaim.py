@@ -258,10 +258,11 @@ def test_the_watermarks_that_zoneinfo_shows_are_with_the_boost():
     machine.boot(ram_bytes=128 * MIB, swap_bytes=0)
     pid = machine.spawn("a", None, [b"a"], [])
     before = zones_of(machine)["DMA32"]
-    machine.mkfile("/f", 256 * MIB)
+    machine.mkfile("/f", 128 * MIB)
     machine.drop_caches(1)
-    for at in range(0, 256 * MIB, MIB):
-        machine.read(pid, "/f", at, MIB)  # its nodes are slabs: sooner or later they take a block
+    for at in range(0, 128 * MIB, MIB):
+        machine.read(pid, "/f", at, MIB)
+        machine.spawn("b", None, [b"b"], [])
         now = zones_of(machine)["DMA32"]
         if now.boost:
             break
@@ -294,3 +295,13 @@ def test_what_the_kernel_keeps_for_a_groups_processes_is_charged_to_it():
     machine.cgroup_remove("g")
     assert machine.peek("memcg", 1, "state") == 0
     assert machine.fsck() == []
+
+
+def test_what_boot_leaves_of_a_block_is_for_the_kernel():
+    """The first tables and objects come from the pageblock of which the kernel has a part, and change no block's type."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=128 * MIB, swap_bytes=0)
+    blocks = [zone.pageblocks[0] for zone in machine.zones()]  # Unmovable
+    assert sum(n << order for order, n in enumerate(zones_of(machine)["DMA32"].free_by_type[0])) > 0
+    machine.spawn("a", None, [b"a"], [])
+    assert [zone.pageblocks[0] for zone in machine.zones()] == blocks

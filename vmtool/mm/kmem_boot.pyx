@@ -3,7 +3,7 @@
 Counterpart: a machine at rest of 1 GiB and one CPU under Debian's 6.18.15 (fixtures/proc/6.18.15-debian: slabinfo, meminfo, vmallocinfo); it
 hardly depends on the size of RAM. What is never freed has no records: such slabs are full, and lie with the rest in ranges of m.reserved which, unlike
 the others there, belong to the zone's managed pages. Slabs with room have records: new objects come to lie in them.
-# Deviation: all in one piece at the end of the largest zone, where a kernel's boot scatters it; none of it on machines below 128 MiB, whose kernel
+# Deviation: all in one piece at the end of the largest zone, where a kernel's boot scatters it; none of it on machines below 112 MiB, whose kernel
 is a small one; the kernel's threads and the first process are not there, only what they take.
 """
 
@@ -18,7 +18,7 @@ from vmtool.mm.pgtable cimport kernel_table_at
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
 
 cdef enum:
-    SMALL_RAM = 0x8000  # pages: below, the kernel is a small one
+    SMALL_RAM = 0x7000  # pages: below, the kernel is a small one
     MAX_SLAB_ORDER = 3
     MAX_LEVELS = 3  # of tables between the top one and the PTEs
     # of the machine at rest
@@ -167,10 +167,10 @@ cdef void fill_sheaves(arena_t *a, int cache) noexcept nogil:
 
 
 cdef void mark_unmovable(arena_t *a, pfn_t start, pfn_t end) noexcept nogil:
-    """The pageblocks that are wholly the kernel's."""
+    """The pageblocks that are the kernel's, and the one of which it has a part: the rest is for what it allocates next."""
     cdef pfn_t pfn = start
     cdef zone_t *zone = &a.m.zone[pfn_to_zone(a, start)]
-    while pfn + (1 << PAGEBLOCK_ORDER) <= end:
+    while pfn < end:
         set_pageblock_type(a, zone, pfn, PAGEBLOCK_ORDER, MIGRATE_UNMOVABLE)
         pfn += 1 << PAGEBLOCK_ORDER
 

@@ -14,7 +14,7 @@ A 32-bit kernel maps no more than lowmem; what lies above is HighMem, which prog
     0      1000               36ffe (PAE)     40000
     | DMA  | Normal           | HighMem       |           of 1 GiB
 
-# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 128 MiB of RAM a small image at 1 MiB stands in.
+# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 112 MiB of RAM a small image at 1 MiB stands in.
 Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are what boot freed.
 """
 
@@ -37,7 +37,7 @@ cdef enum:
     DMA_END = 0x1000  # 16 MiB
     PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
     DMA32_END = 0x100000
-    SMALL_RAM = 0x8000  # below 128 MiB: the small kernel
+    SMALL_RAM = 0x7000  # below 112 MiB: the small kernel
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     PERCPU_PAGES = 53
     THP_MIN_PAGES = 0x20000  # 512 MiB: on less, huge pages cost more than they give
@@ -243,7 +243,7 @@ cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) n
         order = NR_ORDERS - 1
         while start & ((<uint64_t>1 << order) - 1) or start + (<uint64_t>1 << order) > end:
             order -= 1
-        list = &zone.area[order][MIGRATE_MOVABLE]
+        list = &zone.area[order][pageblock_type(a, start)]
         f = frame_mut(a, <pfn_t>start)
         f.flags = PG_buddy
         f.index_lo = order
