@@ -16,7 +16,7 @@ class Machine:
         """An empty image. With `load(pool, chunk)` and the saved `header`: one that reads its chunks on first use."""
 
     def boot(self, *, ram_bytes: int, arch: str = "x86-64", kernel: str = "6.18", nr_cpus: int = 1, swap_bytes: int = 0,
-             tlb: str = "", pcid: bool = False, kpti: bool = False, aslr_seed: int | None = None) -> None:
+             tlb: str = "", pcid: bool = False, kpti: bool = False, pku: bool = False, aslr_seed: int | None = None) -> None:
         """Make a machine: zones, reserved frames, kernel tables. KernelError(EINVAL) with a detail when it cannot be."""
 
     def header(self) -> bytes:
@@ -142,6 +142,14 @@ class Machine:
     def munlock(self, pid: int, addr: int, length: int) -> None: ...
     def mlockall(self, pid: int, flags: int) -> None: ...
     def munlockall(self, pid: int) -> None: ...
+    def mseal(self, pid: int, addr: int, length: int, flags: int = 0) -> None: ...
+    def pkey_alloc(self, pid: int, flags: int = 0, access_rights: int = 0) -> int: ...
+    def pkey_free(self, pid: int, pkey: int) -> None: ...
+    def pkey_mprotect(self, pid: int, addr: int, length: int, prot: int, pkey: int) -> None:
+        """pkey -1 is mprotect()."""
+
+    def pkru(self, pid: int, value: int | None = None) -> int:
+        """The register of a thread, written first when there is a value. KernelError(EOPNOTSUPP): no such register."""
     def msync(self, pid: int, addr: int, length: int, flags: int) -> None: ...
     def mincore(self, pid: int, addr: int, length: int) -> bytes:
         """One byte a page, 1 resident, 0 not."""
@@ -159,10 +167,16 @@ class Machine:
 
     def store(self, pid: int, addr: int, data: bytes, probe: bool = False) -> r.Touched: ...
     def load(self, pid: int, addr: int, length: int, probe: bool = False) -> bytes: ...
-    def translate(self, pid: int, addr: int) -> int:
+    def translate_supervisor(self, pid: int, addr: int, access: str = "r", ac: bool = False) -> tuple[int | None, int | None]:
+        """What the kernel's own access would find: the physical address (None: nothing is mapped), and the error code of its fault, 0 for none.
+
+        (None, None): an address that is none. KernelError(EOPNOTSUPP): an architecture without SMEP and SMAP.
+        """
+
+    def translate(self, pid: int, addr: int, access: str = "r") -> int:
         """The physical address by the tables as they are.
 
-        Signal (not delivered) with the fault that a read would take and not survive, KernelError(EFAULT) with detail for one that
+        Signal (not delivered) with the fault that the access would take and not survive, KernelError(EFAULT) with detail for one that
         the kernel would resolve.
         """
 

@@ -14,16 +14,18 @@ from libc.string cimport memcpy, memset, strncpy
 from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut
-from vmtool.mm.arch cimport arch_name, offset_in_page, page_size, page_start
+from vmtool.mm.arch cimport ARCH_I386_PAE, ARCH_PKEYS, CPU_PKU, arch_name, offset_in_page, page_size, page_start
 from vmtool.mm.boot cimport machine_boot, machine_upgrade
 from vmtool.mm.mm cimport do_exit
-from vmtool.mm.mmu cimport mmu_walk, walk_t
+from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput
 from vmtool.mm.sys_file cimport sys_mincore, sys_msync
 from vmtool.mm.sys_madvise cimport sys_madvise, sys_set_vma_name
 from vmtool.mm.sys_mlock cimport sys_mlock, sys_mlockall, sys_munlock, sys_munlockall
 from vmtool.mm.sys_mmap cimport mmap_req_t, sys_brk, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
+from vmtool.mm.sys_mseal cimport sys_mseal
+from vmtool.mm.sys_pkey cimport sys_pkey_alloc, sys_pkey_free, wrpkru
 from vmtool.mm.sys_mremap cimport sys_mremap
 from vmtool.mm.rmap cimport page_mkclean
 from vmtool.mm.oom_kill cimport out_of_memory
@@ -76,7 +78,7 @@ cdef class Machine(Reclaim):
                 raise MemoryError()
             self.check()
 
-    def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, aslr_seed=None):
+    def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, pku=False, aslr_seed=None):
         cdef int err
         if not 1 <= nr_cpus <= MAX_CPUS:
             raise KernelError(EINVAL, f"--cpus: {nr_cpus} is not within 1 to {MAX_CPUS}")
@@ -93,19 +95,22 @@ cdef class Machine(Reclaim):
         self.a.m.swap_bytes = swap_bytes
         self.a.m.pcid = pcid
         self.a.m.kpti = kpti
+        self.a.m.cpu_features = CPU_PKU if pku else 0
         self.a.m.aslr = aslr_seed is not None
         self.a.m.seed = (aslr_seed or 0) & U64
         err = machine_boot(&self.a, name)
         if err:
             raise KernelError(-err, BOOT_ERRORS.get(err, "the machine cannot be made"))
         self.check()
+        if pku and not self.a.m.arch.flags & ARCH_PKEYS:
+            raise KernelError(EINVAL, f"--pku: {arch} has no protection keys, x86-64 and x86-64-la57 have")
         if swap_bytes:
             self.swapon(swap_bytes)
 
     def info(self):
         cdef machine_t *m = self.a.m
         return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
-                             bool(m.pcid), bool(m.kpti), bool(m.aslr), m.seed, m.tlb_spec.decode(), m.clock)
+                             bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.aslr), m.seed, m.tlb_spec.decode(), m.clock)
 
     def _repr_svg_(self):
         from vmtool.face.notebook import of_machine
@@ -178,7 +183,33 @@ cdef class Machine(Reclaim):
 
     def mprotect(self, pid, addr, length, prot):
         cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
-        self.result(sys_mprotect(&self.a, mm, addr & U64, length & U64, prot))
+        self.result(sys_mprotect(&self.a, mm, addr & U64, length & U64, prot, -1))
+
+    def pkey_mprotect(self, pid, addr, length, prot, pkey):
+        cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
+        self.result(sys_mprotect(&self.a, mm, addr & U64, length & U64, prot, pkey))
+
+    def pkey_alloc(self, pid, flags=0, access_rights=0):
+        return self.result(sys_pkey_alloc(&self.a, self.enter(pid), flags & U64, access_rights & U64))
+
+    def pkey_free(self, pid, pkey):
+        cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
+        self.result(sys_pkey_free(&self.a, mm, pkey))
+
+    def pkru(self, pid, value=None):
+        cdef idx_t t
+        if not self.a.m.arch.flags & ARCH_PKEYS:
+            raise KernelError(EOPNOTSUPP, "the processor has no protection keys: init --pku")
+        if value is None:
+            return task_at(&self.a, self.find(pid)).pkru
+        t = self.enter(pid)
+        wrpkru(&self.a, t, value)
+        self.check()
+        return value
+
+    def mseal(self, pid, addr, length, flags=0):
+        cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
+        self.result(sys_mseal(&self.a, mm, addr & U64, length & U64, flags & U64))
 
     def mremap(self, pid, addr, old_len, new_len, flags=0, new_addr=0):
         cdef idx_t mm = task_at(&self.a, self.enter(pid)).mm
@@ -283,18 +314,33 @@ cdef class Machine(Reclaim):
         finally:
             free(buf)
 
-    def translate(self, pid, addr):
+    def translate(self, pid, addr, access="r"):
         cdef idx_t t = self.find(pid)
         cdef walk_t w
+        cdef access_t how = access_t(ACCESS_KINDS[access], False, False, task_at(&self.a, t).pkru)
         cdef siginfo_t info
         cdef uint64_t at = addr & U64
         mmu_walk(&self.a, mm_at(&self.a, self.find_mm(pid)).pgd, at, &w)
         self.check()
-        if at < mm_at(&self.a, task_at(&self.a, t).mm).task_size and w.ok:
+        if at < mm_at(&self.a, task_at(&self.a, t).mm).task_size and w.ok and not mmu_judge(&self.a.m.arch, &w, &how):
             return w.phys
-        if would_fault(&self.a, t, at, ACCESS_READ, &info) < 0:
+        if would_fault(&self.a, t, at, how.kind, &info) < 0:
             raise signal_of(&info, 0, 0, False)
+        if w.ok:
+            raise KernelError(EFAULT, f"{at:#x} takes a page fault that the kernel resolves")
         raise KernelError(EFAULT, f"{at:#x} is not present: an access takes a page fault that the kernel resolves")
+
+    def translate_supervisor(self, pid, addr, access="r", ac=False):
+        cdef idx_t t = self.find(pid)
+        cdef walk_t w
+        cdef access_t how = access_t(ACCESS_KINDS[access], True, ac, task_at(&self.a, t).pkru)
+        if self.a.m.arch.id > ARCH_I386_PAE:
+            raise KernelError(EOPNOTSUPP, f"SMEP and SMAP are x86's, {arch_name(self.a.m.arch.id).decode()} has neither")
+        mmu_walk(&self.a, mm_at(&self.a, self.find_mm(pid)).pgd, addr & U64, &w)
+        self.check()
+        if w.noncanonical:
+            return None, None
+        return w.phys if w.ok else None, mmu_judge(&self.a.m.arch, &w, &how)
 
     def push(self, pid, nr_bytes):
         cdef idx_t t = self.enter(pid)

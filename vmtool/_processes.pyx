@@ -22,7 +22,8 @@ from vmtool.mm.types cimport *
 
 from vmtool.errors import KernelError, Signal
 
-SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
+SIGNAL_CODES = {(SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR", (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR", (SIGSEGV, SEGV_PKUERR): "SEGV_PKUERR",
+                (SIGBUS, BUS_ADRERR): "BUS_ADRERR"}
 U64 = 0xFFFFFFFFFFFFFFFF
 RLIM_INFINITY = U64
 MEM_MAX = 1 << 24  # bytes of another's memory in one call

@@ -17,6 +17,7 @@ from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.hugetlb cimport hugetlb_usage
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
+from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.show_dump cimport dump_page
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
 from vmtool.mm.show_rmap cimport frame_mappings
@@ -219,13 +220,15 @@ cdef class Space(Views):
             memset(&s, 0, sizeof(s))
             smap_gather(&self.a, v, &s)
             size = level_size(&self.a.m.arch, 1) if vma_at(&self.a, v).vm_flags & VM_HUGETLB else page_size(&self.a.m.arch)
-            found.append(r.Smap(self.vma_record(v), stats_record(&s), size, size, thp_eligible(&self.a, v)))
+            found.append(r.Smap(self.vma_record(v), stats_record(&s), size, size, thp_eligible(&self.a, v),
+                                vma_pkey(vma_at(&self.a, v)) if has_pkeys(&self.a) else None))
             v = vma_at(&self.a, v).vm_next
             left -= 1
         gate = self.gate_vma(mm)
         if gate is not None:
             memset(&s, 0, sizeof(s))
-            found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False))
+            found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False,
+                                0 if has_pkeys(&self.a) else None))
         self.check()
         return found
 

@@ -8,11 +8,11 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_PAIRED, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, arch_name, entry_encode, entry_flag, level_name,
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, level_name,
                              page_size)
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.frame cimport page_bytes
-from vmtool.mm.mmu cimport mmu_walk, walk_t
+from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.show_frames cimport next_held
 from vmtool.mm.show_kernel cimport kernel_runs, kernel_runs_t
@@ -34,6 +34,13 @@ cdef object entry_flags(const arch_t *g, int level, uint64_t entry):
     return tuple([entry_flag(g, level, entry, bit).decode() for bit in range(64) if entry_flag(g, level, entry, bit) != NULL])
 
 
+cdef object pkey_flag(const arch_t *g, bint is_leaf, uint64_t entry):
+    """The protection key of a program's page, where the processor has keys: all four bits are one number."""
+    if not (g.flags & ARCH_PKEYS and is_leaf and entry & X86_US):
+        return ()
+    return (f"PKEY={entry >> X86_PKEY_SHIFT & (NR_PKEYS - 1)}",)
+
+
 cdef object entry_names(const arch_t *g, int level, uint64_t entry):
     """Bit and name of every flag that an entry like this one may have."""
     cdef uint64_t bit
@@ -42,6 +49,8 @@ cdef object entry_names(const arch_t *g, int level, uint64_t entry):
         name = entry_flag(g, level, entry | <uint64_t>1 << bit, <uint32_t>bit)
         if name != NULL and not (g.flags & ARCH_PAIRED and bit >= 32):
             found.append((bit, name.decode()))
+        elif g.flags & ARCH_PKEYS and X86_PKEY_SHIFT <= bit < X86_PKEY_SHIFT + 4:
+            found.append((bit, f"PK{bit - X86_PKEY_SHIFT}"))
     return tuple(found)
 
 
@@ -89,6 +98,7 @@ cdef class Walks(State):
         cdef const arch_t *g = &self.a.m.arch
         cdef bint is_upper = g.flags & ARCH_SPLIT_ROOT and at >= g.kernel_start
         cdef bint is_leaf
+        cdef access_t how = access_t(ACCESS_READ, False, False, task_at(&self.a, self.find(pid)).pkru)
         mmu_walk(&self.a, root, at, &w)
         self.check()
         steps = []
@@ -98,12 +108,13 @@ cdef class Walks(State):
             is_leaf = present and (level == 0 or bool(w.entry[i] & g.huge))
             steps.append(r.WalkStep(
                 level_name(g, level).decode(), w.table_addr[i], w.index[i], w.entry_addr[i], w.raw[i] if not g.flags & ARCH_PAIRED else w.raw[i] & WORD,
-                entry_flags(g, level, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
+                entry_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
                 w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0))
         reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
         return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else root) << g.page_shift, tuple(steps), w.phys if w.ok else None,
                       <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if g.id >= ARCH_ARM else "CR3",
-                      g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift, w.error,
+                      g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift,
+                      mmu_judge(g, &w, &how) if w.ok else w.error,
                       bool(w.ok and g.flags & ARCH_SOFT_YOUNG and not w.leaf & g.accessed))
 
     def kernel_map(self, borders):

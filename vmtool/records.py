@@ -75,6 +75,7 @@ class MachineInfo(NamedTuple):
     levels: int
     pcid: bool
     kpti: bool
+    pku: bool
     aslr: bool
     seed: int
     tlb: str
@@ -211,6 +212,7 @@ class Smap(NamedTuple):
     kernel_page_bytes: int
     mmu_page_bytes: int
     thp_eligible: bool
+    protection_key: int | None  # None: the processor has none
 
 
 class WalkStep(NamedTuple):

@@ -60,7 +60,7 @@ class FakeMachine:
         return 0
 
     def info(self):
-        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, False, False, False, 0, "", self.clock)
+        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, False, False, False, False, 0, "", self.clock)
 
     def sysctl(self, name):
         if name not in self.sysctls:
@@ -160,8 +160,20 @@ class FakeMachine:
         self.touch(pid, addr, length, "r", probe)
         return bytes(self.process(pid)["bytes"].get(addr + i, 0) for i in range(length))
 
-    def translate(self, pid, addr):
+    def translate(self, pid, addr, access="r"):
         return addr & 0xFFFFFF
+
+    def translate_supervisor(self, pid, addr, access="r", ac=False):
+        self.calls.append(("translate_supervisor", (pid, addr, access, ac), {}))
+        return addr & 0xFFFFFF, 0 if ac else 1
+
+    def pkey_alloc(self, pid, flags=0, access_rights=0):
+        self.calls.append(("pkey_alloc", (pid, flags, access_rights), {}))
+        return 1
+
+    def pkru(self, pid, value=None):
+        self.calls.append(("pkru", (pid, value), {}))
+        return 0x55555554 if value is None else value
 
     def push(self, pid, nr_bytes):
         return STACK - nr_bytes
@@ -207,7 +219,7 @@ class FakeMachine:
         return {"MemTotal": 1000, "MemFree": 500}
 
     def smaps(self, pid):
-        return [r.Smap(vma, _zero(r.MemStats, resident=PAGE), PAGE, PAGE, False) for vma in self.maps(pid)]
+        return [r.Smap(vma, _zero(r.MemStats, resident=PAGE), PAGE, PAGE, False, None) for vma in self.maps(pid)]
 
     def smaps_rollup(self, pid):
         return HEAP, STACK, _zero(r.MemStats, resident=3 * PAGE)

@@ -41,6 +41,14 @@ def machine(vmtool, state, monkeypatch):
     ("mlockall 1 --current --future", ("mlockall", 1, 3)),
     ("mlockall 1 --onfault", ("mlockall", 1, 4)),
     ("munlockall 1", ("munlockall", 1)),
+    ("mseal 1 1000 4K", ("mseal", 1, 0x1000, 4096)),
+    ("pkey-alloc 1", ("pkey_alloc", 1, 0, 0)),
+    ("pkey-alloc 1 --disable-access --disable-write", ("pkey_alloc", 1, 0, 3)),
+    ("pkey-free 1 5", ("pkey_free", 1, 5)),
+    ("pkey-mprotect 1 1000 4K rw -1", ("pkey_mprotect", 1, 0x1000, 4096, 3, -1)),
+    ("pkru 1", ("pkru", 1, None)),
+    ("pkru 1 0x55555550", ("pkru", 1, 0x55555550)),
+    ("translate 1 1000 -w --supervisor --ac", ("translate_supervisor", 1, 0x1000, "w", True)),
     ("msync 1 1000 4K", ("msync", 1, 0x1000, 4096, 4)),
     ("msync 1 1000 4K --async --invalidate", ("msync", 1, 0x1000, 4096, 3)),
     ("touch 1 heap", ("touch", 1, 0x555555559000, 1, "w", False)),
@@ -147,7 +155,7 @@ def test_init_boots_what_it_is_told(vmtool, state):
     assert vmtool("init --ram 256M --cpus 2 --swap 64M --pcid --aslr 7").status == 0
     assert state.saved["booted"] == {
         "ram_bytes": 256 << 20, "arch": "x86-64", "kernel": "6.18", "nr_cpus": 2, "swap_bytes": 64 << 20, "tlb": "", "pcid": True,
-        "aslr_seed": 7}
+        "pku": False, "aslr_seed": 7}
 
 
 def test_spawn_boots_the_default_machine_when_there_is_none(vmtool, state):

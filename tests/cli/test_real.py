@@ -82,14 +82,14 @@ def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
         for step in PREPARED.splitlines():
             ok(vmtool(step))
     else:
-        ok(script(A_CHUNK if "heap+0x2a0" in line else PREPARED))
+        ok(script(("init --pku\n" if line.startswith(("pkey", "pkru")) else "") + (A_CHUNK if "heap+0x2a0" in line else PREPARED)))
     if line.startswith("report"):
         real_state.with_name("story.vmt").write_text("p = spawn\ntouch $p stack\n")
     if line.startswith("heaptrace"):
         real_state.with_name("trace.txt").write_text("m 1 100\nf 1\n")
     if line.startswith("init"):
         real_state.unlink()
-    for needed in {"undo": ("sync",), "redo": ("sync", "undo")}.get(line, ()):
+    for needed in {"undo": ("sync",), "redo": ("sync", "undo"), "pkey-free 1 1": ("pkey-alloc 1",)}.get(line, ()):
         ok(vmtool(needed))
     if line.startswith("mkfile"):
         ok(vmtool("rmfile scene.dat"))

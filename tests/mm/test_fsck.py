@@ -55,6 +55,12 @@ def _(s):
     return f"address space {s.mm} lists {s.m.peek('mm', s.mm, 'map_count')} areas, which is not how many say they are its"
 
 
+@case("mm-pkeys")
+def _(s):
+    s.m.poke("mm", s.mm, "pkey_allocation_map", 6)
+    return f"address space {s.mm} has protection keys 0x6 in use (a mask), its execute-only key or an area's is none that can be"
+
+
 @case("mm-total-vm")
 def _(s):
     s.change("mm", s.mm, "total_vm")
@@ -274,6 +280,13 @@ def _(s):
     content, field, value = s.entry(s.lib)
     s.m.poke("content", content, field, value | 2)
     return f"address {s.lib:#x} of address space {s.mm} is writable, its area is not"
+
+
+@case("pte-pkey")
+def _(s):
+    content, field, value = s.entry(s.lib)
+    s.m.poke("content", content, field, value | 3 << 59)
+    return f"address {s.lib:#x} of address space {s.mm} has another protection key than its area"
 
 
 @case("pte-frame")

@@ -53,7 +53,7 @@ def smaps(source):
             flags = sum(BIT_OF[letters] for letters in lines["VmFlags"].split())
             page_bytes = [int(lines[key].split()[0]) << 10 for key in ("KernelPageSize", "MMUPageSize")]
             stats = mem_stats(lines, AREA_FIELDS)
-            entries.append(Smap(vma(block[0], flags), stats, *page_bytes, bool(int(lines["THPeligible"]))))
+            entries.append(Smap(vma(block[0], flags), stats, *page_bytes, bool(int(lines["THPeligible"])), None))
             block = []
     assert not block
     return entries

@@ -30,7 +30,7 @@ def test_captures_show_most_letters(capture):
 
 
 def value(stats, label):
-    for line in pid_smaps.entry(Smap(AREA, stats, 4096, 4096, False)).splitlines():
+    for line in pid_smaps.entry(Smap(AREA, stats, 4096, 4096, False, None)).splitlines():
         if line.startswith(label + ":"):
             return line.split(":")[1].strip()
     raise AssertionError(label)
@@ -51,7 +51,7 @@ def test_other_values_are_bytes():
 
 def test_wide_values_keep_the_blank_after_their_label():
     stats = NO_STATS._replace(resident=10**9 << 10, private_hugetlb=10**8 << 10)
-    entry = pid_smaps.entry(Smap(AREA, stats, 4096, 4096, True))
+    entry = pid_smaps.entry(Smap(AREA, stats, 4096, 4096, True, None))
     assert "\nRss:            1000000000 kB\n" in entry
     assert "\nPrivate_Hugetlb: 100000000 kB\n" in entry
     assert "\nTHPeligible:           1\n" in entry

@@ -20,7 +20,7 @@ LEVELS = """
     arch_x86
     arch_arm arch_arm64
     arena arch
-    xnode names pid vma vmstat trace mm_acct zone printk
+    xnode names pid vma pkeys vmstat trace mm_acct zone printk
     frame tlb layout
     lruvec pte
     walk mmu free_area

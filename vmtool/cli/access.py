@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vmtool.errors import Signal, UsageError
+from errno import EFAULT
+
+from vmtool.errors import KernelError, Signal, UsageError
 
 LARGE = 1 << 26  # bytes of one piece; more than one command prints, too
 
@@ -61,9 +63,25 @@ def load(machine: Machine, pid: int, addr: int, length: int, form: str, probe: b
     return bytes_as(form, data)
 
 
-def translate(machine: Machine, pid: int, addr: int, json: bool) -> Output:
-    phys = machine.translate(pid, addr)
+def translate(machine: Machine, pid: int, addr: int, access: str, supervisor: bool, ac: bool, json: bool) -> Output:
+    if supervisor or ac:
+        if not supervisor:
+            raise UsageError("--ac is for --supervisor: a program's own accesses do not ask for it")
+        phys = _by_the_kernel(machine, pid, addr, access, ac)
+    else:
+        phys = machine.translate(pid, addr, access)
     return f'{{"physical_address": "0x{phys:x}"}}\n' if json else f"0x{phys:x}\n"
+
+
+def _by_the_kernel(machine, pid, addr, access, ac):
+    phys, code = machine.translate_supervisor(pid, addr, access, ac)
+    what = {"r": "read access", "w": "write access", "x": "instruction fetch"}[access]
+    if code is None:
+        raise KernelError(EFAULT, f"supervisor {what} at 0x{addr:x}: not canonical, a general-protection fault")
+    if code:
+        from vmtool.views.walk_fault import kernel_fault
+        raise KernelError(EFAULT, f"supervisor {what} at 0x{addr:x}: {kernel_fault(code, phys is not None)}")
+    return phys
 
 
 def push(machine: Machine, pid: int, bytes: int, json: bool) -> Output:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 FSCK_BROKEN = 1
 
 
-def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, aslr: int | None, kernel: str,
+def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, pku: bool, aslr: int | None, kernel: str,
          force: bool) -> None:
     if kpti:
         raise UsageError("--kpti is not modelled yet")
     try:
-        machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, aslr_seed=aslr)
+        machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, pku=pku, aslr_seed=aslr)
     except KernelError as failure:
         from vmtool.cli import possible
         raise KernelError(failure.errno, possible.explain(type(machine), ram, arch, tlb) or failure.detail) from None

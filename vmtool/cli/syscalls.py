@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmtool import uapi
+from vmtool.errors import UsageError
 from vmtool.units import U64_MAX
 
 TYPE_CHECKING = False
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from vmtool._core import Machine
     from vmtool.cli.report import Output
 
+U32_MAX = (1 << 32) - 1
 _PAGE_BITS = {"2M": 21, "1G": 30}
 
 
@@ -84,6 +86,30 @@ def mincore(machine: Machine, pid: int, addr: int, length: int, json: bool) -> O
         from vmtool.cli.json_text import text
         return text({"is_resident": [bool(page & 1) for page in pages]})
     return "".join("1" if page & 1 else "0" for page in pages) + "\n"
+
+
+def mseal(machine: Machine, pid: int, addr: int, length: int) -> None:
+    machine.mseal(pid, addr, length)
+
+
+def pkey_alloc(machine: Machine, pid: int, disable_access: bool, disable_write: bool, json: bool) -> Output:
+    pkey = machine.pkey_alloc(pid, 0, disable_access * uapi.PKEY_DISABLE_ACCESS | disable_write * uapi.PKEY_DISABLE_WRITE)
+    return f'{{"protection_key": {pkey}}}\n' if json else f"{pkey}\n"
+
+
+def pkey_free(machine: Machine, pid: int, pkey: int) -> None:
+    machine.pkey_free(pid, pkey)
+
+
+def pkey_mprotect(machine: Machine, pid: int, addr: int, length: int, prot: int, pkey: int) -> None:
+    machine.pkey_mprotect(pid, addr, length, prot, pkey)
+
+
+def pkru(machine: Machine, pid: int, value: int | None, json: bool) -> Output:
+    if value is not None and value > U32_MAX:
+        raise UsageError(f"PKRU has 32 bits, {value:#x} has more")
+    rights = machine.pkru(pid, value)
+    return f'{{"pkru_mask": "0x{rights:x}"}}\n' if json else f"0x{rights:x}\n"
 
 
 def _address(addr, json):

@@ -14,7 +14,8 @@ FAMILIES = {
     "machine": ("The machine", "init run what-if sysctl fsck completion"),
     "history": ("Its history", "log undo redo diff"),
     "process": ("Processes", "spawn fork clone exec exit kill switch ps setrlimit oom-score-adj"),
-    "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore"),
+    "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore mseal "
+                 "pkey-alloc pkey-free pkey-mprotect pkru"),
     "access": ("Memory accesses", "touch store load translate push"),
     "heap": ("The heap", "malloc calloc realloc memalign free-ptr mallopt malloc-trim heap heaptrace"),
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),

@@ -75,7 +75,7 @@ cdef vaddr_t libc_mremap(libc_t *l, vaddr_t at, uint64_t old, uint64_t new) noex
 
 
 cdef int libc_mprotect(libc_t *l, vaddr_t at, uint64_t length, uint64_t prot) noexcept nogil:
-    cdef int err = sys_mprotect(l.a, l.mm, at, length, prot)
+    cdef int err = sys_mprotect(l.a, l.mm, at, length, prot, -1)
     told(l, CALL_MPROTECT, at, length, prot, <uint64_t><int64_t>err)
     return err
 

@@ -177,7 +177,7 @@ cdef class Space:
         return sys_munmap(&self.a, self.mm(), addr, length)
 
     def mprotect(self, addr, length, prot):
-        return sys_mprotect(&self.a, self.mm(), addr, length, prot)
+        return sys_mprotect(&self.a, self.mm(), addr, length, prot, -1)
 
     def mremap(self, addr, old_len, new_len, flags=1, new_addr=0):
         return <int64_t>sys_mremap(&self.a, self.mm(), addr, old_len, new_len, flags, new_addr)

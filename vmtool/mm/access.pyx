@@ -4,7 +4,7 @@
     do_user_addr_fault:  kernel address -> SEGV_MAPERR
                          no area        -> SEGV_MAPERR
                          below a stack  -> expand it, within its limit and gap, else SEGV_MAPERR
-                         area forbids   -> SEGV_ACCERR
+                         area forbids   -> SEGV_ACCERR, its protection key: SEGV_PKUERR
                          handle_mm_fault: SIGBUS past the end of a file, else retry the access
 Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(); mm/vma.c:expand_downwards(), acct_stack_growth().
 """
@@ -19,6 +19,7 @@ from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
 from vmtool.mm.fault_anon cimport anon_write_fault
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, QUICK_DONE, QUICK_FAULT, mmu_access, mmu_look_t, mmu_quick, mmu_walk, walk_t
+from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
 from vmtool.mm.placement cimport mmap_min_addr
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.tlb cimport tlb_first_t, tlb_hit_first, tlb_open_first
@@ -85,6 +86,10 @@ cdef inline bint access_error(const arch_t *g, const vma_t *v, uint32_t error) n
         return not v.vm_flags & VM_WRITE
     return (error & PF_PROT) != 0 or not vma_is_accessible(v)
 
+cdef inline bint key_denies(arena_t *a, idx_t task, const vma_t *v, uint32_t error) noexcept nogil:
+    """bad_area_access_from_pkeys(): looked at before the page is brought in, for the access would only fault again."""
+    return has_pkeys(a) and (error & PF_PK or not (error & PF_INSTR or pkru_allows(task_at(a, task).pkru, vma_pkey(v), (error & PF_WRITE) != 0)))
+
 cdef int bad_address(arena_t *a, siginfo_t *info, vaddr_t addr) noexcept nogil:
     """One that no table can hold: x86 raises a general-protection fault, which has no address; arm64 an ordinary one."""
     if a.m.arch.flags & ARCH_SPLIT_ROOT:
@@ -103,6 +108,8 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     if vma_at(a, v).vm_start > addr and expand_stack(a, v, addr) != 0:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    if key_denies(a, task, vma_at(a, v), error):
+        return send_signal(a, info, SIGSEGV, SEGV_PKUERR, addr)
     if access_error(&a.m.arch, vma_at(a, v), error):
         return send_signal(a, info, SIGSEGV, SEGV_ACCERR, addr)
     if error & PF_WRITE:
@@ -291,6 +298,8 @@ cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *
     v = find_vma(a, mm, addr)
     if v == 0 or (vma_at(a, v).vm_start > addr and not vma_at(a, v).vm_flags & VM_GROWSDOWN):
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    if key_denies(a, task, vma_at(a, v), PF_WRITE if kind == ACCESS_WRITE else PF_INSTR if kind == ACCESS_EXEC else 0):
+        return send_signal(a, info, SIGSEGV, SEGV_PKUERR, addr)
     if access_error(&a.m.arch, vma_at(a, v), PF_WRITE if kind == ACCESS_WRITE else 0):
         return send_signal(a, info, SIGSEGV, SEGV_ACCERR, addr)
     return 0

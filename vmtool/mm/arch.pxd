@@ -32,6 +32,8 @@ cdef enum:  # arch_t.flags
     ARCH_NO_THP = 256  # no transparent huge pages
     ARCH_DBM = 1024  # the processor marks a page that may be written dirty by making it writable
     ARCH_OLD_AROUND = 512  # arch_wants_old_prefaulted_pte(): what a fault maps around is old, for the processor marks what is used
+    ARCH_PKEYS = 2048  # CR4.PKE is set: entries of user pages have a protection key, which PKRU opens or not (of the machine, not of the format)
+    ARCH_CAREFUL = 4096  # the quick roads know nothing of what this machine has: they decline
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
@@ -50,6 +52,9 @@ cdef pte_t entry_decode(const arch_t *g, int level, pte_t e) noexcept nogil  # p
 cdef pte_t entry_encode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef bint entry_reserved_there(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef const char *entry_flag(const arch_t *g, int level, pte_t e, uint32_t bit) noexcept nogil
+cdef enum:  # machine_t.cpu_features
+    CPU_PKU = 1
+cdef void arch_features(machine_t *m, arch_t *g) noexcept nogil  # what the machine adds to its format's flags
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil  # 0 or -EINVAL (unknown or not built yet)
 cdef const char *arch_name(uint32_t id) noexcept nogil
 cdef const char *level_name(const arch_t *g, int level) noexcept nogil  # pte pmd pud p4d pgd as Linux names them for the format

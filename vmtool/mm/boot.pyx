@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concern
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport arch_lookup
+from vmtool.mm.arch cimport arch_features, arch_lookup
 from vmtool.mm.arena cimport arena_resize, content_sized, cpu_mut, frame_mut, rec_alloc, task_at, task_mut
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
@@ -119,6 +119,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     err = arch_lookup(arch, &a.m.arch)
     if err:
         return err
+    arch_features(a.m, &a.m.arch)
     content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed

@@ -92,6 +92,8 @@ cdef enum:
     VM_HUGEPAGE = 0x20000000
     VM_NOHUGEPAGE = 0x40000000
     VM_MERGEABLE = 0x80000000
+    VM_PKEY_SHIFT = 32  # VM_PKEY_BIT0 .. 3
+    VM_SEALED_BIT = 42
 
 cdef enum:
     PROT_READ = 1
@@ -120,6 +122,10 @@ cdef enum:
     MS_ASYNC = 1
     MS_INVALIDATE = 2
     MS_SYNC = 4
+    PKEY_DISABLE_ACCESS = 1
+    PKEY_DISABLE_WRITE = 2
+    NR_PKEYS = 16
+    INIT_PKRU = 0x55555554  # init_pkru_value: key 0 alone is open
     MCL_CURRENT = 1
     MCL_FUTURE = 2
     MCL_ONFAULT = 4
@@ -136,6 +142,7 @@ cdef enum:
     SI_KERNEL = 0x80
     SEGV_MAPERR = 1
     SEGV_ACCERR = 2
+    SEGV_PKUERR = 4
     BUS_ADRERR = 2
 
 # --- results of the fault handler (VM_FAULT_ bits) -----------------------------------------------------
@@ -164,6 +171,7 @@ cdef enum:
     PF_USER = 4
     PF_RSVD = 8
     PF_INSTR = 16
+    PF_PK = 32
 
 cdef enum:  # inode_t.i_state
     EXT4_STATE_DA_ALLOC_CLOSE = 1  # truncated to nothing: the next close writes what was written since

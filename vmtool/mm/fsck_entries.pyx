@@ -13,6 +13,7 @@ from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hugetlb cimport PG_hugetlb
 from vmtool.mm.mm_acct cimport mm_counter_sum
+from vmtool.mm.pkeys cimport vma_pkey
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport entire_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_NR
@@ -22,6 +23,7 @@ from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_F
 cdef enum:
     CHECK_OUTSIDE
     CHECK_WRITE
+    CHECK_PKEY
     CHECK_FRAME
     CHECK_SHARED_WRITE
     CHECK_FILE_PAGE
@@ -51,6 +53,7 @@ cdef struct check_t:
 cdef check_t CHECKS[NR_CHECKS + 1]
 CHECKS[CHECK_OUTSIDE] = check_t(b"pte-outside", b"address {1:#x} of address space {0} has an entry, but no area")
 CHECKS[CHECK_WRITE] = check_t(b"pte-write", b"address {1:#x} of address space {0} is writable, its area is not")
+CHECKS[CHECK_PKEY] = check_t(b"pte-pkey", b"address {1:#x} of address space {0} has another protection key than its area")
 CHECKS[CHECK_FRAME] = check_t(b"pte-frame", b"address {1:#x} of address space {0} maps a frame that is free or no user page")
 CHECKS[CHECK_SHARED_WRITE] = check_t(b"pte-shared-write", b"address {1:#x} of address space {0} is writable and private, its page is shared")
 CHECKS[CHECK_FILE_PAGE] = check_t(b"pte-file-page", b"address {1:#x} of address space {0} maps another page than its file has there")
@@ -184,6 +187,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if what != ENTRY_PAGE and what != ENTRY_SPECIAL and what != ENTRY_HUGE:
         return
     expect(f, not pte_write(a, e) or area.vm_flags & VM_WRITE, CHECK_WRITE, f.mm, addr)
+    expect(f, (e >> X86_PKEY_SHIFT & (NR_PKEYS - 1)) == <uint64_t>vma_pkey(area), CHECK_PKEY, f.mm, addr)
     if pte_special(a, e):
         return
     pfn = pte_frame(a, e)

@@ -13,6 +13,7 @@ from vmtool.mm.arch cimport pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
+from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_MM_STRUCT, CACHE_TASK_STRUCT, CACHE_VM_AREA_STRUCT
 from vmtool.mm.vma cimport vma_pages, vma_tree_validate
@@ -30,6 +31,7 @@ cdef enum:
     CHECK_EXEC_VM
     CHECK_STACK_VM
     CHECK_LOCKED_VM
+    CHECK_MM_PKEYS
     CHECK_MM_USERS
     CHECK_FILE_AREAS
     CHECK_VMA_FILE
@@ -69,6 +71,7 @@ CHECKS[CHECK_DATA_VM] = check_t(b"mm-data-vm", b"data_vm of address space {0} is
 CHECKS[CHECK_EXEC_VM] = check_t(b"mm-exec-vm", b"exec_vm of address space {0} is wrong: its executable areas have {1} pages")
 CHECKS[CHECK_STACK_VM] = check_t(b"mm-stack-vm", b"stack_vm of address space {0} is wrong: its areas that grow down have {1} pages")
 CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is too small: its locked areas have {1} pages")
+CHECKS[CHECK_MM_PKEYS] = check_t(b"mm-pkeys", b"address space {0} has protection keys {1:#x} in use (a mask), its execute-only key or an area's is none that can be")
 CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
 CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
 CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
@@ -296,11 +299,17 @@ cdef void check_chains(fsck_t *f) noexcept nogil:
 
 # --- address spaces ---------------------------------------------------------------------------------------------------
 
+cdef bint pkeys_hold(arena_t *a, const mm_t *m, uint32_t keys) noexcept nogil:
+    """`keys`: of the areas, a mask; they may have been freed since. The execute-only key is never free."""
+    if not has_pkeys(a):
+        return keys <= 1 and m.pkey_allocation_map <= 1 and m.execute_only_pkey == 0
+    return m.execute_only_pkey == -1 or (0 <= m.execute_only_pkey < NR_PKEYS and m.pkey_allocation_map >> m.execute_only_pkey & 1)
+
 cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
     """The sums that /proc/PID/status prints, against the areas."""
     cdef mm_t *m = mm_at(f.a, mm)
     cdef uint64_t total = 0, data = 0, text = 0, stack = 0, locked = 0
-    cdef uint32_t n = 0
+    cdef uint32_t n = 0, keys = 0
     cdef idx_t v = m.vma_first
     cdef vma_t *area
     while v and n <= f.a.pool[POOL_VMA].count:
@@ -314,6 +323,7 @@ cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
             data += vma_pages(f.a, area)
         if area.vm_flags & VM_LOCKED:
             locked += vma_pages(f.a, area)
+        keys |= <uint32_t>1 << vma_pkey(area)
         n += 1
         v = area.vm_next
     expect(f, n == f.areas[mm], CHECK_VMA_LOST, mm, n)
@@ -321,6 +331,7 @@ cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
     expect(f, m.data_vm == data, CHECK_DATA_VM, mm, data)
     expect(f, m.exec_vm == text, CHECK_EXEC_VM, mm, text)
     expect(f, m.stack_vm == stack, CHECK_STACK_VM, mm, stack)
+    expect(f, pkeys_hold(f.a, m, keys), CHECK_MM_PKEYS, mm, m.pkey_allocation_map)
     expect(f, m.locked_vm >= locked, CHECK_LOCKED_VM, mm, locked)  # mremap's DONTUNMAP leaves what it moved counted twice, in Linux too
 
 

@@ -22,6 +22,7 @@ from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pid cimport find_task
+from vmtool.mm.pkeys cimport pkeys_init
 from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
@@ -57,6 +58,7 @@ cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
     m.obj = obj
     m.users = 1
     m.task_size = a.m.arch.task_size
+    pkeys_init(a, mm)
     m.pgd = pgd_alloc(a)
     if m.pgd == 0:
         kmem_cache_free(a, CACHE_MM_STRUCT, obj)
@@ -297,6 +299,7 @@ cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:
     c.oom_score_adj = p.oom_score_adj
     c.uid = p.uid
     c.personality = p.personality
+    c.pkru = p.pkru
 
 cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noexcept nogil:
     """clone() with CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, as the C library asks."""
@@ -417,6 +420,7 @@ cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     if c.task:
         task_mut(a, c.task).state = c'S'
     c.task = t
+    c.pkru = task.pkru
     task.state = c'R'
     task.cpu = cpu
     if task.mm == 0 or c.active_mm == task.mm:

@@ -4,7 +4,7 @@
 It reads entries from the bytes of frames, starting at the physical address in CR3; it knows no VMA.
 """
 
-from vmtool.mm.arch cimport ARCH_TRANSLATES, entry_reserved
+from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked
 from vmtool.mm.types cimport *
@@ -39,6 +39,14 @@ cdef inline paddr_t leaf_phys(const arch_t *g, pte_t leaf, uint32_t page_shift, 
 
 # Only look: no A or D, no TLB, no counters.
 cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept nogil
+
+# Who makes an access, and what keeps him from it where the entries would let him (x86).
+cdef struct access_t:
+    int kind  # ACCESS_
+    bint supervisor
+    bint ac  # EFLAGS.AC: SMAP is suspended (STAC)
+    uint32_t pkru
+cdef uint32_t mmu_judge(const arch_t *g, const walk_t *w, const access_t *how) noexcept nogil  # the error code (0: none) of such an access where the walk ended
 # The walker remembers the way to the last PTE table (it saves time; reads are counted as if it did not). Whoever changes an entry
 # that points to a table, or frees one, says so.
 cdef void walk_cache_forget(arena_t *a) noexcept nogil
@@ -82,7 +90,7 @@ cdef inline int mmu_quick(arena_t *a, cpu_t *c, vaddr_t addr, int access, mmu_lo
     cdef idx_t content
     if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0:
         return QUICK_NO
-    if g.entry_bytes != 8 or g.flags & ARCH_TRANSLATES or c.walk_root != <pfn_t>((c.cr3 & g.pfn_mask) >> 12):
+    if g.entry_bytes != 8 or g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL) or c.walk_root != <pfn_t>((c.cr3 & g.pfn_mask) >> 12):
         return QUICK_NO
     tlb_look(a, c, first, vpn, &at.l1)
     if at.l1.hit != NULL and tlb_permits(g, at.l1.hit.pte, access):

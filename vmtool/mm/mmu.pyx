@@ -7,19 +7,19 @@ Counterpart: Intel SDM volume 3, 5.5 (four-level and five-level paging), 5.7 (pa
 The permission to write or to use from user mode needs the bit at every level; NX at any level forbids execution. An entry that is
 not present ends the walk whatever else it holds. Not-present beats reserved bits at a lower level, these beat permissions.
 The processor sets A in each entry that it follows and D in the leaf of a write, before the access is done.
-# Deviation: no SMEP, SMAP, protection keys or paging-structure caches: accesses are the program's own.
+The kernel's own accesses are not simulated; mmu_judge() says what SMEP and SMAP would make of one.
 """
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport (ARCH_DBM, ARCH_PAIRED, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_decode, entry_reserved, is_canonical,
+from vmtool.mm.arch cimport (ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_decode, entry_reserved, is_canonical,
                              level_index)
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_raw, entry_store_raw
-from vmtool.mm.tlb cimport tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
+from vmtool.mm.tlb cimport pkru_forbids, tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
 cdef enum:
@@ -94,6 +94,8 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
             c.walk_table = table
             c.walk_bits = permit
         level -= 1
+    if g.flags & ARCH_PKEYS and permit & g.user and pkru_forbids(c.pkru, e, access):
+        return code | PF_PROT | PF_PK  # whatever else forbids it
     if not permit & g.user or (access == ACCESS_WRITE and not permit & g.write) or (access == ACCESS_EXEC and permit & g.nx):
         return code | PF_PROT
     want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
@@ -192,6 +194,23 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
     out.ok = True
     if not permit & g.user:
         out.error = PF_USER | PF_PROT
+
+
+cdef uint32_t mmu_judge(const arch_t *g, const walk_t *w, const access_t *how) noexcept nogil:
+    """CR0.WP, CR4.SMEP and CR4.SMAP are set, as Linux has them: what is a program's, the kernel does not execute, and reads and writes with AC alone."""
+    cdef uint32_t code = (0 if how.supervisor else PF_USER) | (PF_WRITE if how.kind == ACCESS_WRITE else PF_INSTR if how.kind == ACCESS_EXEC else 0)
+    cdef bint user_page = (w.leaf & g.user) != 0
+    if not w.ok:
+        return code | (w.error & (PF_PROT | PF_RSVD))
+    if g.flags & ARCH_PKEYS and user_page and pkru_forbids(how.pkru, w.leaf, how.kind):
+        return code | PF_PROT | PF_PK
+    if (how.kind == ACCESS_WRITE and not w.leaf & g.write) or (how.kind == ACCESS_EXEC and w.leaf & g.nx):
+        return code | PF_PROT
+    if not how.supervisor:
+        return 0 if user_page else code | PF_PROT
+    if user_page and (how.kind == ACCESS_EXEC or not how.ac):
+        return code | PF_PROT
+    return 0
 
 
 # --- CR3 -------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from vmtool.mm.arch cimport level_end
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
+from vmtool.mm.pkeys cimport vma_access_permitted
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set
 from vmtool.mm.pte cimport *
 from vmtool.mm.swap_lru cimport lru_add_drain
@@ -67,7 +68,7 @@ cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t
     cdef bint write = (area.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
     if area.vm_flags & VM_LOCKONFAULT:
         return 0
-    if area.vm_flags & (VM_IO | VM_PFNMAP) or not vma_is_accessible(area):
+    if area.vm_flags & (VM_IO | VM_PFNMAP) or not vma_is_accessible(area) or not vma_access_permitted(a, area, write):
         return -EFAULT
     return gup_range(a, v, start, end, write)
 
@@ -105,6 +106,8 @@ cdef int64_t faultin_page_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end
         if area.vm_flags & (VM_IO | VM_PFNMAP):
             return -EINVAL
         if (write and not area.vm_flags & VM_WRITE) or (not write and not area.vm_flags & VM_READ):
+            return -EINVAL
+        if not vma_access_permitted(a, area, write):
             return -EINVAL
         nend = area.vm_end if area.vm_end < end else end
         err = gup_range(a, v, start, nend, write)

@@ -32,7 +32,7 @@ cdef enum:  # the offset of a marker
 
 cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
     """vm_get_page_prot() less the write bit, which the fault handler adds."""
-    cdef pte_t bits = 0 if vm_flags & VM_EXEC else g.user_nx
+    cdef pte_t bits = (0 if vm_flags & VM_EXEC else g.user_nx) | (vm_flags >> VM_PKEY_SHIFT & (NR_PKEYS - 1)) << X86_PKEY_SHIFT
     if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
         return bits | g.present | g.user | g.accessed
     return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor

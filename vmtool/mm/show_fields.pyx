@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 223
+    NR_FIELDS = 224
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -89,6 +89,7 @@ FIELDS[:] = [
     field_t(POOL_MM, b"exe_file", <char *>&MM.exe_file - <char *>&MM, sizeof(MM.exe_file), 1, 0, False),
     field_t(POOL_MM, b"pcid", <char *>&MM.pcid - <char *>&MM, sizeof(MM.pcid), 1, 0, False),
     field_t(POOL_MM, b"thp_mapped", <char *>&MM.thp_mapped - <char *>&MM, sizeof(MM.thp_mapped), 1, 0, False),
+    field_t(POOL_MM, b"pkey_allocation_map", <char *>&MM.pkey_allocation_map - <char *>&MM, sizeof(MM.pkey_allocation_map), 1, 0, False),
     field_t(POOL_TASK, b"pid", <char *>&T.pid - <char *>&T, sizeof(T.pid), 1, 0, False),
     field_t(POOL_TASK, b"ppid", <char *>&T.ppid - <char *>&T, sizeof(T.ppid), 1, 0, False),
     field_t(POOL_TASK, b"tgid", <char *>&T.tgid - <char *>&T, sizeof(T.tgid), 1, 0, False),

@@ -21,6 +21,7 @@ from vmtool.mm.mm cimport insert_area, mm_alloc, mmput, switch_mm
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account
 from vmtool.mm.pagecache cimport file_open, fput
 from vmtool.mm.placement cimport get_unmapped_area, is_err, mmap_base_for
+from vmtool.mm.pkeys cimport execute_only_pkey, has_pkeys, pkey_vm_flags, write_pkru
 from vmtool.mm.sys_mmap cimport do_brk_flags, mmap_region
 from vmtool.mm.task cimport end_threads, exit_files
 from vmtool.mm.trace cimport TR_EXEC, trace2
@@ -84,6 +85,8 @@ cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment
     cdef idx_t prev
     if s.prot & PROT_READ and task_at(a, task).personality & READ_IMPLIES_EXEC:
         vm_flags |= VM_EXEC
+    if s.prot == PROT_EXEC:
+        vm_flags |= pkey_vm_flags(execute_only_pkey(a, mm))
     if s.filesz:
         got = mmap_region(a, mm, file, start, page_align(a, addr + s.filesz) - start, vm_flags,
                           (s.offset - page_offset(a, s.vaddr)) >> a.m.arch.page_shift, VMA_PLAIN)
@@ -410,7 +413,7 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     cdef task_t *t = task_mut(a, task)
     cdef idx_t old = t.mm, mm = mm_alloc(a)
     cdef idx_t fresh
-    cdef uint32_t cpu = t.cpu, personality = t.personality
+    cdef uint32_t cpu = t.cpu, personality = t.personality, pkru = t.pkru
     cdef int err
     if mm == 0:
         return -ENOMEM
@@ -426,10 +429,12 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
         return -ENOMEM
     t.mm = mm
     switch_mm(a, task, cpu)
+    write_pkru(a, task, INIT_PKRU if has_pkeys(a) else 0)
     err = build(a, task, mm, req)
     if err:
         t.mm = old
         t.personality = personality
+        write_pkru(a, task, pkru)
         if old:
             switch_mm(a, task, cpu)
         cred_put(a, fresh)

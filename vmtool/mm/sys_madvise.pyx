@@ -10,6 +10,7 @@ from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mu
 from vmtool.mm.mm_acct cimport update_hiwater_rss
 from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
 from vmtool.mm.pagecache cimport force_readahead, name_free, name_read, name_store, punch_hole
+from vmtool.mm.pkeys cimport VM_SEALED, vma_access_permitted
 from vmtool.mm.populate cimport faultin_page_range
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.thp_fault cimport madvise_collapse
@@ -65,6 +66,13 @@ cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nog
         return 1
     flags[0] = f
     return 0
+
+cdef bint can_madvise_modify(arena_t *a, const vma_t *v, int advice) noexcept nogil:
+    """Of a sealed area, anonymous pages are not thrown away that the program could not overwrite."""
+    if not v.vm_flags & VM_SEALED or advice not in (MADV_FREE, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_REMOVE, MADV_DONTFORK, MADV_WIPEONFORK,
+                                                    MADV_GUARD_INSTALL):
+        return True
+    return not vma_is_anonymous(v) or (v.vm_flags & VM_WRITE != 0 and vma_access_permitted(a, v, True))
 
 cdef int update_vma(arena_t *a, idx_t mm, idx_t *prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t flags, idx_t name) noexcept nogil:
     """Flags and name of start..end; *prev becomes the area that holds it."""
@@ -160,7 +168,7 @@ cdef int walk_vmas(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, int advice)
         tmp = vma_at(a, v).vm_end
         if end < tmp:
             tmp = end
-        err = new_flags_for(vma_at(a, v), advice, &flags)
+        err = new_flags_for(vma_at(a, v), advice, &flags) if can_madvise_modify(a, vma_at(a, v), advice) else -EPERM
         if err == 0:
             err = update_vma(a, mm, &prev, v, start, tmp, flags, vma_at(a, v).anon_name)
         elif err == 1:

@@ -15,6 +15,7 @@ from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport file_open, fput, inode_create, path_unlink, shmem_acct_size
 from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
+from vmtool.mm.pkeys cimport execute_only_pkey, pkey_vm_flags
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.trace cimport TR_BRK, trace2
 from vmtool.mm.unmap cimport do_munmap, munmap_range, split_borders
@@ -163,6 +164,8 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
     if prot & PROT_READ and task_at(a, a.task).personality & READ_IMPLIES_EXEC:
         prot |= PROT_EXEC
     vm_flags = calc_vm_flags(prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    if prot == PROT_EXEC:
+        vm_flags |= pkey_vm_flags(execute_only_pkey(a, mm))  # whatever fails from here on: the key stays taken
     if flags & MAP_HUGETLB and flags & MAP_FIXED and length <= mm_at(a, mm).task_size and addr & (hugetlb_size(flags) - 1):
         return <uint64_t>-EINVAL
     addr = (hugetlb_get_unmapped_area(a, mm, addr, length, flags) if flags & MAP_HUGETLB

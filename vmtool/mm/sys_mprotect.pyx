@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""mprotect(): flags of areas, then the entries that are there.
+"""mprotect(), pkey_mprotect(): flags of areas, then the entries that are there.
 
     PTE 0x7000 -> pfn 9, writable    mprotect r     PTE 0x7000 -> pfn 9, read-only
     and back to rw: writable at once when the page is dirty and exclusive (can_change_pte_writable), else at the next write fault
@@ -13,15 +13,13 @@ from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport flush_tlb_range
+from vmtool.mm.pkeys cimport VM_PKEY_MASK, VM_SEALED, mm_pkey_is_allocated, mprotect_pkey, pkey_vm_flags
 from vmtool.mm.populate cimport populate_vma_page_range
 from vmtool.mm.pte cimport *
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport change_huge_pmd
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify_flags
-
-cdef enum:
-    VM_FLAGS_CLEAR = 0x800000000  # VM_HIGH_ARCH bits of protection keys
 
 cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     """A page on its way that was writable: exclusive still when it is an anonymous one."""
@@ -90,6 +88,8 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
     cdef uint64_t oldflags = vma_at(a, v).vm_flags
     cdef int64_t pages = <int64_t>((end - start) >> a.m.arch.page_shift), charged = 0
     cdef int err = 0
+    if oldflags & VM_SEALED:
+        return -EPERM
     if newflags == oldflags:
         pprev[0] = v
         return 0
@@ -123,7 +123,7 @@ cdef inline bint wants_upgrade(arena_t *a, const vma_t *v) noexcept nogil:
     """vma_wants_manual_pte_write_upgrade(): private writable areas, and shared ones whose writes must be noticed."""
     return (v.vm_flags & VM_WRITE) != 0
 
-cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t prot) noexcept nogil:
+cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t prot, int64_t pkey) noexcept nogil:
     cdef uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP), newflags
     cdef vaddr_t end, nstart, tmp
     cdef idx_t v, prev
@@ -138,6 +138,8 @@ cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint
     if end <= start:
         return -ENOMEM
     if prot & ~<uint64_t>(PROT_READ | PROT_WRITE | PROT_EXEC | 8):
+        return -EINVAL
+    if pkey != -1 and not mm_pkey_is_allocated(a, mm, pkey):
         return -EINVAL
     v = find_vma_prev(a, mm, start, &prev)
     if v == 0 or vma_at(a, v).vm_start >= end:
@@ -157,9 +159,10 @@ cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint
     while v and vma_at(a, v).vm_start < end:
         if vma_at(a, v).vm_start != tmp:
             return -ENOMEM
-        newflags = (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) | (vma_at(a, v).vm_flags & ~<uint64_t>VM_ACCESS_FLAGS)
-        if prot & PROT_READ and newflags & VM_MAYEXEC and task_at(a, a.task).personality & READ_IMPLIES_EXEC:
-            newflags |= VM_EXEC
+        if prot & PROT_READ and vma_at(a, v).vm_flags & VM_MAYEXEC and task_at(a, a.task).personality & READ_IMPLIES_EXEC:
+            prot |= PROT_EXEC
+        newflags = ((prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) | pkey_vm_flags(mprotect_pkey(a, vma_at(a, v), prot, pkey))
+                    | (vma_at(a, v).vm_flags & ~(VM_PKEY_MASK | VM_ACCESS_FLAGS)))
         if (newflags & ~(newflags >> 4)) & VM_ACCESS_FLAGS:
             return -EACCES
         tmp = vma_at(a, v).vm_end

@@ -16,6 +16,7 @@ from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.pagecache cimport fget, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
+from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, pmd_class, pte_class, pte_load, pte_store
@@ -75,6 +76,8 @@ cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
     if r.vma == 0:
         return -EFAULT
     v = vma_at(a, r.vma)
+    if v.vm_flags & VM_SEALED:
+        return -EPERM
     r.charged = 0
     r.populate_expand = False
     if r.old_len == r.new_len:

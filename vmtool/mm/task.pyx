@@ -10,6 +10,7 @@ Invariants (fsck_space): a thread's leader is there and has the same mm; a leade
 
 from vmtool.mm.arena cimport arena_resize, cpu_mut, file_at, mm_mut, rec_alloc, rec_free, rec_mut, task_at, task_mut
 from vmtool.mm.pagecache cimport fput
+from vmtool.mm.pkeys cimport has_pkeys
 from vmtool.mm.pid cimport alloc_pid, find_task
 from vmtool.mm.task_objects cimport pid_attach, pid_detach, task_objects_alloc, task_objects_free
 
@@ -54,6 +55,7 @@ cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t leader, int
     task.ppid = ppid
     task.state = c'S'
     task.nr_threads = 1
+    task.pkru = INIT_PKRU if has_pkeys(a) else 0
     task.start_time = a.m.clock
     (<uint32_t *>rec_mut(a, POOL_PID, pid))[0] = t
     a.m.nr_tasks += 1

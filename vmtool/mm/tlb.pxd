@@ -5,6 +5,7 @@
 no kernel.
 """
 
+from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_PKEYS, X86_PKEY_SHIFT
 from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t, rec_mut
 from vmtool.mm.types cimport *
 
@@ -52,6 +53,10 @@ cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogi
         return (e & (g.user | g.write | g.dirty)) == (g.user | g.write | g.dirty)
     return (e & (g.user | g.nx)) == g.user
 
+cdef inline bint pkru_forbids(uint32_t pkru, pte_t leaf, int access) noexcept nogil:
+    """Of data alone; access-disable forbids a write, too. Precondition: a user page, CR4.PKE."""
+    return access != ACCESS_EXEC and (pkru >> (2 * (leaf >> X86_PKEY_SHIFT & (NR_PKEYS - 1))) & (3 if access == ACCESS_WRITE else 1)) != 0
+
 cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
     """Valid, and of the space that runs: by its PCID, or global."""
     return tlb_is_valid(c, e) and (not a.m.pcid or e.pcid == (c.cr3 & 0xFFF) or e.flags & TLB_GLOBAL)
@@ -79,7 +84,7 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
     t.stride = geom.stride
     t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
     t.bits = t.want | (g.nx if access == ACCESS_EXEC else 0)
-    if geom.ways and g.page_shift == 12 and not a.m.trace_on and not a.m.pcid and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
+    if geom.ways and g.page_shift == 12 and not g.flags & ARCH_CAREFUL and not a.m.trace_on and not a.m.pcid and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
         t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
         t.ways = geom.ways
 
@@ -148,6 +153,6 @@ cdef inline void tlb_put_looked(arena_t *a, cpu_t *c, const tlb_look_t *l1, cons
     e.pcid = 0
     e.page_shift = 12
     e.flags = TLB_GLOBAL if leaf & a.m.arch.is_global else 0
-    e.pad = 0
+    e.plru = 0
     l1.place[0] = e[0]
     c.tlb_missed = 0

@@ -92,7 +92,7 @@ cdef int parse_spec(const char *spec, tlb_geom_t *geom) noexcept nogil:
         if sets == 0 or sets & (sets - 1) or sets > 4096:
             return -EINVAL  # the low bits of the page number choose the set
         geom[which].sets = <uint16_t>sets
-        geom[which].ways = <uint16_t>ways
+        geom[which].ways = <uint8_t>ways
         if at[0] == c",":
             at += 1
         elif at[0]:
@@ -221,7 +221,7 @@ cdef inline int level_of(const arch_t *g, uint32_t page_shift) noexcept nogil:
 
 cdef tlb_entry_t *found(cpu_t *c, tlb_entry_t *e, const arch_t *g, int access) noexcept nogil:
     """An entry that forbids the access is of no use: the walk tells what is wrong."""
-    if not tlb_permits(g, e.pte, access):
+    if not tlb_permits(g, e.pte, access) or (g.flags & ARCH_PKEYS and pkru_forbids(c.pkru, e.pte, access)):
         return NULL
     e.age = c.tlb_clock
     return e

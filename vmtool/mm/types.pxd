@@ -6,7 +6,7 @@ a pool can be saved, compared and printed. Each struct is changed only by the ro
 Counterpart: include/linux/mm_types.h, include/linux/mm.h, include/uapi/asm-generic/mman-common.h.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.flags cimport *
 from vmtool.mm.kmem_types cimport *
 from vmtool.mm.reclaim_types cimport *
@@ -95,11 +95,14 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     pfn_t walk_root
     pfn_t walk_table
     idx_t cached_stacks[2]  # vmap_area_t: kernel stacks kept for the next tasks; vmalloc.pyx
-    uint32_t pad[68]
+    uint64_t psc_hits  # walks that a paging-structure cache shortened
+    uint32_t pkru  # the register: access-disable and write-disable of each protection key
+    uint32_t pad[65]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
-    uint16_t ways  # 0: there is none
+    uint8_t ways  # 0: there is none
+    uint8_t policy  # TLB_ bits: which entry makes room, what it holds
     uint16_t stride  # records a set takes in POOL_TLB
     uint16_t base  # first record, from cpu_t.tlb_base
 
@@ -110,7 +113,7 @@ cdef struct tlb_entry_t:  # 32 bytes
     uint16_t pcid
     uint8_t page_shift
     uint8_t flags  # 1 global
-    uint32_t pad
+    uint32_t plru  # of the n-th record of a set: node n of its tree, 1: the upper half is older
 
 # vma: struct vm_area_struct. Tree and list belong to vma.pyx, anon_vma and avc to rmap.pyx.
 cdef struct vma_t:  # 128 bytes
@@ -207,7 +210,10 @@ cdef struct mm_t:  # 1024 bytes
     idx_t libc  # libc_data_t, 0: the program never called malloc
     idx_t maple  # maple_node_t: root of the tree of areas
     uint64_t futex_obj[2]  # the private hash of futexes, from the second thread on
-    uint64_t pad[26]
+    uint16_t pkey_allocation_map  # bit n: protection key n is in use
+    int16_t execute_only_pkey  # of areas that may be executed alone, -1: none yet
+    uint32_t pad0
+    uint64_t pad[25]
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
@@ -250,7 +256,9 @@ cdef struct task_t:  # 512 bytes
     uint64_t tcache  # the thread's own: address of its tcache_perthread_struct, and of the arena it uses; libc/, copied by fork
     uint64_t thread_arena
     uint64_t shared_pending  # signals that wait for a stopped process, bit n - 1 for signal n
-    uint64_t pad[2]
+    uint32_t pkru  # the thread's protection-key rights; on its CPU they are in the register
+    uint32_t pad1
+    uint64_t pad[1]
 
 # inode + address_space; pagecache.pyx
 cdef struct inode_t:  # 256 bytes
@@ -385,7 +393,7 @@ cdef struct machine_t:
     uint32_t nr_zones
     char kernel[16]
     char tlb_spec[64]
-    tlb_geom_t tlb_geom[8]  # L1 data 4K, 2M, 1G; L1 instruction 4K, 2M; L2 shared; spare
+    tlb_geom_t tlb_geom[8]  # by structure (tlb.pxd); tlb_more has the rest
     arch_t arch
     zone_t zone[NR_ZONES]
     reserved_t reserved[NR_RESERVED]
@@ -444,8 +452,9 @@ cdef struct machine_t:
     idx_t kmem_first  # kmem_obj_t: what was allocated by hand; kmalloc.pyx
     uint32_t nr_boot_vmap  # free and busy areas of boot, without records
     idx_t pid_idr  # xnode_t root: the PIDs in use
-    uint32_t pad1
-    uint64_t pad[53]
+    uint32_t cpu_features  # CPU_
+    tlb_geom_t tlb_more[8]
+    uint64_t pad[45]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now

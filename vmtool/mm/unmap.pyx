@@ -21,6 +21,7 @@ from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.pgtable cimport flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap
 from vmtool.mm.swap_state cimport free_swap_cache
@@ -159,12 +160,18 @@ cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcep
     if start > area.vm_start:
         if end < area.vm_end and mm_at(a, mm).map_count >= a.m.max_map_count:
             return -ENOMEM
+        if area.vm_flags & VM_SEALED:
+            return -EPERM
         err = split_vma_nocheck(a, mm, v, start)
         if err:
             return err
-    v = find_vma_intersection(a, mm, end - 1, end)
-    if v and vma_at(a, v).vm_end > end:
-        return split_vma_nocheck(a, mm, v, end)
+        v = area.vm_next
+    while v and vma_at(a, v).vm_start < end:
+        if vma_at(a, v).vm_flags & VM_SEALED:
+            return -EPERM
+        if vma_at(a, v).vm_end > end:
+            return split_vma_nocheck(a, mm, v, end)
+        v = vma_at(a, v).vm_next
     return 0
 
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:

@@ -8,7 +8,7 @@ What lists and trees of records say is checked where they are walked, and by fsc
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arch cimport arch_lookup, arch_name
+from vmtool.mm.arch cimport arch_features, arch_lookup, arch_name
 from vmtool.mm.arena cimport content_sized, frame_mut, rec_at
 from vmtool.mm.boot cimport note_special_frames, vdso_outside_maps
 from vmtool.mm.tlb cimport NR_TLBS
@@ -44,6 +44,7 @@ cdef bint valid_arch(machine_t *m) noexcept nogil:
     if arch_lookup(arch_name(m.arch.id), &g) < 0:
         return False
     note_special_frames(m, &g)
+    arch_features(m, &g)
     m.arch.flags = g.flags
     m.arch.user_nx = g.user_nx
     m.arch.kernel_start = g.kernel_start

@@ -15,6 +15,8 @@ from vmtool.records import MemStats, Smap
 KB = 10  # bytes to kB
 PSS = 22  # bytes << 12 to kB
 
+PROTECTION_KEYS = v(4, 6)
+"""From here on a processor's keys are used, and shown."""
 MOVED = v(4, 14)
 """From here on the page sizes stand behind Size; before it they stood before Locked."""
 
@@ -95,6 +97,7 @@ class _Layout:
             + self.stats.text(smap.stats)
             + ("" if self.is_moved else page_sizes + self.locked.text(smap.stats))
             + self.thp_eligible.format(int(smap.thp_eligible))
+            + ("" if smap.protection_key is None or self.release < PROTECTION_KEYS else f"ProtectionKey:  {smap.protection_key:8}\n")
             + vmflags_line(vma.flags, self.letters)
         )
 

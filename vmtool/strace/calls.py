@@ -189,15 +189,34 @@ def do_mprotect(r: Context, p: Process, text: str, tid: int) -> None:
 
 def do_pkey_mprotect(r: Context, p: Process, text: str, tid: int) -> None:
     addr, length, prot, pkey, value, expected = hot.ranges(text)
-    if value is None or expected and pkey != -1:
+    has_keys = r.machine.info().pku
+    if value is None or expected and pkey != -1 and not has_keys:
         return  # which keys are allocated is not followed
-    mid = r.space(p)
-    keyed = getattr(r.machine, "pkey_mprotect", None)
-    if keyed is not None and pkey > 0:
-        _, errno = r.attempt(keyed, mid, addr, length, prot, pkey)
-    else:
-        _, errno = r.attempt(r.machine.mprotect, mid, addr, length, prot)
+    _, errno = r.attempt(r.machine.pkey_mprotect, r.space(p), addr, length, prot, pkey if has_keys else -1)
     r.agree("pkey_mprotect", expected, errno)
+
+
+def do_pkey_alloc(r: Context, p: Process, text: str, tid: int) -> None:
+    """Without keys (`init --pku`) the machine cannot give one; the log's program goes on with areas that have none."""
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is not None and r.machine.info().pku:
+        got, errno = r.attempt(r.machine.pkey_alloc, r.space(p), number(args[0]), number(args[1]))
+        if errno != result.errno or got is not None and got != result.value:
+            r.differs("pkey_alloc", result.errno or str(result.value), errno or str(got))
+
+
+def do_pkey_free(r: Context, p: Process, text: str, tid: int) -> None:
+    args, result = parser.split(parser.uncomment(text))
+    if result.value is not None and r.machine.info().pku:
+        _, errno = r.attempt(r.machine.pkey_free, r.space(p), number(args[0]))
+        r.agree("pkey_free", result.errno, errno)
+
+
+def do_mseal(r: Context, p: Process, text: str, tid: int) -> None:
+    addr, length, flags, _, value, expected = hot.ranges(text)
+    if value is not None and expected != "ENOSYS":  # a kernel of before 6.10 has none, and the program goes on
+        _, errno = r.attempt(r.machine.mseal, r.space(p), addr, length, flags)
+        r.agree("mseal", expected, errno)
 
 
 def do_mremap(r: Context, p: Process, text: str, tid: int) -> None:
@@ -458,7 +477,7 @@ def do_own_number(r: Context, p: Process, text: str, tid: int) -> None:
 
 HANDLERS = {
     "mmap": do_mmap, "mmap2": do_mmap2, "old_mmap": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect,
-    "pkey_mprotect": do_pkey_mprotect, "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
+    "pkey_mprotect": do_pkey_mprotect, "pkey_alloc": do_pkey_alloc, "pkey_free": do_pkey_free, "mseal": do_mseal, "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
     "munlock": do_munlock, "mlockall": do_mlockall, "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore,
     "remap_file_pages": do_remap_file_pages,
     "shmget": do_shmget, "shmat": do_shmat, "shmdt": do_shmdt,
@@ -469,7 +488,7 @@ HANDLERS = {
 }
 """By the call's name. `kill` needs none: what a signal ends says so itself (+++ killed by … +++)."""
 
-MEMORY = frozenset({"mmap", "mmap2", "old_mmap", "brk", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "mlock",
+MEMORY = frozenset({"mmap", "mmap2", "old_mmap", "brk", "munmap", "mprotect", "pkey_mprotect", "mseal", "mremap", "madvise", "mlock",
                     "mlock2", "munlock", "mlockall", "munlockall", "msync", "remap_file_pages", "shmat", "shmdt"})
 AT_BEGIN = frozenset({"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit_group", "exit", "_exit", "close", "close_range"})
 SLEEPERS = frozenset(HANDLERS) - MEMORY - AT_BEGIN

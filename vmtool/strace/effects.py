@@ -16,7 +16,7 @@ from vmtool.uapi import MAP_32BIT, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE
 AT_ITS_PLACE = MAP_FIXED | MAP_FIXED_NOREPLACE
 PAGE = 4096
 RWX = 7
-RANGES = frozenset({"munmap", "mprotect", "madvise", "mlock", "munlock", "msync", "mlock2", "pkey_mprotect"})
+RANGES = frozenset({"munmap", "mprotect", "madvise", "mlock", "munlock", "msync", "mlock2", "pkey_mprotect", "mseal"})
 MAPPINGS = frozenset({"mmap", "mmap2", "old_mmap", "mremap", "brk"}) | RANGES
 _NOT_ON_DISK = ("/memfd:", "/dev/", "/SYSV", "/run/shm/")
 

@@ -17,6 +17,7 @@ SIGNAL_CODES = {
     "segv": {
         1: "SEGV_MAPERR: no area holds the address",
         2: "SEGV_ACCERR: the area forbids this access",
+        4: "SEGV_PKUERR: the area's protection key forbids it to this thread",
         0x80: "SI_KERNEL: not an address at all",
     },
     "bus": {2: "BUS_ADRERR: the file has no such page"},

@@ -7,7 +7,7 @@ arm64: ESR_EL1, exception class and fault status (Arm ARM D24.2.40); levels are 
 from vmtool.records import Walk
 
 X86_BITS = ((0, "protection"), (1, "write"), (2, "user"), (3, "reserved bit"), (4, "instruction"), (5, "protection key"))
-PROT, RSVD = 1, 8
+PROT, RSVD, PK = 1, 8, 32
 ARM_STATUS = {"translation": (0x5, 0x7), "access flag": (0x3, 0x6), "permission": (0xD, 0xF)}
 ARM64_STATUS = {"address size": 0x0, "translation": 0x4, "access flag": 0x8, "permission": 0xC}
 DATA_ABORT = 0x24 << 26 | 1 << 25  # from a lower exception level, by an instruction of 32 bits
@@ -19,6 +19,17 @@ def _kind(walk: Walk) -> str:
     if walk.error & RSVD:
         return "address size"
     return "permission" if walk.error & PROT else "translation"
+
+
+def kernel_fault(code: int, is_mapped: bool) -> str:
+    """A fault of the kernel's own access, in the words of its report (arch/x86/mm/fault.c:show_fault_oops())."""
+    if not code & PROT:
+        why = "not-present page"
+    elif code & RSVD:
+        why = "reserved bit violation"
+    else:
+        why = "protection keys violation" if code & PK else "permissions violation"
+    return f"error_code(0x{code:04x}) - {why}"
 
 
 def fault(walk: Walk) -> str:

@@ -36,9 +36,17 @@ COMMANDS = (
         help="Load bytes and print them.",
         example="vmtool load 1 heap 5 --raw"),
     Command(
-        "translate", "access:translate", (PID, ADDR),
-        access=READS,
+        "translate", "access:translate",
+        (PID, ADDR,
+         switch("-r --read", "of a read (the default)", name="access", value="r", default="r"),
+         switch("-w --write", "of a write", name="access", value="w"),
+         switch("-x --exec", "of an instruction fetch", name="access", value="x"),
+         switch("--supervisor", "by the kernel instead of the program, under SMEP and SMAP (x86)"),
+         switch("--ac", "with EFLAGS.AC set, as between STAC and CLAC: SMAP does not hold")),
+        access=READS, exclusive=("--read --write --exec",),
         help="Print the physical address, or the fault that the access would take.",
+        details="A write that the kernel would let through after a fault (copy-on-write, a page that is not there) has no translation yet, and fails "
+                "with EFAULT.",
         example="vmtool translate 1 heap+0x10"),
     Command(
         "push", "access:push",

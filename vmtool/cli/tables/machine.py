@@ -21,6 +21,7 @@ COMMANDS = (
                 "l1d1g l1i l1i2m l2", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
          switch("--kpti", "a page table of their own for user mode", hidden=True),
+         switch("--pku", "the processor has protection keys (x86-64)"),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
          option("--kernel", KERNELS, "RELEASE", "the release whose formats /proc has", default="6.18"),
          switch("--force", "replace a machine that is already there")),

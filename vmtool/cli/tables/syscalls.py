@@ -7,6 +7,14 @@ ADDR = arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET")
 LENGTH = arg("length", "SIZE", "bytes")
 
 
+PKEY = arg("pkey", "INT", "the key")
+KEYS = "Only where the processor has protection keys (`init --pku`)."
+
+
+def pkru_access(values):
+    return READS if values["value"] is None else WRITES
+
+
 def brk_access(values):
     return READS if values["addr"] is None and values["by"] is None else WRITES
 
@@ -100,4 +108,35 @@ COMMANDS = (
         access=READS,
         help="Print a 1 for each page that is in memory, a 0 for each that is not.",
         example="vmtool mincore 1 heap 16K"),
+    Command(
+        "mseal", "syscalls:mseal", (PID, ADDR, LENGTH),
+        access=WRITES, json=False,
+        help="Seal a range: it can no longer be unmapped, moved, or given other rights.",
+        example="vmtool mseal 1 heap 4K"),
+    Command(
+        "pkey-alloc", "syscalls:pkey_alloc",
+        (PID, switch("--disable-access", "PKEY_DISABLE_ACCESS: the thread may neither read nor write with it"),
+         switch("--disable-write", "PKEY_DISABLE_WRITE: it may read")),
+        access=WRITES,
+        help="Allocate a protection key; prints its number.",
+        details=KEYS + " A machine without keys answers as Linux does: EINVAL, and then ENOSPC.",
+        example="vmtool pkey-alloc 1 --disable-write"),
+    Command(
+        "pkey-free", "syscalls:pkey_free", (PID, PKEY),
+        access=WRITES, json=False,
+        help="Free a protection key.",
+        details="Areas that have it keep it.",
+        example="vmtool pkey-free 1 1"),
+    Command(
+        "pkey-mprotect", "syscalls:pkey_mprotect",
+        (PID, ADDR, LENGTH, arg("prot", "PROT", "letters of rwx, or none"), arg("pkey", "INT", "a key that pkey-alloc gave; -1: none", dash=True)),
+        access=WRITES, json=False,
+        help="Change the protection of a range, and give it a protection key.",
+        example="vmtool pkey-mprotect 1 heap 4K rw 0"),
+    Command(
+        "pkru", "syscalls:pkru", (PID, arg("value", "SIZE", "what WRPKRU writes", optional=True)),
+        access=pkru_access,
+        help="Print a thread's rights to protection keys, or write them (RDPKRU, WRPKRU).",
+        details=KEYS + " Bit 2k is access-disable, bit 2k+1 write-disable of key k; a new program has 0x55555554.",
+        example="vmtool pkru 1 0x55555550"),
 )
