@@ -340,7 +340,8 @@ cdef class Machine(Reclaim):
         self.check()
         if w.noncanonical:
             return None, None
-        return w.phys if w.ok else None, mmu_judge(&self.a.m.arch, &w, &how)
+        code = mmu_judge(&self.a.m.arch, &w, &how)
+        return w.phys if w.ok and not code else None, code
 
     def push(self, pid, nr_bytes):
         cdef idx_t t = self.enter(pid)

@@ -165,7 +165,7 @@ class FakeMachine:
 
     def translate_supervisor(self, pid, addr, access="r", ac=False):
         self.calls.append(("translate_supervisor", (pid, addr, access, ac), {}))
-        return addr & 0xFFFFFF, 0 if ac else 1
+        return (addr & 0xFFFFFF, 0) if ac else (None, 1)
 
     def pkey_alloc(self, pid, flags=0, access_rights=0):
         self.calls.append(("pkey_alloc", (pid, flags, access_rights), {}))

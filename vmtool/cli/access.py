@@ -78,9 +78,9 @@ def _by_the_kernel(machine, pid, addr, access, ac):
     what = {"r": "read access", "w": "write access", "x": "instruction fetch"}[access]
     if code is None:
         raise KernelError(EFAULT, f"supervisor {what} at 0x{addr:x}: not canonical, a general-protection fault")
-    if code:
+    if phys is None:
         from vmtool.views.walk_fault import kernel_fault
-        raise KernelError(EFAULT, f"supervisor {what} at 0x{addr:x}: {kernel_fault(code, phys is not None)}")
+        raise KernelError(EFAULT, f"supervisor {what} at 0x{addr:x}: {kernel_fault(code)}")
     return phys
 
 

@@ -21,7 +21,7 @@ def _kind(walk: Walk) -> str:
     return "permission" if walk.error & PROT else "translation"
 
 
-def kernel_fault(code: int, is_mapped: bool) -> str:
+def kernel_fault(code: int) -> str:
     """A fault of the kernel's own access, in the words of its report (arch/x86/mm/fault.c:show_fault_oops())."""
     if not code & PROT:
         why = "not-present page"
