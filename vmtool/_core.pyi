@@ -168,7 +168,9 @@ class Machine:
     def store(self, pid: int, addr: int, data: bytes, probe: bool = False) -> r.Touched: ...
     def load(self, pid: int, addr: int, length: int, probe: bool = False) -> bytes: ...
     def translate_supervisor(self, pid: int, addr: int, access: str = "r", ac: bool = False) -> tuple[int | None, int | None]:
-        """What the kernel's own access would find: the physical address, or None and the error code of its fault (0: a read of what is not there).
+        """What the kernel's own access would find: the physical address, or None and the error code of its fault.
+
+        Code 0 is a read of what is not there.
 
         (None, None): an address that is none. KernelError(EOPNOTSUPP): an architecture without SMEP and SMAP.
         """

@@ -36,7 +36,8 @@ LINES = {
     "ps": ["ps -o pid,ppid,state,vsz,rss,min_flt,maj_flt,comm,args"], "slabtop -o": [], "top -b": [], "uptime": [],
     "vmstat -s": [], "what-if fork 1": [], "brk 1": [], "mmap 1 8K": [],
     "mremap 1 heap 64K 128K --maymove": [], "mincore 1 heap 16K": [], "touch 1 heap 32K": [], "load 1 heap 8": ["load 1 heap 8 --hex"],
-    "translate 1 heap": [], "pkey-alloc 1": [], "pkru 1": [], "push 1 8K": [], "read 1 /scene.dat 0 16": [], "read 1 /scene.dat 0 16 --hex": ["read 1 /scene.dat 0 16"],
+    "translate 1 heap": [], "pkey-alloc 1": [], "pkru 1": [], "push 1 8K": [],
+    "read 1 /scene.dat 0 16": [], "read 1 /scene.dat 0 16 --hex": ["read 1 /scene.dat 0 16"],
     "write 1 /scene.dat 0 hello": [], "fincore /scene.dat": ["fincore /scene.dat --bytes"],
     "fincore /scene.dat --pages": ["fincore /scene.dat --bytes"], "cat-maps 1": [],
     "cat-maps --kernel": [], "smaps 1": [], "smaps 1 --rollup": [], "status 1": [],
@@ -63,7 +64,8 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "index": int, "page_indices": int, "order": int, "pageblock_order": int, "set": int, "way": int, "age": int, "pcid": int,
          "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
          "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
-         "time_us": int, "seed": int, "level_number": int, "first_pfn": int, "high_bit": int, "low_bit": int, "protection_key": int}  # fmt: skip
+         "time_us": int, "seed": int, "level_number": int, "first_pfn": int, "high_bit": int, "low_bit": int,
+         "protection_key": int}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "linux_entry", "kpageflags")
 NAMED_BY_LINUX = ("vmstat", "sysctl", "cgroup")  # whose keys are the kernel's own names
@@ -171,8 +173,8 @@ def numbers_of(text):
     return found
 
 
-CHANGES = ("spawn", "fork", "clone", "mmap", "mremap", "touch", "push", "replay", "import", "write", "brk", "malloc", "calloc", "pkey-alloc",
-           "realloc", "memalign", "malloc-trim", "heaptrace", "undo", "redo", "kmalloc", "vmalloc",
+CHANGES = ("spawn", "fork", "clone", "mmap", "mremap", "touch", "push", "replay", "import", "write", "brk", "malloc", "calloc",
+           "pkey-alloc", "realloc", "memalign", "malloc-trim", "heaptrace", "undo", "redo", "kmalloc", "vmalloc",
            "alloc-pages")  # a second run gives another answer
 
 

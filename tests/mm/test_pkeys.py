@@ -1,4 +1,4 @@
-"""Protection keys, mseal(), SMEP and SMAP: what a machine says where no kernel runs that could be asked. Answers as 6.18.44 gave them to a C program."""
+"""Protection keys, mseal(), SMEP and SMAP, without a kernel that could be asked: the answers are those that 6.18.44 gave to a C program."""
 
 import errno
 
@@ -122,7 +122,7 @@ def test_the_kernels_own_reading_for_another_does_not_ask(keyed):
 def test_without_keys_linux_has_one_to_give_and_no_rights_to_it():
     m, pid = booted()
     assert refused(m.pkey_alloc, pid) == errno.EINVAL
-    assert refused(m.pkey_alloc, pid) == errno.ENOSPC  # the map has it now: pkey 0 is also what execute-only areas have, and cannot be freed
+    assert refused(m.pkey_alloc, pid) == errno.ENOSPC  # it is in the map now, and, being the execute-only key, too, not freed
     a = m.mmap(pid, 0, PAGE, X, 0x22)
     m.touch(pid, a, 1, "r")
     assert refused(m.pkru, pid) == errno.EOPNOTSUPP

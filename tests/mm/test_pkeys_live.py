@@ -60,9 +60,10 @@ class Simulated:
         if op == "z":
             m.mremap(pid, at, length, c * PAGE)
             return 0
-        return {"p": lambda: m.pkey_mprotect(pid, at, length, c, d), "u": lambda: m.munmap(pid, at, length), "s": lambda: m.mseal(pid, at, length),
-                "d": lambda: m.madvise(pid, at, length, c), "l": lambda: m.mlock(pid, at, length), "a": lambda: m.pkey_alloc(pid, 0, a),
-                "f": lambda: m.pkey_free(pid, a), "v": lambda: m.pkru(pid, a) and 0, "g": lambda: f"{m.pkru(pid):x}"}[op]()
+        return {"p": lambda: m.pkey_mprotect(pid, at, length, c, d), "u": lambda: m.munmap(pid, at, length),
+                "s": lambda: m.mseal(pid, at, length), "d": lambda: m.madvise(pid, at, length, c), "l": lambda: m.mlock(pid, at, length),
+                "a": lambda: m.pkey_alloc(pid, 0, a), "f": lambda: m.pkey_free(pid, a), "v": lambda: m.pkru(pid, a) and 0,
+                "g": lambda: f"{m.pkru(pid):x}"}[op]()
 
     def access(self, op, at):
         self.m.trace_reset()
@@ -95,7 +96,8 @@ def script(rng, nr):
         lines.append(rng.choice((
             f"p {page} {n} {prot} {key}", f"p {page} {n} {prot} {key}", f"r {page}", f"w {page}", f"x {page}", f"w {page}", f"k {page}",
             f"a {rng.choice((0, 0, 1, 2, 3, 4))}", f"f {rng.choice((1, 1, 2, 2, 3, 7))}", f"v {rng.getrandbits(32) & ~3}", "g",
-            f"m {page} {n} {prot} {rng.choice((0, 0x8000, 0x2000))}", f"u {page} {n}", f"l {page} {n}", f"z {page} {n} {rng.randint(1, 16 - page)}",
+            f"m {page} {n} {prot} {rng.choice((0, 0x8000, 0x2000))}", f"u {page} {n}", f"l {page} {n}",
+            f"z {page} {n} {rng.randint(1, 16 - page)}",
             f"d {page} {n} {rng.choice((4, 8, 22, 23, 24, 102))}", f"s {page} {min(n, 3)}" if rng.random() < 0.3 else f"k {page}")))
     return lines
 

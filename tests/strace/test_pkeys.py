@@ -29,7 +29,8 @@ def replayed(**how):
     """The machine after the log, and what differed from it."""
     machine, differences = core.Machine(), []
     machine.boot(ram_bytes=64 << 20, **how)
-    Replay(machine, sidecar.load("{}", None), Hooks(None, None, differences.append)).run([LogFile("log", 0, iter(LOG.splitlines(keepends=True)))])
+    lines = iter(LOG.splitlines(keepends=True))
+    Replay(machine, sidecar.load("{}", None), Hooks(None, None, differences.append)).run([LogFile("log", 0, lines)])
     return machine, differences
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 FSCK_BROKEN = 1
 
 
-def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, pku: bool, aslr: int | None, kernel: str,
-         force: bool) -> None:
+def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, pku: bool, aslr: int | None,
+         kernel: str, force: bool) -> None:
     if kpti:
         raise UsageError("--kpti is not modelled yet")
     try:

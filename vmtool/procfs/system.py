@@ -48,7 +48,8 @@ def render_version(info: MachineInfo) -> str:
 
 def render_cpuinfo(info: MachineInfo) -> str:
     """A block a processor."""
-    flags = ["fpu", "pse", "msr", "pae", "pge", "pat", "lm", "nx"] + ["pcid"] * info.pcid + ["pku", "ospke"] * info.pku + ["la57"] * (info.levels == 5)
+    flags = ["fpu", "pse", "msr", "pae", "pge", "pat", "lm", "nx"] + ["pcid"] * info.pcid + ["la57"] * (info.levels == 5)
+    flags += ["pku", "ospke"] * info.pku
     return "".join(
         [
             f"processor\t: {cpu}\nvendor_id\t: vmtool\nmodel name\t: {info.arch}\ncache_alignment\t: 64\nflags\t\t: {' '.join(flags)}\n"

@@ -477,7 +477,8 @@ def do_own_number(r: Context, p: Process, text: str, tid: int) -> None:
 
 HANDLERS = {
     "mmap": do_mmap, "mmap2": do_mmap2, "old_mmap": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect,
-    "pkey_mprotect": do_pkey_mprotect, "pkey_alloc": do_pkey_alloc, "pkey_free": do_pkey_free, "mseal": do_mseal, "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
+    "pkey_mprotect": do_pkey_mprotect, "pkey_alloc": do_pkey_alloc, "pkey_free": do_pkey_free, "mseal": do_mseal,
+    "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
     "munlock": do_munlock, "mlockall": do_mlockall, "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore,
     "remap_file_pages": do_remap_file_pages,
     "shmget": do_shmget, "shmat": do_shmat, "shmdt": do_shmdt,

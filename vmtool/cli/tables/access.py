@@ -45,8 +45,8 @@ COMMANDS = (
          switch("--ac", "with EFLAGS.AC set, as between STAC and CLAC: SMAP does not hold")),
         access=READS, exclusive=("--read --write --exec",),
         help="Print the physical address, or the fault that the access would take.",
-        details="A write that the kernel would let through after a fault (copy-on-write, a page that is not there) has no translation yet, and fails "
-                "with EFAULT.",
+        details="A write that the kernel would let through after a fault (copy-on-write, a page that is not there) has no translation yet, "
+                "and fails with EFAULT.",
         example="vmtool translate 1 heap+0x10"),
     Command(
         "push", "access:push",

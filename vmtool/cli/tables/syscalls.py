@@ -129,7 +129,8 @@ COMMANDS = (
         example="vmtool pkey-free 1 1"),
     Command(
         "pkey-mprotect", "syscalls:pkey_mprotect",
-        (PID, ADDR, LENGTH, arg("prot", "PROT", "letters of rwx, or none"), arg("pkey", "INT", "a key that pkey-alloc gave; -1: none", dash=True)),
+        (PID, ADDR, LENGTH, arg("prot", "PROT", "letters of rwx, or none"),
+         arg("pkey", "INT", "a key that pkey-alloc gave; -1: none", dash=True)),
         access=WRITES, json=False,
         help="Change the protection of a range, and give it a protection key.",
         example="vmtool pkey-mprotect 1 heap 4K rw 0"),
