@@ -45,7 +45,7 @@ LINES = {
     "pmap -x 1": [], "pmap -X 1": [], "pmap -XX 1": [], "meminfo": [], "vmstat": [], "buddyinfo": [], "zoneinfo": [], "pagetypeinfo": [],
     "slabinfo": [], "pagewalk 1 heap": ["pagewalk 1 heap --bits"], "pagewalk 1 7fff00000000": ["pagewalk 1 7fff00000000 --bits"],
     "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
-    "frames --mapped-by 0x3c69": [],
+    "frames --mapped-by 0x3c70": [],
     "frames --types": [], "frames -l -M -p 1": [], "frames -L -r -p 1": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [],
     "explain 1 heap": [], "trace": ["trace --steps"],
