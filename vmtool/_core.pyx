@@ -37,7 +37,8 @@ from vmtool.mm.task cimport thread_sp
 from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport unmap_mapping_range
 from vmtool.mm.validate cimport machine_validate
-from vmtool.mm.vmscan cimport should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages, wakeup_kswapd
+from vmtool.mm.kswapd cimport wakeup_kswapd
+from vmtool.mm.vmscan cimport should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages
 
 from vmtool import records as r
 from vmtool._views import constants  # noqa: F401 - for those above

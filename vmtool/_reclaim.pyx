@@ -5,6 +5,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
+from vmtool.mm.pcp cimport decay_pcp_high
 from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc, mem_cgroup_remove, mem_cgroup_set_limit)
 from vmtool.mm.names cimport name_free, name_read, name_store
 from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
@@ -16,6 +17,8 @@ from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
 from vmtool.mm.vmstat cimport *
 from vmtool.mm.writeback cimport flusher_until
+
+DECAYS = 100  # after so many seconds all lists are as short as they get
 
 from vmtool.errors import KernelError
 
@@ -80,13 +83,16 @@ cdef class Reclaim(Processes):
         return got
 
     def sleep(self, microseconds):
-        """The logical clock goes on; the flusher writes what is old by then."""
+        """The logical clock goes on; the flusher writes what is old by then, and idle per-CPU lists become shorter."""
         if not 0 <= microseconds <= 1 << 60:
             raise KernelError(EINVAL)
         self.mark_machine()
         self.a.task = 0
         self.settle()
+        before = self.a.m.now_us // 1000000
         flusher_until(&self.a, self.a.m.now_us + <uint64_t>microseconds)
+        for _ in range(min(self.a.m.now_us // 1000000 - before, DECAYS)):
+            decay_pcp_high(&self.a)
         self.check()
 
     # --- the kernel's log --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from vmtool.mm._probe import Probe
 UNMOVABLE, MOVABLE, RECLAIMABLE = range(3)
 GFP_KERNEL, GFP_USER_MOVABLE, GFP_RECLAIMABLE, GFP_NORETRY = 1, 2, 4, 16
 PG_HEAD, PG_TAIL, PG_PCP, PG_LRU, PG_SWAPBACKED, PG_ANON = 1 << 6, 1 << 20, 1 << 25, 1 << 5, 1 << 15, 1 << 24
-DMA32 = 1
+DMA, DMA32 = 0, 1
 PGALLOC_DMA32, PGFREE = 5, 8  # vm_event_item
 
 
@@ -218,3 +218,45 @@ def test_random_use_keeps_every_promise(seed):
     pages = {n for pfn, order in held for n in range(pfn, pfn + (1 << order))}
     assert len(pages) == sum(1 << order for _, order in held)  # nothing was given out twice
     assert p.err == 0
+
+
+# --- how long the per-CPU lists may be ------------------------------------------------------------------------------------
+
+def exhausted():
+    """A machine whose last frames went: its zones were found below their high watermarks."""
+    p = Probe()
+    p.boot(128 << 20)
+    taken = []
+    pfn = p.alloc()
+    while pfn:
+        taken.append(pfn)
+        pfn = p.alloc(0, GFP_USER_MOVABLE | GFP_NORETRY)
+    return p, taken
+
+
+def test_below_the_high_watermark_what_is_freed_goes_on():
+    """ZONE_BELOW_HIGH: each free makes the list's limit smaller, until it is the least; then the zone is above, and that was that."""
+    p, taken = exhausted()
+    assert p.pcp(DMA32)["high"] > 1000
+    assert p.pcp(DMA)["high"] == 480
+    for pfn in taken:
+        p.free(pfn)
+    assert p.pcp(DMA)["high"] == 63  # its low watermark, high_min of one CPU
+    assert p.pcp(DMA32)["high"] == 308
+    assert p.fsck() == []
+
+
+def test_a_run_of_blocks_of_several_pages_does_not_stay_on_the_lists():
+    """PCPF_PREV_FREE_HIGH_ORDER: the limit is 0 from some length of the run on; single pages end a run."""
+    p = Probe()
+    p.boot(256 << 20)
+    blocks = [p.alloc(2) for _ in range(2000)]
+    alone = [p.alloc() for _ in range(2000)]
+    for pfn in alone:
+        p.free(pfn)
+    assert p.pcp(DMA32)["count"] >= 1000
+    high = p.pcp(DMA32)["high"]
+    for pfn in blocks:
+        p.free(pfn, 2)
+    assert p.pcp(DMA32)["count"] < 100 < p.pcp(DMA32)["high"] < high
+    assert p.fsck() == []

@@ -252,6 +252,15 @@ def zones_of(machine):
     return {zone.name: zone for zone in machine.zones()}
 
 
+def available_kb(machine, low):
+    """si_mem_available() by its formula, from zoneinfo and meminfo."""
+    low *= 4
+    meminfo = machine.meminfo()
+    cache, slab = meminfo["Active(file)"] + meminfo["Inactive(file)"], meminfo["SReclaimable"]
+    reserve = 4 * sum(min(zone.managed, max(zone.protection) + zone.high - zone.boost) for zone in machine.zones())
+    return meminfo["MemFree"] - reserve + cache - min(cache // 2, low) + slab - min(slab // 2, low)
+
+
 def test_the_watermarks_that_zoneinfo_shows_are_with_the_boost():
     """min_wmark_pages() and the others add zone->watermark_boost."""
     machine = core.Machine()
@@ -269,6 +278,8 @@ def test_the_watermarks_that_zoneinfo_shows_are_with_the_boost():
     assert now.boost
     for mark in ("min", "low", "high", "promo"):
         assert getattr(now, mark) - now.boost == getattr(before, mark)
+    meminfo = machine.meminfo()
+    assert available_kb(machine, sum(zone.low for zone in machine.zones())) == meminfo["MemAvailable"]
 
 
 def test_what_the_kernel_keeps_for_a_groups_processes_is_charged_to_it():
@@ -305,3 +316,50 @@ def test_what_boot_leaves_of_a_block_is_for_the_kernel():
     assert sum(n << order for order, n in enumerate(zones_of(machine)["DMA32"].free_by_type[0])) > 0
     machine.spawn("a", None, [b"a"], [])
     assert [zone.pageblocks[0] for zone in machine.zones()] == blocks
+
+
+# --- per-CPU lists under pressure ------------------------------------------------------------------------------------------
+
+def pcp_of(machine, name):
+    return dict(zip(("count", "high", "batch", "high_min", "high_max"), zones_of(machine)[name].pcp[0], strict=True))
+
+
+def test_while_kswapd_runs_what_it_frees_hardly_stays_on_the_lists():
+    """ZONE_RECLAIM_ACTIVE: four batches at most, and the limit falls with each page."""
+    machine, pid = machine_of(128 * MIB)
+    machine.mkfile("/f", 128 * MIB)
+    machine.drop_caches(1)
+    at = 0
+    while machine.vmstat()["pgsteal_kswapd"] == 0:
+        assert pcp_of(machine, "DMA32")["high"] > 400 or at < 16 * MIB
+        machine.read(pid, "/f", at, MIB // 8)
+        at += MIB // 8
+    lists = pcp_of(machine, "DMA32")
+    assert lists["high"] < 400
+    assert lists["count"] <= 4 * lists["batch"] + 32  # the last window's pages
+
+
+def test_idle_lists_become_shorter_by_an_eighth_a_second():
+    """decay_pcp_high(), by vmstat's worker."""
+    machine, pid = machine_of(128 * MIB)
+    base = area(machine, pid, 24 * MIB)
+    machine.touch(pid, base, 24 * MIB, "w")
+    high = pcp_of(machine, "DMA32")["high"]
+    for _ in range(3):
+        machine.sleep(1000000)
+        expected = max(high - (high >> 3), pcp_of(machine, "DMA32")["high_min"])
+        assert pcp_of(machine, "DMA32")["high"] == expected < high
+        high = expected
+    machine.sleep(60 * 1000000)
+    lists = pcp_of(machine, "DMA32")
+    assert lists["high"] == lists["high_min"] >= lists["count"]
+
+
+# --- what boot takes ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("mib", "pages"), [(256, 588), (1024, 707)])
+def test_blocks_of_boot_that_no_line_of_meminfo_has(mib, pages):
+    """MemTotal less free pages and all that meminfo, vmallocinfo and zoneinfo name: 2352 kB of 256M, 2828 kB of 1G (6.18.15)."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=mib * MIB, swap_bytes=0)
+    assert sum(n for _, n, what in machine.reserved() if what == "blocks") == pytest.approx(pages, rel=0.05)

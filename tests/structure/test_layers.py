@@ -24,7 +24,7 @@ LEVELS = """
     frame tlb layout
     lruvec pte
     walk mmu free_area
-    memcontrol
+    memcontrol pcp
     folio_split buddy
     slub pgtable mlock swapfile
     slab
@@ -37,7 +37,7 @@ LEVELS = """
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
     fileio vmscan_list
     pagecache vmscan
-    vma_merge task
+    vma_merge task kswapd
     unmap
     thp_fault advise_pages fault_file fault_anon
     mm

@@ -10,6 +10,7 @@ from posix.time cimport CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 from vmtool.mm.arch cimport arch_lookup, level_name
 from vmtool.mm.arena cimport *
 from vmtool.mm.buddy cimport *
+from vmtool.mm.pcp cimport drain_pcp
 from vmtool.mm.lruvec cimport lruvec_add_folio, lruvec_del_folio
 from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.frame cimport *

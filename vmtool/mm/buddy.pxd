@@ -5,8 +5,8 @@ Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmque
 """
 
 from vmtool.mm.arena cimport arena_t, cpu_mut, frame_at
-from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_LOW, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
-from vmtool.mm.free_area cimport ZONE_BOOSTED_WATERMARK, frame_is_buddy, free_area_count
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
+from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK, frame_is_buddy, free_area_count
 from vmtool.mm.types cimport *
 
 # A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents. 0 when there is none.
@@ -17,14 +17,11 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil
 # Drop one reference that is not a mapping; frees the folio at zero references and zero mappings.
 cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil
 cdef void folio_get(arena_t *a, pfn_t head) noexcept nogil
-cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil
 cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil
 # Break a folio of order > 0 into order-0 folios; each page keeps its own map count, flags and reference (split_page / __split_folio).
 # The head keeps its references; a tail gets the page cache's one (a file's), none (anonymous), or the head's (no mapping). Tails join
 # the LRU beside the head. An anonymous tail that nothing maps is the caller's to free.
 cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil
-# Above the watermark after the allocation of an order. `highest`: the highest zone that the allocation may use, which decides the reserve.
-cdef bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil
 # Frees the folio (off the LRU first) when it has neither mappings nor references; true when it did. After the last unmapping.
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil
 cdef uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil  # all mappings of all its pages
@@ -41,7 +38,7 @@ cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcep
     cdef pcp_t *pcp = &cpu_mut(a, a.cpu).pcp[z]
     cdef uint32_t mt = gfp_migratetype(gfp)
     cdef pfn_t pfn = pcp.head[mt]
-    if pfn == 0 or zone.free_pages <= wmark_pages(zone, WMARK_LOW) or a.m.zone[ZONE_HIGHMEM].managed_pages or zone.flags & ZONE_BOOSTED_WATERMARK:
+    if pfn == 0 or zone.free_pages <= wmark_pages(zone, WMARK_LOW if zone.flags & ZONE_BELOW_HIGH else WMARK_HIGH) or a.m.zone[ZONE_HIGHMEM].managed_pages or zone.flags & ZONE_BOOSTED_WATERMARK:
         return 0
     pcp.free_count >>= 1
     pcp.count -= 1

@@ -10,6 +10,8 @@ from vmtool.mm.types cimport *
 
 cdef enum:  # zone_t.flags
     ZONE_BOOSTED_WATERMARK = 1
+    ZONE_BELOW_HIGH = 2  # an allocation found it below the high watermark; until a free finds it above
+    ZONE_RECLAIM_ACTIVE = 4  # kswapd runs
 
 cdef inline bint area_empty(const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     if zone.area[order][mt].head:
@@ -19,6 +21,8 @@ cdef inline bint area_empty(const zone_t *zone, uint32_t order, uint32_t mt) noe
 # Take a block, by falling back on other types when it must be; `nofragment`: only by whole pageblocks. 0: none.
 # zone.free_pages is the caller's to lower.
 cdef pfn_t rmqueue(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint nofragment) noexcept nogil
+# One of several in a row: `steals`, False at first, remembers that no pageblock could be taken over (RMQUEUE_STEAL).
+cdef pfn_t rmqueue_next(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint nofragment, bint *steals) noexcept nogil
 cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uint32_t *nr) noexcept nogil
 # Give one back, merging; raises zone.free_pages. Preconditions: its frames' records are clear.
 cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil

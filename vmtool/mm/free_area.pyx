@@ -155,6 +155,19 @@ cdef void boost_watermark(arena_t *a, zone_t *zone) noexcept nogil:
     zone.flags |= ZONE_BOOSTED_WATERMARK
 
 
+cdef void move_freepages_block(arena_t *a, zone_t *zone, uint64_t start, uint32_t block_mt, uint32_t mt) noexcept nogil:
+    cdef uint64_t at = start
+    cdef uint32_t order
+    while at < start + PAGEBLOCK_PAGES:
+        order = 0
+        if frame_at(a, <pfn_t>at).flags & PG_buddy:
+            order = frame_at(a, <pfn_t>at).index_lo
+            del_block(a, zone, <pfn_t>at, order, block_mt)
+            add_block(a, zone, <pfn_t>at, order, mt, True)
+        at += <uint64_t>1 << order
+    set_pageblock_type(a, zone, start, PAGEBLOCK_ORDER, mt)
+
+
 cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t start_mt, uint32_t block_mt) noexcept nogil:
     """A free block smaller than a pageblock: take over its pageblock when half of it is free or of our kind. Else 0.
 
@@ -166,7 +179,6 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     cdef uint32_t nr_free = 0
     cdef uint32_t nr_movable = 0
     cdef uint32_t alike = 0
-    cdef uint32_t block
     cdef frame_t *f
     boost_watermark(a, zone)
     if start < zone.start_pfn or end > zone.start_pfn + zone.spanned_pages:
@@ -188,16 +200,7 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
         alike = PAGEBLOCK_PAGES - nr_free - nr_movable
     if nr_free + alike < PAGEBLOCK_PAGES // 2:
         return 0
-    at = start
-    while at < end:
-        f = frame_at(a, <pfn_t>at)
-        block = 0
-        if f.flags & PG_buddy:
-            block = f.index_lo
-            del_block(a, zone, <pfn_t>at, block, block_mt)
-            add_block(a, zone, <pfn_t>at, block, start_mt, True)
-        at += <uint64_t>1 << block
-    set_pageblock_type(a, zone, start, PAGEBLOCK_ORDER, start_mt)
+    move_freepages_block(a, zone, start, block_mt, start_mt)
     return rmqueue_smallest(a, zone, order, start_mt)
 
 
@@ -243,12 +246,18 @@ cdef pfn_t rmqueue_steal(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) 
 
 
 cdef pfn_t rmqueue(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint nofragment) noexcept nogil:
+    cdef bint steals = False
+    return rmqueue_next(a, zone, order, mt, nofragment, &steals)
+
+
+cdef pfn_t rmqueue_next(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint nofragment, bint *steals) noexcept nogil:
     """__rmqueue(): one block out of the zone's lists; free_pages is the caller's."""
     cdef pfn_t pfn = rmqueue_smallest(a, zone, order, mt)
-    if pfn == 0:
+    if pfn == 0 and not steals[0]:
         pfn = rmqueue_claim(a, zone, order, mt, PAGEBLOCK_ORDER if nofragment and order < PAGEBLOCK_ORDER else order)
     if pfn == 0 and not nofragment:
         pfn = rmqueue_steal(a, zone, order, mt)
+        steals[0] = pfn != 0
     return pfn
 
 

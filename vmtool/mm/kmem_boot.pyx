@@ -9,13 +9,14 @@ is a small one; the kernel's threads and the first process are not there, only w
 
 from vmtool.mm.arch cimport level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
-                              RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pfn_to_zone, reserve)
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES,
+                              RESERVED_PERCPU, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pfn_to_zone, reserve)
 from vmtool.mm.free_area cimport boot_carve, boot_return, set_pageblock_type
 from vmtool.mm.slab cimport *
 from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start
 from vmtool.mm.pgtable cimport kernel_table_at
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
+from vmtool.mm.zone cimport hash_pages, lowmem_end, ram_start
 
 cdef enum:
     SMALL_RAM = 0x7000  # pages: below, the kernel is a small one
@@ -27,13 +28,52 @@ cdef enum:
     MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
     PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk
     TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those of vmalloc's range that have records
+    BLOCK_PAGES = 571  # MemTotal less all that meminfo's lines have, less the hash tables below
     VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
     VMAP_AREAS = 294  # objects of vmap_area in use
+
+
+cdef struct hash_table_t:  # what alloc_large_system_hash() takes once the buddy system is there
+    uint32_t scale
+    uint32_t bucket_bytes
+    uint32_t least  # buckets
+    uint32_t most
+
+cdef enum:
+    NR_HASH_TABLES = 7
+
+cdef hash_table_t HASH_TABLES[NR_HASH_TABLES]
+HASH_TABLES[:] = [
+    hash_table_t(16, 8, 2048, 1 << 18),  # IP idents
+    hash_table_t(17, 8, 0, 1 << 19),  # TCP established
+    hash_table_t(17, 32, 0, 1 << 16),  # TCP bind
+    hash_table_t(21, 16, 0, 1 << 16),  # tcp_listen_portaddr_hash
+    hash_table_t(20, 24, 0, 1 << 16),  # MPTCP token
+    hash_table_t(21, 64, 256, 1 << 16),  # UDP
+    hash_table_t(21, 64, 256, 1 << 16)]  # UDP-Lite
 
 
 cdef inline uint32_t frames_of(arena_t *a, uint32_t units) noexcept nogil:
     """Frames of so many pages of the machine at rest, which are of 4K."""
     return <uint32_t>((units + (page_size(&a.m.arch) >> 12) - 1) >> (a.m.arch.page_shift - 12))
+
+
+cdef uint32_t block_pages(arena_t *a) noexcept nogil:
+    cdef uint64_t page = page_size(&a.m.arch)
+    cdef uint64_t n = frames_of(a, BLOCK_PAGES)
+    cdef uint64_t pages = a.m.ram_bytes >> a.m.arch.page_shift
+    cdef uint64_t limit = lowmem_end(&a.m.arch)
+    cdef uint64_t least, most
+    cdef const hash_table_t *h
+    cdef uint32_t i
+    if limit:
+        pages = min(pages, limit - ram_start(&a.m.arch))
+    for i in range(NR_HASH_TABLES):
+        h = &HASH_TABLES[i]
+        least = <uint64_t>h.least * h.bucket_bytes + page - 1 >> a.m.arch.page_shift
+        most = <uint64_t>h.most * h.bucket_bytes >> a.m.arch.page_shift
+        n += min(max(hash_pages(&a.m.arch, pages, h.scale, h.bucket_bytes), least), most)
+    return <uint32_t>n
 
 
 cdef uint32_t full_slabs(arena_t *a, uint32_t cache) noexcept nogil:
@@ -198,7 +238,8 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
     cdef uint32_t modules = frames_of(a, MODULE_PAGES)
     cdef uint32_t tables = frames_of(a, TABLE_PAGES)
-    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + VMALLOC_TABLES + MAX_LEVELS
+    cdef uint32_t blocks = block_pages(a)
+    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS
     cdef pfn_t start, pfn, end
     cdef uint32_t gap
     cdef uint32_t i
@@ -217,6 +258,7 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     pfn = keep(a, pfn, modules - gap, RESERVED_MODULES)
     pfn = keep(a, pfn, percpu, RESERVED_PERCPU)
     pfn = keep(a, pfn, tables, RESERVED_TABLES)
+    pfn = keep(a, pfn, blocks, RESERVED_BLOCKS)
     pfn = vmalloc_tables(a, pfn)
     mark_unmovable(a, start, pfn)
     boot_return(a, pfn, end)

@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, inode_at
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, folio_order, frame_index,
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, folio_order, frame_index,
                               page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
 from vmtool.mm.rmap cimport page_mapcount
 
@@ -158,7 +158,7 @@ cdef inline int reserved_kind(const reserved_t *r) noexcept nogil:
         return FRAME_SLAB
     if r.what == RESERVED_TABLES:
         return FRAME_PGTABLE
-    return FRAME_KERNEL if r.what in (RESERVED_KMALLOC, RESERVED_STACKS, RESERVED_MODULES) else FRAME_RESERVED
+    return FRAME_KERNEL if r.what in (RESERVED_KMALLOC, RESERVED_STACKS, RESERVED_MODULES, RESERVED_BLOCKS) else FRAME_RESERVED
 
 
 cdef void look_at_folio(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil:

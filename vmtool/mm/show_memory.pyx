@@ -7,7 +7,7 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_I386_PAE, ARCH_X86_64_LA57,
                              level_index, level_size, page_size, pages_in)
-from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
 from vmtool.mm.hugetlb cimport hugetlb_total_pages
 from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.mm_acct cimport commit_limit
@@ -292,7 +292,7 @@ cdef int64_t available_pages(arena_t *a) noexcept nogil:
     cdef int64_t n
     cdef uint32_t z
     for z in range(NR_ZONES):
-        low += <int64_t>a.m.zone[z].watermark[WMARK_LOW]
+        low += <int64_t>wmark_pages(&a.m.zone[z], WMARK_LOW)
     n = nr_free_pages(a) - <int64_t>a.m.totalreserve_pages
     n += pagecache - (pagecache // 2 if pagecache // 2 < low else low)
     n += reclaimable - (reclaimable // 2 if reclaimable // 2 < low else low)

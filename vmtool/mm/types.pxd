@@ -63,7 +63,8 @@ cdef struct pcp_t:  # per_cpu_pages of one zone on one CPU; changed by buddy.pyx
     uint32_t count
     uint32_t high
     uint32_t free_count
-    uint32_t alloc_factor
+    uint16_t alloc_factor
+    uint16_t flags  # PCPF_
     uint32_t head[NR_PCP_LISTS]
     uint32_t tail[NR_PCP_LISTS]
 

@@ -1,34 +1,28 @@
-"""kswapd, direct reclaim, and the balance between anonymous memory and files.
+"""Direct reclaim, and the balance between anonymous memory and files.
 
-    an allocation finds every zone below low    kswapd runs here and now, until one zone is at high
-    it finds every zone below min               32 pages are reclaimed for it, at priority 12 (a 4096th of each list), 11, ...
+    an allocation finds every zone below min               32 pages are reclaimed for it, at priority 12 (a 4096th of each list), 11, ...
     each pass: how many of each list            by swappiness and by what each kind has cost lately; files alone when there is much clean cache
 
-Modelled: get_scan_count() with all its exceptions, proportional stops, cache_trim_mode, file_is_tiny, watermark boosts, kswapd's failures.
+Modelled: get_scan_count() with all its exceptions, proportional stops, cache_trim_mode, file_is_tiny.
 Counterpart: Linux v6.18 mm/vmscan.c.
-Simplified: kswapd runs to its end at the point where it is woken, so the order of events is the same each time; nothing waits.
+Simplified: nothing waits.
 """
 
-from vmtool.mm.arena cimport plug_t
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_MIN, ZONE_NORMAL, wmark_pages
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, lruvec_node_state, lruvec_of, lruvec_page_state, memcg_next
-from vmtool.mm.buddy cimport watermark_ok
+from vmtool.mm.pcp cimport watermark_ok
 from vmtool.mm.memcontrol cimport mem_cgroup_below_low, mem_cgroup_below_min, mem_cgroup_calculate_protection, mem_cgroup_event, mem_cgroup_protection
 from vmtool.mm.shrinker cimport shrink_slab
 from vmtool.mm.swap_lru cimport lru_add_drain_all
 from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, swap_write_poll
-from vmtool.mm.trace cimport TR_DIRECT_RECLAIM, TR_KSWAPD_SLEEP, TR_KSWAPD_WAKE, trace2
+from vmtool.mm.trace cimport TR_DIRECT_RECLAIM, trace2
 from vmtool.mm.vmscan_list cimport (DEACTIVATE_ANON, DEACTIVATE_FILE, RECLAIM_DIRECT, RECLAIM_KSWAPD, RECLAIM_PROACTIVE, SWAP_CLUSTER_MAX,
                                     scan_control_t, shrink_active_list, shrink_inactive_list)
-from vmtool.mm.vmstat cimport (ALLOCSTALL_DMA, KSWAPD_HIGH_WMARK_HIT_QUICKLY, NR_ZONE_ACTIVE_ANON, NR_ZONE_ACTIVE_FILE, NR_ZONE_INACTIVE_ANON,
-                               NR_ZONE_INACTIVE_FILE, PAGEOUTRUN, WORKINGSET_ACTIVATE_ANON, WORKINGSET_ACTIVATE_FILE, count_vm_event)
+from vmtool.mm.vmstat cimport (ALLOCSTALL_DMA, NR_ZONE_ACTIVE_ANON, NR_ZONE_ACTIVE_FILE, NR_ZONE_INACTIVE_ANON,
+                               NR_ZONE_INACTIVE_FILE, WORKINGSET_ACTIVATE_ANON, WORKINGSET_ACTIVATE_FILE, count_vm_event)
 from vmtool.mm.workingset cimport swap_is_there
 
-from libc.string cimport memset
-
 cdef enum:
-    DEF_PRIORITY = 12
-    MAX_RECLAIM_RETRIES = 16
     MAX_SWAPPINESS = 200
     COSTLY_ORDER = 3
     ZONE_MOVABLE = 3  # of a machine without one: the highest that there is
@@ -39,13 +33,6 @@ cdef enum scan_balance:
     SCAN_FRACT
     SCAN_ANON
     SCAN_FILE
-
-
-cdef inline void sc_init(scan_control_t *sc, uint32_t by) noexcept nogil:
-    memset(sc, 0, sizeof(scan_control_t))
-    sc.by = by
-    sc.may_unmap = True
-    sc.priority = DEF_PRIORITY
 
 
 cdef uint64_t int_sqrt(uint64_t n) noexcept nogil:
@@ -372,127 +359,3 @@ cdef bint should_reclaim_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_
         if watermark_ok(&with_all, order, wmark_pages(&with_all, WMARK_MIN), highest):
             return True
     return False
-
-
-# --- kswapd ------------------------------------------------------------------------------------------------------------------
-
-cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
-    cdef uint32_t z
-    for z in range(NR_ZONES):
-        if z <= highest and a.m.zone[z].managed_pages and watermark_ok(
-                &a.m.zone[z], order, wmark_pages(&a.m.zone[z], WMARK_HIGH), highest):
-            return True
-    return False
-
-
-cdef uint64_t boosts(arena_t *a, uint32_t highest, uint64_t *each) noexcept nogil:
-    cdef uint64_t n = 0
-    cdef uint32_t z
-    for z in range(NR_ZONES):
-        each[z] = a.m.zone[z].watermark_boost if z <= highest and a.m.zone[z].managed_pages else 0
-        n += each[z]
-    return n
-
-
-cdef void kswapd_age_node(arena_t *a, scan_control_t *sc) noexcept nogil:
-    cdef idx_t memcg = 0
-    cdef uint32_t steps = 0
-    if a.m.total_swap_pages == 0 or not inactive_is_low(a, &a.m.lruvec, LRU_INACTIVE_ANON):
-        return
-    while steps <= a.pool[POOL_MEMCG].count:
-        steps += 1
-        shrink_active_list(a, lruvec_of(a, memcg), sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX)
-        memcg = memcg_next(a, 0, memcg)
-        if memcg == 0:
-            return
-
-
-cdef bint kswapd_shrink_node(arena_t *a, scan_control_t *sc) noexcept nogil:
-    """True: as much was scanned as would have done at full efficiency."""
-    cdef uint64_t before = sc.nr_reclaimed
-    cdef uint32_t z
-    sc.nr_to_reclaim = 0
-    for z in range(NR_ZONES):
-        if z <= sc.reclaim_idx and a.m.zone[z].managed_pages:
-            sc.nr_to_reclaim += max(wmark_pages(&a.m.zone[z], WMARK_HIGH), <uint64_t>SWAP_CLUSTER_MAX)
-    shrink_node(a, sc)
-    if sc.order and sc.nr_reclaimed >= <uint64_t>2 << sc.order:  # compact_gap()
-        sc.order = 0
-    return max(sc.nr_scanned, sc.nr_reclaimed - before) >= sc.nr_to_reclaim
-
-
-cdef bint balance_passes(arena_t *a, scan_control_t *sc, uint32_t highest, uint64_t *nr_boost) noexcept nogil:
-    """The priority loop of balance_pgdat(). True: balanced; false: it went through."""
-    cdef uint64_t before
-    cdef bint raise_priority, balanced
-    while sc.priority >= 1 and not a.err:
-        before = sc.nr_reclaimed
-        raise_priority = True
-        sc.reclaim_idx = highest
-        balanced = pgdat_balanced(a, sc.order, highest)
-        if not balanced and nr_boost[0]:
-            nr_boost[0] = 0
-            sc.priority = DEF_PRIORITY
-            continue
-        if not nr_boost[0] and balanced:
-            return True
-        if nr_boost[0] and sc.priority == DEF_PRIORITY - 2:
-            raise_priority = False
-        sc.may_writepage = sc.may_swap = nr_boost[0] == 0
-        kswapd_age_node(a, sc)
-        sc.nr_scanned = 0
-        if kswapd_shrink_node(a, sc):
-            raise_priority = False
-        nr_boost[0] -= min(nr_boost[0], sc.nr_reclaimed - before)
-        if nr_boost[0] and sc.nr_reclaimed == before:
-            return False
-        if raise_priority or sc.nr_reclaimed == before:
-            sc.priority -= 1
-    return False
-
-
-cdef void balance_pgdat(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
-    cdef scan_control_t sc
-    cdef uint64_t zone_boosts[NR_ZONES]
-    cdef uint64_t nr_boost = boosts(a, highest, zone_boosts)
-    cdef bint boosted = nr_boost != 0
-    cdef bint balanced
-    cdef uint32_t z
-    sc_init(&sc, RECLAIM_KSWAPD)
-    sc.order = order
-    count_vm_event(a, PAGEOUTRUN)
-    trace2(a, TR_KSWAPD_WAKE, order, highest)
-    balanced = balance_passes(a, &sc, highest, &nr_boost)
-    if not balanced and sc.nr_reclaimed == 0 and sc.priority < 1 and sc.cache_trim_mode_failed and not sc.no_cache_trim_mode:
-        sc.no_cache_trim_mode = True
-        sc.priority = DEF_PRIORITY
-        balanced = balance_passes(a, &sc, highest, &nr_boost)
-    if not balanced and sc.nr_reclaimed == 0 and not boosted:
-        a.m.kswapd_failures += 1
-    for z in range(NR_ZONES):
-        a.m.zone[z].watermark_boost -= min(a.m.zone[z].watermark_boost, zone_boosts[z])
-    snapshot_refaults(a, 0)
-    trace2(a, TR_KSWAPD_SLEEP, sc.nr_reclaimed, 0)
-
-
-cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
-    """It goes on until the node is balanced or hopeless, as kswapd() does before it sleeps."""
-    cdef uint64_t each[NR_ZONES]
-    cdef uint32_t outer = a.memalloc
-    cdef plug_t plug = a.plug  # of who woke it: kswapd is a task of its own
-    cdef uint32_t runs = 0
-    if outer or a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or a.m.zone[zone].managed_pages == 0:
-        return
-    if pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0:
-        return
-    a.memalloc = 2
-    a.plug.depth = 0
-    while runs <= MAX_RECLAIM_RETRIES and not a.err:
-        balance_pgdat(a, order, highest)
-        runs += 1
-        if a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or pgdat_balanced(a, 0 if order else order, highest):
-            break
-        count_vm_event(a, KSWAPD_HIGH_WMARK_HIT_QUICKLY)
-    plug.nr_writes = 0  # while it ran they went out with its own
-    a.plug = plug
-    a.memalloc = outer

@@ -45,6 +45,7 @@ cdef enum:  # reserved_kind
     RESERVED_STACKS  # of the kernel's threads
     RESERVED_MODULES  # and the rest of what vmalloc() gave
     RESERVED_TABLES  # page tables
+    RESERVED_BLOCKS  # of the buddy system itself: the network's hash tables, DMA pools, drivers' buffers; no line of meminfo has them
     NR_RESERVED_KINDS
 
 # Boot: memory map, reservations, zones with watermarks, per-CPU lists' limits, zero page.
@@ -58,6 +59,7 @@ cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RA
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil  # first frame of HighMem on a 32-bit architecture, 0: it has none
 cdef int size_pools(arena_t *a) noexcept nogil  # what is as long as the machine has CPUs or frames; 0 or -ENOMEM
 cdef const char *reserved_name(uint32_t what) noexcept nogil
+cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil  # of a table that grows with RAM
 cdef const char *zone_name(uint32_t zone) noexcept nogil
 # What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).
 cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil

@@ -25,7 +25,7 @@ from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
-                     b"hash tables", b"kernel page tables", b"slabs", b"kmalloc", b"kernel stacks", b"modules", b"page tables"]
+                     b"hash tables", b"kernel page tables", b"slabs", b"kmalloc", b"kernel stacks", b"modules", b"page tables", b"blocks"]
 cdef const char *ZONE_NAMES[NR_ZONES]
 ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 FREE = {"free": "free, in the buddy system", "pcp": "free, on the per-CPU lists"}
 PROGRAMS = {"anon": "anonymous pages", "file": "page cache of files", "shmem": "shared memory", "pgtable": "page tables"}
 BOOT = {"slabs": None, "page tables": None, "kmalloc": "kmalloc beyond 8K, of boot", "kernel stacks": "stacks of the kernel's threads",
-        "modules": "modules and the like, of boot"}
+        "modules": "modules and the like, of boot", "blocks": "drivers and tables, of boot"}
 """Ranges of boot that are kinds of frames like others: slabs and page tables are counted with these."""
 
 
