@@ -46,6 +46,7 @@ def booted(vmtool):
     vmtool("brk 1 --by 128K")
     vmtool("touch 1 heap")
     vmtool("mkfile f 4K")
+    vmtool("explain on")
     return vmtool
 
 

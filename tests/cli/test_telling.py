@@ -81,7 +81,7 @@ def test_an_access_is_answered_as_foretold(scene, real_state, place, access):
 
 
 @pytest.mark.parametrize(("line", "status"), [
-    ("explain 1", 2), ("explain on heap", 2), ("explain on 405000", 2), ("explain 9 heap", 1), ("explain on --last 2", 2),
+    ("explain", 1), ("explain 1", 2), ("explain on heap", 2), ("explain on 405000", 2), ("explain 9 heap", 1), ("explain on --last 2", 2),
     ("explain 1 heap --last 2", 2), ("explain maybe", 2)])  # fmt: skip
 def test_what_does_not_fit_is_refused(scene, line, status):
     ran = scene(line)

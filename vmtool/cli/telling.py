@@ -30,6 +30,8 @@ def explain(session: Session, pid: str | int | None, addr: int | None, last: int
         return _last(session, last, json)
     from vmtool.views import explain as view
     records, nr_steps, files = machine.trace(), machine.nr_traced(), _files(machine)
+    if not records and not machine.tracing():  # silence would read as a command that did nothing
+        raise HostError("no steps are recorded: 'explain on' records those of the commands after it")
     if json:
         return lambda: _text({"is_tracing": machine.tracing(), "nr_steps": nr_steps, "steps": _steps(records, files)})
     return lambda: view.render(records, nr_steps, files)
