@@ -23,7 +23,10 @@ def draw_script(data: st.DataObject, root: str, subs: list[Sub]) -> tuple[Sub, W
     name = data.draw(st.sampled_from(subs)) if len(subs) > 1 else subs[0]
     with Kernel(root) as kernel:
         w = Writer(kernel, lambda low, high: data.draw(st.integers(low, high)))
-        write(w, *name)
+        try:
+            write(w, *name)
+        except Exception as error:
+            raise RuntimeError("the drawing of {}/{} ended after\n{}".format(*name, "\n".join(w.lines))) from error
     return name, w
 
 

@@ -51,6 +51,7 @@ class Kernel:
         self.identity: dict[str, str] = {}  # path -> "08:01 1001"
         self.settings: dict[str, str] = {}  # files of /sys/kernel/mm that the script changed -> what they said before
         self.cold: set[str] = set()  # files of which something may not be in the page cache
+        self.warm: set[str] = set()  # programs that were brought in
         self.nr_lines = 0
 
     def close(self) -> None:
@@ -124,10 +125,11 @@ class Kernel:
         return self._add(start(path, self.cwd))
 
     def _warm(self, path: str) -> None:
-        """Bring a program and the interpreter wholly into the page cache: the default machine's state."""
+        """Bring a program and the interpreter wholly into the page cache, once: the default machine's state."""
         for name in filter(os.path.exists, (path, f"{self.root}/ld.so")):
-            with open(name, "rb") as f:
-                f.read()
+            if name not in self.warm:
+                self.warm.add(name)
+                target.read_ahead(name)
 
     def do_fork(self, w: Words) -> str:
         return self._add(self.task(w).fork())
