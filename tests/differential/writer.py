@@ -44,6 +44,7 @@ class Writer:
         self.lines: list[str] = []
         self.answers: list[Answer] = []
         self.pids: list[str] = []
+        self.nr_spawned = 0
         self.names: dict[int, str] = {}  # address -> variable that holds it
         self.files: dict[str, int] = {}  # path -> bytes
         self.has_forked = False
@@ -101,7 +102,8 @@ class Writer:
     # --- processes and files ---
 
     def spawn(self, exe: str = "target") -> str:
-        name = "p" if not self.pids else f"s{len(self.pids)}"
+        name = "p" if not self.pids else f"s{self.nr_spawned}"  # as of a fork: a name that was given is not given again
+        self.nr_spawned += 1
         self.line(f"{name} = spawn --exe {self.root}/{exe}")
         self.pids.append(name)
         self.enter(name)
