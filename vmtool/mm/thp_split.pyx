@@ -3,14 +3,16 @@
 
     folio of order 9, 411 of its pages mapped by PTEs
     after: 411 folios of order 0, or, where a page holds only zeros, the zero page in its place; 101 free frames
-Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:try_to_map_unused_to_zeropage().
+For the while all its pages are unmapped, which in locked areas takes locks off the whole and puts one on each single page that comes back.
+Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:remove_migration_pte(), try_to_map_unused_to_zeropage().
 """
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
+from vmtool.mm.arena cimport fbatches_mut, frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
 from vmtool.mm.buddy cimport folio_try_free, split_folio_frames
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes
+from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mkspecial, pte_store
@@ -42,8 +44,37 @@ cdef void split_mappings(arena_t *a, pfn_t head) noexcept nogil:
                 split_huge_pmd(a, avc_at(a, c).vma, vma_address(a, v, index))
         c = avc_at(a, c).same_av_next
 
-cdef void remap_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
-    """Entries of a page of zeros get the zero page, but in locked areas."""
+cdef bint is_locked(arena_t *a, pfn_t head) noexcept nogil:
+    """An area that may map part of the folio is VM_LOCKED."""
+    cdef idx_t c = first_avc(a, head)
+    cdef uint32_t steps = 0
+    while c and not runs_in_circle(a, POOL_AVC, c, &steps):
+        if vma_at(a, avc_at(a, c).vma).vm_flags & VM_LOCKED:
+            return True
+        c = avc_at(a, c).same_av_next
+    return False
+
+cdef void unlock_mappings(arena_t *a, pfn_t head, uint32_t nr) noexcept nogil:
+    """try_to_migrate_one(): each small entry that a locked area loses takes one lock off the whole folio; reclaim is to correct it."""
+    cdef idx_t c = first_avc(a, head)
+    cdef uint64_t index = frame_index(frame_at(a, head))
+    cdef uint32_t steps = 0, i
+    cdef entry_at_t at
+    cdef vma_t *v
+    while c and not runs_in_circle(a, POOL_AVC, c, &steps):
+        v = vma_at(a, avc_at(a, c).vma)
+        for i in range(nr if v.vm_flags & VM_LOCKED else 0):
+            if vma_has_index(a, v, index + i):
+                entry_find(a, mm_at(a, v.vm_mm), vma_address(a, v, index + i), &at)
+                if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i:
+                    munlock_folio(a, head)
+        c = avc_at(a, c).same_av_next
+
+cdef bint holds_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
+    return frame_at(a, pfn).content == 0 or memcmp(page_bytes(a, pfn), ZEROS, 4096) == 0
+
+cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
+    """remove_migration_pte() of one small page, area by area: a locked one locks it; another gets the zero page for zeros that nobody locked."""
     cdef idx_t c = first_avc(a, pfn)
     cdef uint64_t index = frame_index(frame_at(a, pfn))
     cdef entry_at_t at
@@ -52,14 +83,18 @@ cdef void remap_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef uint32_t steps = 0
     while c and not runs_in_circle(a, POOL_AVC, c, &steps):
         v = vma_at(a, avc_at(a, c).vma)
-        if vma_has_index(a, v, index) and not v.vm_flags & VM_LOCKED:
+        if vma_has_index(a, v, index):
             m = mm_mut(a, v.vm_mm)
             entry_find(a, m, vma_address(a, v, index), &at)
             if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == pfn:
-                pte_store(a, at.table, at.index, pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, v.vm_flags)))
-                remove_rmap(a, pfn)
-                add_mm_counter(m, MM_ANONPAGES, -1)
-                flush_tlb_page(a, m, vma_address(a, v, index))
+                if v.vm_flags & VM_LOCKED:
+                    mlock_folio(a, pfn)
+                    mlock_drain(a, fbatches_mut(a))
+                elif zeros and not frame_at(a, pfn).flags & PG_mlocked:
+                    pte_store(a, at.table, at.index, pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, v.vm_flags)))
+                    remove_rmap(a, pfn)
+                    add_mm_counter(m, MM_ANONPAGES, -1)
+                    flush_tlb_page(a, m, vma_address(a, v, index))
         c = avc_at(a, c).same_av_next
 
 cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
@@ -93,18 +128,23 @@ cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order = folio_order(a, head), i
     cdef pfn_t pfn
     cdef idx_t mm = 0
+    cdef bint locked, zeros
     if order == 0 or frame_at(a, head).extra_refs or not one_mm_maps(a, head, &mm):
         return False
     if mm:
         update_hiwater_rss(mm_mut(a, mm))  # try_to_migrate_one(): for a moment the folio is unmapped; a huge entry is frozen instead
     count_vm_event(a, THP_SPLIT_PAGE)
+    locked = is_locked(a, head)
+    if locked:
+        unlock_mappings(a, head, <uint32_t>1 << order)
     split_mappings(a, head)
     split_folio_frames(a, head)
     for i in range(<uint32_t>1 << order):
         pfn = head + i
-        if frame_at(a, pfn).mapcount and not frame_at(a, pfn).flags & PG_mlocked:
-            if frame_at(a, pfn).content == 0 or memcmp(page_bytes(a, pfn), ZEROS, 4096) == 0:
-                remap_zeros(a, pfn)
+        if frame_at(a, pfn).mapcount:
+            zeros = holds_zeros(a, pfn)
+            if zeros or locked:
+                remap_page(a, pfn, zeros)
         if frame_at(a, pfn).mapcount == 0:
             folio_try_free(a, pfn)
     return True
