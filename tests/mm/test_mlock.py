@@ -6,7 +6,7 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 
 PAGE = 4096
 HUGE = 512 * PAGE
-MADV_FREE, MADV_HUGEPAGE = 8, 14
+MADV_FREE, MADV_HUGEPAGE, MADV_PAGEOUT, MADV_POPULATE_READ = 8, 14, 21, 22
 
 
 def test_munlock_of_a_part_takes_the_lock_of_the_whole_huge_page():
@@ -23,4 +23,21 @@ def test_munlock_of_a_part_takes_the_lock_of_the_whole_huge_page():
     after = {area.vma.start: area.stats.resident for area in machine.smaps(pid)}
     assert before[base + 16 * PAGE] == HUGE - 16 * PAGE
     assert after[base + 16 * PAGE] == 0
+    assert machine.fsck() == []
+
+
+def test_a_split_locks_the_pages_that_come_back_into_a_locked_area():
+    """A live kernel's /proc/kpageflags: unevictable and mlocked after the pageout of another part; two populate_read leave it referenced."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30)
+    pid = machine.spawn("a", None, [b"a"], [])
+    base = machine.mmap(pid, 0x40000000, HUGE, 3, 0x22 | 0x10)
+    machine.madvise(pid, base, HUGE, MADV_HUGEPAGE)
+    machine.touch(pid, base, 1, "w")
+    machine.mlock(pid, base, 3 * PAGE, onfault=True)
+    machine.madvise(pid, base + HUGE // 2, HUGE // 2, MADV_PAGEOUT)
+    for _ in range(2):
+        machine.madvise(pid, base + PAGE, PAGE, MADV_POPULATE_READ)
+    frame = machine.frames([machine.walk(pid, base + PAGE).phys // PAGE])[0]
+    assert {"mlocked", "unevictable", "referenced"} <= set(frame.flags)
     assert machine.fsck() == []
