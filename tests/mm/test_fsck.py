@@ -187,8 +187,8 @@ def _(s):
 
 @case("committed-as")
 def _(s):
-    n = s.change("machine", 0, "vm_committed_as", -5)
-    return f"{n - 5} pages are committed, areas and shared memory account for {n}"
+    n = s.change("machine", 0, "vm_committed_as", 5)
+    return f"{n + 5} pages are committed; areas, shared memory and what nobody gives back account for {n}"
 
 
 @case("task-pid")

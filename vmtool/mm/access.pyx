@@ -38,7 +38,11 @@ cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) no
         return -ENOMEM
     if not mlock_future_ok(a, area.vm_mm, area.vm_flags, grow << a.m.arch.page_shift):
         return -ENOMEM
-    return vm_enough_memory(a, area.vm_mm, <int64_t>grow)
+    if vm_enough_memory(a, area.vm_mm, <int64_t>grow) < 0:
+        return -ENOMEM
+    if not area.vm_flags & VM_ACCOUNT:
+        a.m.committed_for_good += grow  # one that is not accounted for pays no less, in Linux too
+    return 0
 
 cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     """expand_downwards(): the area grows to the page of addr. 0 or -errno."""

@@ -35,6 +35,7 @@ cdef void later_sysctls(machine_t *m) noexcept nogil:
     m.layout = MACHINE_LAYOUT
 
 cdef void default_sysctls(machine_t *m) noexcept nogil:
+    m.knows_committed = 1
     m.overcommit_memory = 0
     m.overcommit_ratio = 50
     m.swappiness = 60

@@ -455,7 +455,10 @@ cdef struct machine_t:
     idx_t pid_idr  # xnode_t root: the PIDs in use
     uint32_t cpu_features  # CPU_
     tlb_geom_t tlb_more[8]
-    uint64_t pad[45]
+    uint64_t committed_for_good  # pages of vm_committed_as that no area accounts for: nobody gives them back
+    uint32_t knows_committed  # 0 in older files: committed_for_good is not
+    uint32_t pad1
+    uint64_t pad[43]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now
