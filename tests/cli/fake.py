@@ -318,6 +318,10 @@ class FakeMachine:
     def cgroup_move(self, name, pid):
         self.process(pid)
 
+    def set_trace(self, on):
+        self.calls.append(("set_trace", (on,), {}))
+        self.is_tracing = on
+
     def tracing(self):
         return self.is_tracing
 
