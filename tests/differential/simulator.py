@@ -42,7 +42,7 @@ def run(script: str, *, project: str = PROJECT, fsck: bool = True) -> tuple[dict
 def with_drains(lines: list[str]) -> tuple[list[str], dict[int, int]]:
     """(the script as the recorder runs it, which of its lines is which of the given ones).
 
-    Before each look the recorder empties the per-CPU batches of the LRU by an madvise() of its own (kernel.Drainer), as the exit of any `cat`
+    Before each look the recorder empties the per-CPU batches of the LRU by its own madvise() (kernel.Drainer), as the exit of any `cat`
     does; vmtool's looks change nothing and only show what a drained machine would, so here another process does as the recorder.
     """
     out, numbers = list(DRAINER), {}

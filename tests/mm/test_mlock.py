@@ -27,7 +27,7 @@ def test_munlock_of_a_part_takes_the_lock_of_the_whole_huge_page():
 
 
 def test_a_split_locks_the_pages_that_come_back_into_a_locked_area():
-    """A live kernel's /proc/kpageflags: unevictable and mlocked after the pageout of another part; two populate_read leave it referenced."""
+    """/proc/kpageflags of a live kernel: unevictable and mlocked after the pageout of another part; two populate_read leave it so."""
     machine = core.Machine()
     machine.boot(ram_bytes=1 << 30)
     pid = machine.spawn("a", None, [b"a"], [])
