@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
 from vmtool.mm.pcp cimport decay_pcp_high
 from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc, mem_cgroup_remove, mem_cgroup_set_limit)
+from vmtool.mm.memcg_stat cimport memory_stat_count, memory_stat_name, memory_stat_value
 from vmtool.mm.names cimport name_free, name_read, name_store
 from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
 from vmtool.mm.frame cimport folio_order
@@ -226,9 +227,14 @@ cdef class Reclaim(Processes):
             self.result(mem_cgroup_set_limit(&self.a, memcg, LIMITS[file], PAGE_COUNTER_MAX if value is None else min(value >> self.a.m.arch.page_shift, PAGE_COUNTER_MAX)))
 
     def cgroup(self, name):
-        """What its files say, by their names: numbers in bytes (None: max), and tables of numbers."""
-        cdef idx_t memcg = self.group_of(name)
+        """What its files say, by their names: numbers in bytes (None: max), and tables of numbers. `/`: the root group, which has few."""
+        cdef idx_t memcg = 0 if name and not name.strip("/") else self.group_of(name)
+        cdef uint32_t line
         cdef memcg_t *m
+        stat = {memory_stat_name(line).decode(): memory_stat_value(&self.a, memcg, line) for line in range(memory_stat_count())}
+        self.check()
+        if memcg == 0:
+            return {"memory.stat": stat}
         m = memcg_at(&self.a, memcg)
 
         def limit(pages):
@@ -237,7 +243,7 @@ cdef class Reclaim(Processes):
             "memory.current": m.memory.usage << self.a.m.arch.page_shift, "memory.peak": m.memory.watermark << self.a.m.arch.page_shift, "memory.min": limit(m.memory.min),
             "memory.low": limit(m.memory.low), "memory.high": limit(m.memory.high), "memory.max": limit(m.memory.max),
             "memory.swap.current": m.swap.usage << self.a.m.arch.page_shift, "memory.swap.peak": m.swap.watermark << self.a.m.arch.page_shift, "memory.swap.high": limit(m.swap.high),
-            "memory.swap.max": limit(m.swap.max), "memory.oom.group": m.oom_group,
+            "memory.swap.max": limit(m.swap.max), "memory.oom.group": m.oom_group, "memory.stat": stat,
             "memory.events": {EVENTS[i]: m.event[i] for i in range(6)},
             "memory.events.local": {EVENTS[i]: m.event_local[i] for i in range(6)},
             "memory.swap.events": {key: m.event[item] for key, item in SWAP_EVENTS.items()},

@@ -18,6 +18,7 @@ from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
 from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_name, fsck_kmem_text
+from vmtool.mm.fsck_memcg cimport fsck_memcg, fsck_memcg_name, fsck_memcg_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
@@ -391,6 +392,7 @@ cdef class Views(Walks):
         fsck_cache(&self.a, collect, <void *>found)
         fsck_space(&self.a, collect, <void *>found)
         fsck_entries(&self.a, collect, <void *>found)
+        fsck_memcg(&self.a, collect, <void *>found)
         if self.a.err in (ARENA_RANGE, ARENA_LOOP):  # a wrong reference was followed: that is a finding here, not the end
             note(found, "record-range" if self.a.err == ARENA_RANGE else "record-loop", pool_name(self.a.err_pool).decode(), self.a.err_index)
             self.a.err = ARENA_OK
@@ -452,7 +454,7 @@ cdef object sentences():
     return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text),
             **table(fsck_slab_name, fsck_slab_text), **table(fsck_kmem_name, fsck_kmem_text),
             **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
-            **table(fsck_entries_name, fsck_entries_text), "record-range": "{0} record {1} is referred to, but not there",
+            **table(fsck_entries_name, fsck_entries_text), **table(fsck_memcg_name, fsck_memcg_text), "record-range": "{0} record {1} is referred to, but not there",
             "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}
 
 cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:

@@ -465,4 +465,5 @@ def test_every_check_is_tried():
 
     from .test_fsck import CASES as others
     from .test_fsck_kmem import CASES as kernels
-    assert sorted([*CASES, *others, *kernels, *fsck_sentences()]) == sorted(Story().m.fsck_names())
+    from .test_fsck_memcg import CASES as groups
+    assert sorted([*CASES, *others, *kernels, *groups, *fsck_sentences()]) == sorted(Story().m.fsck_names())

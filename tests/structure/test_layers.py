@@ -33,7 +33,7 @@ LEVELS = """
     swap_lru vma_iter
     workingset
     filemap rmap pagewalk
-    swap_state inode thp task_objects
+    swap_state inode thp task_objects memcg_stat
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
     fileio vmscan_list
     pagecache vmscan

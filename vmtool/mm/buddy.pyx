@@ -8,7 +8,7 @@ are free_area.pyx, the per-CPU ones pcp.pyx. States of a frame:
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport OOM_KILLED, content_free, cpu_mut, frame_at, frame_mut, mm_at, task_at
+from vmtool.mm.arena cimport OOM_KILLED, content_free, cpu_mut, frame_at, frame_mut, memcg_mut, mm_at, task_at
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
                               ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
                               frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
@@ -167,6 +167,8 @@ cdef bint charge_user_page(arena_t *a, pfn_t pfn, uint32_t order, uint32_t gfp) 
         free_pages(a, pfn, order)
         return False
     charge_folio(a, memcg, pfn)
+    if gfp & GFP_ACCOUNT:
+        memcg_mut(a, memcg).stat[MEMCG_KMEM] += <int64_t>1 << order
     return True
 
 

@@ -12,13 +12,14 @@ Simplified: one attempt does what Linux spreads over a retry (a major fault's se
 per-VMA locks and userfaultfd do not exist. Invariants: a present entry of an area has its page's map count (fsck).
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, task_mut, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_at, mm_mut, task_mut, vma_at
 from vmtool.mm.arch cimport level_index, page_align, page_start
 from vmtool.mm.buddy cimport alloc_pages, folio_put
 from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
 from vmtool.mm.hugetlb cimport hugetlb_fault
+from vmtool.mm.lruvec cimport count_mm_event
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
@@ -30,7 +31,7 @@ from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
 from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, trace2, trace3, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
-from vmtool.mm.vmstat cimport NR_FILE_DIRTY, PGFAULT, PGMAJFAULT, count_vm_event
+from vmtool.mm.vmstat cimport NR_FILE_DIRTY, PGFAULT, PGMAJFAULT
 from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
@@ -74,7 +75,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
         in_flight[0] = filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
         return pfn
     result[0] |= VM_FAULT_MAJOR
-    count_vm_event(a, PGMAJFAULT)
+    count_mm_event(a, mm_at(a, area.vm_mm), PGMAJFAULT)
     pfn = filemap_fault_miss_in(a, area.vm_file, pgoff, area.vm_flags, area.vm_pgoff, area.vm_pgoff + vma_pages(a, area), &err)
     if pfn == 0:
         result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
@@ -262,7 +263,7 @@ cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
     cdef int64_t dirty = a.m.node_stat[NR_FILE_DIRTY]
     trace3(a, TR_VMA_FOUND, vma_at(a, v).vm_start, vma_at(a, v).vm_end, vma_at(a, v).vm_flags)
     result = do_fault_at(a, v, page_start(&a.m.arch, addr), flags)
-    count_vm_event(a, PGFAULT)
+    count_mm_event(a, mm_at(a, vma_at(a, v).vm_mm), PGFAULT)
     if a.m.node_stat[NR_FILE_DIRTY] > dirty:
         balance_dirty_pages(a)  # fault_dirty_shared_page()
     if result & VM_FAULT_ERROR:

@@ -35,7 +35,7 @@ cdef inline pte_t anon_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept no
 cdef void map_new_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef frame_t *f = frame_mut(a, pfn)
-    add_new_anon_rmap(a, f, area, addr)
+    add_new_anon_rmap(a, pfn, f, area, addr)
     if area.vm_flags & VM_LOCKED:
         mlock_new_folio(a, pfn)
     else:
@@ -130,7 +130,7 @@ cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept
         return 0
     f = frame_mut(a, pfn)
     prep_new_page(f)
-    add_new_anon_rmap(a, f, area, addr)
+    add_new_anon_rmap(a, pfn, f, area, addr)
     folio_add_lru_single(a, f, pfn)
     count_vm_event(a, PGALLOC_DMA + <int>z)
     return pfn

@@ -9,8 +9,9 @@ Each piece takes the flags of the whole (PG_readahead stays with the first), and
 
 from vmtool.mm.arena cimport frame_at, frame_mut
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio
-from vmtool.mm.lruvec cimport lru_add_split
+from vmtool.mm.lruvec cimport lru_add_split, lruvec_stat_mod_folio, pmd_mappable
 from vmtool.mm.memcontrol cimport split_charge
+from vmtool.mm.vmstat cimport NR_FILE_THPS
 
 
 cdef void make_head(arena_t *a, pfn_t head, uint32_t order, uint64_t index) noexcept nogil:
@@ -51,6 +52,8 @@ cdef void folio_halve(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
 
 cdef void folio_split(arena_t *a, pfn_t head, pfn_t at) noexcept nogil:
     cdef uint32_t order = folio_order(a, head)
+    if pmd_mappable(&a.m.arch, order):
+        lruvec_stat_mod_folio(a, head, NR_FILE_THPS, -(<int64_t>1 << order))
     while order:
         folio_halve(a, head, order)
         head = page_folio(a, at)

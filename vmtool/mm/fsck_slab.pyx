@@ -6,8 +6,9 @@ Counterpart: Linux v6.18 mm/slub.c:validate_slab_cache(), which looks for overwr
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport offset_in_page, page_size
-from vmtool.mm.arena cimport frame_at, memcg_at, rec_at
+from vmtool.mm.arena cimport frame_at, memcg_at, mm_at, rec_at
 from vmtool.mm.frame cimport RESERVED_SLAB, folio_order, reserved_range
+from vmtool.mm.mm cimport rss_stat_bytes
 from vmtool.mm.slab cimport *
 from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
 
@@ -97,12 +98,21 @@ cdef void fsck_slab(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
         bad(&f, CHECK_SLAB_COUNT, NR_SLAB_UNRECLAIMABLE_B, <uint64_t>pages[0] << a.m.arch.page_shift)
     if pages[1] << a.m.arch.page_shift != a.m.node_stat[NR_SLAB_RECLAIMABLE_B]:
         bad(&f, CHECK_SLAB_COUNT, NR_SLAB_RECLAIMABLE_B, <uint64_t>pages[1] << a.m.arch.page_shift)
+    count_rss_stats(&f)
     for cache in range(1, a.pool[POOL_MEMCG].count):
         if memcg_at(a, cache).state and (memcg_at(a, cache).obj_bytes != f.charged[cache]
                                          or offset_in_page(&a.m.arch, memcg_at(a, cache).obj_bytes + memcg_at(a, cache).obj_stock)):
             bad(&f, CHECK_OBJ_BYTES, cache, f.charged[cache])
     free(f.tally)
     free(f.charged)
+
+
+cdef void count_rss_stats(fsck_t *f) noexcept nogil:
+    """Per-CPU counters of address spaces are objects, too, of no slab."""
+    cdef idx_t mm
+    for mm in range(1, f.a.pool[POOL_MM].count):
+        if mm_at(f.a, mm).users and mm_at(f.a, mm).rss_memcg < f.a.pool[POOL_MEMCG].count:
+            f.charged[mm_at(f.a, mm).rss_memcg] += rss_stat_bytes(f.a)
 
 
 cdef void check_exts(fsck_t *f, idx_t slab, const slab_t *s) noexcept nogil:

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from vmtool.mm.arena cimport arena_t, folio_x_at, frame_at, frame_mut, memcg_at, memcg_mut
 from vmtool.mm.types cimport *
-from vmtool.mm.vmstat cimport NR_INACTIVE_ANON
+from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, count_vm_events
 
 cdef enum:  # lru_list
     LRU_INACTIVE_ANON
@@ -53,6 +53,37 @@ cdef inline void mod_lruvec_state(arena_t *a, const lruvec_t *lruvec, int item, 
     a.m.node_stat[item] += n
     if lruvec.memcg:
         memcg_mut(a, lruvec.memcg).stat[item] += n
+
+cdef inline void lruvec_stat_mod_folio(arena_t *a, pfn_t head, int item, int64_t n) noexcept nogil:
+    """The same, of the group that pays for the folio."""
+    a.m.node_stat[item] += n
+    if frame_at(a, head).flags & PG_charged:
+        memcg_mut(a, folio_x_at(a, head).memcg).stat[item] += n
+
+cdef inline bint pmd_mappable(const arch_t *g, uint32_t order) noexcept nogil:
+    """folio_test_pmd_mappable(): one entry above the PTEs can map it whole."""
+    return order >= g.level_shift[1] - g.page_shift
+
+cdef inline void count_memcg_events(arena_t *a, idx_t memcg, int item, int64_t n) noexcept nogil:
+    """What vmstat counts, and memory.stat of a group."""
+    count_vm_events(a, item, n)
+    if memcg:
+        memcg_mut(a, memcg).vm_event[item] += n
+
+cdef inline void count_folio_events(arena_t *a, pfn_t head, int item, int64_t n) noexcept nogil:
+    """Of the group that pays for the folio."""
+    count_memcg_events(a, folio_memcg(a, head), item, n)
+
+cdef inline void count_mm_event(arena_t *a, const mm_t *mm, int item) noexcept nogil:
+    """Of the group that the process is in."""
+    count_memcg_events(a, mm.memcg, item, 1)
+
+cdef inline void count_objcg_event(arena_t *a, pfn_t head, int item) noexcept nogil:
+    """count_objcg_events(): the root group, which has none, counts only what groups below it do."""
+    cdef idx_t memcg = folio_memcg(a, head)
+    count_memcg_events(a, memcg, item, 1)
+    if memcg:
+        a.m.memcg_event[item] += 1
 
 cdef void workingset_age_nonresident(arena_t *a, lruvec_t *lruvec, uint64_t nr_pages) noexcept nogil  # the clock of refault distances
 cdef int64_t lruvec_node_state(arena_t *a, const lruvec_t *lruvec, int item) noexcept nogil  # of the group and those below it

@@ -13,7 +13,7 @@ Invariants (fsck_memcg): usage of a group = charged folios of it and of those be
 """
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport OOM_KILLED, OOM_NOTHING, folio_x_at, folio_x_mut, frame_mut, memcg_at, memcg_mut, mm_at, rec_alloc, rec_free, runs_in_circle, task_at
+from vmtool.mm.arena cimport OOM_KILLED, OOM_NOTHING, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_at, memcg_mut, mm_at, rec_alloc, rec_free, runs_in_circle, task_at
 
 cdef enum:
     MEMCG_CHARGE_BATCH = 64
@@ -21,7 +21,7 @@ cdef enum:
     SWAP_CLUSTER_MAX = 32
     COSTLY_PAGES = 8  # 1 << PAGE_ALLOC_COSTLY_ORDER
 
-cdef uint64_t PAGE_COUNTER_MAX = <uint64_t>1 << 51
+cdef uint64_t PAGE_COUNTER_MAX = (<uint64_t>1 << 51) - 1  # LONG_MAX / PAGE_SIZE
 
 
 # --- counters --------------------------------------------------------------------------------------------------------
@@ -179,6 +179,8 @@ cdef void uncharge_folio(arena_t *a, pfn_t head, uint32_t nr_pages) noexcept nog
     cdef idx_t memcg = x.memcg
     x.memcg = 0
     frame_mut(a, head).flags &= ~<uint32_t>PG_charged
+    if frame_at(a, head).flags & PG_table:  # of what names who pays, tables alone are the kernel's
+        memcg_mut(a, memcg).stat[MEMCG_KMEM] -= nr_pages
     counter_add(a, memcg, False, -<int64_t>nr_pages)
     put_memcg(a, memcg)
 
@@ -240,10 +242,12 @@ cdef void kmem_charge(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogil
     if memcg:
         try_charge(a, memcg, nr_pages, GFP_KERNEL)  # which nothing is reclaimed for, so it does not fail
         memcg_mut(a, memcg).nr_charged += 1
+        memcg_mut(a, memcg).stat[MEMCG_KMEM] += nr_pages
 
 
 cdef void kmem_uncharge(arena_t *a, idx_t memcg, uint32_t nr_pages) noexcept nogil:
     if memcg:
+        memcg_mut(a, memcg).stat[MEMCG_KMEM] -= nr_pages
         counter_add(a, memcg, False, -<int64_t>nr_pages)
         put_memcg(a, memcg)
 
@@ -259,6 +263,7 @@ cdef void obj_cgroup_charge(arena_t *a, idx_t memcg, uint32_t nr_bytes) noexcept
         nr_pages = <uint32_t>((nr_bytes + page - 1) >> a.m.arch.page_shift)
         try_charge(a, memcg, nr_pages, GFP_KERNEL)
         m.obj_stock += nr_pages * page
+        m.stat[MEMCG_KMEM] += nr_pages
     m.obj_stock -= nr_bytes
 
 
@@ -266,6 +271,7 @@ cdef void drain_obj_stock(arena_t *a, idx_t memcg, uint64_t keep) noexcept nogil
     """refill_obj_stock(): more than `keep` bytes are given back by the page."""
     cdef memcg_t *m = memcg_mut(a, memcg)
     if m.obj_stock > keep:
+        m.stat[MEMCG_KMEM] -= <int64_t>(m.obj_stock >> a.m.arch.page_shift)
         counter_add(a, memcg, False, -<int64_t>(m.obj_stock >> a.m.arch.page_shift))
         m.obj_stock &= page_size(&a.m.arch) - 1
 
@@ -347,6 +353,7 @@ cdef idx_t mem_cgroup_alloc(arena_t *a, idx_t parent, idx_t name) noexcept nogil
     if parent:
         m.next_sibling = memcg_at(a, parent).first_child
         memcg_mut(a, parent).first_child = i
+        memcg_mut(a, parent).nr_charged += 1  # it stays as long as those below it
     else:
         m.next_sibling = a.m.memcg_first
         a.m.memcg_first = i
@@ -354,12 +361,27 @@ cdef idx_t mem_cgroup_alloc(arena_t *a, idx_t parent, idx_t name) noexcept nogil
     return i
 
 
+cdef void inherit_stats(memcg_t *parent, const memcg_t *m) noexcept nogil:
+    """What a group that is gone has counted stays in the sums of those above."""
+    cdef uint32_t i
+    for i in range(NR_MEMCG_STATS):
+        parent.stat[i] += m.stat[i]
+    for i in range(NR_MEMCG_VM_EVENTS):
+        parent.vm_event[i] += m.vm_event[i]
+
+
 cdef void put_memcg(arena_t *a, idx_t memcg) noexcept nogil:
     cdef memcg_t *m = memcg_mut(a, memcg)
+    cdef idx_t parent
     m.nr_charged -= 1
     if m.state == 2 and m.nr_charged == 0:
+        parent = m.parent
         unlink_memcg(a, memcg)
+        if parent:
+            inherit_stats(memcg_mut(a, parent), m)
         rec_free(a, POOL_MEMCG, memcg)
+        if parent:
+            put_memcg(a, parent)  # no deeper than the tree
 
 
 cdef void unlink_memcg(arena_t *a, idx_t memcg) noexcept nogil:

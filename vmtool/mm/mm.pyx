@@ -11,11 +11,12 @@ Simplified: a parent reaps its child at once. Threads: task.
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, frame_at, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, frame_at, frame_mut, memcg_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
+from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.vma_iter cimport mt_adopt, mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mmu cimport load_cr3
@@ -47,6 +48,19 @@ cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
                 return False
     return True
 
+cdef void charge_rss_stat(arena_t *a, mm_t *m) noexcept nogil:
+    """The memory itself is there since boot."""
+    m.rss_memcg = current_memcg(a) if a.m.nr_memcgs else 0
+    if m.rss_memcg:
+        obj_cgroup_charge(a, m.rss_memcg, rss_stat_bytes(a))
+        memcg_mut(a, m.rss_memcg).stat[MEMCG_PERCPU_B] += rss_stat_bytes(a)
+
+cdef void uncharge_rss_stat(arena_t *a, mm_t *m) noexcept nogil:
+    if m.rss_memcg:
+        memcg_mut(a, m.rss_memcg).stat[MEMCG_PERCPU_B] -= rss_stat_bytes(a)
+        obj_cgroup_uncharge(a, m.rss_memcg, rss_stat_bytes(a))
+        m.rss_memcg = 0
+
 cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
     cdef uint64_t obj = kmem_cache_alloc(a, CACHE_MM_STRUCT)
     cdef idx_t mm
@@ -64,6 +78,7 @@ cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
         kmem_cache_free(a, CACHE_MM_STRUCT, obj)
         rec_free(a, POOL_MM, mm)
         return 0
+    charge_rss_stat(a, m)
     return mm if prepopulate(a, mm) else 0
 
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
@@ -90,6 +105,7 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     mt_destroy(a, mm)
     futex_hash_free(a, mm)
     pgd_free(a, m.pgd)
+    uncharge_rss_stat(a, m)
     kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
     rec_free(a, POOL_MM, mm)
 
@@ -359,7 +375,9 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     cdef mm_t *o = mm_at(a, oldmm)
     cdef uint64_t obj = m.obj, pgd_obj = m.pgd_obj, tables = m.pgtables_bytes
     cdef pfn_t pgd = m.pgd
+    cdef idx_t rss_memcg = m.rss_memcg
     memcpy(m, o, sizeof(mm_t))
+    m.rss_memcg = rss_memcg
     m.obj = obj
     m.pgd_obj = pgd_obj
     m.pgd = pgd

@@ -21,6 +21,7 @@ from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               page_bytes_mut)
+from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
@@ -42,7 +43,7 @@ cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
     cdef pfn_t pfn = alloc_pages(a, order, GFP_KERNEL | GFP_ZERO | GFP_ACCOUNT)
     if pfn:
         frame_mut(a, pfn).flags |= PG_table | PG_kernel
-        mod_node_stat(a, NR_PAGETABLE, 1 << order)
+        lruvec_stat_mod_folio(a, pfn, NR_PAGETABLE, 1 << order)
         trace3(a, TR_PGTABLE_ALLOC, level, pfn, addr)
     return pfn
 
@@ -50,7 +51,7 @@ cdef pfn_t new_table(arena_t *a, int level, vaddr_t addr) noexcept nogil:
 cdef void drop_table(arena_t *a, pfn_t pfn, int level, vaddr_t addr) noexcept nogil:
     cdef uint32_t order = table_order(&a.m.arch, level)
     trace3(a, TR_PGTABLE_FREE, level, pfn, addr)
-    mod_node_stat(a, NR_PAGETABLE, -(1 << order))
+    lruvec_stat_mod_folio(a, pfn, NR_PAGETABLE, -(1 << order))
     walk_cache_forget(a)
     free_pages(a, pfn, order)
 

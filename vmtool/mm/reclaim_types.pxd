@@ -112,6 +112,10 @@ cdef enum:  # memory.events
     NR_MEMCG_STATS = 48
     NR_MEMCG_VM_EVENTS = 80
 
+cdef enum:  # memcg_stat_item: in memcg_t.stat behind those of node_stat_item
+    MEMCG_KMEM = 40  # pages
+    MEMCG_PERCPU_B
+
 cdef struct memcg_t:  # 4096 bytes; 0 is the root, which keeps no record. memcontrol.pyx
     uint32_t state  # 0: free record, 1: there, 2: removed, but something is still charged to it
     idx_t parent
@@ -120,12 +124,12 @@ cdef struct memcg_t:  # 4096 bytes; 0 is the root, which keeps no record. memcon
     idx_t name
     uint32_t nr_tasks
     uint32_t oom_group
-    uint32_t nr_charged  # folios, slots and objects that name it
+    uint32_t nr_charged  # folios, slots, objects and groups below that name it
     page_counter_t memory
     page_counter_t swap
     lruvec_t lruvec
-    int64_t stat[NR_MEMCG_STATS]  # of this group alone
-    int64_t vm_event[NR_MEMCG_VM_EVENTS]
+    int64_t stat[NR_MEMCG_STATS]  # node_stat_item, memcg_stat_item: of this group alone, and of those below it that are gone
+    int64_t vm_event[NR_MEMCG_VM_EVENTS]  # likewise
     int64_t event[NR_MEMCG_EVENTS]  # hierarchical
     int64_t event_local[NR_MEMCG_EVENTS]
     uint64_t swappiness

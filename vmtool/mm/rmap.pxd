@@ -6,8 +6,9 @@ Counterpart: Linux v6.18 mm/rmap.c.
 
 from vmtool.mm.arena cimport arena_t, frame_at
 from vmtool.mm.frame cimport frame_set_index
+from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.types cimport *
-from vmtool.mm.vmstat cimport NR_ANON_MAPPED, mod_node_stat
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED
 
 # --- areas: their records, files and chains
 cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil  # zeroed, with its slab object; 0: no memory
@@ -49,10 +50,10 @@ cdef inline uint32_t page_mapcount(arena_t *a, pfn_t pfn) noexcept nogil:
     return <uint32_t>f.mapcount
 
 # A new anonymous page, exclusive; inline, because every demand-zero fault and every copy comes by.
-cdef inline void add_new_anon_rmap(arena_t *a, frame_t *f, const vma_t *area, vaddr_t addr) noexcept nogil:
+cdef inline void add_new_anon_rmap(arena_t *a, pfn_t pfn, frame_t *f, const vma_t *area, vaddr_t addr) noexcept nogil:
     f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
     f.mapping = area.anon_vma
     frame_set_index(f, ((addr - area.vm_start) >> a.m.arch.page_shift) + area.vm_pgoff)
     f.mapcount = 1
     f.extra_refs = 0  # the allocation's reference is the mapping's now
-    mod_node_stat(a, NR_ANON_MAPPED, 1)
+    lruvec_stat_mod_folio(a, pfn, NR_ANON_MAPPED, 1)

@@ -12,11 +12,12 @@ Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
 from vmtool.mm.frame cimport frame_set_index, page_folio
+from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_tlb_page, flush_tlb_range
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
-from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, mod_node_stat
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED
 
 cdef inline anon_vma_t *av_mut(arena_t *a, idx_t i) noexcept nogil:
     return <anon_vma_t *>rec_mut(a, POOL_ANON_VMA, i)
@@ -291,8 +292,8 @@ cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) n
     f.extra_refs = 0
     frame_mut(a, head + 1).mapping = 1
     frame_mut(a, head + 1).lru_prev = 1
-    mod_node_stat(a, NR_ANON_MAPPED, 512)
-    mod_node_stat(a, NR_ANON_THPS, 512)
+    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, 512)
+    lruvec_stat_mod_folio(a, head, NR_ANON_THPS, 512)
 
 cdef void dup_anon_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     frame_mut(a, pfn).flags &= ~<uint32_t>PG_anon_exclusive
@@ -305,7 +306,7 @@ cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef void add_file_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     if first_mapping(a, pfn):
-        mod_node_stat(a, NR_FILE_MAPPED, 1)
+        lruvec_stat_mod_folio(a, page_folio(a, pfn), NR_FILE_MAPPED, 1)
 
 cdef int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
     """The pages of a huge folio that no small entry maps."""
@@ -320,8 +321,8 @@ cdef void add_file_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
     second.mapping += 1
     second.lru_prev += 1
     if second.mapping == 1:
-        mod_node_stat(a, NR_FILE_MAPPED, nr_without_small(a, head))
-        mod_node_stat(a, NR_FILE_PMDMAPPED, 512)
+        lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, nr_without_small(a, head))
+        lruvec_stat_mod_folio(a, head, NR_FILE_PMDMAPPED, 512)
 
 cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
@@ -332,9 +333,9 @@ cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
         frame_mut(a, head + 1).lru_prev -= 1
     if page_mapcount(a, pfn) == 0:
         if frame_at(a, head).flags & PG_anon:
-            mod_node_stat(a, NR_ANON_MAPPED, -1)
+            lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, -1)
         else:
-            mod_node_stat(a, NR_FILE_MAPPED, -1)
+            lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, -1)
 
 cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
@@ -342,8 +343,8 @@ cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
     second.mapping -= 1
     second.lru_prev -= 1
     if second.mapping == 0:
-        mod_node_stat(a, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
-        mod_node_stat(a, NR_ANON_THPS if anon else NR_FILE_PMDMAPPED, -512)
+        lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
+        lruvec_stat_mod_folio(a, head, NR_ANON_THPS if anon else NR_FILE_PMDMAPPED, -512)
 
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil:
     cdef uint32_t i
@@ -359,7 +360,7 @@ cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil:
     f.mapping -= 1
     f.lru_prev += 511
     if f.mapping == 0:
-        mod_node_stat(a, NR_ANON_THPS, -512)
+        lruvec_stat_mod_folio(a, head, NR_ANON_THPS, -512)
 
 cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
     """Before write-back: every shared area's entry of the page becomes clean and read-only, so that the next write is noticed."""

@@ -13,10 +13,12 @@ from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, inode_at, inode_mu
 from vmtool.mm.filemap cimport filemap_evict, filemap_insert
 from vmtool.mm.frame cimport frame_index
 from vmtool.mm.inode cimport inode_live
+from vmtool.mm.lruvec cimport count_memcg_events
+from vmtool.mm.memcontrol cimport current_memcg
 from vmtool.mm.swap_state cimport (folio_alloc_swap, free_swap_and_cache, swap_cache_remove, swap_update_readahead, swap_write_wait, swap_writeout,
                                    swapin_readahead)
 from vmtool.mm.swapfile cimport record_entry, swp_type
-from vmtool.mm.vmstat cimport PGMAJFAULT, count_vm_event
+from vmtool.mm.vmstat cimport PGMAJFAULT
 from vmtool.mm.xnode cimport xnode_get, xnode_next, xnode_set
 
 
@@ -55,7 +57,7 @@ cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *resul
             result[0] |= VM_FAULT_OOM
             return 0
         result[0] |= VM_FAULT_MAJOR
-        count_vm_event(a, PGMAJFAULT)
+        count_memcg_events(a, current_memcg(a), PGMAJFAULT, 1)
     if frame_at(a, head).flags & PG_writeback:
         swap_write_wait(a)
     xnode_set(a, &inode_mut(a, inode).swapped, index, 0, NULL)

@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 224
+    NR_FIELDS = 227
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -226,6 +226,9 @@ FIELDS[:] = [
     field_t(POOL_MEMCG, b"obj_stock", <char *>&CG.obj_stock - <char *>&CG, sizeof(CG.obj_stock), 1, 0, False),
     field_t(POOL_MEMCG, b"memory.usage", <char *>&CG.memory.usage - <char *>&CG, sizeof(CG.memory.usage), 1, 0, False),
     field_t(POOL_MEMCG, b"memory.max", <char *>&CG.memory.max - <char *>&CG, sizeof(CG.memory.max), 1, 0, False),
+    field_t(POOL_MEMCG, b"swap.usage", <char *>&CG.swap.usage - <char *>&CG, sizeof(CG.swap.usage), 1, 0, False),
+    field_t(POOL_MEMCG, b"stat", <char *>CG.stat - <char *>&CG, sizeof(CG.stat[0]), NR_MEMCG_STATS, sizeof(CG.stat[0]), True),
+    field_t(POOL_MEMCG, b"total", <char *>CG.lruvec.total - <char *>&CG, sizeof(CG.lruvec.total[0]), NR_LRU_LISTS, sizeof(CG.lruvec.total[0]), True),
     field_t(POOL_MACHINE, b"nr_swap_pages", <char *>&M.nr_swap_pages - <char *>&M, sizeof(M.nr_swap_pages), 1, 0, True),
     field_t(POOL_MACHINE, b"total_swap_pages", <char *>&M.total_swap_pages - <char *>&M, sizeof(M.total_swap_pages), 1, 0, True),
     field_t(POOL_MACHINE, b"nr_swapfiles", <char *>&M.nr_swapfiles - <char *>&M, sizeof(M.nr_swapfiles), 1, 0, False),

@@ -13,8 +13,9 @@ To its slab an object in a sheaf is in use. The sheaves themselves come from kma
 # Deviation: no time passes between calls: a grace period ends when a task does (its CPU switches), or when so much was freed since (GRACE_SHEAVES).
 """
 
-from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, rec_alloc, rec_free, runs_in_circle
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, memcg_mut, rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
+from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
 
 cdef enum:
     MAX_FULL_SHEAVES = 10
@@ -324,6 +325,11 @@ cdef uint64_t kmem_cache_alloc_account(arena_t *a, int cache) noexcept nogil:
     return obj
 
 
+cdef inline void count_slab_bytes(arena_t *a, idx_t memcg, int cache, int64_t nr_bytes) noexcept nogil:
+    """Of the group alone: the node counts whole slabs."""
+    memcg_mut(a, memcg).stat[<int>NR_SLAB_RECLAIMABLE_B if cache_at(a, cache).flags & SLAB_RECLAIM_ACCOUNT else <int>NR_SLAB_UNRECLAIMABLE_B] += nr_bytes
+
+
 cdef void slab_post_alloc_hook(arena_t *a, int cache, uint64_t obj) noexcept nogil:
     """The running task's group pays for the object and for the pointer that says so; if there is no memory to note it, nobody does."""
     cdef idx_t memcg = current_memcg(a), slab
@@ -337,6 +343,7 @@ cdef void slab_post_alloc_hook(arena_t *a, int cache, uint64_t obj) noexcept nog
     if s.obj_exts:
         (<slab_obj_exts_t *>rec_mut(a, POOL_OBJ_EXTS, s.obj_exts)).memcg[n] = <uint16_t>memcg
         obj_cgroup_charge(a, memcg, cache_at(a, cache).size + OBJ_CGROUP_BYTES)
+        count_slab_bytes(a, memcg, cache, cache_at(a, cache).size + OBJ_CGROUP_BYTES)
 
 
 cdef void memcg_slab_free_hook(arena_t *a, int cache, idx_t slab, int n) noexcept nogil:
@@ -346,6 +353,7 @@ cdef void memcg_slab_free_hook(arena_t *a, int cache, idx_t slab, int n) noexcep
         return
     e = <slab_obj_exts_t *>rec_mut(a, POOL_OBJ_EXTS, exts)
     if e.memcg[n]:
+        count_slab_bytes(a, e.memcg[n], cache, -<int64_t>(cache_at(a, cache).size + OBJ_CGROUP_BYTES))
         obj_cgroup_uncharge(a, e.memcg[n], cache_at(a, cache).size + OBJ_CGROUP_BYTES)
         e.memcg[n] = 0
 

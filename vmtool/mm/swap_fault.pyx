@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), should_try_to_free_swap(); 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_at, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.fault cimport do_wp_page
-from vmtool.mm.lruvec cimport folio_memcg
+from vmtool.mm.lruvec cimport count_mm_event, folio_memcg, lruvec_stat_mod_folio
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -21,7 +21,7 @@ from vmtool.mm.rmap cimport add_new_anon_rmap, dup_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_update_readahead, swap_write_wait, swapin_readahead
 from vmtool.mm.trace cimport TR_ANON_MAP, trace2
-from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT, count_vm_event, mod_node_stat
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT
 
 
 cdef void add_anon_rmap(arena_t *a, pfn_t pfn, const vma_t *area, vaddr_t addr, bint exclusive) noexcept nogil:
@@ -29,14 +29,14 @@ cdef void add_anon_rmap(arena_t *a, pfn_t pfn, const vma_t *area, vaddr_t addr, 
     cdef frame_t *f = frame_mut(a, pfn)
     cdef uint16_t refs = f.extra_refs
     if not f.flags & PG_anon:
-        add_new_anon_rmap(a, f, area, addr)
+        add_new_anon_rmap(a, pfn, f, area, addr)
         f.extra_refs = refs
         if not exclusive:  # whoever else has the entry finds it by the root, which is in every chain
             f.mapping = (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, f.mapping)).root
     else:
         f.mapcount += 1
         if f.mapcount == 1:
-            mod_node_stat(a, NR_ANON_MAPPED, 1)
+            lruvec_stat_mod_folio(a, pfn, NR_ANON_MAPPED, 1)
     if exclusive:
         f.flags |= PG_anon_exclusive
     else:
@@ -93,7 +93,7 @@ cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, sw
         if head == 0:
             return VM_FAULT_OOM if a.oom_victim or swap_cache_get(a, entry) == 0 else 0
         result = VM_FAULT_MAJOR
-        count_vm_event(a, PGMAJFAULT)
+        count_mm_event(a, mm_at(a, vma_at(a, v).vm_mm), PGMAJFAULT)
     if pte_load(a, table, index) != before:
         return result
     if frame_at(a, head).flags & PG_writeback and flags & FAULT_WRITE:

@@ -14,10 +14,9 @@ Invariants (fsck_phys): each place of a batch names a folio that has a reference
 from vmtool.mm.arena cimport frame_at, rec_at, rec_mut
 from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.frame cimport folio_order
-from vmtool.mm.lruvec cimport folio_lruvec, lruvec_add_folio, lruvec_add_folio_tail, lruvec_del_folio, workingset_age_nonresident
+from vmtool.mm.lruvec cimport count_folio_events, folio_lruvec, lruvec_add_folio, lruvec_add_folio_tail, lruvec_del_folio, workingset_age_nonresident
 from vmtool.mm.mlock cimport mlock_drain, put_batched
-from vmtool.mm.vmstat cimport (PGACTIVATE, PGDEACTIVATE, PGLAZYFREE, PGROTATED, UNEVICTABLE_PGCULLED, UNEVICTABLE_PGRESCUED,
-                               count_vm_events)
+from vmtool.mm.vmstat cimport PGACTIVATE, PGDEACTIVATE, PGLAZYFREE, PGROTATED, UNEVICTABLE_PGCULLED, UNEVICTABLE_PGRESCUED, count_vm_events
 
 ctypedef void (*move_fn)(arena_t *a, pfn_t head) noexcept nogil
 
@@ -58,7 +57,7 @@ cdef void lru_activate(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags |= PG_active
     lruvec_add_folio(a, head)
-    count_vm_events(a, PGACTIVATE, nr_pages_of(a, head))
+    count_folio_events(a, head, PGACTIVATE, nr_pages_of(a, head))
 
 
 cdef void lru_deactivate_file(arena_t *a, pfn_t head) noexcept nogil:
@@ -74,7 +73,7 @@ cdef void lru_deactivate_file(arena_t *a, pfn_t head) noexcept nogil:
         lruvec_add_folio_tail(a, head)
         count_vm_events(a, PGROTATED, nr_pages_of(a, head))
     if flags & PG_active:
-        count_vm_events(a, PGDEACTIVATE, nr_pages_of(a, head))
+        count_folio_events(a, head, PGDEACTIVATE, nr_pages_of(a, head))
 
 
 cdef void lru_deactivate(arena_t *a, pfn_t head) noexcept nogil:
@@ -84,7 +83,7 @@ cdef void lru_deactivate(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags &= ~<uint32_t>(PG_active | PG_referenced)
     lruvec_add_folio(a, head)
-    count_vm_events(a, PGDEACTIVATE, nr_pages_of(a, head))
+    count_folio_events(a, head, PGDEACTIVATE, nr_pages_of(a, head))
 
 
 cdef inline bint may_lazyfree(uint32_t flags) noexcept nogil:
@@ -98,7 +97,7 @@ cdef void lru_lazyfree(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags &= ~<uint32_t>(PG_active | PG_referenced | PG_swapbacked)
     lruvec_add_folio(a, head)
-    count_vm_events(a, PGLAZYFREE, nr_pages_of(a, head))
+    count_folio_events(a, head, PGLAZYFREE, nr_pages_of(a, head))
 
 
 # --- batches -------------------------------------------------------------------------------------------------------------

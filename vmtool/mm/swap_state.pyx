@@ -16,15 +16,15 @@ from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, fr
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_size, page_start
 from vmtool.mm.buddy cimport alloc_pages, folio_mapcount, folio_put, free_pages
 from vmtool.mm.frame cimport page_bytes, pfn_to_zone
-from vmtool.mm.lruvec cimport folio_lruvec, folio_memcg, mod_lruvec_state
+from vmtool.mm.lruvec cimport count_folio_events, count_objcg_event, folio_memcg, lruvec_stat_mod_folio
 from vmtool.mm.memcontrol cimport swap_try_charge, swap_uncharge
 from vmtool.mm.pgtable cimport table_lookup
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
 from vmtool.mm.swap_lru cimport folio_add_lru, folio_rotate_reclaimable, lru_add_drain
 from vmtool.mm.swapfile cimport entry_record, get_swap_slot, put_swap_slot, record_entry, vm_swap_full
 from vmtool.mm.trace cimport TR_SWAP_IN, TR_SWAP_OUT, trace2
-from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGIN, PGPGOUT, PSWPIN, PSWPOUT,
-                               SWAP_RA, SWAP_RA_HIT, SWPIN_ZERO, SWPOUT_ZERO, count_vm_event, count_vm_events, mod_node_stat)
+from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGIN, PGPGOUT, PSWPIN, PSWPOUT, SWAP_RA,
+                               SWAP_RA_HIT, SWPIN_ZERO, SWPOUT_ZERO, count_vm_event, count_vm_events, mod_node_stat)
 from vmtool.mm.workingset cimport workingset_refault
 
 cdef enum:
@@ -55,7 +55,7 @@ cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
     f.flags |= PG_swapcache
     f.extra_refs += 1
     mod_node_stat(a, NR_FILE_PAGES, 1)
-    mod_lruvec_state(a, folio_lruvec(a, head), NR_SWAPCACHE, 1)
+    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, 1)
 
 
 cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil:
@@ -82,7 +82,7 @@ cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept no
     cdef swap_slot_t *s = slot_mut(a, record)
     cdef frame_t *f = frame_mut(a, head)
     mod_node_stat(a, NR_FILE_PAGES, -1)
-    mod_lruvec_state(a, folio_lruvec(a, head), NR_SWAPCACHE, -1)
+    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, -1)
     s.flags &= ~<uint32_t>SLOT_CACHE
     s.folio = shadow
     if shadow:
@@ -209,20 +209,20 @@ cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
         if s.content:
             content_free(a, s.content)
         s.content = 0
-        count_vm_event(a, SWPOUT_ZERO)
+        count_objcg_event(a, head, SWPOUT_ZERO)
         return WRITEOUT_DONE
     if f.content:
         if s.content:
             content_free(a, s.content)
         s.content = f.content
         f.content = 0
-    count_vm_event(a, PSWPOUT)
+    count_folio_events(a, head, PSWPOUT, 1)
     count_vm_events(a, PGPGOUT, 4)
     trace2(a, TR_SWAP_OUT, head, record_entry(a, record))
     f.flags |= PG_writeback
     s.flags |= SLOT_WRITEBACK
     s.io_next = 0
-    mod_lruvec_state(a, folio_lruvec(a, head), NR_WRITEBACK, 1)
+    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, 1)
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += 1
     if a.m.swap_io_tail:
         slot_mut(a, a.m.swap_io_tail).io_next = record
@@ -242,7 +242,7 @@ cdef void end_swap_write(arena_t *a, uint32_t record) noexcept nogil:
     if not f.flags & PG_writeback:
         return
     f.flags &= ~<uint32_t>PG_writeback
-    mod_lruvec_state(a, folio_lruvec(a, head), NR_WRITEBACK, -1)
+    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, -1)
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= 1
     mod_node_stat(a, NR_WRITTEN, 1)
     if f.flags & PG_reclaim:
@@ -297,10 +297,10 @@ cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexce
     cache_add(a, head, record)
     folio_add_lru(a, head)
     if s.flags & SLOT_ZERO:
-        count_vm_event(a, SWPIN_ZERO)
+        count_objcg_event(a, head, SWPIN_ZERO)
     else:
         plug_page(a, record, False)
-        count_vm_event(a, PSWPIN)
+        count_folio_events(a, head, PSWPIN, 1)
         count_vm_events(a, PGPGIN, 4)
     trace2(a, TR_SWAP_IN, head, entry)
     if readahead:

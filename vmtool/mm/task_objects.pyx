@@ -12,11 +12,12 @@ Invariants (fsck_space): tasks = objects of task_struct; fsck_kmem: each number 
 from vmtool.mm.arena cimport mm_mut, task_at, task_mut
 from vmtool.mm.cred cimport cred_alloc, cred_get, cred_put
 from vmtool.mm.filemap cimport radix_ops
+from vmtool.mm.lruvec cimport lruvec_of, mod_lruvec_state
 from vmtool.mm.memcontrol cimport current_memcg, kmem_charge, kmem_uncharge
 from vmtool.mm.slab cimport (CACHE_CRED, CACHE_FILES, CACHE_FS, CACHE_KMALLOC_64, CACHE_KMALLOC_CG_2K, CACHE_KMALLOC_CG_32, CACHE_PID, CACHE_SIGHAND,
                              CACHE_SIGNAL, CACHE_TASK_STRUCT, kmem_cache_alloc, kmem_cache_free, kmem_cache_free_rcu, rcu_quiescent)
 from vmtool.mm.vmalloc cimport alloc_thread_stack, free_thread_stack, stack_pages, vmap_at, vmap_mut
-from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, mod_node_stat
+from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB
 from vmtool.mm.xnode cimport xnode_get, xnode_set
 
 cdef enum:
@@ -41,7 +42,7 @@ cdef int task_objects_alloc(arena_t *a, idx_t task, idx_t cred) noexcept nogil:
         return -ENOMEM
     vmap_mut(a, t.stack).memcg = current_memcg(a) if a.m.nr_memcgs else 0
     kmem_charge(a, vmap_at(a, t.stack).memcg, stack_pages(&a.m.arch))
-    mod_node_stat(a, NR_KERNEL_STACK_KB, stack_pages(&a.m.arch) << (a.m.arch.page_shift - 10))
+    mod_lruvec_state(a, lruvec_of(a, vmap_at(a, t.stack).memcg), NR_KERNEL_STACK_KB, stack_pages(&a.m.arch) << (a.m.arch.page_shift - 10))
     for i in range(NR_OBJECTS):
         if has_its_own(i, cred != 0):
             t.obj[i] = kmem_cache_alloc(a, TASK_CACHES[i])
@@ -68,9 +69,9 @@ cdef void task_objects_free(arena_t *a, idx_t task) noexcept nogil:
             kmem_cache_free(a, TASK_CACHES[i], t.obj[i])
         t.obj[i] = 0
     if t.stack:
+        mod_lruvec_state(a, lruvec_of(a, vmap_at(a, t.stack).memcg), NR_KERNEL_STACK_KB, -<int64_t>(stack_pages(&a.m.arch) << (a.m.arch.page_shift - 10)))
         kmem_uncharge(a, vmap_at(a, t.stack).memcg, stack_pages(&a.m.arch))
         vmap_mut(a, t.stack).memcg = 0
-        mod_node_stat(a, NR_KERNEL_STACK_KB, -<int64_t>(stack_pages(&a.m.arch) << (a.m.arch.page_shift - 10)))
         free_thread_stack(a, t.stack)
     t.stack = 0
 

@@ -15,6 +15,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, mm_counter
+from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_table
@@ -22,11 +23,11 @@ from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flu
 from vmtool.mm.rmap cimport add_file_rmap_pmd, remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_THP_MAP, TR_THP_SPLIT, trace2
-from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_FILE_MAPPED, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event, mod_node_stat
+from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_FILE_MAPPED, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event
 
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
-    cdef pfn_t spare = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO)
+    cdef pfn_t spare = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO | GFP_ACCOUNT)
     if spare == 0:
         return -ENOMEM
     frame_mut(a, spare).flags |= PG_table
@@ -35,7 +36,7 @@ cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept
     frame_mut(a, table).mapping = spare
     mm.pgtables_bytes += page_size(&a.m.arch)
     mm.thp_mapped += 1
-    mod_node_stat(a, NR_PAGETABLE, 1)
+    lruvec_stat_mod_folio(a, spare, NR_PAGETABLE, 1)
     return 0
 
 cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
@@ -48,9 +49,8 @@ cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
 
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t spare = withdraw(a, mm, addr)
-    frame_mut(a, spare).flags &= ~<uint32_t>PG_table
     mm.pgtables_bytes -= page_size(&a.m.arch)
-    mod_node_stat(a, NR_PAGETABLE, -1)
+    lruvec_stat_mod_folio(a, spare, NR_PAGETABLE, -1)
     free_pages(a, spare, 0)
 
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil:

@@ -8,6 +8,7 @@ change_huge_pmd(); mm/khugepaged.c:madvise_collapse().
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport page_copy, page_folio
+from vmtool.mm.lruvec cimport count_folio_events, count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
@@ -57,7 +58,7 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
         return VM_FAULT_OOM
     map_anon_pmd(a, v, haddr, head, True)
     add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
-    count_vm_event(a, THP_FAULT_ALLOC)
+    count_mm_event(a, m, THP_FAULT_ALLOC)
     return 0
 
 cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
@@ -74,7 +75,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
             map_anon_pmd(a, v, haddr, head, True)
             add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
             flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
-            count_vm_event(a, THP_FAULT_ALLOC)
+            count_mm_event(a, m, THP_FAULT_ALLOC)
             return 0
     elif not frame_at(a, head).flags & PG_anon:
         pass  # wp_huge_pmd(): a file's is for the small entries
@@ -157,7 +158,7 @@ cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
     if head == 0:
         return -ENOMEM
-    count_vm_event(a, THP_COLLAPSE_ALLOC)
+    count_folio_events(a, head, THP_COLLAPSE_ALLOC, 1)
     for i in range(HPAGE_PMD_NR):
         e = pte_load(a, table, i)
         if e == 0 or pte_special(a, e):

@@ -213,7 +213,7 @@ cdef struct mm_t:  # 1024 bytes
     uint64_t futex_obj[2]  # the private hash of futexes, from the second thread on
     uint16_t pkey_allocation_map  # bit n: protection key n is in use
     int16_t execute_only_pkey  # of areas that may be executed alone, -1: none yet
-    uint32_t pad0
+    idx_t rss_memcg  # memcg_t that pays for its per-CPU counters
     uint64_t pad[25]
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
@@ -489,3 +489,4 @@ cdef struct machine_t:
     hstate_t hstate[2]  # 2M, 1G
     page_counter_t root_memory
     page_counter_t root_swap
+    int64_t memcg_event[NR_MEMCG_VM_EVENTS]  # what groups count and /proc/vmstat does not, or counts apart

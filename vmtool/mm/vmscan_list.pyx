@@ -14,7 +14,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
 from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.frame cimport folio_order, pfn_to_zone
-from vmtool.mm.lruvec cimport folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, workingset_age_nonresident
+from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, workingset_age_nonresident
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
@@ -53,9 +53,12 @@ cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
     return <uint64_t>1 << folio_order(a, head)
 
 
-cdef inline void count_memcg_events(arena_t *a, lruvec_t *lruvec, int item, int64_t n) noexcept nogil:
-    """Events of vmstat that memory.stat has, too."""
-    count_vm_events(a, item, n)
+cdef inline void count_reclaim_events(arena_t *a, const lruvec_t *lruvec, const scan_control_t *sc, int item, int64_t n) noexcept nogil:
+    """Of the group whose list it is. /proc/vmstat counts what the machine's shortage does, not what a group's limit does."""
+    if sc.memcg == 0:
+        count_vm_events(a, item, n)
+    else:
+        a.m.memcg_event[item] += n
     if lruvec.memcg:
         memcg_mut(a, lruvec.memcg).vm_event[item] += n
 
@@ -142,7 +145,7 @@ cdef uint32_t free_clean(arena_t *a, pfn_t head) noexcept nogil:
     if is_lazyfree(f.flags):
         if f.extra_refs != 1:
             return FATE_KEEP
-        count_vm_events(a, PGLAZYFREED, <int64_t>nr_pages)
+        count_folio_events(a, head, PGLAZYFREED, <int64_t>nr_pages)
     elif f.extra_refs != 2 or folio_test_dirty(a, head) or (f.mapping == 0 and not f.flags & PG_swapcache):
         return FATE_KEEP
     elif f.flags & PG_swapcache:
@@ -178,7 +181,7 @@ cdef bint get_slot(arena_t *a, pfn_t head) noexcept nogil:
     if folio_order(a, head):
         if folio_mapcount(a, head) == 0 or not split_for_swap(a, head):
             return False
-        count_vm_events(a, THP_SWPOUT_FALLBACK, 1)
+        count_folio_events(a, head, THP_SWPOUT_FALLBACK, 1)
     if not folio_alloc_swap(a, head):
         return False
     frame_mut(a, head).flags |= PG_dirty
@@ -260,9 +263,9 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
             if not frame_at(a, head).flags & PG_mlocked:
                 frame_mut(a, head).flags |= PG_active
                 stat.nr_activate += <uint32_t>nr_pages
+                count_folio_events(a, head, PGACTIVATE, <int64_t>nr_pages)
         folios[kept] = head
         kept += 1
-    count_vm_events(a, PGACTIVATE, stat.nr_activate)
     for i in range(kept):
         putback(a, folios[i])
     return nr_reclaimed
@@ -280,14 +283,14 @@ cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t 
     cdef uint32_t under_way = swap_writes_issued(a)
     lru_add_drain(a)
     nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
-    count_memcg_events(a, lruvec, PGSCAN_KSWAPD + <int>sc.by, <int64_t>nr_scanned)
-    count_memcg_events(a, lruvec, PGSCAN_ANON + file, <int64_t>nr_scanned)
+    count_reclaim_events(a, lruvec, sc, PGSCAN_KSWAPD + <int>sc.by, <int64_t>nr_scanned)
+    count_vm_events(a, PGSCAN_ANON + file, <int64_t>nr_scanned)
     if nr == 0:
         return 0
     stat.nr_pageout = stat.nr_activate = stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_writeback = 0
     nr_reclaimed = shrink_folio_list(a, sc, folios, nr, &stat)
-    count_memcg_events(a, lruvec, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
-    count_memcg_events(a, lruvec, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
+    count_reclaim_events(a, lruvec, sc, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
+    count_vm_events(a, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
     lru_note_cost(a, lruvec, file, stat.nr_pageout, nr_scanned - nr_reclaimed if nr_scanned > nr_reclaimed else 0)
     if stat.nr_unqueued_dirty == nr_taken:
         sync_all(a)  # wakeup_flusher_threads(): nothing but dirty cache here
@@ -305,7 +308,7 @@ cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, u
     cdef frame_t *f
     lru_add_drain(a)
     nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
-    count_memcg_events(a, lruvec, PGREFILL, <int64_t>nr_scanned)
+    count_reclaim_events(a, lruvec, sc, PGREFILL, <int64_t>nr_scanned)
     for i in range(nr):
         f = frame_mut(a, folios[i])
         if f.flags & (PG_unevictable | PG_mlocked):
@@ -320,7 +323,7 @@ cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, u
             if folios[i] and (pass_ == 1 or frame_at(a, folios[i]).flags & PG_active):
                 putback(a, folios[i])
                 folios[i] = 0
-    count_memcg_events(a, lruvec, PGDEACTIVATE, <int64_t>nr_deactivated)
+    count_memcg_events(a, lruvec.memcg, PGDEACTIVATE, <int64_t>nr_deactivated)
     lru_note_cost(a, lruvec, file, 0, nr_rotated)
     trace4(a, TR_SHRINK_ACTIVE, file, nr_taken, nr_deactivated, <uint64_t>sc.priority)
 

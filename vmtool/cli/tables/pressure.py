@@ -53,7 +53,8 @@ COMMANDS = (
          option("--swap-max", "SIZE", "SIZE", "create: memory.swap.max")),
         access=cgroup_access,
         help="Make, fill, limit, show and remove memory control groups (v2).",
-        details="`show NAME` prints every file, `show NAME FILE` one, as Linux does. A limit is a size or max.",
+        details="`show NAME` prints every file, `show NAME FILE` one, as Linux does;\n"
+                "`show /` the root group's memory.stat. A limit is a size or max.",
         example="vmtool cgroup create night --max 32M\n  vmtool cgroup move batch 1\n  vmtool cgroup set batch memory.high 24M\n"
-                "  vmtool cgroup show batch memory.current"),
+                "  vmtool cgroup show batch memory.current\n  vmtool cgroup show / memory.stat"),
 )
