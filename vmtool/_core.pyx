@@ -135,6 +135,7 @@ cdef class Machine(Reclaim):
         minor, major = t.min_flt - before[0], t.maj_flt - before[1]
         if not failed:
             return r.Touched(minor, major)
+        self.check_panic()
         if not probe:
             do_exit(&self.a, task, info.signo | (0x80 if info.signo in CORE_SIGNALS else 0))
         raise signal_of(info, minor, major, not probe)

@@ -23,6 +23,11 @@ from vmtool.mm.types cimport *
 from vmtool import records as r
 from vmtool.errors import KernelError, Signal
 
+cdef enum:
+    ENOTRECOVERABLE = 131
+
+PANICKED = "the kernel has panicked; dmesg says why"
+
 
 cdef class Files(Adopt):
     cdef idx_t runnable(self, pid) except 0:
@@ -44,9 +49,16 @@ cdef class Files(Adopt):
             switch_mm(&self.a, t, self.a.cpu)
         return t
 
+    cdef int check_panic(self) except -1:
+        """vm.panic_on_oom: nothing runs any more; what there is can still be looked at."""
+        if self.a.m.panicked:
+            raise KernelError(ENOTRECOVERABLE, PANICKED)
+        return 0
+
     cdef int settle(self) except -1:
         """Before each call: what the call before wrote to swap has arrived, and nobody is being killed."""
         self.a.oom_victim = 0
+        self.check_panic()
         if self.a.m.swap_io_nr:
             self.mark_machine()
             swap_write_wait(&self.a)
@@ -56,6 +68,7 @@ cdef class Files(Adopt):
         """0 or a positive result; -errno raises. Checked first: what a damaged image computed is nothing. A process that its own call made the OOM
         killer choose dies of it."""
         self.check()
+        self.check_panic()
         if self.a.oom_victim and find_task(&self.a, self.a.oom_victim):
             do_exit(&self.a, find_task(&self.a, self.a.oom_victim), SIGKILL)
             self.a.oom_victim = 0

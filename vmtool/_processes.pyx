@@ -112,6 +112,7 @@ cdef class Processes(Files):
         cdef idx_t t
         cdef task_t *task
         cdef int i, err
+        self.check_panic()
         if pid and find_task(&self.a, pid):
             raise KernelError(EEXIST, f"process {pid} is there already")
         if image is None:

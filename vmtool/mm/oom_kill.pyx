@@ -14,7 +14,7 @@ from vmtool.mm.mm cimport do_exit
 from vmtool.mm.pid cimport find_task as task_of_pid
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.memcontrol cimport PAGE_COUNTER_MAX, mem_cgroup_event
-from vmtool.mm.oom_report cimport dump_header, report_kill, report_panic
+from vmtool.mm.oom_report cimport dump_header, report_group, report_kill, report_nobody, report_panic
 from vmtool.mm.task cimport group_leader
 from vmtool.mm.trace cimport TR_OOM_KILL, trace2
 from vmtool.mm.vmstat cimport OOM_KILL, count_vm_event
@@ -80,44 +80,65 @@ cdef inline bint runs(arena_t *a, idx_t t) noexcept nogil:
     return a.task != 0 and task_at(a, a.task).tgid == task_at(a, t).pid
 
 
-cdef void kill_task(arena_t *a, idx_t t) noexcept nogil:
-    """Its memory is there at once, unless it is the one that runs: that one exits when it has left the kernel."""
-    count_vm_event(a, OOM_KILL)
-    if runs(a, t):
-        a.oom_victim = task_at(a, t).pid
-    else:
-        do_exit(a, t, SIGKILL)
-
-
-cdef bint kill_process(arena_t *a, idx_t victim, idx_t memcg, int64_t points) noexcept nogil:
-    """__oom_kill_process(), with all that share its memory. True: the current task is among them."""
+cdef bint deliver_kill(arena_t *a, idx_t victim) noexcept nogil:
+    """The victim and all that share its memory. Their memory is there at once, unless one of them runs: that one exits when it has left the
+    kernel. True: the current task is among them."""
     cdef idx_t mm = task_at(a, victim).mm
     cdef uint32_t pid
     cdef idx_t t
-    cdef bint current = False
-    trace2(a, TR_OOM_KILL, task_at(a, victim).pid, <uint64_t>points)
-    report_kill(a, victim, memcg)
+    cdef bint current = runs(a, victim)
     for pid in range(1, a.pool[POOL_PID].count):
         t = task_of_pid(a, pid)
-        if t and t != victim and task_at(a, t).tgid == pid and task_at(a, t).mm == mm:
-            current |= runs(a, t)
-            kill_task(a, t)
-    current |= runs(a, victim)
-    kill_task(a, victim)
+        if t == 0 or t == victim or task_at(a, t).tgid != pid or task_at(a, t).mm != mm:
+            continue
+        if runs(a, t):
+            current = True
+            a.oom_victim = pid
+        else:
+            do_exit(a, t, SIGKILL)
+    if runs(a, victim):
+        a.oom_victim = task_at(a, victim).pid
+    else:
+        do_exit(a, victim, SIGKILL)
     return current
 
 
-cdef bint kill_group(arena_t *a, idx_t group) noexcept nogil:
-    """memory.oom.group: everybody in it. True: the current task, too."""
-    cdef uint32_t pid
+cdef void announce_kill(arena_t *a, idx_t victim, idx_t memcg, int64_t points) noexcept nogil:
+    """__oom_kill_process(), what it counts and says."""
+    trace2(a, TR_OOM_KILL, task_at(a, victim).pid, <uint64_t>points)
+    report_kill(a, victim, memcg)
+    count_vm_event(a, OOM_KILL)
+    if mm_at(a, task_at(a, victim).mm).memcg:
+        mem_cgroup_event(a, mm_at(a, task_at(a, victim).mm).memcg, MEMCG_OOM_KILL, 1)
+
+
+cdef idx_t next_member(arena_t *a, idx_t group, uint32_t *pid) noexcept nogil:
+    """A process of the group that may be killed, from *pid on, which goes behind it; 0: no more."""
     cdef idx_t t
+    while pid[0] < a.pool[POOL_PID].count:
+        t = task_of_pid(a, pid[0])
+        pid[0] += 1
+        if t and task_at(a, t).tgid == task_at(a, t).pid and task_at(a, t).mm and task_at(a, t).oom_score_adj != OOM_SCORE_ADJ_MIN \
+                and is_of(a, task_at(a, t), group):
+            return t
+    return 0
+
+
+cdef bint kill_group(arena_t *a, idx_t group, idx_t memcg) noexcept nogil:
+    """memory.oom.group: everybody in it. The victim, which Linux has not seen off yet either, is told and counted again. True: the current task, too."""
+    cdef uint32_t pid = 1
+    cdef idx_t t = next_member(a, group, &pid)
     cdef bint current = False
     mem_cgroup_event(a, group, MEMCG_OOM_GROUP_KILL, 1)
-    for pid in range(1, a.pool[POOL_PID].count):
-        t = task_of_pid(a, pid)
-        if t and task_at(a, t).mm and task_at(a, t).oom_score_adj != OOM_SCORE_ADJ_MIN and is_of(a, task_at(a, t), group):
-            mem_cgroup_event(a, mm_at(a, task_at(a, t).mm).memcg, MEMCG_OOM_KILL, 1)
-            current |= kill_process(a, t, group, 0)
+    report_group(a, group)
+    while t:
+        announce_kill(a, t, memcg, 0)
+        t = next_member(a, group, &pid)
+    pid = 1
+    t = next_member(a, group, &pid)
+    while t:
+        current |= deliver_kill(a, t)
+        t = next_member(a, group, &pid)
     return current
 
 
@@ -148,7 +169,6 @@ cdef uint32_t out_of_memory(arena_t *a, idx_t memcg, uint32_t order, uint32_t gf
     if a.m.panic_on_oom and (memcg == 0 or a.m.panic_on_oom == 2):
         dump_header(a, memcg, order, gfp, 0)
         report_panic(a, a.m.panic_on_oom == 2)
-        a.m.panicked = 1
         return OOM_NOTHING
     if memcg == 0 and a.m.oom_kill_allocating_task and a.task:
         points = oom_badness(a, task_at(a, a.task), totalpages, &eligible)
@@ -157,18 +177,11 @@ cdef uint32_t out_of_memory(arena_t *a, idx_t memcg, uint32_t order, uint32_t gf
         victim = select_bad_process(a, memcg, totalpages, &points)
     if victim == 0:
         dump_header(a, memcg, order, gfp, 0)
-        if memcg == 0:
-            report_panic(a, 2)
-            a.m.panicked = 1
+        report_nobody(a, memcg)
         return OOM_NOTHING
     dump_header(a, memcg, order, gfp, victim)
     group = oom_group_of(a, victim, memcg)
-    if mm_at(a, task_at(a, victim).mm).memcg:
-        mem_cgroup_event(a, mm_at(a, task_at(a, victim).mm).memcg, MEMCG_OOM_KILL, 1)
-    if kill_process(a, victim, memcg, points):
-        if group:
-            kill_group(a, group)
-        return OOM_CURRENT
-    if group and kill_group(a, group):
+    announce_kill(a, victim, memcg, points)
+    if kill_group(a, group, memcg) if group else deliver_kill(a, victim):
         return OOM_CURRENT
     return OOM_KILLED

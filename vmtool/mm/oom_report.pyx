@@ -12,11 +12,13 @@ from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport cpu_mut, memcg_at, mm_at, runs_in_circle, task_at
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_HIGHMEM, wmark_pages, zone_name
+from vmtool.mm.memcg_stat cimport memory_stat_count, memory_stat_name, memory_stat_value
 from vmtool.mm.memcontrol cimport PAGE_COUNTER_MAX
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.names cimport name_read
 from vmtool.mm.printk cimport printk
+from vmtool.mm.zone cimport lowmem_end
 from vmtool.mm.vmstat cimport *
 
 cdef enum:
@@ -58,7 +60,8 @@ cdef uint32_t memcg_path(arena_t *a, idx_t memcg, char *out, uint32_t cap) noexc
 
 
 cdef void print_memcg(arena_t *a, idx_t memcg) noexcept nogil:
-    """mem_cgroup_print_oom_meminfo(), the usage lines."""
+    """mem_cgroup_print_oom_meminfo()."""
+    cdef uint32_t i
     cdef char line[LINE]
     cdef char path[512]
     cdef uint32_t n = memcg_path(a, memcg, path, 511)
@@ -70,10 +73,15 @@ cdef void print_memcg(arena_t *a, idx_t memcg) noexcept nogil:
     printk(a, line)
     snprintf(line, LINE, b"Memory cgroup stats for %s:", path)
     printk(a, line)
+    for i in range(memory_stat_count()):
+        snprintf(line, LINE, b"%s %llu", memory_stat_name(i), <ull>memory_stat_value(a, memcg, i))
+        printk(a, line)
 
 
 cdef ull limit_kb(arena_t *a, uint64_t pages) noexcept nogil:
-    return <ull>((PAGE_COUNTER_MAX if pages > PAGE_COUNTER_MAX else pages) << (a.m.arch.page_shift - 10))
+    """No limit is LONG_MAX: as many pages of a 32-bit kernel, else as many bytes."""
+    cdef uint64_t most = 0x7FFFFFFF if lowmem_end(&a.m.arch) else (<uint64_t>1 << (63 - a.m.arch.page_shift)) - 1
+    return <ull>((most if pages >= PAGE_COUNTER_MAX else pages) << (a.m.arch.page_shift - 10))
 
 
 # --- Mem-Info -----------------------------------------------------------------------------------------------------------
@@ -269,13 +277,22 @@ cdef const char *gfp_text(uint32_t gfp, uint32_t order) noexcept nogil:
     return b"0xcc0(GFP_KERNEL)"
 
 
+cdef void report_group(arena_t *a, idx_t memcg) noexcept nogil:
+    """mem_cgroup_print_oom_group()."""
+    cdef char line[LINE]
+    cdef char path[512]
+    path[memcg_path(a, memcg, path, 511)] = 0
+    snprintf(line, LINE, b"Tasks in %s are going to be killed due to memory.oom.group set", path)
+    printk(a, line)
+
+
 cdef void dump_header(arena_t *a, idx_t memcg, uint32_t order, uint32_t gfp, idx_t victim) noexcept nogil:
     cdef char line[LINE]
     cdef const task_t *t = task_at(a, a.task)
     cdef const char *comm = &t.comm[0]
     if a.task == 0:
         comm = b"kthreadd"
-    snprintf(line, LINE, b"%s invoked oom-killer: gfp_mask=%s, order=%d, oom_score_adj=%hd", comm, gfp_text(gfp, order), <int>order,
+    snprintf(line, LINE, b"%s invoked oom-killer: gfp_mask=%s, order=%d, oom_score_adj=%hd", comm, gfp_text(GFP_KERNEL if memcg else gfp, 0 if memcg else order), <int>order,
              <int>(t.oom_score_adj if a.task else 0))
     printk(a, line)
     if memcg:
@@ -302,8 +319,24 @@ cdef void report_kill(arena_t *a, idx_t victim, idx_t memcg) noexcept nogil:
     printk(a, line)
 
 
+cdef void panic(arena_t *a, const char *why) noexcept nogil:
+    cdef char line[LINE]
+    snprintf(line, LINE, b"Kernel panic - not syncing: %s", why)
+    printk(a, line)
+    snprintf(line, LINE, b"---[ end Kernel panic - not syncing: %s ]---", why)
+    printk(a, line)
+    a.m.panicked = 1
+
+
 cdef void report_panic(arena_t *a, bint always) noexcept nogil:
+    """check_panic_on_oom()."""
     if always:
-        printk(a, b"Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled")
+        panic(a, b"Out of memory: compulsory panic_on_oom is enabled")
     else:
-        printk(a, b"Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled")
+        panic(a, b"Out of memory: system-wide panic_on_oom is enabled")
+
+
+cdef void report_nobody(arena_t *a, idx_t memcg) noexcept nogil:
+    printk(a, b"Out of memory and no killable processes...")
+    if memcg == 0:
+        panic(a, b"System is deadlocked on memory")
