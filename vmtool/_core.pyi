@@ -360,6 +360,8 @@ class Machine:
         """Names of /proc/vmstat in its order."""
 
     def zones(self) -> list[r.ZoneInfo]: ...
+    def fragmentation(self) -> list[r.Fragmentation]:
+        """/sys/kernel/debug/extfrag, a record for each zone that has memory."""
     def node_stats(self) -> dict[str, int]:
         """per-node counters, in zoneinfo's order."""
 

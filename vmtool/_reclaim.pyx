@@ -8,26 +8,31 @@ from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_a
 from vmtool.mm.pcp cimport decay_pcp_high
 from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc, mem_cgroup_remove, mem_cgroup_set_limit)
 from vmtool.mm.memcg_stat cimport memory_stat_count, memory_stat_name, memory_stat_value
+from vmtool.mm.frame cimport zone_name
 from vmtool.mm.names cimport name_free, name_read, name_store
 from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
 from vmtool.mm.frame cimport folio_order
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, memcg_next
 from vmtool.mm.oom_report cimport memcg_path
+from vmtool.mm.show_extfrag cimport fragmentation_index, unusable_free_index
 from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
 from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
 from vmtool.mm.vmstat cimport *
 from vmtool.mm.writeback cimport flusher_until
 
-DECAYS = 100  # after so many seconds all lists are as short as they get
-
+from vmtool import records as r
 from vmtool.errors import KernelError
+
+DECAYS = 100  # after so many seconds all lists are as short as they get
 
 LIMITS = {"memory.min": LIMIT_MIN, "memory.low": LIMIT_LOW, "memory.high": LIMIT_HIGH, "memory.max": LIMIT_MAX,
           "memory.swap.max": LIMIT_SWAP_MAX, "memory.swap.high": LIMIT_SWAP_HIGH}
 EVENTS = ("low", "high", "max", "oom", "oom_kill", "oom_group_kill")
 SWAP_EVENTS = {"high": MEMCG_SWAP_HIGH, "max": MEMCG_SWAP_MAX, "fail": MEMCG_SWAP_FAIL}
 MOST_NAME = 255
+NO_STALL = {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}
+"""psi: what of the time processes waited for memory. The clock stands still while they do."""
 
 
 cdef class Reclaim(Processes):
@@ -95,6 +100,17 @@ cdef class Reclaim(Processes):
         for _ in range(min(self.a.m.now_us // 1000000 - before, DECAYS)):
             decay_pcp_high(&self.a)
         self.check()
+
+    # --- fragmentation ------------------------------------------------------------------------------------------------
+
+    def fragmentation(self):
+        """Zones that have memory."""
+        cdef uint32_t z
+        found = [r.Fragmentation(0, zone_name(z).decode(), tuple([unusable_free_index(&self.a, z, order) for order in range(NR_ORDERS)]),
+                                 tuple([fragmentation_index(&self.a, z, order) for order in range(NR_ORDERS)]))
+                 for z in range(NR_ZONES) if self.a.m.zone[z].present_pages]
+        self.check()
+        return found
 
     # --- the kernel's log --------------------------------------------------------------------------------------------
 
@@ -246,6 +262,7 @@ cdef class Reclaim(Processes):
             "memory.swap.max": limit(m.swap.max), "memory.oom.group": m.oom_group, "memory.stat": stat,
             "memory.events": {EVENTS[i]: m.event[i] for i in range(6)},
             "memory.events.local": {EVENTS[i]: m.event_local[i] for i in range(6)},
+            "memory.pressure": {"some": dict(NO_STALL), "full": dict(NO_STALL)},
             "memory.swap.events": {key: m.event[item] for key, item in SWAP_EVENTS.items()},
         }
 

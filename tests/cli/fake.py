@@ -279,6 +279,9 @@ class FakeMachine:
                       free_by_type=((1,) * 11,) * 6,
                       pageblocks=(1,) * 6, pcp=((0, 0, 1, 0, 0),), stats={"nr_free_pages": 1000})]
 
+    def fragmentation(self):
+        return [r.Fragmentation(0, "DMA", (0,) * 8 + (8, 58, 193), (-1000,) * 11)]
+
     def node_stats(self):
         return {"nr_inactive_anon": 1}
 

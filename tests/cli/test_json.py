@@ -43,6 +43,7 @@ LINES = {
     "cat-maps --kernel": [], "smaps 1": [], "smaps 1 --rollup": [], "status 1": [],
     "statm 1": [], "stat 1": [], "cat /proc/1/statm": [], "free": ["free --wide --lohi --committed"], "pmap 1": [], "pmap -d 1": [],
     "pmap -x 1": [], "pmap -X 1": [], "pmap -XX 1": [], "meminfo": [], "vmstat": [], "buddyinfo": [], "zoneinfo": [], "pagetypeinfo": [],
+    "extfrag": [], "extfrag extfrag_index": [],
     "slabinfo": [], "pagewalk 1 heap": ["pagewalk 1 heap --bits"], "pagewalk 1 7fff00000000": ["pagewalk 1 7fff00000000 --bits"],
     "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
     "frames --mapped-by 0x3c70": [],
@@ -65,7 +66,7 @@ ALONE = {"pid": int, "ppid": int, "child_pid": int, "tgid": int, "ngid": int, "t
          "step": int, "tlb_level": int, "swap_area": int, "swap_slot": int, "priority": int, "rt_priority": int, "policy": int, "nice": int,
          "start_time": int, "exit_signal": int, "exit_code": int, "seccomp_mode": int, "code": int, "status": int, "exit_status": int,
          "time_us": int, "seed": int, "level_number": int, "first_pfn": int, "high_bit": int, "low_bit": int,
-         "protection_key": int}  # fmt: skip
+         "protection_key": int, "unusable_index": float, "extfrag_index": float}  # fmt: skip
 """Numbers that are neither sizes nor counts: identities and places. A new one is added here with care: is it not a count or an address?"""
 BITS = ("entry", "linux_entry", "kpageflags")
 NAMED_BY_LINUX = ("vmstat", "sysctl", "cgroup")  # whose keys are the kernel's own names
@@ -119,7 +120,7 @@ def wrong(command, path, value):
         return None
     if isinstance(value, bool):
         return None if key.startswith("is_") else "a truth is called is_…"
-    if isinstance(value, int):
+    if isinstance(value, (int, float)):
         if key.endswith(("_bytes", "_kb")) or key.startswith("nr_") or key in ALONE:
             return None
         return "a size ends in _bytes or _kb, a count begins with nr_"

@@ -19,6 +19,7 @@ KEYS = {
     "meminfo": {"mem_total_kb", "mem_free_kb"},
     "vmstat": {"nr_free_pages", "pgfault"},
     "buddyinfo": {"node", "zone", "nr_free_blocks"},
+    "extfrag": {"node", "zone", "unusable_index"},
     "zoneinfo": {"node_counters", "zones"},
     "pagetypeinfo": {"pageblock_order", "zones"},
     "slabinfo": {"name", "nr_active_objects", "nr_objects", "object_bytes"},

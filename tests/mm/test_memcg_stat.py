@@ -247,6 +247,17 @@ def test_huge_pages_are_anon_thp_and_file_thp():
     assert machine.fsck() == []
 
 
+def test_no_time_passes_while_a_process_waits():
+    """What a kernel that has just booted says of a group (fixtures/cgroup has no waiting in it either)."""
+    from vmtool.cli.pressure import content
+    from vmtool.procfs.kernel import PRESSURE
+    machine, pid, addr = starved(swap_max=32 * MIB)
+    machine.touch(pid, addr, 32 * MIB, "w")
+    machine.sleep(3000000)
+    assert machine.cgroup("g")["memory.stat"]["pgscan_direct"] > 0
+    assert content(machine.cgroup("g")["memory.pressure"]) == PRESSURE
+
+
 # --- out of memory in a group ------------------------------------------------------------------------------------------
 
 def report(machine):

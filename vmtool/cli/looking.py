@@ -118,6 +118,14 @@ def buddyinfo(machine: Machine, json: bool) -> Output:
     return lambda: _text([_objects().free_blocks(zone) for zone in zones if zone.present])
 
 
+def extfrag(machine: Machine, file: str | None, json: bool) -> Output:
+    zones, file = machine.fragmentation(), file or "unusable_index"
+    if json:
+        return lambda: _text([_objects().fragmentation(zone, file) for zone in zones])
+    from vmtool.procfs import extfrag as format_text
+    return lambda: format_text.render(zones, file)
+
+
 def zoneinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("zoneinfo")

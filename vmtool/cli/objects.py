@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vmtool.procfs.pagetypeinfo import NR_ORDERS, TYPES
-from vmtool.records import FileInfo, Frame, SlabCache, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
+from vmtool.records import FileInfo, Fragmentation, Frame, SlabCache, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
 from vmtool.views import frames as frames_view
 from vmtool.views import tlb as tlb_view
 from vmtool.views.kernel_map import Run as KernelRun
@@ -148,6 +148,11 @@ def slab(cache: SlabCache) -> Object:
 def free_blocks(zone: ZoneInfo) -> Object:
     """A line of buddyinfo: blocks of each order from 0 on."""
     return {"node": zone.node, "zone": zone.name, "nr_free_blocks": list(zone.free_area)}
+
+
+def fragmentation(zone: Fragmentation, file: str) -> Object:
+    """A line of a file of extfrag: the index of each order from 0 on."""
+    return {"node": zone.node, "zone": zone.zone, file: [thousandths / 1000 for thousandths in getattr(zone, file)]}
 
 
 def raw_frame(found: Frame) -> Object:

@@ -96,6 +96,9 @@ def show(files, name, file, json):
 
 def content(value):
     """As the file prints it."""
+    if isinstance(value, dict) and "some" in value:
+        return "".join([f"{kind} avg10={psi['avg10']:.2f} avg60={psi['avg60']:.2f} avg300={psi['avg300']:.2f} total={psi['total']}\n"
+                        for kind, psi in value.items()])
     if isinstance(value, dict):
         return "".join([f"{key} {number}\n" for key, number in value.items()])
     return "max\n" if value is None else f"{value}\n"

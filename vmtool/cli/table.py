@@ -22,8 +22,8 @@ FAMILIES = {
     "pressure": ("Memory pressure", "swapon swapoff reclaim sleep dmesg cgroup"),
     "kernel": ("The kernel's own memory", "kmalloc kfree vmalloc vfree alloc-pages free-pages memory-accounting"),
     "looking": ("Looking",
-                "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo zoneinfo pagetypeinfo slabinfo "
-                "vmallocinfo pagewalk pagemap frames tlb explain trace"),
+                "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo extfrag zoneinfo pagetypeinfo "
+                "slabinfo vmallocinfo pagewalk pagemap frames tlb explain trace"),
     "pictures": ("Pictures", "draw report quiz"),
     "outside": ("The outside world", "replay record import core procfs mount enter"),
 }

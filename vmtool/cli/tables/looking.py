@@ -135,6 +135,15 @@ COMMANDS = (
         help="Tell how long the machine has been running, as procps' uptime.",
         example="vmtool uptime"),
     _proc_file("buddyinfo", "free blocks of each order"),
+    Command(
+        "extfrag", "looking:extfrag",
+        (arg("file", ("unusable_index", "extfrag_index"), "unusable_index or extfrag_index", metavar="FILE", optional=True),),
+        access=READS,
+        help="Print a file of /sys/kernel/debug/extfrag: fragmentation of each zone by order.",
+        details="unusable_index (the default): the part of free memory that lies in blocks too small for the order. "
+                "extfrag_index: -1.000 when there is a block; else near 0 an allocation fails for want of memory, "
+                "near 1 because of fragmentation.",
+        example="vmtool extfrag extfrag_index"),
     _proc_file("zoneinfo", "zones, their watermarks and per-CPU lists"),
     _proc_file("pagetypeinfo", "free blocks by migrate type"),
     _proc_file("slabinfo", "the kernel's own objects"),
