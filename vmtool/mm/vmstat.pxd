@@ -122,6 +122,11 @@ cdef enum:  # vm_event_item
     THP_SWPOUT_FALLBACK
     UNEVICTABLE_PGSCANNED
     THP_FILE_MAPPED
+    PGMIGRATE_SUCCESS
+    PGMIGRATE_FAIL
+    COMPACTMIGRATE_SCANNED
+    COMPACTFREE_SCANNED
+    COMPACTISOLATED
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:
