@@ -295,8 +295,7 @@ class ZoneInfo(NamedTuple):
     stats: dict  # nr_free_pages, nr_zone_inactive_anon, …
 
 
-class Fragmentation(NamedTuple):
-    """One zone of /sys/kernel/debug/extfrag: thousandths, of each order 0..10."""
+class Fragmentation(NamedTuple):  # one zone of /sys/kernel/debug/extfrag: thousandths, of each order 0..10
     node: int
     zone: str
     unusable_index: tuple[int, ...]
