@@ -1,8 +1,9 @@
 """A machine under pressure, step by step: python -m tests.store.pressure PATH SEED, to be run and killed.
 
 Two processes and their children write stamps into pages of their own, of shared memory and of files, in a group whose limit is a
-fraction of that, with swap areas that go and come, reclaim by hand, pages thrown out, failing disks, time that passes. What each byte
-must be is kept beside it. A step is a transaction; its number is in the machine itself, in a page of a process outside the group.
+fraction of that, with swap areas that go and come, reclaim and compaction by hand, pages thrown out, failing disks, time that passes.
+What each byte must be is kept beside it. A step is a transaction; its number is in the machine itself, in a page of a process outside
+the group.
 """
 
 import random
@@ -68,7 +69,8 @@ class Pressure:
         self.rng = random.Random(self.seed * 1000003 + self.step_nr)
         self.m.tick()
         act = self.rng.choice([self.store, self.store, self.store, self.store_common, self.store_mapped, self.write, self.look, self.look,
-                               self.throw_out, self.reclaim, self.swap, self.fork, self.leave, self.fail, self.settle, self.limit])
+                               self.throw_out, self.reclaim, self.swap, self.fork, self.leave, self.fail, self.settle, self.limit,
+                               self.compact])
         pid = self.rng.choice(sorted(self.processes))
         try:
             act(pid)
@@ -155,6 +157,9 @@ class Pressure:
 
     def settle(self, pid):
         self.rng.choice([self.m.sync, lambda: self.m.drop_caches(3), lambda: self.m.sleep(31000000)])()
+
+    def compact(self, pid):
+        self.m.set_sysctl("vm.compact_memory", "1")
 
     def limit(self, pid):
         self.m.cgroup_set("g", self.rng.choice(["memory.max", "memory.high"]), self.rng.choice([2 * MIB, 3 * MIB, 6 * MIB, None]))

@@ -29,7 +29,7 @@ def test_what_prints_has_json_or_prints_for_machines_already(command):
               "mlock", "munlock", "mlockall", "munlockall", "msync", "mseal", "pkey-free",
               "pkey-mprotect", "store", "mkfile", "truncate", "rename", "rmfile", "fallocate",
               "free-ptr", "mallopt", "fail-io", "drop-caches", "sync", "swapon", "swapoff", "sleep", "kfree", "vfree", "free-pages",
-              "record", "procfs", "mount", "enter", "report", "core"}
+              "compact", "record", "procfs", "mount", "enter", "report", "core"}
     assert ("--json" in command.options) == (command.name not in silent)
 
 

@@ -20,7 +20,7 @@ LEVELS = """
     arch_x86
     arch_arm arch_arm64
     arena arch
-    xnode names pid vma pkeys vmstat trace mm_acct zone printk
+    free_list xnode names pid vma pkeys vmstat trace mm_acct zone printk
     frame tlb layout
     lruvec pte
     walk mmu free_area
@@ -35,7 +35,7 @@ LEVELS = """
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
-    fileio vmscan_list
+    fileio vmscan_list compaction
     pagecache vmscan
     vma_merge task kswapd
     unmap

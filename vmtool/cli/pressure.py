@@ -27,6 +27,10 @@ def reclaim(machine: Machine, pages: int, group: str | None, json: bool) -> Outp
     return f'{{"nr_pages": {nr_pages}}}\n' if json else f"{nr_pages}\n"
 
 
+def compact(machine: Machine) -> None:
+    machine.set_sysctl("vm.compact_memory", "1")
+
+
 def sleep(machine: Machine, seconds: str) -> None:
     whole, _, part = seconds.partition(".")
     if not (whole + part).isdigit() or not seconds.isascii() or len(seconds) > 18:

@@ -19,7 +19,7 @@ FAMILIES = {
     "access": ("Memory accesses", "touch store load translate push"),
     "heap": ("The heap", "malloc calloc realloc memalign free-ptr mallopt malloc-trim heap heaptrace"),
     "files": ("Files", "mkfile truncate rename rmfile fallocate fail-io read write fincore drop-caches sync"),
-    "pressure": ("Memory pressure", "swapon swapoff reclaim sleep dmesg cgroup"),
+    "pressure": ("Memory pressure", "swapon swapoff reclaim compact sleep dmesg cgroup"),
     "kernel": ("The kernel's own memory", "kmalloc kfree vmalloc vfree alloc-pages free-pages memory-accounting"),
     "looking": ("Looking",
                 "cat-maps smaps status statm stat cat free pmap meminfo vmstat slabtop top uptime buddyinfo extfrag zoneinfo pagetypeinfo "

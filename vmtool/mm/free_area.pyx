@@ -5,13 +5,14 @@ Counterpart: Linux v6.18 mm/page_alloc.c: __free_one_page, __rmqueue_smallest, _
 A block of 2**order frames is aligned to its size; its buddy differs in bit `order` of the frame number. The first frame of a free
 block has PG_buddy and the order in index_lo; the others' records are zeros. Blocks of the highest order in unseen_pfn ..
 unseen_end stand at the tail of the Movable list without being linked: taken lowest address first, they never become unseen again.
-# Deviation: no HighAtomic reserve, no compaction.
+# Deviation: no HighAtomic reserve.
 Invariants: no two free buddies of one order; free_pages = lists + unseen; a list's blocks lie in pageblocks of its type.
 """
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_mut
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, ZONE_DMA, ZONE_HIGHMEM,
                               free_at_boot, pageblock_type, pfn_to_zone)
+from vmtool.mm.free_list cimport add_block, del_block
 
 cdef enum:
     MAX_PAGE_ORDER = 10
@@ -33,47 +34,6 @@ cdef inline bint is_free_block(arena_t *a, const zone_t *zone, uint64_t pfn, uin
         return False
     f = frame_at(a, <pfn_t>pfn)
     return f.flags & PG_buddy and f.index_lo == order
-
-
-cdef inline void add_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt, bint to_tail) noexcept nogil:
-    cdef free_list_t *list = &zone.area[order][mt]
-    cdef frame_t *f = frame_mut(a, pfn)
-    f.flags = PG_buddy
-    f.index_lo = order
-    if list.head == 0:
-        f.lru_next = 0
-        f.lru_prev = 0
-        list.head = pfn
-        list.tail = pfn
-    elif to_tail:
-        f.lru_next = 0
-        f.lru_prev = list.tail
-        frame_mut(a, list.tail).lru_next = pfn
-        list.tail = pfn
-    else:
-        f.lru_next = list.head
-        f.lru_prev = 0
-        frame_mut(a, list.head).lru_prev = pfn
-        list.head = pfn
-    list.nr_free += 1
-
-
-cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
-    cdef free_list_t *list = &zone.area[order][mt]
-    cdef frame_t *f = frame_mut(a, pfn)
-    if f.lru_prev:
-        frame_mut(a, f.lru_prev).lru_next = f.lru_next
-    else:
-        list.head = f.lru_next
-    if f.lru_next:
-        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
-    else:
-        list.tail = f.lru_prev
-    list.nr_free -= 1
-    f.flags = 0
-    f.index_lo = 0
-    f.lru_next = 0
-    f.lru_prev = 0
 
 
 cdef inline pfn_t take_first(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:

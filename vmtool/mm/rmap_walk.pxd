@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. What reclaim asks of those who map a folio: was it used, and: let it go.
+"""Level 12. What reclaim asks of those who map a folio: was it used, and: let it go; what compaction does: look for it elsewhere.
 
 Counterpart: Linux v6.18 mm/rmap.c:folio_referenced(), try_to_unmap(), rmap_walk().
 """
@@ -13,3 +13,5 @@ cdef uint32_t folio_referenced(arena_t *a, pfn_t head, idx_t memcg, uint64_t *vm
 # Every entry of the folio goes: a file's are empty then, an anonymous page's name its slot (PG_swapcache), a lazily freed one's are empty unless
 # it was written to. A locked area keeps it. Nothing mapped any more: true.
 cdef bint try_to_unmap(arena_t *a, pfn_t head) noexcept nogil
+# Every entry of the folio, which small entries map, names the frames from `to` on instead.
+cdef void remap_folio(arena_t *a, pfn_t head, pfn_t to) noexcept nogil

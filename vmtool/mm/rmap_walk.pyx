@@ -34,6 +34,7 @@ cdef struct rwalk_t:  # rmap_walk_control
     uint64_t vm_flags
     uint32_t referenced  # areas
     idx_t counted  # the last of them
+    pfn_t to
 
 ctypedef bint (*rmap_one_fn)(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept nogil  # false: enough
 
@@ -203,3 +204,35 @@ cdef bint try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
     w.counted = 0
     rmap_walk(a, &w, head, unmap_one)
     return folio_mapcount(a, head) == 0
+
+
+# --- it is elsewhere -----------------------------------------------------------------------------------------------------
+
+cdef inline pte_t pte_moved(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
+    return (e & ~a.m.arch.pfn_mask) | <pte_t>pfn << a.m.arch.page_shift
+
+
+cdef bint remap_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept nogil:
+    """try_to_migrate_one() and remove_migration_pte(): the same bits, written to or used as before."""
+    cdef frame_t *f = frame_mut(a, head)
+    if at.table == 0:
+        return True
+    if pte_dirty(a, at.entry):
+        if f.flags & PG_anon:
+            f.flags |= PG_dirty
+        else:
+            folio_mark_dirty(a, head)
+    pte_store(a, at.table, at.index, pte_moved(a, at.entry, w.to + (at.page - head)))
+    flush_tlb_page(a, mm_mut(a, vma_at(a, at.v).vm_mm), at.addr)
+    return True
+
+
+cdef void remap_folio(arena_t *a, pfn_t head, pfn_t to) noexcept nogil:
+    cdef rwalk_t w
+    w.memcg = 0
+    w.vm_flags = 0
+    w.referenced = 0
+    w.counted = 0
+    w.to = to
+    if folio_mapcount(a, head):
+        rmap_walk(a, &w, head, remap_one)

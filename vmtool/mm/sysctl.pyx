@@ -5,6 +5,7 @@ Simplified: what is not built (NUMA ...) has its parameter, which tells what hol
 # Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
 
+from vmtool.mm.compaction cimport compact_nodes
 from vmtool.mm.frame cimport setup_per_zone_wmarks
 from vmtool.mm.hugetlb cimport set_max_huge_pages
 from vmtool.mm.pagecache cimport drop_caches
@@ -22,6 +23,7 @@ cdef enum:  # what setting one does beside
     NO_BYTES  # the last set of a ratio and of its amount (overcommit_kbytes, dirty_bytes) counts, the other becomes 0
     NO_RATIO
     HUGEPAGES  # the pool grows or shrinks, as far as it can
+    COMPACT  # written only
 
 cdef struct sysctl_t:
     const char *name
@@ -40,7 +42,7 @@ THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 34
+    NR_SYSCTLS = 35
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -79,6 +81,7 @@ TABLE[30] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <
 TABLE[31] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
 TABLE[32] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
 TABLE[33] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
+TABLE[34] = sysctl_t(b"vm.compact_memory", 0, 0, 0, 1, 1, COMPACT, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -131,6 +134,9 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == DROP_CACHES:
         if value & 3:
             drop_caches(a, <int>value & 3)
+        return
+    if TABLE[i].action == COMPACT:
+        compact_nodes(a)
         return
     if TABLE[i].action == HUGEPAGES:
         set_max_huge_pages(a, <uint64_t>value)

@@ -34,6 +34,12 @@ COMMANDS = (
         details="EAGAIN when it were fewer than asked for; they stay reclaimed.",
         example="vmtool reclaim 4"),
     Command(
+        "compact", "pressure:compact", (),
+        access=WRITES, json=False,
+        help="Move what can be moved to the end of each zone, so that free frames lie together.",
+        details="As vm.compact_memory=1 does; compact_* and pgmigrate_* of vmstat count it. extfrag shows what it is good for.",
+        example="vmtool compact"),
+    Command(
         "sleep", "pressure:sleep", (arg("seconds", "WORD", "how long; a fraction is allowed", metavar="SECONDS"),),
         access=WRITES, json=False,
         help="Let the logical clock pass: the flusher writes what is dirty for vm.dirty_expire_centisecs.",

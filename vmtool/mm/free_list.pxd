@@ -1,0 +1,47 @@
+# cython: language_level=3
+"""Level 2. The list that a free block stands on: into it and off it. Counterpart: Linux v6.18 mm/page_alloc.c: add_to_free_list, del_page_from_free_list.
+
+Inline, for those who take blocks by their kind (free_area) and by their place (compaction). zone.free_pages is the caller's.
+"""
+
+from vmtool.mm.arena cimport arena_t, frame_mut
+from vmtool.mm.types cimport *
+
+cdef inline void add_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt, bint to_tail) noexcept nogil:
+    cdef free_list_t *list = &zone.area[order][mt]
+    cdef frame_t *f = frame_mut(a, pfn)
+    f.flags = PG_buddy
+    f.index_lo = order
+    if list.head == 0:
+        f.lru_next = 0
+        f.lru_prev = 0
+        list.head = pfn
+        list.tail = pfn
+    elif to_tail:
+        f.lru_next = 0
+        f.lru_prev = list.tail
+        frame_mut(a, list.tail).lru_next = pfn
+        list.tail = pfn
+    else:
+        f.lru_next = list.head
+        f.lru_prev = 0
+        frame_mut(a, list.head).lru_prev = pfn
+        list.head = pfn
+    list.nr_free += 1
+
+cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
+    cdef free_list_t *list = &zone.area[order][mt]
+    cdef frame_t *f = frame_mut(a, pfn)
+    if f.lru_prev:
+        frame_mut(a, f.lru_prev).lru_next = f.lru_next
+    else:
+        list.head = f.lru_next
+    if f.lru_next:
+        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
+    else:
+        list.tail = f.lru_prev
+    list.nr_free -= 1
+    f.flags = 0
+    f.index_lo = 0
+    f.lru_next = 0
+    f.lru_prev = 0
