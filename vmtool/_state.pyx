@@ -12,6 +12,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_is_sparse, pool_name, pool_size, rec_mut
+from vmtool.mm.sched cimport schedule
 from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_CONTENT, POOL_MACHINE, machine_t
 
 from vmtool.errors import InternalError
@@ -120,6 +121,7 @@ cdef class State:
         raise InternalError(f"{what.get(self.a.err, 'error')} in {pool_name(self.a.err_pool).decode()} record {self.a.err_index}")
 
     def check(self):
+        schedule(&self.a)
         if self.a.err:
             self.fail()
 

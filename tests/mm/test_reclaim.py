@@ -364,3 +364,27 @@ def test_blocks_of_boot_that_no_line_of_meminfo_has(mib, pages):
     machine = core.Machine()
     machine.boot(ram_bytes=mib * MIB, swap_bytes=0)
     assert sum(n for _, n, what in machine.reserved() if what == "blocks") == pytest.approx(pages, rel=0.05)
+
+
+# --- when kswapd runs --------------------------------------------------------------------------------------------------------
+
+def test_kswapd_runs_once_for_the_highest_zone_that_it_was_woken_for():
+    """While a window is read ahead, a boost of DMA and DMA32's low watermark wake it: DMA32's pages are not skipped. 6.18: 0 to 24."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=121904 * 1024, swap_bytes=64 * MIB)
+    machine.set_sysctl("vm.swappiness", "100")
+    machine.mkfile("/f", 128 * MIB)
+    machine.sync()
+    machine.drop_caches(1)
+    pid = machine.spawn("a", None, [b"a"], [])
+    reader = machine.spawn("b", None, [b"b"], [])
+    base = area(machine, pid, 32 * MIB)
+    machine.touch(pid, base, 32 * MIB, "w")
+    for at in range(0, 128 * MIB, 32 * MIB):
+        machine.read(reader, "/f", at, 32 * MIB)
+    found = machine.vmstat()
+    assert found["pageoutrun"] > 0
+    assert found["pgskip_dma32"] <= 24  # 14479 when each wake is a run
+    assert found["workingset_refault_file"] <= 512
+    assert found["pswpout"] == 0
+    assert machine.fsck() == []

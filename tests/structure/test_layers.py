@@ -23,7 +23,7 @@ LEVELS = """
     free_list xnode names pid vma pkeys vmstat trace mm_acct zone printk
     frame tlb layout
     lruvec pte
-    walk mmu free_area
+    walk mmu free_area sched
     memcontrol pcp
     folio_split buddy
     slub pgtable mlock swapfile
@@ -56,7 +56,7 @@ MAY_USE = {
     "_loader": [],
     "mm": [],
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
-    "_state": ["mm.arena", "mm.types", "errors"],
+    "_state": ["mm.arena", "mm.sched", "mm.types", "errors"],
     "_walks": ["mm.*", "_state", "records", "errors"],
     "_views": ["mm.*", "_walks", "_kernel", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT, offset_in_page, page_size, page_start
 from vmtool.mm.arena cimport cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
+from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
@@ -121,6 +122,7 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
     if error & PF_INSTR:
         flags |= FAULT_EXEC
     result = handle_mm_fault(a, v, addr, flags)
+    schedule(a)
     if result & VM_FAULT_SIGBUS:
         return send_signal(a, info, SIGBUS, BUS_ADRERR, addr)
     if result & VM_FAULT_SIGSEGV:

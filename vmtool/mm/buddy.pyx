@@ -17,6 +17,7 @@ from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one_
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
 from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, rmqueue_bulk,
                             watermark_ok)
+from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
 from vmtool.mm.vmstat cimport NR_MLOCK, PGALLOC_DMA, PGFREE, UNEVICTABLE_PGCLEARED, count_vm_events
 
@@ -131,7 +132,7 @@ cdef pfn_t reclaim_and_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t 
 
 
 cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
-    """Below the low watermark: kswapd runs; then down to min; then reclaim. Whoever holds on to what reclaim changes takes of the reserve instead."""
+    """Below the low watermark: kswapd is woken; then down to min; then it runs; then reclaim. Whoever holds on to what reclaim changes takes of the reserve instead."""
     cdef bint may_reclaim = gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM) != 0 and not gfp & GFP_ATOMIC and not a.memalloc
     cdef uint32_t outer = a.memalloc
     cdef pfn_t pfn
@@ -141,7 +142,10 @@ cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zo
     if pfn:
         return pfn
     if may_reclaim and order <= PAGE_ALLOC_COSTLY_ORDER:
-        pfn = reclaim_and_retry(a, order, gfp, zone_out)
+        schedule(a)
+        pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        if pfn == 0:
+            pfn = reclaim_and_retry(a, order, gfp, zone_out)
     if pfn == 0 and not gfp & GFP_NORETRY and not a.oom_victim:  # what lies on the per-CPU lists may be all that is left
         drain_pcp(a, a.cpu)
         if not may_reclaim:

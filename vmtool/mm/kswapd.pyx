@@ -1,12 +1,14 @@
 """kswapd: from the low watermark up to the high one.
 
-    an allocation finds every zone below low      it is woken, and runs here and now, until one zone is at high
+    an allocation finds every zone below low      it is woken, for the zones that the allocation may use; it stops when one of them is at high
     a pageblock changed its type                  its zone's watermarks are boosted by a pageblock; kswapd reclaims that much of clean cache
                                                   there, or, when the zone is below its watermarks, what there is
     nothing can be reclaimed 16 times             hopeless: allocations reclaim for themselves
 
 Counterpart: Linux v6.18 mm/vmscan.c: balance_pgdat, kswapd, wakeup_kswapd.
-Simplified: it runs to its end at the point where it is woken, so the order of events is the same each time.
+Simplified: it runs to its end when whoever woke it gives the processor away: at the end of the fault or of the call, when a window of read-ahead
+is on its way, or before that task would have to reclaim for itself. What woke it in the meantime is one run for the highest of the zones, as
+pgdat->kswapd_highest_zoneidx has it. So the order of events is the same each time.
 """
 
 from vmtool.mm.arena cimport plug_t
@@ -14,10 +16,16 @@ from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
 from vmtool.mm.free_area cimport ZONE_RECLAIM_ACTIVE
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, lruvec_of, memcg_next
 from vmtool.mm.pcp cimport watermark_ok
+from vmtool.mm.sched cimport NO_ZONE
 from vmtool.mm.trace cimport TR_KSWAPD_SLEEP, TR_KSWAPD_WAKE, trace2
 from vmtool.mm.vmscan cimport DEF_PRIORITY, MAX_RECLAIM_RETRIES, inactive_is_low, sc_init, shrink_node, snapshot_refaults
 from vmtool.mm.vmscan_list cimport RECLAIM_KSWAPD, SWAP_CLUSTER_MAX, scan_control_t, shrink_active_list
 from vmtool.mm.vmstat cimport KSWAPD_HIGH_WMARK_HIT_QUICKLY, PAGEOUTRUN, count_vm_event
+
+cdef enum:  # zone_t.flags, beside those of free_area
+    ZONE_WOKEN = 8  # kswapd is to run for this zone and those below it
+    WOKEN_ORDER_SHIFT = 8  # in the first zone's: kswapd_order
+    WOKEN_ORDER = 1 << WOKEN_ORDER_SHIFT
 
 
 cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
@@ -129,16 +137,10 @@ cdef void balance_pgdat(arena_t *a, uint32_t order, uint32_t highest) noexcept n
     trace2(a, TR_KSWAPD_SLEEP, sc.nr_reclaimed, 0)
 
 
-cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
+cdef void kswapd(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     """It goes on until the node is balanced or hopeless, as kswapd() does before it sleeps."""
-    cdef uint64_t each[NR_ZONES]
-    cdef uint32_t outer = a.memalloc
-    cdef plug_t plug = a.plug  # of who woke it: kswapd is a task of its own
+    cdef plug_t plug = a.plug  # of who gave the processor away: kswapd is a task of its own
     cdef uint32_t runs = 0
-    if outer or a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or a.m.zone[zone].managed_pages == 0:
-        return
-    if pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0:
-        return
     a.memalloc = 2
     a.plug.depth = 0
     while runs <= MAX_RECLAIM_RETRIES and not a.err:
@@ -149,4 +151,33 @@ cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp,
         count_vm_event(a, KSWAPD_HIGH_WMARK_HIT_QUICKLY)
     plug.nr_writes = 0  # while it ran they went out with its own
     a.plug = plug
-    a.memalloc = outer
+    a.memalloc = 0
+
+
+cdef void kswapd_if_woken(arena_t *a) noexcept nogil:
+    cdef uint32_t order = a.m.zone[0].flags >> WOKEN_ORDER_SHIFT
+    cdef int highest = -1
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        if a.m.zone[z].flags & ZONE_WOKEN:
+            highest = <int>z
+    if highest < 0 or a.memalloc or a.err:
+        return
+    for z in range(NR_ZONES):
+        a.m.zone[z].flags &= WOKEN_ORDER - 1 & ~<uint32_t>ZONE_WOKEN
+    kswapd(a, order, <uint32_t>highest)
+
+
+cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
+    cdef uint64_t each[NR_ZONES]
+    cdef uint32_t *flags = &a.m.zone[0].flags
+    if zone == NO_ZONE:
+        kswapd_if_woken(a)
+        return
+    if a.memalloc or a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or a.m.zone[zone].managed_pages == 0:
+        return
+    if pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0:
+        return
+    a.m.zone[highest].flags |= ZONE_WOKEN
+    if order > flags[0] >> WOKEN_ORDER_SHIFT:
+        flags[0] = (flags[0] & (WOKEN_ORDER - 1)) | order << WOKEN_ORDER_SHIFT

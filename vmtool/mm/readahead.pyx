@@ -14,6 +14,7 @@ from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_remove, page_cache_next_miss, page_cache_prev_miss
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.inode cimport disk_read
+from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
 from vmtool.mm.vmstat cimport PGPGIN
 
@@ -231,6 +232,7 @@ cdef void page_cache_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t re
         ra.ra_async_size = 1
     ra.ra_order = 0
     page_cache_ra_order(a, ra, &rac)
+    schedule(a)
 
 
 cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t folio, uint64_t req_count) noexcept nogil:
@@ -273,6 +275,7 @@ cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t foli
     rac.index = ra.ra_start
     rac.nr_pages = 0
     page_cache_ra_order(a, ra, &rac)
+    schedule(a)
 
 
 cdef pfn_t filemap_read_page(arena_t *a, idx_t inode, uint64_t index, int *err) noexcept nogil:
