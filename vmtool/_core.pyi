@@ -276,6 +276,9 @@ class Machine:
 
     # --- looking (these change nothing) -----------------------------------------------------------
     def maps(self, pid: int) -> list[r.Vma]: ...
+    def maps_text(self, pid: int, line: Callable[[r.Vma], str]) -> str:
+        """maps() as the text of 6.18: areas without a file or a name are written in one loop, every other one by `line`."""
+
     def vma_tree(self, pid: int) -> list[r.VmaNode]:
         """Each area as a node of the tree that finds it, in the order of addresses. The root is the one that is nobody's child."""
 

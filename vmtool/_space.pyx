@@ -32,6 +32,7 @@ from vmtool.errors import KernelError
 cdef enum:
     ENTRY_WORDS = 5
     MOST_ENTRIES = 1 << 22
+    UNNAMED_LINE = 64
     MOST_WALKS = 1 << 26  # a damaged file's tables may go round
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
@@ -47,6 +48,32 @@ cdef bint is_heap(const vma_t *area, const mm_t *m, uint32_t release) noexcept n
     if release < STRICT_HEAP_SINCE:
         return area.vm_start <= m.brk and area.vm_end >= m.start_brk
     return area.vm_start < m.brk and area.vm_end > m.start_brk
+
+
+cdef inline char *put_hex(char *at, uint64_t value) noexcept nogil:
+    """%08lx; where it ends."""
+    cdef uint32_t digits = 8
+    cdef uint32_t i
+    while digits < 16 and value >> (4 * digits):
+        digits += 1
+    for i in range(digits):
+        at[digits - 1 - i] = b"0123456789abcdef"[value & 15]
+        value >>= 4
+    return at + digits
+
+
+cdef size_t unnamed_line(const vma_t *area, char *text) noexcept nogil:
+    """What maps says of memory that is no file's and has no name. Its length, at most UNNAMED_LINE."""
+    cdef char *at = put_hex(text, area.vm_start)
+    at[0] = b"-"
+    at = put_hex(at + 1, area.vm_end)
+    at[0] = b" "
+    at[1] = b"r" if area.vm_flags & VM_READ else b"-"
+    at[2] = b"w" if area.vm_flags & VM_WRITE else b"-"
+    at[3] = b"x" if area.vm_flags & VM_EXEC else b"-"
+    at[4] = b"s" if area.vm_flags & VM_MAYSHARE else b"p"
+    memcpy(at + 5, b" 00000000 00:00 0 \n", 19)
+    return at + 24 - text
 
 
 cdef void note_mapping(void *ctx, idx_t mm, idx_t v, vaddr_t addr, int level) noexcept nogil:
@@ -186,6 +213,29 @@ cdef class Space(Views):
             found.append(gate)
         self.check()
         return found
+
+    cdef bint is_unnamed(self, const vma_t *area, const mm_t *m):
+        return (area.vm_file == 0 and area.anon_name == 0 and area.kind == VMA_PLAIN and not m.flags & MMF_ANON_OFFSETS
+                and not is_heap(area, m, kernel_release(self.a.m)) and not (area.vm_start <= m.start_stack <= area.vm_end))
+
+    def maps_text(self, pid, line):
+        cdef idx_t mm = self.find_mm(pid)
+        cdef idx_t v = mm_at(&self.a, mm).vma_first
+        cdef uint32_t left = self.a.pool[POOL_VMA].count
+        cdef char text[UNNAMED_LINE]
+        found = []
+        while v and left:
+            if self.is_unnamed(vma_at(&self.a, v), mm_at(&self.a, mm)):
+                found.append(text[:unnamed_line(vma_at(&self.a, v), text)])
+            else:
+                found.append(line(self.vma_record(v)).encode("utf-8", "surrogateescape"))
+            v = vma_at(&self.a, v).vm_next
+            left -= 1
+        gate = self.gate_vma(mm)
+        if gate is not None:
+            found.append(line(gate).encode("utf-8", "surrogateescape"))
+        self.check()
+        return b"".join(found).decode("utf-8", "surrogateescape")
 
     cdef object gate_vma(self, idx_t mm):
         """[vsyscall] or [vectors]: in no address space's tree, shown in each. None: this kind of space has none."""

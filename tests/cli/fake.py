@@ -103,6 +103,9 @@ class FakeMachine:
     def mm(self, pid):
         return _zero(r.MmInfo, start_brk=HEAP, brk=self.process(pid)["brk"], exe="/demo", auxv=b"")
 
+    def maps_text(self, pid, line):
+        return "".join(map(line, self.maps(pid)))
+
     def maps(self, pid):
         heap = [r.Vma(start, end, 0x73, 0, 0, 0, 0, 0, "[heap]" if start == HEAP else "", False, 0, 0)
                 for start, end in self.process(pid)["areas"]]

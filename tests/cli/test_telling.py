@@ -86,3 +86,12 @@ def test_an_access_is_answered_as_foretold(scene, real_state, place, access):
 def test_what_does_not_fit_is_refused(scene, line, status):
     ran = scene(line)
     assert (ran.status, ran.err.count("\n")) == (status, 1)
+
+
+def test_a_page_that_comes_back_from_swap_is_not_told_as_a_cleared_one(vmtool):
+    for line in ("init --ram 256M --swap 64M", "spawn a", "brk 1 --by 64K", "touch 1 heap 64K", "madvise 1 heap 64K pageout", "explain on"):
+        assert vmtool(line).status == 0
+    vmtool("touch 1 heap -r")
+    told = vmtool("explain").out
+    assert "is read into frame" in told or "names frame" in told
+    assert "cleared" not in told

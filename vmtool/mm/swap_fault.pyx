@@ -16,11 +16,11 @@ from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport entry_get, mk_pte, table_lookup
-from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mkwrite, pte_store, pte_swp_exclusive, pte_to_swp_entry
+from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mkwrite, pte_store, pte_swp_exclusive, pte_to_swp_entry, pte_write
 from vmtool.mm.rmap cimport add_new_anon_rmap, dup_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_update_readahead, swap_write_wait, swapin_readahead
-from vmtool.mm.trace cimport TR_ANON_MAP, trace2
+from vmtool.mm.trace cimport TR_PTE_SET, trace3
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT
 
 
@@ -76,7 +76,7 @@ cdef uint32_t map_swapped(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp
     if area.vm_flags & VM_LOCKED:
         mlock_folio(a, head)
     pte_store(a, table, index, e)
-    trace2(a, TR_ANON_MAP, addr, head)
+    trace3(a, TR_PTE_SET, addr, head, pte_write(a, e))
     return left
 
 

@@ -169,6 +169,20 @@ def _thread_maps(tree, pid):
     return _with_stacks(tree, pid, vmas, True) if tree.release < OWN_STACKS_UNTIL else vmas
 
 
+def lines_of_maps(ask: Question) -> Opener:
+    """maps: for releases with other names than 6.18's by way of the areas, which `ask` names; else as text at once, much faster."""
+    dated = render("pid_maps", ask, _word_bytes, dated=True)
+
+    def opener(tree: Tree, *pid: int) -> Formatter:
+        from vmtool.procfs.pid_maps import SHMEM_NAMES_SINCE, line
+        if tree.release < SHMEM_NAMES_SINCE or not tree.machine.task(*pid).has_mm:
+            return dated(tree, *pid)
+        word_bytes = _word_bytes(tree, *pid)
+        text = tree.machine.maps_text(*pid, lambda vma: line(vma, word_bytes))
+        return lambda: text
+    return opener
+
+
 def _numa_maps(tree, pid):
     return tree.machine.numa_maps(pid) if tree.machine.task(pid).has_mm else []
 
@@ -286,7 +300,7 @@ PROCESS = {
     "comm": Entry(constant(lambda tree, pid: tree.machine.task(pid).comm + "\n"), mode=0o644, write=_set_comm),
     "environ": Entry(constant(lambda tree, pid: _of_mm(tree, pid, lambda: tree.machine.environ(pid))), mode=0o400),
     "limits": Entry(render("pid_limits", "getrlimits")),
-    "maps": Entry(render("pid_maps", _maps, _word_bytes, dated=True)),
+    "maps": Entry(lines_of_maps(_maps)),
     "mem": Mem(),
     "mountinfo": Entry(of_module("mounts", "MOUNTINFO")),
     "mounts": Entry(of_module("mounts", "MOUNTS")),
@@ -306,7 +320,7 @@ PROCESS = {
 
 THREAD = PROCESS | {
     "children": Entry(constant(_children), since=v(4, 2)),
-    "maps": Entry(render("pid_maps", _thread_maps, _word_bytes, dated=True)),
+    "maps": Entry(lines_of_maps(_thread_maps)),
     "smaps": Entry(render("pid_smaps", _thread_smaps, _word_bytes, dated=True)),
     "stat": Entry(render("pid_stat", _thread, _mm, _page_shift, function="render_thread")),
     "status": Entry(render("pid_status", _thread, _mm, _nr_cpus, _page_shift, dated=True)),
