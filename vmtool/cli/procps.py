@@ -18,8 +18,10 @@ OWNER = 65534  # of every process, as status says
 PROCESS_FILES = ("stat", "status", "statm", "cmdline")
 THREAD_FILES = ("stat", "status")
 """Of each thread, for ps -L."""
-PS_FILES = {"oom": ("oom_score",), "oomadj": ("oom_score_adj",), "pss": ("smaps_rollup",), "uss": ("smaps_rollup",), "wchan": ("wchan",),
-            "wname": ("wchan",)}  # fmt: skip
+PS_FILES = {
+    "args": ("cmdline",), "cmd": ("cmdline",), "command": ("cmdline",), "oom": ("oom_score",), "oomadj": ("oom_score_adj",),
+    "pss": ("smaps_rollup",), "uss": ("smaps_rollup",), "wchan": ("wchan",), "wname": ("wchan",),
+}  # fmt: skip
 """What a few columns read besides."""
 
 
@@ -38,10 +40,11 @@ class Copied:
                 self._files[name] = tree.open(name)
             except KernelError:
                 pass  # not of this release: the tool does without, or complains
+        there = set(tree.process_names())
+        of_processes = [name for name in of_processes if name in there]
         for pid in self._pids:
             for name in of_processes:
-                if name in tree.process_names():
-                    self._files[f"{pid}/{name}"] = tree.process_file(pid, name)
+                self._files[f"{pid}/{name}"] = tree.process_file(pid, name)
         self._threads = {pid: [task.pid for task in machine.threads(pid)] for pid in self._pids} if with_threads else {}
         for pid, tids in self._threads.items():
             for place in [*[f"{pid}/task/{tid}/{name}" for tid in tids for name in THREAD_FILES], *[f"{tid}/wchan" for tid in tids]]:
@@ -85,8 +88,10 @@ def ps(machine: Any, words: Sequence[str], procfs: str | None, json: bool) -> Ou
     except tool.PsError as wrong:
         raise UsageError(str(wrong)) from None
     columns = {column.name for column in options.columns} | {name for name, _ in options.sort}
-    more = sorted({name for column in columns for name in PS_FILES.get(column, ())})
-    files = source(machine, procfs, ("meminfo", "uptime", "stat", "sys/kernel/pid_max"), (*PROCESS_FILES, *more), options.threads)
+    more = {name for column in columns for name in PS_FILES.get(column, ())}
+    if json or options.is_full:
+        more.add("cmdline")
+    files = source(machine, procfs, ("meminfo", "uptime", "stat", "sys/kernel/pid_max"), ("stat", "status", *sorted(more)), options.threads)
 
     def show():
         try:
