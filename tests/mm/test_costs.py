@@ -3,11 +3,15 @@
 Debian, x86-64, one CPU, every cache shrunk before each look.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
 PAGE = 4096
+TASKS = Path(__file__).parents[2] / "docs" / "systems" / "tasks.md"
 PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS = 1, 2, 1, 2, 0x20
 RECORDS = {  # of kmem_cache
     "task_struct": 1, "mm_struct": 2, "vm_area_struct": 3, "anon_vma": 4, "anon_vma_chain": 5, "maple_node": 6, "signal_cache": 7,
@@ -113,3 +117,22 @@ def test_numbers_of_processes_take_a_node_for_each_64(k):
     for _ in range(130):
         k.m.fork(k.pid)
     assert k.moved()["radix_tree_node"] == 3  # two more leaves, and the node above them
+
+
+def test_the_table_of_the_documentation():
+    """A program with the areas that it speaks of, and the sizes that slabinfo shows."""
+    rows = re.findall(r"^\| ([\w-]+) \| (\d+) \| (\d+) \| (\d+)(?: and (\d+) \w+)? \|$", TASKS.read_text(), re.M)
+    assert len(rows) == len(PROCESS) + 4
+    k = Costs()
+    areas = len(k.m.maps(k.pid)) - 1  # [vsyscall] is in no tree
+    with_anon = sum(k.m.peek("vma", v, "anon_vma") != 0 for v in range(1, areas + 2))
+    k.m.fork(k.pid)
+    moved, sizes = k.moved(), {cache.name: cache.objsize for cache in k.m.slabs()}
+    for name, objects, size, measured, other in rows:
+        here = moved[name]
+        if name == "vm_area_struct":
+            here += 5 - areas
+        elif name in ("anon_vma", "anon_vma_chain"):
+            here += (1 - with_anon) * (2 if name == "anon_vma_chain" else 1)
+        assert (name, here) == (name, int(objects)) == (name, int(measured) + int(other or 0))
+        assert (name, sizes[name]) == (name, int(size))
