@@ -76,6 +76,9 @@ EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if na
             for line in table.find(name).example.replace(";", "\n").split("\n")]
 
 
+BEFORE = {"explain": ("explain on",), "undo": ("sync",), "redo": ("sync", "undo"), "pkey-free 1 1": ("pkey-alloc 1",)}
+
+
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
     if line.startswith("diff"):  # of steps: each command is one
@@ -89,7 +92,7 @@ def test_the_example_of_help_works_as_printed(vmtool, script, real_state, line):
         real_state.with_name("trace.txt").write_text("m 1 100\nf 1\n")
     if line.startswith("init"):
         real_state.unlink()
-    for needed in {"undo": ("sync",), "redo": ("sync", "undo"), "pkey-free 1 1": ("pkey-alloc 1",)}.get(line, ()):
+    for needed in BEFORE.get(line, ()):
         ok(vmtool(needed))
     if line.startswith("mkfile"):
         ok(vmtool("rmfile scene.dat"))
