@@ -16,7 +16,8 @@ class Machine:
         """An empty image. With `load(pool, chunk)` and the saved `header`: one that reads its chunks on first use."""
 
     def boot(self, *, ram_bytes: int, arch: str = "x86-64", kernel: str = "6.18", nr_cpus: int = 1, swap_bytes: int = 0,
-             tlb: str = "", pcid: bool = False, kpti: bool = False, pku: bool = False, aslr_seed: int | None = None) -> None:
+             tlb: str = "", pcid: bool = False, kpti: bool = False, pku: bool = False, sysroot: str = "",
+             aslr_seed: int | None = None) -> None:
         """Make a machine: zones, reserved frames, kernel tables. KernelError(EINVAL) with a detail when it cannot be."""
 
     def header(self) -> bytes:

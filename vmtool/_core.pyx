@@ -13,12 +13,12 @@ from libc.string cimport memcpy, memset, strncpy
 
 from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
-from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut
+from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, ARCH_PKEYS, CPU_PKU, arch_name, offset_in_page, page_size, page_start
 from vmtool.mm.boot cimport machine_boot, machine_upgrade
 from vmtool.mm.mm cimport do_exit
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
-from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput
+from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput, name_read, name_store
 from vmtool.mm.sys_file cimport sys_mincore, sys_msync
 from vmtool.mm.sys_madvise cimport sys_madvise, sys_set_vma_name
 from vmtool.mm.sys_mlock cimport sys_mlock, sys_mlockall, sys_munlock, sys_munlockall
@@ -51,6 +51,11 @@ U64 = 0xFFFFFFFFFFFFFFFF
 BOOT_ERRORS = {-EINVAL: "RAM, --arch or --tlb cannot be", -ENOMEM: "the kernel does not fit into this RAM"}
 
 
+cdef object sysroot_of(arena_t *a):
+    cdef char text[4096]
+    return text[:name_read(a, a.m.sysroot, text, 4096)].decode("utf-8", "surrogateescape")
+
+
 cdef class Machine(Reclaim):
     def __init__(self, load=None, header=None):
         # what lower rooms call upwards
@@ -79,14 +84,14 @@ cdef class Machine(Reclaim):
                 raise MemoryError()
             self.check()
 
-    def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, pku=False, aslr_seed=None):
+    def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, pku=False, sysroot="", aslr_seed=None):
         cdef int err
         if not 1 <= nr_cpus <= MAX_CPUS:
             raise KernelError(EINVAL, f"--cpus: {nr_cpus} is not within 1 to {MAX_CPUS}")
         if kernel not in r.KERNELS:
             raise KernelError(EINVAL, f"--kernel: {kernel} is not modelled, only {', '.join(r.KERNELS)} are")
-        for text, size, option in ((tlb, 63, "--tlb"), (arch, 31, "--arch")):
-            if len(text.encode()) > size:
+        for text, size, option in ((tlb, 63, "--tlb"), (arch, 31, "--arch"), (sysroot, 4095, "--sysroot")):
+            if len(text.encode("utf-8", "surrogateescape")) > size:
                 raise KernelError(EINVAL, f"{option}: too long")
         name, spec, release = arch.encode(), tlb.encode(), kernel.encode()
         strncpy(self.a.m.tlb_spec, spec, 63)
@@ -102,6 +107,8 @@ cdef class Machine(Reclaim):
         err = machine_boot(&self.a, name)
         if err:
             raise KernelError(-err, BOOT_ERRORS.get(err, "the machine cannot be made"))
+        root = sysroot.encode("utf-8", "surrogateescape")
+        self.a.m.sysroot = name_store(&self.a, root, <uint32_t>len(root))
         self.check()
         if pku and not self.a.m.arch.flags & ARCH_PKEYS:
             raise KernelError(EINVAL, f"--pku: {arch} has no protection keys, x86-64 and x86-64-la57 have")
@@ -111,7 +118,7 @@ cdef class Machine(Reclaim):
     def info(self):
         cdef machine_t *m = self.a.m
         return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
-                             bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.aslr), m.seed, m.tlb_spec.decode(), m.clock)
+                             bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
 
     def _repr_svg_(self):
         from vmtool.face.notebook import of_machine

@@ -29,7 +29,7 @@ from vmtool.mm.show_frames cimport NR_FRAME_KINDS, frame_facts_t, frame_kind_nam
 from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
-from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, tlb_is_valid, tlb_locate
+from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
 from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset
 from vmtool.mm.types cimport *
 
@@ -76,6 +76,15 @@ cdef void note(dict found, name, a, b):
         lines.append((a, b))
 
 
+cdef object tlb_place(machine_t *m, uint32_t which):
+    """Level and kind of a structure: `d`, `i`, `s` for both; a paging-structure cache is of level 0, and its kind its name."""
+    if which >= TLB_PSC:
+        return 0, tlb_name(which).decode()
+    if which in (TLB_L2, TLB_L2I, TLB_L2_1G):
+        return 2, "i" if which == TLB_L2I else "d" if m.tlb_geom[TLB_L2I].ways else "s"
+    return 1, "i" if which in (TLB_L1I_4K, TLB_L1I_2M) else "d"
+
+
 cdef class Views(Walks):
     cdef object path_of(self, idx_t inode):
         cdef char text[4400]
@@ -90,6 +99,7 @@ cdef class Views(Walks):
         cdef uint32_t which = 0
         cdef uint32_t set_index = 0
         cdef uint32_t way = 0
+        cdef uint64_t base  # the first frame: of the page, or of the table that an entry above leads to
         cdef cpu_t *p
         cdef tlb_entry_t *e
         cdef const arch_t *g = &self.a.m.arch
@@ -102,9 +112,12 @@ cdef class Views(Walks):
                 e = <tlb_entry_t *>rec_at(&self.a, POOL_TLB, p.tlb_base + n)
                 if not tlb_is_valid(p, e):
                     continue
-                kind = "s" if which == TLB_L2 else "i" if which in (TLB_L1I_4K, TLB_L1I_2M) else "d"
+                level, kind = tlb_place(self.a.m, which)
+                base = e.pte & g.pfn_mask
+                if level:
+                    base &= ~((<uint64_t>1 << (e.page_shift & 63)) - 1)
                 found.append(r.TlbEntry(
-                    c, 2 if which == TLB_L2 else 1, kind, set_index, way, e.tag >> 1, (e.pte & g.pfn_mask) >> e.page_shift << (e.page_shift - g.page_shift), e.pcid, e.page_shift,
+                    c, level, kind, set_index, way, e.tag >> 1, base >> g.page_shift, e.pcid, e.page_shift,
                     bool(e.flags & TLB_GLOBAL), bool(e.pte & g.write), bool(e.pte & g.user), bool(e.pte & g.nx), bool(e.pte & g.dirty), e.age))
         self.check()
         return found
@@ -115,7 +128,8 @@ cdef class Views(Walks):
         found = []
         for c in range(self.a.m.nr_cpus):
             p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
-            found.append(r.TlbStats(c, p.l1_hits, p.l2_hits, p.misses, p.walks, p.walk_reads, p.flushes_all, p.flushes_page, p.cr3_loads, p.evictions))
+            found.append(r.TlbStats(c, p.l1_hits, p.l2_hits, p.misses, p.walks, p.walk_reads, p.flushes_all, p.flushes_page, p.cr3_loads, p.evictions,
+                                    p.psc_hits))
         self.check()
         return found
 

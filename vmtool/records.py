@@ -79,6 +79,7 @@ class MachineInfo(NamedTuple):
     aslr: bool
     seed: int
     tlb: str
+    sysroot: str  # the host's directory with interpreters of this architecture; empty: /
     clock: int  # operations done so far: the machine's only time
 
 
@@ -355,6 +356,7 @@ class TlbStats(NamedTuple):
     flushes_page: int
     cr3_loads: int
     evictions: int
+    psc_hits: int  # walks that a paging-structure cache shortened
 
 
 class FileInfo(NamedTuple):

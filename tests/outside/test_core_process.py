@@ -87,6 +87,35 @@ def test_what_is_left_out_is_what_the_kernel_leaves_out(tmp_path):
     assert sizes.get(untouched, 0) in (0, 64 * PAGE)
 
 
+@pytest.mark.parametrize("arch", ["x86-64", "i386", "arm64"])
+def test_what_is_in_swap_is_dumped_and_stays_there(arch, tmp_path):
+    """Linux faults it in for the dump; shared memory and what the swap cache still has, too. A page of zeros is zeros."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=64 << 20, arch=arch)
+    machine.spawn("prog", None, [b"/prog"], [])
+    machine.swapon(64 << 20)
+    private, shared = machine.mmap(1, 0, 8 * PAGE, 3, 0x22), machine.mmap(1, 0, 4 * PAGE, 3, 0x21)
+    texts = {private + i * PAGE: b"page %d " % i * 400 for i in range(7)} | {shared + i * PAGE: b"shared %d " % i * 300 for i in range(4)}
+    for at, text in texts.items():
+        machine.store(1, at, text)
+    machine.touch(1, private + 7 * PAGE, 1, "w")
+    machine.madvise(1, private, 8 * PAGE, 21)  # MADV_PAGEOUT
+    machine.madvise(1, shared, 4 * PAGE, 21)
+    machine.load(1, private, 1)  # one comes back, its neighbours to the swap cache
+    before = machine.vmstat(), machine.pagemap(1, private, 8 * PAGE)
+    assert sum(entry.entry >> 62 & 1 for entry in before[1]) >= 5
+    write_process(machine, 1, str(tmp_path / "core"))
+    assert (machine.vmstat(), machine.pagemap(1, private, 8 * PAGE)) == before
+    _, _, _, segments, data = read(tmp_path / "core")
+
+    def dumped(at, n):
+        s = next(s for s in segments if s[2] <= at < s[2] + s[3])
+        return data[s[5] + at - s[2] :][:n]
+
+    assert {at: dumped(at, len(text)) for at, text in texts.items()} == texts
+    assert dumped(private + 7 * PAGE, PAGE) == bytes(PAGE) and machine.fsck() == []
+
+
 @pytest.mark.skipif(GDB is None, reason="gdb is not installed")
 @pytest.mark.parametrize("arch, register", [("x86-64", "rip"), ("i386", "eip")])
 def test_gdb_opens_it(arch, register, tmp_path):

@@ -60,7 +60,7 @@ def test_tlb_entry_by_its_address():
 
 
 def test_tlb_counters_have_a_column_a_processor():
-    lines = tlb.render_stats([TlbStats(0, *range(1, 10)), TlbStats(1, *range(11, 20))]).splitlines()
+    lines = tlb.render_stats([TlbStats(0, *range(1, 11)), TlbStats(1, *range(11, 21))]).splitlines()
     assert lines[0].split() == ["counter", "cpu0", "cpu1"]
     assert lines[1].split() == ["l1", "hits", "1", "11"]
-    assert lines[-1].split() == ["evictions", "9", "19"]
+    assert lines[-1].split() == ["paging-structure", "cache", "hits", "10", "20"]

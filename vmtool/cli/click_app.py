@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 # The same page whatever the terminal is.
 HELP_WIDTH = 96
 ADDRESSES = ("heap", "stack", "brk")
-CHOICES = {"TLB": ("skylake", "icelake", "cortex-a72", "neoverse-n1", "none"), "ADVICE": tuple(uapi.MADVISE), "RLIMIT": tuple(uapi.RLIMITS),
+CHOICES = {"TLB": ("skylake", "icelake", "zen2", "zen4", "cortex-a72", "neoverse-n1", "none"),
+           "ADVICE": tuple(uapi.MADVISE), "RLIMIT": tuple(uapi.RLIMITS),
            "PROT": ("none", "r", "rw", "rx", "rwx", "x"),
            "SIGNAL": tuple("-" + name for name in uapi.SIGNALS)}
 

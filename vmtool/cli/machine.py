@@ -21,14 +21,25 @@ FSCK_BROKEN = 1
 
 
 def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, pku: bool, aslr: int | None,
-         kernel: str, force: bool) -> None:
+         kernel: str, sysroot: str | None, force: bool) -> None:
     if kpti:
         raise UsageError("--kpti is not modelled yet")
     try:
-        machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, pku=pku, aslr_seed=aslr)
+        machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, pku=pku,
+                     sysroot=directory(sysroot), aslr_seed=aslr)
     except KernelError as failure:
         from vmtool.cli import possible
         raise KernelError(failure.errno, possible.explain(type(machine), ram, arch, tlb) or failure.detail) from None
+
+
+def directory(sysroot: str | None) -> str:
+    """Its absolute path, for later commands may run elsewhere."""
+    if sysroot is None:
+        return ""
+    import os
+    if not os.path.isdir(sysroot):
+        raise UsageError(f"--sysroot: {sysroot!r} is not a directory")
+    return os.path.abspath(sysroot)
 
 
 def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, write: bool, json: bool) -> Output:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 PLAIN = {"ram_bytes": 1 << 30, "arch": "x86-64", "tlb": ""}
 STEP = 1 << 20  # to which a limit of RAM is told
 MOST = 1 << 46
-TLB_SYNTAX = ("skylake, icelake, cortex-a72, neoverse-n1, none, or a list such as l1d=64x4,l2=1536x12: ENTRIESxWAYS for some of "
-              "l1d, l1d2m, l1d1g, l1i, l1i2m, l2, "
-              "where ENTRIES / WAYS is a power of two up to 4096 and WAYS at most 64")
+TLB_SYNTAX = ("skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or a list such as l1d=64x4,l2=1536x12:plru: "
+              "ENTRIESxWAYS for some of l1d, l1d2m, l1d1g, l1i, l1i2m, l2, l2i, l21g, pde, pdpte, pml4e, pml5e, "
+              "where ENTRIES / WAYS is a number up to 4096 and WAYS at most 128; then :lru, :plru, :random, :all")
 
 
 def explain(factory: Callable[[], Any], ram: int, arch: str, tlb: str) -> str | None:

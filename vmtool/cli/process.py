@@ -115,4 +115,5 @@ def _pid(pid, json):
 
 def _image(machine: Machine, exe: str, sysroot: str | None) -> Image:
     from vmtool.outside.elf import read_image
-    return read_image(exe, arch=machine.info().arch, sysroot=(sysroot or "").rstrip("/"))
+    info = machine.info()
+    return read_image(exe, arch=info.arch, sysroot=(info.sysroot if sysroot is None else sysroot).rstrip("/"))

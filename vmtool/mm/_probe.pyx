@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport strncpy
 from posix.time cimport CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 
-from vmtool.mm.arch cimport arch_lookup, level_name
+from vmtool.mm.arch cimport arch_features, arch_lookup, level_name
 from vmtool.mm.arena cimport *
 from vmtool.mm.buddy cimport *
 from vmtool.mm.pcp cimport drain_pcp
@@ -27,12 +27,10 @@ from vmtool.mm.trace cimport trace_arg_names, trace_event_name
 from vmtool.mm.types cimport *
 from vmtool.mm.xnode cimport *
 
-
 cdef double now_ns() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)
     return t.tv_sec * 1e9 + t.tv_nsec
-
 
 cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept with gil:
     (<list>ctx).append((name.decode(), first, second))
@@ -53,7 +51,6 @@ def fsck_sentences():
         out[fsck_slab_name(i).decode()] = fsck_slab_text(i).decode()
         i += 1
     return out
-
 
 cdef class Probe:
     cdef arena_t a
@@ -86,7 +83,9 @@ cdef class Probe:
         if err:
             return err
         kmem_cache_init(&self.a)
-        err = tlb_init(&self.a) or pgtable_boot(&self.a)
+        err = tlb_init(&self.a)
+        arch_features(self.a.m, &self.a.m.arch, tlb_is_plain(self.a.m))
+        err = err or pgtable_boot(&self.a)
         if err:
             return err
         self.mm = rec_alloc(&self.a, POOL_MM)
@@ -388,6 +387,10 @@ cdef class Probe:
     def flush_page(self, addr):
         flush_tlb_page(&self.a, mm_mut(&self.a, self.mm), addr)
 
+    def invlpg(self, addr):
+        cdef cpu_t *c = cpu_mut(&self.a, self.a.cpu)
+        tlb_flush_page(&self.a, c, addr, <uint32_t>(c.cr3 & 0xFFF) if self.a.m.pcid else 0)
+
     def flush_range(self, start, end):
         flush_tlb_range(&self.a, mm_mut(&self.a, self.mm), start, end)
 
@@ -397,7 +400,7 @@ cdef class Probe:
     def tlb_stats(self):
         cdef cpu_t *c = cpu_mut(&self.a, self.a.cpu)
         return {"l1_hits": c.l1_hits, "l2_hits": c.l2_hits, "misses": c.misses, "walks": c.walks, "walk_reads": c.walk_reads,
-                "evictions": c.evictions, "flushes_all": c.flushes_all, "flushes_page": c.flushes_page}
+                "evictions": c.evictions, "flushes_all": c.flushes_all, "flushes_page": c.flushes_page, "psc_hits": c.psc_hits}
 
     def tlb_entries(self):
         """(structure, set, way, virtual address, page shift) of the valid entries."""

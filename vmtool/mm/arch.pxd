@@ -54,7 +54,7 @@ cdef bint entry_reserved_there(const arch_t *g, int level, pte_t e) noexcept nog
 cdef const char *entry_flag(const arch_t *g, int level, pte_t e, uint32_t bit) noexcept nogil
 cdef enum:  # machine_t.cpu_features
     CPU_PKU = 1
-cdef void arch_features(machine_t *m, arch_t *g) noexcept nogil  # what the machine adds to its format's flags
+cdef void arch_features(const machine_t *m, arch_t *g, bint plain_tlb) noexcept nogil  # what the machine adds to its format's flags
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil  # 0 or -EINVAL (unknown or not built yet)
 cdef const char *arch_name(uint32_t id) noexcept nogil
 cdef const char *level_name(const arch_t *g, int level) noexcept nogil  # pte pmd pud p4d pgd as Linux names them for the format

@@ -143,7 +143,9 @@ cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:
     out.task_size = f.task_size if f.task_size else out.canonical_low_end - page_size(out)  # TASK_SIZE_MAX
 
 
-cdef void arch_features(machine_t *m, arch_t *g) noexcept nogil:
+cdef void arch_features(const machine_t *m, arch_t *g, bint plain_tlb) noexcept nogil:
+    if not plain_tlb:
+        g.flags |= ARCH_CAREFUL
     if m.cpu_features & CPU_PKU and g.id <= ARCH_X86_64_LA57:
         g.flags |= ARCH_PKEYS | ARCH_CAREFUL
 

@@ -32,6 +32,14 @@ cdef enum:
     CONTENT_SHIFT = 12  # log2 of CONTENT_BYTES
     DIR_GROUP = 512  # directory entries that share a byte of pool_t.held
 
+cdef uint64_t GOLDEN  # 2**64 over the golden ratio: the step of splitmix64's state
+
+cdef inline uint64_t splitmix64(uint64_t z) noexcept nogil:
+    """A state's number: every bit of it depends on all bits of the state."""
+    z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9u
+    z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111ebu
+    return z ^ (z >> 31)
+
 cdef struct pool_t:
     char **chunk  # directory; NULL: not loaded
     uint8_t *state  # CHUNK_ bits

@@ -12,6 +12,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 # name, bytes of a record, sparse; in the order of pool_id
+GOLDEN = <uint64_t>0x9e3779b97f4a7c15u
+
 cdef struct pool_desc:
     const char *name
     uint32_t size

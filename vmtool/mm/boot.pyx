@@ -17,7 +17,7 @@ from vmtool.mm.pgtable cimport pgtable_boot
 from vmtool.mm.kmem_boot cimport kmem_boot
 from vmtool.mm.kmem_upgrade cimport kmem_upgrade
 from vmtool.mm.slab cimport kmem_cache_init
-from vmtool.mm.tlb cimport tlb_init
+from vmtool.mm.tlb cimport tlb_init, tlb_is_plain
 from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, NR_ZONE_UNEVICTABLE, mod_node_stat
 
 cdef enum:
@@ -120,7 +120,6 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     err = arch_lookup(arch, &a.m.arch)
     if err:
         return err
-    arch_features(a.m, &a.m.arch)
     content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed
@@ -136,6 +135,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     err = tlb_init(a)
     if err:
         return err
+    arch_features(a.m, &a.m.arch, tlb_is_plain(a.m))
     err = pgtable_boot(a)
     if err:
         return err

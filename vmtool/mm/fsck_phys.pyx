@@ -12,7 +12,7 @@ from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
-from vmtool.mm.tlb cimport TLB_GLOBAL, tlb_is_valid
+from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_PSC, tlb_is_valid, tlb_locate
 from vmtool.mm.vmstat cimport NR_PAGETABLE
 
 cdef enum:
@@ -338,6 +338,19 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
 
 # --- TLBs ---------------------------------------------------------------------------------------------------------------------
 
+cdef bint leads_there(const arch_t *g, const walk_t *w, const tlb_entry_t *e, int level) noexcept nogil:
+    """An entry of a paging-structure cache: the walk comes by the same table, with no right less."""
+    cdef pte_t rights = g.write | g.user
+    cdef pte_t nx = 0
+    cdef int i
+    for i in range(w.nr_steps):
+        rights &= w.entry[i]
+        nx |= w.entry[i] & g.nx
+        if w.entry_level[i] == level:
+            return w.entry[i] & g.present and not w.entry[i] & g.huge and pte_pfn(g, w.entry[i]) == pte_pfn(g, e.pte) and not e.pte & ~rights & (g.write | g.user) and not nx & ~e.pte
+    return False
+
+
 cdef void check_tlbs(fsck_t *f) noexcept nogil:
     """What a CPU holds for the space in its CR3 must be what a walk finds; a right taken away must be gone from the TLB."""
     cdef arena_t *a = f.a
@@ -348,6 +361,7 @@ cdef void check_tlbs(fsck_t *f) noexcept nogil:
     cdef tlb_entry_t *e
     cdef walk_t w
     cdef vaddr_t addr
+    cdef uint32_t which = 0, at = 0, way = 0
     for cpu in range(a.m.nr_cpus):
         c = <cpu_t *>rec_at(a, POOL_CPU, cpu + 1)
         for i in range(c.nr_tlb):
@@ -356,5 +370,9 @@ cdef void check_tlbs(fsck_t *f) noexcept nogil:
                 continue
             addr = e.tag >> 1 << e.page_shift
             mmu_walk(a, pte_pfn(g, c.cr3), addr, &w)
+            if tlb_locate(a, i, &which, &at, &way) and which >= TLB_PSC:
+                if not leads_there(g, &w, e, <int>(which - TLB_PSC) + 1):
+                    bad(f, CHECK_TLB_STALE, cpu, addr)
+                continue
             if not w.ok or (w.leaf ^ e.pte) & g.pfn_mask or (e.pte & ~w.leaf & (g.write | g.user | g.dirty)) or (w.leaf & ~e.pte & g.nx):
                 bad(f, CHECK_TLB_STALE, cpu, addr)

@@ -12,14 +12,14 @@ The kernel's own accesses are not simulated; mmu_judge() says what SMEP and SMAP
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport (ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_decode, entry_reserved, is_canonical,
-                             level_index)
+from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_decode, entry_reserved, is_canonical,
+                             level_index, pte_pfn)
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_raw, entry_store_raw
-from vmtool.mm.tlb cimport pkru_forbids, tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
+from vmtool.mm.tlb cimport pkru_forbids, psc_fill, psc_lookup, tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
 cdef enum:
@@ -45,6 +45,7 @@ cdef struct hit_t:  # what the hot walk finds
     pte_t leaf  # permission bits AND-ed, NX OR-ed
     uint32_t page_shift
     uint32_t nr_reads
+    bint caches  # paging-structure caches are looked at and filled
 
 
 cdef void walk_cache_forget(arena_t *a) noexcept nogil:
@@ -53,10 +54,23 @@ cdef void walk_cache_forget(arena_t *a) noexcept nogil:
         cpu_mut(a, cpu).walk_region = 0
 
 
-cdef inline int walk_start(cpu_t *c, const arch_t *g, vaddr_t addr, pfn_t *table, pte_t *permit) noexcept nogil:
-    """Where to begin: at the PTE table that the last walk came by, or at the root. Returns the level."""
+cdef inline int walk_start(arena_t *a, cpu_t *c, vaddr_t addr, pfn_t *table, pte_t *permit, hit_t *hit) noexcept nogil:
+    """Where to begin: where a paging-structure cache leads, at the PTE table that the last walk came by (whose reads count as if it did not),
+    or at the root. Returns the level; hit.nr_reads: those that a cache saves."""
+    cdef const arch_t *g = &a.m.arch
+    cdef int level
+    cdef pte_t e
+    hit.nr_reads = 0
+    hit.caches = g.flags & ARCH_CAREFUL != 0
+    if hit.caches:
+        level = psc_lookup(a, c, addr, &e)
+        if level:
+            table[0] = pte_pfn(g, e)
+            permit[0] = e & (g.write | g.user | g.nx)
+            hit.nr_reads = g.levels - level
+            return level - 1
     table[0] = <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift)
-    if c.walk_region == (addr >> g.level_shift[1]) + 1 and c.walk_root == table[0]:
+    if not hit.caches and c.walk_region == (addr >> g.level_shift[1]) + 1 and c.walk_root == table[0]:
         table[0] = c.walk_table
         permit[0] = c.walk_bits
         return 0
@@ -70,14 +84,15 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
     cdef uint32_t code = MMU_FAULT | PF_USER | (PF_WRITE if access == ACCESS_WRITE else PF_INSTR if access == ACCESS_EXEC else 0)
     cdef pfn_t table
     cdef pte_t permit  # write and user AND-ed, NX OR-ed
-    cdef int level = walk_start(c, g, addr, &table, &permit)
+    cdef int level = walk_start(a, c, addr, &table, &permit, hit)
+    cdef uint32_t saved = hit.nr_reads
     cdef pte_t e
     cdef pte_t want
     cdef uint32_t index
     while True:
         index = level_index(g, level, addr)
         e = entry_load(a, table, index, level)
-        hit.nr_reads = g.levels - level
+        hit.nr_reads = g.levels - level - saved
         if not e & g.present:
             return code
         if entry_reserved(g, level, e):
@@ -88,6 +103,8 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         if not e & g.accessed:
             entry_update(a, table, index, level, e | g.accessed)
         table = <pfn_t>((e & g.pfn_mask) >> g.page_shift)
+        if hit.caches:
+            psc_fill(a, c, addr, level, (e & g.pfn_mask) | permit)
         if level == 1:
             c.walk_region = (addr >> g.level_shift[1]) + 1
             c.walk_root = <pfn_t>((c.cr3 & g.pfn_mask) >> g.page_shift)

@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport siginfo_t, store_bytes
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport GOLDEN, splitmix64, mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
                               layout_t, special_pages, unmapped_base)
 from vmtool.mm.mm cimport insert_area, mm_alloc, mmput, switch_mm
@@ -46,13 +46,9 @@ cdef inline uint64_t page_offset(arena_t *a, uint64_t n) noexcept nogil:
     return n & (page_size(&a.m.arch) - 1)
 
 cdef uint64_t random64(arena_t *a) noexcept nogil:
-    """splitmix64 from the machine's seed."""
-    cdef uint64_t z
-    a.m.rng += <uint64_t>0x9e3779b97f4a7c15u
-    z = a.m.rng
-    z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9u
-    z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111ebu
-    return z ^ (z >> 31)
+    """The next of the machine's own."""
+    a.m.rng += GOLDEN
+    return splitmix64(a.m.rng)
 
 cdef inline bint is_random(arena_t *a, const exec_req_t *req) noexcept nogil:
     return a.m.aslr and not req.personality & ADDR_NO_RANDOMIZE

@@ -1,7 +1,7 @@
 # cython: language_level=3
-"""Level 2. The TLB: two levels of sets and ways by page size, LRU, tagged by PCID when the machine has it.
+"""Level 2. The TLB: two levels of sets and ways by page size, tagged by PCID when the machine has it; paging-structure caches.
 
---tlb SPEC: `l1d=64x4,l1d2m=32x4,l1i=128x8,l2=1536x12` (entries x ways); presets `skylake`, `none`. Part of the hardware: it knows
+--tlb SPEC: a preset's name, or `l1d=64x4,l1d2m=32x4,l1i=128x8,l2=1536x12:plru,pde=32x4` (entries x ways). Part of the hardware: it knows
 no kernel.
 """
 
@@ -9,17 +9,35 @@ from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_PKEYS, X86_PKEY_SHIFT
 from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t, rec_mut
 from vmtool.mm.types cimport *
 
-cdef enum:  # m.tlb_geom
+cdef enum:  # m.tlb_geom, from the eighth on m.tlb_more
     TLB_L1D_4K
     TLB_L1D_2M
     TLB_L1D_1G
     TLB_L1I_4K
     TLB_L1I_2M
-    TLB_L2  # 4K and 2M, data and instructions
-    NR_TLBS
+    TLB_L2  # 4K and 2M; data, and instructions unless they have TLB_L2I
+    TLB_L2I
+    TLB_L2_1G
+    TLB_PSC  # entries above the PTEs, by level: this one has those that point to a table of PTEs
+    NR_PSCS = 4
+    NR_TLBS = TLB_PSC + NR_PSCS
+
+cdef enum:  # tlb_geom_t.policy: what makes room in a full set
+    TLB_LRU  # the entry used longest ago
+    TLB_PLRU  # the tree's choice
+    TLB_RANDOM
+    TLB_POLICY = 3
+    TLB_ALL_SIZES = 4  # pages of every size are held, those of a level's other structures too
+    TLB_ODD = 8  # the number of sets is no power of two: the set is a remainder
 
 cdef enum:
     TLB_GLOBAL = 1  # tlb_entry_t.flags
+
+cdef inline tlb_geom_t *tlb_geom_of(machine_t *m, uint32_t which) noexcept nogil:
+    return &m.tlb_geom[which] if which < 8 else &m.tlb_more[which - 8]
+
+cdef inline uint32_t tlb_set_of(const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    return <uint32_t>(vpn % geom.sets) if geom.policy & TLB_ODD else <uint32_t>vpn & (geom.sets - 1)
 
 # Whether an entry of POOL_TLB counts: filled, and not flushed since. A void entry has age 0.
 cdef inline bint tlb_is_valid(const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
@@ -30,6 +48,11 @@ cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_inde
 cdef const char *tlb_name(uint32_t which) noexcept nogil
 
 cdef int tlb_init(arena_t *a) noexcept nogil  # from m.tlb_spec, for each CPU; 0 or -EINVAL
+cdef bint tlb_is_plain(machine_t *m) noexcept nogil  # the quick roads know all that it has
+# The paging-structure caches: the entry that leads closest to the leaf, and its level; 0: none. An entry that a walk followed, with the
+# permissions of the levels above.
+cdef int psc_lookup(arena_t *a, cpu_t *c, vaddr_t addr, pte_t *out) noexcept nogil
+cdef void psc_fill(arena_t *a, cpu_t *c, vaddr_t addr, int level, pte_t value) noexcept nogil
 # A present leaf for the access, or NULL. Moves an L2 hit up to L1, counts hits and misses.
 cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil
 cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil

@@ -457,7 +457,7 @@ cdef struct machine_t:
     tlb_geom_t tlb_more[8]
     uint64_t committed_for_good  # pages of vm_committed_as that no area accounts for: nobody gives them back
     uint32_t knows_committed  # 0 in older files: committed_for_good is not
-    uint32_t pad1
+    idx_t sysroot  # name_t: the host's directory with programs of this architecture; 0: /
     uint64_t pad[43]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group

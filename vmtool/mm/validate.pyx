@@ -11,12 +11,12 @@ from libc.string cimport memcmp
 from vmtool.mm.arch cimport arch_features, arch_lookup, arch_name
 from vmtool.mm.arena cimport content_sized, frame_mut, rec_at
 from vmtool.mm.boot cimport note_special_frames, vdso_outside_maps
-from vmtool.mm.tlb cimport NR_TLBS
+from vmtool.mm.tlb cimport NR_TLBS, TLB_ALL_SIZES, TLB_ODD, TLB_POLICY, TLB_RANDOM, tlb_geom_of, tlb_is_plain
 from vmtool.mm.types cimport *
 
 cdef enum:
-    MAX_WAYS = 64
-    SETS_ALIGN = 64  # records; no set is longer, a chunk holds a multiple
+    MAX_WAYS = 128
+    SETS_ALIGN = 128  # records; no set is longer, a chunk holds a multiple
     MAX_READAHEAD = 1 << 20  # pages
     MAX_PAGE_CLUSTER = 31  # a shift
     MAX_PIDS = (1 << 22) + 1  # PID_MAX_LIMIT of 64-bit kernels, and the null record
@@ -44,7 +44,7 @@ cdef bint valid_arch(machine_t *m) noexcept nogil:
     if arch_lookup(arch_name(m.arch.id), &g) < 0:
         return False
     note_special_frames(m, &g)
-    arch_features(m, &g)
+    arch_features(m, &g, tlb_is_plain(m))
     m.arch.flags = g.flags
     m.arch.user_nx = g.user_nx
     m.arch.kernel_start = g.kernel_start
@@ -52,19 +52,21 @@ cdef bint valid_arch(machine_t *m) noexcept nogil:
     return memcmp(&g, &m.arch, sizeof(g)) == 0
 
 
-cdef bint valid_tlb(const machine_t *m, uint32_t *nr_entries) noexcept nogil:
+cdef bint valid_tlb(machine_t *m, uint32_t *nr_entries) noexcept nogil:
     """Sets that lie within one chunk; `nr_entries`: what a CPU's must hold."""
     cdef uint32_t i
     cdef uint32_t end
     cdef const tlb_geom_t *g
     nr_entries[0] = 0
-    for i in range(8):
-        g = &m.tlb_geom[i]
+    for i in range(16):
+        g = tlb_geom_of(m, i)
         if g.ways == 0:
             continue
-        if i >= NR_TLBS or g.ways > MAX_WAYS or g.stride > MAX_WAYS or g.ways > g.stride:
+        if i >= NR_TLBS or g.ways > MAX_WAYS or g.stride > MAX_WAYS or g.ways > g.stride or g.sets == 0:
             return False
-        if not is_power_of_two(g.sets) or not is_power_of_two(g.stride) or g.base % g.stride:
+        if g.policy & ~(TLB_POLICY | TLB_ALL_SIZES | TLB_ODD) or g.policy & TLB_POLICY > TLB_RANDOM:
+            return False
+        if is_power_of_two(g.sets) != (g.policy & TLB_ODD == 0) or not is_power_of_two(g.stride) or g.base % g.stride:
             return False
         end = g.base + <uint32_t>g.sets * g.stride
         if end > nr_entries[0]:
@@ -160,7 +162,7 @@ cdef const char *machine_validate(arena_t *a) noexcept nogil:
     content_sized(a)
     if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS or m.nr_cpus >= a.pool[POOL_CPU].count:
         return b"its number of processors"
-    if not valid_tlb(m, &nr_entries) or not valid_cpus(a, nr_entries):
+    if not valid_tlb(a.m, &nr_entries) or not valid_cpus(a, nr_entries):
         return b"the geometry of its TLB"
     if not valid_memory(a):
         return b"its zones of memory"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from vmtool.records import TlbEntry, TlbStats
 
-KINDS = {"d": "data", "i": "code", "s": "shared"}
+KINDS = {"d": "data", "i": "code", "s": "shared"}  # the others are paging-structure caches, called by their names
 SIZES = {12: "4K", 14: "16K", 16: "64K", 20: "1M", 21: "2M", 22: "4M", 25: "32M", 29: "512M", 30: "1G"}
 ATTRIBUTES = (("writable", "W"), ("user", "U"), ("nx", "NX"), ("dirty", "D"), ("is_global", "G"))
 COUNTERS = (
@@ -20,6 +20,7 @@ COUNTERS = (
     ("flushes of a page", "flushes_page"),
     ("loads of CR3", "cr3_loads"),
     ("evictions", "evictions"),
+    ("paging-structure cache hits", "psc_hits"),
 )
 
 
@@ -36,7 +37,7 @@ def render(entries: Iterable[TlbEntry]) -> str:
     rows = [
         (
             e.cpu,
-            f"L{e.level}",
+            f"L{e.level}" if e.level else "PSC",
             KINDS.get(e.kind, e.kind),
             e.set,
             e.way,
@@ -58,4 +59,6 @@ def render_stats(stats: Iterable[TlbStats]) -> str:
 
     cpus = list(stats)
     rows = [(label, *[getattr(cpu, name) for cpu in cpus]) for label, name in COUNTERS]
+    if not any(cpu.psc_hits for cpu in cpus):
+        del rows[-1]  # few machines have such caches
     return table(("counter", *[f"cpu{cpu.cpu}" for cpu in cpus]), rows, left="counter")

@@ -17,13 +17,14 @@ COMMANDS = (
          option("--arch", ARCHS, "ARCH", "architecture and paging format", default="x86-64"),
          option("--cpus", "INT", "N", "processors", default=1),
          option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
-         option("--tlb", "TLB", "SPEC", "skylake, icelake, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the names l1d l1d2m "
-                "l1d1g l1i l1i2m l2", default=""),
+         option("--tlb", "TLB", "SPEC", "skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the "
+                "names l1d l1d2m l1d1g l1i l1i2m l2 l2i l21g, pde pdpte pml4e pml5e", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
          switch("--kpti", "a page table of their own for user mode", hidden=True),
          switch("--pku", "the processor has protection keys (x86-64)"),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
          option("--kernel", KERNELS, "RELEASE", "the release whose formats /proc has", default="6.18"),
+         option("--sysroot", "HOSTPATH", "DIR", "where spawn and exec find interpreters, for programs of another architecture"),
          switch("--force", "replace a machine that is already there")),
         access=BOOTS, json=False,
         help="Boot a new machine into the state file.",
