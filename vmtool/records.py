@@ -1,7 +1,6 @@
 """What the core hands out: plain named tuples, in the kernel's words.
 
 Addresses and lengths are bytes, `nr_` counts pages unless said otherwise, pfn is a page frame number. Nothing is formatted here.
-
 A record is a tuple whose fields have names, as typing.NamedTuple makes them; but that import costs twice a bare start-up.
 """
 
@@ -16,8 +15,7 @@ class _RecordType(type):
     """Makes a property of each annotated field, in order."""
 
     def __new__(mcs, name, bases, body):
-        fields = tuple(body.get("__annotations__", ()))
-        body["_fields"] = fields
+        body["_fields"] = fields = tuple(body.get("__annotations__", ()))
         body["__slots__"] = ()
         for index, field in enumerate(fields):
             body[field] = property(itemgetter(index))
