@@ -16,6 +16,7 @@ from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes,
 from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, ARCH_PKEYS, CPU_PKU, arch_name, offset_in_page, page_size, page_start
 from vmtool.mm.boot cimport machine_boot, machine_upgrade
+from vmtool.mm.fsck_memcg cimport memcg_upgrade
 from vmtool.mm.mm cimport do_exit
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput, name_read, name_store
@@ -82,6 +83,7 @@ cdef class Machine(Reclaim):
                 raise InternalError(f"{wrong.decode()} cannot be")
             if machine_upgrade(&self.a) < 0:
                 raise MemoryError()
+            memcg_upgrade(&self.a)
             self.check()
 
     def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, pku=False, sysroot="", aslr_seed=None):

@@ -74,8 +74,6 @@ A_CHUNK = "spawn render\nmalloc 1 100\n"  # at heap+0x2a0: no brk came before it
 NEED_MORE = ("run", "completion", "record", "replay", "import", "mount")  # a file or folder of the host, a program, a shell
 EXAMPLES = [line.strip().removeprefix("vmtool ") for name in table.names() if name not in NEED_MORE
             for line in table.find(name).example.replace(";", "\n").split("\n")]
-
-
 BEFORE = {"explain": ("explain on",), "undo": ("sync",), "redo": ("sync", "undo"), "pkey-free 1 1": ("pkey-alloc 1",)}
 
 

@@ -1,5 +1,6 @@
 """memory.stat of control groups and OOM within one, beside what a real 6.18 printed (fixtures/cgroup, whose README says how)."""
 
+import itertools
 import re
 from errno import ENOTRECOVERABLE
 from pathlib import Path
@@ -12,6 +13,7 @@ from vmtool.errors import KernelError, Signal  # noqa: E402
 RECORDED = Path(__file__).resolve().parents[2] / "fixtures" / "cgroup"
 KIB, MIB, PAGE = 1 << 10, 1 << 20, 4096
 RW, PRIVATE, SHARED = 3, 0x22, 0x21
+NR_STATS = 48
 MADV_FREE, MADV_COLD, MADV_PAGEOUT = 8, 20, 21
 STATES = ("anon", "file", "shmem", "file_mapped", "file_dirty", "file_writeback", "swapcached", "anon_thp", "file_thp", "shmem_thp",
           "inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
@@ -373,3 +375,22 @@ def test_without_a_victim_the_machine_is_deadlocked_and_a_group_is_not():
         machine.touch(pid, addr, 512 * MIB, "w")
     panic = "Kernel panic - not syncing: System is deadlocked on memory"
     assert report(machine)[-3:-1] == ["Out of memory and no killable processes...", panic]
+
+
+def test_the_groups_of_an_older_file_are_counted_when_it_is_opened():
+    """Such a file has zeros where the counters are."""
+    machine, pid = machine_of()
+    machine.cgroup_create("g")
+    machine.cgroup_create("g/below")
+    machine.cgroup_move("g/below", pid)
+    base = machine.mmap(pid, 0, 1 * MIB, RW, PRIVATE)
+    machine.touch(pid, base, 1 * MIB, "w")
+    wanted = {group: {name: stat(machine, group)[name] for name in STATES} for group in ("g", "g/below")}
+    for record, field in itertools.product((1, 2), [*[f"stat[{i}]" for i in range(NR_STATS)], *[f"total[{i}]" for i in range(5)]]):
+        machine.poke("memcg", record, field, 0)
+    machine.poke("machine", 0, "knows_memcg_stat", 0)
+    chunks = {key: bytes(machine.chunk(*key)) for key in machine.dirty()}
+    again = core.Machine(lambda pool, chunk: chunks.get((pool, chunk)), machine.header())
+    assert {group: {name: stat(again, group)[name] for name in STATES} for group in wanted} == wanted
+    assert wanted["g"]["anon"] == 1 * MIB
+    assert again.fsck() == []

@@ -36,6 +36,7 @@ cdef void later_sysctls(machine_t *m) noexcept nogil:
 
 cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.knows_committed = 1
+    m.knows_memcg_stat = 1
     m.overcommit_memory = 0
     m.overcommit_ratio = 50
     m.swappiness = 60

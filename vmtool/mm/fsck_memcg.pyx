@@ -9,11 +9,13 @@ Counterpart: Linux v6.18 mm/memcontrol.c, which has no such check; its WARN_ON_O
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, memcg_at, mm_at, rec_at, runs_in_circle, slot_at, task_at
+from vmtool.mm.arena cimport (ARENA_NOMEM, arena_fail, folio_x_at, frame_at, memcg_at, memcg_mut, mm_at, rec_at, runs_in_circle, slot_at,
+                              task_at)
 from vmtool.mm.frame cimport folio_order, pfn_to_zone, reserved_end
 from vmtool.mm.lruvec cimport folio_lru_list, pmd_mappable
 from vmtool.mm.mm cimport rss_stat_bytes
 from vmtool.mm.rmap cimport entire_mapcount, page_mapcount
+from vmtool.mm.slab cimport *
 from vmtool.mm.vmalloc cimport stack_pages, vmap_at
 from vmtool.mm.vmstat cimport *
 
@@ -26,7 +28,7 @@ cdef enum:
     CHECK_NAMED
     CHECK_TREE
     NR_CHECKS
-    NR_KEPT = 13
+    NR_KEPT = 15
 
 cdef struct check_t:
     const char *name
@@ -43,8 +45,8 @@ CHECKS[CHECK_TREE] = check_t(b"memcg-tree", b"group {0} is below group {1}, whic
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef int KEPT[NR_KEPT]  # counters that are what is there now
-KEPT[:] = [NR_ANON_MAPPED, NR_FILE_PAGES, MEMCG_KMEM, NR_KERNEL_STACK_KB, NR_PAGETABLE, MEMCG_PERCPU_B, NR_SHMEM, NR_FILE_MAPPED, NR_FILE_DIRTY,
-           NR_WRITEBACK, NR_SWAPCACHE, NR_ANON_THPS, NR_FILE_THPS]
+KEPT[:] = [NR_ANON_MAPPED, NR_FILE_PAGES, MEMCG_KMEM, NR_KERNEL_STACK_KB, NR_PAGETABLE, MEMCG_PERCPU_B, NR_SHMEM, NR_FILE_MAPPED,
+           NR_FILE_DIRTY, NR_WRITEBACK, NR_SWAPCACHE, NR_ANON_THPS, NR_FILE_THPS, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B]
 
 cdef struct tally_t:  # of one group
     int64_t stat[NR_MEMCG_STATS]
@@ -76,21 +78,51 @@ cdef inline bint is_there(arena_t *a, idx_t memcg) noexcept nogil:
     return 0 < memcg < a.pool[POOL_MEMCG].count and memcg_at(a, memcg).state != 0
 
 
-cdef void fsck_memcg(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
-    cdef fsck_t f
-    cdef idx_t memcg
-    if a.pool[POOL_MEMCG].count <= 1:
-        return
+cdef bint count_all(fsck_t *f, arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
+    """Tallies of every group, to be freed. False: the host has no memory for them."""
     f.a = a
     f.report = report
     f.ctx = ctx
     f.of = <tally_t *>calloc(a.pool[POOL_MEMCG].count, sizeof(tally_t))
     if f.of == NULL:
         arena_fail(a, ARENA_NOMEM, POOL_MEMCG, 0)
+        return False
+    count_folios(f)
+    count_kernel(f)
+    count_slots(f)
+    return True
+
+
+cdef void say_nothing(void *ctx, const char *check, uint64_t first, uint64_t second) noexcept nogil:
+    pass
+
+
+cdef void memcg_upgrade(arena_t *a) noexcept nogil:
+    cdef fsck_t f
+    cdef tally_t t
+    cdef idx_t memcg
+    cdef uint32_t i
+    if a.m.knows_memcg_stat:
         return
-    count_folios(&f)
-    count_kernel(&f)
-    count_slots(&f)
+    if a.pool[POOL_MEMCG].count > 1:
+        if not count_all(&f, a, say_nothing, NULL):
+            return
+        for memcg in range(1, a.pool[POOL_MEMCG].count):
+            if is_there(a, memcg):
+                sum_group(&f, memcg, &t)
+                for i in range(NR_KEPT):
+                    memcg_mut(a, memcg).stat[KEPT[i]] = t.stat[KEPT[i]]
+                for i in range(NR_LRU_LISTS):
+                    memcg_mut(a, memcg).lruvec.total[i] = t.lru[i]
+        free(f.of)
+    a.m.knows_memcg_stat = 1
+
+
+cdef void fsck_memcg(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
+    cdef fsck_t f
+    cdef idx_t memcg
+    if a.pool[POOL_MEMCG].count <= 1 or not count_all(&f, a, report, ctx):
+        return
     for memcg in range(1, a.pool[POOL_MEMCG].count):
         if is_there(a, memcg):
             note_parent(&f, memcg)
@@ -167,18 +199,25 @@ cdef void count_folios(fsck_t *f) noexcept nogil:
 
 
 cdef void count_objects(fsck_t *f) noexcept nogil:
-    """How many objects of slabs name each group; their bytes are fsck_slab's."""
+    """How many objects of slabs name each group, and their bytes with the name of the group beside each."""
     cdef arena_t *a = f.a
     cdef const slab_obj_exts_t *e
+    cdef const slab_t *s
+    cdef const kmem_cache_t *c
+    cdef int item
     cdef idx_t i
     cdef uint32_t n
     for i in range(1, a.pool[POOL_SLAB].count):
-        if (<const slab_t *>rec_at(a, POOL_SLAB, i)).objects == 0 or (<const slab_t *>rec_at(a, POOL_SLAB, i)).obj_exts == 0:
+        s = <const slab_t *>rec_at(a, POOL_SLAB, i)
+        if s.objects == 0 or s.obj_exts == 0 or not 0 < s.cache <= NR_KMEM_CACHES:
             continue
-        e = <const slab_obj_exts_t *>rec_at(a, POOL_OBJ_EXTS, (<const slab_t *>rec_at(a, POOL_SLAB, i)).obj_exts)
+        c = cache_at(a, <int>s.cache - 1)
+        item = <int>NR_SLAB_RECLAIMABLE_B if c.flags & SLAB_RECLAIM_ACCOUNT else <int>NR_SLAB_UNRECLAIMABLE_B
+        e = <const slab_obj_exts_t *>rec_at(a, POOL_OBJ_EXTS, s.obj_exts)
         for n in range(SLAB_MAX_OBJECTS):
             if is_there(a, e.memcg[n]):
                 f.of[e.memcg[n]].named += 1
+                f.of[e.memcg[n]].stat[item] += c.size + 8
 
 
 cdef void count_kernel(fsck_t *f) noexcept nogil:

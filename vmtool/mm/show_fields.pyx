@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 227
+    NR_FIELDS = 228
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -186,6 +186,7 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"nr_inodes", <char *>&M.nr_inodes - <char *>&M, sizeof(M.nr_inodes), 1, 0, False),
     field_t(POOL_MACHINE, b"nr_contents", <char *>&M.nr_contents - <char *>&M, sizeof(M.nr_contents), 1, 0, False),
     field_t(POOL_MACHINE, b"vm_committed_as", <char *>&M.vm_committed_as - <char *>&M, sizeof(M.vm_committed_as), 1, 0, True),
+    field_t(POOL_MACHINE, b"knows_memcg_stat", <char *>&M.knows_memcg_stat - <char *>&M, sizeof(M.knows_memcg_stat), 1, 0, False),
     field_t(POOL_MACHINE, b"totalram_pages", <char *>&M.totalram_pages - <char *>&M, sizeof(M.totalram_pages), 1, 0, False),
     field_t(POOL_MACHINE, b"node_stat", <char *>M.node_stat - <char *>&M, sizeof(M.node_stat[0]), sizeof(M.node_stat) // sizeof(M.node_stat[0]), sizeof(M.node_stat[0]), True),
     field_t(POOL_MACHINE, b"event", <char *>M.event - <char *>&M, sizeof(M.event[0]), sizeof(M.event) // sizeof(M.event[0]), sizeof(M.event[0]), True),

@@ -458,7 +458,9 @@ cdef struct machine_t:
     uint64_t committed_for_good  # pages of vm_committed_as that no area accounts for: nobody gives them back
     uint32_t knows_committed  # 0 in older files: committed_for_good is not
     idx_t sysroot  # name_t: the host's directory with programs of this architecture; 0: /
-    uint64_t pad[43]
+    uint32_t knows_memcg_stat  # 0 in older files: the counters of groups are not
+    uint32_t pad1
+    uint64_t pad[42]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now
