@@ -41,3 +41,21 @@ def test_a_split_locks_the_pages_that_come_back_into_a_locked_area():
     frame = machine.frames([machine.walk(pid, base + PAGE).phys // PAGE])[0]
     assert {"mlocked", "unevictable", "referenced"} <= set(frame.flags)
     assert machine.fsck() == []
+
+
+def test_a_write_to_a_page_with_many_users_empties_no_batch():
+    """wp_can_reuse_anon_folio() gives up above three references; below it drains, and a munlock that waits is done."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30)
+    pid = machine.spawn("a", None, [b"a"], [])
+    locked = machine.mmap(pid, 0, PAGE, 3, 0x22)
+    machine.mlock(pid, locked, PAGE)
+    shared = machine.mmap(pid, 0, PAGE, 3, 0x22)
+    machine.touch(pid, shared, 1, "w")  # waits in the batch of new pages: a reference
+    child = machine.fork(pid)
+    machine.fork(pid)
+    frame = machine.walk(pid, locked).phys // PAGE
+    machine.munmap(pid, locked, PAGE)
+    machine.touch(child, shared, 1, "w")
+    assert "mlocked" in machine.frames([frame])[0].flags
+    assert machine.fsck() == []

@@ -155,8 +155,8 @@ cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept 
     """wp_can_reuse_anon_folio(): nobody but this mapping (for a large folio: this mm) refers to it."""
     cdef pfn_t head = page_folio(a, pfn)
     cdef frame_t *f = frame_at(a, head)
-    if f.extra_refs > 3:
-        return False
+    if f.extra_refs + (0 if f.flags & PG_head else <uint32_t>max(f.mapcount, 0)) > 3:
+        return False  # too many for a batch to be what is in the way: none is emptied
     if not f.flags & PG_lru:
         lru_add_drain(a)  # a batch may hold the only other reference
     if f.flags & PG_swapcache:
