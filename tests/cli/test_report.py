@@ -51,6 +51,7 @@ def test_a_word_in_a_message_does_not_drive_the_terminal(char, shown):
 
 
 @pytest.mark.parametrize("module, said", [("click.core", "needs the Python package click (pip install .)"),
+                                          ("matplotlib.pyplot", "needs the Python package matplotlib (pip install vmtool[plot])"),
                                           ("vmtool._core", "vmtool._core is not built: make, or pip install .")])
 def test_what_is_not_installed_or_not_built_is_said_in_one_line(vmtool, monkeypatch, module, said):
     def lacking(words, wrong):

@@ -26,7 +26,8 @@ def test_munlock_of_a_part_takes_the_lock_of_the_whole_huge_page():
     assert machine.fsck() == []
 
 
-def test_a_split_locks_the_pages_that_come_back_into_a_locked_area():
+@pytest.mark.parametrize("data", [b"", b"scene"], ids=["zeros", "data"])
+def test_a_split_locks_the_pages_that_come_back_into_a_locked_area(data):
     """/proc/kpageflags of a live kernel: unevictable and mlocked after the pageout of another part; two populate_read leave it so."""
     machine = core.Machine()
     machine.boot(ram_bytes=1 << 30)
@@ -34,6 +35,7 @@ def test_a_split_locks_the_pages_that_come_back_into_a_locked_area():
     base = machine.mmap(pid, 0x40000000, HUGE, 3, 0x22 | 0x10)
     machine.madvise(pid, base, HUGE, MADV_HUGEPAGE)
     machine.touch(pid, base, 1, "w")
+    machine.store(pid, base + PAGE, data)
     machine.mlock(pid, base, 3 * PAGE, onfault=True)
     machine.madvise(pid, base + HUGE // 2, HUGE // 2, MADV_PAGEOUT)
     for _ in range(2):

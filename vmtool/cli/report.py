@@ -74,12 +74,17 @@ def message_of(failure: BaseException) -> str:
     return f"internal error: {text_of(failure)}" if is_bug(failure) else text_of(failure)
 
 
+EXTRAS = {"matplotlib": "plot", "mfusepy": "mount"}
+"""Packages that few need, by the extra of pyproject.toml that brings them."""
+
+
 def _lacking(module):
     """What to do about a module that is not there: one of the packages that pip brings, or of those that a build makes."""
     package = module.partition(".")[0]
     if package == "vmtool":
         return f"{module} is not built: make, or pip install ."
-    return f"needs the Python package {package} (pip install .)"
+    what = f"vmtool[{EXTRAS[package]}]" if package in EXTRAS else "."
+    return f"needs the Python package {package} (pip install {what})"
 
 
 def text_of(failure: BaseException) -> str:

@@ -5,8 +5,8 @@
 
 Modelled: every line of 6.18 in its order. Always exact: Linux may lag by 64 updates a CPU for two seconds, and keeps what an object cache
 changed of slab_* on the CPU until it is a page.
-Counterpart: Linux v6.18 mm/memcontrol.c:memory_stats[], memcg_page_state_output(), memcg_vm_event_stat[]; `pagetables` as in 6.18.44 (until 6.18.18
-it stayed 0 by mistake).
+Counterpart: Linux v6.18 mm/memcontrol.c:memory_stats[], memcg_page_state_output(), memcg_vm_event_stat[].
+# Deviation: `pagetables` counts a group's tables; the recorded 6.18.15 counts them for the node alone and shows 0.
 Invariants (fsck_memcg): the counters of a group are the sums over the folios, stacks, objects and slots that it pays for.
 """
 

@@ -7,9 +7,9 @@ Presets, and where their figures are told:
     skylake      Intel Optimization Reference Manual (248966), Skylake: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K
                  instructions), 8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M
     icelake      the same, Ice Lake: 1G data 8 x 8, 2M instructions 16 x 8, second level 2048 x 16
-    zen2         AMD Software Optimization Guide for models 30h and greater of family 17h (56305), 2.7: 64 data and 64 instructions, all
+    zen2         not checked against the manual (AMD 56305), nor is zen4 (57647): what is commonly told of them. 64 data and 64 instructions, all
                  sizes in one set; second level 2048 x 16 (data; 4K and 2M) and 512 x 8 (instructions)
-    zen4         the same for family 19h, models 10h to 1Fh (57647), 2.7: 72 data, 64 instructions; second level 3072 x 24 and 512 x 8
+    zen4         72 data, 64 instructions; second level 3072 x 24 and 512 x 8
     cortex-a72   Arm 100095 (TRM of the Cortex-A72), 5.2: 32 data, 48 instructions, all sizes in one set; second level 1024 x 4
     neoverse-n1  Arm 100616 (TRM of the Neoverse N1), A5.2: 48 and 48, all sizes in one set; second level 1280 x 5, all sizes
 The manuals do not say what makes room: the entry used longest ago, as long as nothing else is asked for. Of the paging-structure caches
