@@ -1,5 +1,6 @@
 """The README keeps its promises: its links lead somewhere, its targets exist (tests/structure: its commands and statuses)."""
 
+import gzip
 import os
 import re
 import subprocess
@@ -31,6 +32,7 @@ def test_the_blocks_for_a_shell_run_from_top_to_bottom(tmp_path):
     if not Path("/bin/cat").exists():
         pytest.skip("/bin/cat is not here")
     (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
+    (tmp_path / "perl.log").write_bytes(gzip.decompress((ROOT / "fixtures" / "heap" / "real_perl.log.gz").read_bytes()))  # valgrind's
     blocks = [block for block in re.findall(r"(?ms)^```sh\n(.*?)^```", README) if not block.startswith("pip ")]  # those are jobs of a CI
     text = "\n".join(blocks).replace(" && my-tool --procfs proc", "")
     lines = [line.partition("  #")[0] for line in text.split("\n") if line.startswith("vmtool ") and not NOT_HERE.search(line)]
