@@ -63,6 +63,18 @@ def test_counts_and_blocks():
     assert said("tlb_flush", pcid=0, nr_entries=12) == "The TLB forgets 12 entries."
 
 
+def test_what_counts_is_decimal_and_what_selects_is_named():
+    assert said("slab_object", slab_pfn=0x3D4, order=0, nr_inuse=17, nr_objects=32) == (
+        "Its slab, 1 frame from frame 0x3d4 on, has 17 of 32 objects in use.")
+    assert said("zone_alloc", order=0, zone=1, nr_free_pages=45485, nr_watermark=542) == (
+        "The block of order 0 is of zone DMA32, with 45485 free pages (low watermark: 542).")
+    assert said("kswapd_wake", highest_zone=2, order=3) == "No zone up to Normal has enough free frames for order 3: kswapd runs."
+    assert said("shrink_inactive", file=1, nr_scanned=32, nr_reclaimed=30, priority=12) == (
+        "The inactive list of files' pages, priority 12: 32 looked at, 30 reclaimed.")
+    assert said("shrink_active", file=0, nr_taken=20, nr_deactivated=10, priority=9) == (
+        "The active list of anonymous pages, priority 9: 20 taken, 10 become inactive.")
+
+
 def test_cache_is_asked_first():
     assert said("cache_lookup", inode=3, index=2, hit=0).endswith("is not there.")
     assert said("cache_lookup", inode=3, index=2, hit=1).endswith("is there.")

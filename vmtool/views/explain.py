@@ -66,11 +66,11 @@ SENTENCES = {
     "vma_remove": "The area {start}-{end} is removed.",
     "swap_out": "Frame {pfn} is written to swap, entry {entry}.",
     "swap_in": "What swap has under entry {entry} is read into frame {pfn}.",
-    "kswapd_wake": "No zone up to number {highest_zone} has enough free frames for order {order}: kswapd runs.",
+    "kswapd_wake": "No zone up to {highest_name} has enough free frames for order {order}: kswapd runs.",
     "kswapd_sleep": "kswapd sleeps again: {nr_reclaimed} pages were reclaimed.",
     "direct_reclaim": "The allocation of order {order} finds every zone at its min watermark and reclaims itself: {nr_reclaimed} pages.",
-    "shrink_inactive": "Inactive list (files: {file}), priority {priority}: {nr_scanned} pages looked at, {nr_reclaimed} reclaimed.",
-    "shrink_active": "Active list (files: {file}), priority {priority}: {nr_taken} pages taken, {nr_deactivated} become inactive.",
+    "shrink_inactive": "The inactive list of {kind} pages, priority {priority}: {nr_scanned} looked at, {nr_reclaimed} reclaimed.",
+    "shrink_active": "The active list of {kind} pages, priority {priority}: {nr_taken} taken, {nr_deactivated} become inactive.",
     "reclaim_keep": "Frame {pfn} stays in memory, reason {why}.",
     "oom_kill": "Nothing can be reclaimed: the OOM killer chooses process {pid}, {nr_pages} pages count against it.",
     "kmalloc": "{nr_bytes} bytes fit an object of {cache_name}: it lies at {address}.",
@@ -158,6 +158,14 @@ def _slab_object(args: Mapping[str, int]) -> dict[str, str]:
     return {"frames": _count(1 << args.get("order", 0), "frame", "frames")}
 
 
+def _zone(number: int) -> str:
+    return ZONES[number] if 0 <= number < len(ZONES) else "?"
+
+
+def _list(args: Mapping[str, int]) -> dict[str, str]:
+    return {"kind": "files'" if args.get("file") else "anonymous"}
+
+
 def _fallback(args: Mapping[str, int]) -> dict[str, str]:
     names = dict(enumerate(MIGRATETYPES))
     return {"wanted": names.get(args.get("wanted_type", 0), "?"), "there": names.get(args.get("block_type", 0), "?")}
@@ -182,7 +190,10 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "exit": _exit,
     "kmalloc": _kmalloc,
     "slab_object": _slab_object,
-    "zone_alloc": lambda args: {"zone_name": dict(enumerate(ZONES)).get(args.get("zone", 0), "?")},
+    "zone_alloc": lambda args: {"zone_name": _zone(args.get("zone", 0))},
+    "kswapd_wake": lambda args: {"highest_name": _zone(args.get("highest_zone", 0))},
+    "shrink_inactive": _list,
+    "shrink_active": _list,
     "fallback": _fallback,
     "vmalloc": _pages,
     "cache_lookup": lambda args: {"found": "there" if args.get("hit") else "not there"},

@@ -11,14 +11,14 @@ from vmtool.views import fold
 
 DECIMAL = frozenset(
     ("index hit nr nr_pages nr_entries order bytes writable major pcid parent child status cpu level code inode offset pid "
-     "length").split()  # fmt: skip
+     "length priority file why zone highest_zone cache wanted_type block_type").split()  # fmt: skip
 )
-"""Arguments that count or select; the others are addresses, frames or flags and are printed in hexadecimal."""
+"""Arguments that count (so does every `nr_…`) or select; the others are addresses, frames or flags and are printed in hexadecimal."""
 
 
 def value_text(name: str, value: int) -> str:
     """One argument's value, as both views print it."""
-    return str(value) if name in DECIMAL else f"0x{value:x}"
+    return str(value) if name in DECIMAL or name.startswith("nr_") else f"0x{value:x}"
 
 
 def arguments(args: Mapping[str, int]) -> str:
