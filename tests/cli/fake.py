@@ -27,7 +27,7 @@ class FakeMachine:
         self.calls = []
         self.processes = {}
         self.contents = {}
-        self.sysctls = {"vm.swappiness": "60", "vm.overcommit_memory": "0"}
+        self.sysctls = {"vm.swappiness": "60", "vm.overcommit_memory": "0", "queue/read_ahead_kb": "128"}
         self.booted = None
         self.clock = 0
         self.is_tracing = False

@@ -93,7 +93,7 @@ def test_a_line_becomes_a_call(vmtool, machine, line, call):
     ("store 1 heap hi", ""), ("kill 1", ""), ("sync", ""),
     ("sysctl vm.swappiness", "vm.swappiness = 60\n"), ("sysctl -n vm.swappiness=10", "10\n"),
     ("sysctl --json vm.swappiness", '{"vm.swappiness": 60}\n'),
-    ("sysctl", "vm.overcommit_memory = 0\nvm.swappiness = 60\n"),
+    ("sysctl", "queue/read_ahead_kb = 128\nvm.overcommit_memory = 0\nvm.swappiness = 60\n"),
     ("fsck", ""), ("fsck --json", "[]\n"),
     ("cat /proc/1/comm", "render\n"), ("cat /proc/1/oom_score_adj", "0\n"), ("cat /proc/sys/vm/swappiness", "60\n"),
     ("cat /proc/1/comm --json", '{"path": "/proc/1/comm", "text": "render\\n"}\n'),

@@ -37,7 +37,8 @@ def test_import_says_as_much_of_its_ram(vmtool, real_state, tmp_path):
     ("init --ram 512T", "from 16M to"),
     ("init --tlb nonsense", "--tlb: 'nonsense' is not skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or a list"),
     ("init --tlb l1d=3x2", "ENTRIES / WAYS is a number up to 4096"), ("init --cpus 0", "--cpus: 0 is not within 1 to 64"),
-    ("init --kernel 2.0", "--kernel: '2.0' is not one of"), ("init --kpti", "--kpti is not modelled yet"),
+    ("init --kernel 2.0", "--kernel: '2.0' is not one of"),
+    ("init --read-ahead 5T", "queue/read_ahead_kb=5368709120"), ("init --kpti", "--kpti is not modelled yet"),
     ("init --arch vax", "--arch: 'vax' is not one of x86-64, ")])
 def test_the_wrong_value_is_named_and_what_is_possible(vmtool, real_state, line, said):
     ran = vmtool(line)
@@ -45,6 +46,15 @@ def test_the_wrong_value_is_named_and_what_is_possible(vmtool, real_state, line,
     assert (ran.out, ran.err.count("\n")) == ("", 1)
     assert said in ran.err
     assert not real_state.exists()
+
+
+@REAL
+def test_the_disk_reads_ahead_what_is_told(vmtool, real_state):
+    assert vmtool("init --read-ahead 8M").status == 0
+    assert vmtool("sysctl queue/read_ahead_kb").out == "queue/read_ahead_kb = 8192\n"
+    assert vmtool("mkfile big 32M").status == vmtool("spawn").status == vmtool("drop-caches 1").status == 0
+    vmtool("mmap 1 32M --shared --file big --addr 10000000000 --fixed")
+    assert vmtool("touch 1 10000000000 2M").out == "minor=511 major=1\n"
 
 
 @REAL

@@ -9,8 +9,8 @@ EIO = 5
 
 
 class File:
-    def __init__(self, size):
-        self.cache = Cache()
+    def __init__(self, size, ra_pages=32):
+        self.cache = Cache(ra_pages=ra_pages)
         self.inode = self.cache.create(b"/cold.dat", size)
         self.file = self.cache.open(self.inode)
 
@@ -36,8 +36,8 @@ class File:
 def file():
     files = []
 
-    def make(size):
-        files.append(File(size))
+    def make(size, ra_pages=32):
+        files.append(File(size, ra_pages))
         return files[-1]
 
     yield make
@@ -210,3 +210,9 @@ def test_populate_brings_everything(file):
     f.read(50000, 1)
     assert f.cache.populate(f.inode) == 0
     assert f.cached() == "0-24"
+
+
+def test_a_disk_that_turns_reads_8m_around_a_fault(file):
+    """Recorded of Debian's 6.18.15: the first touch of a mapped file of 32M on such a disk brought 8M of it."""
+    f = file(32 * MIB, ra_pages=2048)
+    assert (f.fault(0), f.cached()) == ("miss", "0-2047")

@@ -9,7 +9,8 @@ from vmtool.errors import KernelError
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
-HOST = {"vm": Path("/proc/sys/vm"), "kernel": Path("/proc/sys/kernel"), "thp": Path("/sys/kernel/mm/transparent_hugepage")}
+HOST = {"vm": Path("/proc/sys/vm"), "kernel": Path("/proc/sys/kernel"), "thp": Path("/sys/kernel/mm/transparent_hugepage"),
+        "block": Path("/sys/block")}
 
 
 @pytest.fixture
@@ -22,6 +23,8 @@ def machine():
 def host_file(name):
     if name.startswith("transparent_hugepage/"):
         return HOST["thp"] / name.split("/")[1]
+    if name.startswith("queue/"):
+        return next(HOST["block"].iterdir()) / name
     room, _, rest = name.partition(".")
     return HOST[room] / rest
 
@@ -38,7 +41,7 @@ def test_every_name_is_one_of_the_running_kernels(machine):
     ("vm.page-cluster", "3"), ("vm.max_map_count", "65530"), ("vm.dirty_ratio", "20"), ("vm.dirty_background_ratio", "10"),
     ("vm.vfs_cache_pressure", "100"), ("vm.watermark_scale_factor", "10"), ("vm.lowmem_reserve_ratio", "256\t256\t32\t0\t0"),
     ("vm.nr_hugepages", "0"), ("transparent_hugepage/enabled", "always [madvise] never"),
-    ("transparent_hugepage/defrag", "always defer defer+madvise [madvise] never"),
+    ("queue/read_ahead_kb", "128"), ("transparent_hugepage/defrag", "always defer defer+madvise [madvise] never"),
 ])  # fmt: skip
 def test_defaults_of_6_18(machine, name, default):
     assert machine.sysctl(name) == default
@@ -58,7 +61,8 @@ def test_each_readable_parameter_takes_the_value_it_has(machine):
     ("vm.dirty_ratio", "101"), ("vm.watermark_scale_factor", "0"), ("vm.watermark_scale_factor", "3001"), ("vm.max_map_count", "-1"),
     ("vm.min_free_kbytes", "-1"), ("vm.drop_caches", "0"), ("vm.drop_caches", "5"), ("vm.nr_hugepages", "-1"),
     ("vm.swappiness", "many"), ("vm.swappiness", ""), ("vm.swappiness", "1 2"), ("vm.swappiness", "1_0"), ("vm.swappiness", "09"),
-    ("vm.max_map_count", "99999999999999999999999"), ("transparent_hugepage/enabled", "sometimes"),
+    ("vm.max_map_count", "99999999999999999999999"), ("queue/read_ahead_kb", "-1"),
+    ("queue/read_ahead_kb", "4294967296"), ("transparent_hugepage/enabled", "sometimes"),
 ])  # fmt: skip
 def test_a_value_out_of_range_is_refused(machine, name, value):
     before = None if name == "vm.drop_caches" else machine.sysctl(name)
@@ -132,3 +136,16 @@ def test_the_last_set_of_a_ratio_and_of_its_bytes_counts(machine, name):
     assert (machine.sysctl(f"vm.{name}_bytes"), machine.sysctl(f"vm.{name}_ratio")) == ("0", "7")
     with pytest.raises(KernelError):
         machine.set_sysctl(f"vm.{name}_bytes", "0")
+
+
+@pytest.mark.parametrize("arch", ["x86-64", "arm64-16k"])
+def test_read_ahead_is_kept_in_whole_pages(arch):
+    """As of a disk here: `echo 130 > /sys/block/DISK/queue/read_ahead_kb` reads as 128 where pages are of 4K."""
+    m = core.Machine()
+    m.boot(ram_bytes=1 << 30, arch=arch)
+    assert m.sysctl("queue/read_ahead_kb") == "128"
+    most = {"x86-64": "4294967292", "arm64-16k": "4294967280"}[arch]
+    for value, shown in (("0", "0"), ("3", "0"), ("130", "128"), ("8192", "8192"), ("4294967295", most)):
+        m.set_sysctl("queue/read_ahead_kb", value)
+        assert m.sysctl("queue/read_ahead_kb") == shown
+    assert m.fsck() == []

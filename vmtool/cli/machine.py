@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 FSCK_BROKEN = 1
 
 
-def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, pcid: bool, kpti: bool, pku: bool, aslr: int | None,
-         kernel: str, sysroot: str | None, force: bool) -> None:
+def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, read_ahead: int, tlb: str, pcid: bool, kpti: bool, pku: bool,
+         aslr: int | None, kernel: str, sysroot: str | None, force: bool) -> None:
     if kpti:
         raise UsageError("--kpti is not modelled yet")
     try:
@@ -30,6 +30,7 @@ def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, tlb: str, 
     except KernelError as failure:
         from vmtool.cli import possible
         raise KernelError(failure.errno, possible.explain(type(machine), ram, arch, tlb) or failure.detail) from None
+    machine.set_sysctl("queue/read_ahead_kb", str(read_ahead >> 10))
 
 
 def directory(sysroot: str | None) -> str:

@@ -1,6 +1,7 @@
-"""sysctl: the parameters of memory management, as /proc/sys/vm and /sys/kernel/mm have them.
+"""sysctl: the parameters of memory management, as /proc/sys/vm, /sys/kernel/mm and the disk's /sys/block/vda have them.
 
-Counterpart: Linux v6.18 mm/util.c, mm/page_alloc.c, mm/page-writeback.c, mm/vmscan.c, fs/drop_caches.c (struct ctl_table of each), mm/huge_memory.c.
+Counterpart: Linux v6.18 mm/util.c, mm/page_alloc.c, mm/page-writeback.c, mm/vmscan.c, fs/drop_caches.c (struct ctl_table of each), mm/huge_memory.c,
+block/blk-sysfs.c.
 Simplified: what is not built (NUMA ...) has its parameter, which tells what holds and takes no other value.
 # Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
@@ -24,6 +25,7 @@ cdef enum:  # what setting one does beside
     NO_RATIO
     HUGEPAGES  # the pool grows or shrinks, as far as it can
     COMPACT  # written only
+    KILOBYTES  # kept in pages
 
 cdef struct sysctl_t:
     const char *name
@@ -42,10 +44,11 @@ THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 35
+    NR_SYSCTLS = 36
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
+cdef int64_t UINT_MAX = 0xFFFFFFFF
 cdef sysctl_t TABLE[NR_SYSCTLS]
 TABLE[0] = sysctl_t(b"kernel.pid_max", <char *>&M.pid_max - <char *>&M, 4, 1, PID_MAX_MIN, PID_MAX_LIMIT, PLAIN, NULL)
 TABLE[1] = sysctl_t(b"vm.admin_reserve_kbytes", <char *>&M.admin_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
@@ -82,6 +85,7 @@ TABLE[31] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2
 TABLE[32] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
 TABLE[33] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
 TABLE[34] = sysctl_t(b"vm.compact_memory", 0, 0, 0, 1, 1, COMPACT, NULL)
+TABLE[35] = sysctl_t(b"queue/read_ahead_kb", <char *>&M.ra_pages - <char *>&M, 4, 1, 0, UINT_MAX, KILOBYTES, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -113,6 +117,8 @@ cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
     if not is_stored(i, n):
         return TABLE[i].lowest if TABLE[i].action == FIXED else 0
+    if TABLE[i].action == KILOBYTES:
+        return <int64_t>(<uint32_t *>field)[0] << (a.m.arch.page_shift - 10)
     return (<int64_t *>field)[0] if TABLE[i].bytes == 8 else (<uint32_t *>field)[0]
 
 
@@ -141,6 +147,8 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == HUGEPAGES:
         set_max_huge_pages(a, <uint64_t>value)
         return
+    if TABLE[i].action == KILOBYTES:  # what is no whole page is cut off; source: queue_ra_store()
+        value >>= a.m.arch.page_shift - 10
     if is_stored(i, n):
         if TABLE[i].bytes == 8:
             (<int64_t *>field)[0] = value

@@ -17,7 +17,7 @@ from vmtool.mm.types cimport *
 cdef enum:
     MAX_WAYS = 128
     SETS_ALIGN = 128  # records; no set is longer, a chunk holds a multiple
-    MAX_READAHEAD = 1 << 20  # pages
+    MAX_READAHEAD = 1 << 30  # pages; read_ahead_kb is an unsigned int
     MAX_PAGE_CLUSTER = 31  # a shift
     MAX_PIDS = (1 << 22) + 1  # PID_MAX_LIMIT of 64-bit kernels, and the null record
     MAX_BUCKETS = 4096

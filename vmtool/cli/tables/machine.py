@@ -17,6 +17,7 @@ COMMANDS = (
          option("--arch", ARCHS, "ARCH", "architecture and paging format", default="x86-64"),
          option("--cpus", "INT", "N", "processors", default=1),
          option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
+         option("--read-ahead", "SIZE", "SIZE", "what the disk reads ahead, as queue/read_ahead_kb", default=128 << 10),
          option("--tlb", "TLB", "SPEC", "skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the "
                 "names l1d l1d2m l1d1g l1i l1i2m l2 l2i l21g, pde pdpte pml4e pml5e", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
@@ -30,7 +31,8 @@ COMMANDS = (
         help="Boot a new machine into the state file.",
         details="Without options it is the machine that `spawn` boots: x86-64 with four levels, Linux 6.18, one CPU, 1G, "
                 "no swap, no ASLR. --kernel chooses fields, order and widths of the files of /proc, the areas that exec "
-                "maps for the kernel, and [vsyscall]'s permissions; all else is 6.18's.",
+                "maps for the kernel, and [vsyscall]'s permissions; all else is 6.18's. --read-ahead: Linux takes 128K, or twice the "
+                "optimal request that a disk names; of a disk that turns and names none, twice its largest request, which is 8M.",
         example="vmtool init --ram 256M --cpus 2"),
     Command(
         "run", "script:run",
@@ -61,7 +63,8 @@ COMMANDS = (
          switch("-w --write", "accepted for procps' sake")),
         access=sysctl_access,
         help="Show or set kernel parameters, as procps' sysctl.",
-        details="A path below /sys/kernel/mm is a name too: transparent_hugepage/enabled=always.",
+        details="A path below /sys/kernel/mm is a name too: transparent_hugepage/enabled=always. So is queue/read_ahead_kb, of the disk "
+                "that the files are on.",
         example="vmtool sysctl vm.swappiness=10"),
     Command(
         "fsck", "machine:fsck", (),
