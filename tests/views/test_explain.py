@@ -69,6 +69,7 @@ def test_what_counts_is_decimal_and_what_selects_is_named():
     assert said("zone_alloc", order=0, zone=1, nr_free_pages=45485, nr_watermark=542) == (
         "The block of order 0 is of zone DMA32, with 45485 free pages (low watermark: 542).")
     assert said("kswapd_wake", highest_zone=2, order=3) == "No zone up to Normal has enough free frames for order 3: kswapd runs."
+    assert said("kswapd_wake", highest_zone=3, order=0) == "No zone has enough free frames for order 0: kswapd runs."
     assert said("shrink_inactive", file=1, nr_scanned=32, nr_reclaimed=30, priority=12) == (
         "The inactive list of files' pages, priority 12: 32 looked at, 30 reclaimed.")
     assert said("shrink_active", file=0, nr_taken=20, nr_deactivated=10, priority=9) == (

@@ -54,14 +54,28 @@ cdef enum:  # trace_event
     TR_DIRECT_RECLAIM  # order nr_reclaimed
     TR_SHRINK_INACTIVE  # file nr_scanned nr_reclaimed priority
     TR_SHRINK_ACTIVE  # file nr_taken nr_deactivated priority
-    TR_RECLAIM_KEEP  # pfn why
+    TR_RECLAIM_KEEP  # pfn nr_pages why
     TR_OOM_KILL  # pid nr_pages
     TR_KMALLOC  # size cache address
     TR_SLAB_OBJECT  # slab_pfn order objects inuse
     TR_ZONE_ALLOC  # zone order free_pages watermark
     TR_FALLBACK  # pfn wanted_type block_type
     TR_VMALLOC  # start end nr_pages
+    TR_RECLAIM_TAKE  # pfn nr_pages file: nobody used it since it was last looked at
     NR_TRACE_EVENTS
+
+cdef enum:  # TR_RECLAIM_KEEP's why
+    KEEP_LOCKED = 1  # by an I/O, or another who works on it
+    KEEP_MLOCKED
+    KEEP_MAPPED  # what entries map is not wanted (sc->may_unmap)
+    KEEP_WRITEBACK
+    KEEP_USED_ONCE  # back to the head of its list
+    KEEP_USED  # to the active list
+    KEEP_NO_SLOT  # of swap
+    KEEP_NOT_UNMAPPED
+    KEEP_DIRTY  # a file's: the flusher's work
+    KEEP_WRITING  # to swap: free at the next meeting
+    KEEP_HELD  # by references that are not mappings
 
 cdef enum:  # trace_on
     TRACE_RECORDS = 1

@@ -66,13 +66,14 @@ EVENTS[TR_KSWAPD_SLEEP] = event_desc(b"kswapd_sleep", b"nr_reclaimed")
 EVENTS[TR_DIRECT_RECLAIM] = event_desc(b"direct_reclaim", b"order nr_reclaimed")
 EVENTS[TR_SHRINK_INACTIVE] = event_desc(b"shrink_inactive", b"file nr_scanned nr_reclaimed priority")
 EVENTS[TR_SHRINK_ACTIVE] = event_desc(b"shrink_active", b"file nr_taken nr_deactivated priority")
-EVENTS[TR_RECLAIM_KEEP] = event_desc(b"reclaim_keep", b"pfn why")
+EVENTS[TR_RECLAIM_KEEP] = event_desc(b"reclaim_keep", b"pfn nr_pages why")
 EVENTS[TR_OOM_KILL] = event_desc(b"oom_kill", b"pid nr_pages")
 EVENTS[TR_KMALLOC] = event_desc(b"kmalloc", b"nr_bytes cache address")
 EVENTS[TR_SLAB_OBJECT] = event_desc(b"slab_object", b"slab_pfn order nr_objects nr_inuse")
 EVENTS[TR_ZONE_ALLOC] = event_desc(b"zone_alloc", b"zone order nr_free_pages nr_watermark")
 EVENTS[TR_FALLBACK] = event_desc(b"fallback", b"pfn wanted_type block_type")
 EVENTS[TR_VMALLOC] = event_desc(b"vmalloc", b"start end nr_pages")
+EVENTS[TR_RECLAIM_TAKE] = event_desc(b"reclaim_take", b"pfn nr_pages file")
 
 
 cdef const char *trace_event_name(int event) noexcept nogil:

@@ -21,7 +21,8 @@ from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.swapfile cimport vm_swap_full
 from vmtool.mm.thp_split cimport split_anon_folio
-from vmtool.mm.trace cimport TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace4
+from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
+                              KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
 from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
                                PGSCAN_KSWAPD, PGSCAN_SKIP_DMA, PGSTEAL_ANON, PGSTEAL_KSWAPD, THP_SWPOUT_FALLBACK, count_vm_events)
 from vmtool.mm.workingset cimport lru_note_cost, workingset_eviction
@@ -113,6 +114,11 @@ cdef void putback(arena_t *a, pfn_t head) noexcept nogil:
     folio_put(a, head)
 
 
+cdef inline uint32_t keep(arena_t *a, pfn_t head, uint32_t fate, uint32_t why) noexcept nogil:
+    trace3(a, TR_RECLAIM_KEEP, head, nr_pages_of(a, head), why)
+    return fate
+
+
 # --- judging ------------------------------------------------------------------------------------------------------------
 
 cdef uint32_t check_references(arena_t *a, scan_control_t *sc, pfn_t head) noexcept nogil:
@@ -144,10 +150,10 @@ cdef uint32_t free_clean(arena_t *a, pfn_t head) noexcept nogil:
     cdef bint file
     if is_lazyfree(f.flags):
         if f.extra_refs != 1:
-            return FATE_KEEP
+            return keep(a, head, FATE_KEEP, KEEP_HELD)
         count_folio_events(a, head, PGLAZYFREED, <int64_t>nr_pages)
     elif f.extra_refs != 2 or folio_test_dirty(a, head) or (f.mapping == 0 and not f.flags & PG_swapcache):
-        return FATE_KEEP
+        return keep(a, head, FATE_KEEP, KEEP_HELD)
     elif f.flags & PG_swapcache:
         swap_cache_remove(a, head, workingset_eviction(a, head))
     else:
@@ -161,18 +167,18 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     """A dirty folio of swap: written, and met again when the device has it. Pages of zeros need no device."""
     cdef frame_t *f = frame_mut(a, head)
     if f.extra_refs != 2 or not sc.may_writepage:
-        return FATE_KEEP
+        return keep(a, head, FATE_KEEP, KEEP_HELD if f.extra_refs != 2 else KEEP_DIRTY)
     f.flags |= PG_reclaim
     if f.flags & PG_anon or f.flags & PG_swapcache:
         if swap_writeout(a, head) != WRITEOUT_STARTED:
             frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
     elif not shmem_writeout(a, head):
         f.flags &= ~<uint32_t>PG_reclaim
-        return FATE_ACTIVATE
+        return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
     a.m.node_stat[NR_VMSCAN_WRITE] += 1
     stat.nr_pageout += 1
     if frame_at(a, head).flags & (PG_writeback | PG_dirty):
-        return FATE_KEEP
+        return keep(a, head, FATE_KEEP, KEEP_WRITING)
     return free_clean(a, head)
 
 
@@ -206,12 +212,12 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     cdef uint64_t nr_pages = nr_pages_of(a, head)
     cdef uint32_t ref = REF_RECLAIM
     if f.flags & PG_locked:
-        return FATE_KEEP
+        return keep(a, head, FATE_KEEP, KEEP_LOCKED)
     sc.nr_scanned += nr_pages
     if f.flags & (PG_mlocked | PG_unevictable):
-        return FATE_ACTIVATE
+        return keep(a, head, FATE_ACTIVATE, KEEP_MLOCKED)
     if not sc.may_unmap and folio_mapcount(a, head):
-        return FATE_KEEP
+        return keep(a, head, FATE_KEEP, KEEP_MAPPED)
     if f.flags & (PG_dirty | PG_writeback) and not f.flags & PG_anon:
         stat.nr_dirty += <uint32_t>nr_pages
         stat.nr_unqueued_dirty += <uint32_t>nr_pages if not f.flags & PG_writeback else 0
@@ -220,16 +226,19 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     if f.flags & PG_writeback:
         f.flags |= PG_reclaim
         stat.nr_writeback += <uint32_t>nr_pages
-        return FATE_ACTIVATE
+        return keep(a, head, FATE_ACTIVATE, KEEP_WRITEBACK)
     if not sc.ignore_references:
         ref = check_references(a, sc, head)
-    if ref != REF_RECLAIM:
-        return FATE_ACTIVATE if ref == REF_ACTIVATE else FATE_KEEP
+    if ref == REF_ACTIVATE:
+        return keep(a, head, FATE_ACTIVATE, KEEP_USED)
+    if ref == REF_KEEP:
+        return keep(a, head, FATE_KEEP, KEEP_USED_ONCE)
     f = frame_mut(a, head)
+    trace3(a, TR_RECLAIM_TAKE, head, nr_pages, folio_is_file_lru(f.flags))
     if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked and not get_slot(a, head):
-        return FATE_ACTIVATE
+        return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
     if folio_mapcount(a, head) and not try_to_unmap(a, head):
-        return FATE_ACTIVATE
+        return keep(a, head, FATE_ACTIVATE, KEEP_NOT_UNMAPPED)
     if not frame_at(a, head).flags & PG_dirty:
         return free_clean(a, head)
     if folio_is_file_lru(frame_at(a, head).flags):
@@ -237,7 +246,7 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
             # left to the flusher; it comes back at the end of write-back
             a.m.node_stat[NR_VMSCAN_IMMEDIATE] += <int64_t>nr_pages
             frame_mut(a, head).flags |= PG_reclaim
-        return FATE_ACTIVATE
+        return keep(a, head, FATE_ACTIVATE, KEEP_DIRTY)
     return pageout(a, sc, head, stat)
 
 

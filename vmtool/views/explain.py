@@ -27,6 +27,11 @@ KMALLOC_SIZES = ("8", "16", "32", "64", "96", "128", "192", "256", "512", "1k", 
 FIRST_KMALLOC = 21  # of the core's table of caches
 ZONES = ("DMA", "DMA32", "Normal", "HighMem")
 MIGRATETYPES = ("unmovable", "movable", "reclaimable", "highatomic")
+KEPT = (  # KEEP_ of mm/trace.pxd
+    "", "it is locked", "a process has locked it (mlock)", "entries map it, and those are not to be taken away yet", "it is being written",
+    "it was used once, so it goes round once more", "it was used again: it becomes active", "swap has no room for it",
+    "an entry that maps it could not be taken away", "it is dirty, and a file's: the flusher writes it",
+    "it is being written to swap, and free when that is done", "somebody else holds it")  # fmt: skip
 TABLES = ("page table (PTE)", "page middle directory (PMD)", "page upper directory (PUD)")
 
 SENTENCES = {
@@ -66,12 +71,13 @@ SENTENCES = {
     "vma_remove": "The area {start}-{end} is removed.",
     "swap_out": "Frame {pfn} is written to swap, entry {entry}.",
     "swap_in": "What swap has under entry {entry} is read into frame {pfn}.",
-    "kswapd_wake": "No zone up to {highest_name} has enough free frames for order {order}: kswapd runs.",
+    "kswapd_wake": "No zone{up_to} has enough free frames for order {order}: kswapd runs.",
     "kswapd_sleep": "kswapd sleeps again: {nr_reclaimed} pages were reclaimed.",
     "direct_reclaim": "The allocation of order {order} finds every zone at its min watermark and reclaims itself: {nr_reclaimed} pages.",
     "shrink_inactive": "The inactive list of {kind} pages, priority {priority}: {nr_scanned} looked at, {nr_reclaimed} reclaimed.",
     "shrink_active": "The active list of {kind} pages, priority {priority}: {nr_taken} taken, {nr_deactivated} become inactive.",
-    "reclaim_keep": "Frame {pfn} stays in memory, reason {why}.",
+    "reclaim_take": "Frame {pfn}{more}, at the tail of its list: nobody used this {kind} page since reclaim last looked. It is to go.",
+    "reclaim_keep": "Frame {pfn}{more}, at the tail of its list, stays: {reason}.",
     "oom_kill": "Nothing can be reclaimed: the OOM killer chooses process {pid}, {nr_pages} pages count against it.",
     "kmalloc": "{nr_bytes} bytes fit an object of {cache_name}: it lies at {address}.",
     "slab_object": "Its slab, {frames} from frame {slab_pfn} on, has {nr_inuse} of {nr_objects} objects in use.",
@@ -166,6 +172,15 @@ def _list(args: Mapping[str, int]) -> dict[str, str]:
     return {"kind": "files'" if args.get("file") else "anonymous"}
 
 
+def _reclaimed(args: Mapping[str, int]) -> dict[str, str]:
+    why, nr = args.get("why", 0), args.get("nr_pages", 1)
+    return {
+        "kind": "file's" if args.get("file") else "anonymous",
+        "reason": KEPT[why] if 0 < why < len(KEPT) else f"reason {why}",
+        "more": f" (with the {nr - 1} behind it)" if nr > 1 else "",
+    }
+
+
 def _fallback(args: Mapping[str, int]) -> dict[str, str]:
     names = dict(enumerate(MIGRATETYPES))
     return {"wanted": names.get(args.get("wanted_type", 0), "?"), "there": names.get(args.get("block_type", 0), "?")}
@@ -191,9 +206,11 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "kmalloc": _kmalloc,
     "slab_object": _slab_object,
     "zone_alloc": lambda args: {"zone_name": _zone(args.get("zone", 0))},
-    "kswapd_wake": lambda args: {"highest_name": _zone(args.get("highest_zone", 0))},
+    "kswapd_wake": lambda args: {"up_to": f" up to {_zone(args['highest_zone'])}" if args.get("highest_zone", 3) < len(ZONES) - 1 else ""},
     "shrink_inactive": _list,
     "shrink_active": _list,
+    "reclaim_take": _reclaimed,
+    "reclaim_keep": _reclaimed,
     "fallback": _fallback,
     "vmalloc": _pages,
     "cache_lookup": lambda args: {"found": "there" if args.get("hit") else "not there"},

@@ -15,7 +15,8 @@ OPENS = "page_fault"  # the event that begins a page's story
 FEWEST = 4  # occurrences: fewer are read faster than a sentence about them
 
 STEADY = frozenset(
-    "error_code flags order level major writable hit nr_pages nr_entries code status cpu pcid inode bytes parent nr length".split()
+    ("error_code flags order level major writable hit nr_pages nr_entries code status cpu pcid inode bytes parent nr length "
+     "file zone why").split()  # fmt: skip
 )
 
 

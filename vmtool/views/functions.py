@@ -21,7 +21,7 @@ FUNCTIONS = {
     "pgtable_free": "free_pgtables",
     "swap_out": "swap_writeout", "swap_in": "do_swap_page", "kswapd_wake": "balance_pgdat", "kswapd_sleep": "kswapd",
     "direct_reclaim": "try_to_free_pages", "shrink_inactive": "shrink_inactive_list", "shrink_active": "shrink_active_list",
-    "reclaim_keep": "shrink_folio_list", "oom_kill": "oom_kill_process",
+    "reclaim_keep": "shrink_folio_list", "reclaim_take": "shrink_folio_list", "oom_kill": "oom_kill_process",
 }  # fmt: skip
 INLINED = ("do_user_addr_fault", "wp_page_copy", "do_fault_around", "do_sigbus", "zap_pte_range", "do_cow_fault",
             "shrink_inactive_list")
