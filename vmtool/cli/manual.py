@@ -33,6 +33,8 @@ GLOBAL = (
     ("--help", "show the listing of commands, or a command's page"),
 )
 SUMMARY = "Linux memory management in a file"
+DATE = "2026-11-29"
+"""Of this release: a page names one (man-pages(7)), and that of the day it was made would change its bytes."""
 ABOUT = (
     "vmtool boots a simulated machine into a file, and every command is one system call or one memory access of a process on that machine, "
     "or a look at it. What Linux shows it prints as Linux 6.18 does, to the byte; what Linux hides, the page tables in their bits, each "
@@ -74,7 +76,7 @@ def page(command: Command) -> Page:
 
 
 def heading(name: str, about: str) -> str:
-    return f'.TH {escape(name.upper())} 1 "" "vmtool {__version__}" "vmtool"\n.SH NAME\n{escape(name)} \\- {escape(about)}\n'
+    return f'.TH {escape(name.upper())} 1 "{DATE}" "vmtool {__version__}" "vmtool"\n.SH NAME\n{escape(name)} \\- {escape(about)}\n'
 
 
 def rows(title: str, entries: Sequence[tuple[str, str]]) -> str:
