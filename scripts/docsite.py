@@ -255,6 +255,17 @@ def on_config(config):
     return config
 
 
+def on_post_page(output, page, config):
+    """The theme's darkmode.js asks for these two also where nothing is highlighted."""
+    return output.replace("</head>", '<style id="hljs-light"></style><style id="hljs-dark"></style></head>', 1)
+
+
+def on_post_build(config):
+    """The search's index as a script, for docs/from-disk.js. It is there: plugins come before hooks."""
+    folder = Path(config.site_dir, "search")
+    (folder / "search_index.js").write_text(f"var search_index = {(folder / 'search_index.json').read_text('utf-8')};\n", "utf-8")
+
+
 def on_files(files, config):
     """Every page that is made, and the written ones with their sessions played."""
     from mkdocs.exceptions import PluginError

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.face import shot
 from vmtool.cli import front
 
 BROWSERS = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")
@@ -146,7 +147,12 @@ def test_tabs_counters_and_comparing(opened):
     found = opened(story("brk"))
     page = found.page
     page.click("text=touch 1 heap")
+    assert page.locator("[role=tab][aria-selected=true]").text_content() == "maps"  # its one line of output stands on the left
+    page.click("[role=tab] >> text=output")
     assert page.text_content("#panel") == "minor=1 major=0"
+    page.click("text=spawn render")
+    assert page.locator("[role=tab][aria-selected=true]").text_content() == "output"  # a reader's choice stays
+    page.click("text=touch 1 heap")
     page.click("[role=tab] >> text=counters")
     moved = page.locator("#panel tr.moved", has_text="minor faults")
     assert moved.text_content().endswith("+1")
@@ -179,7 +185,7 @@ def test_everything_is_reached_by_tab_and_steps_are_announced(opened):
     for _ in range(60):
         found.page.keyboard.press("Tab")
         reached.add(found.page.evaluate("document.activeElement.closest('[id]')?.id"))
-    assert {"forth", "last", "compare", "help", "find", "picture", "lines", "panel", "tab0"} <= reached
+    assert {"forth", "last", "compare", "help", "find", "picture", "lines", "panel", "tab1"} <= reached
     found.page.locator("#forth").focus()
     found.page.keyboard.press("Enter")
     assert re.match(r"Step 1 of \d+: spawn render\. 1\. \d+ rows", found.page.text_content("#said"))
@@ -201,6 +207,18 @@ def test_a_phone_has_one_column_and_swipes(opened):
     assert found.at().startswith("1 ")
     page.evaluate(swipe, [100, 300])
     assert found.at().startswith("0 ")
+    page.keyboard.press("End")
+    last = found.at()
+    page.evaluate(swipe.replace("#explanation", "#is svg"), [100, 300])  # who moves the picture does not step
+    assert found.at() == last
+
+
+def test_a_line_that_printed_more_or_failed_shows_it(opened):
+    found = opened(story("stack"))
+    found.page.keyboard.press("End")
+    assert "SIGSEGV" in found.page.text_content("#panel")
+    gone = found.page.locator("#is .gone").all_text_contents()
+    assert "frame 02209..0221f A" in gone[1:] or 1 < len(gone) < 15, gone  # runs, not one line a frame
 
 
 @pytest.mark.parametrize("scheme, is_dark", [("light", False), ("dark", True)])
@@ -219,3 +237,11 @@ def test_a_step_a_sheet(opened):
     assert found.page.locator("#sheets svg").count() == nr_steps
     found.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert found.page.locator("#sheets section").count() == 0
+
+
+def test_the_picture_in_the_readme_is_what_the_page_shows_today(browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert f"({shot.PICTURE.relative_to(shot.ROOT)})" in (shot.ROOT / "README.md").read_text("utf-8")
+    page = shot.open_page(browser, shot.page(tmp_path))
+    assert shot.fingerprint(page) == shot.stamp(shot.PICTURE.read_bytes()), "make pictures-update"
+    page.close()

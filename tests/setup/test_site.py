@@ -84,6 +84,31 @@ def test_nothing_is_loaded_from_elsewhere(site, pages):
     assert sorted(path.name for path in (site / "search").glob("*.js")) and not list(site.rglob("highlight*"))
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_works_from_disk_in_a_browser(site, scheme):
+    """Nothing is said in the console, pages are no wider than a phone, and a word is found."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("no Chromium on the path")
+    with driver.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
+        said = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        for name in ("index.html", "exact.html", "systems/faults.html", "commands/draw.html", "stories/copy-on-write.html"):
+            page.goto((site / name).as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        page.keyboard.press("s")
+        page.locator("#mkdocs-search-query").press_sequentially("copy-on-write")
+        page.wait_for_selector("#mkdocs-search-results article a")
+        page.click("#mkdocs-search-results article a")
+        assert page.locator("h1").count() == 1
+        browser.close()
+    assert said == []
+
+
 def test_every_page_has_a_title(pages):
     assert [path for path, page in pages.items() if page.headings != 1] == []
 

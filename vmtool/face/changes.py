@@ -84,9 +84,8 @@ class Changes:
                 if not any(other.vma.start < area.vma.end and area.vma.start < other.vma.end for other in now):
                     told.append(f"{rows.process_text(space)}: {rows.area_text(area)}")
         frames = {run.pfn + i for run in self.after.frames for i in range(run.nr)}
-        for run in self.before.frames:
-            told += [_frame_text(part) for part in _parts(run, frames)]
-        return told
+        left = [part for run in self.before.frames for part in _parts(run, frames)]
+        return told + [_frame_text(run) for run in _joined(left)]
 
     # --- pages under other runs ------------------------------------------------------------------------------
 
@@ -128,6 +127,19 @@ def _parts(run, others):
             found[-1] = found[-1]._replace(nr=found[-1].nr + 1)
         else:
             found.append(run._replace(pfn=run.pfn + i, nr=1, index=None if run.index is None else run.index + i))
+    return found
+
+
+def _joined(runs):
+    """Runs of one use that are neighbours as one, whoever pointed to them, by number."""
+    found: list[s.FrameRun] = []
+    for run in sorted(runs, key=lambda run: run.pfn):
+        last = found[-1] if found else None
+        index = None if last is None or last.index is None else last.index + last.nr
+        if last is not None and run == last._replace(pfn=last.pfn + last.nr, nr=run.nr, index=index, flags=run.flags):
+            found[-1] = last._replace(nr=last.nr + run.nr)
+        else:
+            found.append(run)
     return found
 
 

@@ -15,7 +15,7 @@
     states.push(now);
     before = now;
   }
-  let at = 0, tab = 'output', comparing = false;
+  let at = 0, tab = 'output', isChosen = false, comparing = false;  // until a reader chooses a tab, the page does
 
   const text = (state, name) => (state && state[name] || []).map((i) => strings[i]).join('\n');
   const element = (tag, words, name) => {
@@ -100,10 +100,13 @@
   function panel() {
     const into = $('panel'), old = at ? states[at - 1][tab] || [] : null, now = states[at][tab] || [];
     if (tab === 'counters') return counters(into, old, now);
-    const pre = element('pre', tab === 'output' ? text(states[at], tab) : undefined);
+    const pre = element('pre', tab === 'output' ? text(states[at], tab) || 'It printed nothing.' : undefined);
     into.replaceChildren(pre);
     if (tab !== 'output') lines(pre, old, now);
   }
+
+  // What the line on the left has no room for; else how the address spaces look now.
+  const told = (step) => step[STATUS] || step[OUT].includes('\n') ? 'output' : 'maps';
 
   // --- one step -------------------------------------------------------------------------------------
   function show(announce) {
@@ -114,7 +117,7 @@
       .replace('aria-labelledby="what how"', 'aria-labelledby="was-what was-how"');
     const pre = document.querySelector('#explanation pre');
     pre.textContent = text(state, 'explanation') || 'No step of the kernel was recorded.';
-    panel();
+    if (isChosen) panel(); else choose(tabs.find((one) => one.dataset.panel === told(step)));
     buttons.forEach((button, i) => {
       if (i === at) button.setAttribute('aria-current', 'step'); else button.removeAttribute('aria-current');
     });
@@ -188,16 +191,19 @@
     mark();
   }
   tabs.forEach((button, i) => {
-    button.addEventListener('click', () => choose(button));
+    button.addEventListener('click', () => { isChosen = true; choose(button); });
     button.addEventListener('keydown', (event) => {
       const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (move) choose(tabs[(i + move + tabs.length) % tabs.length], true);
+      if (!move) return;
+      isChosen = true;
+      choose(tabs[(i + move + tabs.length) % tabs.length], true);
     });
   });
 
   let start = null;
   document.querySelector('main').addEventListener('touchstart', (event) => {
-    start = event.touches.length === 1 ? event.touches[0] : null;
+    const part = event.target.closest('section');  // a finger on what is wider than the screen moves that
+    start = event.touches.length === 1 && part && part.scrollWidth <= part.clientWidth ? event.touches[0] : null;
   }, { passive: true });
   document.querySelector('main').addEventListener('touchend', (event) => {
     if (!start) return;

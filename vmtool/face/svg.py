@@ -9,6 +9,8 @@ other, in the middle of their heights. A test reads it back.
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from vmtool.face import facts, palette, rows, svg_grid
 from vmtool.face import scene as s
 from vmtool.face.terminal import summary_words
@@ -19,12 +21,13 @@ if TYPE_CHECKING:
     from vmtool.face.changes import Changes
 
 ROW, BOX = 18, 14
+CHAR = 7.5  # no font of the style sheet's is wider
 LEFT = 12
 PAGE_X, PAGE_WIDTH = 24, 150
-ENTRY_X, ENTRY_WIDTH = 380, 190
-FRAME_X, FRAME_WIDTH = 700, 150
-FILE_X, FILE_WIDTH = 930, 170
-WIDTH = 1120
+ENTRY_X, ENTRY_WIDTH = 240, 190  # the line of an area, on a row of its own, ends before the arrows begin
+FRAME_X, FRAME_WIDTH = 540, 150
+FILE_X, FILE_WIDTH = 750, 130
+WIDTH = 892
 TOP = 44
 
 STYLE = """\
@@ -256,12 +259,14 @@ class _Drawing:
             x += 34 + 8 * len(f"{letter} {use}")
         words = "* dirty   L locked   ×N mapped N times   solid head: writable   hollow head: read-only   dotted: in swap"
         self.lines.append(element("text", words, x=LEFT, y=y + 30, class_="faint"))
-        self.lines.append(element("text", escape("frames: " + ", ".join(summary_words(self.scene))), x=LEFT, y=y + 48, class_="faint"))
-        if self.scene.hidden:
-            self.lines.append(element("text", escape(f"not drawn: {self.scene.hidden}"), x=LEFT, y=y + 66, class_="faint"))
+        told = wrap("frames: " + ", ".join(summary_words(self.scene)), int((WIDTH - 2 * LEFT) / CHAR))
+        hidden = [f"not drawn: {self.scene.hidden}"] if self.scene.hidden else []
+        for text, kind in [*[(text, "faint counts") for text in told], *[(text, "faint") for text in hidden]]:
+            self.lines.append(element("text", escape(text), x=LEFT, y=y + 48, class_=kind))
+            y += ROW
         if self.scene.blocks is not None:
-            return svg_grid.draw(self.lines, self.scene, LEFT, y + 96) + ROW
-        return y + 80
+            return svg_grid.draw(self.lines, self.scene, LEFT, y + 60) + ROW
+        return y + 44
 
 
 def _new(mark):
