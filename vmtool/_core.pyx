@@ -15,9 +15,9 @@ from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, ARCH_PKEYS, CPU_PKU, arch_name, offset_in_page, page_size, page_start
-from vmtool.mm.boot cimport machine_boot, machine_upgrade
+from vmtool.mm.boot cimport BOOT_ARCH, BOOT_NO_ROOM, BOOT_RAM, BOOT_TLB, machine_boot, machine_upgrade
 from vmtool.mm.fsck_memcg cimport memcg_upgrade
-from vmtool.mm.mm cimport do_exit
+from vmtool.mm.sys_kill cimport exit_by_signal
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pagecache cimport alloc_da_blocks, fget, file_open, fput, name_read, name_store
 from vmtool.mm.sys_file cimport sys_mincore, sys_msync
@@ -45,11 +45,15 @@ from vmtool import records as r
 from vmtool._views import constants  # noqa: F401 - for those above
 from vmtool._walks import arch_text
 from vmtool.errors import InternalError, KernelError, Signal
-from vmtool.uapi import CORE_SIGNALS
 
 ACCESS_KINDS = {"r": ACCESS_READ, "w": ACCESS_WRITE, "x": ACCESS_EXEC}
 U64 = 0xFFFFFFFFFFFFFFFF
-BOOT_ERRORS = {-EINVAL: "RAM, --arch or --tlb cannot be", -ENOMEM: "the kernel does not fit into this RAM"}
+BOOT_ERRORS = {
+    BOOT_ARCH: (EINVAL, "--arch: there is no {arch}"),
+    BOOT_TLB: (EINVAL, "--tlb: {tlb!r} describes no TLB, or one that is too large"),
+    BOOT_RAM: (EINVAL, "--ram: {ram_bytes} bytes are too few for {arch}, or too many"),
+    BOOT_NO_ROOM: (ENOMEM, "--ram: the kernel does not fit into {ram_bytes} bytes"),
+}
 
 
 cdef object sysroot_of(arena_t *a):
@@ -108,7 +112,8 @@ cdef class Machine(Reclaim):
         self.a.m.seed = (aslr_seed or 0) & U64
         err = machine_boot(&self.a, name)
         if err:
-            raise KernelError(-err, BOOT_ERRORS.get(err, "the machine cannot be made"))
+            number, words = BOOT_ERRORS[err]
+            raise KernelError(number, words.format(arch=arch, tlb=tlb, ram_bytes=ram_bytes))
         root = sysroot.encode("utf-8", "surrogateescape")
         self.a.m.sysroot = name_store(&self.a, root, <uint32_t>len(root))
         self.check()
@@ -146,7 +151,7 @@ cdef class Machine(Reclaim):
             return r.Touched(minor, major)
         self.check_panic()
         if not probe:
-            do_exit(&self.a, task, info.signo | (0x80 if info.signo in CORE_SIGNALS else 0))
+            exit_by_signal(&self.a, task, info.signo)
         raise signal_of(info, minor, major, not probe)
 
     # --- system calls -----------------------------------------------------------------------------------

@@ -24,13 +24,12 @@ from vmtool.libc.tunables cimport TUNABLE_SET, TUNABLE_UNKNOWN, libc_mallopt, se
 from vmtool.libc.words cimport libc_t, step
 from vmtool.mm.arena cimport mm_at, rec_at, task_at
 from vmtool.mm.libc_data cimport libc_data_t
-from vmtool.mm.mm cimport do_exit
+from vmtool.mm.sys_kill cimport exit_by_signal
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
 from vmtool.errors import KernelError, Signal
-from vmtool.uapi import CORE_SIGNALS
 
 U64 = 0xFFFFFFFFFFFFFFFF
 CHUNK_STATES = {CHUNK_LIVE: "live", CHUNK_FREE: "free", CHUNK_TOP: "top", CHUNK_TCACHE: "tcache", CHUNK_FASTBIN: "fastbin", CHUNK_TABLE: "table",
@@ -93,7 +92,7 @@ cdef object died(Processes m, libc_t *l, before):
     cdef task_t *t = task_at(&m.a, l.task)
     m.check()
     minor, major = t.min_flt - before[0], t.maj_flt - before[1]
-    do_exit(&m.a, l.task, l.signo | (0x80 if l.signo in CORE_SIGNALS else 0))
+    exit_by_signal(&m.a, l.task, l.signo)
     m.check()
     if l.message != NULL:
         return Signal(l.signo, l.message.decode(), None, minor, major)

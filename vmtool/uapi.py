@@ -93,7 +93,6 @@ SIGNALS = {
     "TTOU": 22, "URG": 23, "XCPU": 24, "XFSZ": 25, "VTALRM": 26, "PROF": 27, "WINCH": 28, "IO": 29, "POLL": 29, "PWR": 30, "SYS": 31,
 }
 NSIG = 64
-CORE_SIGNALS = frozenset(SIGNALS[name] for name in ("QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "SEGV", "XCPU", "XFSZ", "SYS"))
 """Those whose default action is a core: SIG_KERNEL_COREDUMP_MASK."""
 
 RLIMIT_STACK, RLIMIT_MEMLOCK = RLIMITS["stack"], RLIMITS["memlock"]

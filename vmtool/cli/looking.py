@@ -87,13 +87,14 @@ def pmap(machine: Any, pid: int, detail: str, expand: int, quiet: bool, show_pat
     if expand:
         detail = "X" if expand == 1 else "XX"
     from vmtool.tools import pmap as tool
+    from vmtool.tools import pmap_area
     names = ("stat", "cmdline", "smaps" if detail in ("x", "X", "XX") else "maps")
     read = _host_process(procfs, pid) if procfs is not None else _copied_process(machine, pid, names)
     try:
-        span = tool.EVERYWHERE if range is None else tool.span_of(range)
+        span = pmap_area.EVERYWHERE if range is None else pmap_area.span_of(range)
     except ValueError as wrong:
         raise UsageError(str(wrong)) from None
-    options = tool.Options(detail, quiet, show_path, span)
+    options = pmap_area.Options(detail, quiet, show_path, span)
     if json:
         from vmtool.cli import objects_pmap
         return lambda: _text(objects_pmap.process(pid, read, options))

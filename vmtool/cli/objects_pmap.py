@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from vmtool.cli.objects_proc import area_of, labelled
-from vmtool.tools.pmap import Area, Options, area, command, shown_name, start_stack
+from vmtool.tools.pmap import command, start_stack
+from vmtool.tools.pmap_area import Area, Options, area, shown_name
 from vmtool.tools.pmap_detail import FLAGS, ONLY_IN_XX, entries
 
 Object = dict[str, Any]

@@ -11,8 +11,8 @@ mm/swap.c:folio_mark_lazyfree().
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size
-from vmtool.mm.buddy cimport folio_get
-from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, folio_mapcount, split_file_folio
+from vmtool.mm.buddy cimport folio_get, folio_mapcount
+from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, split_file_folio
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.lruvec cimport lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter

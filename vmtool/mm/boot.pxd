@@ -5,7 +5,13 @@ from vmtool.mm.arch cimport ARCH_ARM, ARCH_PAIRED
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# m's ram_bytes, nr_cpus, swap_bytes, tlb_spec, pcid, kpti, aslr, seed are set. 0 or -errno.
+cdef enum:  # why a machine cannot be made
+    BOOT_ARCH = 1  # there is no such architecture
+    BOOT_TLB  # its text is no description of one, or of too large a one
+    BOOT_RAM  # too little, or more than the architecture can address
+    BOOT_NO_ROOM  # the kernel does not fit
+
+# m's ram_bytes, nr_cpus, swap_bytes, tlb_spec, pcid, kpti, aslr, seed are set. 0 or BOOT_.
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil
 cdef int machine_upgrade(arena_t *a) noexcept nogil  # a machine of an older file gets what later ones have; 0 or -errno
 

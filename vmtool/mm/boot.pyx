@@ -118,31 +118,24 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     cdef uint32_t i
     cdef int err
-    err = arch_lookup(arch, &a.m.arch)
-    if err:
-        return err
+    if arch_lookup(arch, &a.m.arch):
+        return BOOT_ARCH
     content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed
     for i in range(a.m.nr_cpus):
         if rec_alloc(a, POOL_CPU) != i + 1:
-            return -ENOMEM
+            return BOOT_NO_ROOM
     err = boot_memory(a)
     if err:
-        return err
-    err = kmem_cache_init(a)
-    if err:
-        return err
-    err = tlb_init(a)
-    if err:
-        return err
+        return BOOT_NO_ROOM if err == -ENOMEM else BOOT_RAM
+    if kmem_cache_init(a):
+        return BOOT_NO_ROOM
+    if tlb_init(a):
+        return BOOT_TLB
     arch_features(a.m, &a.m.arch, tlb_is_plain(a.m))
-    err = pgtable_boot(a)
-    if err:
-        return err
-    err = kmem_boot(a)
-    if err:
-        return err
+    if pgtable_boot(a) or kmem_boot(a):
+        return BOOT_NO_ROOM
     for i in range(a.m.nr_cpus):
         load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
     a.m.max_threads = default_max_threads(a.m.totalram_pages << a.m.arch.page_shift)
@@ -152,4 +145,4 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     a.m.user_reserve_kbytes = 131072
     if (a.m.totalram_pages << (a.m.arch.page_shift - 10)) // 32 < 131072:
         a.m.user_reserve_kbytes = (a.m.totalram_pages << (a.m.arch.page_shift - 10)) // 32
-    return special_pages(a)
+    return BOOT_NO_ROOM if special_pages(a) else 0

@@ -4,7 +4,6 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef uint64_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil  # entries that map its pages, of any size
 # One address space at most maps the folio (folio_maybe_mapped_shared() is false). Preconditions: a folio of a file.
 cdef bint file_folio_is_one_mms(arena_t *a, pfn_t head) noexcept nogil
 cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil  # of a file; accessed bits are lost

@@ -13,15 +13,9 @@ from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_frame, pte_store
-from vmtool.mm.rmap cimport page_mapcount, remove_rmap
+from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
-
-cdef uint64_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint64_t i, n = 0
-    for i in range(<uint64_t>1 << folio_order(a, head)):
-        n += page_mapcount(a, <pfn_t>(head + i))
-    return n
 
 cdef bint mapped_at(arena_t *a, const vma_t *area, pfn_t head, uint64_t i, entry_at_t *at) noexcept nogil:
     """The entry by which the area maps page i of the folio. False: it does not."""

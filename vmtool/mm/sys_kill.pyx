@@ -32,7 +32,7 @@ cdef void do_signal_stop(arena_t *a, idx_t leader) noexcept nogil:
         task_mut(a, t).state = c'T'
         t = next_thread(a, leader, t)
 
-cdef void die(arena_t *a, idx_t task, uint32_t signo) noexcept nogil:
+cdef void exit_by_signal(arena_t *a, idx_t task, uint32_t signo) noexcept nogil:
     do_exit(a, task, signo | (0x80 if sigmask(signo) & CORE_SIGNALS else 0))
 
 cdef void go_on(arena_t *a, idx_t task) noexcept nogil:
@@ -49,7 +49,7 @@ cdef void go_on(arena_t *a, idx_t task) noexcept nogil:
     if pending:
         while not pending & sigmask(signo):
             signo += 1
-        die(a, task, signo)
+        exit_by_signal(a, task, signo)
 
 cdef void sys_kill(arena_t *a, idx_t any_thread, uint32_t signo) noexcept nogil:
     cdef idx_t task = group_leader(a, any_thread)
@@ -57,7 +57,7 @@ cdef void sys_kill(arena_t *a, idx_t any_thread, uint32_t signo) noexcept nogil:
     if signo == 0 or signo > NSIG:
         return
     if signo == SIGKILL:
-        die(a, task, signo)
+        exit_by_signal(a, task, signo)
     elif signo == SIGCONT and stopped:
         go_on(a, task)
     elif sigmask(signo) & IGNORED_SIGNALS:
@@ -67,4 +67,4 @@ cdef void sys_kill(arena_t *a, idx_t any_thread, uint32_t signo) noexcept nogil:
     elif sigmask(signo) & STOP_SIGNALS:
         do_signal_stop(a, task)
     else:
-        die(a, task, signo)
+        exit_by_signal(a, task, signo)

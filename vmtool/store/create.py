@@ -18,8 +18,9 @@ from vmtool.store.schema import PAGE_BYTES, connect, create_tables, is_durable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmtool._core import Machine
-    from vmtool.store.session import Session
 
 
 class Creation:
@@ -31,7 +32,7 @@ class Creation:
         directory, name = os.path.split(self._target)
         self._unfinished = os.path.join(directory, f".{name}.vmtool-new")
         self._may_replace = False
-        self._replaced: Session | None = None
+        self._unlock: Callable[[], None] | None = None
         try:
             self._fd = self._lock(wait)
         except OSError as error:
@@ -55,10 +56,10 @@ class Creation:
         """Whether there is something under the name; while the lock is held no command changes that."""
         return os.path.lexists(self._target)
 
-    def replace(self, session: Session | None) -> None:
-        """Let make() replace what is there; `session` holds its write lock, None when it is no state file."""
+    def replace(self, unlock: Callable[[], None] | None) -> None:
+        """Let make() replace what is there; `unlock` gives its write lock back at the end, None when it is no state file."""
         self._may_replace = True
-        self._replaced = session
+        self._unlock = unlock
 
     def make(self, machine: Machine, entry: bytes, bounds: tuple[int, int] | None) -> None:
         """Write the machine whole to the unfinished file and give it its name."""
@@ -103,8 +104,8 @@ class Creation:
             pass  # it has its name
         os.close(self._fd)
         self._fd = -1
-        if self._replaced is not None:
-            self._replaced.close()
+        if self._unlock is not None:
+            self._unlock()
 
 
 def remove(path: str) -> None:

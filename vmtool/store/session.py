@@ -58,7 +58,8 @@ def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, fac
                 raise StateError(f"{path}: is there, and is not a regular file")
             if not force:
                 raise StateError(f"{path}: is there already (--force replaces it)")
-            creation.replace(write_lock(path, wait, factory))
+            lock = write_lock(path, wait, factory)
+            creation.replace(lock.close if lock is not None else None)
         return Session(path, True, wait, factory, creation)
     except BaseException:
         creation.release()

@@ -6,7 +6,7 @@ heading; every entry must have the fields of the first, in its order.
 
 from collections.abc import Mapping
 
-from vmtool.tools.pmap import Area, Options, area, printable
+from vmtool.tools.pmap_area import Area, Options, area, printable
 
 FIXED = (("Address", "start_text"), ("Perm", "perms"), ("Offset", "offset"), ("Device", "dev"), ("Inode", "inode"))
 MAX_NAME = 127
