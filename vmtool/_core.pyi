@@ -306,7 +306,8 @@ class Machine:
     def entry_bytes(self, pid: int, addr: int, length: int) -> bytes:
         """In the same form the tables' entries, at whatever level they map the page."""
 
-    def walk(self, pid: int, addr: int) -> r.Walk: ...
+    def walk(self, pid: int, addr: int, root: str | None = None) -> r.Walk:
+        """From the table that the processor walks for the program; `kernel`: in kernel mode, which has another with KPTI."""
     def entries(self, pid: int, addr: int, end: int) -> bytes:
         """Each entry of the range's tables that is not 0 and has no table below it: five little-endian words of 64 bits.
 
@@ -327,10 +328,10 @@ class Machine:
     def roots(self) -> list[tuple[int, int, int | None]]:
         """PID, CR3 or TTBR0, and TTBR1 or None, of each process that has an address space."""
 
-    def kernel_map(self, borders: Sequence[int]) -> list[tuple[int, int, str, int, tuple[str, ...]]]:
+    def kernel_map(self, borders: Sequence[int], root: str | None = None) -> list[tuple[int, int, str, int, tuple[str, ...]]]:
         """Runs of like entries in the kernel's half: (first address, last, level, entry without its frame, flags); 0, (): nothing there.
 
-        `borders`: ascending addresses at which a run ends, whatever follows.
+        `borders`: ascending addresses at which a run ends, whatever follows. root `user`: what user mode's tables have of it, with KPTI.
         """
 
     def held(self, pfn: int, tables_only: bool = False) -> tuple[int, bytes] | None:

@@ -117,8 +117,8 @@ cdef class Machine(Reclaim):
         root = sysroot.encode("utf-8", "surrogateescape")
         self.a.m.sysroot = name_store(&self.a, root, <uint32_t>len(root))
         self.check()
-        if pku and not self.a.m.arch.flags & ARCH_PKEYS:
-            raise KernelError(EINVAL, f"--pku: {arch} has no protection keys, x86-64 and x86-64-la57 have")
+        if (kpti or pku) and arch not in ("x86-64", "x86-64-la57"):
+            raise KernelError(EINVAL, f"--{'kpti' if kpti else 'pku'}: not with {arch}, with x86-64 and x86-64-la57")
         if swap_bytes:
             self.swapon(swap_bytes)
 
@@ -293,7 +293,7 @@ cdef class Machine(Reclaim):
     # --- accesses ------------------------------------------------------------------------------------------
 
     def touch(self, pid, addr, length, access, probe=False):
-        cdef idx_t t = self.enter(pid)
+        cdef idx_t t = self.on_cpu(pid)
         cdef siginfo_t info
         cdef uint64_t start = addr & U64, n = length & U64
         cdef int kind = ACCESS_KINDS[access], failed
@@ -303,7 +303,7 @@ cdef class Machine(Reclaim):
         return self.after_access(t, failed, &info, before, probe)
 
     def store(self, pid, addr, data, probe=False):
-        cdef idx_t t = self.enter(pid)
+        cdef idx_t t = self.on_cpu(pid)
         cdef siginfo_t info
         cdef const char *bytes_ = data
         cdef int failed
@@ -312,7 +312,7 @@ cdef class Machine(Reclaim):
         return self.after_access(t, failed, &info, before, probe)
 
     def load(self, pid, addr, length, probe=False):
-        cdef idx_t t = self.enter(pid)
+        cdef idx_t t = self.on_cpu(pid)
         cdef siginfo_t info
         cdef uint64_t n = length & U64
         cdef char *buf
@@ -336,7 +336,7 @@ cdef class Machine(Reclaim):
         cdef access_t how = access_t(ACCESS_KINDS[access], False, False, task_at(&self.a, t).pkru)
         cdef siginfo_t info
         cdef uint64_t at = addr & U64
-        mmu_walk(&self.a, mm_at(&self.a, self.find_mm(pid)).pgd, at, &w)
+        mmu_walk(&self.a, self.top_table(self.find_mm(pid), None), at, &w)
         self.check()
         if at < mm_at(&self.a, task_at(&self.a, t).mm).task_size and w.ok and not mmu_judge(&self.a.m.arch, &w, &how):
             return w.phys
@@ -360,7 +360,7 @@ cdef class Machine(Reclaim):
         return w.phys if w.ok and not code else None, code
 
     def push(self, pid, nr_bytes):
-        cdef idx_t t = self.enter(pid)
+        cdef idx_t t = self.on_cpu(pid)
         cdef mm_t *m = mm_mut(&self.a, task_at(&self.a, t).mm)
         cdef vaddr_t *sp = thread_sp(task_mut(&self.a, t)) if thread_sp(task_at(&self.a, t))[0] else &m.sp
         cdef siginfo_t info
@@ -380,7 +380,7 @@ cdef class Machine(Reclaim):
         return new_sp
 
     def access_stream(self, pid, accesses, probe=False):
-        cdef idx_t t = self.enter(pid)
+        cdef idx_t t = self.on_cpu(pid)
         cdef Py_buffer data
         cdef siginfo_t info
         cdef int failed

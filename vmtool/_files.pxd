@@ -6,6 +6,7 @@ from vmtool.mm.types cimport idx_t
 
 cdef class Files(Adopt):
     cdef idx_t runnable(self, pid) except 0
+    cdef idx_t on_cpu(self, pid) except 0
     cdef idx_t enter(self, pid) except 0
     cdef int check_panic(self) except -1
     cdef int settle(self) except -1

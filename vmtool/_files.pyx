@@ -12,6 +12,7 @@ from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, ta
 from vmtool.mm.filemap cimport filemap_next
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport do_exit, switch_mm
+from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.inode cimport inode_take_objects
 from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup,
                                   path_rename, path_unlink, punch_hole, sync_all)
@@ -37,7 +38,7 @@ cdef class Files(Adopt):
             raise KernelError(EAGAIN, f"process {pid} is stopped")
         return t
 
-    cdef idx_t enter(self, pid) except 0:
+    cdef idx_t on_cpu(self, pid) except 0:
         """The process runs on its CPU; its address space must exist."""
         cdef idx_t t = self.runnable(pid)
         if task_at(&self.a, t).mm == 0:
@@ -47,6 +48,12 @@ cdef class Files(Adopt):
         self.settle()
         if cpu_mut(&self.a, self.a.cpu).task != t:
             switch_mm(&self.a, t, self.a.cpu)
+        return t
+
+    cdef idx_t enter(self, pid) except 0:
+        """And makes a system call."""
+        cdef idx_t t = self.on_cpu(pid)
+        kernel_round_trip(&self.a, self.a.cpu)
         return t
 
     cdef int check_panic(self) except -1:

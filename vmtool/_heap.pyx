@@ -100,7 +100,7 @@ cdef object died(Processes m, libc_t *l, before):
 
 
 cdef uint64_t call(Processes m, pid, int what, first=0, second=0) except? 7:
-    cdef idx_t t = m.enter(pid)
+    cdef idx_t t = m.on_cpu(pid)
     cdef libc_t l
     cdef uint64_t got = 0, a = first & U64, b = second & U64
     cdef int failed
@@ -154,7 +154,7 @@ def tunable(Processes m, pid, name, value):
     cdef libc_t l
     cdef int done
     call(m, pid, DO_USABLE)  # there is a heap now
-    libc_enter(&l, &m.a, m.enter(pid))
+    libc_enter(&l, &m.a, m.on_cpu(pid))
     name = name if name.startswith("glibc.malloc.") else "glibc.malloc." + name
     key, text = name.encode("utf-8", "surrogateescape"), str(value).encode()
     ptmalloc_init(&l)
@@ -181,7 +181,7 @@ cdef class HeapTrace:
     cdef object before
 
     def __cinit__(self, Processes machine, pid, heap_start=None, with_log=False, with_calls=False):
-        cdef idx_t task = machine.enter(pid)
+        cdef idx_t task = machine.on_cpu(pid)
         self.t = <heaptrace_t *>calloc(1, sizeof(heaptrace_t))
         if self.t == NULL:
             raise MemoryError()
@@ -203,7 +203,7 @@ cdef class HeapTrace:
         cdef uint64_t n = len(lines)
         cdef int failed
         # another process may have run since
-        libc_enter(&self.t.l, &self.machine.a, self.machine.enter(task_at(&self.machine.a, self.t.l.task).pid))
+        libc_enter(&self.t.l, &self.machine.a, self.machine.on_cpu(task_at(&self.machine.a, self.t.l.task).pid))
         self.t.stop_at = stop_at
         with nogil:
             failed = heaptrace_feed(self.t, text, n)

@@ -2,8 +2,9 @@
 """The read-only half of the door that concerns the processor: walks, physical memory."""
 
 from vmtool._state cimport State
-from vmtool.mm.types cimport idx_t
+from vmtool.mm.types cimport idx_t, pfn_t
 
 cdef class Walks(State):
     cdef idx_t find(self, pid) except 0
     cdef idx_t find_mm(self, pid) except 0
+    cdef pfn_t top_table(self, idx_t mm, root) except? 0

@@ -8,12 +8,13 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, level_name,
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, level_name,
                              page_size)
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pid cimport find_task
+from vmtool.mm.pgtable cimport user_pgd
 from vmtool.mm.show_frames cimport next_held
 from vmtool.mm.show_kernel cimport kernel_runs, kernel_runs_t
 from vmtool.mm.types cimport *
@@ -89,17 +90,21 @@ cdef class Walks(State):
             raise KernelError(ESRCH, f"process {pid} has no address space")
         return mm
 
-    def walk(self, pid, addr):
+    cdef pfn_t top_table(self, idx_t mm, root) except? 0:
+        """The one that a walk begins at: the program's, or `kernel`: the kernel's."""
+        return mm_at(&self.a, mm).pgd if root == "kernel" else user_pgd(&self.a.m.arch, mm_at(&self.a, mm).pgd)
+
+    def walk(self, pid, addr, root=None):
         cdef walk_t w
         cdef uint64_t at = addr & <uint64_t>0xFFFFFFFFFFFFFFFF
-        cdef pfn_t root = mm_at(&self.a, self.find_mm(pid)).pgd
+        cdef pfn_t top = self.top_table(self.find_mm(pid), root)
         cdef int i
         cdef int level
         cdef const arch_t *g = &self.a.m.arch
         cdef bint is_upper = g.flags & ARCH_SPLIT_ROOT and at >= g.kernel_start
         cdef bint is_leaf
         cdef access_t how = access_t(ACCESS_READ, False, False, task_at(&self.a, self.find(pid)).pkru)
-        mmu_walk(&self.a, root, at, &w)
+        mmu_walk(&self.a, top, at, &w)
         self.check()
         steps = []
         for i in range(w.nr_steps):
@@ -111,13 +116,13 @@ cdef class Walks(State):
                 entry_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
                 w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0))
         reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
-        return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else root) << g.page_shift, tuple(steps), w.phys if w.ok else None,
+        return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else top) << g.page_shift, tuple(steps), w.phys if w.ok else None,
                       <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if g.id >= ARCH_ARM else "CR3",
                       g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift,
                       mmu_judge(g, &w, &how) if w.ok else w.error,
                       bool(w.ok and g.flags & ARCH_SOFT_YOUNG and not w.leaf & g.accessed))
 
-    def kernel_map(self, borders):
+    def kernel_map(self, borders, root=None):
         """(first address, last, level, entry without its frame, flags) of each run of like entries in the kernel's half; 0, (): nothing is mapped."""
         cdef kernel_runs_t runs
         cdef const arch_t *g = &self.a.m.arch
@@ -129,7 +134,7 @@ cdef class Walks(State):
             at[i] = borders[i]
         runs.borders = at
         runs.nr_borders = <uint32_t>len(borders)
-        kernel_runs(&self.a, &runs)
+        kernel_runs(&self.a, user_pgd(g, self.a.m.kernel_pgd) if root == "user" else self.a.m.kernel_pgd, &runs)
         found = []
         for i in range(runs.nr):
             raw = runs.at[i].prot
@@ -146,7 +151,7 @@ cdef class Walks(State):
     # --- physical memory -----------------------------------------------------------------------------------
 
     def roots(self):
-        """PID, the value of CR3 or TTBR0, and of TTBR1 (None: there is none), of each process; threads share theirs."""
+        """PID, the value of CR3 or TTBR0, and of TTBR1 or, with KPTI, CR3 in kernel mode (None: there is none), of each process; threads share theirs."""
         cdef uint32_t pid
         cdef idx_t t
         cdef mm_t *mm
@@ -157,7 +162,7 @@ cdef class Walks(State):
             t = find_task(&self.a, pid)
             if t and task_at(&self.a, t).mm and task_at(&self.a, t).tgid in (0, pid):
                 mm = mm_at(&self.a, task_at(&self.a, t).mm)
-                found.append((pid, <uint64_t>mm.pgd << g.page_shift, upper))
+                found.append((pid, <uint64_t>user_pgd(g, mm.pgd) << g.page_shift, <uint64_t>mm.pgd << g.page_shift if g.flags & ARCH_KPTI else upper))
         self.check()
         return found
 

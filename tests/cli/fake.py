@@ -227,7 +227,7 @@ class FakeMachine:
     def smaps_rollup(self, pid):
         return HEAP, STACK, _zero(r.MemStats, resident=3 * PAGE)
 
-    def walk(self, pid, addr):
+    def walk(self, pid, addr, root=None):
         self.process(pid)
         steps = [r.WalkStep(level, 0x1000 * i, i, 0x1000 * i + 8 * i, 0x67 + 0x1000 * i, ("P", "RW"), True, level == "pte",
                             47 - 9 * (i - 1), 39 - 9 * (i - 1), ((0, "P"), (1, "RW")), 51, 12, 0)
@@ -264,7 +264,7 @@ class FakeMachine:
 
     vfree = free_pages = kfree
 
-    def kernel_map(self, borders):
+    def kernel_map(self, borders, root=None):
         return [(0xFFFF888000000000, 0xFFFF8880001FFFFF, "pte", 0x8000000000000103, ("P", "RW", "G", "NX")),
                 (0xFFFF888000200000, 0xFFFFFFFFFFFFFFFF, "pmd", 0, ())]
 

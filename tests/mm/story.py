@@ -22,9 +22,9 @@ class Cases(dict):
 class Story:
     """A parent on CPU 0 and its child on CPU 1, with each kind of mapping; the numbers of their records."""
 
-    def __init__(self):
+    def __init__(self, **boot):
         self.m = m = core.Machine()
-        m.boot(ram_bytes=1 << 30, nr_cpus=2)  # below 512 MiB the kernel turns huge pages off
+        m.boot(ram_bytes=1 << 30, nr_cpus=2, **boot)  # below 512 MiB the kernel turns huge pages off
         m.mkfile("/lib", 5 * PAGE, b"x" * 5 * PAGE)
         self.pid = m.spawn("render", None, [b"render"], [])
         self.heap = m.mmap(self.pid, 0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)

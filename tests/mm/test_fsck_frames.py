@@ -466,4 +466,5 @@ def test_every_check_is_tried():
     from .test_fsck import CASES as others
     from .test_fsck_kmem import CASES as kernels
     from .test_fsck_memcg import CASES as groups
-    assert sorted([*CASES, *others, *kernels, *groups, *fsck_sentences()]) == sorted(Story().m.fsck_names())
+    from .test_kpti import CASES as isolation
+    assert sorted([*CASES, *others, *kernels, *groups, *isolation, *fsck_sentences()]) == sorted(Story().m.fsck_names())

@@ -49,9 +49,11 @@ class PhysicalCore:
             out.write(self.data[offset : offset + filesz])
 
 
-def walk(core, pid, addr):
-    """The physical address behind addr, or None."""
+def walk(core, pid, addr, root=None):
+    """The physical address behind addr, or None. root `kernel`: from the second of two values of CR3."""
     lower, upper = core.roots[pid]
+    if root == "kernel":
+        lower = upper
     if core.arch == "arm":
         return _arm(core, lower, addr)
     if core.arch.startswith("arm64"):

@@ -126,12 +126,12 @@ class Qemu:
                 answers.append(text)
         return answers
 
-    def translate(self, pid, addresses):
+    def translate(self, pid, addresses, root=None):
         """The physical address of each, None where the processor would fault for want of a translation."""
         cr4, efer = MODES[self.core.arch]
         self.set("cr4", cr4)
         self.set("efer", efer)
-        self.set("cr3", self.core.roots[pid][0])
+        self.set("cr3", self.core.roots[pid][root == "kernel"])
         self.set("cr0", CR0)
         found = []
         for answer in self.monitor([f"gva2gpa 0x{address:x}" for address in addresses]):

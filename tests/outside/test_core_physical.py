@@ -5,6 +5,7 @@ Two judges: a walk written from the manuals (physical.py), for every architectur
 
 import os
 import random
+from itertools import product
 
 import pytest
 
@@ -15,14 +16,14 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 
 RAM = 256 << 20
 RW, ANON, ANON_FIXED = 3, 0x22, 0x32
-ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k")
+ARCHS = ("x86-64", "x86-64-la57", "x86-64 --kpti", "x86-64-la57 --kpti", "i386", "i386-pae", "arm", "arm64", "arm64-16k")
 NR_RANDOM = int(os.environ.get("VMTOOL_QEMU_N", "1500"))
 
 
 def inhabited(arch):
     """A machine with two processes that share and do not share pages, and a huge page where there are any."""
     machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30 if arch.startswith("x86-64") else RAM, arch=arch)
+    machine.boot(ram_bytes=1 << 30 if arch.startswith("x86-64") else RAM, arch=arch.split()[0], kpti=arch.endswith("--kpti"))
     machine.spawn("a", None, [b"a"], [])
     page = 1 << machine.info().page_shift
     base = machine.mmap(1, 0, 64 * page, RW, ANON)
@@ -30,7 +31,7 @@ def inhabited(arch):
         machine.store(1, base + at * page, b"%d" % at)
     machine.mprotect(1, base, 4 * page, 0)
     machine.mprotect(1, base + 4 * page, 4 * page, 1)
-    if arch in ("x86-64", "x86-64-la57", "arm64"):
+    if arch.startswith("x86-64") or arch == "arm64":
         huge = machine.mmap(1, 0x20000000, 4 << 20, RW, ANON_FIXED)
         machine.madvise(1, huge, 4 << 20, 14)
         machine.touch(1, huge, 4 << 20, "w")
@@ -52,6 +53,7 @@ def addresses(machine, pid, nr_random, draw):
     found += [base + draw.randrange(info.ram_bytes) for _ in range(nr_random)]
     if info.arch.startswith("x86-64"):
         found += [0xFFFFFFFF81000000 + draw.randrange(1 << 25) for _ in range(nr_random // 10)]
+        found += [0xFFFFFE0000000000 + draw.randrange(1 << 17) for _ in range(nr_random // 10)]
     found += [draw.randrange(1 << width) for _ in range(nr_random)]
     found += [draw.choice(found) ^ 1 << draw.randrange(width) for _ in range(nr_random)]
     return [at for at in found if at < 1 << width]
@@ -67,16 +69,21 @@ def exported(request, tmp_path_factory):
     return machine, physical.PhysicalCore(path)
 
 
+def roots_of(machine):
+    """The tables that a walk of a process can begin at."""
+    return ("user", "kernel") if machine.info().kpti else (None,)
+
+
 def test_a_walk_by_the_manual_finds_what_translate_finds(exported):
     machine, found = exported
     assert found.arch == machine.info().arch
     assert sorted(found.roots) == [1, 2]
     draw = random.Random(7)
     nr_mapped = 0
-    for pid in (1, 2):
+    for pid, root in product((1, 2), roots_of(machine)):
         for at in addresses(machine, pid, NR_RANDOM, draw):
-            expected = machine.walk(pid, at).phys
-            assert physical.walk(found, pid, at) == expected, (found.arch, pid, hex(at))
+            expected = machine.walk(pid, at, root).phys
+            assert physical.walk(found, pid, at, root) == expected, (found.arch, pid, root, hex(at))
             nr_mapped += expected is not None
     assert nr_mapped > NR_RANDOM
 
@@ -88,10 +95,10 @@ def test_qemus_mmu_finds_what_translate_finds(exported, tmp_path):
         pytest.skip(f"the judge of {found.arch} is qemu-system-arm, whose registers only running code can set")
     draw = random.Random(8)
     with qemu.Qemu(found, str(tmp_path), 2 << 30) as judge:
-        for pid in (1, 2):
+        for pid, root in product((1, 2), roots_of(machine)):
             asked = addresses(machine, pid, NR_RANDOM, draw)
-            for at, answer in zip(asked, judge.translate(pid, asked), strict=True):
-                assert answer == machine.walk(pid, at).phys, (found.arch, pid, hex(at))
+            for at, answer in zip(asked, judge.translate(pid, asked, root), strict=True):
+                assert answer == machine.walk(pid, at, root).phys, (found.arch, pid, root, hex(at))
 
 
 def test_all_frames_are_there(tmp_path):

@@ -27,7 +27,7 @@ LEVELS = """
     memcontrol pcp
     folio_split buddy
     slub pgtable mlock swapfile
-    slab
+    slab pti
     vmalloc maple cred
     kmem_boot mtree
     swap_lru vma_iter

@@ -1,5 +1,7 @@
 """The kernel's half in runs, against the processor's own walk of every border of every run, and the text of x86's ptdump."""
 
+from itertools import product
+
 import pytest
 
 from vmtool.views import kernel_map as view
@@ -9,19 +11,19 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k")
 
 
-def runs_of(arch):
+def runs_of(arch, root=None):
     machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30, arch=arch)
+    machine.boot(ram_bytes=1 << 30, arch=arch, kpti=root is not None)
     pid = machine.spawn("demo", None, [b"demo"], [])
-    return machine, pid, view.runs(machine.kernel_map(view.borders(arch)), arch)
+    return machine, pid, view.runs(machine.kernel_map(view.borders(arch), root), arch)
 
 
-@pytest.mark.parametrize("arch", ARCHS)
-def test_a_walk_finds_what_each_run_says(arch):
-    machine, pid, runs = runs_of(arch)
+@pytest.mark.parametrize("arch, root", [*product(ARCHS, [None]), *product(ARCHS[:2], ["user", "kernel"])])
+def test_a_walk_finds_what_each_run_says(arch, root):
+    machine, pid, runs = runs_of(arch, root)
     for run in runs:
         for address in {run.start, run.last, run.start + (run.last - run.start) // 2}:
-            walk = machine.walk(pid, address)
+            walk = machine.walk(pid, address, root)
             assert (walk.phys is not None) == bool(run.flags), hex(address)
             if run.flags and arch != "arm":  # whose processor has levels of other sizes
                 assert (walk.steps[-1].level, set(walk.steps[-1].flags) - set(view.UNSAID)) == (run.level, set(run.flags))

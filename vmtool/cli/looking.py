@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
 
 
-def cat_maps(machine: Machine, pid: int | None, kernel: bool, json: bool) -> Output:
+def cat_maps(machine: Machine, pid: int | None, kernel: bool, root: str | None, json: bool) -> Output:
     if kernel:
-        return _kernel_map(machine, pid, json)
+        return _kernel_map(machine, pid, root, json)
+    if root is not None:
+        raise UsageError("--root is of --kernel")
     if pid is None:
         raise UsageError("missing PID")
     if not json:
@@ -30,12 +32,12 @@ def cat_maps(machine: Machine, pid: int | None, kernel: bool, json: bool) -> Out
     return lambda: _text([_objects().area(vma) for vma in vmas])
 
 
-def _kernel_map(machine: Machine, pid: int | None, json: bool) -> Output:
+def _kernel_map(machine: Machine, pid: int | None, root: str | None, json: bool) -> Output:
     from vmtool.views import kernel_map as view
     if pid is not None:
         machine.task(pid)  # ESRCH where there is no such process; all have the same half
     arch = machine.info().arch
-    runs = view.runs(machine.kernel_map(view.borders(arch)), arch)
+    runs = view.runs(machine.kernel_map(view.borders(arch), root), arch)
     return (lambda: _text([_objects().kernel_run(run) for run in runs])) if json else (lambda: view.render(runs, arch))
 
 
@@ -155,8 +157,8 @@ def vmallocinfo(machine: Machine, json: bool) -> Output:
     return lambda: _text([{"size_bytes": area.end - area.start, "nr_pages": area.nr_pages, "kind": area.kind} for area in areas])
 
 
-def pagewalk(machine: Machine, pid: int, addr: int, format: str, bits: bool, flat: bool, json: bool) -> Output:
-    walk = machine.walk(pid, addr)
+def pagewalk(machine: Machine, pid: int, addr: int, format: str, bits: bool, flat: bool, root: str | None, json: bool) -> Output:
+    walk = machine.walk(pid, addr, root)
     if json:
         return lambda: _text(_objects().walk(walk))
     from vmtool.views import walk as view

@@ -5,6 +5,7 @@ Counterpart: glibc 2.36 misc/sbrk.c, malloc/morecore.c (__glibc_morecore), mallo
 
 from vmtool.libc.layout cimport PAGE
 from vmtool.libc.words cimport CALL_BRK, CALL_MADVISE, CALL_MMAP, CALL_MPROTECT, CALL_MREMAP, CALL_MUNMAP, libc_call_t
+from vmtool.mm.access cimport kernel_round_trip
 from vmtool.mm.sys_madvise cimport MADV_HUGEPAGE, sys_madvise
 from vmtool.mm.sys_mmap cimport mmap_req_t, sys_brk, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
@@ -13,6 +14,7 @@ from vmtool.mm.types cimport MAP_ANONYMOUS, MAP_PRIVATE, MREMAP_MAYMOVE
 
 cdef void told(libc_t *l, int kind, vaddr_t at, uint64_t length, uint64_t arg, uint64_t result) noexcept nogil:
     cdef libc_call_t call
+    kernel_round_trip(l.a, l.a.cpu)
     if l.on_call != NULL:
         call.kind = kind
         call.addr = at

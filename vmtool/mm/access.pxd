@@ -2,6 +2,7 @@
 """Level 10. Accesses by a program: translate, on a fault ask the kernel, retry. And the same on its behalf (populate)."""
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.pti cimport kernel_round_trip  # of a system call of a program's library
 from vmtool.mm.types cimport *
 
 cdef struct siginfo_t:

@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_SPLIT_ROOT, offset_in_page, page_size, page_start
+from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_KPTI, ARCH_SPLIT_ROOT, offset_in_page, page_size, page_start
 from vmtool.mm.arena cimport cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.sched cimport schedule
@@ -20,6 +20,7 @@ from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
 from vmtool.mm.fault_anon cimport anon_write_fault
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, QUICK_DONE, QUICK_FAULT, mmu_access, mmu_look_t, mmu_quick, mmu_walk, walk_t
+from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
 from vmtool.mm.placement cimport mmap_min_addr
 from vmtool.mm.rmap cimport anon_vma_prepare
@@ -144,7 +145,10 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
             return 0
         if r == MMU_NONCANONICAL:
             return bad_address(a, info, addr)
-        if do_user_addr_fault(a, task, addr, r & 0xffff, info) < 0:
+        r = <uint32_t>do_user_addr_fault(a, task, addr, r & 0xffff, info)
+        if a.m.arch.flags & ARCH_KPTI:
+            kernel_round_trip(a, task_at(a, task).cpu)
+        if r:
             return -1
         tries += 1
         if tries > MAX_RETRIES or a.err:

@@ -34,6 +34,7 @@ cdef enum:  # arch_t.flags
     ARCH_OLD_AROUND = 512  # arch_wants_old_prefaulted_pte(): what a fault maps around is old, for the processor marks what is used
     ARCH_PKEYS = 2048  # CR4.PKE is set: entries of user pages have a protection key, which PKRU opens or not (of the machine, not of the format)
     ARCH_CAREFUL = 4096  # the quick roads know nothing of what this machine has: they decline
+    ARCH_KPTI = 8192  # two top tables a space, in one block: the kernel's, then the one of user mode (of the machine; ARCH_CAREFUL with it)
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
@@ -101,6 +102,10 @@ cdef inline uint64_t table_bytes(const arch_t *g, int level) noexcept nogil:
 cdef inline uint32_t pages_in(const arch_t *g, vaddr_t addr, vaddr_t next) noexcept nogil:
     """Of a range within one table."""
     return <uint32_t>((next - addr) >> g.page_shift)
+
+cdef inline pte_t kernel_global(const arch_t *g) noexcept nogil:
+    """What an entry of the kernel's half has that both modes do not share: the global bit, but with KPTI (__default_kernel_pte_mask)."""
+    return 0 if g.flags & ARCH_KPTI else g.is_global
 
 cdef inline pfn_t pte_pfn(const arch_t *g, pte_t e) noexcept nogil:
     return <pfn_t>((e & g.pfn_mask) >> g.page_shift)

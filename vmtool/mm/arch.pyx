@@ -148,6 +148,9 @@ cdef void arch_features(const machine_t *m, arch_t *g, bint plain_tlb) noexcept 
         g.flags |= ARCH_CAREFUL
     if m.cpu_features & CPU_PKU and g.id <= ARCH_X86_64_LA57:
         g.flags |= ARCH_PKEYS | ARCH_CAREFUL
+    if m.kpti and g.id <= ARCH_X86_64_LA57:
+        g.flags |= ARCH_KPTI | ARCH_CAREFUL
+        g.top_order = 1
 
 
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:

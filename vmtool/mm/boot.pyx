@@ -14,6 +14,7 @@ from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.pgtable cimport pgtable_boot
+from vmtool.mm.pti cimport cpu_entry_areas_setup, pti_init
 from vmtool.mm.kmem_boot cimport kmem_boot
 from vmtool.mm.kmem_upgrade cimport kmem_upgrade
 from vmtool.mm.slab cimport kmem_cache_init
@@ -134,7 +135,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     if tlb_init(a):
         return BOOT_TLB
     arch_features(a.m, &a.m.arch, tlb_is_plain(a.m))
-    if pgtable_boot(a) or kmem_boot(a):
+    if pgtable_boot(a) or kmem_boot(a) or cpu_entry_areas_setup(a) or pti_init(a):
         return BOOT_NO_ROOM
     for i in range(a.m.nr_cpus):
         load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)

@@ -7,11 +7,12 @@ counters must tell the same. Lists are followed no further than their pool is lo
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arch cimport nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
+from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
+from vmtool.mm.pgtable cimport user_pgd
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_PSC, tlb_is_valid, tlb_locate
 from vmtool.mm.vmstat cimport NR_PAGETABLE
 
@@ -34,6 +35,7 @@ cdef enum:
     CHECK_TABLES
     CHECK_MM_TABLES
     CHECK_TABLE_FLAG
+    CHECK_USER_PGD
     CHECK_TLB_STALE
     NR_CHECKS
 
@@ -60,6 +62,7 @@ CHECKS[CHECK_TABLE_ENTRIES] = check_t(b"table-entries", b"the page table in fram
 CHECKS[CHECK_TABLES] = check_t(b"table-count", b"nr_page_table_pages is {0}, {1} frames are page tables")
 CHECKS[CHECK_MM_TABLES] = check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
 CHECKS[CHECK_TABLE_FLAG] = check_t(b"table-flag", b"frame {0} is used as a page table of level {1} and is none")
+CHECKS[CHECK_USER_PGD] = check_t(b"user-pgd", b"entry {1} of the top table in frame {0} is not that of its pair")
 CHECKS[CHECK_TLB_STALE] = check_t(b"tlb-stale", b"the TLB of CPU {0} holds address {1:#x}, which the page tables translate otherwise")
 
 cdef struct fsck_t:  # one run
@@ -102,6 +105,8 @@ cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
             check_free_lists(&f, z)
             check_frames(&f, &a.m.zone[z])
             check_pageblocks(&f, &a.m.zone[z])
+    if a.m.arch.flags & ARCH_KPTI:
+        f.nr_tables -= nr_uncounted(a, user_pgd(&a.m.arch, a.m.kernel_pgd), a.m.kernel_pgd, <int>a.m.arch.levels - 1)
     if f.nr_tables + a.m.nr_boot_tables != <uint64_t>a.m.node_stat[NR_PAGETABLE]:
         bad(&f, CHECK_TABLES, <uint64_t>a.m.node_stat[NR_PAGETABLE], f.nr_tables + a.m.nr_boot_tables)
     check_pcp(&f)
@@ -298,7 +303,7 @@ cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr) noexc
     cdef uint32_t n = 0
     cdef pte_t e
     cdef pfn_t below
-    if level == 1 and not g.top_order:
+    if level == 1 and not g.flags & ARCH_PAIRED:
         below = frame_at(f.a, table).mapping
         while below and n <= 512:
             bytes += page_size(g)
@@ -318,6 +323,37 @@ cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr) noexc
     return bytes
 
 
+cdef uint64_t nr_uncounted(arena_t *a, pfn_t user, pfn_t kernel, int level) noexcept nogil:
+    """KPTI: tables to which the kernel's own entries do not lead, but user mode's. kernel: the same address's table of the kernel's, or 0."""
+    cdef uint64_t n = 0
+    cdef uint32_t i
+    cdef pte_t e, other
+    for i in range(nr_user_entries(&a.m.arch) if level == <int>a.m.arch.levels - 1 else 0, nr_entries(&a.m.arch, level) if level else 0):
+        e = entry_load(a, user, i, level)
+        other = entry_load(a, kernel, i, level) if kernel else 0
+        if e == other or pmd_class(a, e) != ENTRY_TABLE or pte_pfn(&a.m.arch, e) >= a.m.max_pfn:
+            continue
+        n += 1 + nr_uncounted(a, pte_pfn(&a.m.arch, e), pte_pfn(&a.m.arch, other) if pmd_class(a, other) == ENTRY_TABLE else 0, level - 1)
+    return n
+
+
+cdef void check_user_pgd(fsck_t *f, pfn_t pgd) noexcept nogil:
+    """Of the program's the kernel's entries with NX; of the kernel's what every user mode has."""
+    cdef const arch_t *g = &f.a.m.arch
+    cdef int top = <int>g.levels - 1
+    cdef uint32_t i
+    cdef pte_t user, kernel
+    for i in range(nr_entries(g, top)):
+        user = entry_load(f.a, user_pgd(g, pgd), i, top)
+        if i < nr_user_entries(g):
+            kernel = entry_load(f.a, pgd, i, top)
+            user |= g.nx if user else 0
+        else:
+            kernel = entry_load(f.a, user_pgd(g, f.a.m.kernel_pgd), i, top)
+        if user != kernel:
+            bad(f, CHECK_USER_PGD, pgd, i)
+
+
 cdef void check_mms(fsck_t *f) noexcept nogil:
     """The user half of each space; a shared table would be counted twice and show as a difference."""
     cdef int top = <int>f.a.m.arch.levels - 1
@@ -331,6 +367,8 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
         if mm.pgd >= f.a.m.max_pfn or not frame_at(f.a, mm.pgd).flags & PG_table:
             bad(f, CHECK_TABLE_FLAG, mm.pgd, <uint64_t>top)
             continue
+        if f.a.m.arch.flags & ARCH_KPTI:
+            check_user_pgd(f, mm.pgd)
         bytes = count_tables(f, mm.pgd, top, nr_user_entries(&f.a.m.arch))
         if bytes != mm.pgtables_bytes:
             bad(f, CHECK_MM_TABLES, i, bytes)

@@ -15,6 +15,7 @@ from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
 from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.pid cimport find_task
+from vmtool.mm.pgtable cimport user_pgd
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_MM_STRUCT, CACHE_TASK_STRUCT, CACHE_VM_AREA_STRUCT
 from vmtool.mm.vma cimport vma_pages, vma_tree_validate
 from vmtool.mm.vmalloc cimport stack_pages
@@ -413,7 +414,7 @@ cdef void check_cpus(fsck_t *f) noexcept nogil:
             expect(f, False, CHECK_CPU_MM, i, c.active_mm)
             continue
         root = pte_pfn(&a.m.arch, c.cr3)
-        expect(f, root == (mm_at(a, c.active_mm).pgd if c.active_mm else a.m.kernel_pgd) or c.cr3 == 0 and c.active_mm == 0, CHECK_CPU_CR3, i, root)
+        expect(f, root == (user_pgd(&a.m.arch, mm_at(a, c.active_mm).pgd) if c.active_mm else a.m.kernel_pgd) or c.cr3 == 0 and c.active_mm == 0, CHECK_CPU_CR3, i, root)
 
 
 cdef void check_objects(fsck_t *f) noexcept nogil:

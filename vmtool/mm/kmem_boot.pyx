@@ -7,7 +7,7 @@ the others there, belong to the zone's managed pages. Slabs with room have recor
 is a small one; the kernel's threads and the first process are not there, only what they take.
 """
 
-from vmtool.mm.arch cimport level_size, page_size
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES,
                               RESERVED_PERCPU, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pfn_to_zone, reserve)
@@ -15,6 +15,7 @@ from vmtool.mm.free_area cimport boot_carve, boot_return, set_pageblock_type
 from vmtool.mm.slab cimport *
 from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start
 from vmtool.mm.pgtable cimport kernel_table_at
+from vmtool.mm.pti cimport CPU_ENTRY_AREA_TABLES, cpu_entry_area_base
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
 from vmtool.mm.zone cimport hash_pages, lowmem_end, ram_start
 
@@ -27,7 +28,7 @@ cdef enum:
     KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
     MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
     PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk
-    TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those of vmalloc's range that have records
+    TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those that have records but for the CPU entry areas'
     BLOCK_PAGES = 571  # MemTotal less all that meminfo's lines have, less the hash tables below
     VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
     VMAP_AREAS = 294  # objects of vmap_area in use
@@ -232,14 +233,26 @@ cdef pfn_t vmalloc_tables(arena_t *a, pfn_t pfn) noexcept nogil:
     return pfn
 
 
+cdef pfn_t entry_area_tables(arena_t *a, pfn_t pfn) noexcept nogil:
+    """Those of the CPU entry areas, in frames that boot took for tables."""
+    cdef int level = CPU_ENTRY_AREA_TABLES
+    if a.m.arch.id > ARCH_X86_64_LA57:
+        return pfn
+    while level:
+        level -= 1
+        kernel_table_at(a, cpu_entry_area_base(), level, pfn)
+        pfn += 1
+    return pfn
+
+
 cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef uint32_t percpu = frames_of(a, PERCPU_PAGES) * a.m.nr_cpus
     cdef uint32_t stacks = NR_STACKS * stack_pages(&a.m.arch)
     cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
     cdef uint32_t modules = frames_of(a, MODULE_PAGES)
-    cdef uint32_t tables = frames_of(a, TABLE_PAGES)
+    cdef uint32_t tables = frames_of(a, TABLE_PAGES) - (CPU_ENTRY_AREA_TABLES if a.m.arch.id <= ARCH_X86_64_LA57 else 0)
     cdef uint32_t blocks = block_pages(a)
-    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS
+    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS + CPU_ENTRY_AREA_TABLES
     cdef pfn_t start, pfn, end
     cdef uint32_t gap
     cdef uint32_t i
@@ -259,7 +272,7 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     pfn = keep(a, pfn, percpu, RESERVED_PERCPU)
     pfn = keep(a, pfn, tables, RESERVED_TABLES)
     pfn = keep(a, pfn, blocks, RESERVED_BLOCKS)
-    pfn = vmalloc_tables(a, pfn)
+    pfn = entry_area_tables(a, vmalloc_tables(a, pfn))
     mark_unmovable(a, start, pfn)
     boot_return(a, pfn, end)
     a.m.nr_large_pages = large

@@ -12,7 +12,7 @@ Simplified: a parent reaps its child at once. Threads: task.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, frame_at, frame_mut, memcg_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_KPTI, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
@@ -24,14 +24,14 @@ from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pkeys cimport pkeys_init
-from vmtool.mm.pgtable cimport flush_tlb_range, pgd_alloc, pgd_free, table_alloc
+from vmtool.mm.pgtable cimport flush_pcid, flush_tlb_range, pgd_alloc, pgd_free, table_alloc
+from vmtool.mm.pti cimport pti_user_cr3
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.slab cimport CACHE_MM_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.task cimport end_threads, exit_files, group_leader, sig_maj_flt, sig_min_flt, task_alloc, task_free, thread_sp
 from vmtool.mm.task_objects cimport futex_hash_alloc, futex_hash_free
 from vmtool.mm.thp_fault cimport copy_huge_pmd
-from vmtool.mm.tlb cimport tlb_flush_pcid
 from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
 from vmtool.mm.unmap cimport exit_mmap
 from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, vma_link
@@ -446,7 +446,10 @@ cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     m = mm_mut(a, task.mm)
     c.active_mm = task.mm
     root = <uint64_t>m.pgd << a.m.arch.page_shift
-    load_cr3(a, cpu, root | pcid_of(a, c, task.mm), a.m.pcid != 0)
+    root |= pcid_of(a, c, task.mm)
+    load_cr3(a, cpu, root, a.m.pcid != 0)
+    if a.m.arch.flags & ARCH_KPTI:
+        load_cr3(a, cpu, pti_user_cr3(a, root), a.m.pcid != 0)
 
 cdef uint64_t pcid_of(arena_t *a, cpu_t *c, idx_t mm) noexcept nogil:
     """With PCIDs: one of six (TLB_NR_DYN_ASIDS) for each address space a CPU ran last, 1 to 6."""
@@ -459,5 +462,5 @@ cdef uint64_t pcid_of(arena_t *a, cpu_t *c, idx_t mm) noexcept nogil:
     i = c.pcid_next % 6
     c.pcid_next += 1
     c.pcid_mm[i] = mm
-    tlb_flush_pcid(a, c, i + 1)  # it was another's
+    flush_pcid(a, c, i + 1)  # it was another's
     return i + 1

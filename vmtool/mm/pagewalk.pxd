@@ -40,10 +40,10 @@ cdef inline void walk_init(mm_walk_t *w, arena_t *a, mm_t *mm, idx_t v, void *pr
     w.leaf = NULL
     w.hole = NULL
 
-cdef inline void walk_init_kernel(mm_walk_t *w, arena_t *a, void *private) noexcept nogil:
+cdef inline void walk_init_kernel(mm_walk_t *w, arena_t *a, pfn_t root, void *private) noexcept nogil:
     w.a = a
     w.mm = NULL
-    w.root = a.m.kernel_pgd
+    w.root = root
     w.limit = ~<vaddr_t>0
     w.v = 0
     w.private = private

@@ -5,7 +5,7 @@ Entries live in the bytes of frames flagged PG_table; such a frame's index_lo co
 PUD (and P4D) tables, not the top one, as VmPTE does.
 """
 
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.arch cimport ARCH_KPTI, level_index
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
@@ -24,6 +24,17 @@ cdef inline int table_descend(arena_t *a, pfn_t root, vaddr_t addr, int to, pfn_
         level -= 1
     return level
 
+cdef enum:
+    CR3_PTI_PCID_USER = 0x800  # KPTI: the bit that user mode's PCID has and the kernel's has not
+
+cdef inline pfn_t user_pgd(const arch_t *g, pfn_t pgd) noexcept nogil:
+    """The table that the processor walks for the program: with KPTI the page behind the kernel's."""
+    return pgd + (g.flags & ARCH_KPTI != 0)
+
+cdef inline vaddr_t kernel_image() noexcept nogil:
+    """x86-64: where the kernel's text begins."""
+    return 0xFFFFFFFF81000000ULL
+
 cdef struct entry_at_t:  # where the way to one address ends
     pfn_t table
     uint32_t index
@@ -36,6 +47,7 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: dir
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil
 cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil  # the same, in a given frame
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil
+cdef void flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil  # of a space: with KPTI both of its PCIDs
 cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
 cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil

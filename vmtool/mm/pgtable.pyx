@@ -8,19 +8,21 @@ kernel half: pgd_alloc copies the top table's upper entries, the tables below ar
 
     kernel half, four levels:  ffff888000000000 direct map | ffffea0000000000 memmap | ffffffff81000000 kernel image
 
-# Deviation: no vmalloc, fixmap or KPTI user table; rodata of the direct map stays writable there; no vmemmap padding.
+With KPTI a top table takes two pages: the kernel's, and behind it the one of user mode, which knows little of the kernel (pti.pyx).
+
+# Deviation: no fixmap; rodata of the direct map stays writable there; no vmemmap padding.
 Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables of PTEs, PMDs and PUDs but the top one; NR_PAGETABLE = frames with PG_table.
 """
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_PAIRED, ARCH_SPLIT_ROOT, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
                              page_size, pte_pfn, table_bytes)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
-                              page_bytes_mut)
+                              page_bytes, page_bytes_mut)
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
@@ -77,6 +79,16 @@ cdef inline void pte_cache_fill(arena_t *a, mm_t *mm, vaddr_t addr, int level, p
         mm.pte_cache_pgd = mm.pgd
 
 
+cdef void table_store(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
+    """An entry of a space's own that points to a table. With KPTI one of the top table goes to user mode's as it is, and the kernel's copy
+    forbids to execute what is there (pti_set_user_pgtbl())."""
+    cdef const arch_t *g = &a.m.arch
+    if g.flags & ARCH_KPTI and level == <int>g.levels - 1:
+        entry_exchange(g, page_bytes_mut(a, table + 1), index, level, value)
+        value |= g.nx if value else 0
+    entry_store(a, table, index, level, value)
+
+
 cdef pfn_t table_peek(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil:
     cdef pfn_t table
     cdef pte_t e
@@ -108,7 +120,7 @@ cdef pfn_t table_alloc(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept n
         below = new_table(a, at - 1, addr)
         if below == 0:
             return 0
-        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below))
+        table_store(a, table, level_index(g, at, addr), at, mk_table(a, below))
         mm.pgtables_bytes += table_bytes(g, at - 1)
     pte_cache_fill(a, mm, addr, level, table)
     return table
@@ -147,7 +159,7 @@ cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
     if table == 0:
         return
     mm.pte_cache_addr = 0
-    entry_store(a, parent, level_index(&a.m.arch, level + 1, addr), level + 1, 0)
+    table_store(a, parent, level_index(&a.m.arch, level + 1, addr), level + 1, 0)
     drop_table(a, table, level, addr)
     mm.pgtables_bytes -= table_bytes(&a.m.arch, level)
 
@@ -173,7 +185,7 @@ cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t
             if level > 1:
                 free_range_below(a, mm, below, level - 1, max(addr, base), min(last, next - 1), span)
             if base >= span.floor and (span.ceiling == 0 or next - 1 <= span.ceiling - 1):
-                entry_store(a, table, level_index(g, level, base), level, 0)
+                table_store(a, table, level_index(g, level, base), level, 0)
                 drop_table(a, below, level - 1, base)
                 mm.pgtables_bytes -= table_bytes(g, level - 1)
         if next - 1 >= last or frame_at(a, table).index_lo == 0:
@@ -204,6 +216,9 @@ cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
         raw = entry_raw(a, a.m.kernel_pgd, i, top)
         if raw:
             entry_store_raw(a, pgd, i, top, raw)
+    if a.m.arch.flags & ARCH_KPTI:  # clone_pgd_range()
+        memcpy(page_bytes_mut(a, pgd + 1) + page_size(&a.m.arch) // 2, page_bytes(a, a.m.kernel_pgd + 1) + page_size(&a.m.arch) // 2,
+               page_size(&a.m.arch) // 2)
     return pgd
 
 
@@ -261,7 +276,7 @@ cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil:
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
     """init_memory_mapping(), map_mem(): the largest pages that alignment allows, up to 1G."""
     cdef const arch_t *g = &a.m.arch
-    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
+    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx
     cdef int level
     while start < end:
         level = 2
@@ -274,7 +289,7 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
 
 
 cdef bint map_image(arena_t *a) noexcept nogil:
-    """The kernel's sections in 2M pages from ffffffff81000000; text read-only and executable, data writable and not."""
+    """The kernel's sections in 2M pages from kernel_image(); text read-only and executable, data writable and not."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t size = level_size(g, 1)
     cdef uint64_t first = 0
@@ -287,17 +302,17 @@ cdef bint map_image(arena_t *a) noexcept nogil:
         r = &a.m.reserved[i]
         if r.what == RESERVED_KERNEL_CODE:
             first = r.start_pfn << a.m.arch.page_shift & ~(size - 1)
-            bits = X86_P | X86_A | X86_D | X86_G
+            bits = X86_P | X86_A | kernel_global(g)
         elif r.what == RESERVED_KERNEL_RODATA:
-            bits = X86_P | X86_A | X86_D | X86_G | g.nx
+            bits = X86_P | X86_A | kernel_global(g) | g.nx
         elif r.what == RESERVED_KERNEL_DATA or r.what == RESERVED_KERNEL_BSS:
-            bits = X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx
+            bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx
         else:
             continue
         phys = r.start_pfn << a.m.arch.page_shift & ~(size - 1)
         end = (r.start_pfn + r.nr_pages) << a.m.arch.page_shift
         while phys < end:
-            if not kernel_map(a, 0xFFFFFFFF81000000ULL + (phys - first), phys, 1, bits):
+            if not kernel_map(a, kernel_image() + (phys - first), phys, 1, bits):
                 return False
             phys += size
     return True
@@ -348,7 +363,7 @@ cdef bint map_memmap(arena_t *a) noexcept nogil:
     while section < nr_sections:
         if section == 24 and a.m.max_pfn > 0x100000:
             section = 32  # the hole below 4 GiB has no page structures
-        if not kernel_map(a, base + section * size, phys & ~(size - 1), 1, X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx):
+        if not kernel_map(a, base + section * size, phys & ~(size - 1), 1, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
             return False
         phys += size
         section += 1
@@ -386,7 +401,7 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
 # --- flushing ----------------------------------------------------------------------------------------------------------
 
 cdef inline bint cpu_runs(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil:
-    return mm.pgd != 0 and pte_pfn(&a.m.arch, c.cr3) == mm.pgd
+    return mm.pgd != 0 and pte_pfn(&a.m.arch, c.cr3) == user_pgd(&a.m.arch, mm.pgd)
 
 
 cdef uint32_t pcid_on(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil:
@@ -397,6 +412,20 @@ cdef uint32_t pcid_on(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil
             if c.pcid_mm[i] and mm_at(a, c.pcid_mm[i]) == mm:
                 return i + 1
     return 0
+
+
+cdef void flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
+    """With KPTI both of the space's: user mode's own is flushed when CR3 is loaded with it next (invalidate_user_asid())."""
+    tlb_flush_pcid(a, c, pcid)
+    if a.m.arch.flags & ARCH_KPTI:
+        tlb_flush_pcid(a, c, pcid | CR3_PTI_PCID_USER)
+
+
+cdef inline void flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil:
+    """INVLPG; with KPTI, INVPCID for user mode's PCID (flush_tlb_one_user())."""
+    tlb_flush_page(a, c, addr, pcid)
+    if pcid and a.m.arch.flags & ARCH_KPTI:
+        tlb_flush_page(a, c, addr, pcid | CR3_PTI_PCID_USER)
 
 
 cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil:
@@ -413,16 +442,16 @@ cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noex
         if cpu_runs(a, c, mm):
             if nr > FLUSH_CEILING:
                 if a.m.pcid:
-                    tlb_flush_pcid(a, c, pcid)
+                    flush_pcid(a, c, pcid)
                 else:
                     tlb_flush_all(a, c, False)
                 count_vm_event(a, NR_TLB_LOCAL_FLUSH_ALL)
                 continue
             for i in range(nr):
-                tlb_flush_page(a, c, start + (i << a.m.arch.page_shift), pcid)
+                flush_page(a, c, start + (i << a.m.arch.page_shift), pcid)
             count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>nr)
         elif pcid:
-            tlb_flush_pcid(a, c, pcid)
+            flush_pcid(a, c, pcid)
 
 
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:

@@ -19,5 +19,5 @@ cdef struct kernel_runs_t:
     uint32_t nr_borders
     uint32_t next_border
 
-# The whole half, from its first address to the last; the caller frees out.at. Preconditions: borders ascend.
-cdef void kernel_runs(arena_t *a, kernel_runs_t *out) noexcept nogil
+# The whole half as a top table has it, from its first address to the last; the caller frees out.at. Preconditions: borders ascend.
+cdef void kernel_runs(arena_t *a, pfn_t root, kernel_runs_t *out) noexcept nogil

@@ -71,7 +71,7 @@ cdef int note_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept
     return -1 if k.failed else 0
 
 
-cdef void kernel_runs(arena_t *a, kernel_runs_t *out) noexcept nogil:
+cdef void kernel_runs(arena_t *a, pfn_t root, kernel_runs_t *out) noexcept nogil:
     cdef mm_walk_t w
     cdef vaddr_t end = ~<vaddr_t>0 if a.m.arch.entry_bytes == 8 and a.m.arch.va_bits > 32 else <vaddr_t>1 << 32
     out.at = NULL
@@ -79,7 +79,7 @@ cdef void kernel_runs(arena_t *a, kernel_runs_t *out) noexcept nogil:
     out.room = 0
     out.failed = False
     out.next_border = 0
-    walk_init_kernel(&w, a, out)
+    walk_init_kernel(&w, a, root, out)
     w.table = note_ptes
     w.leaf = note_leaf
     w.hole = note_hole

@@ -14,7 +14,7 @@ of a thread has no contents.
 Invariants (fsck_vmalloc): areas are in order and apart; counters are the sums over them; frames are nobody else's.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64, ARCH_X86_64_LA57
+from vmtool.mm.arch cimport ARCH_X86_64, ARCH_X86_64_LA57, kernel_global
 from vmtool.mm.arena cimport cpu_mut, frame_mut, rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.pgtable cimport kernel_map, kernel_table, kernel_unmap
@@ -182,7 +182,7 @@ cdef bint map_pages(arena_t *a, idx_t area, uint64_t nr_pages, uint32_t gfp) noe
         frame_mut(a, pfn).flags |= PG_kernel
         vmap_mut(a, area).nr_pages += 1
         a.m.nr_vmalloc_pages += 1
-        if vmalloc_is_mapped(g) and not kernel_map(a, addr + (i << g.page_shift), <paddr_t>pfn << g.page_shift, 0, X86_P | X86_RW | X86_A | X86_D | X86_G | g.nx):
+        if vmalloc_is_mapped(g) and not kernel_map(a, addr + (i << g.page_shift), <paddr_t>pfn << g.page_shift, 0, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
             return False
     return True
 

@@ -25,7 +25,8 @@ COMMANDS = (
     Command(
         "cat-maps", "looking:cat_maps",
         (arg("pid", "PID", "the process", optional=True),
-         switch("--kernel", "instead: what the kernel's half maps, the same for all, as ptdump prints it")),
+         switch("--kernel", "instead: what the kernel's half maps, the same for all, as ptdump prints it"),
+         option("--root", ("user", "kernel"), "MODE", "with --kernel: as user mode's tables have it, or the kernel's (init --kpti)")),
         access=READS,
         help="Print /proc/PID/maps: a line for each area of the address space.",
         details="--kernel prints the other half, which every process has and none may touch: runs of page-table entries alike, with their "
@@ -153,7 +154,8 @@ COMMANDS = (
         (PID, arg("addr", "ADDR", "hexadecimal, or NAME+OFFSET"),
          option("--format", ("table", "vtop"), "FORMAT", "table, or vtop as crash's command", default="table"),
          switch("--bits", "the address cut into fields, and each entry with every flag in a box of its own"),
-         switch("--flat", "a line a level that tells all of it")),
+         switch("--flat", "a line a level that tells all of it"),
+         option("--root", ("user", "kernel"), "MODE", "the table to begin at: user mode's, or the kernel's (two with init --kpti)")),
         access=READS, exclusive=("--bits --flat --format",),
         help="Show each level of a page walk: table, index, entry, flags, then the frame.",
         details="Names of flags are the manual's. Where a program's read would fault, the last line has what the processor tells the "

@@ -21,7 +21,7 @@ COMMANDS = (
          option("--tlb", "TLB", "SPEC", "skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the "
                 "names l1d l1d2m l1d1g l1i l1i2m l2 l2i l21g, pde pdpte pml4e pml5e", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
-         switch("--kpti", "a page table of their own for user mode", hidden=True),
+         switch("--kpti", "page-table isolation: user mode has a top table of its own, without the kernel (x86-64)"),
          switch("--pku", "the processor has protection keys (x86-64)"),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
          option("--kernel", KERNELS, "RELEASE", "the release whose formats /proc has", default="6.18"),
