@@ -383,7 +383,7 @@ cdef int direct_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
 cdef void count_direct_map(arena_t *a, uint64_t *kb) noexcept nogil:
     """kB of the direct map by the level of the entry that maps them."""
     cdef mm_walk_t w
-    walk_init_kernel(&w, a, kb)
+    walk_init_kernel(&w, a, a.m.kernel_pgd, kb)
     w.table = direct_ptes
     w.leaf = direct_leaf
     walk_page_range(&w, a.m.arch.page_offset, a.m.arch.page_offset + (a.m.max_pfn << a.m.arch.page_shift))
