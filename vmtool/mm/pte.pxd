@@ -91,11 +91,13 @@ cdef inline bint pte_mapped(arena_t *a, pte_t e) noexcept nogil:
     """pte_present(): the hardware's bit or PROT_NONE's."""
     return (e & (a.m.arch.present | a.m.arch.is_global)) != 0
 
+cdef inline pte_t pte_chg_mask(const arch_t *g) noexcept nogil:
+    """What another protection leaves as it is (_PAGE_CHG_MASK)."""
+    return g.pfn_mask | g.accessed | g.dirty | g.huge | X86_SPECIAL
+
 cdef inline pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     """Another protection; keeps frame, A, D, special, huge. Not writable."""
-    cdef const arch_t *g = &a.m.arch
-    cdef pte_t kept = e & (g.pfn_mask | g.accessed | g.dirty | g.huge | X86_SPECIAL)
-    return kept | (pte_protection(g, vm_flags) & ~g.accessed)
+    return (e & pte_chg_mask(&a.m.arch)) | (pte_protection(&a.m.arch, vm_flags) & ~a.m.arch.accessed)
 
 cdef inline pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
     return pte_pfn(&a.m.arch, e)
@@ -228,6 +230,13 @@ cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogi
 
 cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
     return p.wide[index] if p.wide != NULL else ptes_load_there(p.g, p.bytes, index)
+
+cdef inline void ptes_change(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
+    """ptes_store() where an entry is, and stays one: the count does not move."""
+    if p.wide != NULL:
+        p.wide[index] = value
+    else:
+        entry_exchange(p.g, p.bytes, index, 0, value)
 
 cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
     cdef pte_t old

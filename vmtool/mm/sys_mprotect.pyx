@@ -29,42 +29,54 @@ cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     return swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES
                                          else SWP_MIGRATION_READ, swp_offset(entry)))
 
-cdef inline pte_t change_pte(arena_t *a, const vma_t *area, pte_t e, bint always, bint upgrade) noexcept nogil:
-    """can_change_pte_writable(): at once where no fault is needed for it."""
+cdef struct change_t:  # what the entries of an area become
+    pte_t kept  # pte_modify(): these bits stay
+    pte_t bits  # and these are set; with the right to write where vm_page_prot itself has it
+    bint upgrade  # the right to write comes back where no fault is needed for it
+    bint shared
+
+cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) noexcept nogil:
+    cdef bint always = False
+    if area.vm_flags & VM_SHARED and area.vm_file and area.vm_flags & VM_WRITE:
+        always = inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+    k.kept = pte_chg_mask(&a.m.arch)
+    k.bits = pte_modify(a, 0, area.vm_flags) | (pte_mkwrite(a, 0) if always else 0)
+    k.upgrade = upgrade and not always
+    k.shared = area.vm_flags & VM_SHARED != 0
+
+cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept nogil:
+    """can_change_pte_writable() for those that may be written to again."""
     cdef uint32_t what = pte_class(a, e)
     cdef pte_t n
     if what == ENTRY_MIGRATION:
         return make_readable_migration(a, e)  # a protection check happens when it arrives
     if what != ENTRY_PAGE and what != ENTRY_SPECIAL:
         return e
-    n = pte_modify(a, e, area.vm_flags)
-    if always:
-        return pte_mkwrite(a, n)  # vm_page_prot itself is writable
-    if not upgrade or what == ENTRY_SPECIAL:
+    n = (e & k.kept) | k.bits
+    if not k.upgrade or what == ENTRY_SPECIAL:
         return n
-    if area.vm_flags & VM_SHARED:
+    if k.shared:
         return pte_mkwrite(a, n) if pte_dirty(a, e) else n
     return pte_mkwrite(a, n) if frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive else n
 
 cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
-    cdef vma_t *area = vma_at(a, w.v)
-    cdef bint upgrade = (<bint *>w.private)[0], always = False, changed = False
+    cdef change_t k
+    cdef bint changed = False
     cdef uint32_t first = level_index(&a.m.arch, 0, start), i
     cdef ptes_t ptes
     cdef pte_t e, n
     if not ptes_open(a, table, &ptes):
         return 0
-    if area.vm_flags & VM_SHARED and area.vm_file and area.vm_flags & VM_WRITE:
-        always = inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+    change_init(&k, a, vma_at(a, w.v), (<bint *>w.private)[0])
     for i in range(first, first + pages_in(&a.m.arch, start, end)):
         e = ptes_load(&ptes, i)
-        n = change_pte(a, area, e, always, upgrade)
+        n = change_pte(a, &k, e)
         if n != e:
             if not changed:
                 ptes_open_mut(a, table, &ptes)
                 changed = True
-            ptes_store(&ptes, i, n)
+            ptes_change(&ptes, i, n)
     return 0
 
 cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
