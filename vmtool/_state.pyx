@@ -8,9 +8,10 @@ the door ends in `check()`, so nothing computed from them is shown or saved.
 from cpython.buffer cimport PyBUF_READ
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.stdlib cimport free, getenv, malloc
+from libc.string cimport memcpy, strcmp
 
+from vmtool.mm.access_quick cimport access_quick_set
 from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_is_sparse, pool_name, pool_size, rec_mut
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_CONTENT, POOL_MACHINE, machine_t
@@ -33,6 +34,8 @@ cdef enum:
     MANY_CHUNKS = 64  # from here on it is worth a look whether the last one was saved
 
 MAGIC = b"vmtool\0\1"
+
+access_quick_set(getenv("VMTOOL_QUICK") == NULL or strcmp(getenv("VMTOOL_QUICK"), "0") != 0)  # 0: to find what the quick roads do otherwise
 
 cdef void *load_chunk(void *ctx, int pool, uint32_t chunk) noexcept nogil:
     """arena_t.load: the chunk's bytes in memory of their own, or NULL."""

@@ -1,7 +1,13 @@
-"""The quick road of a write fault and the general one leave the same machine, record by record.
+"""The quick road of an access and the general one leave the same machine, record by record.
 
-A trace makes every access take the general road, so the same calls with and without one must end alike in every pool but the trace's own.
+A trace makes every access take the general road, so the same calls with and without one must end alike in every pool but the trace's own;
+so does VMTOOL_QUICK=0, under which the whole suite passes (`VMTOOL_QUICK=0 make test`).
 """
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +84,52 @@ def test_writes_copies_and_reuses_leave_the_same_machine(boot):
     pair.touch(pid, base, 3000 * PAGE, "w")
     assert differences(*pair.machines) == []
     assert pair.fsck() == []
+
+
+@pytest.mark.parametrize("boot", [{}, {"nr_cpus": 2}, {"arch": "arm64"}], ids=str)
+def test_reads_of_untouched_memory_leave_the_same_machine(boot):
+    pair, pid, base = pair_with_area(3000, **boot)
+    pair.touch(pid, base + 100 * PAGE, 1500 * PAGE, "r")
+    pair.touch(pid, base, 700 * PAGE, "w")
+    pair.touch(pid, base, 3000 * PAGE, "r")
+    pair.mprotect(pid, base + 1000 * PAGE, 1000 * PAGE, 0)
+    pair.mprotect(pid, base + 2000 * PAGE, 1000 * PAGE, 1)
+    pair.madvise(pid, base + 2000 * PAGE, 1000 * PAGE, 4)
+    pair.touch(pid, base + 2000 * PAGE, 1000 * PAGE, "r")
+    shared = pair.mmap(pid, 0, 100 * PAGE, 3, 0x21)
+    pair.touch(pid, shared, 100 * PAGE, "r")
+    assert pair.task(pid).min_flt > 4000
+    assert differences(*pair.machines) == []
+    assert pair.fsck() == []
+
+
+SCRIPT = """
+import hashlib
+from tests.mm.test_access_quick import chunks, pair_with_area, PAGE
+from tests.mm.test_random_calls import Player
+player = Player(5)
+for _ in range(150):
+    player.call()
+m = player.m
+pid = m.spawn("a", None, [b"a"], [])
+base = m.mmap(pid, 0, 900 * PAGE, 3, 0x22)
+m.touch(pid, base, 500 * PAGE, "r")
+m.touch(pid, base + 200 * PAGE, 600 * PAGE, "w")
+child = m.fork(pid)
+m.touch(child, base, 900 * PAGE, "w")
+print(sorted((pool, number, hashlib.sha256(data).hexdigest()) for (pool, number), data in chunks(m).items()))
+"""
+
+
+def test_the_switch_changes_nothing_but_the_road():
+    told = []
+    for quick in ("0", "1"):
+        ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, cwd=Path(__file__).parents[2],
+                             env={**os.environ, "VMTOOL_QUICK": quick}, timeout=120)  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        told.append(ran.stdout)
+    assert told[0] == told[1]
+    assert len(told[0]) > 1000
 
 
 def test_the_last_owner_reuses_the_page_on_either_road():

@@ -41,7 +41,7 @@ LEVELS = """
     unmap
     thp_fault advise_pages fault_file fault_anon
     mm
-    fault oom_report
+    fault oom_report access_quick
     access oom_kill swap_fault
     populate adopt kmem_upgrade kmalloc
     show_* boot
@@ -56,7 +56,7 @@ MAY_USE = {
     "_loader": [],
     "mm": [],
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
-    "_state": ["mm.arena", "mm.sched", "mm.types", "errors"],
+    "_state": ["mm.access_quick", "mm.arena", "mm.sched", "mm.types", "errors"],
     "_walks": ["mm.*", "_state", "records", "errors"],
     "_views": ["mm.*", "_walks", "_kernel", "records", "errors"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],

@@ -18,8 +18,8 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.fault_anon cimport anon_write_fault
-from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, QUICK_DONE, QUICK_FAULT, mmu_access, mmu_look_t, mmu_quick, mmu_walk, walk_t
+from vmtool.mm.access_quick cimport access_quick, access_quick_on
+from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
 from vmtool.mm.placement cimport mmap_min_addr
@@ -133,11 +133,9 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
     return 0
 
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
-    cdef mmu_look_t at
     cdef uint32_t r
     cdef int tries = 0
-    r = mmu_quick(a, c, addr, kind, &at, phys)
-    if r == QUICK_DONE or (r == QUICK_FAULT and kind == ACCESS_WRITE and anon_write_fault(a, c, task, addr, &at, phys)):
+    if access_quick(a, c, task, addr, kind, phys):
         return 0
     while True:
         r = mmu_access(a, c, addr, kind, phys)
@@ -175,6 +173,8 @@ cdef inline void open_first(arena_t *a, const cpu_t *c, tlb_first_t *first) noex
     cdef int kind
     for kind in range(NR_KINDS):
         tlb_open_first(a, c, kind, &first[kind])
+        if not access_quick_on():
+            first[kind].ways = 0
 
 cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info,
                        uint64_t *nr_done) noexcept nogil:

@@ -1,0 +1,11 @@
+# cython: language_level=3
+"""The common access in one pass: a TLB hit, a walk of one entry, or a common fault, its retry and the TLB's fill."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+# The whole of one access by the program, as access_page() makes it. False: nothing is changed, take the general road.
+cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil
+# Whether quick roads are taken at all, by every machine of this process ($VMTOOL_QUICK=0: none, to find what they do otherwise).
+cdef void access_quick_set(bint on) noexcept nogil
+cdef bint access_quick_on() noexcept nogil

@@ -1,0 +1,240 @@
+# cython: language_level=3
+"""The common access in one pass. What access.pyx, mmu.pyx, fault.pyx and fault_anon.pyx do together, each record fetched once:
+
+    TLB hit                                   ages, counters
+    miss, present entry that allows it        the walk, A and D, the fill
+    no entry, plain private memory            written: do_anonymous_page() of a frame that lies ready; read: of the zero page
+    read-only entry, plain private memory     written: do_wp_page() of a single anonymous page, a copy or not
+
+The state it leaves is the one that the general road leaves, record by record: tests/mm/test_access_quick.py holds the two together.
+Whatever is_quick() or fault_is_common() do not let pass takes the general road.
+"""
+
+from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved
+from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at, frame_mut, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.buddy cimport pcp_take, prep_new_page
+from vmtool.mm.fault_anon cimport anon_pte
+from vmtool.mm.frame cimport page_copy
+from vmtool.mm.mm_acct cimport add_mm_counter
+from vmtool.mm.mmu cimport leaf_phys
+from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
+from vmtool.mm.pte cimport pte_store
+from vmtool.mm.rmap cimport add_new_anon_rmap
+from vmtool.mm.swap_lru cimport folio_add_lru_single
+from vmtool.mm.thp cimport may_be_huge
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
+from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event
+
+cdef enum:  # look_at
+    DONE
+    FAULT  # the processor would fault; nothing is counted yet
+    NO  # not such an access; nothing is changed
+
+cdef struct look_t:
+    tlb_look_t l1
+    tlb_look_t l2
+    uint64_t *entries  # of the PTE table; NULL: it has none
+    pfn_t table
+    uint32_t index
+    pte_t entry
+
+cdef bint is_on = True
+
+cdef void access_quick_set(bint on) noexcept nogil:
+    global is_on
+    is_on = on
+
+cdef bint access_quick_on() noexcept nogil:
+    return is_on
+
+cdef inline bint is_quick(arena_t *a, const cpu_t *c, vaddr_t addr, const tlb_geom_t *first, const tlb_geom_t *second) noexcept nogil:
+    """A 4K page whose PTE table the walker came by last, on a machine without PCIDs whose entries are read as they stand; nothing is traced."""
+    cdef const arch_t *g = &a.m.arch
+    if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0 or not is_on:
+        return False
+    return g.entry_bytes == 8 and not g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL) and c.walk_root == <pfn_t>((c.cr3 & g.pfn_mask) >> 12)
+
+# --- the processor -------------------------------------------------------------------------------------------------
+
+cdef inline void count_walk(arena_t *a, cpu_t *c, bint missed) noexcept nogil:
+    c.tlb_clock += 1
+    c.misses += missed
+    c.walks += 1
+    c.walk_reads += a.m.arch.levels
+
+cdef inline pte_t leaf_of(const arch_t *g, pte_t above, pte_t e) noexcept nogil:
+    """The entry with the permissions of all levels: write and user AND-ed, NX OR-ed."""
+    return (e & ~(g.write | g.user)) | (e & above & (g.write | g.user)) | (above & g.nx)
+
+cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *at, paddr_t *phys) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
+    cdef tlb_geom_t *first = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
+    cdef tlb_geom_t *second = &a.m.tlb_geom[TLB_L2]
+    cdef uint64_t vpn = addr >> 12
+    cdef pte_t leaf
+    cdef pte_t want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
+    cdef idx_t content
+    if not is_quick(a, c, addr, first, second):
+        return NO
+    tlb_look(a, c, first, vpn, &at.l1)
+    if at.l1.hit != NULL and tlb_permits(g, at.l1.hit.pte, access):
+        c.tlb_clock += 1
+        at.l1.hit.age = c.tlb_clock
+        c.l1_hits += 1
+        phys[0] = leaf_phys(g, at.l1.hit.pte, 12, addr)
+        return DONE
+    tlb_look(a, c, second, vpn, &at.l2)
+    if at.l1.hit == NULL and at.l2.hit != NULL and tlb_permits(g, at.l2.hit.pte, access):
+        c.tlb_clock += 1
+        at.l2.hit.age = c.tlb_clock
+        c.l2_hits += 1
+        at.l1.place[0] = at.l2.hit[0]
+        phys[0] = leaf_phys(g, at.l2.hit.pte, 12, addr)
+        return DONE
+    at.table = c.walk_table
+    at.index = <uint32_t>vpn & 511
+    content = frame_at(a, at.table).content
+    at.entries = <uint64_t *>content_at(a, content) if content else NULL
+    at.entry = at.entries[at.index] if content else 0
+    if not at.entry & g.present:
+        return FAULT
+    if entry_reserved(g, 0, at.entry):
+        return NO
+    leaf = leaf_of(g, c.walk_bits, at.entry)
+    if not leaf & g.user or (access == ACCESS_WRITE and not leaf & g.write) or (access == ACCESS_EXEC and leaf & g.nx):
+        return FAULT
+    if (at.entry & want) != want:
+        content_mut(a, content)  # the chunk changes
+        at.entries[at.index] = at.entry | want
+        leaf |= want
+    count_walk(a, c, at.l1.hit == NULL and at.l2.hit == NULL)
+    tlb_put_looked(a, c, &at.l1, &at.l2, vpn, leaf)
+    phys[0] = leaf_phys(g, leaf, 12, addr)
+    return DONE
+
+cdef inline void flush_looked(arena_t *a, cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
+    """flush_tlb_page() on this CPU, and where the page goes then."""
+    cdef uint64_t tag = vpn << 1 | 1
+    if at.l1.place.tag == tag:
+        at.l1.place.tag = 0
+        at.l1.place.age = 0
+        tlb_look(a, c, &a.m.tlb_geom[TLB_L1D_4K], vpn, &at.l1)
+    if at.l2.place.tag == tag:
+        at.l2.place.tag = 0
+        at.l2.place.age = 0
+        tlb_look(a, c, &a.m.tlb_geom[TLB_L2], vpn, &at.l2)
+    if a.m.tlb_geom[TLB_L1I_4K].ways:
+        tlb_void_page(a, c, &a.m.tlb_geom[TLB_L1I_4K], vpn)
+    c.flushes_page += 1
+    count_vm_event(a, NR_TLB_LOCAL_FLUSH_ONE)
+
+cdef inline bint runs_elsewhere(arena_t *a, const cpu_t *c) noexcept nogil:
+    """Another CPU has these tables too: its TLB would have to be flushed."""
+    cdef uint32_t cpu
+    cdef cpu_t *other
+    for cpu in range(a.m.nr_cpus):
+        other = cpu_mut(a, cpu)
+        if other != c and (other.cr3 ^ c.cr3) & a.m.arch.pfn_mask == 0:
+            return True
+    return False
+
+# --- the kernel -----------------------------------------------------------------------------------------------------
+
+cdef inline bint fault_is_common(arena_t *a, const cpu_t *c, idx_t task, vaddr_t addr, const look_t *at, const mm_t *m, const vma_t *area) noexcept nogil:
+    """Of the process that runs, in private plain memory of small pages, in a PTE table that it and the walker remember; no group is charged."""
+    if a.task != task or m.pgd != c.walk_root or m.pte_cache_pgd != m.pgd or m.pte_cache_addr != c.walk_region or at.entries == NULL:
+        return False
+    if addr < area.vm_start or addr >= area.vm_end or not c.walk_bits & a.m.arch.user or area.kind != VMA_PLAIN or m.memcg:
+        return False
+    return not area.vm_flags & (VM_SHARED | VM_MAYSHARE) and not may_be_huge(a, area, m)
+
+cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept nogil:
+    """alloc_pages() and map_new_anon() of a frame that lies ready; 0: none does."""
+    cdef uint32_t z = 0
+    cdef pfn_t pfn = pcp_take(a, GFP_USER_MOVABLE, &z)
+    cdef frame_t *f
+    if pfn == 0:
+        return 0
+    f = frame_mut(a, pfn)
+    prep_new_page(f)
+    add_new_anon_rmap(a, pfn, f, area, addr)
+    folio_add_lru_single(a, f, pfn)
+    count_vm_event(a, PGALLOC_DMA + <int>z)
+    return pfn
+
+cdef inline bint copy_or_reuse(arena_t *a, const vma_t *area, vaddr_t addr, const look_t *at, pte_t *new) noexcept nogil:
+    """do_wp_page() for a single anonymous page. False: another case, nothing is changed."""
+    cdef pfn_t old = pte_frame(a, at.entry)
+    cdef pfn_t copy
+    cdef frame_t *f = frame_mut(a, old)
+    if pte_special(a, at.entry) or f.flags & (PG_head | PG_tail) or not f.flags & PG_anon:
+        return False
+    if f.flags & PG_anon_exclusive or (f.mapcount == 1 and f.extra_refs == 0):
+        if not f.flags & PG_anon_exclusive:
+            f.flags |= PG_anon_exclusive
+            f.mapping = area.anon_vma
+        new[0] = pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, at.entry)))
+        count_vm_event(a, PGREUSE)
+        return True
+    if f.mapcount <= 1:
+        return False
+    copy = new_page(a, area, addr)
+    if copy == 0:
+        return False
+    if f.content:
+        page_copy(a, copy, old)
+    f.mapcount -= 1
+    new[0] = anon_pte(a, copy, area.vm_flags)
+    return True
+
+cdef inline bint write_fault(arena_t *a, cpu_t *c, mm_t *m, const vma_t *area, vaddr_t addr, look_t *at, pte_t *new) noexcept nogil:
+    cdef pfn_t pfn
+    if area.vm_flags & (VM_WRITE | VM_LOCKED) != VM_WRITE or area.anon_vma == 0:
+        return False
+    if at.entry == 0:
+        if area.vm_file or at.l1.hit != NULL or at.l2.hit != NULL:
+            return False
+        pfn = new_page(a, area, addr)
+        if pfn == 0:
+            return False
+        add_mm_counter(m, MM_ANONPAGES, 1)
+        new[0] = anon_pte(a, pfn, area.vm_flags)
+        return True
+    if not at.entry & a.m.arch.present or pte_write(a, at.entry) or not at.entry & a.m.arch.user or runs_elsewhere(a, c):
+        return False
+    if not copy_or_reuse(a, area, addr, at, new):
+        return False
+    flush_looked(a, c, addr >> 12, at)
+    return True
+
+cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte_t *new) noexcept nogil:
+    if at.entry or area.vm_file or at.l1.hit != NULL or at.l2.hit != NULL or not area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+        return False
+    new[0] = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, area.vm_flags))
+    return True
+
+cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
+    cdef look_t at
+    cdef mm_t *m
+    cdef vma_t *area
+    cdef bint missed
+    cdef pte_t new = 0
+    cdef int seen = look_at(a, c, addr, kind, &at, phys)
+    if seen != FAULT or kind == ACCESS_EXEC:
+        return seen == DONE
+    m = mm_mut(a, task_at(a, task).mm)
+    area = vma_at(a, m.vma_cache)
+    if not fault_is_common(a, c, task, addr, &at, m, area):
+        return False
+    missed = at.l1.hit == NULL and at.l2.hit == NULL
+    if not (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
+        return False
+    pte_store(a, at.table, at.index, new)
+    count_vm_event(a, PGFAULT)
+    task_mut(a, task).min_flt += 1
+    count_walk(a, c, missed)
+    count_walk(a, c, True)  # the retry
+    new = leaf_of(&a.m.arch, c.walk_bits, new)
+    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
+    phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
+    return True
