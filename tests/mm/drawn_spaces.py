@@ -3,7 +3,7 @@
     "ar f"  three areas of two pages each: anonymous, read-only anonymous, a hole, a file      "x.x." which of them are written first
     call    what happens to pages FIRST to LAST of the eight: a mapping over them, another protection, a lock, an advice …
 
-`KINDS` has the letters, `CALLS` the calls. The answer is the errno and the list of areas in the window, `FIRST-LAST PERMS OFFSET`, in pages.
+`KINDS` has the letters, `CALLS` the calls. The answer is the errno and the areas in the window, `FIRST-LAST PERMS OFFSET`, in pages.
 """
 
 import ctypes
