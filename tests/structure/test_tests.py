@@ -1,0 +1,47 @@
+"""Where a room of the kernel is tested: tests/mm/test_ROOM.py, or what TESTED_BY says."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if not path.stem.startswith("_probe"))
+TESTED_BY = {
+    "tests/differential": "access fault fault_anon fault_file mm mm_acct populate rmap sys_file sys_madvise sys_mlock sys_mmap "
+                          "sys_mprotect sys_mremap thp thp_fault unmap",
+    "tests/mm/test_arm.py": "arch_arm",
+    "tests/mm/test_arm64.py": "arch_arm64",
+    "tests/mm/test_boot_refused.py": "boot",
+    "tests/mm/test_buddy.py": "free_area pcp",
+    "tests/mm/test_costs.py": "cred kmem_caches task task_objects",
+    "tests/mm/test_damaged.py": "arena validate",
+    "tests/mm/test_fileio.py": "filemap inode",
+    "tests/mm/test_fsck_cache.py": "fsck_lru fsck_swap",
+    "tests/mm/test_fsck_kmem.py": "fsck_slab",
+    "tests/mm/test_fsck.py": "fsck_entries fsck_space show_fields",
+    "tests/mm/test_kpti.py": "pti",
+    "tests/mm/test_maple.py": "mtree vma_iter",
+    "tests/mm/test_memcg_stat.py": "memcontrol oom_report printk",
+    "tests/mm/test_mmu.py": "arch arch_x86",
+    "tests/mm/test_pageout.py": "advise_pages folio_unmap",
+    "tests/mm/test_pkeys.py": "sys_mseal sys_pkey",
+    "tests/mm/test_random_use.py": "swap_fault swap_state swapfile sys_swap",
+    "tests/mm/test_reclaim.py": "kswapd lruvec oom_kill rmap_walk shrinker swap_lru vmscan workingset",
+    "tests/mm/test_reclaim_told.py": "vmscan_list",
+    "tests/mm/test_slab.py": "kmalloc kmem_boot slub",
+    "tests/mm/test_swap.py": "shmem shmem_swap",
+    "tests/mm/test_thp_file.py": "folio_split thp_split",
+    "tests/mm/test_views.py": "show_proc show_smaps",
+    "tests/outside/test_core_physical.py": "show_dump",
+    "tests/outside/test_import_live.py": "adopt",
+    "tests/outside/test_exec_live.py": "sys_exec",
+    "tests/procfs/test_extfrag.py": "show_extfrag",
+    "tests/procfs/test_written.py": "sys_clear_refs sys_mem",
+    "tests/store/test_snapshots.py": "kmem_upgrade",
+    "tests/views/test_kernel_map.py": "show_kernel",
+}
+
+
+def test_every_room_says_where_it_is_tested():
+    told = [room for rooms in TESTED_BY.values() for room in rooms.split()]
+    own = [room for room in ROOMS if (ROOT / "tests" / "mm" / f"test_{room}.py").exists()]
+    assert sorted(own + told) == ROOMS, "a new room of mm/ has a test of its name, or a line in TESTED_BY; one that is gone has none"
+    assert [test for test in TESTED_BY if not (ROOT / test).exists()] == []
