@@ -162,8 +162,3 @@ def test_damage_of_a_number_of_contents_stays_inside_the_machine(machine):
     assert len(machine.load(1, page, PAGE)) == PAGE
     assert machine.fsck() != []
     machine.poke("frame", pfn, "content", good)
-
-
-def test_64k_is_refused_by_name():
-    with pytest.raises(KernelError):
-        core.Machine().boot(ram_bytes=1 << 30, arch="arm64-64k")

@@ -1,19 +1,23 @@
-"""arm64 with pages of 64K and 48 bits, held to what Debian's 6.18 kernel showed on a neoverse-n1 under QEMU.
+"""arm64 with pages of 64K and 48 bits, on a processor that sets access flag and dirty by itself.
 
-That processor sets access flag and dirty by itself.
+No distribution's kernel was recorded: the expected values are those of the rules that the recorded kernels with pages of 4K and 16K keep,
+worked out for P = 64K (mmap_base, guard gap, fault-around, exec's stack, sizes of tables), and of the Arm ARM, D8.2 (fields of an address).
 """
 
 import pytest
 
 from vmtool.errors import KernelError, Signal
 
+from .damage import POOLS, Saved
+
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
 PAGE = 65536
 RW, ANON, SHARED, SHARED_ANON, ANON_FIXED = 3, 0x22, 0x1, 0x21, 0x32
-TOP = 1 << 47
-FRAME = 0x0000FFFFFFFFC000
+TOP = 1 << 48
+FRAME = 0x0000FFFFFFFF0000
 MADV_COLD, MADV_FREE = 20, 8
+CONTENT = next(number for number, pool in enumerate(POOLS) if pool[0] == "content")
 
 
 @pytest.fixture
@@ -32,18 +36,18 @@ def raw(machine, addr):
 
 def test_the_space_of_a_program(machine):
     areas = {area.name: area for area in machine.maps(1)}
-    assert (areas["[stack]"].start, areas["[stack]"].end) == (TOP - 9 * PAGE, TOP)
-    assert (areas["[vvar]"].start, areas["[vdso]"].start, areas["[vdso]"].end) == (0x7FFFF7FEC000, 0x7FFFF7FFC000, 0x7FFFF8000000)
-    assert machine.info().page_shift == 14
+    assert (areas["[stack]"].start, areas["[stack]"].end) == (TOP - 3 * PAGE, TOP)  # 128K and what the kernel wrote
+    assert (areas["[vvar]"].start, areas["[vdso]"].start, areas["[vdso]"].end) == (0xFFFFF7FB0000, 0xFFFFF7FF0000, 0xFFFFF8000000)
+    assert machine.info().page_shift == 16
 
 
-def test_lengths_and_addresses_go_by_16k(machine):
+def test_lengths_and_addresses_go_by_64k(machine):
     assert machine.mmap(1, 0, 1, RW, ANON) % PAGE == 0
-    for addr, error in ((0x1000000 + 4096, "EINVAL"), (0x1000000 + 8192, "EINVAL"), (TOP, "ENOMEM")):
+    for addr, error in ((0x1000000 + 4096, "EINVAL"), (0x1000000 + 16384, "EINVAL"), (TOP, "ENOMEM")):
         with pytest.raises(KernelError, match=error):
             machine.mmap(1, addr, PAGE, RW, ANON_FIXED)
     machine.mkfile("/f", 4 * PAGE)
-    for offset in (4096, 8192, 12288):
+    for offset in (4096, 16384, 32768):
         with pytest.raises(KernelError, match="EINVAL"):
             machine.mmap(1, 0, PAGE, 1, 2, "/f", offset)
     base = machine.mmap(1, 0, 4 * PAGE, RW, ANON)
@@ -51,25 +55,25 @@ def test_lengths_and_addresses_go_by_16k(machine):
     assert [area.start for area in machine.maps(1) if base <= area.start < base + 4 * PAGE] == [base, base + 2 * PAGE]
 
 
-def test_a_page_is_16k_of_bytes(machine):
+def test_a_page_is_64k_of_bytes(machine):
     page = machine.mmap(1, 0, 2 * PAGE, RW, ANON)
-    text = bytes(range(1, 251)) * 100
+    text = bytes(range(1, 251)) * 400
     machine.store(1, page + 1000, text)  # over the border of the two
     assert machine.load(1, page + 1000, len(text)) == text
     child = machine.fork(1)
     machine.store(child, page + PAGE - 2, b"\xff\xff\xff\xff")
     assert machine.load(1, page + 1000, len(text)) == text
     assert machine.load(child, page + PAGE - 2, 4) == b"\xff\xff\xff\xff"
-    assert machine.load(child, page + 1000, 9000) == text[:9000]
+    assert machine.load(child, page + 1000, 60000) == text[:60000]
     machine.exit(child, 0)
 
 
-def test_files_are_cached_by_16k(machine):
+def test_files_are_cached_by_64k(machine):
     data = bytes(i * 7 & 255 for i in range(5 * PAGE + 100))
     machine.mkfile("/f", len(data), data)
-    assert machine.read(1, "/f", 4000, 30000) == data[4000:34000]
+    assert machine.read(1, "/f", 4000, 150000) == data[4000:154000]
     base = machine.mmap(1, 0, 6 * PAGE, RW, SHARED, "/f")
-    assert machine.load(1, base + 16000, 20000) == data[16000:36000]
+    assert machine.load(1, base + 16000, 100000) == data[16000:116000]
     machine.store(1, base + 20000, b"changed")
     assert machine.read(1, "/f", 19999, 9) == data[19999:20000] + b"changed" + data[20007:20008]
     machine.msync(1, base, 6 * PAGE, 4)
@@ -98,7 +102,7 @@ def test_entries_of_pages(machine):
     machine.mprotect(1, page, PAGE, 0)
     assert raw(machine, page) == 0x00E0000000000F82
     walk = machine.walk(1, page)
-    assert [(step.level, step.high, step.low) for step in walk.steps] == [("pgd", 46, 36), ("pmd", 35, 25), ("pte", 24, 14)]
+    assert [(step.level, step.high, step.low) for step in walk.steps] == [("pgd", 47, 42), ("pmd", 41, 29), ("pte", 28, 16)]
 
 
 def test_the_processor_marks_what_is_used(machine):
@@ -118,18 +122,16 @@ def test_the_processor_marks_what_is_used(machine):
     assert machine.touch(1, shared, PAGE, "w").minor == 0
 
 
-def test_what_a_fault_maps_around_is_old(machine):
+def test_a_fault_maps_nothing_around(machine):
+    """64K are one page."""
     machine.mkfile("/f", 16 * PAGE, b"f" * 16 * PAGE)
     machine.read(1, "/f", 0, 16 * PAGE)
     base = machine.mmap(1, 0x10000000, 16 * PAGE, 1, 0x12, "/f")
     assert machine.touch(1, base + 5 * PAGE, 1, "r").minor == 1
-    present = [at for at in range(16) if machine.walk(1, base + at * PAGE).phys is not None]
-    assert present == [4, 5, 6, 7]  # 64K
-    assert [raw(machine, base + at * PAGE) >> 10 & 1 for at in present] == [0, 1, 0, 0]
-    assert machine.touch(1, base + 6 * PAGE, 1, "r").minor == 0
+    assert [at for at in range(16) if machine.walk(1, base + at * PAGE).phys is not None] == [5]
 
 
-def test_tables_count_16k(machine):
+def test_tables_count_64k(machine):
     """Two of PTEs, for the program and for the stack, and two of PMDs above them."""
     assert machine.mm(1).pgtables_bytes == 4 * PAGE
     base = machine.mmap(1, 0x40000000, PAGE, RW, ANON_FIXED)
@@ -139,31 +141,68 @@ def test_tables_count_16k(machine):
     assert machine.mm(1).pgtables_bytes == 4 * PAGE
 
 
-def test_a_stack_keeps_4m_below_it_free(machine):
+def test_a_stack_keeps_16m_below_it_free(machine):
     stack = next(area for area in machine.maps(1) if area.name == "[stack]")
-    machine.mmap(1, stack.start - (4 << 20) - 2 * PAGE, PAGE, RW, ANON_FIXED)
+    machine.mmap(1, stack.start - (16 << 20) - 2 * PAGE, PAGE, RW, ANON_FIXED)
     assert machine.touch(1, stack.start - PAGE, 1, "w").minor == 1
     with pytest.raises(Signal):
         machine.touch(1, stack.start - 3 * PAGE, 1, "w", probe=True)
 
 
-def test_32m_are_aligned_for_a_block(machine):
-    assert machine.mmap(1, 0, 32 << 20, RW, ANON) % (32 << 20) == 0
-    assert machine.mmap(1, 0, 2 << 20, RW, ANON) % (2 << 20) != 0
+def test_512m_are_aligned_for_a_block(machine):
+    assert machine.mmap(1, 0, 512 << 20, RW, ANON) % (512 << 20) == 0
+    assert machine.mmap(1, 0, 32 << 20, RW, ANON) % (32 << 20) != 0
 
 
 def test_damage_of_a_number_of_contents_stays_inside_the_machine(machine):
-    """A file may say that a page's bytes begin within a chunk: what is read is the chunk's, and fsck tells."""
+    """A file may say that a page's bytes begin within those of another: what is read is inside the machine, and fsck tells."""
     page = machine.mmap(1, 0, PAGE, RW, ANON)
     machine.store(1, page, b"bytes")
-    pfn = machine.walk(1, page).phys >> 14
+    pfn = machine.walk(1, page).phys >> 16
     good = machine.peek("frame", pfn, "content")
-    machine.poke("frame", pfn, "content", good + 3)
-    assert len(machine.load(1, page, PAGE)) == PAGE
-    assert machine.fsck() != []
+    for within in (1, 3, 4, 7, 15):
+        machine.poke("frame", pfn, "content", good + within)
+        assert len(machine.load(1, page, PAGE)) == PAGE
+        assert machine.fsck() != []
     machine.poke("frame", pfn, "content", good)
 
 
-def test_64k_is_refused_by_name():
-    with pytest.raises(KernelError):
-        core.Machine().boot(ram_bytes=1 << 30, arch="arm64-64k")
+def test_a_hint_below_the_least_address_moves_up_to_a_page(machine):
+    """The security module's limit is 32K, half a page."""
+    assert machine.mmap(1, PAGE // 2, PAGE, RW, ANON) != 0x8000
+    assert machine.mmap(1, PAGE, PAGE, RW, ANON) == PAGE
+
+
+def test_the_top_table_has_64_entries(machine):
+    assert machine.walk(1, TOP - PAGE).steps[0].index == 63
+    walk = machine.walk(1, 0xFFFF000000000000)
+    assert (walk.register, walk.page_bytes, walk.phys) == ("TTBR1", 512 << 20, 0x40000000)
+
+
+def test_the_four_chunks_of_a_page_are_saved_read_and_taken_back_together(machine):
+    page = machine.mmap(1, 0, 3 * PAGE, RW, ANON)
+    text = bytes(range(1, 252)) * 700
+    machine.store(1, page + 100, text)
+    saved = Saved(machine)
+    again = saved.open()
+    assert again.load(1, page + 100, len(text)) == text
+    again.store(1, page + PAGE - 1, b"??")
+    point = again.savepoint()
+    again.store(1, page + 40000, b"not kept")
+    again.rollback(point)
+    assert again.load(1, page + 100, len(text)) == text[: PAGE - 101] + b"??" + text[PAGE - 99 :]
+    assert again.fsck() == []
+
+
+def test_chunks_of_a_freed_page_leave_the_file(machine):
+    page = machine.mmap(1, 0, 4 * PAGE, RW, ANON)
+    machine.store(1, page, b"x" * 4 * PAGE)
+    saved = Saved(machine)
+    again = saved.open()
+    assert again.load(1, page, 4 * PAGE) == b"x" * 4 * PAGE
+    again.munmap(1, page, 4 * PAGE)
+    again.drop_caches(1)  # what waits in batches goes
+    gone = [chunk for pool, chunk in again.dropped() if pool == CONTENT]
+    assert len(gone) >= 4 and len(gone) % 4 == 0
+    assert {chunk // 4 for chunk in gone} == {gone[at] // 4 for at in range(0, len(gone), 4)}
+    assert again.fsck() == []

@@ -57,7 +57,7 @@ def walk(core, pid, addr, root=None):
     if core.arch == "arm":
         return _arm(core, lower, addr)
     if core.arch.startswith("arm64"):
-        return _arm64(core, lower, upper, addr, {"arm64": (12, 48), "arm64-16k": (14, 47)}[core.arch])
+        return _arm64(core, lower, upper, addr, {"arm64": (12, 48), "arm64-16k": (14, 47), "arm64-64k": (16, 48)}[core.arch])
     if core.arch == "i386":
         return _x86(core, lower, addr, (22, 12), 4, 0xFFFFF000, (22,))
     if core.arch == "i386-pae":

@@ -16,7 +16,7 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 
 RAM = 256 << 20
 RW, ANON, ANON_FIXED = 3, 0x22, 0x32
-ARCHS = ("x86-64", "x86-64-la57", "x86-64 --kpti", "x86-64-la57 --kpti", "i386", "i386-pae", "arm", "arm64", "arm64-16k")
+ARCHS = ("x86-64", "x86-64-la57", "x86-64 --kpti", "x86-64-la57 --kpti", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
 NR_RANDOM = int(os.environ.get("VMTOOL_QEMU_N", "1500"))
 
 
@@ -48,7 +48,8 @@ def addresses(machine, pid, nr_random, draw):
     for area in machine.maps(pid):
         found += [at + draw.randrange(page) for at in range(area.start, min(area.end, area.start + 80 * page), page)]
     width = 32 if machine.mm(pid).task_size < 1 << 32 else 64
-    kernel = {"x86-64": 0xFFFF888000000000, "x86-64-la57": 0xFF11000000000000, "arm64": 0xFFFF000000000000, "arm64-16k": 0xFFFF800000000000}
+    kernel = {"x86-64": 0xFFFF888000000000, "x86-64-la57": 0xFF11000000000000, "arm64": 0xFFFF000000000000, "arm64-16k": 0xFFFF800000000000,
+              "arm64-64k": 0xFFFF000000000000}
     base = kernel.get(info.arch, 0xC0000000)
     found += [base + draw.randrange(info.ram_bytes) for _ in range(nr_random)]
     if info.arch.startswith("x86-64"):

@@ -13,7 +13,7 @@ GDB = shutil.which("gdb")
 PAGE = 4096
 SIZES = {  # of struct elf_prstatus and elf_prpsinfo on each machine, as gcc and `sizeof` have them there
     "x86-64": (64, 62, 336, 136), "i386": (32, 3, 144, 124), "arm": (32, 40, 148, 124), "arm64": (64, 183, 392, 136),
-    "arm64-16k": (64, 183, 392, 136),
+    "arm64-16k": (64, 183, 392, 136), "arm64-64k": (64, 183, 392, 136),
 }  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with two levels (4K and
 4M) and, with PAE, three (4K and 2M; NX), arm with short descriptors, arm64 with
-pages of 4K and 16K (2M and 1G, 32M; the kernel half behind a root of its own).
+pages of 4K, 16K and 64K (2M and 1G, 32M, 512M; the kernel half behind a root of its own).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, pgtable-3level_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: arm64 with pages of 64K is named but not built; arch_lookup answers -EINVAL. Pages of 16K: no huge pages.
+# Deviation: pages of 16K and 64K: no huge pages; of 64K: a top table, 512 bytes of the cache pgd_cache in Linux, takes a page.
 """
 
 from libc.string cimport memset, strcmp
@@ -103,7 +103,16 @@ FORMATS[ARCH_ARM64_16K].flags = ARCH_TRANSLATES | ARCH_SPLIT_ROOT | ARCH_DBM | A
 FORMATS[ARCH_ARM64_16K].task_size = <uint64_t>1 << 47
 FORMATS[ARCH_ARM64_16K].page_offset = <uint64_t>0xFFFF800000000000
 OPS[ARCH_ARM64_16K] = arch_ops_t(arm64_decode, arm64_encode, arm64_reserved, arm64_flag)
-format_row(ARCH_ARM64_64K, b"arm64-64k", [b"pte", b"pmd", b"pgd"], 0, 48, 3)
+format_row(ARCH_ARM64_64K, b"arm64-64k", [b"pte", b"pmd", b"pgd"], 3, 49, 3)  # 48 bits each, of which the top table indexes six; a block is 512M
+FORMATS[ARCH_ARM64_64K].page_shift = 16
+FORMATS[ARCH_ARM64_64K].index_bits = 13
+FORMATS[ARCH_ARM64_64K].top_bits = 6
+FORMATS[ARCH_ARM64_64K].pa_bits = 48
+FORMATS[ARCH_ARM64_64K].pfn_mask = 0x0000FFFFFFFF0000
+FORMATS[ARCH_ARM64_64K].flags = FORMATS[ARCH_ARM64_16K].flags
+FORMATS[ARCH_ARM64_64K].task_size = <uint64_t>1 << 48
+FORMATS[ARCH_ARM64_64K].page_offset = <uint64_t>0xFFFF000000000000
+OPS[ARCH_ARM64_64K] = OPS[ARCH_ARM64_16K]
 
 
 cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:

@@ -4,6 +4,7 @@
 Modelled: nothing of Linux; this is the ground the kernel's structures stand on. A pool is a growable array
 of records of one size; chunks of 16 KiB are read from the state file on first use (`arena_t.load`) and
 marked when a record is handed out for writing, so that a commit writes what changed.
+Of a machine with pages of 64K four chunks of contents are one piece of memory, in the directory under the first; they are read and marked together.
 Contents (4 KiB of bytes) keep their free list beside themselves, in slot_t records, because freeing a frame must not
 read its bytes. Invariants (fsck): free lists are disjoint from what is in use and as long as `nr_free` says.
 """
@@ -13,6 +14,10 @@ from libc.string cimport memcpy, memset
 
 # name, bytes of a record, sparse; in the order of pool_id
 GOLDEN = <uint64_t>0x9e3779b97f4a7c15u
+
+cdef enum:
+    MOST_PAGE_BYTES = 65536
+    CHUNK_SHIFT = 14
 
 cdef struct pool_desc:
     const char *name
@@ -77,7 +82,7 @@ cdef int arena_init(arena_t *a) noexcept nogil:
     cdef int i
     cdef uint32_t per
     memset(a, 0, sizeof(arena_t))
-    a.poison = <char *>calloc(1, CHUNK_BYTES)
+    a.poison = <char *>calloc(1, MOST_PAGE_BYTES)
     if a.poison == NULL:
         return -ENOMEM
     for i in range(NR_POOLS):
@@ -144,17 +149,45 @@ cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil:
         p.count = count
     return 0
 
+cdef inline uint32_t chunks_a_page(const arena_t *a, int pool) noexcept nogil:
+    """Of contents: as many as hold a page, where it is larger than a chunk."""
+    return <uint32_t>1 << (a.m.arch.page_shift - CHUNK_SHIFT) if pool == POOL_CONTENT and a.m != NULL and a.m.arch.page_shift > CHUNK_SHIFT else 1
+
+cdef char *load_page(arena_t *a, uint32_t first, uint32_t nr) noexcept nogil:
+    """A page's chunks, one behind the other; NULL: one could not be read."""
+    cdef pool_t *p = &a.pool[POOL_CONTENT]
+    cdef char *mem
+    cdef char *part
+    cdef uint32_t i
+    if <uint64_t>first + nr > p.nr_dir:
+        return NULL
+    mem = <char *>calloc(nr, CHUNK_BYTES)
+    for i in range(nr if mem != NULL else 0):
+        if a.load == NULL or p.state[first + i] & CHUNK_DROPPED:
+            continue
+        part = <char *>a.load(a.ctx, POOL_CONTENT, first + i)
+        if part == NULL:
+            free(mem)
+            return NULL
+        memcpy(mem + <uint64_t>i * CHUNK_BYTES, part, CHUNK_BYTES)
+        free(part)
+    return mem
+
 cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
     """The rare branch of rec_at: load the chunk, or give the poison record."""
     cdef pool_t *p = &a.pool[pool]
     cdef uint32_t c = i >> p.shift
+    cdef uint32_t nr = chunks_a_page(a, pool)
     cdef char *mem
     if a.err != ARENA_OK:  # the image is lost: a loop over a chunk that cannot be read must not ask for it each time
         return a.poison
     if i >= p.count:
         arena_fail(a, ARENA_RANGE, pool, i)
         return a.poison
-    if a.load != NULL and p.state[c] & CHUNK_DROPPED == 0:
+    if nr > 1:
+        c &= ~(nr - 1)  # a number within a page, as a damaged file has it, leads to its start
+        mem = p.chunk[c] if p.chunk[c] != NULL else load_page(a, c, nr)
+    elif a.load != NULL and p.state[c] & CHUNK_DROPPED == 0:
         mem = <char *>a.load(a.ctx, pool, c)
     else:
         mem = <char *>calloc(1, CHUNK_BYTES)
@@ -167,9 +200,13 @@ cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
 
 cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
     """The chunk is about to change: the next commit saves it. One that could not be loaded stays unmarked: CHUNK_DIRTY says that it is there."""
+    cdef uint32_t i
+    if a.pool[pool].chunk[chunk] != NULL:
+        for i in range(chunks_a_page(a, pool)):
+            mark_one(a, pool, chunk + i)
+
+cdef void mark_one(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
     cdef uint64_t *grown
-    if a.pool[pool].chunk[chunk] == NULL:
-        return
     a.pool[pool].state[chunk] = (a.pool[pool].state[chunk] | CHUNK_DIRTY) & ~CHUNK_DROPPED
     if a.nr_dirty == a.cap_dirty:
         grown = <uint64_t *>realloc(a.dirty, (a.cap_dirty * 2 + 64) * sizeof(uint64_t))
@@ -231,7 +268,9 @@ cdef void slot_link(arena_t *a, idx_t s) noexcept nogil:
     a.m.content_partial = s
 
 cdef idx_t content_alloc(arena_t *a) noexcept nogil:
-    """4 KiB of zeros, of a machine with pages of 16K a chunk of them. Chunk c of the contents is described by slot c + 1; content 0 is null."""
+    """4 KiB of zeros, of a machine with larger pages the chunk or chunks that hold one. Chunk c of the contents, a page's first, is described by
+    slot c + 1; content 0 is null."""
+    cdef uint32_t nr = chunks_a_page(a, POOL_CONTENT)
     cdef pool_t *p = &a.pool[POOL_CONTENT]
     cdef idx_t s = a.m.content_partial
     cdef slot_t *slot
@@ -239,7 +278,10 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
     cdef idx_t c
     if s == 0:
         s = rec_alloc(a, POOL_SLOT)
-        if s == 0 or arena_resize(a, POOL_CONTENT, s * 4) < 0:
+        while s and (<uint32_t>a.pool[POOL_SLOT].count - s) % nr:
+            if rec_alloc(a, POOL_SLOT) == 0:  # the page's other chunks: their slots say nothing
+                return 0
+        if s == 0 or arena_resize(a, POOL_CONTENT, (s + nr - 1) * 4) < 0:
             return 0
         if s == 1:
             (<slot_t *>rec_mut(a, POOL_SLOT, s)).used = 1  # the null content
@@ -256,9 +298,10 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
     if c >= p.count:
         arena_fail(a, ARENA_RANGE, POOL_CONTENT, c)
         return 0
-    p.state[c >> 2] &= <uint8_t>~CHUNK_DROPPED
+    for bit in range(nr):
+        p.state[(c >> 2) + bit] &= <uint8_t>~CHUNK_DROPPED
     a.m.nr_contents += 1
-    memset(rec_mut(a, POOL_CONTENT, c), 0, CONTENT_BYTES if a.m.arch.page_shift <= CONTENT_SHIFT else CHUNK_BYTES)
+    memset(rec_mut(a, POOL_CONTENT, c), 0, <uint64_t>1 << a.m.arch.page_shift if a.m.arch.page_shift > CONTENT_SHIFT else CONTENT_BYTES)
     return c
 
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
@@ -278,4 +321,5 @@ cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
     if slot.used == 0:
         if not p.state[chunk] & CHUNK_DIRTY:
             arena_mark(a, POOL_CONTENT, chunk)
-        p.state[chunk] |= CHUNK_DROPPED
+        for chunk in range(c >> 2, (c >> 2) + chunks_a_page(a, POOL_CONTENT)):
+            p.state[chunk] |= CHUNK_DROPPED

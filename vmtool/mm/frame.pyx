@@ -16,7 +16,7 @@ from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport content_alloc, content_at, content_free, content_mut, folio_x_at, inode_at, slot_at
 from vmtool.mm.xnode cimport xnode_get
 
-cdef char ZEROS[CHUNK_BYTES]  # as large as any page: what a frame without contents reads as; never written
+cdef char ZEROS[65536]  # as large as any page: what a frame without contents reads as; never written
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ cdef void check_content(fsck_t *f, uint64_t pfn, idx_t c) noexcept nogil:
         bad(f, CHECK_FRAME_CONTENT, pfn, c)
         return
     slot = <slot_t *>rec_at(f.a, POOL_SLOT, (c >> 2) + 1)
-    if not slot.used >> (c & 3) & 1 or f.owned[c] or (c & 3 and f.a.m.arch.page_shift > CONTENT_SHIFT):
+    if not slot.used >> (c & 3) & 1 or f.owned[c] or (c & ((<uint32_t>1 << (f.a.m.arch.page_shift - CONTENT_SHIFT)) - 1)):
         bad(f, CHECK_FRAME_CONTENT, pfn, c)
     f.owned[c] = 1
 

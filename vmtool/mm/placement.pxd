@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Level 8. Where a mapping goes: get_unmapped_area() and what is around it."""
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport page_align, page_size
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.layout cimport layout_of, layout_t, unmapped_base
 from vmtool.mm.types cimport *
@@ -17,7 +17,7 @@ cdef inline vaddr_t round_hint_to_min(arena_t *a, vaddr_t hint) noexcept nogil:
     """A hint in a page that may not be mapped moves up to the first that may; none stays none."""
     hint &= ~(page_size(&a.m.arch) - 1)
     if hint != 0 and hint < mmap_min_addr(a):
-        return mmap_min_addr(a)
+        return page_align(&a.m.arch, mmap_min_addr(a))
     return hint
 # mmap_base for a new image: below the stack that ends at `stack_top`, whose limit (and what randomization takes of it) is given; rnd: 0 without ASLR.
 cdef uint64_t mmap_base_for(arena_t *a, uint64_t stack_top, uint64_t stack_limit, uint64_t rnd) noexcept nogil

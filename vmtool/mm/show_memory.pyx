@@ -5,7 +5,7 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 # Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache.
 """
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_I386_PAE, ARCH_X86_64_LA57,
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57,
                              level_index, level_size, page_size, pages_in)
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
 from vmtool.mm.hugetlb cimport hugetlb_total_pages
@@ -41,6 +41,7 @@ cdef uint64_t VMALLOC_END_I386 = 0xFEBFE000
 cdef uint64_t VMALLOC_END_PAE = 0xFEFFE000
 cdef uint64_t VMALLOC_KB_ARM64 = 135288315904
 cdef uint64_t VMALLOC_KB_ARM64_16K = 68447887360
+cdef uint64_t VMALLOC_KB_ARM64_64K = 137301581824  # by the formula that gives the one above: half the space less 3G, 8M and vmemmap's 128G
 
 cdef struct vmstat_line:
     const char *name
@@ -417,7 +418,7 @@ cdef uint64_t vmalloc_kb(arena_t *a) noexcept nogil:
             return (VMALLOC_END_ARM - (start & ~<uint64_t>(VMALLOC_OFFSET - 1))) >> 10
         return ((VMALLOC_END_PAE if g.id == ARCH_I386_PAE else VMALLOC_END_I386) - start) >> 10
     if g.id >= ARCH_ARM64:
-        return VMALLOC_KB_ARM64_16K if g.id == ARCH_ARM64_16K else VMALLOC_KB_ARM64
+        return VMALLOC_KB_ARM64_16K if g.id == ARCH_ARM64_16K else VMALLOC_KB_ARM64_64K if g.id == ARCH_ARM64_64K else VMALLOC_KB_ARM64
     return (<uint64_t>(12800 if g.id == ARCH_X86_64_LA57 else 32) << 30) - 1
 
 

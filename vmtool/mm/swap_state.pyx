@@ -36,7 +36,7 @@ cdef enum:
     BLK_MAX_REQUEST_COUNT = 32
     BLK_PLUG_FLUSH_SIZE = 131072
 
-cdef char ZEROS[CHUNK_BYTES]
+cdef char ZEROS[65536]  # as large as any page
 
 
 # --- the cache ---------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ cdef enum:
     DMA32_END = 0x100000
     SMALL_RAM = 0x7000  # below 112 MiB: the small kernel
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
+    SECTION_64K_PAGES = 8192  # of 512 MiB with pages of 64K (arm64's SECTION_SIZE_BITS)
     PERCPU_PAGES = 53
     THP_MIN_PAGES = 0x20000  # 512 MiB: on less, huge pages cost more than they give
     SWAP_CLUSTER_MAX = 32
@@ -165,7 +166,7 @@ cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcep
     """What boot takes from the top of the memory that it maps: page structures, per-CPU areas, hash tables."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t pages = a.m.ram_bytes >> g.page_shift
-    cdef uint64_t of_section = frames_of(g, SECTION_PAGES)
+    cdef uint64_t of_section = SECTION_64K_PAGES if g.page_shift == 16 else frames_of(g, SECTION_PAGES)
     cdef uint64_t sections = (low_end - ram_start(g) + of_section - 1) // of_section
     cdef uint64_t limit = lowmem_end(&a.m.arch)
     cdef uint64_t memmap

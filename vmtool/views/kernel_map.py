@@ -20,6 +20,7 @@ REGIONS = {
     "i386": ((0xC0000000, "Low Kernel Mapping"),), "i386-pae": ((0xC0000000, "Low Kernel Mapping"),),
     "arm": ((0xBF000000, "Modules"), (0xC0000000, "Kernel Mapping"), (0xFFC80000, "Fixmap Area"), (0xFFFF0000, "Vectors")),
     "arm64": ((0xFFFF000000000000, "Linear Mapping"),), "arm64-16k": ((0xFFFF800000000000, "Linear Mapping"),),
+    "arm64-64k": ((0xFFFF000000000000, "Linear Mapping"),),
 }
 """First address and name of each region, by architecture; ptdump's names."""
 X86_COLUMNS = ("US", "RW", "PWT", "PCD", "PS", "PAT", "G", "NX")
