@@ -8,7 +8,7 @@ shift, pcid). A write through an entry that is not dirty is no hit: the processo
 M = 0xFFFFFFFFFFFFFFFF
 PRESETS = {
     "": "l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12",
-    "skylake": "l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12",
+    "skylake": "l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12,l21g=16x4",
     "icelake": "l1d=64x4,l1d2m=32x4,l1d1g=8x8,l1i=128x8,l1i2m=16x8,l2=2048x16",
     "zen2": "l1d=64x64:all,l1i=64x64:all,l2=2048x16,l2i=512x8",
     "zen4": "l1d=72x72:all,l1i=64x64:all,l2=3072x24,l2i=512x8",

@@ -4,12 +4,12 @@ A line of a spec: NAME=ENTRIESxWAYS, then `:plru`, `:random` or `:lru` for what 
 every size. The word `plru`, `random` or `lru` alone holds for what follows it.
 
 Presets, and where their figures are told:
-    skylake      Intel Optimization Reference Manual (248966), Skylake: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K
-                 instructions), 8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M
+    skylake      Intel Optimization Reference Manual (248966-045), table 2-15: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K
+                 instructions), 8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M, 16 x 4 for 1G
     icelake      the same, Ice Lake: 1G data 8 x 8, 2M instructions 16 x 8, second level 2048 x 16
-    zen2         not checked against the manual (AMD 56305), nor is zen4 (57647): what is commonly told of them. 64 data and 64 instructions, all
-                 sizes in one set; second level 2048 x 16 (data; 4K and 2M) and 512 x 8 (instructions)
-    zen4         72 data, 64 instructions; second level 3072 x 24 and 512 x 8
+    zen2         AMD 56305 (Optimization Guide): 64 data, 64 instructions, all sizes in one set; second level 2048 x 16 (data) and 512 x 8
+                 (instructions), 4K and 2M. CPUID of model 71h: 2048, of which 8 ways for 4K and 4 for 2M, and 1024 x 8
+    zen4         AMD 57647 (Optimization Guide): 72 data, 64 instructions; second level 3072 x 24 and 512 x 8
     cortex-a72   Arm 100095 (TRM of the Cortex-A72), 5.2: 32 data, 48 instructions, all sizes in one set; second level 1024 x 4
     neoverse-n1  Arm 100616 (TRM of the Neoverse N1), A5.2: 48 and 48, all sizes in one set; second level 1280 x 5, all sizes
 The manuals do not say what makes room: the entry used longest ago, as long as nothing else is asked for. Of the paging-structure caches
@@ -22,7 +22,7 @@ lies within one chunk and its address is computed once. A flush of everything is
 Tree-PLRU: node 1 is the root, 2n and 2n + 1 are below n, and record n of the set keeps node n; a use turns the nodes on its way to the
 other half. An empty way is filled first, the lowest, whatever the policy (LRU: the one that was emptied first). Random: splitmix64 of
 the machine's seed and the TLB's clock.
-# Deviation: 1G pages are not cut into 2M entries in Zen's second level, as they are there (here they are in its first alone).
+# Deviation: 1G pages are not cut into 2M entries in Zen's second level, as they are there (here they are in its first alone); a way takes 4K and 2M.
 Invariants: a tag occurs once in a set for one PCID; age <= tlb_clock.
 """
 
@@ -51,7 +51,7 @@ WORDS[:] = [b"lru", b"plru", b"random"]
 
 cdef preset_t PRESETS[NR_PRESETS]
 PRESETS[0] = preset_t(b"", b"l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12")
-PRESETS[1] = preset_t(b"skylake", PRESETS[0].spec)
+PRESETS[1] = preset_t(b"skylake", b"l1d=64x4,l1d2m=32x4,l1d1g=4x4,l1i=128x8,l1i2m=8x8,l2=1536x12,l21g=16x4")
 PRESETS[2] = preset_t(b"icelake", b"l1d=64x4,l1d2m=32x4,l1d1g=8x8,l1i=128x8,l1i2m=16x8,l2=2048x16")
 PRESETS[3] = preset_t(b"cortex-a72", b"l1d=32x32:all,l1i=48x48:all,l2=1024x4:all")
 PRESETS[4] = preset_t(b"neoverse-n1", b"l1d=48x48:all,l1i=48x48:all,l2=1280x5:all")
