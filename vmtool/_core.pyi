@@ -109,7 +109,12 @@ class Machine:
     def set_personality(self, pid: int, value: int) -> None:
         """personality(2): READ_IMPLIES_EXEC holds at once, the rest from the next execve."""
 
-    def set_oom_score_adj(self, pid: int, value: int) -> None: ...
+    def set_oom_score_adj(self, pid: int, value: int, is_capable: bool = True) -> None:
+        """A write to /proc/PID/oom_score_adj, as root: from then on nobody without CAP_SYS_RESOURCE goes below it.
+
+        Not `is_capable`: as one without; EACCES below.
+        """
+
     def clear_refs(self, pid: int, what: int) -> None:
         """A write to /proc/PID/clear_refs: 1 all areas, 2 anonymous, 3 files', 4 soft-dirty (no effect), 5 the highest Rss."""
 

@@ -207,12 +207,19 @@ cdef class Processes(Files):
     def set_personality(self, pid, value):
         task_mut(&self.a, self.find(pid)).personality = value & 0xFFFFFFFF
 
-    def set_oom_score_adj(self, pid, value):
+    def set_oom_score_adj(self, pid, value, is_capable=True):
+        """Counterpart: Linux v6.18 fs/proc/base.c:__set_oom_adj()."""
         cdef idx_t leader = group_leader(&self.a, self.find(pid)), thread = next_thread(&self.a, leader, 0)
+        cdef task_t *t
         if not -1000 <= value <= 1000:
             raise KernelError(EINVAL)
+        if not is_capable and value < task_at(&self.a, leader).oom_score_adj_min:
+            raise KernelError(EACCES, f"below {task_at(&self.a, leader).oom_score_adj_min}, which takes CAP_SYS_RESOURCE")
         while thread:
-            task_mut(&self.a, thread).oom_score_adj = value
+            t = task_mut(&self.a, thread)
+            t.oom_score_adj = value
+            if is_capable:
+                t.oom_score_adj_min = value
             thread = next_thread(&self.a, leader, thread)
 
     def clear_refs(self, pid, what):

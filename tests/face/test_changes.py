@@ -83,7 +83,8 @@ def test_draw_changed_marks_the_last_command(tmp_path, monkeypatch, capfd):
         return status, *capfd.readouterr()
 
     run("spawn", "render")
-    assert run("draw", "--changed")[0] == 1
+    first = run("draw", "--changed")  # there was no machine before: all is new
+    assert first[0] == 0 and first[1].startswith("+ render (1)") and {line[0] for line in first[1].splitlines()} == {"+", " "}
     run("brk", "1", "--by", "64K")
     run("touch", "1", "heap", "8K")
     marked = [line for line in run("draw", "--changed")[1].splitlines() if line[0] in "+*-"]
@@ -94,3 +95,6 @@ def test_draw_changed_marks_the_last_command(tmp_path, monkeypatch, capfd):
     run("exit", "1")
     marked = run("draw", "--changed")[1].splitlines()
     assert "- render (1), in CR3" in marked
+    run("log", "--keep", "0")
+    run("spawn", "other")
+    assert run("draw", "--changed")[::2] == (1, "vmtool: draw: the machine as it was before the last command is not kept\n")

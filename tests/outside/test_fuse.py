@@ -130,7 +130,7 @@ def test_writes_and_rubbish(mounted, state):
     assert vmtool(state, "cat", "/proc/1/oom_score_adj").stdout == "300\n"
     (place / "1" / "clear_refs").write_text("1\n")
     refused = (("1/clear_refs", "rubbish", errno.EINVAL), ("1/clear_refs", "9", errno.EINVAL), ("1/maps", "x", errno.EACCES),
-               ("1/oom_score_adj", "1001", errno.EINVAL), ("no", "x", errno.ENOENT))  # fmt: skip
+               ("1/oom_score_adj", "1001", errno.EINVAL), ("1/oom_score_adj", "-1", errno.EACCES), ("no", "x", errno.ENOENT))  # fmt: skip
     for path, text, error in refused:
         with pytest.raises(OSError) as raised:
             fd = os.open(place / path, os.O_WRONLY)

@@ -17,7 +17,7 @@ core = pytest.importorskip("vmtool._core", reason="the kernel is not built here 
 VMTOOL = [sys.executable, "-m", "vmtool"]
 REQUIRED = os.environ.get("VMTOOL_REQUIRE_HOST") == "1"
 SCRIPT = """
-init --ram 256M --force
+init --ram 256M --swap 64M --force
 p = spawn render
 brk $p --by 1M
 touch $p heap 400K
@@ -97,18 +97,28 @@ JUDGES = {
     "free": ("free -k", lambda e: [e.total, e.free]),
     "ps": ("ps -eo pid,rss,comm", lambda e: [rf"1 +{e.rss} render"]),
     "ps -L": ("ps -eLf", lambda e: [r" 3 +0 +4 +0 +3 .* server"]),
-    "ps -T": ("ps -T -p 3 -o pid,tid,nlwp,comm", lambda e: [r" 3 +3 +3 server\n +3 +4 +3 server\n +3 +5 +3 server"]),
+    "ps -T": ("ps -T -p 3 -o pid,tid,nlwp,comm", lambda e: [rf" 3 +{tid} +3 server" for tid in (3, 4, 5)]),
     "top -H": ("top -H -b -n1", lambda e: [r"Threads: +5 total", r"\n +4 .* server"]),
     "pidstat -t": ("pidstat -t -r -p ALL", lambda e: [r" 3 +- .* server\n.* - +3 .*server\n.* - +4 .*server\n.* - +5 .*server"]),
     "top": ("top -b -n1", lambda e: [rf"1 .* {e.rss} .* render"]),
     "vmstat": ("vmstat", lambda e: [e.free]),
+    "vmstat -a": ("vmstat -a -w", lambda e: [e.free]),
+    "vmstat -s": ("vmstat -s", lambda e: [rf"{e.total} K total memory", rf"{e.free} K free memory"]),
+    "vmstat -m": ("vmstat -m", lambda e: ["(?m)^task_struct "]),
+    "vmstat -d": ("vmstat -d", lambda e: []),  # those of them that the host's /sys/block has
     "slabtop": ("slabtop -o", lambda e: ["task_struct"]),
     "pmap": ("pmap -x 1", lambda e: [rf"total kB +{int(e.size) + 4} +{e.rss} "]),
+    "pmap -X": ("pmap -X 1", lambda e: [r"VmFlags|Rss", rf" {e.pss} "]),
+    "pmap -XX": ("pmap -XX 1", lambda e: [rf" {e.rss} "]),
+    "uptime": ("uptime", lambda e: ["load average"]),
     "htop": ("printf q | TERM=xterm COLUMNS=100 LINES=30 script -qec 'htop -C' /dev/null", lambda e: ["render", "server"]),
     "smem": ("smem -H -c 'pid pss rss name'", lambda e: [rf"1 +{e.pss} +{e.rss} +render"]),
     "pidstat": ("pidstat -r -p ALL", lambda e: [rf" 1 .* {e.size} +{e.stat_rss} .*render"]),
+    "pidstat -s": ("pidstat -s -p 1", lambda e: ["render"]),
     "sar": ("sar -r 0", lambda e: [e.free]),
+    "sar -S": ("sar -S 0", lambda e: ["kbswpfree"]),
     "busybox": ("busybox ps && busybox top -b -n1", lambda e: [rf"{e.free}K free", "render"]),
+    "busybox ps -T": ("busybox ps -T", lambda e: [rf"(?m)^ +{tid} .* server$" for tid in (3, 4, 5)]),
     "node": ("node -e 'console.log(process.memoryUsage().rss / 1024, os.totalmem() / 1024)'", lambda e: [rf"{e.stat_rss} {e.total}"]),
     "lsof": ("lsof -w -p 1", lambda e: [r"render +1 .*\btxt\b.* /usr/bin/render"]),
     "fuser": ("fuser -v /usr; test $? = 1", lambda e: []),
@@ -118,6 +128,8 @@ JUDGES = {
 }
 OUTSIDE_PROC = ("psutil", "prometheus")
 """Those who take a directory in place of /proc."""
+ASKS_FOR_TIDS = ("busybox ps -T",)
+"""They open /proc/TID, which Linux answers and does not list: plain files cannot; threads have their names in brackets there."""
 
 
 def lack(sentence):
@@ -190,14 +202,38 @@ def test_under_enter(state, expected, line_of, name):
     patterns = JUDGES[name][1](expected)
     if name == "node":  # under PID 3, whose own figure it shows
         patterns = [rf" {expected.total}$"]
-    judge(words, environment("/proc"), patterns)
+    judge(words, environment("/proc"), in_plain_files(name, patterns))
 
 
-@pytest.mark.parametrize("name", OUTSIDE_PROC)
-def test_over_the_exported_tree(state, expected, line_of, tmp_path, name):
+@pytest.mark.parametrize("name", ["ps", "top -H", "busybox ps -T", "busybox", "lsof", "pmap -X"])
+def test_under_enter_live(state, expected, line_of, name):
+    pytest.importorskip("mfusepy", reason="mfusepy is not installed: pip install vmtool[mount]", exc_type=ImportError)
+    if subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode or not os.access("/dev/fuse", os.W_OK):
+        lack("user namespaces, or FUSE, are not allowed here")
+    judge([*VMTOOL, "-s", str(state), "enter", "--live", "--", "sh", "-c", line_of(name)], environment("/proc"), JUDGES[name][1](expected))
+
+
+def in_plain_files(name, patterns):
+    return [re.sub(r"([45] .*) server", r"\1 .server.", pattern) if name in ASKS_FOR_TIDS else pattern for pattern in patterns]
+
+
+@pytest.fixture(scope="module")
+def exported(state):
+    place = state.parent / "exported"
+    subprocess.run([*VMTOOL, "-s", str(state), "procfs", str(place)], check=True)
+    return place
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_over_the_exported_tree(exported, expected, line_of, name):
+    """Put over /proc in a PID namespace of its own, where a program has the PIDs 1, 2, 3: they are in the tree, as it asks of its own."""
     line = line_of(name)
-    subprocess.run([*VMTOOL, "-s", str(state), "procfs", str(tmp_path / "proc")], check=True)
-    judge(["sh", "-c", line], environment(str(tmp_path / "proc")), JUDGES[name][1](expected))
+    if name in OUTSIDE_PROC:
+        return judge(["sh", "-c", line], environment(str(exported)), JUDGES[name][1](expected))
+    if subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode:
+        lack("user namespaces are not allowed here")
+    words = ["unshare", "-Urmp", "--fork", "sh", "-c", f"mount --bind {exported} /proc && exec sh -c {shlex.quote(line)}"]
+    judge(words, environment("/proc"), in_plain_files(name, JUDGES[name][1](expected)))
 
 
 @pytest.fixture(scope="module")

@@ -96,6 +96,32 @@ def test_writes(tree):
         assert raised.value.errno == error
 
 
+def test_oom_score_adj_is_lowered_by_root_alone(tree):
+    """Judge: a process without CAP_SYS_RESOURCE on Linux 6.18, and tests/outside/test_fuse.py."""
+    def write(text):
+        tree.write("1/oom_score_adj", text)
+
+    def refused(text):
+        with pytest.raises(KernelError) as raised:
+            write(text)
+        assert raised.value.errno == errno.EACCES
+
+    write(b"500")
+    write(b"0")  # up and back again
+    refused(b"-1")
+    tree.machine.set_oom_score_adj(1, 200)  # root: this is the least now
+    refused(b"199")
+    write(b"300")
+    write(b"200")
+    tree.machine.set_oom_score_adj(1, -700)
+    write(b"-700")
+    refused(b"-701")
+    child = tree.machine.fork(1)
+    tree.write(f"{child}/oom_score_adj", b"10")
+    tree.write(f"{child}/oom_score_adj", b"-700")  # the child has its parent's least
+    assert tree.read(f"{child}/oom_score_adj") == b"-700\n"
+
+
 def test_a_pagemap_is_read_in_pieces(tree):
     node = tree.look("1/pagemap")
     first = tree.machine.maps(1)[0]

@@ -20,17 +20,18 @@ def procfs(machine: Machine, directory: str) -> None:
     export(Tree(machine), directory)
 
 
-def mount(settings: Settings, directory: str) -> None:
+def mount(settings: Settings, directory: str, own: int | None) -> None:
     from vmtool.outside.fuse import mount as serve
-    serve(directory, lambda write: settings.session(WRITES if write else READS))
+    serve(directory, lambda write: settings.session(WRITES if write else READS), own or 0)
 
 
-def enter(settings: Settings, command: Sequence[str], pid: int | None) -> Result:
+def enter(settings: Settings, command: Sequence[str], pid: int | None, live: bool) -> Result:
     """The copy is made with the state file open, the program runs when it is closed again."""
+    import os
     import tempfile
 
     from vmtool.outside.enter import enter as run
-    from vmtool.outside.enter import memory_directory, tidied
+    from vmtool.outside.enter import memory_directory, served, tidied
     from vmtool.outside.export import export
     from vmtool.procfs.tree import Tree
     if not command:
@@ -42,6 +43,11 @@ def enter(settings: Settings, command: Sequence[str], pid: int | None) -> Result
             if own == 0:
                 raise HostError("the machine has no process whose PID the program could have (vmtool spawn)")
             session.machine.task(own)  # ESRCH
-            export(tree, f"{place}/proc")
+            if not live:
+                export(tree, f"{place}/proc")
             session.machine.check()
-        return Result("", run(f"{place}/proc", own, list(command)))
+        if not live:
+            return Result("", run(f"{place}/proc", own, list(command)))
+        os.mkdir(f"{place}/proc")
+        with served(os.path.abspath(settings.state), f"{place}/proc", own):
+            return Result("", run(f"{place}/proc", own, list(command)))

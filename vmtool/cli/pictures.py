@@ -59,14 +59,15 @@ def _changes(session, scene, pids, detail, fold):
 
     history = session.history
     step = session.step_before() if history is not None else -1
+    nothing = scene._replace(spaces=(), frames=())
+    if history is not None and step == 0 < history.first_step():
+        return Changes(nothing, scene)  # the first command booted the machine: all is new
     if history is None or not history.first_step() <= step <= history.last_step():
         raise HostError("the machine as it was before the last command is not kept")
     before = session.machine_at(step)
     there = {task.pid for task in before.tasks()}
     known = [pid for pid in pids if pid in there]
-    old = (
-        read.read(before, known, detail=detail or scene.detail, fewest=fold) if known or not pids else scene._replace(spaces=(), frames=())
-    )
+    old = read.read(before, known, detail=detail or scene.detail, fewest=fold) if known or not pids else nothing
     return Changes(old, scene)
 
 

@@ -91,7 +91,9 @@ def ps(machine: Any, words: Sequence[str], procfs: str | None, json: bool) -> Ou
     more = {name for column in columns for name in PS_FILES.get(column, ())}
     if json or options.is_full:
         more.add("cmdline")
-    files = source(machine, procfs, ("meminfo", "uptime", "stat", "sys/kernel/pid_max"), ("stat", "status", *sorted(more)), options.threads)
+    if json or tool.asks_status(options):
+        more.add("status")
+    files = source(machine, procfs, ("meminfo", "uptime", "stat", "sys/kernel/pid_max"), ("stat", *sorted(more)), options.threads)
 
     def show():
         try:

@@ -313,6 +313,7 @@ cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:
     memcpy(c.rlim_cur, p.rlim_cur, sizeof(p.rlim_cur))
     memcpy(c.rlim_max, p.rlim_max, sizeof(p.rlim_max))
     c.oom_score_adj = p.oom_score_adj
+    c.oom_score_adj_min = p.oom_score_adj_min
     c.uid = p.uid
     c.personality = p.personality
     c.pkru = p.pkru

@@ -242,7 +242,8 @@ cdef struct task_t:  # 512 bytes
     uint64_t rlim_cur[NR_RLIMITS]
     uint64_t rlim_max[NR_RLIMITS]
     int32_t exit_code
-    int32_t oom_score_adj
+    int16_t oom_score_adj
+    int16_t oom_score_adj_min  # below it nobody without CAP_SYS_RESOURCE may set the other
     uint32_t cpu
     idx_t files  # file_t list: one open file for each path that read and write used
     uint32_t dumpable

@@ -83,6 +83,26 @@ def enter(proc: str, pid: int, command: list[str]) -> int:
     return status
 
 
+@contextmanager
+def served(state: str, directory: str, own: int) -> Iterator[None]:
+    """While a server of its own has the machine mounted there. HostError with what it says where it cannot."""
+    import subprocess
+    import sys
+    import time
+    words = [sys.executable, "-m", "vmtool", "-s", state, "mount", "--self", str(own), directory]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True) as server:
+        try:
+            while not os.path.ismount(directory) and server.poll() is None:
+                time.sleep(0.01)
+            if server.poll() is not None:
+                assert server.stderr is not None
+                said = server.stderr.read().decode("utf-8", "replace").strip()
+                raise HostError(said.removeprefix("vmtool: mount: ") or "nothing can be mounted here")
+            yield
+        finally:
+            server.terminate()  # it unmounts
+
+
 def memory_directory() -> str | None:
     """Where files are memory; None: in the usual place for temporary ones."""
     return SHM if os.path.isdir(SHM) and os.access(SHM, os.W_OK | os.X_OK) else None

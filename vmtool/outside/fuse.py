@@ -29,8 +29,8 @@ ENDED_BY_SIGNAL = 8
 KIND_BITS = {DIRECTORY: stat.S_IFDIR | 0o555, FILE: stat.S_IFREG}
 
 
-def mount(directory: str, open_session: Callable[[bool], Any]) -> None:
-    """Serve until the end. `open_session(write)` opens the state file. HostError, ModuleNotFoundError."""
+def mount(directory: str, open_session: Callable[[bool], Any], own: int = 0) -> None:
+    """Serve until the end. `open_session(write)` opens the state file; `self` leads to `own`. HostError, ModuleNotFoundError."""
     place = os.path.abspath(directory)
     try:
         if os.listdir(place):
@@ -42,7 +42,7 @@ def mount(directory: str, open_session: Callable[[bool], Any]) -> None:
     except OSError as error:  # the binding is there, libfuse is not
         raise HostError(f"mount needs libfuse: {error}") from None
 
-    requests = Requests(open_session, mfusepy.fuse_get_context)
+    requests = Requests(open_session, mfusepy.fuse_get_context, own)
     requests.tree()  # a state file that cannot be opened is said before anything is mounted
     requests.rest()
     try:
@@ -58,9 +58,10 @@ def mount(directory: str, open_session: Callable[[bool], Any]) -> None:
 class Requests:
     """What the kernel asks, without FUSE in it."""
 
-    def __init__(self, open_session: Callable[[bool], Any], context: Callable[[], tuple[int, int, int]]) -> None:
+    def __init__(self, open_session: Callable[[bool], Any], context: Callable[[], tuple[int, int, int]], own: int = 0) -> None:
         self.open_session = open_session
         self.context = context
+        self.own = own
         self.session: Any = None
         self.stamp: tuple[int, int] | None = None
         self.texts: dict[int, bytes] = {}
@@ -76,7 +77,7 @@ class Requests:
         else:
             self.session.pause()
             self.session.renew()
-        return Tree(self.session.machine)
+        return Tree(self.session.machine, self.own)
 
     def _stamp(self) -> tuple[int, int]:
         """Which file it is: another one may have taken its place, or none."""

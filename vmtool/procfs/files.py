@@ -246,7 +246,7 @@ def _nothing_to_read(tree, pid):
 def _set_oom_score_adj(tree, pid, data):
     from vmtool.procfs.written import number
     value, taken = number(data, 0)
-    tree.machine.set_oom_score_adj(pid, value)
+    tree.machine.set_oom_score_adj(pid, value, is_capable=False)  # a process of the machine writes; root has the command
     return taken
 
 

@@ -9,9 +9,11 @@ and session are 0, as the kernel shows those that lie outside the reader's PID n
 A zombie has no address space, descriptors or umask any more: its lines are missing, or zero, as in Linux.
 """
 
+from functools import lru_cache
+
 from vmtool.procfs.pid_statm import text_bytes
 from vmtool.procfs.releases import CURRENT, EVER, rows_of, v
-from vmtool.records import MmInfo, TaskInfo
+from vmtool.records import KERNELS, MmInfo, TaskInfo
 from vmtool.uapi import RLIM_INFINITY
 
 STATES = {
@@ -48,7 +50,7 @@ _PLACES = ",".join(["00000000"] * (NODE_WORDS - 1) + ["00000001"])
 # label, its value or who computes it (a function of _Facts), since, until
 _IDENTITY = (
     ("Name", lambda f: f.task.comm.replace("\\", "\\\\").replace("\n", "\\n"), 0, EVER),
-    ("Umask", lambda f: None if f.is_dead else "0022", v(4, 7), EVER),
+    ("", lambda f: "" if f.is_dead else "Umask:\t0022\n", v(4, 7), EVER),  # the whole row
     ("State", lambda f: STATES[f.task.state], 0, EVER),
     ("Tgid", lambda f: f.tgid, 0, EVER),
     ("Ngid", 0, v(3, 13), EVER),
@@ -129,14 +131,20 @@ class _Facts:
 def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int = 1, page_shift: int = 12, release: int = CURRENT) -> str:
     """The file."""
     facts = _Facts(task, mm, nr_cpus, page_shift, release)
-    memory = _lines(_MEMORY, facts, "{:8} kB") + _lines(_MM_STATE, facts) if mm is not None else ""
-    return _lines(_IDENTITY, facts) + memory + _lines(_REST, facts)
+    template, asks = _plan(release, mm is not None)
+    return template % tuple([ask(facts) for ask in asks])
 
 
-def _lines(rows: tuple, facts: _Facts, form: str = "{}") -> str:
-    text = ""
-    for label, value, _, _ in rows_of(rows, facts.release):
-        shown = value(facts) if callable(value) else value
-        if shown is not None:
-            text += f"{label}:\t{form.format(shown)}\n"
-    return text
+@lru_cache(maxsize=2 * len(KERNELS))
+def _plan(release, has_mm):
+    """The file with `%` where a row is asked for, and who is asked: what is the same for every process is written once."""
+    template, asks = "", []
+    for rows, form, unit in ((_IDENTITY, "%s", ""), (_MEMORY, "%8d", " kB"), (_MM_STATE, "%s", ""), (_REST, "%s", "")):
+        if not has_mm and rows in (_MEMORY, _MM_STATE):
+            continue
+        for label, value, _, _ in rows_of(rows, release):
+            if callable(value):
+                asks.append(value)
+            shown = form if callable(value) else (form % value).replace("%", "%%")
+            template += f"{label}:\t{shown}{unit}\n" if label else shown
+    return template, asks

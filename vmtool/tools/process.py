@@ -5,7 +5,7 @@ Counterpart: procps-ng 4.0.2 library/readproc.c, pids.c. Memory figures are stat
 
 from __future__ import annotations
 
-from vmtool.tools.source import command_line, escaped, fields, number
+from vmtool.tools.source import command_line, escaped, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ STAT = ("state", "ppid", "pgrp", "session", "tty_nr", "tpgid", "flags", "min_flt
         "rtprio",
         "sched")  # fmt: skip
 """Fields 3 and on of stat."""
+PLACES = {name: place for place, name in enumerate(STAT)}
 
 
 class Process:
@@ -31,30 +32,31 @@ class Process:
         self.source = source
         head, _, rest = stat.rpartition(")")
         self.comm = head.partition("(")[2]
-        words = rest.split()
-        self.state = words[0]
-        self.stat = {name: int(word) for name, word in zip(STAT[1:], words[1:], strict=False)}
-        self._status: dict[str, str] | None = None
+        self.words = rest.split()
+        self.state = self.words[0]
+        self._status: str | None = None
 
     def __getattr__(self, name: str) -> int:
+        """A number of stat: of thousands of processes few are asked for."""
         try:
-            return self.stat[name]
-        except KeyError:
+            return int(self.words[PLACES[name]])
+        except (KeyError, IndexError):
             raise AttributeError(name) from None
 
-    @property
-    def status(self) -> dict[str, str]:
+    def status(self, label: str) -> str | None:
+        """What status says under a label."""
         if self._status is None:
-            self._status = fields(self.source.read(f"{self.directory}/status"))
-        return self._status
+            self._status = "\n" + (self.source.read(f"{self.directory}/status") or "")
+        _, found, rest = self._status.partition(f"\n{label}:")
+        return rest.partition("\n")[0].strip() if found else None
 
     def kb(self, label: str) -> int:
         """A figure of status."""
-        return number(self.status.get(label))
+        return number(self.status(label))
 
     def ids(self, label: str) -> list[int]:
         """real, effective, saved, file system's."""
-        return [int(word) for word in self.status.get(label, "0 0 0 0").split()]
+        return [int(word) for word in (self.status(label) or "0 0 0 0").split()]
 
     @property
     def name(self) -> str:

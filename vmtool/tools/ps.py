@@ -7,7 +7,7 @@ its right until one of them has some to spare. Clock times are UTC. Without a te
 from __future__ import annotations
 
 from vmtool.tools.process import Process, processes, threads
-from vmtool.tools.ps_fields import FIELDS, LEFT, PID, RIGHT, SIGNAL, UNLIMITED, USER, WCHAN
+from vmtool.tools.ps_fields import FIELDS, LEFT, PID, RIGHT, SIGNAL, STAT_ALONE, UNLIMITED, USER, WCHAN
 from vmtool.tools.ps_options import Column, Options, PsError, parse
 from vmtool.tools.source import escaped, fields, number
 
@@ -36,6 +36,10 @@ class Listing:
         self.room = 0  # columns that the field being shown may fill
         pid_max = number(source.read("sys/kernel/pid_max")) or 32768
         self.pid_width = len(str(pid_max - 1))
+        self.widths = [self._width_of(column) for column in options.columns]
+        needed = self._needed()  # the same for every row
+        self.screen = options.width * max(-(-needed // options.width), 1)  # as many whole lines of the terminal as a row needs
+        self.has_wide_signals = needed + SIGNAL_ROOM * sum(column.field.just == SIGNAL for column in options.columns) <= self.screen
 
     def began(self, p: Process) -> int:
         """When a process started, in seconds since the epoch."""
@@ -64,30 +68,28 @@ class Listing:
 
     def signals(self, mask: str) -> str:
         """A mask: all of it where the screen is wide enough, else its last eight digits."""
-        if self.has_wide_signals():
+        if self.has_wide_signals:
             return mask if len(mask) > 8 else "00000000" + mask
         digits = mask.lstrip("0")
         return "<" + mask[-8:] if len(digits) > 8 else mask[-8:].rjust(8, "0")
 
-    def has_wide_signals(self) -> bool:
-        return self.needed() + SIGNAL_ROOM * sum(column.field.just == SIGNAL for column in self.options.columns) <= self.screen()
-
-    def needed(self) -> int:
+    def _needed(self) -> int:
         """Columns of text without the last one's overhang."""
-        columns = self.options.columns
-        widths = [self.width_of(column) for column in columns]
-        if columns[-1].field.just == UNLIMITED:
+        widths = list(self.widths)
+        if self.options.columns[-1].field.just == UNLIMITED:
             widths[-1] = UNLIMITED_LEAST
-        return sum(widths) + len(columns) - 1
+        return sum(widths) + len(widths) - 1
 
-    def screen(self) -> int:
-        """As many whole lines of the terminal as a row needs."""
-        return self.options.width * max(-(-self.needed() // self.options.width), 1)
-
-    def width_of(self, column: Column) -> int:
+    def _width_of(self, column: Column) -> int:
         if column.field.just != PID or column.width != column.field.width:
             return column.width
         return max(self.pid_width, len(column.field.heading), len(column.heading))
+
+
+def asks_status(options: Options) -> bool:
+    """Whether a column, an order or a choice of users and groups is of status: else nobody has to make one for each process."""
+    shown = [column.field.show for column in options.columns] + [FIELDS[name].show for name, _ in options.sort]
+    return not STAT_ALONE.issuperset(shown) or any(what.endswith("id") and what not in ("pid", "ppid") for what, _ in options.chosen)
 
 
 STATUS_OF_NONE = 1
@@ -154,14 +156,14 @@ def _row(listing: Listing, headings: list[str] | None, p: Process | None = None)
     text = ""
     correct = actual = gap = 0
     columns = listing.options.columns
-    is_wide = listing.has_wide_signals()
+    is_wide = listing.has_wide_signals
     for place, column in enumerate(columns):
         is_last = place == len(columns) - 1
-        width = listing.width_of(column)
+        width = listing.widths[place]
         room = width
         if is_last:
             short = correct - actual
-            room = listing.screen() - (max(correct, actual) if short >= 1 else actual + gap)
+            room = listing.screen - (max(correct, actual) if short >= 1 else actual + gap)
         listing.room = max(room, 0)
         shown = headings[place] if headings is not None else _cell(listing, column, p)
         pad, stolen = _pad(listing, column.field.just, width, shown, is_wide)

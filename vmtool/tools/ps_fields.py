@@ -152,7 +152,7 @@ def _wchan(t, p):
 
 def _signals(label):
     def show(t, p):
-        return t.signals(p.status.get(label, "0"))
+        return t.signals(p.status(label) or "0")
     return Field("", 9, SIGNAL, show)
 
 
@@ -348,3 +348,8 @@ def _add_others(f):
 
 
 FIELDS = _make()
+STAT_ALONE = frozenset([FIELDS[name].show for name in """
+pid lwp ppid pgid sess tpgid min_flt maj_flt nlwp psr sched pcpu m_size tsiz dsiz trs drs fname comm time times bsdtime etime etimes
+stime start bsdstart lstart c cp state flags tname tty nice class rtprio lim stackp esp eip addr addr_1 jobc
+""".split()] + [FIELDS[name].show for name, *_ in PRIORITIES])
+"""What shows the columns for which stat of a process is enough, under each of their names."""

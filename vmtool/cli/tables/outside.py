@@ -82,7 +82,8 @@ COMMANDS = (
         example="vmtool procfs proc"),
     Command(
         "mount", "mounted:mount",
-        (arg("directory", "HOSTPATH", "an empty directory", metavar="DIR"),),
+        (option("--self", "INT", "PID", "the process that self leads to, the first living one unless given", name="own"),
+         arg("directory", "HOSTPATH", "an empty directory", metavar="DIR")),
         access=ALONE, json=False,
         help="Serve the simulated /proc live, over FUSE.",
         details="Until it is unmounted (fusermount3 -u DIR), or Ctrl-C or SIGTERM ends it. What is read is the machine as it is at that "
@@ -92,10 +93,12 @@ COMMANDS = (
     Command(
         "enter", "mounted:enter",
         (option("--pid", "INT", "PID", "the process that the program is, the first living one unless given"),
+         switch("--live", "over FUSE, as mount: it follows the machine, can be written, and knows threads by their own numbers"),
          rest("command", "the program and its arguments", metavar="COMMAND")),
         access=ALONE, json=False,
         help="Run a real program that sees the simulated /proc instead of its own.",
         details="As an ordinary user, in user, mount and PID namespaces; the program runs under a PID of the machine. What it sees is the "
-                "machine as it was when it started. The exit status is the program's.",
+                "machine as it was when it started, in plain files: there /proc/TID, which Linux answers and does not list, is missing "
+                "(busybox ps -T asks for it). --live has both. The exit status is the program's.",
         example="vmtool enter -- free -m"),
 )

@@ -87,6 +87,7 @@ COMMANDS = (
         "oom-score-adj", "process:oom_score_adj",
         (PID, arg("value", "INT", "-1000 to 1000", dash=True)),
         access=WRITES, json=False,
-        help="Set /proc/PID/oom_score_adj, as choom does.",
+        help="Set /proc/PID/oom_score_adj, as root's choom(1) does.",
+        details="A write to the file itself, over a mount, is one without CAP_SYS_RESOURCE: EACCES below what was set here last, or 0.",
         example="vmtool oom-score-adj 1 -500"),
 )
