@@ -12,7 +12,7 @@ Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_KPTI, ARCH_SPLIT_ROOT, offset_in_page, page_size, page_start
-from vmtool.mm.arena cimport cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
@@ -151,7 +151,7 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
         tries += 1
         if tries > MAX_RETRIES or a.err:
             # Only a damaged image can send the same access round for ever.
-            a.err = a.err if a.err else 4
+            arena_fail(a, ARENA_LOOP, POOL_TASK, task)
             return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
 
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil:
