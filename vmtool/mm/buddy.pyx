@@ -267,7 +267,7 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 
 # --- folios -----------------------------------------------------------------------------------------------------------
 
-cdef uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
+cdef inline uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
     if frame_at(a, head).flags & PG_head:
         return frame_at(a, head + 1).lru_prev
     return <uint32_t>frame_at(a, head).mapcount

@@ -11,7 +11,7 @@ from vmtool.mm.frame cimport folio_order, pfn_to_zone
 from vmtool.mm.vmstat cimport NR_ZONE_INACTIVE_ANON
 
 
-cdef void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil:
+cdef inline void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil:
     lruvec.zone_size[zone][lru] += nr_pages
     a.m.node_stat[NR_INACTIVE_ANON + lru] += nr_pages
     a.m.zone_stat[zone][NR_ZONE_INACTIVE_ANON + lru] += nr_pages

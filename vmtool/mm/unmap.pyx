@@ -9,12 +9,13 @@ Counterpart: Linux v6.18 mm/memory.c:zap_pte_range(), unmap_mapping_range(), mm/
 vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
 from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
 from vmtool.mm.hugetlb cimport hugetlb_vm_close, zap_hugetlb
 from vmtool.mm.vma_iter cimport vma_iter_clear, vma_iter_prealloc
+from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
@@ -30,6 +31,7 @@ from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
 from vmtool.mm.vma cimport find_vma, find_vma_intersection
 from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED
 
 cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
     """An anonymous folio that nothing maps and nobody else holds is free, with its slot if no entry names that."""
@@ -51,12 +53,24 @@ cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil:
         put_unmapped(a, page_folio(a, pfn))
     return kind
 
+cdef inline bint drop_single_anon(arena_t *a, pfn_t pfn) noexcept nogil:
+    """drop_mapping() of a page of a process's own, no part of a folio, that one entry maps. False: another case, nothing is changed."""
+    cdef frame_t *f = frame_mut(a, pfn)
+    if f.flags & (PG_anon | PG_head | PG_tail | PG_swapcache) != PG_anon or f.mapcount != 1:
+        return False
+    f.mapcount = 0
+    lruvec_stat_mod_folio(a, pfn, NR_ANON_MAPPED, -1)
+    folio_try_free(a, pfn)
+    return True
+
 cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
     cdef pfn_t head
     if pte_special(a, e):
         return -1
-    head = page_folio(a, pte_frame(a, e))
     trace2(a, TR_PTE_CLEAR, addr, pte_frame(a, e))
+    if not vma_at(a, v).vm_flags & VM_LOCKED and drop_single_anon(a, pte_frame(a, e)):
+        return MM_ANONPAGES
+    head = page_folio(a, pte_frame(a, e))
     if vma_at(a, v).vm_flags & VM_LOCKED:
         munlock_folio(a, head)
     if not frame_at(a, head).flags & PG_anon:
