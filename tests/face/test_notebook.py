@@ -41,6 +41,21 @@ def test_the_notebook_of_the_stories():
     assert texts[6].count("F") and 'class="row changed"' in shown[5]._repr_svg_()
 
 
+def test_it_runs_in_jupyter(tmp_path):
+    """The same by a real kernel: each picture arrives as SVG and HTML, and no cell fails or warns."""
+    client = pytest.importorskip("nbclient", reason="nbclient is not installed: pip install vmtool[notebook]")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install vmtool[notebook]")
+    import nbformat
+
+    book = nbformat.read(NOTEBOOK, 4)
+    client.NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert {output.output_type for output in outputs} == {"execute_result"}
+    pictures = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.data]
+    assert len(pictures) > 3 and all(ET.fromstring(picture).get("role") == "img" for picture in pictures)
+    assert all("text/html" in output.data for output in outputs)
+
+
 def test_the_notebook_is_kept_without_outputs():
     assert all(not cell.get("outputs") for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"])
 

@@ -134,6 +134,33 @@ def test_an_old_kernel_knows_fewer_flags():
     assert not {"wf", "um", "lf", "??"} & {letters for _, letters in letters_of(v(3, 10))}
 
 
+@pytest.mark.parametrize("kernel", [kernel for kernel in RECORDED if kernel != "6.18"])
+def test_flags_that_only_old_kernels_have(kernel):
+    """By the recorded files: which kinds of areas are soft-dirty, and that the loader's are write-denied until 5.15."""
+    def kinds(text):
+        found = {}
+        for head, flags in re.findall(r"(?m)^[0-9a-f]+-[0-9a-f]+ (.*)\n(?:[A-Z].*\n)*?VmFlags: (.*)", text):
+            words = head.split()
+            kind = words[4] if len(words) > 4 and words[4].startswith("[") else "file" if len(words) > 4 else "anon"
+            found.setdefault(kind, set()).update({(kind, "sd" in flags.split(), "dw" in flags.split())})
+        return found
+
+    ours, theirs = kinds(Tree(machine_of(kernel)).read("1/smaps").decode()), kinds(captured(kernel, "smaps"))
+    for kind in ("[heap]", "[stack]", "[vdso]", "[vvar]", "file"):
+        if kind in ours and kind in theirs:
+            assert ours[kind] <= theirs[kind], kind
+    assert {"[heap]", "[stack]", "file"} <= set(ours) & set(theirs)
+
+
+def test_soft_dirty_pages():
+    for kernel, is_set in (("4.4", True), ("6.12", True), ("6.18", False)):
+        tree = Tree(machine_of(kernel))
+        pagemap, mm = tree.look("1/pagemap").entry, tree.machine.mm(1)
+        for addr, is_area in ((mm.start_brk, True), (mm.start_brk + (100 << 10), True), (mm.start_brk - (1 << 30) & 0xFFFFF000, False)):
+            entry = int.from_bytes(pagemap.pread(tree, addr >> 12 << 3, 8, 1), "little")
+            assert bool(entry >> 55 & 1) == (is_set and is_area), (kernel, hex(addr))
+
+
 def test_every_kernel_that_init_takes_prints_all_its_files():
     for kernel in KERNELS:
         tree = Tree(machine_of(kernel))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 
 from vmtool.errors import KernelError
-from vmtool.procfs.releases import v
+from vmtool.procfs.releases import CURRENT, v
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NEW_OOM_SCORE = v(5, 8)
 OWN_STACKS_UNTIL = v(4, 9)
+AT_BASE = 7  # of the auxiliary vector
 STACK_TIDS_UNTIL = v(4, 4)
 INO_SINCE = v(5, 14)
 NULL, NULL_INODE = "/dev/null", 4
@@ -192,7 +193,19 @@ def _smaps(tree, pid, is_thread=False):
     if tree.release < OWN_STACKS_UNTIL:
         named = _with_stacks(tree, pid, [smap.vma for smap in smaps], is_thread)
         smaps = [smap._replace(vma=vma) for smap, vma in zip(smaps, named, strict=True)]
+    if smaps and tree.release < CURRENT:
+        from vmtool.procfs.vmflags import of_release
+        images = _images(tree, pid, [smap.vma for smap in smaps])
+        smaps = [smap._replace(vma=of_release(smap.vma, tree.release, images)) for smap in smaps]
     return smaps
+
+
+def _images(tree, pid, vmas):
+    """Names of the files that execve() mapped: the program, and what lies at AT_BASE."""
+    mm = tree.machine.mm(pid)
+    words = [int.from_bytes(mm.auxv[at:at + tree.word_bytes], "little") for at in range(0, len(mm.auxv), tree.word_bytes)]
+    base = dict(zip(words[::2], words[1::2], strict=False)).get(AT_BASE, 0)
+    return {mm.exe} | {vma.name for vma in vmas if vma.start <= base < vma.end and vma.is_file}
 
 
 def _thread_smaps(tree, pid):
