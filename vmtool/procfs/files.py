@@ -101,9 +101,13 @@ def render(module: str, *asked: Question, function: str = "render", dated: bool 
 
     `dated`: its format depends on the release.
     """
+    found: list[Callable[..., str]] = []
+
     def opener(tree: Tree, *pid: int) -> Formatter:
         copied = [getattr(tree.machine, ask)(*pid) if isinstance(ask, str) else ask(tree, *pid) for ask in asked]
-        formatter = getattr(__import__(f"vmtool.procfs.{module}", fromlist=(function,)), function)
+        if not found:  # with the first of ten thousand processes
+            found.append(getattr(__import__(f"vmtool.procfs.{module}", fromlist=(function,)), function))
+        formatter = found[0]
         if dated:
             release = tree.release
             return lambda: formatter(*copied, release=release)

@@ -7,7 +7,7 @@ its right until one of them has some to spare. Clock times are UTC. Without a te
 from __future__ import annotations
 
 from vmtool.tools.process import Process, processes, threads
-from vmtool.tools.ps_fields import FIELDS, LEFT, PID, RIGHT, SIGNAL, STAT_ALONE, UNLIMITED, USER, WCHAN
+from vmtool.tools.ps_fields import FIELDS, PID, RIGHT, SIGNAL, STAT_ALONE, UNLIMITED, USER, WCHAN
 from vmtool.tools.ps_options import Column, Options, PsError, parse
 from vmtool.tools.source import escaped, fields, number
 
@@ -38,6 +38,11 @@ class Listing:
         self.pid_width = len(str(pid_max - 1))
         self.widths = [self._width_of(column) for column in options.columns]
         needed = self._needed()  # the same for every row
+        self.plan = [
+            (column.field.show, column.field.just, width, column.field.just in (UNLIMITED, WCHAN) or column.name == "fname")
+            for column, width in zip(options.columns, self.widths, strict=True)
+        ]
+        """Of each column: who shows it, how it stands, its width, whether it is cut."""
         self.screen = options.width * max(-(-needed // options.width), 1)  # as many whole lines of the terminal as a row needs
         self.has_wide_signals = needed + SIGNAL_ROOM * sum(column.field.just == SIGNAL for column in options.columns) <= self.screen
 
@@ -155,39 +160,36 @@ def _row(listing: Listing, headings: list[str] | None, p: Process | None = None)
     """One line. `correct` is the column where we should be, `actual` where we are."""
     text = ""
     correct = actual = gap = 0
-    columns = listing.options.columns
-    is_wide = listing.has_wide_signals
-    for place, column in enumerate(columns):
-        is_last = place == len(columns) - 1
-        width = listing.widths[place]
+    last = len(listing.plan) - 1
+    for place, (show, just, width, is_cut) in enumerate(listing.plan):
         room = width
-        if is_last:
+        if place == last:
             short = correct - actual
             room = listing.screen - (max(correct, actual) if short >= 1 else actual + gap)
-        listing.room = max(room, 0)
-        shown = headings[place] if headings is not None else _cell(listing, column, p)
-        pad, stolen = _pad(listing, column.field.just, width, shown, is_wide)
+        listing.room = room if room > 0 else 0
+        if headings is not None:
+            shown = headings[place]
+        else:
+            shown = show(listing, p)
+            if is_cut:
+                shown = shown[: listing.room]
+        length = len(shown)
+        if just in (RIGHT, PID):
+            pad, stolen = width - length if width > length else 0, 0
+        else:
+            pad, stolen = _pad(listing, just, width, shown, listing.has_wide_signals)
         space = correct - actual + pad
         if space < 1:
             space = gap
         text += " " * space + shown
-        actual += space + len(shown)
+        actual += space + length
         correct += width + stolen + 1
         gap = 1
     return text
 
 
-def _cell(listing, column, p):
-    shown = column.field.show(listing, p)
-    if column.field.just in (UNLIMITED, WCHAN) or column.field.just == LEFT and column.name == "fname":
-        return shown[: listing.room]
-    return shown
-
-
 def _pad(listing, just, width, shown, is_wide):
     """Blanks before a text within its column, and how much wider the column is for once."""
-    if just in (RIGHT, PID):
-        return max(width - len(shown), 0), 0
     if just == USER and listing.options.numeric_users:
         return max(width - len(shown), 0), 0
     if just == SIGNAL:
