@@ -23,6 +23,7 @@ ctypedef void (*unmap_inode_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_
 ctypedef int (*swap_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef pfn_t (*swap_cache_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef uint32_t (*swap_fault_fn)(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil
+ctypedef bint (*swap_record_fn)(arena_t *a, uint32_t record) noexcept nogil
 ctypedef void (*inode_fn)(arena_t *a, idx_t inode) noexcept nogil
 
 cdef enum:
@@ -102,6 +103,7 @@ cdef struct arena_t:
     swap_fn swap_duplicate  # one entry more names the slot: 0 or -errno
     swap_fn swap_free  # free_swap_and_cache(): one less
     swap_fn swp_swapcount  # how many do
+    swap_record_fn try_to_reclaim_swap  # swapfile -> swap_state: a slot that only the swap cache has becomes free
     swap_cache_fn swap_cache_get  # the folio that the swap cache has of it, 0: none
     swap_fault_fn do_swap_page  # a fault on it: VM_FAULT_ bits
     inode_fn alloc_da_blocks  # fput -> write-back

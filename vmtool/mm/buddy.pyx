@@ -13,10 +13,11 @@ from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMO
                               ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
                               frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
 from vmtool.mm.memcontrol cimport charge_folio, current_memcg, split_charge, try_charge, uncharge_folio
-from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one_block, rmqueue
+from vmtool.mm.free_area cimport (ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one_block, reserve_highatomic_pageblock, rmqueue, rmqueue_highatomic,
+                                  unreserve_highatomic_pageblock)
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
 from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, rmqueue_bulk,
-                            watermark_ok)
+                            watermark_ok, watermark_ok_reserve)
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
 from vmtool.mm.vmstat cimport NR_MLOCK, PGALLOC_DMA, PGFREE, UNEVICTABLE_PGCLEARED, count_vm_events
@@ -63,19 +64,46 @@ cdef inline uint32_t highest_zone(uint32_t gfp) noexcept nogil:
     return ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE else ZONE_NORMAL
 
 
-cdef inline bint has_room(arena_t *a, zone_t *zone, uint32_t order, uint32_t mark, uint32_t highest) noexcept nogil:
+cdef inline bint is_highatomic(uint32_t gfp, uint32_t mark) noexcept nogil:
+    """ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK: an atomic allocation that did not stay above the low watermark."""
+    return mark == WMARK_MIN and gfp & (GFP_ATOMIC | GFP_NOMEMALLOC) == GFP_ATOMIC
+
+
+cdef bint has_reserve(const zone_t *zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
+    """ALLOC_MIN_RESERVE: half way below the min watermark, and a quarter of that again."""
+    cdef uint64_t floor = wmark_pages(zone, WMARK_MIN)
+    cdef bint highatomic = is_highatomic(gfp, WMARK_MIN)
+    floor -= floor // 2
+    if highatomic:
+        floor -= floor // 4
+    return watermark_ok_reserve(zone, order, floor, highest, highatomic)
+
+
+cdef inline bint has_room(arena_t *a, zone_t *zone, uint32_t order, uint32_t gfp, uint32_t mark, uint32_t highest) noexcept nogil:
     """Above the watermark; below the high one, what is freed shall not lie on the per-CPU lists."""
     if not zone.flags & ZONE_BELOW_HIGH:
         if watermark_ok(zone, order, wmark_pages(zone, WMARK_HIGH), highest):
             return True
         zone.flags |= ZONE_BELOW_HIGH
-    return a.memalloc or watermark_ok(zone, order, wmark_pages(zone, mark), highest)
+    if a.memalloc and not gfp & GFP_NOMEMALLOC:
+        return True
+    if mark == WMARK_MIN and gfp & (GFP_HIGH | GFP_ATOMIC):
+        return has_reserve(zone, order, gfp, highest)
+    return watermark_ok(zone, order, wmark_pages(zone, mark), highest)
+
+
+cdef pfn_t take_highatomic(arena_t *a, uint32_t z, uint32_t order) noexcept nogil:
+    cdef pfn_t pfn = rmqueue_highatomic(a, &a.m.zone[z], order)
+    if pfn:
+        a.m.zone[z].free_pages -= <uint64_t>1 << order
+    return pfn
 
 
 cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint32_t mark, uint32_t *zone_out) noexcept nogil:
     """The highest zone that stays above its watermark. Rather a lower zone than mixing types in Normal."""
     cdef uint32_t highest = min(highest_zone(gfp), <uint32_t>(ZONE_HIGHMEM if a.m.zone[ZONE_HIGHMEM].managed_pages else ZONE_NORMAL))
     cdef uint32_t mt = gfp_migratetype(gfp)
+    cdef bint highatomic = is_highatomic(gfp, mark)
     cdef bint nofragment = a.m.zone[ZONE_NORMAL].managed_pages != 0 and a.m.zone[ZONE_DMA32].managed_pages != 0
     cdef uint32_t z
     cdef pfn_t pfn
@@ -83,9 +111,17 @@ cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint
         z = highest + 1
         while z:
             z -= 1
-            if a.m.zone[z].managed_pages and has_room(a, &a.m.zone[z], order, mark, highest):
-                pfn = rmqueue_zone(a, z, order, mt, nofragment)
+            if a.m.zone[z].managed_pages and has_room(a, &a.m.zone[z], order, gfp, mark, highest):
+                pfn = 0
+                if highatomic and not pcp_allowed_order(order):
+                    pfn = take_highatomic(a, z, order)
+                if pfn == 0:
+                    pfn = rmqueue_zone(a, z, order, mt, nofragment)
+                if pfn == 0 and highatomic:
+                    pfn = take_highatomic(a, z, order)
                 if pfn:
+                    if highatomic and order:
+                        reserve_highatomic_pageblock(a, &a.m.zone[z], pfn, order)
                     zone_out[0] = z
                     return pfn
         if not nofragment:
@@ -111,6 +147,7 @@ cdef pfn_t reclaim_and_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t 
         progress = a.alloc_slowpath(a, order, gfp)
         pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
         if pfn == 0:
+            unreserve_highatomic_pageblock(a, highest_zone(gfp), gfp_migratetype(gfp), False)
             drain_pcp(a, a.cpu)
             pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
         if pfn or gfp & GFP_NORETRY or order > PAGE_ALLOC_COSTLY_ORDER:
@@ -120,6 +157,8 @@ cdef pfn_t reclaim_and_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t 
         if order and tries > MAX_RECLAIM_RETRIES:  # without compaction more pages do not make a larger block
             return 0
         if a.should_reclaim_retry != NULL and a.should_reclaim_retry(a, order, gfp, &no_progress):
+            continue
+        if unreserve_highatomic_pageblock(a, highest_zone(gfp), gfp_migratetype(gfp), True):  # before the OOM killer comes, it goes
             continue
         if a.out_of_memory == NULL or a.out_of_memory(a, 0, order, gfp) != OOM_KILLED:
             return 0
@@ -136,7 +175,7 @@ cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zo
     cdef bint may_reclaim = gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM) != 0 and not gfp & GFP_ATOMIC and not a.memalloc
     cdef uint32_t outer = a.memalloc
     cdef pfn_t pfn
-    if may_reclaim and order <= PAGE_ALLOC_COSTLY_ORDER and a.wakeup_kswapd != NULL:
+    if (may_reclaim or is_highatomic(gfp, WMARK_MIN)) and order <= PAGE_ALLOC_COSTLY_ORDER and a.wakeup_kswapd != NULL:
         a.wakeup_kswapd(a, top_zone(a), order, gfp, highest_zone(gfp))
     pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
     if pfn:
@@ -146,7 +185,7 @@ cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zo
         pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
         if pfn == 0:
             pfn = reclaim_and_retry(a, order, gfp, zone_out)
-    if pfn == 0 and not gfp & GFP_NORETRY and not a.oom_victim:  # what lies on the per-CPU lists may be all that is left
+    if pfn == 0 and not gfp & (GFP_NORETRY | GFP_ATOMIC) and not a.oom_victim:  # what lies on the per-CPU lists may be all that is left
         drain_pcp(a, a.cpu)
         if not may_reclaim:
             a.memalloc = 1
@@ -245,7 +284,8 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
         free_one_block(a, zone, pfn, order)
         return
     pcp = &cpu_mut(a, a.cpu).pcp[z]
-    pindex = order_to_pindex(order, min(pageblock_type(a, pfn), <uint32_t>MIGRATE_RECLAIMABLE))
+    pindex = pageblock_type(a, pfn)
+    pindex = order_to_pindex(order, pindex if pindex <= MIGRATE_RECLAIMABLE else <uint32_t>MIGRATE_MOVABLE)
     next = pcp.head[pindex]
     f.flags = PG_pcp
     f.index_lo = order

@@ -216,3 +216,5 @@ cdef enum:  # gfp_bits
     GFP_ACCOUNT = 0x80  # charged to the task's control group, as user pages are
     GFP_DMA = 0x100  # from the DMA zone alone
     GFP_DMA32 = 0x200  # from DMA32, or DMA
+    GFP_HIGH = 0x400  # may go half way below the min watermark
+    GFP_NOMEMALLOC = 0x800  # even while reclaim runs, not below that

@@ -24,6 +24,10 @@ cdef pfn_t rmqueue(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint n
 # One of several in a row: `steals`, False at first, remembers that no pageblock could be taken over (RMQUEUE_STEAL).
 cdef pfn_t rmqueue_next(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, bint nofragment, bint *steals) noexcept nogil
 cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uint32_t *nr) noexcept nogil
+# What only atomic allocations may take of; 0: none. A pageblock joins that (an allocation of it was such a one), or leaves it: False, none was left.
+cdef pfn_t rmqueue_highatomic(arena_t *a, zone_t *zone, uint32_t order) noexcept nogil
+cdef void reserve_highatomic_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) noexcept nogil
+cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t mt, bint force) noexcept nogil
 # Give one back, merging; raises zone.free_pages. Preconditions: its frames' records are clear.
 cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil
 cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil  # blocks, unseen ones too

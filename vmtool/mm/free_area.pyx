@@ -1,16 +1,18 @@
 """Free blocks: the lists of each zone by order and migrate type, merging of buddies, and what to take when a type has nothing left.
 
-Counterpart: Linux v6.18 mm/page_alloc.c: __free_one_page, __rmqueue_smallest, __rmqueue_claim, __rmqueue_steal, expand.
+Counterpart: Linux v6.18 mm/page_alloc.c: __free_one_page, __rmqueue_smallest, __rmqueue_claim, __rmqueue_steal, expand,
+reserve_highatomic_pageblock, unreserve_highatomic_pageblock.
 
 A block of 2**order frames is aligned to its size; its buddy differs in bit `order` of the frame number. The first frame of a free
 block has PG_buddy and the order in index_lo; the others' records are zeros. Blocks of the highest order in unseen_pfn ..
 unseen_end stand at the tail of the Movable list without being linked: taken lowest address first, they never become unseen again.
-# Deviation: no HighAtomic reserve.
+An atomic allocation of several pages that had to go below the low watermark leaves the rest of its pageblock to others like it: type HighAtomic, up to
+1 % of the zone. Nobody else takes of it, until reclaim finds nothing more.
 Invariants: no two free buddies of one order; free_pages = lists + unseen; a list's blocks lie in pageblocks of its type.
 """
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_mut
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, ZONE_DMA, ZONE_HIGHMEM,
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, ZONE_DMA, ZONE_HIGHMEM,
                               free_at_boot, pageblock_type, pfn_to_zone)
 from vmtool.mm.free_list cimport add_block, del_block
 
@@ -78,6 +80,8 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
         buddy_mt = mt
         if order >= PAGEBLOCK_ORDER:
             buddy_mt = pageblock_type(a, buddy)
+            if buddy_mt != mt and (mt == MIGRATE_HIGHATOMIC or buddy_mt == MIGRATE_HIGHATOMIC):
+                break
         del_block(a, zone, <pfn_t>buddy, order, buddy_mt)
         if buddy_mt != mt:
             set_pageblock_type(a, zone, buddy, order, mt)
@@ -100,6 +104,10 @@ cdef pfn_t rmqueue_smallest(arena_t *a, zone_t *zone, uint32_t order, uint32_t m
             return pfn
         found += 1
     return 0
+
+
+cdef pfn_t rmqueue_highatomic(arena_t *a, zone_t *zone, uint32_t order) noexcept nogil:
+    return rmqueue_smallest(a, zone, order, MIGRATE_HIGHATOMIC) if zone.nr_free_highatomic else 0
 
 
 cdef bint should_claim(uint32_t order, uint32_t start_mt) noexcept nogil:
@@ -238,6 +246,57 @@ cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uin
     expand(a, zone, pfn, keep, found, mt)
     nr[0] = <uint32_t>1 << keep
     return pfn
+
+
+# --- the reserve for atomic allocations ------------------------------------------------------------------
+
+cdef bint retype_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t mt) noexcept nogil:
+    """move_freepages_block() of the pageblock around a frame. False: the zone has not all of it."""
+    cdef uint64_t start = pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1)
+    if start < zone.start_pfn or start + PAGEBLOCK_PAGES > zone.start_pfn + zone.spanned_pages:
+        return False
+    move_freepages_block(a, zone, start, pageblock_type(a, pfn), mt)
+    return True
+
+
+cdef void reserve_highatomic_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) noexcept nogil:
+    cdef uint64_t most = zone.managed_pages // 100
+    if most < PAGEBLOCK_PAGES or zone.nr_reserved_highatomic >= ((most + PAGEBLOCK_PAGES - 1) & ~<uint64_t>(PAGEBLOCK_PAGES - 1)):
+        return
+    if pageblock_type(a, pfn) == MIGRATE_HIGHATOMIC:
+        return
+    if order >= PAGEBLOCK_ORDER:
+        set_pageblock_type(a, zone, pfn, order, MIGRATE_HIGHATOMIC)
+        zone.nr_reserved_highatomic += <uint32_t>1 << order
+    elif retype_pageblock(a, zone, pfn, MIGRATE_HIGHATOMIC):
+        zone.nr_reserved_highatomic += PAGEBLOCK_PAGES
+
+
+cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t mt, bint force) noexcept nogil:
+    cdef uint32_t z = highest + 1
+    cdef uint32_t order
+    cdef zone_t *zone
+    cdef pfn_t pfn
+    while z:
+        z -= 1
+        zone = &a.m.zone[z]
+        if zone.nr_free_highatomic == 0 or (not force and zone.nr_reserved_highatomic <= PAGEBLOCK_PAGES):
+            continue
+        order = 0
+        while order < MAX_PAGE_ORDER and zone.area[order][MIGRATE_HIGHATOMIC].head == 0:
+            order += 1
+        pfn = zone.area[order][MIGRATE_HIGHATOMIC].head
+        if pfn == 0:
+            continue
+        zone.nr_reserved_highatomic -= min(zone.nr_reserved_highatomic, max(<uint32_t>PAGEBLOCK_PAGES, <uint32_t>1 << order))
+        if order >= PAGEBLOCK_ORDER:
+            del_block(a, zone, pfn, order, MIGRATE_HIGHATOMIC)
+            set_pageblock_type(a, zone, pfn, order, mt)
+            add_block(a, zone, pfn, order, mt, True)
+        else:
+            retype_pageblock(a, zone, pfn, mt)
+        return True
+    return False
 
 
 # --- looking -----------------------------------------------------------------------------------------------

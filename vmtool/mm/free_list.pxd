@@ -28,6 +28,8 @@ cdef inline void add_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
         frame_mut(a, list.head).lru_prev = pfn
         list.head = pfn
     list.nr_free += 1
+    if mt == NR_MIGRATETYPES - 1:  # HighAtomic
+        zone.nr_free_highatomic += <uint32_t>1 << order
 
 cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
     cdef free_list_t *list = &zone.area[order][mt]
@@ -41,6 +43,8 @@ cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     else:
         list.tail = f.lru_prev
     list.nr_free -= 1
+    if mt == NR_MIGRATETYPES - 1:
+        zone.nr_free_highatomic -= <uint32_t>1 << order
     f.flags = 0
     f.index_lo = 0
     f.lru_next = 0

@@ -9,7 +9,8 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
+from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
@@ -24,6 +25,8 @@ cdef enum:
     CHECK_UNSEEN
     CHECK_ZONE_FREE
     CHECK_PAGEBLOCKS
+    CHECK_HIGHATOMIC
+    CHECK_ZONE_WOKEN
     CHECK_PCP_COUNT
     CHECK_PCP_BLOCK
     CHECK_FREE_FRAME
@@ -51,6 +54,8 @@ CHECKS[CHECK_BUDDY_UNLISTED] = check_t(b"buddy-unlisted", b"{1} frames stand in 
 CHECKS[CHECK_UNSEEN] = check_t(b"zone-unseen", b"the never used frames {0} to {1} are not whole blocks within their zone")
 CHECKS[CHECK_ZONE_FREE] = check_t(b"zone-free", b"nr_free_pages is {0}, the free lists hold {1}")
 CHECKS[CHECK_PAGEBLOCKS] = check_t(b"zone-pageblocks", b"pageblocks of type {0} are counted wrongly: {1} are there")
+CHECKS[CHECK_HIGHATOMIC] = check_t(b"zone-highatomic", b"pages of the reserve for atomic allocations are counted wrongly: {0} are free, {1} reserved")
+CHECKS[CHECK_ZONE_WOKEN] = check_t(b"zone-woken", b"zone {0} has flags {1:#x}: kswapd was woken and has not run, or did not end")
 CHECKS[CHECK_PCP_COUNT] = check_t(b"pcp-count", b"per-CPU lists of CPU {0} hold {1} frames, which is not their count")
 CHECKS[CHECK_PCP_BLOCK] = check_t(b"pcp-block", b"frame {0} is on a per-CPU list of order {1} and is not marked so")
 CHECKS[CHECK_FREE_FRAME] = check_t(b"free-frame", b"frame {0} is free and has references, mappings or contents (flags {1})")
@@ -118,6 +123,12 @@ cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
 
 # --- free memory -----------------------------------------------------------------------------------------------
 
+cdef bint is_reserve_border(arena_t *a, uint64_t one, uint64_t other) noexcept nogil:
+    """The reserve for atomic allocations merges with nothing else."""
+    cdef uint32_t mt = pageblock_type(a, one), other_mt = pageblock_type(a, other)
+    return mt != other_mt and (mt == MIGRATE_HIGHATOMIC or other_mt == MIGRATE_HIGHATOMIC)
+
+
 cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     cdef arena_t *a = f.a
     cdef free_list_t *list = &zone.area[order][mt]
@@ -135,7 +146,7 @@ cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) 
         buddy = at ^ (<uint64_t>1 << order)
         if order < NR_ORDERS - 1 and at < buddy and buddy < zone.start_pfn + zone.spanned_pages:
             r = frame_at(a, <pfn_t>buddy)
-            if r.flags & PG_buddy and r.index_lo == order:
+            if r.flags & PG_buddy and r.index_lo == order and not is_reserve_border(a, at, buddy):
                 bad(f, CHECK_BUDDY_MERGE, at, buddy)
         n += 1
         prev = at
@@ -151,7 +162,14 @@ cdef void check_free_lists(fsck_t *f, uint32_t z) noexcept nogil:
     cdef uint64_t unseen = zone.unseen_end - zone.unseen_pfn
     cdef uint32_t order
     cdef uint32_t mt
+    cdef uint64_t reserved = 0
+    if zone.flags & ~<uint32_t>(ZONE_BOOSTED_WATERMARK | ZONE_BELOW_HIGH):
+        bad(f, CHECK_ZONE_WOKEN, z, zone.flags)
     f.on_free_lists = 0
+    for order in range(NR_ORDERS):
+        reserved += <uint64_t>zone.area[order][NR_MIGRATETYPES - 1].nr_free << order
+    if reserved != zone.nr_free_highatomic or zone.nr_reserved_highatomic != <uint64_t>zone.pageblocks[NR_MIGRATETYPES - 1] << PAGEBLOCK_ORDER:
+        bad(f, CHECK_HIGHATOMIC, reserved, <uint64_t>zone.pageblocks[NR_MIGRATETYPES - 1] << PAGEBLOCK_ORDER)
     for order in range(NR_ORDERS):
         for mt in range(NR_MIGRATETYPES):
             check_free_list(f, zone, order, mt)

@@ -135,11 +135,11 @@ cdef void print_zone(arena_t *a, uint32_t z) noexcept nogil:
     cdef char line[LINE]
     cdef const zone_t *zone = &a.m.zone[z]
     cdef int64_t *n = a.m.zone_stat[z]
-    snprintf(line, LINE, b"Node 0 %s free:%llukB boost:%llukB min:%llukB low:%llukB high:%llukB reserved_highatomic:0KB free_highatomic:0KB active_anon:%llukB "
+    snprintf(line, LINE, b"Node 0 %s free:%llukB boost:%llukB min:%llukB low:%llukB high:%llukB reserved_highatomic:%lluKB free_highatomic:%lluKB active_anon:%llukB "
              b"inactive_anon:%llukB active_file:%llukB inactive_file:%llukB unevictable:%llukB writepending:%llukB zspages:0kB present:%llukB managed:%llukB "
              b"mlocked:%llukB bounce:0kB free_pcp:%llukB local_pcp:%llukB free_cma:0kB", zone_name(z), kb(a, <int64_t>zone.free_pages),
              kb(a, <int64_t>zone.watermark_boost), kb(a, <int64_t>wmark_pages(zone, WMARK_MIN)), kb(a, <int64_t>wmark_pages(zone, WMARK_LOW)),
-             kb(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), kb(a, n[NR_ZONE_ACTIVE_ANON]), kb(a, n[NR_ZONE_INACTIVE_ANON]), kb(a, n[NR_ZONE_ACTIVE_FILE]),
+             kb(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), kb(a, zone.nr_reserved_highatomic), kb(a, zone.nr_free_highatomic), kb(a, n[NR_ZONE_ACTIVE_ANON]), kb(a, n[NR_ZONE_INACTIVE_ANON]), kb(a, n[NR_ZONE_ACTIVE_FILE]),
              kb(a, n[NR_ZONE_INACTIVE_FILE]), kb(a, n[NR_ZONE_UNEVICTABLE]), kb(a, n[NR_ZONE_WRITE_PENDING]), kb(a, <int64_t>zone.present_pages),
              kb(a, <int64_t>zone.managed_pages), kb(a, n[NR_MLOCK]), kb(a, <int64_t>free_pcp(a, z, False)), kb(a, <int64_t>free_pcp(a, z, True)))
     printk(a, line)

@@ -14,6 +14,8 @@ cdef enum:
 
 # Above the watermark after the allocation of an order. `highest`: the highest zone that the allocation may use, which decides the reserve.
 cdef bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil
+# For those who may go below the min watermark, and, `highatomic`, take of what is reserved for them.
+cdef bint watermark_ok_reserve(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest, bint highatomic) noexcept nogil
 cdef void rmqueue_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t order, uint32_t mt, bint nofragment) noexcept nogil  # refill an empty list
 cdef bint pcp_is_run(pcp_t *pcp, const zone_t *zone, uint32_t order) noexcept nogil  # before the free of an order that is not 0, and the one after
 cdef void pcp_shrink(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t pindex, bint is_run) noexcept nogil  # after a free that may be one too many

@@ -26,14 +26,22 @@ cdef inline uint32_t pindex_to_order(uint32_t pindex) noexcept nogil:
 
 
 cdef bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
+    """__zone_watermark_ok(): what is reserved for atomic allocations does not count."""
+    cdef uint64_t floor = mark + zone.lowmem_reserve[highest] + zone.nr_free_highatomic
+    return zone.free_pages > floor if order == 0 else has_block(zone, order, floor, 3)
+
+
+cdef bint watermark_ok_reserve(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest, bint highatomic) noexcept nogil:
     cdef uint64_t floor = mark + zone.lowmem_reserve[highest]
+    return zone.free_pages > floor if order == 0 else has_block(zone, order, floor, NR_MIGRATETYPES if highatomic else 3)
+
+
+cdef bint has_block(const zone_t *zone, uint32_t order, uint64_t floor, uint32_t nr_types) noexcept nogil:
     cdef uint32_t mt
-    if order == 0:
-        return zone.free_pages > floor
     if zone.free_pages <= floor + (<uint64_t>1 << order) - 1:
         return False
     while order < NR_ORDERS:
-        for mt in range(3):
+        for mt in range(nr_types):
             if not area_empty(zone, order, mt):
                 return True
         order += 1

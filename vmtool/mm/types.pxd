@@ -51,7 +51,8 @@ cdef struct zone_t:
     free_list_t area[NR_ORDERS][NR_MIGRATETYPES]
     uint32_t pageblocks[NR_MIGRATETYPES]
     uint32_t flags  # ZONE_
-    uint32_t pad[5]
+    uint32_t nr_reserved_highatomic, nr_free_highatomic  # pages of pageblocks of that type, and free ones
+    uint32_t pad[3]
 
 cdef struct reserved_t:  # what the kernel kept at boot: a range of frames that no record describes
     uint64_t start_pfn
@@ -98,7 +99,8 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     idx_t cached_stacks[2]  # vmap_area_t: kernel stacks kept for the next tasks; vmalloc.pyx
     uint64_t psc_hits  # walks that a paging-structure cache shortened
     uint32_t pkru  # the register: access-disable and write-disable of each protection key
-    uint32_t pad[65]
+    uint32_t swap_type, swap_offset  # percpu_swap_cluster: type + 1 of the area that the last slot came from, and where that goes on; 0: anew
+    uint32_t pad[63]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
@@ -493,3 +495,4 @@ cdef struct machine_t:
     page_counter_t root_memory
     page_counter_t root_swap
     int64_t memcg_event[NR_MEMCG_VM_EVENTS]  # what groups count and /proc/vmstat does not, or counts apart
+    idx_t swap_kmem[MAX_SWAP_AREAS]  # kmem_obj_t list: what an area takes of the kernel's memory; 0: none, or of an older file
