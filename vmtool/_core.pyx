@@ -32,7 +32,7 @@ from vmtool.mm.rmap cimport page_mkclean
 from vmtool.mm.oom_kill cimport out_of_memory
 from vmtool.mm.shmem_swap cimport shmem_free_swap, shmem_swapin
 from vmtool.mm.swap_fault cimport do_swap_page
-from vmtool.mm.swap_state cimport free_swap_and_cache, swap_cache_get
+from vmtool.mm.swap_state cimport free_swap_and_cache, swap_cache_get, try_to_reclaim_swap
 from vmtool.mm.swapfile cimport swap_duplicate, swp_swapcount
 from vmtool.mm.task cimport thread_sp
 from vmtool.mm.types cimport *
@@ -78,6 +78,7 @@ cdef class Machine(Reclaim):
         self.a.swap_free = free_swap_and_cache
         self.a.swp_swapcount = swp_swapcount
         self.a.swap_cache_get = swap_cache_get
+        self.a.try_to_reclaim_swap = try_to_reclaim_swap
         self.a.do_swap_page = do_swap_page
         cdef const char *wrong
         if header is not None:

@@ -154,11 +154,32 @@ def vmalloc_areas(Processes m):
     return found
 
 
+cdef void count_kept(Processes m, idx_t i, uint64_t *large, uint64_t *blocks):
+    """Whole pages on a list of what was allocated."""
+    cdef const kmem_obj_t *k
+    cdef uint32_t n = m.a.pool[POOL_KMEM].count
+    while i and n:
+        k = <kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)
+        if k.kind == KMEM_LARGE:
+            large[0] += <uint64_t>1 << k.order
+        elif k.kind == KMEM_PAGES:
+            blocks[0] += <uint64_t>1 << k.order
+        i = k.next
+        n -= 1
+
+
+cdef uint64_t swap_tables(Processes m, const swap_info_t *si):
+    cdef uint64_t n = 0
+    cdef uint32_t i
+    for i in range(si.base >> 9, (si.base + si.max + 511) >> 9):
+        n += (<swap_cluster_t *>rec_at(&m.a, POOL_CLUSTER, i)).table != 0
+    return n
+
+
 def kernel_pages(Processes m):
     """What of the frames is the kernel's, by what it is for; pages."""
-    cdef idx_t i
     cdef uint32_t cpu, n
-    cdef uint64_t stacks = 0, cached = 0, areas = 0, large = 0, blocks = 0, reclaimable = 0, unreclaimable = 0, pages
+    cdef uint64_t tables = 0, stacks = 0, cached = 0, areas = 0, large = 0, blocks = 0, reclaimable = 0, unreclaimable = 0, pages
     cdef const kmem_cache_t *c
     for area in vmalloc_areas(m):
         stacks += area.nr_pages if area.kind == "stack" else 0
@@ -166,15 +187,10 @@ def kernel_pages(Processes m):
     for cpu in range(m.a.m.nr_cpus):
         for n in range(2):
             cached += vmap_at(&m.a, cpu_mut(&m.a, cpu).cached_stacks[n]).nr_pages if cpu_mut(&m.a, cpu).cached_stacks[n] else 0
-    i = m.a.m.kmem_first
-    n = m.a.pool[POOL_KMEM].count
-    while i and n:
-        if (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).kind == KMEM_LARGE:
-            large += <uint64_t>1 << (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).order
-        elif (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).kind == KMEM_PAGES:
-            blocks += <uint64_t>1 << (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).order
-        i = (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).next
-        n -= 1
+    count_kept(m, m.a.m.kmem_first, &large, &blocks)
+    for n in range(min(m.a.m.nr_swapfiles, <uint32_t>MAX_SWAP_AREAS)):
+        count_kept(m, m.a.m.swap_kmem[n], &large, &blocks)
+        tables += swap_tables(m, &m.a.m.swap[n])
     for n in range(m.a.m.nr_caches):
         c = cache_at(&m.a, <int>n)
         pages = <uint64_t>c.boot_slabs << c.order
@@ -192,4 +208,5 @@ def kernel_pages(Processes m):
                 unreclaimable += pages
     m.check()
     return {"slab_reclaimable": reclaimable, "slab_unreclaimable": unreclaimable, "kmalloc_large": large, "stacks": stacks - cached,
-            "cached_stacks": cached, "vmalloc": areas, "by_hand": blocks}
+            "cached_stacks": cached, "vmalloc": areas, "swap_tables": tables,
+            "by_hand": blocks}

@@ -249,7 +249,8 @@ class FakeMachine:
         return [(0, 1, "hole"), (0x1000, 512, "kernel code"), (0x3000, 16, "slabs")]
 
     def kernel_pages(self):
-        return dict.fromkeys("slab_reclaimable slab_unreclaimable kmalloc_large stacks cached_stacks vmalloc by_hand".split(), 0)
+        names = "slab_reclaimable slab_unreclaimable kmalloc_large stacks cached_stacks vmalloc swap_tables by_hand"
+        return dict.fromkeys(names.split(), 0)
 
     def vmalloc_areas(self):
         return [r.VmallocArea(0xFFFFC90000000000, 0xFFFFC90000005000, 4, "stack")]

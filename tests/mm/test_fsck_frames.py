@@ -93,6 +93,18 @@ def _(s):
     return "pageblocks of type 0 are counted wrongly: 0 are there"
 
 
+@case("zone-highatomic")
+def _(s):
+    s.m.poke("machine", 0, f"zone.nr_free_highatomic[{DMA32}]", 7)
+    return "pages of the reserve for atomic allocations are counted wrongly: 0 are free, 0 reserved"
+
+
+@case("zone-woken")
+def _(s):
+    s.m.poke("machine", 0, f"zone.flags[{DMA32}]", 8)
+    return f"zone {DMA32} has flags 0x8: kswapd was woken and has not run, or did not end"
+
+
 @case("pcp-count")
 def _(s):
     n = s.change("cpu", 1, f"pcp.count[{DMA32}]")
@@ -245,6 +257,21 @@ def _(s):
     cluster = swapped(s) // 512
     s.change("cluster", cluster, "count")
     return f"cluster {cluster} counts its slots wrongly: 1 are in use"
+
+
+@case("swap-cluster-list")
+def _(s):
+    cluster = swapped(s) // 512
+    s.m.poke("cluster", cluster, "state", 3)
+    return f"cluster {cluster} is not where the lists of swap area 0 have it"
+
+
+@case("swap-table")
+def _(s):
+    cluster = swapped(s) // 512
+    table = s.m.peek("cluster", cluster, "table")
+    s.m.poke("frame", table, "flags", 0)
+    return f"cluster {cluster} has frame {table} for its table, which is not the kernel's, or that it should not have"
 
 
 @case("swap-used")

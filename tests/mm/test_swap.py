@@ -40,6 +40,113 @@ def test_an_area_too_small_or_too_large_is_refused(nr_bytes):
     assert machine.swaps() == []
 
 
+def used_by_kernel(machine):
+    pages = machine.kernel_pages()
+    return pages["vmalloc"], pages["swap_tables"], pages["kmalloc_large"]
+
+
+def test_an_area_costs_the_kernel_memory_and_gives_it_back():
+    """6.18 in a virtual machine: VmallocUsed + 192 kB with 256M (a byte a slot, two for its group); a table by cluster in use."""
+    machine, pid = machine_of(ram=192 * MIB, swap=0)
+    vmalloc, slab = kb(machine, "VmallocUsed"), kb(machine, "Slab")
+    area = machine.swapon(256 * MIB)
+    assert kb(machine, "VmallocUsed") - vmalloc == 192
+    assert used_by_kernel(machine) == (48, 1, 0)
+    assert machine.fsck() == []
+    base = machine.mmap(pid, 0, 32 * MIB, RW, PRIVATE)
+    machine.touch(pid, base, 32 * MIB, "w")
+    machine.madvise(pid, base, 32 * MIB, MADV_PAGEOUT)
+    assert used_by_kernel(machine)[1] == 17  # 8192 slots behind the header
+    machine.munmap(pid, base, 32 * MIB)
+    assert used_by_kernel(machine)[1] == 1  # the header's
+    assert machine.fsck() == []
+    machine.swapoff(area)
+    assert used_by_kernel(machine) == (0, 0, 0)
+    assert kb(machine, "VmallocUsed") == vmalloc
+    assert kb(machine, "Slab") - slab <= 40
+    assert machine.fsck() == []
+
+
+def test_an_area_that_memory_cannot_manage_is_refused():
+    machine, _ = machine_of(ram=96 * MIB, swap=0)
+    before = used_by_kernel(machine), machine.meminfo()["MemTotal"]
+    with pytest.raises(KernelError) as failure:
+        machine.swapon(1 << 40)
+    assert failure.value.errno == ENOMEM
+    assert machine.swaps() == []
+    assert (used_by_kernel(machine), machine.meminfo()["MemTotal"]) == before
+    assert machine.fsck() == []
+    machine.swapon(64 * MIB)
+    assert machine.fsck() == []
+
+
+def offsets(machine, pid, base, nr):
+    raw = machine.pagemap_bytes(pid, base, nr * PAGE)
+    entries = [int.from_bytes(raw[i * 8 : i * 8 + 8], "little") for i in range(nr)]
+    return [(entry & (1 << 55) - 1) >> 5 if entry >> 62 == 1 else None for entry in entries]
+
+
+def test_a_cluster_of_which_something_was_freed_is_next_when_the_present_one_is_through():
+    """relocate_cluster(), swap_entries_free(): two slots of the first cluster are freed; the present one goes on to its end first."""
+    machine, pid = machine_of(ram=128 * MIB)
+    base = machine.mmap(pid, 0, 2048 * PAGE, RW, PRIVATE)
+    machine.touch(pid, base, 2048 * PAGE, "w")
+    machine.madvise(pid, base, 700 * PAGE, MADV_PAGEOUT)
+    machine.munmap(pid, base + 100 * PAGE, 2 * PAGE)  # slots 101 and 102
+    machine.madvise(pid, base + 700 * PAGE, 400 * PAGE, MADV_PAGEOUT)
+    taken = offsets(machine, pid, base + 700 * PAGE, 400)
+    assert taken == [*range(701, 1024), 101, 102, *range(1024, 1099)]
+    assert machine.fsck() == []
+
+
+def test_an_emptied_cluster_is_left_even_when_it_is_the_present_one():
+    machine, pid = machine_of(ram=128 * MIB)
+    base = machine.mmap(pid, 0, 2048 * PAGE, RW, PRIVATE)
+    machine.touch(pid, base, 2048 * PAGE, "w")
+    machine.madvise(pid, base, 600 * PAGE, MADV_PAGEOUT)  # to slot 600
+    machine.munmap(pid, base + 511 * PAGE, 89 * PAGE)  # slots 512 to 600: all of the second cluster's
+    machine.madvise(pid, base + 600 * PAGE, 8 * PAGE, MADV_PAGEOUT)
+    assert offsets(machine, pid, base + 600 * PAGE, 8) == list(range(1024, 1032))  # behind those that were free before
+    assert machine.fsck() == []
+
+
+def test_each_area_that_does_not_turn_is_left_after_a_cluster_and_one_that_turns_after_each_slot():
+    for rotational, expected in ((False, [0] * 511 + [1] * 9), (True, [0, 1] * 260)):
+        machine, pid = machine_of(ram=128 * MIB, swap=0)
+        for _ in range(2):
+            machine.swapon(16 * MIB, priority=5, rotational=rotational)
+        base = machine.mmap(pid, 0, 520 * PAGE, RW, PRIVATE)
+        machine.touch(pid, base, 520 * PAGE, "w")
+        machine.madvise(pid, base, 520 * PAGE, MADV_PAGEOUT)
+        raw = machine.pagemap_bytes(pid, base, 520 * PAGE)
+        assert [int.from_bytes(raw[i * 8 : i * 8 + 8], "little") & 31 for i in range(520)] == expected
+        assert machine.fsck() == []
+
+
+def test_slots_that_only_the_cache_has_are_taken_when_swap_is_half_full():
+    """Pages that were read in and are mapped again keep their slots; a full area gives those away (swap_reclaim_full_clusters())."""
+    machine, pid = machine_of(ram=128 * MIB, swap=8 * MIB)
+    base = machine.mmap(pid, 0, 2500 * PAGE, RW, PRIVATE)
+    machine.touch(pid, base, 1000 * PAGE, "w")
+    machine.madvise(pid, base, 1000 * PAGE, MADV_PAGEOUT)
+    machine.touch(pid, base, 1000 * PAGE, "r")
+    assert kb(machine, "SwapTotal") - kb(machine, "SwapFree") == 4000
+    machine.touch(pid, base + 1000 * PAGE, 1500 * PAGE, "w")
+    machine.madvise(pid, base + 1000 * PAGE, 1500 * PAGE, MADV_PAGEOUT)  # 1047 are free
+    assert None not in offsets(machine, pid, base + 1000 * PAGE, 1500)
+    assert machine.fsck() == []
+
+
+def test_mincore_sees_shared_memory_in_the_swap_cache():
+    """mincore_swap(): as of a private page that waits there."""
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 64 * PAGE, RW, SHARED)
+    machine.touch(pid, base, 64 * PAGE, "w")
+    machine.madvise(pid, base, 64 * PAGE, MADV_PAGEOUT)
+    assert kb(machine, "SwapCached") == 256
+    assert sum(machine.mincore(pid, base, 64 * PAGE)) == 64
+
+
 def test_pageout_leaves_the_pages_in_the_swap_cache():
     """VmSwap and SwapFree move at once, MemFree does not; touching them again is a minor fault and no swap-in."""
     machine, pid = machine_of()

@@ -2,7 +2,8 @@
 
 from vmtool.views.accounting import render, rows
 
-KERNEL = {"slab_reclaimable": 3, "slab_unreclaimable": 20, "kmalloc_large": 4, "stacks": 8, "cached_stacks": 4, "vmalloc": 2, "by_hand": 1}
+KERNEL = {"slab_reclaimable": 3, "slab_unreclaimable": 20, "kmalloc_large": 4, "stacks": 8, "cached_stacks": 4, "vmalloc": 2,
+          "swap_tables": 0, "by_hand": 1}
 KINDS = [("free", 100), ("pcp", 5), ("anon", 7), ("file", 6), ("shmem", 0), ("pgtable", 9), ("slab", 23), ("kernel", 30), ("zero", 1),
          ("reserved", 40)]
 RESERVED = [(0, 1, "hole"), (1, 9, "low memory"), (0x1000, 32, "kernel bss"), (0x9000, 5, "slabs"), (0x9005, 4, "kernel stacks")]

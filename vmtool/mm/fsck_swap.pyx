@@ -11,7 +11,7 @@ from vmtool.mm.hugetlb cimport is_hugetlb
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
-from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_WRITEOK, entry_record
+from vmtool.mm.swapfile cimport CLUSTER_FRAG, CLUSTER_FREE, CLUSTER_FULL, CLUSTER_NONE, CLUSTER_NONFULL, SWAPFILE_CLUSTER, SWP_WRITEOK, area_has_tables, entry_record
 from vmtool.mm.vmstat cimport NR_SWAPCACHE
 from vmtool.mm.xnode cimport xnode_next
 
@@ -24,6 +24,8 @@ cdef enum:
     CHECK_AREA_USED
     CHECK_FREE_SLOTS
     CHECK_SHMEM_SWAPPED
+    CHECK_CLUSTER_LIST
+    CHECK_CLUSTER_TABLE
     NR_CHECKS
 
 cdef struct check_t:
@@ -39,6 +41,8 @@ CHECKS[CHECK_CLUSTER_COUNT] = check_t(b"swap-cluster", b"cluster {0} counts its 
 CHECKS[CHECK_AREA_USED] = check_t(b"swap-used", b"swap area {0} counts its slots wrongly: {1} are in use")
 CHECKS[CHECK_FREE_SLOTS] = check_t(b"swap-free", b"{0} slots are counted as free, the areas have {1}")
 CHECKS[CHECK_SHMEM_SWAPPED] = check_t(b"shmem-swapped", b"inode {0} counts its swapped pages wrongly: {1} are out")
+CHECKS[CHECK_CLUSTER_LIST] = check_t(b"swap-cluster-list", b"cluster {0} is not where the lists of swap area {1} have it")
+CHECKS[CHECK_CLUSTER_TABLE] = check_t(b"swap-table", b"cluster {0} has frame {1} for its table, which is not the kernel's, or that it should not have")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef struct fsck_t:
@@ -162,6 +166,44 @@ cdef uint32_t check_cluster(fsck_t *f, const swap_info_t *si, uint32_t first, ui
     return used
 
 
+cdef uint32_t check_list(fsck_t *f, uint32_t type, const cluster_list_t *list, uint32_t state) noexcept nogil:
+    """How many clusters are on it."""
+    cdef const swap_cluster_t *c
+    cdef uint32_t at = list.head, prev = 0, n = 0
+    while at and n <= f.a.pool[POOL_CLUSTER].count:
+        c = <const swap_cluster_t *>rec_at(f.a, POOL_CLUSTER, at - 1)
+        if c.state != state or c.prev != prev:
+            bad(f, CHECK_CLUSTER_LIST, at - 1, type)
+            return n
+        n += 1
+        prev = at
+        at = c.next
+    if prev != list.tail:
+        bad(f, CHECK_CLUSTER_LIST, list.tail - 1, type)
+    return n
+
+
+cdef void check_clusters(fsck_t *f, uint32_t type) noexcept nogil:
+    """Lists and tables of an area's clusters."""
+    cdef arena_t *a = f.a
+    cdef const swap_info_t *si = &a.m.swap[type]
+    cdef uint32_t first = si.base // SWAPFILE_CLUSTER
+    cdef uint32_t nr = (si.max + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER
+    cdef uint32_t listed = check_list(f, type, &si.free_clusters, CLUSTER_FREE)
+    cdef uint32_t i
+    cdef const swap_cluster_t *c
+    listed += check_list(f, type, &si.nonfull_clusters, CLUSTER_NONFULL) + check_list(f, type, &si.full_clusters, CLUSTER_FULL)
+    listed += check_list(f, type, &si.frag_clusters, CLUSTER_FRAG)
+    for i in range(first, first + nr):
+        c = <const swap_cluster_t *>rec_at(a, POOL_CLUSTER, i)
+        listed += c.state == CLUSTER_NONE and not area_has_tables(a, type)  # the present one of an older version
+        if (c.table != 0) != (area_has_tables(a, type) and c.state != CLUSTER_FREE) or c.table >= a.m.max_pfn or (
+                c.table and not frame_at(a, c.table).flags & PG_kernel):
+            bad(f, CHECK_CLUSTER_TABLE, i, c.table)
+    if listed != nr:
+        bad(f, CHECK_CLUSTER_LIST, first, type)
+
+
 cdef void check_areas(fsck_t *f) noexcept nogil:
     cdef arena_t *a = f.a
     cdef uint32_t type
@@ -174,6 +216,8 @@ cdef void check_areas(fsck_t *f) noexcept nogil:
     cdef const swap_info_t *si
     for type in range(min(a.m.nr_swapfiles, <uint32_t>MAX_SWAP_AREAS)):
         si = &a.m.swap[type]
+        if si.flags:
+            check_clusters(f, type)
         in_area = 0
         first = 0
         while si.flags and first < si.max:

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. Kernel memory by hand: kmalloc, vmalloc, pages, and back."""
+"""Level 12. Kernel memory: kmalloc, vmalloc, pages, and back; by hand, or kept by another room."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
@@ -13,4 +13,7 @@ cdef idx_t vmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil
 cdef idx_t alloc_pages_by_hand(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 # What begins at an address and is one of these kinds (bits 1 << kind), 0: nothing.
 cdef idx_t kmem_find(arena_t *a, uint64_t address, uint32_t kinds) noexcept nogil
+cdef idx_t kvmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil
+cdef void kmem_keep(arena_t *a, idx_t i, idx_t *list) noexcept nogil  # from what was asked for by hand to the list of who keeps it
+cdef void kmem_free_kept(arena_t *a, idx_t *list) noexcept nogil
 cdef void kmem_free(arena_t *a, idx_t i) noexcept nogil

@@ -1,4 +1,4 @@
-"""What the kernel allocates for its own needs, asked for by hand.
+"""What the kernel allocates for its own needs, asked for by hand, or kept by whoever needs it (a swap area).
 
     kmalloc   up to 8K an object of a cache of powers of two (and 96, 192); beyond, whole pages: contiguous in memory
     vmalloc   single pages, contiguous in virtual addresses alone
@@ -161,7 +161,30 @@ cdef idx_t kmem_find(arena_t *a, uint64_t address, uint32_t kinds) noexcept nogi
     return 0
 
 
-cdef void kmem_free(arena_t *a, idx_t i) noexcept nogil:
+cdef idx_t kvmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil:
+    """Beyond a page, what cannot be had in one piece."""
+    cdef idx_t i = kmalloc(a, size, gfp | GFP_NORETRY)
+    return i if i or size <= page_size(&a.m.arch) else vmalloc(a, size, gfp)
+
+
+cdef void unlink_kmem(arena_t *a, const kmem_obj_t *k) noexcept nogil:
+    if k.prev:
+        kmem_mut(a, k.prev).next = k.next
+    else:
+        a.m.kmem_first = k.next
+    if k.next:
+        kmem_mut(a, k.next).prev = k.prev
+
+
+cdef void kmem_keep(arena_t *a, idx_t i, idx_t *list) noexcept nogil:
+    cdef kmem_obj_t *k = kmem_mut(a, i)
+    unlink_kmem(a, k)
+    k.prev = 0
+    k.next = list[0]
+    list[0] = i
+
+
+cdef void release_kmem(arena_t *a, idx_t i) noexcept nogil:
     cdef kmem_obj_t *k = kmem_mut(a, i)
     if k.kind == KMEM_OBJECT:
         kmem_cache_free(a, <int>k.cache - 1, k.obj)
@@ -173,10 +196,19 @@ cdef void kmem_free(arena_t *a, idx_t i) noexcept nogil:
             mod_node_stat(a, NR_SLAB_UNRECLAIMABLE_B, -(<int64_t>page_size(&a.m.arch) << k.order))
         frame_mut(a, <pfn_t>(k.obj >> a.m.arch.page_shift)).flags &= ~<uint32_t>PG_kernel
         free_pages(a, <pfn_t>(k.obj >> a.m.arch.page_shift), k.order)
-    if k.prev:
-        kmem_mut(a, k.prev).next = k.next
-    else:
-        a.m.kmem_first = k.next
-    if k.next:
-        kmem_mut(a, k.next).prev = k.prev
     rec_free(a, POOL_KMEM, i)
+
+
+cdef void kmem_free(arena_t *a, idx_t i) noexcept nogil:
+    unlink_kmem(a, kmem_mut(a, i))
+    release_kmem(a, i)
+
+
+cdef void kmem_free_kept(arena_t *a, idx_t *list) noexcept nogil:
+    cdef idx_t i = list[0], next
+    cdef uint32_t steps = 0
+    list[0] = 0
+    while i and not runs_in_circle(a, POOL_KMEM, i, &steps):
+        next = kmem_mut(a, i).next
+        release_kmem(a, i)
+        i = next

@@ -55,7 +55,7 @@ cdef struct swap_cluster_t:  # 16 bytes: swap_cluster_info; swapfile.pyx
     uint32_t prev
     uint16_t count  # slots in use
     uint16_t state  # cluster_state
-    uint32_t pad
+    uint32_t table  # frame of its swap table, while a slot of it may be in use; 0: none, or the area is of an older file
 
 cdef struct cluster_list_t:
     uint32_t head
@@ -68,12 +68,12 @@ cdef struct swap_info_t:  # swap_info_struct: one area; swapfile.pyx
     uint32_t max  # slots, the header's included
     uint32_t pages  # usable ones
     uint32_t inuse_pages
-    uint32_t next_offset  # where the present cluster goes on, 0: no cluster
+    uint32_t next_offset  # where the present cluster goes on, 0: no cluster. Of a disk that does not turn each CPU has its own (cpu_t.swap_offset)
     uint32_t order  # when it was switched on, among areas of one priority
     cluster_list_t free_clusters
     cluster_list_t nonfull_clusters
     cluster_list_t full_clusters
-    uint32_t pad[2]
+    cluster_list_t frag_clusters
 
 cdef struct kmsg_t:  # 256 bytes
     uint64_t time_us

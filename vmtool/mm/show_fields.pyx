@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 228
+    NR_FIELDS = 231
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -193,6 +193,9 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"zone.free_pages", <char *>&M.zone[0].free_pages - <char *>&M, sizeof(M.zone[0].free_pages), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.unseen_pfn", <char *>&M.zone[0].unseen_pfn - <char *>&M, sizeof(M.zone[0].unseen_pfn), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.unseen_end", <char *>&M.zone[0].unseen_end - <char *>&M, sizeof(M.zone[0].unseen_end), NR_ZONES, sizeof(zone_t), False),
+    field_t(POOL_MACHINE, b"zone.flags", <char *>&M.zone[0].flags - <char *>&M, sizeof(M.zone[0].flags), NR_ZONES, sizeof(zone_t), False),
+    field_t(POOL_MACHINE, b"zone.nr_free_highatomic", <char *>&M.zone[0].nr_free_highatomic - <char *>&M, sizeof(M.zone[0].nr_free_highatomic), NR_ZONES,
+            sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.pageblocks", <char *>&M.zone[0].pageblocks[0] - <char *>&M, sizeof(M.zone[0].pageblocks[0]), NR_ZONES * sizeof(zone_t) // 4, 4, False),
     field_t(POOL_MACHINE, b"lru.head", <char *>&M.lruvec.lists[0].head - <char *>&M, sizeof(M.lruvec.lists[0].head), 5, sizeof(free_list_t), False),
     field_t(POOL_MACHINE, b"lru.tail", <char *>&M.lruvec.lists[0].tail - <char *>&M, sizeof(M.lruvec.lists[0].tail), 5, sizeof(free_list_t), False),
@@ -213,6 +216,7 @@ FIELDS[:] = [
     field_t(POOL_CLUSTER, b"prev", <char *>&CL.prev - <char *>&CL, sizeof(CL.prev), 1, 0, False),
     field_t(POOL_CLUSTER, b"count", <char *>&CL.count - <char *>&CL, sizeof(CL.count), 1, 0, False),
     field_t(POOL_CLUSTER, b"state", <char *>&CL.state - <char *>&CL, sizeof(CL.state), 1, 0, False),
+    field_t(POOL_CLUSTER, b"table", <char *>&CL.table - <char *>&CL, sizeof(CL.table), 1, 0, False),
     field_t(POOL_FOLIO_X, b"memcg", <char *>&FX.memcg - <char *>&FX, sizeof(FX.memcg), 1, 0, False),
     field_t(POOL_FOLIO_X, b"swap", <char *>&FX.swap - <char *>&FX, sizeof(FX.swap), 1, 0, False),
     field_t(POOL_FBATCH, b"lru_add.nr", <char *>&FB.lru_add.nr - <char *>&FB, sizeof(FB.lru_add.nr), 1, 0, False),

@@ -6,7 +6,7 @@ else shared; dirty is the entry's bit or the page's. Counterpart: Linux v6.18 fs
 smaps_page_accumulate(), pagemap_pmd_range(); mm/mincore.c.
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, slot_at, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size, pages_in
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport filemap_get
@@ -17,6 +17,7 @@ from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport advice_is_pending, drained_flags
 from vmtool.mm.thp cimport HPAGE_PMD_SIZE, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.vma cimport find_vma_prev, linear_page_index
+from vmtool.mm.xnode cimport xnode_get
 
 cdef enum:
     PSS_SHIFT = 12
@@ -175,6 +176,16 @@ cdef bint mincore_swap(arena_t *a, swp_entry_t entry) noexcept nogil:
     cdef pfn_t page = 0 if a.swap_cache_get == NULL else a.swap_cache_get(a, entry)
     return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
 
+cdef bint mincore_file(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    """Whether the cache has a page; of shared memory that was swapped out, the swap cache."""
+    cdef pfn_t page = filemap_get(a, inode, index)
+    cdef uint32_t record = 0
+    if page == 0 and inode_at(a, inode).nr_swapped:
+        record = xnode_get(a, inode_at(a, inode).swapped, index)
+    if record and slot_at(a, record).flags & SLOT_CACHE:
+        page = slot_at(a, record).folio
+    return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
+
 cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef entry_at_t at
@@ -188,5 +199,4 @@ cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
         return True
     if area.vm_file == 0:
         return False
-    page = filemap_get(a, file_at(a, area.vm_file).inode, linear_page_index(a, area, addr))
-    return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
+    return mincore_file(a, file_at(a, area.vm_file).inode, linear_page_index(a, area, addr))

@@ -16,6 +16,7 @@ cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil  # 0: no
 cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil  # a single page gets a slot and is cached by it; false: no slot
 cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # its reference dropped; the slot goes when nothing else names it
 cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil  # no entry names its slot any more: out of the cache, dirty
+cdef bint try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil  # false: something else names the slot, or it is being written
 cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil  # after the last unmapping
 cdef void swap_free(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; a cached folio keeps its slot
 cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; 0

@@ -106,6 +106,12 @@ cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil:
     return True
 
 
+cdef bint try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil:
+    """__try_to_reclaim_swap(): the slot becomes free, if only the cache has it and it is not being written."""
+    cdef const swap_slot_t *s = slot_at(a, record)
+    return s.flags & SLOT_CACHE != 0 and s.count == 0 and s.folio != 0 and folio_free_swap(a, s.folio)
+
+
 cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil:
     if frame_at(a, head).flags & PG_swapcache and folio_mapcount(a, head) == 0:
         folio_free_swap(a, head)

@@ -17,6 +17,13 @@ cdef enum:  # swap_info_t.flags
 cdef enum:
     SWAPFILE_CLUSTER = 512
 
+cdef enum:  # cluster_state
+    CLUSTER_NONE  # off the lists, while it is gone through
+    CLUSTER_FREE
+    CLUSTER_NONFULL
+    CLUSTER_FULL
+    CLUSTER_FRAG
+
 cdef inline uint32_t entry_record(arena_t *a, swp_entry_t entry) noexcept nogil:
     """The slot's record; 0: no such slot."""
     cdef const swap_info_t *si = &a.m.swap[swp_type(entry) if swp_type(entry) < MAX_SWAP_AREAS else 0]
@@ -33,5 +40,7 @@ cdef uint32_t get_swap_slot(arena_t *a) noexcept nogil  # a free slot by priorit
 cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil  # neither entry nor cache names it any more: its bytes go, it is free
 cdef int swap_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil  # 0, -EINVAL: not in use
 cdef int swp_swapcount(arena_t *a, swp_entry_t entry) noexcept nogil
-cdef void swap_area_setup(arena_t *a, uint32_t type) noexcept nogil  # clusters of a new area
+cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil  # clusters of a new area; 0 or -ENOMEM
+cdef void swap_area_release(arena_t *a, uint32_t type) noexcept nogil  # of one in which no slot is in use
+cdef bint area_has_tables(arena_t *a, uint32_t type) noexcept nogil
 cdef uint32_t scan_used(arena_t *a, uint32_t type, uint32_t offset) noexcept nogil  # first offset from there on that something names; 0: none

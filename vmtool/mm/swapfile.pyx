@@ -1,22 +1,23 @@
 """Slots of swap areas, handed out cluster by cluster.
 
-    free cluster -> the present one, from its first slot on -> full -> nonfull (something of it was freed) -> free (all of it was)
+    free -> frag (a slot of it was taken) -> full;  nonfull: a slot of it was freed since;  all of it was: free
 
-Modelled: clusters of 512 slots with the lists of 6.18; the present cluster is gone through upwards, then one of which something was freed, then a
-free one; areas by priority, those of one priority in turn. A slot whose folio is only cached is given away when swap is half full.
-Counterpart: Linux v6.18 mm/swapfile.c:cluster_alloc_swap_entry(), alloc_swap_scan_cluster(), swap_range_free(), swap_alloc_slow().
-# Deviation: one present cluster an area (Linux: one a CPU on solid-state disks); single slots only.
-Invariants (fsck_swap): cluster.count = its slots that are in use; each cluster is on the list that its state says; a slot is in use while an
-entry (count) or the swap cache (SLOT_CACHE) has it.
+Modelled: clusters of 512 slots with the lists of 6.18. The present cluster (of a CPU; on a disk that turns, of the area) is gone through upwards, then
+those of which something was freed, then a free one, last one that was gone through. Areas by priority, those of one priority in turn. When swap is
+half full a slot that only the cache has is taken from it: on the way through a cluster, of one full cluster when no other has room, and of all of
+them when an area is full. A cluster that is not free has a table of a page (swap_table).
+Counterpart: Linux v6.18 mm/swapfile.c:cluster_alloc_swap_entry(), alloc_swap_scan_cluster(), relocate_cluster(), swap_entries_free(),
+swap_reclaim_full_clusters(), swap_alloc_fast(), swap_alloc_slow(), swap_cluster_alloc_table().
+# Deviation: single slots only.
+Invariants (fsck_swap): cluster.count = its slots that are in use; each cluster is on the list that its state says, and has a table unless it is free;
+a slot is in use while an entry (count) or the swap cache (SLOT_CACHE) has it.
 """
 
-from vmtool.mm.arena cimport content_free, rec_mut
+from vmtool.mm.arena cimport content_free, cpu_mut, frame_mut, rec_mut
+from vmtool.mm.buddy cimport alloc_pages, free_pages
 
-cdef enum:  # cluster_state
-    CLUSTER_NONE  # the present one, or past the area's end
-    CLUSTER_FREE
-    CLUSTER_NONFULL
-    CLUSTER_FULL
+cdef enum:
+    GFP_SWAP_TABLE = GFP_KERNEL | GFP_ATOMIC | GFP_HIGH | GFP_NOMEMALLOC | GFP_NORETRY  # while a folio is on its way out
 
 
 cdef inline swap_cluster_t *cluster_mut(arena_t *a, uint32_t cluster) noexcept nogil:
@@ -36,7 +37,11 @@ cdef swp_entry_t record_entry(arena_t *a, uint32_t record) noexcept nogil:
 # --- clusters --------------------------------------------------------------------------------------------------------
 
 cdef inline cluster_list_t *list_of(swap_info_t *si, uint32_t state) noexcept nogil:
-    return &si.free_clusters if state == CLUSTER_FREE else &si.nonfull_clusters if state == CLUSTER_NONFULL else &si.full_clusters
+    if state == CLUSTER_FREE:
+        return &si.free_clusters
+    if state == CLUSTER_NONFULL:
+        return &si.nonfull_clusters
+    return &si.full_clusters if state == CLUSTER_FULL else &si.frag_clusters
 
 
 cdef void cluster_unlink(arena_t *a, swap_info_t *si, uint32_t cluster) noexcept nogil:
@@ -74,8 +79,41 @@ cdef void cluster_move(arena_t *a, swap_info_t *si, uint32_t cluster, uint32_t s
     list.tail = cluster + 1
 
 
-cdef void swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
-    """The first slot is the header: its cluster is not free, and comes first. What the last cluster lacks counts as in use."""
+cdef bint area_has_tables(arena_t *a, uint32_t type) noexcept nogil:
+    """False: it was switched on by an older version."""
+    return a.m.swap_kmem[type] != 0
+
+
+cdef bint table_alloc(arena_t *a, uint32_t cluster, uint32_t gfp) noexcept nogil:
+    cdef pfn_t pfn = alloc_pages(a, 0, gfp)
+    if pfn == 0:
+        return False
+    frame_mut(a, pfn).flags |= PG_kernel
+    cluster_mut(a, cluster).table = pfn
+    return True
+
+
+cdef void table_free(arena_t *a, uint32_t cluster) noexcept nogil:
+    cdef swap_cluster_t *c = cluster_mut(a, cluster)
+    if c.table:
+        frame_mut(a, c.table).flags &= ~<uint32_t>PG_kernel
+        free_pages(a, c.table, 0)
+        c.table = 0
+
+
+cdef void cluster_free(arena_t *a, uint32_t type, uint32_t cluster) noexcept nogil:
+    """Nothing of it is in use any more."""
+    table_free(a, cluster)
+    cluster_move(a, &a.m.swap[type], cluster, CLUSTER_FREE)
+
+
+cdef inline bint cluster_is_usable(const swap_cluster_t *c) noexcept nogil:
+    """It has a table and may have a free slot."""
+    return c.state != CLUSTER_FREE and c.state != CLUSTER_FULL
+
+
+cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
+    """The first slot is the header: its cluster is not free, and comes first. What the last cluster lacks counts as in use. 0 or -ENOMEM."""
     cdef swap_info_t *si = &a.m.swap[type]
     cdef uint32_t first = si.base // SWAPFILE_CLUSTER
     cdef uint32_t nr = (si.max + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER
@@ -85,11 +123,29 @@ cdef void swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
         c = cluster_mut(a, first + i)
         c.state = CLUSTER_NONE
         c.next = c.prev = 0
+        c.table = 0
         c.count = <uint16_t>(i == 0)
         if i == nr - 1:
             c.count += <uint16_t>(nr * SWAPFILE_CLUSTER - si.max)
+        if c.count and not table_alloc(a, first + i, GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NORETRY):
+            table_free(a, first)
+            return -ENOMEM
         cluster_move(a, si, first + i, CLUSTER_NONFULL if c.count else CLUSTER_FREE)
     slot_mut(a, si.base).flags = SLOT_BAD
+    return 0
+
+
+cdef void swap_area_release(arena_t *a, uint32_t type) noexcept nogil:
+    """free_cluster_info(): the tables that are left, those of clusters that the header or the end has a part of."""
+    cdef const swap_info_t *si = &a.m.swap[type]
+    cdef uint32_t first = si.base // SWAPFILE_CLUSTER
+    cdef uint32_t cpu
+    table_free(a, first)
+    table_free(a, (si.base + si.max - 1) // SWAPFILE_CLUSTER)
+    slot_mut(a, si.base).flags = 0
+    for cpu in range(a.m.nr_cpus):
+        if cpu_mut(a, cpu).swap_type == type + 1:
+            cpu_mut(a, cpu).swap_type = cpu_mut(a, cpu).swap_offset = 0
 
 
 # --- taking slots ----------------------------------------------------------------------------------------------------------
@@ -98,83 +154,189 @@ cdef inline bint slot_is_free(const swap_slot_t *s) noexcept nogil:
     return s.count == 0 and not s.flags & (SLOT_CACHE | SLOT_BAD)
 
 
-cdef uint32_t scan_cluster(arena_t *a, swap_info_t *si, uint32_t offset) noexcept nogil:
-    """alloc_swap_scan_cluster(): the first free slot from offset to its cluster's end, 0: none. Sets next_offset, or that there is none."""
+cdef inline bint slot_is_only_cached(const swap_slot_t *s) noexcept nogil:
+    return s.count == 0 and s.flags & (SLOT_CACHE | SLOT_BAD) == SLOT_CACHE
+
+
+cdef bint reclaim_slot(arena_t *a, uint32_t record) noexcept nogil:
+    """__try_to_reclaim_swap(): its folio leaves the cache, where nothing else holds on to it."""
+    return a.try_to_reclaim_swap != NULL and a.try_to_reclaim_swap(a, record)
+
+
+cdef void relocate_cluster(arena_t *a, uint32_t type, uint32_t cluster) noexcept nogil:
+    """What was taken of it, or tried to: it waits behind the others that were."""
+    cdef const swap_cluster_t *c = cluster_mut(a, cluster)
+    if c.count == 0:
+        cluster_free(a, type, cluster)
+    else:
+        cluster_move(a, &a.m.swap[type], cluster, CLUSTER_FRAG if c.count < SWAPFILE_CLUSTER else CLUSTER_FULL)
+
+
+cdef void set_next(arena_t *a, uint32_t type, uint32_t offset) noexcept nogil:
+    """Where the next slot is looked for: of a disk that turns by the area, else by the CPU."""
+    cdef swap_info_t *si = &a.m.swap[type]
+    if si.flags & SWP_SOLIDSTATE:
+        cpu_mut(a, a.cpu).swap_type = type + 1
+        cpu_mut(a, a.cpu).swap_offset = offset
+    else:
+        si.next_offset = offset
+
+
+cdef uint32_t scan_cluster(arena_t *a, uint32_t type, uint32_t offset) noexcept nogil:
+    """alloc_swap_scan_cluster(): the first slot from offset to its cluster's end that is free, or that only the cache has when swap is half full. 0: none."""
+    cdef swap_info_t *si = &a.m.swap[type]
     cdef uint32_t cluster = (si.base + offset) // SWAPFILE_CLUSTER
     cdef uint32_t end = min((offset // SWAPFILE_CLUSTER + 1) * SWAPFILE_CLUSTER, si.max)
-    cdef uint32_t found = 0
+    cdef uint32_t found = 0, next = 0
     cdef swap_cluster_t *c = cluster_mut(a, cluster)
-    si.next_offset = 0
-    while offset < end and c.count < SWAPFILE_CLUSTER:
-        if slot_is_free(slot_at(a, si.base + offset)):
+    cdef bint is_free
+    if c.count >= SWAPFILE_CLUSTER or not si.flags & SWP_WRITEOK:
+        offset = end
+    while offset < end:
+        is_free = slot_is_free(slot_at(a, si.base + offset))
+        if not is_free and slot_is_only_cached(slot_at(a, si.base + offset)) and vm_swap_full(a):
+            is_free = reclaim_slot(a, si.base + offset)
+            if not cluster_is_usable(c):
+                break
+        if is_free:
             found = offset
             slot_mut(a, si.base + offset).flags = SLOT_CACHE
             c.count += 1
+            si.inuse_pages += 1
+            a.m.nr_swap_pages -= 1
             if c.count < SWAPFILE_CLUSTER and offset + 1 < end:
-                si.next_offset = offset + 1
+                next = offset + 1
             break
         offset += 1
-    if c.count >= SWAPFILE_CLUSTER:
-        cluster_move(a, si, cluster, CLUSTER_FULL)
-    elif si.next_offset == 0:  # not the present one any more
-        cluster_move(a, si, cluster, CLUSTER_NONFULL)
+    relocate_cluster(a, type, cluster)
+    set_next(a, type, next)
     return found
 
 
-cdef uint32_t alloc_entry(arena_t *a, swap_info_t *si) noexcept nogil:
-    """An offset, 0: the area is full."""
+cdef uint32_t isolate_cluster(arena_t *a, uint32_t type, const cluster_list_t *list) noexcept nogil:
+    """The head of a list, with a table; + 1, 0: none, or no memory for its table."""
+    cdef uint32_t cluster = list.head
+    if cluster == 0:
+        return 0
+    cluster_unlink(a, &a.m.swap[type], cluster - 1)
+    if area_has_tables(a, type) and cluster_mut(a, cluster - 1).table == 0 and not table_alloc(a, cluster - 1, GFP_SWAP_TABLE):
+        cluster_move(a, &a.m.swap[type], cluster - 1, CLUSTER_FREE)
+        return 0
+    return cluster
+
+
+cdef uint32_t scan_list(arena_t *a, uint32_t type, const cluster_list_t *list, uint32_t most) noexcept nogil:
+    cdef const swap_info_t *si = &a.m.swap[type]
     cdef uint32_t found = 0
     cdef uint32_t cluster
-    cdef uint32_t left = si.max // SWAPFILE_CLUSTER + 2
-    if si.inuse_pages >= si.pages:
-        return 0
-    if si.next_offset:
-        found = scan_cluster(a, si, si.next_offset)
-    while found == 0 and left:
-        left -= 1
-        cluster = si.nonfull_clusters.head if si.nonfull_clusters.head else si.free_clusters.head
+    while most and found == 0 and not a.err:
+        most -= 1
+        cluster = isolate_cluster(a, type, list)
         if cluster == 0:
-            return 0
-        cluster_unlink(a, si, cluster - 1)
-        found = scan_cluster(a, si, (cluster - 1) * SWAPFILE_CLUSTER - si.base)
+            break
+        found = scan_cluster(a, type, (cluster - 1) * SWAPFILE_CLUSTER - si.base)
     return found
 
 
-cdef int best_area(arena_t *a) noexcept nogil:
-    """The area with room that stands first: by priority, those of one priority in turn. -1: none."""
+cdef void reclaim_full_clusters(arena_t *a, uint32_t type, bint force) noexcept nogil:
+    """swap_reclaim_full_clusters(): slots of one full cluster that only the cache has, or of all."""
+    cdef swap_info_t *si = &a.m.swap[type]
+    cdef int64_t to_scan = si.inuse_pages // SWAPFILE_CLUSTER if force else 1
+    cdef uint32_t cluster, record, end
+    while not a.err:
+        cluster = isolate_cluster(a, type, &si.full_clusters)
+        if cluster == 0:
+            return
+        to_scan -= 1
+        record = (cluster - 1) * SWAPFILE_CLUSTER
+        end = min(record + SWAPFILE_CLUSTER, si.base + si.max)
+        while record < end:
+            if slot_is_only_cached(slot_at(a, record)):
+                reclaim_slot(a, record)
+            record += 1
+        if cluster_mut(a, cluster - 1).state == CLUSTER_NONE:
+            relocate_cluster(a, type, cluster - 1)
+        if to_scan <= 0:
+            return
+
+
+cdef uint32_t alloc_entry(arena_t *a, uint32_t type) noexcept nogil:
+    """cluster_alloc_swap_entry(): an offset, 0: the area has none."""
+    cdef swap_info_t *si = &a.m.swap[type]
+    cdef uint32_t all_ = si.max // SWAPFILE_CLUSTER + 2
+    cdef uint32_t found = 0
+    cdef uint32_t offset = si.next_offset  # of a solid-state disk: an older version's
+    if offset:
+        if si.flags & SWP_SOLIDSTATE:
+            si.next_offset = 0
+        if cluster_is_usable(cluster_mut(a, (si.base + offset) // SWAPFILE_CLUSTER)):
+            found = scan_cluster(a, type, offset)
+    if found == 0:
+        found = scan_list(a, type, &si.nonfull_clusters, all_)
+    if found == 0:
+        found = scan_list(a, type, &si.free_clusters, 1)
+    if found:
+        return found
+    if vm_swap_full(a):
+        reclaim_full_clusters(a, type, False)
+    return scan_list(a, type, &si.frag_clusters, 1)
+
+
+cdef inline bint stands_before(const swap_info_t *si, const swap_info_t *other) noexcept nogil:
+    return si.prio > other.prio or (si.prio == other.prio and si.order < other.order)
+
+
+cdef int next_area(arena_t *a, const swap_info_t *last) noexcept nogil:
+    """The area with room that stands next after `last` (NULL: first): by priority, those of one priority in turn. -1: none."""
     cdef uint32_t type
     cdef int best = -1
     cdef const swap_info_t *si
     for type in range(a.m.nr_swapfiles):
         si = &a.m.swap[type]
-        if not si.flags & SWP_WRITEOK or si.inuse_pages >= si.pages:
+        if not si.flags & SWP_WRITEOK or si.inuse_pages >= si.pages or (last != NULL and not stands_before(last, si)):
             continue
-        if best < 0 or si.prio > a.m.swap[best].prio or (si.prio == a.m.swap[best].prio and si.order < a.m.swap[best].order):
+        if best < 0 or stands_before(si, &a.m.swap[best]):
             best = <int>type
     return best
 
 
+cdef uint32_t alloc_slow(arena_t *a, uint32_t *type) noexcept nogil:
+    """swap_alloc_slow(): area after area, each of which goes behind those of its priority."""
+    cdef int at = next_area(a, NULL)
+    cdef int next
+    cdef uint32_t offset = 0
+    while at >= 0 and offset == 0 and not a.err:
+        next = next_area(a, &a.m.swap[at])
+        a.m.swap_order += 1
+        a.m.swap[at].order = a.m.swap_order
+        type[0] = <uint32_t>at
+        offset = alloc_entry(a, type[0])
+        at = next
+    return offset
+
+
 cdef uint32_t get_swap_slot(arena_t *a) noexcept nogil:
-    cdef int type = best_area(a)
-    cdef swap_info_t *si
-    cdef uint32_t offset
-    if type < 0:
-        return 0
-    si = &a.m.swap[type]
-    offset = alloc_entry(a, si)
+    cdef uint32_t type = cpu_mut(a, a.cpu).swap_type - 1  # of the area that the CPU's cluster is in
+    cdef uint32_t offset = cpu_mut(a, a.cpu).swap_offset
+    cdef const swap_info_t *si
+    if type < MAX_SWAP_AREAS and offset and a.m.swap[type].flags & SWP_USED and offset < a.m.swap[type].max and cluster_is_usable(
+            cluster_mut(a, (a.m.swap[type].base + offset) // SWAPFILE_CLUSTER)):
+        offset = scan_cluster(a, type, offset)
+    else:
+        offset = 0
+    if offset == 0:
+        offset = alloc_slow(a, &type)
     if offset == 0:
         return 0
-    if si.next_offset == 0:  # plist_requeue(): the next cluster is another's turn
-        a.m.swap_order += 1
-        si.order = a.m.swap_order
-    si.inuse_pages += 1
-    a.m.nr_swap_pages -= 1
+    si = &a.m.swap[type]
+    if si.inuse_pages >= si.pages and vm_swap_full(a):  # the worker that looks for slots which only the cache has
+        reclaim_full_clusters(a, type, True)
     return si.base + offset
 
 
 cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil:
-    cdef swp_entry_t entry = record_entry(a, record)
-    cdef swap_info_t *si = &a.m.swap[swp_type(entry)]
+    cdef uint32_t type = swp_type(record_entry(a, record))
+    cdef swap_info_t *si = &a.m.swap[type]
     cdef swap_slot_t *s = slot_mut(a, record)
     cdef swap_cluster_t *c = cluster_mut(a, record // SWAPFILE_CLUSTER)
     if s.content:
@@ -186,8 +348,10 @@ cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil:
     c.count -= 1
     si.inuse_pages -= 1
     a.m.nr_swap_pages += 1
-    if c.state != CLUSTER_NONE:  # else it is the present one, and stays so
-        cluster_move(a, si, record // SWAPFILE_CLUSTER, CLUSTER_FREE if c.count == 0 else CLUSTER_NONFULL)
+    if c.count == 0:
+        cluster_free(a, type, record // SWAPFILE_CLUSTER)
+    else:
+        cluster_move(a, si, record // SWAPFILE_CLUSTER, CLUSTER_NONFULL)
 
 
 cdef int swap_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil:

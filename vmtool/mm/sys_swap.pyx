@@ -6,13 +6,20 @@
 Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse().
 """
 
-from vmtool.mm.arena cimport arena_resize, frame_at, frame_mut, slot_at, slot_mut
+from vmtool.mm.arena cimport arena_resize, frame_mut, slot_at
+from vmtool.mm.kmalloc cimport kmalloc, kmem_free_kept, kmem_keep, kvmalloc, vmalloc
 from vmtool.mm.shmem_swap cimport shmem_unuse
 from vmtool.mm.swap_fault cimport unuse_mms
 from vmtool.mm.swap_state cimport folio_free_swap, swap_write_wait
-from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, scan_used, swap_area_setup
+from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, scan_used, swap_area_release, swap_area_setup
 
 from libc.string cimport memset
+
+cdef enum:  # bytes, of 64-bit kernels
+    SWAP_INFO_BYTES = 688  # swap_info_struct, one node
+    SWAP_EXTENT_BYTES = 48
+    SWAP_CLUSTER_BYTES = 32
+    SWAP_SEQUENTIAL_BYTES = 40
 
 cdef uint64_t MOST_SLOTS = <uint64_t>1 << 30
 
@@ -43,8 +50,43 @@ cdef int lowest_priority(arena_t *a) noexcept nogil:
     return prio
 
 
+cdef bint take_kmem(arena_t *a, uint32_t type) noexcept nogil:
+    """What the kernel keeps for an area: swap_info_struct, an extent, the counts, the groups, the pages of zeros, clusters. False: no memory."""
+    cdef uint64_t nr = a.m.swap[type].max
+    cdef uint64_t nr_clusters = (nr + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER
+    cdef uint32_t gfp = GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NORETRY
+    cdef idx_t part[7]
+    cdef bint whole = True
+    cdef uint32_t i
+    part[0] = kmalloc(a, SWAP_INFO_BYTES, gfp)
+    part[1] = kmalloc(a, SWAP_EXTENT_BYTES, gfp)
+    part[2] = vmalloc(a, nr, gfp)
+    part[3] = vmalloc(a, (nr + 1) // 2 * 4, gfp)
+    part[4] = kvmalloc(a, (nr + 63) // 64 * 8, gfp)
+    part[5] = kvmalloc(a, nr_clusters * SWAP_CLUSTER_BYTES, gfp)
+    part[6] = 0 if a.m.swap[type].flags & SWP_SOLIDSTATE else kmalloc(a, SWAP_SEQUENTIAL_BYTES, gfp)
+    for i in range(7):
+        if part[i]:
+            kmem_keep(a, part[i], &a.m.swap_kmem[type])
+        elif i < 6 or not a.m.swap[type].flags & SWP_SOLIDSTATE:
+            whole = False
+    return whole
+
+
+cdef int area_setup(arena_t *a, uint32_t type, uint32_t nr) noexcept nogil:
+    """Its records and the kernel's memory for it. Without it nothing stays."""
+    cdef swap_info_t *si = &a.m.swap[type]
+    if (arena_resize(a, POOL_SWAP, si.base + nr + SWAPFILE_CLUSTER) < 0
+            or arena_resize(a, POOL_CLUSTER, (si.base + nr) // SWAPFILE_CLUSTER + 2) < 0
+            or not take_kmem(a, type) or swap_area_setup(a, type) < 0):
+        kmem_free_kept(a, &a.m.swap_kmem[type])
+        memset(si, 0, sizeof(swap_info_t))
+        return -ENOMEM
+    return 0
+
+
 cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) noexcept nogil:
-    """-EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left."""
+    """-EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left; -ENOMEM: no memory to manage it with."""
     cdef uint64_t nr = nr_bytes >> a.m.arch.page_shift
     cdef uint32_t type = 0
     cdef swap_info_t *si
@@ -57,18 +99,17 @@ cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) no
     si = &a.m.swap[type]
     memset(si, 0, sizeof(swap_info_t))
     si.base = place_of(a, <uint32_t>nr)
-    if arena_resize(a, POOL_SWAP, si.base + <uint32_t>nr + SWAPFILE_CLUSTER) < 0 or arena_resize(
-            a, POOL_CLUSTER, (si.base + <uint32_t>nr) // SWAPFILE_CLUSTER + 2) < 0:
-        return -ENOMEM
     si.max = <uint32_t>nr
     si.pages = si.max - 1
     si.prio = prio if prio >= 0 else lowest_priority(a)
-    si.flags = SWP_USED | SWP_WRITEOK | (0 if rotational else SWP_SOLIDSTATE)
+    si.flags = 0 if rotational else SWP_SOLIDSTATE
+    if area_setup(a, type, <uint32_t>nr) < 0:
+        return -ENOMEM
+    si.flags |= SWP_USED | SWP_WRITEOK
     a.m.swap_order += 1
     si.order = a.m.swap_order
     if type >= a.m.nr_swapfiles:
         a.m.nr_swapfiles = type + 1
-    swap_area_setup(a, type)
     a.m.nr_swap_pages += si.pages
     a.m.total_swap_pages += si.pages
     a.m.nr_rotate_swap += rotational
@@ -121,7 +162,8 @@ cdef int sys_swapoff(arena_t *a, uint32_t type) noexcept nogil:
     for i in range(a.m.nr_swapfiles):
         if a.m.swap[i].flags & SWP_USED and si.prio < 0 and a.m.swap[i].prio < si.prio:
             a.m.swap[i].prio += 1
-    slot_mut(a, si.base).flags = 0
+    swap_area_release(a, type)
+    kmem_free_kept(a, &a.m.swap_kmem[type])
     memset(si, 0, sizeof(swap_info_t))
     while a.m.nr_swapfiles and not a.m.swap[a.m.nr_swapfiles - 1].flags & SWP_USED:
         a.m.nr_swapfiles -= 1

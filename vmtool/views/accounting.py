@@ -25,7 +25,7 @@ def rows(kinds: Sequence[tuple[str, int]], reserved: Sequence[tuple[int, int, st
     found += [("slabs, reclaimable", kernel["slab_reclaimable"]), ("slabs, unreclaimable", kernel["slab_unreclaimable"])]
     named = [("kmalloc beyond 8K", kernel["kmalloc_large"]), ("kernel stacks", kernel["stacks"]),
              ("kernel stacks kept for the next", kernel["cached_stacks"]), ("vmalloc", kernel["vmalloc"]),
-             ("pages by hand", kernel["by_hand"])]
+             ("tables of swap clusters", kernel["swap_tables"]), ("pages by hand", kernel["by_hand"])]
     named += [(text, ranges.get(what, 0)) for what, text in BOOT.items() if text]
     found += named
     slabs = kernel["slab_reclaimable"] + kernel["slab_unreclaimable"]
