@@ -74,8 +74,7 @@ cdef class Machine(Reclaim):
         self.a.out_of_memory = out_of_memory
         self.a.shmem_swapin = shmem_swapin
         self.a.shmem_free_swap = shmem_free_swap
-        self.a.swap_duplicate = swap_duplicate
-        self.a.swap_free = free_swap_and_cache
+        self.a.swap_duplicate, self.a.swap_free = swap_duplicate, free_swap_and_cache
         self.a.swp_swapcount = swp_swapcount
         self.a.swap_cache_get = swap_cache_get
         self.a.try_to_reclaim_swap = try_to_reclaim_swap
