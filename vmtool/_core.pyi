@@ -420,9 +420,6 @@ class Machine:
 
     def peek(self, pool: str, record: int, field: str) -> int: ...
 
-def constants() -> dict[str, Any]:
-    """VM_, PG_, PROT_, MAP_, MADV_, … by name."""
-
     # --- the C library's heap ------------------------------------------------------------------
     # As the program of the process calls it; a block is an address, 0 is NULL. Signal: an access of the library took one, or it
     # aborted (SIGABRT, whose `code` is what it said).
@@ -498,3 +495,6 @@ def constants() -> dict[str, Any]:
 
     def cgroups(self) -> list[str]:
         """Paths of all groups, parents first."""
+
+def constants() -> dict[str, Any]:
+    """VM_, PG_, PROT_, MAP_, MADV_, … by name."""
