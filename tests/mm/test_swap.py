@@ -137,6 +137,29 @@ def test_slots_that_only_the_cache_has_are_taken_when_swap_is_half_full():
     assert machine.fsck() == []
 
 
+def test_an_area_of_an_older_file_goes_on_without_tables():
+    """It knows neither what was taken for it nor a table: the file's zeros."""
+    machine, pid = machine_of(ram=128 * MIB)
+    base = machine.mmap(pid, 0, 2048 * PAGE, RW, PRIVATE)
+    machine.touch(pid, base, 2048 * PAGE, "w")
+    machine.madvise(pid, base, 1200 * PAGE, MADV_PAGEOUT)
+    for cluster in range(1, 33):
+        machine.poke("cluster", cluster, "table", 0)
+    machine.poke("machine", 0, "swap_kmem[0]", 0)
+    assert machine.fsck() == []
+    machine.munmap(pid, base, 1000 * PAGE)
+    machine.madvise(pid, base + 1200 * PAGE, 800 * PAGE, MADV_PAGEOUT)
+    assert machine.kernel_pages()["swap_tables"] == 0
+    assert machine.fsck() == []
+    machine.swapoff("/dev/swap0")
+    assert machine.mm(pid).swapents == 0
+    assert machine.fsck() == []
+    machine.swapon(64 * MIB)
+    machine.madvise(pid, base + 1200 * PAGE, 800 * PAGE, MADV_PAGEOUT)
+    assert machine.kernel_pages()["swap_tables"] == 2
+    assert machine.fsck() == []
+
+
 def test_mincore_sees_shared_memory_in_the_swap_cache():
     """mincore_swap(): as of a private page that waits there."""
     machine, pid = machine_of()

@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 231
+    NR_FIELDS = 232
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -235,6 +235,7 @@ FIELDS[:] = [
     field_t(POOL_MEMCG, b"stat", <char *>CG.stat - <char *>&CG, sizeof(CG.stat[0]), NR_MEMCG_STATS, sizeof(CG.stat[0]), True),
     field_t(POOL_MEMCG, b"total", <char *>CG.lruvec.total - <char *>&CG, sizeof(CG.lruvec.total[0]), NR_LRU_LISTS, sizeof(CG.lruvec.total[0]), True),
     field_t(POOL_MACHINE, b"nr_swap_pages", <char *>&M.nr_swap_pages - <char *>&M, sizeof(M.nr_swap_pages), 1, 0, True),
+    field_t(POOL_MACHINE, b"swap_kmem", <char *>&M.swap_kmem[0] - <char *>&M, sizeof(M.swap_kmem[0]), MAX_SWAP_AREAS, sizeof(M.swap_kmem[0]), False),
     field_t(POOL_MACHINE, b"total_swap_pages", <char *>&M.total_swap_pages - <char *>&M, sizeof(M.total_swap_pages), 1, 0, True),
     field_t(POOL_MACHINE, b"nr_swapfiles", <char *>&M.nr_swapfiles - <char *>&M, sizeof(M.nr_swapfiles), 1, 0, False),
     field_t(POOL_MACHINE, b"swap_io_head", <char *>&M.swap_io_head - <char *>&M, sizeof(M.swap_io_head), 1, 0, False),
