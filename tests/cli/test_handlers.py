@@ -155,7 +155,7 @@ def test_init_boots_what_it_is_told(vmtool, state):
     assert vmtool("init --ram 256M --cpus 2 --swap 64M --pcid --aslr 7").status == 0
     assert state.saved["booted"] == {
         "ram_bytes": 256 << 20, "arch": "x86-64", "kernel": "6.18", "nr_cpus": 2, "swap_bytes": 64 << 20, "tlb": "", "pcid": True,
-        "pku": False, "sysroot": "", "aslr_seed": 7}
+        "kpti": False, "pku": False, "sysroot": "", "aslr_seed": 7}
 
 
 def test_spawn_boots_the_default_machine_when_there_is_none(vmtool, state):
