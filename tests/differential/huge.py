@@ -1,4 +1,4 @@
-"""Transparent huge pages of private anonymous memory, in `madvise` mode; and, where the host lets us set it, in `always` mode."""
+"""Transparent huge pages of private anonymous memory in `madvise` mode; where the host lets us set them, `always`, and shared memory's."""
 
 import os
 
@@ -8,6 +8,7 @@ from tests.differential.writer import PAGE, Area, Writer
 
 HUGE = 2 << 20
 SETTING = "transparent_hugepage/enabled"
+SHARED_SETTING = "transparent_hugepage/shmem_enabled"
 
 
 def _huge_area(w: Writer) -> tuple[int, int]:
@@ -148,6 +149,41 @@ def always(w: Writer) -> None:
     _end(w)
 
 
+def shared(w: Writer) -> None:
+    """Shared memory, as transparent_hugepage/shmem_enabled says: whole, beside the borders, forked, protected, moved, let go."""
+    w.spawn()
+    w.line(f"sysctl {SHARED_SETTING}={w.pick(('always', 'always', 'within_size', 'advise', 'deny', 'force'))}")
+    areas = []
+    for _ in range(w.number(1, 3)):
+        nr = w.pick((512, 1024, 600, 1100, 511, 1536))
+        start = f" --addr {hex(0x7E0000000000 + w.number(0, 2000) * PAGE)} --fixed" if w.chance(25) else ""
+        mmap(w, "p", nr, w.pick(("rw", "rw", "r")), " --shared" + start + w.pick(("", "", " --noreserve")))
+        areas.append((int(w.answers[-1].out, 16), nr * PAGE))
+        if w.chance(50):
+            w.line(f"madvise $p {hex(areas[-1][0])} {hex(nr * PAGE)} {w.pick(('hugepage', 'hugepage', 'nohugepage'))}")
+    for _ in range(w.number(5, 16)):
+        addr, length = w.pick(areas)
+        kind = w.number(0, 9)
+        if kind <= 3:
+            _touch(w, addr, length)
+        elif kind <= 5:
+            start = w.number(0, length // PAGE - 1) * PAGE
+            where = f"{hex(addr + start)} {hex(min(w.pick((PAGE, 16 * PAGE, HUGE)), length - start))}"
+            calls_ = ("munmap", "madvise dontneed", "madvise remove", "mprotect r", "mprotect rw", "mlock", "madvise cold")
+            call, *words = w.pick(calls_).split()
+            w.line(" ".join([call, "$p", where, *words]))
+        elif kind == 6 and len(w.pids) < 3:
+            child = w.fork("p")
+            if child:
+                _touch(w, addr, length)
+                w.line(f"smaps ${child}")
+        else:
+            _look(w, addr)
+    _end(w)
+
+
 SUBS = {"basic": basic, "split": split, "edges": edges}
 if os.access(f"/sys/kernel/mm/{SETTING}", os.W_OK):
     SUBS["always"] = always
+if os.access(f"/sys/kernel/mm/{SHARED_SETTING}", os.W_OK):
+    SUBS["shared"] = shared

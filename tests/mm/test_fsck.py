@@ -11,6 +11,7 @@ from .story import PAGE, Cases, Story
 
 PG_ANON_EXCLUSIVE = 1 << 11
 NR_ANON_MAPPED, NR_FILE_MAPPED, NR_ANON_THPS, NR_KERNEL_STACK_KB, NR_FILE_PMDMAPPED = 7, 8, 15, 18, 32  # node_stat_item
+NR_SHMEM_PMDMAPPED = 33
 FILEPAGES, ANONPAGES, SWAPENTS, SHMEMPAGES = 0, 1, 2, 3  # rss_kind
 VM_AREA_STRUCT = 3
 ANON_VMA_CHAIN = 5  # record of its cache
@@ -420,6 +421,12 @@ def _(s):
 def _(s):
     s.change("machine", 0, f"node_stat[{NR_FILE_PMDMAPPED}]", 512)
     return "512 file pages are counted as mapped by huge entries, 0 are"
+
+
+@case("sum-shmem-pmds")
+def _(s):
+    s.change("machine", 0, f"node_stat[{NR_SHMEM_PMDMAPPED}]", 512)
+    return "512 pages of shared memory are counted as mapped by huge entries, 0 are"
 
 
 # --- the tests -------------------------------------------------------------------------------------------------------

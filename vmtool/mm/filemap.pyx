@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 mm/filemap.c, mm/page-writeback.c.
 
 State of a file page: absent -> clean (filemap_add) <-> dirty (folio_mark_dirty, writeback) -> absent (filemap_remove)
 Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the inode and the index; nrpages = slots; nr_dirty = marks =
-pages of folios with PG_dirty; NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_FILE_DIRTY are the sums over inodes.
+pages of folios with PG_dirty; NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_FILE_DIRTY are the sums over inodes.
 """
 
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut
@@ -16,7 +16,7 @@ from vmtool.mm.lruvec cimport lruvec_stat_mod_folio, pmd_mappable
 from vmtool.mm.slab cimport CACHE_RADIX_NODE, kmem_cache_alloc, kmem_cache_alloc_account, kmem_cache_free
 from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
-from vmtool.mm.vmstat cimport NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat
+from vmtool.mm.vmstat cimport NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat
 from vmtool.mm.workingset cimport workingset_refault
 from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_shadow, xnode_next,
                               xnode_next_marked, xnode_ops_t, xnode_set, xnode_set_mark, xnode_set_shadow)
@@ -140,7 +140,7 @@ cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint
 
 
 cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil:
-    """Counts: NR_FILE_PAGES (NR_SHMEM when swap-backed, NR_FILE_THPS when large enough) by pages. Source: __filemap_add_folio()."""
+    """Counts: NR_FILE_PAGES (NR_SHMEM when swap-backed; NR_SHMEM_THPS, NR_FILE_THPS when large enough) by pages. Source: __filemap_add_folio()."""
     cdef inode_t *ino = inode_mut(a, inode)
     cdef uint64_t nr_pages = <uint64_t>1 << order
     cdef uint64_t at = index
@@ -165,8 +165,8 @@ cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uin
     lruvec_stat_mod_folio(a, head, NR_FILE_PAGES, nr_pages)
     if f.flags & PG_swapbacked:
         lruvec_stat_mod_folio(a, head, NR_SHMEM, nr_pages)
-    elif pmd_mappable(&a.m.arch, order):
-        lruvec_stat_mod_folio(a, head, NR_FILE_THPS, nr_pages)
+    if pmd_mappable(&a.m.arch, order):
+        lruvec_stat_mod_folio(a, head, NR_SHMEM_THPS if f.flags & PG_swapbacked else NR_FILE_THPS, nr_pages)
     trace3(a, TR_CACHE_ADD, inode, index, head)
     return 0
 
@@ -202,8 +202,8 @@ cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
     lruvec_stat_mod_folio(a, head, NR_FILE_PAGES, -<int64_t>nr_pages)
     if f.flags & PG_swapbacked:
         lruvec_stat_mod_folio(a, head, NR_SHMEM, -<int64_t>nr_pages)
-    elif pmd_mappable(&a.m.arch, folio_order(a, head)):
-        lruvec_stat_mod_folio(a, head, NR_FILE_THPS, -<int64_t>nr_pages)
+    if pmd_mappable(&a.m.arch, folio_order(a, head)):
+        lruvec_stat_mod_folio(a, head, NR_SHMEM_THPS if f.flags & PG_swapbacked else NR_FILE_THPS, -<int64_t>nr_pages)
     f.mapping = 0
     frame_set_index(f, 0)
     trace3(a, TR_CACHE_REMOVE, inode, index, head)

@@ -218,3 +218,11 @@ cdef enum:  # gfp_bits
     GFP_DMA32 = 0x200  # from DMA32, or DMA
     GFP_HIGH = 0x400  # may go half way below the min watermark
     GFP_NOMEMALLOC = 0x800  # even while reclaim runs, not below that
+
+cdef enum:  # machine_t.shmem_huge: transparent_hugepage/shmem_enabled, the huge= of the mount that holds shared memory
+    SHMEM_HUGE_NEVER
+    SHMEM_HUGE_ALWAYS
+    SHMEM_HUGE_WITHIN_SIZE  # where the huge page ends within the file
+    SHMEM_HUGE_ADVISE  # where madvise() asks
+    SHMEM_HUGE_DENY
+    SHMEM_HUGE_FORCE

@@ -11,7 +11,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_stat_mod_folio, pmd_mappable
 from vmtool.mm.memcontrol cimport split_charge
-from vmtool.mm.vmstat cimport NR_FILE_THPS
+from vmtool.mm.vmstat cimport NR_FILE_THPS, NR_SHMEM_THPS
 
 
 cdef void make_head(arena_t *a, pfn_t head, uint32_t order, uint64_t index) noexcept nogil:
@@ -53,7 +53,7 @@ cdef void folio_halve(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
 cdef void folio_split(arena_t *a, pfn_t head, pfn_t at) noexcept nogil:
     cdef uint32_t order = folio_order(a, head)
     if pmd_mappable(&a.m.arch, order):
-        lruvec_stat_mod_folio(a, head, NR_FILE_THPS, -(<int64_t>1 << order))
+        lruvec_stat_mod_folio(a, head, NR_SHMEM_THPS if frame_at(a, head).flags & PG_swapbacked else NR_FILE_THPS, -(<int64_t>1 << order))
     while order:
         folio_halve(a, head, order)
         head = page_folio(a, at)

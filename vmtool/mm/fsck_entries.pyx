@@ -18,7 +18,7 @@ from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport entire_mapcount
 from vmtool.mm.thp cimport HPAGE_PMD_NR
 from vmtool.mm.vma cimport linear_page_index
-from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, NR_SHMEM_PMDMAPPED
 
 cdef enum:
     CHECK_OUTSIDE
@@ -44,6 +44,7 @@ cdef enum:
     CHECK_SUM_THPS
     CHECK_SUM_FILE
     CHECK_SUM_FILE_PMDS
+    CHECK_SUM_SHMEM_PMDS
     NR_CHECKS
 
 cdef struct check_t:
@@ -73,6 +74,7 @@ CHECKS[CHECK_ANON_VMA] = check_t(b"anon-page", b"the anonymous page in frame {0}
 CHECKS[CHECK_SUM_ANON] = check_t(b"sum-anon-mapped", b"nr_anon_pages is {0}, {1} anonymous pages are mapped")
 CHECKS[CHECK_SUM_THPS] = check_t(b"sum-anon-thps", b"{0} pages are counted as mapped by anonymous huge entries, {1} are")
 CHECKS[CHECK_SUM_FILE] = check_t(b"sum-file-mapped", b"nr_mapped is {0}, {1} file pages are mapped")
+CHECKS[CHECK_SUM_SHMEM_PMDS] = check_t(b"sum-shmem-pmds", b"{0} pages of shared memory are counted as mapped by huge entries, {1} are")
 CHECKS[CHECK_SUM_FILE_PMDS] = check_t(b"sum-file-pmds", b"{0} file pages are counted as mapped by huge entries, {1} are")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
@@ -272,7 +274,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
             expect(f, False, CHECK_ANON_VMA, head, r.mapping)
     else:
         mapped[2] += pages
-        mapped[3] += HPAGE_PMD_NR if entire else 0
+        mapped[4 if r.flags & PG_swapbacked else 3] += HPAGE_PMD_NR if entire else 0
     if n > 1 and r.flags & PG_head:
         expect(f, frame_at(a, head + 1).lru_prev == entries, CHECK_LARGE_MAPCOUNT, head, entries)
         if n >= HPAGE_PMD_NR:
@@ -283,12 +285,12 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
 cdef void check_frames(fsck_t *f) noexcept nogil:
     """Every allocated frame, folio by folio; what was never given out is skipped."""
     cdef arena_t *a = f.a
-    cdef int64_t mapped[4]
+    cdef int64_t mapped[5]
     cdef uint64_t pfn = 1
     cdef uint64_t end
     cdef frame_t *r
     cdef zone_t *z
-    mapped[0] = mapped[1] = mapped[2] = mapped[3] = 0
+    mapped[0] = mapped[1] = mapped[2] = mapped[3] = mapped[4] = 0
     while pfn < a.m.max_pfn:
         z = &a.m.zone[pfn_to_zone(a, pfn)]
         end = z.unseen_end if z.unseen_pfn <= pfn < z.unseen_end else reserved_end(a, pfn)
@@ -304,3 +306,4 @@ cdef void check_frames(fsck_t *f) noexcept nogil:
     expect(f, mapped[1] == a.m.node_stat[NR_ANON_THPS], CHECK_SUM_THPS, <uint64_t>a.m.node_stat[NR_ANON_THPS], <uint64_t>mapped[1])
     expect(f, mapped[2] == a.m.node_stat[NR_FILE_MAPPED], CHECK_SUM_FILE, <uint64_t>a.m.node_stat[NR_FILE_MAPPED], <uint64_t>mapped[2])
     expect(f, mapped[3] == a.m.node_stat[NR_FILE_PMDMAPPED], CHECK_SUM_FILE_PMDS, <uint64_t>a.m.node_stat[NR_FILE_PMDMAPPED], <uint64_t>mapped[3])
+    expect(f, mapped[4] == a.m.node_stat[NR_SHMEM_PMDMAPPED], CHECK_SUM_SHMEM_PMDS, <uint64_t>a.m.node_stat[NR_SHMEM_PMDMAPPED], <uint64_t>mapped[4])

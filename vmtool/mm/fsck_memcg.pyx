@@ -28,7 +28,7 @@ cdef enum:
     CHECK_NAMED
     CHECK_TREE
     NR_CHECKS
-    NR_KEPT = 15
+    NR_KEPT = 16
 
 cdef struct check_t:
     const char *name
@@ -46,7 +46,8 @@ CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef int KEPT[NR_KEPT]  # counters that are what is there now
 KEPT[:] = [NR_ANON_MAPPED, NR_FILE_PAGES, MEMCG_KMEM, NR_KERNEL_STACK_KB, NR_PAGETABLE, MEMCG_PERCPU_B, NR_SHMEM, NR_FILE_MAPPED,
-           NR_FILE_DIRTY, NR_WRITEBACK, NR_SWAPCACHE, NR_ANON_THPS, NR_FILE_THPS, NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B]
+           NR_FILE_DIRTY, NR_WRITEBACK, NR_SWAPCACHE, NR_ANON_THPS, NR_FILE_THPS, NR_SHMEM_THPS, NR_SLAB_RECLAIMABLE_B,
+           NR_SLAB_UNRECLAIMABLE_B]
 
 cdef struct tally_t:  # of one group
     int64_t stat[NR_MEMCG_STATS]
@@ -157,6 +158,7 @@ cdef void count_user_folio(fsck_t *f, pfn_t head, int64_t nr_pages, tally_t *t) 
     t.stat[NR_FILE_PAGES] += nr_pages
     if r.flags & PG_swapbacked:
         t.stat[NR_SHMEM] += nr_pages
+        t.stat[NR_SHMEM_THPS] += nr_pages if pmd_mappable(&a.m.arch, folio_order(a, head)) else 0
         return
     t.stat[NR_FILE_DIRTY] += nr_pages if r.flags & PG_dirty else 0
     t.stat[NR_FILE_THPS] += nr_pages if pmd_mappable(&a.m.arch, folio_order(a, head)) else 0

@@ -115,10 +115,28 @@ cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t
         return ret + huge
     return ret + off_sub
 
+cdef uint64_t shmem_unmapped_area(arena_t *a, idx_t mm, uint64_t found, vaddr_t hint, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil:
+    """shmem_get_unmapped_area(): another place, as far from the start of a huge page as the offset is, where shared memory may have huge pages."""
+    cdef uint64_t huge = level_size(&a.m.arch, 1)
+    cdef uint64_t offset = (pgoff << a.m.arch.page_shift) & (huge - 1)
+    cdef uint64_t longer = length + huge - page_size(&a.m.arch)
+    cdef uint64_t other
+    if a.m.shmem_huge == SHMEM_HUGE_NEVER or a.m.shmem_huge == SHMEM_HUGE_DENY or map_flags & MAP_FIXED or hint == found or length < huge:
+        return found
+    if (offset and offset + length < 2 * huge) or found & (huge - 1) == offset or longer < length or longer > mm_at(a, mm).task_size:
+        return found
+    other = mm_get_unmapped_area(a, mm, hint, longer, map_flags)
+    if is_err(other) or other & (page_size(&a.m.arch) - 1):
+        return found
+    longer = other & (huge - 1)
+    other += offset - longer + (huge if longer > offset else 0)
+    return found if other > mm_at(a, mm).task_size - length else other
+
 cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil:
     cdef uint64_t found = 0
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t task_size = mm_at(a, mm).task_size
+    cdef bint is_shmem
     if length > task_size:
         return <uint64_t>-ENOMEM
     if file and inode_at(a, file_at(a, file).inode).kind == INODE_EXT4:
@@ -131,6 +149,9 @@ cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, 
         return found
     if found > task_size - length:
         return <uint64_t>-ENOMEM
+    is_shmem = inode_at(a, file_at(a, file).inode).kind == INODE_SHMEM if file else map_flags & MAP_SHARED != 0
+    if a.m.shmem_huge and is_shmem:
+        found = shmem_unmapped_area(a, mm, found, addr, length, pgoff, map_flags)
     if found & (page_size(g) - 1):
         return <uint64_t>-EINVAL
     if found < layout_of(g, mm_at(a, mm).flags).first_user_address:

@@ -17,7 +17,7 @@ from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
-from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, NR_SHMEM_PMDMAPPED
 
 cdef inline anon_vma_t *av_mut(arena_t *a, idx_t i) noexcept nogil:
     return <anon_vma_t *>rec_mut(a, POOL_ANON_VMA, i)
@@ -316,13 +316,17 @@ cdef int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
         n += frame_at(a, head + i).mapcount == 0
     return n
 
+cdef inline int pmd_mapped_stat(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t flags = frame_at(a, head).flags
+    return NR_ANON_THPS if flags & PG_anon else NR_SHMEM_PMDMAPPED if flags & PG_swapbacked else NR_FILE_PMDMAPPED
+
 cdef void add_file_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
     second.mapping += 1
     second.lru_prev += 1
     if second.mapping == 1:
         lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, nr_without_small(a, head))
-        lruvec_stat_mod_folio(a, head, NR_FILE_PMDMAPPED, 512)
+        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), 512)
 
 cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
@@ -344,7 +348,7 @@ cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
     second.lru_prev -= 1
     if second.mapping == 0:
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
-        lruvec_stat_mod_folio(a, head, NR_ANON_THPS if anon else NR_FILE_PMDMAPPED, -512)
+        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -512)
 
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil:
     cdef uint32_t i

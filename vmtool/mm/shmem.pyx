@@ -3,14 +3,19 @@
 Modelled: pages made at the first fault or write, zeros where there is none; they count as NR_SHMEM and lie on the anonymous lists. The commit
 charge is taken for the whole when the file is made, or, with VM_NORESERVE (memfd, too), for each page when that is made.
 Counterpart: Linux v6.18 mm/shmem.c:shmem_get_folio_gfp(), shmem_acct_size(), shmem_inode_acct_blocks(), shmem_file_read_iter(), shmem_write_begin().
-# Deviation: single pages only (/sys/kernel/mm/transparent_hugepage/shmem_enabled is never).
+Huge pages, of 2M: as transparent_hugepage/shmem_enabled says, where nothing of the 2M is there yet; the fault maps them by one entry if it can.
+# Deviation: write() makes single pages, whatever its size; no sizes between (hugepages-*kB/shmem_enabled are as at boot: 2M inherit).
 """
 
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, task_at
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, mm_at, task_at, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, thp_vma_suitable
+from vmtool.mm.vma cimport vma_address
+from vmtool.mm.vmstat cimport THP_FILE_ALLOC, THP_FILE_FALLBACK, count_vm_event
+from vmtool.mm.xnode cimport xnode_next
 from vmtool.mm.filemap cimport filemap_add, filemap_get, folio_mark_dirty
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_unacct_memory
@@ -41,33 +46,87 @@ cdef pfn_t look_up(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) no
     return pfn
 
 
-cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil:
+cdef bint shmem_allowable_huge(arena_t *a, idx_t v, uint64_t index) noexcept nogil:
+    """shmem_allowable_huge_orders(): by the machine's mode, the area's flags, the file's size."""
+    cdef uint32_t how = a.m.shmem_huge
+    cdef vma_t *area = vma_at(a, v)
+    cdef idx_t inode = file_at(a, area.vm_file).inode
+    if how == SHMEM_HUGE_NEVER or how == SHMEM_HUGE_DENY or inode_at(a, inode).kind != INODE_SHMEM or a.m.arch.page_shift != 12 or a.m.arch.levels < 4:
+        return False
+    if area.vm_flags & (VM_NOHUGEPAGE | VM_HUGETLB) or mm_at(a, area.vm_mm).flags & MMF_DISABLE_THP:
+        return False
+    if how == SHMEM_HUGE_WITHIN_SIZE and (index | (HPAGE_PMD_NR - 1)) < page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift:
+        return True
+    return how == SHMEM_HUGE_ALWAYS or how == SHMEM_HUGE_FORCE or area.vm_flags & VM_HUGEPAGE != 0
+
+
+cdef bint shmem_suitable_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """thp_vma_suitable_order() of a file's area: 2M around an address lie in it as they lie in the file."""
+    cdef vma_t *area = vma_at(a, v)
+    return ((area.vm_start >> a.m.arch.page_shift) - area.vm_pgoff) & (HPAGE_PMD_NR - 1) == 0 and thp_vma_suitable(area, addr)
+
+
+cdef bint range_is_empty(arena_t *a, idx_t inode, uint64_t first) noexcept nogil:
+    """Neither pages nor slots."""
+    cdef uint64_t at = first
+    if xnode_next(a, inode_at(a, inode).i_pages, &at, first + HPAGE_PMD_NR - 1):
+        return False
+    at = first
+    return not (inode_at(a, inode).nr_swapped and xnode_next(a, inode_at(a, inode).swapped, &at, first + HPAGE_PMD_NR - 1))
+
+
+cdef uint32_t add_folio(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil:
+    """shmem_add_to_page_cache(), shmem_inode_acct_blocks(): 0, or why not, and the folio is free again."""
+    cdef bint by_page = inode_at(a, inode).shmem_flags & VM_NORESERVE != 0
+    cdef uint64_t nr_pages = <uint64_t>1 << order
+    cdef uint32_t failed = 0
+    frame_mut(a, head).flags |= PG_swapbacked | PG_uptodate
+    if by_page and vm_enough_memory(a, current_mm(a), <int64_t>nr_pages) < 0:
+        failed = VM_FAULT_SIGBUS  # no space
+    elif filemap_add(a, inode, index, head, order) < 0:
+        failed = VM_FAULT_OOM
+        if by_page:
+            vm_unacct_memory(a, nr_pages)
+    if failed:
+        frame_mut(a, head).flags &= ~<uint32_t>(PG_swapbacked | PG_uptodate)
+        free_pages(a, head, order)
+        return failed
+    if by_page:
+        inode_mut(a, inode).accounted += nr_pages
+        shmem_recalc_inode(a, inode)
+    return 0
+
+
+cdef pfn_t get_huge(arena_t *a, idx_t inode, uint64_t index, idx_t v) noexcept nogil:
+    """shmem_alloc_and_add_folio() of 2M. 0: a single page has to do. Counts: THP_FILE_ALLOC, THP_FILE_FALLBACK."""
+    cdef uint64_t first = index & ~<uint64_t>(HPAGE_PMD_NR - 1)
+    cdef pfn_t head
+    if v == 0 or not shmem_allowable_huge(a, v, index) or not shmem_suitable_huge(a, v, vma_address(a, vma_at(a, v), index)) or not range_is_empty(a, inode, first):
+        return 0
+    head = alloc_pages(a, HPAGE_PMD_ORDER, GFP_USER_MOVABLE | GFP_NORETRY | GFP_ZERO)
+    if head == 0:
+        count_vm_event(a, THP_FILE_FALLBACK)
+        return 0
+    if add_folio(a, inode, first, head, HPAGE_PMD_ORDER):
+        return 0
+    count_vm_event(a, THP_FILE_ALLOC)
+    return head + <pfn_t>(index - first)
+
+
+cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, idx_t v, uint32_t *result) noexcept nogil:
     """shmem_get_folio_gfp(SGP_CACHE): a new page is charged when the whole file was not, and what reclaim took is given back then."""
     cdef pfn_t pfn = look_up(a, inode, index, result)
-    cdef bint by_page = inode_at(a, inode).shmem_flags & VM_NORESERVE != 0
-    cdef uint32_t failed = 0
     if pfn or result[0] & VM_FAULT_OOM:
+        return pfn
+    pfn = get_huge(a, inode, index, v)
+    if pfn:
         return pfn
     pfn = alloc_pages(a, 0, GFP_USER_MOVABLE | GFP_ZERO)
     if pfn == 0:
         result[0] |= VM_FAULT_OOM
         return 0
-    frame_mut(a, pfn).flags |= PG_swapbacked | PG_uptodate
-    if by_page and vm_enough_memory(a, current_mm(a), 1) < 0:
-        failed = VM_FAULT_SIGBUS  # no space
-    elif filemap_add(a, inode, index, pfn, 0) < 0:
-        failed = VM_FAULT_OOM
-        if by_page:
-            vm_unacct_memory(a, 1)
-    if failed:
-        frame_mut(a, pfn).flags &= ~<uint32_t>(PG_swapbacked | PG_uptodate)
-        free_pages(a, pfn, 0)
-        result[0] |= failed
-        return 0
-    if by_page:
-        inode_mut(a, inode).accounted += 1
-        shmem_recalc_inode(a, inode)
-    return pfn
+    result[0] |= add_folio(a, inode, index, pfn, 0)
+    return 0 if result[0] & (VM_FAULT_OOM | VM_FAULT_SIGBUS) else pfn
 
 
 cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_t length) noexcept nogil:
@@ -109,7 +168,7 @@ cdef int64_t shmem_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, 
         part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, pos + done)
         if part > length - done:
             part = length - done
-        pfn = shmem_get(a, inode, (pos + done) >> a.m.arch.page_shift, &result)
+        pfn = shmem_get(a, inode, (pos + done) >> a.m.arch.page_shift, 0, &result)
         if pfn == 0:
             return <int64_t>done if done else -ENOSPC if result & VM_FAULT_SIGBUS else -ENOMEM
         memcpy(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, pos + done), buf + done, part)

@@ -91,7 +91,7 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"nr_writeback", NODE_STAT, NR_WRITEBACK),
     vmstat_line(b"nr_shmem", NODE_STAT, NR_SHMEM),
     vmstat_line(b"nr_shmem_hugepages", NODE_THPS, NR_SHMEM_THPS),
-    vmstat_line(b"nr_shmem_pmdmapped", NEVER, 0),
+    vmstat_line(b"nr_shmem_pmdmapped", NODE_THPS, NR_SHMEM_PMDMAPPED),
     vmstat_line(b"nr_file_hugepages", NODE_THPS, NR_FILE_THPS),
     vmstat_line(b"nr_file_pmdmapped", NODE_THPS, NR_FILE_PMDMAPPED),
     vmstat_line(b"nr_anon_transparent_hugepages", NODE_THPS, NR_ANON_THPS),
@@ -208,8 +208,8 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"thp_fault_fallback_charge", NEVER, 0),
     vmstat_line(b"thp_collapse_alloc", EVENT, THP_COLLAPSE_ALLOC),
     vmstat_line(b"thp_collapse_alloc_failed", NEVER, 0),
-    vmstat_line(b"thp_file_alloc", NEVER, 0),
-    vmstat_line(b"thp_file_fallback", NEVER, 0),
+    vmstat_line(b"thp_file_alloc", EVENT, THP_FILE_ALLOC),
+    vmstat_line(b"thp_file_fallback", EVENT, THP_FILE_FALLBACK),
     vmstat_line(b"thp_file_fallback_charge", NEVER, 0),
     vmstat_line(b"thp_file_mapped", EVENT, THP_FILE_MAPPED),
     vmstat_line(b"thp_split_page", EVENT, THP_SPLIT_PAGE),
@@ -453,6 +453,7 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[38] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
     out[39] = kb(a, n[NR_ANON_THPS])
     out[40] = kb(a, n[NR_SHMEM_THPS])
+    out[41] = kb(a, n[NR_SHMEM_PMDMAPPED])
     out[42] = kb(a, n[NR_FILE_THPS])
     out[43] = kb(a, n[NR_FILE_PMDMAPPED])
     out[45] = a.m.hstate[0].nr_huge_pages

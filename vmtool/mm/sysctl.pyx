@@ -39,12 +39,15 @@ cdef struct sysctl_t:
 
 cdef choice_t THP_ENABLED[4]
 THP_ENABLED[:] = [choice_t(b"always", 2), choice_t(b"madvise", 1), choice_t(b"never", 0), choice_t(NULL, 0)]
+cdef choice_t SHMEM_ENABLED[7]
+SHMEM_ENABLED[:] = [choice_t(b"always", SHMEM_HUGE_ALWAYS), choice_t(b"within_size", SHMEM_HUGE_WITHIN_SIZE), choice_t(b"advise", SHMEM_HUGE_ADVISE),
+                    choice_t(b"never", SHMEM_HUGE_NEVER), choice_t(b"deny", SHMEM_HUGE_DENY), choice_t(b"force", SHMEM_HUGE_FORCE), choice_t(NULL, 0)]
 cdef choice_t THP_DEFRAG[6]
 THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer+madvise", 3), choice_t(b"madvise", 1), choice_t(b"never", 0),
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 36
+    NR_SYSCTLS = 37
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -86,6 +89,7 @@ TABLE[32] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED
 TABLE[33] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
 TABLE[34] = sysctl_t(b"vm.compact_memory", 0, 0, 0, 1, 1, COMPACT, NULL)
 TABLE[35] = sysctl_t(b"queue/read_ahead_kb", <char *>&M.ra_pages - <char *>&M, 4, 1, 0, UINT_MAX, KILOBYTES, NULL)
+TABLE[36] = sysctl_t(b"transparent_hugepage/shmem_enabled", <char *>&M.shmem_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &SHMEM_ENABLED[0])
 
 
 cdef uint32_t sysctl_count() noexcept nogil:

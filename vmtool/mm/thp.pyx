@@ -66,6 +66,8 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
         return False
     addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
     e = pte_mkhuge(a, mk_pte(a, head, area.vm_flags))
+    if frame_at(a, head).flags & PG_swapbacked and area.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE:
+        e = pte_mkwrite(a, e)  # vm_page_prot of what needs no notice of the first write
     if write:
         e = pte_mkdirty(a, e)
         if area.vm_flags & VM_WRITE:

@@ -65,7 +65,7 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     if size == page_size(&a.m.arch):
         return True
     unmap_pages(a, inode, pos >> a.m.arch.page_shift, ((pos + size) >> a.m.arch.page_shift) - 1, False)  # split or not: try_folio_split_or_unmap()
-    if frame_at(a, head).flags & PG_dirty:  # its buffers cannot be released
+    if (frame_at(a, head).flags & (PG_dirty | PG_swapbacked)) == PG_dirty:  # its buffers cannot be released; shared memory has none
         return False
     folio_split(a, head, <pfn_t>(head + (offset >> a.m.arch.page_shift)))
     if offset + length < size:

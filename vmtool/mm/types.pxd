@@ -462,7 +462,7 @@ cdef struct machine_t:
     uint32_t knows_committed  # 0 in older files: committed_for_good is not
     idx_t sysroot  # name_t: the host's directory with programs of this architecture; 0: /
     uint32_t knows_memcg_stat  # 0 in older files: the counters of groups are not
-    uint32_t pad1
+    uint32_t shmem_huge  # transparent_hugepage/shmem_enabled: SHMEM_HUGE_
     uint64_t pad[42]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group

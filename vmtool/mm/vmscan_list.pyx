@@ -13,7 +13,8 @@ Simplified: large anonymous folios are always split before they get slots. A wri
 from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
 from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
-from vmtool.mm.frame cimport folio_order, pfn_to_zone
+from vmtool.mm.folio_split cimport folio_split
+from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, workingset_age_nonresident
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_writeout
@@ -172,7 +173,7 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     if f.flags & PG_anon or f.flags & PG_swapcache:
         if swap_writeout(a, head) != WRITEOUT_STARTED:
             frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
-    elif not shmem_writeout(a, head):
+    elif not (split_shmem(a, head) and shmem_writeout(a, head)):
         f.flags &= ~<uint32_t>PG_reclaim
         return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
     a.m.node_stat[NR_VMSCAN_WRITE] += 1
@@ -191,6 +192,21 @@ cdef bint get_slot(arena_t *a, pfn_t head) noexcept nogil:
     if not folio_alloc_swap(a, head):
         return False
     frame_mut(a, head).flags |= PG_dirty
+    return True
+
+
+cdef bint split_shmem(arena_t *a, pfn_t head) noexcept nogil:
+    """A large folio of shared memory, mapped nowhere, into single pages: the first stays with the caller, the others go to its list."""
+    cdef uint64_t i, nr_pages = nr_pages_of(a, head)
+    if nr_pages == 1:
+        return True
+    frame_mut(a, head).extra_refs -= 1
+    lruvec_add_folio(a, head)
+    for i in range(nr_pages):
+        while folio_order(a, page_folio(a, <pfn_t>(head + i))):
+            folio_split(a, page_folio(a, <pfn_t>(head + i)), <pfn_t>(head + i))
+    lruvec_del_folio(a, head)
+    frame_mut(a, head).extra_refs += 1
     return True
 
 

@@ -51,6 +51,7 @@ cdef enum:  # node_stat_item
     NR_VMSCAN_IMMEDIATE
     NR_THROTTLED_WRITTEN
     NR_FILE_PMDMAPPED
+    NR_SHMEM_PMDMAPPED
     NR_NODE_STATS
 
 cdef enum:  # vm_event_item
@@ -127,6 +128,8 @@ cdef enum:  # vm_event_item
     COMPACTMIGRATE_SCANNED
     COMPACTFREE_SCANNED
     COMPACTISOLATED
+    THP_FILE_ALLOC
+    THP_FILE_FALLBACK
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:
