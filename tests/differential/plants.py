@@ -63,7 +63,7 @@ PLANTS = (
           "pass",
           ("vma/split", "vma/anonvma")),
     Plant("back to writable only at the next fault", "sys_mprotect.pyx",
-          "if not upgrade or what == ENTRY_SPECIAL:",
+          "if not k.upgrade or what == ENTRY_SPECIAL:",
           "if True:",
           ("fault/anon", "fault/filewrite", "fault/mix")),
     Plant("an untouched area keeps its page offset when it moves", "sys_mremap.pyx",
