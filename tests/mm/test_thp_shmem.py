@@ -9,7 +9,7 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 
 PAGE, HUGE = 4096, 2 << 20
 RW, SHARED_ANON, FIXED, NORESERVE = 3, 0x21, 0x10, 0x4000
-HUGEPAGE, NOHUGEPAGE, DONTNEED, REMOVE = 14, 15, 4, 9
+HUGEPAGE, NOHUGEPAGE, DONTNEED, REMOVE, COLD = 14, 15, 4, 9, 20
 
 
 @pytest.fixture
@@ -106,6 +106,18 @@ def test_dontneed_of_a_part_drops_the_entry_and_a_fault_finds_the_folio_again(ma
     machine.madvise(1, at, PAGE, DONTNEED)
     assert counters(machine)[:2] == (1, 0)
     assert machine.load(1, at, 4) == b"here"
+
+
+def test_cold_over_a_part_splits_the_folio_though_it_is_dirty(machine):
+    """Of a file's folio the buffers could not be released; shared memory has none."""
+    enabled(machine, "always")
+    at = machine.mmap(1, 0, HUGE, RW, SHARED_ANON)
+    machine.touch(1, at, HUGE, "w")
+    assert counters(machine)[:2] == (1, 1)
+    machine.madvise(1, at + 7 * PAGE, 3 * PAGE, COLD)
+    assert counters(machine)[:2] == (0, 0)
+    assert machine.meminfo()["Shmem"] == 2048
+    assert machine.fsck() == []
 
 
 def test_page_by_page_charge_counts_512(machine):

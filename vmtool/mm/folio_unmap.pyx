@@ -64,8 +64,8 @@ cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
 cdef bint split_file_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint64_t i
     cdef pfn_t at
-    if folio_test_dirty(a, head):
-        return False
+    if folio_test_dirty(a, head) and not frame_at(a, head).flags & PG_swapbacked:
+        return False  # its buffers cannot be released; shared memory has none
     try_to_unmap(a, head)
     for i in range(<uint64_t>1 << folio_order(a, head)):
         at = <pfn_t>(head + i)
