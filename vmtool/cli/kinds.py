@@ -12,6 +12,8 @@ PID_MAX = (1 << 31) - 1
 PROT_LETTERS = {"r": 1, "w": 2, "x": 4}  # PROT_READ, PROT_WRITE, PROT_EXEC
 PFNS_MAX = 1 << 20  # a table of more helps nobody
 
+HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
 
 def pid(text: str) -> int:
     if not (text.isdigit() and text.isascii()) or len(text) > 10 or (value := int(text)) > PID_MAX:
@@ -26,14 +28,10 @@ def told(text: str) -> int | str:
 
 def addr(text: str) -> int | str:
     """Hexadecimal, or an expression for `address.resolve`."""
-    if text.isalnum() and text.isascii() and len(text) < 19:
-        try:
-            value = int(text, 16)
-        except ValueError:
-            pass
-        else:
-            if value <= units.U64_MAX:
-                return value
+    # Looked at first: an interrupt that comes while int() words its ValueError is lost in it (CPython's PyErr_Format()).
+    digits = text[2:] if text[:2] == "0x" else text
+    if 0 < len(digits) < 17 and HEX_DIGITS.issuperset(digits):
+        return int(digits, 16)
     if units.is_hex(text):
         return units.parse_hex(text)
     base, plus, offset = text.rpartition("+")
