@@ -132,7 +132,6 @@ class Live:
             getattr(self.libc, name).restype = ctypes.c_void_p
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this
         self.file.truncate(64 * PAGE)
-        self.maps = open("/proc/self/maps", "rb", buffering=0)  # noqa: SIM115
 
     def answer(self, case: Case) -> str:
         self._syscall("munmap", LOW, NR_PAGES * PAGE)
@@ -141,12 +140,12 @@ class Live:
                 self.map(kind, at * 2, at * 2 + 2)
                 if mark == "x":
                     ctypes.memset(LOW + at * 2 * PAGE, 1, 2 * PAGE)
-        return self.in_child(case) if case.is_child else self.done(case, "/proc/self/maps")
+        return self.in_child(case) if case.is_child else self.done(case)
 
-    def done(self, case: Case, maps: str) -> str:
+    def done(self, case: Case) -> str:
         errno = self.call(case)
         found = []
-        with open(maps, "rb") as text:
+        with open("/proc/self/maps", "rb") as text:
             for line in text:
                 words = line.split(None, 5)
                 start, end = (int(word, 16) for word in words[0].split(b"-"))
@@ -159,7 +158,7 @@ class Live:
         pid = os.fork()
         if pid == 0:
             try:
-                os.write(writing, self.done(case, "/proc/self/maps").encode())
+                os.write(writing, self.done(case).encode())
             finally:
                 os._exit(0)
         os.close(writing)
