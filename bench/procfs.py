@@ -17,6 +17,8 @@ NR_PROCESSES = 10000
 PAGE = 4096
 READS = 20
 
+Tool = Callable[[int, Callable[[str], str]], str]
+
 KERNEL = """
 import ctypes, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -60,8 +62,8 @@ class Live:
         self.process.wait()
 
 
-def simulated(what: str, nr_bytes: int, nr_splits: int) -> Callable[[], dict[str, float]]:
-    """The same process in a machine, and its file as vmtool.Machine gives it."""
+def simulated(what: str, nr_bytes: int, nr_splits: int, tool: Tool | None) -> Callable[[], dict[str, float]]:
+    """The same process in a machine, and its file as vmtool.Machine gives it, or what a tool makes of that."""
     import vmtool
 
     machine = vmtool.Machine()
@@ -73,22 +75,38 @@ def simulated(what: str, nr_bytes: int, nr_splits: int) -> Callable[[], dict[str
     for i in range(nr_splits):
         machine.mprotect(pid, base + (2 * i + 1) * PAGE, PAGE, 1)
 
+    def text(name: str) -> str:
+        found = machine.procfs[f"{pid}/{name}"]
+        return found if isinstance(found, str) else found.decode()
+
     def read() -> dict[str, float]:
         began = time.process_time()
-        machine.procfs[f"{pid}/{what}"]
+        if tool is None:
+            text(what)
+        else:
+            tool(pid, text)
         return {"cpu": time.process_time() - began}
     return read
 
 
+def pmap(pid: int, read: Callable[[str], str]) -> str:
+    from vmtool.tools.pmap import run
+    from vmtool.tools.pmap_area import Options
+
+    return run(pid, read, Options())
+
+
 def files(rounds: int) -> Iterator[Row]:
-    for what, words, nr_bytes, nr_splits in (
-        ("maps", "maps of 65,500 areas", NR_AREAS * PAGE, NR_AREAS // 2 - 20), ("smaps", "smaps of 1 GiB of touched memory", TOUCHED, 0),
+    for what, words, nr_bytes, nr_splits, tool in (
+        ("maps", "maps of 65,500 areas: kernel", NR_AREAS * PAGE, NR_AREAS // 2 - 20, None),
+        ("maps", "pmap of 65,500 areas: kernel's maps", NR_AREAS * PAGE, NR_AREAS // 2 - 20, pmap),
+        ("smaps", "smaps of 1 GiB of touched memory: kernel", TOUCHED, 0, None),
     ):
         live = Live(what, nr_bytes, nr_splits)
-        taken = alternate(rounds, {"ours": simulated(what, nr_bytes, nr_splits), "kernel": live})
+        taken = alternate(rounds, {"ours": simulated(what, nr_bytes, nr_splits, tool), "kernel": live})
         live.close()
         ours, kernel = taken["ours"].median["cpu"], taken["kernel"].median["cpu"]
-        yield Row(words + ": kernel / vmtool", ms(ours), "kernel " + ms(kernel), kernel / ours, 1, at_least=True)
+        yield Row(words + " / vmtool", ms(ours), "kernel " + ms(kernel), kernel / ours, 1, at_least=True)
 
 
 def wall_of_reads(path: str) -> float:

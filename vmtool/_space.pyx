@@ -33,6 +33,7 @@ cdef enum:
     ENTRY_WORDS = 5
     MOST_ENTRIES = 1 << 22
     UNNAMED_LINE = 64
+    UNNAMED_RUN = 256  # such lines in a row that make one text
     MOST_WALKS = 1 << 26  # a damaged file's tables may go round
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
@@ -222,15 +223,21 @@ cdef class Space(Views):
         cdef idx_t mm = self.find_mm(pid)
         cdef idx_t v = mm_at(&self.a, mm).vma_first
         cdef uint32_t left = self.a.pool[POOL_VMA].count
-        cdef char text[UNNAMED_LINE]
+        cdef char text[UNNAMED_LINE * UNNAMED_RUN]
+        cdef size_t used = 0
         found = []
         while v and left:
             if self.is_unnamed(vma_at(&self.a, v), mm_at(&self.a, mm)):
-                found.append(text[:unnamed_line(vma_at(&self.a, v), text)])
+                used += unnamed_line(vma_at(&self.a, v), text + used)
             else:
-                found.append(line(self.vma_record(v)).encode("utf-8", "surrogateescape"))
+                found += (text[:used], line(self.vma_record(v)).encode("utf-8", "surrogateescape"))
+                used = 0
+            if used > UNNAMED_LINE * (UNNAMED_RUN - 1):
+                found.append(text[:used])
+                used = 0
             v = vma_at(&self.a, v).vm_next
             left -= 1
+        found.append(text[:used])
         gate = self.gate_vma(mm)
         if gate is not None:
             found.append(line(gate).encode("utf-8", "surrogateescape"))

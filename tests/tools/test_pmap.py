@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from procfs.captured import FIXTURES, PROCESSES, text
 
 from tools.draw import PMAP_WORDS
@@ -72,3 +74,24 @@ def test_entries_with_other_fields_are_refused():
         printed(texts, ["-X"])
     with pytest.raises(pmap_detail.SmapsError):
         printed(odd_texts({"smaps": "Rss: 8 kB\n"}), ["-X"])
+
+
+def test_lines_that_are_no_areas_are_passed_over():
+    good = "00400000-00402000 rw-s 00001000 08:01 7     /usr/bin/render"
+    odd = ["", "x", "00400000-", "00400000-00402000", "00400000-00402000 rw", "zz-12 rw-p 0 0:0 1", "1" * 17 + "-2 rw-p 0 0:0 1"]
+    lines = printed(odd_texts({"maps": "\n".join([*odd, good, *odd])}), []).splitlines()
+    assert lines[1:] == ["0000000000400000      8K rw-s- render", " total                8K"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 30), st.sampled_from(["rw-p", "r-xs", "---p"]),
+                          st.sampled_from(["", "[heap]", "/a/b c", "/x\\012y", "anon_inode:[e]"])), max_size=12), st.integers(0, 1 << 52))
+def test_plain_lines_by_the_formula(areas, stack):
+    """Each line anew from its own words, as printf() of pmap.c puts them."""
+    maps = shown = ""
+    for page, pages, perms, name in areas:
+        start, end = page << 12, page + pages << 12
+        maps += f"{start:08x}-{end:08x} {perms} 00000000 08:01 7" + (" " * 20 + name if name else " ") + "\n"
+        place = name.rpartition("/")[2] if "/" in name else "  [ stack ]" if start <= stack <= end else "  [ anon ]"
+        shown += f"{start:016x} {(end - start) // 1024:6}K {perms[:3]}{'s' if perms[3] == 's' else '-'}- {place}\n"
+    stat = STAT.replace("140737488347136", str(stack))
+    assert printed(odd_texts({"maps": maps, "stat": stat}), ["-q"]) == "PID:   render\n" + shown

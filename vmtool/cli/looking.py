@@ -75,13 +75,14 @@ def free(machine: Any, unit: str, si: bool, wide: bool, total: bool, lohi: bool,
          procfs: str | None, json: bool) -> Output:
     from vmtool.tools import free as tool
     text = _host_meminfo(procfs) if procfs is not None else str(_tree(machine).open("meminfo")())
-    if meter:
-        from vmtool.tools import meter as meters
-        return lambda: meters.run(text, meters.WIDTH)
-    if json:
-        return lambda: _text(_proc_objects().free(tool.figures(text)._asdict()))
     options: dict[str, str | bool] = {"unit": unit, "si": si, "wide": wide, "total": total, "lohi": lohi, "committed": committed}
-    return lambda: tool.run(text, options)
+
+    def show():
+        if meter:
+            from vmtool.tools import meter as meters
+            return meters.run(text, meters.WIDTH)
+        return _text(_proc_objects().free(tool.figures(text)._asdict())) if json else tool.run(text, options)
+    return _checked(show, procfs)
 
 
 def pmap(machine: Any, pid: int, detail: str, expand: int, quiet: bool, show_path: bool, range: str | None, procfs: str | None,
@@ -99,8 +100,8 @@ def pmap(machine: Any, pid: int, detail: str, expand: int, quiet: bool, show_pat
     options = pmap_area.Options(detail, quiet, show_path, span)
     if json:
         from vmtool.cli import objects_pmap
-        return lambda: _text(objects_pmap.process(pid, read, options))
-    return lambda: tool.run(pid, read, options)
+        return _checked(lambda: _text(objects_pmap.process(pid, read, options)), procfs)
+    return _checked(lambda: tool.run(pid, read, options), procfs)
 
 
 def meminfo(machine: Machine, json: bool) -> Output:
@@ -271,6 +272,14 @@ def _copied_process(machine, pid, names):
     tree = _tree(machine)
     files = {name: tree.process_file(pid, name) for name in names}
     return lambda name: _decoded(files[name])
+
+
+def _checked(show, procfs):
+    """What reads the machine's own files needs no check."""
+    if procfs is None:
+        return show
+    from vmtool.cli.procps import checked
+    return checked(show, procfs)
 
 
 def _host_process(directory, pid):

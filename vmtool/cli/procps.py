@@ -7,7 +7,7 @@ from vmtool.errors import HostError, KernelError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from vmtool.cli.report import Output
@@ -23,6 +23,10 @@ PS_FILES = {
     "pss": ("smaps_rollup",), "uss": ("smaps_rollup",), "wchan": ("wchan",), "wname": ("wchan",),
 }  # fmt: skip
 """What a few columns read besides."""
+
+
+NOT_AS_PRINTED = (ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
+"""How a tool's reader ends on text that is none of /proc."""
 
 
 class Copied:
@@ -105,7 +109,7 @@ def ps(machine: Any, words: Sequence[str], procfs: str | None, json: bool) -> Ou
             return Result(tool.render(files, options, chosen), status)
         from vmtool.cli import json_text, objects_procps
         return Result(json_text.text([objects_procps.process(p, options.threads) for p in chosen]), status)
-    return _checked(show)
+    return checked(show, procfs)
 
 
 def vmstat(machine: Any, active: bool, wide: bool, unit: str | None, stats: bool, forks: bool, slabs: bool, disk: bool, disk_sum: bool,
@@ -123,7 +127,7 @@ def vmstat(machine: Any, active: bool, wide: bool, unit: str | None, stats: bool
         (forks, lambda: tool.run_forks(files)),
         (True, lambda: tool.run(files, active, wide, unit or "K")),
     )
-    return _report(next(report for asked, report in reports if asked), json)
+    return _report(next(report for asked, report in reports if asked), json, procfs)
 
 
 def slabtop(machine: Any, sort: str, once: bool, procfs: str | None, json: bool) -> Output:
@@ -131,14 +135,17 @@ def slabtop(machine: Any, sort: str, once: bool, procfs: str | None, json: bool)
     files = source(machine, procfs, ("slabinfo",))
     if json:
         from vmtool.cli import json_text, objects_procps
-        return _report(lambda: json_text.text([objects_procps.slab(cache) for cache in tool.ordered(files.read("slabinfo"), sort)]), False)
-    return _report(lambda: tool.run(files.read("slabinfo"), sort), False)
+
+        def show():
+            return json_text.text([objects_procps.slab(cache) for cache in tool.ordered(files.read("slabinfo"), sort)])
+        return checked(show, procfs)
+    return _report(lambda: tool.run(files.read("slabinfo"), sort), False, procfs)
 
 
 def uptime(machine: Any, pretty: bool, since: bool, procfs: str | None, json: bool) -> Output:
     from vmtool.tools import uptime as tool
     files = source(machine, procfs, ("uptime", "loadavg", "stat"))
-    return _report(lambda: tool.run(files, pretty, since), json)
+    return _report(lambda: tool.run(files, pretty, since), json, procfs)
 
 
 def top(machine: Any, batch: bool, iterations: int, commands: bool, width: int, meter: bool, procfs: str | None,
@@ -149,10 +156,10 @@ def top(machine: Any, batch: bool, iterations: int, commands: bool, width: int, 
     if not tool.LEAST_WIDTH <= width <= tool.MOST_WIDTH:
         raise UsageError(f"-w: {width} is not within {tool.LEAST_WIDTH} to {tool.MOST_WIDTH}")
     files = source(machine, procfs, ("meminfo", "uptime", "loadavg", "stat", "sys/kernel/pid_max"), PROCESS_FILES)
-    return _report(lambda: tool.run(files, commands, width, meter), json)
+    return _report(lambda: tool.run(files, commands, width, meter), json, procfs)
 
 
-def _report(make, json):
+def _report(make, json, procfs):
     """A text; a file that lacks what the tool needs is its own complaint."""
     def show():
         text = make()
@@ -160,14 +167,17 @@ def _report(make, json):
             return text
         from vmtool.cli import json_text
         return json_text.text({"text": text})
-    return _checked(show)
+    return checked(show, procfs)
 
 
-def _checked(show):
-    """Files that are none of a /proc are the tool's complaint, in one line."""
+def checked(show: Callable[[], Any], procfs: str | None) -> Callable[[], Any]:
+    """Files that are none of a /proc are a complaint of the tool's, in one line. Of the machine's own they would be a mistake here."""
     def run():
         try:
             return show()
-        except (ValueError, IndexError) as wrong:
-            raise HostError(str(wrong)) from None
+        except NOT_AS_PRINTED as wrong:
+            if procfs is None:
+                raise
+            what = f"lacks {wrong}" if isinstance(wrong, (KeyError, AttributeError)) else str(wrong)
+            raise HostError(f"{procfs}: holds what no kernel prints: {what}") from None
     return run

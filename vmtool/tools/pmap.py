@@ -7,7 +7,7 @@ but for -X; -x prints an area when its line `Swap:` comes.
 
 from collections.abc import Callable, Iterator
 
-from vmtool.tools.pmap_area import Area, Options, area, shown_name
+from vmtool.tools.pmap_area import Area, Options, area, mapping, shown_name
 from vmtool.tools.source import command_line, escaped
 
 STAT_START_STACK = 28
@@ -47,30 +47,13 @@ def _areas(maps: str, opts: Options) -> Iterator[Area]:
 
 
 def _plain(maps: str, start_stack: int, opts: Options) -> Iterator[str]:
-    """As _device(), without a record an area: there may be 65,530 of them. What perms and names become is computed once."""
-    total, (low, high) = 0, opts.span
-    modes: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for line in maps.split("\n"):
-        words = line.split(" ", 5)
-        first, dash, last = words[0].partition("-")
-        if not dash or len(words) < 5 or ":" in last:
-            continue
-        start, end = int(first, 16), int(last, 16)
-        if end - 1 < low:
-            continue
-        if start > high:
-            break
-        perms, name, is_stack = words[1], words[5] if len(words) > 5 else "", start <= start_stack <= end
-        shown = None if is_stack else names.get(name)  # there it is the place that counts
-        if shown is None or perms not in modes:
-            a = Area(*words)
-            modes[perms], shown = a.mode, shown_name(a, start_stack, opts.show_path)
-            if not is_stack:
-                names[name] = shown
-        kb = (end - start) >> 10
-        total += kb
-        yield f"{start:016x} {kb:6}K {modes[perms]} {shown}\n"
+    from vmtool.tools.pmap_lines import lines
+
+    def shown(name: bytes, is_stack: bool) -> bytes:
+        return mapping(name.decode("utf-8", "surrogateescape"), is_stack, opts.show_path).encode() + b"\n"
+
+    text, total = lines(maps.encode("utf-8", "surrogateescape"), *opts.span, start_stack, shown)
+    yield text.decode()
     if not opts.quiet:
         yield f" total {total:16}K\n"
 

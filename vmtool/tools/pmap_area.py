@@ -59,6 +59,11 @@ def printable(name: str) -> str:
 
 def shown_name(found: Area, start_stack: int, show_path: bool) -> str:
     """The file's name, or what kind of memory it is."""
-    if "/" in found.name:
-        return printable(found.name[found.name.index("/") :] if show_path else found.name.rpartition("/")[2])
-    return "  [ stack ]" if found.start <= start_stack <= found.end else "  [ anon ]"
+    return mapping(found.name, found.start <= start_stack <= found.end, show_path)
+
+
+def mapping(name: str, is_stack: bool, show_path: bool) -> str:
+    """What is shown of a name as maps has it, and of the area around the first stack."""
+    if "/" in name:
+        return printable(name[name.index("/") :] if show_path else name.rpartition("/")[2])
+    return "  [ stack ]" if is_stack else "  [ anon ]"
