@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 COMMANDS = [
     "free", "free -w -t -v", "free --json", "free --meter", "pmap {pid}", "pmap -x {pid}", "pmap -d {pid}", "pmap -X {pid}",
-    "pmap --json {pid}", "ps aux", "ps -ef", "ps -eL -o pid,pss,stat,start,wchan,pcpu,vsz", "ps -e --json", "vmstat", "vmstat -s", "vmstat -m", "vmstat -d",
+    "pmap --json {pid}", "ps aux", "ps -ef", "ps -eL -o pid,pss,stat,start,wchan,pcpu,vsz", "ps -e --json", "vmstat", "vmstat -s",
+    "vmstat -m", "vmstat -d",
     "vmstat -D", "vmstat -f", "slabtop -o", "slabtop --json", "uptime", "uptime -p", "uptime -s", "top -b -n 1", "top -b -n 1 --json",
 ]  # fmt: skip
 SYSTEM = ("meminfo", "uptime", "stat", "loadavg", "vmstat", "slabinfo", "diskstats", "cpuinfo", "sys/kernel/pid_max")
