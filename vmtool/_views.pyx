@@ -25,7 +25,8 @@ from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
 from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field
-from vmtool.mm.show_frames cimport NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, look_at_frame
+from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, kpage_entries,
+                                    look_at_frame)
 from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
@@ -37,6 +38,7 @@ from vmtool import records as r
 from vmtool.errors import KernelError
 
 MOST_LINES = 1000  # of one check
+KPAGE_FILES = {"kpageflags": KPAGEFLAGS, "kpagecount": KPAGECOUNT, "kpagecgroup": KPAGECGROUP}
 PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
               "swapbacked unevictable mlocked young idle").split()
 
@@ -161,17 +163,11 @@ cdef class Views(Walks):
         """Entries of /proc/kpageflags, kpagecount or kpagecgroup."""
         cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
         cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
-        cdef uint64_t i
-        cdef frame_facts_t f
-        cdef bint is_flags = file == "kpageflags"
-        if file == "kpagecgroup":
-            return bytes(8 * count)
+        cdef int which = KPAGE_FILES[file]
         found = PyBytes_FromStringAndSize(NULL, 8 * count)
         cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
         with nogil:
-            for i in range(count):
-                look_at_frame(&self.a, <pfn_t>(first + i), &f)
-                entry[i] = f.kpageflags if is_flags else f.mapcount
+            kpage_entries(&self.a, which, first, count, entry)
         self.check()
         return found
 

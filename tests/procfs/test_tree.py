@@ -143,7 +143,10 @@ def test_frames_flags_and_counts(tree):
         assert (flags[frame.pfn], counts[frame.pfn]) == (frame.kpageflags, frame.mapcount)
     buddy = sum(flag >> 10 & 1 for flag in flags)
     assert buddy == sum(zone.free for zone in tree.machine.zones())
-    assert not any(tree.read("kpagecgroup"))
+    groups = memoryview(tree.read("kpagecgroup")).cast("Q")
+    assert set(groups) == {0, 1}
+    for frame in tree.machine.frames(range(0, len(flags), 97)):
+        assert groups[frame.pfn] == (frame.kind in ("anon", "file", "shmem"))
 
 
 def test_physical_memory_in_iomem(tree):

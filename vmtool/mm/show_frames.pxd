@@ -17,6 +17,11 @@ cdef enum:  # frame_kind
     FRAME_RESERVED
     NR_FRAME_KINDS
 
+cdef enum:  # the files of eight bytes a frame
+    KPAGEFLAGS
+    KPAGECOUNT
+    KPAGECGROUP
+
 cdef struct frame_facts_t:
     uint32_t kind
     uint32_t flags  # PG_
@@ -31,5 +36,6 @@ cdef struct frame_facts_t:
 
 cdef const char *frame_kind_name(uint32_t kind) noexcept nogil
 cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogil
+cdef void kpage_entries(arena_t *a, int file, uint64_t first, uint64_t nr, uint64_t *entry) noexcept nogil  # preconditions: the frames are there
 cdef uint64_t next_held(arena_t *a, uint64_t pfn, bint tables_only) noexcept nogil  # the first frame from pfn on that is not all zeros; max_pfn: none
 cdef void frames_by_kind(arena_t *a, uint64_t *count) noexcept nogil  # NR_FRAME_KINDS numbers, together max_pfn

@@ -1,6 +1,6 @@
 """Page frames as kpageflags and page-types see them.
 
-Counterpart: Linux v6.18 fs/proc/page.c:stable_page_flags(), kpagecount_read().
+Counterpart: Linux v6.18 fs/proc/page.c:stable_page_flags(), kpagecount_read(), kpagecgroup_read(); mm/memcontrol.c:page_cgroup_ino().
 A tail answers as its head does, as in Linux; a frame inside a free block is free whatever its own record says. Counting all frames walks
 from block to block and skips the ranges that the kernel reserved or never gave out: its cost follows what is in use.
 """
@@ -8,9 +8,10 @@ from block to block and skips the ranges that the kernel reserved or never gave 
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport frame_at, inode_at
+from vmtool.mm.arena cimport frame_at, inode_at, memcg_at, runs_in_circle
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, folio_order, frame_index,
                               page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
+from vmtool.mm.lruvec cimport folio_memcg
 from vmtool.mm.rmap cimport page_mapcount
 
 cdef const char *KINDS[NR_FRAME_KINDS]
@@ -47,6 +48,8 @@ cdef enum:  # include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-
 
 cdef enum:
     SECTION_PAGES = 32768  # SPARSEMEM: struct page exists by sections of 128 MiB
+    ROOT_INO = 1  # of the root of a file system of control groups
+    MEMCG_THERE = 1  # memcg_t.state
 
 cdef struct copied_t:  # a flag of the folio and the bit that shows it
     uint32_t flag
@@ -194,16 +197,57 @@ cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogi
             out.refcount = 1
             out.kpageflags = bit(KPF_RESERVED)
         return
+    if reserved == NULL and is_unseen(a, pfn):  # whose records need not be read
+        out.kind = FRAME_FREE
+        out.kpageflags = bit(KPF_BUDDY)
+        if pfn % MAX_ORDER_PAGES == 0:
+            out.order = NR_ORDERS - 1
+        return
     head = 0 if reserved != NULL else free_block(a, pfn)
-    if head == 0 and not is_unseen(a, pfn):
+    if head == 0:
         look_at_folio(a, pfn, out)
         return
-    out.kind = FRAME_PCP if head and frame_at(a, head).flags & PG_pcp else FRAME_FREE
+    out.kind = FRAME_PCP if frame_at(a, head).flags & PG_pcp else FRAME_FREE
     out.kpageflags = bit(KPF_BUDDY) if out.kind == FRAME_FREE else 0
     if head == pfn:
         out.order = frame_at(a, pfn).index_lo
-    elif head == 0 and pfn % MAX_ORDER_PAGES == 0:
-        out.order = NR_ORDERS - 1
+
+
+cdef uint64_t page_cgroup_ino(arena_t *a, pfn_t pfn, const frame_facts_t *facts) noexcept nogil:
+    """Of the group that pays for a page or, when that was removed, of the one above it. Its number is the record's, as kernfs
+    makes one up; 1 is the root's, which is named by pages of programs and files and by none of the kernel's own."""
+    cdef pfn_t head
+    cdef idx_t memcg
+    cdef uint32_t steps = 0
+    if facts.kind not in (FRAME_ANON, FRAME_FILE, FRAME_SHMEM, FRAME_PGTABLE) or reserved_range(a, pfn) != NULL:
+        return 0
+    head = page_folio(a, pfn)
+    memcg = folio_memcg(a, head)
+    if memcg == 0:
+        return 0 if facts.kind == FRAME_PGTABLE else ROOT_INO
+    while memcg and memcg_at(a, memcg).state != MEMCG_THERE and not runs_in_circle(a, POOL_MEMCG, memcg, &steps):
+        memcg = memcg_at(a, memcg).parent
+    return ROOT_INO + memcg
+
+
+cdef void kpage_entries(arena_t *a, int file, uint64_t first, uint64_t nr, uint64_t *entry) noexcept nogil:
+    """A run of frames that were never used is one step: a machine of 1 TiB has little else."""
+    cdef uint64_t pfn = first
+    cdef uint64_t end
+    cdef uint64_t i
+    cdef frame_facts_t f
+    while pfn < first + nr:
+        look_at_frame(a, <pfn_t>pfn, &f)
+        end = pfn + 1
+        if reserved_range(a, <pfn_t>pfn) == NULL and is_unseen(a, pfn):
+            end = min(a.m.zone[pfn_to_zone(a, pfn)].unseen_end, first + nr)
+        if file == KPAGEFLAGS:
+            entry[pfn - first] = f.kpageflags
+        else:
+            entry[pfn - first] = f.mapcount if file == KPAGECOUNT else page_cgroup_ino(a, <pfn_t>pfn, &f)
+        for i in range(pfn + 1 - first, end - first):
+            entry[i] = entry[pfn - first]
+        pfn = end
 
 
 # --- how many of each kind ----------------------------------------------------------------------------------------------
