@@ -12,6 +12,7 @@ from vmtool.mm.frame cimport zone_name
 from vmtool.mm.names cimport name_free, name_read, name_store
 from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
 from vmtool.mm.frame cimport folio_order
+from vmtool.mm.khugepaged cimport khugepaged_until
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, memcg_next
 from vmtool.mm.oom_report cimport memcg_path
 from vmtool.mm.show_extfrag cimport fragmentation_index, unusable_free_index
@@ -19,7 +20,6 @@ from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
 from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
 from vmtool.mm.vmstat cimport *
-from vmtool.mm.writeback cimport flusher_until
 
 from vmtool import records as r
 from vmtool.errors import KernelError
@@ -89,14 +89,14 @@ cdef class Reclaim(Processes):
         return got
 
     def sleep(self, microseconds):
-        """The logical clock goes on; the flusher writes what is old by then, and idle per-CPU lists become shorter."""
+        """The logical clock goes on; the flusher writes what is old by then, khugepaged scans, and idle per-CPU lists become shorter."""
         if not 0 <= microseconds <= 1 << 60:
             raise KernelError(EINVAL)
         self.mark_machine()
         self.a.task = 0
         self.settle()
         before = self.a.m.now_us // 1000000
-        flusher_until(&self.a, self.a.m.now_us + <uint64_t>microseconds)
+        khugepaged_until(&self.a, self.a.m.now_us + <uint64_t>microseconds)
         for _ in range(min(self.a.m.now_us // 1000000 - before, DECAYS)):
             decay_pcp_high(&self.a)
         self.check()

@@ -380,7 +380,7 @@ cdef class Views(Walks):
         if not 1 <= len(numbers) <= (sysctl_values(i) or 1):
             raise KernelError(EINVAL, f"{name}={value}: {sysctl_values(i) or 1} number(s) expected")
         for number in numbers:
-            if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(i, number):
+            if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(&self.a, i, number):
                 raise KernelError(EINVAL, f"{name}={value}: out of range")
         self.mark_machine()
         for n, number in enumerate(numbers):

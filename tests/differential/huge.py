@@ -169,7 +169,8 @@ def shared(w: Writer) -> None:
         elif kind <= 5:
             start = w.number(0, length // PAGE - 1) * PAGE
             where = f"{hex(addr + start)} {hex(min(w.pick((PAGE, 16 * PAGE, HUGE)), length - start))}"
-            calls_ = ("munmap", "madvise dontneed", "madvise remove", "mprotect r", "mprotect rw", "mlock", "madvise cold")
+            calls_ = ("munmap", "madvise dontneed", "madvise remove", "mprotect r", "mprotect rw", "mlock", "madvise cold",
+                      "madvise collapse")
             call, *words = w.pick(calls_).split()
             w.line(" ".join([call, "$p", where, *words]))
         elif kind == 6 and len(w.pids) < 3:

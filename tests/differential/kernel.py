@@ -19,7 +19,7 @@ import shutil
 import signal
 import time
 
-from tests.differential import target
+from tests.differential import rounds, target
 from tests.differential.script import Answer, Words, address, protection, size
 from tests.differential.tracee import Drainer, Fault, Tracee, set_limit, start
 
@@ -114,8 +114,15 @@ class Kernel:
         name, _, value = w.next().partition("=")
         path = f"/sys/kernel/mm/{name}"
         with open(path, encoding="utf-8") as f:
-            self.settings.setdefault(path, re.search(r"\[(\w+)\]", f.read())[1])
+            text = f.read().strip()
+        chosen = re.search(r"\[(\w+)\]", text)
+        self.settings.setdefault(path, chosen[1] if chosen else text)
         write_text(path, value)
+
+    def do_sleep(self, w: Words) -> None:
+        """Time passes, in which khugepaged comes by everywhere: here at once."""
+        w.next()
+        rounds.scan_all()
 
     # --- processes ---
 

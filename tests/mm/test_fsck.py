@@ -102,6 +102,13 @@ def _(s):
     return f"address space {s.mm} has 1 tasks, which is not its count of users"
 
 
+@case("mm-slots")
+def _(s):
+    s.m.poke("mm", s.child_mm, "mm_slot_prev", 0)
+    return (f"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {s.child_mm}; "
+            "1 say that they are on it and were not met")
+
+
 @case("file-areas")
 def _(s):
     inode = s.m.peek("file", s.m.peek("vma", s.area(s.lib), "vm_file"), "inode")

@@ -35,7 +35,7 @@ LEVELS = """
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
-    fileio vmscan_list compaction
+    fileio vmscan_list compaction mm_slot
     pagecache vmscan
     vma_merge task kswapd
     unmap
@@ -43,7 +43,9 @@ LEVELS = """
     mm
     fault oom_report access_quick
     access oom_kill swap_fault
-    populate adopt kmem_upgrade kmalloc
+    populate adopt kmem_upgrade kmalloc collapse
+    collapse_file
+    khugepaged
     show_* boot
     sys_* sysctl fsck*
     sys_exec validate

@@ -17,6 +17,7 @@ TESTED_BY = {
     "tests/mm/test_fsck_cache.py": "fsck_lru fsck_swap",
     "tests/mm/test_fsck_kmem.py": "fsck_slab",
     "tests/mm/test_fsck.py": "fsck_entries fsck_space show_fields",
+    "tests/mm/test_khugepaged.py": "mm_slot",
     "tests/mm/test_kpti.py": "pti",
     "tests/mm/test_maple.py": "mtree vma_iter",
     "tests/mm/test_memcg_stat.py": "memcontrol oom_report printk",

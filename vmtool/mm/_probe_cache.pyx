@@ -166,7 +166,7 @@ cdef class Cache:
 
     def shmem_get(self, inode, index):
         cdef uint32_t result = 0
-        return shmem_get(&self.a, inode, index, 0, &result)
+        return shmem_get(&self.a, inode, index, 0, 0, &result)
 
     def willneed(self, file, index, nr_pages):
         return force_readahead(&self.a, file, index, nr_pages)

@@ -62,7 +62,7 @@ cdef pfn_t cached_page(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     cdef pfn_t pfn
     cdef uint32_t result = 0
     if inode_at(a, inode).kind == INODE_SHMEM:
-        return shmem_get(a, inode, index, 0, &result)
+        return shmem_get(a, inode, index, 0, 0, &result)
     pfn = filemap_get(a, inode, index)
     if pfn:
         return pfn

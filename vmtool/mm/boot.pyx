@@ -11,6 +11,7 @@ from vmtool.mm.arena cimport arena_resize, content_sized, cpu_mut, frame_mut, re
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
+from vmtool.mm.mm_slot cimport khugepaged_init
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.pgtable cimport pgtable_boot
@@ -33,6 +34,7 @@ cdef void later_sysctls(machine_t *m) noexcept nogil:
     m.oom_dump_tasks = 1
     m.extfrag_threshold = 500
     m.swapin_readahead_hits = 4
+    khugepaged_init(m)
     m.layout = MACHINE_LAYOUT
 
 cdef void default_sysctls(machine_t *m) noexcept nogil:
@@ -107,6 +109,8 @@ cdef void lru_upgrade(arena_t *a) noexcept nogil:
 cdef int machine_upgrade(arena_t *a) noexcept nogil:
     cdef uint32_t layout = a.m.layout
     cdef int err = size_pools(a)
+    if not a.m.khugepaged.known:
+        khugepaged_init(a.m)
     if err or layout == MACHINE_LAYOUT:
         return err
     if layout == 0:

@@ -69,7 +69,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
         result[0] |= VM_FAULT_SIGBUS
         return 0
     if inode.kind == INODE_SHMEM:
-        return shmem_get(a, file_at(a, area.vm_file).inode, pgoff, v, result)
+        return shmem_get(a, file_at(a, area.vm_file).inode, pgoff, v, 0, result)
     pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
     if pfn:
         in_flight[0] = filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)

@@ -25,6 +25,8 @@ cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint
 cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil
 cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil
 cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil  # out of the cache, its reference dropped; dirt is forgotten
+# Folios that have all of these pages but holes give way to one of that order: 0, or -ENOMEM and nothing is changed. Preconditions: off the LRU, unmapped.
+cdef int filemap_collapse(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, const pfn_t *olds, uint32_t nr) noexcept nogil
 cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # the same by reclaim, which leaves a shadow
 cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # shadows of a range
 cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil  # an inode that nobody maps any more

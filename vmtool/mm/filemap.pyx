@@ -183,6 +183,51 @@ cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32
     return 0
 
 
+cdef void drop_collapsed(arena_t *a, pfn_t head) noexcept nogil:
+    """One of the folios that are no longer in the cache: what it counted for, its flags, its reference."""
+    cdef frame_t *f = frame_mut(a, head)
+    cdef int64_t nr_pages = <int64_t>1 << folio_order(a, head)
+    lruvec_stat_mod_folio(a, head, NR_FILE_PAGES, -nr_pages)
+    lruvec_stat_mod_folio(a, head, NR_SHMEM, -nr_pages)
+    f.flags &= ~<uint32_t>(PG_active | PG_unevictable | PG_dirty)
+    f.mapping = 0
+    trace3(a, TR_CACHE_REMOVE, 0, frame_index(f), head)
+    frame_set_index(f, 0)
+    folio_put(a, head)
+
+
+cdef int filemap_collapse(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, const pfn_t *olds, uint32_t nr) noexcept nogil:
+    """The end of collapse_file(), of shared memory. The holes' slots come first: only they need nodes."""
+    cdef inode_t *ino = inode_mut(a, inode)
+    cdef int64_t nr_pages = <int64_t>1 << order
+    cdef uint64_t i, done
+    cdef int64_t nr_none = 0
+    cdef int err
+    cdef frame_t *f = frame_mut(a, head)
+    for i in range(<uint64_t>nr_pages):
+        if xnode_get(a, ino.i_pages, index + i):
+            continue
+        err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
+        if err:
+            for done in range(i):
+                if xnode_get(a, ino.i_pages, index + done) == head + done:
+                    xnode_set(a, &ino.i_pages, index + done, 0, &I_PAGES_OPS)
+            return err
+        nr_none += 1
+    for i in range(<uint64_t>nr_pages):
+        xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
+    ino.nrpages += <uint64_t>nr_none
+    f.mapping = inode
+    frame_set_index(f, index)
+    for i in range(nr):
+        drop_collapsed(a, olds[i])
+    lruvec_stat_mod_folio(a, head, NR_FILE_PAGES, nr_pages)
+    lruvec_stat_mod_folio(a, head, NR_SHMEM, nr_pages)
+    lruvec_stat_mod_folio(a, head, NR_SHMEM_THPS, nr_pages)
+    trace3(a, TR_CACHE_ADD, inode, index, head)
+    return 0
+
+
 cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil:
     filemap_evict(a, head, 0)
 

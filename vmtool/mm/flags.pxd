@@ -226,3 +226,21 @@ cdef enum:  # machine_t.shmem_huge: transparent_hugepage/shmem_enabled, the huge
     SHMEM_HUGE_ADVISE  # where madvise() asks
     SHMEM_HUGE_DENY
     SHMEM_HUGE_FORCE
+
+cdef enum:  # inode_t.s_mount: what shared memory is, and whose huge= it goes by
+    SHMEM_ANON = 0  # MAP_SHARED | MAP_ANONYMOUS: shmem_enabled, and the sizes' own settings
+    SHMEM_FILE = 1  # memfd, SysV: shmem_enabled
+    SHMEM_TMPFS = 2  # a mount's file, with a path: tmpfs_huge
+
+cdef enum:  # of machine_t.huge_shmem_orders
+    SHMEM_ORDERS_ALWAYS
+    SHMEM_ORDERS_INHERIT
+    SHMEM_ORDERS_WITHIN_SIZE
+    SHMEM_ORDERS_ADVISE
+
+cdef enum:  # personality(2)
+    MMAP_PAGE_ZERO = 0x100000
+    ADDR_NO_RANDOMIZE = 0x40000
+    ADDR_COMPAT_LAYOUT = 0x200000
+    READ_IMPLIES_EXEC = 0x400000
+    ADDR_LIMIT_3GB = 0x8000000

@@ -6,13 +6,14 @@
 Counterpart: Linux v6.18 mm/rmap.c:try_to_unmap_one(), mm/huge_memory.c:unmap_folio(), __folio_split().
 """
 
-from vmtool.mm.arena cimport frame_at, inode_at, mm_at, mm_mut, vma_at
-from vmtool.mm.filemap cimport folio_test_dirty
+from vmtool.mm.arena cimport fbatches_mut, frame_at, inode_at, mm_at, mm_mut, vma_at
+from vmtool.mm.filemap cimport folio_mark_dirty, folio_test_dirty
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.mlock cimport mlock_drain, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_frame, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_store
 from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
@@ -56,8 +57,13 @@ cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
                     break
                 update_hiwater_rss(m)
                 pte_store(a, at.table, at.index, 0)
+                if pte_dirty(a, at.entry):
+                    folio_mark_dirty(a, head)
                 flush_tlb_page(a, m, vma_address(a, vma_at(a, v), frame_index(frame_at(a, head)) + i))
                 remove_rmap(a, <pfn_t>(head + i))
+                if vma_at(a, v).vm_flags & VM_LOCKED:  # TTU_IGNORE_MLOCK
+                    munlock_folio(a, head)
+                    mlock_drain(a, fbatches_mut(a))
                 add_mm_counter(m, kind, -1)
         v = vma_at(a, v).i_mmap_next
 

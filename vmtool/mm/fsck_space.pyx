@@ -34,6 +34,7 @@ cdef enum:
     CHECK_LOCKED_VM
     CHECK_MM_PKEYS
     CHECK_MM_USERS
+    CHECK_MM_SLOTS
     CHECK_FILE_AREAS
     CHECK_VMA_FILE
     CHECK_VMA_ANON
@@ -74,6 +75,7 @@ CHECKS[CHECK_STACK_VM] = check_t(b"mm-stack-vm", b"stack_vm of address space {0}
 CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is too small: its locked areas have {1} pages")
 CHECKS[CHECK_MM_PKEYS] = check_t(b"mm-pkeys", b"address space {0} has protection keys {1:#x} in use (a mask), its execute-only key or an area's is none that can be")
 CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
+CHECKS[CHECK_MM_SLOTS] = check_t(b"mm-slots", b"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {0}; {1} say that they are on it and were not met")
 CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
 CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
 CHECKS[CHECK_VMA_ANON] = check_t(b"vma-anon-vma", b"area {0} has anon_vma {1}, which is not there or not in its chain")
@@ -337,9 +339,30 @@ cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
     expect(f, m.locked_vm >= locked, CHECK_LOCKED_VM, mm, locked)  # mremap's DONTUNMAP leaves what it moved counted twice, in Linux too
 
 
+cdef inline bint has_mm_slot(arena_t *a, idx_t mm) noexcept nogil:
+    return mm_live(a, mm) and mm_at(a, mm).flags & MMF_VM_HUGEPAGE != 0
+
+
+cdef void check_mm_slots(fsck_t *f) noexcept nogil:
+    cdef const khugepaged_t *k = &f.a.m.khugepaged
+    cdef idx_t mm, prev = 0
+    cdef uint32_t left = 0
+    for mm in range(1, f.a.pool[POOL_MM].count):
+        left += has_mm_slot(f.a, mm)
+    expect(f, k.mm_slot == 0 or (has_mm_slot(f.a, k.mm_slot) and not k.is_dead), CHECK_MM_SLOTS, k.mm_slot, left)
+    expect(f, k.dead_next == 0 or (has_mm_slot(f.a, k.dead_next) and k.is_dead), CHECK_MM_SLOTS, k.dead_next, left)
+    mm = k.mm_head
+    while mm and left and has_mm_slot(f.a, mm) and mm_at(f.a, mm).mm_slot_prev == prev:
+        prev = mm
+        mm = mm_at(f.a, mm).mm_slot_next
+        left -= 1
+    expect(f, mm == 0 and left == 0 and k.mm_tail == prev, CHECK_MM_SLOTS, mm, left)
+
+
 cdef void check_mms(fsck_t *f) noexcept nogil:
     cdef idx_t mm
     cdef int wrong
+    check_mm_slots(f)
     for mm in range(1, f.a.pool[POOL_MM].count):
         if not mm_live(f.a, mm):
             continue

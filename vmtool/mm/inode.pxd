@@ -7,6 +7,9 @@ Counterpart: Linux v6.18 fs/inode.c, fs/file_table.c, fs/namei.c; the disk stand
 from vmtool.mm.arena cimport arena_t, inode_at, task_at
 from vmtool.mm.types cimport *
 
+cdef enum:  # inode_t.i_state
+    MAPPING_LARGE_FOLIOS = 2  # shared memory, made while its mount's huge= was not never
+
 # A new file. Returns the inode, or 0 with *err = EEXIST, ENOMEM; ino 0: the next free one. A shmem inode has no link (its name is never looked up
 # and ends in " (deleted)"): it lives while it is open.
 cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil

@@ -9,7 +9,7 @@ Invariants (fsck_cache): nr_open = file_t records of the inode; nlink 0 and nr_o
 """
 
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport content_alloc, content_free, content_mut, file_at, file_mut, inode_at, inode_mut, rec_alloc, rec_free, runs_in_circle, task_at
@@ -62,6 +62,14 @@ cdef uint64_t next_ino(arena_t *a, uint32_t kind) noexcept nogil:
     return ino
 
 
+cdef void shmem_init_inode(arena_t *a, inode_t *i, uint32_t mount) noexcept nogil:
+    """__shmem_get_inode(): whether it can have large folios is settled here."""
+    cdef uint32_t huge = a.m.tmpfs_huge if mount == SHMEM_TMPFS else a.m.shmem_huge
+    i.s_mount = mount
+    if huge != SHMEM_HUGE_NEVER and huge != SHMEM_HUGE_DENY and huge != SHMEM_HUGE_FORCE:
+        i.i_state |= MAPPING_LARGE_FOLIOS
+
+
 cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil:
     cdef idx_t inode
     cdef inode_t *i
@@ -85,6 +93,8 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
     if kind != INODE_SHMEM:
         i.nlink = 1
         path_hash_add(a, inode)
+    else:
+        shmem_init_inode(a, i, SHMEM_ANON if length == 9 and memcmp(path, <const char *>b"/dev/zero", 9) == 0 else SHMEM_FILE)
     return inode
 
 

@@ -87,6 +87,7 @@ cdef enum:  # cache_id; those without a name here are in the table alone
     NR_KMALLOC_SIZES = 13
     CACHE_FS = CACHE_ANON_VMA_CHAIN  # merged: of the same size and kind
     CACHE_CRED = CACHE_PID
+    CACHE_MM_SLOT = CACHE_LSM_FILE
 
 cdef struct cache_desc:
     const char *name

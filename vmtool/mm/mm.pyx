@@ -19,6 +19,7 @@ from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.vma_iter cimport mt_adopt, mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
+from vmtool.mm.mm_slot cimport khugepaged_exit, khugepaged_fork
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
@@ -88,6 +89,7 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     m.users -= 1
     if m.users:
         return
+    khugepaged_exit(a, mm)
     exit_mmap(a, mm)
     for i in range(a.m.nr_cpus):
         c = cpu_mut(a, i)
@@ -305,6 +307,7 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
                 return -ENOMEM
         v = vma_at(a, v).vm_next
     mt_adopt(a, mm)
+    khugepaged_fork(a, mm, oldmm)
     return 0
 
 cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:
@@ -390,6 +393,9 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     m.total_vm = m.locked_vm = m.pinned_vm = m.data_vm = m.exec_vm = m.stack_vm = 0
     m.def_flags &= ~<uint64_t>VM_LOCKED_MASK
     m.thp_mapped = 0
+    m.flags &= ~<uint32_t>MMF_VM_HUGEPAGE
+    m.mm_slot_next = m.mm_slot_prev = 0
+    m.mm_slot_obj = 0
     m.pcid = 0
     memset(m.rss, 0, sizeof(m.rss))
     memset(m.rss_cpu, 0, sizeof(m.rss_cpu))

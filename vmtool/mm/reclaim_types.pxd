@@ -151,3 +151,28 @@ cdef struct hstate_t:  # 64 bytes: a pool of huge pages
 cdef struct folio_x_t:  # 8 bytes, by the head's pfn
     idx_t memcg  # PG_charged: who pays
     uint32_t swap  # PG_swapcache: its record in POOL_SWAP
+
+cdef enum:  # khugepaged_t.state
+    KHUGEPAGED_IDLE = 0  # waits for a space to look at
+    KHUGEPAGED_SLEEPS = 1  # until due_us
+    KHUGEPAGED_ALLOC_SLEEPS = 2  # the same, in the middle of a scan: there was no huge page
+
+# khugepaged: its settings, and where it is. Changed by mm_slot.pyx and khugepaged.pyx.
+cdef struct khugepaged_t:  # 128 bytes
+    uint32_t known  # 0 in older files: the settings below are not
+    uint32_t defrag
+    uint32_t pages_to_scan
+    uint32_t scan_sleep_millisecs
+    uint32_t alloc_sleep_millisecs
+    uint32_t max_ptes_none, max_ptes_swap, max_ptes_shared
+    uint32_t full_scans, pages_collapsed
+    idx_t mm_head, mm_tail  # mm_t, by mm_slot_next: the spaces to look at, in the order of their coming
+    idx_t mm_slot  # where it is; 0: at the head, or (is_dead) at a space that has ended
+    uint32_t is_dead
+    idx_t dead_next  # the space after the ended one
+    uint32_t state
+    uint64_t address  # in mm_slot: what is looked at next
+    uint64_t due_us  # when it wakes
+    uint32_t progress, pass_through_head  # of the scan that waits for a huge page
+    uint32_t pages, pad0  # its pages_to_scan
+    uint64_t pad[3]

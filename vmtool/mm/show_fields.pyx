@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 232
+    NR_FIELDS = 235
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -254,6 +254,9 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"hstate.resv_huge_pages", <char *>&M.hstate[0].resv_huge_pages - <char *>&M, sizeof(M.hstate[0].resv_huge_pages), 1, 0, False),
     field_t(POOL_MACHINE, b"hstate.surplus_huge_pages", <char *>&M.hstate[0].surplus_huge_pages - <char *>&M, sizeof(M.hstate[0].surplus_huge_pages), 1, 0, False),
     field_t(POOL_MACHINE, b"hstate.free_head", <char *>&M.hstate[0].free_head - <char *>&M, sizeof(M.hstate[0].free_head), 1, 0, False),
+    field_t(POOL_MACHINE, b"khugepaged.mm_slot", <char *>&M.khugepaged.mm_slot - <char *>&M, sizeof(M.khugepaged.mm_slot), 1, 0, False),
+    field_t(POOL_MACHINE, b"khugepaged.address", <char *>&M.khugepaged.address - <char *>&M, sizeof(M.khugepaged.address), 1, 0, False),
+    field_t(POOL_MM, b"mm_slot_prev", <char *>&MM.mm_slot_prev - <char *>&MM, sizeof(MM.mm_slot_prev), 1, 0, False),
     field_t(POOL_PID, b"task", 0, 4, 1, 0, False),
     field_t(POOL_HASH, b"inode", 0, 4, 1, 0, False),
     field_t(POOL_PAGEBLOCK, b"type", 0, 1, 1, 0, False),

@@ -15,8 +15,8 @@ from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport advice_is_pending, drained_flags
-from vmtool.mm.shmem cimport shmem_allowable_huge, shmem_suitable_huge
-from vmtool.mm.thp cimport HPAGE_PMD_SIZE, thp_vma_allowable, thp_vma_suitable
+from vmtool.mm.shmem cimport shmem_allowable_huge_orders, shmem_suitable_huge
+from vmtool.mm.thp cimport HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.vma cimport find_vma_prev, linear_page_index
 from vmtool.mm.xnode cimport xnode_get
 
@@ -130,12 +130,20 @@ cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
     w.leaf = gather_leaf
     walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
 
+cdef bint shmem_eligible(arena_t *a, idx_t v) noexcept nogil:
+    """From the largest folio on that has room before the area's end, one size is allowed."""
+    cdef vma_t *area = vma_at(a, v)
+    cdef uint32_t order = HPAGE_PMD_ORDER
+    while order and not shmem_suitable_huge(a, v, area.vm_end - (<uint64_t>page_size(&a.m.arch) << order), order):
+        order -= 1
+    return shmem_allowable_huge_orders(a, file_at(a, area.vm_file).inode, area, area.vm_pgoff, 0, False) & ((<uint32_t>2 << order) - 1) != 0
+
 cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
     """The last aligned 2 MB before the area's end lies inside. Nothing stops the subtraction below address 0, where a small area passes."""
     cdef vma_t *area = vma_at(a, v)
     cdef vaddr_t h = (area.vm_end - HPAGE_PMD_SIZE) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
     if area.vm_file:
-        return shmem_allowable_huge(a, v, area.vm_pgoff) and shmem_suitable_huge(a, v, area.vm_end - HPAGE_PMD_SIZE)
+        return shmem_eligible(a, v)
     return thp_vma_allowable(a, area) and h >= area.vm_start and h + HPAGE_PMD_SIZE <= area.vm_end
 
 cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:

@@ -7,13 +7,14 @@ Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM'
 
 from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.khugepaged cimport madvise_collapse
 from vmtool.mm.mm_acct cimport update_hiwater_rss
 from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
+from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport force_readahead, name_free, name_read, name_store, punch_hole
 from vmtool.mm.pkeys cimport VM_SEALED, vma_access_permitted
 from vmtool.mm.populate cimport faultin_page_range
 from vmtool.mm.rmap cimport anon_vma_prepare
-from vmtool.mm.thp_fault cimport madvise_collapse
 from vmtool.mm.unmap cimport ZAP_EVEN_COWS, ZAP_RECLAIM_PT, zap_page_range_single
 from vmtool.mm.vma cimport VM_SPECIAL, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify, vmg_from_vma, vmg_t
@@ -170,6 +171,8 @@ cdef int walk_vmas(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, int advice)
             tmp = end
         err = new_flags_for(vma_at(a, v), advice, &flags) if can_madvise_modify(a, vma_at(a, v), advice) else -EPERM
         if err == 0:
+            if advice == MADV_HUGEPAGE:
+                khugepaged_enter_vma(a, v, flags)  # of the area as it is now, with the flags to come
             err = update_vma(a, mm, &prev, v, start, tmp, flags, vma_at(a, v).anon_name)
         elif err == 1:
             err = act(a, v, start, tmp, advice)

@@ -13,6 +13,7 @@ from vmtool.mm.hugetlb cimport hugetlb_may_reserve, hugetlb_reserve_pages
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport file_open, fput, inode_create, path_unlink, shmem_acct_size
 from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
 from vmtool.mm.pkeys cimport execute_only_pkey, pkey_vm_flags
@@ -51,7 +52,10 @@ cdef idx_t new_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, vaddr_t end,
     cdef idx_t shm = 0, inode, v
     cdef int err = 0
     if file or not vm_flags & VM_SHARED:
-        return insert_area(a, mm, addr, end, vm_flags, pgoff, file, kind)
+        v = insert_area(a, mm, addr, end, vm_flags, pgoff, file, kind)
+        if v and file:
+            khugepaged_enter_vma(a, v, vm_flags)
+        return v
     inode = inode_create(a, "/dev/zero", 9, INODE_SHMEM, 0, 1, 0, end - addr, &err)
     shm = file_open(a, inode) if inode else 0
     if shm == 0:
@@ -60,6 +64,8 @@ cdef idx_t new_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, vaddr_t end,
         return 0
     v = insert_area(a, mm, addr, end, vm_flags, pgoff, shm, kind) if shmem_acct_size(a, inode, vm_flags) == 0 else 0
     fput(a, shm)
+    if v:
+        khugepaged_enter_vma(a, v, vm_flags)
     return v
 
 cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil:

@@ -12,7 +12,7 @@ cdef uint32_t sysctl_count() noexcept nogil
 cdef const char *sysctl_name(uint32_t i) noexcept nogil
 cdef uint32_t sysctl_values(uint32_t i) noexcept nogil  # how many numbers it has; 0: it is only written
 cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil  # the n-th number
-cdef bint sysctl_in_range(uint32_t i, int64_t value) noexcept nogil
+cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil
 # Sets the n-th number and does what follows from it. Preconditions: in range.
 cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept nogil
 cdef const choice_t *sysctl_words(uint32_t i) noexcept nogil  # of a choice: its words as they are printed, NULL-ended; else NULL

@@ -9,12 +9,15 @@ Simplified: what is not built (NUMA ...) has its parameter, which tells what hol
 from vmtool.mm.compaction cimport compact_nodes
 from vmtool.mm.frame cimport setup_per_zone_wmarks
 from vmtool.mm.hugetlb cimport set_max_huge_pages
+from vmtool.mm.mm_slot cimport khugepaged_wake_early, start_stop_khugepaged
 from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
 
 cdef enum:
     INT_MAX = 0x7FFFFFFF
     INT_MIN = -0x80000000
+    SHMEM_ORDER_NEVER = 4  # in none of machine_t.huge_shmem_orders
+    PMD_ORDER = 9
 
 cdef enum:  # what setting one does beside
     PLAIN
@@ -26,6 +29,10 @@ cdef enum:  # what setting one does beside
     HUGEPAGES  # the pool grows or shrinks, as far as it can
     COMPACT  # written only
     KILOBYTES  # kept in pages
+    READ_ONLY
+    KHUGEPAGED  # it starts or stops, as huge pages can be had or not
+    KHUGEPAGED_WAKES
+    SHMEM_ORDER  # offset is the order, whose bit is in one of machine_t.huge_shmem_orders
 
 cdef struct sysctl_t:
     const char *name
@@ -42,12 +49,18 @@ THP_ENABLED[:] = [choice_t(b"always", 2), choice_t(b"madvise", 1), choice_t(b"ne
 cdef choice_t SHMEM_ENABLED[7]
 SHMEM_ENABLED[:] = [choice_t(b"always", SHMEM_HUGE_ALWAYS), choice_t(b"within_size", SHMEM_HUGE_WITHIN_SIZE), choice_t(b"advise", SHMEM_HUGE_ADVISE),
                     choice_t(b"never", SHMEM_HUGE_NEVER), choice_t(b"deny", SHMEM_HUGE_DENY), choice_t(b"force", SHMEM_HUGE_FORCE), choice_t(NULL, 0)]
+cdef choice_t SHMEM_ORDER_ENABLED[6]
+SHMEM_ORDER_ENABLED[:] = [choice_t(b"always", SHMEM_ORDERS_ALWAYS), choice_t(b"inherit", SHMEM_ORDERS_INHERIT), choice_t(b"within_size", SHMEM_ORDERS_WITHIN_SIZE),
+                          choice_t(b"advise", SHMEM_ORDERS_ADVISE), choice_t(b"never", SHMEM_ORDER_NEVER), choice_t(NULL, 0)]
+cdef choice_t TMPFS_HUGE[5]
+TMPFS_HUGE[:] = [choice_t(b"always", SHMEM_HUGE_ALWAYS), choice_t(b"within_size", SHMEM_HUGE_WITHIN_SIZE), choice_t(b"advise", SHMEM_HUGE_ADVISE),
+                 choice_t(b"never", SHMEM_HUGE_NEVER), choice_t(NULL, 0)]
 cdef choice_t THP_DEFRAG[6]
 THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer+madvise", 3), choice_t(b"madvise", 1), choice_t(b"never", 0),
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 37
+    NR_SYSCTLS = 56
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -83,13 +96,33 @@ TABLE[26] = sysctl_t(b"vm.watermark_boost_factor", <char *>&M.watermark_boost_fa
 TABLE[27] = sysctl_t(b"vm.watermark_scale_factor", <char *>&M.watermark_scale_factor - <char *>&M, 4, 1, 1, 3000, WATERMARKS, NULL)
 TABLE[28] = sysctl_t(b"vm.zone_reclaim_mode", 0, 0, 1, 0, 0, FIXED, NULL)
 TABLE[29] = sysctl_t(b"transparent_hugepage/defrag", <char *>&M.thp_defrag - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_DEFRAG[0])
-TABLE[30] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_ENABLED[0])
+TABLE[30] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, KHUGEPAGED, &THP_ENABLED[0])
 TABLE[31] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
 TABLE[32] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
 TABLE[33] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
 TABLE[34] = sysctl_t(b"vm.compact_memory", 0, 0, 0, 1, 1, COMPACT, NULL)
 TABLE[35] = sysctl_t(b"queue/read_ahead_kb", <char *>&M.ra_pages - <char *>&M, 4, 1, 0, UINT_MAX, KILOBYTES, NULL)
-TABLE[36] = sysctl_t(b"transparent_hugepage/shmem_enabled", <char *>&M.shmem_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &SHMEM_ENABLED[0])
+TABLE[36] = sysctl_t(b"transparent_hugepage/shmem_enabled", <char *>&M.shmem_huge - <char *>&M, 4, 1, 0, INT_MAX, KHUGEPAGED, &SHMEM_ENABLED[0])
+
+TABLE[37] = sysctl_t(b"transparent_hugepage/khugepaged/defrag", <char *>&M.khugepaged.defrag - <char *>&M, 4, 1, 0, 1, PLAIN, NULL)
+TABLE[38] = sysctl_t(b"transparent_hugepage/khugepaged/pages_to_scan", <char *>&M.khugepaged.pages_to_scan - <char *>&M, 4, 1, 1, UINT_MAX, PLAIN, NULL)
+TABLE[39] = sysctl_t(b"transparent_hugepage/khugepaged/scan_sleep_millisecs", <char *>&M.khugepaged.scan_sleep_millisecs - <char *>&M, 4, 1, 0, UINT_MAX, KHUGEPAGED_WAKES, NULL)
+TABLE[40] = sysctl_t(b"transparent_hugepage/khugepaged/alloc_sleep_millisecs", <char *>&M.khugepaged.alloc_sleep_millisecs - <char *>&M, 4, 1, 0, UINT_MAX, KHUGEPAGED_WAKES, NULL)
+TABLE[41] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_none", <char *>&M.khugepaged.max_ptes_none - <char *>&M, 4, 1, 0, 511, PLAIN, NULL)
+TABLE[42] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_swap", <char *>&M.khugepaged.max_ptes_swap - <char *>&M, 4, 1, 0, 511, PLAIN, NULL)
+TABLE[43] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_shared", <char *>&M.khugepaged.max_ptes_shared - <char *>&M, 4, 1, 0, 511, PLAIN, NULL)
+TABLE[44] = sysctl_t(b"transparent_hugepage/khugepaged/full_scans", <char *>&M.khugepaged.full_scans - <char *>&M, 4, 1, 0, UINT_MAX, READ_ONLY, NULL)
+TABLE[45] = sysctl_t(b"transparent_hugepage/khugepaged/pages_collapsed", <char *>&M.khugepaged.pages_collapsed - <char *>&M, 4, 1, 0, UINT_MAX, READ_ONLY, NULL)
+TABLE[46] = sysctl_t(b"transparent_hugepage/hugepages-8kB/shmem_enabled", 1, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[47] = sysctl_t(b"transparent_hugepage/hugepages-16kB/shmem_enabled", 2, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[48] = sysctl_t(b"transparent_hugepage/hugepages-32kB/shmem_enabled", 3, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[49] = sysctl_t(b"transparent_hugepage/hugepages-64kB/shmem_enabled", 4, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[50] = sysctl_t(b"transparent_hugepage/hugepages-128kB/shmem_enabled", 5, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[51] = sysctl_t(b"transparent_hugepage/hugepages-256kB/shmem_enabled", 6, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[52] = sysctl_t(b"transparent_hugepage/hugepages-512kB/shmem_enabled", 7, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[53] = sysctl_t(b"transparent_hugepage/hugepages-1024kB/shmem_enabled", 8, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[54] = sysctl_t(b"transparent_hugepage/hugepages-2048kB/shmem_enabled", 9, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
+TABLE[55] = sysctl_t(b"tmpfs/huge", <char *>&M.tmpfs_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &TMPFS_HUGE[0])
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -108,7 +141,17 @@ cdef const choice_t *sysctl_words(uint32_t i) noexcept nogil:
     return TABLE[i].words
 
 
-cdef bint sysctl_in_range(uint32_t i, int64_t value) noexcept nogil:
+cdef bint is_inherited_alone(arena_t *a) noexcept nogil:
+    return a.m.huge_shmem_orders[SHMEM_ORDERS_INHERIT] == <uint32_t>1 << PMD_ORDER
+
+
+cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil:
+    if TABLE[i].action == READ_ONLY:
+        return value == sysctl_get(a, i, 0)
+    if TABLE[i].action == SHMEM_ORDER and value == SHMEM_ORDERS_INHERIT:
+        return a.m.shmem_huge != SHMEM_HUGE_FORCE or TABLE[i].offset == PMD_ORDER
+    if TABLE[i].words == &SHMEM_ENABLED[0] and value == SHMEM_HUGE_FORCE:  # which would be for other sizes, too
+        return is_inherited_alone(a)
     return TABLE[i].lowest <= value <= TABLE[i].highest
 
 
@@ -117,8 +160,25 @@ cdef bint is_stored(uint32_t i, uint32_t n) noexcept nogil:
     return TABLE[i].bytes != 0 and (TABLE[i].values == 1 or n < NR_ZONES)
 
 
+cdef int64_t shmem_order_get(arena_t *a, uint32_t order) noexcept nogil:
+    cdef uint32_t how = 0
+    while how < SHMEM_ORDER_NEVER and not a.m.huge_shmem_orders[how] >> order & 1:
+        how += 1
+    return how
+
+
+cdef void shmem_order_set(arena_t *a, uint32_t order, uint32_t value) noexcept nogil:
+    cdef uint32_t how
+    for how in range(SHMEM_ORDER_NEVER):
+        a.m.huge_shmem_orders[how] &= ~(<uint32_t>1 << order)
+    if value < SHMEM_ORDER_NEVER:
+        a.m.huge_shmem_orders[value] |= <uint32_t>1 << order
+
+
 cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
+    if TABLE[i].action == SHMEM_ORDER:
+        return shmem_order_get(a, <uint32_t>TABLE[i].offset)
     if not is_stored(i, n):
         return TABLE[i].lowest if TABLE[i].action == FIXED else 0
     if TABLE[i].action == KILOBYTES:
@@ -151,6 +211,12 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == HUGEPAGES:
         set_max_huge_pages(a, <uint64_t>value)
         return
+    if TABLE[i].action == READ_ONLY:
+        return
+    if TABLE[i].action == SHMEM_ORDER:
+        shmem_order_set(a, <uint32_t>TABLE[i].offset, <uint32_t>value)
+        start_stop_khugepaged(a)
+        return
     if TABLE[i].action == KILOBYTES:  # what is no whole page is cut off; source: queue_ra_store()
         value >>= a.m.arch.page_shift - 10
     if is_stored(i, n):
@@ -160,6 +226,10 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
             (<uint32_t *>field)[0] = <uint32_t>(value if value > 0 else 0)
     if TABLE[i].action == WATERMARKS:
         setup_per_zone_wmarks(a)
+    elif TABLE[i].action == KHUGEPAGED:
+        start_stop_khugepaged(a)
+    elif TABLE[i].action == KHUGEPAGED_WAKES:
+        khugepaged_wake_early(a)
     elif TABLE[i].action == NO_BYTES:
         amount_of(a, i)[0] = 0
     elif TABLE[i].action == NO_RATIO:

@@ -23,6 +23,7 @@ cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept
 
 # A PTE table kept beside a huge entry, so that splitting it needs no memory.
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
+cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil  # the emptied table of addr: the PMD's entry is free, it is kept beside
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # if the entry at addr is huge
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the area is about to be cut at addr

@@ -16,7 +16,7 @@ from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, mm_counter
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
-from vmtool.mm.mlock cimport munlock_folio
+from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_table
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup
@@ -38,6 +38,14 @@ cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept
     mm.thp_mapped += 1
     lruvec_stat_mod_folio(a, spare, NR_PAGETABLE, 1)
     return 0
+
+cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
+    cdef pfn_t table = table_lookup(a, mm, addr, 1)
+    cdef pfn_t spare = pte_frame(a, entry_get(a, mm, addr, 1))
+    entry_set(a, mm, addr, 1, 0)
+    frame_mut(a, spare).lru_next = frame_at(a, table).mapping
+    frame_mut(a, table).mapping = spare
+    mm.thp_mapped += 1
 
 cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
@@ -74,6 +82,8 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
             e = pte_mkwrite(a, e)
     add_mm_counter(m, mm_counter(a, head), HPAGE_PMD_NR)
     add_file_rmap_pmd(a, head)
+    if area.vm_flags & VM_LOCKED:
+        mlock_folio(a, head)
     entry_set(a, m, addr, 1, e)
     m.thp_mapped += 1
     count_vm_event(a, THP_FILE_MAPPED)

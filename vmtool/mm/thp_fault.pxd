@@ -1,12 +1,11 @@
 # cython: language_level=3
-"""Level 8. Faults that map, copy or collapse whole huge pages."""
+"""Level 8. Faults that map or copy whole huge pages."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil
 cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil
-cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil
 cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty) noexcept nogil  # a new folio of the area's own: rmap, LRU, entry; counts nothing
 cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept nogil  # fork: share one entry; false: no memory
 cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil

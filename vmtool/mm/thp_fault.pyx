@@ -2,7 +2,7 @@
 """Faults, fork and madvise on whole huge pages.
 
 Counterpart: Linux v6.18 mm/huge_memory.c:do_huge_pmd_anonymous_page(), do_huge_pmd_wp_page(), copy_huge_pmd(), move_huge_pmd(),
-change_huge_pmd(); mm/khugepaged.c:madvise_collapse().
+change_huge_pmd().
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
@@ -11,7 +11,8 @@ from vmtool.mm.frame cimport page_copy, page_folio
 from vmtool.mm.lruvec cimport count_folio_events, count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
+from vmtool.mm.mm_slot cimport khugepaged_enter_vma
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru
@@ -43,6 +44,7 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
     cdef pfn_t head
     if anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
+    khugepaged_enter_vma(a, v, vma_at(a, v).vm_flags)
     if not flags & FAULT_WRITE:
         head = get_huge_zero(a)
         if head == 0 or pgtable_trans_huge_deposit(a, m, haddr) < 0:
@@ -130,70 +132,3 @@ cdef void change_huge_pmd(arena_t *a, idx_t v, vaddr_t addr, uint64_t vm_flags, 
     if upgrade and not pte_special(a, pmd) and pte_dirty(a, pmd) and (vm_flags & VM_SHARED or frame_at(a, pte_frame(a, pmd)).flags & PG_anon_exclusive):
         e = pte_mkwrite(a, e)
     entry_set(a, m, addr, 1, e)
-
-cdef int collapse_one(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
-    """512 PTEs, present, of the zero page or empty, become one folio with their bytes. 0 or -errno."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pfn_t table, head
-    cdef entry_at_t at
-    cdef pte_t e
-    cdef uint32_t i, what
-    entry_find(a, m, addr, &at)
-    if at.what == ENTRY_HUGE:
-        return 0  # the huge zero page is one too
-    if at.level:
-        return -EINVAL  # SCAN_PMD_NULL: nothing there to collapse
-    table = at.table
-    for i in range(HPAGE_PMD_NR):
-        e = pte_load(a, table, i)
-        what = pte_class(a, e)
-        if what == ENTRY_NONE or what == ENTRY_SPECIAL:
-            continue
-        if what != ENTRY_PAGE:
-            return -EINVAL
-        if not frame_at(a, page_folio(a, pte_frame(a, e))).flags & PG_anon:
-            return -EINVAL
-    if anon_vma_prepare(a, v) < 0:
-        return -ENOMEM
-    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
-    if head == 0:
-        return -ENOMEM
-    count_folio_events(a, head, THP_COLLAPSE_ALLOC, 1)
-    for i in range(HPAGE_PMD_NR):
-        e = pte_load(a, table, i)
-        if e == 0 or pte_special(a, e):
-            add_mm_counter(m, MM_ANONPAGES, 1)  # one by one: the counter goes in batches
-        if e == 0:
-            continue
-        if not pte_special(a, e):
-            page_copy(a, head + i, pte_frame(a, e))
-        pte_store(a, table, i, 0)
-        zap_present_pte(a, v, addr + (<uint64_t>i << a.m.arch.page_shift), e)
-    # the emptied PTE table becomes the deposited one
-    table_free(a, m, addr, 0)
-    if table_alloc(a, m, addr, 1) == 0 or pgtable_trans_huge_deposit(a, m, addr) < 0:
-        return -ENOMEM
-    map_anon_pmd(a, v, addr, head, True)
-    flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
-    return 0
-
-cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    cdef vma_t *area = vma_at(a, v)
-    cdef vaddr_t h = (start + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
-    cdef vaddr_t last = end & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
-    cdef int err, result = 0
-    if area.vm_file or area.kind != VMA_PLAIN or area.vm_flags & VM_NOHUGEPAGE:
-        return -EINVAL
-    if area.anon_vma == 0:
-        return -EINVAL  # never faulted: only a page fault may put a huge page there
-    if area.vm_end < HPAGE_PMD_SIZE or (area.vm_end - HPAGE_PMD_SIZE) & ~<uint64_t>(HPAGE_PMD_SIZE - 1) < area.vm_start:
-        return -EINVAL  # no aligned 2 MB in the area
-    if last < h:
-        return -EINVAL  # less than nothing was to be collapsed: Linux compares unsigned
-    while h < last:
-        if thp_vma_suitable(area, h):
-            err = collapse_one(a, v, h)
-            if err:
-                result = err
-        h += HPAGE_PMD_SIZE
-    return result

@@ -124,6 +124,10 @@ cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
     mm[0] = seen if by_pte else 0
     return True
 
+cdef bint folio_mapped_shared(arena_t *a, pfn_t head) noexcept nogil:
+    cdef idx_t mm = 0
+    return not one_mm_maps(a, head, &mm)
+
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order = folio_order(a, head), i
     cdef pfn_t pfn

@@ -216,18 +216,15 @@ cdef struct mm_t:  # 1024 bytes
     uint16_t pkey_allocation_map  # bit n: protection key n is in use
     int16_t execute_only_pkey  # of areas that may be executed alone, -1: none yet
     idx_t rss_memcg  # memcg_t that pays for its per-CPU counters
-    uint64_t pad[25]
+    idx_t mm_slot_next, mm_slot_prev  # khugepaged's list of spaces, with MMF_VM_HUGEPAGE; mm_slot.pyx
+    uint64_t mm_slot_obj
+    uint64_t pad[23]
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
+    MMF_VM_HUGEPAGE = 0x20000  # khugepaged looks at it
     MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
     MMF_COMPAT = 0x200  # a 32-bit program on a 64-bit kernel
     MMF_LEGACY = 0x400  # ADDR_COMPAT_LAYOUT: mappings go upwards from mmap_base
-cdef enum:  # personality(2)
-    MMAP_PAGE_ZERO = 0x100000
-    ADDR_NO_RANDOMIZE = 0x40000
-    ADDR_COMPAT_LAYOUT = 0x200000
-    READ_IMPLIES_EXEC = 0x400000
-    ADDR_LIMIT_3GB = 0x8000000
 
 # task: task_struct and what hangs from it; mm.pyx
 cdef struct task_t:  # 512 bytes
@@ -297,7 +294,8 @@ cdef struct inode_t:  # 256 bytes
     idx_t swapped  # xnode_t root, shared memory: what swap has of it, by page: record in POOL_SWAP
     uint32_t nr_swapped
     uint64_t lsm_obj  # LSM's part of it
-    uint64_t pad[7]
+    uint32_t s_mount, pad0  # of shared memory: SHMEM_ANON, _FILE, _TMPFS
+    uint64_t pad[6]
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
@@ -496,3 +494,6 @@ cdef struct machine_t:
     page_counter_t root_swap
     int64_t memcg_event[NR_MEMCG_VM_EVENTS]  # what groups count and /proc/vmstat does not, or counts apart
     idx_t swap_kmem[MAX_SWAP_AREAS]  # kmem_obj_t list: what an area takes of the kernel's memory; 0: none, or of an older file
+    khugepaged_t khugepaged
+    uint32_t tmpfs_huge, pad_tmpfs  # huge= of the tmpfs mounts, SHMEM_HUGE_
+    uint32_t huge_shmem_orders[4]  # hugepages-*kB/shmem_enabled, bit n: order n; SHMEM_ORDERS_. Of older files 0: khugepaged.known

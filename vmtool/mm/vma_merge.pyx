@@ -12,6 +12,7 @@ Simplified: no userfaultfd, no memory policies (one node), allocation does not f
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport vma_at, vma_mut, mm_at, inode_at, file_at
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
+from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.rmap cimport anon_vma_chain_is_singular, anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link, vma_file_unlink
 from vmtool.mm.thp cimport vma_adjust_trans_huge
@@ -143,6 +144,7 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
     vma_mut(a, target).vm_flags |= sticky
     vma_set_range(a, g.mm, target, start, end, pgoff)
     vma_iter_store(a, g.mm, target)
+    khugepaged_enter_vma(a, target, g.vm_flags)
     g.target = target
     return target
 
@@ -202,6 +204,7 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
         vma_set_range(a, g.mm, g.next, g.start, t.vm_end, n_pgoff)
     vma_iter_store(a, g.mm, g.target)
     vma_mut(a, g.target).vm_flags |= sticky
+    khugepaged_enter_vma(a, g.target, g.vm_flags)
     trace2(a, TR_VMA_MERGE, vma_at(a, g.target).vm_start, vma_at(a, g.target).vm_end)
     return g.target
 

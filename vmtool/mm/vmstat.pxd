@@ -130,6 +130,12 @@ cdef enum:  # vm_event_item
     COMPACTISOLATED
     THP_FILE_ALLOC
     THP_FILE_FALLBACK
+    THP_COLLAPSE_ALLOC_FAILED
+    THP_SCAN_EXCEED_NONE_PTE
+    THP_SCAN_EXCEED_SWAP_PTE
+    THP_SCAN_EXCEED_SHARED_PTE
+    THP_FILE_FALLBACK_CHARGE
+    THP_SWPOUT
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:

@@ -42,8 +42,9 @@ COMMANDS = (
     Command(
         "sleep", "pressure:sleep", (arg("seconds", "WORD", "how long; a fraction is allowed", metavar="SECONDS"),),
         access=WRITES, json=False,
-        help="Let the logical clock pass: the flusher writes what is dirty for vm.dirty_expire_centisecs.",
-        details="Nothing else makes time pass.",
+        help="Let the logical clock pass: the flusher writes what is dirty for vm.dirty_expire_centisecs, khugepaged scans.",
+        details="Nothing else makes time pass. khugepaged goes by transparent_hugepage/khugepaged/scan_sleep_millisecs and its other "
+                "settings (sysctl).",
         example="vmtool sleep 30"),
     Command(
         "dmesg", "pressure:dmesg", (),

@@ -1,0 +1,11 @@
+# cython: language_level=3
+"""Level 25. khugepaged as time passes, and MADV_COLLAPSE.
+
+Counterpart: Linux v6.18 mm/khugepaged.c:khugepaged_do_scan(), khugepaged_scan_mm_slot(), madvise_collapse().
+"""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil  # 0 or -errno
+cdef void khugepaged_until(arena_t *a, uint64_t end_us) noexcept nogil  # the logical clock goes on to then, and with it khugepaged and the flusher
