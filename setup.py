@@ -5,7 +5,8 @@
     VMTOOL_ANNOTATE=1                        HTML beside the C under build/: which lines touch Python
 
 Every `vmtool/**/*.pyx` is one module. Those of vmtool/, its mm and libc, which only run together, share one object file, `_modules`:
-opening fifty files costs a command more than 4 ms of CPU (vmtool/_loader.py finds them in it). Release and debug builds keep
+opening fifty files costs a command more than 4 ms of CPU (vmtool/_loader.py finds them in it), and call each other as C functions do
+(scripts/direct_calls.py). Release and debug builds keep
 their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it, or a
 `.pxd` it cimports (however indirectly), is newer than its C.
 """
@@ -104,8 +105,17 @@ class BuildExt(build_ext):
             quiet=self.verbose < 1,
         )
         c_file = {str(pyx): ext.sources[0] for pyx, ext in zip(pyx_files(), done, strict=True)}
+        c_file |= self.link_directly({pyx: c for pyx, c in c_file.items() if Path(pyx).parent in SHARED})
         for ext in self.extensions:
             ext.sources = [c_file[source] for source in ext.sources]
+
+    def link_directly(self, c_file):
+        """The C of the modules of one object file, with plain calls between them."""
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts"))  # a build backend does not have it there
+        from direct_calls import link
+
+        made = link({module_name(Path(pyx)): Path(c) for pyx, c in c_file.items()}, Path("build", "direct", MODE))
+        return {pyx: str(made[module_name(Path(pyx))]) for pyx in c_file}
 
     def stale_files(self, c_dir):
         """The .pyx that look older than their C. C that is older than this file was made by other rules, and goes."""

@@ -33,7 +33,12 @@ cdef enum:
     CONTENT_SHIFT = 12  # log2 of CONTENT_BYTES
     DIR_GROUP = 512  # directory entries that share a byte of pool_t.held
 
-cdef uint64_t GOLDEN  # 2**64 over the golden ratio: the step of splitmix64's state
+# Constants of 64 bits: an enum of C holds an int.
+cdef extern from *:
+    """
+    #define VMTOOL_GOLDEN 0x9e3779b97f4a7c15ULL
+    """
+    const uint64_t GOLDEN "VMTOOL_GOLDEN"  # 2**64 over the golden ratio: the step of splitmix64's state
 
 cdef inline uint64_t splitmix64(uint64_t z) noexcept nogil:
     """A state's number: every bit of it depends on all bits of the state."""

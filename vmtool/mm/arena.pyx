@@ -12,14 +12,11 @@ read its bytes. Invariants (fsck): free lists are disjoint from what is in use a
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-# name, bytes of a record, sparse; in the order of pool_id
-GOLDEN = <uint64_t>0x9e3779b97f4a7c15u
-
 cdef enum:
     MOST_PAGE_BYTES = 65536
     CHUNK_SHIFT = 14
 
-cdef struct pool_desc:
+cdef struct pool_desc:  # in the order of pool_id
     const char *name
     uint32_t size
     uint32_t sparse

@@ -93,7 +93,6 @@ cdef enum:
     VM_NOHUGEPAGE = 0x40000000
     VM_MERGEABLE = 0x80000000
     VM_PKEY_SHIFT = 32  # VM_PKEY_BIT0 .. 3
-    VM_SEALED_BIT = 42
 
 cdef enum:
     PROT_READ = 1

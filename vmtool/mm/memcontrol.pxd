@@ -10,7 +10,11 @@ from vmtool.mm.types cimport *
 cdef enum:
     MEMCG_MAX_GROUPS = 1023  # what a shadow can name
 
-cdef uint64_t PAGE_COUNTER_MAX
+cdef extern from *:
+    """
+    #define VMTOOL_PAGE_COUNTER_MAX ((1ULL << 51) - 1)
+    """
+    const uint64_t PAGE_COUNTER_MAX "VMTOOL_PAGE_COUNTER_MAX"  # LONG_MAX / PAGE_SIZE
 
 # Pages of a group, from the CPU's stock when it has some: 64 are charged at once. At a limit the group is reclaimed from, then its OOM killer
 # runs. 0, -ENOMEM.

@@ -21,8 +21,6 @@ cdef enum:
     SWAP_CLUSTER_MAX = 32
     COSTLY_PAGES = 8  # 1 << PAGE_ALLOC_COSTLY_ORDER
 
-cdef uint64_t PAGE_COUNTER_MAX = (<uint64_t>1 << 51) - 1  # LONG_MAX / PAGE_SIZE
-
 
 # --- counters --------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,13 @@ from vmtool.mm.arch cimport ARCH_PKEYS
 from vmtool.mm.arena cimport arena_t, mm_at, task_at
 from vmtool.mm.types cimport *
 
-cdef uint64_t VM_PKEY_MASK  # VM_PKEY_BIT0 .. 3
-cdef uint64_t VM_SEALED
+cdef extern from *:
+    """
+    #define VMTOOL_VM_PKEY_MASK (15ULL << 32)
+    #define VMTOOL_VM_SEALED (1ULL << 42)
+    """
+    const uint64_t VM_PKEY_MASK "VMTOOL_VM_PKEY_MASK"  # VM_PKEY_BIT0 .. 3
+    const uint64_t VM_SEALED "VMTOOL_VM_SEALED"
 
 cdef inline bint has_pkeys(arena_t *a) noexcept nogil:
     return (a.m.arch.flags & ARCH_PKEYS) != 0

@@ -16,8 +16,6 @@ cdef enum:
     PKRU_BITS_PER_PKEY = 2
     VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC
 
-VM_PKEY_MASK = <uint64_t>(NR_PKEYS - 1) << VM_PKEY_SHIFT
-VM_SEALED = <uint64_t>1 << VM_SEALED_BIT
 
 cdef void pkeys_init(arena_t *a, idx_t mm) noexcept nogil:
     if has_pkeys(a):

@@ -1,0 +1,95 @@
+"""The build's step between Cython and the compiler: calls between modules of one object file become calls of C."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import direct_calls  # noqa: E402
+
+FORM = """/* #### Code section: module_declarations ### */
+static int (*__pyx_f_1b_g)(int); /*proto*/
+static CYTHON_INLINE int __pyx_f_1a_small(int); /*proto*/
+static int __pyx_f_1a_f(int); /*proto*/
+/* #### Code section: module_code ### */
+static int __pyx_f_1a_f(int __pyx_v_x) {
+  return __pyx_f_1b_g(__pyx_v_x);
+}
+/* #### Code section: module_exttypes ### */
+static int __Pyx_modinit_Function_export_code(__pyx_mstatetype *__pyx_mstate) {
+  {
+    exports[] = {(void (*)(void))&__pyx_f_1a_f, (void (*)(void)) NULL};
+  }
+  return 0;
+}
+
+static int __Pyx_modinit_Function_import_code(__pyx_mstatetype *__pyx_mstate) {
+  {
+    __pyx_t_1 = PyImport_ImportModule("b"); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 1, __pyx_L1_error)
+    __Pyx_ImportFunction_3_3_1(__pyx_t_1, __pyx_import_name, *__pyx_import_pointer, __pyx_import_current_signature);
+  }
+  return 0;
+}
+  /*--- Execution code ---*/
+
+  __pyx_t_2 = __Pyx_PyDict_NewPresized(0);
+  __Pyx_GOTREF(__pyx_t_2);
+  PyDict_SetItem(__pyx_d, __pyx_n_u_test, __pyx_t_2);
+  __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
+
+  /*--- Wrapped vars code ---*/
+"""
+
+
+def files(tmp_path, **texts):
+    made = {}
+    for name, text in texts.items():
+        made[name] = tmp_path / f"{name}.c"
+        made[name].write_text(text)
+    return made
+
+
+def of(name, imports, acts=False):
+    text = FORM.replace("_1a_", f"_1{name}_").replace('ImportModule("b")', f'ImportModule("{imports}")')
+    return text.replace("  /*--- Wrapped", "  table[0] = 1;\n  /*--- Wrapped") if acts else text
+
+
+def test_a_pointer_becomes_a_declaration_and_what_is_exported_is_no_longer_static(tmp_path):
+    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c", acts=True), c=of("c", "b")), tmp_path / "made")
+    text = made["a"].read_text()
+    assert 'extern __attribute__((visibility("hidden"))) int __pyx_f_1b_g(int); /*proto*/' in text
+    assert text.count('\n__attribute__((visibility("hidden"))) int __pyx_f_1a_f(int') == 2
+    assert "static CYTHON_INLINE int __pyx_f_1a_small(int); /*proto*/" in text
+    assert "ImportFunction" not in text and '{"b", NULL}' in text
+
+
+def test_a_module_with_nothing_to_do_is_not_imported_but_what_it_uses_is(tmp_path):
+    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c"), c=of("c", "b", acts=True)), tmp_path / "made")
+    assert '{"c", NULL}' in made["a"].read_text()
+    assert "{NULL}" not in made["c"].read_text() and "PyImport_ImportModule" not in made["c"].read_text()
+
+
+@pytest.mark.parametrize("broken", [FORM.replace("module_exttypes", "x"), FORM.replace("Function_import", "Imports"), of("c", "nowhere")])
+def test_another_form_leaves_all_as_they_are(tmp_path, broken):
+    given = files(tmp_path, a=of("a", "b"), b=of("b", "c"), c=broken)
+    assert direct_calls.link(given, tmp_path / "made") == given
+
+
+def test_what_is_older_is_not_made_again(tmp_path):
+    given = files(tmp_path, a=of("a", "b"), b=of("b", "a"))
+    made = direct_calls.link(given, tmp_path / "made")
+    made["a"].write_text("kept")
+    assert direct_calls.link(given, tmp_path / "made")["a"].read_text() == "kept"
+
+
+def test_a_command_imports_a_third_of_the_kernel():
+    pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+    code = "import sys, vmtool._core; print(*[name for name in sys.modules if name.startswith('vmtool.mm.')])"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert "vmtool.mm.arch" in names  # whose tables its import fills
+    if not (ROOT / "build" / "direct").is_dir():
+        pytest.skip("this Cython writes a C that scripts/direct_calls.py does not know")
+    assert "vmtool.mm.mmu" not in names and len(names) < 60
