@@ -198,9 +198,9 @@ class Machine:
         """
 
     # --- files ------------------------------------------------------------------------------------
-    def mkfile(self, path: str, size: int, data: bytes | None = None, dev: tuple[int, int] = (8, 1), inode: int = 0) -> None:
-        """inode 0: the next free one. EEXIST when the path is there."""
-
+    def mkfile(self, path: str, size: int, data: bytes | None = None, dev: tuple[int, int] | None = None, inode: int = 0,
+               tmpfs: bool = False) -> None:
+        """inode 0: the next free one. EEXIST when the path is there. tmpfs, which /dev/shm is: shared memory with a name."""
     def truncate(self, path: str, size: int) -> None: ...
     def punch_hole(self, path: str, offset: int, length: int) -> None: ...
     def rmfile(self, path: str) -> None: ...

@@ -13,3 +13,5 @@ cdef class Files(Adopt):
     cdef object result(self, long long value)
     cdef idx_t inode_of(self, path) except 0
     cdef idx_t task_file(self, idx_t task, idx_t inode) except 0
+    cdef idx_t new_inode(self, bytes name, size, dev, inode, bint tmpfs) except 0
+    cdef int fill_tmpfs(self, idx_t inode, bytes data) except -1

@@ -14,7 +14,7 @@ from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport do_exit, switch_mm
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.inode cimport inode_take_objects
-from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup,
+from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup, tmpfs_create,
                                   path_rename, path_unlink, punch_hole, sync_all)
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.swap_state cimport swap_write_wait
@@ -27,6 +27,7 @@ from vmtool.errors import KernelError, Signal
 cdef enum:
     ENOTRECOVERABLE = 131
 
+DISK_DEV, TMPFS_DEV = (8, 1), (0, 27)
 PANICKED = "the kernel has panicked; dmesg says why"
 
 
@@ -143,9 +144,33 @@ cdef class Files(Adopt):
 
     # --- files ------------------------------------------------------------------------------------------------
 
-    def mkfile(self, path, size, data=None, dev=(8, 1), inode=0):
-        cdef idx_t i
+    cdef idx_t new_inode(self, bytes name, size, dev, inode, bint tmpfs) except 0:
         cdef int err = 0
+        cdef idx_t i
+        if tmpfs:
+            i = tmpfs_create(&self.a, name, len(name), dev[0], dev[1], inode, size, &err)
+        else:
+            i = inode_create(&self.a, name, len(name), INODE_EXT4, dev[0], dev[1], inode, size, &err)
+        if i == 0:
+            raise KernelError(err if err else ENOMEM)
+        return i
+
+    cdef int fill_tmpfs(self, idx_t inode, bytes data) except -1:
+        """What is written to it are pages, from the start."""
+        cdef idx_t f
+        cdef int64_t done
+        self.a.task = 0
+        f = file_open(&self.a, inode)
+        done = filemap_write(&self.a, f, 0, data, len(data)) if f else -ENOMEM
+        if f:
+            fput(&self.a, f)
+        if done < <int64_t>len(data):
+            path_unlink(&self.a, inode)
+            raise KernelError(-done if done < 0 else ENOSPC)
+        return 0
+
+    def mkfile(self, path, size, data=None, dev=None, inode=0, tmpfs=False):
+        cdef idx_t i
         cdef const char *bytes_
         cdef Py_ssize_t at, total
         name = path.encode("utf-8", "surrogateescape")
@@ -155,10 +180,11 @@ cdef class Files(Adopt):
             raise KernelError(EEXIST, path)
         if size < 0 or size > 1 << 44:
             raise KernelError(EFBIG)
-        i = inode_create(&self.a, name, len(name), INODE_EXT4, dev[0], dev[1], inode, size, &err)
-        if i == 0:
-            raise KernelError(err if err else ENOMEM)
-        if data is not None:
+        tmpfs = tmpfs or path.startswith("/dev/shm/")
+        i = self.new_inode(name, size, (TMPFS_DEV if tmpfs else DISK_DEV) if dev is None else dev, inode, tmpfs)
+        if tmpfs and data:
+            self.fill_tmpfs(i, bytes(data[:size]))
+        elif data is not None:
             bytes_ = data
             total = min(len(data), size)
             for at in range(0, total, page_size(&self.a.m.arch)):

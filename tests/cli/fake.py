@@ -181,8 +181,8 @@ class FakeMachine:
     def push(self, pid, nr_bytes):
         return STACK - nr_bytes
 
-    def mkfile(self, path, size, data=None, dev=(8, 1), inode=0):
-        self.calls.append(("mkfile", (path, size, data, dev, inode), {}))
+    def mkfile(self, path, size, data=None, dev=None, inode=0, tmpfs=False):
+        self.calls.append(("mkfile", (path, size, data, dev, inode, tmpfs), {}))
         if path in self.contents:
             raise KernelError(errno.EEXIST, path)
         if size > 1 << 30:

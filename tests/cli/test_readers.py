@@ -117,6 +117,7 @@ def test_both_readers_give_the_same(name):
     ("spawn --exe /bin/cat -- -n f", {"name": None, "exe": "/bin/cat", "args": ["-n", "f"]}),
     ("spawn cat --env A=1 --env B=2", {"name": "cat", "env": [b"A=1", b"B=2"], "args": ()}),
     ("mkfile f 64K --from g --dev 8:1 --inode 1001", {"path": "/f", "size": 65536, "source": "g", "dev": (8, 1), "inode": 1001}),
+    ("mkfile /dev/shm/f 64K", {"dev": None, "tmpfs": False}),
     ("free -ht", {"unit": "h", "total": True}),
     ("pmap -XXq 1", {"expand": 2, "quiet": True, "detail": ""}),
     ("madvise 1 heap 4K guard_install", {"addr": "heap", "advice": 102}),

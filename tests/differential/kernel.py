@@ -17,6 +17,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import time
 
 from tests.differential import rounds, target
@@ -64,6 +65,8 @@ class Kernel:
                 os.unlink(path)
         for path, text in self.settings.items():
             write_text(path, text)
+        if os.path.ismount(f"{self.root}/shm"):
+            subprocess.run(["umount", "--lazy", f"{self.root}/shm"], check=True)
 
     def __enter__(self) -> "Kernel":
         return self
@@ -112,12 +115,24 @@ class Kernel:
     def do_sysctl(self, w: Words) -> None:
         """A file of /sys/kernel/mm, set for this script alone; the answer is not compared."""
         name, _, value = w.next().partition("=")
+        if name == "tmpfs/huge":
+            self._mount_tmpfs(value)
+            return
         path = f"/sys/kernel/mm/{name}"
         with open(path, encoding="utf-8") as f:
             text = f.read().strip()
         chosen = re.search(r"\[(\w+)\]", text)
         self.settings.setdefault(path, chosen[1] if chosen else text)
         write_text(path, value)
+
+    def _mount_tmpfs(self, huge: str | None = None) -> None:
+        """One of the script's own, at shm/; huge= is set once more, if it must be."""
+        path = f"{self.root}/shm"
+        if not os.path.ismount(path):
+            os.makedirs(path, exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1G,huge={huge or 'never'}", "tmpfs", path], check=True)
+        elif huge:
+            subprocess.run(["mount", "-o", f"remount,huge={huge}", path], check=True)
 
     def do_sleep(self, w: Words) -> None:
         """Time passes, in which khugepaged comes by everywhere: here at once."""
@@ -274,6 +289,8 @@ class Kernel:
 
     def do_mkfile(self, w: Words) -> None:
         source, dev, inode = w.option("--from"), w.option("--dev"), w.option("--inode")
+        if w.flag("--tmpfs"):
+            self._mount_tmpfs()
         path, length = w.next(), size(w.next())
         os.makedirs(os.path.dirname(path), exist_ok=True)
         major, minor = (int(n) for n in (dev or "8:1").split(":"))

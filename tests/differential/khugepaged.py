@@ -111,4 +111,51 @@ def shared(w: Writer) -> None:
         call(w, "p")
 
 
-SUBS = {"anonymous": anonymous, "shared": shared} if os.access(f"{ROOM}/defrag", os.W_OK) else {}
+def _io(w: Writer, path: str, nr: int) -> None:
+    """A write() of some size at some place, or another way to change the file."""
+    kind = w.number(0, 8)
+    offset = w.pick((0, PAGE, 16 * PAGE, 512 * PAGE, 100, 77 * PAGE + 5, nr * PAGE - 100))
+    if kind <= 4:
+        length = w.pick((1, 100, PAGE, 10000, 65536, 100000, 200000))
+        w.line(f"write $p {path} {offset} {'x' * length}")
+    elif kind == 5:
+        w.line(f"read $p {path} {offset // PAGE * PAGE} {w.pick((PAGE, 65536))}")
+    elif kind == 6:
+        w.line(f"truncate {path} {w.pick((nr * PAGE, nr * PAGE - 3000, 600 * PAGE, 20 * PAGE + 5, 2 * nr * PAGE))}")
+    else:
+        w.line(f"fallocate {path} {offset} {w.pick((PAGE, 40000, HUGE))} --punch-hole")
+
+
+def tmpfs(w: Writer) -> None:
+    """Files of a tmpfs: what write() and faults make of huge=, and what becomes of it."""
+    w.spawn()
+    if w.chance(90):
+        w.line(f"sysctl tmpfs/huge={w.pick(('always', 'within_size', 'within_size', 'advise', 'never'))}")
+    nr = w.pick((16, 100, 512, 700, 1024, 1100))
+    path = f"{w.root}/shm/f"
+    w.line(f"mkfile {path} {w.pick((nr * PAGE, 0))} --tmpfs --dev 0:27 --inode 1001")
+    areas = []
+    for _ in range(w.number(5, 14)):
+        kind = w.number(0, 9)
+        if kind <= 3:
+            _io(w, path, nr)
+        elif kind <= 5 and len(areas) < 3:
+            start = f" --addr {hex(0x7E0000000000 + w.pick((0, 0, 0, 5)) * PAGE + len(areas) * (64 << 20))} --fixed"
+            mmap(w, "p", nr, "rw", f" --file {path}{w.pick((' --shared', ' --shared', ' --private'))}{start}")
+            areas.append(int(w.answers[-1].out, 16))
+        elif areas:
+            addr = w.pick(areas)
+            if kind <= 7:
+                _touch(w, addr, nr)
+            elif w.chance(50):
+                advice = w.pick(("hugepage", "collapse", "collapse", "dontneed", "remove", "nohugepage"))
+                w.line(f"madvise $p {hex(addr)} {hex(min(nr, w.pick((16, 512, nr))) * PAGE)} {advice}")
+            else:
+                _look(w, addr)
+    for addr in areas:
+        w.line(f"touch $p {hex(addr)} 1 -r --probe")
+    for call in (calls.cat_maps, calls.smaps, calls.status):
+        call(w, "p")
+
+
+SUBS = {"anonymous": anonymous, "shared": shared, "tmpfs": tmpfs} if os.access(f"{ROOM}/defrag", os.W_OK) else {}

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
 
 
-def mkfile(machine: Machine, path: str, size: int, source: str | None, dev: tuple[int, int], inode: int) -> None:
+def mkfile(machine: Machine, path: str, size: int, source: str | None, dev: tuple[int, int] | None, inode: int, tmpfs: bool) -> None:
     data = None
     if source is not None:
         from vmtool.outside.host import read_file
         data = read_file(source, size).data
-    machine.mkfile(path, size, data, dev, inode)
+    machine.mkfile(path, size, data, dev, inode, tmpfs)
 
 
 def truncate(machine: Machine, path: str, size: int) -> None:

@@ -13,6 +13,8 @@ cdef enum:  # inode_t.i_state
 # A new file. Returns the inode, or 0 with *err = EEXIST, ENOMEM; ino 0: the next free one. A shmem inode has no link (its name is never looked up
 # and ends in " (deleted)"): it lives while it is open.
 cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil
+# The same on a tmpfs: shared memory with a name, which keeps it alive; its objects are in memory from the start. No page is there yet.
+cdef idx_t tmpfs_create(arena_t *a, const char *path, uint32_t length, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil
 cdef void path_unlink(arena_t *a, idx_t inode) noexcept nogil  # its name leaves the table; it goes when nothing refers to it
 cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil  # 0, -ENOMEM; what had that path is unlinked
 cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil  # VM_NORESERVE: what is charged becomes what is there

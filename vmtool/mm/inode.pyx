@@ -62,10 +62,17 @@ cdef uint64_t next_ino(arena_t *a, uint32_t kind) noexcept nogil:
     return ino
 
 
+cdef uint32_t shmem_mount_of(const char *path, uint32_t length) noexcept nogil:
+    if length == 9 and memcmp(path, <const char *>b"/dev/zero", 9) == 0:
+        return SHMEM_ANON
+    return SHMEM_TMPFS if length > 9 and memcmp(path, <const char *>b"/dev/shm/", 9) == 0 else SHMEM_FILE
+
+
 cdef void shmem_init_inode(arena_t *a, inode_t *i, uint32_t mount) noexcept nogil:
     """__shmem_get_inode(): whether it can have large folios is settled here."""
     cdef uint32_t huge = a.m.tmpfs_huge if mount == SHMEM_TMPFS else a.m.shmem_huge
     i.s_mount = mount
+    i.i_state &= ~<uint32_t>MAPPING_LARGE_FOLIOS
     if huge != SHMEM_HUGE_NEVER and huge != SHMEM_HUGE_DENY and huge != SHMEM_HUGE_FORCE:
         i.i_state |= MAPPING_LARGE_FOLIOS
 
@@ -94,7 +101,28 @@ cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t 
         i.nlink = 1
         path_hash_add(a, inode)
     else:
-        shmem_init_inode(a, i, SHMEM_ANON if length == 9 and memcmp(path, <const char *>b"/dev/zero", 9) == 0 else SHMEM_FILE)
+        shmem_init_inode(a, i, shmem_mount_of(path, length))
+    return inode
+
+
+cdef idx_t tmpfs_create(arena_t *a, const char *path, uint32_t length, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil:
+    """shmem_mknod(): charged page by page. # Deviation: the mount has no size; what it holds is limited by memory and swap alone."""
+    cdef idx_t inode = 0
+    cdef inode_t *i
+    err[0] = EEXIST
+    if path_lookup(a, path, length) == 0:
+        inode = inode_create(a, path, length, INODE_SHMEM, dev_major, dev_minor, ino, size, err)
+    if inode == 0:
+        return 0
+    i = inode_mut(a, inode)
+    shmem_init_inode(a, i, SHMEM_TMPFS)
+    i.shmem_flags |= VM_NORESERVE
+    i.nlink = 1
+    path_hash_add(a, inode)
+    if not inode_take_objects(a, inode):
+        path_unlink(a, inode)
+        err[0] = ENOMEM
+        return 0
     return inode
 
 
@@ -316,7 +344,7 @@ cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) 
 
 cdef inline bint is_prunable(const inode_t *i) noexcept nogil:
     """An inode that is open, or has cached pages, is not on the shrinker's list."""
-    return inode_live(i) and i.nr_open == 0 and i.nrpages == 0 and i.obj[0] != 0
+    return inode_live(i) and i.kind != INODE_SHMEM and i.nr_open == 0 and i.nrpages == 0 and i.obj[0] != 0
 
 
 cdef uint64_t nr_prunable(arena_t *a) noexcept nogil:
@@ -362,7 +390,7 @@ cdef void drop_slab(arena_t *a) noexcept nogil:
     count_kept_files(a, kept)
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if not inode_live(i) or i.nr_open > kept[inode]:
+        if not inode_live(i) or i.kind == INODE_SHMEM or i.nr_open > kept[inode]:  # a tmpfs is its dentries
             continue
         if i.obj[1]:
             kmem_cache_free_rcu(a, CACHE_DENTRY, i.obj[1])

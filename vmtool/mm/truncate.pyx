@@ -99,6 +99,21 @@ cdef void truncate_inode_pages_range(arena_t *a, idx_t inode, uint64_t lstart, u
     shmem_recalc_inode(a, inode)
 
 
+cdef pfn_t partial_folio(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    """The folio that an edge may cut, 0: none. Of shared memory it is read from swap, if it lies within the file, and is dirty then
+    (shmem_get_partial_folio())."""
+    cdef pfn_t pfn = filemap_get(a, inode, index)
+    cdef uint32_t result = 0
+    if inode_at(a, inode).kind != INODE_SHMEM:
+        return page_folio(a, pfn) if pfn else 0
+    if pfn == 0 and inode_at(a, inode).nr_swapped and a.shmem_swapin != NULL and index << a.m.arch.page_shift < inode_at(a, inode).size:
+        pfn = a.shmem_swapin(a, inode, index, &result)
+    if pfn == 0:
+        return 0
+    filemap_dirty_folio(a, page_folio(a, pfn))
+    return page_folio(a, pfn)
+
+
 cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t lend) noexcept nogil:
     cdef uint64_t start = page_align(&a.m.arch, lstart) >> a.m.arch.page_shift
     cdef uint64_t end = TO_THE_END if lend == TO_THE_END else (lend + 1) >> a.m.arch.page_shift
@@ -109,12 +124,11 @@ cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t len
     filemap_forget(a, inode, start, end - 1)
     if a.shmem_free_swap != NULL and inode_at(a, inode).nr_swapped and start < end:
         a.shmem_free_swap(a, inode, start, end - 1)
-    if inode_at(a, inode).nrpages == 0:
+    if inode_at(a, inode).nrpages == 0 and inode_at(a, inode).nr_swapped == 0:
         return
     remove_range(a, inode, start, end)
-    head = filemap_get(a, inode, lstart >> a.m.arch.page_shift)
+    head = partial_folio(a, inode, lstart >> a.m.arch.page_shift)
     if head:
-        head = page_folio(a, head)
         index = frame_index(frame_at(a, head))
         nr_pages = <uint64_t>1 << folio_order(a, head)
         same_folio = lend < (index + nr_pages) << a.m.arch.page_shift
@@ -123,9 +137,8 @@ cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t len
             if same_folio:
                 end = index
     if not same_folio:
-        head = filemap_get(a, inode, lend >> a.m.arch.page_shift)
+        head = partial_folio(a, inode, lend >> a.m.arch.page_shift)
         if head:
-            head = page_folio(a, head)
             index = frame_index(frame_at(a, head))
             if not truncate_partial_folio(a, inode, head, lstart, lend):
                 end = index
@@ -208,19 +221,21 @@ cdef void unmap_hole(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noe
 
 
 cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil:
-    """FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE. Source: vfs_fallocate(), whose offsets have a sign, ext4_punch_hole()."""
+    """FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE. Source: vfs_fallocate(), whose offsets have a sign, ext4_punch_hole(); shmem_fallocate(), for which the
+    file's end is none."""
     cdef uint64_t size = inode_at(a, inode).size
     cdef uint64_t end = offset + length
     cdef uint64_t first
     cdef uint64_t last
-    cdef uint64_t most = <uint64_t>1 << 63 if inode_at(a, inode).kind == INODE_SHMEM else MAX_FILE_BYTES - page_size(&a.m.arch)
+    cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
+    cdef uint64_t most = <uint64_t>1 << 63 if not on_disk else MAX_FILE_BYTES - page_size(&a.m.arch)
     if length == 0 or offset >> 63 or length >> 63:
         return -EINVAL
     if end > most:
         return -EFBIG
-    if offset >= size:
+    if on_disk and offset >= size:
         return 0
-    if end > size:
+    if on_disk and end > size:
         end = page_align(&a.m.arch, size)
     first = page_align(&a.m.arch, offset) >> a.m.arch.page_shift
     last = end >> a.m.arch.page_shift
@@ -228,7 +243,7 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     truncate_inode_pages_range(a, inode, offset, end - 1)
     if first < last:
         disk_free_blocks(a, inode, first, last - 1)
-    return zero_partial_blocks(a, inode, offset, end)
+    return zero_partial_blocks(a, inode, offset, end) if on_disk else 0
 
 
 cdef bint folio_mapped(arena_t *a, pfn_t head, uint64_t nr_pages) noexcept nogil:

@@ -11,10 +11,13 @@ COMMANDS = (
         "mkfile", "files:mkfile",
         (PATH, arg("size", "SIZE", "bytes"),
          option("--from", "HOSTPATH", "HOSTFILE", "its contents, zeros beyond their end", name="source"),
-         option("--dev", "DEVICE", "MAJ:MIN", "the device it lies on", default=(8, 1)),
-         option("--inode", "SIZE", "N", "its inode number, the next free one unless given", default=0)),
+         option("--dev", "DEVICE", "MAJ:MIN", "the device it lies on: 8:1, of a tmpfs 0:27, unless given"),
+         option("--inode", "SIZE", "N", "its inode number, the next free one unless given", default=0),
+         switch("--tmpfs", "on a tmpfs, as below /dev/shm: shared memory with a name")),
         access=WRITES, json=False,
-        help="Make a file on the simulated disk.",
+        help="Make a file on the simulated disk, or on a tmpfs.",
+        details="Of a file on a tmpfs no page is there, but those with contents of HOSTFILE; the huge= of all tmpfs mounts is tmpfs/huge "
+                "(sysctl).",
         example="vmtool mkfile scene.dat 16K"),
     Command(
         "truncate", "files:truncate", (PATH, arg("size", "SIZE", "the new size")),
