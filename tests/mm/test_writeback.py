@@ -1,5 +1,6 @@
 """Write-back: dirty pages, errors, and what the disk has afterwards."""
 
+import pytest
 
 EIO = 5
 
@@ -153,3 +154,74 @@ def test_a_file_that_replaces_another_is_written(cache):
     assert cache.stats()["file_dirty"] == 3
     cache.rename(inode, b"/old")
     assert cache.stats()["file_dirty"] == 0
+
+
+# --- time ------------------------------------------------------------------------------------------------------------------
+
+SECOND = 1000000
+
+
+def idle_machine():
+    core = pytest.importorskip("vmtool._core")
+    machine = core.Machine()
+    machine.boot(ram_bytes=1 << 30)
+    machine.spawn("a", None, [b"a"], [])
+    for name in ("/f", "/g"):
+        machine.mkfile(name, 65536)
+    return machine
+
+
+def test_the_flusher_comes_by_from_the_first_dirty_page_on():
+    """wb_wakeup_delayed(), when nothing else is dirty: every five seconds from then, and what is dirty for thirty is written."""
+    machine = idle_machine()
+    machine.sleep(3 * SECOND)
+    machine.write(1, "/f", 0, b"first")
+    machine.sleep(2 * SECOND)
+    machine.write(1, "/g", 0, b"second")
+    machine.sleep(28 * SECOND - 1)
+    assert machine.meminfo()["Dirty"] == 8
+    machine.sleep(1)  # 30 s after the first
+    assert machine.meminfo()["Dirty"] == 4
+    machine.sleep(5 * SECOND - 1)
+    assert machine.meminfo()["Dirty"] == 4
+    machine.sleep(1)  # the next time, 33 s after the second
+    assert machine.meminfo()["Dirty"] == 0
+
+
+def test_a_long_sleep_is_many_short_ones():
+    def dirty(steps):
+        machine = idle_machine()
+        machine.set_sysctl("vm.dirty_writeback_centisecs", "700")
+        machine.write(1, "/f", 0, b"first")
+        machine.sleep(SECOND)
+        machine.write(1, "/g", 0, b"second")
+        for microseconds in steps:
+            machine.sleep(microseconds)
+        return machine.meminfo()["Dirty"]
+    assert [dirty([33 * SECOND]), dirty([SECOND] * 33)] == [8, 8]
+    assert [dirty([34 * SECOND]), dirty([SECOND] * 34)] == [0, 0]
+
+
+def test_another_interval_wakes_the_flusher_and_none_stops_it():
+    """The live kernel's Dirty after the same value again, and after another one."""
+    machine = idle_machine()
+    machine.write(1, "/f", 0, b"first")
+    machine.set_sysctl("vm.dirty_writeback_centisecs", "500")
+    assert machine.meminfo()["Dirty"] == 4
+    machine.set_sysctl("vm.dirty_writeback_centisecs", "501")
+    assert machine.meminfo()["Dirty"] == 0
+    machine.set_sysctl("vm.dirty_writeback_centisecs", "0")
+    machine.write(1, "/f", 0, b"again")
+    machine.sleep(1000 * SECOND)
+    assert machine.meminfo()["Dirty"] == 4
+
+
+def test_years_without_anything_old_take_no_time():
+    machine = idle_machine()
+    machine.set_sysctl("vm.dirty_writeback_centisecs", "1")
+    machine.set_sysctl("vm.dirty_expire_centisecs", str(0x7FFFFFFF))
+    machine.write(1, "/f", 0, b"first")
+    machine.sleep(200 * 86400 * SECOND)
+    assert machine.meminfo()["Dirty"] == 4
+    machine.sleep(100 * 86400 * SECOND)
+    assert machine.meminfo()["Dirty"] == 0

@@ -298,6 +298,8 @@ cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil:
         xnode_set_mark(a, ino.i_pages, index + i, XMARK_DIRTY)
     if ino.nr_dirty == 0:
         ino.dirtied_us = a.m.now_us
+        if a.m.node_stat[NR_FILE_DIRTY] == 0:  # wb_wakeup_delayed(): the flusher comes by from now on
+            a.m.flusher_us = a.m.now_us + <uint64_t>a.m.dirty_writeback_centisecs * 10000
     ino.nr_dirty += <uint32_t>nr_pages
     lruvec_stat_mod_folio(a, head, NR_FILE_DIRTY, nr_pages)
     mod_node_stat(a, NR_DIRTIED, nr_pages)

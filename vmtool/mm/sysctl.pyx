@@ -12,6 +12,7 @@ from vmtool.mm.hugetlb cimport set_max_huge_pages
 from vmtool.mm.mm_slot cimport khugepaged_wake_early, start_stop_khugepaged
 from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
+from vmtool.mm.writeback cimport flusher_interval_changed
 
 cdef enum:
     INT_MAX = 0x7FFFFFFF
@@ -32,6 +33,7 @@ cdef enum:  # what setting one does beside
     READ_ONLY
     KHUGEPAGED  # it starts or stops, as huge pages can be had or not
     KHUGEPAGED_WAKES
+    FLUSHER  # another interval than before wakes it
     SHMEM_ORDER  # offset is the order, whose bit is in one of machine_t.huge_shmem_orders
 
 cdef struct sysctl_t:
@@ -73,7 +75,7 @@ TABLE[3] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ra
 TABLE[4] = sysctl_t(b"vm.dirty_bytes", <char *>&M.dirty_bytes - <char *>&M, 8, 1, 2 * 4096, LONG_MAX, NO_RATIO, NULL)
 TABLE[5] = sysctl_t(b"vm.dirty_expire_centisecs", <char *>&M.dirty_expire_centisecs - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
 TABLE[6] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
-TABLE[7] = sysctl_t(b"vm.dirty_writeback_centisecs", <char *>&M.dirty_writeback_centisecs - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
+TABLE[7] = sysctl_t(b"vm.dirty_writeback_centisecs", <char *>&M.dirty_writeback_centisecs - <char *>&M, 4, 1, 0, INT_MAX, FLUSHER, NULL)
 TABLE[8] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
 TABLE[9] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, 5, INT_MIN, INT_MAX, WATERMARKS, NULL)
 TABLE[10] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
@@ -216,6 +218,10 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == SHMEM_ORDER:
         shmem_order_set(a, <uint32_t>TABLE[i].offset, <uint32_t>value)
         start_stop_khugepaged(a)
+        return
+    if TABLE[i].action == FLUSHER and value != sysctl_get(a, i, 0):
+        a.m.dirty_writeback_centisecs = <uint32_t>value
+        flusher_interval_changed(a)
         return
     if TABLE[i].action == KILOBYTES:  # what is no whole page is cut off; source: queue_ra_store()
         value >>= a.m.arch.page_shift - 10

@@ -143,18 +143,50 @@ cdef void balance_dirty_pages(arena_t *a) noexcept nogil:
         sync_all(a)
 
 
-cdef void flusher_until(arena_t *a, uint64_t end_us) noexcept nogil:
-    """wb_do_writeback() of every dirty_writeback_centisecs until then: files that are dirty for dirty_expire_centisecs. Time is end_us after it."""
-    cdef uint64_t period = <uint64_t>a.m.dirty_writeback_centisecs * CENTISEC
-    cdef uint64_t expire = <uint64_t>a.m.dirty_expire_centisecs * CENTISEC
-    cdef uint64_t due
+cdef uint64_t oldest_expires(arena_t *a) noexcept nogil:
+    """When the file that has been dirty longest is old; <uint64_t>-1: none is dirty."""
+    cdef uint64_t first = <uint64_t>-1, expire = <uint64_t>a.m.dirty_expire_centisecs * CENTISEC
     cdef idx_t inode
-    cdef inode_t *i
+    cdef const inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if period == 0 or not inode_live(i) or i.nr_dirty == 0:
-            continue
-        due = (i.dirtied_us + expire + period - 1) // period * period  # the first run at which it is old enough
-        if due <= end_us and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
+        if inode_live(i) and i.nr_dirty:
+            first = min(first, i.dirtied_us + expire)
+    return first
+
+
+cdef void write_old(arena_t *a) noexcept nogil:
+    """wb_check_old_data_flush(): the files that are dirty for dirty_expire_centisecs, now."""
+    cdef uint64_t expire = <uint64_t>a.m.dirty_expire_centisecs * CENTISEC
+    cdef idx_t inode
+    cdef const inode_t *i
+    for inode in range(1, a.pool[POOL_INODE].count):
+        i = inode_at(a, inode)
+        if inode_live(i) and i.nr_dirty and i.dirtied_us + expire <= a.m.now_us and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
             inode_mut(a, inode).wb_err = 1
+
+
+cdef void flusher_until(arena_t *a, uint64_t end_us) noexcept nogil:
+    """wb_workfn(): every dirty_writeback_centisecs as long as something is dirty, counted from the page that was dirtied first."""
+    cdef uint64_t period = <uint64_t>a.m.dirty_writeback_centisecs * CENTISEC
+    cdef uint64_t due, runs
+    while period and not a.err:
+        due = oldest_expires(a)
+        if due == <uint64_t>-1:
+            break
+        if a.m.flusher_us == 0:  # of an older file
+            a.m.flusher_us = a.m.now_us + period
+        runs = (min(due, end_us + period) - a.m.flusher_us + period - 1) // period if min(due, end_us + period) > a.m.flusher_us else 0
+        a.m.flusher_us += runs * period  # runs that find nothing old
+        if a.m.flusher_us > end_us:
+            break
+        a.m.now_us = max(a.m.now_us, a.m.flusher_us)
+        write_old(a)
+        a.m.flusher_us += period
     a.m.now_us = end_us
+
+
+cdef void flusher_interval_changed(arena_t *a) noexcept nogil:
+    """dirty_writeback_centisecs_handler(): another interval wakes the flusher, which writes all there is."""
+    if a.m.dirty_writeback_centisecs:
+        sync_all(a)
