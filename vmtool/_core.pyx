@@ -15,6 +15,7 @@ from vmtool._processes cimport signal_of
 from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
 from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, ARCH_PKEYS, CPU_PKU, arch_name, offset_in_page, page_size, page_start
+from vmtool.mm.compaction cimport try_to_compact_pages
 from vmtool.mm.boot cimport BOOT_ARCH, BOOT_NO_ROOM, BOOT_RAM, BOOT_TLB, machine_boot, machine_upgrade
 from vmtool.mm.fsck_memcg cimport memcg_upgrade
 from vmtool.mm.sys_kill cimport exit_by_signal
@@ -39,7 +40,7 @@ from vmtool.mm.types cimport *
 from vmtool.mm.unmap cimport unmap_mapping_range
 from vmtool.mm.validate cimport machine_validate
 from vmtool.mm.kswapd cimport wakeup_kswapd
-from vmtool.mm.vmscan cimport should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages
+from vmtool.mm.vmscan cimport compaction_zonelist_suitable, should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages
 
 from vmtool import records as r
 from vmtool._views import constants  # noqa: F401 - for those above
@@ -68,6 +69,7 @@ cdef class Machine(Reclaim):
         self.a.page_mkclean = page_mkclean
         self.a.alloc_da_blocks = alloc_da_blocks
         self.a.wakeup_kswapd = wakeup_kswapd
+        self.a.direct_compact, self.a.compaction_zonelist_suitable = try_to_compact_pages, compaction_zonelist_suitable
         self.a.alloc_slowpath = try_to_free_pages
         self.a.should_reclaim_retry = should_reclaim_retry
         self.a.reclaim_memcg = try_to_free_mem_cgroup_pages
@@ -75,10 +77,8 @@ cdef class Machine(Reclaim):
         self.a.shmem_swapin = shmem_swapin
         self.a.shmem_free_swap = shmem_free_swap
         self.a.swap_duplicate, self.a.swap_free = swap_duplicate, free_swap_and_cache
-        self.a.swp_swapcount = swp_swapcount
-        self.a.swap_cache_get = swap_cache_get
-        self.a.try_to_reclaim_swap = try_to_reclaim_swap
-        self.a.do_swap_page = do_swap_page
+        self.a.swp_swapcount, self.a.swap_cache_get = swp_swapcount, swap_cache_get
+        self.a.try_to_reclaim_swap, self.a.do_swap_page = try_to_reclaim_swap, do_swap_page
         cdef const char *wrong
         if header is not None:
             wrong = machine_validate(&self.a)

@@ -15,7 +15,8 @@ from vmtool.mm.frame cimport folio_order
 from vmtool.mm.khugepaged cimport khugepaged_until
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, memcg_next
 from vmtool.mm.oom_report cimport memcg_path
-from vmtool.mm.show_extfrag cimport fragmentation_index, unusable_free_index
+from vmtool.mm.compaction cimport kcompactd_until
+from vmtool.mm.extfrag cimport fragmentation_index, unusable_free_index
 from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
 from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
@@ -99,6 +100,7 @@ cdef class Reclaim(Processes):
         khugepaged_until(&self.a, self.a.m.now_us + <uint64_t>microseconds)
         for _ in range(min(self.a.m.now_us // 1000000 - before, DECAYS)):
             decay_pcp_high(&self.a)
+        kcompactd_until(&self.a)
         self.check()
 
     # --- fragmentation ------------------------------------------------------------------------------------------------

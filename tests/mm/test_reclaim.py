@@ -269,8 +269,8 @@ def test_the_watermarks_that_zoneinfo_shows_are_with_the_boost():
     before = zones_of(machine)["DMA32"]
     machine.mkfile("/f", 128 * MIB)
     machine.drop_caches(1)
-    for at in range(0, 128 * MIB, MIB):
-        machine.read(pid, "/f", at, MIB)
+    for at in range(0, 128 * MIB, 128 * 1024):
+        machine.read(pid, "/f", at, 128 * 1024)
         machine.spawn("b", None, [b"b"], [])
         now = zones_of(machine)["DMA32"]
         if now.boost:

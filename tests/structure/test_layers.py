@@ -23,9 +23,9 @@ LEVELS = """
     free_list xnode names pid vma pkeys vmstat trace mm_acct zone printk
     frame tlb layout
     lruvec pte
-    walk mmu free_area sched
+    walk mmu free_area sched compact_state
     memcontrol pcp
-    folio_split buddy
+    folio_split buddy extfrag
     slub pgtable mlock swapfile
     slab pti
     vmalloc maple cred
@@ -35,11 +35,11 @@ LEVELS = """
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat
     shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
-    fileio vmscan_list compaction mm_slot
-    pagecache vmscan
-    vma_merge task kswapd
-    unmap
-    thp_fault advise_pages fault_file fault_anon
+    fileio vmscan_list migrate mm_slot
+    pagecache vmscan compact_free
+    vma_merge task compact_scan
+    unmap compaction
+    thp_fault advise_pages fault_file fault_anon kswapd
     mm
     fault oom_report access_quick
     access oom_kill swap_fault

@@ -128,7 +128,7 @@ cdef int adopt_huge(arena_t *a, idx_t v, vaddr_t addr, uint32_t how) noexcept no
         return 0
     if anon_vma_prepare(a, v) < 0:
         return -ENOMEM
-    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
+    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY | GFP_THISNODE)
     if head == 0:
         return 0
     if pgtable_trans_huge_deposit(a, m, addr) < 0:

@@ -11,6 +11,20 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.types cimport *
 
 ctypedef void *(*load_fn)(void *ctx, int pool, uint32_t chunk) noexcept nogil
+cdef struct alloc_context_t:  # what is asked of the allocator
+    uint32_t order
+    uint32_t gfp
+    uint32_t highest  # zone
+    uint32_t migratetype
+
+cdef struct capture_t:  # capture_control: the first free block of an order that comes up in a zone while the task compacts it is the task's
+    uint32_t zone  # + 1; 0: nothing is captured
+    uint32_t order
+    uint32_t migratetype
+    pfn_t page
+
+ctypedef uint32_t (*direct_compact_fn)(arena_t *a, const alloc_context_t *ac, uint32_t prio, pfn_t *captured) noexcept nogil
+ctypedef bint (*zonelist_suitable_fn)(arena_t *a, const alloc_context_t *ac) noexcept nogil
 ctypedef uint32_t (*alloc_slowpath_fn)(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 ctypedef void (*zap_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil
 ctypedef uint32_t (*mkclean_fn)(arena_t *a, pfn_t pfn) noexcept nogil
@@ -60,7 +74,7 @@ cdef struct pool_t:
     uint32_t sparse  # indexed by pfn, never allocated
 
 cdef struct tally_t:  # what was traced since a door asked for it; not saved, kept only while TRACE_TALLY is set
-    uint64_t nr[64]  # by trace_event
+    uint64_t nr[96]  # by trace_event
     uint64_t nr_copied  # pages whose bytes a copy-on-write copied
     int64_t frames  # allocated less freed
     int64_t frames_peak
@@ -89,6 +103,7 @@ cdef struct arena_t:
     uint32_t oom_disabled  # swapoff: rather fail than kill
     uint32_t oom_victim  # PID that the present operation's allocation killed, 0: none
     plug_t plug
+    capture_t capture
     idx_t task  # the process on whose behalf it runs (0: none): trace records carry its PID
     char *poison  # CHUNK_BYTES of zeros, written by whoever got it
     void *ctx
@@ -97,6 +112,8 @@ cdef struct arena_t:
     # upward calls, set once by the door; NULL: nothing above
     alloc_slowpath_fn alloc_slowpath  # buddy -> reclaim, OOM
     wakeup_kswapd_fn wakeup_kswapd  # buddy -> vmscan
+    direct_compact_fn direct_compact  # buddy -> compaction: compact_result
+    zonelist_suitable_fn compaction_zonelist_suitable  # buddy -> vmscan: compaction would have room, were some more reclaimed
     reclaim_retry_fn should_reclaim_retry  # buddy -> vmscan: is it worth another try
     reclaim_memcg_fn reclaim_memcg  # memcontrol -> vmscan: reclaim within a group
     out_of_memory_fn out_of_memory  # buddy, memcontrol -> oom_kill: OOM_ below

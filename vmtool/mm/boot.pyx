@@ -26,6 +26,11 @@ cdef enum:
     THP_MADVISE = 1
     READAHEAD_BYTES = 131072
 
+cdef void compaction_sysctls(machine_t *m) noexcept nogil:
+    """Those that came with layout 3."""
+    m.compaction_proactiveness = 20
+    m.compaction.unevictable_allowed = 1
+
 cdef void later_sysctls(machine_t *m) noexcept nogil:
     """Those that the first files did not have."""
     m.watermark_boost_factor = 15000
@@ -33,6 +38,7 @@ cdef void later_sysctls(machine_t *m) noexcept nogil:
     m.dirty_expire_centisecs = 3000
     m.oom_dump_tasks = 1
     m.extfrag_threshold = 500
+    compaction_sysctls(m)
     m.swapin_readahead_hits = 4
     khugepaged_init(m)
     m.layout = MACHINE_LAYOUT
@@ -116,8 +122,11 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
     if layout == 0:
         later_sysctls(a.m)
         lru_upgrade(a)
-    count_threads(a)
+    compaction_sysctls(a.m)
     a.m.layout = MACHINE_LAYOUT
+    if layout == 2:
+        return 0
+    count_threads(a)
     return kmem_upgrade(a)
 
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:

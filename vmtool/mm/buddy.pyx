@@ -8,7 +8,8 @@ are free_area.pyx, the per-CPU ones pcp.pyx. States of a frame:
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport OOM_KILLED, content_free, cpu_mut, frame_at, frame_mut, memcg_mut, mm_at, task_at
+from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, frame_at, frame_mut, memcg_mut, mm_at, task_at
+from vmtool.mm.compact_state cimport COMPACT_DEFERRED, COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, COMPACT_SKIPPED, COMPACT_SUCCESS, compaction_defer_reset
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
                               ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
                               frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
@@ -16,14 +17,14 @@ from vmtool.mm.memcontrol cimport charge_folio, current_memcg, split_charge, try
 from vmtool.mm.free_area cimport (ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one_block, reserve_highatomic_pageblock, rmqueue, rmqueue_highatomic,
                                   unreserve_highatomic_pageblock)
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
-from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, rmqueue_bulk,
+from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_all_pages, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, rmqueue_bulk,
                             watermark_ok, watermark_ok_reserve)
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
-from vmtool.mm.vmstat cimport NR_MLOCK, PGALLOC_DMA, PGFREE, UNEVICTABLE_PGCLEARED, count_vm_events
+from vmtool.mm.vmstat cimport COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS, NR_MLOCK, PGALLOC_DMA, PGFREE, UNEVICTABLE_PGCLEARED, count_vm_event, count_vm_events
 
 cdef enum:
-    MAX_RECLAIM_RETRIES = 16
+    MAX_COMPACT_RETRIES = 16
 
 
 # --- allocation ---------------------------------------------------------------------------------------------------
@@ -137,61 +138,155 @@ cdef inline uint32_t top_zone(arena_t *a) noexcept nogil:
     return z
 
 
-cdef pfn_t reclaim_and_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
-    """Direct reclaim as long as it makes progress, or might; then the OOM killer. Preconditions: reclaim may run here."""
-    cdef uint32_t no_progress = 0
-    cdef uint32_t progress
-    cdef uint32_t tries = 0
+cdef inline bint can_direct_reclaim(arena_t *a, uint32_t gfp) noexcept nogil:
+    """Tables, slabs and nodes never do, here: whoever asks for them holds on to what reclaim changes, and takes of the reserve instead."""
+    return gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM) != 0 and not gfp & (GFP_ATOMIC | GFP_NO_DIRECT) and not a.memalloc
+
+
+cdef inline bint wakes_kswapd(uint32_t order, uint32_t gfp, bint may_reclaim) noexcept nogil:
+    if gfp & GFP_NO_KSWAPD or (order > PAGE_ALLOC_COSTLY_ORDER and gfp & GFP_NORETRY):
+        return False
+    return may_reclaim or gfp & GFP_NO_DIRECT or is_highatomic(gfp, WMARK_MIN)
+
+
+cdef pfn_t direct_compact(arena_t *a, const alloc_context_t *ac, uint32_t prio, uint32_t *result, uint32_t *zone_out) noexcept nogil:
+    """__alloc_pages_direct_compact(). Counts: COMPACTSTALL, COMPACTSUCCESS, COMPACTFAIL. A captured block counts for no zone: NR_ZONES."""
+    cdef uint32_t outer = a.memalloc
+    cdef pfn_t pfn = 0
+    if ac.order == 0 or a.direct_compact == NULL:
+        return 0
+    a.memalloc = 1
+    result[0] = a.direct_compact(a, ac, prio, &pfn)
+    a.memalloc = outer
+    if result[0] == COMPACT_SKIPPED:
+        return 0
+    count_vm_event(a, COMPACTSTALL)
+    zone_out[0] = NR_ZONES
+    if pfn == 0:
+        pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
+    if pfn == 0:
+        count_vm_event(a, COMPACTFAIL)
+        return 0
+    a.m.compaction.zone[pfn_to_zone(a, pfn)].blockskip_flush = 0
+    compaction_defer_reset(a, pfn_to_zone(a, pfn), <int>ac.order, True)
+    count_vm_event(a, COMPACTSUCCESS)
+    return pfn
+
+
+cdef bint should_compact_retry(arena_t *a, const alloc_context_t *ac, uint32_t result, uint32_t *prio, uint32_t *retries) noexcept nogil:
+    cdef bint costly = ac.order > PAGE_ALLOC_COSTLY_ORDER
+    if ac.order == 0:
+        return False
+    if result == COMPACT_SKIPPED:  # for want of free pages: worth another round if reclaim can bring them
+        return a.compaction_zonelist_suitable != NULL and a.compaction_zonelist_suitable(a, ac)
+    if result == COMPACT_SUCCESS:
+        retries[0] += 1
+        if retries[0] <= <uint32_t>(MAX_COMPACT_RETRIES // 4 if costly else MAX_COMPACT_RETRIES):
+            return True
+    if prio[0] <= <uint32_t>(COMPACT_PRIO_SYNC_LIGHT if costly else COMPACT_PRIO_SYNC_FULL):
+        return False
+    prio[0] -= 1
+    retries[0] = 0
+    return True
+
+
+cdef pfn_t direct_reclaim(arena_t *a, const alloc_context_t *ac, uint32_t *progress, uint32_t *zone_out) noexcept nogil:
+    cdef pfn_t pfn
+    progress[0] = a.alloc_slowpath(a, ac.order, ac.gfp)
+    if progress[0] == 0:
+        return 0
+    pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
+    if pfn == 0:
+        unreserve_highatomic_pageblock(a, ac.highest, ac.migratetype, False)
+        drain_all_pages(a)
+        pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
+    return pfn
+
+
+cdef pfn_t reclaim_and_retry(arena_t *a, const alloc_context_t *ac, uint32_t prio, uint32_t *zone_out) noexcept nogil:
+    """Direct reclaim and compaction as long as they make progress, or might; then the OOM killer. Preconditions: reclaim may run here."""
+    cdef bint costly = ac.order > PAGE_ALLOC_COSTLY_ORDER
+    cdef uint32_t no_progress = 0, retries = 0, result = COMPACT_SKIPPED, progress = 0
     cdef pfn_t pfn = 0
     while a.alloc_slowpath != NULL and not a.err:
-        progress = a.alloc_slowpath(a, order, gfp)
-        pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        pfn = direct_reclaim(a, ac, &progress, zone_out)
         if pfn == 0:
-            unreserve_highatomic_pageblock(a, highest_zone(gfp), gfp_migratetype(gfp), False)
-            drain_pcp(a, a.cpu)
-            pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
-        if pfn or gfp & GFP_NORETRY or order > PAGE_ALLOC_COSTLY_ORDER:
+            pfn = direct_compact(a, ac, prio, &result, zone_out)
+        if pfn or ac.gfp & GFP_NORETRY or (costly and not ac.gfp & GFP_RETRY_MAYFAIL):
             return pfn
-        no_progress = 0 if progress else no_progress + 1
-        tries += 1
-        if order and tries > MAX_RECLAIM_RETRIES:  # without compaction more pages do not make a larger block
+        no_progress = 0 if progress and not costly else no_progress + 1
+        if a.should_reclaim_retry != NULL and a.should_reclaim_retry(a, ac.order, ac.gfp, &no_progress):
+            continue
+        if unreserve_highatomic_pageblock(a, ac.highest, ac.migratetype, True):  # before the OOM killer comes, it goes
+            continue
+        if progress and should_compact_retry(a, ac, result, &prio, &retries):
+            continue
+        if costly or ac.gfp & (GFP_RETRY_MAYFAIL | GFP_THISNODE):
             return 0
-        if a.should_reclaim_retry != NULL and a.should_reclaim_retry(a, order, gfp, &no_progress):
-            continue
-        if unreserve_highatomic_pageblock(a, highest_zone(gfp), gfp_migratetype(gfp), True):  # before the OOM killer comes, it goes
-            continue
-        if a.out_of_memory == NULL or a.out_of_memory(a, 0, order, gfp) != OOM_KILLED:
+        if a.out_of_memory == NULL or a.out_of_memory(a, 0, ac.order, ac.gfp) != OOM_KILLED:
             return 0
         no_progress = 0
-        tries = 0
-        pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
+        pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
         if pfn:
             return pfn
     return 0
 
 
-cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
-    """Below the low watermark: kswapd is woken; then down to min; then it runs; then reclaim. Whoever holds on to what reclaim changes takes of the reserve instead."""
-    cdef bint may_reclaim = gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM) != 0 and not gfp & GFP_ATOMIC and not a.memalloc
-    cdef uint32_t outer = a.memalloc
+cdef pfn_t compact_and_reclaim(arena_t *a, const alloc_context_t *ac, uint32_t *zone_out) noexcept nogil:
+    """What __alloc_pages_slowpath() does when reclaim may run here: a costly order, or one that shall not break up movable pageblocks, is compacted
+    for first; kswapd runs; then reclaim."""
+    cdef bint costly = ac.order > PAGE_ALLOC_COSTLY_ORDER
+    cdef uint32_t prio = COMPACT_PRIO_SYNC_LIGHT, result = COMPACT_SKIPPED
     cdef pfn_t pfn
-    if (may_reclaim or is_highatomic(gfp, WMARK_MIN)) and order <= PAGE_ALLOC_COSTLY_ORDER and a.wakeup_kswapd != NULL:
+    if costly or (ac.order and ac.migratetype != MIGRATE_MOVABLE):
+        pfn = direct_compact(a, ac, COMPACT_PRIO_ASYNC, &result, zone_out)
+        if pfn:
+            return pfn
+        if costly and ac.gfp & GFP_NORETRY:
+            if result == COMPACT_SKIPPED or result == COMPACT_DEFERRED or ac.gfp & GFP_THISNODE:
+                return 0
+            prio = COMPACT_PRIO_ASYNC
+    if not (costly and ac.gfp & GFP_NORETRY):  # an attempt, which goes straight on
+        schedule(a)
+    pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
+    return pfn if pfn else reclaim_and_retry(a, ac, prio, zone_out)
+
+
+cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
+    """Below the low watermark: kswapd is woken; then down to min; then compaction and reclaim."""
+    cdef bint may_reclaim = can_direct_reclaim(a, gfp)
+    cdef uint32_t outer = a.memalloc
+    cdef alloc_context_t ac
+    cdef pfn_t pfn
+    if wakes_kswapd(order, gfp, may_reclaim) and a.wakeup_kswapd != NULL:
         a.wakeup_kswapd(a, top_zone(a), order, gfp, highest_zone(gfp))
     pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
     if pfn:
         return pfn
-    if may_reclaim and order <= PAGE_ALLOC_COSTLY_ORDER:
-        schedule(a)
-        pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
-        if pfn == 0:
-            pfn = reclaim_and_retry(a, order, gfp, zone_out)
-    if pfn == 0 and not gfp & (GFP_NORETRY | GFP_ATOMIC) and not a.oom_victim:  # what lies on the per-CPU lists may be all that is left
+    if may_reclaim:
+        ac.order = order
+        ac.gfp = gfp
+        ac.highest = highest_zone(gfp)
+        ac.migratetype = gfp_migratetype(gfp)
+        pfn = compact_and_reclaim(a, &ac, zone_out)
+        if order > PAGE_ALLOC_COSTLY_ORDER:
+            return pfn
+    if pfn == 0 and not gfp & (GFP_NORETRY | GFP_ATOMIC | GFP_NO_DIRECT) and not a.oom_victim:  # what lies on the per-CPU lists may be all that is left
         drain_pcp(a, a.cpu)
         if not may_reclaim:
             a.memalloc = 1
         pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
         a.memalloc = outer
     return pfn
+
+
+cdef pfn_t alloc_huge_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
+    """alloc_pages_mpol(): first only compaction; then what the mask allows, from the start."""
+    cdef pfn_t pfn = alloc_slowpath(a, order, gfp | GFP_THISNODE | GFP_NORETRY, zone_out)
+    if pfn or not can_direct_reclaim(a, gfp):
+        return pfn
+    pfn = get_page_from_freelist(a, order, gfp, WMARK_LOW, zone_out)
+    return pfn if pfn else alloc_slowpath(a, order, gfp, zone_out)
 
 
 cdef void run_boosted(arena_t *a, uint32_t zone) noexcept nogil:
@@ -239,17 +334,18 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     if pfn == 0:
         pfn = get_page_from_freelist(a, order, gfp, WMARK_LOW, &z)
     if pfn == 0:
-        pfn = alloc_slowpath(a, order, gfp, &z)
+        pfn = alloc_huge_slowpath(a, order, gfp, &z) if gfp & GFP_MPOL else alloc_slowpath(a, order, gfp, &z)
         if pfn == 0:
             return 0
     prep_new_page(frame_mut(a, pfn))
     if order:
         prep_compound(a, pfn, order)
-    count_vm_events(a, PGALLOC_DMA + <int>z, <int64_t>1 << order)
+    if z < NR_ZONES:
+        count_vm_events(a, PGALLOC_DMA + <int>z, <int64_t>1 << order)
     trace2(a, TR_FRAME_ALLOC, pfn, order)
     if gfp & (GFP_USER_MOVABLE | GFP_ACCOUNT) and a.m.nr_memcgs and not charge_user_page(a, pfn, order, gfp):
         return 0
-    if a.m.zone[z].flags & ZONE_BOOSTED_WATERMARK and gfp & GFP_USER_MOVABLE and not a.memalloc:
+    if z < NR_ZONES and a.m.zone[z].flags & ZONE_BOOSTED_WATERMARK and gfp & GFP_USER_MOVABLE and not a.memalloc:
         run_boosted(a, z)
     return pfn
 

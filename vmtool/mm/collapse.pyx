@@ -51,9 +51,12 @@ cdef int find_pmd_or_thp_or_none(arena_t *a, const mm_t *m, vaddr_t addr, pfn_t 
 
 cdef pfn_t alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc) noexcept nogil:
     """Counts: THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED."""
+    cdef uint32_t gfp = GFP_USER_MOVABLE | GFP_NO_KSWAPD  # GFP_TRANSHUGE; khugepaged's without defrag: _LIGHT
     cdef pfn_t head
+    if cc.is_khugepaged and not a.m.khugepaged.defrag:
+        gfp |= GFP_NO_DIRECT
     a.active_memcg = m.memcg
-    head = alloc_pages(a, HPAGE_PMD_ORDER, GFP_USER_MOVABLE | GFP_NORETRY)
+    head = alloc_pages(a, HPAGE_PMD_ORDER, gfp)
     a.active_memcg = 0
     if head == 0:
         count_vm_event(a, THP_COLLAPSE_ALLOC_FAILED)

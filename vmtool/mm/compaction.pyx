@@ -1,365 +1,364 @@
-"""Compaction by hand.
+"""Compaction of zones: by hand, for an allocation, in the background.
 
     before   |m.m..m.m|..m..m..|mm......|........|      migrate scanner ->            <- free scanner
     after    |........|........|.......m|mmmmmmmm|      they meet: done
 
-Two scanners walk each zone from both ends. The first takes folios off the LRU, up to 32 pages a turn (to the end of the pageblock when it was
-there last time, too); the second takes free blocks out of movable pageblocks that are not wholly free, as many as are needed, and from what is
-left of them next time. A folio moves with its bytes, flags, places in the cache and entries (migrate_folio()); one that somebody else holds stays.
+    vm.compact_memory=1          every zone, whole; nothing is skipped by hints
+    an allocation finds no block     direct compaction: async first (no page that would have to be waited for), then sync; it ends when there is a block, and
+                                     the first one that comes up is the allocation's (capture)
+    kswapd goes to sleep             after reclaim for an order that it gave up, or after a boost: kcompactd makes a block of that order, or a pageblock
+    half a second passes (sleep)     kcompactd does what it was asked for; above 90 of 100 (vm.compaction_proactiveness 20) of memory unusable for huge
+                                     pages it compacts until 80
 
-Modelled: compact_nodes() of 6.18, synchronous: nothing is skipped by hints, unevictable folios move too, folios of a pageblock and more do not.
-Counterpart: Linux v6.18 mm/compaction.c:compact_zone(), isolate_migratepages_block(), isolate_freepages_block(), compaction_alloc();
-mm/migrate.c:migrate_pages(), folio_migrate_mapping(), folio_migrate_flags().
-# Deviation: no kcompactd and no direct compaction: an allocation that finds no block does not compact.
-Counts: COMPACTMIGRATE_SCANNED, COMPACTFREE_SCANNED, COMPACTISOLATED (of both kinds), PGMIGRATE_SUCCESS, PGMIGRATE_FAIL by pages.
+kcompactd runs to its end where whoever woke it gives the processor away, after kswapd, so that the order of events is the same each time.
+
+Counterpart: Linux v6.18 mm/compaction.c:compact_zone(), try_to_compact_pages(), compact_node(), kcompactd().
+Simplified: nothing is contended; kswapd never runs at the same time; a sleep of kcompactd that would find what the one before it found is not repeated.
+Counts: COMPACTMIGRATE_SCANNED, COMPACTFREE_SCANNED; KCOMPACTD_WAKE, KCOMPACTD_MIGRATE_SCANNED, KCOMPACTD_FREE_SCANNED.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from vmtool.mm.arena cimport folio_x_at, folio_x_mut, frame_at, frame_mut, inode_mut, slot_mut
-from vmtool.mm.buddy cimport folio_get, folio_put, free_pages
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, WMARK_MIN, folio_order, frame_index, pageblock_type, reserved_end
-from vmtool.mm.free_area cimport free_one_block
-from vmtool.mm.free_list cimport del_block
-from vmtool.mm.lruvec cimport lruvec_add_folio, lruvec_del_folio
-from vmtool.mm.pcp cimport watermark_ok
-from vmtool.mm.rmap_walk cimport remap_folio
-from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain, lru_add_drain_all
+from vmtool.mm.arena cimport capture_t
+from vmtool.mm.buddy cimport gfp_migratetype
+from vmtool.mm.compact_free cimport PAGEBLOCK_PAGES, block_start, compact_control_t, compaction_alloc, compaction_free, release_free_list, zone_end
+from vmtool.mm.compact_scan cimport isolate_migratepages
+from vmtool.mm.compact_state cimport (COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_DEFERRED, COMPACT_PARTIAL_SKIPPED, COMPACT_PRIO_ASYNC,
+                                      COMPACT_PRIO_SYNC_FULL, COMPACT_SKIPPED, COMPACT_SUCCESS, compaction_defer_reset, compaction_deferred,
+                                      compaction_restarting, defer_compaction, reset_cached_positions, reset_isolation_suitable_zone)
+from vmtool.mm.extfrag cimport compaction_suitable, extfrag_for_order
+from vmtool.mm.frame cimport PAGEBLOCK_ORDER, WMARK_MIN, wmark_pages
+from vmtool.mm.free_area cimport area_empty, can_claim_fallback
+from vmtool.mm.migrate cimport MIGRATE_ASYNC, MIGRATE_SYNC, MIGRATE_SYNC_LIGHT, migrate_pages, putback_movable_pages
+from vmtool.mm.pcp cimport drain_zone_pcp, watermark_ok
+from vmtool.mm.swap_lru cimport lru_add_drain, lru_add_drain_all
 from vmtool.mm.swap_state cimport swap_write_wait
-from vmtool.mm.vmstat cimport COMPACTFREE_SCANNED, COMPACTISOLATED, COMPACTMIGRATE_SCANNED, PGMIGRATE_FAIL, PGMIGRATE_SUCCESS, count_vm_events
-from vmtool.mm.xnode cimport xnode_set
+from vmtool.mm.trace cimport TR_COMPACT_BEGIN, TR_COMPACT_END, TR_COMPACT_TRY, TR_KCOMPACTD_WAKE, trace2, trace4
+from vmtool.mm.vmstat cimport (COMPACTFREE_SCANNED, COMPACTMIGRATE_SCANNED, KCOMPACTD_FREE_SCANNED, KCOMPACTD_MIGRATE_SCANNED, KCOMPACTD_WAKE, count_vm_event,
+                               count_vm_events)
 
 cdef enum:
-    PAGEBLOCK_PAGES = 512
-    COMPACT_CLUSTER_MAX = 32
+    COMPACTION_HPAGE_ORDER = 9
+    WHOLE = -1  # order: all there can be
+    KCOMPACTD = 2  # arena's memalloc while it runs
+    WOKEN = 1
+    WOKEN_PROACTIVE = 2
+    MOST_ROUNDS = 128  # of one sleep
+    MAX_DEFER_SHIFT = 6
 
-cdef struct taken_t:  # a folio off its list
-    pfn_t head
-    uint32_t mlock_count
-
-cdef struct compact_control_t:
-    zone_t *zone
-    uint64_t end_pfn
-    uint64_t migrate_pfn
-    uint64_t free_pfn
-    bint finish_pageblock
-    uint64_t nr_freepages
-    int64_t nr_migratepages  # pages that are still to get a place
-    uint32_t nr_taken
-    taken_t taken[PAGEBLOCK_PAGES]
-    free_list_t freepages[NR_ORDERS]  # isolated, by lru_next
+cdef uint64_t FRAG_CHECK_INTERVAL = 500000  # us
 
 
-cdef inline uint64_t pageblock_start(uint64_t pfn) noexcept nogil:
-    return pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1)
+# --- one zone --------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t wmark_score(arena_t *a, bint low) noexcept nogil:
+    """fragmentation_score_wmark(): proactive compaction begins above the one and ends at the other."""
+    cdef uint32_t at = 100 - min(a.m.compaction_proactiveness, <uint32_t>100)
+    return at if low else min(at + min(<uint32_t>10, at // 2), <uint32_t>100)
 
 
-cdef inline bint scanners_met(const compact_control_t *c) noexcept nogil:
-    return c.free_pfn >> PAGEBLOCK_ORDER <= c.migrate_pfn >> PAGEBLOCK_ORDER
-
-
-# --- isolated free blocks ----------------------------------------------------------------------------------------------
-
-cdef void put_block(arena_t *a, compact_control_t *c, pfn_t pfn, uint32_t order, bint to_tail) noexcept nogil:
-    cdef free_list_t *list = &c.freepages[order]
-    frame_mut(a, pfn).lru_next = 0 if to_tail else list.head
-    if list.head == 0:
-        list.head = list.tail = pfn
-    elif to_tail:
-        frame_mut(a, list.tail).lru_next = pfn
-        list.tail = pfn
-    else:
-        list.head = pfn
-
-
-cdef pfn_t get_block(arena_t *a, compact_control_t *c, uint32_t order) noexcept nogil:
-    cdef free_list_t *list = &c.freepages[order]
-    cdef pfn_t pfn = list.head
-    list.head = frame_at(a, pfn).lru_next
-    if list.head == 0:
-        list.tail = 0
-    frame_mut(a, pfn).lru_next = 0
-    return pfn
-
-
-cdef void release_free_list(arena_t *a, compact_control_t *c) noexcept nogil:
+cdef uint32_t compact_finished(arena_t *a, compact_control_t *c) noexcept nogil:
     cdef uint32_t order
-    for order in range(NR_ORDERS):
-        while c.freepages[order].head:
-            free_one_block(a, c.zone, get_block(a, c, order), order)
+    if c.free_pfn >> PAGEBLOCK_ORDER <= c.migrate_pfn >> PAGEBLOCK_ORDER:
+        reset_cached_positions(a, c.zone_index)
+        if c.direct_compaction:
+            a.m.compaction.zone[c.zone_index].blockskip_flush = 1
+        return COMPACT_COMPLETE if c.whole_zone else COMPACT_PARTIAL_SKIPPED
+    if c.proactive_compaction:
+        return COMPACT_CONTINUE if extfrag_for_order(a, c.zone_index, COMPACTION_HPAGE_ORDER) > wmark_score(a, True) else COMPACT_SUCCESS
+    if c.order == WHOLE or c.migrate_pfn % PAGEBLOCK_PAGES:  # a pageblock that was begun is scanned to its end
+        return COMPACT_CONTINUE
+    for order in range(<uint32_t>c.order, NR_ORDERS):
+        if not area_empty(c.zone, order, c.migratetype) or can_claim_fallback(c.zone, order, c.migratetype):
+            return COMPACT_SUCCESS
+    return COMPACT_CONTINUE
 
 
-# --- the migrate scanner -------------------------------------------------------------------------------------------------
-
-cdef inline bint may_move(arena_t *a, pfn_t pfn, const frame_t *f) noexcept nogil:
-    """On the LRU, no tail; an anonymous folio that somebody else holds would fail later."""
-    if not f.flags & PG_lru or f.flags & PG_tail:
-        return False
-    return not f.flags & PG_anon or f.flags & PG_swapcache or f.extra_refs == 0
-
-
-cdef uint64_t skip_pages(arena_t *a, const zone_t *zone, uint64_t pfn, uint64_t end) noexcept nogil:
-    """How many pages from here on the scanner passes over at once, as nothing in them can be moved; 0: a folio that may. A free block of two
-    pageblocks is passed over whole by its head, and its second half once more."""
-    cdef const frame_t *f
-    cdef uint32_t order
-    if zone.unseen_pfn <= pfn < zone.unseen_end:
-        return MAX_ORDER_PAGES - (pfn & (MAX_ORDER_PAGES - 1))
-    if reserved_end(a, pfn) > pfn:
-        return min(reserved_end(a, pfn), end) - pfn
-    f = frame_at(a, <pfn_t>pfn)
-    if f.flags & PG_buddy:
-        return <uint64_t>1 << min(f.index_lo, <uint32_t>(NR_ORDERS - 1))
-    order = folio_order(a, <pfn_t>pfn) if not f.flags & PG_tail else 0
-    if order >= PAGEBLOCK_ORDER:  # skip_isolation_on_order()
-        return <uint64_t>1 << order
-    return 0 if may_move(a, <pfn_t>pfn, f) else 1
+cdef uint32_t suits_order(arena_t *a, uint32_t zone, uint32_t order, uint32_t highest) noexcept nogil:
+    """compaction_suit_allocation_order()."""
+    cdef uint64_t mark = wmark_pages(&a.m.zone[zone], WMARK_MIN)
+    if watermark_ok(&a.m.zone[zone], order, mark, highest):
+        return COMPACT_SUCCESS
+    return COMPACT_CONTINUE if compaction_suitable(a, zone, order, mark, highest) else COMPACT_SKIPPED
 
 
-cdef void take_folio(arena_t *a, compact_control_t *c, pfn_t head) noexcept nogil:
-    cdef taken_t *t = &c.taken[c.nr_taken]
-    t.head = head
-    t.mlock_count = frame_at(a, head).lru_prev if frame_at(a, head).flags & PG_unevictable else 0
-    c.nr_taken += 1
-    c.nr_migratepages += <int64_t>1 << folio_order(a, head)
-    lruvec_del_folio(a, head)
-    folio_get(a, head)
+cdef void set_scanners(arena_t *a, compact_control_t *c) noexcept nogil:
+    """At the zone's ends, or where they were."""
+    cdef compact_zone_t *z = &a.m.compaction.zone[c.zone_index]
+    cdef uint64_t start = c.zone.start_pfn, end = zone_end(c.zone)
+    if c.whole_zone:
+        c.migrate_pfn = start
+        c.free_pfn = block_start(end - 1)
+        return
+    c.migrate_pfn = z.cached_migrate_pfn[c.mode != MIGRATE_ASYNC]
+    c.free_pfn = z.cached_free_pfn
+    if c.free_pfn < start or c.free_pfn >= end:
+        c.free_pfn = z.cached_free_pfn = block_start(end - 1)
+    if c.migrate_pfn < start or c.migrate_pfn >= end:
+        c.migrate_pfn = z.cached_migrate_pfn[0] = z.cached_migrate_pfn[1] = start
+    if c.migrate_pfn <= z.init_migrate_pfn:
+        c.whole_zone = True
 
 
-cdef void isolate_migratepages_block(arena_t *a, compact_control_t *c, uint64_t pfn, uint64_t end) noexcept nogil:
-    cdef uint64_t first = pfn, skip
-    cdef int64_t before = c.nr_migratepages
-    while pfn < end and not a.err:
-        skip = skip_pages(a, c.zone, pfn, end)
-        if skip == 0:
-            take_folio(a, c, <pfn_t>pfn)
-            skip = <uint64_t>1 << folio_order(a, <pfn_t>pfn)
-        pfn += skip
-        if c.nr_migratepages >= COMPACT_CLUSTER_MAX and not c.finish_pageblock:
-            break
-    count_vm_events(a, COMPACTMIGRATE_SCANNED, <int64_t>(pfn - first))
-    count_vm_events(a, COMPACTISOLATED, c.nr_migratepages - before)
-    c.migrate_pfn = min(pfn, end)
+cdef int compact_turn(arena_t *a, compact_control_t *c, uint64_t *last_migrated, bint *keep_in_step, uint32_t *nr_moved) noexcept nogil:
+    """One pageblock's share: isolate and migrate, to the end of the pageblock when some could not. Returns 0, or a compact_result that ends it."""
+    cdef compact_zone_t *z = &a.m.compaction.zone[c.zone_index]
+    cdef int err
+    c.finish_pageblock = block_start(last_migrated[0]) == block_start(c.migrate_pfn)
+    while not a.err:
+        if not isolate_migratepages(a, c):
+            if keep_in_step[0]:
+                z.cached_migrate_pfn[1] = z.cached_migrate_pfn[0]
+            return 0
+        keep_in_step[0] = False
+        last_migrated[0] = max(c.zone.start_pfn, block_start(c.migrate_pfn - 1))
+        err = migrate_pages(a, &c.migratepages, compaction_alloc, compaction_free, c, c.mode, nr_moved)
+        c.nr_migratepages = 0
+        if err:
+            putback_movable_pages(a, &c.migratepages)
+            if err == -ENOMEM and c.free_pfn >> PAGEBLOCK_ORDER > c.migrate_pfn >> PAGEBLOCK_ORDER:
+                return COMPACT_CONTENDED
+            if c.migrate_pfn % PAGEBLOCK_PAGES and not c.ignore_skip_hint and not c.finish_pageblock and c.mode < MIGRATE_SYNC:
+                c.finish_pageblock = True
+                if c.order == COMPACTION_HPAGE_ORDER:
+                    last_migrated[0] = 0
+                continue
+        return COMPACT_SUCCESS if a.capture.page else 0
+    return COMPACT_CONTENDED
 
 
-cdef void isolate_migratepages(arena_t *a, compact_control_t *c) noexcept nogil:
-    """The pageblock where the scanner stands, unless the free scanner is in it."""
-    cdef uint64_t end = pageblock_start(c.migrate_pfn) + PAGEBLOCK_PAGES
-    if end <= c.free_pfn:
-        isolate_migratepages_block(a, c, c.migrate_pfn, end)
-    else:
-        c.migrate_pfn = c.free_pfn  # they meet
-
-
-# --- the free scanner ------------------------------------------------------------------------------------------------------
-
-cdef bint suitable_migration_target(arena_t *a, const compact_control_t *c, uint64_t block) noexcept nogil:
-    """Movable, and not one free block."""
-    cdef const frame_t *f
-    if c.zone.unseen_pfn <= block < c.zone.unseen_end or pageblock_type(a, block) != MIGRATE_MOVABLE:
-        return False
-    if block < c.zone.start_pfn:
-        return False
-    if reserved_end(a, block) > block:
-        return True
-    f = frame_at(a, <pfn_t>block)
-    return not f.flags & PG_buddy or f.index_lo < PAGEBLOCK_ORDER
-
-
-cdef uint32_t isolate_free_page(arena_t *a, zone_t *zone, pfn_t pfn) noexcept nogil:
-    """__isolate_free_page(), the watermark apart: the free block that begins here, off its list. Returns its order."""
-    cdef uint32_t order = min(frame_at(a, pfn).index_lo, <uint32_t>(NR_ORDERS - 1))
-    del_block(a, zone, pfn, order, pageblock_type(a, pfn))
-    zone.free_pages -= <uint64_t>1 << order
-    return order
-
-
-cdef uint64_t isolate_freepages_block(arena_t *a, compact_control_t *c, uint64_t pfn, uint64_t end) noexcept nogil:
-    """Returns where it stopped: there are enough now, or the watermark forbids more, or the block ends."""
-    cdef uint64_t first = pfn, scanned = 0
-    cdef int64_t isolated = 0
-    cdef uint64_t step
-    cdef uint32_t order
-    cdef const frame_t *f
-    while pfn < end and not a.err:
-        if reserved_end(a, pfn) > pfn:
-            step = min(reserved_end(a, pfn), end) - pfn
-            pfn += step
-            scanned += step
-            continue
-        f = frame_at(a, <pfn_t>pfn)
-        scanned += 1
-        step = 1
-        if f.flags & PG_head and pfn + (<uint64_t>1 << folio_order(a, <pfn_t>pfn)) <= end:
-            step = <uint64_t>1 << folio_order(a, <pfn_t>pfn)
-        elif f.flags & PG_buddy:
-            if not watermark_ok(c.zone, 0, c.zone.watermark[WMARK_MIN] + (<uint64_t>1 << f.index_lo), 0):
-                break
-            order = isolate_free_page(a, c.zone, <pfn_t>pfn)
-            put_block(a, c, <pfn_t>pfn, order, True)
-            step = <uint64_t>1 << order
-            isolated += <int64_t>step
-            c.nr_freepages += step
-        scanned += step - 1
-        pfn += step
-        if isolated and c.nr_migratepages <= <int64_t>c.nr_freepages and step:
-            break
-    count_vm_events(a, COMPACTFREE_SCANNED, <int64_t>scanned)
-    count_vm_events(a, COMPACTISOLATED, isolated)
-    return min(pfn, end) if first < end else end
-
-
-cdef void isolate_freepages(arena_t *a, compact_control_t *c) noexcept nogil:
-    cdef uint64_t start = c.free_pfn
-    cdef uint64_t block = pageblock_start(start)
-    cdef uint64_t end = min(block + PAGEBLOCK_PAGES, c.end_pfn)
-    cdef uint64_t low = pageblock_start(c.migrate_pfn) + PAGEBLOCK_PAGES
-    while block >= low and not a.err:
-        if suitable_migration_target(a, c, block):
-            start = isolate_freepages_block(a, c, start, end)
-            if <int64_t>c.nr_freepages >= c.nr_migratepages:
-                if start >= end:
-                    start = block - PAGEBLOCK_PAGES
-                break
-            if start < end:
-                break
-        end = block
-        block -= PAGEBLOCK_PAGES
-        start = block
-    c.free_pfn = start
-
-
-cdef pfn_t compaction_alloc(arena_t *a, compact_control_t *c, uint32_t order) noexcept nogil:
-    """A block for one folio: the first of the smallest that is large enough; what is left of it is taken first next time. 0: none."""
-    cdef uint32_t found = NR_ORDERS
-    cdef uint32_t turn
-    cdef pfn_t pfn
-    for turn in range(2):
-        found = order
-        while found < NR_ORDERS and c.freepages[found].head == 0:
-            found += 1
-        if found < NR_ORDERS:
-            break
-        if turn == 0:
-            isolate_freepages(a, c)
-    if found == NR_ORDERS:
-        return 0
-    pfn = get_block(a, c, found)
-    while found > order:
-        found -= 1
-        put_block(a, c, pfn + (<pfn_t>1 << found), found, False)
-    c.nr_freepages -= <uint64_t>1 << order
-    c.nr_migratepages -= <int64_t>1 << order
-    return pfn
-
-
-# --- moving ------------------------------------------------------------------------------------------------------------------
-
-cdef inline bint is_held(arena_t *a, pfn_t head) noexcept nogil:
-    """folio_ref_freeze(): by somebody beside us, the page cache and the swap cache."""
-    cdef const frame_t *f = frame_at(a, head)
-    cdef uint32_t expected = 1
-    if f.flags & PG_swapcache:
-        expected += 1
-    elif f.mapping and not f.flags & PG_anon:
-        expected += 1
-    return f.extra_refs != expected
-
-
-cdef void replace_in_cache(arena_t *a, pfn_t head) noexcept nogil:
-    """__folio_migrate_mapping(): the file's cache names it where it is now. Its places are taken, so no node is made."""
-    cdef idx_t inode = frame_at(a, head).mapping
-    cdef uint64_t index = frame_index(frame_at(a, head))
-    cdef uint64_t i
-    for i in range(<uint64_t>1 << folio_order(a, head)):
-        xnode_set(a, &inode_mut(a, inode).i_pages, index + i, <uint32_t>(head + i), NULL)
-
-
-cdef void move_names(arena_t *a, pfn_t src, pfn_t dst) noexcept nogil:
-    """What names the folio by its frame, but for entries: caches, and who pays."""
-    cdef uint32_t flags = frame_at(a, dst).flags
-    if flags & (PG_charged | PG_swapcache):
-        folio_x_mut(a, dst)[0] = folio_x_at(a, src)[0]
-        memset(folio_x_mut(a, src), 0, sizeof(folio_x_t))
-    if flags & PG_swapcache:
-        slot_mut(a, folio_x_at(a, dst).swap).folio = dst
-    elif frame_at(a, dst).mapping and not flags & PG_anon:
-        replace_in_cache(a, dst)
-
-
-cdef void migrate_folio(arena_t *a, pfn_t src, pfn_t dst) noexcept nogil:
-    """Everything of the frames at src is at dst afterwards, and the entries lead there. Preconditions: not is_held(); dst is nobody's."""
-    cdef uint32_t order = folio_order(a, src)
-    cdef uint32_t i
-    remap_folio(a, src, dst)
-    for i in range(<uint32_t>1 << order):
-        memcpy(frame_mut(a, dst + i), frame_at(a, src + i), sizeof(frame_t))
-        memset(frame_mut(a, src + i), 0, sizeof(frame_t))
-        if i:
-            frame_mut(a, dst + i).lru_next = dst
-    move_names(a, src, dst)
-    free_pages(a, src, order)
-
-
-cdef void putback(arena_t *a, pfn_t head, uint32_t mlock_count) noexcept nogil:
-    """On its way to its list; our reference dropped."""
-    if frame_at(a, head).flags & PG_unevictable:
-        lruvec_add_folio(a, head)
-        frame_mut(a, head).lru_prev = mlock_count
-    else:
-        folio_add_lru(a, head)
-    folio_put(a, head)
-
-
-cdef bint migrate_pages(arena_t *a, compact_control_t *c) noexcept nogil:
-    """migrate_pages(), the folio that was taken last first. False: there is no room for them."""
-    cdef bint room = True, tried
-    cdef pfn_t src, dst
-    cdef int64_t nr_pages
-    while c.nr_taken:
-        c.nr_taken -= 1
-        src = c.taken[c.nr_taken].head
-        nr_pages = <int64_t>1 << folio_order(a, src)
-        dst = 0
-        tried = room
-        if room and not is_held(a, src):
-            dst = compaction_alloc(a, c, folio_order(a, src))
-            room = dst != 0
-        if dst:
-            migrate_folio(a, src, dst)
-            count_vm_events(a, PGMIGRATE_SUCCESS, nr_pages)
-        elif tried:
-            count_vm_events(a, PGMIGRATE_FAIL, nr_pages)
-        putback(a, dst if dst else src, c.taken[c.nr_taken].mlock_count)
-    c.nr_migratepages = 0
-    return room
-
-
-# --- zones -------------------------------------------------------------------------------------------------------------------
-
-cdef void compact_zone(arena_t *a, zone_t *zone) noexcept nogil:
-    cdef compact_control_t c
-    cdef uint64_t last_migrated = 0
-    memset(&c, 0, sizeof(c))
-    c.zone = zone
-    c.end_pfn = zone.start_pfn + zone.spanned_pages
-    c.migrate_pfn = zone.start_pfn
-    c.free_pfn = pageblock_start(c.end_pfn - 1)
+cdef uint32_t compact_zone(arena_t *a, compact_control_t *c) noexcept nogil:
+    cdef compact_zone_t *z = &a.m.compaction.zone[c.zone_index]
+    cdef uint64_t last_migrated = 0, high_pfn
+    cdef uint32_t ret = COMPACT_CONTENDED, nr_moved = 0
+    cdef bint keep_in_step
+    c.zone = &a.m.zone[c.zone_index]
+    c.total_migrate_scanned = c.total_free_scanned = c.nr_freepages = 0
+    c.nr_migratepages = c.migratepages.nr = 0
+    if c.order != WHOLE:
+        ret = suits_order(a, c.zone_index, <uint32_t>c.order, c.highest)
+        if ret != COMPACT_CONTINUE:
+            trace4(a, TR_COMPACT_END, c.zone_index, 0, 0, ret)
+            return ret
+    if compaction_restarting(a, c.zone_index, c.order):
+        reset_isolation_suitable_zone(a, c.zone_index)
+    c.fast_start_pfn = 0
+    set_scanners(a, c)
+    keep_in_step = c.mode == MIGRATE_ASYNC and z.cached_migrate_pfn[0] == z.cached_migrate_pfn[1]
+    trace4(a, TR_COMPACT_BEGIN, c.zone_index, c.migrate_pfn, c.free_pfn, c.mode)
     lru_add_drain(a)
-    while not scanners_met(&c) and not a.err:
-        c.finish_pageblock = pageblock_start(last_migrated) == pageblock_start(c.migrate_pfn)
-        isolate_migratepages(a, &c)
-        if c.nr_taken:
-            last_migrated = max(zone.start_pfn, pageblock_start(c.migrate_pfn - 1))
-            if not migrate_pages(a, &c) and not scanners_met(&c):
-                break
-    release_free_list(a, &c)
+    while not a.err:
+        ret = compact_finished(a, c)
+        if ret != COMPACT_CONTINUE:
+            break
+        ret = <uint32_t>compact_turn(a, c, &last_migrated, &keep_in_step, &nr_moved)
+        if ret:
+            break
+        # away from the block in which pages were moved: what is free there shall merge, so that it is seen
+        if c.order > 0 and last_migrated and last_migrated < c.migrate_pfn & ~((<uint64_t>1 << c.order) - 1):
+            lru_add_drain(a)
+            drain_zone_pcp(a, c.zone_index, a.cpu)
+            last_migrated = 0
+    if c.nr_freepages:
+        high_pfn = block_start(release_free_list(a, c))
+        z.cached_free_pfn = max(z.cached_free_pfn, high_pfn)
+    count_vm_events(a, COMPACTMIGRATE_SCANNED, <int64_t>c.total_migrate_scanned)
+    count_vm_events(a, COMPACTFREE_SCANNED, <int64_t>c.total_free_scanned)
+    trace4(a, TR_COMPACT_END, c.zone_index, nr_moved, c.total_migrate_scanned, ret)
+    return ret
+
+
+# --- for an allocation -------------------------------------------------------------------------------------------------------
+
+cdef uint32_t compact_zone_order(arena_t *a, uint32_t zone, const alloc_context_t *ac, uint32_t prio, pfn_t *captured) noexcept nogil:
+    cdef compact_control_t c
+    cdef uint32_t ret
+    memset(&c, 0, sizeof(c))
+    c.zone_index = zone
+    c.order = c.search_order = <int>ac.order
+    c.migratetype = ac.migratetype
+    c.mode = MIGRATE_ASYNC if prio == COMPACT_PRIO_ASYNC else MIGRATE_SYNC_LIGHT
+    c.highest = ac.highest
+    c.no_fs = ac.gfp & GFP_NOFS != 0
+    c.direct_compaction = True
+    c.whole_zone = c.ignore_skip_hint = c.ignore_block_suitable = prio == COMPACT_PRIO_SYNC_FULL
+    a.capture.zone = zone + 1
+    a.capture.order = ac.order
+    a.capture.migratetype = ac.migratetype
+    a.capture.page = 0
+    ret = compact_zone(a, &c)
+    captured[0] = a.capture.page
+    memset(&a.capture, 0, sizeof(capture_t))
+    return COMPACT_SUCCESS if captured[0] else ret
+
+
+cdef uint32_t try_to_compact_pages(arena_t *a, const alloc_context_t *ac, uint32_t prio, pfn_t *captured) noexcept nogil:
+    cdef uint32_t result = COMPACT_SKIPPED, status
+    cdef uint32_t z = ac.highest + 1
+    captured[0] = 0
+    trace2(a, TR_COMPACT_TRY, ac.order, prio)
+    while z and not a.err:
+        z -= 1
+        if a.m.zone[z].managed_pages == 0:
+            continue
+        if prio > COMPACT_PRIO_SYNC_FULL and compaction_deferred(a, z, <int>ac.order):
+            result = max(result, <uint32_t>COMPACT_DEFERRED)
+            continue
+        status = compact_zone_order(a, z, ac, prio, captured)
+        result = max(result, status)
+        if status == COMPACT_SUCCESS:
+            compaction_defer_reset(a, z, <int>ac.order, False)
+            break
+        if prio != COMPACT_PRIO_ASYNC and (status == COMPACT_COMPLETE or status == COMPACT_PARTIAL_SKIPPED):
+            defer_compaction(a, z, <int>ac.order)
+    return result
+
+
+# --- by hand ------------------------------------------------------------------------------------------------------------------
+
+cdef void compact_node(arena_t *a, bint proactive) noexcept nogil:
+    cdef compact_control_t c
+    cdef uint32_t z
+    memset(&c, 0, sizeof(c))
+    c.order = c.search_order = WHOLE
+    c.mode = MIGRATE_SYNC_LIGHT if proactive else MIGRATE_SYNC
+    c.ignore_skip_hint = c.whole_zone = True
+    c.proactive_compaction = proactive
+    for z in range(NR_ZONES):
+        if a.m.zone[z].present_pages == 0:
+            continue
+        c.zone_index = z
+        compact_zone(a, &c)
+        if proactive:
+            count_vm_events(a, KCOMPACTD_MIGRATE_SCANNED, <int64_t>c.total_migrate_scanned)
+            count_vm_events(a, KCOMPACTD_FREE_SCANNED, <int64_t>c.total_free_scanned)
 
 
 cdef void compact_nodes(arena_t *a) noexcept nogil:
-    cdef uint32_t z
     swap_write_wait(a)
     lru_add_drain_all(a)
+    compact_node(a, False)
+
+
+# --- kcompactd -----------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t top_zone(arena_t *a) noexcept nogil:
+    cdef uint32_t z = NR_ZONES - 1
+    while z and a.m.zone[z].present_pages == 0:
+        z -= 1
+    return z
+
+
+cdef bint node_suitable(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
+    cdef uint32_t z
+    for z in range(highest + 1):
+        if a.m.zone[z].present_pages and suits_order(a, z, order, highest) == COMPACT_CONTINUE:
+            return True
+    return False
+
+
+cdef void wakeup_kcompactd(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
+    cdef compaction_t *k = &a.m.compaction
+    if order == 0 or order >= NR_ORDERS:
+        return
+    k.kcompactd_max_order = max(k.kcompactd_max_order, order)
+    if k.kcompactd_highest == 0 or k.kcompactd_highest - 1 > highest:
+        k.kcompactd_highest = min(highest, top_zone(a)) + 1
+    if k.kcompactd_woken == 0 and node_suitable(a, k.kcompactd_max_order, k.kcompactd_highest - 1):
+        k.kcompactd_woken = WOKEN
+
+
+cdef void kcompactd_do_work(arena_t *a) noexcept nogil:
+    cdef compaction_t *k = &a.m.compaction
+    cdef compact_control_t c
+    cdef uint32_t z, ret, cpu
+    memset(&c, 0, sizeof(c))
+    c.order = c.search_order = <int>min(k.kcompactd_max_order, <uint32_t>(NR_ORDERS - 1))
+    c.highest = min(k.kcompactd_highest - 1, top_zone(a)) if k.kcompactd_highest else top_zone(a)
+    c.mode = MIGRATE_SYNC_LIGHT
+    c.migratetype = gfp_migratetype(GFP_KERNEL)
+    count_vm_event(a, KCOMPACTD_WAKE)
+    trace2(a, TR_KCOMPACTD_WAKE, <uint64_t>c.order, c.highest)
+    for z in range(c.highest + 1):
+        if a.m.zone[z].present_pages == 0 or compaction_deferred(a, z, c.order) or suits_order(a, z, <uint32_t>c.order, z) != COMPACT_CONTINUE:
+            continue
+        c.zone_index = z
+        ret = compact_zone(a, &c)
+        if ret == COMPACT_SUCCESS:
+            compaction_defer_reset(a, z, c.order, False)
+        elif ret == COMPACT_PARTIAL_SKIPPED or ret == COMPACT_COMPLETE:
+            for cpu in range(a.m.nr_cpus):
+                drain_zone_pcp(a, z, cpu)
+            defer_compaction(a, z, c.order)
+        count_vm_events(a, KCOMPACTD_MIGRATE_SCANNED, <int64_t>c.total_migrate_scanned)
+        count_vm_events(a, KCOMPACTD_FREE_SCANNED, <int64_t>c.total_free_scanned)
+    k.kcompactd_max_order = 0
+    k.kcompactd_highest = 0
+    k.kcompactd_us = a.m.now_us + FRAG_CHECK_INTERVAL
+
+
+cdef uint32_t score_node(arena_t *a) noexcept nogil:
+    """fragmentation_score_node(): what of free memory huge pages cannot use, zones weighted by their size."""
+    cdef uint64_t present = 1
+    cdef uint32_t z, score = 0
+    for z in range(NR_ZONES):
+        present += a.m.zone[z].present_pages
     for z in range(NR_ZONES):
         if a.m.zone[z].present_pages:
-            compact_zone(a, &a.m.zone[z])
+            score += <uint32_t>(a.m.zone[z].present_pages * extfrag_for_order(a, z, COMPACTION_HPAGE_ORDER) // present)
+    return score
+
+
+cdef bint should_proactive_compact_node(arena_t *a) noexcept nogil:
+    return a.m.compaction_proactiveness != 0 and score_node(a) > wmark_score(a, False)
+
+
+cdef uint64_t compact_proactively(arena_t *a) noexcept nogil:
+    """Returns how long kcompactd sleeps then."""
+    cdef uint32_t before
+    if not should_proactive_compact_node(a):
+        return FRAG_CHECK_INTERVAL
+    before = score_node(a)
+    compact_node(a, True)
+    return FRAG_CHECK_INTERVAL << MAX_DEFER_SHIFT if score_node(a) >= before else FRAG_CHECK_INTERVAL
+
+
+cdef void kcompactd_proactive(arena_t *a) noexcept nogil:
+    if a.m.compaction_proactiveness:
+        a.m.compaction.kcompactd_woken = WOKEN_PROACTIVE
+
+
+cdef void kcompactd_if_woken(arena_t *a) noexcept nogil:
+    cdef compaction_t *k = &a.m.compaction
+    cdef uint32_t woken = k.kcompactd_woken
+    if woken == 0 or a.memalloc or a.err:
+        return
+    k.kcompactd_woken = 0
+    a.memalloc = KCOMPACTD
+    if woken == WOKEN_PROACTIVE:
+        k.kcompactd_us = a.m.now_us + compact_proactively(a)
+    if k.kcompactd_max_order:
+        kcompactd_do_work(a)
+    a.memalloc = 0
+
+
+cdef void kcompactd_until(arena_t *a) noexcept nogil:
+    cdef compaction_t *k = &a.m.compaction
+    cdef uint64_t due = k.kcompactd_us if k.kcompactd_us else FRAG_CHECK_INTERVAL
+    cdef uint32_t rounds = 0
+    if a.m.compaction_proactiveness == 0 or a.memalloc:
+        return
+    a.memalloc = KCOMPACTD
+    while due <= a.m.now_us and rounds < MOST_ROUNDS and not a.err:
+        rounds += 1
+        if k.kcompactd_max_order:
+            kcompactd_do_work(a)
+            due += FRAG_CHECK_INTERVAL
+        elif should_proactive_compact_node(a):
+            due += compact_proactively(a)
+        else:
+            break
+    a.memalloc = 0
+    if due <= a.m.now_us:  # nothing would change until then
+        due += ((a.m.now_us - due) // FRAG_CHECK_INTERVAL + 1) * FRAG_CHECK_INTERVAL
+    k.kcompactd_us = due

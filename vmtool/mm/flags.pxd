@@ -217,6 +217,12 @@ cdef enum:  # gfp_bits
     GFP_DMA32 = 0x200  # from DMA32, or DMA
     GFP_HIGH = 0x400  # may go half way below the min watermark
     GFP_NOMEMALLOC = 0x800  # even while reclaim runs, not below that
+    GFP_NO_DIRECT = 0x1000  # without __GFP_DIRECT_RECLAIM: neither reclaim nor compaction for it
+    GFP_NO_KSWAPD = 0x2000  # without __GFP_KSWAPD_RECLAIM
+    GFP_NOFS = 0x4000  # without __GFP_FS: compaction leaves the pages of files alone
+    GFP_RETRY_MAYFAIL = 0x8000  # a costly order is worth more than one try
+    GFP_THISNODE = 0x10000  # a costly order is not worth reclaim
+    GFP_MPOL = 0x20000  # alloc_pages_mpol() of a huge page: first as with THISNODE and NORETRY
 
 cdef enum:  # machine_t.shmem_huge: transparent_hugepage/shmem_enabled, the huge= of the mount that holds shared memory
     SHMEM_HUGE_NEVER

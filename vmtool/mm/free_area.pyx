@@ -11,10 +11,11 @@ An atomic allocation of several pages that had to go below the low watermark lea
 Invariants: no two free buddies of one order; free_pages = lists + unseen; a list's blocks lie in pageblocks of its type.
 """
 
-from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, frame_at, frame_mut, rec_mut
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, ZONE_DMA, ZONE_HIGHMEM,
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, capture_t, frame_at, frame_mut, rec_mut
+from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, WMARK_MIN, ZONE_DMA, ZONE_HIGHMEM,
                               free_at_boot, pageblock_type, pfn_to_zone)
 from vmtool.mm.free_list cimport add_block, del_block
+from vmtool.mm.trace cimport TR_HIGHATOMIC, trace3
 
 cdef enum:
     MAX_PAGE_ORDER = 10
@@ -59,11 +60,24 @@ cdef inline void expand(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t low, uint3
 cdef void set_pageblock_type(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
     """The type of each pageblock of a block of at least pageblock order."""
     cdef uint64_t end = pfn + (<uint64_t>1 << order)
+    cdef uint8_t *block
     while pfn < end:
         zone.pageblocks[pageblock_type(a, pfn)] -= 1
         zone.pageblocks[mt] += 1
-        (<uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] = <uint8_t>(mt ^ MIGRATE_MOVABLE)
+        block = <uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER))
+        block[0] = <uint8_t>((block[0] & ~3) | (mt ^ MIGRATE_MOVABLE))  # the skip bit stays
         pfn += PAGEBLOCK_PAGES
+
+
+cdef bint compaction_capture(arena_t *a, const zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
+    """Whether the task that compacts this zone takes the block at once. For less than a pageblock a movable one is not opened to other types."""
+    cdef capture_t *c = &a.capture
+    if c.page or order != c.order or zone != &a.m.zone[c.zone - 1]:
+        return False
+    if order < PAGEBLOCK_ORDER and mt == MIGRATE_MOVABLE and c.migratetype != MIGRATE_MOVABLE:
+        return False
+    c.page = <pfn_t>pfn
+    return True
 
 
 cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil:
@@ -74,6 +88,9 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
     cdef bint to_tail = False
     zone.free_pages += <uint64_t>1 << order
     while order < MAX_PAGE_ORDER:
+        if a.capture.zone and compaction_capture(a, zone, pfn, order, mt):
+            zone.free_pages -= <uint64_t>1 << order
+            return
         buddy = pfn ^ (<uint64_t>1 << order)
         if not is_free_block(a, zone, buddy, order):
             break
@@ -198,6 +215,10 @@ cdef pfn_t rmqueue_claim(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, 
     return 0
 
 
+cdef bint can_claim_fallback(const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    return should_claim(order, mt) and (not area_empty(zone, order, FALLBACKS[mt][0]) or not area_empty(zone, order, FALLBACKS[mt][1]))
+
+
 cdef pfn_t rmqueue_steal(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     """The smallest block of another type; its pageblock stays what it is."""
     cdef uint32_t current = order
@@ -259,6 +280,21 @@ cdef bint retype_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t mt) noe
     return True
 
 
+cdef bint isolate_free_page(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t *order) noexcept nogil:
+    cdef uint32_t n = min(frame_at(a, pfn).index_lo, <uint32_t>MAX_PAGE_ORDER)
+    cdef uint64_t at = pfn
+    if zone.free_pages <= zone.watermark[WMARK_MIN] + (<uint64_t>1 << n) + zone.lowmem_reserve[0] + zone.nr_free_highatomic:
+        return False
+    del_block(a, zone, pfn, n, pageblock_type(a, pfn))
+    zone.free_pages -= <uint64_t>1 << n
+    order[0] = n
+    while n >= PAGEBLOCK_ORDER - 1 and at < pfn + (<uint64_t>1 << n):
+        if pageblock_type(a, at) != MIGRATE_HIGHATOMIC:
+            retype_pageblock(a, zone, <pfn_t>at, MIGRATE_MOVABLE)
+        at += PAGEBLOCK_PAGES
+    return True
+
+
 cdef void reserve_highatomic_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef uint64_t most = zone.managed_pages // 100
     if most < PAGEBLOCK_PAGES or zone.nr_reserved_highatomic >= ((most + PAGEBLOCK_PAGES - 1) & ~<uint64_t>(PAGEBLOCK_PAGES - 1)):
@@ -270,6 +306,9 @@ cdef void reserve_highatomic_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint
         zone.nr_reserved_highatomic += <uint32_t>1 << order
     elif retype_pageblock(a, zone, pfn, MIGRATE_HIGHATOMIC):
         zone.nr_reserved_highatomic += PAGEBLOCK_PAGES
+    else:
+        return
+    trace3(a, TR_HIGHATOMIC, pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1), max(<uint64_t>PAGEBLOCK_PAGES, <uint64_t>1 << order), True)
 
 
 cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t mt, bint force) noexcept nogil:
@@ -295,6 +334,7 @@ cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t 
             add_block(a, zone, pfn, order, mt, True)
         else:
             retype_pageblock(a, zone, pfn, mt)
+        trace3(a, TR_HIGHATOMIC, pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1), max(<uint64_t>PAGEBLOCK_PAGES, <uint64_t>1 << order), False)
         return True
     return False
 

@@ -49,3 +49,15 @@ cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     f.index_lo = 0
     f.lru_next = 0
     f.lru_prev = 0
+
+cdef inline void turn_list(arena_t *a, free_list_t *list, pfn_t pfn) noexcept nogil:
+    """What stands before this block goes behind the last one: list_cut_before(), list_splice_tail()."""
+    cdef pfn_t first = list.head, last = list.tail, before = frame_mut(a, pfn).lru_prev
+    if first == pfn:
+        return
+    frame_mut(a, last).lru_next = first
+    frame_mut(a, first).lru_prev = last
+    frame_mut(a, before).lru_next = 0
+    frame_mut(a, pfn).lru_prev = 0
+    list.head = pfn
+    list.tail = before

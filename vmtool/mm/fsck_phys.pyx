@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc, free
 from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
-from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
+from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
@@ -27,6 +27,7 @@ cdef enum:
     CHECK_PAGEBLOCKS
     CHECK_HIGHATOMIC
     CHECK_ZONE_WOKEN
+    CHECK_COMPACTION
     CHECK_PCP_COUNT
     CHECK_PCP_BLOCK
     CHECK_FREE_FRAME
@@ -56,6 +57,7 @@ CHECKS[CHECK_ZONE_FREE] = check_t(b"zone-free", b"nr_free_pages is {0}, the free
 CHECKS[CHECK_PAGEBLOCKS] = check_t(b"zone-pageblocks", b"pageblocks of type {0} are counted wrongly: {1} are there")
 CHECKS[CHECK_HIGHATOMIC] = check_t(b"zone-highatomic", b"pages of the reserve for atomic allocations are counted wrongly: {0} are free, {1} reserved")
 CHECKS[CHECK_ZONE_WOKEN] = check_t(b"zone-woken", b"zone {0} has flags {1:#x}: kswapd was woken and has not run, or did not end")
+CHECKS[CHECK_COMPACTION] = check_t(b"zone-compaction", b"what compaction remembers of zone {0} cannot be: field {1}")
 CHECKS[CHECK_PCP_COUNT] = check_t(b"pcp-count", b"per-CPU lists of CPU {0} hold {1} frames, which is not their count")
 CHECKS[CHECK_PCP_BLOCK] = check_t(b"pcp-block", b"frame {0} is on a per-CPU list of order {1} and is not marked so")
 CHECKS[CHECK_FREE_FRAME] = check_t(b"free-frame", b"frame {0} is free and has references, mappings or contents (flags {1})")
@@ -163,8 +165,9 @@ cdef void check_free_lists(fsck_t *f, uint32_t z) noexcept nogil:
     cdef uint32_t order
     cdef uint32_t mt
     cdef uint64_t reserved = 0
-    if zone.flags & ~<uint32_t>(ZONE_BOOSTED_WATERMARK | ZONE_BELOW_HIGH):
+    if zone.flags & WOKEN_ORDER - 1 & ~<uint32_t>(ZONE_BOOSTED_WATERMARK | ZONE_BELOW_HIGH) or zone.flags >> WOKEN_ORDER_SHIFT >= NR_ORDERS:
         bad(f, CHECK_ZONE_WOKEN, z, zone.flags)
+    check_compaction(f, z)
     f.on_free_lists = 0
     for order in range(NR_ORDERS):
         reserved += <uint64_t>zone.area[order][NR_MIGRATETYPES - 1].nr_free << order
@@ -178,6 +181,17 @@ cdef void check_free_lists(fsck_t *f, uint32_t z) noexcept nogil:
         bad(f, CHECK_UNSEEN, zone.unseen_pfn, zone.unseen_end)
     if zone.free_pages != f.on_free_lists + unseen:
         bad(f, CHECK_ZONE_FREE, zone.free_pages, f.on_free_lists + unseen)
+
+
+cdef void check_compaction(fsck_t *f, uint32_t z) noexcept nogil:
+    """Deferring within its bounds; kcompactd has run, and wants what there is; nobody captures any more."""
+    cdef const compact_zone_t *c = &f.a.m.compaction.zone[z]
+    if c.defer_shift > 6 or c.considered > <uint32_t>1 << c.defer_shift:
+        bad(f, CHECK_COMPACTION, z, c.defer_shift)
+    if c.order_failed > NR_ORDERS or c.blockskip_flush > 1:
+        bad(f, CHECK_COMPACTION, z, c.order_failed)
+    if f.a.m.compaction.kcompactd_woken or f.a.m.compaction.kcompactd_max_order >= NR_ORDERS or f.a.m.compaction.kcompactd_highest > NR_ZONES:
+        bad(f, CHECK_COMPACTION, z, f.a.m.compaction.kcompactd_max_order)
 
 
 cdef void check_pageblocks(fsck_t *f, zone_t *zone) noexcept nogil:

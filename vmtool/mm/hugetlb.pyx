@@ -63,7 +63,7 @@ cdef pfn_t alloc_fresh(arena_t *a) noexcept nogil:
     cdef idx_t task = a.task
     cdef pfn_t head
     a.task = 0
-    head = alloc_pages(a, huge_page_order(a), GFP_USER_MOVABLE | GFP_NORETRY)
+    head = alloc_pages(a, huge_page_order(a), GFP_USER_MOVABLE | GFP_RETRY_MAYFAIL)
     a.task = task
     if head:
         frame_mut(a, head).flags |= PG_hugetlb | PG_uptodate

@@ -4,6 +4,7 @@
     a pageblock changed its type                  its zone's watermarks are boosted by a pageblock; kswapd reclaims that much of clean cache
                                                   there, or, when the zone is below its watermarks, what there is
     nothing can be reclaimed 16 times             hopeless: allocations reclaim for themselves
+    it goes to sleep                              skip bits of compaction fall; after a boost, or an order that it gave up, kcompactd is woken
 
 Counterpart: Linux v6.18 mm/vmscan.c: balance_pgdat, kswapd, wakeup_kswapd.
 Simplified: it runs to its end when whoever woke it gives the processor away: at the end of the fault or of the call, when a window of read-ahead
@@ -12,8 +13,10 @@ pgdat->kswapd_highest_zoneidx has it. So the order of events is the same each ti
 """
 
 from vmtool.mm.arena cimport plug_t
-from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
-from vmtool.mm.free_area cimport ZONE_RECLAIM_ACTIVE
+from vmtool.mm.compact_state cimport reset_isolation_suitable
+from vmtool.mm.compaction cimport kcompactd_if_woken, wakeup_kcompactd
+from vmtool.mm.frame cimport PAGEBLOCK_ORDER, WMARK_HIGH, wmark_pages
+from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_RECLAIM_ACTIVE
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, lruvec_of, memcg_next
 from vmtool.mm.pcp cimport watermark_ok
 from vmtool.mm.sched cimport NO_ZONE
@@ -24,8 +27,6 @@ from vmtool.mm.vmstat cimport KSWAPD_HIGH_WMARK_HIT_QUICKLY, PAGEOUTRUN, count_v
 
 cdef enum:  # zone_t.flags, beside those of free_area
     ZONE_WOKEN = 8  # kswapd is to run for this zone and those below it
-    WOKEN_ORDER_SHIFT = 8  # in the first zone's: kswapd_order
-    WOKEN_ORDER = 1 << WOKEN_ORDER_SHIFT
 
 
 cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
@@ -111,7 +112,8 @@ cdef void set_reclaim_active(arena_t *a, uint32_t highest, uint32_t flag) noexce
             a.m.zone[z].flags = (a.m.zone[z].flags & ~<uint32_t>ZONE_RECLAIM_ACTIVE) | flag
 
 
-cdef void balance_pgdat(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
+cdef uint32_t balance_pgdat(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
+    """Returns the order that it reclaimed for at last: 0 when it gave up a larger one."""
     cdef scan_control_t sc
     cdef uint64_t zone_boosts[NR_ZONES]
     cdef uint64_t nr_boost = boosts(a, highest, zone_boosts)
@@ -133,22 +135,30 @@ cdef void balance_pgdat(arena_t *a, uint32_t order, uint32_t highest) noexcept n
     set_reclaim_active(a, highest, 0)
     for z in range(NR_ZONES):
         a.m.zone[z].watermark_boost -= min(a.m.zone[z].watermark_boost, zone_boosts[z])
+    if boosted:
+        wakeup_kcompactd(a, PAGEBLOCK_ORDER, highest)
     snapshot_refaults(a, 0)
     trace2(a, TR_KSWAPD_SLEEP, sc.nr_reclaimed, 0)
+    return sc.order
 
 
 cdef void kswapd(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     """It goes on until the node is balanced or hopeless, as kswapd() does before it sleeps."""
     cdef plug_t plug = a.plug  # of who gave the processor away: kswapd is a task of its own
-    cdef uint32_t runs = 0
+    cdef uint32_t runs = 0, reclaim_order
     a.memalloc = 2
     a.plug.depth = 0
     while runs <= MAX_RECLAIM_RETRIES and not a.err:
-        balance_pgdat(a, order, highest)
+        reclaim_order = balance_pgdat(a, order, highest)
         runs += 1
-        if a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or pgdat_balanced(a, 0 if order else order, highest):
+        if reclaim_order >= order:  # it did what it was asked for
+            reclaim_order = order = 0
+        if a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or pgdat_balanced(a, reclaim_order, highest):
+            reset_isolation_suitable(a)
+            wakeup_kcompactd(a, order, highest)
             break
         count_vm_event(a, KSWAPD_HIGH_WMARK_HIT_QUICKLY)
+        order = 0
     plug.nr_writes = 0  # while it ran they went out with its own
     a.plug = plug
     a.memalloc = 0
@@ -168,16 +178,36 @@ cdef void kswapd_if_woken(arena_t *a) noexcept nogil:
     kswapd(a, order, <uint32_t>highest)
 
 
-cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
+cdef inline bint is_woken(arena_t *a) noexcept nogil:
+    return (a.m.zone[0].flags | a.m.zone[1].flags | a.m.zone[2].flags | a.m.zone[3].flags) & ZONE_WOKEN != 0
+
+
+cdef bint balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
+    """There is nothing for kswapd to do, or it is hopeless."""
     cdef uint64_t each[NR_ZONES]
+    return a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or (pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0)
+
+
+cdef inline bint is_object(uint32_t gfp) noexcept nogil:
+    """A slab's first attempt: like whatever else the kernel takes for itself it wakes no kswapd here, for user pages soon do."""
+    return gfp & GFP_NO_DIRECT != 0 and not gfp & GFP_USER_MOVABLE
+
+
+cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
     cdef uint32_t *flags = &a.m.zone[0].flags
     if zone == NO_ZONE:
         kswapd_if_woken(a)
+        kcompactd_if_woken(a)
         return
-    if a.memalloc or a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or a.m.zone[zone].managed_pages == 0:
+    if a.memalloc or a.m.zone[zone].managed_pages == 0:
         return
-    if pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0:
+    if is_object(gfp):
+        if balanced(a, order, highest):
+            wakeup_kcompactd(a, order, highest)
         return
-    a.m.zone[highest].flags |= ZONE_WOKEN
-    if order > flags[0] >> WOKEN_ORDER_SHIFT:
+    if order > flags[0] >> WOKEN_ORDER_SHIFT:  # kept until it runs, be it for something else
         flags[0] = (flags[0] & (WOKEN_ORDER - 1)) | order << WOKEN_ORDER_SHIFT
+    if is_woken(a) or not balanced(a, order, highest):
+        a.m.zone[highest].flags |= ZONE_WOKEN
+    elif gfp & (GFP_ATOMIC | GFP_NO_DIRECT):  # enough is free, but not together, and whoever asks cannot see to it
+        wakeup_kcompactd(a, order, highest)

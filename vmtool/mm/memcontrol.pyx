@@ -138,6 +138,8 @@ cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) no
             continue
         if a.memalloc or not gfp & (GFP_USER_MOVABLE | GFP_DIRECT_RECLAIM):  # reclaim must not run here: charged over the limit
             break
+        if gfp & GFP_NO_DIRECT:
+            return -ENOMEM
         mem_cgroup_event(a, limited, MEMCG_MAX, 1)
         nr_reclaimed = a.reclaim_memcg(a, limited, nr_pages, True, False) if a.reclaim_memcg != NULL else 0
         if margin(a, limited) >= nr_pages:
@@ -153,6 +155,8 @@ cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) no
         if retries:
             retries -= 1
             continue
+        if gfp & GFP_RETRY_MAYFAIL or nr_pages > COSTLY_PAGES:  # nobody is killed for a huge page
+            return -ENOMEM
         mem_cgroup_event(a, limited, MEMCG_OOM, 1)
         verdict = a.out_of_memory(a, limited, 0, gfp) if a.out_of_memory != NULL else OOM_NOTHING
         if verdict != OOM_KILLED:

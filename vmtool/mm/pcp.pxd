@@ -20,6 +20,8 @@ cdef void rmqueue_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t order, uin
 cdef bint pcp_is_run(pcp_t *pcp, const zone_t *zone, uint32_t order) noexcept nogil  # before the free of an order that is not 0, and the one after
 cdef void pcp_shrink(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t pindex, bint is_run) noexcept nogil  # after a free that may be one too many
 cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil
+cdef void drain_all_pages(arena_t *a) noexcept nogil  # of every CPU
+cdef void drain_zone_pcp(arena_t *a, uint32_t zone, uint32_t cpu) noexcept nogil
 cdef void decay_pcp_high(arena_t *a) noexcept nogil  # of all CPUs, once a second: what idle lists hold too much goes back
 
 cdef inline uint32_t order_to_pindex(uint32_t order, uint32_t mt) noexcept nogil:

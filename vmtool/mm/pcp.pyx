@@ -221,8 +221,18 @@ cdef void decay_pcp_high(arena_t *a) noexcept nogil:
             free_pcppages_bulk(a, zone, pcp, <int64_t>pcp.count - <int64_t>pcp.high, 0)
 
 
+cdef void drain_zone_pcp(arena_t *a, uint32_t zone, uint32_t cpu) noexcept nogil:
+    cdef pcp_t *pcp = &cpu_mut(a, cpu).pcp[zone]
+    free_pcppages_bulk(a, &a.m.zone[zone], pcp, pcp.count, 0)
+
+
 cdef void drain_pcp(arena_t *a, uint32_t cpu) noexcept nogil:
-    cdef cpu_t *c = cpu_mut(a, cpu)
     cdef uint32_t z
     for z in range(NR_ZONES):
-        free_pcppages_bulk(a, &a.m.zone[z], &c.pcp[z], c.pcp[z].count, 0)
+        drain_zone_pcp(a, z, cpu)
+
+
+cdef void drain_all_pages(arena_t *a) noexcept nogil:
+    cdef uint32_t cpu
+    for cpu in range(a.m.nr_cpus):
+        drain_pcp(a, cpu)

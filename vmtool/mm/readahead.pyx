@@ -77,8 +77,8 @@ cdef void read_pages(arena_t *a, ractl_t *rac) noexcept nogil:
 
 
 cdef int ra_add_folio(arena_t *a, ractl_t *rac, uint64_t index, uint32_t order, bint marked) noexcept nogil:
-    """0, -ENOMEM, -EEXIST. A large folio is a wish: nothing is reclaimed for it."""
-    cdef pfn_t head = alloc_pages(a, order, GFP_USER_MOVABLE | GFP_NORETRY if order else GFP_USER_MOVABLE)
+    """0, -ENOMEM, -EEXIST. A large folio is a wish: one try at reclaim and compaction, no OOM."""
+    cdef pfn_t head = alloc_pages(a, order, GFP_USER_MOVABLE | GFP_NOFS | GFP_NORETRY if order else GFP_USER_MOVABLE)
     cdef int err
     if head == 0:
         return -ENOMEM

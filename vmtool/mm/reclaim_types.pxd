@@ -176,3 +176,23 @@ cdef struct khugepaged_t:  # 128 bytes
     uint32_t progress, pass_through_head  # of the scan that waits for a huge page
     uint32_t pages, pad0  # its pages_to_scan
     uint64_t pad[3]
+
+# What compaction remembers of a zone (struct zone's compact_*), and kcompactd (pg_data_t's). compact_state.pyx, compaction.pyx.
+cdef struct compact_zone_t:  # 56 bytes
+    uint64_t cached_free_pfn  # where the scanners begin next time; 0, or outside the zone: at its ends
+    uint64_t cached_migrate_pfn[2]  # async, sync
+    uint64_t init_migrate_pfn  # where they began when the skip bits were reset last
+    uint64_t init_free_pfn
+    uint32_t considered  # compactions since the last that failed
+    uint32_t defer_shift  # 1 << it of them are left out
+    uint32_t order_failed  # the smallest order that failed
+    uint32_t blockskip_flush  # the scanners met: kswapd resets the skip bits
+
+cdef struct compaction_t:  # 256 bytes
+    compact_zone_t zone[NR_ZONES]
+    uint32_t kcompactd_max_order  # what it is wanted for; 0: nothing
+    uint32_t kcompactd_highest  # zone + 1; 0: every zone
+    uint32_t kcompactd_woken  # it runs when the processor is given away
+    uint32_t unevictable_allowed  # vm.compact_unevictable_allowed
+    uint64_t kcompactd_us  # when its sleep ends of itself
+    uint64_t pad

@@ -24,7 +24,7 @@ cdef enum:
     NR_LRU_LISTS = 5  # inactive_anon active_anon inactive_file active_file unevictable
     PAGEVEC_SIZE = 31  # folios in a batch
     MAX_SWAP_AREAS = 24
-    MACHINE_LAYOUT = 2
+    MACHINE_LAYOUT = 3
     XNODE_SLOTS = 64
 
 # --- pools: number, record, record bytes (arena.pyx holds the same table) ------------------------

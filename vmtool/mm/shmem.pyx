@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, mm_at, task_at, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.thp cimport HPAGE_PMD_ORDER
+from vmtool.mm.thp cimport HPAGE_PMD_ORDER, vma_thp_gfp_mask
 from vmtool.mm.vma cimport vma_address
 from vmtool.mm.vmstat cimport THP_FILE_ALLOC, THP_FILE_FALLBACK, count_vm_events
 from vmtool.mm.xnode cimport xnode_next
@@ -194,7 +194,7 @@ cdef pfn_t get_huge(arena_t *a, idx_t inode, uint64_t index, idx_t v, uint64_t w
     while orders:
         order = highest_order(orders)
         first = index & ~((<uint64_t>1 << order) - 1)
-        head = alloc_pages(a, order, GFP_USER_MOVABLE | GFP_NORETRY | GFP_ZERO)
+        head = alloc_pages(a, order, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags if v else 0) | GFP_ZERO | (GFP_MPOL if order == HPAGE_PMD_ORDER else 0))
         if head:
             if add_folio(a, inode, first, head, order):
                 return 0

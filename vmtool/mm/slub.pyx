@@ -107,7 +107,7 @@ cdef idx_t new_slab(arena_t *a, int cache) noexcept nogil:
     cdef pfn_t pfn
     if i == 0:
         return 0
-    pfn = alloc_pages(a, order, slab_gfp(c) | GFP_NORETRY if order > c.min_order else slab_gfp(c))
+    pfn = alloc_pages(a, order, slab_gfp(c) | GFP_NORETRY | GFP_NO_DIRECT if order > c.min_order else slab_gfp(c))
     if pfn == 0 and order > c.min_order:
         order = c.min_order
         pfn = alloc_pages(a, order, slab_gfp(c))

@@ -6,7 +6,7 @@ Simplified: what is not built (NUMA ...) has its parameter, which tells what hol
 # Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
 
-from vmtool.mm.compaction cimport compact_nodes
+from vmtool.mm.compaction cimport compact_nodes, kcompactd_proactive
 from vmtool.mm.frame cimport setup_per_zone_wmarks
 from vmtool.mm.hugetlb cimport set_max_huge_pages
 from vmtool.mm.mm_slot cimport khugepaged_wake_early, start_stop_khugepaged
@@ -35,6 +35,7 @@ cdef enum:  # what setting one does beside
     KHUGEPAGED_WAKES
     FLUSHER  # another interval than before wakes it
     SHMEM_ORDER  # offset is the order, whose bit is in one of machine_t.huge_shmem_orders
+    PROACTIVE  # kcompactd looks whether it has to do something
 
 cdef struct sysctl_t:
     const char *name
@@ -62,7 +63,7 @@ THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 56
+    NR_SYSCTLS = 59
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -125,6 +126,10 @@ TABLE[52] = sysctl_t(b"transparent_hugepage/hugepages-512kB/shmem_enabled", 7, 4
 TABLE[53] = sysctl_t(b"transparent_hugepage/hugepages-1024kB/shmem_enabled", 8, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
 TABLE[54] = sysctl_t(b"transparent_hugepage/hugepages-2048kB/shmem_enabled", 9, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
 TABLE[55] = sysctl_t(b"tmpfs/huge", <char *>&M.tmpfs_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &TMPFS_HUGE[0])
+
+TABLE[56] = sysctl_t(b"vm.compact_unevictable_allowed", <char *>&M.compaction.unevictable_allowed - <char *>&M, 4, 1, 0, 1, PLAIN, NULL)
+TABLE[57] = sysctl_t(b"vm.compaction_proactiveness", <char *>&M.compaction_proactiveness - <char *>&M, 4, 1, 0, 100, PROACTIVE, NULL)
+TABLE[58] = sysctl_t(b"vm.extfrag_threshold", <char *>&M.extfrag_threshold - <char *>&M, 4, 1, 0, 1000, PLAIN, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -230,7 +235,9 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
             (<int64_t *>field)[0] = value
         else:
             (<uint32_t *>field)[0] = <uint32_t>(value if value > 0 else 0)
-    if TABLE[i].action == WATERMARKS:
+    if TABLE[i].action == PROACTIVE:
+        kcompactd_proactive(a)
+    elif TABLE[i].action == WATERMARKS:
         setup_per_zone_wmarks(a)
     elif TABLE[i].action == KHUGEPAGED:
         start_stop_khugepaged(a)

@@ -21,6 +21,17 @@ cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept
     """Whether a fault has to think of huge pages at all: one is asked for, or is there."""
     return a.m.arch.levels >= 4 and (v.vm_flags & VM_HUGEPAGE or a.m.thp_enabled >= 2 or m.thp_mapped)
 
+cdef inline uint32_t vma_thp_gfp_mask(arena_t *a, uint64_t vm_flags) noexcept nogil:
+    """How hard a huge page is worth trying, by transparent_hugepage/defrag (0 never 1 madvise 2 defer 3 defer+madvise 4 always): GFP_TRANSHUGE reclaims
+    and compacts, but wakes nobody; GFP_TRANSHUGE_LIGHT takes what there is."""
+    cdef bint madvised = vm_flags & VM_HUGEPAGE != 0
+    cdef uint32_t transhuge = GFP_USER_MOVABLE | GFP_NO_KSWAPD
+    if a.m.thp_defrag >= 4:
+        return transhuge if madvised else transhuge | GFP_NORETRY
+    if madvised and a.m.thp_defrag & 1:
+        return transhuge
+    return GFP_USER_MOVABLE | GFP_NO_DIRECT if a.m.thp_defrag & 2 else transhuge | GFP_NO_DIRECT
+
 # A PTE table kept beside a huge entry, so that splitting it needs no memory.
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil  # the emptied table of addr: the PMD's entry is free, it is kept beside

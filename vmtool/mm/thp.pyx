@@ -183,7 +183,7 @@ cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil:
     """The huge zero page, made at its first use and kept."""
     cdef pfn_t pfn = a.m.huge_zero_pfn
     if pfn == 0:
-        pfn = alloc_pages(a, 9, GFP_KERNEL | GFP_NORETRY)
+        pfn = alloc_pages(a, 9, GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NO_KSWAPD)  # GFP_TRANSHUGE, not movable
         if pfn:
             frame_mut(a, pfn).flags |= PG_zero | PG_kernel
             a.m.huge_zero_pfn = pfn

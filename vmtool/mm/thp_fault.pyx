@@ -16,7 +16,7 @@ from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pt
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable
+from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable, vma_thp_gfp_mask
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.unmap cimport zap_present_pte
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, count_vm_event
@@ -51,7 +51,7 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
             return VM_FAULT_FALLBACK
         entry_set(a, m, haddr, 1, pte_mkspecial(a, pte_mkhuge(a, mk_pte(a, head, vma_at(a, v).vm_flags))))
         return 0
-    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
+    head = alloc_pages(a, 9, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
     if head == 0:
         count_vm_event(a, THP_FAULT_FALLBACK)
         return VM_FAULT_FALLBACK
@@ -71,7 +71,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
     if pte_special(a, pmd):
         if anon_vma_prepare(a, v) < 0:
             return VM_FAULT_OOM
-        head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY)
+        head = alloc_pages(a, 9, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
         if head:
             entry_set(a, m, haddr, 1, 0)
             map_anon_pmd(a, v, haddr, head, True)

@@ -62,6 +62,13 @@ cdef enum:  # trace_event
     TR_FALLBACK  # pfn wanted_type block_type
     TR_VMALLOC  # start end nr_pages
     TR_RECLAIM_TAKE  # pfn nr_pages file: nobody used it since it was last looked at
+    TR_COMPACT_TRY  # order priority: an allocation compacts
+    TR_COMPACT_DEFER  # zone order considered limit: it does not, for it was in vain lately
+    TR_COMPACT_BEGIN  # zone migrate_pfn free_pfn mode
+    TR_COMPACT_END  # zone nr_moved nr_scanned result
+    TR_MIGRATE  # pfn new_pfn nr_pages
+    TR_KCOMPACTD_WAKE  # order highest_zone
+    TR_HIGHATOMIC  # pfn nr_pages reserved
     NR_TRACE_EVENTS
 
 cdef enum:  # TR_RECLAIM_KEEP's why

@@ -74,6 +74,13 @@ EVENTS[TR_ZONE_ALLOC] = event_desc(b"zone_alloc", b"zone order nr_free_pages nr_
 EVENTS[TR_FALLBACK] = event_desc(b"fallback", b"pfn wanted_type block_type")
 EVENTS[TR_VMALLOC] = event_desc(b"vmalloc", b"start end nr_pages")
 EVENTS[TR_RECLAIM_TAKE] = event_desc(b"reclaim_take", b"pfn nr_pages file")
+EVENTS[TR_COMPACT_TRY] = event_desc(b"compact_try", b"order priority")
+EVENTS[TR_COMPACT_DEFER] = event_desc(b"compact_defer", b"zone order nr_considered limit")
+EVENTS[TR_COMPACT_BEGIN] = event_desc(b"compact_begin", b"zone migrate_pfn free_pfn mode")
+EVENTS[TR_COMPACT_END] = event_desc(b"compact_end", b"zone nr_pages nr_scanned result")
+EVENTS[TR_MIGRATE] = event_desc(b"migrate", b"old_pfn pfn nr_pages")
+EVENTS[TR_KCOMPACTD_WAKE] = event_desc(b"kcompactd_wake", b"order highest_zone")
+EVENTS[TR_HIGHATOMIC] = event_desc(b"highatomic", b"pfn nr_pages reserved")
 
 
 cdef const char *trace_event_name(int event) noexcept nogil:

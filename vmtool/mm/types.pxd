@@ -461,7 +461,8 @@ cdef struct machine_t:
     idx_t sysroot  # name_t: the host's directory with programs of this architecture; 0: /
     uint32_t knows_memcg_stat  # 0 in older files: the counters of groups are not
     uint32_t shmem_huge  # transparent_hugepage/shmem_enabled: SHMEM_HUGE_
-    uint64_t pad[42]
+    compaction_t compaction
+    uint64_t pad[10]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now

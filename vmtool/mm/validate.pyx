@@ -11,6 +11,7 @@ from libc.string cimport memcmp
 from vmtool.mm.arch cimport arch_features, arch_lookup, arch_name
 from vmtool.mm.arena cimport content_sized, frame_mut, rec_at
 from vmtool.mm.boot cimport note_special_frames, vdso_outside_maps
+from vmtool.mm.free_area cimport WOKEN_ORDER_SHIFT
 from vmtool.mm.tlb cimport NR_TLBS, TLB_ALL_SIZES, TLB_ODD, TLB_POLICY, TLB_RANDOM, tlb_geom_of, tlb_is_plain
 from vmtool.mm.types cimport *
 
@@ -140,6 +141,17 @@ cdef bint valid_swap(arena_t *a) noexcept nogil:
     return True
 
 
+cdef bint valid_compaction(const machine_t *m) noexcept nogil:
+    """Orders and shifts that kswapd, kcompactd and compaction take as they are."""
+    cdef uint32_t i
+    if m.compaction.kcompactd_max_order >= NR_ORDERS or m.compaction.kcompactd_highest > NR_ZONES or m.compaction_proactiveness > 100:
+        return False
+    for i in range(NR_ZONES):
+        if m.compaction.zone[i].defer_shift > 6 or m.zone[i].flags >> WOKEN_ORDER_SHIFT >= NR_ORDERS:
+            return False
+    return True
+
+
 cdef bint valid_counts(arena_t *a) noexcept nogil:
     """Of the pools that are as long as something else says."""
     cdef const machine_t *m = a.m
@@ -175,6 +187,6 @@ cdef const char *machine_validate(arena_t *a) noexcept nogil:
         return b"its counts of records"
     if not is_text(m.kernel, 16) or not is_text(m.tlb_spec, 64):
         return b"its names"
-    if m.ra_pages > MAX_READAHEAD or m.page_cluster > MAX_PAGE_CLUSTER:
+    if m.ra_pages > MAX_READAHEAD or m.page_cluster > MAX_PAGE_CLUSTER or not valid_compaction(m):
         return b"its parameters"
     return NULL

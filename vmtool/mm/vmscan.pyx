@@ -8,6 +8,7 @@ Counterpart: Linux v6.18 mm/vmscan.c.
 Simplified: nothing waits.
 """
 
+from vmtool.mm.extfrag cimport compaction_has_room, compaction_suitable
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_MIN, ZONE_NORMAL, wmark_pages
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, lruvec_node_state, lruvec_of, lruvec_page_state, memcg_next
 from vmtool.mm.pcp cimport watermark_ok
@@ -218,6 +219,30 @@ cdef void shrink_node_memcgs(arena_t *a, scan_control_t *sc) noexcept nogil:
             return
 
 
+cdef bint compaction_can(arena_t *a, uint32_t z, const scan_control_t *sc, uint32_t mark) noexcept nogil:
+    """The zone has a block as it is, or enough above the mark that compaction can make one."""
+    cdef const zone_t *zone = &a.m.zone[z]
+    if watermark_ok(zone, sc.order, wmark_pages(zone, WMARK_MIN), sc.reclaim_idx):
+        return True
+    return compaction_suitable(a, z, sc.order, wmark_pages(zone, mark), sc.reclaim_idx)
+
+
+cdef bint compaction_ready(arena_t *a, scan_control_t *sc) noexcept nogil:
+    """Every zone is: nothing is reclaimed for a costly order."""
+    cdef uint32_t z
+    cdef bint every = True
+    if sc.memcg or sc.order <= COSTLY_ORDER:
+        return False
+    for z in range(NR_ZONES):
+        if z > sc.reclaim_idx or a.m.zone[z].managed_pages == 0:
+            continue
+        if compaction_can(a, z, sc, WMARK_HIGH):
+            sc.compaction_ready = True
+        else:
+            every = False
+    return every
+
+
 cdef bint should_continue(arena_t *a, uint64_t nr_reclaimed, const scan_control_t *sc) noexcept nogil:
     """should_continue_reclaim(): for high orders, until compaction would have room."""
     cdef uint64_t inactive
@@ -225,7 +250,7 @@ cdef bint should_continue(arena_t *a, uint64_t nr_reclaimed, const scan_control_
     if sc.order == 0 or (sc.order <= COSTLY_ORDER and sc.priority >= DEF_PRIORITY - 2) or nr_reclaimed == 0:
         return False
     for z in range(NR_ZONES):
-        if a.m.zone[z].managed_pages and z <= sc.reclaim_idx and watermark_ok(&a.m.zone[z], sc.order, wmark_pages(&a.m.zone[z], WMARK_MIN), sc.reclaim_idx):
+        if a.m.zone[z].managed_pages and z <= sc.reclaim_idx and compaction_can(a, z, sc, WMARK_MIN):
             return False
     inactive = lruvec_page_state(a, &a.m.lruvec, LRU_INACTIVE_FILE)
     if can_reclaim_anon(a, 0):
@@ -265,8 +290,9 @@ cdef void down_the_priorities(arena_t *a, scan_control_t *sc) noexcept nogil:
         count_vm_event(a, ALLOCSTALL_DMA + <int>min(sc.reclaim_idx, <uint32_t>ZONE_MOVABLE))
     while sc.priority >= 0 and not a.err:
         sc.nr_scanned = 0
-        shrink_node(a, sc)
-        if sc.nr_reclaimed >= sc.nr_to_reclaim:
+        if not compaction_ready(a, sc):
+            shrink_node(a, sc)
+        if sc.nr_reclaimed >= sc.nr_to_reclaim or sc.compaction_ready:
             break
         sc.priority -= 1
     snapshot_refaults(a, sc.memcg)
@@ -276,8 +302,8 @@ cdef uint64_t do_try_to_free_pages(arena_t *a, scan_control_t *sc) noexcept nogi
     """Each retry is for something that the passes before left out."""
     while not a.err:
         down_the_priorities(a, sc)
-        if sc.nr_reclaimed:
-            return sc.nr_reclaimed
+        if sc.nr_reclaimed or sc.compaction_ready:
+            return max(sc.nr_reclaimed, <uint64_t>1)
         sc.priority = DEF_PRIORITY
         if not sc.memcg_full_walk:
             sc.memcg_full_walk = True
@@ -300,16 +326,17 @@ cdef uint32_t gfp_zone(uint32_t gfp) noexcept nogil:
 cdef uint32_t try_to_free_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     cdef scan_control_t sc
     cdef uint32_t outer = a.memalloc
+    cdef uint64_t progress
     sc_init(&sc, RECLAIM_DIRECT)
     sc.nr_to_reclaim = SWAP_CLUSTER_MAX
     sc.reclaim_idx = gfp_zone(gfp)
     sc.order = order
     sc.may_writepage = sc.may_swap = True
     a.memalloc = 1
-    do_try_to_free_pages(a, &sc)
+    progress = do_try_to_free_pages(a, &sc)
     a.memalloc = outer
     trace2(a, TR_DIRECT_RECLAIM, order, sc.nr_reclaimed)
-    return <uint32_t>min(sc.nr_reclaimed, <uint64_t>0x7FFFFFFF)
+    return <uint32_t>min(progress, <uint64_t>0x7FFFFFFF)
 
 
 cdef uint64_t try_to_free_mem_cgroup_pages(arena_t *a, idx_t memcg, uint64_t nr_pages, bint may_swap, bint proactive) noexcept nogil:
@@ -342,6 +369,16 @@ cdef bint user_proactive_reclaim(arena_t *a, idx_t memcg, uint64_t nr_to_reclaim
         nr_retries -= n == 0
         nr_reclaimed[0] += n
     return True
+
+
+cdef bint compaction_zonelist_suitable(arena_t *a, const alloc_context_t *ac) noexcept nogil:
+    """Whether one zone had room for compaction with a part of what can be reclaimed."""
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        if z <= ac.highest and a.m.zone[z].managed_pages and compaction_has_room(
+                a, z, ac.order, wmark_pages(&a.m.zone[z], WMARK_MIN), ac.highest, zone_reclaimable_pages(a, z) // ac.order):
+            return True
+    return False
 
 
 cdef bint should_reclaim_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *no_progress) noexcept nogil:

@@ -40,6 +40,7 @@ cdef struct scan_control_t:  # scan_control
     bint file_is_tiny
     bint memcg_low_reclaim
     bint memcg_low_skipped
+    bint compaction_ready  # a zone has enough for compaction: nothing more is reclaimed
     bint memcg_full_walk
     bint ignore_references  # MADV_PAGEOUT
 

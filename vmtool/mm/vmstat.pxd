@@ -136,6 +136,12 @@ cdef enum:  # vm_event_item
     THP_SCAN_EXCEED_SHARED_PTE
     THP_FILE_FALLBACK_CHARGE
     THP_SWPOUT
+    COMPACTSTALL
+    COMPACTFAIL
+    COMPACTSUCCESS
+    KCOMPACTD_WAKE
+    KCOMPACTD_MIGRATE_SCANNED
+    KCOMPACTD_FREE_SCANNED
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:

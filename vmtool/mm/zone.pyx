@@ -378,7 +378,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         m.lowmem_reserve_ratio[ZONE_NORMAL] = 32
         m.lowmem_reserve_ratio[ZONE_HIGHMEM] = 0
     if m.totalram_pages < frames_of(&m.arch, THP_MIN_PAGES) or m.arch.flags & ARCH_NO_THP:
-        m.thp_enabled = 0  # hugepage_init()
+        m.thp_enabled = m.thp_defrag = 0  # hugepage_init()
     init_min_free_kbytes(a)
     return 0
 

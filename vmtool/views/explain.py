@@ -32,6 +32,12 @@ KEPT = (  # KEEP_ of mm/trace.pxd
     "it was used once, so it goes round once more", "it was used again: it becomes active", "swap has no room for it",
     "an entry that maps it could not be taken away", "it is dirty, and a file's: the flusher writes it",
     "it is being written to swap, and free when that is done", "somebody else holds it")  # fmt: skip
+COMPACTED = (  # COMPACT_ of mm/compact_state.pxd: what came of a zone
+    "", "left alone: too few pages are free to move others about", "left alone, for it was in vain lately", "", "",
+    "through with all of it, and no such block came together", "through with the part that was left, and no such block came together",
+    "given up: there is nowhere left to move to", "done: there is such a block")  # fmt: skip
+MODES = ("without waiting for anything", "waiting for little", "waiting for what must be waited for")
+PRIORITIES = ("a thorough one, over whole zones", "one that waits for little", "a quick one, that waits for nothing")
 TABLES = ("page table (PTE)", "page middle directory (PMD)", "page upper directory (PUD)")
 
 SENTENCES = {
@@ -78,6 +84,13 @@ SENTENCES = {
     "shrink_active": "The active list of {kind} pages, priority {priority}: {nr_taken} taken, {nr_deactivated} become inactive.",
     "reclaim_take": "Frame {pfn}{more}, at the tail of its list: nobody used this {kind} page since reclaim last looked. It is to go.",
     "reclaim_keep": "Frame {pfn}{more}, at the tail of its list, stays: {reason}.",
+    "compact_try": "The allocation of order {order} finds no such block free: compaction, {how}.",
+    "compact_defer": "Zone {zone_name} is not compacted for order {order}: it failed lately, so this is left out ({nr_considered} of {limit}).",
+    "compact_begin": "Zone {zone_name} is compacted, {how}: pages move from frame {migrate_pfn} on up to free ones below frame {free_pfn}.",
+    "compact_end": "Zone {zone_name}: {moved}{outcome}.",
+    "migrate": "The {folio} in frame {old_pfn} moves to frame {pfn}: bytes, flags, and every entry that names it.",
+    "kcompactd_wake": "kcompactd runs: a free block of order {order} is wanted{up_to}.",
+    "highatomic": "The {nr_pages} frames from {pfn} on {verdict}.",
     "oom_kill": "Nothing can be reclaimed: the OOM killer chooses process {pid}, {nr_pages} pages count against it.",
     "kmalloc": "{nr_bytes} bytes fit an object of {cache_name}: it lies at {address}.",
     "slab_object": "Its slab, {frames} from frame {slab_pfn} on, has {nr_inuse} of {nr_objects} objects in use.",
@@ -181,6 +194,29 @@ def _reclaimed(args: Mapping[str, int]) -> dict[str, str]:
     }
 
 
+def _pick(names: Sequence[str], n: int) -> str:
+    return names[n] if 0 <= n < len(names) else f"({n})"
+
+
+def _compacted(args: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "zone_name": _zone(args.get("zone", 0)),
+        "moved": f"{_count(args['nr_pages'], 'page', 'pages')} moved, {args.get('nr_scanned', 0)} looked at; " if args.get("nr_pages") else "",
+        "outcome": _pick(COMPACTED, args.get("result", 0)),
+    }
+
+
+def _highatomic(args: Mapping[str, int]) -> dict[str, str]:
+    if args.get("reserved"):
+        return {"verdict": "are kept for atomic allocations from now on (HighAtomic): one of several pages went below the low watermark"}
+    return {"verdict": "are no longer kept for atomic allocations: somebody else did not get a page"}
+
+
+def _up_to(args: Mapping[str, int]) -> dict[str, str]:
+    highest = args.get("highest_zone", len(ZONES) - 1)
+    return {"up_to": f" up to {_zone(highest)}" if highest < len(ZONES) - 1 else ""}
+
+
 def _fallback(args: Mapping[str, int]) -> dict[str, str]:
     names = dict(enumerate(MIGRATETYPES))
     return {"wanted": names.get(args.get("wanted_type", 0), "?"), "there": names.get(args.get("block_type", 0), "?")}
@@ -206,7 +242,14 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "kmalloc": _kmalloc,
     "slab_object": _slab_object,
     "zone_alloc": lambda args: {"zone_name": _zone(args.get("zone", 0))},
-    "kswapd_wake": lambda args: {"up_to": f" up to {_zone(args['highest_zone'])}" if args.get("highest_zone", 3) < len(ZONES) - 1 else ""},
+    "kswapd_wake": _up_to,
+    "kcompactd_wake": lambda args: {"up_to": _up_to(args)["up_to"].replace(" up to", ", in zones up to")},
+    "compact_try": lambda args: {"how": _pick(PRIORITIES, args.get("priority", 2))},
+    "compact_defer": _compacted,
+    "compact_begin": lambda args: {"zone_name": _zone(args.get("zone", 0)), "how": _pick(MODES, args.get("mode", 0))},
+    "compact_end": _compacted,
+    "migrate": lambda args: {"folio": f"folio of {args['nr_pages']} pages" if args.get("nr_pages", 1) > 1 else "page"},
+    "highatomic": _highatomic,
     "shrink_inactive": _list,
     "shrink_active": _list,
     "reclaim_take": _reclaimed,

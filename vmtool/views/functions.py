@@ -21,11 +21,13 @@ FUNCTIONS = {
     "pgtable_free": "free_pgtables",
     "swap_out": "swap_writeout", "swap_in": "do_swap_page", "kswapd_wake": "balance_pgdat", "kswapd_sleep": "kswapd",
     "direct_reclaim": "try_to_free_pages", "shrink_inactive": "shrink_inactive_list", "shrink_active": "shrink_active_list",
+    "compact_try": "try_to_compact_pages", "compact_defer": "try_to_compact_pages", "compact_begin": "compact_zone",
+    "compact_end": "compact_zone", "migrate": "migrate_pages_batch", "kcompactd_wake": "kcompactd", "highatomic": "get_page_from_freelist",
     "reclaim_keep": "shrink_folio_list", "reclaim_take": "shrink_folio_list", "oom_kill": "oom_kill_process",
 }  # fmt: skip
 INLINED = ("do_user_addr_fault", "wp_page_copy", "do_fault_around", "do_sigbus", "zap_pte_range", "do_cow_fault",
-            "shrink_inactive_list")
-"""Static functions of mm/memory.c, mm/vmscan.c and arch/x86/mm/fault.c that a compiler puts into their callers."""
+            "shrink_inactive_list", "compact_zone")
+"""Static functions of mm/memory.c, mm/vmscan.c, mm/compaction.c and arch/x86/mm/fault.c that a compiler puts into their callers."""
 BY_LEVEL = ("__pte_alloc", "__pmd_alloc", "__pud_alloc")
 """pgtable_alloc, by the level of the table; the top table is pgd_alloc's."""
 

@@ -4,10 +4,16 @@
     extfrag_index    why an allocation of the order would fail: -1.000 it would not; towards 0.000 for want of memory, towards 1.000 because
                      of fragmentation
 
-Counterpart: Linux v6.18 mm/vmstat.c:fill_contig_page_info(), unusable_free_index(), __fragmentation_index().
+Compaction is for the second kind: it has room when the low watermark and twice the block can be kept free beside, and for a costly order it is left
+out when extfrag_index is not above vm.extfrag_threshold: then reclaim is what helps.
+
+Counterpart: Linux v6.18 mm/vmstat.c:fill_contig_page_info(), unusable_free_index(), __fragmentation_index(); mm/compaction.c:__compaction_suitable().
 """
 
+from vmtool.mm.compact_state cimport compact_gap
+from vmtool.mm.frame cimport WMARK_LOW, WMARK_MIN, wmark_pages
 from vmtool.mm.free_area cimport free_area_count
+from vmtool.mm.pcp cimport PAGE_ALLOC_COSTLY_ORDER, watermark_ok
 
 cdef struct contig_page_info_t:
     uint64_t free_pages
@@ -46,3 +52,30 @@ cdef int64_t fragmentation_index(arena_t *a, uint32_t zone, uint32_t order) noex
     if info.free_blocks_suitable:
         return -1000
     return 1000 - <int64_t>((1000 + info.free_pages * 1000 // (<uint64_t>1 << order)) // info.free_blocks_total)
+
+
+cdef uint32_t extfrag_for_order(arena_t *a, uint32_t zone, uint32_t order) noexcept nogil:
+    cdef contig_page_info_t info
+    fill_contig_page_info(a, zone, order, &info)
+    if info.free_pages == 0:
+        return 0
+    return <uint32_t>((info.free_pages - (info.free_blocks_suitable << order)) * 100 // info.free_pages)
+
+
+cdef bint compaction_has_room(arena_t *a, uint32_t zone, uint32_t order, uint64_t watermark, uint32_t highest, uint64_t more) noexcept nogil:
+    cdef zone_t with_more = a.m.zone[zone]
+    with_more.free_pages += more
+    watermark += compact_gap(order)
+    if order > PAGE_ALLOC_COSTLY_ORDER:
+        watermark += wmark_pages(&with_more, WMARK_LOW) - wmark_pages(&with_more, WMARK_MIN)
+    return watermark_ok(&with_more, 0, watermark, highest)
+
+
+cdef bint compaction_suitable(arena_t *a, uint32_t zone, uint32_t order, uint64_t watermark, uint32_t highest) noexcept nogil:
+    cdef int64_t index
+    if not compaction_has_room(a, zone, order, watermark, highest, 0):
+        return False
+    if order <= PAGE_ALLOC_COSTLY_ORDER:
+        return True
+    index = fragmentation_index(a, zone, order)
+    return index < 0 or index > <int64_t>a.m.extfrag_threshold
