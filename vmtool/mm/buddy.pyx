@@ -144,7 +144,8 @@ cdef inline bint can_direct_reclaim(arena_t *a, uint32_t gfp) noexcept nogil:
 
 
 cdef inline bint wakes_kswapd(uint32_t order, uint32_t gfp, bint may_reclaim) noexcept nogil:
-    if gfp & GFP_NO_KSWAPD or (order > PAGE_ALLOC_COSTLY_ORDER and gfp & GFP_NORETRY):
+    """# Deviation: the page cache's attempt at a costly order does not; in Linux it does."""
+    if gfp & GFP_NO_KSWAPD or (order > PAGE_ALLOC_COSTLY_ORDER and gfp & (GFP_NORETRY | GFP_THISNODE) == GFP_NORETRY):
         return False
     return may_reclaim or gfp & GFP_NO_DIRECT or is_highatomic(gfp, WMARK_MIN)
 
@@ -193,10 +194,8 @@ cdef bint should_compact_retry(arena_t *a, const alloc_context_t *ac, uint32_t r
 cdef pfn_t direct_reclaim(arena_t *a, const alloc_context_t *ac, uint32_t *progress, uint32_t *zone_out) noexcept nogil:
     cdef pfn_t pfn
     progress[0] = a.alloc_slowpath(a, ac.order, ac.gfp)
-    if progress[0] == 0:
-        return 0
     pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
-    if pfn == 0:
+    if pfn == 0:  # Linux does so after progress alone; what lies on the per-CPU lists may be all that is left
         unreserve_highatomic_pageblock(a, ac.highest, ac.migratetype, False)
         drain_all_pages(a)
         pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
@@ -209,6 +208,9 @@ cdef pfn_t reclaim_and_retry(arena_t *a, const alloc_context_t *ac, uint32_t pri
     cdef uint32_t no_progress = 0, retries = 0, result = COMPACT_SKIPPED, progress = 0
     cdef pfn_t pfn = 0
     while a.alloc_slowpath != NULL and not a.err:
+        pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
+        if pfn:
+            return pfn
         pfn = direct_reclaim(a, ac, &progress, zone_out)
         if pfn == 0:
             pfn = direct_compact(a, ac, prio, &result, zone_out)
@@ -226,9 +228,6 @@ cdef pfn_t reclaim_and_retry(arena_t *a, const alloc_context_t *ac, uint32_t pri
         if a.out_of_memory == NULL or a.out_of_memory(a, 0, ac.order, ac.gfp) != OOM_KILLED:
             return 0
         no_progress = 0
-        pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
-        if pfn:
-            return pfn
     return 0
 
 
@@ -248,8 +247,7 @@ cdef pfn_t compact_and_reclaim(arena_t *a, const alloc_context_t *ac, uint32_t *
             prio = COMPACT_PRIO_ASYNC
     if not (costly and ac.gfp & GFP_NORETRY):  # an attempt, which goes straight on
         schedule(a)
-    pfn = get_page_from_freelist(a, ac.order, ac.gfp, WMARK_MIN, zone_out)
-    return pfn if pfn else reclaim_and_retry(a, ac, prio, zone_out)
+    return reclaim_and_retry(a, ac, prio, zone_out)
 
 
 cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zone_out) noexcept nogil:

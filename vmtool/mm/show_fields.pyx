@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 235
+    NR_FIELDS = 236
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
