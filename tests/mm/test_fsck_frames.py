@@ -105,6 +105,12 @@ def _(s):
     return f"zone {DMA32} has flags 0x8: kswapd was woken and has not run, or did not end"
 
 
+@case("zone-compaction")
+def _(s):
+    s.m.poke("machine", 0, f"compaction.defer_shift[{DMA32}]", 7)
+    return f"what compaction remembers of zone {DMA32} cannot be: 7"
+
+
 @case("pcp-count")
 def _(s):
     n = s.change("cpu", 1, f"pcp.count[{DMA32}]")

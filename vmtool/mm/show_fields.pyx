@@ -196,6 +196,8 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"zone.flags", <char *>&M.zone[0].flags - <char *>&M, sizeof(M.zone[0].flags), NR_ZONES, sizeof(zone_t), False),
     field_t(POOL_MACHINE, b"zone.nr_free_highatomic", <char *>&M.zone[0].nr_free_highatomic - <char *>&M, sizeof(M.zone[0].nr_free_highatomic), NR_ZONES,
             sizeof(zone_t), False),
+    field_t(POOL_MACHINE, b"compaction.defer_shift", <char *>&M.compaction.zone[0].defer_shift - <char *>&M, sizeof(M.compaction.zone[0].defer_shift), NR_ZONES,
+            sizeof(compact_zone_t), False),
     field_t(POOL_MACHINE, b"zone.pageblocks", <char *>&M.zone[0].pageblocks[0] - <char *>&M, sizeof(M.zone[0].pageblocks[0]), NR_ZONES * sizeof(zone_t) // 4, 4, False),
     field_t(POOL_MACHINE, b"lru.head", <char *>&M.lruvec.lists[0].head - <char *>&M, sizeof(M.lruvec.lists[0].head), 5, sizeof(free_list_t), False),
     field_t(POOL_MACHINE, b"lru.tail", <char *>&M.lruvec.lists[0].tail - <char *>&M, sizeof(M.lruvec.lists[0].tail), 5, sizeof(free_list_t), False),
