@@ -96,6 +96,46 @@ def test_an_error_of_sync_waits_for_fsync(cache):
     assert cache.fsync(inode) == 0
 
 
+def test_each_open_file_is_told_once_and_a_later_one_of_what_nobody_knows(cache):
+    """As a 6.18 answered for a file on a loop device whose own disk was full: who had it open was told each failure once, and the
+    first who asks after all were closed."""
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    a, b = cache.open(inode), cache.open(inode)
+
+    def told(*files):
+        return [cache.fsync_of(file) for file in files]
+
+    def fail(file):
+        cache.fail(inode, writes=1)
+        cache.write(file, 0, b"w")
+
+    fail(a)
+    assert told(a, a, b, b) == [-EIO, 0, -EIO, 0]
+    c = cache.open(inode)
+    assert told(c) == [0]
+    fail(a)
+    cache.sync()
+    d = cache.open(inode)
+    assert told(d, d, a, b, c, c) == [-EIO, 0, -EIO, -EIO, -EIO, 0]
+    assert told(cache.open(inode)) == [0]
+    fail(a)
+    cache.sync()
+    for file in (a, b, c, d):
+        cache.close(file)
+    last = cache.open(inode)
+    assert told(last, last) == [-EIO, 0]
+
+
+def test_failures_that_nobody_was_told_of_are_one(cache):
+    inode = cache.create(b"/x", data=b"a" * 20000)
+    file = cache.open(inode)
+    for _ in range(3):
+        cache.fail(inode, writes=1)
+        cache.write(file, 0, b"w")
+        cache.sync()
+    assert [cache.fsync_of(file), cache.fsync_of(file)] == [-EIO, 0]
+
+
 def test_drop_caches_spares_mapped_pages(cache):
     inode = cache.create(b"/x", data=b"a" * 20000)
     cache.read(cache.open(inode), 0, 20000)

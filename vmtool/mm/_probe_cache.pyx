@@ -138,7 +138,14 @@ cdef class Cache:
         return punch_hole(&self.a, inode, offset, length)
 
     def fsync(self, inode, first=0, last=TO_END):
-        return filemap_fdatawrite_range(&self.a, inode, first, <uint64_t><int64_t>last)
+        """By somebody who opens it for that."""
+        file = file_open(&self.a, inode)
+        err = self.fsync_of(file, first, last)
+        fput(&self.a, file)
+        return err
+
+    def fsync_of(self, file, first=0, last=TO_END):
+        return file_write_and_wait_range(&self.a, file, first, <uint64_t><int64_t>last)
 
     def sync(self):
         sync_all(&self.a)

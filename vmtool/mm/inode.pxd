@@ -28,6 +28,29 @@ cdef inline bint may_write_file(arena_t *a, idx_t inode) noexcept nogil:
     cdef uint32_t mode = inode_at(a, inode).i_mode
     return mode == 0 or mode & S_IWOTH or a.task == 0 or task_at(a, a.task).uid == 0
 
+# --- errors of write-back (lib/errseq.c): each open file is told of one once; who opens the file later only of one that nobody knows
+cdef enum:
+    ERRSEQ_FAILED = 1  # some write did
+    ERRSEQ_SEEN = 2
+    ERRSEQ_COUNTER = 4
+    ERRSEQ_MASK = 0xFFFF
+
+cdef inline void errseq_set(uint32_t *eseq) noexcept nogil:
+    cdef uint32_t old = eseq[0]
+    eseq[0] = ((old & ~<uint32_t>ERRSEQ_SEEN | ERRSEQ_FAILED) + (ERRSEQ_COUNTER if old & ERRSEQ_SEEN else 0)) & ERRSEQ_MASK
+
+cdef inline uint16_t errseq_sample(uint32_t eseq) noexcept nogil:
+    """What who opens the file has been told of."""
+    return <uint16_t>(eseq if eseq & ERRSEQ_SEEN else 0)
+
+cdef inline bint errseq_check_and_advance(uint32_t *eseq, uint16_t *since) noexcept nogil:
+    """Whether there is an error that this one was not told of; now he is."""
+    if eseq[0] == since[0]:
+        return False
+    eseq[0] |= ERRSEQ_SEEN
+    since[0] = <uint16_t>eseq[0]
+    return (eseq[0] & ERRSEQ_FAILED) != 0
+
 # --- open files
 cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil  # refcount 1, fresh readahead state; takes a filp object. 0: no memory
 cdef void fget(arena_t *a, idx_t file) noexcept nogil

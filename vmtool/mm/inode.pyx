@@ -214,6 +214,7 @@ cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil:
     f.refcount = 1
     f.inode = inode
     f.prev_pos = -1
+    f.f_wb_err = errseq_sample(inode_at(a, inode).wb_err)
     inode_mut(a, inode).nr_open += 1
     return file
 

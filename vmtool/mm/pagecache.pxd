@@ -24,4 +24,4 @@ from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_faul
 from vmtool.mm.shmem cimport shmem_acct_size, shmem_get
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.truncate cimport do_truncate, drop_caches, invalidate_all, invalidate_range, punch_hole
-from vmtool.mm.writeback cimport alloc_da_blocks, filemap_fdatawrite_range, sync_all
+from vmtool.mm.writeback cimport alloc_da_blocks, file_write_and_wait_range, sync_all

@@ -3,7 +3,7 @@
 
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, vma_at
-from vmtool.mm.pagecache cimport filemap_fdatawrite_range
+from vmtool.mm.pagecache cimport file_write_and_wait_range
 from vmtool.mm.show_smaps cimport mincore_page
 from vmtool.mm.vma cimport find_vma, vma_lookup
 
@@ -39,7 +39,7 @@ cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_
         stop = area.vm_end if area.vm_end < end else end
         if flags & MS_SYNC and area.vm_file and area.vm_flags & VM_SHARED:
             first = area.vm_pgoff + ((start - area.vm_start) >> a.m.arch.page_shift)
-            err = filemap_fdatawrite_range(a, file_at(a, area.vm_file).inode, first, first + ((stop - start) >> a.m.arch.page_shift) - 1)
+            err = file_write_and_wait_range(a, area.vm_file, first, first + ((stop - start) >> a.m.arch.page_shift) - 1)
             if err:
                 return err
         start = area.vm_end

@@ -283,7 +283,7 @@ cdef struct inode_t:  # 256 bytes
     uint64_t nr_blocks
     uint64_t obj[2]  # inode, dentry
     uint32_t seals
-    uint32_t wb_err  # a write failed since the last fsync or msync
+    uint32_t wb_err  # errseq_t: which write failed last, and whether anybody was told (inode.pxd)
     uint64_t alloc_end  # pages; from there on only blocks with contents are allocated, the rest is a hole
     idx_t holes  # xnode_t root: blocks before alloc_end that were punched out (slot: 1)
     uint32_t i_mode  # permission bits of the owner (root), its group, and all others; 0: everybody may write
@@ -307,7 +307,8 @@ cdef struct file_t:  # 64 bytes; pagecache.pyx
     uint64_t ra_start  # file_ra_state, pages
     uint32_t ra_size
     uint32_t ra_async_size
-    uint32_t ra_order
+    uint16_t ra_order
+    uint16_t f_wb_err  # the inode's wb_err when its user was told of an error, or opened it
     uint32_t mmap_miss
     int64_t prev_pos  # bytes, -1: none
     idx_t next  # of one task

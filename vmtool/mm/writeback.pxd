@@ -7,9 +7,9 @@ Counterpart: Linux v6.18 mm/page-writeback.c, fs/sync.c, mm/filemap.c:file_write
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# Write back the dirty folios that have a page in first..last (each made clean in its mappers' tables). 0, or -EIO: now, or since the last time somebody asked.
-cdef int filemap_fdatawrite_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
-cdef void sync_all(arena_t *a) noexcept nogil  # errors wait for the next fsync or msync of the file
+# Write back the dirty folios that have a page in first..last (each made clean in its mappers' tables). 0, or -EIO: now, or since this open file was told.
+cdef int file_write_and_wait_range(arena_t *a, idx_t file, uint64_t first, uint64_t last) noexcept nogil
+cdef void sync_all(arena_t *a) noexcept nogil  # errors wait for who asks
 cdef void alloc_da_blocks(arena_t *a, idx_t inode) noexcept nogil  # ext4's: all of it goes to the disk, if something of it has no block yet
 cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil  # pages
 cdef void balance_dirty_pages(arena_t *a) noexcept nogil  # after a file's page became dirty

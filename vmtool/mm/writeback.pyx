@@ -1,18 +1,18 @@
 """Write-back of dirty folios.
 
-Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and the error kept in the mapping.
-Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), ext4_alloc_da_blocks(), lib/errseq.c.
-# Deviation: the flusher writes all that is dirty when it is woken, not 1024 pages a time; one error mark an inode instead of one an open file.
+Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and its error, of which each open file is told once (lib/errseq.c).
+Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), ext4_alloc_da_blocks().
+# Deviation: the flusher writes all that is dirty when it is woken, not 1024 pages a time.
 A folio's bytes become the disk's: the frame gives its content away and reads the block from then on.
 """
 
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_align, page_size
-from vmtool.mm.arena cimport content_alloc, content_mut, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.arena cimport content_alloc, content_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
-from vmtool.mm.inode cimport disk_put_content, disk_write, inode_live, is_hole
+from vmtool.mm.inode cimport disk_put_content, disk_write, errseq_check_and_advance, errseq_set, inode_live, is_hole
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
 from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, mod_node_stat
@@ -65,33 +65,31 @@ cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
     if index >= end:  # wholly past the end: nothing to write
         return 0
     err = disk_write(a, inode, index, nr_pages if index + nr_pages <= end else end - index)
+    if err:
+        errseq_set(&inode_mut(a, inode).wb_err)  # mapping_set_error()
     mod_node_stat(a, NR_WRITTEN, nr_pages)
     if err == 0:
         folio_to_disk(a, inode, head, nr_pages)
     return err
 
 
-cdef int writeback_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+cdef void writeback_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
     cdef uint64_t index = first
-    cdef pfn_t head
     cdef pfn_t pfn
-    cdef int err = 0
     while inode_at(a, inode).nr_dirty:
         pfn = filemap_next_dirty(a, inode, &index, last)
         if pfn == 0:
             break
-        head = page_folio(a, pfn)
-        if folio_writeback(a, inode, head) < 0:
-            err = -EIO
-    return err
+        folio_writeback(a, inode, page_folio(a, pfn))
 
 
-cdef int filemap_fdatawrite_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
-    cdef int err = writeback_range(a, inode, first, last)
-    if inode_at(a, inode).wb_err:
-        inode_mut(a, inode).wb_err = 0
-        return -EIO
-    return err
+cdef int file_write_and_wait_range(arena_t *a, idx_t file, uint64_t first, uint64_t last) noexcept nogil:
+    """With file_check_and_advance_wb_err(): an error of anybody's write-back since this open file was last told."""
+    cdef idx_t inode = file_at(a, file).inode
+    writeback_range(a, inode, first, last)
+    if inode_at(a, inode).wb_err == file_at(a, file).f_wb_err:
+        return 0
+    return -EIO if errseq_check_and_advance(&inode_mut(a, inode).wb_err, &file_mut(a, file).f_wb_err) else 0
 
 
 cdef bint has_reserved_blocks(arena_t *a, idx_t inode) noexcept nogil:
@@ -105,8 +103,8 @@ cdef bint has_reserved_blocks(arena_t *a, idx_t inode) noexcept nogil:
 
 
 cdef void alloc_da_blocks(arena_t *a, idx_t inode) noexcept nogil:
-    if inode_at(a, inode).kind == INODE_EXT4 and has_reserved_blocks(a, inode) and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
-        inode_mut(a, inode).wb_err = 1
+    if inode_at(a, inode).kind == INODE_EXT4 and has_reserved_blocks(a, inode):
+        writeback_range(a, inode, 0, <uint64_t>-1)
 
 
 cdef void sync_all(arena_t *a) noexcept nogil:
@@ -114,8 +112,8 @@ cdef void sync_all(arena_t *a) noexcept nogil:
     cdef inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.nr_dirty and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
-            inode_mut(a, inode).wb_err = 1
+        if inode_live(i) and i.nr_dirty:
+            writeback_range(a, inode, 0, <uint64_t>-1)
 
 
 # --- limits and time ------------------------------------------------------------------------------------------------
@@ -162,8 +160,8 @@ cdef void write_old(arena_t *a) noexcept nogil:
     cdef const inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.nr_dirty and i.dirtied_us + expire <= a.m.now_us and writeback_range(a, inode, 0, <uint64_t>-1) < 0:
-            inode_mut(a, inode).wb_err = 1
+        if inode_live(i) and i.nr_dirty and i.dirtied_us + expire <= a.m.now_us:
+            writeback_range(a, inode, 0, <uint64_t>-1)
 
 
 cdef void flusher_until(arena_t *a, uint64_t end_us) noexcept nogil:
