@@ -10,8 +10,7 @@ from typing import Any
 
 from vmtool import records as r
 
-class Machine:
-    # --- life (used by store/ and cli/state only) ----------------------------------------
+class Machine:  # life: used by store/ and cli/state only
     def __init__(self, load: Callable[[int, int], bytes | None] | None = None, header: bytes | None = None) -> None:
         """An empty image. With `load(pool, chunk)` and the saved `header`: one that reads its chunks on first use."""
 
@@ -65,6 +64,10 @@ class Machine:
 
     def set_sysctl(self, name: str, value: str) -> None: ...
     def sysctl_names(self) -> list[str]: ...
+    def thp_disable(self, pid: int) -> int: ...  # prctl(PR_GET_THP_DISABLE), and PR_SET_THP_DISABLE
+    def set_thp_disable(self, pid: int, disable: bool, flags: int = 0) -> None: ...
+    def thp_sizes(self) -> list[int]: ...  # in kB, of huge pages of anonymous memory
+    def mthp_stats(self, size_kb: int) -> dict[str, int]: ...  # of one size; KernelError(ENOENT)
 
     # --- processes --------------------------------------------------------------------------
     def spawn(self, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> int:
@@ -217,7 +220,6 @@ class Machine:
     def file(self, path: str) -> r.FileInfo: ...
     def drop_caches(self, what: int) -> None: ...
     def sync(self) -> None: ...
-
     # --- for the outside world: open files by number, areas as they are ----------------------------
     def open_file(self, path: str) -> int:
         """struct file of a file that is there: the mappings of one open merge, those of two do not."""
@@ -396,7 +398,6 @@ class Machine:
         """One line a broken invariant; empty when all hold."""
 
     def fsck_names(self) -> list[str]: ...
-
     # --- narration ------------------------------------------------------------------------------------
     def set_trace(self, on: bool) -> None:
         """The machine keeps the setting; records of the last command that changed something stay readable."""
@@ -413,13 +414,11 @@ class Machine:
     def trace(self) -> list[r.TraceRecord]: ...
     def traced_file(self, inode: int) -> r.TracedFile | None:
         """The file that a step calls by its record; None when it is gone."""
-
     # --- for tests only ---------------------------------------------------------------------------------
     def poke(self, pool: str, record: int, field: str, value: int) -> None:
         """Damage one field of one record, marking its chunk: fsck's tests."""
 
     def peek(self, pool: str, record: int, field: str) -> int: ...
-
     # --- the C library's heap ------------------------------------------------------------------
     # As the program of the process calls it; a block is an address, 0 is NULL. Signal: an access of the library took one, or it
     # aborted (SIGABRT, whose `code` is what it said).

@@ -13,6 +13,7 @@ from vmtool.mm.names cimport name_free, name_read, name_store
 from vmtool.mm.printk cimport KMSG_CONT, KMSG_MOST
 from vmtool.mm.frame cimport folio_order
 from vmtool.mm.khugepaged cimport khugepaged_until
+from vmtool.mm.large_folio cimport is_anon_order
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, memcg_next
 from vmtool.mm.oom_report cimport memcg_path
 from vmtool.mm.compaction cimport kcompactd_until
@@ -32,6 +33,11 @@ LIMITS = {"memory.min": LIMIT_MIN, "memory.low": LIMIT_LOW, "memory.high": LIMIT
 EVENTS = ("low", "high", "max", "oom", "oom_kill", "oom_group_kill")
 SWAP_EVENTS = {"high": MEMCG_SWAP_HIGH, "max": MEMCG_SWAP_MAX, "fail": MEMCG_SWAP_FAIL}
 MOST_NAME = 255
+MTHP_STATS = ("anon_fault_alloc anon_fault_fallback anon_fault_fallback_charge zswpout swpin swpin_fallback swpin_fallback_charge swpout swpout_fallback "
+              "shmem_alloc shmem_fallback shmem_fallback_charge split split_failed split_deferred nr_anon nr_anon_partially_mapped").split()
+"""mthp_stat_item: the files of hugepages-*kB/stats."""
+EXCEPT_ADVISED = 2
+"""PR_THP_DISABLE_EXCEPT_ADVISED of prctl()."""
 NO_STALL = {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}
 """psi: what of the time processes waited for memory. The clock stands still while they do."""
 
@@ -115,6 +121,29 @@ cdef class Reclaim(Processes):
         return found
 
     # --- the kernel's log --------------------------------------------------------------------------------------------
+
+    def thp_sizes(self):
+        """In kB, those that huge pages of anonymous memory can have."""
+        return [1 << order + self.a.m.arch.page_shift - 10 for order in range(NR_MTHP_ORDERS) if is_anon_order(&self.a, order)]
+
+    def mthp_stats(self, size_kb):
+        cdef uint32_t order
+        for order in range(NR_MTHP_ORDERS):
+            if is_anon_order(&self.a, order) and size_kb == 1 << order + self.a.m.arch.page_shift - 10:
+                return {name: self.a.m.mthp_stat[order][i] for i, name in enumerate(MTHP_STATS)}
+        raise KernelError(ENOENT, f"no huge pages of {size_kb} kB")
+
+    def thp_disable(self, pid):
+        cdef uint32_t flags = mm_at(&self.a, task_at(&self.a, self.find(pid)).mm).flags
+        return 1 if flags & MMF_DISABLE_THP else 1 | EXCEPT_ADVISED if flags & MMF_DISABLE_THP_EXCEPT_ADVISED else 0
+
+    def set_thp_disable(self, pid, disable, flags=0):
+        cdef mm_t *m = mm_mut(&self.a, task_at(&self.a, self.enter(pid)).mm)
+        if flags & ~EXCEPT_ADVISED or flags and not disable:
+            raise KernelError(EINVAL)
+        m.flags &= ~<uint32_t>(MMF_DISABLE_THP | MMF_DISABLE_THP_EXCEPT_ADVISED)
+        if disable:
+            m.flags |= MMF_DISABLE_THP_EXCEPT_ADVISED if flags else MMF_DISABLE_THP
 
     def kmsg(self):
         """Lines: (microseconds, text)."""

@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
-from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport arena_t, ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name, wmark_pages)
 from vmtool.mm.zone cimport lowmem_end, reserved_name
@@ -29,7 +29,7 @@ from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAM
                                     look_at_frame)
 from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
-from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
+from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
 from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset
 from vmtool.mm.types cimport *
@@ -356,10 +356,10 @@ cdef class Views(Walks):
 
     def sysctl_names(self):
         """Those that can be read."""
-        return [sysctl_name(i).decode() for i in range(sysctl_count()) if sysctl_values(i)]
+        return [sysctl_name(i).decode() for i in range(sysctl_count()) if sysctl_values(i) and sysctl_exists(&self.a, i)]
 
     def sysctl(self, name):
-        cdef uint32_t i = sysctl_index(name)
+        cdef uint32_t i = sysctl_index(&self.a, name)
         cdef uint32_t n = 0
         cdef const choice_t *words = sysctl_words(i)
         if sysctl_values(i) == 0:
@@ -374,7 +374,7 @@ cdef class Views(Walks):
         return " ".join(found)
 
     def set_sysctl(self, name, value):
-        cdef uint32_t i = sysctl_index(name)
+        cdef uint32_t i = sysctl_index(&self.a, name)
         cdef uint32_t n
         numbers = sysctl_numbers(i, name, value)
         if not 1 <= len(numbers) <= (sysctl_values(i) or 1):
@@ -467,10 +467,10 @@ cdef object sentences():
             **table(fsck_entries_name, fsck_entries_text), **table(fsck_memcg_name, fsck_memcg_text), "record-range": "{0} record {1} is referred to, but not there",
             "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}
 
-cdef uint32_t sysctl_index(name) except? 0xFFFFFFFF:
+cdef uint32_t sysctl_index(arena_t *a, name) except? 0xFFFFFFFF:
     cdef uint32_t i
     for i in range(sysctl_count()):
-        if sysctl_name(i).decode() == name:
+        if sysctl_name(i).decode() == name and sysctl_exists(a, i):
             return i
     raise KernelError(ENOENT, name)
 

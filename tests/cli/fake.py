@@ -283,6 +283,16 @@ class FakeMachine:
                       free_by_type=((1,) * 11,) * 6,
                       pageblocks=(1,) * 6, pcp=((0, 0, 1, 0, 0),), stats={"nr_free_pages": 1000})]
 
+    def thp_disable(self, pid):
+        self.process(pid)
+        return 0
+
+    def thp_sizes(self):
+        return [64, 2048]
+
+    def mthp_stats(self, size_kb):
+        return {"nr_anon": 0}
+
     def fragmentation(self):
         return [r.Fragmentation(0, "DMA", (0,) * 8 + (8, 58, 193), (-1000,) * 11)]
 

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.differential import calls
+from tests.differential import calls, mthp
 from tests.differential.mappings import mmap
 from tests.differential.writer import PAGE, Area, Writer
 
@@ -94,6 +94,9 @@ def split(w: Writer) -> None:
             if child:
                 _touch(w, addr, length)
                 w.line(f"smaps ${child}")
+                if w.chance(50):  # the last owner of what is left of a folio
+                    w.exit(child)
+                    _touch(w, addr, length)
         _look(w, addr)
         if w.chance(50):
             _touch(w, addr, length)
@@ -188,3 +191,5 @@ if os.access(f"/sys/kernel/mm/{SETTING}", os.W_OK):
     SUBS["always"] = always
 if os.access(f"/sys/kernel/mm/{SHARED_SETTING}", os.W_OK):
     SUBS["shared"] = shared
+if mthp.CAN:
+    SUBS["mthp"] = mthp.mthp

@@ -12,6 +12,7 @@ which a kernel prints on a processor with protection keys only (conditions.has_p
 
 import ctypes
 import errno
+import glob
 import os
 import re
 import resource
@@ -34,7 +35,14 @@ MADV = dict(
 SYS_OPEN, SYS_CLOSE, SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_BRK = 2, 3, 9, 10, 11, 12
 SYS_MREMAP, SYS_MSYNC, SYS_MINCORE, SYS_MADVISE = 25, 26, 27, 28
 SYS_MLOCK, SYS_MUNLOCK, SYS_MLOCKALL, SYS_MUNLOCKALL, SYS_MLOCK2 = 149, 150, 151, 152, 325
+SYS_PRCTL, PR_SET_THP_DISABLE = 157, 41
 MASK = (1 << 64) - 1
+
+
+
+def read_number(path: str) -> int:
+    with open(path, encoding="utf-8") as f:
+        return int(f.read())
 
 
 class Kernel:
@@ -49,6 +57,7 @@ class Kernel:
         self.tasks: dict[str, Tracee] = {}
         self.names: dict[str, str] = {}
         self.fds: dict[tuple[str, str], int] = {}
+        self.counted: dict[str, int] = {}  # of hugepages-*kB/stats, by path: what they were
         self.identity: dict[str, str] = {}  # path -> "08:01 1001"
         self.settings: dict[str, str] = {}  # files of /sys/kernel/mm that the script changed -> what they said before
         self.cold: set[str] = set()  # files of which something may not be in the page cache
@@ -123,6 +132,8 @@ class Kernel:
             text = f.read().strip()
         chosen = re.search(r"\[(\w+)\]", text)
         self.settings.setdefault(path, chosen[1] if chosen else text)
+        if "/hugepages-" in path and not self.counted:
+            self.counted = {file: read_number(file) for file in glob.glob("/sys/kernel/mm/transparent_hugepage/hugepages-*kB/stats/*")}
         write_text(path, value)
 
     def _mount_tmpfs(self, huge: str | None = None) -> None:
@@ -138,6 +149,16 @@ class Kernel:
         """Time passes, in which khugepaged comes by everywhere: here at once."""
         w.next()
         rounds.scan_all()
+
+    def do_thp_disable(self, w: Words) -> str:
+        task, mode = self.task(w), w.words[0]
+        check(task.syscall(SYS_PRCTL, PR_SET_THP_DISABLE, mode != "no", 2 * (mode == "except-advised"), 0, 0))
+        return {0: "no", 1: "yes", 3: "except-advised"}[check(task.syscall(SYS_PRCTL, PR_SET_THP_DISABLE + 1, 0, 0, 0, 0))]
+
+    def do_cat(self, w: Words) -> str:
+        """A count of one size of huge pages: what the script added to it, from its first setting of a size on."""
+        path = w.next()
+        return str(read_number(path) - self.counted[path])
 
     # --- processes ---
 

@@ -22,8 +22,9 @@ LEVELS = """
     arena arch
     free_list xnode names pid vma pkeys vmstat trace mm_acct zone printk
     frame tlb layout
+    contpte
     lruvec pte
-    walk mmu free_area sched compact_state
+    walk mmu free_area sched compact_state large_folio
     memcontrol pcp
     folio_split buddy extfrag
     slub pgtable mlock swapfile
@@ -34,8 +35,8 @@ LEVELS = """
     workingset
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat
-    shmem readahead truncate writeback placement thp_split folio_unmap rmap_walk shmem_swap shrinker hugetlb
-    fileio vmscan_list migrate mm_slot
+    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap hugetlb
+    fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free
     vma_merge task compact_scan
     unmap compaction
@@ -43,7 +44,7 @@ LEVELS = """
     mm
     fault oom_report access_quick
     access oom_kill swap_fault
-    populate adopt kmem_upgrade kmalloc collapse
+    populate adopt kmem_upgrade large_upgrade kmalloc collapse
     collapse_file
     khugepaged
     show_* boot

@@ -31,13 +31,14 @@ TESTED_BY = {
     "tests/mm/test_slab.py": "kmalloc kmem_boot slub",
     "tests/mm/test_swap.py": "shmem shmem_swap",
     "tests/mm/test_thp_file.py": "folio_split thp_split",
+    "tests/mm/test_mthp.py": "large_folio",
     "tests/mm/test_views.py": "show_proc show_smaps",
     "tests/outside/test_core_physical.py": "show_dump",
     "tests/outside/test_import_live.py": "adopt",
     "tests/outside/test_exec_live.py": "sys_exec",
     "tests/procfs/test_extfrag.py": "extfrag",
     "tests/procfs/test_written.py": "sys_clear_refs sys_mem",
-    "tests/store/test_snapshots.py": "kmem_upgrade",
+    "tests/store/test_snapshots.py": "kmem_upgrade large_upgrade",
     "tests/views/test_kernel_map.py": "show_kernel",
 }
 

@@ -97,6 +97,18 @@ def oom_score_adj(machine: Machine, pid: int, value: int) -> None:
     machine.set_oom_score_adj(pid, value)
 
 
+THP_DISABLE = {0: "no", 1: "yes", 3: "except-advised"}
+"""What PR_GET_THP_DISABLE answers, in words."""
+
+
+def thp_disable(machine: Machine, pid: int, mode: str | None, json: bool) -> Output:
+    from vmtool.cli import json_text
+    if mode is not None:
+        machine.set_thp_disable(pid, mode != "no", 2 if mode == "except-advised" else 0)
+    word = THP_DISABLE[machine.thp_disable(pid)]
+    return json_text.text({"thp_disable": word}) if json else f"{word}\n"
+
+
 def _argv(first, args):
     return [_bytes(word) for word in (first, *args)]
 

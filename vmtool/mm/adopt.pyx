@@ -221,7 +221,7 @@ cdef int share_page(arena_t *a, idx_t v, vaddr_t addr, idx_t src, vaddr_t src_ad
     pfn = shared_page(a, src, src_addr)
     if pfn == 0 or pte_load(a, table, index) != 0 or not in_chain(a, v, frame_at(a, page_folio(a, pfn)).mapping):
         return 0
-    dup_anon_rmap(a, pfn)
+    dup_anon_rmap(a, pfn, vma_at(a, v).vm_mm)
     pte_store(a, table, index, marked(a, mk_pte(a, pfn, vma_at(a, v).vm_flags), how))
     add_mm_counter(m, MM_ANONPAGES, 1)
     if vma_at(a, v).vm_flags & VM_LOCKED:

@@ -14,78 +14,75 @@ from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.buddy cimport folio_get, folio_mapcount
 from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, split_file_folio
 from vmtool.mm.frame cimport folio_order, page_folio
+from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, folio_maybe_mapped_shared, folio_pte_batch
 from vmtool.mm.lruvec cimport lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport may_write_file
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_set, flush_tlb_range, table_alloc
 from vmtool.mm.pte cimport *
-from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_deactivate, folio_mark_lazyfree, lru_add_drain
 from vmtool.mm.thp_split cimport split_anon_folio
 from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_page_range_single
 from vmtool.mm.vmscan_list cimport reclaim_pages
 
-ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil
+# `nr`: entries from index on that map a whole large folio, or 1.
+ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil
 ctypedef void (*leaf_fn)(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t e) noexcept nogil
 
 cdef struct advice_t:  # what is done to an entry
     pte_fn pte
     leaf_fn leaf  # to a huge one that the range covers; NULL: it is split
     leaf_fn file_leaf  # the same where a file's folio is behind it
-    bint exclusive  # a large folio must be this area's alone
+    bint anon_only  # the process may not write the file: its pages stay as they are
 
-cdef uint64_t batch_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e) noexcept nogil:
-    """folio_pte_batch(): entries from addr on, below next, that map the folio's pages one after the other."""
-    cdef const arch_t *g = &a.m.arch
-    cdef pfn_t head = page_folio(a, pte_frame(a, e))
-    cdef uint64_t left = min((<uint64_t>1 << folio_order(a, head)) - (pte_frame(a, e) - head), (next - addr) >> g.page_shift)
-    cdef uint64_t i = 1
-    cdef pte_t n
-    while i < left:
-        n = pte_load(a, table, level_index(g, 0, addr) + <uint32_t>i)
-        if pte_class(a, n) != ENTRY_PAGE or pte_frame(a, n) != pte_frame(a, e) + <pfn_t>i:
-            break
-        i += 1
-    return i
+cdef bint may_be_shared(arena_t *a, pfn_t head) noexcept nogil:
+    """folio_maybe_mapped_shared(); of a folio of two pages nobody keeps it, and the areas are asked."""
+    if folio_order(a, head) == 1 and not frame_at(a, head).flags & PG_anon and folio_mapcount(a, head) > 1:
+        return not file_folio_is_one_mms(a, head)
+    return folio_maybe_mapped_shared(a, head)
 
-cdef uint64_t skip_of(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e, bint exclusive) noexcept nogil:
-    """How many entries of a large folio the advice leaves alone; 0: go on with this one, which may be another now.
+cdef bint split_it(arena_t *a, pfn_t head) noexcept nogil:
+    """split_folio()."""
+    return split_anon_folio(a, head) if frame_at(a, head).flags & PG_anon else split_file_folio(a, head)
 
-    A folio that the range does not cover as a whole is split, unless others share it. `exclusive`: a whole one must be this area's alone.
+cdef bint is_spared(arena_t *a, const advice_t *k, pfn_t head) noexcept nogil:
+    return k.anon_only and not frame_at(a, head).flags & PG_anon
+
+cdef uint64_t part_of(arena_t *a, const advice_t *k, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e, uint32_t *nr) noexcept nogil:
+    """How many entries the advice leaves alone; 0: *nr entries get it, or none (0), for the folio was split and another look is due.
+
+    A large folio that the range does not cover as a whole is split, unless others share it.
     """
     cdef pfn_t head = page_folio(a, pte_frame(a, e))
-    cdef uint64_t nr = <uint64_t>1 << folio_order(a, head), batch
-    if nr == 1:
+    nr[0] = 1
+    if not frame_at(a, head).flags & PG_head:
         return 0
-    batch = batch_of(a, table, addr, next, e)
-    if batch == nr:
-        return nr if exclusive and folio_mapcount(a, head) != nr else 0
-    if frame_at(a, head).flags & PG_anon:
-        return 0 if split_anon_folio(a, head) else batch
-    return 0 if file_folio_is_one_mms(a, head) and split_file_folio(a, head) else batch
+    nr[0] = folio_pte_batch(a, table, level_index(&a.m.arch, 0, addr), e, (next - addr) >> a.m.arch.page_shift)
+    if nr[0] == <uint32_t>1 << folio_order(a, head):
+        return 0
+    if may_be_shared(a, head) or is_spared(a, k, head) or not split_it(a, head):
+        return nr[0]
+    nr[0] = 0
+    return 0
 
 cdef int each_pte(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
-    """Every non-empty entry, but those of large folios that are left alone (skip_of). A folio that was split may have taken the table along."""
+    """Every non-empty entry, those of a whole large folio at once. A folio that was split may have taken the table along."""
     cdef arena_t *a = w.a
     cdef const arch_t *g = &a.m.arch
     cdef const advice_t *k = <const advice_t *>w.private
-    cdef vaddr_t whole = addr  # up to here a large folio was found to be covered
+    cdef uint32_t nr
     cdef uint64_t skip
     cdef pte_t e
     while addr < next:
         e = pte_load(a, table, level_index(g, 0, addr))
-        if addr >= whole and pte_class(a, e) == ENTRY_PAGE:
-            skip = skip_of(a, table, addr, next, e, k.exclusive)
-            if skip:
-                addr += skip << g.page_shift
-                continue
-            e = pte_load(a, table, level_index(g, 0, addr))
-            if pte_class(a, e) == ENTRY_PAGE:
-                whole = addr + (page_size(g) << folio_order(a, page_folio(a, pte_frame(a, e))))
-        if e != 0:
-            k.pte(a, w.v, addr, table, level_index(g, 0, addr), e)
-        addr += page_size(g)
+        nr = 1
+        skip = 0
+        if pte_class(a, e) == ENTRY_PAGE:
+            skip = part_of(a, k, table, addr, next, e, &nr)
+        if nr and not skip and e != 0:
+            k.pte(a, w.v, addr, table, level_index(g, 0, addr), e, nr)
+        addr += (skip if skip else nr) << g.page_shift
     return 0
 
 cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
@@ -97,35 +94,42 @@ cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e)
     if leaf != NULL and next - addr == level_size(&a.m.arch, level):
         leaf(a, w.v, addr, level, e)
         return 0
-    if pte_special(a, e):
+    if pte_special(a, e) or may_be_shared(a, pte_frame(a, e)) or is_spared(a, k, pte_frame(a, e)):
         return 0
-    if anon:
-        return WALK_AGAIN if split_anon_folio(a, pte_frame(a, e)) else 0
-    return WALK_AGAIN if file_folio_is_one_mms(a, pte_frame(a, e)) and split_file_folio(a, pte_frame(a, e)) else 0
+    return WALK_AGAIN if split_it(a, pte_frame(a, e)) else 0
 
-cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, leaf_fn file_leaf, bint exclusive) noexcept nogil:
+cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, leaf_fn file_leaf, bint anon_only) noexcept nogil:
     cdef advice_t k
     cdef mm_walk_t w
     k.pte = pte
     k.leaf = leaf
     k.file_leaf = file_leaf
-    k.exclusive = exclusive
+    k.anon_only = anon_only
     walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
     w.table = each_pte
     w.leaf = each_leaf
     walk_page_range(&w, start, end)
     flush_tlb_range(a, w.mm, start, end)
 
-cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+cdef inline bint is_others(arena_t *a, pfn_t head) noexcept nogil:
+    """More entries map it than it has pages."""
+    return folio_mapcount(a, head) != <uint32_t>1 << folio_order(a, head)
+
+cdef void clear_young_dirty_ptes(arena_t *a, pfn_t table, uint32_t index, uint32_t nr, pte_t bits) noexcept nogil:
+    cdef uint32_t i
+    for i in range(index, index + nr):
+        pte_store(a, table, i, pte_load(a, table, i) & ~bits)
+
+cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     cdef pfn_t head
     cdef uint32_t flags
     if pte_class(a, e) != ENTRY_PAGE:
         return
     head = page_folio(a, pte_frame(a, e))
     flags = frame_at(a, head).flags
-    if not flags & PG_lru or page_mapcount(a, pte_frame(a, e)) != 1:
+    if not flags & PG_lru or is_others(a, head):
         return
-    pte_store(a, table, index, pte_mkold(a, e))
+    clear_young_dirty_ptes(a, table, index, nr, a.m.arch.accessed)
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)
     if flags & PG_active:
         frame_mut(a, head).flags |= PG_workingset
@@ -133,7 +137,7 @@ cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
 
 cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
-    if not pte_special(a, pmd) and frame_at(a, head + 1).lru_prev == 1:
+    if not pte_special(a, pmd) and not folio_maybe_mapped_shared(a, head):
         entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pmd))
         frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
         if frame_at(a, head).flags & PG_active:
@@ -142,7 +146,7 @@ cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noe
 
 cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
-    advise_range(a, v, start, end, cold_pte, cold_leaf, cold_leaf, True)
+    advise_range(a, v, start, end, cold_pte, cold_leaf, cold_leaf, False)
 
 cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     if a.swap_free != NULL:
@@ -150,21 +154,20 @@ cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t 
     pte_store(a, table, index, 0)
     add_mm_counter(m, MM_SWAPENTS, -1)
 
-cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
-    cdef pfn_t pfn, head
+cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
+    cdef pfn_t head
     cdef uint32_t flags
     if pte_class(a, e) == ENTRY_SWAP:
         free_swap_pte(a, mm_mut(a, vma_at(a, v).vm_mm), table, index, e)
     if pte_class(a, e) != ENTRY_PAGE:
         return
-    pfn = pte_frame(a, e)
-    head = page_folio(a, pfn)
+    head = page_folio(a, pte_frame(a, e))
     flags = frame_at(a, head).flags
     if flags & (PG_swapcache | PG_dirty):
-        if page_mapcount(a, pfn) != 1:
+        if is_others(a, head):
             return
         frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
-    pte_store(a, table, index, pte_mkold(a, pte_mkclean(a, e)))
+    clear_young_dirty_ptes(a, table, index, nr, a.m.arch.accessed | a.m.arch.dirty)
     folio_mark_lazyfree(a, head)
 
 cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
@@ -183,24 +186,28 @@ cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
     cdef idx_t file = vma_at(a, v).vm_file
     return file != 0 and may_write_file(a, file_at(a, file).inode)
 
-cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     """Off its list and to reclaim, which goes by no mark of use: written to swap, dropped when the disk has it, or put back."""
-    cdef pfn_t head, pfn
+    cdef pfn_t head
+    cdef uint32_t order, i
     if pte_class(a, e) != ENTRY_PAGE:
         return
-    pfn = pte_frame(a, e)
-    head = page_folio(a, pfn)
-    if not frame_at(a, head).flags & PG_lru or page_mapcount(a, pfn) != 1:
+    head = page_folio(a, pte_frame(a, e))
+    if not frame_at(a, head).flags & PG_lru or is_others(a, head):
         return
     if not frame_at(a, head).flags & PG_anon and not can_do_file_pageout(a, v):
         return
-    if folio_order(a, head) and frame_at(a, head).flags & PG_anon:
-        if not split_anon_folio(a, head) or not pte_class(a, pte_load(a, table, index)) == ENTRY_PAGE:
-            return
-        head = pte_frame(a, pte_load(a, table, index))
-        if not frame_at(a, head).flags & PG_lru:
-            return
-    isolate_and_reclaim(a, head)
+    order = folio_order(a, head)
+    if order == 0 or not frame_at(a, head).flags & PG_anon:
+        isolate_and_reclaim(a, head)
+        return
+    if not split_anon_folio(a, head):
+        return
+    count_mthp_stat(a, order, MTHP_STAT_SWPOUT_FALLBACK)
+    for i in range(nr):
+        e = pte_load(a, table, index + i)
+        if pte_class(a, e) == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & PG_lru:
+            isolate_and_reclaim(a, pte_frame(a, e))
 
 cdef void pageout_file_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
@@ -219,7 +226,7 @@ cdef void isolate_and_reclaim(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
-    advise_range(a, v, start, end, pageout_pte, NULL, pageout_file_leaf, True)
+    advise_range(a, v, start, end, pageout_pte, NULL, pageout_file_leaf, vma_at(a, v).vm_file != 0 and not can_do_file_pageout(a, v))
 
 cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch

@@ -101,6 +101,7 @@ cdef struct arena_t:
     uint32_t memalloc  # PF_MEMALLOC: reclaim runs, and what it allocates comes without watermarks
     idx_t active_memcg  # whom user pages are charged to instead of the task's group (0: the task's)
     uint32_t oom_disabled  # swapoff: rather fail than kill
+    bint charge_failed  # a group's limit stood in the way of a user page (who asks clears it)
     uint32_t oom_victim  # PID that the present operation's allocation killed, 0: none
     plug_t plug
     capture_t capture

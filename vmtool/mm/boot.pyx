@@ -12,6 +12,8 @@ from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
 from vmtool.mm.mm_slot cimport khugepaged_init
+from vmtool.mm.large_folio cimport pmd_order
+from vmtool.mm.large_upgrade cimport large_upgrade
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.pgtable cimport pgtable_boot
@@ -23,7 +25,7 @@ from vmtool.mm.tlb cimport tlb_init, tlb_is_plain
 from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, NR_ZONE_UNEVICTABLE, mod_node_stat
 
 cdef enum:
-    THP_MADVISE = 1
+    DEFRAG_MADVISE = 1
     READAHEAD_BYTES = 131072
 
 cdef void compaction_sysctls(machine_t *m) noexcept nogil:
@@ -55,7 +57,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.dirty_background_ratio = 10
     m.vfs_cache_pressure = 100
     m.thp_enabled = THP_MADVISE
-    m.thp_defrag = THP_MADVISE
+    m.thp_defrag = DEFRAG_MADVISE
     m.mmap_min_addr = 4096
     m.ra_pages = <uint32_t>(READAHEAD_BYTES >> m.arch.page_shift)
     m.next_pid = 1
@@ -117,6 +119,8 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
     cdef int err = size_pools(a)
     if not a.m.khugepaged.known:
         khugepaged_init(a.m)
+    if err == 0:
+        large_upgrade(a)
     if err or layout == MACHINE_LAYOUT:
         return err
     if layout == 0:
@@ -137,6 +141,8 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed
+    a.m.thp_orders_inherit = <uint32_t>1 << pmd_order(&a.m.arch)
+    a.m.knows_large_folios = 1
     for i in range(a.m.nr_cpus):
         if rec_alloc(a, POOL_CPU) != i + 1:
             return BOOT_NO_ROOM

@@ -16,6 +16,7 @@ from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMO
 from vmtool.mm.memcontrol cimport charge_folio, current_memcg, split_charge, try_charge, uncharge_folio
 from vmtool.mm.free_area cimport (ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one_block, reserve_highatomic_pageblock, rmqueue, rmqueue_highatomic,
                                   unreserve_highatomic_pageblock)
+from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, clear_tails, mod_mthp_stat, unqueue_deferred_split
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
 from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_all_pages, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, rmqueue_bulk,
                             watermark_ok, watermark_ok_reserve)
@@ -300,6 +301,7 @@ cdef bint charge_user_page(arena_t *a, pfn_t pfn, uint32_t order, uint32_t gfp) 
     if memcg == 0:
         return True
     if try_charge(a, memcg, <uint32_t>1 << order, gfp) < 0:
+        a.charge_failed = True
         free_pages(a, pfn, order)
         return False
     charge_folio(a, memcg, pfn)
@@ -316,10 +318,7 @@ cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
         f = frame_mut(a, pfn + i)
         f.flags = PG_tail
         f.lru_next = pfn
-    f = frame_mut(a, pfn + 1)
-    f.index_lo = order
-    f.lru_prev = 0
-    f.mapping = 0
+    clear_tails(a, pfn, order)
 
 
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
@@ -367,6 +366,10 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef pcp_t *pcp
     cdef zone_t *zone = &a.m.zone[z]
     cdef frame_t *f
+    if order > 1:
+        unqueue_deferred_split(a, pfn)
+    if order and frame_at(a, pfn).flags & PG_anon:
+        mod_mthp_stat(a, order, MTHP_STAT_NR_ANON, -1)
     if frame_at(a, pfn).flags & PG_charged:
         uncharge_folio(a, pfn, <uint32_t>1 << order)
     f = clear_frame(a, pfn)
@@ -437,6 +440,9 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f
     if order == 0:
         return
+    if copied & PG_anon:
+        mod_mthp_stat(a, order, MTHP_STAT_NR_ANON, -1)
+    unqueue_deferred_split(a, head)
     h.flags &= ~<uint32_t>PG_head
     for i in range(1, <uint32_t>1 << order):
         f = frame_mut(a, head + i)

@@ -12,6 +12,7 @@ Simplified: one node, no userfaultfd, no poisoned memory.
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
+from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch
 from vmtool.mm.lruvec cimport count_folio_events, lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mm_slot cimport TVA_FORCED_COLLAPSE, TVA_KHUGEPAGED, thp_vma_allowable_pmd
@@ -22,8 +23,7 @@ from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
 from vmtool.mm.swapops cimport swp_entry_t
 from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, pgtable_trans_huge_take
 from vmtool.mm.thp_fault cimport map_anon_pmd
-from vmtool.mm.thp_split cimport folio_mapped_shared
-from vmtool.mm.unmap cimport zap_present_pte
+from vmtool.mm.unmap cimport zap_present_pte, zap_present_ptes
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED, THP_SCAN_EXCEED_NONE_PTE, THP_SCAN_EXCEED_SHARED_PTE, THP_SCAN_EXCEED_SWAP_PTE, count_vm_event
 
 cdef enum:
@@ -87,7 +87,7 @@ cdef bint too_many_shared(arena_t *a, scan_t *s, const collapse_t *cc, pfn_t hea
     else:
         if head != s.large:
             s.large = head
-            s.large_shared = folio_mapped_shared(a, head)
+            s.large_shared = folio_maybe_mapped_shared(a, head)
         s.shared += s.large_shared
     if not cc.is_khugepaged or s.shared <= a.m.khugepaged.max_ptes_shared:
         return False
@@ -237,7 +237,7 @@ cdef inline void release_single(arena_t *a, pte_t e) noexcept nogil:
 cdef void copy_and_release(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t head, const isolated_t *k) noexcept nogil:
     """__collapse_huge_page_copy(): the new folio has the bytes, the old pages nobody to map them."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef uint32_t i
+    cdef uint32_t i, n, j
     cdef pte_t e
     for i in range(HPAGE_PMD_NR):
         e = pte_load(a, table, i)
@@ -245,16 +245,24 @@ cdef void copy_and_release(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t
             page_copy(a, head + i, pte_frame(a, e))
     for i in range(k.nr_large):
         frame_mut(a, k.large[i]).extra_refs += 1  # isolated: it stays until it is put back
-    for i in range(HPAGE_PMD_NR):
+    i = 0
+    while i < HPAGE_PMD_NR:
         e = pte_load(a, table, i)
+        n = 1
         if e == 0 or pte_special(a, e):
             add_mm_counter(m, MM_ANONPAGES, 1)  # one by one: the counter goes in batches
             if e:
                 pte_store(a, table, i, 0)
-            continue
-        release_single(a, e)
-        pte_store(a, table, i, 0)
-        zap_present_pte(a, v, addr + (<uint64_t>i << a.m.arch.page_shift), e)
+        elif folio_order(a, page_folio(a, pte_frame(a, e))):
+            n = folio_pte_batch(a, table, i, e, HPAGE_PMD_NR - i)
+            for j in range(n):
+                pte_store(a, table, i + j, 0)
+            zap_present_ptes(a, v, addr + (<uint64_t>i << a.m.arch.page_shift), e, n, False, False)
+        else:
+            release_single(a, e)
+            pte_store(a, table, i, 0)
+            zap_present_pte(a, v, addr + (<uint64_t>i << a.m.arch.page_shift), e)
+        i += n
     for i in range(k.nr_large):
         release_folio(a, k.large[i])
         frame_mut(a, k.large[i]).extra_refs -= 1

@@ -199,7 +199,7 @@ cdef void clear_entries(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t he
         pte_store(a, table, i, 0)
         if area.vm_flags & VM_LOCKED:
             munlock_folio(a, head)
-        remove_rmap(a, head + i)
+        remove_rmap(a, head + i, area.vm_mm)
         nr += 1
     if nr:
         add_mm_counter(m, MM_SHMEMPAGES, -nr)

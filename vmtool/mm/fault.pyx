@@ -17,8 +17,9 @@ from vmtool.mm.arch cimport level_index, page_align, page_start
 from vmtool.mm.buddy cimport alloc_pages, folio_put
 from vmtool.mm.fault_anon cimport do_anonymous_page, map_new_anon, wp_page_copy, wp_page_reuse
 from vmtool.mm.fault_file cimport do_fault_around, finish_fault
-from vmtool.mm.frame cimport folio_order, page_copy, page_folio
+from vmtool.mm.frame cimport page_copy, page_folio
 from vmtool.mm.hugetlb cimport hugetlb_fault
+from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, large_mapcount
 from vmtool.mm.lruvec cimport count_mm_event
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
@@ -140,22 +141,21 @@ cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, ui
 
 # --- copy-on-write --------------------------------------------------------------------------------------------
 
-cdef uint32_t mappings_in_mm(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
-    """How many entries of the PTE table around addr map pages of the folio."""
-    cdef pfn_t table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
-    cdef uint32_t order = folio_order(a, head), i, n = 0
-    cdef pte_t e
-    for i in range(<uint32_t>1 << a.m.arch.level_bits[0]):
-        e = pte_load(a, table, i)
-        if pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) >= head and pte_frame(a, e) < head + (<pfn_t>1 << order):
-            n += 1
-    return n
+cdef bint can_reuse_large_anon(arena_t *a, pfn_t head) noexcept nogil:
+    """__wp_can_reuse_large_anon_folio(): every reference is a mapping, and all of them are in this address space."""
+    if large_mapcount(a, head) <= 1 or folio_maybe_mapped_shared(a, head):
+        return False  # of the last page a copy is made, so that the folio goes
+    if frame_at(a, head).flags & PG_swapcache:
+        folio_free_swap(a, head)
+    return frame_at(a, head).extra_refs == 0
 
-cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
+cdef bint can_reuse_anon(arena_t *a, pfn_t pfn) noexcept nogil:
     """wp_can_reuse_anon_folio(): nobody but this mapping (for a large folio: this mm) refers to it."""
     cdef pfn_t head = page_folio(a, pfn)
     cdef frame_t *f = frame_at(a, head)
-    if f.extra_refs + (0 if f.flags & PG_head else <uint32_t>max(f.mapcount, 0)) > 3:
+    if f.flags & PG_head:
+        return can_reuse_large_anon(a, head)
+    if f.extra_refs + <uint32_t>max(f.mapcount, 0) > 3:
         return False  # too many for a batch to be what is in the way: none is emptied
     if not f.flags & PG_lru:
         lru_add_drain(a)  # a batch may hold the only other reference
@@ -163,11 +163,7 @@ cdef bint can_reuse_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept 
         frame_mut(a, head).extra_refs += 1
         folio_free_swap(a, head)
         frame_mut(a, head).extra_refs -= 1
-    if f.extra_refs:
-        return False
-    if f.flags & PG_head:
-        return frame_at(a, head + 1).lru_prev == mappings_in_mm(a, v, addr, head)
-    return f.mapcount == 1
+    return f.extra_refs == 0 and f.mapcount == 1
 
 cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -181,7 +177,7 @@ cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_
     if not pte_special(a, e):
         f = frame_mut(a, pfn)
         if frame_at(a, page_folio(a, pfn)).flags & PG_anon:
-            if f.flags & PG_anon_exclusive or can_reuse_anon(a, v, addr, pfn):
+            if f.flags & PG_anon_exclusive or can_reuse_anon(a, pfn):
                 if not f.flags & PG_anon_exclusive:
                     f.flags |= PG_anon_exclusive
                     if not f.flags & (PG_head | PG_tail):

@@ -11,12 +11,14 @@ Counterpart: Linux v6.18 mm/memory.c. The common ones are done by access_quick.p
 from vmtool.mm.arena cimport frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put
 from vmtool.mm.frame cimport page_copy, page_folio
+from vmtool.mm.mthp cimport alloc_anon_folio, map_anon_folio
 from vmtool.mm.mlock cimport mlock_new_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport flush_tlb_page, mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special
 from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap, anon_vma_prepare
 from vmtool.mm.swap_lru cimport folio_add_lru
+from vmtool.mm.thp cimport may_be_large
 from vmtool.mm.trace cimport TR_ANON_MAP, TR_COW_COPY, TR_ZERO_PAGE_MAP, trace2, trace3
 from vmtool.mm.unmap cimport drop_mapping
 from vmtool.mm.vmstat cimport PGREUSE, count_vm_event
@@ -41,6 +43,11 @@ cdef uint32_t do_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flag
         return 0
     if vma_at(a, v).anon_vma == 0 and anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
+    if may_be_large(a):
+        pfn = alloc_anon_folio(a, v, addr, table, index)
+        if pfn:
+            map_anon_folio(a, v, addr, pfn, table, index)
+            return 0
     pfn = alloc_pages(a, 0, GFP_USER_MOVABLE | GFP_ZERO)
     if pfn == 0:
         return VM_FAULT_OOM
@@ -84,7 +91,7 @@ cdef uint32_t wp_page_copy(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     trace3(a, TR_COW_COPY, addr, old, copy)
     if vma_at(a, v).vm_flags & VM_LOCKED and not pte_special(a, e):
         munlock_folio(a, page_folio(a, old))
-    kind = drop_mapping(a, e)
+    kind = drop_mapping(a, e, vma_at(a, v).vm_mm)
     if kind != MM_ANONPAGES:  # one for one else, and the counter goes in batches
         add_mm_counter(m, MM_ANONPAGES, 1)
         if kind >= 0:

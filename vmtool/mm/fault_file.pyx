@@ -65,7 +65,7 @@ cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t ind
     if area.vm_flags & VM_PFNMAP:
         pte_store(a, table, index, pte_mkspecial(a, e))
         return
-    add_file_rmap(a, pfn)
+    add_file_rmap(a, pfn, area.vm_mm)
     if area.vm_flags & VM_LOCKED and folio_order(a, page_folio(a, pfn)) == 0:
         mlock_folio(a, pfn)
     pte_store(a, table, index, e)

@@ -224,6 +224,11 @@ cdef enum:  # gfp_bits
     GFP_THISNODE = 0x10000  # a costly order is not worth reclaim
     GFP_MPOL = 0x20000  # alloc_pages_mpol() of a huge page: first as with THISNODE and NORETRY
 
+cdef enum:  # machine_t.thp_enabled: transparent_hugepage/enabled
+    THP_NEVER
+    THP_MADVISE
+    THP_ALWAYS
+
 cdef enum:  # machine_t.shmem_huge: transparent_hugepage/shmem_enabled, the huge= of the mount that holds shared memory
     SHMEM_HUGE_NEVER
     SHMEM_HUGE_ALWAYS

@@ -60,7 +60,7 @@ cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
                 if pte_dirty(a, at.entry):
                     folio_mark_dirty(a, head)
                 flush_tlb_page(a, m, vma_address(a, vma_at(a, v), frame_index(frame_at(a, head)) + i))
-                remove_rmap(a, <pfn_t>(head + i))
+                remove_rmap(a, <pfn_t>(head + i), vma_at(a, v).vm_mm)
                 if vma_at(a, v).vm_flags & VM_LOCKED:  # TTU_IGNORE_MLOCK
                     munlock_folio(a, head)
                     mlock_drain(a, fbatches_mut(a))

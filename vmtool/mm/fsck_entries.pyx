@@ -8,10 +8,13 @@ area's there. The entries that map each frame are counted and compared with what
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_size, nr_user_entries, pte_pfn
-from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, mm_at, rec_at, vma_at
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, memcg_at, mm_at, rec_at, vma_at
 from vmtool.mm.boot cimport vdso_outside_maps
+from vmtool.mm.contpte cimport contpte_is_true
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hugetlb cimport PG_hugetlb
+from vmtool.mm.large_folio cimport (LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED, LARGE_QUEUED, MTHP_STAT_NR_ANON,
+                                    MTHP_STAT_NR_ANON_PARTIALLY_MAPPED, next_in_queue, pmd_order)
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pkeys cimport vma_pkey
 from vmtool.mm.pte cimport *
@@ -45,6 +48,13 @@ cdef enum:
     CHECK_SUM_FILE
     CHECK_SUM_FILE_PMDS
     CHECK_SUM_SHMEM_PMDS
+    CHECK_CONT
+    CHECK_NR_MAPPED
+    CHECK_MM_ID
+    CHECK_MM_IDS_SHARED
+    CHECK_QUEUE
+    CHECK_SUM_MTHP
+    CHECK_SUM_PARTIAL
     NR_CHECKS
 
 cdef struct check_t:
@@ -76,6 +86,13 @@ CHECKS[CHECK_SUM_THPS] = check_t(b"sum-anon-thps", b"{0} pages are counted as ma
 CHECKS[CHECK_SUM_FILE] = check_t(b"sum-file-mapped", b"nr_mapped is {0}, {1} file pages are mapped")
 CHECKS[CHECK_SUM_SHMEM_PMDS] = check_t(b"sum-shmem-pmds", b"{0} pages of shared memory are counted as mapped by huge entries, {1} are")
 CHECKS[CHECK_SUM_FILE_PMDS] = check_t(b"sum-file-pmds", b"{0} file pages are counted as mapped by huge entries, {1} are")
+CHECKS[CHECK_CONT] = check_t(b"pte-contiguous", b"entry {1} of table {0} has the contiguous hint, which does not hold for its block")
+CHECKS[CHECK_NR_MAPPED] = check_t(b"mapcount-pages", b"folio {0} counts the pages that small entries map wrongly: they are {1}")
+CHECKS[CHECK_MM_ID] = check_t(b"mapcount-mm-id", b"folio {0} counts the entries of an address space wrongly: they are {1}")
+CHECKS[CHECK_MM_IDS_SHARED] = check_t(b"mapcount-shared", b"folio {0} counts as one address space's alone, {1} entries map it")
+CHECKS[CHECK_QUEUE] = check_t(b"split-queue", b"folio {0} stands on a queue of deferred splits, or not, against its mark; the queues have {1}")
+CHECKS[CHECK_SUM_MTHP] = check_t(b"sum-mthp-anon", b"nr_anon of order {0} is wrong: there are {1} such folios")
+CHECKS[CHECK_SUM_PARTIAL] = check_t(b"sum-mthp-partial", b"nr_anon_partially_mapped of order {0} is wrong: there are {1} such folios")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef struct fsck_t:  # one run
@@ -84,6 +101,10 @@ cdef struct fsck_t:  # one run
     void *ctx
     uint32_t *count  # by pfn: small entries that map it
     uint32_t *entire  # by pfn / 512: huge entries
+    uint32_t *by_id  # by pfn: of a large folio's head those of mm_id[0], of the next page those of mm_id[1]
+    int64_t anon[NR_MTHP_ORDERS]  # folios by order
+    int64_t partial[NR_MTHP_ORDERS]
+    uint64_t queued
     idx_t mm  # whose tables are being read
     idx_t v  # the area found last
     uint32_t left  # areas that may still come after it
@@ -112,17 +133,23 @@ cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept no
     f.ctx = ctx
     f.count = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))  # what no entry maps is never touched
     f.entire = <uint32_t *>calloc((a.m.max_pfn >> 9) + 1, sizeof(uint32_t))
-    if f.count != NULL and f.entire != NULL:
+    f.by_id = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))
+    f.queued = 0
+    for i in range(NR_MTHP_ORDERS):
+        f.anon[i] = f.partial[i] = 0
+    if f.count != NULL and f.entire != NULL and f.by_id != NULL:
         for i in range(2):
             if a.m.vdso_pfn[i] and a.m.vdso_pfn[i] < a.m.max_pfn:
                 f.count[a.m.vdso_pfn[i]] = <uint32_t>vdso_outside_maps(&a.m.arch, <int>i)
         for f.mm in range(1, a.pool[POOL_MM].count):
             check_mm(&f)
         check_frames(&f)
+        check_mthp(&f)
     else:
         arena_fail(a, ARENA_NOMEM, POOL_FRAME, 0)
     free(f.count)
     free(f.entire)
+    free(f.by_id)
 
 
 # --- entries ---------------------------------------------------------------------------------------------------------
@@ -200,6 +227,8 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
         f.entire[pfn >> 9] += 1
     else:
         f.count[pfn] += 1
+    if frame_at(a, pfn).flags & (PG_head | PG_tail):
+        count_id(f, pfn)
     if frame_at(a, page_folio(a, pfn)).flags & PG_anon and pte_write(a, e):
         expect(f, frame_at(a, pfn).flags & PG_anon_exclusive, CHECK_SHARED_WRITE, f.mm, addr)
     for i in range(<uint32_t>(level_size(&a.m.arch, level) >> a.m.arch.page_shift)):
@@ -215,6 +244,8 @@ cdef void check_table(fsck_t *f, pfn_t table, int level, vaddr_t start, uint32_t
         e = entry_load(f.a, table, i, level)
         if e == 0:
             continue
+        if level == 0:
+            expect(f, contpte_is_true(f.a, table, i), CHECK_CONT, table, i)
         if level == 0 or pmd_class(f.a, e) != ENTRY_TABLE:
             check_leaf(f, start + i * level_size(g, level), e, level)
         elif pte_pfn(g, e) < f.a.m.max_pfn and frame_at(f.a, pte_pfn(g, e)).flags & PG_table:
@@ -251,6 +282,66 @@ cdef uint64_t check_small(fsck_t *f, pfn_t pfn, uint32_t entire) noexcept nogil:
     return f.count[pfn]
 
 
+cdef void count_id(fsck_t *f, pfn_t pfn) noexcept nogil:
+    """One entry of f.mm maps a page of a large folio."""
+    cdef pfn_t head = page_folio(f.a, pfn)
+    if folio_order(f.a, head) > 1 and head + 3 < f.a.m.max_pfn:
+        f.by_id[head] += frame_at(f.a, head + 3).index_lo == f.mm
+        f.by_id[head + 1] += frame_at(f.a, head + 3).lru_prev == f.mm
+
+
+cdef void check_large(fsck_t *f, pfn_t head, uint32_t entries) noexcept nogil:
+    """What the tails have of a folio that may be mapped."""
+    cdef arena_t *a = f.a
+    cdef uint32_t order = folio_order(a, head), i, nr = 0
+    cdef frame_t *third
+    cdef frame_t *fourth
+    if head + (<uint64_t>1 << order) > a.m.max_pfn or frame_at(a, head).flags & (PG_slab | PG_table | PG_kernel | PG_zero):
+        return
+    for i in range(<uint32_t>1 << order):
+        nr += f.count[head + i] != 0
+    expect(f, frame_at(a, head + 1).extra_refs == nr, CHECK_NR_MAPPED, head, nr)
+    f.anon[order] += frame_at(a, head).flags & PG_anon != 0
+    if order < 2:
+        return
+    third = frame_at(a, head + 2)
+    fourth = frame_at(a, head + 3)
+    expect(f, third.mapping == f.by_id[head] and (fourth.index_lo != 0) == (third.mapping != 0), CHECK_MM_ID, head, f.by_id[head])
+    expect(f, fourth.mapping == f.by_id[head + 1] and (fourth.lru_prev != 0) == (fourth.mapping != 0), CHECK_MM_ID, head, f.by_id[head + 1])
+    if not third.index_hi & LARGE_MM_IDS_SHARED:
+        expect(f, third.mapping == entries or fourth.mapping == entries, CHECK_MM_IDS_SHARED, head, entries)
+    f.queued += third.index_hi & LARGE_QUEUED != 0
+    f.partial[order] += third.index_hi & LARGE_PARTIALLY_MAPPED != 0
+
+
+cdef uint64_t walk_queue(fsck_t *f, const free_list_t *queue) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef uint64_t n = 0
+    cdef pfn_t at = queue.head
+    while at and at + 2 < a.m.max_pfn and n < queue.nr_free:
+        if folio_order(a, at) < 2 or not frame_at(a, at + 2).index_hi & LARGE_QUEUED:
+            expect(f, False, CHECK_QUEUE, at, queue.nr_free)
+            return n
+        n += 1
+        at = next_in_queue(a, at)
+    if at or n != queue.nr_free:
+        expect(f, False, CHECK_QUEUE, at, queue.nr_free)
+    return n
+
+
+cdef void check_mthp(fsck_t *f) noexcept nogil:
+    cdef arena_t *a = f.a
+    cdef uint64_t queued = walk_queue(f, &a.m.split_queue)
+    cdef uint32_t i
+    for i in range(1, a.pool[POOL_MEMCG].count):
+        if memcg_at(a, i).state:
+            queued += walk_queue(f, &memcg_at(a, i).split_queue)
+    expect(f, queued == f.queued, CHECK_QUEUE, 0, queued)
+    for i in range(1, min(<uint32_t>NR_MTHP_ORDERS, pmd_order(&a.m.arch) + 1)):
+        expect(f, a.m.mthp_stat[i][MTHP_STAT_NR_ANON] == f.anon[i], CHECK_SUM_MTHP, i, <uint64_t>f.anon[i])
+        expect(f, a.m.mthp_stat[i][MTHP_STAT_NR_ANON_PARTIALLY_MAPPED] == f.partial[i], CHECK_SUM_PARTIAL, i, <uint64_t>f.partial[i])
+
+
 cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil:
     """A folio's map counts. `mapped`: pages mapped, anonymous, by huge entries, of files, those by huge entries. Returns how many pages it has."""
     cdef arena_t *a = f.a
@@ -275,6 +366,8 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     else:
         mapped[2] += pages
         mapped[4 if r.flags & PG_swapbacked else 3] += HPAGE_PMD_NR if entire else 0
+    if n > 1 and r.flags & PG_head and not r.flags & PG_hugetlb:
+        check_large(f, head, <uint32_t>entries)
     if n > 1 and r.flags & PG_head:
         expect(f, frame_at(a, head + 1).lru_prev == entries, CHECK_LARGE_MAPCOUNT, head, entries)
         if n >= HPAGE_PMD_NR:

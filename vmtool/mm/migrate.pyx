@@ -17,6 +17,7 @@ from vmtool.mm.arena cimport folio_x_at, folio_x_mut, frame_at, frame_mut, inode
 from vmtool.mm.buddy cimport folio_get, folio_put, free_pages
 from vmtool.mm.folio_unmap cimport split_file_folio
 from vmtool.mm.frame cimport folio_order, frame_index
+from vmtool.mm.large_folio cimport unqueue_deferred_split
 from vmtool.mm.lruvec cimport lruvec_add_folio, lruvec_del_folio
 from vmtool.mm.rmap_walk cimport remap_folio
 from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
@@ -100,6 +101,7 @@ cdef void migrate_folio(arena_t *a, pfn_t src, pfn_t dst) noexcept nogil:
     """Everything of the frames at src is at dst afterwards, and the entries lead there. Preconditions: not is_held(); dst is nobody's."""
     cdef uint32_t order = folio_order(a, src)
     cdef uint32_t i
+    unqueue_deferred_split(a, src)
     remap_folio(a, src, dst)
     for i in range(<uint32_t>1 << order):
         memcpy(frame_mut(a, dst + i), frame_at(a, src + i), sizeof(frame_t))

@@ -133,7 +133,7 @@ cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_
 
 # --- fork ---------------------------------------------------------------------------------------------------------
 
-cdef inline int dup_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
+cdef inline int dup_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     """One mapping more. Returns the rss_kind. Nearly all pages that fork copies are single anonymous ones."""
     cdef frame_t *f = frame_mut(a, pfn)
     cdef uint32_t flags = f.flags
@@ -143,9 +143,9 @@ cdef inline int dup_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
         return MM_ANONPAGES
     flags = frame_at(a, page_folio(a, pfn)).flags
     if flags & PG_anon:
-        dup_anon_rmap(a, pfn)
+        dup_anon_rmap(a, pfn, mm)
         return MM_ANONPAGES
-    add_file_rmap(a, pfn)
+    add_file_rmap(a, pfn, mm)
     return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
 
 cdef int copy_nonpresent_pte(arena_t *a, uint32_t what, bint cow, pte_t *e) noexcept nogil:
@@ -170,7 +170,8 @@ cdef int copy_pte_range(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t from_tabl
     """Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
     cdef arena_t *a = w.a
     cdef const arch_t *g = &a.m.arch
-    cdef mm_t *to_mm = mm_mut(a, vma_at(a, (<idx_t *>w.private)[0]).vm_mm)
+    cdef idx_t to = vma_at(a, (<idx_t *>w.private)[0]).vm_mm
+    cdef mm_t *to_mm = mm_mut(a, to)
     cdef uint64_t vm_flags = vma_at(a, w.v).vm_flags
     cdef bint cow = (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE
     cdef pfn_t to_table = table_alloc(a, to_mm, addr, 0)  # as Linux: a table in the parent gives one in the child
@@ -193,7 +194,7 @@ cdef int copy_pte_range(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t from_tabl
         n = e
         if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
             if what == ENTRY_PAGE:
-                nr[dup_rmap(a, pte_frame(a, e))] += 1
+                nr[dup_rmap(a, pte_frame(a, e), to)] += 1
             if cow:
                 n = pte_wrprotect(a, e)
         elif what != ENTRY_MARKER:

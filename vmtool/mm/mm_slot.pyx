@@ -12,7 +12,7 @@ Invariants (fsck_space): the list is linked both ways and holds the spaces with 
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, mm_mut, vma_at
 from vmtool.mm.shmem cimport shmem_allowable_huge_orders
 from vmtool.mm.slab cimport CACHE_MM_SLOT, kmem_cache_alloc, kmem_cache_free
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, thp_vma_suitable
+from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, thp_vma_suitable, thp_disabled, thp_orders_mask
 from vmtool.mm.vma cimport VM_SPECIAL
 
 
@@ -36,7 +36,7 @@ cdef bint hugepage_pmd_enabled(arena_t *a) noexcept nogil:
     cdef uint32_t orders
     if not has_thp(&a.m.arch):
         return False
-    if a.m.thp_enabled:
+    if (a.m.thp_orders_always | a.m.thp_orders_madvise | (a.m.thp_orders_inherit if a.m.thp_enabled else 0)) >> HPAGE_PMD_ORDER & 1:
         return True
     if a.m.shmem_huge == SHMEM_HUGE_DENY:
         return False
@@ -47,7 +47,7 @@ cdef bint hugepage_pmd_enabled(arena_t *a) noexcept nogil:
 
 
 cdef bint allowed_by_mode(arena_t *a, uint64_t vm_flags) noexcept nogil:
-    return a.m.thp_enabled == 2 or (a.m.thp_enabled == 1 and vm_flags & VM_HUGEPAGE != 0)
+    return thp_orders_mask(a, vm_flags) >> HPAGE_PMD_ORDER & 1
 
 
 cdef inline bint has_room(arena_t *a, const vma_t *v) noexcept nogil:
@@ -63,7 +63,7 @@ cdef bint thp_vma_allowable_pmd(arena_t *a, const vma_t *v, uint64_t vm_flags, i
         return False
     if v.vm_file == 0 and type == TVA_KHUGEPAGED and not allowed_by_mode(a, vm_flags):
         return False
-    if vm_flags & (VM_NOHUGEPAGE | VM_SPECIAL | VM_HUGETLB) or mm_at(a, v.vm_mm).flags & MMF_DISABLE_THP or not has_room(a, v):
+    if vm_flags & (VM_SPECIAL | VM_HUGETLB) or thp_disabled(mm_at(a, v.vm_mm), vm_flags, type == TVA_FORCED_COLLAPSE) or not has_room(a, v):
         return False
     if v.vm_file == 0:
         return v.anon_vma != 0

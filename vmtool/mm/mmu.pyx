@@ -36,7 +36,7 @@ cdef void entry_update(arena_t *a, pfn_t table, uint32_t index, int level, pte_t
         raw = entry_raw(a, table, index, level)
         entry_store_raw(a, table, index, level, arm64_mark(raw, value))
         return
-    entry_exchange(&a.m.arch, content_mut(a, c) if c else page_bytes_mut(a, table), index, level, value)
+    entry_exchange(a, content_mut(a, c) if c else page_bytes_mut(a, table), index, level, value)
 
 
 # --- the walk ----------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ cdef void table_store(arena_t *a, pfn_t table, uint32_t index, int level, pte_t 
     forbids to execute what is there (pti_set_user_pgtbl())."""
     cdef const arch_t *g = &a.m.arch
     if g.flags & ARCH_KPTI and level == <int>g.levels - 1:
-        entry_exchange(g, page_bytes_mut(a, table + 1), index, level, value)
+        entry_exchange(a, page_bytes_mut(a, table + 1), index, level, value)
         value |= g.nx if value else 0
     entry_store(a, table, index, level, value)
 

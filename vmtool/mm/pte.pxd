@@ -161,7 +161,7 @@ cdef inline uint32_t pte_marker_kind(arena_t *a, pte_t e) noexcept nogil:
 cdef pte_t entry_raw(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil
 cdef void entry_store_raw(arena_t *a, pfn_t table, uint32_t index, int level, pte_t raw) noexcept nogil  # the table's count follows
 cdef pte_t entry_load_there(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil
-cdef pte_t entry_exchange_there(const arch_t *g, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil
+cdef pte_t entry_exchange_there(arena_t *a, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil
 cdef pte_t ptes_load_there(const arch_t *g, const char *bytes, uint32_t index) noexcept nogil
 # The page of a table of several, and the index within it. Precondition: arch_t.top_order is not 0.
 cdef pfn_t table_page(const arch_t *g, pfn_t table, uint32_t *index, int level) noexcept nogil
@@ -174,11 +174,11 @@ cdef inline pte_t entry_load(arena_t *a, pfn_t table, uint32_t index, int level)
     c = frame_at(a, table).content
     return (<uint64_t *>content_at(a, c))[index] if c else 0
 
-cdef inline pte_t entry_exchange(const arch_t *g, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil:
+cdef inline pte_t entry_exchange(arena_t *a, char *bytes, uint32_t index, int level, pte_t value) noexcept nogil:
     """Write one into a table's bytes. Returns what stood there, as it stood."""
     cdef pte_t old
-    if g.flags & ARCH_TRANSLATES:
-        return entry_exchange_there(g, bytes, index, level, value)
+    if a.m.arch.flags & ARCH_TRANSLATES:
+        return entry_exchange_there(a, bytes, index, level, value)
     old = (<uint64_t *>bytes)[index]
     (<uint64_t *>bytes)[index] = value
     return old
@@ -193,7 +193,7 @@ cdef inline void entry_store(arena_t *a, pfn_t table, uint32_t index, int level,
         bytes = page_bytes_mut(a, table)
     else:
         bytes = content_mut(a, f.content) if f.content else page_bytes_mut(a, table)
-    old = entry_exchange(&a.m.arch, bytes, index, level, value)
+    old = entry_exchange(a, bytes, index, level, value)
     f.index_lo += <uint32_t>(value != 0) - <uint32_t>(old != 0)
 
 cdef inline pte_t pte_load(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
@@ -209,11 +209,13 @@ cdef struct ptes_t:
     uint64_t *wide  # entries that mm reads as they stand, or NULL
     char *bytes
     const arch_t *g
+    arena_t *a
 
 cdef inline bint ptes_open(arena_t *a, pfn_t table, ptes_t *p) noexcept nogil:
     """False: every entry is zero."""
     p.frame = frame_at(a, table)
     p.g = &a.m.arch
+    p.a = a
     if p.frame.content == 0:
         return False
     p.bytes = content_at(a, p.frame.content)
@@ -236,7 +238,7 @@ cdef inline void ptes_change(ptes_t *p, uint32_t index, pte_t value) noexcept no
     if p.wide != NULL:
         p.wide[index] = value
     else:
-        entry_exchange(p.g, p.bytes, index, 0, value)
+        entry_exchange(p.a, p.bytes, index, 0, value)
 
 cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
     cdef pte_t old
@@ -244,5 +246,5 @@ cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nog
         old = p.wide[index]
         p.wide[index] = value
     else:
-        old = entry_exchange(p.g, p.bytes, index, 0, value)
+        old = entry_exchange(p.a, p.bytes, index, 0, value)
     p.frame.index_lo += <uint32_t>(value != 0) - <uint32_t>(old != 0)

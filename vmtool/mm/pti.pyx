@@ -106,7 +106,7 @@ cdef pfn_t user_table(arena_t *a, vaddr_t addr, int level) noexcept nogil:
 cdef void user_entry(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
     """The top table is the second page of a block: it has no count of its own."""
     if table == user_pgd(&a.m.arch, a.m.kernel_pgd):
-        entry_exchange(&a.m.arch, page_bytes_mut(a, table), index, level, value)
+        entry_exchange(a, page_bytes_mut(a, table), index, level, value)
     else:
         entry_store(a, table, index, level, value)
 

@@ -135,7 +135,10 @@ cdef struct memcg_t:  # 4096 bytes; 0 is the root, which keeps no record. memcon
     uint64_t swappiness
     uint64_t obj_bytes  # charged objects of slabs
     uint64_t obj_stock  # paid for by the page, and not used
-    uint64_t pad[290]
+    free_list_t split_queue  # deferred_split: its large folios that may be split; large_folio.pyx
+    uint32_t pad_split
+    uint64_t nr_deferred_split
+    uint64_t pad[287]
 
 cdef struct hstate_t:  # 64 bytes: a pool of huge pages
     uint32_t order

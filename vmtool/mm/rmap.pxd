@@ -25,14 +25,17 @@ cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil
 cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil
 
 # --- pages. `pfn` may be any page of a folio; _pmd: the whole folio by one entry.
+# mm: whose entry it is.
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil
-cdef void dup_anon_rmap(arena_t *a, pfn_t pfn) noexcept nogil  # fork: no longer exclusive
-cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
-cdef void add_file_rmap(arena_t *a, pfn_t pfn) noexcept nogil
-cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil
-cdef void add_file_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
-cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil
-cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil  # one mapping by PMD becomes 512 by PTE
+cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil  # a large folio, each page by an entry
+cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil  # fork: no longer exclusive
+cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil
+cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil
+cdef void remove_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil
+cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil  # n pages of a large folio at once
+cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil
+cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil
+cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexcept nogil  # one mapping by PMD becomes one by PTE of each page
 
 cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil  # file page: every entry clean and read-only; entries changed
 

@@ -11,7 +11,8 @@ Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num
 
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
-from vmtool.mm.frame cimport frame_set_index, page_folio
+from vmtool.mm.frame cimport folio_order, frame_set_index, page_folio
+from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, count_mthp_stat, deferred_split_folio, partially_mapped, sub_large_mapcount
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_tlb_page, flush_tlb_range
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
@@ -272,99 +273,133 @@ cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil:
 
 # --- pages -----------------------------------------------------------------------------------------------
 
-cdef inline bint first_mapping(arena_t *a, pfn_t pfn) noexcept nogil:
+cdef inline bint first_mapping(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     """Count one more entry for the page; true when it was not mapped before."""
     cdef frame_t *f = frame_mut(a, pfn)
     cdef pfn_t head
     f.mapcount += 1
     if f.flags & (PG_head | PG_tail):
         head = f.lru_next if f.flags & PG_tail else pfn
-        frame_mut(a, head + 1).lru_prev += 1
+        frame_mut(a, head + 1).extra_refs += f.mapcount == 1
+        add_large_mapcount(a, head, mm, 1)
         return f.mapcount == 1 and entire_mapcount(a, head) == 0
     return f.mapcount == 1
 
-cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
+cdef inline int64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
+    return <int64_t>1 << folio_order(a, head)
+
+cdef void make_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
+    """__folio_set_anon() of a new large folio, exclusive."""
     cdef frame_t *f = frame_mut(a, head)
-    cdef uint32_t i
     f.flags |= PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate
     f.mapping = vma_at(a, v).anon_vma
     frame_set_index(f, linear_page_index(a, vma_at(a, v), addr))
-    f.extra_refs = 0
+    f.extra_refs = 0  # the allocation's reference is a mapping's now
+    count_mthp_stat(a, folio_order(a, head), MTHP_STAT_NR_ANON)
+
+cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
+    make_anon(a, v, addr, head)
     frame_mut(a, head + 1).mapping = 1
-    frame_mut(a, head + 1).lru_prev = 1
-    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, 512)
-    lruvec_stat_mod_folio(a, head, NR_ANON_THPS, 512)
+    add_large_mapcount(a, head, vma_at(a, v).vm_mm, 1)
+    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr_pages_of(a, head))
+    lruvec_stat_mod_folio(a, head, NR_ANON_THPS, nr_pages_of(a, head))
 
-cdef void dup_anon_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
+cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
+    cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
+    cdef frame_t *f
+    make_anon(a, v, addr, head)
+    for i in range(nr):
+        f = frame_mut(a, head + i)
+        f.mapcount = 1
+        f.flags |= PG_anon_exclusive
+    frame_mut(a, head + 1).extra_refs = <uint16_t>nr
+    add_large_mapcount(a, head, vma_at(a, v).vm_mm, nr)
+    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr)
+
+cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     frame_mut(a, pfn).flags &= ~<uint32_t>PG_anon_exclusive
-    first_mapping(a, pfn)
+    first_mapping(a, pfn, mm)
 
-cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
+cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive
     frame_mut(a, head + 1).mapping += 1
-    frame_mut(a, head + 1).lru_prev += 1
+    add_large_mapcount(a, head, mm, 1)
 
-cdef void add_file_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
-    if first_mapping(a, pfn):
+cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
+    if first_mapping(a, pfn, mm):
         lruvec_stat_mod_folio(a, page_folio(a, pfn), NR_FILE_MAPPED, 1)
 
-cdef int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
+cdef inline int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
     """The pages of a huge folio that no small entry maps."""
-    cdef int64_t n = 0
-    cdef uint32_t i
-    for i in range(512):
-        n += frame_at(a, head + i).mapcount == 0
-    return n
+    return nr_pages_of(a, head) - frame_at(a, head + 1).extra_refs
 
 cdef inline int pmd_mapped_stat(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t flags = frame_at(a, head).flags
     return NR_ANON_THPS if flags & PG_anon else NR_SHMEM_PMDMAPPED if flags & PG_swapbacked else NR_FILE_PMDMAPPED
 
-cdef void add_file_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
+cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
     second.mapping += 1
-    second.lru_prev += 1
+    add_large_mapcount(a, head, mm, 1)
     if second.mapping == 1:
         lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, nr_without_small(a, head))
-        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), 512)
+        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), nr_pages_of(a, head))
 
-cdef void remove_rmap(arena_t *a, pfn_t pfn) noexcept nogil:
+cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil:
+    cdef frame_t *f
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef frame_t *second = frame_mut(a, head + 1)
+    cdef uint32_t last = 0, i
+    cdef bint anon = frame_at(a, head).flags & PG_anon != 0
+    sub_large_mapcount(a, head, mm, n)
+    for i in range(n):
+        f = frame_mut(a, pfn + i)
+        f.mapcount -= 1
+        last += f.mapcount == 0
+    second.extra_refs -= <uint16_t>last
+    if last == 0 or entire_mapcount(a, head):
+        return
+    if second.extra_refs and anon and not partially_mapped(a, head):
+        deferred_split_folio(a, head, True)
+    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -<int64_t>last)
+
+cdef void remove_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
-    cdef pfn_t head = pfn
-    f.mapcount -= 1
     if f.flags & (PG_head | PG_tail):
-        head = f.lru_next if f.flags & PG_tail else pfn
-        frame_mut(a, head + 1).lru_prev -= 1
-    if page_mapcount(a, pfn) == 0:
-        if frame_at(a, head).flags & PG_anon:
-            lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, -1)
-        else:
-            lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, -1)
+        remove_rmap_ptes(a, pfn, 1, mm)
+        return
+    f.mapcount -= 1
+    if f.mapcount == 0:
+        lruvec_stat_mod_folio(a, pfn, NR_ANON_MAPPED if f.flags & PG_anon else NR_FILE_MAPPED, -1)
 
-cdef void remove_rmap_pmd(arena_t *a, pfn_t head) noexcept nogil:
+cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
     cdef bint anon = frame_at(a, head).flags & PG_anon != 0
+    sub_large_mapcount(a, head, mm, 1)
     second.mapping -= 1
-    second.lru_prev -= 1
     if second.mapping == 0:
+        if anon and second.extra_refs and nr_without_small(a, head) and not partially_mapped(a, head):
+            deferred_split_folio(a, head, True)
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
-        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -512)
+        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -nr_pages_of(a, head))
 
-cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive) noexcept nogil:
-    cdef uint32_t i
+cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexcept nogil:
+    cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
+    cdef frame_t *second = frame_mut(a, head + 1)
     cdef frame_t *f
-    for i in range(512):
+    for i in range(nr):
         f = frame_mut(a, head + i)
         f.mapcount += 1
+        second.extra_refs += f.mapcount == 1
         if exclusive:
             f.flags |= PG_anon_exclusive
         else:
             f.flags &= ~<uint32_t>PG_anon_exclusive
-    f = frame_mut(a, head + 1)
-    f.mapping -= 1
-    f.lru_prev += 511
-    if f.mapping == 0:
-        lruvec_stat_mod_folio(a, head, NR_ANON_THPS, -512)
+    add_large_mapcount(a, head, mm, nr)
+    sub_large_mapcount(a, head, mm, 1)
+    second.mapping -= 1
+    if second.mapping == 0:
+        lruvec_stat_mod_folio(a, head, NR_ANON_THPS, -<int64_t>nr)
 
 cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
     """Before write-back: every shared area's entry of the page becomes clean and read-only, so that the next write is noticed."""

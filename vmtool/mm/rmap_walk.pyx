@@ -192,7 +192,7 @@ cdef bint unmap_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept 
             folio_mark_dirty(a, head)
         add_mm_counter(m, MM_SHMEMPAGES if frame_at(a, head).flags & PG_swapbacked else MM_FILEPAGES, -1)
     flush_tlb_page(a, m, at.addr)
-    remove_rmap(a, at.page)
+    remove_rmap(a, at.page, area.vm_mm)
     return True
 
 

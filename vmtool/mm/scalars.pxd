@@ -26,6 +26,8 @@ cdef enum:
     MAX_SWAP_AREAS = 24
     MACHINE_LAYOUT = 3
     XNODE_SLOTS = 64
+    NR_MTHP_ORDERS = 14  # up to arm64's 512M with pages of 64K
+    NR_MTHP_STATS = 24  # mthp_stat_item, and room
 
 # --- pools: number, record, record bytes (arena.pyx holds the same table) ------------------------
 cdef enum:  # pool_id

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, mm_at, task_at, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.thp cimport HPAGE_PMD_ORDER, vma_thp_gfp_mask
+from vmtool.mm.thp cimport HPAGE_PMD_ORDER, vma_thp_disabled, vma_thp_gfp_mask
 from vmtool.mm.vma cimport vma_address
 from vmtool.mm.vmstat cimport THP_FILE_ALLOC, THP_FILE_FALLBACK, count_vm_events
 from vmtool.mm.xnode cimport xnode_next
@@ -99,7 +99,7 @@ cdef uint32_t shmem_allowable_huge_orders(arena_t *a, idx_t inode, const vma_t *
     cdef const uint32_t *orders = &a.m.huge_shmem_orders[0]
     if inode_at(a, inode).kind != INODE_SHMEM or a.m.arch.page_shift != 12 or a.m.arch.levels < 4:
         return 0
-    if v != NULL and (v.vm_flags & (VM_NOHUGEPAGE | VM_HUGETLB) or mm_at(a, v.vm_mm).flags & MMF_DISABLE_THP):
+    if v != NULL and (v.vm_flags & VM_HUGETLB or vma_thp_disabled(a, v, force)):
         return 0
     global_orders = huge_global_enabled(a, inode, v, index, write_end, force)
     if v == NULL or inode_at(a, inode).s_mount != SHMEM_ANON:

@@ -16,7 +16,7 @@ from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport advice_is_pending, drained_flags
 from vmtool.mm.shmem cimport shmem_allowable_huge_orders, shmem_suitable_huge
-from vmtool.mm.thp cimport HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, thp_vma_allowable, thp_vma_suitable
+from vmtool.mm.thp cimport HPAGE_PMD_ORDER, thp_vma_allowable_orders, thp_vma_suitable_orders
 from vmtool.mm.vma cimport find_vma_prev, linear_page_index
 from vmtool.mm.xnode cimport xnode_get
 
@@ -139,12 +139,19 @@ cdef bint shmem_eligible(arena_t *a, idx_t v) noexcept nogil:
     return shmem_allowable_huge_orders(a, file_at(a, area.vm_file).inode, area, area.vm_pgoff, 0, False) & ((<uint32_t>2 << order) - 1) != 0
 
 cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
-    """The last aligned 2 MB before the area's end lies inside. Nothing stops the subtraction below address 0, where a small area passes."""
+    """The last aligned block of a size that is allowed, before the area's end, lies inside. Nothing stops the subtraction below address 0, where a
+    small area passes."""
     cdef vma_t *area = vma_at(a, v)
-    cdef vaddr_t h = (area.vm_end - HPAGE_PMD_SIZE) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef uint32_t orders, order
+    cdef uint64_t size
     if area.vm_file:
         return shmem_eligible(a, v)
-    return thp_vma_allowable(a, area) and h >= area.vm_start and h + HPAGE_PMD_SIZE <= area.vm_end
+    orders = thp_vma_allowable_orders(a, area, <uint32_t>-1)
+    for order in range(NR_MTHP_ORDERS if orders else 0):
+        size = page_size(&a.m.arch) << order
+        if orders >> order & 1 and thp_vma_suitable_orders(a, area, area.vm_end - size, 1 << order):
+            return True
+    return False
 
 cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
     cdef uint64_t r = PM_PRESENT | pfn

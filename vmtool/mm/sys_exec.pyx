@@ -317,7 +317,7 @@ cdef void take_personality(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
     cdef mm_t *m = mm_mut(a, mm)
     cdef const layout_t *l = layout_of(&a.m.arch, 0)
     cdef uint32_t personality = req.personality
-    m.flags &= ~<uint32_t>(MMF_COMPAT | MMF_LEGACY)
+    m.flags = (m.flags & ~<uint32_t>(MMF_COMPAT | MMF_LEGACY)) | (mm_at(a, task_at(a, task).mm).flags & (MMF_DISABLE_THP | MMF_DISABLE_THP_EXCEPT_ADVISED) if task_at(a, task).mm else 0)
     if req.image.is_32 and l.word_bytes == 8:
         m.flags |= MMF_COMPAT
         l = layout_of(&a.m.arch, m.flags)

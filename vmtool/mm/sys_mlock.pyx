@@ -4,9 +4,10 @@
 Counterpart: Linux v6.18 mm/mlock.c:do_mlock(), apply_vma_lock_flags(), mlock_fixup(), apply_mlockall_flags().
 """
 
-from vmtool.mm.arch cimport level_index, offset_in_page, page_align, page_size, page_start
-from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arch cimport level_index, offset_in_page, page_align, page_start
+from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport folio_order, page_folio
+from vmtool.mm.large_folio cimport folio_pte_batch
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport rlimit
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
@@ -17,7 +18,6 @@ from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, find_vma, find_vma_prev
 from vmtool.mm.vma_merge cimport vma_modify_flags
 
 cdef struct mlock_t:
-    vaddr_t end  # of the range
     bint lock  # or unlock
 
 cdef inline void lock_page(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
@@ -27,19 +27,23 @@ cdef inline void lock_page(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
         munlock_folio(a, pfn)
 
 cdef int mlock_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
-    """A large folio is locked only when the range covers all of it (allow_mlock_munlock())."""
+    """A large folio once, and it is locked only when entries of the range map all of it (allow_mlock_munlock())."""
     cdef arena_t *a = w.a
     cdef const arch_t *g = &a.m.arch
     cdef const mlock_t *k = <const mlock_t *>w.private
     cdef pte_t e
     cdef pfn_t head
+    cdef uint64_t step
     while addr < next:
         e = pte_load(a, table, level_index(g, 0, addr))
+        step = 1
         if pte_class(a, e) == ENTRY_PAGE:
             head = page_folio(a, pte_frame(a, e))
-            if not k.lock or (pte_frame(a, e) == head and addr + (page_size(g) << folio_order(a, head)) <= k.end):
+            if frame_at(a, head).flags & PG_head:
+                step = folio_pte_batch(a, table, level_index(g, 0, addr), e, (next - addr) >> g.page_shift)
+            if not k.lock or step == <uint64_t>1 << folio_order(a, head):
                 lock_page(a, head, k.lock)
-        addr += page_size(g)
+        addr += step << g.page_shift
     return 0
 
 cdef int mlock_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
@@ -50,7 +54,6 @@ cdef int mlock_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e
 cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
     cdef mlock_t k
     cdef mm_walk_t w
-    k.end = end
     k.lock = lock
     walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
     w.table = mlock_ptes

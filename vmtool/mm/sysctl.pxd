@@ -9,6 +9,7 @@ cdef struct choice_t:  # a word that a parameter may be
     uint32_t value
 
 cdef uint32_t sysctl_count() noexcept nogil
+cdef bint sysctl_exists(arena_t *a, uint32_t i) noexcept nogil  # on this machine: sizes depend on its pages
 cdef const char *sysctl_name(uint32_t i) noexcept nogil
 cdef uint32_t sysctl_values(uint32_t i) noexcept nogil  # how many numbers it has; 0: it is only written
 cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil  # the n-th number

@@ -10,9 +10,11 @@ from vmtool.mm.compaction cimport compact_nodes, kcompactd_proactive
 from vmtool.mm.frame cimport setup_per_zone_wmarks
 from vmtool.mm.hugetlb cimport set_max_huge_pages
 from vmtool.mm.mm_slot cimport khugepaged_wake_early, start_stop_khugepaged
+from vmtool.mm.large_folio cimport is_anon_order
 from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
 from vmtool.mm.writeback cimport flusher_interval_changed
+from vmtool.mm.shrinker cimport drop_deferred
 
 cdef enum:
     INT_MAX = 0x7FFFFFFF
@@ -36,6 +38,7 @@ cdef enum:  # what setting one does beside
     FLUSHER  # another interval than before wakes it
     SHMEM_ORDER  # offset is the order, whose bit is in one of machine_t.huge_shmem_orders
     PROACTIVE  # kcompactd looks whether it has to do something
+    THP_SIZE  # of one size of folios: a bit of thp_orders_
 
 cdef struct sysctl_t:
     const char *name
@@ -58,12 +61,19 @@ SHMEM_ORDER_ENABLED[:] = [choice_t(b"always", SHMEM_ORDERS_ALWAYS), choice_t(b"i
 cdef choice_t TMPFS_HUGE[5]
 TMPFS_HUGE[:] = [choice_t(b"always", SHMEM_HUGE_ALWAYS), choice_t(b"within_size", SHMEM_HUGE_WITHIN_SIZE), choice_t(b"advise", SHMEM_HUGE_ADVISE),
                  choice_t(b"never", SHMEM_HUGE_NEVER), choice_t(NULL, 0)]
+cdef enum:
+    INHERIT = 3  # of hugepages-*kB/enabled: as THP_ENABLED says
+cdef choice_t THP_SIZE_ENABLED[5]
+THP_SIZE_ENABLED[:] = [choice_t(b"always", THP_ALWAYS), choice_t(b"inherit", INHERIT), choice_t(b"madvise", THP_MADVISE), choice_t(b"never", THP_NEVER),
+                       choice_t(NULL, 0)]
 cdef choice_t THP_DEFRAG[6]
 THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer+madvise", 3), choice_t(b"madvise", 1), choice_t(b"never", 0),
                  choice_t(NULL, 0)]
 
 cdef enum:
-    NR_SYSCTLS = 59
+    NR_THP_SIZES = 16  # 16 kB to 512 MB
+    FIRST_THP_SIZE = 59
+    NR_SYSCTLS = FIRST_THP_SIZE + NR_THP_SIZES
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -126,6 +136,36 @@ TABLE[52] = sysctl_t(b"transparent_hugepage/hugepages-512kB/shmem_enabled", 7, 4
 TABLE[53] = sysctl_t(b"transparent_hugepage/hugepages-1024kB/shmem_enabled", 8, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
 TABLE[54] = sysctl_t(b"transparent_hugepage/hugepages-2048kB/shmem_enabled", 9, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
 TABLE[55] = sysctl_t(b"tmpfs/huge", <char *>&M.tmpfs_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &TMPFS_HUGE[0])
+cdef list THP_SIZE_NAMES = [b"transparent_hugepage/hugepages-%dkB/enabled" % (16 << size) for size in range(NR_THP_SIZES)]  # TABLE points into them
+cdef void thp_size_rows() except *:
+    cdef uint32_t size
+    for size in range(NR_THP_SIZES):
+        TABLE[FIRST_THP_SIZE + size] = sysctl_t(THP_SIZE_NAMES[size], 0, 0, 1, 0, INT_MAX, THP_SIZE, &THP_SIZE_ENABLED[0])
+thp_size_rows()
+
+
+cdef inline uint32_t thp_size_order(arena_t *a, uint32_t i) noexcept nogil:
+    return i - FIRST_THP_SIZE + 14 - a.m.arch.page_shift
+
+
+cdef bint sysctl_exists(arena_t *a, uint32_t i) noexcept nogil:
+    return TABLE[i].action != THP_SIZE or i - FIRST_THP_SIZE + 14 >= a.m.arch.page_shift and is_anon_order(a, thp_size_order(a, i))
+
+
+cdef uint32_t thp_size_mode(arena_t *a, uint32_t order) noexcept nogil:
+    if a.m.thp_orders_always >> order & 1:
+        return THP_ALWAYS
+    if a.m.thp_orders_inherit >> order & 1:
+        return INHERIT
+    return THP_MADVISE if a.m.thp_orders_madvise >> order & 1 else THP_NEVER
+
+
+cdef void set_thp_size_mode(arena_t *a, uint32_t order, int64_t mode) noexcept nogil:
+    """anon_enabled_store()."""
+    cdef uint32_t bit = <uint32_t>1 << order
+    a.m.thp_orders_always = a.m.thp_orders_always & ~bit | (bit if mode == THP_ALWAYS else 0)
+    a.m.thp_orders_inherit = a.m.thp_orders_inherit & ~bit | (bit if mode == INHERIT else 0)
+    a.m.thp_orders_madvise = a.m.thp_orders_madvise & ~bit | (bit if mode == THP_MADVISE else 0)
 
 TABLE[56] = sysctl_t(b"vm.compact_unevictable_allowed", <char *>&M.compaction.unevictable_allowed - <char *>&M, 4, 1, 0, 1, PLAIN, NULL)
 TABLE[57] = sysctl_t(b"vm.compaction_proactiveness", <char *>&M.compaction_proactiveness - <char *>&M, 4, 1, 0, 100, PROACTIVE, NULL)
@@ -186,6 +226,8 @@ cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
     if TABLE[i].action == SHMEM_ORDER:
         return shmem_order_get(a, <uint32_t>TABLE[i].offset)
+    if TABLE[i].action == THP_SIZE:
+        return thp_size_mode(a, thp_size_order(a, i))
     if not is_stored(i, n):
         return TABLE[i].lowest if TABLE[i].action == FIXED else 0
     if TABLE[i].action == KILOBYTES:
@@ -211,6 +253,12 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == DROP_CACHES:
         if value & 3:
             drop_caches(a, <int>value & 3)
+        if value & 2:
+            drop_deferred(a)
+        return
+    if TABLE[i].action == THP_SIZE:
+        set_thp_size_mode(a, thp_size_order(a, i), value)
+        start_stop_khugepaged(a)
         return
     if TABLE[i].action == COMPACT:
         compact_nodes(a)

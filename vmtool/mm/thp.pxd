@@ -2,6 +2,7 @@
 """Level 6. Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
 
 from vmtool.mm.arena cimport arena_t, frame_at
+from vmtool.mm.large_folio cimport has_pmd_thp, pmd_order
 from vmtool.mm.pte cimport ENTRY_HUGE, pmd_class, pte_frame, pte_special
 from vmtool.mm.types cimport *
 
@@ -19,7 +20,11 @@ cdef inline bint is_file_pmd(arena_t *a, pte_t pmd) noexcept nogil:
 
 cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept nogil:
     """Whether a fault has to think of huge pages at all: one is asked for, or is there."""
-    return a.m.arch.levels >= 4 and (v.vm_flags & VM_HUGEPAGE or a.m.thp_enabled >= 2 or m.thp_mapped)
+    return has_pmd_thp(&a.m.arch) and (v.vm_flags & VM_HUGEPAGE or a.m.thp_enabled >= 2 or m.thp_mapped or a.m.thp_orders_always)
+
+cdef inline bint may_be_large(arena_t *a) noexcept nogil:
+    """Whether a fault of small entries has to think of folios of more than a page: a size is switched on beside a PMD's."""
+    return (a.m.thp_orders_always | a.m.thp_orders_madvise | a.m.thp_orders_inherit) & ((<uint32_t>1 << pmd_order(&a.m.arch)) - 1) != 0
 
 cdef inline uint32_t vma_thp_gfp_mask(arena_t *a, uint64_t vm_flags) noexcept nogil:
     """How hard a huge page is worth trying, by transparent_hugepage/defrag (0 never 1 madvise 2 defer 3 defer+madvise 4 always): GFP_TRANSHUGE reclaims
@@ -40,6 +45,12 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # if
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the area is about to be cut at addr
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil  # do_set_pmd(); false: not here
 cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
-cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil  # by flags and the machine's mode
+cdef bint thp_disabled(const mm_t *m, uint64_t vm_flags, bint asked) noexcept nogil
+cdef bint vma_thp_disabled(arena_t *a, const vma_t *v, bint asked) noexcept nogil  # by madvise() or prctl(); `asked`: a huge page was asked for, or is there
+cdef uint32_t thp_orders_mask(arena_t *a, uint64_t vm_flags) noexcept nogil  # orders that the machine's modes allow to such an anonymous area
+# Of the orders asked for (bit n: order n) those that the area's flags and the machine's modes allow to an anonymous area.
+cdef uint32_t thp_vma_allowable_orders(arena_t *a, const vma_t *v, uint32_t orders) noexcept nogil
+cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, uint32_t orders) noexcept nogil  # those whose folio around addr lies inside
+cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil  # the same for a PMD's size
 cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil  # an aligned 2M around addr lies inside
 cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil

@@ -15,6 +15,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, mm_counter
+from vmtool.mm.large_folio cimport has_pmd_thp, thp_orders_all_anon
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -24,6 +25,13 @@ from vmtool.mm.rmap cimport add_file_rmap_pmd, remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_THP_MAP, TR_THP_SPLIT, trace2
 from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_FILE_MAPPED, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event
+
+cdef enum:  # machine_t.thp_defrag
+    DEFRAG_NEVER
+    DEFRAG_MADVISE
+    DEFRAG_DEFER
+    DEFRAG_DEFER_MADVISE
+    DEFRAG_ALWAYS
 
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
@@ -66,9 +74,9 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef pte_t e
-    if a.m.arch.page_shift != 12 or a.m.arch.levels < 4 or folio_order(a, head) != HPAGE_PMD_ORDER or not thp_vma_suitable(area, addr):
+    if not has_pmd_thp(&a.m.arch) or folio_order(a, head) != HPAGE_PMD_ORDER or not thp_vma_suitable(area, addr):
         return False
-    if area.vm_flags & VM_NOHUGEPAGE or m.flags & MMF_DISABLE_THP or ((area.vm_start >> a.m.arch.page_shift) - area.vm_pgoff) & (HPAGE_PMD_NR - 1):
+    if vma_thp_disabled(a, area, True) or ((area.vm_start >> a.m.arch.page_shift) - area.vm_pgoff) & (HPAGE_PMD_NR - 1):
         return False
     if table_alloc(a, m, addr, 1) == 0:
         return False
@@ -81,7 +89,7 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
         if area.vm_flags & VM_WRITE:
             e = pte_mkwrite(a, e)
     add_mm_counter(m, mm_counter(a, head), HPAGE_PMD_NR)
-    add_file_rmap_pmd(a, head)
+    add_file_rmap_pmd(a, head, area.vm_mm)
     if area.vm_flags & VM_LOCKED:
         mlock_folio(a, head)
     entry_set(a, m, addr, 1, e)
@@ -98,7 +106,7 @@ cdef void clear_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept 
     m.thp_mapped -= 1
     if pte_dirty(a, pmd):
         folio_mark_dirty(a, head)
-    remove_rmap_pmd(a, head)
+    remove_rmap_pmd(a, head, vma_at(a, v).vm_mm)
     add_mm_counter(m, mm_counter(a, head), -HPAGE_PMD_NR)
 
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
@@ -138,7 +146,7 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
             e = pte_mkold(a, e)
         entry_set(a, m, addr + (<uint64_t>i << a.m.arch.page_shift), 0, e)
     if not pte_special(a, pmd):
-        split_pmd_rmap(a, head, exclusive)
+        split_pmd_rmap(a, head, exclusive, vma_at(a, v).vm_mm)
     flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
 
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
@@ -162,18 +170,46 @@ cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     pgtable_trans_huge_free(a, m, addr)
     if pte_special(a, pmd):
         return
-    remove_rmap_pmd(a, head)
+    remove_rmap_pmd(a, head, vma_at(a, v).vm_mm)
     add_mm_counter(m, MM_ANONPAGES, -HPAGE_PMD_NR)
     folio_try_free(a, head)
 
+cdef bint thp_disabled(const mm_t *m, uint64_t vm_flags, bint asked) noexcept nogil:
+    if vm_flags & VM_NOHUGEPAGE or m.flags & MMF_DISABLE_THP:
+        return True
+    return not asked and not vm_flags & VM_HUGEPAGE and m.flags & MMF_DISABLE_THP_EXCEPT_ADVISED != 0
+
+cdef bint vma_thp_disabled(arena_t *a, const vma_t *v, bint asked) noexcept nogil:
+    return thp_disabled(mm_at(a, v.vm_mm), v.vm_flags, asked)
+
+cdef uint32_t thp_orders_mask(arena_t *a, uint64_t vm_flags) noexcept nogil:
+    cdef uint32_t mask = a.m.thp_orders_always
+    if vm_flags & VM_HUGEPAGE:
+        mask |= a.m.thp_orders_madvise
+    if a.m.thp_enabled == THP_ALWAYS or (vm_flags & VM_HUGEPAGE and a.m.thp_enabled != THP_NEVER):
+        mask |= a.m.thp_orders_inherit
+    return mask
+
+cdef uint32_t thp_vma_allowable_orders(arena_t *a, const vma_t *v, uint32_t orders) noexcept nogil:
+    orders &= thp_orders_mask(a, v.vm_flags) & thp_orders_all_anon(&a.m.arch)
+    if orders == 0 or v.vm_file or v.kind != VMA_PLAIN or vma_thp_disabled(a, v, False):
+        return 0
+    return orders
+
+cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, uint32_t orders) noexcept nogil:
+    """Where one fits, all smaller ones do."""
+    cdef uint32_t order = NR_MTHP_ORDERS - 1
+    cdef uint64_t size
+    while order and orders:
+        size = page_size(&a.m.arch) << order
+        if orders >> order & 1 and v.vm_start <= (addr & ~(size - 1)) and (addr & ~(size - 1)) + size <= v.vm_end:
+            break
+        orders &= ~(<uint32_t>1 << order)
+        order -= 1
+    return orders
+
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil:
-    if v.vm_file or v.kind != VMA_PLAIN or a.m.arch.page_shift != 12 or a.m.arch.levels < 4:
-        return False
-    if v.vm_flags & VM_NOHUGEPAGE:
-        return False
-    if mm_mut(a, v.vm_mm).flags & MMF_DISABLE_THP:
-        return False
-    return a.m.thp_enabled == 2 or (a.m.thp_enabled == 1 and (v.vm_flags & VM_HUGEPAGE) != 0)
+    return has_pmd_thp(&a.m.arch) and thp_vma_allowable_orders(a, v, 1 << HPAGE_PMD_ORDER) != 0
 
 cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil:
     cdef vaddr_t h = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)

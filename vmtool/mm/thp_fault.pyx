@@ -8,6 +8,8 @@ change_huge_pmd().
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport page_copy, page_folio
+from vmtool.mm.large_folio cimport (MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat,
+                                    deferred_split_folio, pmd_order)
 from vmtool.mm.lruvec cimport count_folio_events, count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -19,7 +21,7 @@ from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable, vma_thp_gfp_mask
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.unmap cimport zap_present_pte
-from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, count_vm_event
+from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_FAULT_FALLBACK_CHARGE, count_vm_event
 
 cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty) noexcept nogil:
     """A new exclusive 2 MB folio at addr, on the LRU; the caller counts what is new of it."""
@@ -31,12 +33,25 @@ cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty
     if area.vm_flags & VM_WRITE:
         e = pte_mkwrite(a, e)
     add_new_anon_rmap_pmd(a, v, addr, head)
+    deferred_split_folio(a, head, False)
     if area.vm_flags & VM_LOCKED:
         mlock_new_folio(a, head)
     else:
         folio_add_lru(a, head)
     entry_set(a, m, addr, 1, e)
     trace2(a, TR_THP_MAP, addr, head)
+
+cdef void count_fault_alloc(arena_t *a, const mm_t *m) noexcept nogil:
+    count_mm_event(a, m, THP_FAULT_ALLOC)
+    count_mthp_stat(a, pmd_order(&a.m.arch), MTHP_STAT_ANON_FAULT_ALLOC)
+
+cdef void count_fallback(arena_t *a) noexcept nogil:
+    """vma_alloc_anon_folio_pmd() got none."""
+    count_vm_event(a, THP_FAULT_FALLBACK)
+    count_mthp_stat(a, pmd_order(&a.m.arch), MTHP_STAT_ANON_FAULT_FALLBACK)
+    if a.charge_failed:
+        count_vm_event(a, THP_FAULT_FALLBACK_CHARGE)
+        count_mthp_stat(a, pmd_order(&a.m.arch), MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE)
 
 cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -51,16 +66,17 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
             return VM_FAULT_FALLBACK
         entry_set(a, m, haddr, 1, pte_mkspecial(a, pte_mkhuge(a, mk_pte(a, head, vma_at(a, v).vm_flags))))
         return 0
+    a.charge_failed = False
     head = alloc_pages(a, 9, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
     if head == 0:
-        count_vm_event(a, THP_FAULT_FALLBACK)
+        count_fallback(a)
         return VM_FAULT_FALLBACK
     if pgtable_trans_huge_deposit(a, m, haddr) < 0:
         free_pages(a, head, 9)
         return VM_FAULT_OOM
     map_anon_pmd(a, v, haddr, head, True)
     add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
-    count_mm_event(a, m, THP_FAULT_ALLOC)
+    count_fault_alloc(a, m)
     return 0
 
 cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
@@ -71,14 +87,16 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
     if pte_special(a, pmd):
         if anon_vma_prepare(a, v) < 0:
             return VM_FAULT_OOM
+        a.charge_failed = False
         head = alloc_pages(a, 9, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
         if head:
             entry_set(a, m, haddr, 1, 0)
             map_anon_pmd(a, v, haddr, head, True)
             add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
             flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
-            count_mm_event(a, m, THP_FAULT_ALLOC)
+            count_fault_alloc(a, m)
             return 0
+        count_fallback(a)
     elif not frame_at(a, head).flags & PG_anon:
         pass  # wp_huge_pmd(): a file's is for the small entries
     elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs == 0 and frame_at(a, head + 1).lru_prev == 1):
@@ -101,7 +119,7 @@ cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept
     if table_alloc(a, to_mm, addr, 1) == 0 or pgtable_trans_huge_deposit(a, to_mm, addr) < 0:
         return False
     if not pte_special(a, pmd):
-        dup_anon_rmap_pmd(a, head)
+        dup_anon_rmap_pmd(a, head, vma_at(a, dst).vm_mm)
         add_mm_counter(to_mm, MM_ANONPAGES, HPAGE_PMD_NR)
         pmd = pte_wrprotect(a, pmd)
         entry_set(a, from_mm, addr, 1, pmd)

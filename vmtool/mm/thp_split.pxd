@@ -4,7 +4,7 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# An anonymous folio of order > 0 that one address space maps; false when others share it. Pages that nothing maps are freed, and
+# An anonymous folio of order > 0; false when somebody holds it beside who maps it. Pages that nothing maps are freed, and
 # pages full of zeros give way to the zero page.
+cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil  # more of its pages hold zeros than khugepaged's max_ptes_none
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil
-cdef bint folio_mapped_shared(arena_t *a, pfn_t head) noexcept nogil  # folio_maybe_mapped_shared() of a large anonymous one: several address spaces map it

@@ -11,15 +11,18 @@ from libc.string cimport memcmp
 
 from vmtool.mm.arena cimport fbatches_mut, frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
 from vmtool.mm.buddy cimport folio_try_free, split_folio_frames
+from vmtool.mm.contpte cimport contpte_unfold, has_contpte
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes
+from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat, deferred_split_folio, partially_mapped
+from vmtool.mm.lruvec cimport pmd_mappable
 from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mkspecial, pte_store
 from vmtool.mm.rmap cimport remove_rmap
-from vmtool.mm.thp cimport split_huge_pmd
+from vmtool.mm.thp cimport HPAGE_PMD_NR, split_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
-from vmtool.mm.vmstat cimport THP_SPLIT_PAGE, count_vm_event
+from vmtool.mm.vmstat cimport THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, count_vm_event
 
 cdef char ZEROS[4096]
 
@@ -92,18 +95,15 @@ cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
                     mlock_drain(a, fbatches_mut(a))
                 elif zeros and not frame_at(a, pfn).flags & PG_mlocked:
                     pte_store(a, at.table, at.index, pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, v.vm_flags)))
-                    remove_rmap(a, pfn)
+                    remove_rmap(a, pfn, v.vm_mm)
                     add_mm_counter(m, MM_ANONPAGES, -1)
                     flush_tlb_page(a, m, vma_address(a, v, index))
         c = avc_at(a, c).same_av_next
 
-cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
-    """folio_maybe_mapped_shared() is false: all areas that can hold it belong to one address space, or only one of them does.
-
-    mm: which one, when small entries map the folio.
-    """
-    cdef bint by_pte = False
-    cdef idx_t c = first_avc(a, head), seen = 0
+cdef void note_unmapped(arena_t *a, pfn_t head) noexcept nogil:
+    """try_to_migrate_one(): for a moment what small entries map is unmapped, in each address space; a huge entry is frozen instead. What comes
+    back is single pages, whose entries belong to no block."""
+    cdef idx_t c = first_avc(a, head)
     cdef uint64_t index = frame_index(frame_at(a, head)), i
     cdef entry_at_t at
     cdef vma_t *v
@@ -114,30 +114,38 @@ cdef bint one_mm_maps(arena_t *a, pfn_t head, idx_t *mm) noexcept nogil:
             if not vma_has_index(a, v, index + i):
                 continue
             entry_find(a, mm_at(a, v.vm_mm), vma_address(a, v, index + i), &at)
-            if (at.what == ENTRY_HUGE and pte_frame(a, at.entry) == head) or (at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i):
-                if seen and seen != v.vm_mm:
-                    return False
-                seen = v.vm_mm
-                by_pte = at.what == ENTRY_PAGE
+            if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i:
+                update_hiwater_rss(mm_mut(a, v.vm_mm))
+                if not has_contpte(&a.m.arch):
+                    break
+                contpte_unfold(a, at.table, at.index)
+            if at.what == ENTRY_HUGE:
                 break
         c = avc_at(a, c).same_av_next
-    mm[0] = seen if by_pte else 0
-    return True
 
-cdef bint folio_mapped_shared(arena_t *a, pfn_t head) noexcept nogil:
-    cdef idx_t mm = 0
-    return not one_mm_maps(a, head, &mm)
+cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint32_t nr = <uint32_t>1 << folio_order(a, head), zeros = 0, i
+    if a.m.khugepaged.max_ptes_none == HPAGE_PMD_NR - 1:
+        return False
+    for i in range(nr):
+        zeros += holds_zeros(a, head + i)
+    return zeros > a.m.khugepaged.max_ptes_none
 
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order = folio_order(a, head), i
     cdef pfn_t pfn
-    cdef idx_t mm = 0
     cdef bint locked, zeros
-    if order == 0 or frame_at(a, head).extra_refs or not one_mm_maps(a, head, &mm):
+    cdef bint can_split = not frame_at(a, head).extra_refs and not frame_at(a, head).flags & PG_writeback
+    if order == 0:
         return False
-    if mm:
-        update_hiwater_rss(mm_mut(a, mm))  # try_to_migrate_one(): for a moment the folio is unmapped; a huge entry is frozen instead
-    count_vm_event(a, THP_SPLIT_PAGE)
+    if pmd_mappable(&a.m.arch, order):
+        count_vm_event(a, THP_SPLIT_PAGE if can_split else THP_SPLIT_PAGE_FAILED)
+    count_mthp_stat(a, order, MTHP_STAT_SPLIT if can_split else MTHP_STAT_SPLIT_FAILED)
+    if not can_split:
+        return False
+    note_unmapped(a, head)
+    if frame_at(a, head + 1).extra_refs > 1 and not partially_mapped(a, head):
+        deferred_split_folio(a, head, True)  # page by page: it is partly mapped before it is not mapped
     locked = is_locked(a, head)
     if locked:
         unlock_mappings(a, head, <uint32_t>1 << order)

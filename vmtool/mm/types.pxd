@@ -25,7 +25,7 @@ cdef struct frame_t:  # 32 bytes
     uint32_t lru_next  # list of the buddy system, a per-CPU list or the LRU, by pfn; of a tail: the head
     uint32_t lru_prev  # of an unevictable folio: how many locks it was found to have (mlock_count)
 # A folio of order > 0 keeps in its first tail page: index_lo = order, lru_prev = large mapcount (all mappings),
-# mapping = entire mapcount (by PMD). index of a tail is the head's plus the distance.
+# mapping = entire mapcount (by PMD); and more in its first three: large_folio.pxd. index of a tail is the head's plus the distance.
 
 cdef struct slot_t:  # 16 bytes, one for each chunk of POOL_CONTENT
     uint32_t used  # bit i: content 4 * chunk + i is in use
@@ -222,6 +222,7 @@ cdef struct mm_t:  # 1024 bytes
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VM_HUGEPAGE = 0x20000  # khugepaged looks at it
+    MMF_DISABLE_THP_EXCEPT_ADVISED = 2  # the same with PR_THP_DISABLE_EXCEPT_ADVISED
     MMF_VSYSCALL_READ = 0x100  # an imported space of a kernel whose [vsyscall] was r-xp
     MMF_COMPAT = 0x200  # a 32-bit program on a 64-bit kernel
     MMF_LEGACY = 0x400  # ADDR_COMPAT_LAYOUT: mappings go upwards from mmap_base
@@ -402,8 +403,7 @@ cdef struct machine_t:
     reserved_t reserved[NR_RESERVED]
     uint32_t nr_reserved
     uint32_t nr_caches
-    # sysctls
-    int32_t overcommit_memory
+    int32_t overcommit_memory  # from here on sysctls
     uint32_t overcommit_ratio
     uint64_t overcommit_kbytes
     uint64_t admin_reserve_kbytes
@@ -425,20 +425,17 @@ cdef struct machine_t:
     int64_t vm_committed_as
     uint64_t totalreserve_pages
     free_list_t lru_v1[NR_LRU_LISTS]  # where the first files had the lists that are in lruvec now
-    # frames of note
-    pfn_t zero_pfn
+    pfn_t zero_pfn  # frames of note
     pfn_t huge_zero_pfn  # 0 until used
     uint32_t huge_zero_users
     pfn_t vdso_pfn[2]
     pfn_t vvar_pfn[6]
     pfn_t kernel_pgd
-    # files
     uint64_t next_ino
     uint64_t next_shmem_ino
     uint32_t nr_inodes
     idx_t content_partial  # slot_t list: chunks of contents with room
     uint64_t nr_contents
-    # counters
     int64_t node_stat[64]  # node_stat_item
     int64_t event[160]  # vm_event_item
     int64_t zone_stat[NR_ZONES][8]
@@ -476,10 +473,8 @@ cdef struct machine_t:
     uint64_t prev_swap_offset
     uint32_t swap_io_head, swap_io_tail, swap_io_nr  # slots under write-back, by record, oldest first
     uint32_t swap_order  # counts areas as they are switched on
-    # time
-    uint64_t now_us  # since boot
+    uint64_t now_us  # the time since boot
     uint64_t flusher_us  # when the flusher runs next
-    # more sysctls
     uint32_t watermark_boost_factor
     uint32_t dirty_writeback_centisecs, dirty_expire_centisecs
     uint32_t panic_on_oom, oom_kill_allocating_task, oom_dump_tasks
@@ -499,3 +494,9 @@ cdef struct machine_t:
     khugepaged_t khugepaged
     uint32_t tmpfs_huge, pad_tmpfs  # huge= of the tmpfs mounts, SHMEM_HUGE_
     uint32_t huge_shmem_orders[4]  # hugepages-*kB/shmem_enabled, bit n: order n; SHMEM_ORDERS_. Of older files 0: khugepaged.known
+    uint32_t thp_orders_always, thp_orders_madvise, thp_orders_inherit  # large_folio.pyx; hugepages-*kB/enabled: bit n, order n
+    uint32_t knows_large_folios  # 0 in older files: what tails have of mappings is not
+    free_list_t split_queue  # deferred_split: folios that no group pays for
+    uint32_t pad_split
+    uint64_t nr_deferred_split
+    int64_t mthp_stat[NR_MTHP_ORDERS][NR_MTHP_STATS]  # hugepages-*kB/stats

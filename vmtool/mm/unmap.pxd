@@ -18,6 +18,8 @@ cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t 
 # The splits that unmapping start..end needs: 0 or -errno; what was split before a failure stays so.
 cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil
 # An entry's page loses this mapping, its frame when it was the last: returns the rss kind or -1 (no struct page).
-cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil
+cdef int drop_mapping(arena_t *a, pte_t e, idx_t mm) noexcept nogil
 # The same at munmap and its like: dirty and accessed bits reach the page first.
+# The same for n entries of a large folio, from e's page on, which were dirty or young as they say.
+cdef int zap_present_ptes(arena_t *a, idx_t v, vaddr_t addr, pte_t e, uint32_t n, bint dirty, bint young) noexcept nogil
 cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil

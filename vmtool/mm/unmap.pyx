@@ -14,6 +14,7 @@ from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
 from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
 from vmtool.mm.hugetlb cimport hugetlb_vm_close, zap_hugetlb
+from vmtool.mm.large_folio cimport folio_pte_batch
 from vmtool.mm.vma_iter cimport vma_iter_clear, vma_iter_prealloc
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport munlock_folio
@@ -24,7 +25,7 @@ from vmtool.mm.pgtable cimport flush_tlb_range, free_pgd_range, pgd_free, pte_di
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.rmap cimport page_mapcount, remove_rmap
+from vmtool.mm.rmap cimport page_mapcount, remove_rmap, remove_rmap_ptes
 from vmtool.mm.swap_state cimport free_swap_cache
 from vmtool.mm.swapops cimport swp_offset_pfn
 from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
@@ -42,13 +43,13 @@ cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
     else:
         folio_try_free(a, head)
 
-cdef int drop_mapping(arena_t *a, pte_t e) noexcept nogil:
+cdef int drop_mapping(arena_t *a, pte_t e, idx_t mm) noexcept nogil:
     cdef pfn_t pfn = pte_frame(a, e)
     cdef int kind
     if pte_special(a, e):
         return -1
     kind = mm_counter(a, pfn)
-    remove_rmap(a, pfn)
+    remove_rmap(a, pfn, mm)
     if kind == MM_ANONPAGES:
         put_unmapped(a, page_folio(a, pfn))
     return kind
@@ -78,7 +79,36 @@ cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
             folio_mark_dirty(a, head)
         if pte_young(a, e) and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
             folio_mark_accessed(a, head)
-    return drop_mapping(a, e)
+    return drop_mapping(a, e, vma_at(a, v).vm_mm)
+
+cdef int zap_present_ptes(arena_t *a, idx_t v, vaddr_t addr, pte_t e, uint32_t n, bint dirty, bint young) noexcept nogil:
+    """zap_present_folio_ptes(): n entries from one of a large folio on; what they knew of its use goes to it once."""
+    cdef pfn_t pfn = pte_frame(a, e)
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef int kind = mm_counter(a, pfn)
+    cdef uint32_t i
+    for i in range(n):
+        trace2(a, TR_PTE_CLEAR, addr + (<uint64_t>i << a.m.arch.page_shift), pfn + i)
+    if vma_at(a, v).vm_flags & VM_LOCKED:
+        munlock_folio(a, head)
+    if kind != MM_ANONPAGES:
+        if dirty:
+            folio_mark_dirty(a, head)
+        if young and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
+            folio_mark_accessed(a, head)
+    remove_rmap_ptes(a, pfn, n, vma_at(a, v).vm_mm)
+    if kind == MM_ANONPAGES:
+        put_unmapped(a, head)
+    return kind
+
+cdef int zap_large(mm_walk_t *w, vaddr_t addr, pfn_t table, ptes_t *ptes, uint32_t index, uint32_t n) noexcept nogil:
+    """n entries of a large folio. Returns the rss kind that they counted for."""
+    cdef pte_t first = ptes_load(ptes, index), seen = 0
+    cdef uint32_t i
+    for i in range(n):
+        seen |= ptes_load(ptes, index + i)
+        ptes_store(ptes, index + i, 0)
+    return zap_present_ptes(w.a, w.v, addr, first, n, pte_dirty(w.a, seen), pte_young(w.a, seen))
 
 cdef inline bint is_anon_page(arena_t *a, pfn_t pfn) noexcept nogil:
     return frame_at(a, page_folio(a, pfn)).flags & PG_anon != 0
@@ -106,7 +136,7 @@ cdef int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
 cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
     cdef const arch_t *g = &a.m.arch
-    cdef uint32_t flags = (<uint32_t *>w.private)[0], first = level_index(g, 0, start), i, what
+    cdef uint32_t flags = (<uint32_t *>w.private)[0], first = level_index(g, 0, start), end_index = first + pages_in(g, start, end), i = first, n, what
     cdef ptes_t ptes
     cdef int64_t gone[4]
     cdef int kind
@@ -114,8 +144,9 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
     cdef bint kept = False, changed = False
     gone[0] = gone[1] = gone[2] = gone[3] = 0
     if ptes_open(a, table, &ptes):
-        for i in range(first, first + pages_in(g, start, end)):
+        while i < end_index:
             e = ptes_load(&ptes, i)
+            i += 1
             what = pte_class(a, e)
             if what == ENTRY_NONE:
                 continue
@@ -125,9 +156,14 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
             if not changed:
                 ptes_open_mut(a, table, &ptes)
                 changed = True
-            ptes_store(&ptes, i, 0)
+            if what == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & (PG_head | PG_tail):
+                n = folio_pte_batch(a, table, i - 1, e, end_index - i + 1)
+                gone[zap_large(w, start + (<uint64_t>(i - 1 - first) << g.page_shift), table, &ptes, i - 1, n)] -= n
+                i += n - 1
+                continue
+            ptes_store(&ptes, i - 1, 0)
             if what == ENTRY_PAGE:
-                kind = zap_present_pte(a, w.v, start + (<uint64_t>(i - first) << g.page_shift), e)
+                kind = zap_present_pte(a, w.v, start + (<uint64_t>(i - 1 - first) << g.page_shift), e)
             else:
                 kind = -1 if what == ENTRY_SPECIAL else zap_nonpresent_pte(a, e, what)
             if kind >= 0:

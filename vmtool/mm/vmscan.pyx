@@ -210,8 +210,7 @@ cdef void shrink_node_memcgs(arena_t *a, scan_control_t *sc) noexcept nogil:
             if memcg and mem_cgroup_below_low(a, sc.memcg, memcg):
                 mem_cgroup_event(a, memcg, MEMCG_LOW, 1)
             shrink_lruvec(a, lruvec_of(a, memcg), sc)
-            if memcg == 0:
-                sc.nr_reclaimed += shrink_slab(a, sc.priority, sc.by == RECLAIM_KSWAPD)
+            sc.nr_reclaimed += shrink_slab(a, memcg, sc.priority)
         if sc.by != RECLAIM_KSWAPD and not sc.memcg_full_walk and sc.nr_reclaimed >= sc.nr_to_reclaim:
             return
         memcg = memcg_next(a, sc.memcg, 0 if memcg == sc.memcg else memcg)

@@ -15,7 +15,8 @@ from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
-from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, workingset_age_nonresident
+from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat
+from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
@@ -185,10 +186,13 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
 
 cdef bint get_slot(arena_t *a, pfn_t head) noexcept nogil:
     """An anonymous folio that has no slot yet. A large one is split first, and its tails wait on their list."""
-    if folio_order(a, head):
+    cdef uint32_t order = folio_order(a, head)
+    if order:
         if folio_mapcount(a, head) == 0 or not split_for_swap(a, head):
             return False
-        count_folio_events(a, head, THP_SWPOUT_FALLBACK, 1)
+        if pmd_mappable(&a.m.arch, order):
+            count_folio_events(a, head, THP_SWPOUT_FALLBACK, 1)
+        count_mthp_stat(a, order, MTHP_STAT_SWPOUT_FALLBACK)
     if not folio_alloc_swap(a, head):
         return False
     frame_mut(a, head).flags |= PG_dirty

@@ -142,6 +142,9 @@ cdef enum:  # vm_event_item
     KCOMPACTD_WAKE
     KCOMPACTD_MIGRATE_SCANNED
     KCOMPACTD_FREE_SCANNED
+    THP_SPLIT_PAGE_FAILED
+    THP_FAULT_FALLBACK_CHARGE
+    THP_UNDERUSED_SPLIT_PAGE
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:

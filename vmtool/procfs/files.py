@@ -279,6 +279,11 @@ def sysctl(name: str) -> Entry:
     return Entry(constant(lambda tree: tree.machine.sysctl(name) + "\n"), mode=0o644, write=write)
 
 
+def mthp_stat(size: int, name: str) -> Entry:
+    """What is counted of huge pages of one size in kB."""
+    return Entry(constant(lambda tree: f"{tree.machine.mthp_stats(size)[name]}\n"), mode=0o444)
+
+
 def uname(name: str) -> Entry:
     """A file of sys/kernel that says what kernel this is."""
     return Entry(render("kernel", _info, lambda tree: name))

@@ -1,7 +1,8 @@
 """The tree of the simulated /proc: which paths exist, and who renders each.
 
 One room for all who read it: `cat`, the exported copy, the mount, Python. Paths are given as below /proc, with or without it in front:
-`/proc/meminfo`, `1/maps`. `files` holds the tables of regular files, `pages` the binary ones that are as long as an address space.
+`/proc/meminfo`, `1/maps`; `/sys/kernel/mm/transparent_hugepage` is here, too.
+`files` holds the tables of regular files, `pages` the binary ones that are as long as an address space.
 
 A failure is the kernel's: ENOENT for what is not there (also a process that is gone), EISDIR, ENOTDIR, EINVAL for reading a file as a link.
 """
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 DIRECTORY, FILE, LINK = "d", "f", "l"
 NARROW_ARCHS = ("i386", "i386-pae", "arm")
 MAX_LINKS = 40
+SYS_MM = ["sys", "kernel", "mm"]
+"""Of /sys, which is no part of /proc: paths with a slash in front."""
+THP = "transparent_hugepage"
 LINKS = {"self": "{pid}", "thread-self": "{pid}/task/{pid}", "mounts": "self/mounts", "net": "self/net"}
 """Of the root, where there are processes."""
 THREAD_SELF_SINCE = v(3, 17)
@@ -94,6 +98,8 @@ class Tree:
     def look(self, path: str, follow: bool = True) -> Node:
         """What a path leads to, through links or, without `follow`, up to a last one."""
         parts = [part for part in path.split("/") if part not in ("", ".")]
+        if parts[:3] == SYS_MM and path.startswith("/"):
+            return self._asked(path, Tree._sys_mm, (parts[3:], parts))
         if parts[:1] == ["proc"]:
             del parts[0]
         for _ in range(MAX_LINKS):
@@ -226,6 +232,14 @@ class Tree:
         if not rest:
             return _directory(self._names(table))
         return self._in_table(table, (), rest, parts)
+
+    def _sys_mm(self, rest, parts):
+        """What there is of /sys/kernel/mm: settings, and the counts of each size of huge pages."""
+        table = {name: files.sysctl(name) for name in self.machine.sysctl_names() if name.startswith(THP + "/")}
+        for size in self.machine.thp_sizes():
+            for name in self.machine.mthp_stats(size):
+                table[f"{THP}/hugepages-{size}kB/stats/{name}"] = files.mthp_stat(size, name)
+        return self._in_table(table, (), rest, parts) if rest else _directory(self._names(table))
 
     def _is_write_only(self, name):
         try:

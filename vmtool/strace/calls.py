@@ -419,9 +419,9 @@ def do_prctl(r: Context, p: Process, text: str, tid: int) -> None:
         _, errno = r.attempt(r.machine.set_vma_name, r.space(p), parser.address(args[2]), parser.address(args[3]), name)
         r.agree("prctl", result.errno, errno)
     elif option == PR_SET_THP_DISABLE:
-        setter = getattr(r.machine, "set_thp_disable", None)
-        if setter is not None:
-            setter(r.space(p), bool(number(args[1])))
+        flags = 2 if "PR_THP_DISABLE_EXCEPT_ADVISED" in args[2:3] else number(args[2]) if args[2:3] else 0
+        _, errno = r.attempt(r.machine.set_thp_disable, r.space(p), bool(number(args[1])), flags)
+        r.agree("prctl", result.errno, errno)
     elif option == PR_SET_NAME and tid == p.pid:
         try:
             p.name = parser.string(args[1])[0].decode("utf-8", "replace")[:15]

@@ -7,6 +7,10 @@ def ps_access(values):
     return READS if values["procfs"] is None else ALONE
 
 
+def thp_access(values):
+    return READS if values["mode"] is None else WRITES
+
+
 PID = arg("pid", "PID", "the process")
 SYSROOT = option("--sysroot", "HOSTPATH", "DIR", "the program's interpreter lies under this directory: programs of other architectures")
 
@@ -90,4 +94,12 @@ COMMANDS = (
         help="Set /proc/PID/oom_score_adj, as root's choom(1) does.",
         details="A write to the file itself, over a mount, is one without CAP_SYS_RESOURCE: EACCES below what was set here last, or 0.",
         example="vmtool oom-score-adj 1 -500"),
+    Command(
+        "thp-disable", "process:thp_disable",
+        (PID, arg("mode", ("yes", "no", "except-advised"), "yes, no or except-advised", metavar="MODE", optional=True)),
+        access=thp_access,
+        help="Show or set whether a process goes without huge pages, as prctl(PR_SET_THP_DISABLE).",
+        details="except-advised (PR_THP_DISABLE_EXCEPT_ADVISED): only where madvise() asks for them. Children and programs inherit it; "
+                "THP_enabled of status is 0 with yes alone.",
+        example="vmtool thp-disable 1 except-advised"),
 )

@@ -1,0 +1,84 @@
+# cython: language_level=3
+"""Level 9. What a folio of more than a page keeps in its tails, and the queue of those that may be split.
+
+    tail 1   index_lo order | lru_prev large mapcount | mapping entire mapcount | extra_refs pages that small entries map (_nr_pages_mapped)
+    tail 2   mapping mm_id_mapcount[0] | index_hi LARGE_ bits | index_lo, lru_prev: neighbours in the queue
+    tail 3   index_lo, lru_prev mm_id[0], mm_id[1] | mapping mm_id_mapcount[1]
+A folio of two pages has the first alone. An address space's mm_id is its record.
+Counterpart: Linux v6.18 struct folio in include/linux/mm_types.h; include/linux/rmap.h:folio_add_large_mapcount(); include/linux/huge_mm.h:mod_mthp_stat().
+"""
+
+from vmtool.mm.arch cimport ARCH_NO_THP
+from vmtool.mm.arena cimport arena_t, frame_at, frame_mut
+from vmtool.mm.frame cimport folio_order
+from vmtool.mm.types cimport *
+
+cdef enum:  # of tail 2, index_hi
+    LARGE_MM_IDS_SHARED = 1  # FOLIO_MM_IDS_SHARED_BITNUM: more than one address space may map it
+    LARGE_QUEUED = 2  # on a split_queue
+    LARGE_PARTIALLY_MAPPED = 4  # PG_partially_mapped
+
+cdef enum:  # mthp_stat_item
+    MTHP_STAT_ANON_FAULT_ALLOC
+    MTHP_STAT_ANON_FAULT_FALLBACK
+    MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE
+    MTHP_STAT_ZSWPOUT
+    MTHP_STAT_SWPIN
+    MTHP_STAT_SWPIN_FALLBACK
+    MTHP_STAT_SWPIN_FALLBACK_CHARGE
+    MTHP_STAT_SWPOUT
+    MTHP_STAT_SWPOUT_FALLBACK
+    MTHP_STAT_SHMEM_ALLOC
+    MTHP_STAT_SHMEM_FALLBACK
+    MTHP_STAT_SHMEM_FALLBACK_CHARGE
+    MTHP_STAT_SPLIT
+    MTHP_STAT_SPLIT_FAILED
+    MTHP_STAT_SPLIT_DEFERRED
+    MTHP_STAT_NR_ANON
+    MTHP_STAT_NR_ANON_PARTIALLY_MAPPED
+    MTHP_STAT_COUNT
+
+cdef inline uint32_t pmd_order(const arch_t *g) noexcept nogil:
+    """Of a folio that one entry above the PTEs maps."""
+    return g.level_shift[1] - g.page_shift
+
+cdef inline bint has_pmd_thp(const arch_t *g) noexcept nogil:
+    """One entry above the PTEs maps a huge page: 2M."""
+    return g.page_shift == 12 and g.levels >= 3 and g.level_shift[1] == 21
+
+cdef inline uint32_t thp_orders_all_anon(const arch_t *g) noexcept nogil:
+    """THP_ORDERS_ALL_ANON, as bits: sizes of huge pages of anonymous memory, up to the largest free block. A PMD's where has_pmd_thp()."""
+    return 0 if g.flags & ARCH_NO_THP else ((<uint32_t>1 << min(pmd_order(g) + has_pmd_thp(g), <uint32_t>NR_ORDERS)) - 1) & ~<uint32_t>3
+
+cdef inline bint is_anon_order(arena_t *a, uint32_t order) noexcept nogil:
+    return order < NR_MTHP_ORDERS and thp_orders_all_anon(&a.m.arch) >> order & 1
+
+cdef inline void mod_mthp_stat(arena_t *a, uint32_t order, int item, int64_t n) noexcept nogil:
+    if 0 < order < NR_MTHP_ORDERS and order <= pmd_order(&a.m.arch):
+        a.m.mthp_stat[order][item] += n
+
+cdef inline void count_mthp_stat(arena_t *a, uint32_t order, int item) noexcept nogil:
+    mod_mthp_stat(a, order, item, 1)
+
+# --- mappings. Preconditions of all: the folio has more than one page, and is not hugetlb's.
+
+cdef inline uint32_t large_mapcount(arena_t *a, pfn_t head) noexcept nogil:
+    return frame_at(a, head + 1).lru_prev
+
+cdef inline bint partially_mapped(arena_t *a, pfn_t head) noexcept nogil:
+    return folio_order(a, head) > 1 and frame_at(a, head + 2).index_hi & LARGE_PARTIALLY_MAPPED != 0
+
+cdef void clear_tails(arena_t *a, pfn_t head, uint32_t order) noexcept nogil  # a new folio: nobody maps it, and it is on no queue
+# `n` entries more or less, of the address space `mm`. Returns how many there are now.
+cdef uint32_t add_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil
+cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil
+# folio_pte_batch(): entries from one on, `max_nr` at most, that map the folio's pages one after the other; they may differ in young, dirty and write.
+cdef uint32_t folio_pte_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr) noexcept nogil
+cdef bint folio_maybe_mapped_shared(arena_t *a, pfn_t head) noexcept nogil  # any folio but one of two pages, of which nobody keeps that
+
+# --- the queue
+cdef free_list_t *split_queue_of(arena_t *a, pfn_t head) noexcept nogil
+cdef void deferred_split_folio(arena_t *a, pfn_t head, bint partially) noexcept nogil  # Counts: THP_DEFERRED_SPLIT_PAGE, SPLIT_DEFERRED
+cdef void unqueue_deferred_split(arena_t *a, pfn_t head) noexcept nogil  # also of any folio that is on none
+cdef pfn_t next_in_queue(arena_t *a, pfn_t head) noexcept nogil
+cdef void requeue(arena_t *a, pfn_t head) noexcept nogil  # to the end, with what is known of it
