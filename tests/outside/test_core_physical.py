@@ -35,7 +35,15 @@ def inhabited(arch):
         huge = machine.mmap(1, 0x20000000, 4 << 20, RW, ANON_FIXED)
         machine.madvise(1, huge, 4 << 20, 14)
         machine.touch(1, huge, 4 << 20, "w")
+    if arch.startswith("arm64"):
+        machine.set_sysctl(f"transparent_hugepage/hugepages-{64 if arch == 'arm64' else 2048}kB/enabled", "always")
+        folios = machine.mmap(1, 0x30000000, 16 << 20, RW, ANON_FIXED)
+        machine.touch(1, folios, 8 << 20, "w")
+        machine.munmap(1, folios + 5 * page, page)
     machine.fork(1)
+    if arch.startswith("arm64"):
+        machine.store(2, folios + (3 << 20), b"child")
+        assert sum(machine.walk(pid, folios + at).steps[-1].entry >> 52 & 1 for pid in (1, 2) for at in range(0, 8 << 20, page)) > 100
     machine.store(2, base + 9 * page, b"child")
     return machine
 
