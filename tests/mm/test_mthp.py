@@ -222,3 +222,39 @@ def test_sizes_of_the_machine(machine):
         machine.set_sysctl("transparent_hugepage/hugepages-64kB/enabled", "sometimes")
     with pytest.raises(KernelError):
         machine.mthp_stats(8)
+
+
+def test_a_huge_page_full_of_zeros_is_split_when_khugepaged_would_not_make_one(machine):
+    """thp_underused(): more of its pages hold zeros than max_ptes_none; they become the zero page."""
+    at = machine.mmap(1, AT, HUGE, RW, PRIVATE_ANON | FIXED)
+    machine.madvise(1, at, HUGE, HUGEPAGE)
+    machine.store(1, at, b"x")
+    machine.set_sysctl("vm.drop_caches", "2")
+    assert machine.mthp_stats(2048)["split"] == 0
+    machine.madvise(1, at, HUGE, DONTNEED)
+    machine.set_sysctl("transparent_hugepage/khugepaged/max_ptes_none", "510")
+    machine.store(1, at, b"x")
+    machine.set_sysctl("vm.drop_caches", "2")
+    assert (machine.mthp_stats(2048)["split"], machine.vmstat()["thp_underused_split_page"]) == (1, 1)
+    assert machine.load(1, at, 2) == b"x\0"
+    assert machine.mm(1).rss_anon < 512
+
+
+def test_a_process_that_wants_none(machine):
+    at = area(machine, advice=HUGEPAGE)
+    machine.set_thp_disable(1, True, 2)
+    touch(machine, at)
+    assert there(machine, at, KB64) == "1" * 16  # it asked for them here
+    other = area(machine, KB64, AT + (4 << 20))
+    touch(machine, other)
+    assert there(machine, other, KB64) == "1" + "0" * 15
+    machine.set_thp_disable(1, True)
+    touch(machine, at + KB64)
+    assert there(machine, at + KB64, KB64) == "1" + "0" * 15
+    child = machine.fork(1)
+    assert machine.thp_disable(child) == 1
+    machine.set_thp_disable(child, False)
+    assert (machine.thp_disable(1), machine.thp_disable(child)) == (1, 0)
+    for disable, flags in ((False, 2), (True, 4)):
+        with pytest.raises(KernelError):
+            machine.set_thp_disable(1, disable, flags)
