@@ -127,10 +127,11 @@ cdef class Adopt(Outside):
         cdef int64_t nr = (area.end - area.start) >> self.a.m.arch.page_shift
         if area.end > m.task_size:
             raise KernelError(EINVAL, f"{area.start:x}-{area.end:x} is beyond a user's addresses, which end at {m.task_size:x}")
+        cdef uint64_t flags = area.flags if self.a.m.arch.soft_dirty else area.flags & ~<uint64_t>VM_SOFTDIRTY
         kind = SPECIAL_KINDS.get(area.name, VMA_PLAIN) if file == 0 else VMA_PLAIN
         if file == 0 and area.flags & VM_MAYSHARE:
             kind = VMA_VSYSCALL  # shared, but no file: pages that only a driver has; an access is SIGBUS
-        v = insert_area(&self.a, mm, area.start, area.end, area.flags, area.pgoff, file, kind)
+        v = insert_area(&self.a, mm, area.start, area.end, flags, area.pgoff, file, kind)
         if v == 0:
             raise KernelError(ENOMEM)
         if kind == VMA_VDSO:

@@ -15,9 +15,9 @@ class Machine:  # life: used by store/ and cli/state only
         """An empty image. With `load(pool, chunk)` and the saved `header`: one that reads its chunks on first use."""
 
     def boot(self, *, ram_bytes: int, arch: str = "x86-64", kernel: str = "6.18", nr_cpus: int = 1, swap_bytes: int = 0,
-             tlb: str = "", pcid: bool = False, kpti: bool = False, pku: bool = False, sysroot: str = "",
-             aslr_seed: int | None = None) -> None:
-        """Make a machine: zones, reserved frames, kernel tables. KernelError(EINVAL) with a detail when it cannot be."""
+             tlb: str = "", pcid: bool = False, kpti: bool = False, pku: bool = False, soft_dirty: bool = False,
+             sysroot: str = "", aslr_seed: int | None = None) -> None:
+        """Make a machine. `soft_dirty`: CONFIG_MEM_SOFT_DIRTY, as from 4.4 to 6.12 anyhow. KernelError(EINVAL) with a detail: cannot be."""
 
     def header(self) -> bytes:
         """The pools' counts and the free lists' heads, to be saved with the chunks (fixed little-endian layout)."""
@@ -119,7 +119,7 @@ class Machine:  # life: used by store/ and cli/state only
         """
 
     def clear_refs(self, pid: int, what: int) -> None:
-        """A write to /proc/PID/clear_refs: 1 all areas, 2 anonymous, 3 files', 4 soft-dirty (no effect), 5 the highest Rss."""
+        """A write to /proc/PID/clear_refs: 1 all areas, 2 anonymous, 3 files', 4 what was written (soft-dirty), 5 the highest Rss."""
 
     def set_comm(self, pid: int, comm: str) -> None: ...
     def read_mem(self, pid: int, addr: int, length: int) -> bytes:

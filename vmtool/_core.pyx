@@ -90,7 +90,7 @@ cdef class Machine(Reclaim):
             memcg_upgrade(&self.a)
             self.check()
 
-    def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, pku=False, sysroot="", aslr_seed=None):
+    def boot(self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap_bytes=0, tlb="", pcid=False, kpti=False, pku=False, soft_dirty=False, sysroot="", aslr_seed=None):
         cdef int err
         if not 1 <= nr_cpus <= MAX_CPUS:
             raise KernelError(EINVAL, f"--cpus: {nr_cpus} is not within 1 to {MAX_CPUS}")
@@ -102,11 +102,8 @@ cdef class Machine(Reclaim):
         name, spec, release = arch.encode(), tlb.encode(), kernel.encode()
         strncpy(self.a.m.tlb_spec, spec, 63)
         strncpy(self.a.m.kernel, release, 15)
-        self.a.m.ram_bytes = ram_bytes
-        self.a.m.nr_cpus = nr_cpus
-        self.a.m.swap_bytes = swap_bytes
-        self.a.m.pcid = pcid
-        self.a.m.kpti = kpti
+        self.a.m.ram_bytes, self.a.m.nr_cpus, self.a.m.swap_bytes = ram_bytes, nr_cpus, swap_bytes
+        self.a.m.pcid, self.a.m.kpti, self.a.m.soft_dirty = pcid, kpti, soft_dirty
         self.a.m.cpu_features = CPU_PKU if pku else 0
         self.a.m.aslr = aslr_seed is not None
         self.a.m.seed = (aslr_seed or 0) & U64
@@ -117,15 +114,18 @@ cdef class Machine(Reclaim):
         root = sysroot.encode("utf-8", "surrogateescape")
         self.a.m.sysroot = name_store(&self.a, root, <uint32_t>len(root))
         self.check()
-        if (kpti or pku) and arch not in ("x86-64", "x86-64-la57"):
-            raise KernelError(EINVAL, f"--{'kpti' if kpti else 'pku'}: not with {arch}, with x86-64 and x86-64-la57")
+        for option, is_wanted in (("--kpti", kpti), ("--pku", pku), ("--soft-dirty", soft_dirty)):
+            if is_wanted and arch not in ("x86-64", "x86-64-la57"):
+                raise KernelError(EINVAL, f"{option}: not with {arch}, with x86-64 and x86-64-la57")
+        if soft_dirty and kernel == "3.10":
+            raise KernelError(EINVAL, "--soft-dirty: not with 3.10, Linux has it since 3.11")
         if swap_bytes:
             self.swapon(swap_bytes)
 
     def info(self):
         cdef machine_t *m = self.a.m
         return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
-                             bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
+                             bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
 
     def _repr_svg_(self):
         from vmtool.face.notebook import of_machine

@@ -23,6 +23,9 @@ from vmtool import records as r
 from vmtool.errors import KernelError
 
 cdef uint64_t WORD = 0xFFFFFFFF  # one of 32 bits
+cdef enum:  # of x86's entries
+    SOFT_DIRTY_BIT = 11
+    SWP_SOFT_DIRTY_BIT = 1
 
 
 def arch_text(id):
@@ -33,6 +36,18 @@ def arch_text(id):
 cdef object entry_flags(const arch_t *g, int level, uint64_t entry):
     """The manual's names of the bits that are set."""
     return tuple([entry_flag(g, level, entry, bit).decode() for bit in range(64) if entry_flag(g, level, entry, bit) != NULL])
+
+
+cdef object own_flags(const arch_t *g, int level, uint64_t entry):
+    """Bits that the processor leaves to the kernel, by Linux's names, where this machine's kernel uses them."""
+    return tuple([name for bit, name in own_names(g, level, entry) if entry >> bit & 1])
+
+
+cdef object own_names(const arch_t *g, int level, uint64_t entry):
+    """Bit and name of those that an entry like this one may have: it maps a page, or names where one is."""
+    if not g.soft_dirty or entry == 0 or (level and not entry & g.huge):
+        return ()
+    return ((SOFT_DIRTY_BIT, "SOFT_DIRTY"),) if entry & (g.present | g.is_global) else ((SWP_SOFT_DIRTY_BIT, "SWP_SOFT_DIRTY"),)
 
 
 cdef object pkey_flag(const arch_t *g, bint is_leaf, uint64_t entry):
@@ -52,7 +67,7 @@ cdef object entry_names(const arch_t *g, int level, uint64_t entry):
             found.append((bit, name.decode()))
         elif g.flags & ARCH_PKEYS and X86_PKEY_SHIFT <= bit < X86_PKEY_SHIFT + 4:
             found.append((bit, f"PK{bit - X86_PKEY_SHIFT}"))
-    return tuple(found)
+    return tuple(sorted((*found, *own_names(g, level, entry))))
 
 
 cdef object index_bits(const arch_t *g, int level):
@@ -113,7 +128,7 @@ cdef class Walks(State):
             is_leaf = present and (level == 0 or bool(w.entry[i] & g.huge))
             steps.append(r.WalkStep(
                 level_name(g, level).decode(), w.table_addr[i], w.index[i], w.entry_addr[i], w.raw[i] if not g.flags & ARCH_PAIRED else w.raw[i] & WORD,
-                entry_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
+                entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
                 w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0))
         reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
         return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else top) << g.page_shift, tuple(steps), w.phys if w.ok else None,

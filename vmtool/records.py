@@ -17,8 +17,7 @@ class _RecordType(type):
     def __new__(mcs, name, bases, body):
         body["_fields"] = fields = tuple(body.get("__annotations__", ()))
         body["__slots__"] = ()
-        for index, field in enumerate(fields):
-            body[field] = property(itemgetter(index))
+        body.update({field: property(itemgetter(index)) for index, field in enumerate(fields)})
         return super().__new__(mcs, name, bases, body)
 
 
@@ -74,6 +73,7 @@ class MachineInfo(NamedTuple):
     pcid: bool
     kpti: bool
     pku: bool
+    soft_dirty: bool
     aslr: bool
     seed: int
     tlb: str

@@ -60,7 +60,7 @@ def machine(vmtool, state, monkeypatch):
     ("switch 1 --cpu 1", ("switch", 1, 1)),
     ("setrlimit 1 stack 64K", ("setrlimit", 1, 3, 65536)),
     ("setrlimit 1 as unlimited", ("setrlimit", 1, 9, None)),
-    ("oom-score-adj 1 -500", ("set_oom_score_adj", 1, -500)),
+    ("oom-score-adj 1 -500", ("set_oom_score_adj", 1, -500)), ("clear-refs 1 4", ("clear_refs", 1, 4)),
     ("mkfile f 4K --dev 8:2 --inode 9", ("mkfile", "/f", 4096, None, (8, 2), 9, False)),
     ("mkfile /tmp/f 4K --tmpfs", ("mkfile", "/tmp/f", 4096, None, None, 0, True)),
     ("thp-disable 1 yes", ("set_thp_disable", 1, True, 0)),
@@ -159,7 +159,7 @@ def test_init_boots_what_it_is_told(vmtool, state):
     assert vmtool("init --ram 256M --cpus 2 --swap 64M --pcid --aslr 7").status == 0
     assert state.saved["booted"] == {
         "ram_bytes": 256 << 20, "arch": "x86-64", "kernel": "6.18", "nr_cpus": 2, "swap_bytes": 64 << 20, "tlb": "", "pcid": True,
-        "kpti": False, "pku": False, "sysroot": "", "aslr_seed": 7}
+        "kpti": False, "pku": False, "soft_dirty": False, "sysroot": "", "aslr_seed": 7}
 
 
 def test_spawn_boots_the_default_machine_when_there_is_none(vmtool, state):

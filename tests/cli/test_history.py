@@ -27,7 +27,8 @@ DRAWN = (
     "mlockall {pid} --current", "msync {pid} f 64K",
     "mkfile f 256K", "mkfile g{pid} {size}", "truncate f {size}", "rmfile f", "rename f h", "read {pid} f 0 64K",
     "write {pid} f 4096 'some data'", "drop-caches 1", "sync", "malloc {pid} {size}", "malloc-trim {pid}", "setrlimit {pid} stack 64K",
-    "sysctl vm.swappiness={pid}", "explain on", "explain off", "oom-score-adj {pid} 100", "thp-disable {pid} yes", "fallocate f 4096 8192 --punch-hole",
+    "sysctl vm.swappiness={pid}", "explain on", "explain off", "oom-score-adj {pid} 100", "clear-refs {pid} 4", "thp-disable {pid} yes",
+    "fallocate f 4096 8192 --punch-hole",
     "sysctl transparent_hugepage/enabled=always", "mmap {pid} 4M", "touch {pid} 7ffff7a00000 2M --probe", "fail-io f",
 )  # fmt: skip
 

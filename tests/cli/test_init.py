@@ -40,6 +40,8 @@ def test_import_says_as_much_of_its_ram(vmtool, real_state, tmp_path):
     ("init --kernel 2.0", "--kernel: '2.0' is not one of"),
     ("init --read-ahead 5T", "queue/read_ahead_kb=5368709120"),
     ("init --kpti --arch i386", "--kpti: not with i386, with x86-64 and x86-64-la57"),
+    ("init --soft-dirty --arch i386", "--soft-dirty: not with i386, with x86-64 and x86-64-la57"),
+    ("init --soft-dirty --kernel 3.10", "--soft-dirty: not with 3.10, Linux has it since 3.11"),
     ("init --arch vax", "--arch: 'vax' is not one of x86-64, ")])
 def test_the_wrong_value_is_named_and_what_is_possible(vmtool, real_state, line, said):
     ran = vmtool(line)

@@ -114,5 +114,6 @@ def test_every_story_is_told():
                         "memory-fills",  # a machine short of memory
                         "kernel-memory",  # against a kernel with nothing else to do: tests/mm/test_costs.py
                         "kpti",  # a kernel with pti=on, and QEMU: tests/mm/test_kpti.py, tests/outside/test_core_physical.py
+                        "incremental-dump",  # a kernel with CONFIG_MEM_SOFT_DIRTY: tests/mm/test_soft_dirty.py
                         "architectures"}  # other processors
     assert {path.stem for path in transcripts.glob("*.t")} - judged_elsewhere == set(STORIES)

@@ -297,6 +297,20 @@ def _(s):
     return f"address {s.lib:#x} of address space {s.mm} has another protection key than its area"
 
 
+@case("pte-soft-dirty")
+def _(s):
+    content, field, value = s.entry(s.lib)
+    s.m.poke("content", content, field, value | 0x800)
+    return f"address {s.lib:#x} of address space {s.mm} is soft-dirty, which this machine keeps no track of"
+
+
+@case("vma-soft-dirty")
+def _(s):
+    area = s.area(s.lib)
+    s.m.poke("vma", area, "vm_flags", s.m.peek("vma", area, "vm_flags") | 0x8000000)
+    return f"area {area} of address space {s.mm} is soft-dirty, which this machine keeps no track of"
+
+
 @case("pte-frame")
 def _(s):
     content, field, value = s.entry(s.lib)

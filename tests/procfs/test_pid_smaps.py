@@ -60,4 +60,4 @@ def test_wide_values_keep_the_blank_after_their_label():
 def test_flags_in_the_order_of_their_bits():
     assert vmflags_line(0x100873) == "VmFlags: rd wr mr mw me gu ac \n"
     assert vmflags_line(0) == "VmFlags: \n"
-    assert vmflags_line(0x8000000) == "VmFlags: \n"  # soft-dirty is not tracked
+    assert vmflags_line(0x8000000) == "VmFlags: sd \n"

@@ -25,8 +25,8 @@ def test_a_command_has_a_sentence_and_an_example(command):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_what_prints_has_json_or_prints_for_machines_already(command):
-    silent = {"init", "run", "completion", "exec", "exit", "kill", "switch", "setrlimit", "oom-score-adj", "munmap", "mprotect", "madvise",
-              "mlock", "munlock", "mlockall", "munlockall", "msync", "mseal", "pkey-free",
+    silent = {"init", "run", "completion", "exec", "exit", "kill", "switch", "setrlimit", "oom-score-adj", "clear-refs", "munmap",
+              "mprotect", "madvise", "mlock", "munlock", "mlockall", "munlockall", "msync", "mseal", "pkey-free",
               "pkey-mprotect", "store", "mkfile", "truncate", "rename", "rmfile", "fallocate",
               "free-ptr", "mallopt", "fail-io", "drop-caches", "sync", "swapon", "swapoff", "sleep", "kfree", "vfree", "free-pages",
               "compact", "record", "procfs", "mount", "enter", "report", "core"}

@@ -21,10 +21,10 @@ FSCK_BROKEN = 1
 
 
 def init(machine: Machine, ram: int, arch: str, cpus: int, swap: int, read_ahead: int, tlb: str, pcid: bool, kpti: bool, pku: bool,
-         aslr: int | None, kernel: str, sysroot: str | None, force: bool) -> None:
+         soft_dirty: bool, aslr: int | None, kernel: str, sysroot: str | None, force: bool) -> None:
     try:
         machine.boot(ram_bytes=ram, arch=arch, kernel=kernel, nr_cpus=cpus, swap_bytes=swap, tlb=tlb, pcid=pcid, kpti=kpti, pku=pku,
-                     sysroot=directory(sysroot), aslr_seed=aslr)
+                     soft_dirty=soft_dirty, sysroot=directory(sysroot), aslr_seed=aslr)
     except KernelError as failure:
         from vmtool.cli import possible
         raise KernelError(failure.errno, possible.explain(type(machine), ram, arch, tlb) or failure.detail) from None

@@ -97,6 +97,10 @@ def oom_score_adj(machine: Machine, pid: int, value: int) -> None:
     machine.set_oom_score_adj(pid, value)
 
 
+def clear_refs(machine: Machine, pid: int, what: int) -> None:
+    machine.clear_refs(pid, what)
+
+
 THP_DISABLE = {0: "no", 1: "yes", 3: "except-advised"}
 """What PR_GET_THP_DISABLE answers, in words."""
 

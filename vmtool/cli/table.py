@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "machine": ("The machine", "init run what-if sysctl fsck completion"),
     "history": ("Its history", "log undo redo diff"),
-    "process": ("Processes", "spawn fork clone exec exit kill switch ps setrlimit oom-score-adj thp-disable"),
+    "process": ("Processes", "spawn fork clone exec exit kill switch ps setrlimit oom-score-adj clear-refs thp-disable"),
     "syscalls": ("System calls", "brk mmap munmap mprotect mremap madvise mlock munlock mlockall munlockall msync mincore mseal "
                  "pkey-alloc pkey-free pkey-mprotect pkru"),
     "access": ("Memory accesses", "touch store load translate push"),

@@ -160,6 +160,8 @@ cdef void arch_features(const machine_t *m, arch_t *g, bint plain_tlb) noexcept 
     if m.kpti and g.id <= ARCH_X86_64_LA57:
         g.flags |= ARCH_KPTI | ARCH_CAREFUL
         g.top_order = 1
+    if m.soft_dirty and g.id <= ARCH_X86_64_LA57:  # HAVE_ARCH_SOFT_DIRTY
+        g.soft_dirty = X86_SOFT_DIRTY
 
 
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil:

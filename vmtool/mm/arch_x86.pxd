@@ -2,7 +2,7 @@
 """Level 2. Entries of x86: what each bit is, what else must be 0, PAE's top table.
 
 Entry:  63 NX | 62-59 protection key | 58-52 avail | 51-12 frame | 11-9 avail | 8 G | 7 PS/PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U/S | 1 R/W | 0 P
-Linux's own:  9 special | 8 of one that is not present: PROT_NONE
+Linux's own:  11 soft-dirty | 9 special | 8 of one that is not present: PROT_NONE
 Not present:  63-59 swap type | 58-9 swap offset, inverted | 8 0 | 7 0 | 6-4 0 | 3 exclusive | 2 uffd-wp | 1 soft-dirty | 0 0
         PAE:  the same, but  7 exclusive
        i386:  31-9 swap offset | 8 0 | 7 exclusive | 6 0 | 5-1 swap type | 0 0
@@ -22,6 +22,7 @@ cdef enum:
     X86_PS = 0x80
     X86_G = 0x100
     X86_SPECIAL = 0x200  # _PAGE_SPECIAL: no struct page behind it (zero page, vvar)
+    X86_SOFT_DIRTY = 0x800  # _PAGE_SOFT_DIRTY: written since somebody last asked; where arch_t.soft_dirty says so
     X86_NX_BIT = 63
     X86_PKEY_SHIFT = 59  # four bits, of user pages, where CR4.PKE is set
     X86_SWP_TYPE_SHIFT = 59

@@ -16,6 +16,7 @@ from vmtool.mm.large_folio cimport pmd_order
 from vmtool.mm.large_upgrade cimport large_upgrade
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
+from vmtool.mm.layout cimport kernel_release
 from vmtool.mm.pgtable cimport pgtable_boot
 from vmtool.mm.pti cimport cpu_entry_areas_setup, pti_init
 from vmtool.mm.kmem_boot cimport kmem_boot
@@ -27,6 +28,8 @@ from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, N
 cdef enum:
     DEFRAG_MADVISE = 1
     READAHEAD_BYTES = 131072
+    SOFT_DIRTY_SINCE = 3011  # distributions' kernels have it since it is there; the recorded 6.18 is built without
+    SOFT_DIRTY_UNTIL = 6018
 
 cdef void compaction_sysctls(machine_t *m) noexcept nogil:
     """Those that came with layout 3."""
@@ -153,6 +156,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
         return BOOT_NO_ROOM
     if tlb_init(a):
         return BOOT_TLB
+    a.m.soft_dirty |= SOFT_DIRTY_SINCE <= kernel_release(a.m) < SOFT_DIRTY_UNTIL
     arch_features(a.m, &a.m.arch, tlb_is_plain(a.m))
     if pgtable_boot(a) or kmem_boot(a) or cpu_entry_areas_setup(a) or pti_init(a):
         return BOOT_NO_ROOM

@@ -20,7 +20,7 @@ from vmtool.mm.pte cimport pte_load, pte_store
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
-from vmtool.mm.vma cimport linear_page_index, vma_pages
+from vmtool.mm.vma cimport linear_page_index, vma_pages, vma_soft_dirty_enabled
 
 cdef enum:
     FAULT_AROUND_BYTES = 65536
@@ -47,7 +47,7 @@ cdef bint file_wants_notify(arena_t *a, const vma_t *v) noexcept nogil:
 cdef pte_t mk_file_pte(arena_t *a, const vma_t *v, pfn_t pfn) noexcept nogil:
     """vm_page_prot of a shared mapping that needs no notice lets reads map writable."""
     cdef pte_t e = mk_pte(a, pfn, v.vm_flags)
-    if (v.vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) and not file_wants_notify(a, v):
+    if (v.vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE) and not file_wants_notify(a, v) and not vma_soft_dirty_enabled(a, v.vm_flags):
         e = pte_mkwrite(a, e)
     return e
 

@@ -88,6 +88,7 @@ cdef enum:
     VM_SYNC = 0x800000
     VM_WIPEONFORK = 0x2000000
     VM_DONTDUMP = 0x4000000
+    VM_SOFTDIRTY = 0x8000000  # all of the area counts as written; none has it where arch_t.soft_dirty is 0
     VM_MIXEDMAP = 0x10000000
     VM_HUGEPAGE = 0x20000000
     VM_NOHUGEPAGE = 0x40000000

@@ -27,6 +27,7 @@ cdef enum:
     CHECK_OUTSIDE
     CHECK_WRITE
     CHECK_PKEY
+    CHECK_SOFT_DIRTY
     CHECK_FRAME
     CHECK_SHARED_WRITE
     CHECK_FILE_PAGE
@@ -65,6 +66,7 @@ cdef check_t CHECKS[NR_CHECKS + 1]
 CHECKS[CHECK_OUTSIDE] = check_t(b"pte-outside", b"address {1:#x} of address space {0} has an entry, but no area")
 CHECKS[CHECK_WRITE] = check_t(b"pte-write", b"address {1:#x} of address space {0} is writable, its area is not")
 CHECKS[CHECK_PKEY] = check_t(b"pte-pkey", b"address {1:#x} of address space {0} has another protection key than its area")
+CHECKS[CHECK_SOFT_DIRTY] = check_t(b"pte-soft-dirty", b"address {1:#x} of address space {0} is soft-dirty, which this machine keeps no track of")
 CHECKS[CHECK_FRAME] = check_t(b"pte-frame", b"address {1:#x} of address space {0} maps a frame that is free or no user page")
 CHECKS[CHECK_SHARED_WRITE] = check_t(b"pte-shared-write", b"address {1:#x} of address space {0} is writable and private, its page is shared")
 CHECKS[CHECK_FILE_PAGE] = check_t(b"pte-file-page", b"address {1:#x} of address space {0} maps another page than its file has there")
@@ -202,6 +204,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if f.v == 0 or addr < area.vm_start or addr + level_size(&a.m.arch, level) > area.vm_end:
         expect(f, False, CHECK_OUTSIDE, f.mm, addr)
         return
+    expect(f, a.m.arch.soft_dirty != 0 or not e & (X86_SOFT_DIRTY if pte_mapped(a, e) else X86_SWP_SOFT_DIRTY), CHECK_SOFT_DIRTY, f.mm, addr)
     if area.vm_flags & VM_HUGETLB:
         pfn = pte_frame(a, e)
         expect(f, pfn < a.m.max_pfn and frame_at(a, pfn).flags & PG_hugetlb != 0, CHECK_FRAME, f.mm, addr)

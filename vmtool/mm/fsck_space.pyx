@@ -37,6 +37,7 @@ cdef enum:
     CHECK_MM_SLOTS
     CHECK_FILE_AREAS
     CHECK_VMA_FILE
+    CHECK_VMA_SOFT_DIRTY
     CHECK_VMA_ANON
     CHECK_AVC_AREA
     CHECK_AVC_ANON
@@ -78,6 +79,7 @@ CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks,
 CHECKS[CHECK_MM_SLOTS] = check_t(b"mm-slots", b"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {0}; {1} say that they are on it and were not met")
 CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
 CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
+CHECKS[CHECK_VMA_SOFT_DIRTY] = check_t(b"vma-soft-dirty", b"area {0} of address space {1} is soft-dirty, which this machine keeps no track of")
 CHECKS[CHECK_VMA_ANON] = check_t(b"vma-anon-vma", b"area {0} has anon_vma {1}, which is not there or not in its chain")
 CHECKS[CHECK_AVC_AREA] = check_t(b"avc-area", b"the chain of area {0} is broken at anon_vma_chain {1}")
 CHECKS[CHECK_AVC_ANON] = check_t(b"avc-anon-vma", b"the areas of anon_vma {0} are broken at anon_vma_chain {1}")
@@ -219,6 +221,7 @@ cdef void check_areas(fsck_t *f) noexcept nogil:
         f.nr_areas += 1
         if area.vm_mm < f.a.pool[POOL_MM].count:
             f.areas[area.vm_mm] += 1
+        expect(f, f.a.m.arch.soft_dirty != 0 or not area.vm_flags & VM_SOFTDIRTY, CHECK_VMA_SOFT_DIRTY, v, area.vm_mm)
         if area.vm_flags & VM_ACCOUNT:
             f.committed += vma_pages(f.a, area)
         if area.anon_vma and area.anon_vma < f.a.pool[POOL_ANON_VMA].count:

@@ -157,7 +157,7 @@ cdef int copy_nonpresent_pte(arena_t *a, uint32_t what, bint cow, pte_t *e) noex
         e[0] = pte_swp_clear_exclusive(a, e[0])
         return MM_SWAPENTS
     if cow and swp_type(entry) != SWP_MIGRATION_READ:
-        e[0] = swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ, swp_offset(entry)))
+        e[0] = pte_swp_copy_soft_dirty(a, swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ, swp_offset(entry))), e[0])
     return mm_counter(a, swp_offset_pfn(entry))
 
 cdef inline pte_t child_pte(arena_t *a, uint32_t what, pte_t e, uint64_t vm_flags) noexcept nogil:

@@ -12,6 +12,7 @@ from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_m
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.swapops cimport *
 from vmtool.mm.types cimport *
+from vmtool.mm.vma cimport vma_soft_dirty_enabled
 
 cdef enum:  # entry_class
     ENTRY_NONE  # zero
@@ -52,10 +53,23 @@ cdef inline pte_t pte_wrprotect(arena_t *a, pte_t e) noexcept nogil:
     return e & ~a.m.arch.write
 
 cdef inline pte_t pte_mkdirty(arena_t *a, pte_t e) noexcept nogil:
-    return e | a.m.arch.dirty
+    return e | a.m.arch.dirty | a.m.arch.soft_dirty
 
 cdef inline pte_t pte_mkclean(arena_t *a, pte_t e) noexcept nogil:
     return e & ~a.m.arch.dirty
+
+cdef inline bint pte_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return (e & a.m.arch.soft_dirty) != 0
+
+cdef inline pte_t pte_mksoft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return e | a.m.arch.soft_dirty
+
+cdef inline pte_t pte_clear_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~<pte_t>a.m.arch.soft_dirty
+
+cdef inline bint pte_needs_soft_dirty_wp(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
+    """The first write must fault, for the page says for itself if it was written."""
+    return vma_soft_dirty_enabled(a, vm_flags) and not pte_soft_dirty(a, e)
 
 cdef inline pte_t pte_mkold(arena_t *a, pte_t e) noexcept nogil:
     return e & ~a.m.arch.accessed
@@ -93,10 +107,10 @@ cdef inline bint pte_mapped(arena_t *a, pte_t e) noexcept nogil:
 
 cdef inline pte_t pte_chg_mask(const arch_t *g) noexcept nogil:
     """What another protection leaves as it is (_PAGE_CHG_MASK)."""
-    return g.pfn_mask | g.accessed | g.dirty | g.huge | X86_SPECIAL
+    return g.pfn_mask | g.accessed | g.dirty | g.soft_dirty | g.huge | X86_SPECIAL
 
 cdef inline pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
-    """Another protection; keeps frame, A, D, special, huge. Not writable."""
+    """Another protection; keeps frame, A, D, soft-dirty, special, huge. Not writable."""
     return (e & pte_chg_mask(&a.m.arch)) | (pte_protection(&a.m.arch, vm_flags) & ~a.m.arch.accessed)
 
 cdef inline pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
@@ -122,6 +136,19 @@ cdef inline pte_t pte_swp_clear_exclusive(arena_t *a, pte_t e) noexcept nogil:
 
 cdef inline pte_t pte_swp_clear_uffd_wp(arena_t *a, pte_t e) noexcept nogil:
     return e & ~<pte_t>X86_SWP_UFFD_WP
+
+cdef inline bint pte_swp_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return a.m.arch.soft_dirty != 0 and e & X86_SWP_SOFT_DIRTY != 0
+
+cdef inline pte_t pte_swp_mksoft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return e | X86_SWP_SOFT_DIRTY if a.m.arch.soft_dirty else e
+
+cdef inline pte_t pte_swp_copy_soft_dirty(arena_t *a, pte_t e, pte_t old) noexcept nogil:
+    """e, which takes old's place."""
+    return pte_swp_mksoft_dirty(a, e) if pte_swp_soft_dirty(a, old) else e
+
+cdef inline pte_t pte_swp_clear_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return e & ~<pte_t>X86_SWP_SOFT_DIRTY if a.m.arch.soft_dirty else e
 
 cdef inline pte_t pte_marker(arena_t *a, uint32_t kind) noexcept nogil:
     return swp_entry_to_pte(a, swp_entry(SWP_PTE_MARKER, kind))

@@ -144,7 +144,7 @@ cdef int chain_link(arena_t *a, idx_t v, idx_t av) noexcept nogil:
 cdef bint anon_vma_compatible(arena_t *a, const vma_t *low, const vma_t *high) noexcept nogil:
     """Adjacent areas that differ only in what mprotect changes may share an anon_vma."""
     return (low.vm_end == high.vm_start and low.vm_file == high.vm_file and low.kind == high.kind
-            and ((low.vm_flags ^ high.vm_flags) & ~<uint64_t>(VM_ACCESS_FLAGS | VM_MAYBE_GUARD)) == 0
+            and ((low.vm_flags ^ high.vm_flags) & ~<uint64_t>(VM_ACCESS_FLAGS | VM_MAYBE_GUARD | VM_SOFTDIRTY)) == 0
             and high.vm_pgoff == low.vm_pgoff + ((high.vm_start - low.vm_start) >> a.m.arch.page_shift))
 
 cdef idx_t find_mergeable_anon_vma(arena_t *a, const vma_t *v) noexcept nogil:

@@ -15,7 +15,7 @@ from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, pte_dirty, pte_frame, pte_mkold, pte_special, pte_young, table_lookup
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_store, pte_swp_mkexclusive, swp_entry_to_pte
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_soft_dirty, pte_store, pte_swp_mkexclusive, pte_swp_mksoft_dirty, swp_entry_to_pte
 from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.swapfile cimport record_entry
 from vmtool.mm.thp cimport pmd_is_huge, split_huge_pmd
@@ -160,6 +160,8 @@ cdef bint unmap_anon(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept no
         if f.flags & PG_anon_exclusive:
             new = pte_swp_mkexclusive(a, new)
             f.flags &= ~<uint32_t>PG_anon_exclusive
+        if pte_soft_dirty(a, at.entry):
+            new = pte_swp_mksoft_dirty(a, new)
         slot_mut(a, folio_x_at(a, head).swap).count += 1
         add_mm_counter(m, MM_SWAPENTS, 1)
     elif f.flags & PG_dirty:  # written since MADV_FREE: it is wanted after all

@@ -26,6 +26,7 @@ cdef enum:
 cdef uint64_t PM_PRESENT = <uint64_t>1 << 63
 cdef uint64_t PM_FILE = <uint64_t>1 << 61
 cdef uint64_t PM_GUARD = <uint64_t>1 << 58
+cdef uint64_t PM_SOFT_DIRTY = <uint64_t>1 << 55
 cdef uint64_t PM_MMAP_EXCLUSIVE = <uint64_t>1 << 56
 cdef uint64_t PM_SWAP = <uint64_t>1 << 62
 
@@ -169,17 +170,23 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef idx_t v = find_vma_prev(a, mm, addr, &before)
     cdef entry_at_t at
     cdef pfn_t sub
-    if v and vma_at(a, v).vm_start <= addr and vma_at(a, v).vm_flags & VM_PFNMAP:
-        return 0  # areas without struct pages are skipped
+    cdef uint64_t vm_flags = vma_at(a, v).vm_flags if v and vma_at(a, v).vm_start <= addr else 0
+    cdef uint64_t soft = PM_SOFT_DIRTY if vm_flags & VM_SOFTDIRTY else 0
+    if vm_flags & VM_PFNMAP:
+        return soft  # areas without struct pages are skipped
     entry_find(a, mm_at(a, mm), addr, &at)
+    if at.what == ENTRY_NONE:
+        return soft
+    if not vm_flags & VM_HUGETLB and (pte_soft_dirty(a, at.entry) if pte_mapped(a, at.entry) else pte_swp_soft_dirty(a, at.entry)):
+        soft = PM_SOFT_DIRTY
     if at.what == ENTRY_PAGE or at.what == ENTRY_SPECIAL:
-        return present_entry(a, at.entry, pte_frame(a, at.entry))
+        return soft | present_entry(a, at.entry, pte_frame(a, at.entry))
     if at.what == ENTRY_HUGE:
         sub = <pfn_t>((addr & (level_size(g, at.level) - 1)) >> g.page_shift)
         if pte_special(a, at.entry):
-            return PM_PRESENT | PM_FILE | (pte_frame(a, at.entry) + sub)  # the huge zero page is no anonymous folio
-        return present_entry(a, at.entry, pte_frame(a, at.entry)) + sub  # the first page speaks for all
-    return 0 if at.what == ENTRY_NONE else swap_pte_entry(a, at.entry, at.what)
+            return soft | PM_PRESENT | PM_FILE | (pte_frame(a, at.entry) + sub)  # the huge zero page is no anonymous folio
+        return soft | present_entry(a, at.entry, pte_frame(a, at.entry)) + sub  # the first page speaks for all
+    return soft | swap_pte_entry(a, at.entry, at.what)
 
 cdef uint64_t swap_pte_entry(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
     """Type and offset stand where a present page has its frame."""

@@ -16,7 +16,7 @@ from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport entry_get, mk_pte, table_lookup
-from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mkwrite, pte_store, pte_swp_exclusive, pte_to_swp_entry, pte_write
+from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
 from vmtool.mm.rmap cimport add_new_anon_rmap, dup_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_update_readahead, swap_write_wait, swapin_readahead
@@ -54,10 +54,13 @@ cdef uint32_t map_swapped(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp
     """The folio of the entry, found or read, into its place. Returns FAULT_WRITE when the write is still to be seen to."""
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
-    cdef bint exclusive = pte_swp_exclusive(a, pte_load(a, table, index))
+    cdef pte_t old = pte_load(a, table, index)
+    cdef bint exclusive = pte_swp_exclusive(a, old)
     cdef bint shared = area.vm_flags & (VM_SHARED | VM_MAYSHARE) != 0
     cdef uint32_t left = flags & FAULT_WRITE
     cdef pte_t e = mk_pte(a, head, area.vm_flags)
+    if pte_swp_soft_dirty(a, old):
+        e = pte_mksoft_dirty(a, e)
     swap_free(a, entry)
     if frame_at(a, head).flags & PG_swapcache and should_try_to_free_swap(a, head, area, flags):
         frame_mut(a, head).extra_refs += 1
@@ -65,7 +68,7 @@ cdef uint32_t map_swapped(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp
         frame_mut(a, head).extra_refs -= 1
     if not shared and (exclusive or frame_at(a, head).extra_refs + <uint32_t>frame_at(a, head).mapcount == 0):
         exclusive = True
-        if area.vm_flags & VM_WRITE:
+        if area.vm_flags & VM_WRITE and not pte_needs_soft_dirty_wp(a, e, area.vm_flags):
             e = pte_mkwrite(a, e)
             if left:
                 e = pte_mkdirty(a, e)
@@ -116,7 +119,7 @@ cdef int unuse_pte(arena_t *a, idx_t v, vaddr_t addr, swp_entry_t entry, pfn_t t
     if frame_at(a, head).flags & PG_writeback:
         swap_write_wait(a)
     map_swapped(a, v, addr, 0, entry, head, table, index)
-    pte_store(a, table, index, pte_mkold(a, pte_load(a, table, index)))
+    pte_store(a, table, index, pte_mkold(a, pte_wrprotect(a, pte_load(a, table, index))))
     frame_mut(a, head).extra_refs += 1
     folio_free_swap(a, head)
     frame_mut(a, head).extra_refs -= 1

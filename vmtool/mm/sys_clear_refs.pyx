@@ -1,18 +1,20 @@
 # cython: language_level=3
-"""A write to /proc/PID/clear_refs: forgets which pages were used, or the highest resident size.
+"""A write to /proc/PID/clear_refs: forgets which pages were used or written, or the highest resident size.
 
     entry: accessed, page: referenced  ->  entry: old, page: not referenced        1 all areas, 2 anonymous ones, 3 files'
+    area: soft-dirty; entry: writable, soft-dirty  ->  neither; the next write faults, and makes the entry so again        4
 Counterpart: Linux v6.18 fs/proc/task_mmu.c:clear_refs_write(), clear_refs_pte_range(), clear_refs_test_walk(). As there on x86, the TLB is
-not flushed. Soft-dirty bits (4) are not tracked, as on a kernel without CONFIG_MEM_SOFT_DIRTY: nothing to forget.
+not flushed for 1 to 3. Without CONFIG_MEM_SOFT_DIRTY (arch_t.soft_dirty) 4 finds nothing to forget. Huge pages of hugetlbfs are passed over.
 """
 
 from vmtool.mm.arch cimport level_index, page_size
-from vmtool.mm.arena cimport frame_mut, mm_at, mm_mut, vma_at
+from vmtool.mm.arena cimport frame_mut, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.pgtable cimport entry_set
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_mkold, pte_special, pte_store
+from vmtool.mm.pgtable cimport entry_set, flush_tlb_range
+from vmtool.mm.pte cimport (ENTRY_NONE, ENTRY_PAGE, pte_class, pte_clear_soft_dirty, pte_frame, pte_load, pte_mapped, pte_mkold, pte_special, pte_store,
+                            pte_swp_clear_soft_dirty, pte_wrprotect)
 
 cdef enum:  # enum clear_refs_types
     CLEAR_REFS_ALL = 1
@@ -42,26 +44,52 @@ cdef int clear_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e
         forget(w.a, e)
     return 0
 
+cdef inline pte_t soft_clean(arena_t *a, pte_t e) noexcept nogil:
+    """clear_soft_dirty(): whatever is there, pages without a struct page too."""
+    return pte_clear_soft_dirty(a, pte_wrprotect(a, e)) if pte_mapped(a, e) else pte_swp_clear_soft_dirty(a, e)
+
+cdef int clean_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef uint32_t index
+    cdef pte_t e
+    while addr < next:
+        index = level_index(&w.a.m.arch, 0, addr)
+        e = pte_load(w.a, table, index)
+        if pte_class(w.a, e) != ENTRY_NONE and soft_clean(w.a, e) != e:
+            pte_store(w.a, table, index, soft_clean(w.a, e))
+        addr += page_size(&w.a.m.arch)
+    return 0
+
+cdef int clean_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    entry_set(w.a, w.mm, addr, level, soft_clean(w.a, e))
+    return 0
+
 cdef bint is_meant(const vma_t *area, int64_t what) noexcept nogil:
-    if area.vm_flags & VM_PFNMAP:
+    if area.vm_flags & (VM_PFNMAP | VM_HUGETLB):
         return False
-    return what == CLEAR_REFS_ALL or (area.vm_file == 0) == (what == CLEAR_REFS_ANON)
+    return what == CLEAR_REFS_ALL or what == CLEAR_REFS_SOFT_DIRTY or (area.vm_file == 0) == (what == CLEAR_REFS_ANON)
 
 cdef int clear_refs(arena_t *a, idx_t mm, int64_t what) noexcept nogil:
     cdef mm_walk_t w
     cdef idx_t v = mm_at(a, mm).vma_first
     cdef uint32_t left = a.pool[POOL_VMA].count
+    cdef bint soft = what == CLEAR_REFS_SOFT_DIRTY
     if not CLEAR_REFS_ALL <= what <= CLEAR_REFS_MM_HIWATER_RSS:
         return -EINVAL
     if what == CLEAR_REFS_MM_HIWATER_RSS:
         mm_mut(a, mm).hiwater_rss = get_mm_rss(mm_at(a, mm))
         return 0
-    while v and left and what != CLEAR_REFS_SOFT_DIRTY:
+    if soft and not a.m.arch.soft_dirty:
+        return 0
+    while v and left:
+        if soft:
+            vma_mut(a, v).vm_flags &= ~<uint64_t>VM_SOFTDIRTY
         if is_meant(vma_at(a, v), what):
             walk_init(&w, a, mm_mut(a, mm), v, NULL)
-            w.table = clear_table
-            w.leaf = clear_leaf
+            w.table = clean_table if soft else clear_table
+            w.leaf = clean_leaf if soft else clear_leaf
             walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
         v = vma_at(a, v).vm_next
         left -= 1
+    if soft:
+        flush_tlb_range(a, mm_mut(a, mm), 0, mm_at(a, mm).task_size)
     return 0

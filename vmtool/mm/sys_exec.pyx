@@ -28,7 +28,7 @@ from vmtool.mm.trace cimport TR_EXEC, trace2
 from vmtool.mm.unmap cimport do_munmap
 from vmtool.mm.cred cimport cred_alloc, cred_put
 from vmtool.mm.task_objects cimport commit_creds
-from vmtool.mm.vma cimport find_vma_intersection, find_vma_prev
+from vmtool.mm.vma cimport find_vma_intersection, find_vma_prev, vm_softdirty
 
 cdef enum:
     STACK_EXPAND = 131072
@@ -168,7 +168,7 @@ cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
         if n == 0:
             continue
         end = addr + n * size
-        if insert_area(a, mm, addr, end, l.special[i].vm_flags, 0, 0, l.special[i].kind) == 0:
+        if insert_area(a, mm, addr, end, l.special[i].vm_flags | vm_softdirty(a), 0, 0, l.special[i].kind) == 0:
             return -ENOMEM
         vm_stat_account(mm_mut(a, mm), l.special[i].vm_flags, n)
         if l.special[i].kind == VMA_VDSO:
@@ -181,7 +181,7 @@ cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
 # --- the stack --------------------------------------------------------------------------------------------------------
 
 cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t stack_top, uint64_t *sp) noexcept nogil:
-    """The area, and path, environment and arguments at its top."""
+    """The area, and path, environment and arguments at its top. Not soft-dirty as a whole: setup_arg_pages() gives it its flags anew."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t vm_flags = VM_DATA_DEFAULT | VM_GROWSDOWN | VM_ACCOUNT
     cdef uint64_t p = stack_top - layout_of(&a.m.arch, 0).word_bytes, limit = page_start(a, req.rlimit_stack), size, nr, first

@@ -35,7 +35,8 @@ cdef bint can_follow(arena_t *a, const vma_t *v, const entry_at_t *at, bint writ
         return False
     if not write or pte_write(a, at.entry):
         return True
-    return at.what != ENTRY_SPECIAL and not v.vm_flags & VM_WRITE and frame_at(a, pte_frame(a, at.entry)).flags & PG_anon_exclusive
+    return (at.what != ENTRY_SPECIAL and not v.vm_flags & VM_WRITE and not pte_needs_soft_dirty_wp(a, at.entry, v.vm_flags)
+            and frame_at(a, pte_frame(a, at.entry)).flags & PG_anon_exclusive)
 
 cdef bint fault_in(arena_t *a, idx_t v, vaddr_t addr, bint write, paddr_t *phys) noexcept nogil:
     """Not the processor's walk: an entry of a PROT_NONE area is not present for that."""

@@ -20,7 +20,7 @@ from vmtool.mm.pkeys cimport execute_only_pkey, pkey_vm_flags
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.trace cimport TR_BRK, trace2
 from vmtool.mm.unmap cimport do_munmap, munmap_range, split_borders
-from vmtool.mm.vma cimport VM_ACCESS_FLAGS, VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vma_lookup
+from vmtool.mm.vma cimport VM_ACCESS_FLAGS, VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vm_softdirty, vma_lookup
 from vmtool.mm.vma_merge cimport remove_vma, vma_merge_new_range, vmg_init, vmg_t
 
 cdef enum:
@@ -117,6 +117,7 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
             if charged:
                 vm_unacct_memory(a, charged)  # what was mapped there is gone
             return <uint64_t>-ENOMEM
+    vma_mut(a, v).vm_flags |= vm_softdirty(a)  # all of it, when it grew
     vm_stat_account(m, vm_flags, pages)
     if vm_flags & VM_LOCKED:
         if vm_flags & (VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP | VM_HUGETLB):
@@ -311,9 +312,11 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
     g.prev = prev
     g.just_expand = True
     if not (prev and vma_at(a, prev).vm_end == addr and vma_merge_new_range(a, &g)):
-        if insert_area(a, mm, addr, addr + length, vm_flags, addr >> a.m.arch.page_shift, 0, VMA_PLAIN) == 0:
+        g.target = insert_area(a, mm, addr, addr + length, vm_flags, addr >> a.m.arch.page_shift, 0, VMA_PLAIN)
+        if g.target == 0:
             vm_unacct_memory(a, pages)
             return -ENOMEM
+    vma_mut(a, g.target).vm_flags |= vm_softdirty(a)
     m.total_vm += <uint64_t>pages
     m.data_vm += <uint64_t>pages
     if vm_flags & VM_LOCKED:

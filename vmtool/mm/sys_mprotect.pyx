@@ -18,7 +18,7 @@ from vmtool.mm.populate cimport populate_vma_page_range
 from vmtool.mm.pte cimport *
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport change_huge_pmd
-from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous
+from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous, vma_soft_dirty_enabled
 from vmtool.mm.vma_merge cimport vma_modify_flags
 
 cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
@@ -26,23 +26,26 @@ cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     cdef swp_entry_t entry = pte_to_swp_entry(a, e)
     if swp_type(entry) != SWP_MIGRATION_WRITE:
         return e
-    return swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES
-                                         else SWP_MIGRATION_READ, swp_offset(entry)))
+    return pte_swp_copy_soft_dirty(a, swp_entry_to_pte(a, swp_entry(
+        SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES else SWP_MIGRATION_READ, swp_offset(entry))), e)
 
 cdef struct change_t:  # what the entries of an area become
     pte_t kept  # pte_modify(): these bits stay
     pte_t bits  # and these are set; with the right to write where vm_page_prot itself has it
     bint upgrade  # the right to write comes back where no fault is needed for it
     bint shared
+    uint64_t vm_flags
+
+cdef inline bint is_shared_memory(arena_t *a, const vma_t *area) noexcept nogil:
+    return area.vm_flags & VM_SHARED and area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
 
 cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) noexcept nogil:
-    cdef bint always = False
-    if area.vm_flags & VM_SHARED and area.vm_file and area.vm_flags & VM_WRITE:
-        always = inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+    cdef bint always = area.vm_flags & VM_WRITE and is_shared_memory(a, area) and not vma_soft_dirty_enabled(a, area.vm_flags)
     k.kept = pte_chg_mask(&a.m.arch)
     k.bits = pte_modify(a, 0, area.vm_flags) | (pte_mkwrite(a, 0) if always else 0)
     k.upgrade = upgrade and not always
     k.shared = area.vm_flags & VM_SHARED != 0
+    k.vm_flags = area.vm_flags
 
 cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept nogil:
     """can_change_pte_writable() for those that may be written to again."""
@@ -53,7 +56,7 @@ cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept no
     if what != ENTRY_PAGE and what != ENTRY_SPECIAL:
         return e
     n = (e & k.kept) | k.bits
-    if not k.upgrade or what == ENTRY_SPECIAL:
+    if not k.upgrade or what == ENTRY_SPECIAL or pte_needs_soft_dirty_wp(a, n, k.vm_flags):
         return n
     if k.shared:
         return pte_mkwrite(a, n) if pte_dirty(a, e) else n
@@ -132,8 +135,13 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
     return 0
 
 cdef inline bint wants_upgrade(arena_t *a, const vma_t *v) noexcept nogil:
-    """vma_wants_manual_pte_write_upgrade(): private writable areas, and shared ones whose writes must be noticed."""
-    return (v.vm_flags & VM_WRITE) != 0
+    """vma_wants_manual_pte_write_upgrade(): private writable areas, and shared ones whose writes must be noticed.
+
+    Linux asks before vm_page_prot is the new one. Where only soft-dirty bits want to be told (shared memory), that it is the old one says no.
+    """
+    if not v.vm_flags & VM_WRITE:
+        return False
+    return not is_shared_memory(a, v) or not vma_soft_dirty_enabled(a, v.vm_flags)
 
 cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t prot, int64_t pkey) noexcept nogil:
     cdef uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP), newflags

@@ -19,7 +19,7 @@ from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_allo
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, pmd_class, pte_class, pte_load, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, pmd_class, pte_class, pte_load, pte_mapped, pte_mksoft_dirty, pte_store, pte_swp_mksoft_dirty
 from vmtool.mm.rmap cimport anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport move_huge_pmd
@@ -149,9 +149,9 @@ cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint
         return -ENOMEM
     for n in range(pages_in(g, old_addr, old_addr + length)):
         e = pte_load(a, from_table, i + n)
-        if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place
+        if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place, and new there
             pte_store(a, from_table, i + n, 0)
-            pte_store(a, to_table, j + n, e)
+            pte_store(a, to_table, j + n, pte_mksoft_dirty(a, e) if pte_mapped(a, e) else pte_swp_mksoft_dirty(a, e))
     return 0
 
 cdef inline uint64_t extent_to(uint64_t size, vaddr_t old_addr, vaddr_t old_end, vaddr_t new_addr) noexcept nogil:
@@ -166,7 +166,7 @@ cdef bint can_align_down(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     return area.vm_start == addr and find_vma_intersection(a, area.vm_mm, addr & ~(level_size(&a.m.arch, 1) - 1), addr) == 0
 
 cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
-    """A whole PTE table changes its place."""
+    """A whole PTE table changes its place. Its entries are not looked at: none becomes soft-dirty, in Linux neither."""
     cdef pte_t pmd = entry_get(a, m, old_addr, 1)
     if entry_get(a, m, new_addr, 1) != 0:
         return False

@@ -19,19 +19,13 @@ from vmtool.mm.large_folio cimport has_pmd_thp, thp_orders_all_anon
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pte cimport mk_table
+from vmtool.mm.pte cimport mk_table, pte_clear_soft_dirty, pte_mksoft_dirty, pte_soft_dirty
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup
 from vmtool.mm.rmap cimport add_file_rmap_pmd, remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_THP_MAP, TR_THP_SPLIT, trace2
+from vmtool.mm.vma cimport vma_soft_dirty_enabled
 from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_FILE_MAPPED, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event
-
-cdef enum:  # machine_t.thp_defrag
-    DEFRAG_NEVER
-    DEFRAG_MADVISE
-    DEFRAG_DEFER
-    DEFRAG_DEFER_MADVISE
-    DEFRAG_ALWAYS
 
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
@@ -82,7 +76,8 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
         return False
     addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
     e = pte_mkhuge(a, mk_pte(a, head, area.vm_flags))
-    if frame_at(a, head).flags & PG_swapbacked and area.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE:
+    if (frame_at(a, head).flags & PG_swapbacked and area.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE
+            and not vma_soft_dirty_enabled(a, area.vm_flags)):
         e = pte_mkwrite(a, e)  # vm_page_prot of what needs no notice of the first write
     if write:
         e = pte_mkdirty(a, e)
@@ -109,8 +104,8 @@ cdef void clear_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept 
     remove_rmap_pmd(a, head, vma_at(a, v).vm_mm)
     add_mm_counter(m, mm_counter(a, head), -HPAGE_PMD_NR)
 
-cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
-    """Entries keep protection, accessed and dirty bits; a page that was exclusive stays so, each for itself."""
+cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nogil:
+    """Entries keep protection, accessed, dirty and soft-dirty bits; a page that was exclusive stays so, each for itself. Dirty ones are soft-dirty."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef uint64_t flags = vma_at(a, v).vm_flags
     cdef pte_t pmd = entry_get(a, m, addr, 1), e
@@ -140,6 +135,10 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
             e = mk_pte(a, head + i, flags)
             if pte_dirty(a, pmd):
                 e = pte_mkdirty(a, e)
+            if freeze:  # through an entry of a page on its way, which keeps this bit by itself
+                e = pte_clear_soft_dirty(a, e)
+            if pte_soft_dirty(a, pmd):
+                e = pte_mksoft_dirty(a, e)
             if pte_write(a, pmd):
                 e = pte_mkwrite(a, e)
         if not pte_young(a, pmd):
@@ -148,6 +147,12 @@ cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     if not pte_special(a, pmd):
         split_pmd_rmap(a, head, exclusive, vma_at(a, v).vm_mm)
     flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+
+cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    split_pmd(a, v, addr, False)
+
+cdef void freeze_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    split_pmd(a, v, addr, True)
 
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef entry_at_t at

@@ -15,7 +15,7 @@ from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_mksoft_dirty, pte_needs_soft_dirty_wp, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable, vma_thp_gfp_mask
@@ -134,19 +134,20 @@ cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vadd
         return False
     if is_file_pmd(a, pmd):
         entry_set(a, m, old_addr, 1, 0)
-        entry_set(a, m, new_addr, 1, pmd)
+        entry_set(a, m, new_addr, 1, pte_mksoft_dirty(a, pmd))
         return True
     if pgtable_trans_huge_deposit(a, m, new_addr) < 0:
         return False
     entry_set(a, m, old_addr, 1, 0)
     pgtable_trans_huge_free(a, m, old_addr)
-    entry_set(a, m, new_addr, 1, pmd)
+    entry_set(a, m, new_addr, 1, pte_mksoft_dirty(a, pmd))
     return True
 
 cdef void change_huge_pmd(arena_t *a, idx_t v, vaddr_t addr, uint64_t vm_flags, bint upgrade) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pte_t pmd = entry_get(a, m, addr, 1)
     cdef pte_t e = pte_modify(a, pmd, vm_flags)
-    if upgrade and not pte_special(a, pmd) and pte_dirty(a, pmd) and (vm_flags & VM_SHARED or frame_at(a, pte_frame(a, pmd)).flags & PG_anon_exclusive):
+    if (upgrade and not pte_special(a, pmd) and pte_dirty(a, pmd) and not pte_needs_soft_dirty_wp(a, pmd, vm_flags)
+            and (vm_flags & VM_SHARED or frame_at(a, pte_frame(a, pmd)).flags & PG_anon_exclusive)):
         e = pte_mkwrite(a, e)
     entry_set(a, m, addr, 1, e)

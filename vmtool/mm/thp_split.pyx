@@ -18,9 +18,9 @@ from vmtool.mm.lruvec cimport pmd_mappable
 from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mkspecial, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mksoft_dirty, pte_mkspecial, pte_soft_dirty, pte_store
 from vmtool.mm.rmap cimport remove_rmap
-from vmtool.mm.thp cimport HPAGE_PMD_NR, split_huge_pmd
+from vmtool.mm.thp cimport HPAGE_PMD_NR, freeze_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
 from vmtool.mm.vmstat cimport THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, count_vm_event
 
@@ -44,7 +44,7 @@ cdef void split_mappings(arena_t *a, pfn_t head) noexcept nogil:
         if vma_has_index(a, v, index):
             entry_find(a, mm_at(a, v.vm_mm), vma_address(a, v, index), &at)
             if at.what == ENTRY_HUGE and pte_frame(a, at.entry) == head:
-                split_huge_pmd(a, avc_at(a, c).vma, vma_address(a, v, index))
+                freeze_huge_pmd(a, avc_at(a, c).vma, vma_address(a, v, index))
         c = avc_at(a, c).same_av_next
 
 cdef bint is_locked(arena_t *a, pfn_t head) noexcept nogil:
@@ -83,6 +83,7 @@ cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
     cdef entry_at_t at
     cdef vma_t *v
     cdef mm_t *m
+    cdef pte_t e
     cdef uint32_t steps = 0
     while c and not runs_in_circle(a, POOL_AVC, c, &steps):
         v = vma_at(a, avc_at(a, c).vma)
@@ -94,7 +95,8 @@ cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
                     mlock_folio(a, pfn)
                     mlock_drain(a, fbatches_mut(a))
                 elif zeros and not frame_at(a, pfn).flags & PG_mlocked:
-                    pte_store(a, at.table, at.index, pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, v.vm_flags)))
+                    e = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, v.vm_flags))
+                    pte_store(a, at.table, at.index, pte_mksoft_dirty(a, e) if pte_soft_dirty(a, at.entry) else e)
                     remove_rmap(a, pfn, v.vm_mm)
                     add_mm_counter(m, MM_ANONPAGES, -1)
                     flush_tlb_page(a, m, vma_address(a, v, index))

@@ -267,8 +267,7 @@ cdef struct inode_t:  # 256 bytes
     uint32_t nlink  # 0 with nr_open 0: free record
     uint32_t nr_open  # file_t that refer to it
     uint64_t ino
-    uint32_t dev_major
-    uint32_t dev_minor
+    uint32_t dev_major, dev_minor
     uint64_t size
     uint64_t nrpages
     idx_t i_pages  # xnode_t root of the page cache: slot -> pfn of the folio's page
@@ -374,7 +373,7 @@ cdef struct arch_t:  # 256 bytes
     uint64_t kernel_start  # where the half begins that every space shares
     uint32_t top_order  # pages of the top table, log2
     uint32_t special_pfn[2]  # frames whose entries are special where no bit says so: the zero page, vvar
-    uint32_t pad1
+    uint32_t soft_dirty  # _PAGE_SOFT_DIRTY, where the kernel keeps it; 0: it does not
 
 # The machine itself: POOL_MACHINE, record 0 of one.
 cdef struct machine_t:
@@ -392,28 +391,22 @@ cdef struct machine_t:
     uint32_t trace_on  # TRACE_ bits: 1 records for `trace` and `explain`, 2 the arena's tally (set on a copy, never saved)
     uint32_t trace_seq
     uint32_t trace_head  # records in POOL_TRACE of the last command
-    uint32_t next_pid
-    uint32_t nr_tasks
-    uint32_t nr_zones
+    uint32_t next_pid, nr_tasks, nr_zones
     char kernel[16]
     char tlb_spec[64]
     tlb_geom_t tlb_geom[8]  # by structure (tlb.pxd); tlb_more has the rest
     arch_t arch
     zone_t zone[NR_ZONES]
     reserved_t reserved[NR_RESERVED]
-    uint32_t nr_reserved
-    uint32_t nr_caches
+    uint32_t nr_reserved, nr_caches
     int32_t overcommit_memory  # from here on sysctls
     uint32_t overcommit_ratio
     uint64_t overcommit_kbytes
-    uint64_t admin_reserve_kbytes
-    uint64_t user_reserve_kbytes
-    uint32_t swappiness
-    uint32_t page_cluster
+    uint64_t admin_reserve_kbytes, user_reserve_kbytes
+    uint32_t swappiness, page_cluster
     uint64_t min_free_kbytes
     uint32_t max_map_count
-    uint32_t dirty_ratio
-    uint32_t dirty_background_ratio
+    uint32_t dirty_ratio, dirty_background_ratio
     uint32_t vfs_cache_pressure
     uint32_t thp_enabled  # 0 never, 1 madvise, 2 always
     uint32_t thp_defrag  # 0 never 1 madvise 2 defer 3 defer+madvise 4 always
@@ -459,8 +452,9 @@ cdef struct machine_t:
     idx_t sysroot  # name_t: the host's directory with programs of this architecture; 0: /
     uint32_t knows_memcg_stat  # 0 in older files: the counters of groups are not
     uint32_t shmem_huge  # transparent_hugepage/shmem_enabled: SHMEM_HUGE_
+    uint32_t soft_dirty, pad1  # CONFIG_MEM_SOFT_DIRTY
     compaction_t compaction
-    uint64_t pad[10]
+    uint64_t pad[9]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now

@@ -50,6 +50,7 @@ cdef bint valid_arch(machine_t *m) noexcept nogil:
     m.arch.user_nx = g.user_nx
     m.arch.kernel_start = g.kernel_start
     m.arch.top_order = g.top_order
+    m.arch.soft_dirty = g.soft_dirty
     return memcmp(&g, &m.arch, sizeof(g)) == 0
 
 

@@ -41,6 +41,14 @@ cdef inline vaddr_t vm_start_gap(arena_t *a, const vma_t *v) noexcept nogil:
         return v.vm_start - stack_guard_gap(a) if v.vm_start > stack_guard_gap(a) else 0
     return v.vm_start
 
+cdef inline bint vma_soft_dirty_enabled(arena_t *a, uint64_t vm_flags) noexcept nogil:
+    """Whether each page says for itself if it was written: where the area does not say it of all."""
+    return a.m.arch.soft_dirty != 0 and not vm_flags & VM_SOFTDIRTY
+
+cdef inline uint64_t vm_softdirty(arena_t *a) noexcept nogil:
+    """What a new or grown area has: a place unmapped and mapped anew is new data."""
+    return VM_SOFTDIRTY if a.m.arch.soft_dirty else 0
+
 cdef inline bint vma_is_anonymous(const vma_t *v) noexcept nogil:
     return v.vm_file == 0 and v.kind == VMA_PLAIN
 

@@ -22,6 +22,7 @@ from libc.string cimport memcmp, memset
 
 cdef enum:
     VM_STICKY = VM_MAYBE_GUARD
+    VM_MERGED_OVER = VM_STICKY | VM_SOFTDIRTY  # areas that differ in these alone are joined
 
 cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff) noexcept nogil:
     memset(g, 0, sizeof(vmg_t))
@@ -54,8 +55,8 @@ cdef bint names_equal(arena_t *a, idx_t x, idx_t y) noexcept nogil:
     return n == name_read(a, y, ty, 256) and memcmp(tx, ty, n) == 0
 
 cdef bint is_mergeable_vma(arena_t *a, const vmg_t *g, const vma_t *t) noexcept nogil:
-    """Attributes agree; a flag that sticks to the merged area (guard markers) need not."""
-    return (((t.vm_flags ^ g.vm_flags) & ~<uint64_t>VM_STICKY) == 0 and t.vm_file == g.vm_file and t.kind == g.kind and names_equal(a, t.anon_name, g.anon_name))
+    """Attributes agree; a flag that sticks to the merged area (guard markers) need not, nor soft-dirty: the area that grows keeps its own."""
+    return (((t.vm_flags ^ g.vm_flags) & ~<uint64_t>VM_MERGED_OVER) == 0 and t.vm_file == g.vm_file and t.kind == g.kind and names_equal(a, t.anon_name, g.anon_name))
 
 cdef bint had_uncowed_parents(arena_t *a, idx_t v) noexcept nogil:
     return v != 0 and vma_at(a, v).anon_vma != 0 and not anon_vma_chain_is_singular(a, vma_at(a, v))

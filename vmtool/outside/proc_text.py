@@ -119,7 +119,8 @@ def _settled(area: Area, has_offsets: bool) -> Area:
     if known is not None:
         flags |= known & ~(0x7 | VM_SHARED | VM_MAYSHARE) | (known & VM_SHARED if shared else 0) | (flags & 0x7) << 4  # what is, may be
     else:
-        flags |= MAY_BITS | (VM_SHARED if shared else VM_ACCOUNT if flags & 2 else 0) | (VM_GROWSDOWN if vma.name == "[stack]" else 0)
+        flags |= MAY_BITS | (VM_SHARED if shared else VM_ACCOUNT if flags & 2 else 0)
+        flags |= VM_GROWSDOWN if vma.name == "[stack]" else vmflags.VM_SOFTDIRTY
     if shared and flags & (VM_SHARED | VM_WRITE):
         flags |= VM_SHARED
     elif shared:

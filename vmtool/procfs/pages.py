@@ -4,8 +4,8 @@ Counterpart: Linux v6.18 fs/proc/task_mmu.c:pagemap_read(), fs/proc/page.c. `vie
 A pagemap is as long as the address space and nearly all zeros: it is read in pieces, and copied where there are areas.
 
 Releases: until 4.2 bits 55 to 60 of a pagemap's entry were the page shift, and in 3.10 it stood in the entries of holes, too; bits of
-kpageflags beyond those that a release had are 0. Bit 55 (soft-dirty) is as where nobody ever wrote 4 to clear_refs, from 4.2 until 6.18,
-whose recorded kernel was built without; an exported copy has it only where there are page tables.
+kpageflags beyond those that a release had are 0. An area that is soft-dirty as a whole has bit 55 for pages that are not there, too; an
+exported copy has it only where there are page tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 
 from vmtool.errors import KernelError
-from vmtool.procfs.releases import CURRENT, EVER, rows_of, v
+from vmtool.procfs.releases import EVER, rows_of, v
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ TABLE_BYTES = 2 << 20
 KERNEL_HALF = 1 << 63
 PAGE_SHIFT_UNTIL = v(4, 2)
 PAGE_SHIFT_BIT = 55
-SOFT_DIRTY = 1 << 55
 PAGE_SHIFT_MASK = ~(0x3F << PAGE_SHIFT_BIT) & (1 << 64) - 1
 MEANINGS = (  # bits 55 and up of a pagemap's entry that have a meaning
     (55, 0, EVER),  # soft-dirty
@@ -74,8 +73,7 @@ def pread(tree: Tree, name: str, offset: int, nr_bytes: int, *pid: int) -> bytes
     first, nr = offset // ENTRY_BYTES, nr_bytes // ENTRY_BYTES
     if pid:
         shift = tree.info.page_shift
-        data = _pagemap_as_in(tree, tree.machine.pagemap_bytes(*pid, first << shift, nr << shift))
-        return _soft_dirty(tree, *pid, first, nr, data) if PAGE_SHIFT_UNTIL <= tree.release < CURRENT else data
+        return _pagemap_as_in(tree, tree.machine.pagemap_bytes(*pid, first << shift, nr << shift))
     return _kpage_as_in(tree, name, tree.machine.kpage(name, first, nr))
 
 
@@ -94,20 +92,6 @@ def _pagemap_as_in(tree, data):
         return _mapped(data, lambda entry: entry & PAGE_SHIFT_MASK | shift)
     missing = sum(1 << bit for bit, _, _ in MEANINGS) ^ sum(1 << bit for bit, _, _ in rows_of(MEANINGS, tree.release))
     return _mapped(data, lambda entry: entry & ~missing) if missing else data
-
-
-def _soft_dirty(tree, pid, first, nr, data):
-    """Bit 55 for every page of an area that is VM_SOFTDIRTY, there or not."""
-    import array
-
-    from vmtool.procfs.vmflags import is_soft_dirty
-
-    shift, entries = tree.info.page_shift, array.array("Q", data)
-    for vma in tree.machine.maps(pid):
-        start, end = max((vma.start >> shift) - first, 0), min((vma.end >> shift) - first, nr, len(entries))
-        if start < end and is_soft_dirty(vma, tree.release):
-            entries[start:end] = array.array("Q", [entry | SOFT_DIRTY for entry in entries[start:end]])
-    return entries.tobytes()
 
 
 def _kpage_as_in(tree, name, data):

@@ -4,17 +4,16 @@ Counterpart: Linux v6.18 fs/proc/task_mmu.c:show_vma_header_prefix(), show_smap_
 are those of include/linux/mm.h on x86-64.
 
 Releases: a bit that a release does not know is not printed; one that it had without letters (VM_LOCKONFAULT from 4.4 on, until it got
-them) is `??`. The bits are 6.18's in any release, but for two that old ones show (of_release()): the loader's areas of a program were
-VM_DENYWRITE (`dw`), and a distribution's kernel begins every area VM_SOFTDIRTY (`sd`). VM_NONLINEAR (`nl`) and MPX (`mp`) are never set.
+them) is `??`. The bits are 6.18's in any release, but for one that old ones show (of_release()): the loader's areas of a program were
+VM_DENYWRITE (`dw`). VM_NONLINEAR (`nl`) and MPX (`mp`) are never set.
 
-Simplified: soft-dirty is never tracked (clear_refs 4 takes no `sd` away), and 6.18 is the kernel of the recordings, which has none.
 Bits without letters (internal ones) are not printed; the kernel would print `??` for one it does not know.
 """
 
 from __future__ import annotations
 
 from vmtool.procfs.releases import CURRENT, rows_of, v
-from vmtool.uapi import VM_EXEC, VM_GROWSDOWN, VM_MAYSHARE, VM_READ, VM_WRITE
+from vmtool.uapi import VM_EXEC, VM_MAYSHARE, VM_READ, VM_WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ LETTERS = (
     (1 << 24, "ar"),
     (1 << 25, "wf"),
     (1 << 26, "dd"),
+    (1 << 27, "sd"),
     (1 << 28, "mm"),
     (1 << 29, "hg"),
     (1 << 30, "nh"),
@@ -61,12 +61,12 @@ LETTERS = (
 )
 """(bit, letters), in the order of the bits, which is the order of printing."""
 SINCE = {
-    "um": v(4, 3), "uw": v(4, 3), "lf": v(6, 12), "sf": v(4, 15), "wf": v(4, 14), "ss": v(6, 6), "ui": v(5, 13), "dp": v(6, 11),
-    "sl": v(6, 10), "gu": v(6, 19),
+    "sd": v(3, 11), "um": v(4, 3), "uw": v(4, 3), "lf": v(6, 12), "sf": v(4, 15), "wf": v(4, 14), "ss": v(6, 6), "ui": v(5, 13),
+    "dp": v(6, 11), "sl": v(6, 10), "gu": v(6, 19),
 }  # fmt: skip
 """The release from which on the letters are printed; the others are older than 3.10."""
 VM_DENYWRITE, VM_SOFTDIRTY = 1 << 11, 1 << 27
-OF_OLD_RELEASES = ((VM_DENYWRITE, "dw", 0, v(5, 15)), (VM_SOFTDIRTY, "sd", v(3, 11), CURRENT))
+OF_OLD_RELEASES = ((VM_DENYWRITE, "dw", 0, v(5, 15)),)
 """Bits that the kernel of the recordings does not have: letters, since, until."""
 UNNAMED_SINCE = {"lf": v(4, 4)}
 UNKNOWN = "??"
@@ -95,18 +95,11 @@ def letters_of(release: int) -> tuple[tuple[int, str], ...]:
     return tuple(sorted(found))
 
 
-def is_soft_dirty(vma: Vma, release: int) -> bool:
-    """Not where setup_arg_pages() gave the flags anew, nor [vsyscall], which is no area of the process."""
-    return OF_OLD_RELEASES[1][2] <= release < CURRENT and not vma.flags & VM_GROWSDOWN and vma.name != "[vsyscall]"
-
-
 def of_release(vma: Vma, release: int, images: Collection[str]) -> Vma:
     """An area with the flags that a release had besides. `images`: what execve() mapped, the program and its interpreter."""
     flags = vma.flags
     if release < OF_OLD_RELEASES[0][3] and vma.is_file and vma.name in images:
         flags |= VM_DENYWRITE
-    if is_soft_dirty(vma, release):
-        flags |= VM_SOFTDIRTY
     return vma if flags == vma.flags else vma._replace(flags=flags)
 
 

@@ -23,6 +23,7 @@ COMMANDS = (
          switch("--pcid", "tag TLB entries with the process's PCID"),
          switch("--kpti", "page-table isolation: user mode has a top table of its own, without the kernel (x86-64)"),
          switch("--pku", "the processor has protection keys (x86-64)"),
+         switch("--soft-dirty", "the kernel knows which pages were written since 4 went to /proc/PID/clear_refs (x86-64)"),
          option("--aslr", "SIZE", "SEED", "draw addresses from a generator with this seed"),
          option("--kernel", KERNELS, "RELEASE", "the release whose formats /proc has", default="6.18"),
          option("--sysroot", "HOSTPATH", "DIR", "where spawn and exec find interpreters, for programs of another architecture"),
@@ -31,7 +32,9 @@ COMMANDS = (
         help="Boot a new machine into the state file.",
         details="Without options it is the machine that `spawn` boots: x86-64 with four levels, Linux 6.18, one CPU, 1G, "
                 "no swap, no ASLR. --kernel chooses fields, order and widths of the files of /proc, the areas that exec "
-                "maps for the kernel, and [vsyscall]'s permissions; all else is 6.18's. --read-ahead: Linux takes 128K, or twice the "
+                "maps for the kernel, and [vsyscall]'s permissions; all else is 6.18's. Soft-dirty pages "
+                "(CONFIG_MEM_SOFT_DIRTY) are there with --kernel 4.4 to 6.12 on x86-64, as in distributions' kernels; with 6.18, "
+                "whose recorded kernel was built without them, --soft-dirty asks for them. --read-ahead: Linux takes 128K, or twice the "
                 "optimal request that a disk names; of a disk that turns and names none, twice its largest request, which is 8M.",
         example="vmtool init --ram 256M --cpus 2"),
     Command(

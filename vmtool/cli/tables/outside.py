@@ -87,8 +87,8 @@ COMMANDS = (
         access=ALONE, json=False,
         help="Serve the simulated /proc live, over FUSE.",
         details="Until it is unmounted (fusermount3 -u DIR), or Ctrl-C or SIGTERM ends it. What is read is the machine as it is at that "
-                "moment; clear_refs, comm, oom_score_adj and sys/vm can be written. Needs libfuse and the Python package mfusepy: "
-                "pip install vmtool[mount].",
+                "moment; clear_refs (1 to 5, see clear-refs), comm, oom_score_adj and sys/vm can be written. Needs "
+                "libfuse and the Python package mfusepy: pip install vmtool[mount].",
         example="vmtool mount proc"),
     Command(
         "enter", "mounted:enter",

@@ -95,6 +95,15 @@ COMMANDS = (
         details="A write to the file itself, over a mount, is one without CAP_SYS_RESOURCE: EACCES below what was set here last, or 0.",
         example="vmtool oom-score-adj 1 -500"),
     Command(
+        "clear-refs", "process:clear_refs",
+        (PID, arg("what", "INT", "1 all areas, 2 anonymous ones, 3 files', 4 soft-dirty, 5 the peak of Rss")),
+        access=WRITES, json=False,
+        help="Write to /proc/PID/clear_refs: forget what was used, or written.",
+        details="1 to 3 take Accessed off entries and Referenced off their pages, which smaps counts. 4 makes every page clean, read-only "
+                "for its next write, which faults and marks it: `sd` in VmFlags says that an area is new or grown since, bit 55 of pagemap "
+                "(soft-dirty) which pages were written or moved. It needs a machine with soft-dirty pages (init --soft-dirty, --kernel "
+                "4.4 to 6.12), and has no effect on others. 5 sets VmHWM to what VmRSS is.",
+        example="vmtool clear-refs 1 4"),
         "thp-disable", "process:thp_disable",
         (PID, arg("mode", ("yes", "no", "except-advised"), "yes, no or except-advised", metavar="MODE", optional=True)),
         access=thp_access,
