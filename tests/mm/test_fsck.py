@@ -15,6 +15,7 @@ NR_SHMEM_PMDMAPPED = 33
 FILEPAGES, ANONPAGES, SWAPENTS, SHMEMPAGES = 0, 1, 2, 3  # rss_kind
 VM_AREA_STRUCT = 3
 ANON_VMA_CHAIN = 5  # record of its cache
+LARGE_MM_IDS_SHARED, LARGE_QUEUED, LARGE_PARTIALLY_MAPPED = 1, 2, 4  # of a folio's third page, index_hi
 CASES = Cases()
 case = CASES.case
 
@@ -404,6 +405,56 @@ def _(s):
     pfn = s.frame(s.thp)
     s.change("frame", pfn + 1, "lru_prev")
     return f"the map count of all of folio {pfn} is wrong: 2 entries map its pages"
+
+
+@case("mapcount-pages")
+def _(s):
+    pfn = s.frame(s.thp)
+    s.change("frame", pfn + 1, "extra_refs")
+    return f"folio {pfn} counts the pages that small entries map wrongly: they are 0"
+
+
+@case("mapcount-mm-id")
+def _(s):
+    pfn = s.frame(s.thp)
+    s.change("frame", pfn + 2, "mapping")
+    return f"folio {pfn} counts the entries of an address space wrongly: they are 1"
+
+
+@case("mapcount-shared")
+def _(s):
+    pfn = s.frame(s.thp)
+    s.change("frame", pfn + 2, "index_hi", -LARGE_MM_IDS_SHARED)
+    return f"folio {pfn} counts as one address space's alone, 2 entries map it"
+
+
+@case("split-queue")
+def _(s):
+    pfn = s.frame(s.thp)
+    s.change("frame", pfn + 2, "index_hi", -LARGE_QUEUED)
+    return f"folio {pfn} stands on a queue of deferred splits, or not, against its mark; the queues have 2"
+
+
+@case("sum-mthp-anon")
+def _(s):
+    s.m.poke("frame", s.frame(s.thp) + 1, "index_lo", 8)
+    return "nr_anon of order 9 is wrong: there are 1 such folios"
+
+
+@case("sum-mthp-partial")
+def _(s):
+    s.change("frame", s.frame(s.thp) + 2, "index_hi", LARGE_PARTIALLY_MAPPED)
+    return "nr_anon_partially_mapped of order 9 is wrong: there are 1 such folios"
+
+
+@case("pte-contiguous")
+def _(s):
+    other = Story(arch="arm64")
+    s.m = other.m
+    step = s.m.walk(other.pid, other.heap).steps[-1]
+    content, field, entry = other.entry(other.heap)
+    s.m.poke("content", content, field, entry | 1 << 52)
+    return f"entry {step.index} of table {step.table // PAGE} has the contiguous hint, which does not hold for its block"
 
 
 @case("anon-exclusive")
