@@ -148,7 +148,7 @@ def tmpfs(w: Writer) -> None:
             if kind <= 7:
                 _touch(w, addr, nr)
             elif w.chance(50):
-                advice = w.pick(("hugepage", "collapse", "collapse", "dontneed", "remove", "nohugepage"))
+                advice = w.pick(("hugepage", "collapse", "collapse", "dontneed", "remove", "nohugepage", "cold", "cold"))
                 w.line(f"madvise $p {hex(addr)} {hex(min(nr, w.pick((16, 512, nr))) * PAGE)} {advice}")
             else:
                 _look(w, addr)

@@ -186,3 +186,18 @@ def test_dirty_entries_of_a_folio_that_is_split_make_it_dirty(machine):
     machine.madvise(1, at, HUGE, PAGEOUT)
     machine.reclaim(300)
     assert machine.load(1, at + 9 * PAGE, 4) == b"nine"
+
+
+def test_reclaim_of_a_huge_page_of_zeros_leaves_nothing_of_its_first_page():
+    """Split for swap, its pages give way to the zero page; what is free must not go back to a list."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=600 << 20)
+    machine.swapon(64 << 20)
+    machine.spawn("a", None, [b"a"], [])
+    machine.set_sysctl("transparent_hugepage/enabled", "always")
+    at = machine.mmap(1, BASE, 4 * HUGE, RW, 0x32)
+    machine.touch(1, at, 4 * HUGE, "w")
+    with pytest.raises(KernelError):
+        machine.reclaim(3000)
+    assert machine.fsck() == []
+    assert machine.load(1, at, 4) == bytes(4)

@@ -6,10 +6,12 @@
 Counterpart: Linux v6.18 mm/rmap.c:try_to_unmap_one(), mm/huge_memory.c:unmap_folio(), __folio_split().
 """
 
+from vmtool.mm.arch cimport page_align
 from vmtool.mm.arena cimport fbatches_mut, frame_at, inode_at, mm_at, mm_mut, vma_at
-from vmtool.mm.filemap cimport folio_mark_dirty, folio_test_dirty
+from vmtool.mm.filemap cimport filemap_remove, folio_mark_dirty, folio_test_dirty
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.inode cimport shmem_recalc_inode
 from vmtool.mm.mlock cimport mlock_drain, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
@@ -67,14 +69,25 @@ cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
                 add_mm_counter(m, kind, -1)
         v = vma_at(a, v).i_mmap_next
 
+cdef void drop_past_end(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) noexcept nogil:
+    """The end of __folio_split(): a folio may reach beyond the file, its pieces may not."""
+    cdef uint64_t end = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
+    cdef uint64_t index = frame_index(frame_at(a, head)), i
+    for i in range(nr_pages):
+        if index + i >= end:
+            filemap_remove(a, <pfn_t>(head + i))
+    shmem_recalc_inode(a, inode)
+
 cdef bint split_file_folio(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint64_t i
+    cdef uint64_t i, nr_pages = <uint64_t>1 << folio_order(a, head)
+    cdef idx_t inode = frame_at(a, head).mapping
     cdef pfn_t at
     if folio_test_dirty(a, head) and not frame_at(a, head).flags & PG_swapbacked:
         return False  # its buffers cannot be released; shared memory has none
     try_to_unmap(a, head)
-    for i in range(<uint64_t>1 << folio_order(a, head)):
+    for i in range(nr_pages):
         at = <pfn_t>(head + i)
         while folio_order(a, page_folio(a, at)):
             folio_split(a, page_folio(a, at), at)
+    drop_past_end(a, inode, head, nr_pages)
     return True

@@ -14,6 +14,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
 from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.folio_split cimport folio_split
+from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat
 from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
@@ -43,6 +44,7 @@ cdef enum fate:
     FATE_FREED
     FATE_KEEP
     FATE_ACTIVATE
+    FATE_GONE  # free, but not by reclaim: the split of a folio of zeros left nothing of it
 
 cdef struct reclaim_stat_t:  # reclaim_stat
     uint32_t nr_pageout
@@ -50,6 +52,7 @@ cdef struct reclaim_stat_t:  # reclaim_stat
     uint32_t nr_dirty
     uint32_t nr_unqueued_dirty
     uint32_t nr_writeback
+    uint64_t nr_freed  # pages of the folio that was freed last: it may have been split before
 
 
 cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
@@ -145,7 +148,7 @@ cdef inline bint is_lazyfree(uint32_t flags) noexcept nogil:
     return (flags & (PG_anon | PG_swapbacked)) == PG_anon
 
 
-cdef uint32_t free_clean(arena_t *a, pfn_t head) noexcept nogil:
+cdef uint32_t free_clean(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
     """__remove_mapping(): nobody else holds it, so it goes; what is left of it is a shadow."""
     cdef frame_t *f = frame_at(a, head)
     cdef uint64_t nr_pages = nr_pages_of(a, head)
@@ -162,6 +165,7 @@ cdef uint32_t free_clean(arena_t *a, pfn_t head) noexcept nogil:
         file = folio_is_file_lru(f.flags)
         filemap_evict(a, head, workingset_eviction(a, head) if file else 0)
     folio_put(a, head)
+    stat.nr_freed = nr_pages
     return FATE_FREED
 
 
@@ -181,7 +185,7 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     stat.nr_pageout += 1
     if frame_at(a, head).flags & (PG_writeback | PG_dirty):
         return keep(a, head, FATE_KEEP, KEEP_WRITING)
-    return free_clean(a, head)
+    return free_clean(a, head, stat)
 
 
 cdef bint get_slot(arena_t *a, pfn_t head) noexcept nogil:
@@ -209,6 +213,7 @@ cdef bint split_shmem(arena_t *a, pfn_t head) noexcept nogil:
     for i in range(nr_pages):
         while folio_order(a, page_folio(a, <pfn_t>(head + i))):
             folio_split(a, page_folio(a, <pfn_t>(head + i)), <pfn_t>(head + i))
+    drop_past_end(a, frame_at(a, head).mapping, head, nr_pages)
     lruvec_del_folio(a, head)
     frame_mut(a, head).extra_refs += 1
     return True
@@ -255,12 +260,14 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
         return keep(a, head, FATE_KEEP, KEEP_USED_ONCE)
     f = frame_mut(a, head)
     trace3(a, TR_RECLAIM_TAKE, head, nr_pages, folio_is_file_lru(f.flags))
-    if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked and not get_slot(a, head):
-        return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
+    if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked:
+        if not get_slot(a, head):
+            return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT) if frame_at(a, head).extra_refs else FATE_GONE
+        sc.nr_scanned -= nr_pages - nr_pages_of(a, head)  # of one that was split its pages count one by one
     if folio_mapcount(a, head) and not try_to_unmap(a, head):
         return keep(a, head, FATE_ACTIVATE, KEEP_NOT_UNMAPPED)
     if not frame_at(a, head).flags & PG_dirty:
-        return free_clean(a, head)
+        return free_clean(a, head, stat)
     if folio_is_file_lru(frame_at(a, head).flags):
         if not is_lazyfree(frame_at(a, head).flags):
             # left to the flusher; it comes back at the end of write-back
@@ -280,10 +287,10 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
     cdef pfn_t head
     for i in range(nr):
         head = folios[i]
-        nr_pages = nr_pages_of(a, head)
         fate = shrink_folio(a, sc, head, stat)
         if fate == FATE_FREED:
-            nr_reclaimed += nr_pages
+            nr_reclaimed += stat.nr_freed
+        if fate == FATE_FREED or fate == FATE_GONE:
             continue
         nr_pages = nr_pages_of(a, head)  # it may have been split
         if fate == FATE_ACTIVATE:
