@@ -104,6 +104,7 @@ COMMANDS = (
                 "(soft-dirty) which pages were written or moved. It needs a machine with soft-dirty pages (init --soft-dirty, --kernel "
                 "4.4 to 6.12), and has no effect on others. 5 sets VmHWM to what VmRSS is.",
         example="vmtool clear-refs 1 4"),
+    Command(
         "thp-disable", "process:thp_disable",
         (PID, arg("mode", ("yes", "no", "except-advised"), "yes, no or except-advised", metavar="MODE", optional=True)),
         access=thp_access,
