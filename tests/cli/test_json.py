@@ -32,7 +32,8 @@ touch 1 heap 12K
 LINES = {
     # line: further lines whose text says the rest of it
     "log": [], "undo": [], "redo": [], "diff @1": [],
-    "sysctl vm.swappiness transparent_hugepage/enabled": [], "thp-disable 1": [], "thp-disable 1 yes": [], "fsck": [], "spawn": [], "fork 1": [], "clone 1": [],
+    "sysctl vm.swappiness transparent_hugepage/enabled": [], "thp-disable 1": [], "thp-disable 1 yes": [],
+    "fsck": [], "spawn": [], "fork 1": [], "clone 1": [],
     "ps": ["ps -o pid,ppid,state,vsz,rss,min_flt,maj_flt,comm,args"], "slabtop -o": [], "top -b": [], "uptime": [],
     "vmstat -s": [], "what-if fork 1": [], "brk 1": [], "mmap 1 8K": [],
     "mremap 1 heap 64K 128K --maymove": [], "mincore 1 heap 16K": [], "touch 1 heap 32K": [], "load 1 heap 8": ["load 1 heap 8 --hex"],

@@ -1,7 +1,7 @@
 """Huge pages of sizes between a page and a PMD's: hugepages-*kB/enabled set for the while, and what the kernel counts of each size.
 
-Sizes are switched to `madvise`, so that of the host's processes the measured ones alone get such folios, and the counts of hugepages-*kB/stats can be
-compared; where one is `always` for once, they are not.
+Sizes are switched to `madvise`, so that of the host's processes the measured ones alone get such folios, and the counts of
+hugepages-*kB/stats can be compared; where one is `always` for once, they are not.
 """
 
 import os
@@ -13,7 +13,8 @@ from tests.differential.writer import PAGE, Writer
 SETTINGS = "transparent_hugepage"
 KB = (16, 32, 64, 128, 256, 512, 1024)
 STATS = ("anon_fault_alloc", "anon_fault_fallback", "nr_anon", "nr_anon_partially_mapped", "split", "split_failed", "split_deferred")
-ADVICE = ("dontneed", "free", "cold", "pageout", "dontneed", "populate_write", "populate_read", "nohugepage", "hugepage", "guard_install", "dontneed_locked")
+ADVICE = ("dontneed", "free", "cold", "pageout", "dontneed", "populate_write", "populate_read", "nohugepage", "hugepage",
+          "guard_install", "dontneed_locked")
 
 
 def size_of(kb: int) -> str:
@@ -91,7 +92,7 @@ def _change(w: Writer, addr: int, length: int) -> None:
 
 
 def mthp(w: Writer) -> None:
-    """Areas of all sizes and places, used, shared by fork, cut, advised about, moved; what smaps, pagemap and the counts of each size say."""
+    """Areas of all sizes and places, used, shared by fork, cut, advised about, moved: smaps, pagemap and the counts of each size."""
     w.spawn()
     sizes, for_all = _switch_on(w)
     areas = [_area(w) for _ in range(w.number(1, 2))]

@@ -1,4 +1,4 @@
-"""Huge pages where free memory is fragmented, step for step as a real 6.18 was driven (fixtures/compaction), and the rules of compaction by hand.
+"""Huge pages where free memory is fragmented, step for step as a real 6.18 was driven (fixtures/compaction); compaction's rules by hand.
 
 Frames of that kernel lie where they happen to lie: counts of pages moved are of its order, what becomes of each attempt is as there.
 """
@@ -114,7 +114,7 @@ BOTH = pytest.mark.parametrize("measure", [recorded, driven], ids=["6.18", "here
 
 @BOTH
 def test_what_kcompactd_has_put_together_lies_ready(measure):
-    """One page of 64 stays, so no free block is of use for huge pages: in the seconds until the mark kcompactd sees to that of its own accord."""
+    """One page of 64 stays, so no free block is of use for huge pages: until the mark kcompactd sees to that by itself."""
     marks = measure("sparse")
     n = between(marks, "rest", "holes")
     assert n["compact_daemon_migrate_scanned"] == n["compact_migrate_scanned"] > 10000
@@ -292,7 +292,8 @@ def test_a_block_that_comes_up_is_its_makers():
 def test_settings_have_the_kernels_ranges():
     machine = core.Machine()
     machine.boot(ram_bytes=256 * MIB)
-    for name, default, most in (("vm.compaction_proactiveness", "20", 100), ("vm.extfrag_threshold", "500", 1000), ("vm.compact_unevictable_allowed", "1", 1)):
+    for name, default, most in (("vm.compaction_proactiveness", "20", 100), ("vm.extfrag_threshold", "500", 1000),
+                                ("vm.compact_unevictable_allowed", "1", 1)):
         assert machine.sysctl(name) == default
         with pytest.raises(Exception):  # noqa: B017
             machine.set_sysctl(name, str(most + 1))

@@ -491,13 +491,3 @@ def test_damage_is_told_in_a_line_of_its_own(name):
     story = Story()
     line = f"{name}: {CASES[name](story)}"
     assert line in story.m.fsck()
-
-
-def test_every_check_is_tried():
-    from vmtool._heap import fsck_sentences
-
-    from .test_fsck import CASES as others
-    from .test_fsck_kmem import CASES as kernels
-    from .test_fsck_memcg import CASES as groups
-    from .test_kpti import CASES as isolation
-    assert sorted([*CASES, *others, *kernels, *groups, *isolation, *fsck_sentences()]) == sorted(Story().m.fsck_names())

@@ -1,4 +1,4 @@
-"""Huge pages of sizes between a page and a PMD's, by hugepages-*kB/enabled: the kernel's rules (mm/memory.c, mm/huge_memory.c), one situation each.
+"""Huge pages of sizes between a page and a PMD's, by hugepages-*kB/enabled: rules of mm/memory.c and mm/huge_memory.c one by one.
 
 The live kernel judges drawn scripts of the same calls: `python -m tests.differential --category thp/mthp`.
 """
@@ -93,8 +93,9 @@ def test_a_block_must_lie_in_the_area(machine):
 
 
 @pytest.mark.parametrize("size, whole, advice, expected", [
-    ("always", "never", None, 16), ("always", "never", NOHUGEPAGE, 1), ("madvise", "never", None, 1), ("madvise", "never", HUGEPAGE, 16),
-    ("inherit", "madvise", None, 1), ("inherit", "madvise", HUGEPAGE, 16), ("inherit", "always", None, 16), ("inherit", "never", HUGEPAGE, 1),
+    ("always", "never", None, 16), ("always", "never", NOHUGEPAGE, 1), ("madvise", "never", None, 1),
+    ("madvise", "never", HUGEPAGE, 16),     ("inherit", "madvise", None, 1), ("inherit", "madvise", HUGEPAGE, 16),
+    ("inherit", "always", None, 16), ("inherit", "never", HUGEPAGE, 1),
     ("never", "always", HUGEPAGE, 1)])
 def test_what_the_modes_and_the_advice_say(machine, size, whole, advice, expected):
     enabled(machine, 64, size)
@@ -140,7 +141,7 @@ def test_the_last_page_of_a_folio_is_copied_so_that_the_folio_goes(machine):
 
 
 def test_of_three_processes_the_third_has_no_slot(machine):
-    """folio_add_return_large_mapcount(): who maps a folio third is not told from the others, and it stays shared until one of two owns all."""
+    """folio_add_return_large_mapcount(): who maps a folio third is not told apart, and it stays shared until one of two owns all."""
     at = area(machine)
     touch(machine, at)
     second = machine.fork(1)
@@ -200,7 +201,7 @@ def test_mlock_locks_what_it_covers_as_a_whole(machine):
 
 
 def test_memory_short_splits_what_is_partly_mapped(machine):
-    """deferred_split_scan(): the pages that nothing maps are had again without a write, and those that hold zeros give way to the zero page."""
+    """deferred_split_scan(): the pages that nothing maps are free again unwritten, those that hold zeros become the zero page."""
     at = area(machine)
     for n in range(8):
         machine.store(1, at + n * KB64 + 12 * PAGE, b"x")

@@ -1,7 +1,7 @@
 """A core file of physical memory read back, and walks of it as the manuals tell them: written apart from vmtool, for its tests.
 
-x86: Intel SDM volume 3, 5.3 to 5.5; arm: Arm ARM B3.5; arm64: D8.2. Only what decides an address is looked at: presence, leaf, base; and that a
-contiguous hint holds.
+x86: Intel SDM volume 3, 5.3 to 5.5; arm: Arm ARM B3.5; arm64: D8.2. Only what decides an address is looked at: presence, leaf, base;
+and that a contiguous hint holds.
 """
 
 import struct
@@ -92,7 +92,7 @@ def _arm(core, table, addr):
 
 
 def _contiguous(core, table, index, entry, page_shift, mask):
-    """D8.7.1: all entries of the aligned block have the bit, map an aligned run of pages, and agree in what they allow; AF and dirty may differ."""
+    """D8.7.1: all entries of the aligned block have the bit, map an aligned run of pages, and allow the same; AF and dirty may differ."""
     nr = {12: 16, 14: 128, 16: 32}[page_shift]
     first = index & ~(nr - 1)
     allowed = ~mask & ~(1 << 10 | 1 << 7 | 1 << 55)

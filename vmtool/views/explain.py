@@ -85,7 +85,8 @@ SENTENCES = {
     "reclaim_take": "Frame {pfn}{more}, at the tail of its list: nobody used this {kind} page since reclaim last looked. It is to go.",
     "reclaim_keep": "Frame {pfn}{more}, at the tail of its list, stays: {reason}.",
     "compact_try": "The allocation of order {order} finds no such block free: compaction, {how}.",
-    "compact_defer": "Zone {zone_name} is not compacted for order {order}: it failed lately, so this is left out ({nr_considered} of {limit}).",
+    "compact_defer": "Zone {zone_name} is not compacted for order {order}: it failed lately, so this one is left out "
+                     "({nr_considered} of {limit}).",
     "compact_begin": "Zone {zone_name} is compacted, {how}: pages move from frame {migrate_pfn} on up to free ones below frame {free_pfn}.",
     "compact_end": "Zone {zone_name}: {moved}{outcome}.",
     "migrate": "The {folio} in frame {old_pfn} moves to frame {pfn}: bytes, flags, and every entry that names it.",
@@ -199,9 +200,10 @@ def _pick(names: Sequence[str], n: int) -> str:
 
 
 def _compacted(args: Mapping[str, int]) -> dict[str, str]:
+    nr_pages = args.get("nr_pages", 0)
     return {
         "zone_name": _zone(args.get("zone", 0)),
-        "moved": f"{_count(args['nr_pages'], 'page', 'pages')} moved, {args.get('nr_scanned', 0)} looked at; " if args.get("nr_pages") else "",
+        "moved": f"{_count(nr_pages, 'page', 'pages')} moved, {args.get('nr_scanned', 0)} looked at; " if nr_pages else "",
         "outcome": _pick(COMPACTED, args.get("result", 0)),
     }
 
