@@ -63,8 +63,8 @@ PLANTS = (
           "pass",
           ("vma/split", "vma/anonvma")),
     Plant("back to writable only at the next fault", "sys_mprotect.pyx",
-          "if not k.upgrade or what == ENTRY_SPECIAL:",
-          "if True:",
+          "if not k.upgrade or what == ENTRY_SPECIAL or",
+          "if True or",
           ("fault/anon", "fault/filewrite", "fault/mix")),
     Plant("an untouched area keeps its page offset when it moves", "sys_mremap.pyx",
           "        pgoff = r.new_addr >> a.m.arch.page_shift\n",
@@ -128,8 +128,8 @@ PLANTS = (
           "    zap_range",
           ("fault/hwm", "corners/free")),
     Plant("advice on part of a shared huge page acts on it", "advise_pages.pyx",
-          "        return 0 if split_anon_folio(a, head) else batch\n",
-          "        split_anon_folio(a, head)\n        return 0\n",
+          "        return nr[0]\n    nr[0] = 0\n",
+          "        nr[0] = 1\n        return 0\n    nr[0] = 0\n",
           ("corners/huge", "thp/split")),
 )
 

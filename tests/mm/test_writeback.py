@@ -121,7 +121,7 @@ def test_each_open_file_is_told_once_and_a_later_one_of_what_nobody_knows(cache)
     fail(a)
     cache.sync()
     for file in (a, b, c, d):
-        cache.close(file)
+        cache.put(file)
     last = cache.open(inode)
     assert told(last, last) == [-EIO, 0]
 

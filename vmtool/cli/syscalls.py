@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
 
 U32_MAX = (1 << 32) - 1
-_PAGE_BITS = {"2M": 21, "1G": 30}
+_PAGE_BITS = {"2M": 21, "4M": 22, "1G": 30}
 
 
 def brk(machine: Machine, pid: int, addr: int | None, by: int | None, json: bool) -> Output:

@@ -173,7 +173,7 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
     vm_flags = calc_vm_flags(prot, flags) | mm_at(a, mm).def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if prot == PROT_EXEC:
         vm_flags |= pkey_vm_flags(execute_only_pkey(a, mm))  # whatever fails from here on: the key stays taken
-    if flags & MAP_HUGETLB and flags & MAP_FIXED and length <= mm_at(a, mm).task_size and addr & (hugetlb_size(flags) - 1):
+    if flags & MAP_HUGETLB and flags & MAP_FIXED and length <= mm_at(a, mm).task_size and addr & (hugetlb_size(a, flags) - 1):
         return <uint64_t>-EINVAL
     addr = (hugetlb_get_unmapped_area(a, mm, addr, length, flags) if flags & MAP_HUGETLB
             else get_unmapped_area(a, mm, req.file, addr, length, pgoff if req.file else 0, flags))
@@ -211,14 +211,14 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         populate[0] = length
     return result
 
-cdef inline uint64_t hugetlb_size(uint64_t flags) noexcept nogil:
-    """Bytes of the huge page that is asked for; 2 MB unless told."""
+cdef inline uint64_t hugetlb_size(arena_t *a, uint64_t flags) noexcept nogil:
+    """Bytes of the huge page that is asked for; those of an entry above the PTEs unless told."""
     cdef uint64_t order = (flags >> MAP_HUGE_SHIFT) & 63
-    return <uint64_t>1 << (order if order else 21)
+    return <uint64_t>1 << order if order else level_size(&a.m.arch, 1)
 
 cdef uint64_t hugetlb_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t flags) noexcept nogil:
     """On a border of huge pages: the hint rounded up, if it is free, else the highest in the gap that is found."""
-    cdef uint64_t size = hugetlb_size(flags)
+    cdef uint64_t size = hugetlb_size(a, flags)
     cdef uint64_t found
     if flags & MAP_FIXED:
         return get_unmapped_area(a, mm, 0, addr, length, 0, flags | MAP_SHARED)
@@ -239,11 +239,11 @@ cdef uint64_t hugetlb_mmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, 
         vm_flags |= VM_SHARED | VM_MAYSHARE
     elif kind != MAP_PRIVATE:
         return <uint64_t>-EINVAL
-    if vm_flags & VM_GROWSDOWN or hugetlb_size(flags) != level_size(&a.m.arch, 1):
+    if vm_flags & VM_GROWSDOWN or hugetlb_size(a, flags) != level_size(&a.m.arch, 1):
         return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
     if flags & MAP_NORESERVE:
         vm_flags |= VM_NORESERVE
-    elif not hugetlb_may_reserve(a, length // hugetlb_size(flags)):
+    elif not hugetlb_may_reserve(a, length // hugetlb_size(a, flags)):
         return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
     inode = inode_create(a, "/anon_hugepage", 14, INODE_SHMEM, 0, 15, 0, length, &err)
     if inode == 0:
@@ -278,7 +278,7 @@ cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nog
     if req.offset & (page_size(&a.m.arch) - 1) and layout_of(&a.m.arch, 0).word_bytes == 8:
         return <uint64_t>-EINVAL  # a 32-bit kernel's mmap2() is given pages: it never sees the rest
     if req.flags & MAP_HUGETLB:
-        size = hugetlb_size(req.flags)
+        size = hugetlb_size(a, req.flags)
         if req.file or (size != <uint64_t>1 << 21 and size != <uint64_t>1 << 30):
             return <uint64_t>-EINVAL
         aligned = req[0]
