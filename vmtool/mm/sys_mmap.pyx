@@ -279,7 +279,7 @@ cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nog
         return <uint64_t>-EINVAL  # a 32-bit kernel's mmap2() is given pages: it never sees the rest
     if req.flags & MAP_HUGETLB:
         size = hugetlb_size(a, req.flags)
-        if req.file or (size != <uint64_t>1 << 21 and size != <uint64_t>1 << 30):
+        if req.file or (size != level_size(&a.m.arch, 1) and (size != <uint64_t>1 << 30 or a.m.arch.levels < 4)):
             return <uint64_t>-EINVAL
         aligned = req[0]
         aligned.length = (req.length + size - 1) & ~(size - 1)  # 0 when it wraps: EINVAL
