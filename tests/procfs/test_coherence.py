@@ -118,15 +118,26 @@ def sleeper():
     child.wait()
 
 
+def settled(check):
+    """What a check complains of once the host's process rests, and no daemon of the host's (DAMON) has touched a page between two reads."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            complaints = check()
+        except (FileNotFoundError, ProcessLookupError) as gone:  # a thread that ends
+            complaints = [str(gone)]
+        if not complaints or time.monotonic() > deadline:
+            return complaints
+        time.sleep(0.02)
+
+
 def test_the_rules_hold_for_a_live_process(sleeper):
     if not os.path.exists("/proc/self/smaps_rollup"):
         pytest.skip("there is no Linux here to ask")
-    for _ in range(50):
-        if b"sleep" in live(f"{sleeper}/comm") and check_process(live, sleeper) == []:
-            break
-    assert check_process(live, sleeper) == []
+    assert settled(lambda: ["it is not executed yet"] if b"sleep" not in live(f"{sleeper}/comm") else check_process(live, sleeper)) == []
     if os.geteuid() == 0:
-        assert [line for line in check_frames(live, live_piece, sleeper) if "exclusive" not in line and "present" not in line] == []
+        assert settled(lambda: [line for line in check_frames(live, live_piece, sleeper)
+                                if "exclusive" not in line and "present" not in line]) == []
 
 
 def test_the_rules_hold_for_a_live_machine():
@@ -134,7 +145,7 @@ def test_the_rules_hold_for_a_live_machine():
         live("slabinfo")
     except OSError:
         pytest.skip("slabinfo is root's")
-    assert check_system(live, LRU_BATCH_PAGES) == []
+    assert settled(lambda: check_system(live, LRU_BATCH_PAGES)) == []
 
 
 def test_threads_are_the_processs():
@@ -162,12 +173,9 @@ def test_the_rules_hold_for_a_live_processs_threads():
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout.readline() == b"ready\n"
-            for _ in range(50):  # until they all sleep, and none of the host's daemons (DAMON) has touched a page between two reads
+            def check():
                 tids = [int(name) for name in os.listdir(f"/proc/{child.pid}/task")]
-                complaints = check_threads(live, child.pid, tids)
-                if len(tids) == 4 and not complaints:
-                    break
-                time.sleep(0.02)
-            assert len(tids) == 4 and complaints == []
+                return check_threads(live, child.pid, tids) if len(tids) == 4 else [f"{len(tids)} threads"]
+            assert settled(check) == []
         finally:
             child.kill()
