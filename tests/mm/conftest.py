@@ -18,6 +18,17 @@ def machine():
 
 
 @pytest.fixture
+def one_process():
+    """A whole machine through its door: 1 GiB, process 1; fsck must be silent when the test ends."""
+    from vmtool._core import Machine
+    machine = Machine()
+    machine.boot(ram_bytes=1 << 30)
+    machine.spawn("a", None, [b"a"], [])
+    yield machine
+    assert machine.fsck() == []
+
+
+@pytest.fixture
 def empty():
     """An arena without a machine: for rooms that need none."""
     return probe.Probe()

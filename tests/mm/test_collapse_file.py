@@ -18,12 +18,8 @@ BASE = 0x40000000
 
 
 @pytest.fixture
-def machine():
-    machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30)
-    machine.spawn("a", None, [b"a"], [])
-    yield machine
-    assert machine.fsck() == []
+def machine(one_process):
+    return one_process
 
 
 def shared(machine, nr_huge=1, pid=1, base=BASE):

@@ -17,12 +17,8 @@ ROOM = "transparent_hugepage/khugepaged/"
 
 
 @pytest.fixture
-def machine():
-    machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30)
-    machine.spawn("a", None, [b"a"], [])
-    yield machine
-    assert machine.fsck() == []
+def machine(one_process):
+    return one_process
 
 
 def get(machine, name):

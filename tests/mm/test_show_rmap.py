@@ -4,19 +4,13 @@ import pytest
 
 from vmtool.errors import KernelError
 
-core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
-
 PAGE = 4096
 MADV_HUGEPAGE = 14
 
 
 @pytest.fixture
-def machine():
-    machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30)
-    machine.spawn("a", None, [b"a"], [])
-    yield machine
-    assert machine.fsck() == []
+def machine(one_process):
+    return one_process
 
 
 def who(machine, phys):

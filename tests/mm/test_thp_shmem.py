@@ -5,20 +5,14 @@ The live kernel judges drawn scripts of the same calls: `python -m tests.differe
 
 import pytest
 
-core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
-
 PAGE, HUGE = 4096, 2 << 20
 RW, SHARED_ANON, FIXED, NORESERVE = 3, 0x21, 0x10, 0x4000
 HUGEPAGE, NOHUGEPAGE, DONTNEED, REMOVE, COLD = 14, 15, 4, 9, 20
 
 
 @pytest.fixture
-def machine():
-    machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30)
-    machine.spawn("a", None, [b"a"], [])
-    yield machine
-    assert machine.fsck() == []
+def machine(one_process):
+    return one_process
 
 
 def enabled(machine, how):

@@ -7,8 +7,6 @@ import pytest
 
 from vmtool.errors import KernelError
 
-core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
-
 PAGE, HUGE = 4096, 2 << 20
 FILE = "/dev/shm/f"
 RW, SHARED, PRIVATE, FIXED = 3, 1, 2, 0x10
@@ -16,12 +14,8 @@ BASE = 0x40000000
 
 
 @pytest.fixture
-def machine():
-    machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30)
-    machine.spawn("a", None, [b"a"], [])
-    yield machine
-    assert machine.fsck() == []
+def machine(one_process):
+    return one_process
 
 
 def folios(machine, size):
