@@ -215,19 +215,20 @@ cdef class Space(Views):
         self.check()
         return found
 
-    cdef bint is_unnamed(self, const vma_t *area, const mm_t *m):
+    cdef bint is_unnamed(self, const vma_t *area, const mm_t *m, uint32_t release):
         return (area.vm_file == 0 and area.anon_name == 0 and area.kind == VMA_PLAIN and not m.flags & MMF_ANON_OFFSETS
-                and not is_heap(area, m, kernel_release(self.a.m)) and not (area.vm_start <= m.start_stack <= area.vm_end))
+                and not is_heap(area, m, release) and not (area.vm_start <= m.start_stack <= area.vm_end))
 
     def maps_text(self, pid, line):
         cdef idx_t mm = self.find_mm(pid)
         cdef idx_t v = mm_at(&self.a, mm).vma_first
         cdef uint32_t left = self.a.pool[POOL_VMA].count
+        cdef uint32_t release = kernel_release(self.a.m)
         cdef char text[UNNAMED_LINE * UNNAMED_RUN]
         cdef size_t used = 0
         found = []
         while v and left:
-            if self.is_unnamed(vma_at(&self.a, v), mm_at(&self.a, mm)):
+            if self.is_unnamed(vma_at(&self.a, v), mm_at(&self.a, mm), release):
                 used += unnamed_line(vma_at(&self.a, v), text + used)
             else:
                 found += (text[:used], line(self.vma_record(v)).encode("utf-8", "surrogateescape"))

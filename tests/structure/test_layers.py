@@ -76,8 +76,8 @@ MAY_USE = {
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
     "views": ["records", "units"],
     "face": ["records", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given
-    "tools": ["uapi", "units"],
-    "strace": ["records", "errors", "uapi", "units"],
+    "tools": ["uapi", "units", "hexdigits"],
+    "strace": ["records", "errors", "uapi", "units", "hexdigits"],
     "outside": ["records", "errors", "uapi", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads
     "cli": ["*"],
     "notebook": ["_core", "face.*", "cli.*", "units"],  # for notebooks: the command line in their process
@@ -89,6 +89,7 @@ MAY_USE = {
     "records": [],
     "uapi": [],
     "units": [],
+    "hexdigits": [],
 }
 # Modules that bring in the host, a clock or chance. Only these rooms meet the world.
 WORLD = {"os", "io", "pathlib", "mmap", "shutil", "tempfile", "subprocess", "socket", "time", "datetime", "random", "locale"}

@@ -339,6 +339,8 @@ cdef uint64_t hugetlb_usage(arena_t *a, idx_t mm) noexcept nogil:
     cdef uint32_t steps = 0
     cdef entry_at_t at
     cdef vaddr_t addr
+    if a.m.hstate[0].nr_huge_pages == a.m.hstate[0].free_huge_pages:  # nobody uses one: there may be 65,530 areas to ask
+        return 0
     while v and not runs_in_circle(a, POOL_VMA, v, &steps):
         if vma_at(a, v).vm_flags & VM_HUGETLB:
             addr = vma_at(a, v).vm_start

@@ -19,6 +19,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
+from vmtool.hexdigits cimport read_hex
+
 cdef enum:
     C_LACKEY
     C_LIST
@@ -39,37 +41,9 @@ cdef struct access_t:
     uint32_t kind  # 0 read, 1 write, 2 execute
 
 
-cdef inline int hex_digit(char c) noexcept nogil:
-    """Its value, -1 when it is none."""
-    if 48 <= c <= 57:
-        return c - 48
-    if 97 <= c <= 102:
-        return c - 87
-    if 65 <= c <= 70:
-        return c - 55
-    return -1
-
-
 cdef inline const char *skip_blanks(const char *p, const char *end) noexcept nogil:
     while p < end and (p[0] == 32 or p[0] == 9 or p[0] == 13):
         p += 1
-    return p
-
-
-cdef const char *read_hex(const char *p, const char *end, uint64_t *out) noexcept nogil:
-    """Reads hex digits, at most 16; NULL when there are none or too many."""
-    cdef const char *start = p
-    cdef uint64_t value = 0
-    cdef int digit
-    while p < end:
-        digit = hex_digit(p[0])
-        if digit < 0:
-            break
-        value = (value << 4) | <uint64_t>digit
-        p += 1
-    if p == start or p - start > 16:
-        return NULL
-    out[0] = value
     return p
 
 

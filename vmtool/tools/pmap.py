@@ -52,8 +52,8 @@ def _plain(maps: str, start_stack: int, opts: Options) -> Iterator[str]:
     def shown(name: bytes, is_stack: bool) -> bytes:
         return mapping(name.decode("utf-8", "surrogateescape"), is_stack, opts.show_path).encode() + b"\n"
 
-    text, total = lines(maps.encode("utf-8", "surrogateescape"), *opts.span, start_stack, shown)
-    yield text.decode()
+    text, total = lines(maps, *opts.span, start_stack, shown)
+    yield text
     if not opts.quiet:
         yield f" total {total:16}K\n"
 

@@ -5,9 +5,12 @@ Invariant: a line of maps that does not begin with two addresses and letters for
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_DecodeASCII
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy
+
+from vmtool.hexdigits cimport read_hex
 
 cdef enum:
     PERMS = 4  # letters: r w x and p or s
@@ -49,26 +52,8 @@ cdef class Text:
         self.first, self.at = moved, moved + used
         return 0
 
-    cdef bytes bytes(self):
-        return PyBytes_FromStringAndSize(self.first, self.at - self.first)
-
-
-cdef const char *read_address(const char *p, const char *end, uint64_t *out) noexcept nogil:
-    """Reads lower-case hex digits, at most 16; NULL when there are none or too many."""
-    cdef const char *start = p
-    cdef uint64_t value = 0
-    while p < end:
-        if 48 <= p[0] <= 57:
-            value = value << 4 | <uint64_t>(p[0] - 48)
-        elif 97 <= p[0] <= 102:
-            value = value << 4 | <uint64_t>(p[0] - 87)
-        else:
-            break
-        p += 1
-    if p == start or p - start > LONGEST_ADDRESS:
-        return NULL
-    out[0] = value
-    return p
+    cdef str text(self):
+        return PyUnicode_DecodeASCII(self.first, self.at - self.first, NULL)
 
 
 cdef const char *name_of(const char *p, const char *end) noexcept nogil:
@@ -113,11 +98,12 @@ cdef char *write_area(char *out, uint64_t start, uint64_t kb, const char *perms)
     return out + 8
 
 
-def lines(bytes maps, uint64_t low, uint64_t high, uint64_t start_stack, shown):
-    """(text, kB) of the areas that reach into low to high. `shown(name, is_stack)` gives what a name becomes, as bytes;
+def lines(str maps, uint64_t low, uint64_t high, uint64_t start_stack, shown):
+    """(text, kB) of the areas that reach into low to high. `shown(name, is_stack)` gives what a name becomes, in ASCII;
     `is_stack`: of the area around `start_stack`."""
-    cdef const char *p = PyBytes_AS_STRING(maps)
-    cdef const char *stop = p + len(maps)
+    cdef bytes encoded = b"" if maps.isascii() else maps.encode("utf-8", "surrogateescape")
+    cdef const char *p = PyBytes_AS_STRING(encoded) if encoded else <const char *>PyUnicode_DATA(maps)
+    cdef const char *stop = p + (len(encoded) if encoded else len(maps))
     cdef const char *end
     cdef const char *at
     cdef const char *perms
@@ -130,11 +116,11 @@ def lines(bytes maps, uint64_t low, uint64_t high, uint64_t start_stack, shown):
         end = <const char *>memchr(p, 10, stop - p)
         if end == NULL:
             end = stop
-        at = read_address(p, end, &first)
+        at = read_hex(p, end, &first)
         p = end + 1
         if at == NULL or at == end or at[0] != 45:
             continue
-        perms = read_address(at + 1, end, &last)
+        perms = read_hex(at + 1, end, &last)
         if perms == NULL or end - perms < PERMS + 2 or perms[0] != 32 or perms[PERMS + 1] != 32 or last - 1 < low:
             continue
         if first > high:
@@ -153,4 +139,4 @@ def lines(bytes maps, uint64_t low, uint64_t high, uint64_t start_stack, shown):
         out.at = write_area(out.at, first, (last - first) >> 10, perms)
         memcpy(out.at, PyBytes_AS_STRING(word), len(word))
         out.at += len(word)
-    return out.bytes(), total
+    return out.text(), total
