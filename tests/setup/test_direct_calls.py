@@ -1,5 +1,6 @@
 """The build's step between Cython and the compiler: calls between modules of one object file become calls of C."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import direct_calls  # noqa: E402
 
-FORM = """/* #### Code section: module_declarations ### */
+FORM = """#ifdef Py_PYTHON_H
+static int __Pyx_helper(int x); /*proto*/
+/* #### Code section: module_declarations ### */
 static int (*__pyx_f_1b_g)(int); /*proto*/
 static CYTHON_INLINE int __pyx_f_1a_small(int); /*proto*/
 static int __pyx_f_1a_f(int); /*proto*/
@@ -33,6 +36,11 @@ static int __Pyx_modinit_Function_import_code(__pyx_mstatetype *__pyx_mstate) {
   }
   return 0;
 }
+  __pyx_mstatetype *__pyx_mstate = NULL;
+  PyObject *__pyx_t_2 = NULL;
+  int __pyx_t_3;
+  static char __pyx_t_4[2];
+  /*--- Module creation code ---*/
   /*--- Execution code ---*/
 
   __pyx_t_2 = __Pyx_PyDict_NewPresized(0);
@@ -41,6 +49,8 @@ static int __Pyx_modinit_Function_import_code(__pyx_mstatetype *__pyx_mstate) {
   __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
 
   /*--- Wrapped vars code ---*/
+static int __Pyx_helper(int x) { return x; }
+#endif /* Py_PYTHON_H */
 """
 
 
@@ -52,24 +62,60 @@ def files(tmp_path, **texts):
     return made
 
 
-def of(name, imports, acts=False):
+TABLE = """  __pyx_t_3 = 1;
+  if (unlikely((2) != (N))) {
+    PyErr_Format(PyExc_ValueError, "Assignment to slice of wrong length, expected %d, got %d", (int)(2), (int)(N));
+    __PYX_ERR(0, 27, __pyx_L1_error)
+  }
+  memcpy(&(table[0]), __pyx_t_4, sizeof(table[0]) * (2));
+
+"""
+CLASS = "  __pyx_t_2 = PyDict_New();\n"
+
+
+def of(name, imports, statements=""):
     text = FORM.replace("_1a_", f"_1{name}_").replace('ImportModule("b")', f'ImportModule("{imports}")')
-    return text.replace("  /*--- Wrapped", "  table[0] = 1;\n  /*--- Wrapped") if acts else text
+    return text.replace("code ---*/\n\n", f"code ---*/\n\n{statements}", 1)
+
+
+def imported(path):
+    """The modules that a C file imports."""
+    return re.findall(r'PyImport_ImportModule\("(\w+)"\)', path.read_text())
 
 
 def test_a_pointer_becomes_a_declaration_and_what_is_exported_is_no_longer_static(tmp_path):
-    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c", acts=True), c=of("c", "b")), tmp_path / "made")
+    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c", CLASS), c=of("c", "b")), tmp_path / "made")
     text = made["a"].read_text()
     assert 'extern __attribute__((visibility("hidden"))) int __pyx_f_1b_g(int); /*proto*/' in text
     assert text.count('\n__attribute__((visibility("hidden"))) int __pyx_f_1a_f(int') == 2
     assert "static CYTHON_INLINE int __pyx_f_1a_small(int); /*proto*/" in text
-    assert "ImportFunction" not in text and '{"b", NULL}' in text
+    assert "ImportFunction" not in text and imported(made["a"]) == ["b"]
 
 
 def test_a_module_with_nothing_to_do_is_not_imported_but_what_it_uses_is(tmp_path):
-    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c"), c=of("c", "b", acts=True)), tmp_path / "made")
-    assert '{"c", NULL}' in made["a"].read_text()
-    assert "{NULL}" not in made["c"].read_text() and "PyImport_ImportModule" not in made["c"].read_text()
+    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c"), c=of("c", "b", CLASS)), tmp_path / "made")
+    assert imported(made["a"]) == ["c"]
+    assert not imported(made["c"])
+
+
+def test_one_that_fills_a_table_of_c_is_called_for_it(tmp_path):
+    """Once, after what it needs itself; an import of it by name does the same."""
+    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c", TABLE), c=of("c", "b", CLASS)), tmp_path / "made")
+    assert not imported(made["a"]) and "if (__vmtool_ready_b() < 0) return NULL;" in made["a"].read_text()
+    function, _, init = made["b"].read_text().partition("PyInit_b(void)")
+    assert 0 < function.index("static char __pyx_t_4[2];") < function.index('PyImport_ImportModule("c")') < function.index("memcpy(")
+    assert "PyObject *__pyx_t_2" not in function and "__PYX_ERR(0, 27, __pyx_L1_error)" in function
+    assert "__vmtool_ready_b()" in init and "memcpy(" not in init
+
+
+def test_what_has_no_object_of_python_keeps_its_code_alone(tmp_path):
+    """A call of one of the helpers that Cython adds is a reason to keep all."""
+    helped = of("c", "b").replace("return __pyx_f_1b_g(", "return __Pyx_helper(")
+    made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c", CLASS), c=helped), tmp_path / "made")
+    bare = made["a"].read_text()
+    assert "int __pyx_f_1a_f(int __pyx_v_x) {" in bare and "{ return x; }" not in bare and "modinit" not in bare
+    assert imported(made["a"]) == ["b"] and bare.endswith("#endif\n") and bare.count("#ifdef") == bare.count("#endif")
+    assert all("{ return x; }" in made[name].read_text() for name in "bc")
 
 
 @pytest.mark.parametrize("broken", [FORM.replace("module_exttypes", "x"), FORM.replace("Function_import", "Imports"), of("c", "nowhere")])
@@ -89,7 +135,7 @@ def test_a_command_imports_a_third_of_the_kernel():
     pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
     code = "import sys, vmtool._core; print(*[name for name in sys.modules if name.startswith('vmtool.mm.')])"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-    assert "vmtool.mm.arch" in names  # whose tables its import fills
+    assert "vmtool.mm.arch" in names  # whose tables its import fills with Python's lists
     if not (ROOT / "build" / "direct").is_dir():
         pytest.skip("this Cython writes a C that scripts/direct_calls.py does not know")
-    assert "vmtool.mm.mmu" not in names and len(names) < 60
+    assert "vmtool.mm.mmu" not in names and "vmtool.mm.zone" not in names and len(names) < 10

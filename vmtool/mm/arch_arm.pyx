@@ -59,18 +59,13 @@ cdef const char *PAGE_NAMES[32]
 cdef const char *LINUX_NAMES[12]
 
 
-cdef void named(const char **names, uint32_t first, list texts) except *:
-    cdef int i
-    for i in range(len(texts)):
-        names[first + i] = texts[i]
-
-named(TABLE_NAMES, 0, [b"TABLE"])
-named(TABLE_NAMES, 2, [b"PXN", b"NS"])
-named(TABLE_NAMES, 5, [b"D0", b"D1", b"D2", b"D3"])
-named(SECTION_NAMES, 1, [b"SECTION", b"B", b"C", b"XN", b"D0", b"D1", b"D2", b"D3"])
-named(SECTION_NAMES, 10, [b"AP0", b"AP1", b"TEX0", b"TEX1", b"TEX2", b"AP2", b"S", b"nG", b"SUPER", b"NS"])
-named(PAGE_NAMES, 0, [b"XN", b"SMALL", b"B", b"C", b"AP0", b"AP1", b"TEX0", b"TEX1", b"TEX2", b"AP2", b"S", b"nG"])
-named(LINUX_NAMES, 0, [b"L_VALID", b"L_YOUNG", b"L_MT0", b"L_MT1", b"L_MT2", b"L_MT3", b"L_DIRTY", b"L_RDONLY", b"L_USER", b"L_XN", b"L_SHARED", b"L_NONE"])
+TABLE_NAMES[0:1] = [b"TABLE"]
+TABLE_NAMES[2:4] = [b"PXN", b"NS"]
+TABLE_NAMES[5:9] = [b"D0", b"D1", b"D2", b"D3"]
+SECTION_NAMES[1:9] = [b"SECTION", b"B", b"C", b"XN", b"D0", b"D1", b"D2", b"D3"]
+SECTION_NAMES[10:20] = [b"AP0", b"AP1", b"TEX0", b"TEX1", b"TEX2", b"AP2", b"S", b"nG", b"SUPER", b"NS"]
+PAGE_NAMES[0:12] = [b"XN", b"SMALL", b"B", b"C", b"AP0", b"AP1", b"TEX0", b"TEX1", b"TEX2", b"AP2", b"S", b"nG"]
+LINUX_NAMES[0:12] = [b"L_VALID", b"L_YOUNG", b"L_MT0", b"L_MT1", b"L_MT2", b"L_MT3", b"L_DIRTY", b"L_RDONLY", b"L_USER", b"L_XN", b"L_SHARED", b"L_NONE"]
 
 
 cdef pte_t encode_page(pte_t e) noexcept nogil:

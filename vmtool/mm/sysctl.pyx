@@ -136,8 +136,18 @@ TABLE[52] = sysctl_t(b"transparent_hugepage/hugepages-512kB/shmem_enabled", 7, 4
 TABLE[53] = sysctl_t(b"transparent_hugepage/hugepages-1024kB/shmem_enabled", 8, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
 TABLE[54] = sysctl_t(b"transparent_hugepage/hugepages-2048kB/shmem_enabled", 9, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
 TABLE[55] = sysctl_t(b"tmpfs/huge", <char *>&M.tmpfs_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &TMPFS_HUGE[0])
-cdef list THP_SIZE_NAMES = [b"transparent_hugepage/hugepages-%dkB/enabled" % (16 << size) for size in range(NR_THP_SIZES)]  # TABLE points into them
-cdef void thp_size_rows() except *:
+cdef const char *THP_SIZE_NAMES[NR_THP_SIZES]
+THP_SIZE_NAMES[:] = [
+    b"transparent_hugepage/hugepages-16kB/enabled", b"transparent_hugepage/hugepages-32kB/enabled",
+    b"transparent_hugepage/hugepages-64kB/enabled", b"transparent_hugepage/hugepages-128kB/enabled",
+    b"transparent_hugepage/hugepages-256kB/enabled", b"transparent_hugepage/hugepages-512kB/enabled",
+    b"transparent_hugepage/hugepages-1024kB/enabled", b"transparent_hugepage/hugepages-2048kB/enabled",
+    b"transparent_hugepage/hugepages-4096kB/enabled", b"transparent_hugepage/hugepages-8192kB/enabled",
+    b"transparent_hugepage/hugepages-16384kB/enabled", b"transparent_hugepage/hugepages-32768kB/enabled",
+    b"transparent_hugepage/hugepages-65536kB/enabled", b"transparent_hugepage/hugepages-131072kB/enabled",
+    b"transparent_hugepage/hugepages-262144kB/enabled", b"transparent_hugepage/hugepages-524288kB/enabled",
+]
+cdef void thp_size_rows() noexcept nogil:
     cdef uint32_t size
     for size in range(NR_THP_SIZES):
         TABLE[FIRST_THP_SIZE + size] = sysctl_t(THP_SIZE_NAMES[size], 0, 0, 1, 0, INT_MAX, THP_SIZE, &THP_SIZE_ENABLED[0])
