@@ -77,5 +77,5 @@ def rows(rounds: int) -> Iterator[Row]:
     yield Row("touch / python -c 'import click'", ms(default), "python " + ms(click), default / click, 1.3)
     yield Row("the same, 1 TiB and 1,000 processes", ms(large), "python " + ms(click), large / click, 1.3)
     yield Row("1 TiB and 1,000 processes / default machine", ms(large), "default " + ms(default), large / default, 1.1)
-    yield Row("touch / python -c pass", ms(default), "python " + ms(bare), default / bare, 2.0)
+    yield Row("touch / python -c pass", ms(default), "python " + ms(bare), default / bare, 1.6)
     yield Row("touch with history / without", ms(history), "without " + ms(without), history / without, 1.2)

@@ -20,12 +20,20 @@ site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("pureli
 echo "$root" >"$site/vmtool-tree.pth"
 bin=$(cd "$venv/bin" && pwd)
 # Ctrl-C while Python starts would be a traceback: where env can block it (coreutils 8.31), it waits until vmtool can catch it.
+# Nor does a command need `site` (a third of a bare start-up), so it is left out, and the tree put on the path by hand; what is not
+# found then is looked for with it (vmtool/_loader.py).
 first="#!$bin/python"
-case $bin in
+path=
+case $bin$root in
 *[!A-Za-z0-9_./-]*) ;;
-*) if [ "${#bin}" -lt 80 ] && /usr/bin/env -S '--block-signal=INT true' 2>/dev/null; then
-       first="#!/usr/bin/env -S --block-signal=INT $bin/python"
+*) first="$first -S"
+   path="import sys; sys.path[0] = \"$root\""
+   if [ "${#bin}" -lt 80 ] && /usr/bin/env -S '--block-signal=INT true' 2>/dev/null; then
+       first="#!/usr/bin/env -S --block-signal=INT $bin/python -S"
    fi ;;
 esac
-sed "1s|.*|$first|" bin/vmtool >"$bin/vmtool"
+sed "1s|.*|$first|
+/^from vmtool/i\\
+$path
+" bin/vmtool >"$bin/vmtool"
 chmod +x "$bin/vmtool"

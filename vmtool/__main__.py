@@ -5,9 +5,9 @@ launcher, where `env` can do it, starts Python with SIGINT blocked, and main() l
 """
 
 import gc
-import os
 import sys
 from _signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, pthread_sigmask
+from posix import _exit
 
 EXIT_INTERRUPTED = 130
 
@@ -15,7 +15,7 @@ EXIT_INTERRUPTED = 130
 def swallowed(failure: "sys.UnraisableHookArgs") -> None:
     """Python drops what is raised within a callback (of a lock of its imports, say), an interrupt too: then the process ends here."""
     if failure.exc_type is KeyboardInterrupt:
-        os._exit(EXIT_INTERRUPTED)  # as safe as a kill: the state file is as before the command
+        _exit(EXIT_INTERRUPTED)  # as safe as a kill: the state file is as before the command
     sys.__unraisablehook__(failure)
 
 
@@ -40,7 +40,7 @@ def leave(status: int) -> None:
     """
     if "threading" in sys.modules or "atexit" in sys.modules:
         sys.exit(status)
-    os._exit(status)
+    _exit(status)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ killed, or about to be); the others concern the state file, the host or the comm
 """
 
 import errno as _errno
-import os
+from posix import strerror
 
 
 class VmtoolError(Exception):
@@ -29,7 +29,7 @@ class KernelError(VmtoolError):
         return _errno.errorcode.get(self.errno, f"errno {self.errno}")
 
     def __str__(self):
-        text = f"{self.name} ({os.strerror(self.errno)})"
+        text = f"{self.name} ({strerror(self.errno)})"
         return f"{text}: {self.detail}" if self.detail else text
 
 

@@ -1,60 +1,19 @@
 """What the core hands out: plain named tuples, in the kernel's words.
 
 Addresses and lengths are bytes, `nr_` counts pages unless said otherwise, pfn is a page frame number. Nothing is formatted here.
-A record is a tuple whose fields have names, as typing.NamedTuple makes them; but that import costs twice a bare start-up.
+A record's class is made when it is first asked for: to make them all costs a seventh of a bare start-up, and a command hands out one
+kind or two.
 """
 
 from __future__ import annotations
 
-from _operator import itemgetter
+from vmtool.record_type import Declared, Record, RecordType
 
 TYPE_CHECKING = False
-
-
-class _RecordType(type):
-    """Makes a property of each annotated field, in order."""
-
-    def __new__(mcs, name, bases, body):
-        body["_fields"] = fields = tuple(body.get("__annotations__", ()))
-        body["__slots__"] = ()
-        body.update({field: property(itemgetter(index)) for index, field in enumerate(fields)})
-        return super().__new__(mcs, name, bases, body)
-
-
-class _Record(tuple, metaclass=_RecordType):
-    """The methods of a named tuple."""
-
-    def __new__(cls, *values, **named):
-        if named:
-            try:
-                values += tuple([named.pop(field) for field in cls._fields[len(values):]])
-            except KeyError as missing:
-                raise TypeError(f"{cls.__name__}: missing field {missing}") from None
-        if named or len(values) != len(cls._fields):
-            raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
-        return tuple.__new__(cls, values)
-
-    @classmethod
-    def _make(cls, values):
-        return cls(*values)
-
-    def _asdict(self):
-        return dict(zip(self._fields, self, strict=True))
-
-    def _replace(self, **named):
-        return type(self)(**{**self._asdict(), **named})
-
-    def __getnewargs__(self):
-        return tuple(self)
-
-    def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
-
-
 if TYPE_CHECKING:  # type checkers know this name for true
     from typing import NamedTuple
 else:
-    NamedTuple = _Record
+    NamedTuple = object.__new__(Declared)
 
 
 KERNELS = ("3.10", "4.4", "4.15", "5.4", "5.15", "6.1", "6.12", "6.18")
@@ -445,7 +404,7 @@ class ExecLayout(NamedTuple):
     personality: int | None
 
 
-class HeapChunk(_Record):
+class HeapChunk(NamedTuple):
     """A chunk of the C library's heap. `address` is that of its header, 16 bytes before what the program has."""
 
     address: int
@@ -454,7 +413,7 @@ class HeapChunk(_Record):
     bin: int | None  # index in the tcache, the fastbins or the bins
 
 
-class HeapCounts(_Record):
+class HeapCounts(NamedTuple):
     """What a trace of a heap cost."""
 
     nr_operations: int
@@ -468,7 +427,7 @@ class HeapCounts(_Record):
     major: int
 
 
-class HeapFigures(_Record):
+class HeapFigures(NamedTuple):
     """How a heap is used. Bytes are those of chunks, headers included. A hole is a free chunk in a bin."""
 
     nr_arenas: int
@@ -491,10 +450,27 @@ class HeapFigures(_Record):
     broken_address: int | None  # a header whose size cannot be
 
 
-class HeapBin(_Record):
+class HeapBin(NamedTuple):
     """Free chunks of one list."""
 
     kind: str  # tcache fastbin unsorted small large
     index: int
     nr_chunks: int
     size_bytes: int
+
+
+if not TYPE_CHECKING:
+    NamedTuple = Record  # of other modules, whose classes are made at once
+    for _name in Declared.bodies:
+        del globals()[_name]
+
+    def __getattr__(name):
+        """A record's class, made now."""
+        try:
+            made = RecordType(name, (Record,), Declared.bodies[name])
+        except KeyError:
+            raise AttributeError(f"module 'vmtool.records' has no attribute {name!r}") from None
+        return globals().setdefault(name, made)  # another thread's, where it was quicker
+
+    def __dir__():
+        return sorted({*globals(), *Declared.bodies})

@@ -57,6 +57,9 @@ LEVEL_OF = {name: level for level, line in enumerate(LEVELS.strip().splitlines()
 # room: the modules of vmtool that it may use beside its own.
 MAY_USE = {
     "_loader": [],
+    "environ": [],
+    "record_type": [],
+    "records": ["record_type"],
     "mm": [],
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
     "_state": ["mm.access_quick", "mm.arena", "mm.sched", "mm.types", "errors"],
@@ -72,7 +75,7 @@ MAY_USE = {
     "_kernel": ["mm.*", "_processes", "_views", "records", "errors"],
     "_core": ["mm.*", "_kernel", "_processes", "_reclaim", "_views", "_walks", "_heap", "records", "errors", "uapi", "face.notebook"],
     "demo": ["records"],
-    "store": ["errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
+    "store": ["environ", "errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
     "views": ["records", "units"],
     "face": ["records", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given
@@ -86,7 +89,6 @@ MAY_USE = {
     "__init__": ["_loader", "machine"],
     "__main__": ["cli.*"],
     "errors": [],
-    "records": [],
     "uapi": [],
     "units": [],
     "hexdigits": [],

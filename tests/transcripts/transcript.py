@@ -143,7 +143,7 @@ def _launcher(directory: Path) -> Path:
     where.mkdir()
     program = where / "vmtool"
     program.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom vmtool.__main__ import main\nsys.exit(main())\n"
+        f"#!{sys.executable} -S\nimport sys\nsys.path[0] = {str(ROOT)!r}\nfrom vmtool.__main__ import leave, main\nleave(main())\n"
     )
     program.chmod(0o755)
     return where

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
+from posix import isatty
 
+from vmtool import environ
 from vmtool.cli import report
 from vmtool.cli.declare import ALONE, BOOTS, READS, SPAWNS
 from vmtool.errors import HostError, KernelError, Signal, UsageError
@@ -40,7 +41,7 @@ class Settings:
     __slots__ = ("state", "wait", "words", "open")
 
     def __init__(self, state: str | None = None, wait: float = DEFAULT_WAIT, words: Sequence[str] = ()):
-        self.state = state or os.environ.get("VMTOOL_STATE") or DEFAULT_STATE
+        self.state = state or environ.get("VMTOOL_STATE") or DEFAULT_STATE
         self.wait = wait
         self.words = words  # the command's line from its name on, for the log
         self.open = open_session
@@ -83,7 +84,7 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
         if type(output) is report.Result:
             return report.show(command.name, output.text) or output.status
         return report.show(command.name, output)
-    if report.is_bug(failure) and os.environ.get("VMTOOL_TRACEBACK"):
+    if report.is_bug(failure) and environ.get("VMTOOL_TRACEBACK"):
         raise failure
     report.complain(command.name, report.message_of(failure))
     return report.status_of(failure)
@@ -92,7 +93,7 @@ def execute(command: Command, values: dict, settings: Settings) -> int:
 def _is_a_terminal():
     """Whether someone looks at stderr: elsewhere nothing of progress is imported."""
     try:
-        return os.isatty(2)
+        return isatty(2)
     except OSError:
         return False
 

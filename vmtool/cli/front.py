@@ -7,9 +7,9 @@ wrong usage go to click; tests/cli/test_readers.py holds the two readers against
 
 from __future__ import annotations
 
-import os
 import sys
 
+from vmtool import environ
 from vmtool.cli import parse, report, table
 from vmtool.cli.execute import DEFAULT_WAIT, Settings, execute
 from vmtool.errors import UsageError
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def run(words: list[str]) -> int:
     """Read a command line and execute it; the exit status."""
     if sys.getfilesystemencoding() != "utf-8":
+        import os
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
     call = wrong = None
     try:
-        call = None if "_VMTOOL_COMPLETE" in os.environ else read_plain(words)
+        call = None if environ.get("_VMTOOL_COMPLETE") is not None else read_plain(words)
     except UsageError as refused:
         wrong = refused
     if call is None:
@@ -71,7 +72,7 @@ def _read_by_click(words, wrong):
     the one that a script would give.
     """
     from vmtool.cli import click_app
-    if not words and "_VMTOOL_COMPLETE" not in os.environ:
+    if not words and environ.get("_VMTOOL_COMPLETE") is None:
         report.write_error(click_app.overview())
         return UsageError.exit_status
     try:

@@ -12,8 +12,9 @@ file names as they came. Like a coreutils program, one whose reader went away di
 
 from __future__ import annotations
 
-import os
+import posix
 
+from vmtool import environ
 from vmtool.errors import InternalError, VmtoolError
 
 TYPE_CHECKING = False
@@ -121,7 +122,7 @@ def write(fd: int, text: str | bytes) -> None:
     """All of `text` (str or bytes) to a descriptor. Raises OSError."""
     left = memoryview(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
     while left:
-        left = left[os.write(fd, left):]
+        left = left[posix.write(fd, left):]
 
 
 def show(where: str, text: str | bytes | None) -> int:
@@ -140,12 +141,12 @@ def show(where: str, text: str | bytes | None) -> int:
 
 def _has_colours():
     """Whether stdout is a terminal that shows them (no-color.org)."""
-    return os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return posix.isatty(1) and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
 
 
 def die_of_sigpipe() -> None:
     """As a program that left SIGPIPE at its default would have died: a shell then shows nothing."""
     import signal
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGPIPE)
-    os._exit(128 + signal.SIGPIPE)
+    posix.kill(posix.getpid(), signal.SIGPIPE)
+    posix._exit(128 + signal.SIGPIPE)

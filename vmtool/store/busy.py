@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from vmtool.errors import StateError
@@ -57,13 +56,16 @@ def explain(path: str, error: Exception) -> StateError:
     if "full" in text:
         return StateError(f"{path}: no space left for it; nothing was changed")
     if "readonly" in text or "unable to open" in text or "disk I/O" in text:
-        return StateError(f"{path}: {why_not_written(os.path.realpath(path), text)}")
+        return StateError(f"{path}: {why_not_written(path, text)}")
     if "malformed" in text or "encrypted" in text or isinstance(error, UnicodeDecodeError):
         return StateError(f"{path}: is damaged")  # a longer text would quote what it found
     return StateError(f"{path}: is damaged ({text})")
 
 
 def why_not_written(path: str, text: str) -> str:
+    import os  # here: a command that goes well does without
+
+    path = os.path.realpath(path)
     if os.path.exists(path + "-journal"):
         return "a command was killed while it wrote; to undo that, the file and its directory must be writable"
     if not os.access(path, os.W_OK):

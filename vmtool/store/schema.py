@@ -13,9 +13,10 @@ one would let a later commit overwrite what is in use.
 Counterpart: none in the kernel; the header's fields are those of the SQLite file format, section 1.3.
 """
 
-import os
+import posix
 import stat
 
+from vmtool import environ
 from vmtool.errors import StateError
 from vmtool.store.sqlite import sqlite
 
@@ -54,7 +55,8 @@ def connect(path: str, options: str = "") -> sqlite.Connection:
 
     Any thread may use it, one at a time.
     """
-    name = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    name = path if path.startswith("/") else f"{posix.getcwd()}/{path}"
+    name = name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     db = sqlite.connect(f"file://{name}?mode=rw{options}", timeout=0, isolation_level=None, check_same_thread=False, uri=True)
     try:
         db.execute("PRAGMA trusted_schema=OFF")
@@ -69,7 +71,7 @@ def connect(path: str, options: str = "") -> sqlite.Connection:
 
 def is_durable() -> bool:
     """Whether a commit waits for the disk: unless VMTOOL_SYNC=off, which a crash of vmtool survives, a power cut may not."""
-    return os.environ.get("VMTOOL_SYNC") != "off"
+    return environ.get("VMTOOL_SYNC") != "off"
 
 
 def create_tables(db: sqlite.Connection) -> None:
@@ -86,7 +88,7 @@ def check_file(path: str) -> tuple[int, int]:
     Returns: device and inode, by which a replaced file is noticed. Raises StateError.
     """
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise StateError(f"{path}: is a directory")
         if not stat.S_ISREG(status.st_mode):  # before open(), which waits for a FIFO's writer

@@ -15,7 +15,7 @@ begins another transaction.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from vmtool.errors import InternalError, StateError
 from vmtool.store.busy import FAILURES, WAIT_SECONDS, Busy, explain, patiently
@@ -37,7 +37,7 @@ def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: boo
 
     `wait`: seconds, for each wait on another command. `factory`: called as Machine. Raises StateError.
     """
-    if create and not os.path.exists(path):
+    if create and not _is_there(path):
         from vmtool.store.create import Creation
 
         creation = Creation(path, wait)
@@ -49,6 +49,8 @@ def open_machine(path: str, write: bool, wait: float = WAIT_SECONDS, create: boo
 
 def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, factory: Any = None) -> Session:
     """A session with an empty machine, whose commit makes the file. A file that is there is refused, or with `force` replaced."""
+    import os  # as create does
+
     from vmtool.store.create import Creation
 
     creation = Creation(path, wait)
@@ -64,6 +66,14 @@ def init_machine(path: str, wait: float = WAIT_SECONDS, force: bool = False, fac
     except BaseException:
         creation.release()
         raise
+
+
+def _is_there(path):
+    try:
+        posix.stat(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def write_lock(path: str, wait: float, factory: Any) -> Session | None:
@@ -145,7 +155,7 @@ class Session:
         if change is not None:
             if check_file(self.path) != self._identity:
                 raise StateError(f"{self.path}: was replaced by another program")
-            self._chunks.check_room(os.stat(self.path).st_size)
+            self._chunks.check_room(posix.stat(self.path).st_size)
             self._chunks.stamp = (0, 0)  # until the machine row is written: a save that failed half-way is not to be built upon
             change()
         db = self._db
@@ -269,7 +279,7 @@ class Session:
             wrong = check_schema(self._db)  # a reader's lock comes with its first read
             if wrong:
                 raise StateError(f"{self.path}: is damaged ({wrong})")
-            named = os.stat(self.path)
+            named = posix.stat(self.path)
             if (named.st_dev, named.st_ino) == self._identity:  # else it was replaced, which _begin() notices
                 self._chunks.check_size(named.st_size)
             self._chunks.read_machine()
