@@ -11,9 +11,9 @@ from tests.store.conftest import open_fake, read_bytes
 from tests.store.fake import CHUNK_BYTES, FakeMachine
 from tests.store.test_chunks import edit
 from vmtool.errors import StateError
-from vmtool.store.chunks import FIELDS_KEY, LOG_POOL, Writing, machine_sum, unpack_blocks
+from vmtool.store.chunks import FIELDS_KEY, Writing, machine_sum, unpack_blocks
 from vmtool.store.history import KEEP_SLOTS, KEEP_STEPS
-from vmtool.store.schema import FORMAT
+from vmtool.store.schema import FORMAT, LOG_POOL
 from vmtool.store.session import init_machine
 
 POOLS, CHUNKS = (0, 1, 5, 24), (0, 1, 255, 256, 70_000)

@@ -18,6 +18,7 @@ from vmtool import __version__, uapi
 from vmtool.cli import parse, shells, table
 from vmtool.cli.declare import READS
 from vmtool.cli.execute import DEFAULT_WAIT, Settings
+from vmtool.cli.likeness import did_you_mean
 from vmtool.errors import UsageError
 
 TYPE_CHECKING = False
@@ -205,7 +206,7 @@ class Application(click.Group):
 
     def resolve_command(self, ctx, args):
         if table.find(args[0]) is None and not ctx.resilient_parsing:
-            unknown = UsageError(f"no such command{parse.did_you_mean(args[0], table.names())}")
+            unknown = UsageError(f"no such command{did_you_mean(args[0], table.names())}")
             unknown.word = args[0]
             raise unknown
         return super().resolve_command(ctx, args)

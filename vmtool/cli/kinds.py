@@ -146,7 +146,7 @@ def signal(text: str) -> int:
 
 
 def _like(text, names):
-    from vmtool.cli.parse import did_you_mean
+    from vmtool.cli.likeness import did_you_mean
     return did_you_mean(text, names)
 
 

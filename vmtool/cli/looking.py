@@ -108,13 +108,6 @@ def meminfo(machine: Machine, json: bool) -> Output:
     return _proc_file(_tree(machine).open("meminfo"), "meminfo", json)
 
 
-def vmstat(machine: Machine, json: bool) -> Output:
-    if not json:
-        return _tree(machine).open("vmstat")
-    figures = machine.vmstat()
-    return lambda: _text(figures)
-
-
 def buddyinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("buddyinfo")

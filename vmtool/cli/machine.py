@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from vmtool.cli.parse import did_you_mean
+from vmtool.cli.likeness import did_you_mean
 from vmtool.cli.report import Result
 from vmtool.errors import KernelError, UsageError
 

@@ -14,7 +14,7 @@ from vmtool.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from vmtool.cli.declare import Command, Param
@@ -114,6 +114,7 @@ def _unusual(command, word, words, at, values, given):
         if param is None:
             if command.may_dash:
                 return -1
+            from vmtool.cli.likeness import did_you_mean
             raise UsageError(f"no such option {flag}{did_you_mean(flag, command.options)}")
         if param.kind is None:
             raise UsageError(f"option {flag} takes no value")
@@ -139,13 +140,6 @@ def _unusual(command, word, words, at, values, given):
             _store(param, words[at], values, flag)
             return 1
     return 0
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """` (did you mean …?)` when some of the words are like the one that is none of them."""
-    from difflib import get_close_matches
-    like = get_close_matches(word, list(words), n=3, cutoff=0.7)
-    return f" (did you mean {' or '.join(like)}?)" if like else ""
 
 
 def _switch(param, values):

@@ -112,11 +112,20 @@ def ps(machine: Any, words: Sequence[str], procfs: str | None, json: bool) -> Ou
     return checked(show, procfs)
 
 
+def _counters(machine, json):
+    """/proc/vmstat."""
+    from vmtool.cli.json_text import text
+    from vmtool.procfs.tree import Tree
+    if not json:
+        return Tree(machine).open("vmstat")
+    figures = machine.vmstat()
+    return lambda: text(figures)
+
+
 def vmstat(machine: Any, active: bool, wide: bool, unit: str | None, stats: bool, forks: bool, slabs: bool, disk: bool, disk_sum: bool,
            one_header: bool, procfs: str | None, json: bool) -> Output:
     if procfs is None and not any((active, wide, unit, stats, forks, slabs, disk, disk_sum, one_header)):
-        from vmtool.cli.looking import vmstat as counters
-        return counters(machine, json)
+        return _counters(machine, json)
     from vmtool.tools import vmstat as tool
     files = source(machine, procfs, ("vmstat", "stat", "cpuinfo", "meminfo", "slabinfo", "diskstats"))
     reports = (

@@ -15,6 +15,7 @@ import os
 
 from vmtool.cli import execute, journal, parse, progress, report, table
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES
+from vmtool.cli.likeness import did_you_mean
 from vmtool.cli.words import is_name, split
 from vmtool.errors import HostError, InternalError, KernelError, Signal, StateError, UsageError
 
@@ -181,7 +182,7 @@ class Script:
         """Read and perform one command: what it printed and how it failed. Raises LINE_FAILURES."""
         command = table.find(word)
         if command is None:
-            raise UsageError(f"no such command{parse.did_you_mean(word, table.names())}")
+            raise UsageError(f"no such command{did_you_mean(word, table.names())}")
         values = parse.read(command, words[1:])
         access = command.access
         if not isinstance(access, str):

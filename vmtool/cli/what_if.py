@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from vmtool.cli import execute, parse, report, table
 from vmtool.cli.declare import ALONE, BOOTS, READS
+from vmtool.cli.likeness import did_you_mean
 from vmtool.cli.script import Script, Transaction, read_script
 from vmtool.errors import UsageError
 
@@ -30,7 +31,7 @@ def what_if(session: Session, command: Sequence[str], json: bool) -> Output:
     json = _take_json(words) or json
     found = table.find(words[0]) if words else None
     if found is None:
-        raise UsageError(f"no such command {words[0]!r}{parse.did_you_mean(words[0], table.names())}" if words else "missing COMMAND")
+        raise UsageError(f"no such command {words[0]!r}{did_you_mean(words[0], table.names())}" if words else "missing COMMAND")
     values = parse.read(found, words[1:])
     access = execute.access_of(found, values)
     if found.name in NOT_A_COST or access is BOOTS or access is ALONE and found.name != "run":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmtool.face.figure import Figure
-from vmtool.face.svg import LEFT, ROW, document
+from vmtool.face.svg_document import LEFT, ROW, document
 from vmtool.face.xml import element, escape, title
 
 LETTER = 7.3  # of the 12 px monospaced font

@@ -12,7 +12,7 @@ import hashlib
 import json
 import pkgutil
 
-from vmtool.face import svg
+from vmtool.face import svg_document
 from vmtool.face.xml import escape
 from vmtool.records import NamedTuple
 
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 def render(title: str, steps: Sequence[Step], names: Sequence[str]) -> str:
     """The whole file."""
-    script, sheet = _own("page.js"), svg.style() + _own("page.css")
+    script, sheet = _own("page.js"), svg_document.style() + _own("page.css")
     policy = f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(sheet)}; base-uri 'none'; form-action 'none'"
     data = json.dumps(_data(steps), ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\!--")
     data = data.encode("utf-8", "replace").decode("utf-8")

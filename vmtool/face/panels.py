@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmtool.face import figure_text, read, svg, terminal
+from vmtool.face import figure_text, read, svg, svg_document, terminal
 from vmtool.face.changes import Changes
 from vmtool.records import NamedTuple
 from vmtool.views import kmsg
@@ -35,7 +35,7 @@ def look(machine: Machine, before: Look, place: tuple[int, int] | None) -> Look:
     scene = read.read(machine, most=MOST_ROWS)
     alike = before.scene is not None and before.scene.detail == scene.detail
     changes = Changes(before.scene, scene) if alike and before.scene is not None else None
-    picture = svg.without_style(svg.render(scene, changes))
+    picture = svg_document.without_style(svg.render(scene, changes))
     pids = [space.pid for space in scene.spaces][:MOST_SPACES]
     panels = {
         "maps": _of_each(machine, pids, "maps"),

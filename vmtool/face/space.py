@@ -18,7 +18,7 @@ import struct
 from vmtool.face import palette, rows
 from vmtool.face import scene as s
 from vmtool.face.styled import Line, Text
-from vmtool.face.svg import LEFT, document
+from vmtool.face.svg_document import LEFT, document
 from vmtool.face.xml import element, escape, title
 from vmtool.records import NamedTuple
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmtool.face import facts, rows, svg_grid
 from vmtool.face import scene as s
-from vmtool.face.svg import LEFT, ROW, document
+from vmtool.face.svg_document import LEFT, ROW, document
 from vmtool.face.terminal import summary_words
 from vmtool.face.xml import element, escape, title
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmtool.face import palette, rows
 from vmtool.face import scene as s
 from vmtool.face.styled import Line, Text
-from vmtool.face.svg import LEFT, ROW, document
+from vmtool.face.svg_document import LEFT, ROW, document
 from vmtool.face.xml import element, escape, title
 from vmtool.records import NamedTuple
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from vmtool.errors import StateError
-from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, FORMAT, PAGE_BYTES
+from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, FORMAT, OWN_POOLS, PAGE_BYTES
 from vmtool.store.sqlite import sqlite
 
 TYPE_CHECKING = False
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from vmtool.store.history import History, Replaced
 
 FIELDS_KEY = 0xFFFFFFFF  # among the bitmaps of directory rows the fields of `history`
-UNDO_POOL, LOG_POOL = 0xFFFE, 0xFFFF
-OWN_POOLS = UNDO_POOL  # from here on no pool is the machine's
 POOL_SHIFT = 48  # key of a chunk: pool << 48 | chunk; key >> 8 is its directory row, key & 255 its entry there
 FREE = 1 << 63  # in a slot's head in place of a key
 HEAD_BYTES = 16  # key 8, checksum of the data 4, checksum of these twelve 4; little-endian

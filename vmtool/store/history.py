@@ -20,7 +20,7 @@ Invariants (verify.py): a slot kept by a record is in no directory, not free, in
 from __future__ import annotations
 
 from vmtool.errors import StateError
-from vmtool.store.chunks import LOG_POOL, UNDO_POOL
+from vmtool.store.schema import LOG_POOL, UNDO_POOL
 from vmtool.store.stream import Stream
 
 TYPE_CHECKING = False

@@ -25,6 +25,8 @@ FORMAT = 3  # kept as user_version; a file of a higher one is refused by name. 1
 PAGE_BYTES = 16384
 CHUNK_BYTES = 16384
 DIRECTORY_SLOTS = 256  # entries of a directory row, four bytes each
+UNDO_POOL, LOG_POOL = 0xFFFE, 0xFFFF  # of `history`
+OWN_POOLS = UNDO_POOL  # from here on no pool is the machine's
 
 TABLES = (
     (
