@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.mm.test_random_calls import Player
-from vmtool.errors import InternalError
+from vmtool.errors import InternalError, Signal
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
@@ -99,6 +99,27 @@ def test_reads_of_untouched_memory_leave_the_same_machine(boot):
     shared = pair.mmap(pid, 0, 100 * PAGE, 3, 0x21)
     pair.touch(pid, shared, 100 * PAGE, "r")
     assert pair.task(pid).min_flt > 4000
+    assert differences(*pair.machines) == []
+    assert pair.fsck() == []
+
+
+def test_a_run_ends_where_an_entry_or_an_area_does():
+    """Pages that were read, written, shared with a child or not touched, in turn; then an area that may not be written."""
+    pair, pid, base = pair_with_area(1300)
+    for page in range(0, 1200, 3):
+        pair.touch(pid, base + page * PAGE, 1, "rw"[page % 2])
+    child = pair.fork(pid)
+    for page in range(0, 1200, 7):
+        pair.touch(pid, base + page * PAGE, 2 * PAGE, "w")
+    pair.mprotect(pid, base + 1100 * PAGE, 50 * PAGE, 1)
+    pair.mlock(pid, base + 1000 * PAGE, 60 * PAGE)
+    for who in (child, pid):
+        pair.touch(who, base + 123, 1000 * PAGE - 200, "w")
+        pair.touch(who, base + 1000 * PAGE, 100 * PAGE, "w")
+    for machine in pair.machines:
+        with pytest.raises(Signal) as killed:
+            machine.touch(pid, base + 900 * PAGE, 300 * PAGE, "w")
+        assert (killed.value.addr, killed.value.code) == (base + 1100 * PAGE, "SEGV_ACCERR")
     assert differences(*pair.machines) == []
     assert pair.fsck() == []
 

@@ -18,7 +18,7 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.access_quick cimport access_quick, access_quick_on
+from vmtool.mm.access_quick cimport access_quick, access_quick_on, access_quick_run
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
@@ -158,16 +158,24 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys
     cdef vaddr_t last = addr + (length - 1 if length else 0)
-    cdef uint64_t mask = (<uint64_t>1 << a.m.arch.page_shift) - 1
+    cdef uint32_t shift = a.m.arch.page_shift
+    cdef uint64_t mask = (<uint64_t>1 << shift) - 1
+    cdef const task_t *t = task_at(a, task)
+    cdef uint64_t nr_faults
     info.signo = 0
     if last < addr:
         last = <uint64_t>-1
     while True:
+        nr_faults = t.min_flt
         if access_page(a, c, task, addr, kind, &phys, info) < 0:
             return -1
         if last - addr <= mask and (addr | mask) >= last:
             return 0
         addr = (addr | mask) + 1
+        if t.min_flt != nr_faults:  # so will the next ones, and alike
+            addr += access_quick_run(a, c, task, addr, (last >> shift) - (addr >> shift) + 1, kind) << shift
+            if addr > last:
+                return 0
 
 cdef inline void open_first(arena_t *a, const cpu_t *c, tlb_first_t *first) noexcept nogil:
     cdef int kind

@@ -66,6 +66,16 @@ cdef inline pte_t leaf_of(const arch_t *g, pte_t above, pte_t e) noexcept nogil:
     """The entry with the permissions of all levels: write and user AND-ed, NX OR-ed."""
     return (e & ~(g.write | g.user)) | (e & above & (g.write | g.user)) | (above & g.nx)
 
+cdef inline idx_t table_at(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
+    """The PTE table that the walker came by last, and the page's entry in it. Returns: its content, 0 while all of it is zeros."""
+    cdef idx_t content
+    at.table = c.walk_table
+    at.index = <uint32_t>vpn & 511
+    content = frame_at(a, at.table).content
+    at.entries = <uint64_t *>content_at(a, content) if content else NULL
+    at.entry = at.entries[at.index] if content else 0
+    return content
+
 cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *at, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef tlb_geom_t *first = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
@@ -91,11 +101,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         at.l1.place[0] = at.l2.hit[0]
         phys[0] = leaf_phys(g, at.l2.hit.pte, 12, addr)
         return DONE
-    at.table = c.walk_table
-    at.index = <uint32_t>vpn & 511
-    content = frame_at(a, at.table).content
-    at.entries = <uint64_t *>content_at(a, content) if content else NULL
-    at.entry = at.entries[at.index] if content else 0
+    content = table_at(a, c, vpn, at)
     if not at.entry & g.present:
         return FAULT
     if entry_reserved(g, 0, at.entry):
@@ -213,6 +219,17 @@ cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte
     new[0] = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, area.vm_flags))
     return True
 
+cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, const look_t *at, bint missed, pte_t new) noexcept nogil:
+    """The entry's store, what is counted, the retry and the fill. Returns: what the TLB has."""
+    pte_store(a, at.table, at.index, new)
+    count_vm_event(a, PGFAULT)
+    task.min_flt += 1
+    count_walk(a, c, missed)
+    count_walk(a, c, True)  # the retry
+    new = leaf_of(&a.m.arch, c.walk_bits, new)
+    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
+    return new
+
 cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
     cdef look_t at
     cdef mm_t *m
@@ -229,12 +246,43 @@ cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind,
     missed = at.l1.hit == NULL and at.l2.hit == NULL
     if not (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
         return False
-    pte_store(a, at.table, at.index, new)
-    count_vm_event(a, PGFAULT)
-    task_mut(a, task).min_flt += 1
-    count_walk(a, c, missed)
-    count_walk(a, c, True)  # the retry
-    new = leaf_of(&a.m.arch, c.walk_bits, new)
-    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
+    new = end_fault(a, c, task_mut(a, task), addr, &at, missed, new)
     phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
     return True
+
+cdef inline bint will_fault(const arch_t *g, pte_t e, int kind) noexcept nogil:
+    """No entry, or a write by one that does not allow it."""
+    return e == 0 or (kind == ACCESS_WRITE and (e & (g.present | g.write)) == g.present and not entry_reserved(g, 0, e))
+
+cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind) noexcept nogil:
+    cdef const tlb_geom_t *first = &a.m.tlb_geom[TLB_L1D_4K]
+    cdef const tlb_geom_t *second = &a.m.tlb_geom[TLB_L2]
+    cdef look_t at
+    cdef mm_t *m
+    cdef vma_t *area
+    cdef pte_t new = 0
+    cdef uint64_t done = 0
+    if kind == ACCESS_EXEC or not is_quick(a, c, addr, first, second) or table_at(a, c, addr >> 12, &at) == 0:
+        return 0
+    if not will_fault(&a.m.arch, at.entry, kind):
+        return 0
+    m = mm_mut(a, task_at(a, task).mm)
+    area = vma_at(a, m.vma_cache)
+    if not fault_is_common(a, c, task, addr, &at, m, area):
+        return 0
+    nr = min(nr, <uint64_t>(512 - at.index), (area.vm_end - addr) >> 12)
+    while done < nr:
+        at.entry = at.entries[at.index]
+        if not will_fault(&a.m.arch, at.entry, kind):
+            break
+        tlb_look(a, c, first, addr >> 12, &at.l1)
+        tlb_look(a, c, second, addr >> 12, &at.l2)
+        if at.l1.hit != NULL or at.l2.hit != NULL:
+            break
+        if not (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
+            break
+        end_fault(a, c, task_mut(a, task), addr, &at, True, new)
+        addr += 4096
+        at.index += 1
+        done += 1
+    return done

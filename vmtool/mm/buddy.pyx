@@ -405,17 +405,19 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 # --- folios -----------------------------------------------------------------------------------------------------------
 
 cdef inline uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
-    if frame_at(a, head).flags & PG_head:
+    cdef const frame_t *f = frame_at(a, head)
+    if f.flags & PG_head:
         return frame_at(a, head + 1).lru_prev
-    return <uint32_t>frame_at(a, head).mapcount
+    return <uint32_t>f.mapcount
 
 
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil:
-    if frame_at(a, head).extra_refs or folio_mapcount(a, head):
+    cdef const frame_t *f = frame_at(a, head)
+    if f.extra_refs or folio_mapcount(a, head):
         return False
-    if frame_at(a, head).flags & PG_lru:
+    if f.flags & PG_lru:
         lruvec_del_folio(a, head)
-    if frame_at(a, head).flags & PG_mlocked:
+    if f.flags & PG_mlocked:
         a.m.zone_stat[pfn_to_zone(a, head)][NR_MLOCK] -= <int64_t>1 << folio_order(a, head)
         count_vm_events(a, UNEVICTABLE_PGCLEARED, <int64_t>1 << folio_order(a, head))
     free_pages(a, head, folio_order(a, head))
@@ -427,8 +429,10 @@ cdef void folio_get(arena_t *a, pfn_t head) noexcept nogil:
 
 
 cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil:
-    frame_mut(a, head).extra_refs -= 1
-    folio_try_free(a, head)
+    cdef frame_t *f = frame_mut(a, head)
+    f.extra_refs -= 1
+    if f.extra_refs == 0 and (f.mapcount == 0 or f.flags & PG_head):  # most are mapped still
+        folio_try_free(a, head)
 
 
 cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:

@@ -113,7 +113,7 @@ cdef void move_lru(arena_t *a, fbatch_t *batch, move_fn move) noexcept nogil:
         head = batch.folio[i]
         f = frame_at(a, head)
         if move == lru_add:
-            if f.extra_refs > 1 or folio_mapcount(a, head):  # else it goes as it is
+            if f.extra_refs > 1 or (f.mapcount and not f.flags & PG_head) or folio_mapcount(a, head):  # else it goes as it is
                 lru_add(a, head)
         elif f.flags & PG_lru:
             move(a, head)
