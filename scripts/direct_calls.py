@@ -26,7 +26,7 @@ POINTER = re.compile(r"static (.*?)\(\*(__pyx_f_\w+)\)(\(.*\); /\*proto\*/)$")
 FUNCTION = re.compile(r"static (?:CYTHON_INLINE )?(.*?\b(__pyx_f_\w+)\(.*)$")
 EXPORTED = re.compile(r"&(__pyx_f_\w+)")
 MODULE = re.compile(r'PyImport_ImportModule\("([\w.]+)"\)')
-VARIABLES = re.compile(r"ExportVoidPtr\(|ImportVoidPtr_")
+VARIABLES = ("ExportVoidPtr(", "ImportVoidPtr_")
 OF_PYTHON = re.compile(r"__pyx_mstate|__pyx_[dm]\b")
 DECLARED = "/* #### Code section: module_declarations ### */"
 BODY = ("/* #### Code section: module_code ### */", "/* #### Code section: module_exttypes ### */")
@@ -102,7 +102,7 @@ class Module:
         self.imports = list(dict.fromkeys(MODULE.findall(imports)))
         filling = [line for line in between(text, AT_IMPORT).split("\n") if line.strip()]
         self.statements = "\n".join(filling[:-LINES_OF_NOTHING])
-        is_of_python = OF_PYTHON.search(between(text, BODY)) is not None or VARIABLES.search(text) is not None
+        is_of_python = any(name in text for name in VARIABLES) or OF_PYTHON.search(between(text, BODY)) is not None
         self.acts = is_of_python or bool(self.statements)
         """Whether an import of it does anything."""
         self.is_bare = not is_of_python and self.is_of_c()

@@ -8,7 +8,7 @@ Simplified: anonymous huge entries are split before they are unmapped; the TLB o
 """
 
 from vmtool.mm.arena cimport arena_fail, file_at, frame_at, frame_mut, folio_x_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, slot_mut, vma_at
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.arch cimport level_index, nr_entries
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, frame_index
 from vmtool.mm.mlock cimport mlock_folio
@@ -56,7 +56,7 @@ cdef bint walk_area(arena_t *a, rwalk_t *w, pfn_t head, idx_t v, rmap_one_fn one
         at.addr = area.vm_start + ((from_page - area.vm_pgoff) << a.m.arch.page_shift)
         at.page = head + <pfn_t>(from_page - first)
         from_page += 1
-        if nr >= 512 and table_lookup(a, m, at.addr, 1):
+        if nr >= nr_entries(&a.m.arch, 0) and table_lookup(a, m, at.addr, 1):
             pmd = entry_get(a, m, at.addr, 1)
             if pmd_is_huge(a, pmd):
                 if pte_special(a, pmd) or pte_frame(a, pmd) != head:
