@@ -55,6 +55,18 @@ def test_save_then_load_is_the_identity(tmp_path, commits):
         assert session.verify() == []
 
 
+def test_nothing_is_written_before_the_commit(state):
+    """What SQLite's cache has no room for it writes at once, and syncs the journal for it."""
+    before = os.path.getsize(state)
+    with open_fake(state, write=True) as session:
+        for chunk in range(600):
+            session.machine.fill(3, chunk, 1 + chunk % 255)
+        session._chunks.save(session.machine)
+        assert os.path.getsize(state) == before
+    assert os.path.getsize(state) == before
+    test_what_was_committed_is_read(state)
+
+
 def test_a_chunk_that_was_never_saved_reads_as_none(state):
     with open_fake(state) as session:
         assert session._load(2, 69_999) is None  # in a directory row that is there

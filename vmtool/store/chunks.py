@@ -40,6 +40,9 @@ HEAD_BYTES = 16  # key 8, checksum of the data 4, checksum of these twelve 4; li
 BLOCK_SHIFT = POOL_SHIFT - 8  # number of a directory row: pool << 40 | block
 EMPTY_DIRECTORY = (bytes(4 * DIRECTORY_SLOTS),)
 
+FEW_CHUNKS = 32  # so many pages, with those that lead to them, SQLite's own cache of 2 MiB holds
+CACHE_KIB = 32768  # for more: a page that does not fit is written before the commit, the journal synced for it, and written again
+
 ROWS_A_PAGE = {"slot": 8, "directory": 16}
 INSERT_DIRECTORY = "INSERT INTO directory (id, slots, sum) VALUES (:id, :slots, :sum)"
 UPDATE_DIRECTORY = "UPDATE directory SET slots = :slots, sum = :sum WHERE id = :id"
@@ -158,6 +161,8 @@ class Chunks:
         `entry`: for the log. `bounds`: new settings of the history. Preconditions: a transaction that holds the write lock.
         """
         dropped, dirty = machine.dropped(), machine.dirty()
+        if len(dirty) > FEW_CHUNKS:
+            self.db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         with Writing(self):
             is_kept = self.history.keeps(len(dropped) + len(dirty)) and self.step > 0  # a new file has nothing before it
             self._replaced = [] if is_kept else None
