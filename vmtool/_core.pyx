@@ -114,7 +114,7 @@ cdef class Machine(Reclaim):
         root = sysroot.encode("utf-8", "surrogateescape")
         self.a.m.sysroot = name_store(&self.a, root, <uint32_t>len(root))
         self.check()
-        for option, is_wanted in (("--kpti", kpti), ("--pku", pku), ("--soft-dirty", soft_dirty)):
+        for option, is_wanted in (("--pcid", pcid), ("--kpti", kpti), ("--pku", pku), ("--soft-dirty", soft_dirty)):
             if is_wanted and arch not in ("x86-64", "x86-64-la57"):
                 raise KernelError(EINVAL, f"{option}: not with {arch}, with x86-64 and x86-64-la57")
         if soft_dirty and kernel == "3.10":

@@ -23,6 +23,7 @@ from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
+from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
 from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field
 from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, kpage_entries,
@@ -131,7 +132,7 @@ cdef class Views(Walks):
         for c in range(self.a.m.nr_cpus):
             p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
             found.append(r.TlbStats(c, p.l1_hits, p.l2_hits, p.misses, p.walks, p.walk_reads, p.flushes_all, p.flushes_page, p.cr3_loads, p.evictions,
-                                    p.psc_hits))
+                                    p.psc_hits, p.shootdowns))
         self.check()
         return found
 
@@ -395,6 +396,7 @@ cdef class Views(Walks):
     def fsck(self):
         found = {}
         fsck_phys(&self.a, collect, <void *>found)
+        fsck_tlb(&self.a, collect, <void *>found)
         fsck_lru(&self.a, collect, <void *>found)
         fsck_swap(&self.a, collect, <void *>found)
         fsck_slab(&self.a, collect, <void *>found)
@@ -461,7 +463,7 @@ cdef object table(name_fn name, name_fn text):
 
 cdef object sentences():
     """What each check of fsck says; {0} and {1} stand for its numbers."""
-    return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text),
+    return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text), **table(fsck_tlb_name, fsck_tlb_text),
             **table(fsck_slab_name, fsck_slab_text), **table(fsck_kmem_name, fsck_kmem_text),
             **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
             **table(fsck_entries_name, fsck_entries_text), **table(fsck_memcg_name, fsck_memcg_text), "record-range": "{0} record {1} is referred to, but not there",

@@ -314,6 +314,7 @@ class TlbStats(NamedTuple):
     cr3_loads: int
     evictions: int
     psc_hits: int  # walks that a paging-structure cache shortened
+    shootdowns: int  # flushes that another CPU asked for by an interrupt
 
 
 class FileInfo(NamedTuple):

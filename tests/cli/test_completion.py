@@ -38,7 +38,7 @@ def complete(on, capfd, monkeypatch):
     ("vmtool init --tlb s", ["skylake"]),
     ("vmtool init --ke", ["--kernel"]),
     ("vmtool mmap 1 4K --huge", ["--hugetlb"]),
-    ("vmtool mmap 1 4M --hugetlb ", ["2M", "4M", "1G"]),
+    ("vmtool mmap 1 4M --hugetlb ", ["64K", "2M", "4M", "32M", "512M", "1G", "16G"]),
     ("vmtool init --kp", ["--kpti"]), ("vmtool init --kx", []),
     ("vmtool free --me", ["--mebi", "--meter"]),
     ("vmtool touch 1 h", ["heap"]),

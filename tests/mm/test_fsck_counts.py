@@ -141,9 +141,10 @@ def test_damage_is_told_in_a_line_of_its_own(name):
 def test_every_check_is_tried():
     from vmtool._heap import fsck_sentences
 
+    from .test_asid import CASES as names
     from .test_fsck import CASES as others
     from .test_fsck_frames import CASES as frames
     from .test_fsck_kmem import CASES as kernels
     from .test_fsck_memcg import CASES as groups
     from .test_kpti import CASES as isolation
-    assert sorted([*CASES, *others, *frames, *kernels, *groups, *isolation, *fsck_sentences()]) == sorted(Story().m.fsck_names())
+    assert sorted([*CASES, *names, *others, *frames, *kernels, *groups, *isolation, *fsck_sentences()]) == sorted(Story().m.fsck_names())

@@ -137,3 +137,18 @@ def test_nothing_cuts_a_huge_page(machine, pid):
     machine.munmap(pid, base, HUGE)
     assert pool(machine) == (8, 8, 1, 0)
     assert machine.fsck() == []
+
+
+@pytest.mark.parametrize("arch, sizes", [  # "HugeTLB: registered ..." of Debian's kernels; of 64K: the table in arch/arm64/mm/hugetlbpage.c
+    ("x86-64", {21, 30}), ("i386", {22}), ("i386-pae", {21}), ("arm", set()), ("arm64", {16, 21, 25, 30}), ("arm64-16k", {21, 25, 30}),
+    ("arm64-64k", {21, 29, 34})])
+def test_a_size_that_the_kernel_has_is_enomem_while_its_pool_is_empty_and_any_other_einval(arch, sizes):
+    machine = core.Machine()
+    machine.boot(ram_bytes=256 << 20, arch=arch)
+    pid = machine.spawn("a", None, [b"a"], [])
+    told = {}
+    for bits in (14, 16, 20, 21, 22, 25, 29, 30, 34):
+        with pytest.raises(KernelError) as refused:
+            machine.mmap(pid, 0, 4096, RW, PRIVATE | bits << 26)
+        told[bits] = refused.value.errno
+    assert told == {bits: ENOMEM if bits in sizes else EINVAL for bits in told}

@@ -1,7 +1,7 @@
 """The walk: addresses, error codes as Intel's manual gives them (volume 3, 4.7), Accessed and Dirty bits."""
 
 import pytest
-from vmtool.mm._probe import Probe
+from vmtool.mm._probe_tlb import TlbProbe as Probe
 
 P, RW, US, A, D, PS, G = 1, 2, 4, 0x20, 0x40, 0x80, 0x100
 NX = 1 << 63

@@ -1,7 +1,7 @@
 """Sets, ways, replacement and flushes of the TLB."""
 
 import pytest
-from vmtool.mm._probe import Probe
+from vmtool.mm._probe_tlb import TlbProbe as Probe
 
 BASE = 0x7F0000000000
 MIB = 1 << 20

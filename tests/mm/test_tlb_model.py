@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from vmtool.mm._probe import Probe
+from vmtool.mm._probe_tlb import TlbProbe as Probe
 
 from .tlb_model import PRESETS, Model
 

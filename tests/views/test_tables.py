@@ -60,7 +60,9 @@ def test_tlb_entry_by_its_address():
 
 
 def test_tlb_counters_have_a_column_a_processor():
-    lines = tlb.render_stats([TlbStats(0, *range(1, 11)), TlbStats(1, *range(11, 21))]).splitlines()
+    lines = tlb.render_stats([TlbStats(0, *range(1, 12)), TlbStats(1, *range(12, 23))]).splitlines()
     assert lines[0].split() == ["counter", "cpu0", "cpu1"]
-    assert lines[1].split() == ["l1", "hits", "1", "11"]
-    assert lines[-1].split() == ["paging-structure", "cache", "hits", "10", "20"]
+    assert lines[1].split() == ["l1", "hits", "1", "12"]
+    assert lines[-2].split() == ["paging-structure", "cache", "hits", "10", "21"]
+    assert lines[-1].split() == ["flushes", "for", "another", "CPU", "11", "22"]
+    assert len(tlb.render_stats([TlbStats(0, *[0] * 11)]).splitlines()) == len(lines) - 2  # what few machines have is left out

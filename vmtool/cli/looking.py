@@ -226,7 +226,8 @@ def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
         counted = [s for s in machine.tlb_stats() if cpu is None or s.cpu == cpu]
         return (lambda: _text([_objects().tlb_stats(s) for s in counted])) if json else (lambda: view.render_stats(counted))
     entries = machine.tlb(cpu)
-    return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries))
+    space = "asid" if machine.info().arch.startswith("arm") else "pcid"
+    return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries, space))
 
 
 def _tree(machine):

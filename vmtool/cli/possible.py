@@ -14,7 +14,8 @@ STEP = 1 << 20  # to which a limit of RAM is told
 MOST = 1 << 46
 TLB_SYNTAX = ("skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or a list such as l1d=64x4,l2=1536x12:plru: "
               "ENTRIESxWAYS for some of l1d, l1d2m, l1d1g, l1i, l1i2m, l2, l2i, l21g, pde, pdpte, pml4e, pml5e, "
-              "where ENTRIES / WAYS is a number up to 4096 and WAYS at most 128; then :lru, :plru, :random, :all")
+              "where ENTRIES / WAYS is a number up to 4096 and WAYS at most 128; then :lru, :plru, :random, :all, or the sizes it holds, "
+              ":4K+64K+1M (l1d, l1i, l2, l2i); on arm64 also asid=8, tlbirange")
 
 
 def explain(factory: Callable[[], Any], ram: int, arch: str, tlb: str) -> str | None:
@@ -31,7 +32,7 @@ def explain(factory: Callable[[], Any], ram: int, arch: str, tlb: str) -> str | 
     if not boots(arch=arch, ram_bytes=ram):
         least, most = _edge(lambda size: boots(arch=arch, ram_bytes=size), 0), _edge(lambda size: boots(arch=arch, ram_bytes=size), MOST)
         return f"--ram: {ram} bytes are not possible with {arch}, from {_size(least)} to {_size(most)} are"
-    if not boots(tlb=tlb):
+    if not boots(arch=arch, tlb=tlb):
         return f"--tlb: {tlb!r} is not {TLB_SYNTAX}"
     return None
 

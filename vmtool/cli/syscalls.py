@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
 
 U32_MAX = (1 << 32) - 1
-_PAGE_BITS = {"2M": 21, "4M": 22, "1G": 30}
+_PAGE_BITS = {"64K": 16, "2M": 21, "4M": 22, "32M": 25, "512M": 29, "1G": 30, "16G": 34}
 
 
 def brk(machine: Machine, pid: int, addr: int | None, by: int | None, json: bool) -> Output:

@@ -17,7 +17,9 @@ from vmtool.mm.frame cimport *
 from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
+from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
 from vmtool.mm.mmu cimport *
+from vmtool.mm.mmu_context cimport asids_init
 from vmtool.mm.pgtable cimport *
 from vmtool.mm.maple cimport maple_at, mtree_free
 from vmtool.mm.mtree cimport mtree_store
@@ -36,27 +38,23 @@ cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) 
     (<list>ctx).append((name.decode(), first, second))
 
 
-def fsck_sentences():
+ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
+
+cdef void sentences_of(dict out, name_fn name, name_fn text):
     cdef uint32_t i = 0
+    while name(i) != NULL:
+        out[name(i).decode()] = text(i).decode()
+        i += 1
+
+def fsck_sentences():
     out = {}
-    while fsck_phys_name(i) != NULL:
-        out[fsck_phys_name(i).decode()] = fsck_phys_text(i).decode()
-        i += 1
-    i = 0
-    while fsck_lru_name(i) != NULL:
-        out[fsck_lru_name(i).decode()] = fsck_lru_text(i).decode()
-        i += 1
-    i = 0
-    while fsck_slab_name(i) != NULL:
-        out[fsck_slab_name(i).decode()] = fsck_slab_text(i).decode()
-        i += 1
+    sentences_of(out, fsck_phys_name, fsck_phys_text)
+    sentences_of(out, fsck_tlb_name, fsck_tlb_text)
+    sentences_of(out, fsck_lru_name, fsck_lru_text)
+    sentences_of(out, fsck_slab_name, fsck_slab_text)
     return out
 
 cdef class Probe:
-    cdef arena_t a
-    cdef idx_t root  # of the index under test
-    cdef idx_t mm  # of the space under test
-
     def __cinit__(self):
         if arena_init(&self.a) < 0:
             raise MemoryError
@@ -91,7 +89,8 @@ cdef class Probe:
         self.mm = rec_alloc(&self.a, POOL_MM)
         mm_mut(&self.a, self.mm).pgd = pgd_alloc(&self.a)
         mm_mut(&self.a, self.mm).users = 1
-        load_cr3(&self.a, 0, <uint64_t>mm_at(&self.a, self.mm).pgd << 12, False)
+        load_cr3(&self.a, 0, <uint64_t>mm_at(&self.a, self.mm).pgd << self.a.m.arch.page_shift, False)
+        asids_init(self.a.m)
         return 0
 
     def zones(self):
@@ -147,6 +146,7 @@ cdef class Probe:
         """(check, number, number) of each broken promise."""
         found = []
         fsck_phys(&self.a, collect, <void *>found)
+        fsck_tlb(&self.a, collect, <void *>found)
         fsck_lru(&self.a, collect, <void *>found)
         fsck_slab(&self.a, collect, <void *>found)
         return found
@@ -389,32 +389,13 @@ cdef class Probe:
 
     def invlpg(self, addr):
         cdef cpu_t *c = cpu_mut(&self.a, self.a.cpu)
-        tlb_flush_page(&self.a, c, addr, <uint32_t>(c.cr3 & 0xFFF) if self.a.m.pcid else 0)
+        tlb_flush_page(&self.a, c, addr, tlb_space(self.a.m, c))
 
     def flush_range(self, start, end):
         flush_tlb_range(&self.a, mm_mut(&self.a, self.mm), start, end)
 
     def load_cr3(self, pcid=0, noflush=False):
         load_cr3(&self.a, self.a.cpu, <uint64_t>mm_at(&self.a, self.mm).pgd << 12 | <uint64_t>pcid, noflush)
-
-    def tlb_stats(self):
-        cdef cpu_t *c = cpu_mut(&self.a, self.a.cpu)
-        return {"l1_hits": c.l1_hits, "l2_hits": c.l2_hits, "misses": c.misses, "walks": c.walks, "walk_reads": c.walk_reads,
-                "evictions": c.evictions, "flushes_all": c.flushes_all, "flushes_page": c.flushes_page, "psc_hits": c.psc_hits}
-
-    def tlb_entries(self):
-        """(structure, set, way, virtual address, page shift) of the valid entries."""
-        cdef cpu_t *c = cpu_mut(&self.a, self.a.cpu)
-        cdef tlb_entry_t *e
-        cdef uint32_t which
-        cdef uint32_t at
-        cdef uint32_t way
-        out = []
-        for n in range(c.nr_tlb):
-            e = <tlb_entry_t *>rec_at(&self.a, POOL_TLB, c.tlb_base + n)
-            if tlb_locate(&self.a, n, &which, &at, &way) and tlb_is_valid(c, e):
-                out.append((tlb_name(which).decode(), at, way, (e.tag >> 1) << e.page_shift, e.page_shift))
-        return out
 
     # --- trace ------------------------------------------------------------------------------------------------
     def trace(self, on):

@@ -15,6 +15,7 @@ from vmtool.mm.fsck_cache cimport fsck_cache
 from vmtool.mm.fsck_entries cimport fsck_entries
 from vmtool.mm.fsck_kmem cimport fsck_kmem
 from vmtool.mm.fsck_phys cimport fsck_phys
+from vmtool.mm.fsck_tlb cimport fsck_tlb
 from vmtool.mm.fsck_slab cimport fsck_slab
 from vmtool.mm.fsck_space cimport fsck_space
 from vmtool.mm.mm cimport do_exit, do_fork, mm_alloc, switch_mm
@@ -162,6 +163,7 @@ cdef class Space:
         fsck_entries(&self.a, collect, <void *>found)
         fsck_cache(&self.a, collect, <void *>found)
         fsck_phys(&self.a, collect, <void *>found)
+        fsck_tlb(&self.a, collect, <void *>found)
         fsck_slab(&self.a, collect, <void *>found)
         fsck_kmem(&self.a, collect, <void *>found)
         return found, self.a.err

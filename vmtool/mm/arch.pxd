@@ -35,6 +35,7 @@ cdef enum:  # arch_t.flags
     ARCH_PKEYS = 2048  # CR4.PKE is set: entries of user pages have a protection key, which PKRU opens or not (of the machine, not of the format)
     ARCH_CAREFUL = 4096  # the quick roads know nothing of what this machine has: they decline
     ARCH_KPTI = 8192  # two top tables a space, in one block: the kernel's, then the one of user mode (of the machine; ARCH_CAREFUL with it)
+    ARCH_ASID = 16384  # the TLB's entries name their address space by a number that all CPUs have the same; flushes reach all CPUs by themselves
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
@@ -55,6 +56,8 @@ cdef bint entry_reserved_there(const arch_t *g, int level, pte_t e) noexcept nog
 cdef const char *entry_flag(const arch_t *g, int level, pte_t e, uint32_t bit) noexcept nogil
 cdef enum:  # machine_t.cpu_features
     CPU_PKU = 1
+    CPU_ASID8 = 2  # arm64: ID_AA64MMFR0_EL1.ASIDBits is 0
+    CPU_TLBIRANGE = 4  # arm64: FEAT_TLBIRANGE
 cdef void arch_features(const machine_t *m, arch_t *g, bint plain_tlb) noexcept nogil  # what the machine adds to its format's flags
 cdef int arch_lookup(const char *name, arch_t *out) noexcept nogil  # 0 or -EINVAL (unknown or not built yet)
 cdef const char *arch_name(uint32_t id) noexcept nogil

@@ -15,6 +15,7 @@ from vmtool.mm.mm_slot cimport khugepaged_init
 from vmtool.mm.large_folio cimport pmd_order
 from vmtool.mm.large_upgrade cimport large_upgrade
 from vmtool.mm.mmu cimport load_cr3
+from vmtool.mm.mmu_context cimport asids_init
 from vmtool.mm.pid cimport default_max_threads, default_pid_max
 from vmtool.mm.layout cimport kernel_release
 from vmtool.mm.pgtable cimport pgtable_boot
@@ -158,6 +159,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
         return BOOT_TLB
     a.m.soft_dirty |= SOFT_DIRTY_SINCE <= kernel_release(a.m) < SOFT_DIRTY_UNTIL
     arch_features(a.m, &a.m.arch, tlb_is_plain(a.m))
+    asids_init(a.m)
     if pgtable_boot(a) or kmem_boot(a) or cpu_entry_areas_setup(a) or pti_init(a):
         return BOOT_NO_ROOM
     for i in range(a.m.nr_cpus):

@@ -17,7 +17,11 @@ cdef inline bint has_contpte(const arch_t *g) noexcept nogil:
 cdef inline bint pte_valid_cont(pte_t raw) noexcept nogil:
     return raw & (<pte_t>1 << PTE_CONT_BIT | 1) == (<pte_t>1 << PTE_CONT_BIT | 1)
 
-cdef uint32_t cont_ptes(const arch_t *g) noexcept nogil  # entries of a block
+cdef uint32_t cont_shift(const arch_t *g, int level) noexcept nogil  # entries of a block of that level, log2 (CONT_PTE_SHIFT, CONT_PMD_SHIFT less the entry's)
+
+cdef inline uint32_t cont_ptes(const arch_t *g) noexcept nogil:
+    return <uint32_t>1 << cont_shift(g, 0)
+
 # Of the entries of a whole table, as they stand in memory. An entry, accessed and dirty when one of its block is.
 cdef pte_t contpte_get(const arch_t *g, const uint64_t *entries, uint32_t index) noexcept nogil
 # Writes one: takes its block apart, unless only marks of use change, which then are the block's; puts one together behind its last entry.

@@ -22,8 +22,8 @@ cdef pte_t PTE_CONT = <pte_t>1 << PTE_CONT_BIT
 cdef pte_t PTE_DIRTY = <pte_t>1 << 55
 cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
 
-cdef uint32_t cont_ptes(const arch_t *g) noexcept nogil:
-    return 16 if g.page_shift == 12 else 128 if g.page_shift == 14 else 32
+cdef uint32_t cont_shift(const arch_t *g, int level) noexcept nogil:
+    return 4 if g.page_shift == 12 else 5 if g.page_shift == 16 or level else 7
 
 cdef inline uint32_t block_of(const arch_t *g, uint32_t index) noexcept nogil:
     return index & ~(cont_ptes(g) - 1)

@@ -11,10 +11,8 @@ from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries,
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
 from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
-from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
-from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_PSC, tlb_is_valid, tlb_locate
 from vmtool.mm.vmstat cimport NR_PAGETABLE
 
 cdef enum:
@@ -40,7 +38,6 @@ cdef enum:
     CHECK_MM_TABLES
     CHECK_TABLE_FLAG
     CHECK_USER_PGD
-    CHECK_TLB_STALE
     NR_CHECKS
 
 cdef struct check_t:
@@ -70,7 +67,6 @@ CHECKS[CHECK_TABLES] = check_t(b"table-count", b"nr_page_table_pages is {0}, {1}
 CHECKS[CHECK_MM_TABLES] = check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
 CHECKS[CHECK_TABLE_FLAG] = check_t(b"table-flag", b"frame {0} is used as a page table of level {1} and is none")
 CHECKS[CHECK_USER_PGD] = check_t(b"user-pgd", b"entry {1} of the top table in frame {0} is not that of its pair")
-CHECKS[CHECK_TLB_STALE] = check_t(b"tlb-stale", b"the TLB of CPU {0} holds address {1:#x}, which the page tables translate otherwise")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -119,7 +115,6 @@ cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
     check_pcp(&f)
     check_contents(&f)
     check_mms(&f)
-    check_tlbs(&f)
     free(f.owned)
 
 
@@ -404,45 +399,3 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
         bytes = count_tables(f, mm.pgd, top, nr_user_entries(&f.a.m.arch))
         if bytes != mm.pgtables_bytes:
             bad(f, CHECK_MM_TABLES, i, bytes)
-
-
-# --- TLBs ---------------------------------------------------------------------------------------------------------------------
-
-cdef bint leads_there(const arch_t *g, const walk_t *w, const tlb_entry_t *e, int level) noexcept nogil:
-    """An entry of a paging-structure cache: the walk comes by the same table, with no right less."""
-    cdef pte_t rights = g.write | g.user
-    cdef pte_t nx = 0
-    cdef int i
-    for i in range(w.nr_steps):
-        rights &= w.entry[i]
-        nx |= w.entry[i] & g.nx
-        if w.entry_level[i] == level:
-            return w.entry[i] & g.present and not w.entry[i] & g.huge and pte_pfn(g, w.entry[i]) == pte_pfn(g, e.pte) and not e.pte & ~rights & (g.write | g.user) and not nx & ~e.pte
-    return False
-
-
-cdef void check_tlbs(fsck_t *f) noexcept nogil:
-    """What a CPU holds for the space in its CR3 must be what a walk finds; a right taken away must be gone from the TLB."""
-    cdef arena_t *a = f.a
-    cdef const arch_t *g = &a.m.arch
-    cdef uint32_t cpu
-    cdef uint32_t i
-    cdef cpu_t *c
-    cdef tlb_entry_t *e
-    cdef walk_t w
-    cdef vaddr_t addr
-    cdef uint32_t which = 0, at = 0, way = 0
-    for cpu in range(a.m.nr_cpus):
-        c = <cpu_t *>rec_at(a, POOL_CPU, cpu + 1)
-        for i in range(c.nr_tlb):
-            e = <tlb_entry_t *>rec_at(a, POOL_TLB, c.tlb_base + i)
-            if not tlb_is_valid(c, e) or e.flags & TLB_GLOBAL or c.cr3 == 0 or (a.m.pcid and e.pcid != (c.cr3 & 0xFFF)):
-                continue
-            addr = e.tag >> 1 << e.page_shift
-            mmu_walk(a, pte_pfn(g, c.cr3), addr, &w)
-            if tlb_locate(a, i, &which, &at, &way) and which >= TLB_PSC:
-                if not leads_there(g, &w, e, <int>(which - TLB_PSC) + 1):
-                    bad(f, CHECK_TLB_STALE, cpu, addr)
-                continue
-            if not w.ok or (w.leaf ^ e.pte) & g.pfn_mask or (e.pte & ~w.leaf & (g.write | g.user | g.dirty)) or (w.leaf & ~e.pte & g.nx):
-                bad(f, CHECK_TLB_STALE, cpu, addr)

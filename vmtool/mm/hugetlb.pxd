@@ -15,6 +15,7 @@ cdef enum:  # vma_t.swap_readahead_info of an area of huge pages
     HPAGE_RESV_UNMAPPED = 2  # a page was taken from it for the owner: what it touches next without a page is SIGBUS
 
 cdef uint32_t huge_page_order(arena_t *a) noexcept nogil  # of the pool's pages
+cdef bint hugetlb_valid_size(const arch_t *g, uint64_t size) noexcept nogil  # whether the architecture's kernel has a pool of such pages (an hstate)
 cdef inline bint is_hugetlb(const inode_t *i) noexcept nogil:
     """A file of huge pages: `swapped` has its pages, `holes` its reservations, both by huge page."""
     return i.kind == INODE_SHMEM and i.shmem_flags & VM_HUGETLB != 0

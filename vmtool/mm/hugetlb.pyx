@@ -10,15 +10,16 @@
 Modelled: private and shared areas, reservations of both and MAP_NORESERVE, surplus pages, copy-on-write. A private area's reservations are
 its owner's, who made it; which of them were used stands in the file that each such mapping has for itself.
 Counterpart: Linux v6.18 mm/hugetlb.c, fs/hugetlbfs/inode.c.
-# Deviation: one size, the architecture's entry above the PTEs; mremap does not move such areas.
+# Deviation: one size has pages, the architecture's entry above the PTEs: the others' pools stay empty; mremap does not move such areas.
 Invariants (fsck_lru): the free list is as long as it says; each page of the pool is on it or in use; no more is promised than is free.
 """
 
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport ARCH_PAIRED, level_size
 from vmtool.mm.arena cimport content_free, file_at, frame_at, frame_mut, inode_at, inode_mut, runs_in_circle, task_at, vma_at, vma_mut, mm_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.contpte cimport cont_shift, has_contpte
 from vmtool.mm.frame cimport page_copy
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, table_alloc
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_stride, table_alloc
 from vmtool.mm.printk cimport printk
 from vmtool.mm.pte cimport (ENTRY_HUGE, mk_pte, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkwrite, pte_mkyoung, pte_write,
                             pte_wrprotect)
@@ -28,6 +29,20 @@ from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_next, xnode_set
 from libc.stdio cimport snprintf
 
 cdef uint64_t TO_THE_END = <uint64_t>-1
+
+
+cdef bint hugetlb_valid_size(const arch_t *g, uint64_t size) noexcept nogil:
+    """An entry above the PTEs that maps a page, or a contiguous block of entries: arch/arm64/mm/hugetlbpage.c:__hugetlb_valid_size(). arm's short
+    descriptors have none (CONFIG_HUGETLBFS needs LPAE)."""
+    cdef int level
+    if g.flags & ARCH_PAIRED:
+        return False
+    for level in range(<int>g.levels if g.levels < 3 else 3):
+        if level and g.leaf_levels >> level & 1 and size == level_size(g, level):
+            return True
+        if has_contpte(g) and level < 2 and size == level_size(g, level) << cont_shift(g, level):
+            return True
+    return False
 
 
 cdef uint32_t huge_page_order(arena_t *a) noexcept nogil:
@@ -285,7 +300,7 @@ cdef void add_mapping(arena_t *a, pfn_t head, int delta) noexcept nogil:
 cdef void set_entry(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     entry_set(a, m, addr, 1, e)
-    flush_tlb_range(a, m, addr, addr + level_size(&a.m.arch, 1))
+    flush_tlb_stride(a, m, addr, addr + level_size(&a.m.arch, 1), a.m.arch.level_shift[1])
 
 
 cdef void make_anon(arena_t *a, idx_t v, uint64_t index, pfn_t head) noexcept nogil:

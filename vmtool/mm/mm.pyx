@@ -12,7 +12,7 @@ Simplified: a parent reaps its child at once. Threads: task.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, frame_at, frame_mut, memcg_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_KPTI, level_index, level_size, nr_user_entries, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
@@ -20,13 +20,12 @@ from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_u
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.vma_iter cimport mt_adopt, mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_slot cimport khugepaged_exit, khugepaged_fork
-from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pkeys cimport pkeys_init
-from vmtool.mm.pgtable cimport flush_pcid, flush_tlb_range, pgd_alloc, pgd_free, table_alloc
-from vmtool.mm.pti cimport pti_user_cr3
+from vmtool.mm.mmu_context cimport forget_mm_context, switch_mm_context
+from vmtool.mm.pgtable cimport flush_tlb_mm, pgd_alloc, pgd_free, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport add_file_rmap, anon_vma_fork, dup_anon_rmap, vm_area_alloc, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.slab cimport CACHE_MM_STRUCT, kmem_cache_alloc, kmem_cache_free
@@ -84,22 +83,14 @@ cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
 
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
-    cdef uint32_t i, slot
-    cdef cpu_t *c
+    cdef uint32_t i
     m.users -= 1
     if m.users:
         return
     khugepaged_exit(a, mm)
     exit_mmap(a, mm)
     for i in range(a.m.nr_cpus):
-        c = cpu_mut(a, i)
-        if c.active_mm == mm:
-            # lazy TLB ends: the CPU goes on with the kernel's own tables
-            load_cr3(a, i, <uint64_t>a.m.kernel_pgd << a.m.arch.page_shift, False)
-            c.active_mm = 0
-        for slot in range(6):
-            if c.pcid_mm[slot] == mm:
-                c.pcid_mm[slot] = 0  # the record's next address space is another
+        forget_mm_context(a, mm, i)
     if m.exe_file:
         fput(a, m.exe_file)
     if m.libc:
@@ -231,14 +222,11 @@ cdef int copy_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept
 cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef vma_t *area = vma_at(a, src)
     cdef mm_walk_t w
-    cdef int err
     walk_init(&w, a, mm_mut(a, area.vm_mm), src, &dst)
     w.table = copy_pte_range
     w.leaf = copy_leaf
     w.hole = copy_hole
-    err = walk_page_range(&w, area.vm_start, area.vm_end)
-    flush_tlb_range(a, w.mm, area.vm_start, area.vm_end)  # after a failure too: entries were made read-only
-    return err
+    return walk_page_range(&w, area.vm_start, area.vm_end)
 
 cdef bint vma_needs_copy(const vma_t *src) noexcept nogil:
     """Pages that no fault could bring back: anonymous ones, guard markers, pages without a struct page."""
@@ -363,7 +351,9 @@ cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noex
         return -ENOMEM
     copy_mm_fields(a, mm, p.mm)
     c.mm = mm
-    if dup_mmap(a, mm, p.mm) < 0:
+    err = dup_mmap(a, mm, p.mm)
+    flush_tlb_mm(a, mm_mut(a, p.mm))  # after a failure too: entries were made read-only
+    if err < 0:
         c.mm = 0
         mmput(a, mm)
         task_free(a, child)
@@ -398,6 +388,7 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     m.mm_slot_next = m.mm_slot_prev = 0
     m.mm_slot_obj = 0
     m.pcid = 0
+    m.context_id = 0
     memset(m.rss, 0, sizeof(m.rss))
     memset(m.rss_cpu, 0, sizeof(m.rss_cpu))
     if m.exe_file:
@@ -441,8 +432,6 @@ cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     """The process runs on this CPU: its top table goes into CR3, unless it is there already."""
     cdef cpu_t *c = cpu_mut(a, cpu)
     cdef task_t *task = task_mut(a, t)
-    cdef mm_t *m
-    cdef uint64_t root
     if c.task:
         task_mut(a, c.task).state = c'S'
     c.task = t
@@ -451,24 +440,5 @@ cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     task.cpu = cpu
     if task.mm == 0 or c.active_mm == task.mm:
         return
-    m = mm_mut(a, task.mm)
     c.active_mm = task.mm
-    root = <uint64_t>m.pgd << a.m.arch.page_shift
-    root |= pcid_of(a, c, task.mm)
-    load_cr3(a, cpu, root, a.m.pcid != 0)
-    if a.m.arch.flags & ARCH_KPTI:
-        load_cr3(a, cpu, pti_user_cr3(a, root), a.m.pcid != 0)
-
-cdef uint64_t pcid_of(arena_t *a, cpu_t *c, idx_t mm) noexcept nogil:
-    """With PCIDs: one of six (TLB_NR_DYN_ASIDS) for each address space a CPU ran last, 1 to 6."""
-    cdef uint32_t i
-    if not a.m.pcid:
-        return 0
-    for i in range(6):
-        if c.pcid_mm[i] == mm:
-            return i + 1
-    i = c.pcid_next % 6
-    c.pcid_next += 1
-    c.pcid_mm[i] = mm
-    flush_pcid(a, c, i + 1)  # it was another's
-    return i + 1
+    switch_mm_context(a, task.mm, cpu)

@@ -50,3 +50,5 @@ cdef uint32_t mmu_judge(const arch_t *g, const walk_t *w, const access_t *how) n
 cdef void walk_cache_forget(arena_t *a) noexcept nogil
 # mov to CR3 on this CPU
 cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexcept nogil
+# A write of TTBR0 with its ASID: nothing is flushed
+cdef void load_ttbr0(arena_t *a, uint32_t cpu, pfn_t pgd, uint32_t asid) noexcept nogil

@@ -17,13 +17,11 @@ from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, AR
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
+from vmtool.mm.contpte cimport cont_shift, has_contpte, pte_valid_cont
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_raw, entry_store_raw
-from vmtool.mm.tlb cimport pkru_forbids, psc_fill, psc_lookup, tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
+from vmtool.mm.tlb cimport PCID_MASK, TTBR_ASID_SHIFT, pkru_forbids, psc_fill, psc_lookup, tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
 from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
-
-cdef enum:
-    PCID_MASK = 0xFFF
 
 
 # --- entries in memory ---------------------------------------------------------------------------------------
@@ -43,9 +41,9 @@ cdef void entry_update(arena_t *a, pfn_t table, uint32_t index, int level, pte_t
 
 cdef struct hit_t:  # what the hot walk finds
     pte_t leaf  # permission bits AND-ed, NX OR-ed
-    uint32_t page_shift
+    uint32_t page_shift  # of the page, or of the block that arm64's contiguous hint makes of it
     uint32_t nr_reads
-    bint caches  # paging-structure caches are looked at and filled
+    bint caches  # paging-structure caches are looked at and filled, arm64's hint is heeded
 
 
 cdef void walk_cache_forget(arena_t *a) noexcept nogil:
@@ -125,6 +123,8 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         entry_update(a, table, index, level, e)
     hit.leaf = (e & ~(g.write | g.user | g.nx)) | permit
     hit.page_shift = g.level_shift[level]
+    if hit.caches and has_contpte(g) and pte_valid_cont(entry_raw(a, table, index, level)):
+        hit.page_shift += cont_shift(g, level)
     return 0
 
 
@@ -230,7 +230,7 @@ cdef uint32_t mmu_judge(const arch_t *g, const walk_t *w, const access_t *how) n
     return 0
 
 
-# --- CR3 -------------------------------------------------------------------------------------------------------------
+# --- CR3, TTBR0 -----------------------------------------------------------------------------------------------------
 
 cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexcept nogil:
     """mov to CR3: without PCIDs everything but globals goes, with them what has the new PCID, unless bit 63 (noflush) is set."""
@@ -243,3 +243,12 @@ cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexc
         tlb_flush_all(a, c, False)
     elif not noflush:
         tlb_flush_pcid(a, c, <uint32_t>(value & PCID_MASK))
+
+
+cdef void load_ttbr0(arena_t *a, uint32_t cpu, pfn_t pgd, uint32_t asid) noexcept nogil:
+    cdef cpu_t *c = cpu_mut(a, cpu)
+    cdef uint64_t value = <uint64_t>pgd << a.m.arch.page_shift
+    trace3(a, TR_CR3_LOAD, cpu, c.cr3 & a.m.arch.pfn_mask, value)
+    c.cr3 = value | <uint64_t>asid << TTBR_ASID_SHIFT
+    c.tlb_missed = 0
+    c.cr3_loads += 1

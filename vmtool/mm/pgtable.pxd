@@ -5,8 +5,9 @@ Entries live in the bytes of frames flagged PG_table; such a frame's index_lo co
 PUD (and P4D) tables, not the top one, as VmPTE does.
 """
 
-from vmtool.mm.arch cimport ARCH_KPTI, level_index
+from vmtool.mm.arch cimport level_index
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.mmu_context cimport flush_tlb_fullmm, flush_tlb_mm, flush_tlb_page, flush_tlb_range, flush_tlb_stride, user_pgd  # and flushes
 from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
 
@@ -24,13 +25,6 @@ cdef inline int table_descend(arena_t *a, pfn_t root, vaddr_t addr, int to, pfn_
         level -= 1
     return level
 
-cdef enum:
-    CR3_PTI_PCID_USER = 0x800  # KPTI: the bit that user mode's PCID has and the kernel's has not
-
-cdef inline pfn_t user_pgd(const arch_t *g, pfn_t pgd) noexcept nogil:
-    """The table that the processor walks for the program: with KPTI the page behind the kernel's."""
-    return pgd + (g.flags & ARCH_KPTI != 0)
-
 cdef inline vaddr_t kernel_image() noexcept nogil:
     """x86-64: where the kernel's text begins."""
     return 0xFFFFFFFF81000000ULL
@@ -47,7 +41,6 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: dir
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil
 cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil  # the same, in a given frame
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil
-cdef void flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil  # of a space: with KPTI both of its PCIDs
 cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
 cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil
@@ -68,6 +61,3 @@ cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) 
 cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
 # free_pgd_range(): frees the tables of addr..end whose whole span lies within floor..ceiling (0: no ceiling).
 cdef void free_pgd_range(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t end, vaddr_t floor, vaddr_t ceiling) noexcept nogil
-# Flush what the TLBs of all CPUs hold of a range of this mm (mmu_gather's end).
-cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil
-cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil

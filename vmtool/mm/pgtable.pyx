@@ -1,7 +1,7 @@
 """Page tables as the kernel keeps them: allocate, set, free; building entries; flushing what the TLBs hold.
 
 Counterpart: Linux v6.18 mm/memory.c (free_pgd_range, __pte_alloc), arch/x86/mm/pgtable.c (pgd_alloc), arch/x86/mm/init_64.c
-(the direct map), arch/x86/include/asm/pgtable.h, arch/x86/mm/tlb.c (flush_tlb_mm_range).
+(the direct map), arch/x86/include/asm/pgtable.h.
 
 A table is a frame flagged PG_table whose bytes are the entries; index_lo counts those that are not zero. Every space shares the
 kernel half: pgd_alloc copies the top table's upper entries, the tables below are the same frames.
@@ -17,21 +17,17 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
-                             page_size, pte_pfn, table_bytes)
+                             page_size, table_bytes)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
-from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, mm_at
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               page_bytes, page_bytes_mut)
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
-from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
 from vmtool.mm.zone cimport lowmem_end, ram_start
-from vmtool.mm.vmstat cimport NR_PAGETABLE, NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events, mod_node_stat
-
-cdef enum:
-    FLUSH_CEILING = 33  # tlb_single_page_flush_ceiling
+from vmtool.mm.vmstat cimport NR_PAGETABLE, mod_node_stat
 
 
 # --- tables --------------------------------------------------------------------------------------------------
@@ -396,64 +392,3 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
         ok = map_direct(a, <paddr_t>0x100000 << a.m.arch.page_shift, a.m.max_pfn << a.m.arch.page_shift)
     ok = ok and map_image(a) and map_memmap(a)
     return 0 if ok else -ENOMEM
-
-
-# --- flushing ----------------------------------------------------------------------------------------------------------
-
-cdef inline bint cpu_runs(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil:
-    return mm.pgd != 0 and pte_pfn(&a.m.arch, c.cr3) == user_pgd(&a.m.arch, mm.pgd)
-
-
-cdef uint32_t pcid_on(arena_t *a, const cpu_t *c, const mm_t *mm) noexcept nogil:
-    """The PCID that the CPU's entries of this address space carry; 0: it has none of them."""
-    cdef uint32_t i
-    if a.m.pcid:
-        for i in range(6):
-            if c.pcid_mm[i] and mm_at(a, c.pcid_mm[i]) == mm:
-                return i + 1
-    return 0
-
-
-cdef void flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
-    """With KPTI both of the space's: user mode's own is flushed when CR3 is loaded with it next (invalidate_user_asid())."""
-    tlb_flush_pcid(a, c, pcid)
-    if a.m.arch.flags & ARCH_KPTI:
-        tlb_flush_pcid(a, c, pcid | CR3_PTI_PCID_USER)
-
-
-cdef inline void flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil:
-    """INVLPG; with KPTI, INVPCID for user mode's PCID (flush_tlb_one_user())."""
-    tlb_flush_page(a, c, addr, pcid)
-    if pcid and a.m.arch.flags & ARCH_KPTI:
-        tlb_flush_page(a, c, addr, pcid | CR3_PTI_PCID_USER)
-
-
-cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil:
-    """Page by page up to the ceiling, then all of it. A CPU that runs something else flushes when it comes back: by the CR3
-    load, or here when PCIDs keep entries alive."""
-    cdef uint64_t nr = (end - start + page_size(&a.m.arch) - 1) >> a.m.arch.page_shift
-    cdef uint32_t cpu
-    cdef uint64_t i
-    cdef uint32_t pcid
-    cdef cpu_t *c
-    for cpu in range(a.m.nr_cpus):
-        c = cpu_mut(a, cpu)
-        pcid = pcid_on(a, c, mm)
-        if cpu_runs(a, c, mm):
-            if nr > FLUSH_CEILING:
-                if a.m.pcid:
-                    flush_pcid(a, c, pcid)
-                else:
-                    tlb_flush_all(a, c, False)
-                count_vm_event(a, NR_TLB_LOCAL_FLUSH_ALL)
-                continue
-            for i in range(nr):
-                flush_page(a, c, start + (i << a.m.arch.page_shift), pcid)
-            count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>nr)
-        elif pcid:
-            flush_pcid(a, c, pcid)
-
-
-cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
-    cdef vaddr_t start = addr & ~(page_size(&a.m.arch) - 1)
-    flush_tlb_range(a, mm, start, start + page_size(&a.m.arch))

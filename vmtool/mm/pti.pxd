@@ -15,7 +15,5 @@ cdef inline vaddr_t cpu_entry_area_base() noexcept nogil:
 cdef int cpu_entry_areas_setup(arena_t *a) noexcept nogil  # boot; x86-64: maps what each CPU needs to enter the kernel. 0 or -ENOMEM
 cdef int pti_init(arena_t *a) noexcept nogil  # boot, after it; KPTI: what user mode's top table has. 0 or -ENOMEM
 
-# CR3 of user mode for the kernel's of the same space: its own table, its own PCID.
-cdef uint64_t pti_user_cr3(arena_t *a, uint64_t cr3) noexcept nogil
 # A program's way into the kernel and back, of a system call or a fault: with KPTI each loads CR3. Nothing otherwise.
 cdef void kernel_round_trip(arena_t *a, uint32_t cpu) noexcept nogil

@@ -19,11 +19,11 @@ from vmtool.mm.arena cimport cpu_mut, frame_mut
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport RESERVED_KERNEL_BSS, RESERVED_PERCPU, page_bytes_mut
 from vmtool.mm.mmu cimport load_cr3
-from vmtool.mm.pgtable cimport CR3_PTI_PCID_USER, kernel_image, kernel_map, table_descend
+from vmtool.mm.mmu_context cimport CR3_PTI_PCID_USER, PTI_USER_PGTABLE
+from vmtool.mm.pgtable cimport kernel_image, kernel_map, table_descend
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_store, mk_table
 
 cdef enum:
-    PTI_USER_PGTABLE = 0x1000  # the bit of CR3 that tells the two tables apart
     IDT_PAGE = 1  # of .bss, behind the zero page
     # a CPU's pages, within its part of the per-CPU memory
     TSS_PAGE = 0
@@ -147,10 +147,6 @@ cdef int pti_init(arena_t *a) noexcept nogil:
 
 
 # --- CR3 --------------------------------------------------------------------------------------------------------------
-
-cdef uint64_t pti_user_cr3(arena_t *a, uint64_t cr3) noexcept nogil:
-    return cr3 | PTI_USER_PGTABLE | (CR3_PTI_PCID_USER if a.m.pcid else 0)
-
 
 cdef void kernel_round_trip(arena_t *a, uint32_t cpu) noexcept nogil:
     cdef uint64_t user = cpu_mut(a, cpu).cr3

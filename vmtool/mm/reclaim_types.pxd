@@ -140,6 +140,9 @@ cdef struct memcg_t:  # 4096 bytes; 0 is the root, which keeps no record. memcon
     uint64_t nr_deferred_split
     uint64_t pad[287]
 
+cdef enum:
+    NR_HSTATES = 4  # HUGE_MAX_HSTATE
+
 cdef struct hstate_t:  # 64 bytes: a pool of huge pages
     uint32_t order
     uint32_t nr_huge_pages

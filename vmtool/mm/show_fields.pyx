@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 236
+    NR_FIELDS = 237
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -87,6 +87,7 @@ FIELDS[:] = [
     field_t(POOL_MM, b"rss_cpu", <char *>MM.rss_cpu - <char *>&MM, sizeof(MM.rss_cpu[0]), sizeof(MM.rss_cpu) // sizeof(MM.rss_cpu[0]), sizeof(MM.rss_cpu[0]), True),
     field_t(POOL_MM, b"pgtables_bytes", <char *>&MM.pgtables_bytes - <char *>&MM, sizeof(MM.pgtables_bytes), 1, 0, False),
     field_t(POOL_MM, b"exe_file", <char *>&MM.exe_file - <char *>&MM, sizeof(MM.exe_file), 1, 0, False),
+    field_t(POOL_MM, b"context_id", <char *>&MM.context_id - <char *>&MM, sizeof(MM.context_id), 1, 0, False),
     field_t(POOL_MM, b"pcid", <char *>&MM.pcid - <char *>&MM, sizeof(MM.pcid), 1, 0, False),
     field_t(POOL_MM, b"thp_mapped", <char *>&MM.thp_mapped - <char *>&MM, sizeof(MM.thp_mapped), 1, 0, False),
     field_t(POOL_MM, b"pkey_allocation_map", <char *>&MM.pkey_allocation_map - <char *>&MM, sizeof(MM.pkey_allocation_map), 1, 0, False),

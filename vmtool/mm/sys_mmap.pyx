@@ -9,7 +9,7 @@ vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touc
 
 from vmtool.mm.arch cimport level_size, page_align, page_size
 from vmtool.mm.arena cimport inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
-from vmtool.mm.hugetlb cimport hugetlb_may_reserve, hugetlb_reserve_pages
+from vmtool.mm.hugetlb cimport hugetlb_may_reserve, hugetlb_reserve_pages, hugetlb_valid_size
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
@@ -279,7 +279,7 @@ cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nog
         return <uint64_t>-EINVAL  # a 32-bit kernel's mmap2() is given pages: it never sees the rest
     if req.flags & MAP_HUGETLB:
         size = hugetlb_size(a, req.flags)
-        if req.file or (size != level_size(&a.m.arch, 1) and (size != <uint64_t>1 << 30 or a.m.arch.levels < 4)):
+        if req.file or not hugetlb_valid_size(&a.m.arch, size):
             return <uint64_t>-EINVAL
         aligned = req[0]
         aligned.length = (req.length + size - 1) & ~(size - 1)  # 0 when it wraps: EINVAL

@@ -1,40 +1,19 @@
 # cython: language_level=3
-"""Level 2. The TLB: two levels of sets and ways by page size, tagged by PCID when the machine has it; paging-structure caches.
+"""Level 2. The TLB: two levels of sets and ways by page size, tagged by PCID or ASID when the machine has it; paging-structure caches.
 
 --tlb SPEC: a preset's name, or `l1d=64x4,l1d2m=32x4,l1i=128x8,l2=1536x12:plru,pde=32x4` (entries x ways). Part of the hardware: it knows
 no kernel.
 """
 
-from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_PKEYS, X86_PKEY_SHIFT
+from vmtool.mm.arch cimport ARCH_ASID, ARCH_CAREFUL, ARCH_PKEYS, X86_PKEY_SHIFT
 from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t, rec_mut
+from vmtool.mm.tlb_spec cimport *  # whoever looks at a TLB wants to know its structures
 from vmtool.mm.types cimport *
-
-cdef enum:  # m.tlb_geom, from the eighth on m.tlb_more
-    TLB_L1D_4K
-    TLB_L1D_2M
-    TLB_L1D_1G
-    TLB_L1I_4K
-    TLB_L1I_2M
-    TLB_L2  # 4K and 2M; data, and instructions unless they have TLB_L2I
-    TLB_L2I
-    TLB_L2_1G
-    TLB_PSC  # entries above the PTEs, by level: this one has those that point to a table of PTEs
-    NR_PSCS = 4
-    NR_TLBS = TLB_PSC + NR_PSCS
-
-cdef enum:  # tlb_geom_t.policy: what makes room in a full set
-    TLB_LRU  # the entry used longest ago
-    TLB_PLRU  # the tree's choice
-    TLB_RANDOM
-    TLB_POLICY = 3
-    TLB_ALL_SIZES = 4  # pages of every size are held, those of a level's other structures too
-    TLB_ODD = 8  # the number of sets is no power of two: the set is a remainder
 
 cdef enum:
     TLB_GLOBAL = 1  # tlb_entry_t.flags
-
-cdef inline tlb_geom_t *tlb_geom_of(machine_t *m, uint32_t which) noexcept nogil:
-    return &m.tlb_geom[which] if which < 8 else &m.tlb_more[which - 8]
+    PCID_MASK = 0xFFF  # of CR3
+    TTBR_ASID_SHIFT = 48  # of TTBR0, or where the register of arm's would be
 
 cdef inline uint32_t tlb_set_of(const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
     return <uint32_t>(vpn % geom.sets) if geom.policy & TLB_ODD else <uint32_t>vpn & (geom.sets - 1)
@@ -45,10 +24,8 @@ cdef inline bint tlb_is_valid(const cpu_t *c, const tlb_entry_t *e) noexcept nog
 
 # Which structure (TLB_), set and way the n-th record of a CPU is (records c.tlb_base .. + c.nr_tlb - 1); false: padding.
 cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_index, uint32_t *way) noexcept nogil
-cdef const char *tlb_name(uint32_t which) noexcept nogil
 
 cdef int tlb_init(arena_t *a) noexcept nogil  # from m.tlb_spec, for each CPU; 0 or -EINVAL
-cdef bint tlb_is_plain(machine_t *m) noexcept nogil  # the quick roads know all that it has
 # The paging-structure caches: the entry that leads closest to the leaf, and its level; 0: none. An entry that a walk followed, with the
 # permissions of the levels above.
 cdef int psc_lookup(arena_t *a, cpu_t *c, vaddr_t addr, pte_t *out) noexcept nogil
@@ -56,10 +33,18 @@ cdef void psc_fill(arena_t *a, cpu_t *c, vaddr_t addr, int level, pte_t value) n
 # A present leaf for the access, or NULL. Moves an L2 hit up to L1, counts hits and misses.
 cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil
 cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil
-# Invalidate: everything but globals (CR3 load without PCID), one PCID, one page, all.
+# Invalidate: everything but globals (CR3 load without PCID), or all; what one PCID or ASID has; a page of it.
 cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil
 cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil
-cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil
+cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil  # INVLPG: and all of its paging-structure caches
+# TLBI VAE1, VALE1 (last_level): the page of one ASID, and where walks of its address go on; or only the page.
+cdef void tlb_flush_va(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t asid, bint last_level) noexcept nogil
+
+cdef inline uint32_t tlb_space(const machine_t *m, const cpu_t *c) noexcept nogil:
+    """The address space that runs, as entries name it: its ASID (which stands above the table's address), its PCID; 0: they do not."""
+    if m.arch.flags & ARCH_ASID:
+        return <uint32_t>(c.cr3 >> TTBR_ASID_SHIFT)
+    return <uint32_t>(c.cr3 & PCID_MASK) if m.pcid else 0
 
 cdef inline tlb_entry_t *tlb_at(arena_t *a, uint32_t i) noexcept nogil:
     """rec_mut() with the pool's geometry spelled out: 512 records of 32 bytes a chunk."""
@@ -82,7 +67,7 @@ cdef inline bint pkru_forbids(uint32_t pkru, pte_t leaf, int access) noexcept no
 
 cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
     """Valid, and of the space that runs: by its PCID, or global."""
-    return tlb_is_valid(c, e) and (not a.m.pcid or e.pcid == (c.cr3 & 0xFFF) or e.flags & TLB_GLOBAL)
+    return tlb_is_valid(c, e) and (e.pcid == tlb_space(a.m, c) or e.flags & TLB_GLOBAL)
 
 # --- loops over many accesses ------------------------------------------------------------------------------------------------
 # The first level for 4K pages and one kind of access, laid open: what a program's accesses nearly all hit. Any flush or fill may
@@ -92,7 +77,8 @@ cdef struct tlb_first_t:
     tlb_entry_t *sets
     uint64_t mask  # number of sets - 1
     uint64_t stride
-    uint64_t ways  # 0: it cannot be had so simply (PCIDs, a trace to be written, chunk not yet marked)
+    uint64_t ways  # 0: it cannot be had so simply (a trace to be written, chunk not yet marked)
+    uint32_t space  # tlb_space()
     pte_t bits  # tlb_permits(): these bits of the entry ...
     pte_t want  # ... must be these
 
@@ -103,11 +89,12 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
     cdef uint32_t i = c.tlb_base + geom.base
     cdef uint32_t last = i + <uint32_t>geom.sets * geom.stride - 1
     t.ways = 0
+    t.space = tlb_space(a.m, c)
     t.mask = <uint64_t>geom.sets - 1
     t.stride = geom.stride
     t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
     t.bits = t.want | (g.nx if access == ACCESS_EXEC else 0)
-    if geom.ways and g.page_shift == 12 and not g.flags & ARCH_CAREFUL and not a.m.trace_on and not a.m.pcid and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
+    if geom.ways and g.page_shift == 12 and not g.flags & ARCH_CAREFUL and not a.m.trace_on and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
         t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
         t.ways = geom.ways
 
@@ -118,7 +105,7 @@ cdef inline bint tlb_hit_first(cpu_t *c, const tlb_first_t *t, vaddr_t addr) noe
     cdef uint64_t tag = addr >> 12 << 1 | 1
     while e < end:
         if e.tag == tag:
-            if (e.pte & t.bits) != t.want or not tlb_is_valid(c, e):
+            if (e.pte & t.bits) != t.want or e.pcid != t.space or not tlb_is_valid(c, e):
                 return False
             c.tlb_clock += 1
             e.age = c.tlb_clock

@@ -73,15 +73,10 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint64_t cr3  # the register's value: table address and PCID
     idx_t task  # running here, 0: idle
     idx_t active_mm
-    uint64_t l1_hits
-    uint64_t l2_hits
-    uint64_t misses
-    uint64_t walks
-    uint64_t walk_reads
-    uint64_t flushes_all
-    uint64_t flushes_page
-    uint64_t cr3_loads
-    uint64_t evictions
+    uint64_t l1_hits, l2_hits, misses
+    uint64_t walks, walk_reads
+    uint64_t flushes_all, flushes_page
+    uint64_t cr3_loads, evictions
     uint64_t tlb_clock  # ages entries: LRU
     uint32_t tlb_base  # first record of this CPU's entries in POOL_TLB
     uint32_t nr_tlb
@@ -100,7 +95,10 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint64_t psc_hits  # walks that a paging-structure cache shortened
     uint32_t pkru  # the register: access-disable and write-disable of each protection key
     uint32_t swap_type, swap_offset  # percpu_swap_cluster: type + 1 of the area that the last slot came from, and where that goes on; 0: anew
-    uint32_t pad[63]
+    uint32_t tlb_flush_pending  # ARCH_ASID, mmu_context.pyx: everything goes before the next address space runs, for a generation has ended
+    uint64_t active_asid, reserved_asid  # of the space that runs; 0: a generation ended meanwhile, then the second has it
+    uint64_t shootdowns  # flushes that another CPU asked for by an interrupt
+    uint32_t pad[56]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
@@ -113,7 +111,7 @@ cdef struct tlb_entry_t:  # 32 bytes
     uint64_t tag  # virtual page number << 1 | valid
     uint64_t pte  # the leaf as it was filled (frame and permission bits, AND-ed down the levels)
     uint64_t age
-    uint16_t pcid
+    uint16_t pcid  # or ASID
     uint8_t page_shift
     uint8_t flags  # 1 global
     uint32_t plru  # of the n-th record of a set: node n of its tree, 1: the upper half is older
@@ -170,10 +168,8 @@ cdef struct mm_t:  # 1024 bytes
     idx_t vma_first
     idx_t vma_cache  # the area found last
     uint32_t map_count
-    uint64_t start_code
-    uint64_t end_code
-    uint64_t start_data
-    uint64_t end_data
+    uint64_t start_code, end_code
+    uint64_t start_data, end_data
     uint64_t start_brk
     uint64_t brk
     uint64_t start_stack
@@ -218,7 +214,8 @@ cdef struct mm_t:  # 1024 bytes
     idx_t rss_memcg  # memcg_t that pays for its per-CPU counters
     idx_t mm_slot_next, mm_slot_prev  # khugepaged's list of spaces, with MMF_VM_HUGEPAGE; mm_slot.pyx
     uint64_t mm_slot_obj
-    uint64_t pad[23]
+    uint64_t context_id  # ARCH_ASID: generation and ASID, 0: none yet; mmu_context.pyx
+    uint64_t pad[22]
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VM_HUGEPAGE = 0x20000  # khugepaged looks at it
@@ -294,7 +291,8 @@ cdef struct inode_t:  # 256 bytes
     idx_t swapped  # xnode_t root, shared memory: what swap has of it, by page: record in POOL_SWAP
     uint32_t nr_swapped
     uint64_t lsm_obj  # LSM's part of it
-    uint32_t s_mount, pad0  # of shared memory: SHMEM_ANON, _FILE, _TMPFS
+    uint32_t s_mount  # of shared memory: SHMEM_ANON, _FILE, _TMPFS
+    uint32_t h_index  # of huge pages (hugetlb.pyx): which pool they come from
     uint64_t pad[6]
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
@@ -454,7 +452,11 @@ cdef struct machine_t:
     uint32_t shmem_huge  # transparent_hugepage/shmem_enabled: SHMEM_HUGE_
     uint32_t soft_dirty, pad1  # CONFIG_MEM_SOFT_DIRTY
     compaction_t compaction
-    uint64_t pad[9]
+    uint64_t asid_generation  # ARCH_ASID: above the bits of an ASID; mmu_context.pyx
+    idx_t asid_map  # xnode_t root: 32 ASIDs a slot, those that this generation has given out
+    uint32_t asid_next  # where the search for a free one begins
+    uint16_t tlb_sizes[16]  # by structure: bit n, it holds pages of TLB_SIZES[n]; 0: those of its class
+    uint64_t pad[3]
     # from here on later than the first format: zeros in old files
     lruvec_t lruvec  # of the root control group
     uint32_t layout  # of this record: 0 in the first files, MACHINE_LAYOUT now
@@ -480,7 +482,7 @@ cdef struct machine_t:
     uint32_t nr_memcgs, memcg_iter
     idx_t memcg_first  # children of the root
     uint32_t panicked
-    hstate_t hstate[2]  # 2M, 1G
+    hstate_t hstate[2]  # the first is that of the entry above the PTEs; hstate_more has the rest (hugetlb.pxd)
     page_counter_t root_memory
     page_counter_t root_swap
     int64_t memcg_event[NR_MEMCG_VM_EVENTS]  # what groups count and /proc/vmstat does not, or counts apart
@@ -494,3 +496,4 @@ cdef struct machine_t:
     uint32_t pad_split
     uint64_t nr_deferred_split
     int64_t mthp_stat[NR_MTHP_ORDERS][NR_MTHP_STATS]  # hugepages-*kB/stats
+    hstate_t hstate_more[NR_HSTATES - 2]

@@ -7,6 +7,7 @@ from vmtool.mm.types cimport *
 cdef enum:
     ZAP_DROP_MARKER = 1  # guard markers go too
     ZAP_EVEN_COWS = 2  # private copies too
+    ZAP_FULLMM = 8  # the space ends: its TLB entries go at the end, at once
     ZAP_RECLAIM_PT = 4  # MADV_DONTNEED: PTE tables wholly covered are freed
 
 cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil  # entries of one area

@@ -21,7 +21,7 @@ from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.layout cimport layout_of
-from vmtool.mm.pgtable cimport flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
+from vmtool.mm.pgtable cimport flush_tlb_fullmm, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
@@ -193,7 +193,8 @@ cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t fl
     w.table = zap_pte_range
     w.leaf = zap_leaf
     walk_page_range(&w, start, end)
-    flush_tlb_range(a, w.mm, start, end)
+    if not flags & ZAP_FULLMM:
+        flush_tlb_range(a, w.mm, start, end)
 
 cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """What madvise() and truncation call: the high-water mark is taken before pages go."""
@@ -292,9 +293,10 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
         start = vma_at(a, v).vm_start
         while v:
             area = vma_at(a, v)
-            zap_range(a, v, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
+            zap_range(a, v, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS | ZAP_FULLMM)
             v = area.vm_next
         free_pgd_range(a, m, start, m.task_size, first_user, 0)
+        flush_tlb_fullmm(a, m)
         v = m.vma_first
         while v:
             next = vma_at(a, v).vm_next

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from vmtool.records import TlbEntry, TlbStats
 
 KINDS = {"d": "data", "i": "code", "s": "shared"}  # the others are paging-structure caches, called by their names
-SIZES = {12: "4K", 14: "16K", 16: "64K", 20: "1M", 21: "2M", 22: "4M", 25: "32M", 29: "512M", 30: "1G"}
+SIZES = {12: "4K", 14: "16K", 16: "64K", 20: "1M", 21: "2M", 22: "4M", 24: "16M", 25: "32M", 29: "512M", 30: "1G"}
 ATTRIBUTES = (("writable", "W"), ("user", "U"), ("nx", "NX"), ("dirty", "D"), ("is_global", "G"))
 COUNTERS = (
     ("l1 hits", "l1_hits"),
@@ -21,7 +21,9 @@ COUNTERS = (
     ("loads of CR3", "cr3_loads"),
     ("evictions", "evictions"),
     ("paging-structure cache hits", "psc_hits"),
+    ("flushes for another CPU", "shootdowns"),
 )
+SELDOM = {"psc_hits", "shootdowns"}  # few machines have such
 
 
 def attributes(entry: TlbEntry) -> list[str]:
@@ -29,11 +31,12 @@ def attributes(entry: TlbEntry) -> list[str]:
     return [letter for name, letter in ATTRIBUTES if getattr(entry, name)]
 
 
-def render(entries: Iterable[TlbEntry]) -> str:
-    """A row an entry: `frame` is the first of the page. `age`: the TLB's clock at its last use; the smallest of a set goes next."""
+def render(entries: Iterable[TlbEntry], space: str = "pcid") -> str:
+    """A row an entry; `space`: what an address space's name in it is called. `frame` is the first of the page. `age`: the TLB's clock at
+    its last use; the smallest of a set goes next."""
     from vmtool.views.table import table
 
-    headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", "pcid", "age", "attributes")
+    headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", space, "age", "attributes")
     rows = [
         (
             e.cpu,
@@ -58,7 +61,6 @@ def render_stats(stats: Iterable[TlbStats]) -> str:
     from vmtool.views.table import table
 
     cpus = list(stats)
-    rows = [(label, *[getattr(cpu, name) for cpu in cpus]) for label, name in COUNTERS]
-    if not any(cpu.psc_hits for cpu in cpus):
-        del rows[-1]  # few machines have such caches
+    rows = [(label, *[getattr(cpu, name) for cpu in cpus]) for label, name in COUNTERS
+            if name not in SELDOM or any(getattr(cpu, name) for cpu in cpus)]
     return table(("counter", *[f"cpu{cpu.cpu}" for cpu in cpus]), rows, left="counter")

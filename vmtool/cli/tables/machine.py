@@ -19,7 +19,8 @@ COMMANDS = (
          option("--swap", "SIZE", "SIZE", "a swap file of that size", default=0),
          option("--read-ahead", "SIZE", "SIZE", "what the disk reads ahead, as queue/read_ahead_kb", default=128 << 10),
          option("--tlb", "TLB", "SPEC", "skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the "
-                "names l1d l1d2m l1d1g l1i l1i2m l2 l2i l21g, pde pdpte pml4e pml5e", default=""),
+                "names l1d l1d2m l1d1g l1i l1i2m l2 l2i l21g, pde pdpte pml4e pml5e, :4K+64K for the sizes held; "
+                "arm64: asid=8, tlbirange", default=""),
          switch("--pcid", "tag TLB entries with the process's PCID"),
          switch("--kpti", "page-table isolation: user mode has a top table of its own, without the kernel (x86-64)"),
          switch("--pku", "the processor has protection keys (x86-64)"),

@@ -1,0 +1,37 @@
+# cython: language_level=3
+"""Level 11. Which address space a CPU runs, by what name the TLB knows it, and how what it holds of one is flushed.
+
+Counterpart: Linux v6.18 arch/x86/mm/tlb.c, arch/arm64/mm/context.c, arch/arm64/include/asm/tlbflush.h, arch/arm/mm/context.c.
+"""
+
+from vmtool.mm.arch cimport ARCH_KPTI
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.types cimport *
+
+cdef enum:
+    CR3_PTI_PCID_USER = 0x800  # KPTI: the bit that user mode's PCID has and the kernel's has not
+    PTI_USER_PGTABLE = 0x1000  # the bit of CR3 that tells the two tables apart
+
+cdef inline pfn_t user_pgd(const arch_t *g, pfn_t pgd) noexcept nogil:
+    """The table that the processor walks for the program: with KPTI the page behind the kernel's."""
+    return pgd + (g.flags & ARCH_KPTI != 0)
+
+cdef void asids_init(machine_t *m) noexcept nogil  # boot, after arch_features()
+cdef uint32_t asid_bits(const machine_t *m) noexcept nogil
+cdef bint asid_is_given(arena_t *a, uint32_t asid) noexcept nogil  # in this generation
+
+cdef inline uint32_t asid_of(const machine_t *m, uint64_t context_id) noexcept nogil:
+    return <uint32_t>(context_id & ((<uint64_t>1 << asid_bits(m)) - 1))
+
+cdef inline bint asid_gen_match(const machine_t *m, uint64_t context_id) noexcept nogil:
+    return (context_id ^ m.asid_generation) >> asid_bits(m) == 0
+
+cdef void switch_mm_context(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil  # the CPU's tables are this space's from now on
+cdef void forget_mm_context(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil  # mmput(): the space ends
+# Flush what the TLBs of all CPUs hold of a range of this mm (mmu_gather's end), of one page; all of it.
+cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil
+cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
+cdef void flush_tlb_mm(arena_t *a, mm_t *mm) noexcept nogil
+cdef void flush_tlb_fullmm(arena_t *a, mm_t *mm) noexcept nogil  # it ends: where no switch to the kernel's own tables does it
+# The same of entries that span so much each, and nothing smaller (flush_pmd_tlb_range(), flush_hugetlb_tlb_range()).
+cdef void flush_tlb_stride(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift) noexcept nogil
