@@ -1,9 +1,12 @@
 """arm64's TLB against the plain model of it, on random traces: pages, blocks, contiguous ones, ASIDs and TLBI; and a few traces by hand."""
 
+import contextlib
 import random
 
 import pytest
 from vmtool.mm._probe_tlb import TlbProbe
+
+from vmtool.errors import Signal
 
 from .tlb_model import Model
 
@@ -156,3 +159,43 @@ def test_vae1_of_any_page_of_a_block_drops_the_block_and_vale1_leaves_the_tables
         p.access(CONT)
         reads.append(p.tlb_stats()["walk_reads"])
     assert reads == [4, 5, 9]
+
+
+@pytest.mark.parametrize("arch, tlb, kb", [("arm64", "cortex-a72", 64), ("arm64", "asid=8,l1d=24x24:4K+64K+2M,l2=64x4:4K+64K,pde=4x4", 64),
+                                           ("arm64-16k", "neoverse-n1", 2048), ("arm64-64k", "neoverse-n1", 2048)])
+def test_what_is_held_is_always_what_the_tables_say(arch, tlb, kb):
+    """Spaces that fork, share, lose pages and rights, by blocks and by pages; after each step fsck walks for every entry of every ASID."""
+    from vmtool._core import Machine
+    m, rng, at = Machine(), random.Random(f"{arch} {tlb}"), 0x40000000
+    m.boot(ram_bytes=512 << 20, arch=arch, tlb=tlb, nr_cpus=2)
+    m.set_sysctl(f"transparent_hugepage/hugepages-{kb}kB/enabled", "always")
+    page, block = 1 << m.info().page_shift, kb << 10
+    pids = [m.spawn("a", None, [b"a"], [])]
+    m.mmap(pids[0], at, 4 * block, 3, 0x32)
+
+    def part(size):
+        start = rng.randrange(4 * block // size) * size
+        return at + start, min(rng.randrange(1, 5) * size, 4 * block - start)
+
+    for _ in range(250):
+        pid, (start, length) = rng.choice(pids), part(rng.choice((page, page, block)))
+        what = rng.random()
+        if what < 0.5:
+            with contextlib.suppress(Signal):  # what mprotect() took
+                m.touch(pid, start, length, rng.choice("rw"), probe=True)
+        elif what < 0.6:
+            m.mprotect(pid, start, length, rng.choice((1, 3)))
+        elif what < 0.7:
+            m.madvise(pid, start, length, rng.choice((4, 8, 20)))
+        elif what < 0.8:
+            m.munmap(pid, start, length)
+            m.mmap(pid, start, length, 3, 0x32)
+        elif what < 0.9 and len(pids) < 6:
+            pids.append(m.fork(pid))
+        elif what < 0.95:
+            m.switch(pid, rng.randrange(2))
+        elif len(pids) > 1:
+            m.exit(pid)
+            pids.remove(pid)
+        assert m.fsck() == []
+    assert any(entry.page_shift > m.info().page_shift for entry in m.tlb()) and m.tlb_stats()[0].shootdowns == 0

@@ -22,7 +22,7 @@ Counterpart: Linux v6.18 arch/arm64/mm/context.c (check_and_switch_context(), ne
 Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of the generation is marked in the map.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, nr_entries, offset_in_page, page_size, pte_pfn
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, nr_entries, page_size, pte_pfn
 from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va
@@ -146,8 +146,8 @@ cdef inline void flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) n
         tlb_flush_page(a, c, addr, pcid | CR3_PTI_PCID_USER)
 
 
-cdef void flush_running(arena_t *a, cpu_t *c, vaddr_t start, uint64_t nr, uint32_t pcid) noexcept nogil:
-    """Page by page up to the ceiling, then all of it."""
+cdef void flush_running(arena_t *a, cpu_t *c, vaddr_t start, uint64_t nr, uint32_t shift, uint32_t pcid) noexcept nogil:
+    """Page by page, of whatever size, up to the ceiling, then all of it."""
     cdef uint64_t i
     if nr > FLUSH_CEILING:
         if a.m.pcid:
@@ -157,14 +157,14 @@ cdef void flush_running(arena_t *a, cpu_t *c, vaddr_t start, uint64_t nr, uint32
         count_vm_event(a, NR_TLB_LOCAL_FLUSH_ALL)
         return
     for i in range(nr):
-        flush_page(a, c, start + (i << a.m.arch.page_shift), pcid)
+        flush_page(a, c, start + (i << shift), pcid)
     count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>nr)
 
 
 cdef void flush_by_interrupt(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift, bint last_level) noexcept nogil:
     """flush_tlb_mm_range(). A CPU that runs something else flushes when it comes back: by the CR3 load, or here when PCIDs keep entries
     alive."""
-    cdef uint64_t nr = (end - start) // page_size(&a.m.arch) + (offset_in_page(&a.m.arch, end - start) != 0)
+    cdef uint64_t nr = ((end - start) >> shift) + ((end - start) & ((<uint64_t>1 << shift) - 1) != 0)
     cdef uint32_t cpu
     cdef uint32_t pcid
     cdef cpu_t *c
@@ -173,7 +173,7 @@ cdef void flush_by_interrupt(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t 
         pcid = pcid_on(a, c, mm)
         if cpu_runs(a, c, mm):
             c.shootdowns += cpu != a.cpu
-            flush_running(a, c, start, nr, pcid)
+            flush_running(a, c, start, nr, shift, pcid)
         elif pcid:
             flush_pcid(a, c, pcid)
 
