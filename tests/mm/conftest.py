@@ -2,7 +2,7 @@
 
 import pytest
 
-probe = pytest.importorskip("vmtool.mm._probe", reason="the Cython modules are not built: run `make`")
+probe = pytest.importorskip("vmtool.mm._probe_tlb", reason="the Cython modules are not built: run `make`")
 
 MIB = 1 << 20
 
@@ -10,7 +10,7 @@ MIB = 1 << 20
 @pytest.fixture
 def machine():
     """256 MiB, one CPU; fsck must be silent when the test ends."""
-    p = probe.Probe()
+    p = probe.TlbProbe()
     assert p.boot(256 * MIB) == 0
     yield p
     assert p.err == 0
@@ -31,7 +31,7 @@ def one_process():
 @pytest.fixture
 def empty():
     """An arena without a machine: for rooms that need none."""
-    return probe.Probe()
+    return probe.TlbProbe()
 
 
 @pytest.fixture
