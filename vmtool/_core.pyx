@@ -125,7 +125,7 @@ cdef class Machine(Reclaim):
     def info(self):
         cdef machine_t *m = self.a.m
         return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
-                             bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
+                             m.arch.pageblock_order, bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
 
     def _repr_svg_(self):
         from vmtool.face.notebook import of_machine

@@ -114,8 +114,8 @@ cdef class Reclaim(Processes):
     def fragmentation(self):
         """Zones that have memory."""
         cdef uint32_t z
-        found = [r.Fragmentation(0, zone_name(z).decode(), tuple([unusable_free_index(&self.a, z, order) for order in range(NR_ORDERS)]),
-                                 tuple([fragmentation_index(&self.a, z, order) for order in range(NR_ORDERS)]))
+        found = [r.Fragmentation(0, zone_name(z).decode(), tuple([unusable_free_index(&self.a, z, order) for order in range(self.a.m.arch.max_order + 1)]),
+                                 tuple([fragmentation_index(&self.a, z, order) for order in range(self.a.m.arch.max_order + 1)]))
                  for z in range(NR_ZONES) if self.a.m.zone[z].present_pages]
         self.check()
         return found

@@ -276,7 +276,7 @@ cdef class Views(Walks):
 
     cdef object zone(self, int z, str name):
         cdef zone_t *p = &self.a.m.zone[z]
-        blocks = tuple([tuple([free_blocks(&self.a, z, order, mt) for order in range(NR_ORDERS)]) for mt in range(NR_MIGRATETYPES)])
+        blocks = tuple([tuple([free_blocks(&self.a, z, order, mt) for order in range(self.a.m.arch.max_order + 1)]) for mt in range(NR_MIGRATETYPES)])
         stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
         protection = [p.lowmem_reserve[i] for i in self.zone_types()]
         return r.ZoneInfo(
@@ -295,7 +295,7 @@ cdef class Views(Walks):
     def zones(self):
         """DMA, DMA32, Normal (DMA, Normal, HighMem), then those that are empty."""
         found = [self.zone(z, zone_name(z).decode()) for z in self.zone_types()]
-        zeros = (0,) * NR_ORDERS
+        zeros = (0,) * (self.a.m.arch.max_order + 1)
         for name, mark in self.empty_zones():
             found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * len(found[0].protection), zeros,
                                     (zeros,) * NR_MIGRATETYPES, (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))

@@ -29,6 +29,7 @@ class MachineInfo(NamedTuple):
     swap_bytes: int
     page_shift: int
     levels: int
+    pageblock_order: int
     pcid: bool
     kpti: bool
     pku: bool
@@ -246,14 +247,14 @@ class ZoneInfo(NamedTuple):
     cma: int
     start_pfn: int
     protection: tuple[int, ...]
-    free_area: tuple[int, ...]  # blocks of each order 0..10
+    free_area: tuple[int, ...]  # blocks of each order
     free_by_type: tuple[tuple[int, ...], ...]  # [migratetype][order]
     pageblocks: tuple[int, ...]  # pageblocks of each migratetype
     pcp: tuple[tuple[int, int, int, int, int], ...]  # by CPU: count, high, batch, high_min, high_max
     stats: dict  # nr_free_pages, nr_zone_inactive_anon, …
 
 
-class Fragmentation(NamedTuple):  # one zone of /sys/kernel/debug/extfrag: thousandths, of each order 0..10
+class Fragmentation(NamedTuple):  # one zone of /sys/kernel/debug/extfrag: thousandths, of each order
     node: int
     zone: str
     unusable_index: tuple[int, ...]
@@ -275,7 +276,6 @@ class SlabCache(NamedTuple):
 
 class VmallocArea(NamedTuple):
     """An area of the kernel's virtual memory."""
-
     start: int
     end: int  # behind its guard page
     nr_pages: int

@@ -60,7 +60,7 @@ class FakeMachine:
         return 0
 
     def info(self):
-        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, False, False, False, False, False, 0, "", "", self.clock)
+        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, 9, False, False, False, False, False, 0, "", "", self.clock)
 
     def sysctl(self, name):
         if name not in self.sysctls:

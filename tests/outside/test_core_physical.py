@@ -14,7 +14,9 @@ from vmtool.errors import HostError, KernelError
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
-RAM = 256 << 20
+RAM = {"arm": 256 << 20, "arm64-64k": 4 << 30}
+HUGE = {"x86-64": 2 << 20, "x86-64-la57": 2 << 20, "i386": 4 << 20, "i386-pae": 2 << 20, "arm64": 2 << 20,
+        "arm64-16k": 32 << 20, "arm64-64k": 512 << 20}
 RW, ANON, ANON_FIXED = 3, 0x22, 0x32
 ARCHS = ("x86-64", "x86-64-la57", "x86-64 --kpti", "x86-64-la57 --kpti", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
 NR_RANDOM = int(os.environ.get("VMTOOL_QEMU_N", "1500"))
@@ -23,7 +25,7 @@ NR_RANDOM = int(os.environ.get("VMTOOL_QEMU_N", "1500"))
 def inhabited(arch):
     """A machine with two processes that share and do not share pages, and a huge page where there are any."""
     machine = core.Machine()
-    machine.boot(ram_bytes=1 << 30 if arch.startswith("x86-64") else RAM, arch=arch.split()[0], kpti=arch.endswith("--kpti"))
+    machine.boot(ram_bytes=RAM.get(arch, 1 << 30), arch=arch.split()[0], kpti=arch.endswith("--kpti"))
     machine.spawn("a", None, [b"a"], [])
     page = 1 << machine.info().page_shift
     base = machine.mmap(1, 0, 64 * page, RW, ANON)
@@ -31,10 +33,13 @@ def inhabited(arch):
         machine.store(1, base + at * page, b"%d" % at)
     machine.mprotect(1, base, 4 * page, 0)
     machine.mprotect(1, base + 4 * page, 4 * page, 1)
-    if arch.startswith("x86-64") or arch == "arm64":
-        huge = machine.mmap(1, 0x20000000, 4 << 20, RW, ANON_FIXED)
-        machine.madvise(1, huge, 4 << 20, 14)
-        machine.touch(1, huge, 4 << 20, "w")
+    size = HUGE.get(arch.split()[0])
+    if size:
+        huge = machine.mmap(1, 0x40000000, 2 * size, RW, ANON_FIXED)
+        machine.madvise(1, huge, 2 * size, 14)
+        machine.touch(1, huge + size // 2, 1, "w")
+        machine.touch(1, huge + size, 1, "w")
+        assert machine.walk(1, huge).page_bytes == machine.walk(1, huge + size).page_bytes == size
     if arch.startswith("arm64"):
         machine.set_sysctl(f"transparent_hugepage/hugepages-{64 if arch == 'arm64' else 2048}kB/enabled", "always")
         folios = machine.mmap(1, 0x30000000, 16 << 20, RW, ANON_FIXED)
@@ -126,7 +131,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     from vmtool.outside.core_file import write_physical
 
     machine = core.Machine()
-    machine.boot(ram_bytes=RAM)
+    machine.boot(ram_bytes=256 << 20)
     with pytest.raises(HostError, match="No such file or directory"):
         write_physical(machine, str(tmp_path / "nowhere" / "core"))
     with pytest.raises(HostError):
@@ -138,6 +143,6 @@ def test_no_process_no_core(tmp_path):
     from vmtool.outside.core_process import write_process
 
     machine = core.Machine()
-    machine.boot(ram_bytes=RAM)
+    machine.boot(ram_bytes=256 << 20)
     with pytest.raises(KernelError, match="ESRCH"):
         write_process(machine, 7, str(tmp_path / "core"))

@@ -130,7 +130,7 @@ def test_swaps_as_the_kernel_prints_them():
     assert lines[1] == "/dev/vda2" + " " * 31 + "partition\t16777212\t10000000\t5"
 
 
-INFO = MachineInfo("x86-64", "6.18", 1 << 30, 2, 0, 12, 4, False, False, False, False, False, 0, "", "", 12345)
+INFO = MachineInfo("x86-64", "6.18", 1 << 30, 2, 0, 12, 4, 9, False, False, False, False, False, 0, "", "", 12345)
 
 
 def test_time_is_the_machines_clock():

@@ -20,8 +20,8 @@ LEVELS = """
     arch_x86
     arch_arm arch_arm64
     arena arch
-    tlb_spec free_list xnode names pid vma pkeys vmstat trace mm_acct zone printk
-    frame tlb layout
+    tlb_spec xnode names pid vma pkeys vmstat trace mm_acct zone printk
+    free_list frame tlb layout
     contpte
     lruvec pte
     walk mmu free_area sched compact_state large_folio

@@ -133,8 +133,8 @@ def zoneinfo(machine: Machine, json: bool) -> Output:
 def pagetypeinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("pagetypeinfo")
-    zones = machine.zones()
-    return lambda: _text(_objects().page_types(zones))
+    zones, order = machine.zones(), machine.info().pageblock_order
+    return lambda: _text(_objects().page_types(zones, order))
 
 
 def slabinfo(machine: Machine, json: bool) -> Output:

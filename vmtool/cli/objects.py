@@ -9,7 +9,7 @@ What is made from the text of a /proc file is in `objects_proc`.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vmtool.procfs.pagetypeinfo import NR_ORDERS, TYPES
+from vmtool.procfs.pagetypeinfo import TYPES
 from vmtool.records import FileInfo, Fragmentation, Frame, SlabCache, TlbEntry, TlbStats, TraceRecord, Vma, Walk, ZoneInfo
 from vmtool.views import frames as frames_view
 from vmtool.views import tlb as tlb_view
@@ -198,12 +198,12 @@ def zones(found: Iterable[ZoneInfo], node_counters: Mapping[str, int]) -> Object
     return {"node_counters": dict(node_counters), "zones": [zone(z) for z in found]}
 
 
-def page_types(found: Iterable[ZoneInfo], pageblock_order: int = 9) -> Object:
+def page_types(found: Iterable[ZoneInfo], pageblock_order: int) -> Object:
     """pagetypeinfo: blocks of each order, and pageblocks, by migrate type."""
-    empty = (0,) * NR_ORDERS
     shown = []
     for z in found:
         if z.present:
+            empty = (0,) * len(z.free_by_type[0])
             by_type = dict(zip(TYPES, [*z.free_by_type, *[empty] * len(TYPES)], strict=False))
             blocks = dict(zip(TYPES, [*z.pageblocks, *[0] * len(TYPES)], strict=False))
             types = [{"migratetype": name, "nr_free_blocks": list(by_type[name]), "nr_pageblocks": blocks[name]} for name in TYPES]

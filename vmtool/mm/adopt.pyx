@@ -19,13 +19,14 @@ from vmtool.mm.fault cimport special_page
 from vmtool.mm.fault_anon cimport map_new_anon
 from vmtool.mm.fault_file cimport SET_READ, SET_WRITE, count_file_rss, set_file_pte
 from vmtool.mm.frame cimport page_bytes_mut, page_folio
+from vmtool.mm.large_folio cimport has_pmd_thp, hpage_pmd_nr, hpage_pmd_size
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport filemap_add, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, entry_set, table_alloc, table_lookup
 from vmtool.mm.pte cimport mk_pte, pte_frame, pte_load, pte_mapped, pte_mkclean, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_store, pte_wrprotect
 from vmtool.mm.rmap cimport anon_vma_fork, anon_vma_prepare, dup_anon_rmap
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, pgtable_trans_huge_deposit, pmd_is_huge, thp_vma_suitable
+from vmtool.mm.thp cimport pgtable_trans_huge_deposit, pmd_is_huge, thp_vma_suitable
 from vmtool.mm.thp_fault cimport copy_huge_pmd, map_anon_pmd
 from vmtool.mm.vma cimport linear_page_index, vma_is_anonymous
 
@@ -122,23 +123,23 @@ cdef int adopt_huge(arena_t *a, idx_t v, vaddr_t addr, uint32_t how) noexcept no
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef pfn_t head
-    if addr & (HPAGE_PMD_SIZE - 1) or area.vm_flags & VM_SHARED or not vma_is_anonymous(area) or not thp_vma_suitable(area, addr):
+    if addr & (hpage_pmd_size(a) - 1) or area.vm_flags & VM_SHARED or not vma_is_anonymous(area) or not thp_vma_suitable(a, area, addr):
         return 0
     if a.m.arch.levels < 4 or table_alloc(a, m, addr, 1) == 0 or entry_get(a, m, addr, 1) != 0:
         return 0
     if anon_vma_prepare(a, v) < 0:
         return -ENOMEM
-    head = alloc_pages(a, 9, GFP_USER_MOVABLE | GFP_NORETRY | GFP_THISNODE)
+    head = alloc_pages(a, a.m.arch.pmd_order, GFP_USER_MOVABLE | GFP_NORETRY | GFP_THISNODE)
     if head == 0:
         return 0
     if pgtable_trans_huge_deposit(a, m, addr) < 0:
-        free_pages(a, head, 9)
+        free_pages(a, head, a.m.arch.pmd_order)
         return -ENOMEM
     map_anon_pmd(a, v, addr, head, (how & ADOPT_DIRTY) != 0)
-    add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
+    add_mm_counter(m, MM_ANONPAGES, hpage_pmd_nr(a))
     if not how & ADOPT_YOUNG:
         entry_set(a, m, addr, 1, pte_mkold(a, entry_get(a, m, addr, 1)))
-    return HPAGE_PMD_NR
+    return hpage_pmd_nr(a)
 
 
 cdef int adopt_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t what, uint32_t how) noexcept nogil:
@@ -147,7 +148,7 @@ cdef int adopt_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t what, uint32_t h
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)
     cdef pfn_t table = table_alloc(a, m, addr, 0)
     if table == 0:
-        return 0 if a.m.arch.levels >= 4 and table_lookup(a, m, addr, 1) and pmd_is_huge(a, entry_get(a, m, addr, 1)) else -ENOMEM
+        return 0 if has_pmd_thp(&a.m.arch) and table_lookup(a, m, addr, 1) and pmd_is_huge(a, entry_get(a, m, addr, 1)) else -ENOMEM
     if pte_load(a, table, index) != 0:
         return 0
     if what == ADOPT_FILE:
@@ -163,10 +164,10 @@ cdef int64_t adopt_pages(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_
     cdef int done
     while addr < end and not a.err:
         done = 0
-        if what == ADOPT_HUGE and end - addr >= HPAGE_PMD_SIZE:
+        if what == ADOPT_HUGE and end - addr >= hpage_pmd_size(a):
             done = adopt_huge(a, v, addr, how)
-        if done == HPAGE_PMD_NR:
-            addr += HPAGE_PMD_SIZE
+        if done == hpage_pmd_nr(a):
+            addr += hpage_pmd_size(a)
         elif done == 0:
             done = adopt_page(a, v, addr, what, how)
             addr += page_size(&a.m.arch)
@@ -208,7 +209,7 @@ cdef pfn_t shared_page(arena_t *a, idx_t src, vaddr_t addr) noexcept nogil:
     if level == 0:
         return pte_frame(a, e)
     frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive  # the head speaks for all that a huge entry maps
-    return head + ((addr & (HPAGE_PMD_SIZE - 1)) >> a.m.arch.page_shift)
+    return head + ((addr & (hpage_pmd_size(a) - 1)) >> a.m.arch.page_shift)
 
 
 cdef int share_page(arena_t *a, idx_t v, vaddr_t addr, idx_t src, vaddr_t src_addr, uint32_t how) noexcept nogil:
@@ -233,7 +234,7 @@ cdef int share_huge(arena_t *a, idx_t v, vaddr_t addr, idx_t src, uint32_t how) 
     """A huge entry that both have: 512, 0, or -ENOMEM."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pte_t pmd
-    if addr & (HPAGE_PMD_SIZE - 1) or not vma_is_anonymous(vma_at(a, v)) or not thp_vma_suitable(vma_at(a, v), addr):
+    if addr & (hpage_pmd_size(a) - 1) or not vma_is_anonymous(vma_at(a, v)) or not thp_vma_suitable(a, vma_at(a, v), addr):
         return 0
     if table_lookup(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1) == 0:
         return 0
@@ -248,7 +249,7 @@ cdef int share_huge(arena_t *a, idx_t v, vaddr_t addr, idx_t src, uint32_t how) 
         return -ENOMEM
     pmd = pte_mkhuge(a, mk_pte(a, pte_frame(a, pmd), vma_at(a, v).vm_flags))
     entry_set(a, m, addr, 1, marked(a, pmd, how))
-    return HPAGE_PMD_NR
+    return hpage_pmd_nr(a)
 
 
 cdef bint can_share(arena_t *a, idx_t v, vaddr_t addr, idx_t src, vaddr_t src_addr) noexcept nogil:
@@ -278,7 +279,7 @@ cdef int64_t adopt_shared(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, idx_t 
         return -ENOMEM
     while done < nr and not a.err:
         got = 0
-        if addr == src_addr and nr - done >= HPAGE_PMD_NR:
+        if addr == src_addr and nr - done >= hpage_pmd_nr(a):
             got = share_huge(a, v, addr, src, how)
         if got == 0:
             got = share_page(a, v, addr, src, src_addr, how)

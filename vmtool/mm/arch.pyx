@@ -4,7 +4,7 @@ Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX)
 4M) and, with PAE, three (4K and 2M; NX), arm with short descriptors, arm64 with
 pages of 4K, 16K and 64K (2M and 1G, 32M, 512M; the kernel half behind a root of its own).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, pgtable-3level_types.h; Intel SDM volume 3, chapter 5.
-# Deviation: pages of 16K and 64K: no huge pages; of 64K: a top table, 512 bytes of the cache pgd_cache in Linux, takes a page.
+# Deviation: with pages of 64K a top table, 512 bytes of the cache pgd_cache in Linux, takes a page.
 """
 
 from libc.string cimport memset, strcmp
@@ -27,6 +27,7 @@ cdef struct format_t:  # one format, as its manual tells it
     uint64_t nx
     uint64_t user_nx
     uint32_t top_order
+    uint32_t max_order
     uint64_t task_size  # 0: the lower half less a page
     uint64_t page_offset
     const char *level_names[5]
@@ -44,6 +45,7 @@ cdef void format_row(uint32_t id, const char *name, list level_names, uint32_t l
     f.name = name
     f.levels = levels
     f.page_shift = 12
+    f.max_order = 10
     f.index_bits = f.top_bits = 9
     f.entry_bytes = 8
     f.va_bits = va_bits
@@ -80,6 +82,7 @@ FORMATS[ARCH_I386].task_size = FORMATS[ARCH_I386].page_offset = 0xC0000000
 format_row(ARCH_ARM, b"arm", [b"pte", b"pgd"], 2, 32, 3)  # as Linux folds it: 2048 pairs of tables of 1M, two of which share a page
 FORMATS[ARCH_ARM].top_bits = 11
 FORMATS[ARCH_ARM].top_order = 2
+FORMATS[ARCH_ARM].max_order = 11  # CONFIG_ARCH_FORCE_MAX_ORDER
 FORMATS[ARCH_ARM].entry_bytes = 4
 FORMATS[ARCH_ARM].pa_bits = 32
 FORMATS[ARCH_ARM].pfn_mask = 0xFFFFF000ULL
@@ -96,6 +99,7 @@ FORMATS[ARCH_ARM64].page_offset = <uint64_t>0xFFFF000000000000
 OPS[ARCH_ARM64] = arch_ops_t(arm64_decode, arm64_encode, arm64_reserved, arm64_flag)
 format_row(ARCH_ARM64_16K, b"arm64-16k", [b"pte", b"pmd", b"pgd"], 3, 48, 3)  # 47 bits each; a block is 32M
 FORMATS[ARCH_ARM64_16K].page_shift = 14
+FORMATS[ARCH_ARM64_16K].max_order = 11
 FORMATS[ARCH_ARM64_16K].index_bits = FORMATS[ARCH_ARM64_16K].top_bits = 11
 FORMATS[ARCH_ARM64_16K].pa_bits = 48
 FORMATS[ARCH_ARM64_16K].pfn_mask = 0x0000FFFFFFFFC000
@@ -105,6 +109,7 @@ FORMATS[ARCH_ARM64_16K].page_offset = <uint64_t>0xFFFF800000000000
 OPS[ARCH_ARM64_16K] = arch_ops_t(arm64_decode, arm64_encode, arm64_reserved, arm64_flag)
 format_row(ARCH_ARM64_64K, b"arm64-64k", [b"pte", b"pmd", b"pgd"], 3, 49, 3)  # 48 bits each, of which the top table indexes six; a block is 512M
 FORMATS[ARCH_ARM64_64K].page_shift = 16
+FORMATS[ARCH_ARM64_64K].max_order = 13
 FORMATS[ARCH_ARM64_64K].index_bits = 13
 FORMATS[ARCH_ARM64_64K].top_bits = 6
 FORMATS[ARCH_ARM64_64K].pa_bits = 48
@@ -139,7 +144,10 @@ cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:
     out.is_global = X86_G
     out.nx = f.nx
     out.user_nx = f.user_nx
-    out.top_order = f.top_order
+    out.top_order = <uint8_t>f.top_order
+    out.max_order = <uint8_t>f.max_order
+    out.pmd_order = <uint8_t>(out.level_shift[1] - f.page_shift)
+    out.pageblock_order = out.max_order if f.flags & ARCH_NO_THP else min(out.pmd_order, out.max_order)  # without CONFIG_HUGETLB_PAGE the largest block
     out.page_offset = f.page_offset
     if f.va_bits > 32:
         out.canonical_low_end = <uint64_t>1 << (f.va_bits - 1)

@@ -12,7 +12,6 @@ from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
 from vmtool.mm.mm_slot cimport khugepaged_init
-from vmtool.mm.large_folio cimport pmd_order
 from vmtool.mm.large_upgrade cimport large_upgrade
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.mmu_context cimport asids_init
@@ -145,7 +144,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed
-    a.m.thp_orders_inherit = <uint32_t>1 << pmd_order(&a.m.arch)
+    a.m.thp_orders_inherit = <uint32_t>1 << a.m.arch.pmd_order
     a.m.knows_large_folios = 1
     for i in range(a.m.nr_cpus):
         if rec_alloc(a, POOL_CPU) != i + 1:

@@ -36,7 +36,7 @@ cdef inline pfn_t rmqueue_zone(arena_t *a, uint32_t z, uint32_t order, uint32_t 
     cdef pcp_t *pcp
     cdef uint32_t pindex
     cdef pfn_t pfn
-    if not pcp_allowed_order(order):
+    if not pcp_allowed_order(&a.m.arch, order):
         pfn = rmqueue(a, zone, order, mt, nofragment)
         if pfn:
             zone.free_pages -= <uint64_t>1 << order
@@ -71,27 +71,27 @@ cdef inline bint is_highatomic(uint32_t gfp, uint32_t mark) noexcept nogil:
     return mark == WMARK_MIN and gfp & (GFP_ATOMIC | GFP_NOMEMALLOC) == GFP_ATOMIC
 
 
-cdef bint has_reserve(const zone_t *zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
+cdef bint has_reserve(arena_t *a, const zone_t *zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
     """ALLOC_MIN_RESERVE: half way below the min watermark, and a quarter of that again."""
     cdef uint64_t floor = wmark_pages(zone, WMARK_MIN)
     cdef bint highatomic = is_highatomic(gfp, WMARK_MIN)
     floor -= floor // 2
     if highatomic:
         floor -= floor // 4
-    return watermark_ok_reserve(zone, order, floor, highest, highatomic)
+    return watermark_ok_reserve(a, zone, order, floor, highest, highatomic)
 
 
 cdef inline bint has_room(arena_t *a, zone_t *zone, uint32_t order, uint32_t gfp, uint32_t mark, uint32_t highest) noexcept nogil:
     """Above the watermark; below the high one, what is freed shall not lie on the per-CPU lists."""
     if not zone.flags & ZONE_BELOW_HIGH:
-        if watermark_ok(zone, order, wmark_pages(zone, WMARK_HIGH), highest):
+        if watermark_ok(a, zone, order, wmark_pages(zone, WMARK_HIGH), highest):
             return True
         zone.flags |= ZONE_BELOW_HIGH
     if a.memalloc and not gfp & GFP_NOMEMALLOC:
         return True
     if mark == WMARK_MIN and gfp & (GFP_HIGH | GFP_ATOMIC):
-        return has_reserve(zone, order, gfp, highest)
-    return watermark_ok(zone, order, wmark_pages(zone, mark), highest)
+        return has_reserve(a, zone, order, gfp, highest)
+    return watermark_ok(a, zone, order, wmark_pages(zone, mark), highest)
 
 
 cdef pfn_t take_highatomic(arena_t *a, uint32_t z, uint32_t order) noexcept nogil:
@@ -115,7 +115,7 @@ cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint
             z -= 1
             if a.m.zone[z].managed_pages and has_room(a, &a.m.zone[z], order, gfp, mark, highest):
                 pfn = 0
-                if highatomic and not pcp_allowed_order(order):
+                if highatomic and not pcp_allowed_order(&a.m.arch, order):
                     pfn = take_highatomic(a, z, order)
                 if pfn == 0:
                     pfn = rmqueue_zone(a, z, order, mt, nofragment)
@@ -324,7 +324,7 @@ cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     cdef uint32_t z = 0
     cdef pfn_t pfn = 0
-    if order >= NR_ORDERS:
+    if order > a.m.arch.max_order:
         return 0
     if order == 0 and not gfp & (GFP_DMA | GFP_DMA32):
         pfn = pcp_take(a, gfp, &z)
@@ -377,7 +377,7 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
         clear_frame(a, pfn + i)
     count_vm_events(a, PGFREE, <int64_t>1 << order)
     trace2(a, TR_FRAME_FREE, pfn, order)
-    if not pcp_allowed_order(order):
+    if not pcp_allowed_order(&a.m.arch, order):
         free_one_block(a, zone, pfn, order)
         return
     pcp = &cpu_mut(a, a.cpu).pcp[z]

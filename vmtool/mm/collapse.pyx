@@ -12,7 +12,7 @@ Simplified: one node, no userfaultfd, no poisoned memory.
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
-from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch
+from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch, hpage_pmd_nr, hpage_pmd_size
 from vmtool.mm.lruvec cimport count_folio_events, lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mm_slot cimport TVA_FORCED_COLLAPSE, TVA_KHUGEPAGED, thp_vma_allowable_pmd
@@ -21,13 +21,13 @@ from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, EN
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
 from vmtool.mm.swapops cimport swp_entry_t
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, pgtable_trans_huge_take
+from vmtool.mm.thp cimport pgtable_trans_huge_take
 from vmtool.mm.thp_fault cimport map_anon_pmd
 from vmtool.mm.unmap cimport zap_present_pte, zap_present_ptes
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED, THP_SCAN_EXCEED_NONE_PTE, THP_SCAN_EXCEED_SHARED_PTE, THP_SCAN_EXCEED_SWAP_PTE, count_vm_event
 
 cdef enum:
-    MOST_LARGE = 256  # folios of two pages or more in 512
+    MOST_LARGE = MAX_PMD_PAGES // 2  # folios of two pages or more
 
 cdef struct scan_t:  # what was met so far
     uint32_t none_or_zero
@@ -56,7 +56,7 @@ cdef pfn_t alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc) n
     if cc.is_khugepaged and not a.m.khugepaged.defrag:
         gfp |= GFP_NO_DIRECT
     a.active_memcg = m.memcg
-    head = alloc_pages(a, HPAGE_PMD_ORDER, gfp)
+    head = alloc_pages(a, a.m.arch.pmd_order, gfp)
     a.active_memcg = 0
     if head == 0:
         count_vm_event(a, THP_COLLAPSE_ALLOC_FAILED)
@@ -139,11 +139,11 @@ cdef int hpage_collapse_scan_pmd(arena_t *a, idx_t v, vaddr_t addr, collapse_t *
         return result
     s.none_or_zero = s.shared = s.unmapped = s.referenced = 0
     s.large = 0
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         result = judge_entry(a, &s, cc, pte_load(a, table, i))
         if result != SCAN_SUCCEED:
             return result
-    if cc.is_khugepaged and (s.referenced == 0 or (s.unmapped and s.referenced < HPAGE_PMD_NR // 2)):
+    if cc.is_khugepaged and (s.referenced == 0 or (s.unmapped and s.referenced < hpage_pmd_nr(a) // 2)):
         return SCAN_LACK_REFERENCED_PAGE
     cc.mmap_locked = False
     return collapse_huge_page(a, v, addr, s.unmapped != 0, cc)
@@ -158,7 +158,7 @@ cdef int swap_in(arena_t *a, idx_t v, vaddr_t start) noexcept nogil:
     cdef vaddr_t addr
     cdef pfn_t table
     cdef pte_t e
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         addr = start + (<uint64_t>i << a.m.arch.page_shift)
         if find_pmd_or_thp_or_none(a, m, addr, &table) != SCAN_SUCCEED:
             return SCAN_PMD_NULL
@@ -212,7 +212,7 @@ cdef int isolate(arena_t *a, pfn_t table, const collapse_t *cc, isolated_t *k) n
     s.none_or_zero = s.shared = s.unmapped = s.referenced = 0
     s.large = 0
     k.nr_large = 0
-    while i < HPAGE_PMD_NR and result == SCAN_SUCCEED:
+    while i < hpage_pmd_nr(a) and result == SCAN_SUCCEED:
         result = isolate_entry(a, &s, cc, k, pte_load(a, table, i))
         i += 1
     if result == SCAN_SUCCEED:
@@ -239,14 +239,14 @@ cdef void copy_and_release(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef uint32_t i, n, j
     cdef pte_t e
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         e = pte_load(a, table, i)
         if pte_class(a, e) == ENTRY_PAGE:
             page_copy(a, head + i, pte_frame(a, e))
     for i in range(k.nr_large):
         frame_mut(a, k.large[i]).extra_refs += 1  # isolated: it stays until it is put back
     i = 0
-    while i < HPAGE_PMD_NR:
+    while i < hpage_pmd_nr(a):
         e = pte_load(a, table, i)
         n = 1
         if e == 0 or pte_special(a, e):
@@ -254,7 +254,7 @@ cdef void copy_and_release(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t
             if e:
                 pte_store(a, table, i, 0)
         elif folio_order(a, page_folio(a, pte_frame(a, e))):
-            n = folio_pte_batch(a, table, i, e, HPAGE_PMD_NR - i)
+            n = folio_pte_batch(a, table, i, e, hpage_pmd_nr(a) - i)
             for j in range(n):
                 pte_store(a, table, i + j, 0)
             zap_present_ptes(a, v, addr + (<uint64_t>i << a.m.arch.page_shift), e, n, False, False)
@@ -286,10 +286,10 @@ cdef int collapse_huge_page(arena_t *a, idx_t v, vaddr_t addr, bint unmapped, co
     if result == SCAN_SUCCEED:
         result = isolate(a, table, cc, &k)
     if result != SCAN_SUCCEED:
-        free_pages(a, head, HPAGE_PMD_ORDER)
+        free_pages(a, head, a.m.arch.pmd_order)
         return result
     copy_and_release(a, v, addr, table, head, &k)
     pgtable_trans_huge_take(a, m, addr)
     map_anon_pmd(a, v, addr, head, True)
-    flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+    flush_tlb_range(a, m, addr, addr + hpage_pmd_size(a))
     return SCAN_SUCCEED

@@ -14,6 +14,7 @@ from vmtool.mm.filemap cimport filemap_collapse, filemap_get, folio_mark_dirty
 from vmtool.mm.folio_unmap cimport try_to_unmap
 from vmtool.mm.frame cimport folio_order, frame_index, page_copy, page_folio
 from vmtool.mm.inode cimport shmem_recalc_inode
+from vmtool.mm.large_folio cimport hpage_pmd_nr, hpage_pmd_size
 from vmtool.mm.lruvec cimport lruvec_del_folio
 from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -23,7 +24,7 @@ from vmtool.mm.pte cimport ENTRY_NONE, ENTRY_PAGE, pte_class, pte_frame, pte_loa
 from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.shmem cimport shmem_charge, shmem_find
 from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, set_file_pmd
+from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.vma cimport linear_page_index, vma_lookup
 from vmtool.mm.vmstat cimport THP_SCAN_EXCEED_NONE_PTE, THP_SCAN_EXCEED_SWAP_PTE, count_vm_event
 from vmtool.mm.xnode cimport xnode_get, xnode_next
@@ -31,7 +32,7 @@ from vmtool.mm.xnode cimport xnode_get, xnode_next
 cdef struct pagelist_t:  # the folios that are to go
     uint32_t nr
     uint32_t nr_none  # pages that none of them has
-    pfn_t folio[HPAGE_PMD_NR]
+    pfn_t folio[MAX_PMD_PAGES]
 
 
 cdef bint is_swapped(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
@@ -40,7 +41,7 @@ cdef bint is_swapped(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
 
 cdef int hpage_collapse_scan_file(arena_t *a, idx_t v, uint64_t start, collapse_t *cc) noexcept nogil:
     cdef idx_t inode = file_at(a, vma_at(a, v).vm_file).inode
-    cdef uint64_t index = start, end = start + HPAGE_PMD_NR
+    cdef uint64_t index = start, end = start + hpage_pmd_nr(a)
     cdef uint32_t present = 0, swapped = 0
     cdef pfn_t head
     cc.mmap_locked = False
@@ -53,7 +54,7 @@ cdef int hpage_collapse_scan_file(arena_t *a, idx_t v, uint64_t start, collapse_
                 return SCAN_EXCEED_SWAP_PTE
             index += 1
             continue
-        if folio_order(a, head) == HPAGE_PMD_ORDER:
+        if folio_order(a, head) == a.m.arch.pmd_order:
             return SCAN_PTE_MAPPED_HUGEPAGE
         if not frame_at(a, head).flags & PG_lru:
             return SCAN_PAGE_LRU
@@ -61,7 +62,7 @@ cdef int hpage_collapse_scan_file(arena_t *a, idx_t v, uint64_t start, collapse_
             return SCAN_PAGE_COUNT
         present += <uint32_t>1 << folio_order(a, head)
         index = frame_index(frame_at(a, head)) + (<uint64_t>1 << folio_order(a, head))
-    if cc.is_khugepaged and present < HPAGE_PMD_NR - a.m.khugepaged.max_ptes_none:
+    if cc.is_khugepaged and present < hpage_pmd_nr(a) - a.m.khugepaged.max_ptes_none:
         count_vm_event(a, THP_SCAN_EXCEED_NONE_PTE)
         return SCAN_EXCEED_NONE_PTE
     return collapse_file(a, v, inode, start, cc)
@@ -76,9 +77,9 @@ cdef int isolate_folio(arena_t *a, idx_t inode, uint64_t start, uint64_t *index,
     cdef pfn_t pfn = filemap_get(a, inode, index[0])
     cdef pfn_t head
     if pfn == 0 and not is_swapped(a, inode, index[0]):
-        if index[0] == start and not xnode_next(a, inode_at(a, inode).i_pages, &at, start + HPAGE_PMD_NR - 1):
+        if index[0] == start and not xnode_next(a, inode_at(a, inode).i_pages, &at, start + hpage_pmd_nr(a) - 1):
             at = start
-            if inode_at(a, inode).nr_swapped == 0 or not xnode_next(a, inode_at(a, inode).swapped, &at, start + HPAGE_PMD_NR - 1):
+            if inode_at(a, inode).nr_swapped == 0 or not xnode_next(a, inode_at(a, inode).swapped, &at, start + hpage_pmd_nr(a) - 1):
                 return SCAN_TRUNCATED
         list.nr_none += 1
         index[0] += 1
@@ -89,7 +90,7 @@ cdef int isolate_folio(arena_t *a, idx_t inode, uint64_t start, uint64_t *index,
             return SCAN_FAIL
         lru_add_drain(a)
     head = page_folio(a, pfn)
-    if folio_order(a, head) == HPAGE_PMD_ORDER:
+    if folio_order(a, head) == a.m.arch.pmd_order:
         return SCAN_PTE_MAPPED_HUGEPAGE
     if not frame_at(a, head).flags & PG_lru:
         return SCAN_DEL_PAGE_LRU
@@ -122,21 +123,21 @@ cdef int collapse_file(arena_t *a, idx_t v, idx_t inode, uint64_t start, collaps
     if head == 0:
         return SCAN_ALLOC_HUGE_PAGE_FAIL
     list.nr = list.nr_none = 0
-    while index < start + HPAGE_PMD_NR and result == SCAN_SUCCEED:
+    while index < start + hpage_pmd_nr(a) and result == SCAN_SUCCEED:
         result = isolate_folio(a, inode, start, &index, &list)
     if result == SCAN_SUCCEED and list.nr_none and shmem_charge(a, inode, list.nr_none) < 0:
         result = SCAN_FAIL
     if result == SCAN_SUCCEED:
         frame_mut(a, head).flags |= PG_swapbacked | PG_uptodate
         copy_folios(a, head, start, &list)
-        if filemap_collapse(a, inode, start, head, HPAGE_PMD_ORDER, &list.folio[0], list.nr) < 0:
+        if filemap_collapse(a, inode, start, head, a.m.arch.pmd_order, &list.folio[0], list.nr) < 0:
             frame_mut(a, head).flags &= ~<uint32_t>(PG_swapbacked | PG_uptodate)
             result = SCAN_FAIL
         shmem_recalc_inode(a, inode)
     if result != SCAN_SUCCEED:
         for i in range(list.nr):
             release_folio(a, list.folio[i])
-        free_pages(a, head, HPAGE_PMD_ORDER)
+        free_pages(a, head, a.m.arch.pmd_order)
         return result
     folio_mark_dirty(a, head)
     folio_add_lru(a, head)
@@ -155,19 +156,19 @@ cdef void retract_page_tables(arena_t *a, idx_t inode, uint64_t start) noexcept 
     while v:
         area = vma_at(a, v)
         addr = area.vm_start + ((start - area.vm_pgoff) << a.m.arch.page_shift)
-        if (area.anon_vma == 0 and start >= area.vm_pgoff and addr >= area.vm_start and addr & (HPAGE_PMD_SIZE - 1) == 0
-                and addr < area.vm_end and area.vm_end - addr >= HPAGE_PMD_SIZE
+        if (area.anon_vma == 0 and start >= area.vm_pgoff and addr >= area.vm_start and addr & (hpage_pmd_size(a) - 1) == 0
+                and addr < area.vm_end and area.vm_end - addr >= hpage_pmd_size(a)
                 and find_pmd_or_thp_or_none(a, mm_mut(a, area.vm_mm), addr, &table) == SCAN_SUCCEED):
             drop_markers(a, table)
             table_free(a, mm_mut(a, area.vm_mm), addr, 0)
-            flush_tlb_range(a, mm_mut(a, area.vm_mm), addr, addr + HPAGE_PMD_SIZE)
+            flush_tlb_range(a, mm_mut(a, area.vm_mm), addr, addr + hpage_pmd_size(a))
         v = area.i_mmap_next
 
 
 cdef void drop_markers(arena_t *a, pfn_t table) noexcept nogil:
     """Guards are not looked for, and lost with their table."""
     cdef uint32_t i
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         if pte_load(a, table, i):
             pte_store(a, table, i, 0)
 
@@ -176,7 +177,7 @@ cdef int check_entries(arena_t *a, pfn_t table, pfn_t head) noexcept nogil:
     """Every entry is empty or maps the folio's page of that place."""
     cdef uint32_t i
     cdef pte_t e
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         e = pte_load(a, table, i)
         if pte_class(a, e) == ENTRY_NONE:
             continue
@@ -193,7 +194,7 @@ cdef void clear_entries(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t he
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef int64_t nr = 0
     cdef uint32_t i
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         if pte_load(a, table, i) == 0:
             continue
         pte_store(a, table, i, 0)
@@ -204,7 +205,7 @@ cdef void clear_entries(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t he
     if nr:
         add_mm_counter(m, MM_SHMEMPAGES, -nr)
     table_free(a, m, addr, 0)
-    flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+    flush_tlb_range(a, m, addr, addr + hpage_pmd_size(a))
 
 
 cdef int collapse_pte_mapped_thp(arena_t *a, idx_t mm, vaddr_t addr, bint install) noexcept nogil:
@@ -212,7 +213,7 @@ cdef int collapse_pte_mapped_thp(arena_t *a, idx_t mm, vaddr_t addr, bint instal
     cdef const vma_t *area = vma_at(a, v)
     cdef pfn_t table, head
     cdef int result
-    if v == 0 or area.vm_file == 0 or area.vm_end - addr < HPAGE_PMD_SIZE:
+    if v == 0 or area.vm_file == 0 or area.vm_end - addr < hpage_pmd_size(a):
         return SCAN_VMA_CHECK
     result = find_pmd_or_thp_or_none(a, mm_mut(a, mm), addr, &table)
     if result == SCAN_PMD_MAPPED:
@@ -222,7 +223,7 @@ cdef int collapse_pte_mapped_thp(arena_t *a, idx_t mm, vaddr_t addr, bint instal
     head = page_folio(a, filemap_get(a, file_at(a, area.vm_file).inode, linear_page_index(a, area, addr)))
     if head == 0:
         return SCAN_PAGE_NULL
-    if folio_order(a, head) != HPAGE_PMD_ORDER:
+    if folio_order(a, head) != a.m.arch.pmd_order:
         return SCAN_PAGE_COMPOUND
     if result == SCAN_SUCCEED:
         result = check_entries(a, table, head)

@@ -5,11 +5,11 @@ Counterpart: Linux v6.18 mm/compaction.c: isolate_freepages(), compaction_alloc(
 """
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.frame cimport pageblock_nr_pages
 from vmtool.mm.migrate cimport folio_list_t
 from vmtool.mm.types cimport *
 
 cdef enum:
-    PAGEBLOCK_PAGES = 512
     COMPACT_CLUSTER_MAX = 32
 
 cdef struct compact_control_t:
@@ -37,8 +37,8 @@ cdef uint64_t release_free_list(arena_t *a, compact_control_t *c) noexcept nogil
 # How many frames from here on are the kernel's own from boot, or lie within a free block that has no records.
 cdef uint64_t dull_run(arena_t *a, const zone_t *zone, uint64_t pfn, uint64_t end) noexcept nogil
 
-cdef inline uint64_t block_start(uint64_t pfn) noexcept nogil:
-    return pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1)
+cdef inline uint64_t block_start(arena_t *a, uint64_t pfn) noexcept nogil:
+    return pfn & ~(pageblock_nr_pages(a) - 1)
 
 cdef inline uint64_t block_end(uint64_t pfn, uint64_t nr_pages) noexcept nogil:
     """Of the aligned block of nr_pages around a frame."""

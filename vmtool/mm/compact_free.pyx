@@ -14,7 +14,7 @@ Counts: COMPACTISOLATED; what was scanned is counted by compact_zone().
 from vmtool.mm.arena cimport frame_at, frame_mut
 from vmtool.mm.buddy cimport free_pages
 from vmtool.mm.compact_state cimport get_pageblock_skip, set_pageblock_skip
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, reserved_end
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, reserved_end
 from vmtool.mm.free_area cimport isolate_free_page
 from vmtool.mm.free_list cimport turn_list
 from vmtool.mm.migrate cimport MIGRATE_ASYNC
@@ -24,7 +24,7 @@ from vmtool.mm.vmstat cimport COMPACTISOLATED, count_vm_events
 cdef uint64_t dull_run(arena_t *a, const zone_t *zone, uint64_t pfn, uint64_t end) noexcept nogil:
     cdef uint64_t reserved = reserved_end(a, pfn)
     if is_unseen(zone, pfn):
-        return min(MAX_ORDER_PAGES - (pfn & (MAX_ORDER_PAGES - 1)), end - pfn) if pfn % MAX_ORDER_PAGES else 0
+        return min(max_order_nr_pages(a) - (pfn & (max_order_nr_pages(a) - 1)), end - pfn) if pfn % max_order_nr_pages(a) else 0
     return min(reserved, end) - pfn if reserved > pfn else 0
 
 
@@ -58,7 +58,7 @@ cdef uint64_t release_free_list(arena_t *a, compact_control_t *c) noexcept nogil
     cdef uint64_t high_pfn = 0
     cdef pfn_t pfn
     a.m.trace_on = 0
-    for order in range(NR_ORDERS):
+    for order in range(a.m.arch.max_order + 1):
         while c.freepages[order].head:
             pfn = get_block(a, c, order)
             high_pfn = max(high_pfn, <uint64_t>pfn)
@@ -84,9 +84,9 @@ cdef bint isolate_block(arena_t *a, compact_control_t *c, pfn_t pfn, uint64_t *n
 
 cdef bint suitable_migration_target(arena_t *a, const compact_control_t *c, uint64_t block) noexcept nogil:
     """Movable, and not one free block that would do as it is."""
-    cdef uint32_t order = <uint32_t>c.order if c.order > 0 else <uint32_t>PAGEBLOCK_ORDER
+    cdef uint32_t order = <uint32_t>c.order if c.order > 0 else a.m.arch.pageblock_order
     cdef const frame_t *f
-    if is_unseen(c.zone, block) and block % MAX_ORDER_PAGES == 0:
+    if is_unseen(c.zone, block) and block % max_order_nr_pages(a) == 0:
         return False
     if reserved_end(a, block) <= block and not is_unseen(c.zone, block):
         f = frame_at(a, <pfn_t>block)
@@ -148,7 +148,7 @@ cdef struct fast_search_t:
 cdef pfn_t search_list(arena_t *a, compact_control_t *c, fast_search_t *s, int order, uint32_t *order_scanned) noexcept nogil:
     """From the tail of a list: the first block that lies high enough, or the highest that was seen. The list is turned, so that the next search
     begins with others."""
-    cdef free_list_t *list = &c.zone.area[order][MIGRATE_MOVABLE]
+    cdef free_list_t *list = free_area(a, c.zone, order, MIGRATE_MOVABLE)
     cdef pfn_t pfn = list.tail, high_pfn = 0, last = 0
     order_scanned[0] = 0
     while pfn and not a.err:
@@ -156,7 +156,7 @@ cdef pfn_t search_list(arena_t *a, compact_control_t *c, fast_search_t *s, int o
         order_scanned[0] += 1
         s.scanned += 1
         if pfn >= s.highest:
-            s.highest = max(block_start(pfn), c.zone.start_pfn)
+            s.highest = max(block_start(a, pfn), c.zone.start_pfn)
         if pfn >= s.low_pfn:
             c.fast_search_fail = 0
             c.search_order = order
@@ -175,10 +175,10 @@ cdef pfn_t search_list(arena_t *a, compact_control_t *c, fast_search_t *s, int o
     return high_pfn
 
 
-cdef bint area_has_any(const zone_t *zone, int order) noexcept nogil:
+cdef bint area_has_any(arena_t *a, const zone_t *zone, int order) noexcept nogil:
     cdef uint32_t mt
     for mt in range(NR_MIGRATETYPES):
-        if zone.area[order][mt].nr_free:
+        if free_area(a, zone, order, mt).nr_free:
             return True
     return False
 
@@ -192,7 +192,7 @@ cdef pfn_t fast_search(arena_t *a, compact_control_t *c, fast_search_t *s) noexc
     c.search_order = min(c.order - 1, c.search_order)
     order = c.search_order
     while not page and order >= 0 and not a.err:
-        if area_has_any(c.zone, order):
+        if area_has_any(a, c.zone, order):
             page = search_list(a, c, s, order, &order_scanned)
             if page:
                 if isolate_block(a, c, page, &nr):
@@ -210,8 +210,8 @@ cdef pfn_t fast_search(arena_t *a, compact_control_t *c, fast_search_t *s) noexc
 
 cdef void fast_isolate_around(arena_t *a, compact_control_t *c, uint64_t pfn) noexcept nogil:
     """What else the pageblock has, as it is here already."""
-    cdef uint64_t start = max(block_start(pfn), c.zone.start_pfn)
-    cdef uint64_t end = min(block_end(pfn, PAGEBLOCK_PAGES), zone_end(c.zone))
+    cdef uint64_t start = max(block_start(a, pfn), c.zone.start_pfn)
+    cdef uint64_t end = min(block_end(pfn, pageblock_nr_pages(a)), zone_end(c.zone))
     cdef uint64_t block = start
     if <int64_t>c.nr_freepages >= c.nr_migratepages or (c.direct_compaction and c.mode == MIGRATE_ASYNC):
         return
@@ -227,9 +227,9 @@ cdef void fast_isolate_freepages(arena_t *a, compact_control_t *c) noexcept nogi
     cdef bint scan_start = c.free_pfn >= z.init_free_pfn
     if c.order <= 0:
         return
-    s.limit = PAGEBLOCK_PAGES >> 1 if scan_start else max(<uint32_t>1, freelist_scan_limit(c) >> 1)
-    s.low_pfn = block_start(c.free_pfn - (distance >> 2))
-    s.min_pfn = block_start(c.free_pfn - (distance >> 1))
+    s.limit = pageblock_nr_pages(a) >> 1 if scan_start else max(<uint32_t>1, freelist_scan_limit(c) >> 1)
+    s.low_pfn = block_start(a, c.free_pfn - (distance >> 2))
+    s.min_pfn = block_start(a, c.free_pfn - (distance >> 1))
     s.highest = s.scanned = 0
     page = fast_search(a, c, &s)
     if page == 0:
@@ -241,7 +241,7 @@ cdef void fast_isolate_freepages(arena_t *a, compact_control_t *c) noexcept nogi
                 page = s.min_pfn
             c.free_pfn = s.min_pfn
     if s.highest and s.highest >= z.cached_free_pfn:
-        z.cached_free_pfn = s.highest - min(s.highest, <uint64_t>PAGEBLOCK_PAGES)
+        z.cached_free_pfn = s.highest - min(s.highest, pageblock_nr_pages(a))
     c.total_free_scanned += s.scanned
     if page:
         fast_isolate_around(a, c, page)
@@ -250,9 +250,9 @@ cdef void fast_isolate_freepages(arena_t *a, compact_control_t *c) noexcept nogi
 cdef void scan_for_freepages(arena_t *a, compact_control_t *c) noexcept nogil:
     cdef compact_zone_t *z = &a.m.compaction.zone[c.zone_index]
     cdef uint64_t start = c.free_pfn
-    cdef uint64_t block = block_start(start)
-    cdef uint64_t end = min(block + PAGEBLOCK_PAGES, zone_end(c.zone))
-    cdef uint64_t low = block_end(c.migrate_pfn, PAGEBLOCK_PAGES)
+    cdef uint64_t block = block_start(a, start)
+    cdef uint64_t end = min(block + pageblock_nr_pages(a), zone_end(c.zone))
+    cdef uint64_t low = block_end(c.migrate_pfn, pageblock_nr_pages(a))
     cdef uint64_t stride = COMPACT_CLUSTER_MAX if c.mode == MIGRATE_ASYNC else 1
     cdef uint64_t isolated
     while block >= low and not a.err:
@@ -260,16 +260,16 @@ cdef void scan_for_freepages(arena_t *a, compact_control_t *c) noexcept nogil:
             isolated = isolate_freepages_block(a, c, &start, end, stride)
             if start == end:  # update_pageblock_skip()
                 set_pageblock_skip(a, block)
-                z.cached_free_pfn = min(z.cached_free_pfn, block - PAGEBLOCK_PAGES)
+                z.cached_free_pfn = min(z.cached_free_pfn, block - pageblock_nr_pages(a))
             if <int64_t>c.nr_freepages >= c.nr_migratepages:
                 if start >= end:
-                    start = block - PAGEBLOCK_PAGES
+                    start = block - pageblock_nr_pages(a)
                 break
             if start < end:
                 break
             stride = 1 if isolated else min(<uint64_t>COMPACT_CLUSTER_MAX, stride << 1)
         end = block
-        block -= PAGEBLOCK_PAGES
+        block -= pageblock_nr_pages(a)
         start = block
     c.free_pfn = start
 
@@ -277,20 +277,20 @@ cdef void scan_for_freepages(arena_t *a, compact_control_t *c) noexcept nogil:
 cdef pfn_t compaction_alloc(arena_t *a, void *compact_control, uint32_t order) noexcept nogil:
     """A block for one folio: the first of the smallest that is large enough; what is left of it is taken first next time. 0: none."""
     cdef compact_control_t *c = <compact_control_t *>compact_control
-    cdef uint32_t found = NR_ORDERS
+    cdef uint32_t found = order
     cdef uint32_t turn
     cdef pfn_t pfn
     for turn in range(2):
         found = order
-        while found < NR_ORDERS and c.freepages[found].head == 0:
+        while found <= a.m.arch.max_order and c.freepages[found].head == 0:
             found += 1
-        if found < NR_ORDERS:
+        if found <= a.m.arch.max_order:
             break
         if turn == 0:
             fast_isolate_freepages(a, c)
             if c.nr_freepages == 0:
                 scan_for_freepages(a, c)
-    if found == NR_ORDERS:
+    if found > a.m.arch.max_order:
         return 0
     pfn = get_block(a, c, found)
     while found > order:

@@ -13,9 +13,9 @@ Counts: COMPACTISOLATED; what was scanned is counted by compact_zone().
 """
 
 from vmtool.mm.arena cimport frame_at
-from vmtool.mm.compact_free cimport COMPACT_CLUSTER_MAX, PAGEBLOCK_PAGES, block_end, block_start, dull_run, freelist_scan_limit, is_unseen
+from vmtool.mm.compact_free cimport COMPACT_CLUSTER_MAX, block_end, block_start, dull_run, freelist_scan_limit, is_unseen
 from vmtool.mm.compact_state cimport get_pageblock_skip, pageblock_skip_persistent, set_pageblock_skip
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type
 from vmtool.mm.free_list cimport turn_list
 from vmtool.mm.migrate cimport MIGRATE_ASYNC, MIGRATE_SYNC, isolate_folio, putback_movable_pages
 from vmtool.mm.pcp cimport PAGE_ALLOC_COSTLY_ORDER
@@ -56,14 +56,14 @@ cdef uint32_t next_step(arena_t *a, const compact_control_t *c, uint64_t pfn, ui
         nr_pages[0] = 1 if by_page else run
         return STEP_FAIL
     if is_unseen(c.zone, pfn):
-        nr_pages[0] = MAX_ORDER_PAGES
+        nr_pages[0] = max_order_nr_pages(a)
         return STEP_FREE
     f = frame_at(a, <pfn_t>pfn)
     if f.flags & PG_buddy:
-        nr_pages[0] = <uint64_t>1 << min(f.index_lo, <uint32_t>(NR_ORDERS - 1))
+        nr_pages[0] = <uint64_t>1 << min(f.index_lo, <uint32_t>a.m.arch.max_order)
         return STEP_FREE
     order = folio_order(a, <pfn_t>pfn) if not f.flags & PG_tail else 0
-    if order and ((c.order > 0 and <int>order >= c.order) or order >= PAGEBLOCK_ORDER):  # skip_isolation_on_order()
+    if order and ((c.order > 0 and <int>order >= c.order) or order >= a.m.arch.pageblock_order):  # skip_isolation_on_order()
         nr_pages[0] = <uint64_t>1 << order
         return STEP_FAIL
     if not may_move(a, c, f):
@@ -74,7 +74,7 @@ cdef uint32_t next_step(arena_t *a, const compact_control_t *c, uint64_t pfn, ui
 
 cdef void update_cached_migrate(arena_t *a, const compact_control_t *c, uint64_t pfn) noexcept nogil:
     cdef compact_zone_t *z = &a.m.compaction.zone[c.zone_index]
-    pfn = block_end(pfn, PAGEBLOCK_PAGES)
+    pfn = block_end(pfn, pageblock_nr_pages(a))
     if pfn > z.cached_migrate_pfn[0]:
         z.cached_migrate_pfn[0] = pfn
     if c.mode != MIGRATE_ASYNC and pfn > z.cached_migrate_pfn[1]:
@@ -105,7 +105,7 @@ cdef void isolate_migratepages_block(arena_t *a, compact_control_t *c, uint64_t 
             if isolated:
                 break
             next_skip = block_end(pfn, nr_block)
-        if valid == 0 and (pfn % PAGEBLOCK_PAGES == 0 or pfn == c.zone.start_pfn):
+        if valid == 0 and (pfn % pageblock_nr_pages(a) == 0 or pfn == c.zone.start_pfn):
             if not c.ignore_skip_hint and get_pageblock_skip(a, pfn):
                 scanned += 1
                 pfn = end
@@ -152,7 +152,7 @@ cdef uint64_t search_for_source(arena_t *a, compact_control_t *c, uint64_t high_
     cdef free_list_t *list
     cdef pfn_t pfn, found = 0
     while order >= PAGE_ALLOC_COSTLY_ORDER and not found and scanned < limit:
-        list = &c.zone.area[order][MIGRATE_MOVABLE]
+        list = free_area(a, c.zone, order, MIGRATE_MOVABLE)
         pfn = list.head
         while pfn and not a.err:
             scanned += 1
@@ -169,17 +169,17 @@ cdef uint64_t search_for_source(arena_t *a, compact_control_t *c, uint64_t high_
 
 cdef uint64_t fast_find_migrateblock(arena_t *a, compact_control_t *c) noexcept nogil:
     cdef uint64_t pfn = c.migrate_pfn, distance, found
-    if c.ignore_skip_hint or c.finish_pageblock or (pfn != c.zone.start_pfn and pfn % PAGEBLOCK_PAGES):
+    if c.ignore_skip_hint or c.finish_pageblock or (pfn != c.zone.start_pfn and pfn % pageblock_nr_pages(a)):
         return pfn
     if c.order <= PAGE_ALLOC_COSTLY_ORDER or (c.direct_compaction and c.migratetype != MIGRATE_MOVABLE):
         return pfn
     distance = (c.free_pfn - pfn) >> (1 if pfn == c.zone.start_pfn else 3)
-    found = search_for_source(a, c, block_start(pfn + distance), freelist_scan_limit(c))
+    found = search_for_source(a, c, block_start(a, pfn + distance), freelist_scan_limit(c))
     if found:
         if c.fast_start_pfn != NO_FAST_START:
             c.fast_start_pfn = min(c.fast_start_pfn, found) if c.fast_start_pfn else found
         c.fast_search_fail = 0
-        return max(block_start(found), c.zone.start_pfn)
+        return max(block_start(a, found), c.zone.start_pfn)
     c.fast_search_fail += 1
     if c.fast_start_pfn and c.fast_start_pfn != NO_FAST_START:  # reinit_migrate_pfn()
         c.migrate_pfn = c.fast_start_pfn
@@ -197,11 +197,11 @@ cdef bint suitable_migration_source(arena_t *a, const compact_control_t *c, uint
 cdef bint isolate_migratepages(arena_t *a, compact_control_t *c) noexcept nogil:
     """The first suitable pageblock from where the scanner stands; never the free scanner's."""
     cdef uint64_t low = fast_find_migrateblock(a, c)
-    cdef uint64_t start = max(block_start(low), c.zone.start_pfn)
-    cdef uint64_t end = block_end(low, PAGEBLOCK_PAGES)
+    cdef uint64_t start = max(block_start(a, low), c.zone.start_pfn)
+    cdef uint64_t end = block_end(low, pageblock_nr_pages(a))
     cdef bint found_fast = low != c.migrate_pfn and c.fast_search_fail == 0
     while end <= c.free_pfn and not a.err:
-        if (low % PAGEBLOCK_PAGES == 0 or low == c.zone.start_pfn) and not found_fast and not c.ignore_skip_hint and get_pageblock_skip(a, start):
+        if (low % pageblock_nr_pages(a) == 0 or low == c.zone.start_pfn) and not found_fast and not c.ignore_skip_hint and get_pageblock_skip(a, start):
             pass
         elif not suitable_migration_source(a, c, start):
             update_cached_migrate(a, c, end)
@@ -210,7 +210,7 @@ cdef bint isolate_migratepages(arena_t *a, compact_control_t *c) noexcept nogil:
             break
         found_fast = False
         c.migrate_pfn = low = start = end
-        end += PAGEBLOCK_PAGES
+        end += pageblock_nr_pages(a)
     return c.nr_migratepages != 0
 
 

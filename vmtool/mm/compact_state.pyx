@@ -11,12 +11,12 @@ Invariants: defer_shift <= 6; considered <= 1 << defer_shift; a skip bit is neve
 """
 
 from vmtool.mm.arena cimport frame_at, rec_at, rec_mut
-from vmtool.mm.frame cimport MAX_ORDER_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, page_folio, pageblock_type, pfn_to_zone, reserved_end
+from vmtool.mm.frame cimport (MIGRATE_MOVABLE, folio_order, max_order_nr_pages, page_folio, pageblock_nr_pages, pageblock_type, pfn_to_zone,
+                              reserved_end)
 from vmtool.mm.trace cimport TR_COMPACT_DEFER, trace4
 
 cdef enum:
     COMPACT_MAX_DEFER_SHIFT = 6
-    PAGEBLOCK_PAGES = 512
     PAGEBLOCK_SKIP = 4
     SAMPLE = 8  # frames between two that are looked at
 
@@ -63,27 +63,27 @@ cdef bint compaction_restarting(arena_t *a, uint32_t zone, int order) noexcept n
 # --- pageblocks to skip ----------------------------------------------------------------------------------------------------
 
 cdef bint get_pageblock_skip(arena_t *a, uint64_t pfn) noexcept nogil:
-    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] & PAGEBLOCK_SKIP != 0
+    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] & PAGEBLOCK_SKIP != 0
 
 
 cdef void set_pageblock_skip(arena_t *a, uint64_t pfn) noexcept nogil:
     if not get_pageblock_skip(a, pfn):
-        (<uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] |= PAGEBLOCK_SKIP
+        (<uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] |= PAGEBLOCK_SKIP
 
 
 cdef void clear_pageblock_skip(arena_t *a, uint64_t pfn) noexcept nogil:
     if get_pageblock_skip(a, pfn):
-        (<uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] &= <uint8_t>(~<uint32_t>PAGEBLOCK_SKIP & 0xFF)
+        (<uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] &= <uint8_t>(~<uint32_t>PAGEBLOCK_SKIP & 0xFF)
 
 
 cdef bint pageblock_skip_persistent(arena_t *a, uint64_t pfn) noexcept nogil:
     if reserved_end(a, pfn) > pfn or not frame_at(a, <pfn_t>pfn).flags & (PG_head | PG_tail):
         return False
-    return folio_order(a, page_folio(a, <pfn_t>pfn)) >= PAGEBLOCK_ORDER
+    return folio_order(a, page_folio(a, <pfn_t>pfn)) >= a.m.arch.pageblock_order
 
 
-cdef inline bint is_unseen_head(const zone_t *zone, uint64_t pfn) noexcept nogil:
-    return zone.unseen_pfn <= pfn < zone.unseen_end and pfn % MAX_ORDER_PAGES == 0
+cdef inline bint is_unseen_head(arena_t *a, const zone_t *zone, uint64_t pfn) noexcept nogil:
+    return zone.unseen_pfn <= pfn < zone.unseen_end and pfn % max_order_nr_pages(a) == 0
 
 
 cdef bint reset_isolation_pfn(arena_t *a, uint32_t z, uint64_t pfn, bint check_source, bint check_target) noexcept nogil:
@@ -97,11 +97,11 @@ cdef bint reset_isolation_pfn(arena_t *a, uint32_t z, uint64_t pfn, bint check_s
         return True
     if not check_source and check_target and pageblock_type(a, pfn) != MIGRATE_MOVABLE:
         return False
-    pfn = max(pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1), zone.start_pfn)
-    end = min((pfn | (PAGEBLOCK_PAGES - 1)) + 1, zone.start_pfn + zone.spanned_pages)
+    pfn = max(pfn & ~(pageblock_nr_pages(a) - 1), zone.start_pfn)
+    end = min((pfn | (pageblock_nr_pages(a) - 1)) + 1, zone.start_pfn + zone.spanned_pages)
     while pfn < end and not a.err:
         f = frame_at(a, page_folio(a, <pfn_t>pfn))
-        if (check_source and f.flags & PG_lru) or (check_target and (f.flags & PG_buddy or is_unseen_head(zone, pfn))):
+        if (check_source and f.flags & PG_lru) or (check_target and (f.flags & PG_buddy or is_unseen_head(a, zone, pfn))):
             clear_pageblock_skip(a, pfn)
             return True
         pfn += SAMPLE
@@ -111,7 +111,7 @@ cdef bint reset_isolation_pfn(arena_t *a, uint32_t z, uint64_t pfn, bint check_s
 cdef void reset_cached_positions(arena_t *a, uint32_t zone) noexcept nogil:
     cdef compact_zone_t *c = &a.m.compaction.zone[zone]
     c.cached_migrate_pfn[0] = c.cached_migrate_pfn[1] = a.m.zone[zone].start_pfn
-    c.cached_free_pfn = (a.m.zone[zone].start_pfn + a.m.zone[zone].spanned_pages - 1) & ~<uint64_t>(PAGEBLOCK_PAGES - 1)
+    c.cached_free_pfn = (a.m.zone[zone].start_pfn + a.m.zone[zone].spanned_pages - 1) & ~(pageblock_nr_pages(a) - 1)
 
 
 cdef void reset_isolation_suitable_zone(arena_t *a, uint32_t zone) noexcept nogil:
@@ -132,8 +132,8 @@ cdef void reset_isolation_suitable_zone(arena_t *a, uint32_t zone) noexcept nogi
             free_set = True
             reset_free = free_pfn
             c.init_free_pfn = c.cached_free_pfn = reset_free
-        migrate_pfn += PAGEBLOCK_PAGES
-        free_pfn -= min(free_pfn, <uint64_t>PAGEBLOCK_PAGES)
+        migrate_pfn += pageblock_nr_pages(a)
+        free_pfn -= min(free_pfn, pageblock_nr_pages(a))
     if reset_migrate >= reset_free:
         c.cached_migrate_pfn[0] = c.cached_migrate_pfn[1] = migrate_pfn
         c.cached_free_pfn = free_pfn

@@ -21,13 +21,13 @@ from libc.string cimport memset
 
 from vmtool.mm.arena cimport capture_t
 from vmtool.mm.buddy cimport gfp_migratetype
-from vmtool.mm.compact_free cimport PAGEBLOCK_PAGES, block_start, compact_control_t, compaction_alloc, compaction_free, release_free_list, zone_end
+from vmtool.mm.compact_free cimport block_start, compact_control_t, compaction_alloc, compaction_free, release_free_list, zone_end
 from vmtool.mm.compact_scan cimport isolate_migratepages
 from vmtool.mm.compact_state cimport (COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_DEFERRED, COMPACT_PARTIAL_SKIPPED, COMPACT_PRIO_ASYNC,
                                       COMPACT_PRIO_SYNC_FULL, COMPACT_SKIPPED, COMPACT_SUCCESS, compaction_defer_reset, compaction_deferred,
                                       compaction_restarting, defer_compaction, reset_cached_positions, reset_isolation_suitable_zone)
 from vmtool.mm.extfrag cimport compaction_suitable, extfrag_for_order
-from vmtool.mm.frame cimport PAGEBLOCK_ORDER, WMARK_MIN, wmark_pages
+from vmtool.mm.frame cimport WMARK_MIN, pageblock_nr_pages, wmark_pages
 from vmtool.mm.free_area cimport area_empty, can_claim_fallback
 from vmtool.mm.migrate cimport MIGRATE_ASYNC, MIGRATE_SYNC, MIGRATE_SYNC_LIGHT, migrate_pages, putback_movable_pages
 from vmtool.mm.pcp cimport drain_zone_pcp, watermark_ok
@@ -38,7 +38,6 @@ from vmtool.mm.vmstat cimport (COMPACTFREE_SCANNED, COMPACTMIGRATE_SCANNED, KCOM
                                count_vm_events)
 
 cdef enum:
-    COMPACTION_HPAGE_ORDER = 9
     WHOLE = -1  # order: all there can be
     KCOMPACTD = 2  # arena's memalloc while it runs
     WOKEN = 1
@@ -59,17 +58,17 @@ cdef uint32_t wmark_score(arena_t *a, bint low) noexcept nogil:
 
 cdef uint32_t compact_finished(arena_t *a, compact_control_t *c) noexcept nogil:
     cdef uint32_t order
-    if c.free_pfn >> PAGEBLOCK_ORDER <= c.migrate_pfn >> PAGEBLOCK_ORDER:
+    if c.free_pfn >> a.m.arch.pageblock_order <= c.migrate_pfn >> a.m.arch.pageblock_order:
         reset_cached_positions(a, c.zone_index)
         if c.direct_compaction:
             a.m.compaction.zone[c.zone_index].blockskip_flush = 1
         return COMPACT_COMPLETE if c.whole_zone else COMPACT_PARTIAL_SKIPPED
     if c.proactive_compaction:
-        return COMPACT_CONTINUE if extfrag_for_order(a, c.zone_index, COMPACTION_HPAGE_ORDER) > wmark_score(a, True) else COMPACT_SUCCESS
-    if c.order == WHOLE or c.migrate_pfn % PAGEBLOCK_PAGES:  # a pageblock that was begun is scanned to its end
+        return COMPACT_CONTINUE if extfrag_for_order(a, c.zone_index, a.m.arch.pmd_order) > wmark_score(a, True) else COMPACT_SUCCESS
+    if c.order == WHOLE or c.migrate_pfn % pageblock_nr_pages(a):  # a pageblock that was begun is scanned to its end
         return COMPACT_CONTINUE
-    for order in range(<uint32_t>c.order, NR_ORDERS):
-        if not area_empty(c.zone, order, c.migratetype) or can_claim_fallback(c.zone, order, c.migratetype):
+    for order in range(<uint32_t>c.order, a.m.arch.max_order + 1):
+        if not area_empty(a, c.zone, order, c.migratetype) or can_claim_fallback(a, c.zone, order, c.migratetype):
             return COMPACT_SUCCESS
     return COMPACT_CONTINUE
 
@@ -77,7 +76,7 @@ cdef uint32_t compact_finished(arena_t *a, compact_control_t *c) noexcept nogil:
 cdef uint32_t suits_order(arena_t *a, uint32_t zone, uint32_t order, uint32_t highest) noexcept nogil:
     """compaction_suit_allocation_order()."""
     cdef uint64_t mark = wmark_pages(&a.m.zone[zone], WMARK_MIN)
-    if watermark_ok(&a.m.zone[zone], order, mark, highest):
+    if watermark_ok(a, &a.m.zone[zone], order, mark, highest):
         return COMPACT_SUCCESS
     return COMPACT_CONTINUE if compaction_suitable(a, zone, order, mark, highest) else COMPACT_SKIPPED
 
@@ -88,12 +87,12 @@ cdef void set_scanners(arena_t *a, compact_control_t *c) noexcept nogil:
     cdef uint64_t start = c.zone.start_pfn, end = zone_end(c.zone)
     if c.whole_zone:
         c.migrate_pfn = start
-        c.free_pfn = block_start(end - 1)
+        c.free_pfn = block_start(a, end - 1)
         return
     c.migrate_pfn = z.cached_migrate_pfn[c.mode != MIGRATE_ASYNC]
     c.free_pfn = z.cached_free_pfn
     if c.free_pfn < start or c.free_pfn >= end:
-        c.free_pfn = z.cached_free_pfn = block_start(end - 1)
+        c.free_pfn = z.cached_free_pfn = block_start(a, end - 1)
     if c.migrate_pfn < start or c.migrate_pfn >= end:
         c.migrate_pfn = z.cached_migrate_pfn[0] = z.cached_migrate_pfn[1] = start
     if c.migrate_pfn <= z.init_migrate_pfn:
@@ -104,23 +103,23 @@ cdef int compact_turn(arena_t *a, compact_control_t *c, uint64_t *last_migrated,
     """One pageblock's share: isolate and migrate, to the end of the pageblock when some could not. Returns 0, or a compact_result that ends it."""
     cdef compact_zone_t *z = &a.m.compaction.zone[c.zone_index]
     cdef int err
-    c.finish_pageblock = block_start(last_migrated[0]) == block_start(c.migrate_pfn)
+    c.finish_pageblock = block_start(a, last_migrated[0]) == block_start(a, c.migrate_pfn)
     while not a.err:
         if not isolate_migratepages(a, c):
             if keep_in_step[0]:
                 z.cached_migrate_pfn[1] = z.cached_migrate_pfn[0]
             return 0
         keep_in_step[0] = False
-        last_migrated[0] = max(c.zone.start_pfn, block_start(c.migrate_pfn - 1))
+        last_migrated[0] = max(c.zone.start_pfn, block_start(a, c.migrate_pfn - 1))
         err = migrate_pages(a, &c.migratepages, compaction_alloc, compaction_free, c, c.mode, nr_moved)
         c.nr_migratepages = 0
         if err:
             putback_movable_pages(a, &c.migratepages)
-            if err == -ENOMEM and c.free_pfn >> PAGEBLOCK_ORDER > c.migrate_pfn >> PAGEBLOCK_ORDER:
+            if err == -ENOMEM and c.free_pfn >> a.m.arch.pageblock_order > c.migrate_pfn >> a.m.arch.pageblock_order:
                 return COMPACT_CONTENDED
-            if c.migrate_pfn % PAGEBLOCK_PAGES and not c.ignore_skip_hint and not c.finish_pageblock and c.mode < MIGRATE_SYNC:
+            if c.migrate_pfn % pageblock_nr_pages(a) and not c.ignore_skip_hint and not c.finish_pageblock and c.mode < MIGRATE_SYNC:
                 c.finish_pageblock = True
-                if c.order == COMPACTION_HPAGE_ORDER:
+                if c.order == a.m.arch.pmd_order:
                     last_migrated[0] = 0
                 continue
         return COMPACT_SUCCESS if a.capture.page else 0
@@ -160,7 +159,7 @@ cdef uint32_t compact_zone(arena_t *a, compact_control_t *c) noexcept nogil:
             drain_zone_pcp(a, c.zone_index, a.cpu)
             last_migrated = 0
     if c.nr_freepages:
-        high_pfn = block_start(release_free_list(a, c))
+        high_pfn = block_start(a, release_free_list(a, c))
         z.cached_free_pfn = max(z.cached_free_pfn, high_pfn)
     count_vm_events(a, COMPACTMIGRATE_SCANNED, <int64_t>c.total_migrate_scanned)
     count_vm_events(a, COMPACTFREE_SCANNED, <int64_t>c.total_free_scanned)
@@ -259,7 +258,7 @@ cdef bint node_suitable(arena_t *a, uint32_t order, uint32_t highest) noexcept n
 
 cdef void wakeup_kcompactd(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     cdef compaction_t *k = &a.m.compaction
-    if order == 0 or order >= NR_ORDERS:
+    if order == 0 or order > a.m.arch.max_order:
         return
     k.kcompactd_max_order = max(k.kcompactd_max_order, order)
     if k.kcompactd_highest == 0 or k.kcompactd_highest - 1 > highest:
@@ -273,7 +272,7 @@ cdef void kcompactd_do_work(arena_t *a) noexcept nogil:
     cdef compact_control_t c
     cdef uint32_t z, ret, cpu
     memset(&c, 0, sizeof(c))
-    c.order = c.search_order = <int>min(k.kcompactd_max_order, <uint32_t>(NR_ORDERS - 1))
+    c.order = c.search_order = <int>min(k.kcompactd_max_order, <uint32_t>a.m.arch.max_order)
     c.highest = min(k.kcompactd_highest - 1, top_zone(a)) if k.kcompactd_highest else top_zone(a)
     c.mode = MIGRATE_SYNC_LIGHT
     c.migratetype = gfp_migratetype(GFP_KERNEL)
@@ -305,7 +304,7 @@ cdef uint32_t score_node(arena_t *a) noexcept nogil:
         present += a.m.zone[z].present_pages
     for z in range(NR_ZONES):
         if a.m.zone[z].present_pages:
-            score += <uint32_t>(a.m.zone[z].present_pages * extfrag_for_order(a, z, COMPACTION_HPAGE_ORDER) // present)
+            score += <uint32_t>(a.m.zone[z].present_pages * extfrag_for_order(a, z, a.m.arch.pmd_order) // present)
     return score
 
 

@@ -26,7 +26,7 @@ cdef void fill_contig_page_info(arena_t *a, uint32_t zone, uint32_t suitable_ord
     cdef uint32_t order, mt
     cdef uint64_t blocks
     info.free_pages = info.free_blocks_total = info.free_blocks_suitable = 0
-    for order in range(NR_ORDERS):
+    for order in range(a.m.arch.max_order + 1):
         blocks = 0
         for mt in range(NR_MIGRATETYPES):
             blocks += free_area_count(a, zone, order, mt)
@@ -68,7 +68,7 @@ cdef bint compaction_has_room(arena_t *a, uint32_t zone, uint32_t order, uint64_
     watermark += compact_gap(order)
     if order > PAGE_ALLOC_COSTLY_ORDER:
         watermark += wmark_pages(&with_more, WMARK_LOW) - wmark_pages(&with_more, WMARK_MIN)
-    return watermark_ok(&with_more, 0, watermark, highest)
+    return watermark_ok(a, &with_more, 0, watermark, highest)
 
 
 cdef bint compaction_suitable(arena_t *a, uint32_t zone, uint32_t order, uint64_t watermark, uint32_t highest) noexcept nogil:

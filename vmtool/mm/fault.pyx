@@ -241,7 +241,7 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
             return VM_FAULT_OOM
         pmd = entry_get(a, m, addr, 1)
         if pmd == 0:
-            if thp_vma_allowable(a, area) and thp_vma_suitable(area, addr):
+            if thp_vma_allowable(a, area) and thp_vma_suitable(a, area, addr):
                 result = do_huge_pmd_anonymous_page(a, v, addr, flags)
                 if not result & VM_FAULT_FALLBACK:
                     return result

@@ -13,6 +13,7 @@ from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_read
+from vmtool.mm.large_folio cimport ext4_max_order
 from vmtool.mm.readahead cimport filemap_read_page, page_cache_async_ra, page_cache_sync_ra
 from vmtool.mm.shmem cimport shmem_read, shmem_write
 from vmtool.mm.swap_lru cimport folio_mark_accessed
@@ -22,8 +23,6 @@ from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     BATCH_FOLIOS = 31  # PAGEVEC_SIZE
-    MAX_PAGECACHE_ORDER = 9
-    MAX_FOLIO_BYTES = 2097152
     MAX_RW_COUNT = 0x7FFFF000
     MOST_TRIES = 64  # to read a page that reclaim takes again at once
 
@@ -146,7 +145,7 @@ cdef pfn_t get_folio_for_write(arena_t *a, idx_t inode, uint64_t index, uint64_t
     err[0] = 0
     if head:
         return head
-    while order < MAX_PAGECACHE_ORDER and length >> (a.m.arch.page_shift + order + 1):
+    while order < ext4_max_order(&a.m.arch) and length >> (a.m.arch.page_shift + order + 1):
         order += 1
     while index & ((<uint64_t>1 << order) - 1):
         order -= 1
@@ -223,7 +222,7 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
 cdef int64_t filemap_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, uint64_t length) noexcept nogil:
     cdef idx_t inode = file_at(a, file).inode
     cdef uint64_t done = 0
-    cdef uint64_t part
+    cdef uint64_t part, most = page_size(&a.m.arch) << ext4_max_order(&a.m.arch)
     cdef int64_t n
     if length > MAX_RW_COUNT:
         length = MAX_RW_COUNT
@@ -236,7 +235,7 @@ cdef int64_t filemap_write(arena_t *a, idx_t file, uint64_t pos, const char *buf
     if inode_at(a, inode).kind == INODE_SHMEM:
         return shmem_write(a, file, pos, buf, length)
     while done < length:
-        part = MAX_FOLIO_BYTES - (pos + done) % MAX_FOLIO_BYTES  # a write is cut at multiples of the largest folio
+        part = most - (pos + done) % most  # a write is cut at multiples of the largest folio
         n = write_folio(a, inode, pos + done, buf + done, part if part < length - done else length - done)
         if n < 0:
             return <int64_t>done if done else n

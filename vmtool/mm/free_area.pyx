@@ -12,14 +12,13 @@ Invariants: no two free buddies of one order; free_pages = lists + unseen; a lis
 """
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, capture_t, frame_at, frame_mut, rec_mut
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, WMARK_HIGH, WMARK_MIN, ZONE_DMA, ZONE_HIGHMEM,
-                              free_at_boot, pageblock_type, pfn_to_zone)
+from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_MIN, ZONE_DMA,
+                              ZONE_HIGHMEM, free_area, free_at_boot, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone)
 from vmtool.mm.free_list cimport add_block, del_block
 from vmtool.mm.trace cimport TR_HIGHATOMIC, trace3
 
 cdef enum:
-    MAX_PAGE_ORDER = 10
-    PAGEBLOCK_PAGES = 512
+    LARGE_PAGEBLOCK = 11  # beyond, a block of it is a large part of a machine
 
 # which types to take from, in order, when a type has nothing left
 cdef uint32_t FALLBACKS[3][2]
@@ -41,12 +40,12 @@ cdef inline bint is_free_block(arena_t *a, const zone_t *zone, uint64_t pfn, uin
 
 cdef inline pfn_t take_first(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     """Unlink the first block of a list, or the first unseen one. Preconditions: not area_empty()."""
-    cdef pfn_t pfn = zone.area[order][mt].head
+    cdef pfn_t pfn = free_area(a, zone, order, mt).head
     if pfn:
         del_block(a, zone, pfn, order, mt)
     else:
         pfn = <pfn_t>zone.unseen_pfn
-        zone.unseen_pfn += MAX_ORDER_PAGES
+        zone.unseen_pfn += max_order_nr_pages(a)
     return pfn
 
 
@@ -64,9 +63,9 @@ cdef void set_pageblock_type(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t or
     while pfn < end:
         zone.pageblocks[pageblock_type(a, pfn)] -= 1
         zone.pageblocks[mt] += 1
-        block = <uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER))
+        block = <uint8_t *>rec_mut(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order))
         block[0] = <uint8_t>((block[0] & ~3) | (mt ^ MIGRATE_MOVABLE))  # the skip bit stays
-        pfn += PAGEBLOCK_PAGES
+        pfn += pageblock_nr_pages(a)
 
 
 cdef bint compaction_capture(arena_t *a, const zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
@@ -74,7 +73,7 @@ cdef bint compaction_capture(arena_t *a, const zone_t *zone, uint64_t pfn, uint3
     cdef capture_t *c = &a.capture
     if c.page or order != c.order or zone != &a.m.zone[c.zone - 1]:
         return False
-    if order < PAGEBLOCK_ORDER and mt == MIGRATE_MOVABLE and c.migratetype != MIGRATE_MOVABLE:
+    if order < a.m.arch.pageblock_order and mt == MIGRATE_MOVABLE and c.migratetype != MIGRATE_MOVABLE:
         return False
     c.page = <pfn_t>pfn
     return True
@@ -87,7 +86,7 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
     cdef uint64_t buddy
     cdef bint to_tail = False
     zone.free_pages += <uint64_t>1 << order
-    while order < MAX_PAGE_ORDER:
+    while order < a.m.arch.max_order:
         if a.capture.zone and compaction_capture(a, zone, pfn, order, mt):
             zone.free_pages -= <uint64_t>1 << order
             return
@@ -95,7 +94,7 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
         if not is_free_block(a, zone, buddy, order):
             break
         buddy_mt = mt
-        if order >= PAGEBLOCK_ORDER:
+        if order >= a.m.arch.pageblock_order:
             buddy_mt = pageblock_type(a, buddy)
             if buddy_mt != mt and (mt == MIGRATE_HIGHATOMIC or buddy_mt == MIGRATE_HIGHATOMIC):
                 break
@@ -104,7 +103,7 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
             set_pageblock_type(a, zone, buddy, order, mt)
         pfn &= buddy
         order += 1
-    if order < MAX_PAGE_ORDER - 1:  # the block above may soon be whole: leave this one for last
+    if order < a.m.arch.max_order - 1:  # the block above may soon be whole: leave this one for last
         to_tail = is_free_block(a, zone, (pfn & ~(<uint64_t>1 << order)) ^ (<uint64_t>2 << order), order + 1)
     add_block(a, zone, <pfn_t>pfn, order, mt, to_tail)
 
@@ -114,8 +113,8 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
 cdef pfn_t rmqueue_smallest(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     cdef uint32_t found = order
     cdef pfn_t pfn
-    while found < NR_ORDERS:
-        if not area_empty(zone, found, mt):
+    while found <= a.m.arch.max_order:
+        if not area_empty(a, zone, found, mt):
             pfn = take_first(a, zone, found, mt)
             expand(a, zone, pfn, order, found, mt)
             return pfn
@@ -127,30 +126,30 @@ cdef pfn_t rmqueue_highatomic(arena_t *a, zone_t *zone, uint32_t order) noexcept
     return rmqueue_smallest(a, zone, order, MIGRATE_HIGHATOMIC) if zone.nr_free_highatomic else 0
 
 
-cdef bint should_claim(uint32_t order, uint32_t start_mt) noexcept nogil:
+cdef bint should_claim(arena_t *a, uint32_t order, uint32_t start_mt) noexcept nogil:
     """Whether a block this large, or for this type, is worth taking the whole pageblock over."""
-    return order >= PAGEBLOCK_ORDER // 2 or start_mt != MIGRATE_MOVABLE
+    return order >= a.m.arch.pageblock_order // 2 or start_mt != MIGRATE_MOVABLE
 
 
 cdef void boost_watermark(arena_t *a, zone_t *zone) noexcept nogil:
     cdef uint64_t most = zone.watermark[WMARK_HIGH] * a.m.watermark_boost_factor // 10000
-    if a.m.watermark_boost_factor == 0 or PAGEBLOCK_PAGES * 4 > zone.managed_pages or most == 0:
+    if a.m.watermark_boost_factor == 0 or pageblock_nr_pages(a) * 4 > zone.managed_pages or most == 0:
         return
-    zone.watermark_boost = min(zone.watermark_boost + PAGEBLOCK_PAGES, max(<uint64_t>PAGEBLOCK_PAGES, most))
+    zone.watermark_boost = min(zone.watermark_boost + pageblock_nr_pages(a), max(pageblock_nr_pages(a), most))
     zone.flags |= ZONE_BOOSTED_WATERMARK
 
 
 cdef void move_freepages_block(arena_t *a, zone_t *zone, uint64_t start, uint32_t block_mt, uint32_t mt) noexcept nogil:
     cdef uint64_t at = start
     cdef uint32_t order
-    while at < start + PAGEBLOCK_PAGES:
+    while at < start + pageblock_nr_pages(a):
         order = 0
         if frame_at(a, <pfn_t>at).flags & PG_buddy:
             order = frame_at(a, <pfn_t>at).index_lo
             del_block(a, zone, <pfn_t>at, order, block_mt)
             add_block(a, zone, <pfn_t>at, order, mt, True)
         at += <uint64_t>1 << order
-    set_pageblock_type(a, zone, start, PAGEBLOCK_ORDER, mt)
+    set_pageblock_type(a, zone, start, a.m.arch.pageblock_order, mt)
 
 
 cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t start_mt, uint32_t block_mt) noexcept nogil:
@@ -158,8 +157,8 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
 
     Types begin to mix: the zone's watermarks rise until kswapd has made room (boost_watermark()).
     """
-    cdef uint64_t start = pfn & ~<uint32_t>(PAGEBLOCK_PAGES - 1)
-    cdef uint64_t end = start + PAGEBLOCK_PAGES
+    cdef uint64_t start = pfn & ~(pageblock_nr_pages(a) - 1)
+    cdef uint64_t end = start + pageblock_nr_pages(a)
     cdef uint64_t at = start
     cdef uint32_t nr_free = 0
     cdef uint32_t nr_movable = 0
@@ -171,7 +170,7 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     while at < end:
         f = frame_at(a, <pfn_t>at)
         if f.flags & PG_buddy:
-            if f.index_lo >= NR_ORDERS:
+            if f.index_lo > a.m.arch.max_order:
                 arena_fail(a, ARENA_RANGE, POOL_FRAME, <uint32_t>at)
                 return 0
             nr_free += <uint32_t>1 << f.index_lo
@@ -182,8 +181,8 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     if start_mt == MIGRATE_MOVABLE:
         alike = nr_movable
     elif block_mt == MIGRATE_MOVABLE:
-        alike = PAGEBLOCK_PAGES - nr_free - nr_movable
-    if nr_free + alike < PAGEBLOCK_PAGES // 2:
+        alike = pageblock_nr_pages(a) - nr_free - nr_movable
+    if nr_free + alike < pageblock_nr_pages(a) // 2:
         return 0
     move_freepages_block(a, zone, start, block_mt, start_mt)
     return rmqueue_smallest(a, zone, order, start_mt)
@@ -191,32 +190,32 @@ cdef pfn_t claim_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
 
 cdef pfn_t rmqueue_claim(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, uint32_t min_order) noexcept nogil:
     """The largest block of another type, with its pageblock, so that types mix as little as possible."""
-    cdef uint32_t current = MAX_PAGE_ORDER + 1
+    cdef uint32_t current = a.m.arch.max_order + 1
     cdef uint32_t i
     cdef uint32_t other
     cdef pfn_t pfn
     while current > min_order:
         current -= 1
-        if not should_claim(current, mt):
+        if not should_claim(a, current, mt):
             break
         for i in range(2):
             other = FALLBACKS[mt][i]
-            if area_empty(zone, current, other):
+            if area_empty(a, zone, current, other):
                 continue
-            if current >= PAGEBLOCK_ORDER:
+            if current >= a.m.arch.pageblock_order:
                 pfn = take_first(a, zone, current, other)
                 set_pageblock_type(a, zone, pfn, current, mt)
                 expand(a, zone, pfn, order, current, mt)
             else:
-                pfn = claim_pageblock(a, zone, zone.area[current][other].head, order, mt, other)
+                pfn = claim_pageblock(a, zone, free_area(a, zone, current, other).head, order, mt, other)
             if pfn:
                 return pfn
             break
     return 0
 
 
-cdef bint can_claim_fallback(const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
-    return should_claim(order, mt) and (not area_empty(zone, order, FALLBACKS[mt][0]) or not area_empty(zone, order, FALLBACKS[mt][1]))
+cdef bint can_claim_fallback(arena_t *a, const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    return should_claim(a, order, mt) and (not area_empty(a, zone, order, FALLBACKS[mt][0]) or not area_empty(a, zone, order, FALLBACKS[mt][1]))
 
 
 cdef pfn_t rmqueue_steal(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
@@ -224,9 +223,9 @@ cdef pfn_t rmqueue_steal(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) 
     cdef uint32_t current = order
     cdef uint32_t i
     cdef pfn_t pfn
-    while current < NR_ORDERS:
+    while current <= a.m.arch.max_order:
         for i in range(2):
-            if not area_empty(zone, current, FALLBACKS[mt][i]):
+            if not area_empty(a, zone, current, FALLBACKS[mt][i]):
                 pfn = take_first(a, zone, current, FALLBACKS[mt][i])
                 expand(a, zone, pfn, order, current, FALLBACKS[mt][i])
                 return pfn
@@ -243,7 +242,7 @@ cdef pfn_t rmqueue_next(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt, b
     """__rmqueue(): one block out of the zone's lists; free_pages is the caller's."""
     cdef pfn_t pfn = rmqueue_smallest(a, zone, order, mt)
     if pfn == 0 and not steals[0]:
-        pfn = rmqueue_claim(a, zone, order, mt, PAGEBLOCK_ORDER if nofragment and order < PAGEBLOCK_ORDER else order)
+        pfn = rmqueue_claim(a, zone, order, mt, a.m.arch.pageblock_order if nofragment and order < a.m.arch.pageblock_order else order)
     if pfn == 0 and not nofragment:
         pfn = rmqueue_steal(a, zone, order, mt)
         steals[0] = pfn != 0
@@ -256,9 +255,9 @@ cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uin
     cdef uint32_t found = 0
     cdef uint32_t keep
     cdef pfn_t pfn
-    while found < NR_ORDERS and area_empty(zone, found, mt):
+    while found <= a.m.arch.max_order and area_empty(a, zone, found, mt):
         found += 1
-    if found == NR_ORDERS:
+    if found > a.m.arch.max_order:
         return 0
     keep = found
     while (<uint32_t>1 << keep) > want:
@@ -273,42 +272,42 @@ cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uin
 
 cdef bint retype_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t mt) noexcept nogil:
     """move_freepages_block() of the pageblock around a frame. False: the zone has not all of it."""
-    cdef uint64_t start = pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1)
-    if start < zone.start_pfn or start + PAGEBLOCK_PAGES > zone.start_pfn + zone.spanned_pages:
+    cdef uint64_t start = pfn & ~(pageblock_nr_pages(a) - 1)
+    if start < zone.start_pfn or start + pageblock_nr_pages(a) > zone.start_pfn + zone.spanned_pages:
         return False
     move_freepages_block(a, zone, start, pageblock_type(a, pfn), mt)
     return True
 
 
 cdef bint isolate_free_page(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t *order) noexcept nogil:
-    cdef uint32_t n = min(frame_at(a, pfn).index_lo, <uint32_t>MAX_PAGE_ORDER)
+    cdef uint32_t n = min(frame_at(a, pfn).index_lo, a.m.arch.max_order)
     cdef uint64_t at = pfn
     if zone.free_pages <= zone.watermark[WMARK_MIN] + (<uint64_t>1 << n) + zone.lowmem_reserve[0] + zone.nr_free_highatomic:
         return False
     del_block(a, zone, pfn, n, pageblock_type(a, pfn))
     zone.free_pages -= <uint64_t>1 << n
     order[0] = n
-    while n >= PAGEBLOCK_ORDER - 1 and at < pfn + (<uint64_t>1 << n):
+    while n >= a.m.arch.pageblock_order - 1 and at < pfn + (<uint64_t>1 << n):
         if pageblock_type(a, at) != MIGRATE_HIGHATOMIC:
             retype_pageblock(a, zone, <pfn_t>at, MIGRATE_MOVABLE)
-        at += PAGEBLOCK_PAGES
+        at += pageblock_nr_pages(a)
     return True
 
 
 cdef void reserve_highatomic_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef uint64_t most = zone.managed_pages // 100
-    if most < PAGEBLOCK_PAGES or zone.nr_reserved_highatomic >= ((most + PAGEBLOCK_PAGES - 1) & ~<uint64_t>(PAGEBLOCK_PAGES - 1)):
+    if most < pageblock_nr_pages(a) or zone.nr_reserved_highatomic >= ((most + pageblock_nr_pages(a) - 1) & ~(pageblock_nr_pages(a) - 1)):
         return
     if pageblock_type(a, pfn) == MIGRATE_HIGHATOMIC:
         return
-    if order >= PAGEBLOCK_ORDER:
+    if order >= a.m.arch.pageblock_order:
         set_pageblock_type(a, zone, pfn, order, MIGRATE_HIGHATOMIC)
         zone.nr_reserved_highatomic += <uint32_t>1 << order
     elif retype_pageblock(a, zone, pfn, MIGRATE_HIGHATOMIC):
-        zone.nr_reserved_highatomic += PAGEBLOCK_PAGES
+        zone.nr_reserved_highatomic += pageblock_nr_pages(a)
     else:
         return
-    trace3(a, TR_HIGHATOMIC, pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1), max(<uint64_t>PAGEBLOCK_PAGES, <uint64_t>1 << order), True)
+    trace3(a, TR_HIGHATOMIC, pfn & ~(pageblock_nr_pages(a) - 1), max(pageblock_nr_pages(a), <uint64_t>1 << order), True)
 
 
 cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t mt, bint force) noexcept nogil:
@@ -319,22 +318,22 @@ cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t 
     while z:
         z -= 1
         zone = &a.m.zone[z]
-        if zone.nr_free_highatomic == 0 or (not force and zone.nr_reserved_highatomic <= PAGEBLOCK_PAGES):
+        if zone.nr_free_highatomic == 0 or (not force and zone.nr_reserved_highatomic <= pageblock_nr_pages(a)):
             continue
         order = 0
-        while order < MAX_PAGE_ORDER and zone.area[order][MIGRATE_HIGHATOMIC].head == 0:
+        while order < a.m.arch.max_order and free_area(a, zone, order, MIGRATE_HIGHATOMIC).head == 0:
             order += 1
-        pfn = zone.area[order][MIGRATE_HIGHATOMIC].head
+        pfn = free_area(a, zone, order, MIGRATE_HIGHATOMIC).head
         if pfn == 0:
             continue
-        zone.nr_reserved_highatomic -= min(zone.nr_reserved_highatomic, max(<uint32_t>PAGEBLOCK_PAGES, <uint32_t>1 << order))
-        if order >= PAGEBLOCK_ORDER:
+        zone.nr_reserved_highatomic -= min(zone.nr_reserved_highatomic, max(pageblock_nr_pages(a), <uint32_t>1 << order))
+        if order >= a.m.arch.pageblock_order:
             del_block(a, zone, pfn, order, MIGRATE_HIGHATOMIC)
             set_pageblock_type(a, zone, pfn, order, mt)
             add_block(a, zone, pfn, order, mt, True)
         else:
             retype_pageblock(a, zone, pfn, mt)
-        trace3(a, TR_HIGHATOMIC, pfn & ~<uint64_t>(PAGEBLOCK_PAGES - 1), max(<uint64_t>PAGEBLOCK_PAGES, <uint64_t>1 << order), False)
+        trace3(a, TR_HIGHATOMIC, pfn & ~(pageblock_nr_pages(a) - 1), max(pageblock_nr_pages(a), <uint64_t>1 << order), False)
         return True
     return False
 
@@ -343,9 +342,9 @@ cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t 
 
 cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil:
     cdef zone_t *z = &a.m.zone[zone]
-    cdef uint32_t n = z.area[order][migratetype].nr_free
-    if order == MAX_PAGE_ORDER and migratetype == MIGRATE_MOVABLE:
-        n += <uint32_t>((z.unseen_end - z.unseen_pfn) // MAX_ORDER_PAGES)
+    cdef uint32_t n = free_area(a, z, order, migratetype).nr_free
+    if order == a.m.arch.max_order and migratetype == MIGRATE_MOVABLE:
+        n += <uint32_t>((z.unseen_end - z.unseen_pfn) // max_order_nr_pages(a))
     return n
 
 
@@ -355,7 +354,7 @@ cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef uint32_t head
     if zone.unseen_pfn <= pfn < zone.unseen_end:
         return True
-    for order in range(NR_ORDERS):
+    for order in range(a.m.arch.max_order + 1):
         head = pfn & ~((<uint32_t>1 << order) - 1)
         if frame_at(a, head).flags & PG_buddy:
             return frame_at(a, head).index_lo >= order
@@ -364,16 +363,31 @@ cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil:
 
 # --- boot -----------------------------------------------------------------------------------------------------
 
-cdef pfn_t boot_carve(arena_t *a, uint64_t nr_pages) noexcept nogil:
-    """From the end of the largest free range that the kernel maps, in blocks of the highest order. 0: it is not large enough."""
+cdef pfn_t boot_carve_block(arena_t *a, zone_t *zone, uint64_t nr_pages, pfn_t *end) noexcept nogil:
+    """One block of a list: the highest order is more than such a machine has in one piece."""
+    cdef uint32_t order = 0
+    cdef pfn_t pfn
+    while (<uint64_t>1 << order) < nr_pages:
+        order += 1
+    pfn = rmqueue(a, zone, order, MIGRATE_UNMOVABLE, False) if order <= a.m.arch.max_order else 0
+    if pfn:
+        zone.free_pages -= <uint64_t>1 << order
+        end[0] = pfn + (<pfn_t>1 << order)
+    return pfn
+
+
+cdef pfn_t boot_carve(arena_t *a, uint64_t nr_pages, pfn_t *end) noexcept nogil:
+    """From the end of the largest free range that the kernel maps, in blocks of the highest order."""
     cdef zone_t *best = &a.m.zone[ZONE_DMA]
     cdef uint32_t z
-    nr_pages = (nr_pages + MAX_ORDER_PAGES - 1) & ~<uint64_t>(MAX_ORDER_PAGES - 1)
+    cdef uint64_t wanted = nr_pages
+    nr_pages = (nr_pages + max_order_nr_pages(a) - 1) & ~(max_order_nr_pages(a) - 1)
     for z in range(ZONE_HIGHMEM):
         if a.m.zone[z].unseen_end - a.m.zone[z].unseen_pfn > best.unseen_end - best.unseen_pfn:
             best = &a.m.zone[z]
     if best.unseen_end - best.unseen_pfn <= nr_pages:
-        return 0
+        return boot_carve_block(a, best, wanted, end) if a.m.arch.pageblock_order > LARGE_PAGEBLOCK else 0
+    end[0] = <pfn_t>best.unseen_end
     best.unseen_end -= nr_pages
     best.free_pages -= nr_pages
     return <pfn_t>best.unseen_end

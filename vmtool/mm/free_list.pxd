@@ -5,10 +5,11 @@ Inline, for those who take blocks by their kind (free_area) and by their place (
 """
 
 from vmtool.mm.arena cimport arena_t, frame_mut
+from vmtool.mm.zone cimport free_area
 from vmtool.mm.types cimport *
 
 cdef inline void add_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt, bint to_tail) noexcept nogil:
-    cdef free_list_t *list = &zone.area[order][mt]
+    cdef free_list_t *list = free_area(a, zone, order, mt)
     cdef frame_t *f = frame_mut(a, pfn)
     f.flags = PG_buddy
     f.index_lo = order
@@ -32,7 +33,7 @@ cdef inline void add_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
         zone.nr_free_highatomic += <uint32_t>1 << order
 
 cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
-    cdef free_list_t *list = &zone.area[order][mt]
+    cdef free_list_t *list = free_area(a, zone, order, mt)
     cdef frame_t *f = frame_mut(a, pfn)
     if f.lru_prev:
         frame_mut(a, f.lru_prev).lru_next = f.lru_next

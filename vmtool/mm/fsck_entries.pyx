@@ -13,15 +13,16 @@ from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.contpte cimport contpte_is_true
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hugetlb cimport PG_hugetlb
-from vmtool.mm.large_folio cimport (LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED, LARGE_QUEUED, MTHP_STAT_NR_ANON,
-                                    MTHP_STAT_NR_ANON_PARTIALLY_MAPPED, next_in_queue, pmd_order)
+from vmtool.mm.large_folio cimport LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED, LARGE_QUEUED, MTHP_STAT_NR_ANON, MTHP_STAT_NR_ANON_PARTIALLY_MAPPED, hpage_pmd_nr, next_in_queue
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pkeys cimport vma_pkey
 from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport entire_mapcount
-from vmtool.mm.thp cimport HPAGE_PMD_NR
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, NR_SHMEM_PMDMAPPED
+
+cdef enum:
+    HUGE_SHIFT = 9  # no huge page has fewer frames
 
 cdef enum:
     CHECK_OUTSIDE
@@ -102,7 +103,7 @@ cdef struct fsck_t:  # one run
     fsck_report_fn report
     void *ctx
     uint32_t *count  # by pfn: small entries that map it
-    uint32_t *entire  # by pfn / 512: huge entries
+    uint32_t *entire  # by huge page: huge entries
     uint32_t *by_id  # by pfn: of a large folio's head those of mm_id[0], of the next page those of mm_id[1]
     int64_t anon[NR_MTHP_ORDERS]  # folios by order
     int64_t partial[NR_MTHP_ORDERS]
@@ -134,7 +135,7 @@ cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept no
     f.report = report
     f.ctx = ctx
     f.count = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))  # what no entry maps is never touched
-    f.entire = <uint32_t *>calloc((a.m.max_pfn >> 9) + 1, sizeof(uint32_t))
+    f.entire = <uint32_t *>calloc((a.m.max_pfn >> HUGE_SHIFT) + 1, sizeof(uint32_t))
     f.by_id = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))
     f.queued = 0
     for i in range(NR_MTHP_ORDERS):
@@ -209,7 +210,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
         pfn = pte_frame(a, e)
         expect(f, pfn < a.m.max_pfn and frame_at(a, pfn).flags & PG_hugetlb != 0, CHECK_FRAME, f.mm, addr)
         if pfn < a.m.max_pfn:
-            f.entire[pfn >> 9] += 1
+            f.entire[pfn >> HUGE_SHIFT] += 1
         return
     f.nr_huge += level != 0
     what = pte_class(a, e) if level == 0 else pmd_class(a, e)
@@ -227,7 +228,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
         expect(f, False, CHECK_FRAME, f.mm, addr)
         return
     if level:
-        f.entire[pfn >> 9] += 1
+        f.entire[pfn >> HUGE_SHIFT] += 1
     else:
         f.count[pfn] += 1
     if frame_at(a, pfn).flags & (PG_head | PG_tail):
@@ -340,7 +341,7 @@ cdef void check_mthp(fsck_t *f) noexcept nogil:
         if memcg_at(a, i).state:
             queued += walk_queue(f, &memcg_at(a, i).split_queue)
     expect(f, queued == f.queued, CHECK_QUEUE, 0, queued)
-    for i in range(1, min(<uint32_t>NR_MTHP_ORDERS, pmd_order(&a.m.arch) + 1)):
+    for i in range(1, min(<uint32_t>NR_MTHP_ORDERS, a.m.arch.pmd_order + 1)):
         expect(f, a.m.mthp_stat[i][MTHP_STAT_NR_ANON] == f.anon[i], CHECK_SUM_MTHP, i, <uint64_t>f.anon[i])
         expect(f, a.m.mthp_stat[i][MTHP_STAT_NR_ANON_PARTIALLY_MAPPED] == f.partial[i], CHECK_SUM_PARTIAL, i, <uint64_t>f.partial[i])
 
@@ -350,7 +351,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     cdef arena_t *a = f.a
     cdef frame_t *r = frame_at(a, head)
     cdef uint64_t n = min(<uint64_t>1 << (folio_order(a, head) & 31), a.m.max_pfn - head)
-    cdef uint32_t entire = f.entire[head >> 9] if n >= HPAGE_PMD_NR else 0
+    cdef uint32_t entire = f.entire[head >> HUGE_SHIFT] if n >= hpage_pmd_nr(a) else 0
     cdef uint64_t entries = entire
     cdef uint64_t i
     cdef int64_t pages = 0
@@ -368,12 +369,12 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
             expect(f, False, CHECK_ANON_VMA, head, r.mapping)
     else:
         mapped[2] += pages
-        mapped[4 if r.flags & PG_swapbacked else 3] += HPAGE_PMD_NR if entire else 0
+        mapped[4 if r.flags & PG_swapbacked else 3] += hpage_pmd_nr(a) if entire else 0
     if n > 1 and r.flags & PG_head and not r.flags & PG_hugetlb:
         check_large(f, head, <uint32_t>entries)
     if n > 1 and r.flags & PG_head:
         expect(f, frame_at(a, head + 1).lru_prev == entries, CHECK_LARGE_MAPCOUNT, head, entries)
-        if n >= HPAGE_PMD_NR:
+        if n >= hpage_pmd_nr(a):
             expect(f, entire_mapcount(a, head) == entire, CHECK_ENTIRE_MAPCOUNT, head, entire)
     return n
 

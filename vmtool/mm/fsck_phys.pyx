@@ -9,7 +9,8 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, PAGEBLOCK_ORDER, folio_order, pageblock_type, pfn_to_zone, reserved_end)
+from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
+                              reserved_end)
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
@@ -128,7 +129,7 @@ cdef bint is_reserve_border(arena_t *a, uint64_t one, uint64_t other) noexcept n
 
 cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     cdef arena_t *a = f.a
-    cdef free_list_t *list = &zone.area[order][mt]
+    cdef free_list_t *list = free_area(a, zone, order, mt)
     cdef uint32_t n = 0
     cdef uint32_t at = list.head
     cdef uint32_t prev = 0
@@ -141,7 +142,7 @@ cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) 
         if r.lru_prev != prev:
             bad(f, CHECK_BUDDY_LIST, at, order)
         buddy = at ^ (<uint64_t>1 << order)
-        if order < NR_ORDERS - 1 and at < buddy and buddy < zone.start_pfn + zone.spanned_pages:
+        if order < f.a.m.arch.max_order and at < buddy and buddy < zone.start_pfn + zone.spanned_pages:
             r = frame_at(a, <pfn_t>buddy)
             if r.flags & PG_buddy and r.index_lo == order and not is_reserve_border(a, at, buddy):
                 bad(f, CHECK_BUDDY_MERGE, at, buddy)
@@ -155,7 +156,7 @@ cdef void check_free_list(fsck_t *f, zone_t *zone, uint32_t order, uint32_t mt) 
 
 cdef void check_free_lists(fsck_t *f, uint32_t z) noexcept nogil:
     cdef zone_t *zone = &f.a.m.zone[z]
-    cdef uint64_t mask = MAX_ORDER_PAGES - 1
+    cdef uint64_t mask = max_order_nr_pages(f.a) - 1
     cdef uint64_t unseen = zone.unseen_end - zone.unseen_pfn
     cdef uint32_t order
     cdef uint32_t mt
@@ -164,11 +165,11 @@ cdef void check_free_lists(fsck_t *f, uint32_t z) noexcept nogil:
         bad(f, CHECK_ZONE_WOKEN, z, zone.flags)
     check_compaction(f, z)
     f.on_free_lists = 0
-    for order in range(NR_ORDERS):
-        reserved += <uint64_t>zone.area[order][NR_MIGRATETYPES - 1].nr_free << order
-    if reserved != zone.nr_free_highatomic or zone.nr_reserved_highatomic != <uint64_t>zone.pageblocks[NR_MIGRATETYPES - 1] << PAGEBLOCK_ORDER:
-        bad(f, CHECK_HIGHATOMIC, reserved, <uint64_t>zone.pageblocks[NR_MIGRATETYPES - 1] << PAGEBLOCK_ORDER)
-    for order in range(NR_ORDERS):
+    for order in range(f.a.m.arch.max_order + 1):
+        reserved += <uint64_t>free_area(f.a, zone, order, NR_MIGRATETYPES - 1).nr_free << order
+    if reserved != zone.nr_free_highatomic or zone.nr_reserved_highatomic != <uint64_t>zone.pageblocks[NR_MIGRATETYPES - 1] << f.a.m.arch.pageblock_order:
+        bad(f, CHECK_HIGHATOMIC, reserved, <uint64_t>zone.pageblocks[NR_MIGRATETYPES - 1] << f.a.m.arch.pageblock_order)
+    for order in range(f.a.m.arch.max_order + 1):
         for mt in range(NR_MIGRATETYPES):
             check_free_list(f, zone, order, mt)
     if zone.unseen_pfn > zone.unseen_end or (unseen and (zone.unseen_pfn & mask or zone.unseen_end & mask or zone.unseen_pfn < zone.start_pfn
@@ -185,20 +186,20 @@ cdef void check_compaction(fsck_t *f, uint32_t z) noexcept nogil:
         bad(f, CHECK_COMPACTION, z, c.defer_shift)
     if c.order_failed > NR_ORDERS or c.blockskip_flush > 1:
         bad(f, CHECK_COMPACTION, z, c.order_failed)
-    if f.a.m.compaction.kcompactd_woken or f.a.m.compaction.kcompactd_max_order >= NR_ORDERS or f.a.m.compaction.kcompactd_highest > NR_ZONES:
+    if f.a.m.compaction.kcompactd_woken or f.a.m.compaction.kcompactd_max_order > f.a.m.arch.max_order or f.a.m.compaction.kcompactd_highest > NR_ZONES:
         bad(f, CHECK_COMPACTION, z, f.a.m.compaction.kcompactd_max_order)
 
 
 cdef void check_pageblocks(fsck_t *f, zone_t *zone) noexcept nogil:
     """All that are not Movable were written once; a chunk that nothing wrote is Movable throughout."""
-    cdef uint64_t pfn = zone.start_pfn & ~<uint64_t>511
+    cdef uint64_t pfn = zone.start_pfn & ~(pageblock_nr_pages(f.a) - 1)
     cdef uint32_t count[NR_MIGRATETYPES]
     cdef uint32_t mt
     for mt in range(NR_MIGRATETYPES):
         count[mt] = 0
     while pfn < zone.start_pfn + zone.spanned_pages:
         count[pageblock_type(f.a, pfn) & 3] += 1
-        pfn += 512
+        pfn += pageblock_nr_pages(f.a)
     for mt in range(NR_MIGRATETYPES):  # holes count as Movable: pageblocks counts those with memory
         if mt != MIGRATE_MOVABLE and count[mt] != zone.pageblocks[mt]:
             bad(f, CHECK_PAGEBLOCKS, mt, count[mt])
@@ -217,7 +218,7 @@ cdef void check_pcp(fsck_t *f) noexcept nogil:
             pcp = &(<cpu_t *>rec_at(f.a, POOL_CPU, cpu + 1)).pcp[z]
             n = 0
             for i in range(NR_PCP_LISTS):
-                order = i // 3 if i < 12 else PAGEBLOCK_ORDER
+                order = i // 3 if i < 12 else f.a.m.arch.pageblock_order
                 at = pcp.head[i]
                 while at and n <= pcp.count and n < f.a.m.max_pfn:
                     if not frame_at(f.a, at).flags & PG_pcp or frame_at(f.a, at).index_lo != order or pfn_to_zone(f.a, at) != z:
@@ -262,7 +263,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t pfn) noexcept nogil:
     cdef uint32_t mapped = <uint32_t>r.mapcount
     cdef uint32_t i
     check_content(f, pfn, r.content)
-    if r.flags & PG_tail or order >= NR_ORDERS or (r.flags & PG_head and order == 0):
+    if r.flags & PG_tail or order > f.a.m.arch.max_order or (r.flags & PG_head and order == 0):
         bad(f, CHECK_FOLIO_TAIL, pfn, order)
         return 1
     for i in range(1, <uint32_t>1 << order):
@@ -332,7 +333,7 @@ cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr) noexc
     cdef pfn_t below
     if level == 1 and not g.flags & ARCH_PAIRED:
         below = frame_at(f.a, table).mapping
-        while below and n <= 512:
+        while below and n <= nr_entries(g, 1):
             bytes += page_size(g)
             n += 1
             below = frame_at(f.a, below).lru_next

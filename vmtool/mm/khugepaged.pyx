@@ -15,9 +15,9 @@ from libc.string cimport memcpy
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, vma_at
 from vmtool.mm.collapse cimport *
 from vmtool.mm.collapse_file cimport collapse_pte_mapped_thp, hpage_collapse_scan_file
+from vmtool.mm.large_folio cimport hpage_pmd_end, hpage_pmd_nr, hpage_pmd_size, hpage_pmd_start
 from vmtool.mm.mm_slot cimport TVA_FORCED_COLLAPSE, TVA_KHUGEPAGED, hugepage_pmd_enabled, khugepaged_next_slot, thp_vma_allowable_pmd
 from vmtool.mm.swap_lru cimport lru_add_drain_all
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE
 from vmtool.mm.vma cimport find_vma, linear_page_index
 from vmtool.mm.vmstat cimport NR_EVENTS, PGPGIN, PGPGOUT, SWPIN_ZERO
 from vmtool.mm.writeback cimport flusher_until
@@ -47,8 +47,8 @@ cdef bint scan_area(arena_t *a, idx_t v, uint32_t pages, uint32_t *progress, int
     """From the cursor on. True: the scan of the space stops here for now."""
     cdef khugepaged_t *k = &a.m.khugepaged
     cdef const vma_t *area = vma_at(a, v)
-    cdef vaddr_t hstart = (area.vm_start + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
-    cdef vaddr_t hend = area.vm_end & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef vaddr_t hstart = hpage_pmd_end(a, area.vm_start)
+    cdef vaddr_t hend = hpage_pmd_start(a, area.vm_end)
     cdef collapse_t cc
     if not thp_vma_allowable_pmd(a, area, area.vm_flags, TVA_KHUGEPAGED) or k.address > hend:
         progress[0] += 1
@@ -58,8 +58,8 @@ cdef bint scan_area(arena_t *a, idx_t v, uint32_t pages, uint32_t *progress, int
         cc.is_khugepaged = cc.mmap_locked = True
         result[0] = scan_pmd(a, v, k.address, &cc)
         k.pages_collapsed += result[0] == SCAN_SUCCEED
-        k.address += HPAGE_PMD_SIZE
-        progress[0] += HPAGE_PMD_NR
+        k.address += hpage_pmd_size(a)
+        progress[0] += hpage_pmd_nr(a)
         if not cc.mmap_locked or progress[0] >= pages:
             return True
     return False
@@ -199,8 +199,8 @@ cdef bint may_go_on(int result) noexcept nogil:
 
 cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef const vma_t *area = vma_at(a, v)
-    cdef vaddr_t hstart = (start + HPAGE_PMD_SIZE - 1) & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
-    cdef vaddr_t hend = end & ~<uint64_t>(HPAGE_PMD_SIZE - 1), addr = hstart
+    cdef vaddr_t hstart = hpage_pmd_end(a, start)
+    cdef vaddr_t hend = hpage_pmd_start(a, end), addr = hstart
     cdef collapse_t cc
     cdef uint64_t thps = 0
     cdef int result, last_fail = SCAN_FAIL
@@ -222,5 +222,5 @@ cdef int madvise_collapse(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexc
             last_fail = result
             if not may_go_on(result):
                 break
-        addr += HPAGE_PMD_SIZE
-    return 0 if thps == (hend - hstart) // HPAGE_PMD_SIZE else collapse_errno(last_fail)
+        addr += hpage_pmd_size(a)
+    return 0 if thps == (hend - hstart) // hpage_pmd_size(a) else collapse_errno(last_fail)

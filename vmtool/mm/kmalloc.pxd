@@ -4,9 +4,6 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef enum:  # gfp_t of the commands: which cache and which zone; gfp_bits beside them
-    KMALLOC_MAX_ORDER = 10
-
 # The record of what was allocated; 0: -ENOMEM. gfp: GFP_ bits.
 cdef idx_t kmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil
 cdef idx_t vmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil

@@ -117,9 +117,9 @@ cdef idx_t kmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil:
     cdef idx_t i
     if size <= KMALLOC_MAX_CACHE_SIZE:
         return kmalloc_object(a, size, gfp)
-    while order <= KMALLOC_MAX_ORDER and page_size(&a.m.arch) << order < size:
+    while order <= a.m.arch.max_order and page_size(&a.m.arch) << order < size:
         order += 1
-    if order > KMALLOC_MAX_ORDER:
+    if order > a.m.arch.max_order:
         return 0
     i = take_pages(a, KMEM_LARGE, order, size, gfp)
     if i:
@@ -146,7 +146,7 @@ cdef idx_t vmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil:
 
 
 cdef idx_t alloc_pages_by_hand(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
-    return take_pages(a, KMEM_PAGES, order, page_size(&a.m.arch) << order, gfp) if order < NR_ORDERS else 0
+    return take_pages(a, KMEM_PAGES, order, page_size(&a.m.arch) << order, gfp) if order <= a.m.arch.max_order else 0
 
 
 cdef idx_t kmem_find(arena_t *a, uint64_t address, uint32_t kinds) noexcept nogil:

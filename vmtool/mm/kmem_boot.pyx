@@ -9,8 +9,8 @@ is a small one; the kernel's threads and the first process are not there, only w
 
 from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, MIGRATE_UNMOVABLE, PAGEBLOCK_ORDER, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES,
-                              RESERVED_PERCPU, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pfn_to_zone, reserve)
+from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
+                              RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pageblock_nr_pages, pageblock_type, pfn_to_zone, reserve)
 from vmtool.mm.free_area cimport boot_carve, boot_return, set_pageblock_type
 from vmtool.mm.slab cimport *
 from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start
@@ -212,8 +212,8 @@ cdef void mark_unmovable(arena_t *a, pfn_t start, pfn_t end) noexcept nogil:
     cdef pfn_t pfn = start
     cdef zone_t *zone = &a.m.zone[pfn_to_zone(a, start)]
     while pfn < end:
-        set_pageblock_type(a, zone, pfn, PAGEBLOCK_ORDER, MIGRATE_UNMOVABLE)
-        pfn += 1 << PAGEBLOCK_ORDER
+        set_pageblock_type(a, zone, pfn, a.m.arch.pageblock_order, MIGRATE_UNMOVABLE)
+        pfn += 1 << a.m.arch.pageblock_order
 
 
 cdef pfn_t vmalloc_tables(arena_t *a, pfn_t pfn) noexcept nogil:
@@ -258,10 +258,9 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef uint32_t i
     if a.m.ram_bytes >> 12 < SMALL_RAM:
         return vmalloc_boot(a)
-    start = boot_carve(a, nr)
+    start = boot_carve(a, nr, &end)
     if start == 0:
         return vmalloc_boot(a)
-    end = (start + nr + MAX_ORDER_PAGES - 1) & ~<pfn_t>(MAX_ORDER_PAGES - 1)
     pfn = all_slabs_with_room(a, start)
     gap = -pfn & 7  # slabs of order 3 are the first again; single pages have no such wishes
     pfn = keep(a, pfn, gap, RESERVED_MODULES)
@@ -273,7 +272,8 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     pfn = keep(a, pfn, tables, RESERVED_TABLES)
     pfn = keep(a, pfn, blocks, RESERVED_BLOCKS)
     pfn = entry_area_tables(a, vmalloc_tables(a, pfn))
-    mark_unmovable(a, start, pfn)
+    if pageblock_type(a, start) == MIGRATE_MOVABLE and (end - start) % pageblock_nr_pages(a) == 0:
+        mark_unmovable(a, start, pfn)
     boot_return(a, pfn, end)
     a.m.nr_large_pages = large
     a.m.nr_vmalloc_pages = stacks + modules

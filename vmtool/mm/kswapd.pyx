@@ -15,7 +15,7 @@ pgdat->kswapd_highest_zoneidx has it. So the order of events is the same each ti
 from vmtool.mm.arena cimport plug_t
 from vmtool.mm.compact_state cimport reset_isolation_suitable
 from vmtool.mm.compaction cimport kcompactd_if_woken, wakeup_kcompactd
-from vmtool.mm.frame cimport PAGEBLOCK_ORDER, WMARK_HIGH, wmark_pages
+from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_RECLAIM_ACTIVE
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, lruvec_of, memcg_next
 from vmtool.mm.pcp cimport watermark_ok
@@ -33,7 +33,7 @@ cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept 
     cdef uint32_t z
     for z in range(NR_ZONES):
         if z <= highest and a.m.zone[z].managed_pages and watermark_ok(
-                &a.m.zone[z], order, wmark_pages(&a.m.zone[z], WMARK_HIGH), highest):
+                a, &a.m.zone[z], order, wmark_pages(&a.m.zone[z], WMARK_HIGH), highest):
             return True
     return False
 
@@ -136,7 +136,7 @@ cdef uint32_t balance_pgdat(arena_t *a, uint32_t order, uint32_t highest) noexce
     for z in range(NR_ZONES):
         a.m.zone[z].watermark_boost -= min(a.m.zone[z].watermark_boost, zone_boosts[z])
     if boosted:
-        wakeup_kcompactd(a, PAGEBLOCK_ORDER, highest)
+        wakeup_kcompactd(a, a.m.arch.pageblock_order, highest)
     snapshot_refaults(a, 0)
     trace2(a, TR_KSWAPD_SLEEP, sc.nr_reclaimed, 0)
     return sc.order

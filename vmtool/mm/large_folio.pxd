@@ -18,6 +18,9 @@ cdef enum:  # of tail 2, index_hi
     LARGE_QUEUED = 2  # on a split_queue
     LARGE_PARTIALLY_MAPPED = 4  # PG_partially_mapped
 
+cdef enum:
+    MAX_XAS_ORDER = 11
+
 cdef enum:  # mthp_stat_item
     MTHP_STAT_ANON_FAULT_ALLOC
     MTHP_STAT_ANON_FAULT_FALLBACK
@@ -38,23 +41,44 @@ cdef enum:  # mthp_stat_item
     MTHP_STAT_NR_ANON_PARTIALLY_MAPPED
     MTHP_STAT_COUNT
 
-cdef inline uint32_t pmd_order(const arch_t *g) noexcept nogil:
-    """Of a folio that one entry above the PTEs maps."""
-    return g.level_shift[1] - g.page_shift
-
 cdef inline bint has_pmd_thp(const arch_t *g) noexcept nogil:
-    """One entry above the PTEs maps a huge page: 2M."""
-    return g.page_shift == 12 and g.levels >= 3 and g.level_shift[1] == 21
+    """One entry above the PTEs maps a huge page, and there are free blocks of its size."""
+    return g.flags & ARCH_NO_THP == 0 and g.leaf_levels & 2 and g.pmd_order <= g.max_order
+
+cdef inline uint32_t max_pagecache_order(const arch_t *g) noexcept nogil:
+    """MAX_PAGECACHE_ORDER: what two levels of an xarray can hold as one entry, and no more than a huge page."""
+    return min(<uint32_t>MAX_XAS_ORDER, <uint32_t>g.pmd_order)
+
+cdef inline uint32_t ext4_max_order(const arch_t *g) noexcept nogil:
+    """EXT4_MAX_PAGECACHE_ORDER: 2048 blocks of 4 KiB, and no more than the page cache takes."""
+    return min(max_pagecache_order(g), 23 - g.page_shift)
+
+cdef inline uint32_t thp_orders_all_file(const arch_t *g) noexcept nogil:
+    """THP_ORDERS_ALL_FILE_DEFAULT, as bits: sizes of folios of a file."""
+    return ((<uint32_t>1 << (max_pagecache_order(g) + 1)) - 1) & ~<uint32_t>1
+
+cdef inline int hpage_pmd_nr(arena_t *a) noexcept nogil:
+    return 1 << a.m.arch.pmd_order
+
+cdef inline uint64_t hpage_pmd_size(arena_t *a) noexcept nogil:
+    return <uint64_t>1 << a.m.arch.level_shift[1]
+
+cdef inline vaddr_t hpage_pmd_start(arena_t *a, vaddr_t addr) noexcept nogil:
+    return addr & ~(hpage_pmd_size(a) - 1)
+
+cdef inline vaddr_t hpage_pmd_end(arena_t *a, vaddr_t addr) noexcept nogil:
+    """Up to the next huge page; 0 past the last."""
+    return hpage_pmd_start(a, addr + hpage_pmd_size(a) - 1)
 
 cdef inline uint32_t thp_orders_all_anon(const arch_t *g) noexcept nogil:
     """THP_ORDERS_ALL_ANON, as bits: sizes of huge pages of anonymous memory, up to the largest free block. A PMD's where has_pmd_thp()."""
-    return 0 if g.flags & ARCH_NO_THP else ((<uint32_t>1 << min(pmd_order(g) + has_pmd_thp(g), <uint32_t>NR_ORDERS)) - 1) & ~<uint32_t>3
+    return 0 if g.flags & ARCH_NO_THP else ((<uint32_t>1 << (min(g.pmd_order, g.max_order) + 1)) - 1) & ~<uint32_t>3
 
 cdef inline bint is_anon_order(arena_t *a, uint32_t order) noexcept nogil:
     return order < NR_MTHP_ORDERS and thp_orders_all_anon(&a.m.arch) >> order & 1
 
 cdef inline void mod_mthp_stat(arena_t *a, uint32_t order, int item, int64_t n) noexcept nogil:
-    if 0 < order < NR_MTHP_ORDERS and order <= pmd_order(&a.m.arch):
+    if 0 < order < NR_MTHP_ORDERS and order <= a.m.arch.pmd_order:
         a.m.mthp_stat[order][item] += n
 
 cdef inline void count_mthp_stat(arena_t *a, uint32_t order, int item) noexcept nogil:

@@ -159,7 +159,7 @@ cdef void deferred_split_folio(arena_t *a, pfn_t head, bint partially) noexcept 
     third = frame_mut(a, head + 2)
     if partially and not third.index_hi & LARGE_PARTIALLY_MAPPED:
         third.index_hi |= LARGE_PARTIALLY_MAPPED
-        if order >= pmd_order(&a.m.arch):
+        if order >= a.m.arch.pmd_order:
             count_vm_event(a, THP_DEFERRED_SPLIT_PAGE)
         count_mthp_stat(a, order, MTHP_STAT_SPLIT_DEFERRED)
         count_mthp_stat(a, order, MTHP_STAT_NR_ANON_PARTIALLY_MAPPED)

@@ -7,7 +7,7 @@ Which folios would be queued for a split is not known: none is. Of more than two
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hugetlb cimport PG_hugetlb
-from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, clear_tails, count_mthp_stat, pmd_order
+from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, clear_tails, count_mthp_stat
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_special
 from vmtool.mm.arch cimport level_index, page_size
@@ -74,7 +74,7 @@ cdef void large_upgrade(arena_t *a) noexcept nogil:
     cdef idx_t mm
     if a.m.knows_large_folios:
         return
-    a.m.thp_orders_inherit = <uint32_t>1 << pmd_order(&a.m.arch)
+    a.m.thp_orders_inherit = <uint32_t>1 << a.m.arch.pmd_order
     begin_folios(a)
     for mm in range(1, a.pool[POOL_MM].count):
         if mm_at(a, mm).users:

@@ -5,61 +5,59 @@
 A space comes at a fault that could give it a huge page, with MADV_HUGEPAGE, when areas merge, when shared memory is mapped, and with fork from one
 that is on the list. It goes when it ends, but for the one under the cursor: its place stays until khugepaged comes by.
 Counterpart: Linux v6.18 mm/khugepaged.c:__khugepaged_enter(), __khugepaged_exit(), start_stop_khugepaged().
-# Deviation: the space under the cursor gives its mm_struct and top table back at once; min_free_kbytes is not raised for huge pages.
+# Deviation: the space under the cursor gives its mm_struct and top table back at once.
 Invariants (fsck_space): the list is linked both ways and holds the spaces with MMF_VM_HUGEPAGE; the cursor is one of them.
 """
 
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, mm_mut, vma_at
+from vmtool.mm.large_folio cimport has_pmd_thp, hpage_pmd_nr, hpage_pmd_size
 from vmtool.mm.shmem cimport shmem_allowable_huge_orders
 from vmtool.mm.slab cimport CACHE_MM_SLOT, kmem_cache_alloc, kmem_cache_free
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_ORDER, HPAGE_PMD_SIZE, thp_vma_suitable, thp_disabled, thp_orders_mask
+from vmtool.mm.thp cimport thp_vma_suitable, thp_disabled, thp_orders_mask
 from vmtool.mm.vma cimport VM_SPECIAL
 
 
 cdef void khugepaged_init(machine_t *m) noexcept nogil:
+    cdef uint32_t nr = <uint32_t>1 << m.arch.pmd_order
     m.khugepaged.known = 1
     m.khugepaged.defrag = 1
-    m.khugepaged.pages_to_scan = HPAGE_PMD_NR * 8
+    m.khugepaged.pages_to_scan = nr * 8
     m.khugepaged.scan_sleep_millisecs = 10000
     m.khugepaged.alloc_sleep_millisecs = 60000
-    m.khugepaged.max_ptes_none = HPAGE_PMD_NR - 1
-    m.khugepaged.max_ptes_swap = HPAGE_PMD_NR // 8
-    m.khugepaged.max_ptes_shared = HPAGE_PMD_NR // 2
-    m.huge_shmem_orders[SHMEM_ORDERS_INHERIT] = 1 << HPAGE_PMD_ORDER
-
-
-cdef inline bint has_thp(const arch_t *g) noexcept nogil:
-    return g.page_shift == 12 and g.levels >= 4
+    m.khugepaged.max_ptes_none = nr - 1
+    m.khugepaged.max_ptes_swap = nr // 8
+    m.khugepaged.max_ptes_shared = nr // 2
+    m.huge_shmem_orders[SHMEM_ORDERS_INHERIT] = 1 << m.arch.pmd_order
 
 
 cdef bint hugepage_pmd_enabled(arena_t *a) noexcept nogil:
     cdef uint32_t orders
-    if not has_thp(&a.m.arch):
+    if not has_pmd_thp(&a.m.arch):
         return False
-    if (a.m.thp_orders_always | a.m.thp_orders_madvise | (a.m.thp_orders_inherit if a.m.thp_enabled else 0)) >> HPAGE_PMD_ORDER & 1:
+    if (a.m.thp_orders_always | a.m.thp_orders_madvise | (a.m.thp_orders_inherit if a.m.thp_enabled else 0)) >> a.m.arch.pmd_order & 1:
         return True
     if a.m.shmem_huge == SHMEM_HUGE_DENY:
         return False
     orders = a.m.huge_shmem_orders[SHMEM_ORDERS_ALWAYS] | a.m.huge_shmem_orders[SHMEM_ORDERS_WITHIN_SIZE] | a.m.huge_shmem_orders[SHMEM_ORDERS_ADVISE]
     if a.m.shmem_huge != SHMEM_HUGE_NEVER:
         orders |= a.m.huge_shmem_orders[SHMEM_ORDERS_INHERIT]
-    return orders >> HPAGE_PMD_ORDER & 1
+    return orders >> a.m.arch.pmd_order & 1
 
 
 cdef bint allowed_by_mode(arena_t *a, uint64_t vm_flags) noexcept nogil:
-    return thp_orders_mask(a, vm_flags) >> HPAGE_PMD_ORDER & 1
+    return thp_orders_mask(a, vm_flags) >> a.m.arch.pmd_order & 1
 
 
 cdef inline bint has_room(arena_t *a, const vma_t *v) noexcept nogil:
     """The last aligned 2M lie in the area, and in the file as they lie in it."""
-    if v.vm_file and ((v.vm_start >> a.m.arch.page_shift) - v.vm_pgoff) & (HPAGE_PMD_NR - 1):
+    if v.vm_file and ((v.vm_start >> a.m.arch.page_shift) - v.vm_pgoff) & (hpage_pmd_nr(a) - 1):
         return False
-    return v.vm_end >= HPAGE_PMD_SIZE and thp_vma_suitable(v, v.vm_end - HPAGE_PMD_SIZE)
+    return v.vm_end >= hpage_pmd_size(a) and thp_vma_suitable(a, v, v.vm_end - hpage_pmd_size(a))
 
 
 cdef bint thp_vma_allowable_pmd(arena_t *a, const vma_t *v, uint64_t vm_flags, int type) noexcept nogil:
     """Files on a disk never: CONFIG_READ_ONLY_THP_FOR_FS is off, as in the recorded kernels."""
-    if not has_thp(&a.m.arch) or v.kind != VMA_PLAIN:
+    if not has_pmd_thp(&a.m.arch) or v.kind != VMA_PLAIN:
         return False
     if v.vm_file == 0 and type == TVA_KHUGEPAGED and not allowed_by_mode(a, vm_flags):
         return False
@@ -69,7 +67,7 @@ cdef bint thp_vma_allowable_pmd(arena_t *a, const vma_t *v, uint64_t vm_flags, i
         return v.anon_vma != 0
     if inode_at(a, file_at(a, v.vm_file).inode).kind != INODE_SHMEM:
         return False
-    return shmem_allowable_huge_orders(a, file_at(a, v.vm_file).inode, v, v.vm_pgoff, 0, type == TVA_FORCED_COLLAPSE) >> HPAGE_PMD_ORDER & 1
+    return shmem_allowable_huge_orders(a, file_at(a, v.vm_file).inode, v, v.vm_pgoff, 0, type == TVA_FORCED_COLLAPSE) >> a.m.arch.pmd_order & 1
 
 
 # --- the list --------------------------------------------------------------------------------------------------------

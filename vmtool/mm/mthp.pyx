@@ -13,8 +13,7 @@ from vmtool.mm.arena cimport mm_mut, vma_at
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport folio_order
-from vmtool.mm.large_folio cimport (MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat,
-                                    pmd_order)
+from vmtool.mm.large_folio cimport MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_pte, pte_load, pte_mkdirty, pte_mkwrite, pte_store
@@ -32,7 +31,7 @@ cdef bint pte_range_none(arena_t *a, pfn_t table, uint32_t index, uint32_t nr) n
 
 cdef uint32_t empty_orders(arena_t *a, uint32_t orders, pfn_t table, uint32_t index) noexcept nogil:
     """Those from the largest on whose entries are all empty: smaller ones lie within."""
-    cdef uint32_t order = pmd_order(&a.m.arch)
+    cdef uint32_t order = a.m.arch.pmd_order
     while orders:
         order -= 1
         if orders >> order & 1 and pte_range_none(a, table, index & ~((<uint32_t>1 << order) - 1), <uint32_t>1 << order):
@@ -42,7 +41,7 @@ cdef uint32_t empty_orders(arena_t *a, uint32_t orders, pfn_t table, uint32_t in
 
 cdef pfn_t alloc_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     """Counts: ANON_FAULT_FALLBACK of each size that was tried in vain, ANON_FAULT_FALLBACK_CHARGE where a group's limit was the reason."""
-    cdef uint32_t order = pmd_order(&a.m.arch)
+    cdef uint32_t order = a.m.arch.pmd_order
     cdef uint32_t orders = thp_vma_allowable_orders(a, vma_at(a, v), (<uint32_t>1 << order) - 1)
     cdef pfn_t head
     orders = thp_vma_suitable_orders(a, vma_at(a, v), addr, orders)

@@ -155,7 +155,7 @@ cdef void print_blocks(arena_t *a, uint32_t z) noexcept nogil:
     cdef int at = snprintf(line, LINE, b"Node 0 %s:", zone_name(z))
     cdef uint64_t total = 0, nr
     cdef uint32_t order, mt, n
-    for order in range(NR_ORDERS):
+    for order in range(a.m.arch.max_order + 1):
         nr = 0
         n = 0
         for mt in range(NR_MIGRATETYPES):

@@ -12,7 +12,7 @@ Invariants: pcp.count = pages on its lists; a frame on one has no contents, refe
 """
 
 from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut
-from vmtool.mm.frame cimport PAGEBLOCK_ORDER, WMARK_HIGH, wmark_pages
+from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
 from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, area_empty, free_one_block, rmqueue_next, rmqueue_run
 
 cdef enum:
@@ -21,28 +21,28 @@ cdef enum:
 
 # Linked by lru_next and lru_prev; the first one's lru_prev is stale, so that taking it touches no other record.
 
-cdef inline uint32_t pindex_to_order(uint32_t pindex) noexcept nogil:
-    return pindex // 3 if pindex < 12 else PAGEBLOCK_ORDER
+cdef inline uint32_t pindex_to_order(arena_t *a, uint32_t pindex) noexcept nogil:
+    return pindex // 3 if pindex < 12 else a.m.arch.pageblock_order
 
 
-cdef bint watermark_ok(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
+cdef bint watermark_ok(arena_t *a, const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:
     """__zone_watermark_ok(): what is reserved for atomic allocations does not count."""
     cdef uint64_t floor = mark + zone.lowmem_reserve[highest] + zone.nr_free_highatomic
-    return zone.free_pages > floor if order == 0 else has_block(zone, order, floor, 3)
+    return zone.free_pages > floor if order == 0 else has_block(a, zone, order, floor, 3)
 
 
-cdef bint watermark_ok_reserve(const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest, bint highatomic) noexcept nogil:
+cdef bint watermark_ok_reserve(arena_t *a, const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest, bint highatomic) noexcept nogil:
     cdef uint64_t floor = mark + zone.lowmem_reserve[highest]
-    return zone.free_pages > floor if order == 0 else has_block(zone, order, floor, NR_MIGRATETYPES if highatomic else 3)
+    return zone.free_pages > floor if order == 0 else has_block(a, zone, order, floor, NR_MIGRATETYPES if highatomic else 3)
 
 
-cdef bint has_block(const zone_t *zone, uint32_t order, uint64_t floor, uint32_t nr_types) noexcept nogil:
+cdef bint has_block(arena_t *a, const zone_t *zone, uint32_t order, uint64_t floor, uint32_t nr_types) noexcept nogil:
     cdef uint32_t mt
     if zone.free_pages <= floor + (<uint64_t>1 << order) - 1:
         return False
-    while order < NR_ORDERS:
+    while order <= a.m.arch.max_order:
         for mt in range(nr_types):
-            if not area_empty(zone, order, mt):
+            if not area_empty(a, zone, order, mt):
                 return True
         order += 1
     return False
@@ -59,7 +59,7 @@ cdef void pcp_add_run(arena_t *a, pcp_t *pcp, uint32_t pindex, pfn_t pfn, uint32
         f.lru_next = pfn + i + 1
         f.lru_prev = pfn + i - 1
     frame_mut(a, last).lru_next = 0
-    frame_mut(a, pfn).index_lo = pindex_to_order(pindex)
+    frame_mut(a, pfn).index_lo = pindex_to_order(a, pindex)
     frame_mut(a, pfn).lru_prev = pcp.tail[pindex]
     if pcp.head[pindex]:
         frame_mut(a, pcp.tail[pindex]).lru_next = pfn
@@ -128,7 +128,7 @@ cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count
             nr_empty += 1
             continue
         nr_empty = 0
-        order = pindex_to_order(pindex)
+        order = pindex_to_order(a, pindex)
         while count > 0 and pcp.head[pindex]:
             pfn = pcp.tail[pindex]
             pcp.tail[pindex] = frame_at(a, pfn).lru_prev
@@ -201,7 +201,7 @@ cdef void pcp_shrink(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t pindex, bint
     else:
         nr = min(max(<uint64_t>pcp.free_count, zone.pcp_batch), high - zone.pcp_batch)
     free_pcppages_bulk(a, zone, pcp, <int64_t>nr, <int>pindex)
-    if zone.flags & ZONE_BELOW_HIGH and watermark_ok(zone, 0, wmark_pages(zone, WMARK_HIGH), NR_ZONES - 1):
+    if zone.flags & ZONE_BELOW_HIGH and watermark_ok(a, zone, 0, wmark_pages(zone, WMARK_HIGH), NR_ZONES - 1):
         zone.flags &= ~<uint32_t>ZONE_BELOW_HIGH
 
 

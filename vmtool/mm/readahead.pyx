@@ -14,6 +14,7 @@ from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_remove, page_cache_next_miss, page_cache_prev_miss
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.inode cimport disk_read
+from vmtool.mm.large_folio cimport ext4_max_order, hpage_pmd_nr, max_pagecache_order
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
 from vmtool.mm.vmstat cimport PGPGIN
@@ -21,8 +22,7 @@ from vmtool.mm.vmstat cimport PGPGIN
 cdef enum:
     IO_PAGES = 1024  # bdi->io_pages: requests of the disk may be 4 MiB
     MMAP_LOTSAMISS = 100
-    MAX_PAGECACHE_ORDER = 9  # PREFERRED_MAX_PAGECACHE_ORDER: a huge page
-    HPAGE_PMD_NR = 512
+    CHUNK_BYTES_OF_RA = 2097152  # force_page_cache_ra() goes on in such steps
 
 cdef struct ractl_t:  # readahead_control: folios added but not yet read are index..index+nr_pages-1
     idx_t inode
@@ -134,8 +134,8 @@ cdef void page_cache_ra_order(arena_t *a, file_t *ra, ractl_t *rac) noexcept nog
     limit = last_page(a, rac.inode)
     if index + ra.ra_size - 1 < limit:
         limit = index + ra.ra_size - 1
-    if new_order > MAX_PAGECACHE_ORDER:
-        new_order = MAX_PAGECACHE_ORDER
+    if new_order > ext4_max_order(&a.m.arch):
+        new_order = ext4_max_order(&a.m.arch)
     if new_order > ilog2(ra.ra_size):
         new_order = ilog2(ra.ra_size)
     ra.ra_order = new_order
@@ -194,7 +194,7 @@ cdef int64_t force_readahead(arena_t *a, idx_t file, uint64_t index, uint64_t nr
     if nr_pages > max_pages:
         nr_pages = max_pages
     while nr_pages:
-        chunk = nr_pages if nr_pages < 512 else 512
+        chunk = min(nr_pages, <uint64_t>CHUNK_BYTES_OF_RA >> a.m.arch.page_shift)
         do_page_cache_ra(a, &rac, chunk, 0)
         nr_pages -= chunk
     return <int64_t>(inode_at(a, rac.inode).nrpages - before)
@@ -314,11 +314,11 @@ cdef void mmap_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags
     rac.inode = ra.inode
     rac.index = index
     rac.nr_pages = 0
-    if vm_flags & VM_HUGEPAGE:
-        rac.index = index // HPAGE_PMD_NR * HPAGE_PMD_NR
-        ra.ra_size = HPAGE_PMD_NR if vm_flags & VM_RAND_READ else 2 * HPAGE_PMD_NR
-        ra.ra_async_size = HPAGE_PMD_NR
-        ra.ra_order = MAX_PAGECACHE_ORDER
+    if vm_flags & VM_HUGEPAGE and a.m.arch.pmd_order <= max_pagecache_order(&a.m.arch):
+        rac.index = index // hpage_pmd_nr(a) * hpage_pmd_nr(a)
+        ra.ra_size = hpage_pmd_nr(a) if vm_flags & VM_RAND_READ else 2 * hpage_pmd_nr(a)
+        ra.ra_async_size = hpage_pmd_nr(a)
+        ra.ra_order = a.m.arch.pmd_order
         page_cache_ra_order(a, ra, &rac)
         return
     if vm_flags & (VM_RAND_READ | VM_EXEC) == VM_RAND_READ or ra_pages(a) == 0:

@@ -14,7 +14,9 @@ cdef enum:
     CHUNK_BYTES = 16384
     CONTENT_BYTES = 4096
     NR_ZONES = 4  # DMA DMA32 Normal HighMem
-    NR_ORDERS = 11  # MAX_PAGE_ORDER + 1
+    NR_ORDERS = 14  # 0 .. arch_t.max_order, which is 13 at most
+    NR_LOW_ORDERS = 11  # those that zone_t has the lists of
+    MAX_PMD_PAGES = 8192  # of a huge page: arm64's 512M
     NR_MIGRATETYPES = 4  # Unmovable Movable Reclaimable HighAtomic
     NR_PCP_LISTS = 14  # orders 0..3 x three types, and two lists of THP size
     MAX_CPUS = 64

@@ -9,10 +9,10 @@ one of 2M by one entry if it can, a write() fills the largest that are allowed.
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arch cimport offset_in_page, page_align, page_size
+from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, mm_at, task_at, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.thp cimport HPAGE_PMD_ORDER, vma_thp_disabled, vma_thp_gfp_mask
+from vmtool.mm.thp cimport vma_thp_disabled, vma_thp_gfp_mask
 from vmtool.mm.vma cimport vma_address
 from vmtool.mm.vmstat cimport THP_FILE_ALLOC, THP_FILE_FALLBACK, count_vm_events
 from vmtool.mm.xnode cimport xnode_next
@@ -20,11 +20,9 @@ from vmtool.mm.filemap cimport filemap_add, filemap_get, folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_unacct_memory
 from vmtool.mm.inode cimport MAPPING_LARGE_FOLIOS, shmem_recalc_inode
+from vmtool.mm.large_folio cimport max_pagecache_order, thp_orders_all_file
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
-
-cdef enum:
-    THP_ORDERS_ALL_FILE = 0x3FE  # THP_ORDERS_ALL_FILE_DEFAULT: 8K to 2M
 
 
 cdef int shmem_acct_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept nogil:
@@ -53,7 +51,7 @@ cdef pfn_t shmem_find(arena_t *a, idx_t inode, uint64_t index, uint32_t *result)
 # --- which sizes -------------------------------------------------------------------------------------------------------
 
 cdef inline uint32_t highest_order(uint32_t orders) noexcept nogil:
-    cdef uint32_t order = HPAGE_PMD_ORDER
+    cdef uint32_t order = NR_MTHP_ORDERS - 1
     while order and not orders >> order & 1:
         order -= 1
     return order
@@ -74,8 +72,8 @@ cdef uint32_t orders_within_size(arena_t *a, idx_t inode, uint32_t orders, uint6
 cdef uint32_t huge_global_enabled(arena_t *a, idx_t inode, const vma_t *v, uint64_t index, uint64_t write_end, bint force) noexcept nogil:
     """shmem_huge_global_enabled(): by the mount's huge=. A fault knows no size but the huge one, a write takes what it fills."""
     cdef uint32_t how = a.m.shmem_huge
-    cdef uint32_t pmd = <uint32_t>1 << HPAGE_PMD_ORDER
-    cdef uint32_t all = pmd if v != NULL else THP_ORDERS_ALL_FILE
+    cdef uint32_t pmd = thp_orders_all_file(&a.m.arch) & <uint32_t>1 << a.m.arch.pmd_order
+    cdef uint32_t all = pmd if v != NULL else thp_orders_all_file(&a.m.arch)
     if how == SHMEM_HUGE_DENY:
         return 0
     if force or how == SHMEM_HUGE_FORCE:
@@ -97,7 +95,7 @@ cdef uint32_t shmem_allowable_huge_orders(arena_t *a, idx_t inode, const vma_t *
     """By the settings, the area's flags, the file's size. Anonymous shared memory goes by the sizes' own settings, too."""
     cdef uint32_t global_orders, mask
     cdef const uint32_t *orders = &a.m.huge_shmem_orders[0]
-    if inode_at(a, inode).kind != INODE_SHMEM or a.m.arch.page_shift != 12 or a.m.arch.levels < 4:
+    if inode_at(a, inode).kind != INODE_SHMEM or a.m.arch.flags & ARCH_NO_THP:
         return 0
     if v != NULL and (v.vm_flags & VM_HUGETLB or vma_thp_disabled(a, v, force)):
         return 0
@@ -113,7 +111,7 @@ cdef uint32_t shmem_allowable_huge_orders(arena_t *a, idx_t inode, const vma_t *
         mask |= orders[SHMEM_ORDERS_ADVISE]
     if global_orders:
         mask |= orders[SHMEM_ORDERS_INHERIT]
-    return mask & THP_ORDERS_ALL_FILE
+    return mask & thp_orders_all_file(&a.m.arch)
 
 
 cdef bint shmem_suitable_huge(arena_t *a, idx_t v, vaddr_t addr, uint32_t order) noexcept nogil:
@@ -141,7 +139,7 @@ cdef uint32_t suitable_orders(arena_t *a, idx_t inode, uint64_t index, idx_t v, 
     if v == 0:
         fit = orders
     else:
-        for order in range(1, HPAGE_PMD_ORDER + 1):
+        for order in range(1, a.m.arch.pmd_order + 1):
             if orders >> order & 1 and shmem_suitable_huge(a, v, vma_address(a, vma_at(a, v), index), order):
                 fit |= <uint32_t>1 << order
     while fit:
@@ -194,13 +192,13 @@ cdef pfn_t get_huge(arena_t *a, idx_t inode, uint64_t index, idx_t v, uint64_t w
     while orders:
         order = highest_order(orders)
         first = index & ~((<uint64_t>1 << order) - 1)
-        head = alloc_pages(a, order, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags if v else 0) | GFP_ZERO | (GFP_MPOL if order == HPAGE_PMD_ORDER else 0))
+        head = alloc_pages(a, order, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags if v else 0) | GFP_ZERO | (GFP_MPOL if order == a.m.arch.pmd_order else 0))
         if head:
             if add_folio(a, inode, first, head, order):
                 return 0
-            count_vm_events(a, THP_FILE_ALLOC, order == HPAGE_PMD_ORDER)
+            count_vm_events(a, THP_FILE_ALLOC, order == a.m.arch.pmd_order)
             return head + <pfn_t>(index - first)
-        count_vm_events(a, THP_FILE_FALLBACK, order == HPAGE_PMD_ORDER)
+        count_vm_events(a, THP_FILE_FALLBACK, order == a.m.arch.pmd_order)
         orders &= ~(<uint32_t>1 << order)
     return 0
 
@@ -262,7 +260,7 @@ cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_
 
 cdef uint64_t write_chunk(arena_t *a, idx_t inode) noexcept nogil:
     """mapping_max_folio_size(): decided when the file was made, by the mount's huge= of then."""
-    return <uint64_t>page_size(&a.m.arch) << (HPAGE_PMD_ORDER if inode_at(a, inode).i_state & MAPPING_LARGE_FOLIOS else 0)
+    return <uint64_t>page_size(&a.m.arch) << (max_pagecache_order(&a.m.arch) if inode_at(a, inode).i_state & MAPPING_LARGE_FOLIOS else 0)
 
 
 cdef int64_t shmem_write(arena_t *a, idx_t file, uint64_t pos, const char *buf, uint64_t length) noexcept nogil:

@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, inode_at, memcg_at, runs_in_circle
-from vmtool.mm.frame cimport (MAX_ORDER_PAGES, RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, folio_order, frame_index,
-                              page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
+from vmtool.mm.frame cimport (RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES,
+                              folio_order, frame_index, max_order_nr_pages, page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
 from vmtool.mm.lruvec cimport folio_memcg
 from vmtool.mm.rmap cimport page_mapcount
 
@@ -83,7 +83,7 @@ cdef pfn_t free_block(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef uint32_t order
     cdef pfn_t head
     cdef frame_t *f
-    for order in range(NR_ORDERS):
+    for order in range(a.m.arch.max_order + 1):
         head = pfn & ~((<pfn_t>1 << order) - 1)
         f = frame_at(a, head)
         if f.flags & (PG_buddy | PG_pcp) and f.index_lo >= order:
@@ -200,8 +200,8 @@ cdef void look_at_frame(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogi
     if reserved == NULL and is_unseen(a, pfn):  # whose records need not be read
         out.kind = FRAME_FREE
         out.kpageflags = bit(KPF_BUDDY)
-        if pfn % MAX_ORDER_PAGES == 0:
-            out.order = NR_ORDERS - 1
+        if pfn % max_order_nr_pages(a) == 0:
+            out.order = a.m.arch.max_order
         return
     head = 0 if reserved != NULL else free_block(a, pfn)
     if head == 0:

@@ -7,8 +7,9 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57,
                              level_index, level_size, page_size, pages_in)
-from vmtool.mm.frame cimport MIGRATE_MOVABLE, PAGEBLOCK_ORDER, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
+from vmtool.mm.frame cimport MIGRATE_MOVABLE, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, free_area, wmark_pages
 from vmtool.mm.hugetlb cimport hugetlb_total_pages
+from vmtool.mm.large_folio cimport hpage_pmd_nr
 from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.mm_acct cimport commit_limit
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
@@ -29,7 +30,6 @@ cdef enum:  # what a line of vmstat reads
     MEMMAP_BOOT
 
 cdef enum:
-    PAGES_PER_THP = 512
     MOVABLE_WMARK = 32  # the marks of a Movable zone without memory
     NR_VMSTAT = 192
     NR_ZONE_LINES = 17  # the first lines of vmstat are sums over the zones
@@ -262,8 +262,8 @@ LABELS[:] = [
 
 cdef uint64_t free_blocks(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil:
     cdef zone_t *z = &a.m.zone[zone]
-    cdef uint64_t n = z.area[order][migratetype].nr_free
-    if order == NR_ORDERS - 1 and migratetype == MIGRATE_MOVABLE:
+    cdef uint64_t n = free_area(a, z, order, migratetype).nr_free
+    if order == a.m.arch.max_order and migratetype == MIGRATE_MOVABLE:
         n += (z.unseen_end - z.unseen_pfn) >> order
     return n
 
@@ -329,7 +329,7 @@ cdef int64_t zone_stat_value(arena_t *a, uint32_t zone, uint32_t line) noexcept 
     if VMSTAT[line].kind == FREE_PAGES:
         return <int64_t>a.m.zone[zone].free_pages
     if VMSTAT[line].kind == FREE_BLOCKS:
-        for order in range(PAGEBLOCK_ORDER, NR_ORDERS):
+        for order in range(a.m.arch.pageblock_order, a.m.arch.max_order + 1):
             for mt in range(NR_MIGRATETYPES):
                 n += <int64_t>(free_blocks(a, zone, order, mt) << order)
         return n
@@ -351,7 +351,7 @@ cdef int64_t vmstat_value(arena_t *a, uint32_t line) noexcept nogil:
     elif kind == NODE_BYTES:
         n = a.m.node_stat[item] >> a.m.arch.page_shift
     elif kind == NODE_THPS:
-        n = a.m.node_stat[item] // PAGES_PER_THP
+        n = a.m.node_stat[item] // hpage_pmd_nr(a)
     elif kind == EVENT:
         n = a.m.event[item]
     elif kind == DIRTY_LIMIT:

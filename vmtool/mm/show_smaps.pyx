@@ -16,7 +16,7 @@ from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport advice_is_pending, drained_flags
 from vmtool.mm.shmem cimport shmem_allowable_huge_orders, shmem_suitable_huge
-from vmtool.mm.thp cimport HPAGE_PMD_ORDER, thp_vma_allowable_orders, thp_vma_suitable_orders
+from vmtool.mm.thp cimport thp_vma_allowable_orders, thp_vma_suitable_orders
 from vmtool.mm.vma cimport find_vma_prev, linear_page_index
 from vmtool.mm.xnode cimport xnode_get
 
@@ -134,7 +134,7 @@ cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
 cdef bint shmem_eligible(arena_t *a, idx_t v) noexcept nogil:
     """From the largest folio on that has room before the area's end, one size is allowed."""
     cdef vma_t *area = vma_at(a, v)
-    cdef uint32_t order = HPAGE_PMD_ORDER
+    cdef uint32_t order = a.m.arch.pmd_order
     while order and not shmem_suitable_huge(a, v, area.vm_end - (<uint64_t>page_size(&a.m.arch) << order), order):
         order -= 1
     return shmem_allowable_huge_orders(a, file_at(a, area.vm_file).inode, area, area.vm_pgoff, 0, False) & ((<uint32_t>2 << order) - 1) != 0

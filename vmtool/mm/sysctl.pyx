@@ -6,11 +6,14 @@ Simplified: what is not built (NUMA ...) has its parameter, which tells what hol
 # Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
 
+from libc.string cimport strncmp
+
+from vmtool.mm.arch cimport ARCH_NO_THP
 from vmtool.mm.compaction cimport compact_nodes, kcompactd_proactive
 from vmtool.mm.frame cimport setup_per_zone_wmarks
 from vmtool.mm.hugetlb cimport set_max_huge_pages
 from vmtool.mm.mm_slot cimport khugepaged_wake_early, start_stop_khugepaged
-from vmtool.mm.large_folio cimport is_anon_order
+from vmtool.mm.large_folio cimport hpage_pmd_nr, hpage_pmd_size, is_anon_order, max_pagecache_order
 from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
 from vmtool.mm.writeback cimport flusher_interval_changed
@@ -20,7 +23,6 @@ cdef enum:
     INT_MAX = 0x7FFFFFFF
     INT_MIN = -0x80000000
     SHMEM_ORDER_NEVER = 4  # in none of machine_t.huge_shmem_orders
-    PMD_ORDER = 9
 
 cdef enum:  # what setting one does beside
     PLAIN
@@ -36,7 +38,9 @@ cdef enum:  # what setting one does beside
     KHUGEPAGED  # it starts or stops, as huge pages can be had or not
     KHUGEPAGED_WAKES
     FLUSHER  # another interval than before wakes it
-    SHMEM_ORDER  # offset is the order, whose bit is in one of machine_t.huge_shmem_orders
+    SHMEM_ORDER  # of one size of folios: a bit of one of machine_t.huge_shmem_orders
+    PMD_SIZE  # takes no other value
+    PMD_PAGES  # fewer than a huge page has
     PROACTIVE  # kcompactd looks whether it has to do something
     THP_SIZE  # of one size of folios: a bit of thp_orders_
 
@@ -71,8 +75,10 @@ THP_DEFRAG[:] = [choice_t(b"always", 4), choice_t(b"defer", 2), choice_t(b"defer
                  choice_t(NULL, 0)]
 
 cdef enum:
+    NR_SHMEM_SIZES = 17  # 8 kB to 512 MB
+    FIRST_SHMEM_SIZE = 50
     NR_THP_SIZES = 16  # 16 kB to 512 MB
-    FIRST_THP_SIZE = 59
+    FIRST_THP_SIZE = FIRST_SHMEM_SIZE + NR_SHMEM_SIZES
     NR_SYSCTLS = FIRST_THP_SIZE + NR_THP_SIZES
 
 cdef machine_t M  # never used but for the distances of its fields
@@ -110,7 +116,7 @@ TABLE[27] = sysctl_t(b"vm.watermark_scale_factor", <char *>&M.watermark_scale_fa
 TABLE[28] = sysctl_t(b"vm.zone_reclaim_mode", 0, 0, 1, 0, 0, FIXED, NULL)
 TABLE[29] = sysctl_t(b"transparent_hugepage/defrag", <char *>&M.thp_defrag - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &THP_DEFRAG[0])
 TABLE[30] = sysctl_t(b"transparent_hugepage/enabled", <char *>&M.thp_enabled - <char *>&M, 4, 1, 0, INT_MAX, KHUGEPAGED, &THP_ENABLED[0])
-TABLE[31] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 2097152, 2097152, FIXED, NULL)
+TABLE[31] = sysctl_t(b"transparent_hugepage/hpage_pmd_size", 0, 0, 1, 0, 0, PMD_SIZE, NULL)
 TABLE[32] = sysctl_t(b"transparent_hugepage/use_zero_page", 0, 0, 1, 1, 1, FIXED, NULL)
 TABLE[33] = sysctl_t(b"kernel.threads-max", <char *>&M.max_threads - <char *>&M, 4, 1, 1, 0x3FFFFFFF, PLAIN, NULL)
 TABLE[34] = sysctl_t(b"vm.compact_memory", 0, 0, 0, 1, 1, COMPACT, NULL)
@@ -121,21 +127,24 @@ TABLE[37] = sysctl_t(b"transparent_hugepage/khugepaged/defrag", <char *>&M.khuge
 TABLE[38] = sysctl_t(b"transparent_hugepage/khugepaged/pages_to_scan", <char *>&M.khugepaged.pages_to_scan - <char *>&M, 4, 1, 1, UINT_MAX, PLAIN, NULL)
 TABLE[39] = sysctl_t(b"transparent_hugepage/khugepaged/scan_sleep_millisecs", <char *>&M.khugepaged.scan_sleep_millisecs - <char *>&M, 4, 1, 0, UINT_MAX, KHUGEPAGED_WAKES, NULL)
 TABLE[40] = sysctl_t(b"transparent_hugepage/khugepaged/alloc_sleep_millisecs", <char *>&M.khugepaged.alloc_sleep_millisecs - <char *>&M, 4, 1, 0, UINT_MAX, KHUGEPAGED_WAKES, NULL)
-TABLE[41] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_none", <char *>&M.khugepaged.max_ptes_none - <char *>&M, 4, 1, 0, 511, PLAIN, NULL)
-TABLE[42] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_swap", <char *>&M.khugepaged.max_ptes_swap - <char *>&M, 4, 1, 0, 511, PLAIN, NULL)
-TABLE[43] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_shared", <char *>&M.khugepaged.max_ptes_shared - <char *>&M, 4, 1, 0, 511, PLAIN, NULL)
+TABLE[41] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_none", <char *>&M.khugepaged.max_ptes_none - <char *>&M, 4, 1, 0, UINT_MAX, PMD_PAGES, NULL)
+TABLE[42] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_swap", <char *>&M.khugepaged.max_ptes_swap - <char *>&M, 4, 1, 0, UINT_MAX, PMD_PAGES, NULL)
+TABLE[43] = sysctl_t(b"transparent_hugepage/khugepaged/max_ptes_shared", <char *>&M.khugepaged.max_ptes_shared - <char *>&M, 4, 1, 0, UINT_MAX, PMD_PAGES, NULL)
 TABLE[44] = sysctl_t(b"transparent_hugepage/khugepaged/full_scans", <char *>&M.khugepaged.full_scans - <char *>&M, 4, 1, 0, UINT_MAX, READ_ONLY, NULL)
 TABLE[45] = sysctl_t(b"transparent_hugepage/khugepaged/pages_collapsed", <char *>&M.khugepaged.pages_collapsed - <char *>&M, 4, 1, 0, UINT_MAX, READ_ONLY, NULL)
-TABLE[46] = sysctl_t(b"transparent_hugepage/hugepages-8kB/shmem_enabled", 1, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[47] = sysctl_t(b"transparent_hugepage/hugepages-16kB/shmem_enabled", 2, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[48] = sysctl_t(b"transparent_hugepage/hugepages-32kB/shmem_enabled", 3, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[49] = sysctl_t(b"transparent_hugepage/hugepages-64kB/shmem_enabled", 4, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[50] = sysctl_t(b"transparent_hugepage/hugepages-128kB/shmem_enabled", 5, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[51] = sysctl_t(b"transparent_hugepage/hugepages-256kB/shmem_enabled", 6, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[52] = sysctl_t(b"transparent_hugepage/hugepages-512kB/shmem_enabled", 7, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[53] = sysctl_t(b"transparent_hugepage/hugepages-1024kB/shmem_enabled", 8, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[54] = sysctl_t(b"transparent_hugepage/hugepages-2048kB/shmem_enabled", 9, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
-TABLE[55] = sysctl_t(b"tmpfs/huge", <char *>&M.tmpfs_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &TMPFS_HUGE[0])
+TABLE[46] = sysctl_t(b"tmpfs/huge", <char *>&M.tmpfs_huge - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, &TMPFS_HUGE[0])
+cdef const char *SHMEM_SIZE_NAMES[NR_SHMEM_SIZES]
+SHMEM_SIZE_NAMES[:] = [
+    b"transparent_hugepage/hugepages-8kB/shmem_enabled", b"transparent_hugepage/hugepages-16kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-32kB/shmem_enabled", b"transparent_hugepage/hugepages-64kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-128kB/shmem_enabled", b"transparent_hugepage/hugepages-256kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-512kB/shmem_enabled", b"transparent_hugepage/hugepages-1024kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-2048kB/shmem_enabled", b"transparent_hugepage/hugepages-4096kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-8192kB/shmem_enabled", b"transparent_hugepage/hugepages-16384kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-32768kB/shmem_enabled", b"transparent_hugepage/hugepages-65536kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-131072kB/shmem_enabled", b"transparent_hugepage/hugepages-262144kB/shmem_enabled",
+    b"transparent_hugepage/hugepages-524288kB/shmem_enabled",
+]
 cdef const char *THP_SIZE_NAMES[NR_THP_SIZES]
 THP_SIZE_NAMES[:] = [
     b"transparent_hugepage/hugepages-16kB/enabled", b"transparent_hugepage/hugepages-32kB/enabled",
@@ -149,17 +158,24 @@ THP_SIZE_NAMES[:] = [
 ]
 cdef void thp_size_rows() noexcept nogil:
     cdef uint32_t size
+    for size in range(NR_SHMEM_SIZES):
+        TABLE[FIRST_SHMEM_SIZE + size] = sysctl_t(SHMEM_SIZE_NAMES[size], 0, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
     for size in range(NR_THP_SIZES):
         TABLE[FIRST_THP_SIZE + size] = sysctl_t(THP_SIZE_NAMES[size], 0, 0, 1, 0, INT_MAX, THP_SIZE, &THP_SIZE_ENABLED[0])
 thp_size_rows()
 
 
 cdef inline uint32_t thp_size_order(arena_t *a, uint32_t i) noexcept nogil:
-    return i - FIRST_THP_SIZE + 14 - a.m.arch.page_shift
+    """Of a row for one size of folios; one that is less than a page has an order beyond all."""
+    return (i - FIRST_THP_SIZE + 14 if i >= FIRST_THP_SIZE else i - FIRST_SHMEM_SIZE + 13) - a.m.arch.page_shift
 
 
 cdef bint sysctl_exists(arena_t *a, uint32_t i) noexcept nogil:
-    return TABLE[i].action != THP_SIZE or i - FIRST_THP_SIZE + 14 >= a.m.arch.page_shift and is_anon_order(a, thp_size_order(a, i))
+    if a.m.arch.flags & ARCH_NO_THP and strncmp(TABLE[i].name, b"transparent_hugepage/", 21) == 0:
+        return False
+    if TABLE[i].action == SHMEM_ORDER:
+        return 1 <= thp_size_order(a, i) <= max_pagecache_order(&a.m.arch)
+    return TABLE[i].action != THP_SIZE or is_anon_order(a, thp_size_order(a, i))
 
 
 cdef uint32_t thp_size_mode(arena_t *a, uint32_t order) noexcept nogil:
@@ -177,9 +193,9 @@ cdef void set_thp_size_mode(arena_t *a, uint32_t order, int64_t mode) noexcept n
     a.m.thp_orders_inherit = a.m.thp_orders_inherit & ~bit | (bit if mode == INHERIT else 0)
     a.m.thp_orders_madvise = a.m.thp_orders_madvise & ~bit | (bit if mode == THP_MADVISE else 0)
 
-TABLE[56] = sysctl_t(b"vm.compact_unevictable_allowed", <char *>&M.compaction.unevictable_allowed - <char *>&M, 4, 1, 0, 1, PLAIN, NULL)
-TABLE[57] = sysctl_t(b"vm.compaction_proactiveness", <char *>&M.compaction_proactiveness - <char *>&M, 4, 1, 0, 100, PROACTIVE, NULL)
-TABLE[58] = sysctl_t(b"vm.extfrag_threshold", <char *>&M.extfrag_threshold - <char *>&M, 4, 1, 0, 1000, PLAIN, NULL)
+TABLE[47] = sysctl_t(b"vm.compact_unevictable_allowed", <char *>&M.compaction.unevictable_allowed - <char *>&M, 4, 1, 0, 1, PLAIN, NULL)
+TABLE[48] = sysctl_t(b"vm.compaction_proactiveness", <char *>&M.compaction_proactiveness - <char *>&M, 4, 1, 0, 100, PROACTIVE, NULL)
+TABLE[49] = sysctl_t(b"vm.extfrag_threshold", <char *>&M.extfrag_threshold - <char *>&M, 4, 1, 0, 1000, PLAIN, NULL)
 
 
 cdef uint32_t sysctl_count() noexcept nogil:
@@ -199,14 +215,16 @@ cdef const choice_t *sysctl_words(uint32_t i) noexcept nogil:
 
 
 cdef bint is_inherited_alone(arena_t *a) noexcept nogil:
-    return a.m.huge_shmem_orders[SHMEM_ORDERS_INHERIT] == <uint32_t>1 << PMD_ORDER
+    return a.m.huge_shmem_orders[SHMEM_ORDERS_INHERIT] == <uint32_t>1 << a.m.arch.pmd_order
 
 
 cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil:
-    if TABLE[i].action == READ_ONLY:
+    if TABLE[i].action == READ_ONLY or TABLE[i].action == PMD_SIZE:
         return value == sysctl_get(a, i, 0)
+    if TABLE[i].action == PMD_PAGES:
+        return 0 <= value < hpage_pmd_nr(a)
     if TABLE[i].action == SHMEM_ORDER and value == SHMEM_ORDERS_INHERIT:
-        return a.m.shmem_huge != SHMEM_HUGE_FORCE or TABLE[i].offset == PMD_ORDER
+        return a.m.shmem_huge != SHMEM_HUGE_FORCE or thp_size_order(a, i) == a.m.arch.pmd_order
     if TABLE[i].words == &SHMEM_ENABLED[0] and value == SHMEM_HUGE_FORCE:  # which would be for other sizes, too
         return is_inherited_alone(a)
     return TABLE[i].lowest <= value <= TABLE[i].highest
@@ -235,9 +253,11 @@ cdef void shmem_order_set(arena_t *a, uint32_t order, uint32_t value) noexcept n
 cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
     if TABLE[i].action == SHMEM_ORDER:
-        return shmem_order_get(a, <uint32_t>TABLE[i].offset)
+        return shmem_order_get(a, thp_size_order(a, i))
     if TABLE[i].action == THP_SIZE:
         return thp_size_mode(a, thp_size_order(a, i))
+    if TABLE[i].action == PMD_SIZE:
+        return <int64_t>hpage_pmd_size(a)
     if not is_stored(i, n):
         return TABLE[i].lowest if TABLE[i].action == FIXED else 0
     if TABLE[i].action == KILOBYTES:
@@ -279,7 +299,7 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
     if TABLE[i].action == READ_ONLY:
         return
     if TABLE[i].action == SHMEM_ORDER:
-        shmem_order_set(a, <uint32_t>TABLE[i].offset, <uint32_t>value)
+        shmem_order_set(a, thp_size_order(a, i), <uint32_t>value)
         start_stop_khugepaged(a)
         return
     if TABLE[i].action == FLUSHER and value != sysctl_get(a, i, 0):

@@ -2,14 +2,9 @@
 """Level 6. Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
 
 from vmtool.mm.arena cimport arena_t, frame_at
-from vmtool.mm.large_folio cimport has_pmd_thp, pmd_order
+from vmtool.mm.large_folio cimport has_pmd_thp
 from vmtool.mm.pte cimport ENTRY_HUGE, pmd_class, pte_frame, pte_special
 from vmtool.mm.types cimport *
-
-cdef enum:
-    HPAGE_PMD_ORDER = 9
-    HPAGE_PMD_NR = 512
-    HPAGE_PMD_SIZE = 0x200000
 
 cdef inline bint pmd_is_huge(arena_t *a, pte_t e) noexcept nogil:
     return pmd_class(a, e) == ENTRY_HUGE
@@ -24,7 +19,7 @@ cdef inline bint may_be_huge(arena_t *a, const vma_t *v, const mm_t *m) noexcept
 
 cdef inline bint may_be_large(arena_t *a) noexcept nogil:
     """Whether a fault of small entries has to think of folios of more than a page: a size is switched on beside a PMD's."""
-    return (a.m.thp_orders_always | a.m.thp_orders_madvise | a.m.thp_orders_inherit) & ((<uint32_t>1 << pmd_order(&a.m.arch)) - 1) != 0
+    return (a.m.thp_orders_always | a.m.thp_orders_madvise | a.m.thp_orders_inherit) & ((<uint32_t>1 << a.m.arch.pmd_order) - 1) != 0
 
 cdef inline uint32_t vma_thp_gfp_mask(arena_t *a, uint64_t vm_flags) noexcept nogil:
     """How hard a huge page is worth trying, by transparent_hugepage/defrag (0 never 1 madvise 2 defer 3 defer+madvise 4 always): GFP_TRANSHUGE reclaims
@@ -53,5 +48,5 @@ cdef uint32_t thp_orders_mask(arena_t *a, uint64_t vm_flags) noexcept nogil  # o
 cdef uint32_t thp_vma_allowable_orders(arena_t *a, const vma_t *v, uint32_t orders) noexcept nogil
 cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, uint32_t orders) noexcept nogil  # those whose folio around addr lies inside
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil  # the same for a PMD's size
-cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil  # an aligned 2M around addr lies inside
+cdef bint thp_vma_suitable(arena_t *a, const vma_t *v, vaddr_t addr) noexcept nogil  # an aligned huge page around addr lies inside
 cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil

@@ -7,7 +7,7 @@
 The folio itself stays in one piece; only the mapping is split. One of a file has no table deposited: what would be split is unmapped
 instead, for a fault finds it again in the cache. Counterpart: Linux v6.18 mm/huge_memory.c:
 __split_huge_pmd_locked(), zap_huge_pmd(), mm/pgtable-generic.c:pgtable_trans_huge_deposit(), mm/memory.c:do_set_pmd().
-Simplified: only x86-64's PMD size; the deposited tables of a PMD table hang from its frame (mapping -> lru_next).
+Simplified: the deposited tables of a PMD table hang from its frame (mapping -> lru_next).
 """
 
 from vmtool.mm.arch cimport page_size
@@ -15,7 +15,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, folio_try_free, free_pages
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, mm_counter
-from vmtool.mm.large_folio cimport has_pmd_thp, thp_orders_all_anon
+from vmtool.mm.large_folio cimport has_pmd_thp, hpage_pmd_nr, hpage_pmd_size, hpage_pmd_start, thp_orders_all_anon
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -68,13 +68,13 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef pte_t e
-    if not has_pmd_thp(&a.m.arch) or folio_order(a, head) != HPAGE_PMD_ORDER or not thp_vma_suitable(area, addr):
+    if not has_pmd_thp(&a.m.arch) or folio_order(a, head) != a.m.arch.pmd_order or not thp_vma_suitable(a, area, addr):
         return False
-    if vma_thp_disabled(a, area, True) or ((area.vm_start >> a.m.arch.page_shift) - area.vm_pgoff) & (HPAGE_PMD_NR - 1):
+    if vma_thp_disabled(a, area, True) or ((area.vm_start >> a.m.arch.page_shift) - area.vm_pgoff) & (hpage_pmd_nr(a) - 1):
         return False
     if table_alloc(a, m, addr, 1) == 0:
         return False
-    addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    addr = hpage_pmd_start(a, addr)
     e = pte_mkhuge(a, mk_pte(a, head, area.vm_flags))
     if (frame_at(a, head).flags & PG_swapbacked and area.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE
             and not vma_soft_dirty_enabled(a, area.vm_flags)):
@@ -83,7 +83,7 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
         e = pte_mkdirty(a, e)
         if area.vm_flags & VM_WRITE:
             e = pte_mkwrite(a, e)
-    add_mm_counter(m, mm_counter(a, head), HPAGE_PMD_NR)
+    add_mm_counter(m, mm_counter(a, head), hpage_pmd_nr(a))
     add_file_rmap_pmd(a, head, area.vm_mm)
     if area.vm_flags & VM_LOCKED:
         mlock_folio(a, head)
@@ -102,7 +102,7 @@ cdef void clear_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept 
     if pte_dirty(a, pmd):
         folio_mark_dirty(a, head)
     remove_rmap_pmd(a, head, vma_at(a, v).vm_mm)
-    add_mm_counter(m, mm_counter(a, head), -HPAGE_PMD_NR)
+    add_mm_counter(m, mm_counter(a, head), -hpage_pmd_nr(a))
 
 cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nogil:
     """Entries keep protection, accessed, dirty and soft-dirty bits; a page that was exclusive stays so, each for itself. Dirty ones are soft-dirty."""
@@ -112,7 +112,7 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
     cdef pfn_t head = pte_frame(a, pmd), pfn
     cdef uint32_t i
     cdef bint exclusive
-    addr &= ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    addr = hpage_pmd_start(a, addr)
     if not pmd_is_huge(a, pmd):
         return
     trace2(a, TR_THP_SPLIT, addr, head)
@@ -123,12 +123,12 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
         if flags & VM_LOCKED:
             munlock_folio(a, head)
         clear_file_pmd(a, v, addr, pmd)
-        flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+        flush_tlb_range(a, m, addr, addr + hpage_pmd_size(a))
         return
     exclusive = (frame_at(a, head).flags & PG_anon_exclusive) != 0
     entry_set(a, m, addr, 1, 0)
     entry_set(a, m, addr, 1, mk_table(a, withdraw(a, m, addr)))
-    for i in range(HPAGE_PMD_NR):
+    for i in range(hpage_pmd_nr(a)):
         if pte_special(a, pmd):
             e = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, flags))
         else:
@@ -146,7 +146,7 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
         entry_set(a, m, addr + (<uint64_t>i << a.m.arch.page_shift), 0, e)
     if not pte_special(a, pmd):
         split_pmd_rmap(a, head, exclusive, vma_at(a, v).vm_mm)
-    flush_tlb_range(a, m, addr, addr + HPAGE_PMD_SIZE)
+    flush_tlb_range(a, m, addr, addr + hpage_pmd_size(a))
 
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     split_pmd(a, v, addr, False)
@@ -156,7 +156,7 @@ cdef void freeze_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
 
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef entry_at_t at
-    if addr & (HPAGE_PMD_SIZE - 1) == 0:
+    if addr & (hpage_pmd_size(a) - 1) == 0:
         return
     entry_find(a, mm_at(a, vma_at(a, v).vm_mm), addr, &at)
     if at.what == ENTRY_HUGE:
@@ -176,7 +176,7 @@ cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     if pte_special(a, pmd):
         return
     remove_rmap_pmd(a, head, vma_at(a, v).vm_mm)
-    add_mm_counter(m, MM_ANONPAGES, -HPAGE_PMD_NR)
+    add_mm_counter(m, MM_ANONPAGES, -hpage_pmd_nr(a))
     folio_try_free(a, head)
 
 cdef bint thp_disabled(const mm_t *m, uint64_t vm_flags, bint asked) noexcept nogil:
@@ -214,17 +214,17 @@ cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, 
     return orders
 
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil:
-    return has_pmd_thp(&a.m.arch) and thp_vma_allowable_orders(a, v, 1 << HPAGE_PMD_ORDER) != 0
+    return has_pmd_thp(&a.m.arch) and thp_vma_allowable_orders(a, v, 1 << a.m.arch.pmd_order) != 0
 
-cdef bint thp_vma_suitable(const vma_t *v, vaddr_t addr) noexcept nogil:
-    cdef vaddr_t h = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
-    return h >= v.vm_start and h + HPAGE_PMD_SIZE <= v.vm_end
+cdef bint thp_vma_suitable(arena_t *a, const vma_t *v, vaddr_t addr) noexcept nogil:
+    cdef vaddr_t h = hpage_pmd_start(a, addr)
+    return h >= v.vm_start and h + hpage_pmd_size(a) <= v.vm_end
 
 cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil:
     """The huge zero page, made at its first use and kept."""
     cdef pfn_t pfn = a.m.huge_zero_pfn
     if pfn == 0:
-        pfn = alloc_pages(a, 9, GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NO_KSWAPD)  # GFP_TRANSHUGE, not movable
+        pfn = alloc_pages(a, a.m.arch.pmd_order, GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NO_KSWAPD)  # GFP_TRANSHUGE, not movable
         if pfn:
             frame_mut(a, pfn).flags |= PG_zero | PG_kernel
             a.m.huge_zero_pfn = pfn

@@ -8,8 +8,7 @@ change_huge_pmd().
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport page_copy, page_folio
-from vmtool.mm.large_folio cimport (MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat,
-                                    deferred_split_folio, pmd_order)
+from vmtool.mm.large_folio cimport MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat, deferred_split_folio, hpage_pmd_nr, hpage_pmd_size, hpage_pmd_start
 from vmtool.mm.lruvec cimport count_folio_events, count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -18,7 +17,7 @@ from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pt
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_mksoft_dirty, pte_needs_soft_dirty_wp, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru
-from vmtool.mm.thp cimport HPAGE_PMD_NR, HPAGE_PMD_SIZE, get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable, vma_thp_gfp_mask
+from vmtool.mm.thp cimport get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable, vma_thp_gfp_mask
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.unmap cimport zap_present_pte
 from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_FAULT_FALLBACK_CHARGE, count_vm_event
@@ -43,19 +42,19 @@ cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty
 
 cdef void count_fault_alloc(arena_t *a, const mm_t *m) noexcept nogil:
     count_mm_event(a, m, THP_FAULT_ALLOC)
-    count_mthp_stat(a, pmd_order(&a.m.arch), MTHP_STAT_ANON_FAULT_ALLOC)
+    count_mthp_stat(a, a.m.arch.pmd_order, MTHP_STAT_ANON_FAULT_ALLOC)
 
 cdef void count_fallback(arena_t *a) noexcept nogil:
     """vma_alloc_anon_folio_pmd() got none."""
     count_vm_event(a, THP_FAULT_FALLBACK)
-    count_mthp_stat(a, pmd_order(&a.m.arch), MTHP_STAT_ANON_FAULT_FALLBACK)
+    count_mthp_stat(a, a.m.arch.pmd_order, MTHP_STAT_ANON_FAULT_FALLBACK)
     if a.charge_failed:
         count_vm_event(a, THP_FAULT_FALLBACK_CHARGE)
-        count_mthp_stat(a, pmd_order(&a.m.arch), MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE)
+        count_mthp_stat(a, a.m.arch.pmd_order, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE)
 
 cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t haddr = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef vaddr_t haddr = hpage_pmd_start(a, addr)
     cdef pfn_t head
     if anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
@@ -67,33 +66,33 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
         entry_set(a, m, haddr, 1, pte_mkspecial(a, pte_mkhuge(a, mk_pte(a, head, vma_at(a, v).vm_flags))))
         return 0
     a.charge_failed = False
-    head = alloc_pages(a, 9, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
+    head = alloc_pages(a, a.m.arch.pmd_order, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
     if head == 0:
         count_fallback(a)
         return VM_FAULT_FALLBACK
     if pgtable_trans_huge_deposit(a, m, haddr) < 0:
-        free_pages(a, head, 9)
+        free_pages(a, head, a.m.arch.pmd_order)
         return VM_FAULT_OOM
     map_anon_pmd(a, v, haddr, head, True)
-    add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
+    add_mm_counter(m, MM_ANONPAGES, hpage_pmd_nr(a))
     count_fault_alloc(a, m)
     return 0
 
 cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
     """Reuse the folio when nobody shares it; the zero page gives way to a new folio; else split and let the PTE be copied."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef vaddr_t haddr = addr & ~<uint64_t>(HPAGE_PMD_SIZE - 1)
+    cdef vaddr_t haddr = hpage_pmd_start(a, addr)
     cdef pfn_t head = pte_frame(a, pmd)
     if pte_special(a, pmd):
         if anon_vma_prepare(a, v) < 0:
             return VM_FAULT_OOM
         a.charge_failed = False
-        head = alloc_pages(a, 9, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
+        head = alloc_pages(a, a.m.arch.pmd_order, vma_thp_gfp_mask(a, vma_at(a, v).vm_flags) | GFP_MPOL)
         if head:
             entry_set(a, m, haddr, 1, 0)
             map_anon_pmd(a, v, haddr, head, True)
-            add_mm_counter(m, MM_ANONPAGES, HPAGE_PMD_NR)
-            flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
+            add_mm_counter(m, MM_ANONPAGES, hpage_pmd_nr(a))
+            flush_tlb_range(a, m, haddr, haddr + hpage_pmd_size(a))
             count_fault_alloc(a, m)
             return 0
         count_fallback(a)
@@ -104,7 +103,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
             frame_mut(a, head).flags |= PG_anon_exclusive
             frame_mut(a, head).mapping = vma_at(a, v).anon_vma
         entry_set(a, m, haddr, 1, pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, pmd))))
-        flush_tlb_range(a, m, haddr, haddr + HPAGE_PMD_SIZE)
+        flush_tlb_range(a, m, haddr, haddr + hpage_pmd_size(a))
         return 0
     split_huge_pmd(a, v, haddr)
     return VM_FAULT_FALLBACK
@@ -120,7 +119,7 @@ cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept
         return False
     if not pte_special(a, pmd):
         dup_anon_rmap_pmd(a, head, vma_at(a, dst).vm_mm)
-        add_mm_counter(to_mm, MM_ANONPAGES, HPAGE_PMD_NR)
+        add_mm_counter(to_mm, MM_ANONPAGES, hpage_pmd_nr(a))
         pmd = pte_wrprotect(a, pmd)
         entry_set(a, from_mm, addr, 1, pmd)
     entry_set(a, to_mm, addr, 1, pte_mkold(a, pmd))

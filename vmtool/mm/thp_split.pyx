@@ -13,14 +13,14 @@ from vmtool.mm.arena cimport fbatches_mut, frame_at, frame_mut, mm_at, mm_mut, r
 from vmtool.mm.buddy cimport folio_try_free, split_folio_frames
 from vmtool.mm.contpte cimport contpte_unfold, has_contpte
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes
-from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat, deferred_split_folio, partially_mapped
+from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat, deferred_split_folio, hpage_pmd_nr, partially_mapped
 from vmtool.mm.lruvec cimport pmd_mappable
 from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mksoft_dirty, pte_mkspecial, pte_soft_dirty, pte_store
 from vmtool.mm.rmap cimport remove_rmap
-from vmtool.mm.thp cimport HPAGE_PMD_NR, freeze_huge_pmd
+from vmtool.mm.thp cimport freeze_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
 from vmtool.mm.vmstat cimport THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, count_vm_event
 
@@ -127,7 +127,7 @@ cdef void note_unmapped(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t nr = <uint32_t>1 << folio_order(a, head), zeros = 0, i
-    if a.m.khugepaged.max_ptes_none == HPAGE_PMD_NR - 1:
+    if a.m.khugepaged.max_ptes_none == hpage_pmd_nr(a) - 1:
         return False
     for i in range(nr):
         zeros += holds_zeros(a, head + i)

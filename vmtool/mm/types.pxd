@@ -48,11 +48,12 @@ cdef struct zone_t:
     uint64_t pcp_high_min
     uint64_t pcp_high_max
     uint64_t pcp_batch
-    free_list_t area[NR_ORDERS][NR_MIGRATETYPES]
+    free_list_t low_area[NR_LOW_ORDERS][NR_MIGRATETYPES]  # zone.pxd:free_area()
     uint32_t pageblocks[NR_MIGRATETYPES]
     uint32_t flags  # ZONE_
     uint32_t nr_reserved_highatomic, nr_free_highatomic  # pages of pageblocks of that type, and free ones
-    uint32_t pad[3]
+    uint32_t nr  # of this zone
+    uint32_t pad[2]
 
 cdef struct reserved_t:  # what the kernel kept at boot: a range of frames that no record describes
     uint64_t start_pfn
@@ -369,7 +370,7 @@ cdef struct arch_t:  # 256 bytes
     uint64_t page_offset  # of the direct map
     uint64_t user_nx  # what keeps a program from executing a page of its own; 0: nothing does
     uint64_t kernel_start  # where the half begins that every space shares
-    uint32_t top_order  # pages of the top table, log2
+    uint8_t top_order, max_order, pageblock_order, pmd_order  # of the top table; MAX_PAGE_ORDER; and HPAGE_PMD_ORDER: what one entry above PTEs maps
     uint32_t special_pfn[2]  # frames whose entries are special where no bit says so: the zero page, vvar
     uint32_t soft_dirty  # _PAGE_SOFT_DIRTY, where the kernel keeps it; 0: it does not
 
@@ -404,8 +405,7 @@ cdef struct machine_t:
     uint32_t swappiness, page_cluster
     uint64_t min_free_kbytes
     uint32_t max_map_count
-    uint32_t dirty_ratio, dirty_background_ratio
-    uint32_t vfs_cache_pressure
+    uint32_t dirty_ratio, dirty_background_ratio, vfs_cache_pressure
     uint32_t thp_enabled  # 0 never, 1 madvise, 2 always
     uint32_t thp_defrag  # 0 never 1 madvise 2 defer 3 defer+madvise 4 always
     uint32_t watermark_scale_factor
@@ -497,3 +497,4 @@ cdef struct machine_t:
     uint64_t nr_deferred_split
     int64_t mthp_stat[NR_MTHP_ORDERS][NR_MTHP_STATS]  # hugepages-*kB/stats
     hstate_t hstate_more[NR_HSTATES - 2]
+    free_list_t high_area[NR_ZONES][NR_ORDERS - NR_LOW_ORDERS][NR_MIGRATETYPES]  # free blocks of the orders that larger pages and arm have beside

@@ -22,6 +22,8 @@ cdef enum:
     MAX_PAGE_CLUSTER = 31  # a shift
     MAX_PIDS = (1 << 22) + 1  # PID_MAX_LIMIT of 64-bit kernels, and the null record
     MAX_BUCKETS = 4096
+    OLD_MAX_ORDER = 10  # of all formats in older files
+    OLD_PAGEBLOCK_ORDER = 9
 
 
 cdef bint is_power_of_two(uint32_t n) noexcept nogil:
@@ -51,6 +53,13 @@ cdef bint valid_arch(machine_t *m) noexcept nogil:
     m.arch.kernel_start = g.kernel_start
     m.arch.top_order = g.top_order
     m.arch.soft_dirty = g.soft_dirty
+    m.arch.pmd_order = g.pmd_order
+    if m.arch.max_order == 0:
+        m.arch.max_order = OLD_MAX_ORDER
+        m.arch.pageblock_order = OLD_PAGEBLOCK_ORDER
+    if m.arch.max_order == OLD_MAX_ORDER and m.arch.pageblock_order == OLD_PAGEBLOCK_ORDER:  # its blocks are what they were made as
+        g.max_order = OLD_MAX_ORDER
+        g.pageblock_order = OLD_PAGEBLOCK_ORDER
     return memcmp(&g, &m.arch, sizeof(g)) == 0
 
 
@@ -145,10 +154,10 @@ cdef bint valid_swap(arena_t *a) noexcept nogil:
 cdef bint valid_compaction(const machine_t *m) noexcept nogil:
     """Orders and shifts that kswapd, kcompactd and compaction take as they are."""
     cdef uint32_t i
-    if m.compaction.kcompactd_max_order >= NR_ORDERS or m.compaction.kcompactd_highest > NR_ZONES or m.compaction_proactiveness > 100:
+    if m.compaction.kcompactd_max_order > m.arch.max_order or m.compaction.kcompactd_highest > NR_ZONES or m.compaction_proactiveness > 100:
         return False
     for i in range(NR_ZONES):
-        if m.compaction.zone[i].defer_shift > 6 or m.zone[i].flags >> WOKEN_ORDER_SHIFT >= NR_ORDERS:
+        if m.compaction.zone[i].defer_shift > 6 or m.zone[i].flags >> WOKEN_ORDER_SHIFT > m.arch.max_order:
             return False
     return True
 
@@ -156,7 +165,7 @@ cdef bint valid_compaction(const machine_t *m) noexcept nogil:
 cdef bint valid_counts(arena_t *a) noexcept nogil:
     """Of the pools that are as long as something else says."""
     cdef const machine_t *m = a.m
-    if a.pool[POOL_PAGEBLOCK].count > (m.max_pfn >> 9) + 2 or not valid_swap(a):
+    if a.pool[POOL_PAGEBLOCK].count > (m.max_pfn >> m.arch.pageblock_order) + 2 or not valid_swap(a):
         return False
     if a.pool[POOL_PID].count > MAX_PIDS or a.pool[POOL_HASH].count > MAX_BUCKETS:
         return False

@@ -221,7 +221,7 @@ cdef void shrink_node_memcgs(arena_t *a, scan_control_t *sc) noexcept nogil:
 cdef bint compaction_can(arena_t *a, uint32_t z, const scan_control_t *sc, uint32_t mark) noexcept nogil:
     """The zone has a block as it is, or enough above the mark that compaction can make one."""
     cdef const zone_t *zone = &a.m.zone[z]
-    if watermark_ok(zone, sc.order, wmark_pages(zone, WMARK_MIN), sc.reclaim_idx):
+    if watermark_ok(a, zone, sc.order, wmark_pages(zone, WMARK_MIN), sc.reclaim_idx):
         return True
     return compaction_suitable(a, z, sc.order, wmark_pages(zone, mark), sc.reclaim_idx)
 
@@ -392,6 +392,6 @@ cdef bint should_reclaim_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_
             continue
         with_all = a.m.zone[z]
         with_all.free_pages += zone_reclaimable_pages(a, z)
-        if watermark_ok(&with_all, order, wmark_pages(&with_all, WMARK_MIN), highest):
+        if watermark_ok(a, &with_all, order, wmark_pages(&with_all, WMARK_MIN), highest):
             return True
     return False

@@ -24,10 +24,6 @@ cdef enum:  # zone_watermark
     WMARK_HIGH
     WMARK_PROMO
 
-cdef enum:
-    PAGEBLOCK_ORDER = 9
-    MAX_ORDER_PAGES = 1024  # of one block of the highest order
-
 cdef enum:  # reserved_kind
     RESERVED_HOLE  # no RAM there
     RESERVED_LOW  # the first MiB's firmware areas
@@ -67,6 +63,19 @@ cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
 
+cdef inline uint64_t pageblock_nr_pages(arena_t *a) noexcept nogil:
+    return <uint64_t>1 << a.m.arch.pageblock_order
+
+cdef inline uint64_t max_order_nr_pages(arena_t *a) noexcept nogil:
+    """Of one block of the highest order."""
+    return <uint64_t>1 << a.m.arch.max_order
+
+# The list of free blocks of an order and a type.
+cdef inline free_list_t *free_area(arena_t *a, const zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    if order < NR_LOW_ORDERS:
+        return <free_list_t *>&zone.low_area[order][mt]
+    return &a.m.high_area[zone.nr & NR_ZONES - 1][order - NR_LOW_ORDERS][mt]
+
 cdef inline uint64_t wmark_pages(const zone_t *zone, uint32_t mark) noexcept nogil:
     return zone.watermark[mark] + zone.watermark_boost
 
@@ -78,4 +87,4 @@ cdef inline uint32_t pfn_to_zone(arena_t *a, uint64_t pfn) noexcept nogil:
 
 # Migrate type of the pageblock; stored with Movable as 0, because that is what a machine starts with.
 cdef inline uint32_t pageblock_type(arena_t *a, uint64_t pfn) noexcept nogil:
-    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> PAGEBLOCK_ORDER)))[0] & 3 ^ MIGRATE_MOVABLE
+    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] & 3 ^ MIGRATE_MOVABLE

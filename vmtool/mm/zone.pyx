@@ -241,10 +241,10 @@ cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) n
     cdef free_list_t *list
     cdef frame_t *f
     while start < end:
-        order = NR_ORDERS - 1
+        order = a.m.arch.max_order
         while start & ((<uint64_t>1 << order) - 1) or start + (<uint64_t>1 << order) > end:
             order -= 1
-        list = &zone.area[order][pageblock_type(a, start)]
+        list = free_area(a, zone, order, pageblock_type(a, start))
         f = frame_mut(a, <pfn_t>start)
         f.flags = PG_buddy
         f.index_lo = order
@@ -267,12 +267,12 @@ cdef void init_zone(arena_t *a, uint32_t z, uint64_t start, uint64_t end) noexce
     cdef uint64_t best = 0
     cdef uint64_t first
     cdef uint64_t last
-    cdef uint64_t mask = MAX_ORDER_PAGES - 1
+    cdef uint64_t mask = max_order_nr_pages(a) - 1
     if end <= start:
         return
     zone.start_pfn = start
     zone.spanned_pages = end - start
-    zone.pageblocks[MIGRATE_MOVABLE] = <uint32_t>(((end + 511) >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER))
+    zone.pageblocks[MIGRATE_MOVABLE] = <uint32_t>(((end + pageblock_nr_pages(a) - 1) >> a.m.arch.pageblock_order) - (start >> a.m.arch.pageblock_order))
     while True:
         stop = next_free_range(a, &at, end)
         if stop == 0:
@@ -313,14 +313,17 @@ cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
             last = min(a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages, end)
             if last > first:
                 zone.present_pages -= last - first
-                if last >> PAGEBLOCK_ORDER > (first + 511) >> PAGEBLOCK_ORDER:
-                    zone.pageblocks[MIGRATE_MOVABLE] -= <uint32_t>((last >> PAGEBLOCK_ORDER) - ((first + 511) >> PAGEBLOCK_ORDER))
+                if last >> a.m.arch.pageblock_order > (first + pageblock_nr_pages(a) - 1) >> a.m.arch.pageblock_order:
+                    zone.pageblocks[MIGRATE_MOVABLE] -= <uint32_t>((last >> a.m.arch.pageblock_order) - ((first + pageblock_nr_pages(a) - 1) >> a.m.arch.pageblock_order))
 
 
 cdef void init_zones(arena_t *a) noexcept nogil:
     cdef machine_t *m = a.m
     cdef uint64_t low_end = PCI_HOLE if m.max_pfn > DMA32_END else m.max_pfn
     cdef uint64_t limit = lowmem_end(&m.arch)
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        m.zone[z].nr = z
     if ram_start(&m.arch):  # devices of 32 bits: all below 4 GiB is DMA
         m.nr_zones = 4 if limit else 3
         init_zone(a, ZONE_DMA, ram_start(&m.arch), min(m.max_pfn, limit if limit else frames_of(&m.arch, DMA32_END)))
@@ -359,7 +362,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
         return err
     if arena_resize(a, POOL_FRAME, <uint32_t>m.max_pfn) < 0 or arena_resize(a, POOL_CPU, m.nr_cpus + 1) < 0:
         return -ENOMEM
-    if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> PAGEBLOCK_ORDER) + 1) < 0 or size_pools(a) < 0:
+    if arena_resize(a, POOL_PAGEBLOCK, <uint32_t>(m.max_pfn >> a.m.arch.pageblock_order) + 1) < 0 or size_pools(a) < 0:
         return -ENOMEM
     init_zones(a)
     m.totalram_pages = 0
@@ -421,7 +424,7 @@ cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
     for z in range(ZONE_HIGHMEM):
         nr_zones += a.m.zone[z].managed_pages != 0
     # two free pageblocks a zone, and room for each of three types to fall back on the others
-    recommended = <uint64_t>512 * nr_zones * 2 + <uint64_t>512 * nr_zones * 9
+    recommended = pageblock_nr_pages(a) * nr_zones * (2 + 9)
     recommended = min(recommended, nr_free_buffer_pages(a) // 20) << (a.m.arch.page_shift - 10)
     if recommended > a.m.min_free_kbytes:
         a.m.min_free_kbytes = recommended

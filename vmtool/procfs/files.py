@@ -246,7 +246,7 @@ def _highest_zone_if_old(tree):
 
 
 def _pageblock_order(tree):
-    return 9
+    return tree.info.pageblock_order
 
 
 def _clear_refs(tree, pid, data):
