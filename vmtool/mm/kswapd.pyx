@@ -188,11 +188,6 @@ cdef bint balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     return a.m.kswapd_failures >= MAX_RECLAIM_RETRIES or (pgdat_balanced(a, order, highest) and boosts(a, highest, each) == 0)
 
 
-cdef inline bint is_object(uint32_t gfp) noexcept nogil:
-    """A slab's first attempt: like whatever else the kernel takes for itself it wakes no kswapd here, for user pages soon do."""
-    return gfp & GFP_NO_DIRECT != 0 and not gfp & GFP_USER_MOVABLE
-
-
 cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp, uint32_t highest) noexcept nogil:
     cdef uint32_t *flags = &a.m.zone[0].flags
     if zone == NO_ZONE:
@@ -200,10 +195,6 @@ cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp,
         kcompactd_if_woken(a)
         return
     if a.memalloc or a.m.zone[zone].managed_pages == 0:
-        return
-    if is_object(gfp):
-        if balanced(a, order, highest):
-            wakeup_kcompactd(a, order, highest)
         return
     if order > flags[0] >> WOKEN_ORDER_SHIFT:  # kept until it runs, be it for something else
         flags[0] = (flags[0] & (WOKEN_ORDER - 1)) | order << WOKEN_ORDER_SHIFT

@@ -25,6 +25,8 @@ from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B, mo
 
 cdef enum:
     SLAB_MAX_ORDER = 3  # slub_max_order: PAGE_ALLOC_COSTLY_ORDER
+    # of more than the least order: it takes what is there, without waking anyone, and leaves the reserves alone
+    FIRST_ATTEMPT = GFP_NORETRY | GFP_NO_DIRECT | GFP_NO_KSWAPD | GFP_NOMEMALLOC
 
 
 # --- lists -------------------------------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ cdef idx_t new_slab(arena_t *a, int cache) noexcept nogil:
     cdef pfn_t pfn
     if i == 0:
         return 0
-    pfn = alloc_pages(a, order, slab_gfp(c) | GFP_NORETRY | GFP_NO_DIRECT if order > c.min_order else slab_gfp(c))
+    pfn = alloc_pages(a, order, slab_gfp(c) | FIRST_ATTEMPT if order > c.min_order else slab_gfp(c))
     if pfn == 0 and order > c.min_order:
         order = c.min_order
         pfn = alloc_pages(a, order, slab_gfp(c))
