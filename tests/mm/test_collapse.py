@@ -41,3 +41,18 @@ def test_a_range_within_one_huge_page_is_einval(machine):
     with pytest.raises(KernelError) as failed:
         machine.madvise(1, BASE + 0x201000, 0x1000, COLLAPSE)
     assert failed.value.errno == errno.EINVAL
+
+
+def test_a_group_that_may_not_have_a_huge_page_is_busy(machine):
+    """madvise_collapse_errno(): SCAN_CGROUP_CHARGE_FAIL, unlike SCAN_ALLOC_HUGE_PAGE_FAIL, which is ENOMEM. The block itself was there."""
+    machine.cgroup_create("g")
+    machine.cgroup_move("g", 1)
+    machine.touch(1, BASE, 0x4000, "w")
+    machine.cgroup_set("g", "memory.max", 1 << 20)
+    before = machine.vmstat()
+    with pytest.raises(KernelError) as failed:
+        machine.madvise(1, BASE, 0x200000, COLLAPSE)
+    assert failed.value.errno == errno.EBUSY
+    now = machine.vmstat()
+    assert {key: now[key] - before[key] for key in ("thp_collapse_alloc", "thp_collapse_alloc_failed", "oom_kill")} == {
+        "thp_collapse_alloc": 1, "thp_collapse_alloc_failed": 0, "oom_kill": 0}

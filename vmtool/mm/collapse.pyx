@@ -49,20 +49,24 @@ cdef int find_pmd_or_thp_or_none(arena_t *a, const mm_t *m, vaddr_t addr, pfn_t 
     return SCAN_PMD_NONE if at.level == 1 else SCAN_PMD_NULL
 
 
-cdef pfn_t alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc) noexcept nogil:
+cdef int alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc, pfn_t *head) noexcept nogil:
     """Counts: THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED."""
     cdef uint32_t gfp = GFP_USER_MOVABLE | GFP_NO_KSWAPD  # GFP_TRANSHUGE; khugepaged's without defrag: _LIGHT
-    cdef pfn_t head
     if cc.is_khugepaged and not a.m.khugepaged.defrag:
         gfp |= GFP_NO_DIRECT
     a.active_memcg = m.memcg
-    head = alloc_pages(a, a.m.arch.pmd_order, gfp)
+    a.charge_failed = False
+    head[0] = alloc_pages(a, a.m.arch.pmd_order, gfp)
     a.active_memcg = 0
-    if head == 0:
-        count_vm_event(a, THP_COLLAPSE_ALLOC_FAILED)
-    else:
-        count_folio_events(a, head, THP_COLLAPSE_ALLOC, 1)
-    return head
+    if head[0]:
+        count_folio_events(a, head[0], THP_COLLAPSE_ALLOC, 1)
+        return SCAN_SUCCEED
+    if a.charge_failed:  # it was there, but not for the group
+        a.charge_failed = False
+        count_vm_event(a, THP_COLLAPSE_ALLOC)
+        return SCAN_CGROUP_CHARGE_FAIL
+    count_vm_event(a, THP_COLLAPSE_ALLOC_FAILED)
+    return SCAN_ALLOC_HUGE_PAGE_FAIL
 
 
 cdef void release_folio(arena_t *a, pfn_t head) noexcept nogil:
@@ -271,11 +275,11 @@ cdef void copy_and_release(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t
 cdef int collapse_huge_page(arena_t *a, idx_t v, vaddr_t addr, bint unmapped, collapse_t *cc) noexcept nogil:
     """The area cannot change meanwhile: nobody else runs. Its pages can: reclaim may run for the folio."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pfn_t head = alloc_charge_folio(a, m, cc), table
+    cdef pfn_t head, table
     cdef isolated_t k
-    cdef int result
-    if head == 0:
-        return SCAN_ALLOC_HUGE_PAGE_FAIL
+    cdef int result = alloc_charge_folio(a, m, cc, &head)
+    if result != SCAN_SUCCEED:
+        return result
     result = SCAN_SUCCEED if thp_vma_allowable_pmd(a, vma_at(a, v), vma_at(a, v).vm_flags, TVA_KHUGEPAGED if cc.is_khugepaged else TVA_FORCED_COLLAPSE) else SCAN_VMA_CHECK
     if result == SCAN_SUCCEED:
         result = find_pmd_or_thp_or_none(a, m, addr, &table)

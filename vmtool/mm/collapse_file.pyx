@@ -115,13 +115,13 @@ cdef void copy_folios(arena_t *a, pfn_t head, uint64_t start, const pagelist_t *
 
 
 cdef int collapse_file(arena_t *a, idx_t v, idx_t inode, uint64_t start, collapse_t *cc) noexcept nogil:
-    cdef pfn_t head = alloc_charge_folio(a, mm_mut(a, vma_at(a, v).vm_mm), cc)
+    cdef pfn_t head
     cdef uint64_t index = start
     cdef pagelist_t list
-    cdef int result = SCAN_SUCCEED
+    cdef int result = alloc_charge_folio(a, mm_mut(a, vma_at(a, v).vm_mm), cc, &head)
     cdef uint32_t i
-    if head == 0:
-        return SCAN_ALLOC_HUGE_PAGE_FAIL
+    if result != SCAN_SUCCEED:
+        return result
     list.nr = list.nr_none = 0
     while index < start + hpage_pmd_nr(a) and result == SCAN_SUCCEED:
         result = isolate_folio(a, inode, start, &index, &list)

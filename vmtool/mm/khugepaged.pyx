@@ -185,7 +185,7 @@ cdef int collapse_errno(int result) noexcept nogil:
     """madvise_collapse_errno()."""
     if result == SCAN_ALLOC_HUGE_PAGE_FAIL:
         return -ENOMEM
-    if result == SCAN_EXCEED_NONE_PTE:
+    if result in (SCAN_CGROUP_CHARGE_FAIL, SCAN_EXCEED_NONE_PTE):
         return -EBUSY
     if result in (SCAN_PAGE_COUNT, SCAN_PAGE_LRU, SCAN_DEL_PAGE_LRU):
         return -EAGAIN
