@@ -20,8 +20,8 @@ from vmtool.errors import KernelError
 U64 = 0xFFFFFFFFFFFFFFFF
 ZERO_SIZE_PTR = 16
 GFP_NAMES = {
-    "GFP_KERNEL": GFP_KERNEL, "GFP_ATOMIC": GFP_KERNEL | GFP_ATOMIC, "GFP_NOWAIT": GFP_KERNEL | GFP_NORETRY, "GFP_USER": GFP_KERNEL,
-    "GFP_KERNEL_ACCOUNT": GFP_KERNEL | GFP_ACCOUNT, "GFP_DMA": GFP_DMA, "GFP_DMA32": GFP_DMA32, "GFP_HIGHUSER_MOVABLE": GFP_USER_MOVABLE,
+    "GFP_KERNEL": GFP_KERNEL | GFP_DIRECT_RECLAIM, "GFP_ATOMIC": GFP_KERNEL | GFP_ATOMIC, "GFP_NOWAIT": GFP_KERNEL | GFP_NO_DIRECT, "GFP_USER": GFP_KERNEL | GFP_DIRECT_RECLAIM,
+    "GFP_KERNEL_ACCOUNT": GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_ACCOUNT, "GFP_DMA": GFP_DMA, "GFP_DMA32": GFP_DMA32, "GFP_HIGHUSER_MOVABLE": GFP_USER_MOVABLE,
     "__GFP_DMA": GFP_DMA, "__GFP_DMA32": GFP_DMA32, "__GFP_ACCOUNT": GFP_ACCOUNT, "__GFP_RECLAIMABLE": GFP_RECLAIMABLE, "__GFP_ZERO": GFP_ZERO,
     "__GFP_NORETRY": GFP_NORETRY, "__GFP_MOVABLE": GFP_USER_MOVABLE,
 }  # fmt: skip
@@ -96,7 +96,7 @@ def vmalloc(Processes m, size, gfp):
     enter_kernel(m)
     if size == 0 or size >> 48:
         raise KernelError(ENOMEM, f"{size} bytes")
-    return address_of(m, mm_vmalloc(&m.a, size, bits), size)
+    return address_of(m, mm_vmalloc(&m.a, size, bits & ~<uint32_t>GFP_DIRECT_RECLAIM), size)  # it holds its area while it allocates
 
 
 def alloc_pages(Processes m, order, gfp):
