@@ -1,6 +1,7 @@
 """Parameters: names, defaults and ranges of the kernel; what setting one changes."""
 
 import os
+import math
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,51 @@ def test_min_free_kbytes_moves_the_watermarks(machine):
     assert sum(z.min for z in machine.zones() if z.managed) in (2047, 2048)  # 8 MiB in pages, each zone's share rounded down
     machine.set_sysctl("vm.watermark_scale_factor", "1000")
     assert all(z.low - z.min == z.managed // 10 for z in machine.zones() if z.managed)
+
+
+ROOT = "transparent_hugepage/"
+
+
+def four_roots(machine):
+    """calculate_min_free_kbytes(). Debian's 6.18.15 in QEMU with 256M (managed 3840 and 49469, high 283 and 3661 then): 1806 at boot, when high was
+    still 0; 10524 when `madvise` was written; 1777 with `never`, and so on whichever of the three files turned them on and off."""
+    return math.isqrt(sum(z.managed - z.high for z in machine.zones() if z.managed) * 4 * 16)
+
+
+@pytest.mark.parametrize("name", ["enabled", "hugepages-2048kB/enabled"])
+def test_min_free_kbytes_is_worked_out_anew_when_huge_pages_come_and_go(machine, name):
+    """start_stop_khugepaged(): with them 11 pageblocks a zone, or a twentieth of lowmem."""
+    assert machine.sysctl("vm.min_free_kbytes") == "45056"
+    least = four_roots(machine)
+    machine.set_sysctl(ROOT + name, "never")
+    assert machine.sysctl("vm.min_free_kbytes") == str(least)
+    assert abs(sum(z.min for z in machine.zones() if z.managed) - least // 4) <= 2
+    machine.set_sysctl(ROOT + name, "always")
+    assert machine.sysctl("vm.min_free_kbytes") == "45056"
+    machine.set_sysctl(ROOT + name, "never")
+    machine.set_sysctl(ROOT + "shmem_enabled", "advise")
+    assert machine.sysctl("vm.min_free_kbytes") == "45056"
+    assert machine.kmsg() == [] and machine.fsck() == []
+
+
+def test_what_was_written_by_hand_stays_when_it_is_more(machine):
+    machine.set_sysctl("vm.min_free_kbytes", "100000")
+    least = four_roots(machine)
+    machine.set_sysctl(ROOT + "enabled", "never")
+    assert machine.sysctl("vm.min_free_kbytes") == "100000"
+    assert [text for _, text in machine.kmsg()] == [f"min_free_kbytes is not updated to {least} because user defined value 100000 is preferred"]
+    machine.set_sysctl(ROOT + "enabled", "madvise")
+    assert machine.sysctl("vm.min_free_kbytes") == "100000"
+
+
+def test_huge_pages_raise_what_was_written_by_hand(machine):
+    """The log's words, and that the raised value stays with `never`, are that kernel's."""
+    machine.set_sysctl("vm.min_free_kbytes", "5000")
+    machine.set_sysctl(ROOT + "enabled", "always")
+    assert machine.sysctl("vm.min_free_kbytes") == "45056"
+    assert [text for _, text in machine.kmsg()] == ["khugepaged: raising min_free_kbytes from 5000 to 45056 to help transparent hugepage allocations"]
+    machine.set_sysctl(ROOT + "enabled", "never")
+    assert machine.sysctl("vm.min_free_kbytes") == "45056"
 
 
 def test_lowmem_reserve_ratio_sets_the_protection(machine):

@@ -4,13 +4,18 @@
     cursor    mm 5, 0x7f0000200000      what is before it has been looked at in this round
 A space comes at a fault that could give it a huge page, with MADV_HUGEPAGE, when areas merge, when shared memory is mapped, and with fork from one
 that is on the list. It goes when it ends, but for the one under the cursor: its place stays until khugepaged comes by.
-Counterpart: Linux v6.18 mm/khugepaged.c:__khugepaged_enter(), __khugepaged_exit(), start_stop_khugepaged().
+Counterpart: Linux v6.18 mm/khugepaged.c:__khugepaged_enter(), __khugepaged_exit(), start_stop_khugepaged(), set_recommended_min_free_kbytes().
 # Deviation: the space under the cursor gives its mm_struct and top table back at once.
 Invariants (fsck_space): the list is linked both ways and holds the spaces with MMF_VM_HUGEPAGE; the cursor is one of them.
 """
 
+from libc.stdio cimport snprintf
+
+from vmtool.mm.arch cimport ARCH_NO_THP
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, mm_mut, vma_at
+from vmtool.mm.frame cimport calculate_min_free_kbytes, recommended_min_free_kbytes, setup_per_zone_wmarks
 from vmtool.mm.large_folio cimport has_pmd_thp, hpage_pmd_nr, hpage_pmd_size
+from vmtool.mm.printk cimport printk
 from vmtool.mm.shmem cimport shmem_allowable_huge_orders
 from vmtool.mm.slab cimport CACHE_MM_SLOT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.thp cimport thp_vma_suitable, thp_disabled, thp_orders_mask
@@ -152,6 +157,34 @@ cdef void khugepaged_wake(arena_t *a) noexcept nogil:
     k.due_us = a.m.now_us
 
 
+cdef inline bint huge_pages_enabled(arena_t *a) noexcept nogil:
+    """Where khugepaged is not modelled, the setting alone."""
+    if has_thp(&a.m.arch):
+        return hugepage_pmd_enabled(a)
+    return a.m.thp_enabled != 0 and not a.m.arch.flags & ARCH_NO_THP
+
+
+cdef void set_recommended_min_free_kbytes(arena_t *a) noexcept nogil:
+    """For huge pages more is kept free; without them as much as at boot, but what was written by hand stays if it is more."""
+    cdef uint64_t before = a.m.min_free_kbytes, kbytes
+    cdef int64_t by_hand = <int64_t>a.m.user_min_free_kbytes - 1
+    cdef char text[160]
+    if not huge_pages_enabled(a):
+        kbytes = calculate_min_free_kbytes(a)
+        if <int64_t>kbytes <= by_hand:
+            snprintf(text, sizeof(text), "min_free_kbytes is not updated to %llu because user defined value %lld is preferred", <unsigned long long>kbytes,
+                     <long long>by_hand)
+            printk(a, text)
+    else:
+        kbytes = recommended_min_free_kbytes(a)
+        if kbytes > before and by_hand >= 0:
+            snprintf(text, sizeof(text), "khugepaged: raising min_free_kbytes from %llu to %llu to help transparent hugepage allocations",
+                     <unsigned long long>before, <unsigned long long>kbytes)
+            printk(a, text)
+        a.m.min_free_kbytes = max(before, kbytes)
+    setup_per_zone_wmarks(a)
+
+
 cdef void start_stop_khugepaged(arena_t *a) noexcept nogil:
     """The thread ends and forgets its place, or a new one begins with a scan; one that sleeps sleeps on."""
     cdef khugepaged_t *k = &a.m.khugepaged
@@ -161,6 +194,7 @@ cdef void start_stop_khugepaged(arena_t *a) noexcept nogil:
         k.address = 0
     elif k.state != KHUGEPAGED_SLEEPS and k.mm_head:
         khugepaged_wake(a)
+    set_recommended_min_free_kbytes(a)
 
 
 cdef void khugepaged_wake_early(arena_t *a) noexcept nogil:

@@ -3,7 +3,6 @@
 Counterpart: Linux v6.18 mm/util.c, mm/page_alloc.c, mm/page-writeback.c, mm/vmscan.c, fs/drop_caches.c (struct ctl_table of each), mm/huge_memory.c,
 block/blk-sysfs.c.
 Simplified: what is not built (NUMA ...) has its parameter, which tells what holds and takes no other value.
-# Deviation: setting transparent_hugepage/enabled leaves min_free_kbytes as it is.
 """
 
 from libc.string cimport strncmp
@@ -28,6 +27,7 @@ cdef enum:  # what setting one does beside
     PLAIN
     FIXED  # takes no other value
     WATERMARKS
+    MIN_FREE  # so, too; and huge pages coming or going leave it, unless they want more
     DROP_CACHES  # written only
     NO_BYTES  # the last set of a ratio and of its amount (overcommit_kbytes, dirty_bytes) counts, the other becomes 0
     NO_RATIO
@@ -96,7 +96,7 @@ TABLE[7] = sysctl_t(b"vm.dirty_writeback_centisecs", <char *>&M.dirty_writeback_
 TABLE[8] = sysctl_t(b"vm.drop_caches", 0, 0, 0, 1, 4, DROP_CACHES, NULL)
 TABLE[9] = sysctl_t(b"vm.lowmem_reserve_ratio", <char *>&M.lowmem_reserve_ratio[0] - <char *>&M, 4, 5, INT_MIN, INT_MAX, WATERMARKS, NULL)
 TABLE[10] = sysctl_t(b"vm.max_map_count", <char *>&M.max_map_count - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
-TABLE[11] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, WATERMARKS, NULL)
+TABLE[11] = sysctl_t(b"vm.min_free_kbytes", <char *>&M.min_free_kbytes - <char *>&M, 8, 1, 0, INT_MAX, MIN_FREE, NULL)
 TABLE[12] = sysctl_t(b"vm.mmap_min_addr", <char *>&M.mmap_min_addr - <char *>&M, 4, 1, 0, 0x7FFFF000, PLAIN, NULL)
 TABLE[13] = sysctl_t(b"vm.nr_hugepages", <char *>&M.hstate[0].max_huge_pages - <char *>&M, 4, 1, 0, INT_MAX, HUGEPAGES, NULL)
 TABLE[14] = sysctl_t(b"vm.nr_overcommit_hugepages", <char *>&M.hstate[0].nr_overcommit_huge_pages - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
@@ -315,6 +315,9 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
             (<uint32_t *>field)[0] = <uint32_t>(value if value > 0 else 0)
     if TABLE[i].action == PROACTIVE:
         kcompactd_proactive(a)
+    elif TABLE[i].action == MIN_FREE:
+        a.m.user_min_free_kbytes = <uint32_t>value + 1
+        setup_per_zone_wmarks(a)
     elif TABLE[i].action == WATERMARKS:
         setup_per_zone_wmarks(a)
     elif TABLE[i].action == KHUGEPAGED:

@@ -450,7 +450,7 @@ cdef struct machine_t:
     idx_t sysroot  # name_t: the host's directory with programs of this architecture; 0: /
     uint32_t knows_memcg_stat  # 0 in older files: the counters of groups are not
     uint32_t shmem_huge  # transparent_hugepage/shmem_enabled: SHMEM_HUGE_
-    uint32_t soft_dirty, pad1  # CONFIG_MEM_SOFT_DIRTY
+    uint32_t soft_dirty, user_min_free_kbytes  # CONFIG_MEM_SOFT_DIRTY; vm.min_free_kbytes as somebody wrote it, and one; 0: nobody did
     compaction_t compaction
     uint64_t asid_generation  # ARCH_ASID: above the bits of an ASID; mmu_context.pyx
     idx_t asid_map  # xnode_t root: 32 ASIDs a slot, those that this generation has given out

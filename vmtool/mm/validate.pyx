@@ -18,6 +18,7 @@ from vmtool.mm.types cimport *
 cdef enum:
     MAX_WAYS = 128
     SETS_ALIGN = 128  # records; no set is longer, a chunk holds a multiple
+    MAX_MIN_FREE_KBYTES = 0x80000000  # INT_MAX and one
     MAX_READAHEAD = 1 << 30  # pages; read_ahead_kb is an unsigned int
     MAX_PAGE_CLUSTER = 31  # a shift
     MAX_PIDS = (1 << 22) + 1  # PID_MAX_LIMIT of 64-bit kernels, and the null record
@@ -197,6 +198,6 @@ cdef const char *machine_validate(arena_t *a) noexcept nogil:
         return b"its counts of records"
     if not is_text(m.kernel, 16) or not is_text(m.tlb_spec, 64):
         return b"its names"
-    if m.ra_pages > MAX_READAHEAD or m.page_cluster > MAX_PAGE_CLUSTER or not valid_compaction(m):
+    if m.ra_pages > MAX_READAHEAD or m.page_cluster > MAX_PAGE_CLUSTER or m.user_min_free_kbytes > MAX_MIN_FREE_KBYTES or not valid_compaction(m):
         return b"its parameters"
     return NULL

@@ -62,6 +62,8 @@ cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil
 cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
+cdef uint64_t calculate_min_free_kbytes(arena_t *a) noexcept nogil  # by the size of memory; what was written by hand stays when it is more. Returns what it came to
+cdef uint64_t recommended_min_free_kbytes(arena_t *a) noexcept nogil  # so that huge pages find pageblocks
 
 cdef inline uint64_t pageblock_nr_pages(arena_t *a) noexcept nogil:
     return <uint64_t>1 << a.m.arch.pageblock_order

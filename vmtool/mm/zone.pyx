@@ -406,28 +406,32 @@ cdef uint64_t nr_free_buffer_pages(arena_t *a) noexcept nogil:
     cdef uint32_t z
     cdef uint64_t n = 0
     for z in range(ZONE_HIGHMEM):
-        if a.m.zone[z].managed_pages > a.m.zone[z].watermark[WMARK_HIGH]:
-            n += a.m.zone[z].managed_pages - a.m.zone[z].watermark[WMARK_HIGH]
+        n += a.m.zone[z].managed_pages - min(wmark_pages(&a.m.zone[z], WMARK_HIGH), a.m.zone[z].managed_pages)
     return n
 
 
-cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
-    """calculate_min_free_kbytes(), then khugepaged's set_recommended_min_free_kbytes() unless THP is off."""
-    cdef uint64_t recommended
-    cdef uint32_t z
-    cdef uint32_t nr_zones = 0
+cdef uint64_t calculate_min_free_kbytes(arena_t *a) noexcept nogil:
     cdef uint64_t kbytes = int_sqrt((nr_free_buffer_pages(a) << (a.m.arch.page_shift - 10)) * 16)
-    a.m.min_free_kbytes = min(max(kbytes, <uint64_t>128), <uint64_t>262144)
-    setup_per_zone_wmarks(a)
-    if a.m.thp_enabled == 0:
-        return
+    if kbytes + 1 > a.m.user_min_free_kbytes:
+        a.m.min_free_kbytes = min(max(kbytes, <uint64_t>128), <uint64_t>262144)
+    return kbytes
+
+
+cdef uint64_t recommended_min_free_kbytes(arena_t *a) noexcept nogil:
+    """Two free pageblocks a zone, and room for each of three types to fall back on the others."""
+    cdef uint64_t nr_pages = 0
+    cdef uint32_t z
     for z in range(ZONE_HIGHMEM):
-        nr_zones += a.m.zone[z].managed_pages != 0
-    # two free pageblocks a zone, and room for each of three types to fall back on the others
-    recommended = pageblock_nr_pages(a) * nr_zones * (2 + 9)
-    recommended = min(recommended, nr_free_buffer_pages(a) // 20) << (a.m.arch.page_shift - 10)
-    if recommended > a.m.min_free_kbytes:
-        a.m.min_free_kbytes = recommended
+        nr_pages += pageblock_nr_pages(a) * (2 + 9) if a.m.zone[z].managed_pages else 0
+    return min(nr_pages, nr_free_buffer_pages(a) // 20) << (a.m.arch.page_shift - 10)
+
+
+cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
+    """init_per_zone_wmark_min(), then khugepaged begins unless THP is off."""
+    calculate_min_free_kbytes(a)
+    setup_per_zone_wmarks(a)
+    if a.m.thp_enabled:
+        a.m.min_free_kbytes = max(a.m.min_free_kbytes, recommended_min_free_kbytes(a))
         setup_per_zone_wmarks(a)
 
 
