@@ -82,7 +82,8 @@ class Driven:
 
 
 def machine_with(nr_free):
-    """The steps to come, on a machine whose process begins with as many pages free as that kernel's had: those on the CPU's lists among them."""
+    """The steps to come, on a machine whose process begins with as many pages free as that kernel's had: with those on the CPU's
+    lists."""
     ram_kb = 256 << 10
     while True:
         machine = core.Machine()
@@ -123,8 +124,8 @@ def test_what_kcompactd_has_put_together_lies_ready(measure):
     assert n["compact_stall"] == 0
     assert 300 < n["pgmigrate_success"] < 3000 and n["compact_isolated"] >= 2 * n["pgmigrate_success"] > 100 * n["pgmigrate_fail"]
     n = between(marks, "holes", "huge")
-    # What came free last waits on the CPU's list, whose limit is the low watermark that huge pages raise. There kcompactd began while pages were still
-    # given back, and they pushed it out: 66 blocks lay ready; here it begins when all are.
+    # What came free last waits on the CPU's list, whose limit is the low watermark that huge pages raise. There kcompactd began while
+    # pages were still given back, and they pushed it out: 66 blocks lay ready; here it begins when all are.
     assert n["ready"] > 5
     assert (n["thp_fault_alloc"], n["thp_fault_fallback"]) == (32, 0) and n["compact_stall"] < 8
 

@@ -1,7 +1,7 @@
 """Parameters: names, defaults and ranges of the kernel; what setting one changes."""
 
-import os
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -107,8 +107,9 @@ ROOT = "transparent_hugepage/"
 
 
 def four_roots(machine):
-    """calculate_min_free_kbytes(). Debian's 6.18.15 in QEMU with 256M (managed 3840 and 49469, high 283 and 3661 then): 1806 at boot, when high was
-    still 0; 10524 when `madvise` was written; 1777 with `never`, and so on whichever of the three files turned them on and off."""
+    """calculate_min_free_kbytes(). Debian's 6.18.15 in QEMU with 256M (managed 3840 and 49469, high 283 and 3661 then): 1806 at boot,
+    when high was still 0; 10524 when `madvise` was written; 1777 with `never`, and so on whichever of the three files turned them on
+    and off."""
     return math.isqrt(sum(z.managed - z.high for z in machine.zones() if z.managed) * 4 * 16)
 
 
@@ -133,7 +134,8 @@ def test_what_was_written_by_hand_stays_when_it_is_more(machine):
     least = four_roots(machine)
     machine.set_sysctl(ROOT + "enabled", "never")
     assert machine.sysctl("vm.min_free_kbytes") == "100000"
-    assert [text for _, text in machine.kmsg()] == [f"min_free_kbytes is not updated to {least} because user defined value 100000 is preferred"]
+    told = f"min_free_kbytes is not updated to {least} because user defined value 100000 is preferred"
+    assert [text for _, text in machine.kmsg()] == [told]
     machine.set_sysctl(ROOT + "enabled", "madvise")
     assert machine.sysctl("vm.min_free_kbytes") == "100000"
 
@@ -143,7 +145,8 @@ def test_huge_pages_raise_what_was_written_by_hand(machine):
     machine.set_sysctl("vm.min_free_kbytes", "5000")
     machine.set_sysctl(ROOT + "enabled", "always")
     assert machine.sysctl("vm.min_free_kbytes") == "45056"
-    assert [text for _, text in machine.kmsg()] == ["khugepaged: raising min_free_kbytes from 5000 to 45056 to help transparent hugepage allocations"]
+    told = "khugepaged: raising min_free_kbytes from 5000 to 45056 to help transparent hugepage allocations"
+    assert [text for _, text in machine.kmsg()] == [told]
     machine.set_sysctl(ROOT + "enabled", "never")
     assert machine.sysctl("vm.min_free_kbytes") == "45056"
 

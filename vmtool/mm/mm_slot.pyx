@@ -11,7 +11,6 @@ Invariants (fsck_space): the list is linked both ways and holds the spaces with 
 
 from libc.stdio cimport snprintf
 
-from vmtool.mm.arch cimport ARCH_NO_THP
 from vmtool.mm.arena cimport file_at, inode_at, mm_at, mm_mut, vma_at
 from vmtool.mm.frame cimport calculate_min_free_kbytes, recommended_min_free_kbytes, setup_per_zone_wmarks
 from vmtool.mm.large_folio cimport has_pmd_thp, hpage_pmd_nr, hpage_pmd_size
@@ -157,19 +156,12 @@ cdef void khugepaged_wake(arena_t *a) noexcept nogil:
     k.due_us = a.m.now_us
 
 
-cdef inline bint huge_pages_enabled(arena_t *a) noexcept nogil:
-    """Where khugepaged is not modelled, the setting alone."""
-    if has_thp(&a.m.arch):
-        return hugepage_pmd_enabled(a)
-    return a.m.thp_enabled != 0 and not a.m.arch.flags & ARCH_NO_THP
-
-
 cdef void set_recommended_min_free_kbytes(arena_t *a) noexcept nogil:
     """For huge pages more is kept free; without them as much as at boot, but what was written by hand stays if it is more."""
     cdef uint64_t before = a.m.min_free_kbytes, kbytes
     cdef int64_t by_hand = <int64_t>a.m.user_min_free_kbytes - 1
     cdef char text[160]
-    if not huge_pages_enabled(a):
+    if not hugepage_pmd_enabled(a):
         kbytes = calculate_min_free_kbytes(a)
         if <int64_t>kbytes <= by_hand:
             snprintf(text, sizeof(text), "min_free_kbytes is not updated to %llu because user defined value %lld is preferred", <unsigned long long>kbytes,
