@@ -99,15 +99,15 @@ def test_captured_pagetypeinfo_comes_back(capture):
         else:
             zones[zone.name] = zone._replace(pageblocks=tuple(map(int, words[4:])))
     assert len(zones) == 3
-    assert pagetypeinfo.render(zones.values()) == source
+    assert pagetypeinfo.render(zones.values(), 9) == source
     # the core need not know of isolation
     short = [z._replace(free_by_type=z.free_by_type[:4], pageblocks=z.pageblocks[:4]) for z in zones.values()]
-    assert pagetypeinfo.render(short) == source
+    assert pagetypeinfo.render(short, 9) == source
 
 
 def test_long_free_lists_are_not_counted_to_their_end():
     zone = NO_ZONE._replace(name="Normal", present=1, free_by_type=((99_999, 100_000, 250_000, *[0] * 8),), pageblocks=(1,))
-    assert " 99999 >100000 >100000      0 " in pagetypeinfo.render([zone])
+    assert " 99999 >100000 >100000      0 " in pagetypeinfo.render([zone], 9)
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
