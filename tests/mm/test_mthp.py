@@ -259,3 +259,44 @@ def test_a_process_that_wants_none(machine):
     for disable, flags in ((False, 2), (True, 4)):
         with pytest.raises(KernelError):
             machine.set_thp_disable(1, disable, flags)
+
+
+@pytest.mark.parametrize("before", ["whole", "a page gone", "shared", "paged out"])
+def test_folios_that_became_a_huge_page_are_free(machine, before):
+    at = -(-AT // HUGE) * HUGE
+    machine.mmap(1, at, HUGE, RW, PRIVATE_ANON | FIXED)
+    free = sum(zone.free + sum(cpu[0] for cpu in zone.pcp) for zone in machine.zones())
+    touch(machine, at, length=4 * KB64)
+    child = None
+    if before == "a page gone":
+        machine.madvise(1, at + PAGE, PAGE, DONTNEED)
+    elif before == "shared":
+        child = machine.fork(1)
+        touch(machine, at, pid=child, length=KB64)
+    elif before == "paged out":
+        machine.swapon(64 << 20)
+        machine.madvise(1, at, PAGE, PAGEOUT)
+    machine.madvise(1, at, HUGE, 25)  # MADV_COLLAPSE
+    assert machine.fsck() == []
+    if before in ("whole", "a page gone"):
+        machine.munmap(1, at, HUGE)
+        machine.set_sysctl("vm.drop_caches", "3")
+        now = sum(zone.free + sum(cpu[0] for cpu in zone.pcp) for zone in machine.zones())
+        assert now >= free
+
+
+def test_a_slot_taken_late_does_not_know_earlier_mappings(machine):
+    """folio_add_return_large_mapcount(): it may have mappings already, and the folio counts as shared then."""
+    machine.set_sysctl("transparent_hugepage/enabled", "always")
+    at = -(-AT // HUGE) * HUGE
+    machine.mmap(1, at, HUGE, RW, PRIVATE_ANON | FIXED)
+    touch(machine, at)
+    first, second, third = machine.fork(1), machine.fork(1), machine.fork(1)
+    machine.munmap(1, at, HUGE)
+    machine.munmap(third, at, PAGE)  # splits its entry: 511 of 512 are new
+    assert machine.fsck() == []
+    machine.munmap(third, at, HUGE)
+    assert machine.fsck() == []
+    machine.munmap(first, at, HUGE)
+    machine.munmap(second, at, HUGE)
+    assert machine.meminfo()["AnonHugePages"] == 0

@@ -10,7 +10,7 @@ Simplified: one node, no userfaultfd, no poisoned memory.
 """
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
-from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.buddy cimport alloc_pages, folio_put, free_pages
 from vmtool.mm.frame cimport folio_order, page_copy, page_folio
 from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch, hpage_pmd_nr, hpage_pmd_size
 from vmtool.mm.lruvec cimport count_folio_events, lruvec_del_folio
@@ -269,7 +269,7 @@ cdef void copy_and_release(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, pfn_t
         i += n
     for i in range(k.nr_large):
         release_folio(a, k.large[i])
-        frame_mut(a, k.large[i]).extra_refs -= 1
+        folio_put(a, k.large[i])  # a large folio waits in no batch: one that nothing maps any more is free now
 
 
 cdef int collapse_huge_page(arena_t *a, idx_t v, vaddr_t addr, bint unmapped, collapse_t *cc) noexcept nogil:

@@ -5,10 +5,11 @@
     p unmaps all of it   mm_id -, c        mapcount 0, 16    c owns all mappings: not shared
     c unmaps one page    mm_id -, c        mapcount 0, 15    partially mapped: on the queue
 
-Two address spaces are kept; a third maps without a slot, and the folio counts as shared until one of the two owns all mappings.
+Two address spaces are kept; a third maps without a slot, and the folio counts as shared until one of the two owns all mappings. A slot that falls
+free is for whoever maps more: of one that has mappings already it knows the new ones alone, and is free again when as many are gone.
 Counterpart: Linux v6.18 include/linux/rmap.h:folio_add_return_large_mapcount(), folio_sub_return_large_mapcount(); mm/huge_memory.c:
 deferred_split_folio(), __folio_unqueue_deferred_split().
-Invariants (fsck_entries): counts by slot equal the entries; not shared means that one slot has them all; a folio is queued as its bit says.
+Invariants (fsck_entries): counts by slot equal the entries, of a shared folio they may be fewer; not shared means that one slot has them all; a folio is queued as its bit says.
 """
 
 from vmtool.mm.arch cimport page_size
@@ -70,12 +71,12 @@ cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) n
     third = frame_mut(a, head + 2)
     fourth = frame_mut(a, head + 3)
     if fourth.index_lo == mm:
-        third.mapping -= n
+        third.mapping -= min(n, third.mapping)
         if third.mapping:
             return second.lru_prev
         fourth.index_lo = 0
     elif fourth.lru_prev == mm:
-        fourth.mapping -= n
+        fourth.mapping -= min(n, fourth.mapping)
         if fourth.mapping:
             return second.lru_prev
         fourth.lru_prev = 0
