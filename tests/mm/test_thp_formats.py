@@ -9,7 +9,7 @@ import pytest
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
 RW, ANON_FIXED, SHARED_ANON = 3, 0x32, 0x21
-HUGEPAGE, COLLAPSE, DONTNEED = 14, 25, 4
+HUGEPAGE, COLLAPSE, MADV_FREE, MADV_COLD = 14, 25, 8, 20
 ORDERS = {"x86-64": (10, 9), "x86-64-la57": (10, 9), "i386": (10, 10), "i386-pae": (10, 9), "arm": (11, 11), "arm64": (10, 9),
           "arm64-16k": (11, 11), "arm64-64k": (13, 13)}
 HUGE = {"i386": 4 << 20, "i386-pae": 2 << 20, "arm64": 2 << 20, "arm64-16k": 32 << 20, "arm64-64k": 512 << 20}
@@ -154,3 +154,21 @@ def test_without_a_block_there_are_small_pages(boot):
     machine.touch(1, at, 1, "w")
     assert huge_kb(machine) == 0
     assert machine.vmstat()["thp_fault_fallback"] == 1
+
+
+@pytest.mark.parametrize("arch", HUGE)
+def test_what_is_old_or_clean_is_marked_by_the_next_access(boot, arch):
+    """Where the processor sets no access flag, and none that says dirty, the fault does: huge_pmd_set_accessed()."""
+    machine = boot(arch)
+    at = area(machine, arch, 1)
+    machine.store(1, at, b"x")
+    child = machine.fork(1)
+    machine.touch(child, at, 1, "r")
+    machine.kill(child, 9)
+    machine.madvise(1, at, HUGE[arch], MADV_COLD)
+    machine.touch(1, at, 1, "r")
+    machine.madvise(1, at, HUGE[arch], MADV_FREE)
+    machine.touch(1, at, 1, "w")
+    assert huge_kb(machine) == HUGE[arch] >> 10
+    (found,) = [area.stats for area in machine.smaps(1) if area.vma.start == at]
+    assert (found.private_dirty, found.referenced, found.lazyfree) == (HUGE[arch], HUGE[arch], 0)

@@ -29,7 +29,7 @@ from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport folio_free_swap
 from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
-from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page
+from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_pmd_set_accessed
 from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, trace2, trace3, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
 from vmtool.mm.vmstat cimport NR_FILE_DIRTY, PGFAULT, PGMAJFAULT
@@ -251,6 +251,7 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
                 if not result & VM_FAULT_FALLBACK:
                     return result
             else:
+                huge_pmd_set_accessed(a, m, addr, pmd, flags)
                 return 0
     return handle_pte_fault(a, v, addr, flags)
 

@@ -78,6 +78,9 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
     count_fault_alloc(a, m)
     return 0
 
+cdef void huge_pmd_set_accessed(arena_t *a, mm_t *m, vaddr_t addr, pte_t pmd, uint32_t flags) noexcept nogil:
+    entry_set(a, m, hpage_pmd_start(a, addr), 1, pte_mkyoung(a, pte_mkdirty(a, pmd) if flags & FAULT_WRITE else pmd))
+
 cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
     """Reuse the folio when nobody shares it; the zero page gives way to a new folio; else split and let the PTE be copied."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
