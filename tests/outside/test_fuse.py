@@ -84,13 +84,13 @@ def test_another_file_in_the_place_of_the_state(requests, state):
 
 @pytest.fixture
 def mounted(state, tmp_path):
-    """(directory, server) of a mount, which is gone afterwards."""
+    """(directory, server) of a mount, which is gone afterwards. State file and directory are named from where one is: libfuse goes to /."""
     pytest.importorskip("mfusepy", reason="mfusepy is not installed: pip install vmtool[mount]", exc_type=ImportError)
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("/dev/fuse is not there for us")
     place = tmp_path / "proc"
     place.mkdir()
-    server = subprocess.Popen([*VMTOOL, "-s", str(state), "mount", str(place)], stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen([*VMTOOL, "-s", state.name, "mount", place.name], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     deadline = time.monotonic() + 30
     while not os.path.ismount(place) and server.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -21,7 +21,10 @@ def procfs(machine: Machine, directory: str) -> None:
 
 
 def mount(settings: Settings, directory: str, own: int | None) -> None:
+    import os
+
     from vmtool.outside.fuse import mount as serve
+    settings.state = os.path.abspath(settings.state)  # libfuse goes to / before it serves
     serve(directory, lambda write: settings.session(WRITES if write else READS), own or 0)
 
 
