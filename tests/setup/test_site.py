@@ -104,6 +104,7 @@ def test_it_works_from_disk_in_a_browser(site, scheme):
         page.locator("#mkdocs-search-query").press_sequentially("copy-on-write")
         page.wait_for_selector("#mkdocs-search-results article a")
         page.click("#mkdocs-search-results article a")
+        page.wait_for_selector("h1")
         assert page.locator("h1").count() == 1
         browser.close()
     assert said == []
