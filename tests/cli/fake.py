@@ -63,13 +63,16 @@ class FakeMachine:
         return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, 9, False, False, False, False, False, 0, "", "", self.clock)
 
     def sysctl(self, name):
+        if name == "vm.drop_caches":
+            raise KernelError(errno.EACCES, f"{name} can only be written")
         if name not in self.sysctls:
             raise KernelError(errno.ENOENT, name)
         return self.sysctls[name]
 
     def set_sysctl(self, name, value):
-        self.sysctl(name)
-        self.sysctls[name] = value
+        if name != "vm.drop_caches":
+            self.sysctl(name)
+            self.sysctls[name] = value
 
     def sysctl_names(self):
         return sorted(self.sysctls)

@@ -97,6 +97,8 @@ def test_a_line_becomes_a_call(vmtool, machine, line, call):
     ("store 1 heap hi", ""), ("kill 1", ""), ("sync", ""),
     ("sysctl vm.swappiness", "vm.swappiness = 60\n"), ("sysctl -n vm.swappiness=10", "10\n"),
     ("sysctl --json vm.swappiness", '{"vm.swappiness": 60}\n'),
+    # as procps: what can only be written is told as it was written, and passed over where it is asked for
+    ("sysctl vm.drop_caches=1 vm.swappiness", "vm.drop_caches = 1\nvm.swappiness = 60\n"), ("sysctl vm.drop_caches", ""),
     ("sysctl", "queue/read_ahead_kb = 128\nvm.overcommit_memory = 0\nvm.swappiness = 60\n"),
     ("fsck", ""), ("fsck --json", "[]\n"),
     ("cat /proc/1/comm", "render\n"), ("cat /proc/1/oom_score_adj", "0\n"), ("cat /proc/sys/vm/swappiness", "60\n"),

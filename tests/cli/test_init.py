@@ -89,3 +89,13 @@ def test_did_you_mean_a_kernel_parameter(vmtool):
 
 def test_did_you_mean_in_a_script(script):
     assert "no such command (did you mean touch" in script("toch 1 heap\n").err
+
+
+@REAL
+def test_what_can_only_be_written_is_written(vmtool, real_state):
+    """procps: the value as it was given, exit status 0; it is passed over where it is asked for."""
+    assert vmtool("init").status == 0
+    ran = vmtool("sysctl vm.drop_caches=1 vm.compact_memory=1")
+    assert (ran.status, ran.out) == (0, "vm.drop_caches = 1\nvm.compact_memory = 1\n")
+    ran = vmtool("sysctl vm.drop_caches")
+    assert (ran.status, ran.out, ran.err) == (0, "", "")

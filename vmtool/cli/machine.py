@@ -55,6 +55,10 @@ def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, w
                 machine.set_sysctl(name, value.strip())
             shown[name] = machine.sysctl(name)
         except KernelError as failure:
+            if failure.errno == errno.EACCES:  # it can only be written: told as it was, and passed over where it is asked for
+                if equals:
+                    shown[name] = value.strip()
+                continue
             if failure.errno != errno.ENOENT:
                 raise
             raise KernelError(errno.ENOENT, name + did_you_mean(name, machine.sysctl_names())) from None
