@@ -3,6 +3,8 @@
 Modes 1 and 2 are not compared with a live kernel: they would be set for the whole host.
 """
 
+import errno
+
 import pytest
 
 from vmtool import uapi
@@ -126,3 +128,23 @@ def test_memory_that_was_not_reserved_is_sigbus_when_the_limit_is_strict(m):
     with pytest.raises(Signal) as failed:
         m.touch(pid, base + PAGE, PAGE, "w", probe=True)
     assert failed.value.signo == 7
+
+
+@pytest.mark.parametrize("kbytes", range(140, 460, 20))
+def test_a_program_that_finds_no_room_leaves_nothing(kbytes):
+    """Mode 2: what the start of a program was promised is given back where it failed, and no CPU runs what never was."""
+    machine = Machine()
+    machine.boot(ram_bytes=64 << 20)
+    machine.spawn("a", None, [b"a"], [])
+    for name, value in (("admin_reserve_kbytes", 0), ("user_reserve_kbytes", 0), ("overcommit_memory", 2), ("overcommit_kbytes", kbytes)):
+        machine.set_sysctl(f"vm.{name}", str(value))
+    before = machine.meminfo()["Committed_AS"]
+    try:
+        machine.spawn("b", None, [b"b"], [])
+    except KernelError as refused:
+        assert refused.errno == errno.ENOMEM
+        assert machine.meminfo()["Committed_AS"] == before
+        assert [task.pid for task in machine.tasks()] == [1]
+    else:
+        assert machine.meminfo()["Committed_AS"] > before
+    assert machine.fsck() == []

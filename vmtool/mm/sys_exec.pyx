@@ -14,11 +14,11 @@ from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport siginfo_t, store_bytes
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport GOLDEN, splitmix64, mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport GOLDEN, splitmix64, cpu_mut, mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
                               layout_t, special_pages, unmapped_base)
 from vmtool.mm.mm cimport insert_area, mm_alloc, mmput, switch_mm
-from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account
+from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport file_open, fput
 from vmtool.mm.placement cimport get_unmapped_area, is_err, mmap_base_for
 from vmtool.mm.pkeys cimport execute_only_pkey, has_pkeys, pkey_vm_flags, write_pkru
@@ -199,8 +199,11 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     if size < page_size(&a.m.arch):
         size = page_size(&a.m.arch)
     first = stack_top - size
+    if vm_enough_memory(a, mm, <int64_t>(size >> a.m.arch.page_shift)) < 0:
+        return -ENOMEM
     v = insert_area(a, mm, first, stack_top, vm_flags, first >> a.m.arch.page_shift, 0, VMA_PLAIN)
-    if v == 0 or vm_enough_memory(a, mm, <int64_t>(size >> a.m.arch.page_shift)) < 0:
+    if v == 0:
+        vm_unacct_memory(a, <int64_t>(size >> a.m.arch.page_shift))
         return -ENOMEM
     vm_stat_account(m, vm_flags, <int64_t>(size >> a.m.arch.page_shift))
     p -= req.path_len + 1
@@ -433,6 +436,8 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
         write_pkru(a, task, pkru)
         if old:
             switch_mm(a, task, cpu)
+        else:
+            cpu_mut(a, cpu).task = 0  # a process that never was
         cred_put(a, fresh)
         mmput(a, mm)
         return err
