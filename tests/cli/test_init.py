@@ -99,3 +99,15 @@ def test_what_can_only_be_written_is_written(vmtool, real_state):
     assert (ran.status, ran.out) == (0, "vm.drop_caches = 1\nvm.compact_memory = 1\n")
     ran = vmtool("sysctl vm.drop_caches")
     assert (ran.status, ran.out, ran.err) == (0, "", "")
+
+
+@REAL
+@pytest.mark.parametrize("words, said", [
+    ("memory.max 8X", "EINVAL (Invalid argument): memory.max: '8X' is not a number"), ("memory.high 9" + 30 * "9", "EINVAL"),
+    ("memory.oom.group x", "EINVAL"), ("memory.oom.group 2", "EINVAL"), ("memory.current 1", "EACCES"), ("memory.nothing 1", "ENOENT")])
+def test_what_a_group_does_not_take(vmtool, real_state, words, said):
+    """As where it is written to the file below /sys/fs/cgroup."""
+    assert vmtool("init").status == vmtool("cgroup create g").status == 0
+    ran = vmtool(f"cgroup set g {words}")
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert said in ran.err

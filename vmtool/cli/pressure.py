@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from vmtool._core import Machine
     from vmtool.cli.report import Output
 
-ENOENT = 2
+ENOENT, EACCES, EINVAL = 2, 13, 22
+OOM_GROUP = "memory.oom.group"
 LIMITS = {"memory.max", "memory.high", "memory.low", "memory.min", "memory.swap.max", "memory.swap.high", "memory.reclaim"}
 
 
@@ -69,6 +70,8 @@ def cgroup(machine: Machine, verb: str, name: str, words: tuple[str, ...], max: 
             raise UsageError(f"{words[0]!r} is no PID")
         machine.cgroup_move(name, int(words[0]))
     else:
+        if words[0] not in LIMITS and words[0] != OOM_GROUP and words[0] in machine.cgroup(name):
+            raise KernelError(EACCES, f"{name}/{words[0]} can only be read")
         machine.cgroup_set(name, words[0], limit(words[0], words[1]))
     if not json:
         return ""
@@ -77,12 +80,13 @@ def cgroup(machine: Machine, verb: str, name: str, words: tuple[str, ...], max: 
 
 
 def limit(file, word):
-    """None: max."""
-    if file in LIMITS:
-        return None if word == "max" else parse_unsigned(word)
-    if word.isascii() and word.isdigit():
-        return int(word)
-    raise UsageError(f"{word!r} is no number")
+    """None: max. What is no number is EINVAL, as where it is written to the file: page_counter_memparse(), kstrtoint()."""
+    if word == "max" and file in LIMITS:
+        return None
+    try:
+        return parse_unsigned(word)
+    except ValueError as wrong:
+        raise KernelError(EINVAL, f"{file}: {wrong}") from None
 
 
 def show(files, name, file, json):
