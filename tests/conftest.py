@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 PINNED = {"LC_ALL": "C", "TZ": "UTC", "COLUMNS": "80", "PYTHONHASHSEED": "0", "VMTOOL_SYNC": "off"}
-KEPT = {"VMTOOL_DEBUG", "VMTOOL_QUICK", "VMTOOL_REQUIRE_HOST", "VMTOOL_DRAW"}
+KEPT = {"VMTOOL_DEBUG", "VMTOOL_QUICK", "VMTOOL_REQUIRE_HOST", "VMTOOL_DRAW", "VMTOOL_DRAWN_N", "VMTOOL_QEMU_N"}
 settings.register_profile("fixed", derandomize=True, database=None)
 if os.environ.get("VMTOOL_DRAW") != "fresh":
     settings.load_profile("fixed")

@@ -1,0 +1,106 @@
+"""Drawn mixtures of calls on each paging format, with huge pages of every size in play: no call loses a frame or an account, none loops.
+
+VMTOOL_DRAWN_N draws more mixtures of a format than the few of a test run.
+"""
+
+import os
+from random import Random
+
+import pytest
+
+from vmtool.errors import InternalError, VmtoolError
+
+core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+
+HUGE = {"x86-64": 2 << 20, "x86-64-la57": 2 << 20, "i386": 4 << 20, "i386-pae": 2 << 20, "arm": 2 << 20, "arm64": 2 << 20,
+        "arm64-16k": 32 << 20, "arm64-64k": 512 << 20}
+RAM = {"arm": 128 << 20, "arm64-64k": 4 << 30}
+BASE, NR_HUGE = 0x40000000, 6  # the area that all of them work in
+RW, ANON_FIXED, SHARED_ANON_FIXED, MAYMOVE = 3, 0x32, 0x31, 1
+ADVICE = (4, 8, 9, 14, 15, 20, 21, 25)  # DONTNEED FREE REMOVE HUGEPAGE NOHUGEPAGE COLD PAGEOUT COLLAPSE
+NR_CALLS, MOST_PROCESSES = 150, 4
+NR_MIXTURES = int(os.environ.get("VMTOOL_DRAWN_N", "3"))
+SIZES = "transparent_hugepage/"
+
+
+class Mixture:
+    """A machine, and calls on it that a seed draws."""
+
+    def __init__(self, arch, seed):
+        self.draw = Random(f"{arch} {seed}")
+        self.huge = HUGE[arch]
+        self.machine = core.Machine()
+        self.machine.boot(ram_bytes=RAM.get(arch, 1 << 30), arch=arch, swap_bytes=256 << 20, nr_cpus=self.draw.choice((1, 2)))
+        self.page = 1 << self.machine.info().page_shift
+        self.pids = [self.machine.spawn("a", None, [b"a"], [])]
+        self.machine.set_sysctl("vm.overcommit_memory", "1")
+        self.told = []
+        for name in self.machine.sysctl_names():
+            if name.startswith(SIZES) and name.endswith("enabled") and (name.count("/") == 1 or self.draw.random() < 0.3):
+                self.setting(name)
+
+    def setting(self, name):
+        how = self.draw.choice([word.strip("[]") for word in self.machine.sysctl(name).split()])
+        self.call("set_sysctl", name, how)
+
+    def call(self, name, *args):
+        self.told.append((name, *args))
+        try:
+            return getattr(self.machine, name)(*args)
+        except InternalError:
+            raise
+        except VmtoolError:
+            return None
+
+    def step(self):
+        draw, pid = self.draw, self.draw.choice(self.pids)
+        addr = BASE + draw.choice((draw.randrange(0, NR_HUGE * self.huge, self.page), draw.randrange(NR_HUGE) * self.huge))
+        length = draw.choice((self.page, self.huge, self.huge // 2, self.page * draw.randrange(1, 40), 2 * self.huge))
+        kind = draw.randrange(20)
+        if kind < 5:
+            self.call("touch", pid, addr, draw.choice((1, min(length, 64 * self.page))), draw.choice("wwr"), True)
+        elif kind < 7:
+            self.call("mmap", pid, addr, length, RW, ANON_FIXED)
+        elif kind == 7:
+            self.call("mmap", pid, BASE, NR_HUGE * self.huge, RW, ANON_FIXED)
+        elif kind == 8:
+            self.call("mmap", pid, addr, length, RW, SHARED_ANON_FIXED)
+        elif kind < 11:
+            self.call("munmap", pid, addr, length)
+        elif kind == 11:
+            self.call("mprotect", pid, addr, length, draw.choice((0, 1, 3)))
+        elif kind == 12:
+            self.call(draw.choice(("mlock", "munlock")), pid, addr, min(length, self.huge))
+        elif kind < 16:
+            self.call("madvise", pid, addr, length, draw.choice(ADVICE))
+        elif kind == 16:
+            self.call("mremap", pid, addr, length, draw.choice((length, 2 * length, max(self.page, length // 2))), MAYMOVE)
+        elif kind == 17:
+            self.processes(pid)
+        elif kind == 18:
+            self.call("sleep", 20_000_000)  # khugepaged comes by
+        else:
+            self.call("set_sysctl", *draw.choice((("vm.drop_caches", "2"), ("vm.compact_memory", "1"))))
+
+    def processes(self, pid):
+        if len(self.pids) < MOST_PROCESSES:
+            child = self.call("fork", pid)
+            self.pids += [child] if child else []
+        elif pid != self.pids[0]:
+            self.call("kill", pid, 9)
+        living = {task.pid for task in self.machine.tasks() if task.has_mm}
+        self.pids = [pid for pid in self.pids if pid in living]
+
+
+@pytest.mark.parametrize("seed", range(NR_MIXTURES))
+@pytest.mark.parametrize("arch", HUGE)
+def test_nothing_is_lost_in_a_mixture_of_calls(arch, seed):
+    mixture = Mixture(arch, seed)
+    for n in range(NR_CALLS):
+        mixture.step()
+        if n % 10 == 9:
+            assert mixture.machine.fsck() == [], mixture.told[-12:]
+    for pid in mixture.pids:
+        mixture.call("kill", pid, 9)
+    assert mixture.machine.fsck() == []
+    assert mixture.machine.meminfo()["AnonPages"] == 0
