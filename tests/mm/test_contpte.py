@@ -130,3 +130,18 @@ def test_blocks_of_2m_with_larger_pages(arch, page, nr):
     machine.munmap(1, AT + page, page)
     assert hints(machine, AT, 1, page) + hints(machine, AT + 2 * page, nr - 2, page) == "0" * (nr - 1)
     assert machine.fsck() == []
+
+
+@pytest.mark.parametrize("arch, page", [("arm64-16k", 16384), ("arm64-64k", 65536)])
+def test_a_processor_that_marks_marks_the_entry_that_it_used(arch, page):
+    """Arm ARM, D8.5: by the descriptor itself; that one of the block is dirty, which is what Linux reads of each, spares no other."""
+    machine = booted(arch, 2048)
+    machine.touch(1, AT, 1, "w")
+    machine.madvise(1, AT, 2 << 20, FREE)  # clean: read-only until it is written
+    readonly = 1 << 7
+    assert all(raw(machine, AT + n * page) & readonly for n in range(4))
+    for n in (0, 2):
+        machine.touch(1, AT + n * page, 1, "w")
+    assert [raw(machine, AT + n * page) & readonly == 0 for n in range(4)] == [True, False, True, False]
+    assert all(raw(machine, AT + n * page) & CONT for n in range(4))
+    assert machine.fsck() == []

@@ -123,11 +123,17 @@ def test_what_kcompactd_has_put_together_lies_ready(measure):
     assert n["compact_daemon_migrate_scanned"] == n["compact_migrate_scanned"] > 10000
     assert n["compact_stall"] == 0
     assert 300 < n["pgmigrate_success"] < 3000 and n["compact_isolated"] >= 2 * n["pgmigrate_success"] > 100 * n["pgmigrate_fail"]
-    n = between(marks, "holes", "huge")
-    # What came free last waits on the CPU's list, whose limit is the low watermark that huge pages raise. There kcompactd began while
-    # pages were still given back, and they pushed it out: 66 blocks lay ready; here it begins when all are.
-    assert n["ready"] > 5
-    assert (n["thp_fault_alloc"], n["thp_fault_fallback"]) == (32, 0) and n["compact_stall"] < 8
+
+
+@pytest.mark.parametrize("measure", [
+    pytest.param(recorded, id="6.18"),
+    pytest.param(driven, id="here", marks=pytest.mark.xfail(strict=True, reason=(
+        "there kcompactd began while pages were still given back, and they pushed what it freed off the per-CPU list; here it begins "
+        "when all are, and that waits there")))])
+def test_and_faults_take_it_without_a_stall(measure):
+    n = between(measure("sparse"), "holes", "huge")
+    assert n["ready"] > 32
+    assert (n["thp_fault_alloc"], n["thp_fault_fallback"], n["compact_stall"]) == (32, 0, 0)
 
 
 @BOTH

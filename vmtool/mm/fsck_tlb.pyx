@@ -7,7 +7,6 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_ASID, pte_pfn
 from vmtool.mm.arena cimport mm_at, rec_at
-from vmtool.mm.contpte cimport has_contpte, pte_valid_cont
 from vmtool.mm.mmu cimport leaf_phys, mmu_walk, walk_t
 from vmtool.mm.mmu_context cimport asid_bits, asid_gen_match, asid_is_given, asid_of
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_PSC, tlb_is_valid, tlb_locate, tlb_space
@@ -72,15 +71,11 @@ cdef void check_entry(fsck_t *f, uint32_t cpu, uint32_t n, pfn_t root, const tlb
     cdef vaddr_t addr = e.tag >> 1 << e.page_shift
     cdef uint32_t which = 0, at = 0, way = 0
     cdef walk_t w
-    cdef pte_t leaf
     mmu_walk(f.a, root, addr, &w)
-    leaf = w.leaf
-    if w.nr_steps and has_contpte(g) and pte_valid_cont(w.raw[w.nr_steps - 1]):
-        leaf |= g.dirty  # of a contiguous block one entry may be marked for all
     if tlb_locate(f.a, n, &which, &at, &way) and which >= TLB_PSC:
         if not leads_there(g, &w, e, <int>(which - TLB_PSC) + 1):
             bad(f, CHECK_TLB_STALE, cpu, addr)
-    elif not w.ok or leaf_phys(g, e.pte, e.page_shift, addr) != w.phys or (e.pte & ~leaf & (g.write | g.user | g.dirty)) or (leaf & ~e.pte & g.nx):
+    elif not w.ok or leaf_phys(g, e.pte, e.page_shift, addr) != w.phys or (e.pte & ~w.leaf & (g.write | g.user | g.dirty)) or (w.leaf & ~e.pte & g.nx):
         bad(f, CHECK_TLB_STALE, cpu, addr)
 
 

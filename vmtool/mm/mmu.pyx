@@ -114,6 +114,8 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
     if not permit & g.user or (access == ACCESS_WRITE and not permit & g.write) or (access == ACCESS_EXEC and permit & g.nx):
         return code | PF_PROT
     want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
+    if g.flags & ARCH_DBM:
+        e = entry_decode(g, level, entry_raw(a, table, index, level))  # its own marks: mm reads those of a contiguous block as one
     if (e & want) != want:
         if not e & g.accessed and g.flags & ARCH_SOFT_YOUNG:
             return code  # an access flag fault: the kernel is to set it
