@@ -11,6 +11,7 @@ from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
 from vmtool.mm.arena cimport arena_t, ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name, wmark_pages)
 from vmtool.mm.zone cimport lowmem_end, reserved_name
@@ -28,7 +29,7 @@ from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field
 from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, kpage_entries,
                                     look_at_frame)
-from vmtool.mm.show_memory cimport (NR_MEMINFO, free_blocks, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
+from vmtool.mm.show_memory cimport (NR_MEMINFO, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
@@ -276,7 +277,7 @@ cdef class Views(Walks):
 
     cdef object zone(self, int z, str name):
         cdef zone_t *p = &self.a.m.zone[z]
-        blocks = tuple([tuple([free_blocks(&self.a, z, order, mt) for order in range(self.a.m.arch.max_order + 1)]) for mt in range(NR_MIGRATETYPES)])
+        blocks = tuple([tuple([free_area_count(&self.a, z, order, mt) for order in range(self.a.m.arch.max_order + 1)]) for mt in range(NR_MIGRATETYPES)])
         stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
         protection = [p.lowmem_reserve[i] for i in self.zone_types()]
         return r.ZoneInfo(

@@ -7,7 +7,8 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57,
                              level_index, level_size, page_size, pages_in)
-from vmtool.mm.frame cimport MIGRATE_MOVABLE, RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, free_area, wmark_pages
+from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
+from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.hugetlb cimport hugetlb_total_pages
 from vmtool.mm.large_folio cimport hpage_pmd_nr
 from vmtool.mm.zone cimport lowmem_end, ram_start
@@ -260,14 +261,6 @@ LABELS[:] = [
 
 # --- sums ----------------------------------------------------------------------------------------------------------
 
-cdef uint64_t free_blocks(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil:
-    cdef zone_t *z = &a.m.zone[zone]
-    cdef uint64_t n = free_area(a, z, order, migratetype).nr_free
-    if order == a.m.arch.max_order and migratetype == MIGRATE_MOVABLE:
-        n += (z.unseen_end - z.unseen_pfn) >> order
-    return n
-
-
 cdef uint64_t reserved_pages(arena_t *a, uint32_t what) noexcept nogil:
     cdef uint64_t n = 0
     cdef uint32_t i
@@ -331,7 +324,7 @@ cdef int64_t zone_stat_value(arena_t *a, uint32_t zone, uint32_t line) noexcept 
     if VMSTAT[line].kind == FREE_BLOCKS:
         for order in range(a.m.arch.pageblock_order, a.m.arch.max_order + 1):
             for mt in range(NR_MIGRATETYPES):
-                n += <int64_t>(free_blocks(a, zone, order, mt) << order)
+                n += <int64_t>free_area_count(a, zone, order, mt) << order
         return n
     if VMSTAT[line].kind == ZONE_STAT:
         return a.m.zone_stat[zone][VMSTAT[line].item]
