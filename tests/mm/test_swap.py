@@ -376,3 +376,34 @@ def test_what_is_read_ahead_holds_back_the_writes_of_the_reclaim_that_it_needs()
     assert max(held) > 4 * 4096  # most of the group's list: 8192 pages are less than 31 x 254 and what is read ahead
     assert machine.vmstat()["pgactivate"] <= 2
     assert machine.fsck() == []
+
+
+@pytest.mark.parametrize("arch, slots", [("x86-64", 512), ("arm64", 512), ("i386", 256), ("i386-pae", 256), ("arm", 256), ("arm64-16k", 256),
+                                         ("arm64-64k", 256)])
+def test_a_cluster_has_as_many_slots_as_the_kernel_is_built_with(arch, slots):
+    """mm/swap.h: HPAGE_PMD_NR with CONFIG_THP_SWAP, which ARCH_WANTS_THP_SWAP selects on x86-64 and on arm64 with pages of 4K; else 256. Of two
+    areas of one priority the other is next when a cluster is through, and a table smaller than a page is no page of its own."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=(2 if arch == "arm64-64k" else 1) << 30, arch=arch)
+    page = 1 << machine.info().page_shift
+    pid = machine.spawn("a", None, [b"a"], [])
+    for _ in range(2):
+        machine.swapon(2048 * page, priority=5)
+    before = machine.kernel_pages()["swap_tables"], kb(machine, "Slab")
+    base = machine.mmap(pid, 0, 1100 * page, RW, PRIVATE)
+    machine.touch(pid, base, 1100 * page, "w")
+    machine.madvise(pid, base, 1100 * page, MADV_PAGEOUT)
+    raw = machine.pagemap_bytes(pid, base, 1100 * page)
+    areas = [int.from_bytes(raw[i * 8 : i * 8 + 8], "little") & 31 for i in range(1100)]
+    first = [0] * (slots - 1) + [1] * (slots - 1)  # each begins with the header
+    while len(first) < 1100:
+        first += [0] * slots + [1] * slots
+    assert areas == first[:1100]
+    after = machine.kernel_pages()["swap_tables"], kb(machine, "Slab")
+    assert (after[0] > before[0], after[1] > before[1]) == (slots == 512, slots == 256)
+    assert machine.fsck() == []
+    machine.exit(pid)
+    for path in ("/dev/swap1", "/dev/swap0"):
+        machine.swapoff(path)
+    assert machine.fsck() == []
+    assert machine.kernel_pages()["swap_tables"] == 0

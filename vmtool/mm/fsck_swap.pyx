@@ -7,11 +7,14 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
+from vmtool.mm.frame cimport page_folio
 from vmtool.mm.hugetlb cimport is_hugetlb
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
-from vmtool.mm.swapfile cimport CLUSTER_FRAG, CLUSTER_FREE, CLUSTER_FULL, CLUSTER_NONE, CLUSTER_NONFULL, SWAPFILE_CLUSTER, SWP_WRITEOK, area_has_tables, entry_record
+from vmtool.mm.slub cimport slab_at
+from vmtool.mm.swapfile cimport (CLUSTER_FRAG, CLUSTER_FREE, CLUSTER_FULL, CLUSTER_NONE, CLUSTER_NONFULL, SWP_WRITEOK, area_has_tables, cluster_slots,
+                                 entry_record, table_cache, table_is_page, table_object)
 from vmtool.mm.vmstat cimport NR_SWAPCACHE
 from vmtool.mm.xnode cimport xnode_next
 
@@ -154,7 +157,7 @@ cdef uint32_t check_cluster(fsck_t *f, const swap_info_t *si, uint32_t first, ui
     cdef uint32_t offset
     cdef uint32_t used = 0
     cdef const swap_slot_t *s
-    for offset in range(first, min(first + SWAPFILE_CLUSTER, si.max)):
+    for offset in range(first, min(first + cluster_slots(si), si.max)):
         s = slot_at(a, si.base + offset)
         if s.count != f.named[si.base + offset]:
             bad(f, CHECK_SLOT_COUNT, si.base + offset, f.named[si.base + offset])
@@ -183,12 +186,22 @@ cdef uint32_t check_list(fsck_t *f, uint32_t type, const cluster_list_t *list, u
     return n
 
 
+cdef bint is_table(arena_t *a, const swap_info_t *si, uint32_t table) noexcept nogil:
+    cdef uint64_t pfn = table if table_is_page(a, si) else table_object(a, table) >> a.m.arch.page_shift
+    if pfn >= a.m.max_pfn:
+        return False
+    if table_is_page(a, si):
+        return frame_at(a, <pfn_t>pfn).flags & PG_kernel != 0
+    pfn = page_folio(a, <pfn_t>pfn)
+    return frame_at(a, <pfn_t>pfn).flags & PG_slab != 0 and slab_at(a, frame_at(a, <pfn_t>pfn).mapping).cache == <uint32_t>table_cache(a) + 1
+
+
 cdef void check_clusters(fsck_t *f, uint32_t type) noexcept nogil:
     """Lists and tables of an area's clusters."""
     cdef arena_t *a = f.a
     cdef const swap_info_t *si = &a.m.swap[type]
-    cdef uint32_t first = si.base // SWAPFILE_CLUSTER
-    cdef uint32_t nr = (si.max + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER
+    cdef uint32_t first = si.base // cluster_slots(si)
+    cdef uint32_t nr = (si.max + cluster_slots(si) - 1) // cluster_slots(si)
     cdef uint32_t listed = check_list(f, type, &si.free_clusters, CLUSTER_FREE)
     cdef uint32_t i
     cdef const swap_cluster_t *c
@@ -197,8 +210,7 @@ cdef void check_clusters(fsck_t *f, uint32_t type) noexcept nogil:
     for i in range(first, first + nr):
         c = <const swap_cluster_t *>rec_at(a, POOL_CLUSTER, i)
         listed += c.state == CLUSTER_NONE and not area_has_tables(a, type)  # the present one of an older version
-        if (c.table != 0) != (area_has_tables(a, type) and c.state != CLUSTER_FREE) or c.table >= a.m.max_pfn or (
-                c.table and not frame_at(a, c.table).flags & PG_kernel):
+        if (c.table != 0) != (area_has_tables(a, type) and c.state != CLUSTER_FREE) or (c.table and not is_table(a, si, c.table)):
             bad(f, CHECK_CLUSTER_TABLE, i, c.table)
     if listed != nr:
         bad(f, CHECK_CLUSTER_LIST, first, type)
@@ -222,11 +234,11 @@ cdef void check_areas(fsck_t *f) noexcept nogil:
         first = 0
         while si.flags and first < si.max:
             used = check_cluster(f, si, first, &cached)
-            expected = used + (first == 0) + (first + SWAPFILE_CLUSTER - si.max if first + SWAPFILE_CLUSTER > si.max else 0)
-            if (<const swap_cluster_t *>rec_at(a, POOL_CLUSTER, (si.base + first) // SWAPFILE_CLUSTER)).count != expected:
-                bad(f, CHECK_CLUSTER_COUNT, (si.base + first) // SWAPFILE_CLUSTER, used)
+            expected = used + (first == 0) + (first + cluster_slots(si) - si.max if first + cluster_slots(si) > si.max else 0)
+            if (<const swap_cluster_t *>rec_at(a, POOL_CLUSTER, (si.base + first) // cluster_slots(si))).count != expected:
+                bad(f, CHECK_CLUSTER_COUNT, (si.base + first) // cluster_slots(si), used)
             in_area += used
-            first += SWAPFILE_CLUSTER
+            first += cluster_slots(si)
         if in_area != si.inuse_pages:
             bad(f, CHECK_AREA_USED, type, in_area)
         left += <int64_t>si.pages - si.inuse_pages if si.flags & SWP_WRITEOK else 0

@@ -2,19 +2,22 @@
 
     free -> frag (a slot of it was taken) -> full;  nonfull: a slot of it was freed since;  all of it was: free
 
-Modelled: clusters of 512 slots with the lists of 6.18. The present cluster (of a CPU; on a disk that turns, of the area) is gone through upwards, then
+Modelled: clusters of 512 slots, or 256, with the lists of 6.18. The present cluster (of a CPU; on a disk that turns, of the area) is gone through upwards, then
 those of which something was freed, then a free one, last one that was gone through. Areas by priority, those of one priority in turn. When swap is
 half full a slot that only the cache has is taken from it: on the way through a cluster, of one full cluster when no other has room, and of all of
-them when an area is full. A cluster that is not free has a table of a page (swap_table).
+them when an area is full. A cluster that is not free has a table (swap_table): a page, or
+where it is smaller an object.
 Counterpart: Linux v6.18 mm/swapfile.c:cluster_alloc_swap_entry(), alloc_swap_scan_cluster(), relocate_cluster(), swap_entries_free(),
 swap_reclaim_full_clusters(), swap_alloc_fast(), swap_alloc_slow(), swap_cluster_alloc_table().
-# Deviation: single slots only.
+# Deviation: single slots only; small tables are objects of kmalloc, in Linux of a cache of their own.
 Invariants (fsck_swap): cluster.count = its slots that are in use; each cluster is on the list that its state says, and has a table unless it is free;
 a slot is in use while an entry (count) or the swap cache (SLOT_CACHE) has it.
 """
 
 from vmtool.mm.arena cimport content_free, cpu_mut, frame_mut, rec_mut
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.slab cimport CACHE_KMALLOC_1K, CACHE_KMALLOC_2K, kmem_cache_alloc, kmem_cache_free
 
 cdef enum:
     GFP_SWAP_TABLE = GFP_KERNEL | GFP_ATOMIC | GFP_HIGH | GFP_NOMEMALLOC | GFP_NORETRY  # while a folio is on its way out
@@ -84,8 +87,35 @@ cdef bint area_has_tables(arena_t *a, uint32_t type) noexcept nogil:
     return a.m.swap_kmem[type] != 0
 
 
-cdef bint table_alloc(arena_t *a, uint32_t cluster, uint32_t gfp) noexcept nogil:
-    cdef pfn_t pfn = alloc_pages(a, 0, gfp)
+cdef bint table_is_page(arena_t *a, const swap_info_t *si) noexcept nogil:
+    return cluster_slots(si) * word_bytes(&a.m.arch) == page_size(&a.m.arch)
+
+
+cdef inline uint32_t word_bytes(const arch_t *g) noexcept nogil:
+    """sizeof(atomic_long_t): a slot's entry in the table."""
+    return 8 if g.va_bits > 32 else 4
+
+
+cdef int table_cache(arena_t *a) noexcept nogil:
+    return CACHE_KMALLOC_2K if word_bytes(&a.m.arch) == 8 else CACHE_KMALLOC_1K
+
+
+cdef inline uint32_t object_shift(arena_t *a) noexcept nogil:
+    """Objects of their size lie at multiples of it."""
+    return 11 if word_bytes(&a.m.arch) == 8 else 10
+
+
+cdef uint64_t table_object(arena_t *a, uint32_t table) noexcept nogil:
+    return <uint64_t>table << object_shift(a)
+
+
+cdef bint table_alloc(arena_t *a, const swap_info_t *si, uint32_t cluster, uint32_t gfp) noexcept nogil:
+    """swap_table_alloc(): a page, or where it is smaller an object."""
+    cdef pfn_t pfn
+    if not table_is_page(a, si):
+        cluster_mut(a, cluster).table = <uint32_t>(kmem_cache_alloc(a, table_cache(a)) >> object_shift(a))
+        return cluster_mut(a, cluster).table != 0
+    pfn = alloc_pages(a, 0, gfp)
     if pfn == 0:
         return False
     frame_mut(a, pfn).flags |= PG_kernel
@@ -93,17 +123,19 @@ cdef bint table_alloc(arena_t *a, uint32_t cluster, uint32_t gfp) noexcept nogil
     return True
 
 
-cdef void table_free(arena_t *a, uint32_t cluster) noexcept nogil:
+cdef void table_free(arena_t *a, const swap_info_t *si, uint32_t cluster) noexcept nogil:
     cdef swap_cluster_t *c = cluster_mut(a, cluster)
-    if c.table:
+    if c.table and not table_is_page(a, si):
+        kmem_cache_free(a, table_cache(a), table_object(a, c.table))
+    elif c.table:
         frame_mut(a, c.table).flags &= ~<uint32_t>PG_kernel
         free_pages(a, c.table, 0)
-        c.table = 0
+    c.table = 0
 
 
 cdef void cluster_free(arena_t *a, uint32_t type, uint32_t cluster) noexcept nogil:
     """Nothing of it is in use any more."""
-    table_free(a, cluster)
+    table_free(a, &a.m.swap[type], cluster)
     cluster_move(a, &a.m.swap[type], cluster, CLUSTER_FREE)
 
 
@@ -115,8 +147,8 @@ cdef inline bint cluster_is_usable(const swap_cluster_t *c) noexcept nogil:
 cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
     """The first slot is the header: its cluster is not free, and comes first. What the last cluster lacks counts as in use. 0 or -ENOMEM."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef uint32_t first = si.base // SWAPFILE_CLUSTER
-    cdef uint32_t nr = (si.max + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER
+    cdef uint32_t first = si.base // cluster_slots(si)
+    cdef uint32_t nr = (si.max + cluster_slots(si) - 1) // cluster_slots(si)
     cdef uint32_t i
     cdef swap_cluster_t *c
     for i in range(nr):
@@ -126,9 +158,9 @@ cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
         c.table = 0
         c.count = <uint16_t>(i == 0)
         if i == nr - 1:
-            c.count += <uint16_t>(nr * SWAPFILE_CLUSTER - si.max)
-        if c.count and not table_alloc(a, first + i, GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NORETRY):
-            table_free(a, first)
+            c.count += <uint16_t>(nr * cluster_slots(si) - si.max)
+        if c.count and not table_alloc(a, si, first + i, GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NORETRY):
+            table_free(a, si, first)
             return -ENOMEM
         cluster_move(a, si, first + i, CLUSTER_NONFULL if c.count else CLUSTER_FREE)
     slot_mut(a, si.base).flags = SLOT_BAD
@@ -138,10 +170,10 @@ cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
 cdef void swap_area_release(arena_t *a, uint32_t type) noexcept nogil:
     """free_cluster_info(): the tables that are left, those of clusters that the header or the end has a part of."""
     cdef const swap_info_t *si = &a.m.swap[type]
-    cdef uint32_t first = si.base // SWAPFILE_CLUSTER
+    cdef uint32_t first = si.base // cluster_slots(si)
     cdef uint32_t cpu
-    table_free(a, first)
-    table_free(a, (si.base + si.max - 1) // SWAPFILE_CLUSTER)
+    table_free(a, si, first)
+    table_free(a, si, (si.base + si.max - 1) // cluster_slots(si))
     slot_mut(a, si.base).flags = 0
     for cpu in range(a.m.nr_cpus):
         if cpu_mut(a, cpu).swap_type == type + 1:
@@ -169,7 +201,7 @@ cdef void relocate_cluster(arena_t *a, uint32_t type, uint32_t cluster) noexcept
     if c.count == 0:
         cluster_free(a, type, cluster)
     else:
-        cluster_move(a, &a.m.swap[type], cluster, CLUSTER_FRAG if c.count < SWAPFILE_CLUSTER else CLUSTER_FULL)
+        cluster_move(a, &a.m.swap[type], cluster, CLUSTER_FRAG if c.count < cluster_slots(&a.m.swap[type]) else CLUSTER_FULL)
 
 
 cdef void set_next(arena_t *a, uint32_t type, uint32_t offset) noexcept nogil:
@@ -185,12 +217,12 @@ cdef void set_next(arena_t *a, uint32_t type, uint32_t offset) noexcept nogil:
 cdef uint32_t scan_cluster(arena_t *a, uint32_t type, uint32_t offset) noexcept nogil:
     """alloc_swap_scan_cluster(): the first slot from offset to its cluster's end that is free, or that only the cache has when swap is half full. 0: none."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef uint32_t cluster = (si.base + offset) // SWAPFILE_CLUSTER
-    cdef uint32_t end = min((offset // SWAPFILE_CLUSTER + 1) * SWAPFILE_CLUSTER, si.max)
+    cdef uint32_t cluster = (si.base + offset) // cluster_slots(si)
+    cdef uint32_t end = min((offset // cluster_slots(si) + 1) * cluster_slots(si), si.max)
     cdef uint32_t found = 0, next = 0
     cdef swap_cluster_t *c = cluster_mut(a, cluster)
     cdef bint is_free
-    if c.count >= SWAPFILE_CLUSTER or not si.flags & SWP_WRITEOK:
+    if c.count >= cluster_slots(si) or not si.flags & SWP_WRITEOK:
         offset = end
     while offset < end:
         is_free = slot_is_free(slot_at(a, si.base + offset))
@@ -204,7 +236,7 @@ cdef uint32_t scan_cluster(arena_t *a, uint32_t type, uint32_t offset) noexcept 
             c.count += 1
             si.inuse_pages += 1
             a.m.nr_swap_pages -= 1
-            if c.count < SWAPFILE_CLUSTER and offset + 1 < end:
+            if c.count < cluster_slots(si) and offset + 1 < end:
                 next = offset + 1
             break
         offset += 1
@@ -219,7 +251,7 @@ cdef uint32_t isolate_cluster(arena_t *a, uint32_t type, const cluster_list_t *l
     if cluster == 0:
         return 0
     cluster_unlink(a, &a.m.swap[type], cluster - 1)
-    if area_has_tables(a, type) and cluster_mut(a, cluster - 1).table == 0 and not table_alloc(a, cluster - 1, GFP_SWAP_TABLE):
+    if area_has_tables(a, type) and cluster_mut(a, cluster - 1).table == 0 and not table_alloc(a, &a.m.swap[type], cluster - 1, GFP_SWAP_TABLE):
         cluster_move(a, &a.m.swap[type], cluster - 1, CLUSTER_FREE)
         return 0
     return cluster
@@ -234,22 +266,22 @@ cdef uint32_t scan_list(arena_t *a, uint32_t type, const cluster_list_t *list, u
         cluster = isolate_cluster(a, type, list)
         if cluster == 0:
             break
-        found = scan_cluster(a, type, (cluster - 1) * SWAPFILE_CLUSTER - si.base)
+        found = scan_cluster(a, type, (cluster - 1) * cluster_slots(si) - si.base)
     return found
 
 
 cdef void reclaim_full_clusters(arena_t *a, uint32_t type, bint force) noexcept nogil:
     """swap_reclaim_full_clusters(): slots of one full cluster that only the cache has, or of all."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef int64_t to_scan = si.inuse_pages // SWAPFILE_CLUSTER if force else 1
+    cdef int64_t to_scan = si.inuse_pages // cluster_slots(si) if force else 1
     cdef uint32_t cluster, record, end
     while not a.err:
         cluster = isolate_cluster(a, type, &si.full_clusters)
         if cluster == 0:
             return
         to_scan -= 1
-        record = (cluster - 1) * SWAPFILE_CLUSTER
-        end = min(record + SWAPFILE_CLUSTER, si.base + si.max)
+        record = (cluster - 1) * cluster_slots(si)
+        end = min(record + cluster_slots(si), si.base + si.max)
         while record < end:
             if slot_is_only_cached(slot_at(a, record)):
                 reclaim_slot(a, record)
@@ -263,13 +295,13 @@ cdef void reclaim_full_clusters(arena_t *a, uint32_t type, bint force) noexcept 
 cdef uint32_t alloc_entry(arena_t *a, uint32_t type) noexcept nogil:
     """cluster_alloc_swap_entry(): an offset, 0: the area has none."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef uint32_t all_ = si.max // SWAPFILE_CLUSTER + 2
+    cdef uint32_t all_ = si.max // cluster_slots(si) + 2
     cdef uint32_t found = 0
     cdef uint32_t offset = si.next_offset  # of a solid-state disk: an older version's
     if offset:
         if si.flags & SWP_SOLIDSTATE:
             si.next_offset = 0
-        if cluster_is_usable(cluster_mut(a, (si.base + offset) // SWAPFILE_CLUSTER)):
+        if cluster_is_usable(cluster_mut(a, (si.base + offset) // cluster_slots(si))):
             found = scan_cluster(a, type, offset)
     if found == 0:
         found = scan_list(a, type, &si.nonfull_clusters, all_)
@@ -320,7 +352,7 @@ cdef uint32_t get_swap_slot(arena_t *a) noexcept nogil:
     cdef uint32_t offset = cpu_mut(a, a.cpu).swap_offset
     cdef const swap_info_t *si
     if type < MAX_SWAP_AREAS and offset and a.m.swap[type].flags & SWP_USED and offset < a.m.swap[type].max and cluster_is_usable(
-            cluster_mut(a, (a.m.swap[type].base + offset) // SWAPFILE_CLUSTER)):
+            cluster_mut(a, (a.m.swap[type].base + offset) // cluster_slots(&a.m.swap[type]))):
         offset = scan_cluster(a, type, offset)
     else:
         offset = 0
@@ -338,7 +370,7 @@ cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil:
     cdef uint32_t type = swp_type(record_entry(a, record))
     cdef swap_info_t *si = &a.m.swap[type]
     cdef swap_slot_t *s = slot_mut(a, record)
-    cdef swap_cluster_t *c = cluster_mut(a, record // SWAPFILE_CLUSTER)
+    cdef swap_cluster_t *c = cluster_mut(a, record // cluster_slots(si))
     if s.content:
         content_free(a, s.content)
     s.content = 0
@@ -349,9 +381,9 @@ cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil:
     si.inuse_pages -= 1
     a.m.nr_swap_pages += 1
     if c.count == 0:
-        cluster_free(a, type, record // SWAPFILE_CLUSTER)
+        cluster_free(a, type, record // cluster_slots(si))
     else:
-        cluster_move(a, si, record // SWAPFILE_CLUSTER, CLUSTER_NONFULL)
+        cluster_move(a, si, record // cluster_slots(si), CLUSTER_NONFULL)
 
 
 cdef int swap_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil:

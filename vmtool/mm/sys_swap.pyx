@@ -6,12 +6,15 @@
 Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse().
 """
 
+from vmtool.mm.arch cimport ARCH_ARM64, ARCH_X86_64_LA57
 from vmtool.mm.arena cimport arena_resize, frame_mut, slot_at
+from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.kmalloc cimport kmalloc, kmem_free_kept, kmem_keep, kvmalloc, vmalloc
 from vmtool.mm.shmem_swap cimport shmem_unuse
 from vmtool.mm.swap_fault cimport unuse_mms
 from vmtool.mm.swap_state cimport folio_free_swap, swap_write_wait
-from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, scan_used, swap_area_release, swap_area_setup
+from vmtool.mm.swapfile cimport (SWAPFILE_CLUSTER, SWP_SMALL_CLUSTERS, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, cluster_slots, scan_used, swap_area_release,
+                                 swap_area_setup)
 
 from libc.string cimport memset
 
@@ -50,10 +53,20 @@ cdef int lowest_priority(arena_t *a) noexcept nogil:
     return prio
 
 
+cdef uint32_t cluster_flag(arena_t *a) noexcept nogil:
+    """Clusters of 512 slots with CONFIG_THP_SWAP, else of 256 (mm/swap.h). Beside areas that an older version switched on, theirs: a cluster's
+    number is a slot's record by the size."""
+    cdef uint32_t type
+    for type in range(a.m.nr_swapfiles):
+        if a.m.swap[type].flags & SWP_USED:
+            return a.m.swap[type].flags & SWP_SMALL_CLUSTERS
+    return 0 if a.m.arch.id <= ARCH_X86_64_LA57 or a.m.arch.id == ARCH_ARM64 else SWP_SMALL_CLUSTERS
+
+
 cdef bint take_kmem(arena_t *a, uint32_t type) noexcept nogil:
     """What the kernel keeps for an area: swap_info_struct, an extent, the counts, the groups, the pages of zeros, clusters. False: no memory."""
     cdef uint64_t nr = a.m.swap[type].max
-    cdef uint64_t nr_clusters = (nr + SWAPFILE_CLUSTER - 1) // SWAPFILE_CLUSTER
+    cdef uint64_t nr_clusters = (nr + cluster_slots(&a.m.swap[type]) - 1) // cluster_slots(&a.m.swap[type])
     cdef uint32_t gfp = GFP_KERNEL | GFP_DIRECT_RECLAIM | GFP_NORETRY
     cdef idx_t part[7]
     cdef bint whole = True
@@ -77,7 +90,7 @@ cdef int area_setup(arena_t *a, uint32_t type, uint32_t nr) noexcept nogil:
     """Its records and the kernel's memory for it. Without it nothing stays."""
     cdef swap_info_t *si = &a.m.swap[type]
     if (arena_resize(a, POOL_SWAP, si.base + nr + SWAPFILE_CLUSTER) < 0
-            or arena_resize(a, POOL_CLUSTER, (si.base + nr) // SWAPFILE_CLUSTER + 2) < 0
+            or arena_resize(a, POOL_CLUSTER, (si.base + nr) // cluster_slots(si) + 2) < 0
             or not take_kmem(a, type) or swap_area_setup(a, type) < 0):
         kmem_free_kept(a, &a.m.swap_kmem[type])
         memset(si, 0, sizeof(swap_info_t))
@@ -102,7 +115,7 @@ cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) no
     si.max = <uint32_t>nr
     si.pages = si.max - 1
     si.prio = prio if prio >= 0 else lowest_priority(a)
-    si.flags = 0 if rotational else SWP_SOLIDSTATE
+    si.flags = cluster_flag(a) | (0 if rotational else SWP_SOLIDSTATE)
     if area_setup(a, type, <uint32_t>nr) < 0:
         return -ENOMEM
     si.flags |= SWP_USED | SWP_WRITEOK
@@ -130,9 +143,9 @@ cdef bint free_cached(arena_t *a, uint32_t type) noexcept nogil:
         head = slot_at(a, si.base + offset).folio
         frame_mut(a, head).extra_refs += 1
         if not folio_free_swap(a, head):
-            frame_mut(a, head).extra_refs -= 1
+            folio_put(a, head)
             return False
-        frame_mut(a, head).extra_refs -= 1
+        folio_put(a, head)  # where nobody else had it, as after the end of its program while it was written
         offset += 1
 
 
