@@ -222,12 +222,12 @@ def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
     if cpu is not None and not 0 <= cpu < machine.info().nr_cpus:
         raise KernelError(errno.EINVAL, f"there is no processor {cpu}")
     from vmtool.views import tlb as view
+    words = view.words(machine.info().arch)
     if stats:
         counted = [s for s in machine.tlb_stats() if cpu is None or s.cpu == cpu]
-        return (lambda: _text([_objects().tlb_stats(s) for s in counted])) if json else (lambda: view.render_stats(counted))
+        return (lambda: _text([_objects().tlb_stats(s) for s in counted])) if json else (lambda: view.render_stats(counted, words.root))
     entries = machine.tlb(cpu)
-    space = "asid" if machine.info().arch.startswith("arm") else "pcid"
-    return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries, space))
+    return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries, words.space))
 
 
 def _tree(machine):

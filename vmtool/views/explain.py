@@ -70,6 +70,7 @@ SENTENCES = {
     "tlb_hit": "The TLB knows page {vpn}: no walk.",
     "tlb_flush": "The TLB forgets {entries}{pcid_words}.",
     "cr3_load": "CR3{cpu_words} is loaded with {root}, the top table of the process (before: {old_root}).",
+    "ttbr0_load": "TTBR0{cpu_words} is loaded with {root}, the top table of the process (before: {old_root}).",
     "vma_new": "A new area: {start}-{end}{perms}. No frame is mapped yet.",
     "vma_expand": "The area becomes {start}-{end}.",
     "vma_merge": "Areas that differ in nothing become one: {start}-{end}.",
@@ -151,11 +152,16 @@ def _offset(args: Mapping[str, int]) -> dict[str, str]:
     return {"offset_words": f", from offset {args['offset']} on" if "offset" in args else ""}
 
 
+def _cpu(args: Mapping[str, int]) -> dict[str, str]:
+    return {"cpu_words": f" of processor {args['cpu']}" if "cpu" in args else ""}
+
+
 def _tlb_flush(args: Mapping[str, int]) -> dict[str, str]:
-    pcid = args.get("pcid")
+    kind = "asid" if "asid" in args else "pcid"
+    number = args.get(kind)
     return {
         "entries": _count(args.get("nr_entries", args.get("nr", 0)), "entry", "entries"),
-        "pcid_words": f" of PCID {pcid}" if pcid else "",
+        "pcid_words": f" of {kind.upper()} {number}" if number else "",
     }
 
 
@@ -260,7 +266,8 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "vmalloc": _pages,
     "cache_lookup": lambda args: {"found": "there" if args.get("hit") else "not there"},
     "pte_set": lambda args: {"rights": "writable" if args.get("writable") else "read-only"},
-    "cr3_load": lambda args: {"cpu_words": f" of processor {args['cpu']}" if "cpu" in args else ""},
+    "cr3_load": _cpu,
+    "ttbr0_load": _cpu,
     "fault_done": lambda args: {"kind": "a major fault (the disk was needed)" if args.get("major") else "a minor fault"},
 }
 """What a sentence needs besides its event's arguments."""

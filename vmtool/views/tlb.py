@@ -4,6 +4,7 @@ Counterpart: Intel SDM volume 3 chapter 5.10 (entries, PCIDs, global pages); no 
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from vmtool.records import TlbEntry, TlbStats
 
@@ -18,7 +19,7 @@ COUNTERS = (
     ("entries read by walks", "walk_reads"),
     ("flushes of all", "flushes_all"),
     ("flushes of a page", "flushes_page"),
-    ("loads of CR3", "cr3_loads"),
+    ("loads of {0}", "cr3_loads"),
     ("evictions", "evictions"),
     ("paging-structure cache hits", "psc_hits"),
     ("flushes for another CPU", "shootdowns"),
@@ -31,12 +32,24 @@ def attributes(entry: TlbEntry) -> list[str]:
     return [letter for name, letter in ATTRIBUTES if getattr(entry, name)]
 
 
+class Words(NamedTuple):
+    """What an architecture calls the register of the top table, and what a TLB calls an address space: "", it has no name there."""
+
+    root: str
+    space: str
+
+
+def words(arch: str) -> Words:
+    """PCIDs are of 64-bit mode."""
+    return Words("TTBR0", "asid") if arch.startswith("arm") else Words("CR3", "pcid" if arch.startswith("x86-64") else "")
+
+
 def render(entries: Iterable[TlbEntry], space: str = "pcid") -> str:
-    """A row an entry; `space`: what an address space's name in it is called. `frame` is the first of the page. `age`: the TLB's clock at
+    """A row an entry; `space`: what an address space's name in it is called, if it has one. `frame` is the first of the page. `age`: the TLB's clock at
     its last use; the smallest of a set goes next."""
     from vmtool.views.table import table
 
-    headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", space, "age", "attributes")
+    headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", *[space][: len(space)], "age", "attributes")
     rows = [
         (
             e.cpu,
@@ -47,7 +60,7 @@ def render(entries: Iterable[TlbEntry], space: str = "pcid") -> str:
             f"0x{e.vpn << e.page_shift:x}",
             f"0x{e.pfn:x}",
             SIZES.get(e.page_shift, str(1 << e.page_shift)),
-            e.pcid,
+            *[e.pcid][: len(space)],
             e.age,
             " ".join(attributes(e)) or "-",
         )
@@ -56,11 +69,11 @@ def render(entries: Iterable[TlbEntry], space: str = "pcid") -> str:
     return table(headings, rows, left="level kind size attributes")
 
 
-def render_stats(stats: Iterable[TlbStats]) -> str:
-    """A row a counter, a column a processor."""
+def render_stats(stats: Iterable[TlbStats], root: str = "CR3") -> str:
+    """A row a counter, a column a processor. `root`: the register of the top table."""
     from vmtool.views.table import table
 
     cpus = list(stats)
-    rows = [(label, *[getattr(cpu, name) for cpu in cpus]) for label, name in COUNTERS
+    rows = [(label.format(root), *[getattr(cpu, name) for cpu in cpus]) for label, name in COUNTERS
             if name not in SELDOM or any(getattr(cpu, name) for cpu in cpus)]
     return table(("counter", *[f"cpu{cpu.cpu}" for cpu in cpus]), rows, left="counter")

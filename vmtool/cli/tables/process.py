@@ -66,8 +66,8 @@ COMMANDS = (
         "switch", "process:switch",
         (PID, option("--cpu", "INT", "N", "the processor", default=0)),
         access=WRITES, json=False,
-        help="Let a CPU run a process: load its top table's address into CR3.",
-        details="The TLB does what the architecture does: without PCIDs everything but global entries goes.",
+        help="Let a CPU run a process: load its top table's address into CR3 (on Arm TTBR0).",
+        details="The TLB does what the architecture does: without PCIDs or ASIDs everything but global entries goes.",
         example="vmtool switch 2"),
     Command(
         "ps", "procps:ps",
