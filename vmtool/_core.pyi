@@ -390,6 +390,7 @@ class Machine:  # life: used by store/ and cli/state only
     def vmalloc_areas(self) -> list[r.VmallocArea]:
         """By address, freed ones that wait for a purge among them."""
 
+    def modules(self) -> list[r.Module]: ...  # the last that was loaded first
     def kernel_pages(self) -> dict[str, int]:
         """Pages of the kernel's own, by what for; what boot left in ranges of its own is in reserved()."""
 

@@ -11,6 +11,7 @@ from vmtool._views cimport Views
 from vmtool.mm.arena cimport cpu_mut, rec_at
 from vmtool.mm.kmalloc cimport alloc_pages_by_hand, kmalloc as mm_kmalloc, kmem_find, kmem_free, vmalloc as mm_vmalloc
 from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial
+from vmtool.mm.swapfile cimport table_is_page
 from vmtool.mm.types cimport *
 from vmtool.mm.vmalloc cimport vmap_at
 
@@ -169,8 +170,11 @@ cdef void count_kept(Processes m, idx_t i, uint64_t *large, uint64_t *blocks):
 
 
 cdef uint64_t swap_tables(Processes m, const swap_info_t *si):
+    """Those that are pages; the others are among the slabs."""
     cdef uint64_t n = 0
     cdef uint32_t i
+    if not table_is_page(&m.a, si):
+        return 0
     for i in range(si.base >> 9, (si.base + si.max + 511) >> 9):
         n += (<swap_cluster_t *>rec_at(&m.a, POOL_CLUSTER, i)).table != 0
     return n

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Views: what the machine is like: page walks, TLBs, frames, zones, counters, slabs, trace, parameters; and fsck.
+"""Views: what the machine is like: page walks, TLBs, frames, zones, counters, slabs, trace, parameters; fsck is in _fsck.pyx.
 
 Nothing here changes the machine but set_sysctl(), set_trace() and poke(). See _core.pyi for what each takes and gives.
 """
@@ -10,21 +10,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
-from vmtool.mm.arena cimport arena_t, ARENA_LOOP, ARENA_OK, ARENA_RANGE, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport arena_t, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name, wmark_pages)
 from vmtool.mm.zone cimport lowmem_end, reserved_name
-from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
-from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
-from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
-from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_name, fsck_kmem_text
-from vmtool.mm.fsck_memcg cimport fsck_memcg, fsck_memcg_name, fsck_memcg_text
-from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
-from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
-from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
-from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
-from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
 from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field
 from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, kpage_entries,
@@ -39,7 +29,8 @@ from vmtool.mm.types cimport *
 from vmtool import records as r
 from vmtool.errors import KernelError
 
-MOST_LINES = 1000  # of one check
+ARM_WORDS = {"cr3_load": "ttbr0_load", "pcid": "asid"}
+"""For x86's words for the register of the top table, and for what a TLB calls an address space."""
 KPAGE_FILES = {"kpageflags": KPAGEFLAGS, "kpagecount": KPAGECOUNT, "kpagecgroup": KPAGECGROUP}
 PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
               "swapbacked unevictable mlocked young idle").split()
@@ -64,20 +55,8 @@ def constants():
     }
 
 
-ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
-
-
-cdef void collect(void *ctx, const char *name, uint64_t a, uint64_t b) noexcept nogil:
-    with gil:
-        note(<dict>ctx, name.decode(), a, b)
-
-
-cdef void note(dict found, name, a, b):
-    """One line of fsck under its check; of a great many only how many there are."""
-    lines = found.setdefault(name, [0])
-    lines[0] += 1
-    if lines[0] <= MOST_LINES:
-        lines.append((a, b))
+cdef object word_of(const arch_t *g, name):
+    return ARM_WORDS.get(name, name) if g.id >= ARCH_ARM else name
 
 
 cdef object tlb_place(machine_t *m, uint32_t which):
@@ -326,7 +305,7 @@ cdef class Views(Walks):
         tally_start(&self.a)
 
     def tally(self):
-        counts = {trace_event_name(i).decode(): self.a.tally.nr[i] for i in range(1, NR_TRACE_EVENTS)}
+        counts = {word_of(&self.a.m.arch, trace_event_name(i).decode()): self.a.tally.nr[i] for i in range(1, NR_TRACE_EVENTS)}
         return r.Tally(counts, self.a.tally.nr_copied, self.a.tally.frames, self.a.tally.frames_peak)
 
     def nr_traced(self):
@@ -339,7 +318,8 @@ cdef class Views(Walks):
         for i in range(1, self.a.m.trace_head + 1):
             t = <trace_t *>rec_at(&self.a, POOL_TRACE, i)
             names = trace_arg_names(t.event).decode().split()
-            found.append(r.TraceRecord(t.seq, t.pid, trace_event_name(t.event).decode(), {name: t.arg[k] for k, name in enumerate(names)}))
+            found.append(r.TraceRecord(t.seq, t.pid, word_of(&self.a.m.arch, trace_event_name(t.event).decode()),
+                                       {word_of(&self.a.m.arch, name): t.arg[k] for k, name in enumerate(names)}))
         self.check()
         return found
 
@@ -392,31 +372,12 @@ cdef class Views(Walks):
     # --- fsck ----------------------------------------------------------------------------------------------------------------
 
     def fsck_names(self):
-        return list(sentences())
+        from vmtool import _fsck
+        return list(_fsck.sentences())
 
     def fsck(self):
-        found = {}
-        fsck_phys(&self.a, collect, <void *>found)
-        fsck_tlb(&self.a, collect, <void *>found)
-        fsck_lru(&self.a, collect, <void *>found)
-        fsck_swap(&self.a, collect, <void *>found)
-        fsck_slab(&self.a, collect, <void *>found)
-        fsck_kmem(&self.a, collect, <void *>found)
-        fsck_cache(&self.a, collect, <void *>found)
-        fsck_space(&self.a, collect, <void *>found)
-        fsck_entries(&self.a, collect, <void *>found)
-        fsck_memcg(&self.a, collect, <void *>found)
-        if self.a.err in (ARENA_RANGE, ARENA_LOOP):  # a wrong reference was followed: that is a finding here, not the end
-            note(found, "record-range" if self.a.err == ARENA_RANGE else "record-loop", pool_name(self.a.err_pool).decode(), self.a.err_index)
-            self.a.err = ARENA_OK
-        self.check()
-        text = sentences()
-        told = []
-        for name, lines in found.items():
-            told += [f"{name}: {text[name].format(a, b)}" for a, b in lines[1:]]
-            if lines[0] > MOST_LINES:
-                told.append(f"{name}: and {lines[0] - MOST_LINES} more")
-        return told
+        from vmtool import _fsck
+        return _fsck.fsck(self)
 
     # --- for tests only ----------------------------------------------------------------------------------------------------
 
@@ -452,23 +413,6 @@ cdef class Views(Walks):
         cdef uint64_t bits = value & <uint64_t>0xFFFFFFFFFFFFFFFF
         cdef char *bytes_ = self.field_bytes(pool, record, field, &f)
         memcpy(bytes_, &bits, f.bytes)
-
-cdef object table(name_fn name, name_fn text):
-    """{name: sentence} of one room's checks."""
-    cdef uint32_t i = 0
-    found = {}
-    while name(i) != NULL:
-        found[name(i).decode()] = text(i).decode()
-        i += 1
-    return found
-
-cdef object sentences():
-    """What each check of fsck says; {0} and {1} stand for its numbers."""
-    return {**table(fsck_phys_name, fsck_phys_text), **table(fsck_lru_name, fsck_lru_text), **table(fsck_swap_name, fsck_swap_text), **table(fsck_tlb_name, fsck_tlb_text),
-            **table(fsck_slab_name, fsck_slab_text), **table(fsck_kmem_name, fsck_kmem_text),
-            **table(fsck_cache_name, fsck_cache_text), **table(fsck_space_name, fsck_space_text),
-            **table(fsck_entries_name, fsck_entries_text), **table(fsck_memcg_name, fsck_memcg_text), "record-range": "{0} record {1} is referred to, but not there",
-            "record-loop": "{0} record {1} does not lead where it stands in its list or tree"}
 
 cdef uint32_t sysctl_index(arena_t *a, name) except? 0xFFFFFFFF:
     cdef uint32_t i

@@ -12,6 +12,7 @@ from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_
                              page_size)
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.frame cimport page_bytes
+from vmtool.mm.kernel_areas cimport module_loaded, module_t, module_text, nr_modules
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pgtable cimport user_pgd
@@ -160,6 +161,17 @@ cdef class Walks(State):
         free(at)
         if runs.failed:
             raise MemoryError
+        self.check()
+        return found
+
+    def modules(self):
+        cdef const module_t *k
+        cdef uint32_t i
+        found = []
+        for i in range(nr_modules(&self.a)):
+            k = module_loaded(i)
+            pages = k.text + k.data + k.rodata + k.ro_after_init
+            found.insert(0, r.Module(k.name.decode(), pages << self.a.m.arch.page_shift, k.refs, k.users.decode(), module_text(&self.a, i)))
         self.check()
         return found
 

@@ -282,6 +282,15 @@ class VmallocArea(NamedTuple):
     kind: str  # stack, vmalloc, lazy (freed, its addresses wait for a purge)
 
 
+class Module(NamedTuple):
+    """A loaded module of the kernel."""
+    name: str
+    size_bytes: int  # of all its sections
+    refs: int
+    users: str  # the modules that use it, each with a comma; -
+    address: int  # of its text
+
+
 class TlbEntry(NamedTuple):
     """One valid TLB entry."""
     cpu: int

@@ -258,6 +258,9 @@ class FakeMachine:
     def vmalloc_areas(self):
         return [r.VmallocArea(0xFFFFC90000000000, 0xFFFFC90000005000, 4, "stack")]
 
+    def modules(self):
+        return [r.Module("ext4", 1224704, 0, "-", 0xFFFFFFFFC0412000)]
+
     def kmalloc(self, size, gfp=""):
         return 0xFFFF888000001000
 

@@ -136,7 +136,7 @@ def test_every_kind_of_page_moves():
     assert cached > 0 and machine.fsck() == []
     counted = compact(machine)
     assert machine.fsck() == []
-    assert counted["pgmigrate_success"] > 500
+    assert counted["pgmigrate_success"] > 400
     assert {name: machine.cgroup("g")["memory.stat"][name] for name in kinds} == kinds
     assert (machine.cgroup("g")["memory.current"], machine.vmstat()["nr_swapcached"]) == (usage, cached)
     for page in range(0, 4 * MIB, 2 * PAGE):

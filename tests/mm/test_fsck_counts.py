@@ -146,5 +146,6 @@ def test_every_check_is_tried():
     from .test_fsck_frames import CASES as frames
     from .test_fsck_kmem import CASES as kernels
     from .test_fsck_memcg import CASES as groups
+    from .test_kernel_areas import CASES as halves
     from .test_kpti import CASES as isolation
-    assert sorted([*CASES, *names, *others, *frames, *kernels, *groups, *isolation, *fsck_sentences()]) == sorted(Story().m.fsck_names())
+    assert sorted([*CASES, *names, *others, *frames, *kernels, *groups, *isolation, *halves, *fsck_sentences()]) == sorted(Story().m.fsck_names())

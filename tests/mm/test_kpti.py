@@ -82,7 +82,7 @@ def test_user_mode_sees_of_the_direct_map_each_cpus_tss():
     seen = [at for at in range(0, 256 << 20, PAGE) if leaf(machine, DIRECT + at, "user") is not None]
     assert seen == tss
     assert {leaf(machine, DIRECT + at, "user") for at in seen} == {0x63 | NX}
-    assert leaf(machine, DIRECT + (32 << 20), "kernel") == 0xE3 | NX
+    assert leaf(machine, DIRECT + (128 << 20), "kernel") == 0xE3 | NX
     assert machine.fsck() == []
 
 

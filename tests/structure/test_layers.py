@@ -27,14 +27,14 @@ LEVELS = """
     walk mmu free_area sched compact_state large_folio
     memcontrol pcp mmu_context
     folio_split buddy extfrag
-    slub pgtable mlock swapfile
-    slab pti
-    vmalloc maple cred
+    slub pgtable mlock
+    slab pti set_memory
+    vmalloc maple cred kernel_areas swapfile
     kmem_boot mtree
     swap_lru vma_iter
     workingset
     filemap rmap pagewalk
-    swap_state inode thp task_objects memcg_stat
+    swap_state inode thp task_objects memcg_stat direct_map
     shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap hugetlb
     fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free
@@ -65,7 +65,8 @@ MAY_USE = {
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
     "_state": ["mm.access_quick", "mm.arena", "mm.sched", "mm.types", "errors"],
     "_walks": ["mm.*", "_state", "records", "errors"],
-    "_views": ["mm.*", "_walks", "_kernel", "records", "errors"],
+    "_views": ["mm.*", "_walks", "_kernel", "_fsck", "records", "errors"],
+    "_fsck": ["mm.*", "_views"],
     "_space": ["mm.*", "_state", "_views", "records", "errors"],
     "_outside": ["mm.*", "_space", "records", "errors"],
     "_adopt": ["mm.*", "_outside", "records", "errors"],

@@ -14,11 +14,11 @@ from vmtool.mm.arch cimport page_align, page_size
 from vmtool.mm.arena cimport frame_at, frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle
 from vmtool.mm.buddy cimport alloc_pages, free_pages, gfp_migratetype
 from vmtool.mm.frame cimport WMARK_LOW, page_folio, pageblock_type, pfn_to_zone, wmark_pages
+from vmtool.mm.pgtable cimport direct_map_address
 from vmtool.mm.slab cimport *
 from vmtool.mm.trace cimport TR_FALLBACK, TR_KMALLOC, TR_SLAB_OBJECT, TR_VMALLOC, TR_ZONE_ALLOC, trace3, trace4
 from vmtool.mm.vmalloc cimport vfree_area, vmalloc_area, vmap_at
 from vmtool.mm.vmstat cimport NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
-from vmtool.mm.zone cimport ram_start
 
 cdef enum:
     KMALLOC_MAX_CACHE_SIZE = 8192
@@ -26,10 +26,6 @@ cdef enum:
 
 cdef inline kmem_obj_t *kmem_mut(arena_t *a, idx_t i) noexcept nogil:
     return <kmem_obj_t *>rec_mut(a, POOL_KMEM, i)
-
-
-cdef uint64_t direct_address(arena_t *a, uint64_t phys) noexcept nogil:
-    return a.m.arch.page_offset + phys - (ram_start(&a.m.arch) << a.m.arch.page_shift)
 
 
 cdef int kmalloc_cache(uint64_t size, uint32_t gfp) noexcept nogil:
@@ -82,11 +78,11 @@ cdef idx_t kmalloc_object(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogi
     if obj == 0:
         return 0
     s = slab_at(a, frame_at(a, page_folio(a, <pfn_t>(obj >> a.m.arch.page_shift))).mapping)
-    trace3(a, TR_KMALLOC, size, <uint64_t>cache, direct_address(a, obj))
+    trace3(a, TR_KMALLOC, size, <uint64_t>cache, direct_map_address(a, obj))
     trace4(a, TR_SLAB_OBJECT, s.pfn, s.order, s.objects, s.inuse)
     if cache_at(a, cache).nr_slabs != slabs:
         note_pages(a, s.pfn, s.order, gfp)
-    i = remember(a, KMEM_OBJECT, direct_address(a, obj), size, gfp)
+    i = remember(a, KMEM_OBJECT, direct_map_address(a, obj), size, gfp)
     if i == 0:
         kmem_cache_free(a, cache, obj)
         return 0
@@ -100,7 +96,7 @@ cdef idx_t take_pages(arena_t *a, uint32_t kind, uint32_t order, uint64_t size, 
     cdef idx_t i
     if pfn == 0:
         return 0
-    i = remember(a, kind, direct_address(a, <uint64_t>pfn << a.m.arch.page_shift), size, gfp)
+    i = remember(a, kind, direct_map_address(a, <uint64_t>pfn << a.m.arch.page_shift), size, gfp)
     if i == 0:
         free_pages(a, pfn, order)
         return 0

@@ -16,6 +16,8 @@ from vmtool.mm.slab cimport *
 from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start
 from vmtool.mm.pgtable cimport kernel_table_at
 from vmtool.mm.pti cimport CPU_ENTRY_AREA_TABLES, cpu_entry_area_base
+from vmtool.mm.kernel_areas cimport kernel_areas_setup
+from vmtool.mm.set_memory cimport spare_tables_t
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
 from vmtool.mm.zone cimport hash_pages, lowmem_end, ram_start
 
@@ -28,7 +30,7 @@ cdef enum:
     KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
     MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
     PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk
-    TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those that have records but for the CPU entry areas'
+    TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those that have records but for the CPU entry areas' and kernel_areas'
     BLOCK_PAGES = 571  # MemTotal less all that meminfo's lines have, less the hash tables below
     VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
     VMAP_AREAS = 294  # objects of vmap_area in use
@@ -250,17 +252,17 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef uint32_t stacks = NR_STACKS * stack_pages(&a.m.arch)
     cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
     cdef uint32_t modules = frames_of(a, MODULE_PAGES)
-    cdef uint32_t tables = frames_of(a, TABLE_PAGES) - (CPU_ENTRY_AREA_TABLES if a.m.arch.id <= ARCH_X86_64_LA57 else 0)
+    cdef uint32_t tables = frames_of(a, TABLE_PAGES)
+    cdef spare_tables_t spare
     cdef uint32_t blocks = block_pages(a)
-    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS + CPU_ENTRY_AREA_TABLES
+    cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS
     cdef pfn_t start, pfn, end
     cdef uint32_t gap
     cdef uint32_t i
-    if a.m.ram_bytes >> 12 < SMALL_RAM:
-        return vmalloc_boot(a)
-    start = boot_carve(a, nr, &end)
+    spare.next = spare.end = 0
+    start = boot_carve(a, nr, &end) if a.m.ram_bytes >> 12 >= SMALL_RAM else 0
     if start == 0:
-        return vmalloc_boot(a)
+        return -ENOMEM if vmalloc_boot(a) or kernel_areas_setup(a, &spare) else 0
     pfn = all_slabs_with_room(a, start)
     gap = -pfn & 7  # slabs of order 3 are the first again; single pages have no such wishes
     pfn = keep(a, pfn, gap, RESERVED_MODULES)
@@ -269,9 +271,14 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     pfn = keep(a, pfn, stacks, RESERVED_STACKS)
     pfn = keep(a, pfn, modules - gap, RESERVED_MODULES)
     pfn = keep(a, pfn, percpu, RESERVED_PERCPU)
-    pfn = keep(a, pfn, tables, RESERVED_TABLES)
     pfn = keep(a, pfn, blocks, RESERVED_BLOCKS)
-    pfn = entry_area_tables(a, vmalloc_tables(a, pfn))
+    pfn = vmalloc_tables(a, pfn)
+    spare.end = pfn + tables
+    spare.next = entry_area_tables(a, pfn)
+    if kernel_areas_setup(a, &spare):
+        return -ENOMEM
+    tables = spare.end - spare.next  # what is left of them has no records
+    pfn = keep(a, spare.next, tables, RESERVED_TABLES)
     if pageblock_type(a, start) == MIGRATE_MOVABLE and (end - start) % pageblock_nr_pages(a) == 0:
         mark_unmovable(a, start, pfn)
     boot_return(a, pfn, end)

@@ -10,6 +10,7 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.mmu_context cimport flush_tlb_fullmm, flush_tlb_mm, flush_tlb_page, flush_tlb_range, flush_tlb_stride, user_pgd  # and flushes
 from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
+from vmtool.mm.zone cimport ram_start
 
 cdef inline int table_descend(arena_t *a, pfn_t root, vaddr_t addr, int to, pfn_t *table, pte_t *e) noexcept nogil:
     """The kernel's way down: to the table of level `to`, or to where an entry leads no further, a leaf or none. Returns the level; *table is
@@ -29,6 +30,10 @@ cdef inline vaddr_t kernel_image() noexcept nogil:
     """x86-64: where the kernel's text begins."""
     return 0xFFFFFFFF81000000ULL
 
+cdef inline vaddr_t direct_map_address(arena_t *a, paddr_t phys) noexcept nogil:
+    """phys_to_virt()."""
+    return a.m.arch.page_offset + (phys - (ram_start(&a.m.arch) << a.m.arch.page_shift))
+
 cdef struct entry_at_t:  # where the way to one address ends
     pfn_t table
     uint32_t index
@@ -36,9 +41,10 @@ cdef struct entry_at_t:  # where the way to one address ends
     pte_t entry
     uint32_t what  # its class: at level 0 any but ENTRY_TABLE and ENTRY_HUGE
 
-cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, text, vmemmap, fixmap (kernel_pgd)
+cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, image, vmemmap (kernel_pgd)
 # The kernel's half: a table of its own; one leaf in it (False: no memory); a page's entry taken out.
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil
+cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil  # that boot kept, or, 0, a new one; empty. 0: no memory
 cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil  # the same, in a given frame
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil
 cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil

@@ -6,11 +6,11 @@ Counterpart: Linux v6.18 mm/memory.c (free_pgd_range, __pte_alloc), arch/x86/mm/
 A table is a frame flagged PG_table whose bytes are the entries; index_lo counts those that are not zero. Every space shares the
 kernel half: pgd_alloc copies the top table's upper entries, the tables below are the same frames.
 
-    kernel half, four levels:  ffff888000000000 direct map | ffffea0000000000 memmap | ffffffff81000000 kernel image
+    kernel half, four levels:  ffff888000000000 direct map | ffffea0000000000 memmap | ffffffff81000000 kernel image (kernel_areas: the rest)
 
 With KPTI a top table takes two pages: the kernel's, and behind it the one of user mode, which knows little of the kernel (pti.pyx).
 
-# Deviation: no fixmap; rodata of the direct map stays writable there; no vmemmap padding.
+# Deviation: no vmemmap padding.
 Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables of PTEs, PMDs and PUDs but the top one; NR_PAGETABLE = frames with PG_table.
 """
 
@@ -222,6 +222,11 @@ cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil:
     drop_table(a, pgd, <int>a.m.arch.levels - 1, 0)
 
 
+cdef inline pte_t mk_kernel_table(arena_t *a, pfn_t table) noexcept nogil:
+    """pgd_populate_kernel() and its kin: of 64 bits _PAGE_TABLE as for programs, what it leads to denies them; of 32 bits _KERNPG_TABLE."""
+    return mk_table(a, table) if a.m.arch.id <= ARCH_X86_64_LA57 else mk_table(a, table) & ~<pte_t>X86_US
+
+
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil:
     """The kernel's table of `level` for an address, made if it is missing; 0: no memory, or a leaf is in the way."""
     cdef const arch_t *g = &a.m.arch
@@ -238,18 +243,25 @@ cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept
         if below == 0:
             return 0
         # for what programs may read, a table that they reach, and the kernel's all the same
-        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if user else mk_table(a, below) & ~<pte_t>X86_US)
+        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if user else mk_kernel_table(a, below))
+
+
+cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil:
+    if pfn == 0:
+        return new_table(a, level, 0)
+    frame_mut(a, pfn).flags = PG_table | PG_kernel
+    frame_mut(a, pfn).extra_refs = 1
+    mod_node_stat(a, NR_PAGETABLE, 1)
+    return pfn
 
 
 cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil:
     """A frame that boot kept becomes the table. Preconditions: the one above is there, and has no entry for it."""
     cdef pfn_t table
     cdef pte_t e
-    frame_mut(a, pfn).flags = PG_table | PG_kernel
-    frame_mut(a, pfn).extra_refs = 1
-    mod_node_stat(a, NR_PAGETABLE, 1)
+    kernel_table_frame(a, pfn, level)
     table_descend(a, a.m.kernel_pgd, addr, level + 1, &table, &e)
-    entry_store(a, table, level_index(&a.m.arch, level + 1, addr), level + 1, mk_table(a, pfn) & ~<pte_t>X86_US)
+    entry_store(a, table, level_index(&a.m.arch, level + 1, addr), level + 1, mk_kernel_table(a, pfn))
 
 
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:
@@ -278,39 +290,37 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
         level = 2
         while level and (not g.leaf_levels >> level & 1 or start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
-        if not kernel_map(a, g.page_offset + (start - (ram_start(g) << g.page_shift)), start, level, bits):
+        if not kernel_map(a, direct_map_address(a, start), start, level, bits):
             return False
         start += level_size(g, level)
     return True
 
 
 cdef bint map_image(arena_t *a) noexcept nogil:
-    """The kernel's sections in 2M pages from kernel_image(); text read-only and executable, data writable and not."""
+    """head_64.S, cleanup_highmap(): from the text to what is in use behind .bss in large pages, all of which may be written. What boot makes
+    read-only and executable: kernel_areas. _KERNPG_TABLE leads there, _PAGE_TABLE to what lies above (level3_kernel_pgt)."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t size = level_size(g, 1)
-    cdef uint64_t first = 0
+    cdef uint64_t first = a.m.max_pfn << g.page_shift
     cdef uint64_t phys
-    cdef uint64_t end
+    cdef uint64_t end = 0
     cdef uint32_t i
     cdef reserved_t *r
-    cdef pte_t bits
+    cdef pfn_t table
+    cdef pte_t e
     for i in range(a.m.nr_reserved):
         r = &a.m.reserved[i]
-        if r.what == RESERVED_KERNEL_CODE:
-            first = r.start_pfn << a.m.arch.page_shift & ~(size - 1)
-            bits = X86_P | X86_A | kernel_global(g)
-        elif r.what == RESERVED_KERNEL_RODATA:
-            bits = X86_P | X86_A | kernel_global(g) | g.nx
-        elif r.what == RESERVED_KERNEL_DATA or r.what == RESERVED_KERNEL_BSS:
-            bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx
-        else:
-            continue
-        phys = r.start_pfn << a.m.arch.page_shift & ~(size - 1)
-        end = (r.start_pfn + r.nr_pages) << a.m.arch.page_shift
-        while phys < end:
-            if not kernel_map(a, kernel_image() + (phys - first), phys, 1, bits):
-                return False
-            phys += size
+        if RESERVED_KERNEL_CODE <= r.what <= RESERVED_KERNEL_BSS:
+            first = min(first, r.start_pfn << g.page_shift & ~(size - 1))
+            end = max(end, (r.start_pfn + r.nr_pages << g.page_shift) + size - 1 & ~(size - 1))
+    phys = first
+    while phys < end:
+        if not kernel_map(a, kernel_image() + (phys - first), phys, 1, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
+            return False
+        phys += size
+    table_descend(a, a.m.kernel_pgd, kernel_image(), 2, &table, &e)
+    e = entry_load(a, table, level_index(g, 2, kernel_image()), 2)
+    entry_store(a, table, level_index(g, 2, kernel_image()), 2, e & ~<pte_t>X86_US)
     return True
 
 

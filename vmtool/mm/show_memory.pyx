@@ -6,15 +6,14 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 """
 
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57,
-                             level_index, level_size, page_size, pages_in)
+                             level_size, page_size)
 from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.hugetlb cimport hugetlb_total_pages
 from vmtool.mm.large_folio cimport hpage_pmd_nr
 from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.mm_acct cimport commit_limit
-from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
-from vmtool.mm.pte cimport ENTRY_NONE, pte_class, pte_load
+from vmtool.mm.direct_map cimport direct_map_kb
 from vmtool.mm.vmstat cimport *
 from vmtool.mm.writeback cimport dirty_limit
 
@@ -360,29 +359,6 @@ cdef const char *meminfo_label(uint32_t line) noexcept nogil:
     return LABELS[line]
 
 
-cdef int direct_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
-    cdef const arch_t *g = &w.a.m.arch
-    cdef uint32_t i
-    for i in range(level_index(g, 0, addr), level_index(g, 0, addr) + pages_in(g, addr, next)):
-        if pte_class(w.a, pte_load(w.a, table, i)) != ENTRY_NONE:
-            (<uint64_t *>w.private)[0] += page_size(g) >> 10
-    return 0
-
-
-cdef int direct_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
-    (<uint64_t *>w.private)[level] += level_size(&w.a.m.arch, level) >> 10
-    return 0
-
-
-cdef void count_direct_map(arena_t *a, uint64_t *kb) noexcept nogil:
-    """kB of the direct map by the level of the entry that maps them."""
-    cdef mm_walk_t w
-    walk_init_kernel(&w, a, a.m.kernel_pgd, kb)
-    w.table = direct_ptes
-    w.leaf = direct_leaf
-    walk_page_range(&w, a.m.arch.page_offset, a.m.arch.page_offset + (a.m.max_pfn << a.m.arch.page_shift))
-
-
 cdef uint64_t kb(arena_t *a, int64_t nr_pages) noexcept nogil:
     return <uint64_t>nr_pages << (a.m.arch.page_shift - 10)
 
@@ -417,7 +393,7 @@ cdef uint64_t vmalloc_kb(arena_t *a) noexcept nogil:
 
 cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     cdef int64_t *n = a.m.node_stat
-    cdef uint64_t direct[5]
+    cdef uint64_t direct[3]
     cdef uint32_t i
     for i in range(NR_MEMINFO):
         out[i] = 0
@@ -455,8 +431,6 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[48] = a.m.hstate[0].surplus_huge_pages
     out[49] = level_size(&a.m.arch, 1) >> 10
     out[50] = kb(a, <int64_t>hugetlb_total_pages(a))
-    for i in range(5):
-        direct[i] = 0
-    count_direct_map(a, direct)
+    direct_map_kb(a, direct)
     for i in range(3):
         out[51 + i] = direct[i]

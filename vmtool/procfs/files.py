@@ -300,6 +300,7 @@ MACHINE = {
     "kpageflags": Pages("kpageflags"),
     "loadavg": Entry(render("system", "tasks", function="render_loadavg")),
     "meminfo": Entry(render("meminfo", "meminfo", dated=True)),
+    "modules": Entry(render("modules", "modules")),
     "pagetypeinfo": Entry(render("pagetypeinfo", "zones", _pageblock_order, dated=True), mode=0o400),
     "partitions": Entry(render("mounts", "files", function="render_partitions")),
     "pressure/memory": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),

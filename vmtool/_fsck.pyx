@@ -1,0 +1,93 @@
+# cython: language_level=3
+"""fsck at the door: every room's checks in turn, and what each says in words.
+
+Apart from _core, and imported when a machine is checked.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from vmtool._views cimport Views
+from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, arena_t, pool_name
+from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
+from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
+from vmtool.mm.fsck_kernel cimport fsck_kernel, fsck_kernel_name, fsck_kernel_text
+from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_name, fsck_kmem_text
+from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
+from vmtool.mm.fsck_memcg cimport fsck_memcg, fsck_memcg_name, fsck_memcg_text
+from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
+from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
+from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
+from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
+from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
+
+ctypedef void (*report_fn)(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept nogil
+ctypedef void (*check_fn)(arena_t *a, report_fn report, void *ctx) noexcept nogil
+ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
+
+cdef struct room_t:
+    check_fn check
+    name_fn name
+    name_fn text
+
+cdef enum:
+    NR_ROOMS = 11
+
+cdef room_t ROOMS[NR_ROOMS]
+ROOMS[:] = [room_t(fsck_phys, fsck_phys_name, fsck_phys_text),
+            room_t(fsck_tlb, fsck_tlb_name, fsck_tlb_text),
+            room_t(fsck_kernel, fsck_kernel_name, fsck_kernel_text),
+            room_t(fsck_lru, fsck_lru_name, fsck_lru_text),
+            room_t(fsck_swap, fsck_swap_name, fsck_swap_text),
+            room_t(fsck_slab, fsck_slab_name, fsck_slab_text),
+            room_t(fsck_kmem, fsck_kmem_name, fsck_kmem_text),
+            room_t(fsck_cache, fsck_cache_name, fsck_cache_text),
+            room_t(fsck_space, fsck_space_name, fsck_space_text),
+            room_t(fsck_entries, fsck_entries_name, fsck_entries_text),
+            room_t(fsck_memcg, fsck_memcg_name, fsck_memcg_text)]
+
+MOST_LINES = 1000  # of one check
+
+
+cdef void collect(void *ctx, const char *name, uint64_t a, uint64_t b) noexcept nogil:
+    with gil:
+        note(<dict>ctx, name.decode(), a, b)
+
+
+cdef void note(dict found, name, a, b):
+    """One line of fsck under its check; of a great many only how many there are."""
+    lines = found.setdefault(name, [0])
+    lines[0] += 1
+    if lines[0] <= MOST_LINES:
+        lines.append((a, b))
+
+
+def sentences():
+    """What each check says; {0} and {1} stand for its numbers."""
+    cdef uint32_t room, i
+    found = {}
+    for room in range(NR_ROOMS):
+        i = 0
+        while ROOMS[room].name(i) != NULL:
+            found[ROOMS[room].name(i).decode()] = ROOMS[room].text(i).decode()
+            i += 1
+    found["record-range"] = "{0} record {1} is referred to, but not there"
+    found["record-loop"] = "{0} record {1} does not lead where it stands in its list or tree"
+    return found
+
+
+def fsck(Views m):
+    cdef uint32_t room
+    found = {}
+    for room in range(NR_ROOMS):
+        ROOMS[room].check(&m.a, collect, <void *>found)
+    if m.a.err in (ARENA_RANGE, ARENA_LOOP):  # a wrong reference was followed: that is a finding here, not the end
+        note(found, "record-range" if m.a.err == ARENA_RANGE else "record-loop", pool_name(m.a.err_pool).decode(), m.a.err_index)
+        m.a.err = ARENA_OK
+    m.check()
+    text = sentences()
+    told = []
+    for name, lines in found.items():
+        told += [f"{name}: {text[name].format(a, b)}" for a, b in lines[1:]]
+        if lines[0] > MOST_LINES:
+            told.append(f"{name}: and {lines[0] - MOST_LINES} more")
+    return told

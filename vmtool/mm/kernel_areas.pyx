@@ -1,0 +1,195 @@
+"""The kernel's half as it is once the first program starts: who may write and execute what; modules; the fixmap.
+
+    ffffffff81000000  text | hole | rodata | hole | data | init | .bss     text: read-only; rodata: that and not executable; the holes are free memory
+    ffffffffc0000000  BPF programs (2M) | guard | data of a module | guard | its rodata | guard | what it wrote at init alone | guard | data of the next ...
+    ffffffffc0400000  text of all modules, in one page of 2M (execmem's cache)
+    ffffffffff5fc000  IO-APIC | local APIC, in the fixmap
+
+The alias that the direct map has of what is read-only here is read-only there, and never executable; its large pages are split where it ends.
+Counterpart: Linux v6.18 arch/x86/mm/init_64.c (mark_rodata_ro()), arch/x86/mm/init.c (free_init_pages(), free_kernel_image_pages(),
+execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), arch/x86/kernel/idt.c, mm/execmem.c, kernel/module/main.c
+(move_module()), asm/fixmap.h. Modules and figures: those of the machine at rest (kmem_boot), whose tables were read in Debian's 6.18.15 under QEMU
+(fixtures/kernel_map).
+# Deviation: what a module has freed of its init is not left without the global bit in the direct map; no ESPFIX area.
+Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
+"""
+
+from vmtool.mm.arch cimport ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_size
+from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
+                              reserved_t)
+from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, table_descend
+from vmtool.mm.pte cimport entry_load
+from vmtool.mm.arch cimport level_index
+from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
+
+cdef enum:
+    BPF_PACK_PAGES = 512  # bpf_prog_pack_alloc()
+    EXECMEM_CACHE_PAGES = 512
+    NR_MODULES = 5
+    TRAMPOLINE = 0x98  # real mode's, the highest pages that fit below the first MiB's firmware areas
+    TRAMPOLINE_RO_PAGES = 3  # the first of which is its header
+    IO_APIC = 0xFEC00000
+    LOCAL_APIC = 0xFEE00000
+
+cdef vaddr_t MODULES_VADDR = 0xFFFFFFFFC0000000ULL
+cdef vaddr_t FIXADDR_TABLES = 0xFFFFFFFFFF200000ULL  # three PTE tables: early_ioremap()'s, and level1_fixmap_pgt's two
+cdef vaddr_t FIX_IO_APIC_BASE_0 = 0xFFFFFFFFFF5FC000ULL
+cdef vaddr_t FIX_APIC_BASE = 0xFFFFFFFFFF5FD000ULL
+
+cdef module_t MODULES[NR_MODULES]
+MODULES[:] = [module_t(b"crc16", b"ext4,", 1, 1, 1, 1, 0), module_t(b"mbcache", b"ext4,", 1, 1, 2, 1, 1),
+              module_t(b"jbd2", b"ext4,", 1, 16, 19, 11, 1), module_t(b"ext4", b"-", 0, 133, 96, 68, 2),
+              module_t(b"virtio_blk", b"-", 0, 4, 2, 2, 1)]
+
+
+cdef const reserved_t *section(arena_t *a, uint32_t what) noexcept nogil:
+    """The longest range of a kind that boot kept."""
+    cdef const reserved_t *found = NULL
+    cdef uint32_t i
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].what == what and (found == NULL or a.m.reserved[i].nr_pages > found.nr_pages):
+            found = &a.m.reserved[i]
+    return found
+
+
+cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
+    return direct_map_address(a, pfn << a.m.arch.page_shift)
+
+
+# --- the image --------------------------------------------------------------------------------------------------------
+
+cdef vaddr_t image_address(arena_t *a, uint64_t pfn) noexcept nogil:
+    """Its large page of text is the first that the image's part of the tables maps."""
+    cdef uint64_t pages = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
+    return kernel_image() + (pfn - (section(a, RESERVED_KERNEL_CODE).start_pfn & ~(pages - 1)) << a.m.arch.page_shift)
+
+
+cdef bint both(arena_t *a, uint64_t start, uint64_t end, pte_t clear, spare_tables_t *spare) noexcept nogil:
+    """Frames of the image, at both of their addresses."""
+    return (change_page_attr(a, image_address(a, start), end - start, 0, clear, spare)
+            and change_page_attr(a, direct(a, start), end - start, 0, clear, spare))
+
+
+cdef bint free_image_pages(arena_t *a, uint64_t start, uint64_t end, spare_tables_t *spare) noexcept nogil:
+    """free_kernel_image_pages(): with KPTI the image loses what it gave away, so that no entry leads to pages of others."""
+    if a.m.arch.flags & ARCH_KPTI:
+        return set_memory_np(a, image_address(a, start), end - start, spare)
+    return True
+
+
+cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    cdef const reserved_t *text = section(a, RESERVED_KERNEL_CODE)
+    cdef const reserved_t *rodata = section(a, RESERVED_KERNEL_RODATA)
+    cdef const reserved_t *data = section(a, RESERVED_KERNEL_DATA)
+    cdef const reserved_t *bss = section(a, RESERVED_KERNEL_BSS)
+    cdef uint64_t etext = text.start_pfn + text.nr_pages
+    cdef uint64_t erodata = rodata.start_pfn + rodata.nr_pages
+    cdef uint64_t init = data.start_pfn + data.nr_pages
+    cdef pte_t ro = X86_RW | X86_D
+    cdef uint64_t idt = a.m.zero_pfn + 1
+    # what lies before a text that begins within a large page is nobody's
+    cdef bint ok = change_page_attr(a, kernel_image(), image_address(a, etext) - kernel_image() >> a.m.arch.page_shift, 0, a.m.arch.nx | ro, spare)
+    ok = ok and change_page_attr(a, direct(a, text.start_pfn), text.nr_pages, 0, ro, spare) and both(a, rodata.start_pfn, erodata, ro, spare)
+    # the image's part that lies between was read-only, too, until it was given away: what was dirty is not any more
+    ok = ok and change_page_attr(a, image_address(a, etext), rodata.start_pfn - etext, 0, X86_D, spare)
+    ok = ok and change_page_attr(a, image_address(a, erodata), data.start_pfn - erodata, 0, X86_D, spare)
+    ok = ok and split_large_page(a, image_address(a, init), spare) and split_large_page(a, image_address(a, bss.start_pfn), spare)
+    ok = ok and both(a, idt, idt + 1, ro, spare)
+    return ok and (free_image_pages(a, etext, rodata.start_pfn, spare) and free_image_pages(a, erodata, data.start_pfn, spare)
+                   and free_image_pages(a, init, bss.start_pfn, spare))
+
+
+cdef bint set_real_mode_permissions(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    return (change_page_attr(a, direct(a, TRAMPOLINE), TRAMPOLINE_RO_PAGES, 0, X86_RW | X86_D, spare)
+            and change_page_attr(a, direct(a, TRAMPOLINE + 1), TRAMPOLINE_RO_PAGES - 1, 0, a.m.arch.nx, spare))
+
+
+# --- modules -----------------------------------------------------------------------------------------------------------
+
+cdef struct loader_t:
+    arena_t *a
+    spare_tables_t *spare
+    uint64_t pfn  # the next frame of those that boot kept for vmalloc's areas
+    uint64_t text_pfn  # but the large page that the text has
+    vaddr_t at  # the next address
+    bint ok
+
+
+cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
+    """An area of single pages, and the guard behind it. What may not be written there, the direct map's alias may not, page by page."""
+    cdef arena_t *a = l.a
+    cdef uint32_t i
+    for i in range(nr_pages):
+        if l.pfn == l.text_pfn:
+            l.pfn += EXECMEM_CACHE_PAGES
+        l.ok = l.ok and kernel_map(a, l.at, l.pfn << a.m.arch.page_shift, 0, bits)
+        if not bits & X86_RW:
+            l.ok = l.ok and change_page_attr(a, direct(a, l.pfn), 1, 0, X86_RW | X86_D, l.spare)
+        l.pfn += 1
+        l.at += level_size(&a.m.arch, 0)
+    if nr_pages:
+        l.at += level_size(&a.m.arch, 0)
+
+
+cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    """The text is in a large page of its own: execmem's cache took the first that was free behind what the first module has of data."""
+    cdef const arch_t *g = &a.m.arch
+    cdef const reserved_t *kept = section(a, RESERVED_MODULES)
+    cdef pte_t ro = X86_P | X86_A | kernel_global(g), rw = ro | X86_RW | X86_D | g.nx
+    cdef loader_t l
+    cdef uint32_t i
+    if kept == NULL:
+        return True
+    l.a = a
+    l.spare = spare
+    l.pfn = kept.start_pfn
+    l.text_pfn = (kept.start_pfn + EXECMEM_CACHE_PAGES - 1) & ~<uint64_t>(EXECMEM_CACHE_PAGES - 1)
+    l.at = MODULES_VADDR
+    l.ok = make_kernel_table(a, MODULES_VADDR, 0, spare) and make_kernel_table(a, MODULES_VADDR + level_size(g, 1), 0, spare)
+    place(&l, BPF_PACK_PAGES, ro)
+    for i in range(NR_MODULES):
+        place(&l, MODULES[i].data, rw)
+        place(&l, MODULES[i].rodata, ro | g.nx)
+        place(&l, MODULES[i].ro_after_init, ro | g.nx)
+    l.ok = l.ok and kernel_map(a, module_text(a, 0), l.text_pfn << g.page_shift, 1, ro)
+    return l.ok and split_large_page(a, direct(a, l.text_pfn), spare) and change_page_attr(
+        a, direct(a, l.text_pfn), EXECMEM_CACHE_PAGES, 0, X86_RW | X86_D, spare)
+
+
+cdef uint32_t nr_modules(arena_t *a) noexcept nogil:
+    cdef pfn_t table
+    cdef pte_t e = 0
+    if a.m.arch.id > ARCH_X86_64_LA57:
+        return 0
+    return NR_MODULES if table_descend(a, a.m.kernel_pgd, MODULES_VADDR, 0, &table, &e) == 0 and entry_load(
+        a, table, level_index(&a.m.arch, 0, MODULES_VADDR), 0) else 0
+
+
+cdef const module_t *module_loaded(uint32_t i) noexcept nogil:
+    return &MODULES[min(i, <uint32_t>NR_MODULES - 1)]
+
+
+cdef vaddr_t module_text(arena_t *a, uint32_t i) noexcept nogil:
+    cdef uint32_t n
+    cdef uint64_t pages = 0
+    for n in range(min(i, <uint32_t>NR_MODULES)):
+        pages += MODULES[n].text
+    return MODULES_VADDR + 2 * level_size(&a.m.arch, 1) + (pages << a.m.arch.page_shift)
+
+
+# --- fixmap ------------------------------------------------------------------------------------------------------------
+
+cdef bint map_fixmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    """What stays there: devices, uncached (PAGE_KERNEL_NOCACHE). [vsyscall] has an entry where it may be read: here it never may."""
+    cdef pte_t bits = X86_P | X86_RW | X86_PWT | X86_PCD | X86_A | X86_D | kernel_global(&a.m.arch) | a.m.arch.nx
+    cdef uint32_t i
+    for i in range(3):
+        if not make_kernel_table(a, FIXADDR_TABLES + i * level_size(&a.m.arch, 1), 0, spare):
+            return False
+    return kernel_map(a, FIX_IO_APIC_BASE_0, IO_APIC, 0, bits) and kernel_map(a, FIX_APIC_BASE, LOCAL_APIC, 0, bits)
+
+
+cdef int kernel_areas_setup(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    if a.m.arch.id > ARCH_X86_64_LA57:
+        return 0
+    return 0 if mark_rodata_ro(a, spare) and set_real_mode_permissions(a, spare) and load_modules(a, spare) and map_fixmap(a, spare) else -ENOMEM

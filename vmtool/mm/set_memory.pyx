@@ -1,0 +1,96 @@
+"""Changing what the kernel's half allows: read-only text, pages that must not be executed, pages that are not there.
+
+    before   | 2M, RW                                  |
+    after    | ro ... ro | RW ... RW                   |   512 entries of a new table; a large entry that is meant whole stays large
+
+Counterpart: Linux v6.18 arch/x86/mm/pat/set_memory.c (__change_page_attr(), should_split_large_page(), __split_large_page()). The alias that the
+direct map has of a page is its caller's to change; nothing is flushed: it is done at boot, before a TLB holds such an entry.
+Invariants (fsck_kernel): no page of the kernel's half may be written and executed.
+"""
+
+from vmtool.mm.arch cimport X86_PS, X86_US, level_index, level_size, nr_entries
+from vmtool.mm.pgtable cimport kernel_table, kernel_table_at, kernel_table_frame, table_descend
+from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_store, mk_table, pmd_class
+
+
+cdef pfn_t take_spare(spare_tables_t *spare) noexcept nogil:
+    """0: none is left."""
+    if spare.next >= spare.end:
+        return 0
+    spare.next += 1
+    return spare.next - 1
+
+
+cdef bint make_kernel_table(arena_t *a, vaddr_t addr, int level, spare_tables_t *spare) noexcept nogil:
+    cdef pfn_t table, pfn
+    cdef pte_t e = 0
+    cdef int at = table_descend(a, a.m.kernel_pgd, addr, level, &table, &e)
+    if at <= level:
+        return True
+    while at > level:
+        at -= 1
+        pfn = take_spare(spare)
+        if pfn == 0:
+            return kernel_table(a, addr, level, False) != 0
+        kernel_table_at(a, addr, at, pfn)
+    return True
+
+
+cdef bint split_entry(arena_t *a, pfn_t table, uint32_t index, int level, spare_tables_t *spare) noexcept nogil:
+    """__split_large_page(): the same frames and rights, an entry each of the level below."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t e = entry_load(a, table, index, level)
+    cdef uint64_t phys = e & g.pfn_mask
+    cdef pfn_t below = kernel_table_frame(a, take_spare(spare), level - 1)
+    cdef uint32_t i
+    if below == 0:
+        return False
+    e &= ~g.pfn_mask & ~<pte_t>(X86_PS if level == 1 else 0)
+    for i in range(nr_entries(g, level - 1)):
+        entry_store(a, below, i, level - 1, e | (phys + i * level_size(g, level - 1)))
+    entry_store(a, table, index, level, mk_table(a, below) & ~<pte_t>X86_US)
+    return True
+
+
+cdef bint split_large_page(arena_t *a, vaddr_t addr, spare_tables_t *spare) noexcept nogil:
+    cdef pfn_t table
+    cdef pte_t e = 0
+    cdef int level = table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e)
+    while level and pmd_class(a, e) == ENTRY_HUGE:
+        if not split_entry(a, table, level_index(&a.m.arch, level, addr), level, spare):
+            return False
+        level = table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e)
+    return True
+
+
+cdef bint change_range(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, pte_t keep, spare_tables_t *spare) noexcept nogil:
+    """Of each entry what `keep` has, and `set`."""
+    cdef const arch_t *g = &a.m.arch
+    cdef vaddr_t end = addr + (nr_pages << g.page_shift)
+    cdef vaddr_t next
+    cdef pfn_t table
+    cdef pte_t e = 0
+    cdef int level
+    while addr < end:
+        level = table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e)
+        if level == 0:
+            e = entry_load(a, table, level_index(g, 0, addr), 0)
+        next = (addr | level_size(g, level) - 1) + 1
+        if e == 0 or (level and pmd_class(a, e) != ENTRY_HUGE) or ((e & keep) | set) == e:
+            addr = next
+            continue
+        if level and (addr & level_size(g, level) - 1 or next > end):
+            if not split_entry(a, table, level_index(g, level, addr), level, spare):
+                return False
+            continue
+        entry_store(a, table, level_index(g, level, addr), level, (e & keep) | set)
+        addr = next
+    return True
+
+
+cdef bint change_page_attr(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, pte_t clear, spare_tables_t *spare) noexcept nogil:
+    return change_range(a, addr, nr_pages, set, ~clear, spare)
+
+
+cdef bint set_memory_np(arena_t *a, vaddr_t addr, uint64_t nr_pages, spare_tables_t *spare) noexcept nogil:
+    return change_range(a, addr, nr_pages, 0, 0, spare)

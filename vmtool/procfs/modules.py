@@ -1,0 +1,12 @@
+"""/proc/modules: what was loaded into the kernel.
+
+Counterpart: Linux v6.18 kernel/module/procfs.c:m_show(). Addresses are as root reads them.
+"""
+
+from collections.abc import Iterable
+
+from vmtool.records import Module
+
+
+def render(modules: Iterable[Module]) -> str:
+    return "".join(f"{m.name} {m.size_bytes} {m.refs} {m.users} Live 0x{m.address:016x}\n" for m in modules)
