@@ -1,7 +1,7 @@
 """The kernel's half when boot is over, beside what Debian's 6.18.15 had in its memory under QEMU (fixtures/kernel_map).
 
-A plain model says from the sections of an image what its pages are at both of their addresses. It is held to the recording, with and without
-page-table isolation, and the machine's own image, which is another kernel's, to it.
+A plain model says from the sections of an image what its pages are at both of their addresses. It is held to the recording, with and
+without page-table isolation, and the machine's own image, which is another kernel's, to it.
 """
 
 from itertools import groupby
@@ -131,7 +131,8 @@ def test_the_image_is_as_the_model_has_it(arch, kpti):
     assert machine.fsck() == []
 
 
-@pytest.mark.parametrize("start, end", [(MODULES, FIXMAP), (FIXMAP, 1 << 64), (CPU_ENTRY, CPU_ENTRY + (1 << 39)), (DIRECT, DIRECT + (16 << 20))],
+@pytest.mark.parametrize("start, end", [(MODULES, FIXMAP), (FIXMAP, 1 << 64), (CPU_ENTRY, CPU_ENTRY + (1 << 39)),
+                                        (DIRECT, DIRECT + (16 << 20))],
                          ids=["modules", "fixmap", "cpu entry area", "first 16M"])
 @pytest.mark.parametrize("kpti", [False, True])
 def test_areas_are_the_recorded_ones(start, end, kpti):

@@ -378,11 +378,13 @@ def test_what_is_read_ahead_holds_back_the_writes_of_the_reclaim_that_it_needs()
     assert machine.fsck() == []
 
 
-@pytest.mark.parametrize("arch, slots", [("x86-64", 512), ("arm64", 512), ("i386", 256), ("i386-pae", 256), ("arm", 256), ("arm64-16k", 256),
-                                         ("arm64-64k", 256)])
+@pytest.mark.parametrize("arch, slots", [("x86-64", 512), ("arm64", 512), ("i386", 256), ("i386-pae", 256), ("arm", 256),
+                                         ("arm64-16k", 256), ("arm64-64k", 256)])
 def test_a_cluster_has_as_many_slots_as_the_kernel_is_built_with(arch, slots):
-    """mm/swap.h: HPAGE_PMD_NR with CONFIG_THP_SWAP, which ARCH_WANTS_THP_SWAP selects on x86-64 and on arm64 with pages of 4K; else 256. Of two
-    areas of one priority the other is next when a cluster is through, and a table smaller than a page is no page of its own."""
+    """mm/swap.h: HPAGE_PMD_NR with CONFIG_THP_SWAP, which ARCH_WANTS_THP_SWAP selects on x86-64 and on arm64 with pages of 4K; else 256.
+
+    Of two areas of one priority the other is next when a cluster is through, and a table smaller than a page is no page of its own.
+    """
     machine = core.Machine()
     machine.boot(ram_bytes=(2 if arch == "arm64-64k" else 1) << 30, arch=arch)
     page = 1 << machine.info().page_shift

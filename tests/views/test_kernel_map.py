@@ -42,7 +42,8 @@ def test_all_of_memory_is_in_the_direct_map_and_all_of_the_text_is_read_only():
     machine, _, runs = runs_of("x86-64")
     direct = [r for r in runs if r.region == "Low Kernel Mapping" and r.flags]
     assert sum(r.last + 1 - r.start for r in direct) == 1 << 30
-    assert [(r.start, r.last + 1) for r in direct if "NX" not in r.flags] == [(0xFFFF888000099000, 0xFFFF88800009B000)]  # real mode's trampoline
+    trampoline = [(0xFFFF888000099000, 0xFFFF88800009B000)]  # real mode's
+    assert [(r.start, r.last + 1) for r in direct if "NX" not in r.flags] == trampoline
     text = [r for r in runs if r.region == "High Kernel Mapping" and r.flags and "NX" not in r.flags]
     assert text and all("RW" not in r.flags for r in text)
     meminfo = machine.meminfo()  # which level has how much: test_kernel_areas

@@ -33,9 +33,8 @@ def figure(machine: Machine) -> Figure:
         groups.append(Group(f"CPU {cpu} L{level} {KINDS.get(kind, kind)}{sized}: {sum(map(len, sets.values()))} entries", tuple(rows)))
     for stats in machine.tlb_stats():
         hits = f"{stats.l1_hits} hits in L1, {stats.l2_hits} in L2, {stats.misses} misses, {stats.walks} walks"
-        groups.append(
-            Group("", (row(f"CPU {stats.cpu}", (), f"{hits}, {stats.cr3_loads} loads of {words.root}, {stats.flushes_all} flushes of all"),))
-        )
+        loads = f"{stats.cr3_loads} loads of {words.root}, {stats.flushes_all} flushes of all"
+        groups.append(Group("", (row(f"CPU {stats.cpu}", (), f"{hits}, {loads}"),)))
     legend = "page→frame, then W writable, U user, X executable, D dirty, G global; sets without an entry are left out"
     return Figure("The TLB", "Translations that the processors remember, by set and way.", tuple(groups), legend)
 

@@ -45,8 +45,8 @@ def words(arch: str) -> Words:
 
 
 def render(entries: Iterable[TlbEntry], space: str = "pcid") -> str:
-    """A row an entry; `space`: what an address space's name in it is called, if it has one. `frame` is the first of the page. `age`: the TLB's clock at
-    its last use; the smallest of a set goes next."""
+    """A row an entry; `space`: what an address space's name in it is called, if it has one. `frame` is the first of the page. `age`: the
+    TLB's clock at its last use; the smallest of a set goes next."""
     from vmtool.views.table import table
 
     headings = ("cpu", "level", "kind", "set", "way", "address", "frame", "size", *[space][: len(space)], "age", "attributes")
