@@ -22,7 +22,7 @@ from vmtool.mm.hugetlb cimport hugetlb_fault
 from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, large_mapcount
 from vmtool.mm.lruvec cimport count_mm_event
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_get, folio_mark_dirty, shmem_get
+from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_fault_reread, filemap_get, folio_mark_dirty, page_uptodate, shmem_get
 from vmtool.mm.pgtable cimport entry_get, mk_pte, pte_frame, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_special, pte_write, table_alloc, table_lookup
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, PTE_MARKER_GUARD, pte_class, pte_load, pte_marker_kind, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport anon_vma_prepare
@@ -32,8 +32,7 @@ from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_pmd_set_accessed
 from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, trace2, trace3, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages
-from vmtool.mm.vmstat cimport NR_FILE_DIRTY, PGFAULT, PGMAJFAULT
-from vmtool.mm.writeback cimport balance_dirty_pages
+from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT
 
 cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
@@ -74,7 +73,9 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
     pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
     if pfn:
         in_flight[0] = filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
-        return pfn
+        if not page_uptodate(a, pfn):
+            result[0] |= filemap_fault_reread(a, area.vm_file, pfn)
+        return 0 if result[0] & VM_FAULT_ERROR else pfn
     result[0] |= VM_FAULT_MAJOR
     count_mm_event(a, mm_at(a, area.vm_mm), PGMAJFAULT)
     pfn = filemap_fault_miss_in(a, area.vm_file, pgoff, area.vm_flags, area.vm_pgoff, area.vm_pgoff + vma_pages(a, area), &err)
@@ -126,8 +127,11 @@ cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     return result
 
 cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
-    """The file system and the dirty accounting learn that a shared page is about to be written."""
-    folio_mark_dirty(a, page_folio(a, pfn))
+    """The file system (which makes buffer heads) and the dirty accounting learn that a shared page is about to be written."""
+    cdef pfn_t head = page_folio(a, pfn)
+    if not frame_at(a, head).flags & PG_swapbacked:
+        frame_mut(a, head).flags |= PG_private
+    folio_mark_dirty(a, head)
     trace2(a, TR_WRITE_NOTIFY, addr, pfn)
 
 cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
@@ -257,12 +261,9 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
 
 cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef uint32_t result
-    cdef int64_t dirty = a.m.node_stat[NR_FILE_DIRTY]
     trace3(a, TR_VMA_FOUND, vma_at(a, v).vm_start, vma_at(a, v).vm_end, vma_at(a, v).vm_flags)
     result = do_fault_at(a, v, page_start(&a.m.arch, addr), flags)
     count_mm_event(a, mm_at(a, vma_at(a, v).vm_mm), PGFAULT)
-    if a.m.node_stat[NR_FILE_DIRTY] > dirty:
-        balance_dirty_pages(a)  # fault_dirty_shared_page()
     if result & VM_FAULT_ERROR:
         return result
     if a.task:

@@ -9,12 +9,12 @@ from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
-from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get
+from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put, free_pages
+from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_get_block
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_read
 from vmtool.mm.large_folio cimport ext4_max_order
-from vmtool.mm.readahead cimport filemap_read_page, page_cache_async_ra, page_cache_sync_ra
+from vmtool.mm.readahead cimport filemap_read_folio, filemap_read_page, page_cache_async_ra, page_cache_sync_ra
 from vmtool.mm.shmem cimport shmem_read, shmem_write
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
@@ -30,7 +30,8 @@ cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 Ki
 
 
 cdef uint64_t read_batch(arena_t *a, idx_t inode, uint64_t index, uint64_t end, pfn_t *last) noexcept nogil:
-    """Cached folios from index on: to `end`, a gap, 31 of them, or one with the mark. Returns the index after them; the last folio in *last."""
+    """Cached folios from index on: to `end`, a gap, 31 of them, one with the mark, or one that is not up to date. Returns the index after them; the last
+    folio in *last."""
     cdef uint32_t nr = 0
     cdef pfn_t head
     last[0] = 0
@@ -40,11 +41,9 @@ cdef uint64_t read_batch(arena_t *a, idx_t inode, uint64_t index, uint64_t end, 
             break
         head = page_folio(a, head)
         last[0] = head
-        if not frame_at(a, head).flags & PG_uptodate:  # its block is in memory, or there is none
-            frame_mut(a, head).flags |= PG_uptodate
         index = frame_index(frame_at(a, head)) + (<uint64_t>1 << folio_order(a, head))
         nr += 1
-        if frame_at(a, head).flags & PG_readahead:
+        if frame_at(a, head).flags & PG_readahead or not frame_at(a, head).flags & PG_uptodate:
             break
     return index
 
@@ -62,11 +61,18 @@ cdef uint64_t get_pages(arena_t *a, idx_t file, uint64_t index, uint64_t end, in
         page_cache_sync_ra(a, file, index, end - index)
         next = read_batch(a, inode, index, end, &last)
     if last == 0:
-        last = filemap_read_page(a, inode, index, err)
+        last = filemap_read_page(a, file, index, err)
         return index + 1 if last else index
+    start = frame_index(frame_at(a, last))
+    folio_get(a, last)
     if frame_at(a, last).flags & PG_readahead:
-        start = frame_index(frame_at(a, last))
         page_cache_async_ra(a, file, start, last, end - start)
+    if not frame_at(a, last).flags & PG_uptodate and filemap_read_folio(a, file, last) < 0:
+        next = start  # those before it are read first
+        if start <= index:
+            err[0] = EIO
+            next = index
+    folio_put(a, last)
     return next
 
 
@@ -140,7 +146,7 @@ cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint6
 
 cdef pfn_t get_folio_for_write(arena_t *a, idx_t inode, uint64_t index, uint64_t length, int *err) noexcept nogil:
     """The page at index; a missing one comes in a folio as large as `length` and its alignment allow. Source: __filemap_get_folio(FGP_WRITEBEGIN)."""
-    cdef pfn_t head = filemap_get(a, inode, index)
+    cdef pfn_t head = filemap_get_block(a, inode, index)
     cdef uint32_t order = 0
     err[0] = 0
     if head:
@@ -200,7 +206,7 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
     err = prepare_blocks(a, inode, pfn, pos, pos + length)
     if err:
         return err
-    frame_mut(a, head).flags |= PG_uptodate
+    frame_mut(a, head).flags |= PG_uptodate | PG_private
     at = 0
     while at < length:
         part = page_size(&a.m.arch) - offset_in_page(&a.m.arch, pos + at)

@@ -12,6 +12,8 @@ from vmtool.mm.xnode cimport xnode_ops_t
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page (maybe a tail) at index, 0: not cached
 cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil
+# The page whose block is about to be changed; a large folio that could not be read is no such page, and leaves the cache.
+cdef pfn_t filemap_get_block(arena_t *a, idx_t inode, uint64_t index) noexcept nogil
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # first cached page at or after *index, up to last; sets *index
 cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil
 # The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node; returns how many there are. nr <= 64.

@@ -2,14 +2,16 @@
 
 Modelled: address_space.i_pages (a radix tree, xnode.pyx), nrpages, the DIRTY mark, LRU membership.
 Counterpart: Linux v6.18 mm/filemap.c, mm/page-writeback.c.
-# Deviation: folios whose read failed leave the cache; PG_locked and PG_writeback are never seen, I/O takes no time.
+# Deviation: PG_locked and PG_writeback are never seen, I/O takes no time. Whether a block is in memory is known of a folio, not of each of its blocks
+(buffer heads, PG_private): a large folio whose read failed makes room for one that is written to.
 
 State of a file page: absent -> clean (filemap_add) <-> dirty (folio_mark_dirty, writeback) -> absent (filemap_remove)
+Not PG_uptodate: its read failed, or (PG_private) its block alone was read, as a block.
 Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the inode and the index; nrpages = slots; nr_dirty = marks =
 pages of folios with PG_dirty; NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_FILE_DIRTY are the sums over inodes.
 """
 
-from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut, task_mut
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio, pmd_mappable
@@ -61,6 +63,18 @@ cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
 
 cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil:
     return (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
+
+
+cdef pfn_t filemap_get_block(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    cdef pfn_t page = filemap_get(a, inode, index)
+    cdef pfn_t head
+    if page == 0:
+        return 0
+    head = page_folio(a, page)
+    if folio_order(a, head) == 0 or frame_at(a, head).flags & (PG_uptodate | PG_dirty):
+        return page
+    filemap_remove(a, head)
+    return 0
 
 
 cdef inline pfn_t in_its_place(arena_t *a, idx_t inode, uint64_t index, pfn_t pfn) noexcept nogil:
@@ -249,6 +263,7 @@ cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
         lruvec_stat_mod_folio(a, head, NR_SHMEM, -<int64_t>nr_pages)
     if pmd_mappable(&a.m.arch, folio_order(a, head)):
         lruvec_stat_mod_folio(a, head, NR_SHMEM_THPS if f.flags & PG_swapbacked else NR_FILE_THPS, -<int64_t>nr_pages)
+    f.flags &= ~<uint32_t>PG_private
     f.mapping = 0
     frame_set_index(f, 0)
     trace3(a, TR_CACHE_REMOVE, inode, index, head)
@@ -303,6 +318,8 @@ cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil:
     ino.nr_dirty += <uint32_t>nr_pages
     lruvec_stat_mod_folio(a, head, NR_FILE_DIRTY, nr_pages)
     mod_node_stat(a, NR_DIRTIED, nr_pages)
+    if a.task:
+        task_mut(a, a.task).nr_dirtied += <uint32_t>nr_pages
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += nr_pages
 
 

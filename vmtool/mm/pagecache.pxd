@@ -19,7 +19,7 @@ from vmtool.mm.filemap cimport (filemap_add, filemap_dirty_folio, filemap_get, f
 from vmtool.mm.inode cimport (disk_put_content, disk_write_block, drop_slab, fget, file_open, fput, inode_create, inode_live, inode_path, may_write_file, tmpfs_create,
                               path_rename, path_unlink)
 from vmtool.mm.names cimport name_equal, name_free, name_read, name_store, path_lookup
-from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss, filemap_fault_miss_in, filemap_map_hits, filemap_populate, force_readahead,
+from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss, filemap_fault_miss_in, filemap_fault_reread, filemap_map_hits, filemap_populate, force_readahead,
                                   page_cache_async_ra, page_cache_sync_ra)
 from vmtool.mm.shmem cimport shmem_acct_size, shmem_get
 from vmtool.mm.swap_lru cimport folio_mark_accessed

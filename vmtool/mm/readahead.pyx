@@ -4,16 +4,16 @@ Modelled: the on-demand algorithm of 6.18: windows that start small and double, 
 each time, read-around of mapped files, and their misses counted.
 Counterpart: Linux v6.18 mm/readahead.c:page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(), page_cache_ra_unbounded();
 mm/filemap.c:do_sync_mmap_readahead(), do_async_mmap_readahead().
-# Deviation: I/O takes no time, so no page is ever seen locked (a fault is told which pages it must take for being on their way); folios of a
-request that failed leave the cache at once.
+# Deviation: I/O takes no time, so no page is ever seen locked (a fault is told which pages it must take for being on their way).
+Folios of a request that failed stay, not up to date: nobody reads ahead what is there, whoever wants one reads it alone (filemap_read_folio).
 """
 
-from vmtool.mm.arch cimport page_align
+from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, page_align
 from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at
 from vmtool.mm.buddy cimport alloc_pages, folio_get, folio_put, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_remove, page_cache_next_miss, page_cache_prev_miss
-from vmtool.mm.frame cimport folio_order, page_folio
-from vmtool.mm.inode cimport disk_read
+from vmtool.mm.filemap cimport filemap_add, filemap_get, page_cache_next_miss, page_cache_prev_miss, page_uptodate
+from vmtool.mm.frame cimport folio_order, frame_index, page_folio
+from vmtool.mm.inode cimport disk_read, is_hole
 from vmtool.mm.large_folio cimport ext4_max_order, hpage_pmd_nr, max_pagecache_order
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
@@ -23,6 +23,11 @@ cdef enum:
     IO_PAGES = 1024  # bdi->io_pages: requests of the disk may be 4 MiB
     MMAP_LOTSAMISS = 100
     CHUNK_BYTES_OF_RA = 2097152  # force_page_cache_ra() goes on in such steps
+    MOST_EIO = 15  # nothing is left of any ra_pages
+
+cdef enum:  # how often a fault reads a folio, as long as that fails
+    TRIES_TRIED = 2  # FAULT_FLAG_ALLOW_RETRY, then FAULT_FLAG_TRIED
+    TRIES_UNDER_VMA_LOCK = 3  # before those: FAULT_FLAG_VMA_LOCK
 
 cdef struct ractl_t:  # readahead_control: folios added but not yet read are index..index+nr_pages-1
     idx_t inode
@@ -51,14 +56,23 @@ cdef inline uint64_t last_page(arena_t *a, idx_t inode) noexcept nogil:
     return (inode_at(a, inode).size - 1) >> a.m.arch.page_shift
 
 
-cdef inline uint64_t ra_pages(arena_t *a) noexcept nogil:
-    return a.m.ra_pages
+cdef inline uint64_t ra_pages(arena_t *a, const file_t *ra) noexcept nogil:
+    return a.m.ra_pages >> 2 * ra.nr_eio
+
+
+cdef bint all_holes(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
+    cdef uint64_t i
+    for i in range(nr_pages):
+        if not is_hole(a, inode, index + i):
+            return False
+    return True
 
 
 cdef void read_pages(arena_t *a, ractl_t *rac) noexcept nogil:
-    """One request for what was added; then all of it is up to date, or out of the cache again."""
+    """One request for what was added; then all of it is up to date, or, when it failed, what lies wholly in holes."""
     cdef uint64_t index = rac.index
     cdef uint64_t end = rac.index + rac.nr_pages
+    cdef uint64_t nr_pages
     cdef pfn_t head
     cdef int err
     if rac.nr_pages == 0:
@@ -66,12 +80,11 @@ cdef void read_pages(arena_t *a, ractl_t *rac) noexcept nogil:
     err = disk_read(a, rac.inode, index, rac.nr_pages)
     while index < end:
         head = filemap_get(a, rac.inode, index)
-        index += <uint64_t>1 << folio_order(a, head)
+        nr_pages = <uint64_t>1 << folio_order(a, head)
         frame_mut(a, head).flags &= ~<uint32_t>PG_locked
-        if err:
-            filemap_remove(a, head)
-        else:
+        if err == 0 or all_holes(a, rac.inode, index, nr_pages):
             frame_mut(a, head).flags |= PG_uptodate
+        index += nr_pages
     rac.index = end
     rac.nr_pages = 0
 
@@ -174,17 +187,17 @@ cdef uint64_t get_next_ra_size(uint64_t cur, uint64_t max_pages) noexcept nogil:
     return max_pages
 
 
-cdef uint64_t ractl_max_pages(arena_t *a, uint64_t req_size) noexcept nogil:
+cdef uint64_t ractl_max_pages(arena_t *a, const file_t *ra, uint64_t req_size) noexcept nogil:
     """A request larger than the window may be as large as one of the disk's."""
-    if req_size > ra_pages(a) and IO_PAGES > ra_pages(a):
+    if req_size > ra_pages(a, ra) and IO_PAGES > ra_pages(a, ra):
         return req_size if req_size < IO_PAGES else IO_PAGES
-    return ra_pages(a)
+    return ra_pages(a, ra)
 
 
 cdef int64_t force_readahead(arena_t *a, idx_t file, uint64_t index, uint64_t nr_pages) noexcept nogil:
     """Pieces of 2 MiB, at most one request of the disk in all. Source: force_page_cache_ra()."""
     cdef ractl_t rac
-    cdef uint64_t max_pages = IO_PAGES if IO_PAGES > ra_pages(a) else ra_pages(a)
+    cdef uint64_t max_pages = max(<uint64_t>IO_PAGES, ra_pages(a, file_at(a, file)))
     cdef uint64_t before
     cdef uint64_t chunk
     rac.inode = file_at(a, file).inode
@@ -209,10 +222,10 @@ cdef void page_cache_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t re
     rac.inode = ra.inode
     rac.index = index
     rac.nr_pages = 0
-    if ra_pages(a) == 0:
+    if ra_pages(a, ra) == 0:
         force_readahead(a, file, index, 1)
         return
-    max_pages = ractl_max_pages(a, req_count)
+    max_pages = ractl_max_pages(a, ra, req_count)
     if index == 0 or req_count > max_pages or index - (<uint64_t>ra.prev_pos >> a.m.arch.page_shift) <= 1:
         # the start of the file, an oversized read, or the page after the last read (or the same one)
         ra.ra_start = index
@@ -245,10 +258,10 @@ cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t foli
     cdef uint64_t size
     cdef uint32_t order
     cdef ractl_t rac
-    if ra_pages(a) == 0:
+    if ra_pages(a, ra) == 0:
         return
     frame_mut(a, folio).flags &= ~<uint32_t>PG_readahead
-    max_pages = ractl_max_pages(a, req_count)
+    max_pages = ractl_max_pages(a, ra, req_count)
     size = ra.ra_size
     if index == (ra.ra_start + ra.ra_size - ra.ra_async_size) // nr * nr:
         ra.ra_start += ra.ra_size
@@ -278,32 +291,55 @@ cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t foli
     schedule(a)
 
 
-cdef pfn_t filemap_read_page(arena_t *a, idx_t inode, uint64_t index, int *err) noexcept nogil:
+cdef int filemap_read_folio(arena_t *a, idx_t file, pfn_t head) noexcept nogil:
+    """A folio that is not up to date. Its blocks may be in memory: then nothing is read. 0 or -EIO; then this open file reads ahead less."""
+    cdef idx_t inode = frame_at(a, head).mapping
+    cdef uint64_t index = frame_index(frame_at(a, head))
+    cdef uint64_t end = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
+    if not frame_at(a, head).flags & PG_private and index < end and disk_read(
+            a, inode, index, min(<uint64_t>1 << folio_order(a, head), end - index)) < 0:
+        if file_at(a, file).nr_eio < MOST_EIO:
+            file_mut(a, file).nr_eio += 1
+        return -EIO
+    frame_mut(a, head).flags |= PG_uptodate
+    return 0
+
+
+cdef pfn_t create_folio(arena_t *a, idx_t inode, uint64_t index, int *err) noexcept nogil:
+    """A page that is not there, to be read. 0 with *err."""
     cdef pfn_t pfn = alloc_pages(a, 0, GFP_USER_MOVABLE)
-    err[0] = 0
+    err[0] = ENOMEM
     if pfn == 0:
-        err[0] = ENOMEM
         return 0
     err[0] = -filemap_add(a, inode, index, pfn, 0)
     if err[0]:
         free_pages(a, pfn, 0)
         return 0
-    err[0] = -disk_read(a, inode, index, 1)
-    if err[0]:
-        filemap_remove(a, pfn)
-        return 0
-    frame_mut(a, pfn).flags |= PG_uptodate
     return pfn
+
+
+cdef pfn_t filemap_read_page(arena_t *a, idx_t file, uint64_t index, int *err) noexcept nogil:
+    cdef pfn_t pfn = create_folio(a, file_at(a, file).inode, index, err)
+    if pfn:
+        err[0] = -filemap_read_folio(a, file, pfn)
+    return pfn if err[0] == 0 else 0
 
 
 cdef int filemap_populate(arena_t *a, idx_t inode) noexcept nogil:
     cdef ractl_t rac
     cdef uint64_t nr_pages = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
+    cdef uint64_t index = 0
+    cdef pfn_t page
     rac.inode = inode
     rac.index = 0
     rac.nr_pages = 0
     do_page_cache_ra(a, &rac, nr_pages, 0)
-    return 0 if inode_at(a, inode).nrpages >= nr_pages else -EIO
+    while index < nr_pages:
+        page = filemap_get(a, inode, index)
+        if page == 0 or not page_uptodate(a, page):
+            return -EIO
+        index += 1
+    return 0
 
 
 cdef void mmap_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, uint64_t vma_first, uint64_t vma_end) noexcept nogil:
@@ -321,10 +357,10 @@ cdef void mmap_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags
         ra.ra_order = a.m.arch.pmd_order
         page_cache_ra_order(a, ra, &rac)
         return
-    if vm_flags & (VM_RAND_READ | VM_EXEC) == VM_RAND_READ or ra_pages(a) == 0:
+    if vm_flags & (VM_RAND_READ | VM_EXEC) == VM_RAND_READ or ra_pages(a, ra) == 0:
         return
     if vm_flags & VM_SEQ_READ:
-        page_cache_sync_ra(a, file, index, ra_pages(a))
+        page_cache_sync_ra(a, file, index, ra_pages(a, ra))
         return
     if ra.mmap_miss < MMAP_LOTSAMISS * 10:
         ra.mmap_miss += 1
@@ -332,16 +368,35 @@ cdef void mmap_sync_ra(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags
         return
     if vm_flags & VM_EXEC:  # code is run in no order: no read-ahead, and nothing outside the segment
         ra.ra_start = index if index > vma_first else vma_first
-        end = ra.ra_start + ra_pages(a)
+        end = ra.ra_start + ra_pages(a, ra)
         ra.ra_size = <uint32_t>((end if end < vma_end else vma_end) - ra.ra_start)
         ra.ra_async_size = 0
     else:
-        ra.ra_start = index - ra_pages(a) // 2 if index > ra_pages(a) // 2 else 0
-        ra.ra_size = <uint32_t>ra_pages(a)
-        ra.ra_async_size = <uint32_t>ra_pages(a) // 4
+        ra.ra_start = index - ra_pages(a, ra) // 2 if index > ra_pages(a, ra) // 2 else 0
+        ra.ra_size = <uint32_t>ra_pages(a, ra)
+        ra.ra_async_size = <uint32_t>ra_pages(a, ra) // 4
     ra.ra_order = 0
     rac.index = ra.ra_start
     page_cache_ra_order(a, ra, &rac)
+
+
+cdef uint32_t read_for_fault(arena_t *a, idx_t file, pfn_t head, uint32_t tries) noexcept nogil:
+    """The fault is done anew after each read that it slept for (VM_FAULT_RETRY), so one that fails is tried again. How many are left; 0: all failed."""
+    while tries and filemap_read_folio(a, file, head) < 0:
+        tries -= 1
+    return tries
+
+
+cdef uint32_t filemap_fault_reread(arena_t *a, idx_t file, pfn_t page) noexcept nogil:
+    """Without a miss the first read is under the area's lock alone, where there is one, and does not count as tried.
+
+    Of a fault that was tried the task counts a major one; PGMAJFAULT is counted where the page is missing, and it was not.
+    """
+    cdef uint32_t tries = TRIES_TRIED if a.m.arch.id == ARCH_I386 or a.m.arch.id == ARCH_I386_PAE else TRIES_UNDER_VMA_LOCK
+    cdef uint32_t left = read_for_fault(a, file, page_folio(a, page), tries)
+    if left == 0:
+        return VM_FAULT_SIGBUS
+    return 0 if left == TRIES_UNDER_VMA_LOCK else VM_FAULT_MAJOR
 
 
 cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, uint64_t vma_first, uint64_t vma_end, int *err) noexcept nogil:
@@ -354,7 +409,12 @@ cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_
         return 0
     mmap_sync_ra(a, file, index, vm_flags, vma_first, vma_end)
     pfn = filemap_get(a, inode, index)
-    return pfn if pfn else filemap_read_page(a, inode, index, err)
+    if pfn == 0:
+        pfn = create_folio(a, inode, index, err)
+    if pfn and not page_uptodate(a, pfn) and not read_for_fault(a, file, page_folio(a, pfn), TRIES_TRIED):
+        err[0] = EIO
+        return 0
+    return pfn
 
 
 cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, int *err) noexcept nogil:
@@ -364,16 +424,14 @@ cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t v
 cdef uint64_t filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
     cdef pfn_t head = page_folio(a, page)
     cdef int64_t before = a.m.event[PGPGIN]
-    if not frame_at(a, head).flags & PG_uptodate:  # filemap_read_folio(): its block is in memory, or there is none
-        frame_mut(a, head).flags |= PG_uptodate
-    if vm_flags & VM_RAND_READ or ra_pages(a) == 0:
+    if vm_flags & VM_RAND_READ or ra_pages(a, file_at(a, file)) == 0:
         return <uint64_t>NOT_IN_FLIGHT
     if file_at(a, file).mmap_miss:
         file_mut(a, file).mmap_miss -= 1
     if not frame_at(a, head).flags & PG_readahead:
         return <uint64_t>NOT_IN_FLIGHT
     folio_get(a, head)  # the fault holds what it found: what read-ahead needs is not taken from there
-    page_cache_async_ra(a, file, index, head, ra_pages(a))
+    page_cache_async_ra(a, file, index, head, ra_pages(a, file_at(a, file)))
     folio_put(a, head)
     if a.m.event[PGPGIN] == before:  # nothing is being read
         return <uint64_t>NOT_IN_FLIGHT

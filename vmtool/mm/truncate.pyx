@@ -10,9 +10,9 @@ fs/ext4/inode.c:ext4_setattr(), ext4_truncate(), ext4_block_truncate_page(), ext
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size, page_start
-from vmtool.mm.arena cimport frame_at, inode_at, inode_mut
+from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_next, filemap_remove
+from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_get_block, filemap_next, filemap_remove
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
@@ -151,7 +151,7 @@ cdef int zero_block(arena_t *a, idx_t inode, uint64_t start, uint64_t length) no
 
     A page that was not there is read as a block, not as a page: it is right, but not PG_uptodate. Over a hole it stays as it came.
     """
-    cdef pfn_t pfn = filemap_get(a, inode, start >> a.m.arch.page_shift)
+    cdef pfn_t pfn = filemap_get_block(a, inode, start >> a.m.arch.page_shift)
     cdef pfn_t head
     if pfn == 0:
         pfn = alloc_pages(a, 0, GFP_USER_MOVABLE)
@@ -167,6 +167,7 @@ cdef int zero_block(arena_t *a, idx_t inode, uint64_t start, uint64_t length) no
     if not frame_at(a, head).flags & (PG_uptodate | PG_dirty) and disk_read(a, inode, start >> a.m.arch.page_shift, 1) < 0:
         return -EIO
     memset(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, start), 0, length)
+    frame_mut(a, head).flags |= PG_private
     filemap_dirty_folio(a, head)
     return 0
 

@@ -256,9 +256,9 @@ cdef struct task_t:  # 512 bytes
     uint64_t tcache  # the thread's own: address of its tcache_perthread_struct, and of the arena it uses; libc/, copied by fork
     uint64_t thread_arena
     uint64_t shared_pending  # signals that wait for a stopped process, bit n - 1 for signal n
-    uint32_t pkru  # the thread's protection-key rights; on its CPU they are in the register
-    uint32_t pad1
-    uint64_t pad[1]
+    uint32_t pkru, pad1  # the thread's protection-key rights; on its CPU they are in the register
+    uint64_t pad[2]
+    uint32_t nr_dirtied, nr_dirtied_pause  # pages since it looked at the dirty limits last, and at how many it looks (0: not set yet)
 
 # inode + address_space; pagecache.pyx
 cdef struct inode_t:  # 256 bytes
@@ -275,8 +275,7 @@ cdef struct inode_t:  # 256 bytes
     idx_t hash_next  # path table
     uint32_t kind  # inode_kind
     uint32_t nr_dirty
-    uint32_t fail_read  # how many reads fail with EIO
-    uint32_t fail_write
+    uint32_t fail_read, fail_write  # how many reads, writes fail with EIO
     uint32_t nr_writable_maps
     uint64_t nr_blocks
     uint64_t obj[2]  # inode, dentry
@@ -294,7 +293,8 @@ cdef struct inode_t:  # 256 bytes
     uint64_t lsm_obj  # LSM's part of it
     uint32_t s_mount  # of shared memory: SHMEM_ANON, _FILE, _TMPFS
     uint32_t h_index  # of huge pages (hugetlb.pyx): which pool they come from
-    uint64_t pad[6]
+    uint64_t writeback_index  # where the flusher goes on with it
+    uint64_t pad[5]
 cdef enum:  # inode_kind
     INODE_EXT4 = 0  # a file on the simulated disk (large folios, THP-aligned mappings)
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
@@ -304,9 +304,9 @@ cdef struct file_t:  # 64 bytes; pagecache.pyx
     uint32_t refcount  # 0: free record
     idx_t inode
     uint64_t ra_start  # file_ra_state, pages
-    uint32_t ra_size
-    uint32_t ra_async_size
-    uint16_t ra_order
+    uint32_t ra_size, ra_async_size
+    uint8_t ra_order
+    uint8_t nr_eio  # reads of a folio that failed: each left a quarter of ra_pages (shrink_readahead_size_eio)
     uint16_t f_wb_err  # the inode's wb_err when its user was told of an error, or opened it
     uint32_t mmap_miss
     int64_t prev_pos  # bytes, -1: none
