@@ -265,3 +265,73 @@ def test_years_without_anything_old_take_no_time():
     assert machine.meminfo()["Dirty"] == 4
     machine.sleep(100 * 86400 * SECOND)
     assert machine.meminfo()["Dirty"] == 0
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------
+
+PAGE, RANDOM = 4096, 1
+
+
+def touched(machine, nr_pages, background, limit, step):
+    """A file of single pages, written page by page: (dirty, written) after each step."""
+    machine.set_sysctl("vm.dirty_background_bytes", str(background * PAGE))
+    machine.set_sysctl("vm.dirty_bytes", str(limit * PAGE))
+    machine.mkfile("/f", nr_pages * PAGE)
+    at = machine.mmap(1, 0, nr_pages * PAGE, 3, 1, path="/f")
+    machine.madvise(1, at, nr_pages * PAGE, RANDOM)
+    machine.touch(1, at, nr_pages * PAGE, "r")
+    found, before = [], machine.vmstat()
+    for page in range(0, nr_pages, step):
+        machine.touch(1, at + page * PAGE, step * PAGE, "w")
+        v = machine.vmstat()
+        found.append((v["nr_dirty"], v["nr_written"] - before["nr_written"]))
+        assert v["nr_dirtied"] - before["nr_dirtied"] == page + step == sum(found[-1])
+    return found
+
+
+def test_the_flusher_writes_a_mebibyte_fourfold_and_looks_again(one_process):
+    """A 6.18 with these limits wrote 1536 pages, all there was, before the disk had a share of what is written, then 1024 at a time.
+
+    There the flusher is a thread that comes a little later, here it comes when the writer looks, which is after each 32 pages.
+    """
+    found = touched(one_process, 6144, 1372, 2747, 32)
+    assert [(dirty, written) for (dirty, written), (_, before) in zip(found[1:], found, strict=False) if written != before] == [
+        (0, 1376), (1376 - 1024, 2400), (1376 - 1024, 3424), (1376 - 1024, 4448), (1376 - 1024, 5472)]
+    assert found[-1] == (672, 5472)
+
+
+def test_a_writer_near_the_limit_looks_more_often(one_process):
+    """nr_dirtied_pause: 32 pages at first, then the square root of what is left, in powers of two: 4 of 16."""
+    found = touched(one_process, 64, 8, 16, 1)
+    assert found[30:32] == [(31, 0), (0, 32)]
+    assert max(dirty for dirty, _ in found[32:]) == 9
+
+
+@pytest.mark.parametrize("how", ["store", "write", "populate"])
+def test_the_flusher_finds_an_access_done(one_process, how):
+    """A limit below a page: what the flusher takes at once was stored, and the access is not made again for ever."""
+    m = one_process
+    touched(m, 64, 1, 2, 1)
+    at = next(v.start for v in m.maps(1) if v.name == "/f")
+    before = m.task(1).min_flt
+    if how == "store":
+        m.store(1, at, b"x")
+    elif how == "write":
+        m.write(1, "/f", 0, b"x")
+    else:
+        m.madvise(1, at, PAGE, 23)
+    assert m.vmstat()["nr_dirty"] <= 2
+    assert m.task(1).min_flt - before == (how != "write")
+    assert m.read(1, "/f", 0, 1) == (b"\0" if how == "populate" else b"x")
+
+
+def test_the_flusher_goes_on_where_it_ended(one_process):
+    """range_cyclic: what is dirtied again behind it waits for the next round."""
+    m = one_process
+    touched(m, 2048, 1372, 2747, 32)
+    assert m.vmstat()["nr_dirty"] == 672
+    at = next(v.start for v in m.maps(1) if v.name == "/f")
+    m.touch(1, at, 704 * PAGE, "w")
+    assert m.vmstat()["nr_dirty"] == 1376 - 1024
+    dirty = [frame.index for frame in m.frames(m.translate(1, at + page * PAGE) // PAGE for page in range(2048)) if "dirty" in frame.flags]
+    assert sorted(dirty) == list(range(352, 704))

@@ -27,6 +27,7 @@ from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.tlb cimport tlb_first_t, tlb_hit_first, tlb_open_first
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
 from vmtool.mm.vma cimport find_vma, stack_guard_gap, vma_set_range
+from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     MAX_RETRIES = 16
@@ -140,6 +141,8 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
     while True:
         r = mmu_access(a, c, addr, kind, phys)
         if r == 0:
+            if tries:
+                balance_dirty_pages(a)  # fault_dirty_shared_page(): the flusher that it wakes finds the access done
             return 0
         if r == MMU_NONCANONICAL:
             return bad_address(a, info, addr)

@@ -17,6 +17,7 @@ from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set
 from vmtool.mm.pte cimport *
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.vma cimport find_vma
+from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     MAX_TRIES = 8
@@ -43,6 +44,8 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, entry_at_t *at)
                 if write and not pte_dirty(a, e) and not frame_at(a, head).flags & PG_dirty:
                     folio_mark_dirty(a, head)
                 folio_mark_accessed(a, head)
+            if write and tries:
+                balance_dirty_pages(a)
             return 0
         result = handle_mm_fault(a, v, addr, (FAULT_WRITE if write else 0) | FAULT_POPULATE)
         if result & VM_FAULT_OOM:

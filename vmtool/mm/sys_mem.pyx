@@ -17,6 +17,7 @@ from vmtool.mm.pagecache cimport folio_mark_dirty
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport *
 from vmtool.mm.vma cimport find_vma
+from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     MAX_TRIES = 8
@@ -68,6 +69,7 @@ cdef uint64_t access_remote_vm(arena_t *a, idx_t mm, vaddr_t addr, char *data, u
             memcpy(page_bytes_mut(a, pfn) + (phys & 4095), data + done, n)
             if not frame_at(a, page_folio(a, pfn)).flags & PG_anon:
                 folio_mark_dirty(a, page_folio(a, pfn))
+            balance_dirty_pages(a)
         else:
             memcpy(data + done, page_bytes(a, pfn) + (phys & 4095), n)
         done += n

@@ -2,24 +2,31 @@
 
 Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and its error, of which each open file is told once (lib/errseq.c).
 Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), ext4_alloc_da_blocks().
-# Deviation: the flusher writes all that is dirty when it is woken, not 1024 pages a time.
+A writer looks at the limits when it has dirtied nr_dirtied_pause pages. Above the background limit the flusher is woken, and here it runs at that
+point until it sleeps again: a chunk of each dirty file (4 MiB, or more on a large machine) and again, until the limit holds; what is left stays dirty.
+Above the middle of both limits the writer must wait for that; as it has just run, nobody waits longer.
+Simplified: a CPU's count of what its tasks dirtied (bdp_ratelimits) and what ended tasks left (dirty_throttle_leaks) make nobody look earlier; the
+disk's bandwidth is what the kernel takes for granted before it measures, for that takes time.
 A folio's bytes become the disk's: the frame gives its content away and reads the block from then on.
 """
 
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_align, page_size
-from vmtool.mm.arena cimport content_alloc, content_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut
+from vmtool.mm.arena cimport content_alloc, content_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut, task_at, task_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport disk_put_content, disk_write, errseq_check_and_advance, errseq_set, inode_live, is_hole
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
-from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, mod_node_stat
+from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, PSWPOUT, mod_node_stat
 
 cdef enum:
-    BALANCE_STEP = 32  # pages that are dirtied before anyone looks at the limits
     CENTISEC = 10000  # microseconds
+    FIRST_PAUSE_BYTES = 131072  # task_struct.nr_dirtied_pause of a new task
+    MIN_WRITEBACK_BYTES = 4194304
+    INIT_BANDWIDTH = 104857600  # bytes a second: what a disk is taken for until it was measured
+    DIRTY_SCOPE = 8
 
 
 cdef void zero_past_eof(arena_t *a, idx_t content, uint64_t page_pos, uint64_t size) noexcept nogil:
@@ -135,10 +142,85 @@ cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
     return background_limit if background else limit
 
 
+cdef int64_t write_part(arena_t *a, idx_t inode, uint64_t first, uint64_t last, int64_t nr_to_write) noexcept nogil:
+    """What is left of nr_to_write (0 or less: it ended before the range did)."""
+    cdef uint64_t index = first
+    cdef pfn_t head
+    while nr_to_write > 0 and inode_at(a, inode).nr_dirty and not a.err:
+        head = filemap_next_dirty(a, inode, &index, last)
+        if head == 0:
+            break
+        head = page_folio(a, head)
+        index = frame_index(frame_at(a, head)) + (<uint64_t>1 << folio_order(a, head))
+        nr_to_write -= <int64_t>1 << folio_order(a, head)
+        folio_writeback(a, inode, head)
+        inode_mut(a, inode).writeback_index = index
+    return nr_to_write
+
+
+cdef void write_cyclic(arena_t *a, idx_t inode, int64_t nr_to_write) noexcept nogil:
+    """range_cyclic: from where the last chunk ended, then from the start."""
+    cdef uint64_t start = inode_at(a, inode).writeback_index
+    nr_to_write = write_part(a, inode, start, <uint64_t>-1, nr_to_write)
+    if nr_to_write > 0 and start:
+        write_part(a, inode, 0, start - 1, nr_to_write)
+
+
+cdef int64_t writeback_chunk_size(arena_t *a) noexcept nogil:
+    cdef int64_t least = MIN_WRITEBACK_BYTES >> a.m.arch.page_shift
+    cdef int64_t pages = min(<int64_t>(INIT_BANDWIDTH >> a.m.arch.page_shift) // 2, dirty_limit(a, False) // DIRTY_SCOPE)
+    return (pages + least) // least * least
+
+
+cdef bint has_written(arena_t *a) noexcept nogil:
+    """A page of a file: what is written to swap counts, too, when it has ended."""
+    return a.m.node_stat[NR_WRITTEN] - a.m.event[PSWPOUT] + <int64_t>a.m.swap_io_nr > 0
+
+
+cdef void background_writeback(arena_t *a) noexcept nogil:
+    """wb_writeback() for_background, woken above the limit: a chunk of each file, until it holds.
+
+    The limit is the disk's share of it, which is its share of all that was written: none while its first writes are under way, then all.
+    """
+    cdef idx_t inode
+    cdef const inode_t *i
+    cdef int64_t chunk = writeback_chunk_size(a)
+    cdef bint share = has_written(a)
+    cdef int64_t before = -1
+    while a.m.node_stat[NR_FILE_DIRTY] > (dirty_limit(a, True) if share else 0) and a.m.node_stat[NR_FILE_DIRTY] != before and not a.err:
+        before = a.m.node_stat[NR_FILE_DIRTY]
+        for inode in range(1, a.pool[POOL_INODE].count):
+            i = inode_at(a, inode)
+            if inode_live(i) and i.nr_dirty:
+                write_cyclic(a, inode, chunk)
+
+
+cdef uint32_t dirty_poll_interval(int64_t dirty, int64_t limit) noexcept nogil:
+    """The square root of what is left: so many writers may each dirty as much before they look again."""
+    cdef int64_t left = limit - dirty
+    cdef uint32_t bits = 0
+    while left >> (bits + 1) > 0:
+        bits += 1
+    return 1 << (bits >> 1)
+
+
 cdef void balance_dirty_pages(arena_t *a) noexcept nogil:
-    """Above the background limit the flusher is woken, and has written before the writer could reach the limit at which it must wait."""
-    if a.m.node_stat[NR_FILE_DIRTY] > BALANCE_STEP and a.m.node_stat[NR_FILE_DIRTY] > dirty_limit(a, True):
-        sync_all(a)
+    cdef int64_t dirty = a.m.node_stat[NR_FILE_DIRTY]
+    cdef int64_t limit, background
+    cdef uint32_t pause = FIRST_PAUSE_BYTES >> a.m.arch.page_shift
+    if a.task and task_at(a, a.task).nr_dirtied_pause:
+        pause = task_at(a, a.task).nr_dirtied_pause
+    if (task_at(a, a.task).nr_dirtied if a.task else dirty) < pause:
+        return
+    limit = dirty_limit(a, False)
+    background = dirty_limit(a, True)
+    if dirty > background:
+        background_writeback(a)
+    if dirty > (limit + background) // 2:  # not freerun: it has waited
+        dirty = a.m.node_stat[NR_FILE_DIRTY]
+    if a.task:
+        task_mut(a, a.task).nr_dirtied = 0
+        task_mut(a, a.task).nr_dirtied_pause = dirty_poll_interval(dirty, limit)
 
 
 cdef uint64_t oldest_expires(arena_t *a) noexcept nogil:
