@@ -14,6 +14,7 @@ from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
+from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_usage
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
@@ -277,7 +278,7 @@ cdef class Space(Views):
         while v and left:
             memset(&s, 0, sizeof(s))
             smap_gather(&self.a, v, &s)
-            size = level_size(&self.a.m.arch, 1) if vma_at(&self.a, v).vm_flags & VM_HUGETLB else page_size(&self.a.m.arch)
+            size = vma_kernel_pagesize(&self.a, v)
             found.append(r.Smap(self.vma_record(v), stats_record(&s), size, size, thp_eligible(&self.a, v),
                                 vma_pkey(vma_at(&self.a, v)) if has_pkeys(&self.a) else None))
             v = vma_at(&self.a, v).vm_next
@@ -298,7 +299,8 @@ cdef class Space(Views):
         found = []
         while v and left:
             numa_gather(&self.a, v, &n)
-            found.append((self.vma_record(v), r.NumaStats(n.pages, n.anon, n.active, n.writeback, n.mapcount_max, n.dirty, n.swapcache)))
+            found.append((self.vma_record(v), r.NumaStats(n.pages, n.anon, n.active, n.writeback, n.mapcount_max, n.dirty, n.swapcache,
+                                                                vma_kernel_pagesize(&self.a, v))))
             v = vma_at(&self.a, v).vm_next
             left -= 1
         self.check()

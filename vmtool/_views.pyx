@@ -21,7 +21,7 @@ from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAM
                                     look_at_frame)
 from vmtool.mm.show_memory cimport (NR_MEMINFO, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
-from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_name, sysctl_set, sysctl_values, sysctl_words
+from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_is_signed, sysctl_name, sysctl_set, sysctl_unit, sysctl_values, sysctl_words
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
 from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset
 from vmtool.mm.types cimport *
@@ -347,7 +347,8 @@ cdef class Views(Walks):
         if sysctl_values(i) == 0:
             raise KernelError(EACCES, f"{name} can only be written")
         if words == NULL:
-            return "\t".join([str(sysctl_get(&self.a, i, n)) for n in range(sysctl_values(i))])
+            numbers = [sysctl_get(&self.a, i, n) & (-1 if sysctl_is_signed(i) else (1 << 64) - 1) for n in range(sysctl_values(i))]
+            return "\t".join(map(str, numbers)) + sysctl_unit(i).decode()
         found = []
         while words[n].word != NULL:
             text = words[n].word.decode()

@@ -154,7 +154,7 @@ class MemStats(NamedTuple):
 
 
 class NumaStats(NamedTuple):
-    """struct numa_maps of one area: pages."""
+    """struct numa_maps of one area: pages of its size."""
     pages: int
     anon: int
     active: int
@@ -162,6 +162,8 @@ class NumaStats(NamedTuple):
     mapcount_max: int
     dirty: int
     swapcache: int
+    page_size: int
+    """Bytes: of hugetlb the pages are huge ones."""
 
 
 class Smap(NamedTuple):

@@ -1,11 +1,11 @@
 """One line's answers compared: the kernel's and the simulator's.
 
 Compared: errno, signal with its code and address, exit status; addresses of mmap, mremap and brk; counts of touch;
-maps, smaps, statm, every byte; the Vm and Rss lines of status; pagemap's bits 63, 62, 61, 58, 56; digits of mincore and load.
+maps, smaps, statm, every byte; the Vm, Rss and Hugetlb lines of status; pagemap's bits 63, 62, 61, 58, 56; digits of mincore and load.
 
 Not compared (what the kernel itself does not fix): PIDs; soft-dirty (`sd`, bit 55); how many processes of the host share [vdso],
-which bends the Pss of a rollup; the inode numbers of /dev/zero (deleted), only which are equal; the exit status of a --probe that
-took a signal. VmHWM comes from per-CPU counters: it is compared, for the processes never leave their CPU.
+which bends the Pss of a rollup; the inode numbers of /dev/zero (deleted) and /anon_hugepage (deleted), only which are equal; the device of the
+latter; the exit status of a --probe that took a signal. VmHWM comes from per-CPU counters: it is compared, for the processes never leave their CPU.
 """
 
 import difflib
@@ -20,6 +20,7 @@ PAGEMAP_BITS = {"present": 63, "swap": 62, "file": 61, "guard": 58, "exclusive":
 PAGEMAP_MASK = sum(1 << bit for bit in PAGEMAP_BITS.values())
 SHMEM = re.compile(r"^(\S+ \S+ \S+ 00:01 )(\d+)( +/dev/zero \(deleted\))$", re.M)
 
+HUGETLB = re.compile(r"^(\S+ \S+ \S+ )00:\w+ (\d+) +(/anon_hugepage \(deleted\))$", re.M)
 VDSO = re.compile(r"( \[vdso\]\n)(.*?THPeligible)", re.S)
 VDSO_KB = 8
 OTHERS = re.compile(r"^(Pss|Shared_Clean|Private_Clean):.*", re.M)
@@ -87,10 +88,11 @@ class Comparison:
         if cmd in ("cat-maps", "smaps"):
             seen = self.numbers[side]
             text = SHMEM.sub(lambda m: f"{m[1]}shmem{seen.setdefault(m[2], len(seen) + 1)}{' ' * 9}{m[3].strip()}", text)
+            text = HUGETLB.sub(lambda m: f"{m[1]}hugetlb{seen.setdefault('hugetlb' + m[2], len(seen) + 1)} {m[3]}", text)
             text = re.sub(r"^(VmFlags:.*?) sd\b", r"\1", text, flags=re.M)
             return VDSO.sub(lambda m: m[1] + OTHERS.sub(r"\1 ?", m[2]), text)
         if cmd == "status":
-            return "\n".join(line for line in text.split("\n") if re.match(r"(Vm|Rss)", line))
+            return "\n".join(line for line in text.split("\n") if re.match(r"(Vm|Rss|Hugetlb)", line))
         if cmd in ("mmap", "mremap", "brk"):
             return hex(int(text, 16)) if re.fullmatch(r"(0x)?[0-9a-f]+", text) else text
         if cmd == "pagemap":

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.differential import calls, mthp
+from tests.differential import calls, hugetlb, mthp
 from tests.differential.mappings import mmap
 from tests.differential.writer import PAGE, Area, Writer
 
@@ -191,5 +191,7 @@ if os.access(f"/sys/kernel/mm/{SETTING}", os.W_OK):
     SUBS["always"] = always
 if os.access(f"/sys/kernel/mm/{SHARED_SETTING}", os.W_OK):
     SUBS["shared"] = shared
+if hugetlb.CAN:
+    SUBS["hugetlb"] = hugetlb.hugetlb
 if mthp.CAN:
     SUBS["mthp"] = mthp.mthp

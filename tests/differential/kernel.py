@@ -132,9 +132,17 @@ class Kernel:
             text = f.read().strip()
         chosen = re.search(r"\[(\w+)\]", text)
         self.settings.setdefault(path, chosen[1] if chosen else text)
-        if "/hugepages-" in path and not self.counted:
+        if name.startswith("hugepages/") and name.endswith("/nr_hugepages"):
+            value = str(int(value) + self._hold(os.path.dirname(path)))
+        elif "/hugepages-" in path and not self.counted:
             self.counted = {file: read_number(file) for file in glob.glob("/sys/kernel/mm/transparent_hugepage/hugepages-*kB/stats/*")}
         write_text(path, value)
+
+    def _hold(self, pool: str) -> int:
+        """Pages of a pool that are promised already, from before: the script's are beside them, and what it reads of the pool is less these."""
+        held = read_number(f"{pool}/resv_hugepages")
+        self.counted.update({f"{pool}/{name}_hugepages": held for name in ("nr", "free", "resv")} | {f"{pool}/surplus_hugepages": 0})
+        return held
 
     def _mount_tmpfs(self, huge: str | None = None) -> None:
         """One of the script's own, at shm/; huge= is set once more, if it must be."""
@@ -156,9 +164,9 @@ class Kernel:
         return {0: "no", 1: "yes", 3: "except-advised"}[check(task.syscall(SYS_PRCTL, PR_SET_THP_DISABLE + 1, 0, 0, 0, 0))]
 
     def do_cat(self, w: Words) -> str:
-        """A count of one size of huge pages: what the script added to it, from its first setting of a size on."""
+        """A count of one size of huge pages: what the script added to it, from its first setting of a size on. Of a pool: what is there for it."""
         path = w.next()
-        return str(read_number(path) - self.counted[path])
+        return str((read_number(path) - self.counted[path]) % (1 << 64))  # an unsigned long, which may have gone below 0
 
     # --- processes ---
 

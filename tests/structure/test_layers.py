@@ -23,7 +23,7 @@ LEVELS = """
     tlb_spec xnode names pid vma pkeys vmstat trace mm_acct zone printk
     free_list frame tlb layout
     contpte
-    lruvec pte
+    lruvec pte hstate
     walk mmu free_area sched compact_state large_folio
     memcontrol pcp mmu_context
     folio_split buddy extfrag
@@ -35,11 +35,14 @@ LEVELS = """
     workingset
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat direct_map
-    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap hugetlb
+    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap
     fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free
     vma_merge task compact_scan
-    unmap compaction
+    alloc_contig compaction
+    hugetlb_pool
+    hugetlb
+    unmap
     thp_fault advise_pages fault_file fault_anon kswapd
     mm
     fault oom_report access_quick
@@ -47,7 +50,7 @@ LEVELS = """
     populate adopt kmem_upgrade large_upgrade kmalloc collapse
     collapse_file
     khugepaged
-    show_* boot
+    show_* boot sysctl_hugetlb
     sys_* sysctl fsck*
     sys_exec validate
     _probe

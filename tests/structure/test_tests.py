@@ -19,6 +19,7 @@ TESTED_BY = {
     "tests/mm/test_fsck_kmem.py": "fsck_slab",
     "tests/mm/test_fsck.py": "fsck_entries fsck_space show_fields",
     "tests/mm/test_direct_compaction.py": "compact_free compact_scan compact_state migrate",
+    "tests/mm/test_hugetlb.py": "hstate hugetlb_pool sysctl_hugetlb",
     "tests/mm/test_khugepaged.py": "mm_slot",
     "tests/mm/test_kernel_areas.py": "direct_map fsck_kernel set_memory",
     "tests/mm/test_kpti.py": "pti",

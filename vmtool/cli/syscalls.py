@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
 from vmtool import uapi
-from vmtool.errors import UsageError
+from vmtool.errors import KernelError, UsageError
 from vmtool.units import U64_MAX
 
 TYPE_CHECKING = False
@@ -33,8 +35,18 @@ def mmap(machine: Machine, pid: int, length: int, addr: int, prot: int, shared: 
         if is_given:
             flags |= flag
     if hugetlb is not None:
+        _has_pool(machine, hugetlb)
         flags |= uapi.MAP_HUGETLB | _PAGE_BITS[hugetlb] << uapi.MAP_HUGE_SHIFT
     return _address(machine.mmap(pid, addr, length, prot, flags, file, offset), json)
+
+
+def _has_pool(machine: Machine, size: str) -> None:
+    """Refused here for the sake of the sentence; the call itself says EINVAL alone."""
+    pools = [int(name.split("-")[1].split("kB")[0]) for name in machine.sysctl_names() if name.startswith("hugepages/") and name.endswith("/nr_hugepages")]
+    if 1 << _PAGE_BITS[size] >> 10 not in pools:
+        there = ", ".join([word for word, bits in _PAGE_BITS.items() if 1 << bits >> 10 in pools])
+        raise KernelError(errno.EINVAL, f"--hugetlb {size}: this kernel has huge pages of {there}" if there else
+                          f"--hugetlb {size}: this kernel has no huge pages from pools")
 
 
 def munmap(machine: Machine, pid: int, addr: int, length: int) -> None:

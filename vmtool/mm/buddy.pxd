@@ -12,7 +12,7 @@ from vmtool.mm.types cimport *
 # A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents. 0 when there is none.
 # gfp chooses the migrate type and the zones. Counts PGALLOC_*. The caller zeroes nothing: a frame has no bytes.
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
-# Gives it back; its contents are freed. Preconditions: no mappings, not on an LRU.
+# Gives it back; its contents are freed. Preconditions: no mappings, not on an LRU. Any order a folio may have: what is more than a block goes in pageblocks.
 cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil
 # Drop one reference that is not a mapping; frees the folio at zero references and zero mappings.
 cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil
@@ -47,6 +47,8 @@ cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcep
         pcp.tail[mt] = 0
     zone_out[0] = z
     return pfn
+
+cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil  # its frames become one folio: head and tails
 
 cdef inline void prep_new_page(frame_t *f) noexcept nogil:
     """A single frame off the lists: one reference, nothing else."""

@@ -357,6 +357,14 @@ cdef inline frame_t *clear_frame(arena_t *a, pfn_t pfn) noexcept nogil:
     return f
 
 
+cdef void free_large_buddy(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) noexcept nogil:
+    """split_large_buddy(): pageblock by pageblock."""
+    cdef uint32_t piece = min(order, <uint32_t>a.m.arch.pageblock_order)
+    cdef uint64_t i
+    for i in range(<uint64_t>1 << (order - piece)):
+        free_one_block(a, zone, pfn + (i << piece), piece)
+
+
 cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef uint32_t z = pfn_to_zone(a, pfn)
     cdef uint32_t i
@@ -378,7 +386,10 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     count_vm_events(a, PGFREE, <int64_t>1 << order)
     trace2(a, TR_FRAME_FREE, pfn, order)
     if not pcp_allowed_order(&a.m.arch, order):
-        free_one_block(a, zone, pfn, order)
+        if order > a.m.arch.max_order:
+            free_large_buddy(a, zone, pfn, order)
+        else:
+            free_one_block(a, zone, pfn, order)
         return
     pcp = &cpu_mut(a, a.cpu).pcp[z]
     pindex = pageblock_type(a, pfn)

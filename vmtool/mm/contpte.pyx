@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Folding and unfolding blocks of entries with the contiguous hint.
+"""Folding and unfolding blocks of entries with the contiguous hint. Above the PTEs only a page of hugetlb is large enough for one.
 
     16 entries (pages of 4K), a folio of order 4 or more behind them, the last one is written
     fold     0x00E8000000000F43 each -> 0x00F8000000000F43: CONT, accessed and dirty if one was
@@ -12,7 +12,7 @@ Counterpart: Linux v6.18 arch/arm64/mm/contpte.c, include/asm/pgtable.h.
 Invariants (fsck_entries): a hint is true of its whole block.
 """
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport level_size
 from vmtool.mm.arch_arm64 cimport PTE_AF, PTE_NG, PTE_RDONLY, PTE_VALID
 from vmtool.mm.arena cimport content_at, content_mut, frame_at
 from vmtool.mm.frame cimport folio_order, page_folio
@@ -25,8 +25,11 @@ cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
 cdef uint32_t cont_shift(const arch_t *g, int level) noexcept nogil:
     return 4 if g.page_shift == 12 else 5 if g.page_shift == 16 or level else 7
 
-cdef inline uint32_t block_of(const arch_t *g, uint32_t index) noexcept nogil:
-    return index & ~(cont_ptes(g) - 1)
+cdef inline uint32_t nr_cont(const arch_t *g, int level) noexcept nogil:
+    return <uint32_t>1 << cont_shift(g, level)
+
+cdef inline uint32_t block_of(const arch_t *g, int level, uint32_t index) noexcept nogil:
+    return index & ~(nr_cont(g, level) - 1)
 
 cdef inline bint is_dirty(pte_t raw) noexcept nogil:
     """By Linux's bit or the processor's: it may be written, and is not read-only any more."""
@@ -40,78 +43,80 @@ cdef inline pte_t without_marks(pte_t raw) noexcept nogil:
     """pte_mkold(pte_mkclean()), and no hint."""
     return (raw & ~(PTE_AF | PTE_DIRTY | PTE_CONT)) | PTE_RDONLY
 
-cdef pte_t gathered(const arch_t *g, const uint64_t *entries, uint32_t index) noexcept nogil:
-    cdef uint32_t first = block_of(g, index), i
+cdef pte_t gathered(const arch_t *g, int level, const uint64_t *entries, uint32_t index) noexcept nogil:
+    cdef uint32_t first = block_of(g, level, index), i
     cdef pte_t raw = entries[index]
-    for i in range(first, first + cont_ptes(g)):
+    for i in range(first, first + nr_cont(g, level)):
         raw |= entries[i] & PTE_AF
         if is_dirty(entries[i]):
             raw = mkdirty(raw)
     return raw
 
-cdef pte_t contpte_get(const arch_t *g, const uint64_t *entries, uint32_t index) noexcept nogil:
-    return gathered(g, entries, index) & ~PTE_CONT if pte_valid_cont(entries[index]) else entries[index]
+cdef pte_t contpte_get(const arch_t *g, int level, const uint64_t *entries, uint32_t index) noexcept nogil:
+    return gathered(g, level, entries, index) & ~PTE_CONT if pte_valid_cont(entries[index]) else entries[index]
 
-cdef void write_block(const arch_t *g, uint64_t *entries, uint32_t index, pte_t raw) noexcept nogil:
-    """All entries of a block like the one given for index, each with its own frame."""
-    cdef uint32_t first = block_of(g, index), i
-    cdef uint64_t base = (raw & g.pfn_mask) - (index - first) * page_size(g)
-    for i in range(cont_ptes(g)):
-        entries[first + i] = (raw & ~g.pfn_mask) | (base + i * page_size(g))
+cdef void write_block(const arch_t *g, int level, uint64_t *entries, uint32_t index, pte_t raw) noexcept nogil:
+    """All entries of a block like the one given for index, each with its own frames."""
+    cdef uint32_t first = block_of(g, level, index), i
+    cdef uint64_t base = (raw & g.pfn_mask) - (index - first) * level_size(g, level)
+    for i in range(nr_cont(g, level)):
+        entries[first + i] = (raw & ~g.pfn_mask) | (base + i * level_size(g, level))
 
-cdef void unfold(const arch_t *g, uint64_t *entries, uint32_t index) noexcept nogil:
+cdef void unfold(const arch_t *g, int level, uint64_t *entries, uint32_t index) noexcept nogil:
     if pte_valid_cont(entries[index]):
-        write_block(g, entries, index, gathered(g, entries, index) & ~PTE_CONT)
+        write_block(g, level, entries, index, gathered(g, level, entries, index) & ~PTE_CONT)
 
-cdef bint may_fold(arena_t *a, const uint64_t *entries, uint32_t index) noexcept nogil:
+cdef bint may_fold(arena_t *a, int level, const uint64_t *entries, uint32_t index) noexcept nogil:
     """The last entry of a block, of a program's page; one folio holds the block, and all are alike but for marks of use."""
     cdef const arch_t *g = &a.m.arch
-    cdef uint32_t nr = cont_ptes(g), first = block_of(g, index), i
+    cdef uint32_t nr = nr_cont(g, level), first = block_of(g, level, index), i
+    cdef uint64_t span = level_size(g, level)
+    cdef uint64_t pages = span >> g.page_shift << cont_shift(g, level)  # of the block
     cdef pte_t raw = entries[index], expected
-    cdef uint64_t pfn = (raw & g.pfn_mask) >> g.page_shift
+    cdef uint64_t end = ((raw & g.pfn_mask) + span) >> g.page_shift
     cdef pfn_t head
-    if index & (nr - 1) != nr - 1 or pfn & (nr - 1) != nr - 1 or raw & (PTE_VALID | PTE_NG | PTE_SPECIAL | PTE_CONT) != PTE_VALID | PTE_NG or pfn >= a.m.max_pfn:
+    if index & (nr - 1) != nr - 1 or end & (pages - 1) or raw & (PTE_VALID | PTE_NG | PTE_SPECIAL | PTE_CONT) != PTE_VALID | PTE_NG or end > a.m.max_pfn:
         return False
-    head = page_folio(a, <pfn_t>pfn)
-    if head > pfn - (nr - 1) or head + (<uint64_t>1 << folio_order(a, head)) <= pfn:
+    head = page_folio(a, <pfn_t>(end - 1))
+    if head > end - pages or head + (<uint64_t>1 << folio_order(a, head)) < end:
         return False
-    expected = without_marks(raw) - (nr - 1) * page_size(g)
+    expected = without_marks(raw) - (nr - 1) * span
     for i in range(first, first + nr):
         if without_marks(entries[i]) != expected:
             return False
-        expected += page_size(g)
+        expected += span
     return True
 
-cdef void contpte_set(arena_t *a, uint64_t *entries, uint32_t index, pte_t raw) noexcept nogil:
+cdef void contpte_set(arena_t *a, int level, uint64_t *entries, uint32_t index, pte_t raw) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     if pte_valid_cont(entries[index]):
         if raw & PTE_VALID and without_marks(raw) == without_marks(entries[index]):
-            write_block(g, entries, index, raw | PTE_CONT)
+            write_block(g, level, entries, index, raw | PTE_CONT)
             return
-        unfold(g, entries, index)
+        unfold(g, level, entries, index)
     entries[index] = raw
-    if may_fold(a, entries, index):
-        write_block(g, entries, index, gathered(g, entries, index) | PTE_CONT)
+    if may_fold(a, level, entries, index):
+        write_block(g, level, entries, index, gathered(g, level, entries, index) | PTE_CONT)
 
 cdef void contpte_unfold(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
     cdef idx_t c = frame_at(a, table).content
     if c and has_contpte(&a.m.arch):
-        unfold(&a.m.arch, <uint64_t *>content_mut(a, c), index)
+        unfold(&a.m.arch, 0, <uint64_t *>content_mut(a, c), index)
 
-cdef bint contpte_is_true(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
+cdef bint contpte_is_true(arena_t *a, int level, pfn_t table, uint32_t index) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef idx_t c = frame_at(a, table).content
     cdef const uint64_t *entries
-    cdef uint32_t first = block_of(g, index), i
+    cdef uint32_t first = block_of(g, level, index), i
     cdef pte_t expected
-    if c == 0 or not has_contpte(g):
+    if c == 0 or not has_contpte(g) or level >= NR_CONT_LEVELS:
         return True
     entries = <const uint64_t *>content_at(a, c)
     if not pte_valid_cont(entries[index]):
         return True
     expected = without_marks(entries[first])
-    for i in range(first, first + cont_ptes(g)):
+    for i in range(first, first + nr_cont(g, level)):
         if not pte_valid_cont(entries[i]) or without_marks(entries[i]) != expected:
             return False
-        expected += page_size(g)
-    return (entries[first] & g.pfn_mask) >> g.page_shift & (cont_ptes(g) - 1) == 0
+        expected += level_size(g, level)
+    return (entries[first] & g.pfn_mask) & ((level_size(g, level) << cont_shift(g, level)) - 1) == 0

@@ -7,6 +7,9 @@ from vmtool.mm.arena cimport arena_t, frame_at, frame_mut
 from vmtool.mm.types cimport *
 from vmtool.mm.zone cimport *
 
+cdef enum:
+    MAX_FOLIO_ORDER = 18  # of 1G with pages of 4K, of 16G with pages of 64K: hugetlb's alone are larger than a block of the buddy system
+
 # The folio a page belongs to, and its facts.
 cdef inline pfn_t page_folio(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_at(a, pfn)
@@ -18,7 +21,7 @@ cdef inline uint32_t folio_order(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order
     if frame_at(a, head).flags & PG_head:
         order = frame_at(a, head + 1).index_lo
-        return order if order < NR_ORDERS else 0  # else damaged: fsck tells
+        return order if order <= MAX_FOLIO_ORDER else 0  # else damaged: fsck tells
     return 0
 
 cdef inline uint64_t frame_index(const frame_t *f) noexcept nogil:

@@ -12,7 +12,7 @@ from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, memcg_a
 from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.contpte cimport contpte_is_true
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
-from vmtool.mm.hugetlb cimport PG_hugetlb
+from vmtool.mm.hstate cimport PG_hugetlb, hsize_nth, hsize_of, hsize_t, hstate_vma, huge_page_order, vma_kernel_pagesize
 from vmtool.mm.large_folio cimport LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED, LARGE_QUEUED, MTHP_STAT_NR_ANON, MTHP_STAT_NR_ANON_PARTIALLY_MAPPED, hpage_pmd_nr, next_in_queue
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pkeys cimport vma_pkey
@@ -192,6 +192,32 @@ cdef bint is_user_page(const frame_t *r) noexcept nogil:
     return not r.flags & (PG_buddy | PG_pcp | PG_table | PG_slab) and (r.flags or r.mapcount or r.extra_refs)
 
 
+cdef void check_hugetlb_leaf(fsck_t *f, vaddr_t addr, pfn_t pfn, int level) noexcept nogil:
+    """One entry of those that map a huge page: of the right size, and the page's own part."""
+    cdef arena_t *a = f.a
+    cdef uint64_t offset = addr & (vma_kernel_pagesize(a, f.v) - 1)
+    cdef hsize_t s
+    cdef pfn_t head = page_folio(a, pfn) if pfn < a.m.max_pfn else 0
+    hsize_of(a, hstate_vma(a, f.v), &s)
+    if head == 0 or not frame_at(a, head).flags & PG_hugetlb or head + (offset >> a.m.arch.page_shift) != pfn or level != s.level:
+        expect(f, False, CHECK_FRAME, f.mm, addr)
+        return
+    f.by_id[head] += offset == 0
+    f.by_id[head + 1] += 1
+
+
+cdef void check_hugetlb_folio(fsck_t *f, pfn_t head) noexcept nogil:
+    """Each place that maps it has all entries; tail 1 counts them."""
+    cdef arena_t *a = f.a
+    cdef uint32_t order = folio_order(a, head), places = f.by_id[head], h
+    cdef hsize_t s
+    for h in range(NR_HSTATES):
+        if order and hsize_nth(&a.m.arch, h, &s) and huge_page_order(a, h) == order:
+            expect(f, frame_at(a, head + 1).lru_prev == places, CHECK_LARGE_MAPCOUNT, head, places)
+            expect(f, entire_mapcount(a, head) == places, CHECK_ENTIRE_MAPCOUNT, head, places)
+            expect(f, f.by_id[head + 1] == places << s.cont_shift, CHECK_MAPCOUNT, head, f.by_id[head + 1])
+
+
 cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil:
     """One entry that maps, or marks, a page or a huge page."""
     cdef arena_t *a = f.a
@@ -207,10 +233,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
         return
     expect(f, a.m.arch.soft_dirty != 0 or not e & (X86_SOFT_DIRTY if pte_mapped(a, e) else X86_SWP_SOFT_DIRTY), CHECK_SOFT_DIRTY, f.mm, addr)
     if area.vm_flags & VM_HUGETLB:
-        pfn = pte_frame(a, e)
-        expect(f, pfn < a.m.max_pfn and frame_at(a, pfn).flags & PG_hugetlb != 0, CHECK_FRAME, f.mm, addr)
-        if pfn < a.m.max_pfn:
-            f.entire[pfn >> HUGE_SHIFT] += 1
+        check_hugetlb_leaf(f, addr, pte_frame(a, e), level)
         return
     f.nr_huge += level != 0
     what = pte_class(a, e) if level == 0 else pmd_class(a, e)
@@ -248,8 +271,7 @@ cdef void check_table(fsck_t *f, pfn_t table, int level, vaddr_t start, uint32_t
         e = entry_load(f.a, table, i, level)
         if e == 0:
             continue
-        if level == 0:
-            expect(f, contpte_is_true(f.a, table, i), CHECK_CONT, table, i)
+        expect(f, contpte_is_true(f.a, level, table, i), CHECK_CONT, table, i)
         if level == 0 or pmd_class(f.a, e) != ENTRY_TABLE:
             check_leaf(f, start + i * level_size(g, level), e, level)
         elif pte_pfn(g, e) < f.a.m.max_pfn and frame_at(f.a, pte_pfn(g, e)).flags & PG_table:
@@ -306,7 +328,7 @@ cdef void check_large(fsck_t *f, pfn_t head, uint32_t entries) noexcept nogil:
     cdef frame_t *third
     cdef frame_t *fourth
     cdef bint shared
-    if head + (<uint64_t>1 << order) > a.m.max_pfn or frame_at(a, head).flags & (PG_slab | PG_table | PG_kernel | PG_zero):
+    if head + (<uint64_t>1 << order) > a.m.max_pfn or order >= NR_MTHP_ORDERS or frame_at(a, head).flags & (PG_slab | PG_table | PG_kernel | PG_zero):
         return
     for i in range(<uint32_t>1 << order):
         nr += f.count[head + i] != 0
@@ -362,14 +384,15 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     cdef uint64_t entries = entire
     cdef uint64_t i
     cdef int64_t pages = 0
+    if r.flags & PG_hugetlb:
+        check_hugetlb_folio(f, head)
+        return n
     if n == 1 and r.mapcount == 0 and f.count[head] == 0:
         return 1
     for i in range(n):
         entries += check_small(f, <pfn_t>(head + i), entire if i == 0 else 0)
         pages += f.count[head + i] != 0 or entire != 0
-    if r.flags & PG_hugetlb:
-        pass  # in no counter of mapped pages
-    elif r.flags & PG_anon:
+    if r.flags & PG_anon:
         mapped[0] += pages
         mapped[1] += <int64_t>n if entire else 0
         if r.mapping == 0 or r.mapping >= a.pool[POOL_ANON_VMA].count or (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, r.mapping)).parent == 0:
@@ -377,9 +400,8 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     else:
         mapped[2] += pages
         mapped[4 if r.flags & PG_swapbacked else 3] += hpage_pmd_nr(a) if entire else 0
-    if n > 1 and r.flags & PG_head and not r.flags & PG_hugetlb:
-        check_large(f, head, <uint32_t>entries)
     if n > 1 and r.flags & PG_head:
+        check_large(f, head, <uint32_t>entries)
         expect(f, frame_at(a, head + 1).lru_prev == entries, CHECK_LARGE_MAPCOUNT, head, entries)
         if n >= hpage_pmd_nr(a):
             expect(f, entire_mapcount(a, head) == entire, CHECK_ENTIRE_MAPCOUNT, head, entire)

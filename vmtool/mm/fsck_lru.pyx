@@ -1,12 +1,14 @@
 """The invariants of the LRU: lists against flags, counters against lists, batches against references.
 
 Counterpart: Linux's CONFIG_DEBUG_VM assertions in include/linux/mm_inline.h and mm/swap.c. Unevictable folios are on no list, so they are
-counted frame by frame, as are the mlocked ones. And the pool of huge pages.
+counted frame by frame, as are the mlocked ones. And the pools of huge pages.
 """
 
+from libc.string cimport memset
+
 from vmtool.mm.arena cimport frame_at, memcg_at, rec_at
-from vmtool.mm.frame cimport folio_order, pfn_to_zone, reserved_end
-from vmtool.mm.hugetlb cimport PG_hugetlb
+from vmtool.mm.frame cimport MAX_FOLIO_ORDER, folio_order, pfn_to_zone, reserved_end
+from vmtool.mm.hstate cimport PG_hugetlb, hsize_nth, hsize_t, hstate_at, huge_page_order, nr_resv
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, folio_lru_list
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_MLOCK, NR_ZONE_INACTIVE_ANON
 
@@ -19,6 +21,7 @@ cdef enum:
     CHECK_HUGE_LIST
     CHECK_HUGE_COUNT
     CHECK_HUGE_RESERVED
+    CHECK_HUGE_ORDER
     NR_CHECKS
     NR_BATCHES = 7  # those of cpu_fbatches_t that hold folios
 
@@ -35,6 +38,7 @@ CHECKS[CHECK_MLOCK_COUNT] = check_t(b"mlock-count", b"zone {0} counts its mlocke
 CHECKS[CHECK_HUGE_LIST] = check_t(b"hugetlb-list", b"{0} huge pages are counted as free, {1} are on the pool's list")
 CHECKS[CHECK_HUGE_COUNT] = check_t(b"hugetlb-count", b"the pool counts {0} huge pages, {1} are there")
 CHECKS[CHECK_HUGE_RESERVED] = check_t(b"hugetlb-reserved", b"{0} huge pages are promised, {1} are free")
+CHECKS[CHECK_HUGE_ORDER] = check_t(b"hugetlb-order", b"a pool of huge pages says that they have order {0}, it is {1}")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef struct fsck_t:  # one run
@@ -43,7 +47,7 @@ cdef struct fsck_t:  # one run
     void *ctx
     int64_t pages[NR_ZONES][NR_LRU_LISTS]  # found, over all lruvecs
     int64_t mlocked[NR_ZONES]
-    uint64_t huge  # of the pool
+    uint64_t huge[MAX_FOLIO_ORDER + 1]  # pages of the pools, by order
 
 
 cdef const char *fsck_lru_name(uint32_t i) noexcept nogil:
@@ -66,7 +70,7 @@ cdef void fsck_lru(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     f.a = a
     f.report = report
     f.ctx = ctx
-    f.huge = 0
+    memset(f.huge, 0, sizeof(f.huge))
     for z in range(NR_ZONES):
         f.mlocked[z] = 0
         for lru in range(NR_LRU_LISTS):
@@ -134,7 +138,7 @@ cdef void count_unevictable(fsck_t *f) noexcept nogil:
             continue
         if r.flags & PG_unevictable and r.flags & PG_lru:
             f.pages[z][LRU_UNEVICTABLE] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
-        f.huge += r.flags & PG_hugetlb != 0
+        f.huge[folio_order(a, <pfn_t>pfn)] += r.flags & PG_hugetlb != 0
         if r.flags & PG_mlocked:
             f.mlocked[z] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
         pfn += <uint64_t>1 << folio_order(a, <pfn_t>pfn)
@@ -176,17 +180,34 @@ cdef void check_batches(fsck_t *f) noexcept nogil:
                     bad(f, CHECK_LRU_BATCH, cpu, pfn)
 
 
-cdef void check_huge_pages(fsck_t *f) noexcept nogil:
+cdef void check_pool(fsck_t *f, uint32_t h) noexcept nogil:
     cdef arena_t *a = f.a
-    cdef const hstate_t *h = &a.m.hstate[0]
+    cdef const hstate_t *pool = hstate_at(a, h)
+    cdef uint32_t order = huge_page_order(a, h)
     cdef uint64_t n = 0
-    cdef pfn_t head = h.free_head
-    while head and head < a.m.max_pfn and n <= h.free_huge_pages:
-        n += frame_at(a, head).flags & PG_hugetlb != 0
+    cdef pfn_t head = pool.free_head
+    while head and head < a.m.max_pfn and n <= pool.free_huge_pages:
+        n += frame_at(a, head).flags & PG_hugetlb != 0 and folio_order(a, head) == order
         head = frame_at(a, head).lru_next
-    if n != h.free_huge_pages:
-        bad(f, CHECK_HUGE_LIST, h.free_huge_pages, n)
-    if f.huge != h.nr_huge_pages:
-        bad(f, CHECK_HUGE_COUNT, h.nr_huge_pages, f.huge)
-    if h.resv_huge_pages > h.free_huge_pages:
-        bad(f, CHECK_HUGE_RESERVED, h.resv_huge_pages, h.free_huge_pages)
+    if n != pool.free_huge_pages:
+        bad(f, CHECK_HUGE_LIST, pool.free_huge_pages, n)
+    if f.huge[order] != pool.nr_huge_pages:
+        bad(f, CHECK_HUGE_COUNT, pool.nr_huge_pages, f.huge[order])
+    if nr_resv(pool) > <int64_t>pool.free_huge_pages:
+        bad(f, CHECK_HUGE_RESERVED, pool.resv_huge_pages, pool.free_huge_pages)
+    if h and pool.nr_huge_pages and pool.order != order:
+        bad(f, CHECK_HUGE_ORDER, pool.order, order)
+    f.huge[order] = 0
+
+
+cdef void check_huge_pages(fsck_t *f) noexcept nogil:
+    cdef hsize_t s
+    cdef uint32_t h, order
+    for h in range(NR_HSTATES):
+        if hsize_nth(&f.a.m.arch, h, &s):
+            check_pool(f, h)
+        elif hstate_at(f.a, h).nr_huge_pages:
+            bad(f, CHECK_HUGE_COUNT, hstate_at(f.a, h).nr_huge_pages, 0)
+    for order in range(MAX_FOLIO_ORDER + 1):  # pages of a size that no pool has
+        if f.huge[order]:
+            bad(f, CHECK_HUGE_COUNT, 0, f.huge[order])

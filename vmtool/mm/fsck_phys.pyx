@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
+from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
                               reserved_end)
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
@@ -263,7 +264,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t pfn) noexcept nogil:
     cdef uint32_t mapped = <uint32_t>r.mapcount
     cdef uint32_t i
     check_content(f, pfn, r.content)
-    if r.flags & PG_tail or order > f.a.m.arch.max_order or (r.flags & PG_head and order == 0):
+    if r.flags & PG_tail or (order > f.a.m.arch.max_order and not r.flags & PG_hugetlb) or (r.flags & PG_head and order == 0):
         bad(f, CHECK_FOLIO_TAIL, pfn, order)
         return 1
     for i in range(1, <uint32_t>1 << order):

@@ -1,28 +1,26 @@
 # cython: language_level=3
-"""Huge pages from a pool of their own.
+"""Areas of huge pages.
 
-    vm.nr_hugepages = 8      8 blocks leave the buddy system: Total 8, Free 8
-    mmap of 4 pages          Rsvd 4: they are promised; nothing is mapped
-    the first is touched     Free 7, Rsvd 3: one entry above the PTEs, by one minor fault
-    fork, the child writes   a page that nobody was promised, or one above the pool (vm.nr_overcommit_hugepages), or SIGBUS
+    mmap of 4 pages          they are promised (hugetlb_pool); nothing is mapped
+    the first is touched     one less is free, and promised: one entry, or a contiguous block of them, by one minor fault
+    fork, the child writes   a page that nobody was promised, or one above the pool (nr_overcommit_hugepages), or SIGBUS
     fork, the parent writes  the same, and when there is none the child loses its page: it dies when it touches it again
 
-Modelled: private and shared areas, reservations of both and MAP_NORESERVE, surplus pages, copy-on-write. A private area's reservations are
-its owner's, who made it; which of them were used stands in the file that each such mapping has for itself.
+Modelled: private and shared areas, reservations of both and MAP_NORESERVE, copy-on-write, mremap, MADV_DONTNEED and MADV_REMOVE. A private area's
+reservations are its owner's, who made it; which of them were used stands in the file that each such mapping has for itself.
 Counterpart: Linux v6.18 mm/hugetlb.c, fs/hugetlbfs/inode.c.
-# Deviation: one size has pages, the architecture's entry above the PTEs: the others' pools stay empty; mremap does not move such areas.
-Invariants (fsck_lru): the free list is as long as it says; each page of the pool is on it or in use; no more is promised than is free.
+# Deviation: spaces that share an aligned 1G of such a file have PMD tables of their own each (no huge_pmd_share()); a block of PROT_NONE has no hint.
 """
 
-from vmtool.mm.arch cimport ARCH_PAIRED, level_size
-from vmtool.mm.arena cimport content_free, file_at, frame_at, frame_mut, inode_at, inode_mut, runs_in_circle, task_at, vma_at, vma_mut, mm_mut, mm_at
-from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.contpte cimport cont_shift, has_contpte
+from vmtool.mm.arch cimport level_size
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, mm_at, mm_mut, runs_in_circle, task_at, vma_at, vma_mut
 from vmtool.mm.frame cimport page_copy
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_stride, table_alloc
+from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, hsize_bytes, hsize_of, hsize_t, hstate_at, hstate_of_inode, hstate_vma, huge_page_order, huge_page_size, hugetlb_in_use
+from vmtool.mm.hugetlb_pool cimport alloc_surplus_hugetlb_folio, dequeue_hugetlb_folio, free_huge_folio, hugetlb_acct_memory, hugetlb_unacct_memory
+from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_stride, table_alloc
 from vmtool.mm.printk cimport printk
-from vmtool.mm.pte cimport (ENTRY_HUGE, mk_pte, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkwrite, pte_mkyoung, pte_write,
-                            pte_wrprotect)
+from vmtool.mm.pte cimport (mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkwrite, pte_mkyoung, pte_modify, pte_write, pte_wrprotect)
 from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_next, xnode_set
 
@@ -31,36 +29,18 @@ from libc.stdio cimport snprintf
 cdef uint64_t TO_THE_END = <uint64_t>-1
 
 
-cdef bint hugetlb_valid_size(const arch_t *g, uint64_t size) noexcept nogil:
-    """An entry above the PTEs that maps a page, or a contiguous block of entries: arch/arm64/mm/hugetlbpage.c:__hugetlb_valid_size(). arm's short
-    descriptors have none (CONFIG_HUGETLBFS needs LPAE)."""
-    cdef int level
-    if g.flags & ARCH_PAIRED:
-        return False
-    for level in range(<int>g.levels if g.levels < 3 else 3):
-        if level and g.leaf_levels >> level & 1 and size == level_size(g, level):
-            return True
-        if has_contpte(g) and level < 2 and size == level_size(g, level) << cont_shift(g, level):
-            return True
-    return False
-
-
-cdef uint32_t huge_page_order(arena_t *a) noexcept nogil:
-    return a.m.arch.level_shift[1] - a.m.arch.page_shift
-
-
-cdef uint64_t hugetlb_total_pages(arena_t *a) noexcept nogil:
-    return <uint64_t>a.m.hstate[0].nr_huge_pages << huge_page_order(a)
-
-
 cdef inline idx_t inode_of(arena_t *a, idx_t v) noexcept nogil:
     return file_at(a, vma_at(a, v).vm_file).inode
 
 
+cdef inline uint32_t order_of(arena_t *a, idx_t v) noexcept nogil:
+    return huge_page_order(a, hstate_vma(a, v))
+
+
 cdef inline uint64_t huge_index(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
-    """Which huge page of its file an address is."""
+    """vma_hugecache_offset(): which huge page of its file an address is."""
     cdef const vma_t *area = vma_at(a, v)
-    return ((addr - area.vm_start) >> a.m.arch.level_shift[1]) + (area.vm_pgoff >> huge_page_order(a))
+    return (((addr - area.vm_start) >> a.m.arch.page_shift) + area.vm_pgoff) >> order_of(a, v)
 
 
 cdef inline bint is_owner(arena_t *a, idx_t v) noexcept nogil:
@@ -69,141 +49,6 @@ cdef inline bint is_owner(arena_t *a, idx_t v) noexcept nogil:
 
 cdef inline bint is_shared(arena_t *a, idx_t v) noexcept nogil:
     return vma_at(a, v).vm_flags & VM_MAYSHARE != 0
-
-
-# --- the pool ----------------------------------------------------------------------------------------------------------
-
-cdef pfn_t alloc_fresh(arena_t *a) noexcept nogil:
-    """A block from the buddy system, on no list, counted in the pool. No control group pays for it."""
-    cdef idx_t task = a.task
-    cdef pfn_t head
-    a.task = 0
-    head = alloc_pages(a, huge_page_order(a), GFP_USER_MOVABLE | GFP_RETRY_MAYFAIL)
-    a.task = task
-    if head:
-        frame_mut(a, head).flags |= PG_hugetlb | PG_uptodate
-        a.m.hstate[0].nr_huge_pages += 1
-    return head
-
-
-cdef void enqueue(arena_t *a, pfn_t head) noexcept nogil:
-    frame_mut(a, head).lru_next = a.m.hstate[0].free_head
-    a.m.hstate[0].free_head = head
-    a.m.hstate[0].free_huge_pages += 1
-
-
-cdef pfn_t dequeue(arena_t *a) noexcept nogil:
-    cdef pfn_t head = a.m.hstate[0].free_head
-    if head == 0 or head >= a.m.max_pfn:
-        return 0
-    a.m.hstate[0].free_head = frame_at(a, head).lru_next
-    a.m.hstate[0].free_huge_pages -= 1
-    frame_mut(a, head).lru_next = 0
-    return head
-
-
-cdef void remove_from_pool(arena_t *a, pfn_t head) noexcept nogil:
-    a.m.hstate[0].nr_huge_pages -= 1
-    frame_mut(a, head).flags &= ~<uint32_t>PG_hugetlb
-    free_pages(a, head, huge_page_order(a))
-
-
-cdef pfn_t alloc_surplus(arena_t *a) noexcept nogil:
-    cdef pfn_t head
-    if a.m.hstate[0].surplus_huge_pages >= a.m.hstate[0].nr_overcommit_huge_pages:
-        return 0
-    head = alloc_fresh(a)
-    a.m.hstate[0].surplus_huge_pages += head != 0
-    return head
-
-
-cdef void free_huge_folio(arena_t *a, pfn_t head) noexcept nogil:
-    """Nothing maps it and no file has it. A surplus page goes for good."""
-    cdef uint64_t i
-    cdef frame_t *f
-    for i in range(<uint64_t>1 << huge_page_order(a)):
-        f = frame_mut(a, <pfn_t>(head + i))
-        if f.content:
-            content_free(a, f.content)
-            f.content = 0
-    f = frame_mut(a, head)
-    f.flags &= ~<uint32_t>(PG_anon | PG_anon_exclusive | PG_swapbacked | PG_referenced)
-    f.mapping = 0
-    if a.m.hstate[0].surplus_huge_pages:
-        a.m.hstate[0].surplus_huge_pages -= 1
-        remove_from_pool(a, head)
-    else:
-        enqueue(a, head)
-
-
-cdef void set_max_huge_pages(arena_t *a, uint64_t count) noexcept nogil:
-    """Surplus pages become the pool's own before new ones are taken; pages in use, or promised, become surplus."""
-    cdef hstate_t *h = &a.m.hstate[0]
-    cdef uint64_t kept
-    cdef pfn_t head
-    while h.surplus_huge_pages and count > h.nr_huge_pages - h.surplus_huge_pages:
-        h.surplus_huge_pages -= 1
-    while count > h.nr_huge_pages - h.surplus_huge_pages:
-        head = alloc_fresh(a)
-        if head == 0:
-            break
-        enqueue(a, head)
-    kept = max(count, <uint64_t>(h.resv_huge_pages + h.nr_huge_pages - h.free_huge_pages))
-    while kept < h.nr_huge_pages - h.surplus_huge_pages:
-        head = dequeue(a)
-        if head == 0:
-            break
-        remove_from_pool(a, head)
-    while count < h.nr_huge_pages - h.surplus_huge_pages:
-        h.surplus_huge_pages += 1
-    h.max_huge_pages = h.nr_huge_pages - h.surplus_huge_pages
-
-
-cdef int acct_memory(arena_t *a, uint64_t nr) noexcept nogil:
-    """hugetlb_acct_memory(): promise so many more. 0 or -ENOMEM."""
-    cdef hstate_t *h = &a.m.hstate[0]
-    cdef pfn_t head
-    cdef pfn_t got = 0
-    cdef uint64_t wanted = h.resv_huge_pages + nr
-    cdef uint64_t there = h.free_huge_pages
-    while there < wanted:
-        head = alloc_surplus(a)
-        if head == 0:
-            while got:
-                head = got
-                got = frame_at(a, head).lru_next
-                free_huge_folio(a, head)
-            return -ENOMEM
-        frame_mut(a, head).lru_next = got
-        got = head
-        there += 1
-    while got:
-        head = got
-        got = frame_at(a, head).lru_next
-        enqueue(a, head)
-    h.resv_huge_pages += <uint32_t>nr
-    return 0
-
-
-cdef bint hugetlb_may_reserve(arena_t *a, uint64_t nr) noexcept nogil:
-    cdef const hstate_t *h = &a.m.hstate[0]
-    cdef uint64_t above = h.nr_overcommit_huge_pages - min(h.nr_overcommit_huge_pages, h.surplus_huge_pages)
-    return h.resv_huge_pages + nr <= h.free_huge_pages + above
-
-
-cdef void unacct_memory(arena_t *a, uint64_t nr) noexcept nogil:
-    """The promise ends, and with it surplus pages that nobody uses."""
-    cdef hstate_t *h = &a.m.hstate[0]
-    cdef pfn_t head
-    h.resv_huge_pages -= <uint32_t>min(nr, <uint64_t>h.resv_huge_pages)
-    nr = min(nr, <uint64_t>h.surplus_huge_pages)
-    while nr:
-        head = dequeue(a)
-        if head == 0:
-            return
-        h.surplus_huge_pages -= 1
-        remove_from_pool(a, head)
-        nr -= 1
 
 
 # --- reservations --------------------------------------------------------------------------------------------------------
@@ -225,15 +70,21 @@ cdef int hugetlb_reserve_pages(arena_t *a, idx_t v) noexcept nogil:
     if vma_at(a, v).vm_flags & VM_NORESERVE:
         return 0
     if not is_shared(a, v):
-        if acct_memory(a, end - first) < 0:
+        if hugetlb_acct_memory(a, hstate_vma(a, v), end - first) < 0:
             return -ENOMEM
         vma_mut(a, v).swap_readahead_info |= HPAGE_RESV_OWNER
         return 0
-    if acct_memory(a, end - first - nr_marked(a, inode, first, end - 1)) < 0:
+    if hugetlb_acct_memory(a, hstate_vma(a, v), end - first - nr_marked(a, inode, first, end - 1)) < 0:
         return -ENOMEM
     for i in range(first, end):
         xnode_set(a, &inode_mut(a, inode).holes, i, 1, NULL)
     return 0
+
+
+cdef void remove_inode_hugepage(arena_t *a, idx_t inode, uint64_t index, pfn_t head) noexcept nogil:
+    xnode_set(a, &inode_mut(a, inode).swapped, index, 0, NULL)
+    frame_mut(a, head).extra_refs = 1
+    free_huge_folio(a, hstate_of_inode(a, inode), head)
 
 
 cdef void evict_file(arena_t *a, idx_t inode) noexcept nogil:
@@ -245,12 +96,10 @@ cdef void evict_file(arena_t *a, idx_t inode) noexcept nogil:
         head = xnode_next(a, inode_at(a, inode).swapped, &index, TO_THE_END)
         if head == 0:
             break
-        xnode_set(a, &inode_mut(a, inode).swapped, index, 0, NULL)
-        frame_mut(a, head).extra_refs = 1
-        free_huge_folio(a, head)
+        remove_inode_hugepage(a, inode, index, head)
         promised -= promised != 0
         index += 1
-    unacct_memory(a, promised)
+    hugetlb_unacct_memory(a, hstate_of_inode(a, inode), promised)
 
 
 cdef void hugetlb_vm_close(arena_t *a, idx_t v) noexcept nogil:
@@ -259,7 +108,7 @@ cdef void hugetlb_vm_close(arena_t *a, idx_t v) noexcept nogil:
     cdef uint64_t end = huge_index(a, v, vma_at(a, v).vm_end)
     cdef bint last = inode_at(a, inode).nr_open == 1 and file_at(a, vma_at(a, v).vm_file).refcount == 1
     if is_owner(a, v):
-        unacct_memory(a, end - first - nr_marked(a, inode, first, end - 1))
+        hugetlb_unacct_memory(a, hstate_vma(a, v), end - first - nr_marked(a, inode, first, end - 1))
     elif last and is_shared(a, v):
         evict_file(a, inode)
     if last:
@@ -267,20 +116,24 @@ cdef void hugetlb_vm_close(arena_t *a, idx_t v) noexcept nogil:
         xnode_free_all(a, &inode_mut(a, inode).swapped, NULL)
 
 
+cdef void hugetlb_moved(arena_t *a, idx_t v) noexcept nogil:
+    vma_mut(a, v).swap_readahead_info = 0
+
+
 cdef pfn_t alloc_hugetlb_folio(arena_t *a, idx_t v, uint64_t index, bint cow_from_owner) noexcept nogil:
     """One that was promised to this place, one that is promised to nobody, one above the pool; 0: none."""
-    cdef hstate_t *h = &a.m.hstate[0]
+    cdef uint32_t pool = hstate_vma(a, v)
+    cdef hstate_t *h = hstate_at(a, pool)
     cdef idx_t inode = inode_of(a, v)
     cdef bint marked = xnode_get(a, inode_at(a, inode).holes, index) != 0
     cdef bint reserved = marked if is_shared(a, v) else is_owner(a, v) and not marked and not cow_from_owner
     cdef pfn_t head = 0
-    if reserved and h.free_huge_pages:
-        head = dequeue(a)
-        h.resv_huge_pages -= h.resv_huge_pages != 0
-    elif h.free_huge_pages > h.resv_huge_pages:
-        head = dequeue(a)
+    if reserved or h.free_huge_pages != h.resv_huge_pages:
+        head = dequeue_hugetlb_folio(a, pool)
     if head == 0:
-        head = alloc_surplus(a)
+        head = alloc_surplus_hugetlb_folio(a, pool)
+    if head and reserved:
+        h.resv_huge_pages -= 1
     if head and (is_shared(a, v) or is_owner(a, v)):
         xnode_set(a, &inode_mut(a, inode).holes, index, 1, NULL)
     return head
@@ -297,77 +150,139 @@ cdef void add_mapping(arena_t *a, pfn_t head, int delta) noexcept nogil:
     frame_mut(a, head + 1).mapping += delta
 
 
+cdef pte_t huge_entry_get(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """The first of its entries; all are alike but for the frame."""
+    cdef hsize_t s
+    hsize_of(a, hstate_vma(a, v), &s)
+    return entry_get(a, mm_mut(a, vma_at(a, v).vm_mm), addr, s.level)
+
+
+cdef void huge_entry_put(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
+    """set_huge_pte_at(): each of its entries, without a flush. Preconditions: the table is there."""
+    cdef hsize_t s
+    cdef uint64_t i, size
+    hsize_of(a, hstate_vma(a, v), &s)
+    size = level_size(&a.m.arch, s.level)
+    for i in range(<uint64_t>1 << s.cont_shift):
+        entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr + i * size, s.level, e + i * size if e else 0)
+
+
 cdef void set_entry(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    entry_set(a, m, addr, 1, e)
-    flush_tlb_stride(a, m, addr, addr + level_size(&a.m.arch, 1), a.m.arch.level_shift[1])
+    cdef hsize_t s
+    hsize_of(a, hstate_vma(a, v), &s)
+    huge_entry_put(a, v, addr, e)
+    flush_tlb_stride(a, m, addr, addr + hsize_bytes(&a.m.arch, &s), a.m.arch.level_shift[s.level])
+
+
+cdef pfn_t huge_table_alloc(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """huge_pte_alloc()."""
+    cdef hsize_t s
+    hsize_of(a, hstate_vma(a, v), &s)
+    return table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, s.level)
+
+
+cdef pte_t make_huge_pte(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
+    cdef hsize_t s
+    cdef pte_t e = mk_pte(a, head, vma_at(a, v).vm_flags)
+    hsize_of(a, hstate_vma(a, v), &s)
+    return pte_mkhuge(a, e) if s.level else e
 
 
 cdef void make_anon(arena_t *a, idx_t v, uint64_t index, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    f.flags |= PG_anon | PG_anon_exclusive | PG_swapbacked
+    frame_mut(a, head + 1).index_hi &= <uint16_t>(~<uint32_t>HPG_RESTORE_RESERVE & 0xFFFF)
+    f.flags |= PG_anon | PG_anon_exclusive
     f.mapping = vma_at(a, v).anon_vma
-    f.index_lo = <uint32_t>(index << huge_page_order(a))
-    f.index_hi = <uint16_t>((index << huge_page_order(a)) >> 32)
+    f.index_lo = <uint32_t>(index << order_of(a, v))
+    f.index_hi = <uint16_t>((index << order_of(a, v)) >> 32)
 
 
 cdef void drop_mapping(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
-    """One entry less. A private page that nothing maps is free; its reservation comes back to the owner, unless it was above the pool."""
+    """One place less that maps it. When the owner gives up a private page, its reservation is to come back: the area has it from now on, the pool when
+    the page is free, which is later if a child maps it still. Not so while there are pages above the pool."""
+    cdef uint32_t pool = hstate_vma(a, v)
     cdef bint anon = frame_at(a, head).flags & PG_anon != 0
-    cdef uint64_t index = (<uint64_t>frame_at(a, head).index_hi << 32 | frame_at(a, head).index_lo) >> huge_page_order(a)
+    cdef uint64_t index = (<uint64_t>frame_at(a, head).index_hi << 32 | frame_at(a, head).index_lo) >> huge_page_order(a, pool)
     add_mapping(a, head, -1)
-    if mapcount_of(a, head) or not anon:
-        return
-    if is_owner(a, v) and a.m.hstate[0].surplus_huge_pages == 0 and xnode_get(a, inode_at(a, inode_of(a, v)).holes, index):
+    if anon and is_owner(a, v) and hstate_at(a, pool).surplus_huge_pages == 0:
+        frame_mut(a, head + 1).index_hi |= HPG_RESTORE_RESERVE
         xnode_set(a, &inode_mut(a, inode_of(a, v)).holes, index, 0, NULL)
-        a.m.hstate[0].resv_huge_pages += 1
-    free_huge_folio(a, head)
+    if anon and mapcount_of(a, head) == 0:
+        free_huge_folio(a, pool, head)
 
 
 cdef void zap_hugetlb(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pfn_t head = pte_frame(a, entry_get(a, m, addr, 1))
+    cdef pte_t e = huge_entry_get(a, v, addr)
+    cdef pfn_t head = pte_frame(a, e)
     set_entry(a, v, addr, 0)
+    if pte_dirty(a, e):
+        frame_mut(a, head).flags |= PG_dirty  # which it keeps until the buddy system has it
     drop_mapping(a, v, head)
 
 
 cdef int copy_hugetlb(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept nogil:
     """copy_hugetlb_page_range(): both read-only; the child has no reservation."""
-    cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
-    cdef pte_t e = entry_get(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1)
+    cdef pte_t e = huge_entry_get(a, src, addr)
     cdef pfn_t head = pte_frame(a, e)
-    if table_alloc(a, to_mm, addr, 1) == 0:
+    if huge_table_alloc(a, dst, addr) == 0:
         return -ENOMEM
     if not is_shared(a, src):
         e = pte_wrprotect(a, e)
-        entry_set(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1, e)
+        huge_entry_put(a, src, addr, e)
         frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive
     add_mapping(a, head, 1)
-    entry_set(a, to_mm, addr, 1, pte_mkold(a, e))
+    huge_entry_put(a, dst, addr, pte_mkold(a, e))
+    return 0
+
+
+cdef void protect_hugetlb(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
+    """hugetlb_change_protection(): what may be written to again is so by a fault, or at once when the area is shared."""
+    cdef pte_t e = pte_modify(a, huge_entry_get(a, v, addr), vma_at(a, v).vm_flags)
+    if is_shared(a, v) and vma_at(a, v).vm_flags & VM_WRITE:
+        e = pte_mkwrite(a, e)
+    set_entry(a, v, addr, e)
+
+
+cdef int move_hugetlb(arena_t *a, idx_t v, vaddr_t addr, vaddr_t new_addr) noexcept nogil:
+    cdef pte_t e = huge_entry_get(a, v, addr)
+    if huge_table_alloc(a, v, new_addr) == 0:
+        return -ENOMEM
+    set_entry(a, v, addr, 0)
+    huge_entry_put(a, v, new_addr, e)
+    return 0
+
+
+cdef int count_usage(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    (<uint64_t *>w.private)[0] += (next - addr) >> w.a.m.arch.page_shift
     return 0
 
 
 cdef uint64_t hugetlb_usage(arena_t *a, idx_t mm) noexcept nogil:
     cdef idx_t v = mm_at(a, mm).vma_first
-    cdef uint64_t size = level_size(&a.m.arch, 1)
     cdef uint64_t n = 0
     cdef uint32_t steps = 0
-    cdef entry_at_t at
-    cdef vaddr_t addr
-    if a.m.hstate[0].nr_huge_pages == a.m.hstate[0].free_huge_pages:  # nobody uses one: there may be 65,530 areas to ask
+    cdef mm_walk_t w
+    if hugetlb_in_use(a) == 0:  # there may be 65,530 areas to ask
         return 0
     while v and not runs_in_circle(a, POOL_VMA, v, &steps):
         if vma_at(a, v).vm_flags & VM_HUGETLB:
-            addr = vma_at(a, v).vm_start
-            while addr < vma_at(a, v).vm_end:
-                entry_find(a, mm_at(a, mm), addr, &at)
-                n += at.what == ENTRY_HUGE
-                addr += size
+            walk_init(&w, a, mm_at(a, mm), v, &n)
+            w.leaf = count_usage
+            walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
         v = vma_at(a, v).vm_next
-    return n << huge_page_order(a)
+    return n
 
 
 # --- faults ------------------------------------------------------------------------------------------------------------------
+
+cdef vaddr_t place_in(arena_t *a, idx_t v, uint64_t index) noexcept nogil:
+    """Where an area has a huge page of its file; 0: nowhere."""
+    cdef const vma_t *area = vma_at(a, v)
+    cdef uint64_t first = area.vm_pgoff >> order_of(a, v)
+    cdef vaddr_t addr = area.vm_start + ((index - first) << order_of(a, v) << a.m.arch.page_shift)
+    return addr if index >= first and addr < area.vm_end else 0
+
 
 cdef void unmap_ref_private(arena_t *a, idx_t v, pfn_t head, vaddr_t addr) noexcept nogil:
     """The owner needs the page for itself: all others lose it, and their areas remember that."""
@@ -375,19 +290,45 @@ cdef void unmap_ref_private(arena_t *a, idx_t v, pfn_t head, vaddr_t addr) noexc
     cdef idx_t at = inode_at(a, inode_of(a, v)).i_mmap
     cdef idx_t next
     cdef uint32_t steps = 0
-    cdef uint64_t first
     cdef vaddr_t there
-    cdef entry_at_t found
+    cdef pte_t e
     while at and not runs_in_circle(a, POOL_VMA, at, &steps):
         next = vma_at(a, at).i_mmap_next
-        first = vma_at(a, at).vm_pgoff >> huge_page_order(a)
-        there = vma_at(a, at).vm_start + ((index - first) << a.m.arch.level_shift[1])
-        if at != v and not is_owner(a, at) and index >= first and there < vma_at(a, at).vm_end:
-            entry_find(a, mm_at(a, vma_at(a, at).vm_mm), there, &found)
-            if found.what == ENTRY_HUGE and pte_frame(a, found.entry) == head:
+        there = place_in(a, at, index)
+        if at != v and not is_owner(a, at) and there:
+            e = huge_entry_get(a, at, there)
+            if e and pte_frame(a, e) == head:
                 zap_hugetlb(a, at, there)
                 vma_mut(a, at).swap_readahead_info |= HPAGE_RESV_UNMAPPED
         at = next
+
+
+cdef void unmap_file_page(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    """hugetlb_vmdelete_list() of one page."""
+    cdef idx_t at = inode_at(a, inode).i_mmap
+    cdef uint32_t steps = 0
+    cdef vaddr_t there
+    while at and not runs_in_circle(a, POOL_VMA, at, &steps):
+        there = place_in(a, at, index)
+        if there and huge_entry_get(a, at, there):
+            zap_hugetlb(a, at, there)
+        at = vma_at(a, at).i_mmap_next
+
+
+cdef void hugetlb_remove_pages(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil:
+    """hugetlbfs_punch_hole(): what was promised to a page that was there is not promised again."""
+    cdef uint64_t size = huge_page_size(a, hstate_of_inode(a, inode))
+    cdef uint64_t index = (offset + size - 1) // size
+    cdef uint64_t end = (offset + length) // size
+    cdef pfn_t head
+    while index < end and not a.err:
+        head = xnode_next(a, inode_at(a, inode).swapped, &index, end - 1)
+        if head == 0:
+            return
+        unmap_file_page(a, inode, index)
+        remove_inode_hugepage(a, inode, index, head)
+        xnode_set(a, &inode_mut(a, inode).holes, index, 0, NULL)
+        index += 1
 
 
 cdef uint32_t write_exclusive(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
@@ -410,11 +351,11 @@ cdef uint32_t hugetlb_wp(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
         if new == 0 and not from_owner:
             return VM_FAULT_SIGBUS
         if new:
-            for i in range(<uint64_t>1 << huge_page_order(a)):
+            for i in range(<uint64_t>1 << order_of(a, v)):
                 page_copy(a, <pfn_t>(new + i), <pfn_t>(head + i))
             make_anon(a, v, index, new)
             add_mapping(a, new, 1)
-            write_exclusive(a, v, addr, pte_mkhuge(a, mk_pte(a, new, vma_at(a, v).vm_flags)))
+            write_exclusive(a, v, addr, make_huge_pte(a, v, new))
             add_mapping(a, head, -1)
             return 0
         unmap_ref_private(a, v, head, addr)
@@ -447,11 +388,12 @@ cdef uint32_t hugetlb_no_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
             return VM_FAULT_SIGBUS
         if is_shared(a, v):
             frame_mut(a, head).mapping = inode
+            frame_mut(a, head).flags |= PG_dirty
             xnode_set(a, &inode_mut(a, inode).swapped, index, head, NULL)
         else:
             make_anon(a, v, index, head)
     add_mapping(a, head, 1)
-    e = pte_mkhuge(a, mk_pte(a, head, vma_at(a, v).vm_flags))
+    e = make_huge_pte(a, v, head)
     if is_shared(a, v) or flags & FAULT_WRITE:
         return write_exclusive(a, v, addr, e)
     set_entry(a, v, addr, e)
@@ -459,12 +401,11 @@ cdef uint32_t hugetlb_no_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
 
 
 cdef uint32_t hugetlb_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
     cdef pte_t e
-    addr &= ~(level_size(&a.m.arch, 1) - 1)
-    if table_alloc(a, m, addr, 1) == 0:
+    addr &= ~(huge_page_size(a, hstate_vma(a, v)) - 1)
+    if huge_table_alloc(a, v, addr) == 0:
         return VM_FAULT_OOM
-    e = entry_get(a, m, addr, 1)
+    e = huge_entry_get(a, v, addr)
     if e == 0:
         return hugetlb_no_page(a, v, addr, flags)
     if flags & FAULT_WRITE and not pte_write(a, e):

@@ -6,7 +6,7 @@ Which folios would be queued for a split is not known: none is. Of more than two
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone, reserved_end
-from vmtool.mm.hugetlb cimport PG_hugetlb
+from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, clear_tails, count_mthp_stat
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_special

@@ -48,6 +48,7 @@ cdef bint may_expand_vm(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_pag
 cdef bint mlock_future_ok(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_bytes) noexcept nogil
 cdef uint64_t rlimit(arena_t *a, uint32_t resource) noexcept nogil  # of the current task
 cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil  # charges; 0 or -ENOMEM
+cdef uint64_t hugetlb_total_pages(arena_t *a) noexcept nogil  # of all pools, in small pages
 cdef uint64_t commit_limit(arena_t *a) noexcept nogil
 
 cdef inline void vm_unacct_memory(arena_t *a, int64_t nr_pages) noexcept nogil:

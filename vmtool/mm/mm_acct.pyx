@@ -38,12 +38,21 @@ cdef bint mlock_future_ok(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_b
         return True
     return (nr_bytes >> a.m.arch.page_shift) + mm_at(a, mm).locked_vm <= rlimit(a, RLIMIT_MEMLOCK) >> a.m.arch.page_shift
 
+cdef uint64_t hugetlb_total_pages(arena_t *a) noexcept nogil:
+    """The order of the default's stands nowhere in files from before the others were."""
+    cdef uint64_t n = <uint64_t>a.m.hstate[0].nr_huge_pages << (a.m.arch.level_shift[1] - a.m.arch.page_shift)
+    cdef uint32_t h
+    n += <uint64_t>a.m.hstate[1].nr_huge_pages << (a.m.hstate[1].order & 31)
+    for h in range(NR_HSTATES - 2):
+        n += <uint64_t>a.m.hstate_more[h].nr_huge_pages << (a.m.hstate_more[h].order & 31)
+    return n
+
 cdef uint64_t commit_limit(arena_t *a) noexcept nogil:
     cdef uint64_t allowed
     if a.m.overcommit_kbytes:
         allowed = a.m.overcommit_kbytes >> (a.m.arch.page_shift - 10)
     else:
-        allowed = (a.m.totalram_pages - (<uint64_t>a.m.hstate[0].nr_huge_pages << (a.m.arch.level_shift[1] - a.m.arch.page_shift))) * a.m.overcommit_ratio // 100
+        allowed = (a.m.totalram_pages - min(hugetlb_total_pages(a), a.m.totalram_pages)) * a.m.overcommit_ratio // 100
     return allowed + <uint64_t>a.m.total_swap_pages
 
 cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil:

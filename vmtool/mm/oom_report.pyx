@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport cpu_mut, memcg_at, mm_at, runs_in_circle, task_at
 from vmtool.mm.free_area cimport free_area_count
-from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_HIGHMEM, wmark_pages, zone_name
+from vmtool.mm.frame cimport MAX_FOLIO_ORDER, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_HIGHMEM, wmark_pages, zone_name
 from vmtool.mm.memcg_stat cimport memory_stat_count, memory_stat_name, memory_stat_value
 from vmtool.mm.memcontrol cimport PAGE_COUNTER_MAX
 from vmtool.mm.pid cimport find_task
@@ -19,6 +19,7 @@ from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.names cimport name_read
 from vmtool.mm.printk cimport printk
 from vmtool.mm.zone cimport lowmem_end
+from vmtool.mm.hstate cimport hsize_nth, hsize_t, hstate_at, huge_page_order, huge_page_size
 from vmtool.mm.vmstat cimport *
 
 cdef enum:
@@ -173,17 +174,29 @@ cdef void print_blocks(arena_t *a, uint32_t z) noexcept nogil:
     printk(a, line)
 
 
+cdef void print_hugepages(arena_t *a) noexcept nogil:
+    """hugetlb_show_meminfo_node(): the largest size first, as the architecture registers them."""
+    cdef char line[LINE]
+    cdef const hstate_t *pool
+    cdef hsize_t s
+    cdef uint32_t h, order
+    for order in range(MAX_FOLIO_ORDER + 1):
+        for h in range(NR_HSTATES):
+            if hsize_nth(&a.m.arch, h, &s) and huge_page_order(a, h) == MAX_FOLIO_ORDER - order:
+                pool = hstate_at(a, h)
+                snprintf(line, LINE, b"Node 0 hugepages_total=%u hugepages_free=%u hugepages_surp=%u hugepages_size=%llukB", pool.nr_huge_pages,
+                         pool.free_huge_pages, pool.surplus_huge_pages, <ull>(huge_page_size(a, h) >> 10))
+                printk(a, line)
+
+
 cdef void print_pools(arena_t *a) noexcept nogil:
     cdef char line[LINE]
     cdef uint64_t present = 0, high = 0
     cdef uint32_t z
-    cdef const hstate_t *h = &a.m.hstate[0]
     for z in range(NR_ZONES):
         present += a.m.zone[z].present_pages
         high += a.m.zone[z].managed_pages if z == ZONE_HIGHMEM else 0
-    snprintf(line, LINE, b"Node 0 hugepages_total=%u hugepages_free=%u hugepages_surp=%u hugepages_size=2048kB", h.nr_huge_pages, h.free_huge_pages,
-             h.surplus_huge_pages)
-    printk(a, line)
+    print_hugepages(a)
     snprintf(line, LINE, b"%llu total pagecache pages", <ull>a.m.node_stat[NR_FILE_PAGES])
     printk(a, line)
     snprintf(line, LINE, b"%llu pages in swap cache", <ull>a.m.node_stat[NR_SWAPCACHE])

@@ -26,8 +26,9 @@ cdef struct mm_walk_t:
     idx_t v  # the area it is for, 0: none
     void *private  # the caller's
     walk_table_fn table  # a PTE table; NULL: passed by, as the others
-    walk_leaf_fn leaf  # an entry of `level` that maps addr..next, or more, itself
-    walk_hole_fn hole  # the entry of `level` leads nowhere
+    # An entry of `level` that maps addr..next, or more, itself. In an area of hugetlb any of its pages, whole: one, or a block of entries, also of PTEs.
+    walk_leaf_fn leaf
+    walk_hole_fn hole  # the entry of `level` leads nowhere; of hugetlb only where it is a page's own that is none
 
 cdef inline void walk_init(mm_walk_t *w, arena_t *a, mm_t *mm, idx_t v, void *private) noexcept nogil:
     w.a = a

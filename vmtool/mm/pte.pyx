@@ -3,7 +3,7 @@
 
 from vmtool.mm.arch cimport ARCH_PAIRED
 from vmtool.mm.arch_arm cimport ARM_TABLE_WORDS, arm_fetch, arm_put
-from vmtool.mm.contpte cimport contpte_get, contpte_set, has_contpte
+from vmtool.mm.contpte cimport NR_CONT_LEVELS, contpte_get, contpte_set, has_contpte
 
 
 cdef inline pte_t fetch(const arch_t *g, const char *bytes, uint32_t index, int level) noexcept nogil:
@@ -50,8 +50,8 @@ cdef void entry_store_raw(arena_t *a, pfn_t table, uint32_t index, int level, pt
 
 cdef pte_t entry_load_there(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil:
     cdef pte_t raw = entry_raw(a, table, index, level)
-    if raw and level == 0 and has_contpte(&a.m.arch):
-        raw = contpte_get(&a.m.arch, <const uint64_t *>content_at(a, frame_at(a, table).content), index)
+    if raw and level < NR_CONT_LEVELS and has_contpte(&a.m.arch):
+        raw = contpte_get(&a.m.arch, level, <const uint64_t *>content_at(a, frame_at(a, table).content), index)
     return entry_decode(&a.m.arch, level, raw) if raw else 0
 
 
@@ -59,8 +59,8 @@ cdef pte_t entry_exchange_there(arena_t *a, char *bytes, uint32_t index, int lev
     cdef const arch_t *g = &a.m.arch
     cdef pte_t old = fetch(g, bytes, index, level)
     cdef pte_t raw = entry_encode(g, level, value) if value else 0
-    if level == 0 and has_contpte(g):
-        contpte_set(a, <uint64_t *>bytes, index, raw)
+    if level < NR_CONT_LEVELS and has_contpte(g):
+        contpte_set(a, level, <uint64_t *>bytes, index, raw)
     else:
         put(g, bytes, index, level, raw)
     return old
@@ -69,5 +69,5 @@ cdef pte_t entry_exchange_there(arena_t *a, char *bytes, uint32_t index, int lev
 cdef pte_t ptes_load_there(const arch_t *g, const char *bytes, uint32_t index) noexcept nogil:
     cdef pte_t raw = fetch(g, bytes, index, 0)
     if raw and has_contpte(g):
-        raw = contpte_get(g, <const uint64_t *>bytes, index)
+        raw = contpte_get(g, 0, <const uint64_t *>bytes, index)
     return entry_decode(g, 0, raw) if raw else 0

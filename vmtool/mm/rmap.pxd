@@ -6,6 +6,7 @@ Counterpart: Linux v6.18 mm/rmap.c.
 
 from vmtool.mm.arena cimport arena_t, frame_at
 from vmtool.mm.frame cimport frame_set_index
+from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED
@@ -40,8 +41,8 @@ cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexc
 cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil  # file page: every entry clean and read-only; entries changed
 
 cdef inline uint32_t entire_mapcount(arena_t *a, pfn_t head) noexcept nogil:
-    """Mappings of the whole folio by one entry."""
-    if frame_at(a, head).flags & PG_head and frame_at(a, head + 1).index_lo >= 9:
+    """Mappings of the whole folio by one entry; of hugetlb's by what it takes."""
+    if frame_at(a, head).flags & PG_head and (frame_at(a, head + 1).index_lo >= 9 or frame_at(a, head).flags & PG_hugetlb):
         return frame_at(a, head + 1).mapping
     return 0
 

@@ -11,6 +11,7 @@ from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, inode_at, memcg_at, runs_in_circle
 from vmtool.mm.frame cimport (RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES,
                               folio_order, frame_index, max_order_nr_pages, page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
+from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.lruvec cimport folio_memcg
 from vmtool.mm.rmap cimport page_mapcount
 
@@ -34,6 +35,7 @@ cdef enum:  # include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-
     KPF_SWAPBACKED = 14
     KPF_COMPOUND_HEAD = 15
     KPF_COMPOUND_TAIL = 16
+    KPF_HUGE = 17
     KPF_UNEVICTABLE = 18
     KPF_THP = 22
     KPF_ZERO_PAGE = 24
@@ -136,7 +138,9 @@ cdef uint64_t stable_page_flags(arena_t *a, pfn_t pfn, pfn_t head, uint32_t mapc
         u |= bit(KPF_COMPOUND_TAIL)
     elif k & PG_head:
         u |= bit(KPF_COMPOUND_HEAD)
-    if k & PG_head and not k & (PG_slab | PG_kernel | PG_table):
+    if k & PG_hugetlb:
+        u |= bit(KPF_HUGE)
+    elif k & PG_head and not k & (PG_slab | PG_kernel | PG_table):
         u |= bit(KPF_THP)
     if k & PG_zero:
         u |= bit(KPF_ZERO_PAGE)

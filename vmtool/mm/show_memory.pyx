@@ -9,11 +9,11 @@ from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64
                              level_size, page_size)
 from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
 from vmtool.mm.free_area cimport free_area_count
-from vmtool.mm.hugetlb cimport hugetlb_total_pages
+from vmtool.mm.hstate cimport hugetlb_in_use, nr_resv
 from vmtool.mm.large_folio cimport hpage_pmd_nr
 from vmtool.mm.zone cimport lowmem_end, ram_start
-from vmtool.mm.mm_acct cimport commit_limit
 from vmtool.mm.direct_map cimport direct_map_kb
+from vmtool.mm.mm_acct cimport commit_limit, hugetlb_total_pages
 from vmtool.mm.vmstat cimport *
 from vmtool.mm.writeback cimport dirty_limit
 
@@ -25,6 +25,7 @@ cdef enum:  # what a line of vmstat reads
     NODE_STAT
     NODE_BYTES
     NODE_THPS  # counted in pages, printed in huge pages
+    HUGETLB_IN_USE
     EVENT
     DIRTY_LIMIT
     MEMMAP_BOOT
@@ -115,7 +116,7 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"pgdemote_direct", NEVER, 0),
     vmstat_line(b"pgdemote_khugepaged", NEVER, 0),
     vmstat_line(b"pgdemote_proactive", NEVER, 0),
-    vmstat_line(b"nr_hugetlb", NEVER, 0),
+    vmstat_line(b"nr_hugetlb", HUGETLB_IN_USE, 0),
     vmstat_line(b"nr_balloon_pages", NEVER, 0),
     vmstat_line(b"nr_kernel_file_pages", NEVER, 0),
     vmstat_line(b"nr_dirty_threshold", DIRTY_LIMIT, 0),
@@ -194,8 +195,8 @@ VMSTAT[:] = [  # in the order of the file
     vmstat_line(b"compact_daemon_wake", EVENT, KCOMPACTD_WAKE),
     vmstat_line(b"compact_daemon_migrate_scanned", EVENT, KCOMPACTD_MIGRATE_SCANNED),
     vmstat_line(b"compact_daemon_free_scanned", EVENT, KCOMPACTD_FREE_SCANNED),
-    vmstat_line(b"htlb_buddy_alloc_success", NEVER, 0),
-    vmstat_line(b"htlb_buddy_alloc_fail", NEVER, 0),
+    vmstat_line(b"htlb_buddy_alloc_success", EVENT, HTLB_BUDDY_PGALLOC),
+    vmstat_line(b"htlb_buddy_alloc_fail", EVENT, HTLB_BUDDY_PGALLOC_FAIL),
     vmstat_line(b"unevictable_pgs_culled", EVENT, UNEVICTABLE_PGCULLED),
     vmstat_line(b"unevictable_pgs_scanned", EVENT, UNEVICTABLE_PGSCANNED),
     vmstat_line(b"unevictable_pgs_rescued", EVENT, UNEVICTABLE_PGRESCUED),
@@ -344,6 +345,8 @@ cdef int64_t vmstat_value(arena_t *a, uint32_t line) noexcept nogil:
         n = a.m.node_stat[item] >> a.m.arch.page_shift
     elif kind == NODE_THPS:
         n = a.m.node_stat[item] // hpage_pmd_nr(a)
+    elif kind == HUGETLB_IN_USE:
+        n = <int64_t>hugetlb_in_use(a)
     elif kind == EVENT:
         n = a.m.event[item]
     elif kind == DIRTY_LIMIT:
@@ -427,7 +430,7 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     out[43] = kb(a, n[NR_FILE_PMDMAPPED])
     out[45] = a.m.hstate[0].nr_huge_pages
     out[46] = a.m.hstate[0].free_huge_pages
-    out[47] = a.m.hstate[0].resv_huge_pages
+    out[47] = <uint64_t>nr_resv(&a.m.hstate[0])
     out[48] = a.m.hstate[0].surplus_huge_pages
     out[49] = level_size(&a.m.arch, 1) >> 10
     out[50] = kb(a, <int64_t>hugetlb_total_pages(a))

@@ -44,7 +44,7 @@ cdef int gather_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noe
     return 0
 
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
-    cdef uint64_t nr = level_size(&w.a.m.arch, level) // page_size(&w.a.m.arch)
+    cdef uint64_t nr = 1 if vma_at(w.a, w.v).vm_flags & VM_HUGETLB else level_size(&w.a.m.arch, level) // page_size(&w.a.m.arch)
     if not pte_special(w.a, e):
         gather_page(w.a, <numa_stats_t *>w.private, pte_frame(w.a, e), pte_dirty(w.a, e), nr)
     return 0

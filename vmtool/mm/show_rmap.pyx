@@ -70,8 +70,9 @@ cdef int seek_in_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) no
 cdef int seek_in_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef const seek_t *s = <const seek_t *>w.private
     cdef pfn_t first = pte_frame(w.a, e)
-    cdef uint64_t nr = level_size(&w.a.m.arch, level) >> w.a.m.arch.page_shift
-    cdef vaddr_t at = (addr & ~(level_size(&w.a.m.arch, level) - 1)) + (<uint64_t>(s.pfn - first) << w.a.m.arch.page_shift)
+    cdef uint64_t size = max(level_size(&w.a.m.arch, level), next - addr)  # of hugetlb it may be more than one entry
+    cdef uint64_t nr = size >> w.a.m.arch.page_shift
+    cdef vaddr_t at = (addr & ~(size - 1)) + (<uint64_t>(s.pfn - first) << w.a.m.arch.page_shift)
     if first <= s.pfn < first + nr and addr <= at < next:
         s.report(s.ctx, vma_at(w.a, w.v).vm_mm, w.v, at, level)
     return 0

@@ -105,11 +105,11 @@ cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexc
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef const gather_t *k = <const gather_t *>w.private
     cdef uint64_t size = level_size(&w.a.m.arch, level)
-    if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:  # smaps_hugetlb_range(): no part of Rss
-        if page_mapcount(w.a, pte_frame(w.a, e)) > 1 or vma_at(w.a, w.v).vm_flags & VM_MAYSHARE:
-            k.out.shared_hugetlb += size
+    if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:  # smaps_hugetlb_range(): no part of Rss; shared is what another maps, too
+        if page_mapcount(w.a, pte_frame(w.a, e)) > 1:
+            k.out.shared_hugetlb += next - addr
         else:
-            k.out.private_hugetlb += size
+            k.out.private_hugetlb += next - addr
         return 0
     if not pte_special(w.a, e):
         if frame_at(w.a, pte_frame(w.a, e)).flags & PG_anon:

@@ -7,6 +7,8 @@ Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM'
 
 from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.hstate cimport vma_kernel_pagesize
+from vmtool.mm.hugetlb cimport hugetlb_remove_pages
 from vmtool.mm.khugepaged cimport madvise_collapse
 from vmtool.mm.mm_acct cimport update_hiwater_rss
 from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
@@ -99,7 +101,11 @@ cdef int update_vma(arena_t *a, idx_t mm, idx_t *prev, idx_t v, vaddr_t start, v
 
 cdef int dontneed_free(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
-    if area.vm_flags & VM_PFNMAP or (area.vm_flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED):
+    if area.vm_flags & VM_HUGETLB:
+        if advice == MADV_FREE or start & (vma_kernel_pagesize(a, v) - 1):
+            return -EINVAL
+        end &= ~(vma_kernel_pagesize(a, v) - 1)  # who does not know of huge pages shall not lose more than was said
+    elif area.vm_flags & VM_PFNMAP or (area.vm_flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED):
         return -EINVAL
     if advice == MADV_FREE:
         if not vma_is_anonymous(area):
@@ -116,6 +122,9 @@ cdef int madvise_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcep
         return -EINVAL
     if (area.vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE):
         return -EACCES
+    if area.vm_flags & VM_HUGETLB:
+        hugetlb_remove_pages(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << a.m.arch.page_shift), end - start)
+        return 0
     return punch_hole(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << a.m.arch.page_shift), end - start)
 
 cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:

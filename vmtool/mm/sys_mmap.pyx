@@ -3,13 +3,13 @@
 
 Counterpart: Linux v6.18 mm/mmap.c:do_mmap(), SYSCALL brk; mm/vma.c:__mmap_region(), do_brk_flags(). The order of the checks
 is theirs: it decides which errno a call with two faults gets.
-Simplified: of huge pages there is one size, which `hugetlb` has; other sizes are ENOMEM after all other checks, as on a machine with
-vm.nr_hugepages = 0 (MAP_NORESERVE too, where Linux maps and lets the first touch fail).
 """
 
 from vmtool.mm.arch cimport level_size, page_align, page_size
 from vmtool.mm.arena cimport inode_mut, mm_at, mm_mut, task_at, vma_at, vma_mut
-from vmtool.mm.hugetlb cimport hugetlb_may_reserve, hugetlb_reserve_pages, hugetlb_valid_size
+from vmtool.mm.hstate cimport hugetlbfs_minor, size_to_hstate
+from vmtool.mm.hugetlb cimport hugetlb_reserve_pages
+from vmtool.mm.hugetlb_pool cimport hugetlb_may_reserve
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
 from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
@@ -186,7 +186,10 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
     if not mlock_future_ok(a, mm, vm_flags, length):
         return <uint64_t>-EAGAIN
     if flags & MAP_HUGETLB:
-        return hugetlb_mmap(a, mm, addr, length, vm_flags, flags)
+        result = hugetlb_mmap(a, mm, addr, length, vm_flags, flags)
+        if not is_err(result) and (vm_flags & VM_LOCKED or (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE):
+            populate[0] = length
+        return result
     if req.file:
         err = file_flags(a, req, pgoff, length, &vm_flags)
         if err:
@@ -233,22 +236,24 @@ cdef uint64_t hugetlb_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint
 cdef uint64_t hugetlb_mmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t flags) noexcept nogil:
     """What is left of do_mmap() for a file of huge pages, which each anonymous mapping has for itself."""
     cdef uint64_t kind = flags & MAP_TYPE, result
+    cdef uint32_t h = <uint32_t>size_to_hstate(&a.m.arch, hugetlb_size(a, flags))
     cdef int err = 0
     cdef idx_t inode, file
     if kind == MAP_SHARED or kind == MAP_SHARED_VALIDATE:
         vm_flags |= VM_SHARED | VM_MAYSHARE
     elif kind != MAP_PRIVATE:
         return <uint64_t>-EINVAL
-    if vm_flags & VM_GROWSDOWN or hugetlb_size(a, flags) != level_size(&a.m.arch, 1):
+    if vm_flags & VM_GROWSDOWN:
         return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
     if flags & MAP_NORESERVE:
         vm_flags |= VM_NORESERVE
-    elif not hugetlb_may_reserve(a, length // hugetlb_size(a, flags)):
+    elif not hugetlb_may_reserve(a, h, length // hugetlb_size(a, flags)):
         return hugetlb_no_room(a, mm, addr, length, vm_flags, flags)
-    inode = inode_create(a, "/anon_hugepage", 14, INODE_SHMEM, 0, 15, 0, length, &err)
+    inode = inode_create(a, "/anon_hugepage", 14, INODE_SHMEM, 0, hugetlbfs_minor(&a.m.arch, h), 0, length, &err)
     if inode == 0:
         return <uint64_t>-ENOMEM
     inode_mut(a, inode).shmem_flags |= VM_HUGETLB
+    inode_mut(a, inode).h_index = h
     file = file_open(a, inode)
     if file == 0:
         path_unlink(a, inode)
@@ -279,12 +284,13 @@ cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nog
         return <uint64_t>-EINVAL  # a 32-bit kernel's mmap2() is given pages: it never sees the rest
     if req.flags & MAP_HUGETLB:
         size = hugetlb_size(a, req.flags)
-        if req.file or not hugetlb_valid_size(&a.m.arch, size):
+        if req.file or size_to_hstate(&a.m.arch, size) < 0:
             return <uint64_t>-EINVAL
         aligned = req[0]
         aligned.length = (req.length + size - 1) & ~(size - 1)  # 0 when it wraps: EINVAL
-        return do_mmap(a, mm, &aligned, &populate)
-    result = do_mmap(a, mm, req, &populate)
+        result = do_mmap(a, mm, &aligned, &populate)
+    else:
+        result = do_mmap(a, mm, req, &populate)
     if populate:
         mm_populate(a, mm, result, populate, True)
     return result

@@ -11,6 +11,7 @@ from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.hugetlb cimport protect_hugetlb
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport flush_tlb_range
 from vmtool.mm.pkeys cimport VM_PKEY_MASK, VM_SEALED, mm_pkey_is_allocated, mprotect_pkey, pkey_vm_flags
@@ -83,6 +84,9 @@ cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table)
     return 0
 
 cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
+        protect_hugetlb(w.a, w.v, addr)
+        return 0
     if next - addr < level_size(&w.a.m.arch, level):
         split_huge_pmd(w.a, w.v, addr)
         return WALK_AGAIN

@@ -12,8 +12,11 @@ from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
+from vmtool.mm.hstate cimport vma_kernel_pagesize
+from vmtool.mm.hugetlb cimport hugetlb_moved, move_hugetlb
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
+from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pagecache cimport fget, name_read, name_store
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
 from vmtool.mm.pkeys cimport VM_SEALED
@@ -69,10 +72,17 @@ cdef int check_params(arena_t *a, const vrm_t *r) noexcept nogil:
         return -ENOMEM
     return 0
 
+cdef bint align_hugetlb(arena_t *a, vrm_t *r) noexcept nogil:
+    """Lengths are rounded up to whole huge pages, addresses must be: and it never grows."""
+    cdef uint64_t mask = vma_kernel_pagesize(a, r.vma) - 1
+    r.old_len = (r.old_len + mask) & ~mask
+    r.new_len = (r.new_len + mask) & ~mask
+    return (r.addr | r.new_addr) & mask == 0 and r.new_len <= r.old_len
+
 cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
     """Whether this area can do what is asked; fills kind and delta."""
     cdef vma_t *v
-    cdef uint64_t old_len = r.old_len, pgoff
+    cdef uint64_t old_len, pgoff
     if r.vma == 0:
         return -EFAULT
     v = vma_at(a, r.vma)
@@ -80,6 +90,8 @@ cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
         return -EPERM
     r.charged = 0
     r.populate_expand = False
+    if v.vm_flags & VM_HUGETLB and not align_hugetlb(a, r):
+        return -EINVAL
     if r.old_len == r.new_len:
         r.kind = REMAP_NO_RESIZE
         r.delta = 0
@@ -93,10 +105,9 @@ cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
         r.new_addr = r.addr
         if r.kind != REMAP_EXPAND:
             return 0
+    old_len = r.old_len
     if old_len == 0 and not v.vm_flags & (VM_SHARED | VM_MAYSHARE):
         return -EINVAL
-    if v.vm_flags & VM_HUGETLB:
-        return -EINVAL  # neither grown, as in Linux, nor moved
     if r.flags & MREMAP_DONTUNMAP and v.vm_flags & (VM_DONTEXPAND | VM_PFNMAP):
         return -EINVAL
     if r.kind == REMAP_SHRINK:
@@ -193,6 +204,16 @@ cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_
         return 0
     return move_ptes(a, m, old_addr, new_addr, extent)
 
+cdef int move_huge_entry(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    return move_hugetlb(w.a, w.v, addr, addr + (<vaddr_t *>w.private)[0])
+
+cdef int move_hugetlb_page_tables(arena_t *a, idx_t v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
+    cdef vaddr_t distance = new_addr - old_addr
+    cdef mm_walk_t w
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &distance)
+    w.leaf = move_huge_entry
+    return walk_page_range(&w, old_addr, old_addr + length)
+
 cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
     """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them. Two addresses
     go along together, so this is a loop of its own (as in Linux)."""
@@ -200,6 +221,8 @@ cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, va
     cdef uint64_t pmd_size = level_size(&a.m.arch, 1), extent, offset = old_addr & (pmd_size - 1)
     cdef int pud = min(2, <int>a.m.arch.levels - 1)  # folded into the PMD where there are two levels
     cdef vaddr_t end = old_addr + length, start = old_addr
+    if vma_at(a, v).vm_flags & VM_HUGETLB:
+        return move_hugetlb_page_tables(a, v, old_addr, new_addr, length)
     if (offset and offset == new_addr & (pmd_size - 1) and length >= pmd_size - offset
             and can_align_down(a, v, old_addr) and can_align_down(a, new_v, new_addr)):
         old_addr -= offset  # nothing lies there: the first table can move as a whole too
@@ -295,6 +318,8 @@ cdef uint64_t move_vma(arena_t *a, vrm_t *r) noexcept nogil:
         return <uint64_t>-ENOMEM
     if move_page_tables(a, r.vma, n, r.addr, r.new_addr, r.old_len) < 0:
         return <uint64_t>-ENOMEM
+    if vm_flags & VM_HUGETLB and n != r.vma:
+        hugetlb_moved(a, r.vma)
     # total_vm is too high for a moment: its high-water mark must not see that
     hiwater = m.hiwater_vm
     stat_account(a, r, vm_flags, r.new_len)

@@ -16,4 +16,6 @@ cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil  # th
 cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil
 # Sets the n-th number and does what follows from it. Preconditions: in range.
 cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept nogil
+cdef bint sysctl_is_signed(uint32_t i) noexcept nogil  # else what is below 0 is printed as an unsigned long
+cdef const char *sysctl_unit(uint32_t i) noexcept nogil  # what follows a number, mostly nothing
 cdef const choice_t *sysctl_words(uint32_t i) noexcept nogil  # of a choice: its words as they are printed, NULL-ended; else NULL

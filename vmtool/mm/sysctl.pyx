@@ -10,11 +10,13 @@ from libc.string cimport strncmp
 from vmtool.mm.arch cimport ARCH_NO_THP
 from vmtool.mm.compaction cimport compact_nodes, kcompactd_proactive
 from vmtool.mm.frame cimport setup_per_zone_wmarks
-from vmtool.mm.hugetlb cimport set_max_huge_pages
+from vmtool.mm.hugetlb_pool cimport set_max_huge_pages
 from vmtool.mm.mm_slot cimport khugepaged_wake_early, start_stop_khugepaged
 from vmtool.mm.large_folio cimport hpage_pmd_nr, hpage_pmd_size, is_anon_order, max_pagecache_order
 from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
+from vmtool.mm.sysctl_hugetlb cimport (DEMOTE, DEMOTE_SIZE, NR_HSTATE_ROWS, hstate_row_attr, hstate_row_exists, hstate_row_get, hstate_row_name, hstate_row_set,
+                                      hstate_row_takes)
 from vmtool.mm.writeback cimport flusher_interval_changed
 from vmtool.mm.shrinker cimport drop_deferred
 
@@ -43,6 +45,7 @@ cdef enum:  # what setting one does beside
     PMD_PAGES  # fewer than a huge page has
     PROACTIVE  # kcompactd looks whether it has to do something
     THP_SIZE  # of one size of folios: a bit of thp_orders_
+    HSTATE  # of the pool of one size of huge pages; sysctl_hugetlb
 
 cdef struct sysctl_t:
     const char *name
@@ -79,7 +82,8 @@ cdef enum:
     FIRST_SHMEM_SIZE = 50
     NR_THP_SIZES = 16  # 16 kB to 512 MB
     FIRST_THP_SIZE = FIRST_SHMEM_SIZE + NR_SHMEM_SIZES
-    NR_SYSCTLS = FIRST_THP_SIZE + NR_THP_SIZES
+    FIRST_HSTATE_ROW = FIRST_THP_SIZE + NR_THP_SIZES
+    NR_SYSCTLS = FIRST_HSTATE_ROW + NR_HSTATE_ROWS
 
 cdef machine_t M  # never used but for the distances of its fields
 cdef int64_t LONG_MAX = 0x7FFFFFFFFFFFFFFF
@@ -156,13 +160,15 @@ THP_SIZE_NAMES[:] = [
     b"transparent_hugepage/hugepages-65536kB/enabled", b"transparent_hugepage/hugepages-131072kB/enabled",
     b"transparent_hugepage/hugepages-262144kB/enabled", b"transparent_hugepage/hugepages-524288kB/enabled",
 ]
-cdef void thp_size_rows() noexcept nogil:
-    cdef uint32_t size
+cdef void size_rows() noexcept nogil:
+    cdef uint32_t size, row
     for size in range(NR_SHMEM_SIZES):
         TABLE[FIRST_SHMEM_SIZE + size] = sysctl_t(SHMEM_SIZE_NAMES[size], 0, 4, 1, 0, INT_MAX, SHMEM_ORDER, &SHMEM_ORDER_ENABLED[0])
     for size in range(NR_THP_SIZES):
         TABLE[FIRST_THP_SIZE + size] = sysctl_t(THP_SIZE_NAMES[size], 0, 0, 1, 0, INT_MAX, THP_SIZE, &THP_SIZE_ENABLED[0])
-thp_size_rows()
+    for row in range(NR_HSTATE_ROWS):
+        TABLE[FIRST_HSTATE_ROW + row] = sysctl_t(hstate_row_name(row), 0, 0, hstate_row_attr(row) != DEMOTE, 0, INT_MAX, HSTATE, NULL)
+size_rows()
 
 
 cdef inline uint32_t thp_size_order(arena_t *a, uint32_t i) noexcept nogil:
@@ -175,6 +181,8 @@ cdef bint sysctl_exists(arena_t *a, uint32_t i) noexcept nogil:
         return False
     if TABLE[i].action == SHMEM_ORDER:
         return 1 <= thp_size_order(a, i) <= max_pagecache_order(&a.m.arch)
+    if TABLE[i].action == HSTATE:
+        return hstate_row_exists(a, i - FIRST_HSTATE_ROW)
     return TABLE[i].action != THP_SIZE or is_anon_order(a, thp_size_order(a, i))
 
 
@@ -210,6 +218,14 @@ cdef uint32_t sysctl_values(uint32_t i) noexcept nogil:
     return TABLE[i].values
 
 
+cdef bint sysctl_is_signed(uint32_t i) noexcept nogil:
+    return TABLE[i].action != HSTATE
+
+
+cdef const char *sysctl_unit(uint32_t i) noexcept nogil:
+    return b"kB" if TABLE[i].action == HSTATE and hstate_row_attr(i - FIRST_HSTATE_ROW) == DEMOTE_SIZE else b""
+
+
 cdef const choice_t *sysctl_words(uint32_t i) noexcept nogil:
     return TABLE[i].words
 
@@ -221,6 +237,8 @@ cdef bint is_inherited_alone(arena_t *a) noexcept nogil:
 cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil:
     if TABLE[i].action == READ_ONLY or TABLE[i].action == PMD_SIZE:
         return value == sysctl_get(a, i, 0)
+    if TABLE[i].action == HSTATE:
+        return hstate_row_takes(a, i - FIRST_HSTATE_ROW, value)
     if TABLE[i].action == PMD_PAGES:
         return 0 <= value < hpage_pmd_nr(a)
     if TABLE[i].action == SHMEM_ORDER and value == SHMEM_ORDERS_INHERIT:
@@ -256,6 +274,8 @@ cdef int64_t sysctl_get(arena_t *a, uint32_t i, uint32_t n) noexcept nogil:
         return shmem_order_get(a, thp_size_order(a, i))
     if TABLE[i].action == THP_SIZE:
         return thp_size_mode(a, thp_size_order(a, i))
+    if TABLE[i].action == HSTATE:
+        return hstate_row_get(a, i - FIRST_HSTATE_ROW)
     if TABLE[i].action == PMD_SIZE:
         return <int64_t>hpage_pmd_size(a)
     if not is_stored(i, n):
@@ -290,11 +310,14 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
         set_thp_size_mode(a, thp_size_order(a, i), value)
         start_stop_khugepaged(a)
         return
+    if TABLE[i].action == HSTATE:
+        hstate_row_set(a, i - FIRST_HSTATE_ROW, value)
+        return
     if TABLE[i].action == COMPACT:
         compact_nodes(a)
         return
     if TABLE[i].action == HUGEPAGES:
-        set_max_huge_pages(a, <uint64_t>value)
+        set_max_huge_pages(a, 0, <uint64_t>value)
         return
     if TABLE[i].action == READ_ONLY:
         return

@@ -177,7 +177,7 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
 
 cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
-        zap_hugetlb(w.a, w.v, addr & ~(level_size(&w.a.m.arch, level) - 1))
+        zap_hugetlb(w.a, w.v, addr)
         return 0
     if next - addr < level_size(&w.a.m.arch, level):
         split_huge_pmd(w.a, w.v, addr)

@@ -9,7 +9,7 @@ vma_modify(), __split_vma(), dup_anon_vma().
 Simplified: no userfaultfd, no memory policies (one node), allocation does not fail half way.
 """
 
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.arena cimport vma_at, vma_mut, mm_at, inode_at, file_at
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
@@ -216,7 +216,7 @@ cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept
     cdef char text[256]
     if vma_at(a, v).kind != VMA_PLAIN:
         return -EINVAL  # special_mapping_split()
-    if vma_at(a, v).vm_flags & VM_HUGETLB and addr & (level_size(&a.m.arch, 1) - 1):
+    if vma_at(a, v).vm_flags & VM_HUGETLB and addr & (vma_kernel_pagesize(a, v) - 1):
         return -EINVAL  # hugetlb_vm_op_split()
     n = vm_area_dup(a, v) if vma_iter_prealloc(a, mm) == 0 else 0
     if n == 0:

@@ -145,6 +145,8 @@ cdef enum:  # vm_event_item
     THP_SPLIT_PAGE_FAILED
     THP_FAULT_FALLBACK_CHARGE
     THP_UNDERUSED_SPLIT_PAGE
+    HTLB_BUDDY_PGALLOC
+    HTLB_BUDDY_PGALLOC_FAIL
     NR_EVENTS
 
 cdef inline void count_vm_event(arena_t *a, int item) noexcept nogil:

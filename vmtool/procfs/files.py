@@ -328,7 +328,7 @@ PROCESS = {
     "mountinfo": Entry(of_module("mounts", "MOUNTINFO")),
     "mounts": Entry(of_module("mounts", "MOUNTS")),
     **{f"net/{name}": Entry(constant(lambda tree, pid, name=name: _table_of_sockets(name))) for name in SOCKETS},
-    "numa_maps": Entry(render("pid_numa_maps", _numa_maps, _page_shift, dated=True)),
+    "numa_maps": Entry(render("pid_numa_maps", _numa_maps, dated=True)),
     "oom_score": Entry(constant(lambda tree, pid: f"{tree.machine.oom_score(pid, tree.release >= NEW_OOM_SCORE)}\n")),
     "oom_score_adj": Entry(constant(lambda tree, pid: f"{tree.machine.task(pid).oom_score_adj}\n"), mode=0o644, write=_set_oom_score_adj),
     "pagemap": Pages("pagemap"),

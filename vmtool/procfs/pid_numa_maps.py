@@ -8,24 +8,26 @@ from collections.abc import Iterable
 
 from vmtool.procfs.releases import CURRENT, v
 from vmtool.records import NumaStats, Vma
+from vmtool.uapi import VM_HUGETLB
 
 PAGE_SIZE_SINCE = v(3, 15)
 ESCAPED = "\n\t= "
 """Letters of a path that stand there as octal numbers."""
 
 
-def render(areas: Iterable[tuple[Vma, NumaStats]], page_shift: int = 12, release: int = CURRENT) -> str:
+def render(areas: Iterable[tuple[Vma, NumaStats]], release: int = CURRENT) -> str:
     """A line an area."""
-    size = f" kernelpagesize_kB={1 << page_shift >> 10}" if release >= PAGE_SIZE_SINCE else ""
-    return "".join([_line(vma, stats, size) for vma, stats in areas])
+    return "".join([_line(vma, stats, release >= PAGE_SIZE_SINCE) for vma, stats in areas])
 
 
-def _line(vma: Vma, n: NumaStats, size: str) -> str:
+def _line(vma: Vma, n: NumaStats, says_size: bool) -> str:
     text = f"{vma.start:08x} default"
     if vma.is_file:
         text += " file=" + "".join([f"\\{ord(c):03o}" if c in ESCAPED else c for c in vma.name])
     elif vma.name in ("[heap]", "[stack]"):
         text += f" {vma.name.strip('[]')}"
+    if vma.flags & VM_HUGETLB:
+        text += " huge"
     if not n.pages:
         return text + "\n"
     shown = (
@@ -34,8 +36,9 @@ def _line(vma: Vma, n: NumaStats, size: str) -> str:
         ("mapped", n.pages, n.pages not in (n.anon, n.dirty)),
         ("mapmax", n.mapcount_max, n.mapcount_max > 1),
         ("swapcache", n.swapcache, n.swapcache),
-        ("active", n.active, n.active < n.pages),
+        ("active", n.active, n.active < n.pages and not vma.flags & VM_HUGETLB),
         ("writeback", n.writeback, n.writeback),
         ("N0", n.pages, True),
     )
+    size = f" kernelpagesize_kB={n.page_size >> 10}" if says_size else ""
     return text + "".join([f" {name}={pages}" for name, pages, is_shown in shown if is_shown]) + size + "\n"

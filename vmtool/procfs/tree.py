@@ -235,10 +235,12 @@ class Tree:
 
     def _sys_mm(self, rest, parts):
         """What there is of /sys/kernel/mm: settings, and the counts of each size of huge pages."""
-        table = {name: files.sysctl(name) for name in self.machine.sysctl_names() if name.startswith(THP + "/")}
+        table = {name: files.sysctl(name) for name in self.machine.sysctl_names() if name.startswith((THP + "/", "hugepages/"))}
         for size in self.machine.thp_sizes():
             for name in self.machine.mthp_stats(size):
                 table[f"{THP}/hugepages-{size}kB/stats/{name}"] = files.mthp_stat(size, name)
+        if self._is_write_only("/".join(rest)):
+            return Node(FILE, entry=files.sysctl("/".join(rest)))
         return self._in_table(table, (), rest, parts) if rest else _directory(self._names(table))
 
     def _is_write_only(self, name):
