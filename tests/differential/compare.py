@@ -4,8 +4,9 @@ Compared: errno, signal with its code and address, exit status; addresses of mma
 maps, smaps, statm, every byte; the Vm, Rss and Hugetlb lines of status; pagemap's bits 63, 62, 61, 58, 56; digits of mincore and load.
 
 Not compared (what the kernel itself does not fix): PIDs; soft-dirty (`sd`, bit 55); how many processes of the host share [vdso],
-which bends the Pss of a rollup; the inode numbers of /dev/zero (deleted) and /anon_hugepage (deleted), only which are equal; the device of the
-latter; the exit status of a --probe that took a signal. VmHWM comes from per-CPU counters: it is compared, for the processes never leave their CPU.
+which bends the Pss of a rollup; the inode numbers of /dev/zero (deleted) and /anon_hugepage (deleted), only which are equal; the
+latter's device; the exit status of a --probe that took a signal. VmHWM comes from per-CPU counters: it is compared, for the processes
+never leave their CPU.
 """
 
 import difflib

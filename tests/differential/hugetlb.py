@@ -1,7 +1,7 @@
-"""Areas of huge pages from a pool that is the script's: promised, touched, shared by fork, protected, moved, given back, punched; and what the pool says.
+"""Areas of huge pages from a pool that is the script's: promised, touched, forked, protected, moved, given back, punched; what the pool says.
 
-A private area is moved whole: of one that is moved in part a 6.18 kernel forgets whose the promises of the rest are, and the pool never gets
-them back (the simulated one does the same).
+A private area is moved whole: of one that is moved in part a 6.18 kernel forgets whose the promises of the rest are, and the pool never
+gets them back (the simulated one does the same).
 """
 
 import os
@@ -11,7 +11,8 @@ from tests.differential.writer import PAGE, Writer
 
 POOL = "hugepages/hugepages-2048kB"
 HUGE = 2 << 20
-ADVICE = ("dontneed", "dontneed", "remove", "free", "cold", "willneed", "dontneed_locked", "hugepage", "dontfork", "populate_read", "populate_write")
+ADVICE = ("dontneed", "dontneed", "remove", "free", "cold", "willneed", "dontneed_locked", "hugepage", "dontfork", "populate_read",
+          "populate_write")
 CAN = os.access(f"/sys/kernel/mm/{POOL}/nr_hugepages", os.W_OK)
 
 

@@ -139,7 +139,7 @@ class Kernel:
         write_text(path, value)
 
     def _hold(self, pool: str) -> int:
-        """Pages of a pool that are promised already, from before: the script's are beside them, and what it reads of the pool is less these."""
+        """Pages of a pool that were promised before: the script's are beside them, and what it reads of the pool is less these."""
         held = read_number(f"{pool}/resv_hugepages")
         self.counted.update({f"{pool}/{name}_hugepages": held for name in ("nr", "free", "resv")} | {f"{pool}/surplus_hugepages": 0})
         return held
@@ -164,7 +164,7 @@ class Kernel:
         return {0: "no", 1: "yes", 3: "except-advised"}[check(task.syscall(SYS_PRCTL, PR_SET_THP_DISABLE + 1, 0, 0, 0, 0))]
 
     def do_cat(self, w: Words) -> str:
-        """A count of one size of huge pages: what the script added to it, from its first setting of a size on. Of a pool: what is there for it."""
+        """A count of one size of huge pages: what the script added to it, from its first setting on. Of a pool: what is there for it."""
         path = w.next()
         return str((read_number(path) - self.counted[path]) % (1 << 64))  # an unsigned long, which may have gone below 0
 

@@ -219,6 +219,13 @@ def _(s):
     return "5 huge pages are promised, 3 are free"
 
 
+@case("hugetlb-order")
+def _(s):
+    s.m.set_sysctl("vm.nr_hugepages", "3")
+    s.m.poke("machine", 0, "hstate.order", 5)
+    return "a pool of huge pages says that they have order 5, it is 9"
+
+
 # --- swap ------------------------------------------------------------------------------------------------------------
 
 def swapped(s):

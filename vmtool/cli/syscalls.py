@@ -35,18 +35,22 @@ def mmap(machine: Machine, pid: int, length: int, addr: int, prot: int, shared: 
         if is_given:
             flags |= flag
     if hugetlb is not None:
-        _has_pool(machine, hugetlb)
         flags |= uapi.MAP_HUGETLB | _PAGE_BITS[hugetlb] << uapi.MAP_HUGE_SHIFT
-    return _address(machine.mmap(pid, addr, length, prot, flags, file, offset), json)
+    try:
+        return _address(machine.mmap(pid, addr, length, prot, flags, file, offset), json)
+    except KernelError as refused:
+        if hugetlb is not None and refused.errno == errno.EINVAL:
+            _say_which_pools(machine, hugetlb)
+        raise
 
 
-def _has_pool(machine: Machine, size: str) -> None:
-    """Refused here for the sake of the sentence; the call itself says EINVAL alone."""
-    pools = [int(name.split("-")[1].split("kB")[0]) for name in machine.sysctl_names() if name.startswith("hugepages/") and name.endswith("/nr_hugepages")]
-    if 1 << _PAGE_BITS[size] >> 10 not in pools:
-        there = ", ".join([word for word, bits in _PAGE_BITS.items() if 1 << bits >> 10 in pools])
-        raise KernelError(errno.EINVAL, f"--hugetlb {size}: this kernel has huge pages of {there}" if there else
-                          f"--hugetlb {size}: this kernel has no huge pages from pools")
+def _say_which_pools(machine: Machine, size: str) -> None:
+    """For a size that the kernel does not have: those that it has."""
+    names = machine.sysctl_names()
+    there = [word for word, bits in _PAGE_BITS.items() if f"hugepages/hugepages-{1 << bits >> 10}kB/nr_hugepages" in names]
+    if size not in there:
+        raise KernelError(errno.EINVAL, f"--hugetlb {size}: this kernel has huge pages of {', '.join(there)}" if there else
+                          f"--hugetlb {size}: this kernel has no pools of huge pages")
 
 
 def munmap(machine: Machine, pid: int, addr: int, length: int) -> None:

@@ -195,7 +195,7 @@ cdef void check_pool(fsck_t *f, uint32_t h) noexcept nogil:
         bad(f, CHECK_HUGE_COUNT, pool.nr_huge_pages, f.huge[order])
     if nr_resv(pool) > <int64_t>pool.free_huge_pages:
         bad(f, CHECK_HUGE_RESERVED, pool.resv_huge_pages, pool.free_huge_pages)
-    if h and pool.nr_huge_pages and pool.order != order:
+    if pool.order and pool.order != order:
         bad(f, CHECK_HUGE_ORDER, pool.order, order)
     f.huge[order] = 0
 

@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 237
+    NR_FIELDS = 238
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -256,6 +256,7 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"hstate.free_huge_pages", <char *>&M.hstate[0].free_huge_pages - <char *>&M, sizeof(M.hstate[0].free_huge_pages), 1, 0, False),
     field_t(POOL_MACHINE, b"hstate.resv_huge_pages", <char *>&M.hstate[0].resv_huge_pages - <char *>&M, sizeof(M.hstate[0].resv_huge_pages), 1, 0, False),
     field_t(POOL_MACHINE, b"hstate.surplus_huge_pages", <char *>&M.hstate[0].surplus_huge_pages - <char *>&M, sizeof(M.hstate[0].surplus_huge_pages), 1, 0, False),
+    field_t(POOL_MACHINE, b"hstate.order", <char *>&M.hstate[0].order - <char *>&M, sizeof(M.hstate[0].order), 1, 0, False),
     field_t(POOL_MACHINE, b"hstate.free_head", <char *>&M.hstate[0].free_head - <char *>&M, sizeof(M.hstate[0].free_head), 1, 0, False),
     field_t(POOL_MACHINE, b"khugepaged.mm_slot", <char *>&M.khugepaged.mm_slot - <char *>&M, sizeof(M.khugepaged.mm_slot), 1, 0, False),
     field_t(POOL_MACHINE, b"khugepaged.address", <char *>&M.khugepaged.address - <char *>&M, sizeof(M.khugepaged.address), 1, 0, False),
