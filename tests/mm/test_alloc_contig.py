@@ -1,4 +1,4 @@
-"""Runs longer than a block of the buddy system, for pages of 32M on arm64 (its largest block has 4M): what is in the way moves, or stays."""
+"""Runs longer than a block of the buddy system, for pages of 32M on arm64 (its largest has 4M): what is in the way moves, or stays."""
 
 import pytest
 
