@@ -1,4 +1,4 @@
-"""Areas of huge pages from a pool that is the script's: promised, touched, forked, protected, moved, punched, given back; the pool's counts.
+"""Areas of huge pages from a pool that is the script's: promised, touched, forked, protected, moved, given back; the pool's counts.
 
 A private area is moved whole: of one that is moved in part a 6.18 kernel forgets whose the promises of the rest are, and the pool never
 gets them back (the simulated one does the same).
