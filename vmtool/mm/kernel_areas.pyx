@@ -14,12 +14,11 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_size
+from vmtool.mm.arch cimport ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_index, level_size, page_size
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
                               reserved_t)
-from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, table_descend
-from vmtool.mm.pte cimport entry_load
-from vmtool.mm.arch cimport level_index
+from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table, table_descend
+from vmtool.mm.pte cimport entry_load, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
 
 cdef enum:
@@ -115,20 +114,39 @@ cdef struct loader_t:
     bint ok
 
 
-cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
-    """An area of single pages, and the guard behind it. What may not be written there, the direct map's alias may not, page by page."""
+cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil:
+    """set_memory_ro(): what may not be written there, the direct map's alias may not, page by page: no large page is left."""
     cdef arena_t *a = l.a
+    cdef uint64_t pages = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
+    cdef uint64_t at = pfn
+    while at < end:
+        if not split_large_page(a, direct(a, at), l.spare):
+            return False
+        at = (at | pages - 1) + 1
+    return change_page_attr(a, direct(a, pfn), end - pfn, 0, X86_RW | X86_D, l.spare)
+
+
+cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
+    """An area of single pages, and the guard behind it."""
+    cdef arena_t *a = l.a
+    cdef const arch_t *g = &a.m.arch
+    cdef ptes_t p
     cdef uint32_t i
+    cdef uint64_t first = l.pfn
+    if nr_pages == 0 or not l.ok:
+        return
+    ptes_open_mut(a, kernel_table(a, l.at, 0, False), &p)  # it is there
     for i in range(nr_pages):
         if l.pfn == l.text_pfn:
-            l.pfn += EXECMEM_CACHE_PAGES
-        l.ok = l.ok and kernel_map(a, l.at, l.pfn << a.m.arch.page_shift, 0, bits)
-        if not bits & X86_RW:
-            l.ok = l.ok and change_page_attr(a, direct(a, l.pfn), 1, 0, X86_RW | X86_D, l.spare)
+            l.ok = bits & X86_RW or alias_ro(l, first, l.pfn)
+            first = l.pfn = l.pfn + EXECMEM_CACHE_PAGES
+        if level_index(g, 0, l.at) == 0:
+            ptes_open_mut(a, kernel_table(a, l.at, 0, False), &p)
+        ptes_store(&p, level_index(g, 0, l.at), l.pfn << g.page_shift | bits)
         l.pfn += 1
-        l.at += level_size(&a.m.arch, 0)
-    if nr_pages:
-        l.at += level_size(&a.m.arch, 0)
+        l.at += page_size(g)
+    l.ok = l.ok and (bits & X86_RW or alias_ro(l, first, l.pfn))
+    l.at += page_size(g)
 
 
 cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
@@ -152,8 +170,7 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
         place(&l, MODULES[i].rodata, ro | g.nx)
         place(&l, MODULES[i].ro_after_init, ro | g.nx)
     l.ok = l.ok and kernel_map(a, module_text(a, 0), l.text_pfn << g.page_shift, 1, ro)
-    return l.ok and split_large_page(a, direct(a, l.text_pfn), spare) and change_page_attr(
-        a, direct(a, l.text_pfn), EXECMEM_CACHE_PAGES, 0, X86_RW | X86_D, spare)
+    return l.ok and alias_ro(&l, l.text_pfn, l.text_pfn + EXECMEM_CACHE_PAGES)
 
 
 cdef uint32_t nr_modules(arena_t *a) noexcept nogil:

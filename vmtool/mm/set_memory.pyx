@@ -8,9 +8,9 @@ direct map has of a page is its caller's to change; nothing is flushed: it is do
 Invariants (fsck_kernel): no page of the kernel's half may be written and executed.
 """
 
-from vmtool.mm.arch cimport X86_PS, X86_US, level_index, level_size, nr_entries
+from vmtool.mm.arch cimport X86_PS, X86_US, level_end, level_index, level_size, nr_entries, pages_in
 from vmtool.mm.pgtable cimport kernel_table, kernel_table_at, kernel_table_frame, table_descend
-from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_store, mk_table, pmd_class
+from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_store, mk_table, pmd_class, ptes_load, ptes_open_mut, ptes_store, ptes_t
 
 
 cdef pfn_t take_spare(spare_tables_t *spare) noexcept nogil:
@@ -42,12 +42,17 @@ cdef bint split_entry(arena_t *a, pfn_t table, uint32_t index, int level, spare_
     cdef pte_t e = entry_load(a, table, index, level)
     cdef uint64_t phys = e & g.pfn_mask
     cdef pfn_t below = kernel_table_frame(a, take_spare(spare), level - 1)
+    cdef ptes_t p
     cdef uint32_t i
     if below == 0:
         return False
     e &= ~g.pfn_mask & ~<pte_t>(X86_PS if level == 1 else 0)
+    ptes_open_mut(a, below, &p)
     for i in range(nr_entries(g, level - 1)):
-        entry_store(a, below, i, level - 1, e | (phys + i * level_size(g, level - 1)))
+        if level == 1:
+            ptes_store(&p, i, e | (phys + i * level_size(g, 0)))
+        else:
+            entry_store(a, below, i, level - 1, e | (phys + i * level_size(g, level - 1)))
     entry_store(a, table, index, level, mk_table(a, below) & ~<pte_t>X86_US)
     return True
 
@@ -63,6 +68,18 @@ cdef bint split_large_page(arena_t *a, vaddr_t addr, spare_tables_t *spare) noex
     return True
 
 
+cdef void change_ptes(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t end, pte_t set, pte_t keep) noexcept nogil:
+    """Those of one table."""
+    cdef ptes_t p
+    cdef uint32_t i
+    cdef pte_t e
+    ptes_open_mut(a, table, &p)
+    for i in range(level_index(&a.m.arch, 0, addr), level_index(&a.m.arch, 0, addr) + pages_in(&a.m.arch, addr, end)):
+        e = ptes_load(&p, i)
+        if e:
+            ptes_store(&p, i, (e & keep) | set)
+
+
 cdef bint change_range(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, pte_t keep, spare_tables_t *spare) noexcept nogil:
     """Of each entry what `keep` has, and `set`."""
     cdef const arch_t *g = &a.m.arch
@@ -73,13 +90,15 @@ cdef bint change_range(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, p
     cdef int level
     while addr < end:
         level = table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e)
+        next = level_end(g, level if level else 1, addr, end)
         if level == 0:
-            e = entry_load(a, table, level_index(g, 0, addr), 0)
-        next = (addr | level_size(g, level) - 1) + 1
-        if e == 0 or (level and pmd_class(a, e) != ENTRY_HUGE) or ((e & keep) | set) == e:
+            change_ptes(a, table, addr, next, set, keep)
             addr = next
             continue
-        if level and (addr & level_size(g, level) - 1 or next > end):
+        if pmd_class(a, e) != ENTRY_HUGE or ((e & keep) | set) == e:
+            addr = next
+            continue
+        if next - addr != level_size(g, level):
             if not split_entry(a, table, level_index(g, level, addr), level, spare):
                 return False
             continue
