@@ -29,6 +29,7 @@ LEVELS = """
     folio_split buddy extfrag
     slub pgtable mlock
     slab pti set_memory
+    kernel_areas_32
     vmalloc maple cred kernel_areas swapfile
     kmem_boot mtree
     swap_lru vma_iter

@@ -14,9 +14,10 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_index, level_size, page_size
+from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_index, level_size, page_size
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
-                              reserved_t)
+                              reserved_of, reserved_t)
+from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32
 from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table, table_descend
 from vmtool.mm.pte cimport entry_load, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
@@ -41,16 +42,6 @@ MODULES[:] = [module_t(b"crc16", b"ext4,", 1, 1, 1, 1, 0), module_t(b"mbcache", 
               module_t(b"virtio_blk", b"-", 0, 4, 2, 2, 1)]
 
 
-cdef const reserved_t *section(arena_t *a, uint32_t what) noexcept nogil:
-    """The longest range of a kind that boot kept."""
-    cdef const reserved_t *found = NULL
-    cdef uint32_t i
-    for i in range(a.m.nr_reserved):
-        if a.m.reserved[i].what == what and (found == NULL or a.m.reserved[i].nr_pages > found.nr_pages):
-            found = &a.m.reserved[i]
-    return found
-
-
 cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
     return direct_map_address(a, pfn << a.m.arch.page_shift)
 
@@ -60,7 +51,7 @@ cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
 cdef vaddr_t image_address(arena_t *a, uint64_t pfn) noexcept nogil:
     """Its large page of text is the first that the image's part of the tables maps."""
     cdef uint64_t pages = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
-    return kernel_image() + (pfn - (section(a, RESERVED_KERNEL_CODE).start_pfn & ~(pages - 1)) << a.m.arch.page_shift)
+    return kernel_image() + (pfn - (reserved_of(a, RESERVED_KERNEL_CODE).start_pfn & ~(pages - 1)) << a.m.arch.page_shift)
 
 
 cdef bint both(arena_t *a, uint64_t start, uint64_t end, pte_t clear, spare_tables_t *spare) noexcept nogil:
@@ -77,10 +68,10 @@ cdef bint free_image_pages(arena_t *a, uint64_t start, uint64_t end, spare_table
 
 
 cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
-    cdef const reserved_t *text = section(a, RESERVED_KERNEL_CODE)
-    cdef const reserved_t *rodata = section(a, RESERVED_KERNEL_RODATA)
-    cdef const reserved_t *data = section(a, RESERVED_KERNEL_DATA)
-    cdef const reserved_t *bss = section(a, RESERVED_KERNEL_BSS)
+    cdef const reserved_t *text = reserved_of(a, RESERVED_KERNEL_CODE)
+    cdef const reserved_t *rodata = reserved_of(a, RESERVED_KERNEL_RODATA)
+    cdef const reserved_t *data = reserved_of(a, RESERVED_KERNEL_DATA)
+    cdef const reserved_t *bss = reserved_of(a, RESERVED_KERNEL_BSS)
     cdef uint64_t etext = text.start_pfn + text.nr_pages
     cdef uint64_t erodata = rodata.start_pfn + rodata.nr_pages
     cdef uint64_t init = data.start_pfn + data.nr_pages
@@ -152,7 +143,7 @@ cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
 cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """The text is in a large page of its own: execmem's cache took the first that was free behind what the first module has of data."""
     cdef const arch_t *g = &a.m.arch
-    cdef const reserved_t *kept = section(a, RESERVED_MODULES)
+    cdef const reserved_t *kept = reserved_of(a, RESERVED_MODULES)
     cdef pte_t ro = X86_P | X86_A | kernel_global(g), rw = ro | X86_RW | X86_D | g.nx
     cdef loader_t l
     cdef uint32_t i
@@ -207,6 +198,8 @@ cdef bint map_fixmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
 
 
 cdef int kernel_areas_setup(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    if a.m.arch.id == ARCH_I386 or a.m.arch.id == ARCH_I386_PAE:
+        return kernel_areas_setup_32(a, spare)
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
     return 0 if mark_rodata_ro(a, spare) and set_real_mode_permissions(a, spare) and load_modules(a, spare) and map_fixmap(a, spare) else -ENOMEM

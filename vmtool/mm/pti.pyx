@@ -17,7 +17,7 @@ Invariants: a program's entry of the two top tables is the same but for NX; the 
 from vmtool.mm.arch cimport ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_RW, X86_US, level_index
 from vmtool.mm.arena cimport cpu_mut, frame_mut
 from vmtool.mm.buddy cimport alloc_pages
-from vmtool.mm.frame cimport RESERVED_KERNEL_BSS, RESERVED_PERCPU, page_bytes_mut
+from vmtool.mm.frame cimport RESERVED_KERNEL_BSS, RESERVED_PERCPU, page_bytes_mut, reserved_of
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.mmu_context cimport CR3_PTI_PCID_USER, PTI_USER_PGTABLE
 from vmtool.mm.pgtable cimport kernel_image, kernel_map, table_descend
@@ -41,14 +41,6 @@ cdef enum:
     STACK_PAGES = 2
 
 
-cdef uint64_t reserved_start(arena_t *a, uint32_t what) noexcept nogil:
-    cdef uint32_t i
-    for i in range(a.m.nr_reserved):
-        if a.m.reserved[i].what == what:
-            return a.m.reserved[i].start_pfn
-    return 0
-
-
 cdef bint cea_map(arena_t *a, vaddr_t base, uint32_t page, uint64_t pfn, uint32_t nr, bint writable) noexcept nogil:
     """cea_map_percpu_pages(): global, for both modes have them."""
     cdef const arch_t *g = &a.m.arch
@@ -63,7 +55,7 @@ cdef bint cea_map(arena_t *a, vaddr_t base, uint32_t page, uint64_t pfn, uint32_
 cdef bint cpu_entry_area(arena_t *a, uint32_t cpu) noexcept nogil:
     """setup_cpu_entry_area(): without KASLR one behind the other."""
     cdef vaddr_t base = cpu_entry_area_base() + (<uint64_t>(1 + cpu * AREA_PAGES) << a.m.arch.page_shift)
-    cdef uint64_t pfn = reserved_start(a, RESERVED_PERCPU) + cpu * PERCPU_PAGES
+    cdef uint64_t pfn = reserved_of(a, RESERVED_PERCPU).start_pfn + cpu * PERCPU_PAGES
     cdef bint ok = cea_map(a, base, 0, pfn + GDT_PAGE, 1, False)
     cdef uint32_t i
     ok = ok and cea_map(a, base, AREA_ENTRY_STACK, pfn + ENTRY_STACK_PAGE, 1, True) and cea_map(a, base, AREA_TSS, pfn + TSS_PAGE, TSS_PAGES, False)
@@ -77,7 +69,7 @@ cdef int cpu_entry_areas_setup(arena_t *a) noexcept nogil:
     cdef bint ok
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
-    ok = cea_map(a, cpu_entry_area_base(), 0, reserved_start(a, RESERVED_KERNEL_BSS) + IDT_PAGE, 1, False)
+    ok = cea_map(a, cpu_entry_area_base(), 0, reserved_of(a, RESERVED_KERNEL_BSS).start_pfn + IDT_PAGE, 1, False)
     for cpu in range(a.m.nr_cpus):
         ok = ok and cpu_entry_area(a, cpu)
     return 0 if ok else -ENOMEM
@@ -138,7 +130,7 @@ cdef int pti_init(arena_t *a) noexcept nogil:
     if not share(a, cpu_entry_area_base(), 3, e):  # pti_clone_p4d()
         return -ENOMEM
     for cpu in range(a.m.nr_cpus):  # the entry code's scratch space is in the TSS, which it has by the address of per-CPU data
-        tss = (reserved_start(a, RESERVED_PERCPU) + cpu * PERCPU_PAGES + TSS_PAGE) << g.page_shift
+        tss = (reserved_of(a, RESERVED_PERCPU).start_pfn + cpu * PERCPU_PAGES + TSS_PAGE) << g.page_shift
         if not share(a, g.page_offset + tss, 0, tss | X86_P | X86_RW | X86_A | X86_D | g.nx):
             return -ENOMEM
     e = kernel_entry_at(a, kernel_image(), 1, &table) | X86_G  # pti_clone_entry_text(): in 6.18 the first of the text

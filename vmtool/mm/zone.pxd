@@ -59,6 +59,7 @@ cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale,
 cdef const char *zone_name(uint32_t zone) noexcept nogil
 # What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).
 cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil
+cdef const reserved_t *reserved_of(arena_t *a, uint32_t what) noexcept nogil  # the longest range of a kind, NULL: none
 cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like

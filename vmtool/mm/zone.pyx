@@ -14,7 +14,7 @@ A 32-bit kernel maps no more than lowmem; what lies above is HighMem, which prog
     0      1000               36ffe (PAE)     40000
     | DMA  | Normal           | HighMem       |           of 1 GiB
 
-# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them; below 112 MiB of RAM a small image at 1 MiB stands in.
+# Deviation: kernel sections lie where a 6.18 image of 32 MiB has them (i386, arm: Debian's); below 112 MiB of RAM a small image at 1 MiB stands in.
 Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are what boot freed.
 """
 
@@ -54,12 +54,16 @@ cdef enum:
     IMAGE_USUAL
     IMAGE_SMALL
     IMAGE_ARM  # Debian's: each MiB has one protection
+    IMAGE_I386  # Debian's 6.1.176
+    IMAGE_PAE
     NR_IMAGES
 
 cdef section_t IMAGES[NR_IMAGES][4]  # code, rodata, data, bss
 IMAGES[IMAGE_USUAL][:] = [section_t(0x1000, 0x120A), section_t(0x2400, 0xA09), section_t(0x3000, 0x790), section_t(0x3B34, 0x124)]
 IMAGES[IMAGE_SMALL][:] = [section_t(0x100, 0x100), section_t(0x200, 0x80), section_t(0x280, 0x60), section_t(0x2E0, 0x20)]
 IMAGES[IMAGE_ARM][:] = [section_t(0x208, 0xCF8), section_t(0xF00, 0x41B), section_t(0x1600, 0x1C2), section_t(0x17C2, 0x6B)]
+IMAGES[IMAGE_I386][:] = [section_t(0x1000, 0x91C), section_t(0x191C, 0x31D), section_t(0x1C39, 0x138), section_t(0x1E72, 0x74)]
+IMAGES[IMAGE_PAE][:] = [section_t(0x1000, 0x934), section_t(0x1934, 0x31D), section_t(0x1C52, 0x13D), section_t(0x1E94, 0x77)]
 
 
 cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:
@@ -93,6 +97,15 @@ cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil:
         if r.start_pfn <= pfn < r.start_pfn + r.nr_pages:
             return r
     return NULL
+
+
+cdef const reserved_t *reserved_of(arena_t *a, uint32_t what) noexcept nogil:
+    cdef const reserved_t *found = NULL
+    cdef uint32_t i
+    for i in range(a.m.nr_reserved):
+        if a.m.reserved[i].what == what and (found == NULL or a.m.reserved[i].nr_pages > found.nr_pages):
+            found = &a.m.reserved[i]
+    return found
 
 
 cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil:
@@ -151,11 +164,17 @@ cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale,
     return buckets * bucket_bytes >> g.page_shift
 
 
+cdef int image_of(const arch_t *g, uint64_t nr_pages) noexcept nogil:
+    if g.id != ARCH_ARM and nr_pages < frames_of(g, SMALL_RAM):
+        return IMAGE_SMALL
+    return IMAGE_ARM if g.id == ARCH_ARM else IMAGE_I386 if g.id == ARCH_I386 else IMAGE_PAE if g.id == ARCH_I386_PAE else IMAGE_USUAL
+
+
 cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t base = ram_start(g)
-    cdef const section_t *image = &IMAGES[IMAGE_ARM if g.id == ARCH_ARM else IMAGE_SMALL if low_end - base < frames_of(g, SMALL_RAM) else IMAGE_USUAL][0]
+    cdef const section_t *image = &IMAGES[image_of(g, low_end - base)][0]
     cdef uint32_t i
     for i in range(4):
         reserve(a, base + frames_of(g, image[i].start), frames_of(g, image[i].size), RESERVED_KERNEL_CODE + i)
@@ -168,8 +187,7 @@ cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcep
     cdef uint64_t pages = a.m.ram_bytes >> g.page_shift
     cdef uint64_t of_section = SECTION_64K_PAGES if g.page_shift == 16 else frames_of(g, SECTION_PAGES)
     cdef uint64_t sections = (low_end - ram_start(g) + of_section - 1) // of_section
-    cdef uint64_t limit = lowmem_end(&a.m.arch)
-    cdef uint64_t memmap
+    cdef uint64_t limit = lowmem_end(&a.m.arch), memmap
     cdef int ok
     if high_end:
         sections += (high_end - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
@@ -262,11 +280,7 @@ cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) n
 cdef void init_zone(arena_t *a, uint32_t z, uint64_t start, uint64_t end) noexcept nogil:
     """Spanned, present and managed pages; the largest free range becomes the unseen one, the rest goes to the lists."""
     cdef zone_t *zone = &a.m.zone[z]
-    cdef uint64_t at = start
-    cdef uint64_t stop
-    cdef uint64_t best = 0
-    cdef uint64_t first
-    cdef uint64_t last
+    cdef uint64_t at = start, stop, best = 0, first, last
     cdef uint64_t mask = max_order_nr_pages(a) - 1
     if end <= start:
         return
@@ -303,8 +317,7 @@ cdef void count_present(arena_t *a, uint32_t z) noexcept nogil:
     """Spanned pages and pageblocks less the holes."""
     cdef zone_t *zone = &a.m.zone[z]
     cdef uint64_t end = zone.start_pfn + zone.spanned_pages
-    cdef uint64_t first
-    cdef uint64_t last
+    cdef uint64_t first, last
     cdef uint32_t i
     zone.present_pages = zone.spanned_pages
     for i in range(a.m.nr_reserved):
@@ -349,10 +362,8 @@ cdef int size_pools(arena_t *a) noexcept nogil:
 
 
 cdef int boot_memory(arena_t *a) noexcept nogil:
-    cdef uint64_t low_end
-    cdef uint64_t high_end
-    cdef uint32_t z
-    cdef uint32_t cpu
+    cdef uint64_t low_end, high_end
+    cdef uint32_t z, cpu
     cdef machine_t *m = a.m
     cdef int err
     if m.nr_cpus == 0 or m.nr_cpus > MAX_CPUS:
@@ -389,9 +400,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
 # --- watermarks -----------------------------------------------------------------------------------------------
 
 cdef uint64_t int_sqrt(uint64_t x) noexcept nogil:
-    cdef uint64_t lo = 0
-    cdef uint64_t hi = <uint64_t>1 << 24
-    cdef uint64_t mid
+    cdef uint64_t lo = 0, hi = <uint64_t>1 << 24, mid
     while lo + 1 < hi:
         mid = (lo + hi) >> 1
         if mid * mid <= x:
@@ -437,8 +446,7 @@ cdef void init_min_free_kbytes(arena_t *a) noexcept nogil:
 
 cdef void setup_lowmem_reserve(arena_t *a) noexcept nogil:
     """What a zone keeps from allocations that could use a higher one: the pages above it / its ratio."""
-    cdef uint32_t i
-    cdef uint32_t j
+    cdef uint32_t i, j
     cdef uint64_t above
     cdef uint32_t ratio
     for i in range(NR_ZONES):
@@ -467,11 +475,8 @@ cdef void setup_pcp(arena_t *a, zone_t *zone) noexcept nogil:
 
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil:
     cdef uint64_t pages_min = a.m.min_free_kbytes >> (a.m.arch.page_shift - 10)
-    cdef uint64_t lowmem = 0
-    cdef uint64_t step
-    cdef uint32_t z
-    cdef uint32_t j
-    cdef uint64_t reserve_max
+    cdef uint64_t lowmem = 0, step, reserve_max
+    cdef uint32_t z, j
     cdef zone_t *zone
     for z in range(ZONE_HIGHMEM):
         lowmem += a.m.zone[z].managed_pages
