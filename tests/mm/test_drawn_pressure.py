@@ -29,6 +29,7 @@ SETTINGS = {"vm.swappiness": (0, 1, 60, 100, 200), "vm.page-cluster": (0, 3, 5),
             THP + "khugepaged/scan_sleep_millisecs": (100, 10000), "queue/read_ahead_kb": (0, 128, 4096)}
 NR_CALLS, MOST_PROCESSES = 250, 5
 NR_MIXTURES = int(os.environ.get("VMTOOL_DRAWN_N", "6"))
+FOUND = (200,)  # mixtures that went wrong once
 
 
 class Mixture:
@@ -159,7 +160,7 @@ class Mixture:
         self.call(*self.draw.choice((("sleep", 700_000), ("sleep", 31_000_000), ("sync",))))
 
 
-@pytest.mark.parametrize("seed", range(NR_MIXTURES))
+@pytest.mark.parametrize("seed", [*range(NR_MIXTURES), *FOUND])
 def test_nothing_is_lost_when_memory_is_short(seed):
     mixture = Mixture(seed)
     for n in range(NR_CALLS):

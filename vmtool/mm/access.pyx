@@ -124,14 +124,19 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
     if error & PF_INSTR:
         flags |= FAULT_EXEC
     result = handle_mm_fault(a, v, addr, flags)
+    if not result & VM_FAULT_ERROR:
+        return 0
     schedule(a)
     if result & VM_FAULT_SIGBUS:
         return send_signal(a, info, SIGBUS, BUS_ADRERR, addr)
     if result & VM_FAULT_SIGSEGV:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
-    if result & VM_FAULT_OOM:
-        return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
-    return 0
+    return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+
+cdef void after_fault(arena_t *a) noexcept nogil:
+    """What the fault woke finds the access done: else kswapd could take the page again, or the flusher make it read-only, each time."""
+    balance_dirty_pages(a)  # fault_dirty_shared_page()
+    schedule(a)
 
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
     cdef uint32_t r
@@ -142,7 +147,7 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
         r = mmu_access(a, c, addr, kind, phys)
         if r == 0:
             if tries:
-                balance_dirty_pages(a)  # fault_dirty_shared_page(): the flusher that it wakes finds the access done
+                after_fault(a)
             return 0
         if r == MMU_NONCANONICAL:
             return bad_address(a, info, addr)
