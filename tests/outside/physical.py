@@ -91,16 +91,16 @@ def _arm(core, table, addr):
     return (first & ~0xFFFFF) | (addr & 0xFFFFF) if first & 2 else None
 
 
-def _contiguous(core, table, index, entry, page_shift, mask):
-    """D8.7.1: all entries of the aligned block have the bit, map an aligned run of pages, and allow the same; AF and dirty may differ."""
-    nr = {12: 16, 14: 128, 16: 32}[page_shift]
+def _contiguous(core, table, index, entry, page_shift, shift, mask):
+    """D8.7.1: all entries of the aligned block have the bit, map an aligned run, and allow the same; AF and dirty may differ."""
+    nr = {(12, 12): 16, (12, 21): 16, (14, 14): 128, (14, 25): 32, (16, 16): 32, (16, 29): 32}[page_shift, shift]
     first = index & ~(nr - 1)
     allowed = ~mask & ~(1 << 10 | 1 << 7 | 1 << 55)
     for n in range(nr):
         other = core.read(table + (first + n) * 8, 8)
         assert other & allowed == entry & allowed
-        assert other & mask == (entry & mask) + (first + n - index << page_shift)
-    assert (entry & mask) - (index - first << page_shift) & (nr << page_shift) - 1 == 0
+        assert other & mask == (entry & mask) + (first + n - index << shift)
+    assert (entry & mask) - (index - first << shift) & (nr << shift) - 1 == 0
 
 
 def _arm64(core, lower, upper, addr, granule):
@@ -117,8 +117,8 @@ def _arm64(core, lower, upper, addr, granule):
         entry = core.read(table + (addr >> shift & top) * 8, 8)
         if not entry & 1 or (shift == page_shift and entry & 3 != 3):
             return None
-        if shift == page_shift and entry >> 52 & 1:
-            _contiguous(core, table, addr >> shift & top, entry, page_shift, mask)
+        if (shift == page_shift or entry & 3 == 1) and entry >> 52 & 1:
+            _contiguous(core, table, addr >> shift & top, entry, page_shift, shift, mask)
         if shift == page_shift or entry & 3 == 1:
             return (entry & mask & ~((1 << shift) - 1)) | (addr & (1 << shift) - 1)
         table, shift, top = entry & mask, shift - bits, (1 << bits) - 1

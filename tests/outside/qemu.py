@@ -1,6 +1,7 @@
 """QEMU's own MMU asked what an address leads to: a halted CPU over a sparse file of RAM, through its gdb stub.
 
-No instruction runs: control registers are set by the stub, `gva2gpa` is asked of the monitor by qRcmd.
+x86: no instruction runs, control registers are set by the stub. Arm's the stub cannot set: a few instructions that do are put where the
+machine has no memory and run step by step, last the one that switches the MMU on. `gva2gpa` is asked of the monitor by qRcmd.
 """
 
 import os
@@ -10,16 +11,55 @@ import socket
 import subprocess
 import time
 
-PROGRAM = shutil.which("qemu-system-x86_64")
+PROGRAMS = {"x86": "qemu-system-x86_64", "arm": "qemu-system-arm", "arm64": "qemu-system-aarch64"}
 CR4_PSE, CR4_PAE, CR4_LA57 = 1 << 4, 1 << 5, 1 << 12
 CR0 = 0x80010011  # PG WP ET PE
 EFER = 0xD00  # LMA LME NXE
+CPUS = {"x86": "max,apic-id=0", "arm": "max", "arm64": "max,has_el3=off,has_el2=off"}  # EL1 the highest: no second stage
 MODES = {  # CR4 and EFER by architecture
     "x86-64": (CR4_PSE | CR4_PAE, EFER),
     "x86-64-la57": (CR4_PSE | CR4_PAE | CR4_LA57, EFER),
     "i386-pae": (CR4_PSE | CR4_PAE, 0x800),
     "i386": (CR4_PSE, 0),
 }
+GRANULES = {  # TCR_EL1: T0SZ and T1SZ, TG0, TG1
+    "arm64": (16, 0, 2),
+    "arm64-16k": (17, 2, 1),
+    "arm64-64k": (16, 1, 3),
+}
+EL1H, SVC = 0x3C5, 0x1D3  # interrupts masked
+A64 = (  # x0 to x4 hold the values
+    0xD5182000,  # msr ttbr0_el1, x0
+    0xD5182021,  # msr ttbr1_el1, x1
+    0xD5182042,  # msr tcr_el1, x2
+    0xD518A203,  # msr mair_el1, x3
+    0xD5033FDF,  # isb
+    0xD508871F,  # tlbi vmalle1
+    0xD5033F9F,  # dsb sy
+    0xD5033FDF,  # isb
+    0xD5181004,  # msr sctlr_el1, x4
+)
+A32 = (  # r0 to r3
+    0xEE020F10,  # mcr p15, 0, r0, c2, c0, 0: TTBR0
+    0xEE021F50,  # mcr p15, 0, r1, c2, c0, 2: TTBCR
+    0xEE032F10,  # mcr p15, 0, r2, c3, c0, 0: DACR
+    0xF57FF06F,  # isb
+    0xEE080F17,  # mcr p15, 0, r0, c8, c7, 0: TLBIALL
+    0xF57FF04F,  # dsb
+    0xF57FF06F,  # isb
+    0xEE013F10,  # mcr p15, 0, r3, c1, c0, 0: SCTLR
+)
+MAIR, SCTLR_EL1, SCTLR = 0xFF, 0x30D0198D, 0x10C5387D
+CODE = 0x1000  # below the RAM of Linux's machines
+
+
+def family(arch):
+    return "arm64" if arch.startswith("arm64") else arch if arch == "arm" else "x86"
+
+
+def program(arch):
+    """The emulator of an architecture, None where it is not installed."""
+    return shutil.which(PROGRAMS[family(arch)])
 
 
 class Qemu:
@@ -28,11 +68,11 @@ class Qemu:
         with open(memory, "wb") as out:
             out.truncate(ram_bytes)
             core.copy_to(out)
-        self.core = core
+        self.core, self.memory = core, memory
         place = os.path.join(directory, "gdb")
         self.process = subprocess.Popen(
-            [PROGRAM, "-machine", "none,memory-backend=ram", "-cpu", "max,apic-id=0", "-S", "-display", "none", "-nodefaults",
-             "-m", str(ram_bytes >> 20),
+            [program(core.arch), "-machine", "none,memory-backend=ram", "-cpu", CPUS[family(core.arch)], "-S", "-display", "none",
+             "-nodefaults", "-m", str(ram_bytes >> 20),
              "-object", f"memory-backend-file,id=ram,mem-path={memory},size={ram_bytes},share=on",
              "-chardev", f"socket,path={place},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
@@ -126,13 +166,58 @@ class Qemu:
                 answers.append(text)
         return answers
 
-    def translate(self, pid, addresses, root=None):
-        """The physical address of each, None where the processor would fault for want of a translation."""
+    def step(self, code):
+        """Run a few instructions, one after the other, where the machine has no memory. The MMU is off still: once a QEMU."""
+        with open(self.memory, "r+b") as ram:
+            ram.seek(CODE)
+            before = ram.read(4 * len(code))
+            assert not any(before), "the machine has memory where the instructions are to be"
+            ram.seek(CODE)
+            ram.write(b"".join([word.to_bytes(4, "little") for word in code]))
+            ram.flush()
+            for n in range(len(code)):
+                self.set("pc", CODE + 4 * n)
+                assert self.ask("s")[:3] in ("T05", "S05")
+            ram.seek(CODE)
+            ram.write(before)
+
+    def _low(self, root):
+        """The stub sets 31 bits of CR3 before long mode: a top table above them is copied to a page that the core has no table in."""
+        if root < 1 << 31:
+            return root
+        with open(self.memory, "r+b") as ram:
+            ram.seek(CODE)
+            assert not any(ram.read(4096))
+            ram.seek(root & ~0xFFF)
+            table = ram.read(4096)
+            ram.seek(CODE)
+            ram.write(table)
+        return CODE
+
+    def _load_x86(self, lower, upper, root):
         cr4, efer = MODES[self.core.arch]
         self.set("cr4", cr4)
         self.set("efer", efer)
-        self.set("cr3", self.core.roots[pid][root == "kernel"])
+        self.set("cr3", self._low(upper if root == "kernel" else lower))
         self.set("cr0", CR0)
+
+    def _load_arm(self, lower, upper, root):
+        self.set("cpsr", SVC)
+        for name, value in (("r0", lower), ("r1", 0), ("r2", 0x55555555), ("r3", SCTLR)):
+            self.set(name, value)
+        self.step(A32)
+
+    def _load_arm64(self, lower, upper, root):
+        size, lower_granule, upper_granule = GRANULES[self.core.arch]
+        tcr = size | lower_granule << 14 | size << 16 | upper_granule << 30 | 5 << 32 | (1 << 23 if upper is None else 0)
+        self.set("cpsr", EL1H)
+        for name, value in (("x0", lower), ("x1", upper or 0), ("x2", tcr), ("x3", MAIR), ("x4", SCTLR_EL1)):
+            self.set(name, value)
+        self.step(A64)
+
+    def translate(self, pid, addresses, root=None):
+        """The physical address of each, None where the processor would fault for want of a translation."""
+        {"x86": self._load_x86, "arm": self._load_arm, "arm64": self._load_arm64}[family(self.core.arch)](*self.core.roots[pid], root)
         found = []
         for answer in self.monitor([f"gva2gpa 0x{address:x}" for address in addresses]):
             match = re.search(r"gpa: (0x[0-9a-f]+|0)\s", answer)
