@@ -169,7 +169,7 @@ cdef class Walks(State):
         cdef uint32_t i
         found = []
         for i in range(nr_modules(&self.a)):
-            k = module_loaded(i)
+            k = module_loaded(&self.a, i)
             pages = k.text + k.data + k.rodata + k.ro_after_init
             found.insert(0, r.Module(k.name.decode(), pages << self.a.m.arch.page_shift, k.refs, k.users.decode(), module_text(&self.a, i)))
         self.check()

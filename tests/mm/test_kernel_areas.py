@@ -303,3 +303,37 @@ def test_each_cpu_of_i386_has_its_area():
     areas = [bool(machine.walk(1, 0xFF401000 + cpu * 10 * PAGE).phys) for cpu in range(4)]
     assert areas == [True, True, True, False]
     assert machine.fsck() == []
+
+
+# --- arm64 ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start, end", [(0xFFFF800000000000, 0xFFFF800082AB0000), (0xFFFFFDFFC0000000, 0xFFFFFFFFFF5FE000),
+                                        (0xFFFFFFFFFF6FE000, 1 << 64), (0xFFFF000000200000, 0xFFFF000002390000)],
+                         ids=["modules and image", "memmap and PCI I/O", "above the fixmap", "the image's alias"])
+def test_areas_of_arm64_are_the_recorded_ones(start, end):
+    """The image is Debian's. Between the second and the third lies the devicetree, which a machine has not."""
+    assert runs_of(machine_of(arch="arm64"), start, end) == Recording("6.18.15-debian-arm64").within(start, end)
+
+
+def test_the_direct_map_of_arm64_is_tagged_memory():
+    machine = machine_of(arch="arm64")
+    recorded = dict.fromkeys(bits for _, _, bits, _ in Recording("6.18.15-debian-arm64").within(0xFFFF000000000000, 0xFFFF000000200000))
+    found = dict.fromkeys(bits & ~2 for _, _, bits, _ in runs_of(machine, 0xFFFF000010000000, 0xFFFF000020000000))  # a block, not a page
+    assert [bits & ~2 for bits in recorded] == [*found] == [0x0068000000000705]
+    assert machine.fsck() == []
+
+
+def test_modules_of_arm64_are_those_of_the_file():
+    machine = machine_of(arch="arm64")
+    assert render(machine.modules()) == Recording("6.18.15-debian-arm64").parts["/proc/modules"]
+    rodata = machine.walk(1, 0xFFFF80007AAB4000)
+    alias = machine.walk(1, 0xFFFF000000000000 + rodata.phys - 0x40000000).steps[-1]
+    assert (rodata.steps[-1].entry & 0x80, alias.entry & 0x80, alias.level) == (0x80, 0x80, "pte")
+
+
+@pytest.mark.parametrize("boot", [{"ram": 64 << 20}, {"ram": 4 << 30}, {"nr_cpus": 4}])
+def test_other_machines_of_arm64_are_sound(boot):
+    machine = machine_of(arch="arm64", **boot)
+    assert machine.fsck() == []
+    assert bool(machine.modules()) == (boot.get("ram", 1 << 30) > 112 << 20)

@@ -29,7 +29,8 @@ LEVELS = """
     folio_split buddy extfrag
     slub pgtable mlock
     slab pti set_memory
-    kernel_areas_32
+    kernel_areas_32 module_areas
+    kernel_areas_arm64
     vmalloc maple cred kernel_areas swapfile
     kmem_boot mtree
     swap_lru vma_iter

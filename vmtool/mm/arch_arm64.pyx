@@ -4,7 +4,8 @@ Counterpart: Arm ARM, D8 (VMSAv8-64 translation table descriptors); Linux v6.18 
 pgtable.h. What a kernel of Debian (6.18, cortex-a72 without hardware AF and DBM) had in its tables is in tests/mm/test_arm64.py.
 """
 
-from vmtool.mm.arch_x86 cimport (X86_A, X86_D, X86_G, X86_NX_BIT, X86_P, X86_PS, X86_RW, X86_SPECIAL, X86_SWP_EXCLUSIVE, X86_SWP_OFFSET_SHIFT,
+from vmtool.mm.arch_x86 cimport (X86_A, X86_D, X86_G, X86_NX_BIT, X86_P, X86_PCD, X86_PS, X86_PWT, X86_RW, X86_SPECIAL, X86_SWP_EXCLUSIVE,
+                                 X86_SWP_OFFSET_SHIFT,
                                  X86_SWP_TYPE_BITS, X86_SWP_TYPE_SHIFT, X86_SWP_UFFD_WP, X86_US)
 
 cdef pte_t NX = <pte_t>1 << X86_NX_BIT
@@ -13,6 +14,9 @@ cdef pte_t PTE_PXN = <pte_t>1 << 53
 cdef pte_t PTE_UXN = <pte_t>1 << 54
 cdef pte_t PTE_DIRTY = <pte_t>1 << 55
 cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
+cdef pte_t PTE_CONT = <pte_t>1 << ARM64_CONT_BIT
+cdef pte_t ATTR_TAGGED = 1 << 2  # AttrIndx: MT_NORMAL_TAGGED, as the direct map is
+cdef pte_t ATTR_DEVICE = 4 << 2  # MT_DEVICE_nGnRE
 cdef pte_t TABLE_PXN = <pte_t>1 << 59
 
 cdef struct name_t_:
@@ -59,8 +63,14 @@ cdef pte_t arm64_encode(const arch_t *g, int level, pte_t e) noexcept nogil:
         out |= PTE_WRITE
     if not e & X86_RW or not e & X86_D:
         out |= PTE_RDONLY
-    if e & X86_D:
+    if e & X86_D and (e & X86_US or not e & X86_P):  # PAGE_KERNEL has it not: what may be written there is not read-only
         out |= PTE_DIRTY
+    if e & X86_P and not e & X86_US:
+        out |= e & PTE_CONT  # of a program's entries the hint is contpte's; nobody reads it from either
+    if e & X86_PWT:
+        out |= ATTR_TAGGED
+    if e & X86_PCD:
+        out |= ATTR_DEVICE
     if e & NX or not e & X86_US:
         out |= PTE_UXN
     if e & NX and not e & X86_US:
@@ -88,6 +98,10 @@ cdef pte_t arm64_decode(const arch_t *g, int level, pte_t e) noexcept nogil:
         out |= X86_RW
     if e & PTE_DIRTY or (e & PTE_WRITE and not e & PTE_RDONLY):
         out |= X86_D
+    if e & ATTR_TAGGED:
+        out |= X86_PWT
+    if e & ATTR_DEVICE:
+        out |= X86_PCD
     if e & (PTE_UXN if is_user or not e & PTE_VALID else PTE_PXN):
         out |= NX
     return out | (X86_SPECIAL if e & PTE_SPECIAL else 0)

@@ -14,20 +14,22 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_index, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_index, level_size, page_size
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
                               reserved_of, reserved_t)
 from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32
+from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_loaded_arm64, module_text_arm64, nr_modules_arm64
+from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table, table_descend
 from vmtool.mm.pte cimport entry_load, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
 
 cdef enum:
     BPF_PACK_PAGES = 512  # bpf_prog_pack_alloc()
-    EXECMEM_CACHE_PAGES = 512
     NR_MODULES = 5
     TRAMPOLINE = 0x98  # real mode's, the highest pages that fit below the first MiB's firmware areas
     TRAMPOLINE_RO_PAGES = 3  # the first of which is its header
+    ARM64_LEAST_BYTES = 0x7000000  # its small image is no Debian's
     IO_APIC = 0xFEC00000
     LOCAL_APIC = 0xFEE00000
 
@@ -96,50 +98,6 @@ cdef bint set_real_mode_permissions(arena_t *a, spare_tables_t *spare) noexcept 
 
 # --- modules -----------------------------------------------------------------------------------------------------------
 
-cdef struct loader_t:
-    arena_t *a
-    spare_tables_t *spare
-    uint64_t pfn  # the next frame of those that boot kept for vmalloc's areas
-    uint64_t text_pfn  # but the large page that the text has
-    vaddr_t at  # the next address
-    bint ok
-
-
-cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil:
-    """set_memory_ro(): what may not be written there, the direct map's alias may not, page by page: no large page is left."""
-    cdef arena_t *a = l.a
-    cdef uint64_t pages = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
-    cdef uint64_t at = pfn
-    while at < end:
-        if not split_large_page(a, direct(a, at), l.spare):
-            return False
-        at = (at | pages - 1) + 1
-    return change_page_attr(a, direct(a, pfn), end - pfn, 0, X86_RW | X86_D, l.spare)
-
-
-cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
-    """An area of single pages, and the guard behind it."""
-    cdef arena_t *a = l.a
-    cdef const arch_t *g = &a.m.arch
-    cdef ptes_t p
-    cdef uint32_t i
-    cdef uint64_t first = l.pfn
-    if nr_pages == 0 or not l.ok:
-        return
-    ptes_open_mut(a, kernel_table(a, l.at, 0, False), &p)  # it is there
-    for i in range(nr_pages):
-        if l.pfn == l.text_pfn:
-            l.ok = bits & X86_RW or alias_ro(l, first, l.pfn)
-            first = l.pfn = l.pfn + EXECMEM_CACHE_PAGES
-        if level_index(g, 0, l.at) == 0:
-            ptes_open_mut(a, kernel_table(a, l.at, 0, False), &p)
-        ptes_store(&p, level_index(g, 0, l.at), l.pfn << g.page_shift | bits)
-        l.pfn += 1
-        l.at += page_size(g)
-    l.ok = l.ok and (bits & X86_RW or alias_ro(l, first, l.pfn))
-    l.at += page_size(g)
-
-
 cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """The text is in a large page of its own: execmem's cache took the first that was free behind what the first module has of data."""
     cdef const arch_t *g = &a.m.arch
@@ -154,6 +112,7 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     l.pfn = kept.start_pfn
     l.text_pfn = (kept.start_pfn + EXECMEM_CACHE_PAGES - 1) & ~<uint64_t>(EXECMEM_CACHE_PAGES - 1)
     l.at = MODULES_VADDR
+    l.alias_clear = X86_RW | X86_D
     l.ok = make_kernel_table(a, MODULES_VADDR, 0, spare) and make_kernel_table(a, MODULES_VADDR + level_size(g, 1), 0, spare)
     place(&l, BPF_PACK_PAGES, ro)
     for i in range(NR_MODULES):
@@ -167,19 +126,25 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
 cdef uint32_t nr_modules(arena_t *a) noexcept nogil:
     cdef pfn_t table
     cdef pte_t e = 0
+    if a.m.arch.id == ARCH_ARM64:
+        return nr_modules_arm64(a)
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
     return NR_MODULES if table_descend(a, a.m.kernel_pgd, MODULES_VADDR, 0, &table, &e) == 0 and entry_load(
         a, table, level_index(&a.m.arch, 0, MODULES_VADDR), 0) else 0
 
 
-cdef const module_t *module_loaded(uint32_t i) noexcept nogil:
+cdef const module_t *module_loaded(arena_t *a, uint32_t i) noexcept nogil:
+    if a.m.arch.id == ARCH_ARM64:
+        return module_loaded_arm64(i)
     return &MODULES[min(i, <uint32_t>NR_MODULES - 1)]
 
 
 cdef vaddr_t module_text(arena_t *a, uint32_t i) noexcept nogil:
     cdef uint32_t n
     cdef uint64_t pages = 0
+    if a.m.arch.id == ARCH_ARM64:
+        return module_text_arm64(a, i)
     for n in range(min(i, <uint32_t>NR_MODULES)):
         pages += MODULES[n].text
     return MODULES_VADDR + 2 * level_size(&a.m.arch, 1) + (pages << a.m.arch.page_shift)
@@ -200,6 +165,8 @@ cdef bint map_fixmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
 cdef int kernel_areas_setup(arena_t *a, spare_tables_t *spare) noexcept nogil:
     if a.m.arch.id == ARCH_I386 or a.m.arch.id == ARCH_I386_PAE:
         return kernel_areas_setup_32(a, spare)
+    if a.m.arch.id == ARCH_ARM64:
+        return kernel_areas_setup_arm64(a, spare) if a.m.ram_bytes >= ARM64_LEAST_BYTES else 0
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
     return 0 if mark_rodata_ro(a, spare) and set_real_mode_permissions(a, spare) and load_modules(a, spare) and map_fixmap(a, spare) else -ENOMEM

@@ -16,7 +16,7 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_PWT, X86_RW, X86_US, level_index, level_size,
                              page_size, table_bytes)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
@@ -282,9 +282,9 @@ cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil:
 
 
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
-    """init_memory_mapping(), map_mem(): the largest pages that alignment allows, up to 1G."""
+    """init_memory_mapping(), map_mem(): the largest pages that alignment allows, up to 1G. arm64's may have tags (PAGE_KERNEL_TAGGED)."""
     cdef const arch_t *g = &a.m.arch
-    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx
+    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx | (X86_PWT if g.flags & ARCH_SPLIT_ROOT else 0)
     cdef int level
     while start < end:
         level = 2

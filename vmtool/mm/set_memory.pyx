@@ -46,6 +46,8 @@ cdef bint split_entry(arena_t *a, pfn_t table, uint32_t index, int level, spare_
     cdef uint32_t i
     if below == 0:
         return False
+    p.wide = NULL
+    p.bytes = NULL
     e &= ~g.pfn_mask & ~<pte_t>(X86_PS if level == 1 else 0)
     ptes_open_mut(a, below, &p)
     for i in range(nr_entries(g, level - 1)):
@@ -73,6 +75,8 @@ cdef void change_ptes(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t end, pte_t 
     cdef ptes_t p
     cdef uint32_t i
     cdef pte_t e
+    p.wide = NULL
+    p.bytes = NULL
     ptes_open_mut(a, table, &p)
     for i in range(level_index(&a.m.arch, 0, addr), level_index(&a.m.arch, 0, addr) + pages_in(&a.m.arch, addr, end)):
         e = ptes_load(&p, i)

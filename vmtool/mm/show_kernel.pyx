@@ -9,7 +9,8 @@ from libc.stdlib cimport realloc
 
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
-from vmtool.mm.pte cimport entry_load
+from vmtool.mm.contpte cimport PTE_CONT_BIT, has_contpte, pte_valid_cont
+from vmtool.mm.pte cimport entry_load, entry_raw
 
 cdef enum:
     FIRST_ROOM = 256
@@ -54,8 +55,12 @@ cdef int note_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexce
     cdef const arch_t *g = &w.a.m.arch
     cdef uint64_t size = level_size(g, 0)
     cdef uint32_t i, first = level_index(g, 0, addr)
+    cdef uint64_t prot
     for i in range(<uint32_t>((last_of(next) - addr) // size) + 1):
-        note(w.a, k, addr + i * size, addr + i * size + size - 1, 0, prot_of(g, entry_load(w.a, table, first + i, 0)))
+        prot = prot_of(g, entry_load(w.a, table, first + i, 0))
+        if has_contpte(g) and pte_valid_cont(entry_raw(w.a, table, first + i, 0)):
+            prot |= <uint64_t>1 << PTE_CONT_BIT  # which mm reads past
+        note(w.a, k, addr + i * size, addr + i * size + size - 1, 0, prot)
     return -1 if k.failed else 0
 
 

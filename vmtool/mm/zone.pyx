@@ -20,7 +20,7 @@ Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are wh
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, page_size
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
@@ -56,12 +56,14 @@ cdef enum:
     IMAGE_ARM  # Debian's: each MiB has one protection
     IMAGE_I386  # Debian's 6.1.176
     IMAGE_PAE
+    IMAGE_ARM64  # Debian's 6.18.15
     NR_IMAGES
 
 cdef section_t IMAGES[NR_IMAGES][4]  # code, rodata, data, bss
 IMAGES[IMAGE_USUAL][:] = [section_t(0x1000, 0x120A), section_t(0x2400, 0xA09), section_t(0x3000, 0x790), section_t(0x3B34, 0x124)]
 IMAGES[IMAGE_SMALL][:] = [section_t(0x100, 0x100), section_t(0x200, 0x80), section_t(0x280, 0x60), section_t(0x2E0, 0x20)]
 IMAGES[IMAGE_ARM][:] = [section_t(0x208, 0xCF8), section_t(0xF00, 0x41B), section_t(0x1600, 0x1C2), section_t(0x17C2, 0x6B)]
+IMAGES[IMAGE_ARM64][:] = [section_t(0x200, 0x1170), section_t(0x1370, 0x1020), section_t(0x2720, 0x49D), section_t(0x2BBD, 0xF3)]
 IMAGES[IMAGE_I386][:] = [section_t(0x1000, 0x91C), section_t(0x191C, 0x31D), section_t(0x1C39, 0x138), section_t(0x1E72, 0x74)]
 IMAGES[IMAGE_PAE][:] = [section_t(0x1000, 0x934), section_t(0x1934, 0x31D), section_t(0x1C52, 0x13D), section_t(0x1E94, 0x77)]
 
@@ -167,7 +169,7 @@ cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale,
 cdef int image_of(const arch_t *g, uint64_t nr_pages) noexcept nogil:
     if g.id != ARCH_ARM and nr_pages < frames_of(g, SMALL_RAM):
         return IMAGE_SMALL
-    return IMAGE_ARM if g.id == ARCH_ARM else IMAGE_I386 if g.id == ARCH_I386 else IMAGE_PAE if g.id == ARCH_I386_PAE else IMAGE_USUAL
+    return IMAGE_ARM if g.id == ARCH_ARM else IMAGE_I386 if g.id == ARCH_I386 else IMAGE_PAE if g.id == ARCH_I386_PAE else IMAGE_ARM64 if g.id == ARCH_ARM64 else IMAGE_USUAL
 
 
 cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
@@ -463,9 +465,7 @@ cdef void setup_lowmem_reserve(arena_t *a) noexcept nogil:
 
 cdef void setup_pcp(arena_t *a, zone_t *zone) noexcept nogil:
     """zone_set_pageset_high_and_batch()."""
-    cdef uint64_t batch = min(zone.managed_pages >> 10, frames_of(&a.m.arch, 256)) // 4
-    cdef uint64_t power = 1
-    batch = max(batch, <uint64_t>1)
+    cdef uint64_t batch = max(min(zone.managed_pages >> 10, frames_of(&a.m.arch, 256)) // 4, <uint64_t>1), power = 1
     while power * 2 <= batch + batch // 2:
         power *= 2
     zone.pcp_batch = max(power - 1, <uint64_t>1)

@@ -22,7 +22,10 @@ REGIONS = {
     "i386-pae": ((0xC0000000, "Kernel Mapping"), (0xFF000000, "Persistent kmap() Area"), (0xFF200000, "LDT remap"),
                  (0xFF400000, "CPU entry area")),
     "arm": ((0xBF000000, "Modules"), (0xC0000000, "Kernel Mapping"), (0xFFC80000, "Fixmap Area"), (0xFFFF0000, "Vectors")),
-    "arm64": ((0xFFFF000000000000, "Linear Mapping"),), "arm64-16k": ((0xFFFF800000000000, "Linear Mapping"),),
+    "arm64": ((0xFFFF000000000000, "Linear Mapping"), (0xFFFF800000000000, "Modules"), (0xFFFF800080000000, "vmalloc() area"),
+              (0xFFFFFDFFBF800000, "vmalloc() end"), (0xFFFFFDFFC0000000, "vmemmap"), (0xFFFFFFFFC0000000, "vmemmap end"),
+              (0xFFFFFFFFC0800000, "PCI I/O"), (0xFFFFFFFFC1800000, "PCI I/O end"), (0xFFFFFFFFFF200000, "Fixmap")),
+    "arm64-16k": ((0xFFFF800000000000, "Linear Mapping"),),
     "arm64-64k": ((0xFFFF000000000000, "Linear Mapping"),),
 }
 """First address and name of each region, by architecture; ptdump's names."""

@@ -1,0 +1,30 @@
+# cython: language_level=3
+"""Level 6. A module's areas: single pages one behind the other, with a guard behind each."""
+
+from vmtool.mm.arena cimport arena_t
+from vmtool.mm.set_memory cimport spare_tables_t
+from vmtool.mm.types cimport *
+
+cdef struct module_t:  # a loaded module: what it takes of each kind, in pages
+    const char *name
+    const char *users  # the modules that use it, as /proc/modules has them
+    uint32_t refs
+    uint32_t text
+    uint32_t data
+    uint32_t rodata
+    uint32_t ro_after_init
+
+cdef struct loader_t:
+    arena_t *a
+    spare_tables_t *spare
+    uint64_t pfn  # the next frame of those that boot kept for vmalloc's areas
+    uint64_t text_pfn  # but the large page that all text has; 0: there is none
+    vaddr_t at  # the next address
+    pte_t alias_clear  # what the direct map's alias loses of what may not be written
+    bint ok
+
+cdef enum:
+    EXECMEM_CACHE_PAGES = 512
+
+cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil  # False: no memory
+cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil  # preconditions: the tables are there. Sets l.ok
