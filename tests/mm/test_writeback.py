@@ -322,7 +322,14 @@ def test_the_flusher_finds_an_access_done(one_process, how):
         m.madvise(1, at, PAGE, 23)
     assert m.vmstat()["nr_dirty"] <= 2
     assert m.task(1).min_flt - before == (how != "write")
-    assert m.read(1, "/f", 0, 1) == (b"\0" if how == "populate" else b"x")
+    want = b"\0" if how == "populate" else b"x"
+    assert m.read(1, "/f", 0, 1) == want
+    m.sync()
+    m.drop_caches(1)
+    m.munmap(1, at, 64 * PAGE)
+    m.drop_caches(1)
+    assert m.fincore("/f") == []
+    assert m.read(1, "/f", 0, 1) == want  # of the disk
 
 
 def test_the_flusher_goes_on_where_it_ended(one_process):

@@ -10,7 +10,7 @@ cdef struct siginfo_t:
     int code  # SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, SI_KERNEL
     vaddr_t addr
 
-# One access of up to the page's end: 0 and the physical address, or -1 and a signal. Runs on the task's CPU (switch_mm done).
+# One access of up to the page's end: the physical address, and 0 or, when it faulted, 1; or -1 and a signal. Runs on the task's CPU (switch_mm done).
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil
 # Every page of addr..addr+length-1; stops at a signal.
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil

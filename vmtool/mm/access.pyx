@@ -133,12 +133,14 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
 
-cdef void after_fault(arena_t *a) noexcept nogil:
-    """What the fault woke finds the access done: else kswapd could take the page again, or the flusher make it read-only, each time."""
-    balance_dirty_pages(a)  # fault_dirty_shared_page()
-    schedule(a)
+cdef inline void after_fault(arena_t *a, int faulted) noexcept nogil:
+    """What the fault woke finds the access done and its bytes moved: else kswapd could take the page again, or the flusher write it, before."""
+    if faulted:
+        balance_dirty_pages(a)  # fault_dirty_shared_page()
+        schedule(a)
 
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
+    """-1: a signal. Else whether it faulted, which after_fault() must be told when nobody needs *phys any more."""
     cdef uint32_t r
     cdef int tries = 0
     if access_quick(a, c, task, addr, kind, phys):
@@ -146,9 +148,7 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
     while True:
         r = mmu_access(a, c, addr, kind, phys)
         if r == 0:
-            if tries:
-                after_fault(a)
-            return 0
+            return tries != 0
         if r == MMU_NONCANONICAL:
             return bad_address(a, info, addr)
         r = <uint32_t>do_user_addr_fault(a, task, addr, r & 0xffff, info)
@@ -170,13 +170,16 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
     cdef uint64_t mask = (<uint64_t>1 << shift) - 1
     cdef const task_t *t = task_at(a, task)
     cdef uint64_t nr_faults
+    cdef int faulted
     info.signo = 0
     if last < addr:
         last = <uint64_t>-1
     while True:
         nr_faults = t.min_flt
-        if access_page(a, c, task, addr, kind, &phys, info) < 0:
+        faulted = access_page(a, c, task, addr, kind, &phys, info)
+        if faulted < 0:
             return -1
+        after_fault(a, faulted)
         if last - addr <= mask and (addr | mask) >= last:
             return 0
         addr = (addr | mask) + 1
@@ -219,14 +222,17 @@ cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uin
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys
     cdef uint64_t done = 0, n
+    cdef int faulted
     info.signo = 0
     while done < length:
-        if access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info) < 0:
+        faulted = access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info)
+        if faulted < 0:
             return -1
         n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, phys)
         if n > length - done:
             n = length - done
         memcpy(page_bytes_mut(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), data + done, n)
+        after_fault(a, faulted)
         done += n
     return 0
 
@@ -234,33 +240,42 @@ cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t le
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys
     cdef uint64_t done = 0, n
+    cdef int faulted
     info.signo = 0
     while done < length:
-        if access_page(a, c, task, addr + done, ACCESS_READ, &phys, info) < 0:
+        faulted = access_page(a, c, task, addr + done, ACCESS_READ, &phys, info)
+        if faulted < 0:
             return -1
         n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, phys)
         if n > length - done:
             n = length - done
         memcpy(out + done, page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), n)
+        after_fault(a, faulted)
         done += n
     return 0
 
 cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out, siginfo_t *info) noexcept nogil:
     cdef paddr_t phys
+    cdef int faulted
     if addr & 7:
         return load_bytes(a, task, addr, <char *>out, 8, info)
-    if access_page(a, c, task, addr, ACCESS_READ, &phys, info) < 0:
+    faulted = access_page(a, c, task, addr, ACCESS_READ, &phys, info)
+    if faulted < 0:
         return -1
     out[0] = (<const uint64_t *>(page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys)))[0]
+    after_fault(a, faulted)
     return 0
 
 cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil:
     cdef paddr_t phys
+    cdef int faulted
     if addr & 7:
         return store_bytes(a, task, addr, <const char *>&value, 8, info)
-    if access_page(a, c, task, addr, ACCESS_WRITE, &phys, info) < 0:
+    faulted = access_page(a, c, task, addr, ACCESS_WRITE, &phys, info)
+    if faulted < 0:
         return -1
     (<uint64_t *>(page_bytes_mut(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys)))[0] = value
+    after_fault(a, faulted)
     return 0
 
 cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t length, siginfo_t *info) noexcept nogil:
@@ -268,9 +283,11 @@ cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t len
     cdef paddr_t phys
     cdef pfn_t pfn
     cdef uint64_t done = 0, n
+    cdef int faulted
     info.signo = 0
     while done < length:
-        if access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info) < 0:
+        faulted = access_page(a, c, task, addr + done, ACCESS_WRITE, &phys, info)
+        if faulted < 0:
             return -1
         n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, phys)
         if n > length - done:
@@ -278,6 +295,7 @@ cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t len
         pfn = <pfn_t>(phys >> a.m.arch.page_shift)
         if byte or frame_at(a, pfn).content or frame_at(a, pfn).mapping == 0 or not frame_at(a, pfn).flags & PG_anon:
             memset(page_bytes_mut(a, pfn) + offset_in_page(&a.m.arch, phys), byte, n)  # else: zeros on a page of zeros, which has no bytes of its own
+        after_fault(a, faulted)
         done += n
     return 0
 
@@ -286,14 +304,17 @@ cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t l
     cdef paddr_t phys
     cdef char page[4096]
     cdef uint64_t done = 0, n
+    cdef int faulted
     info.signo = 0
     while done < length:
-        if access_page(a, c, task, addr + done, ACCESS_READ, &phys, info) < 0:
+        faulted = access_page(a, c, task, addr + done, ACCESS_READ, &phys, info)
+        if faulted < 0:
             return -1
         n = 4096 - (phys & 4095)  # a piece: of a larger page, a part
         if n > length - done:
             n = length - done
         memcpy(page, page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), n)
+        after_fault(a, faulted)
         if store_bytes(a, task, to + done, page, n, info) < 0:
             return -1
         done += n
