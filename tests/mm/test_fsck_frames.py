@@ -215,13 +215,13 @@ def _(s):
 @case("hugetlb-reserved")
 def _(s):
     s.m.set_sysctl("vm.nr_hugepages", "3")
-    s.m.poke("machine", 0, "hstate.resv_huge_pages", 5)
-    return "5 huge pages are promised, 3 are free"
+    s.m.mmap(s.pid, 0, 2 * (2 << 20), 3, 0x40022)
+    s.m.poke("machine", 0, "hstate.resv_huge_pages", 1)
+    return "the pool counts 1 huge pages as promised, areas and files are owed 2"
 
 
 @case("hugetlb-order")
 def _(s):
-    s.m.set_sysctl("vm.nr_hugepages", "3")
     s.m.poke("machine", 0, "hstate.order", 5)
     return "a pool of huge pages says that they have order 5, it is 9"
 

@@ -151,6 +151,24 @@ def test_kpageflags_say_what_a_kernel_said_of_such_pages(machine, pid):
     assert machine.fsck() == []
 
 
+def test_more_may_be_promised_than_is_free(machine, pid):
+    """As a 6.18 kernel did it: an owner's end takes the promise off, its child's brings it back, and the pool shrank in between."""
+    machine.set_sysctl("vm.nr_hugepages", "4")
+    machine.mmap(pid, 0, 2 * HUGE, RW, SHARED)
+    owner = machine.spawn("owner", None, [b"o"], [])
+    base = machine.mmap(owner, 0, HUGE, RW, PRIVATE)
+    machine.touch(owner, base, 1, "w")
+    child = machine.fork(owner)
+    assert pool(machine) == (4, 3, 2, 0)
+    machine.exit(owner)
+    assert pool(machine) == (4, 3, 1, 0)
+    machine.set_sysctl("vm.nr_hugepages", "0")
+    assert pool(machine) == (2, 1, 1, 2)
+    machine.munmap(child, base, HUGE)
+    assert pool(machine) == (1, 1, 2, 1)
+    assert machine.fsck() == []
+
+
 def test_nothing_cuts_a_huge_page(machine, pid):
     base = machine.mmap(pid, 0, 2 * HUGE, RW, PRIVATE)
     for call in (lambda: machine.munmap(pid, base + 4096, 4096), lambda: machine.mprotect(pid, base, 4096, 1),

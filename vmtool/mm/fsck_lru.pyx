@@ -8,7 +8,8 @@ from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, memcg_at, rec_at
 from vmtool.mm.frame cimport MAX_FOLIO_ORDER, folio_order, pfn_to_zone, reserved_end
-from vmtool.mm.hstate cimport PG_hugetlb, hsize_nth, hsize_t, hstate_at, huge_page_order, nr_resv
+from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, PG_hugetlb, hsize_nth, hsize_t, hstate_at, huge_page_order, nr_resv
+from vmtool.mm.hugetlb cimport hugetlb_promised
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, folio_lru_list
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_MLOCK, NR_ZONE_INACTIVE_ANON
 
@@ -37,7 +38,7 @@ CHECKS[CHECK_LRU_BATCH] = check_t(b"lru-batch", b"frame {1} waits in a batch of 
 CHECKS[CHECK_MLOCK_COUNT] = check_t(b"mlock-count", b"zone {0} counts its mlocked pages wrongly: {1} are there")
 CHECKS[CHECK_HUGE_LIST] = check_t(b"hugetlb-list", b"{0} huge pages are counted as free, {1} are on the pool's list")
 CHECKS[CHECK_HUGE_COUNT] = check_t(b"hugetlb-count", b"the pool counts {0} huge pages, {1} are there")
-CHECKS[CHECK_HUGE_RESERVED] = check_t(b"hugetlb-reserved", b"{0} huge pages are promised, {1} are free")
+CHECKS[CHECK_HUGE_RESERVED] = check_t(b"hugetlb-reserved", b"the pool counts {0} huge pages as promised, areas and files are owed {1}")
 CHECKS[CHECK_HUGE_ORDER] = check_t(b"hugetlb-order", b"a pool of huge pages says that they have order {0}, it is {1}")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
@@ -48,6 +49,7 @@ cdef struct fsck_t:  # one run
     int64_t pages[NR_ZONES][NR_LRU_LISTS]  # found, over all lruvecs
     int64_t mlocked[NR_ZONES]
     uint64_t huge[MAX_FOLIO_ORDER + 1]  # pages of the pools, by order
+    uint64_t restored[MAX_FOLIO_ORDER + 1]  # those that are promised again when they are free
 
 
 cdef const char *fsck_lru_name(uint32_t i) noexcept nogil:
@@ -71,6 +73,7 @@ cdef void fsck_lru(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     f.report = report
     f.ctx = ctx
     memset(f.huge, 0, sizeof(f.huge))
+    memset(f.restored, 0, sizeof(f.restored))
     for z in range(NR_ZONES):
         f.mlocked[z] = 0
         for lru in range(NR_LRU_LISTS):
@@ -138,7 +141,9 @@ cdef void count_unevictable(fsck_t *f) noexcept nogil:
             continue
         if r.flags & PG_unevictable and r.flags & PG_lru:
             f.pages[z][LRU_UNEVICTABLE] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
-        f.huge[folio_order(a, <pfn_t>pfn)] += r.flags & PG_hugetlb != 0
+        if r.flags & PG_hugetlb:
+            f.huge[folio_order(a, <pfn_t>pfn)] += 1
+            f.restored[folio_order(a, <pfn_t>pfn)] += frame_at(a, <pfn_t>pfn + 1).index_hi & HPG_RESTORE_RESERVE != 0
         if r.flags & PG_mlocked:
             f.mlocked[z] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
         pfn += <uint64_t>1 << folio_order(a, <pfn_t>pfn)
@@ -193,8 +198,9 @@ cdef void check_pool(fsck_t *f, uint32_t h) noexcept nogil:
         bad(f, CHECK_HUGE_LIST, pool.free_huge_pages, n)
     if f.huge[order] != pool.nr_huge_pages:
         bad(f, CHECK_HUGE_COUNT, pool.nr_huge_pages, f.huge[order])
-    if nr_resv(pool) > <int64_t>pool.free_huge_pages:
-        bad(f, CHECK_HUGE_RESERVED, pool.resv_huge_pages, pool.free_huge_pages)
+    # more are promised than that where a part of a private area was moved, and for ever
+    if nr_resv(pool) < hugetlb_promised(a, h) - <int64_t>f.restored[order]:
+        bad(f, CHECK_HUGE_RESERVED, pool.resv_huge_pages, <uint64_t>(hugetlb_promised(a, h) - <int64_t>f.restored[order]))
     if pool.order and pool.order != order:
         bad(f, CHECK_HUGE_ORDER, pool.order, order)
     f.huge[order] = 0

@@ -25,4 +25,5 @@ cdef void zap_hugetlb(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 cdef int copy_hugetlb(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept nogil  # fork; 0 or -ENOMEM
 cdef void protect_hugetlb(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # by the area's flags
 cdef int move_hugetlb(arena_t *a, idx_t v, vaddr_t addr, vaddr_t new_addr) noexcept nogil  # to another place of its address space; 0 or -ENOMEM
+cdef int64_t hugetlb_promised(arena_t *a, uint32_t h) noexcept nogil  # by areas and files: what they are owed and have not got
 cdef uint64_t hugetlb_usage(arena_t *a, idx_t mm) noexcept nogil  # small pages that its entries map

@@ -116,6 +116,36 @@ cdef void hugetlb_vm_close(arena_t *a, idx_t v) noexcept nogil:
         xnode_free_all(a, &inode_mut(a, inode).swapped, NULL)
 
 
+cdef int64_t promised_by(arena_t *a, idx_t inode) noexcept nogil:
+    """A shared file's reserved places without a page; or those of its owners' areas that have had none."""
+    cdef idx_t v = inode_at(a, inode).i_mmap
+    cdef uint64_t index = 0, first, end
+    cdef uint32_t steps = 0
+    cdef int64_t n = 0
+    if v and is_shared(a, v):
+        n = <int64_t>nr_marked(a, inode, 0, TO_THE_END)
+        while xnode_next(a, inode_at(a, inode).swapped, &index, TO_THE_END):
+            n -= 1
+            index += 1
+        return n
+    while v and not runs_in_circle(a, POOL_VMA, v, &steps):
+        if is_owner(a, v):
+            first = huge_index(a, v, vma_at(a, v).vm_start)
+            end = huge_index(a, v, vma_at(a, v).vm_end)
+            n += <int64_t>(end - first - nr_marked(a, inode, first, end - 1))
+        v = vma_at(a, v).i_mmap_next
+    return n
+
+
+cdef int64_t hugetlb_promised(arena_t *a, uint32_t h) noexcept nogil:
+    cdef idx_t inode
+    cdef int64_t n = 0
+    for inode in range(1, a.pool[POOL_INODE].count):
+        if is_hugetlb(inode_at(a, inode)) and hstate_of_inode(a, inode) == h:
+            n += promised_by(a, inode)
+    return n
+
+
 cdef void hugetlb_moved(arena_t *a, idx_t v) noexcept nogil:
     vma_mut(a, v).swap_readahead_info = 0
 

@@ -8,7 +8,7 @@
 
 Counterpart: Linux v6.18 mm/hugetlb.c.
 Counts: HTLB_BUDDY_PGALLOC, HTLB_BUDDY_PGALLOC_FAIL.
-Invariants (fsck_lru): the free list is as long as it says; each page of a pool is on it or in use; no more is promised than is free;
+Invariants (fsck_lru): the free list is as long as it says; each page of a pool is on it or in use; no less is promised than areas and files are owed;
 hstate_t.order is that of the pool's pages once it has had one.
 """
 
