@@ -159,6 +159,28 @@ touch $p 0xffffffff81000000 -r --probe => ^SIGSEGV SEGV_MAPERR 0xffffffff8100000
 touch $p 0x800000000000 -r --probe => ^SIGSEGV SI_KERNEL 0x0$
 """
 
+POOL = "hugepages/hugepages-2048kB"
+FILE = f"/sys/kernel/mm/{POOL}"
+HUGETLB = SPAWN.format("p") + rf"""
+sysctl {POOL}/nr_hugepages=4
+cat {FILE}/free_hugepages => ^4$
+a = mmap $p 4M --hugetlb 2M => ^0x7ffff7a00000$
+cat {FILE}/free_hugepages => ^4$
+cat {FILE}/resv_hugepages => ^2$
+touch $p $a -w => ^minor=1 major=0$
+cat {FILE}/free_hugepages => ^3$
+cat {FILE}/resv_hugepages => ^1$
+smaps $p => (?s)anon_hugepage \(deleted\)\nSize: +4096 kB\nKernelPageSize: +2048 kB.*?\nRss: +0 kB.*?Private_Hugetlb: +2048 kB
+status $p => HugetlbPages:\s+2048 kB
+touch $p $a 4M -w => ^minor=1 major=0$
+c = fork $p
+touch $c 0x401000 0x2000 -x
+touch $c $a 4M -w => ^minor=2 major=0$
+cat {FILE}/free_hugepages => ^0$
+b = mmap $c 2M --hugetlb 2M --noreserve => ^0x7ffff7800000$
+touch $c $b -w --probe => ^SIGBUS BUS_ADRERR 0x7ffff7800000$
+"""
+
 STORIES = {"brk": BRK, "read": READ, "read-and-mmap": READ_AND_MMAP, "copy-on-write": COPY_ON_WRITE, "shared": SHARED, "stack": STACK,
-           "free": LARGE, "cat-map": MAP, "switch": SWITCH, "kernel-address": KERNEL}
+           "free": LARGE, "cat-map": MAP, "switch": SWITCH, "kernel-address": KERNEL, "hugetlb": HUGETLB}
 """By the name of the transcript that shows it."""
