@@ -14,7 +14,7 @@ from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.buddy cimport folio_get, folio_mapcount
 from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, split_file_folio
 from vmtool.mm.frame cimport folio_order, page_folio
-from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, folio_maybe_mapped_shared, folio_pte_batch
+from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch
 from vmtool.mm.lruvec cimport lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport may_write_file
@@ -189,7 +189,6 @@ cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
 cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     """Off its list and to reclaim, which goes by no mark of use: written to swap, dropped when the disk has it, or put back."""
     cdef pfn_t head
-    cdef uint32_t order, i
     if pte_class(a, e) != ENTRY_PAGE:
         return
     head = page_folio(a, pte_frame(a, e))
@@ -197,17 +196,14 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
         return
     if not frame_at(a, head).flags & PG_anon and not can_do_file_pageout(a, v):
         return
-    order = folio_order(a, head)
-    if order == 0 or not frame_at(a, head).flags & PG_anon:
+    isolate_and_reclaim(a, head)
+
+cdef void pageout_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
+    cdef pfn_t head = pte_frame(a, pmd)
+    if pte_special(a, pmd) or folio_maybe_mapped_shared(a, head):
+        return
+    if frame_at(a, head).flags & PG_lru:
         isolate_and_reclaim(a, head)
-        return
-    if not split_anon_folio(a, head):
-        return
-    count_mthp_stat(a, order, MTHP_STAT_SWPOUT_FALLBACK)
-    for i in range(nr):
-        e = pte_load(a, table, index + i)
-        if pte_class(a, e) == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & PG_lru:
-            isolate_and_reclaim(a, pte_frame(a, e))
 
 cdef void pageout_file_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
@@ -226,7 +222,7 @@ cdef void isolate_and_reclaim(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
-    advise_range(a, v, start, end, pageout_pte, NULL, pageout_file_leaf, vma_at(a, v).vm_file != 0 and not can_do_file_pageout(a, v))
+    advise_range(a, v, start, end, pageout_pte, pageout_leaf, pageout_file_leaf, vma_at(a, v).vm_file != 0 and not can_do_file_pageout(a, v))
 
 cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch

@@ -8,3 +8,6 @@ from vmtool.mm.types cimport *
 # pages full of zeros give way to the zero page.
 cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil  # more of its pages hold zeros than khugepaged's max_ptes_none
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil
+# The same for reclaim, which holds a reference and has it off its list: the other pages, mapped or not, get one each and are pushed on *list, a
+# stack linked by lru_next.
+cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogil

@@ -134,10 +134,19 @@ cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil:
     return zeros > a.m.khugepaged.max_ptes_none
 
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
+    return split_folio_to_list(a, head, NULL)
+
+cdef inline void push(arena_t *a, pfn_t pfn, pfn_t *list) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, pfn)
+    f.extra_refs += 1
+    f.lru_next = list[0]
+    list[0] = pfn
+
+cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogil:
     cdef uint32_t order = folio_order(a, head), i
     cdef pfn_t pfn
     cdef bint locked, zeros
-    cdef bint can_split = not frame_at(a, head).extra_refs and not frame_at(a, head).flags & PG_writeback
+    cdef bint can_split = frame_at(a, head).extra_refs == (list != NULL) and not frame_at(a, head).flags & PG_writeback
     if order == 0:
         return False
     if pmd_mappable(&a.m.arch, order):
@@ -155,6 +164,8 @@ cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     split_folio_frames(a, head)
     for i in range(<uint32_t>1 << order):
         pfn = head + i
+        if i and list != NULL:
+            push(a, pfn, list)
         if frame_at(a, pfn).mapcount:
             zeros = holds_zeros(a, pfn)
             if zeros or locked:

@@ -6,9 +6,12 @@
 
 Modelled: what each folio comes to, in the kernel's order, with its counters; folios of zones that do not help are passed over to the head.
 Counterpart: Linux v6.18 mm/vmscan.c.
-Simplified: large anonymous folios are always split before they get slots. A write is under way until the device has ended it
-(swap_write_poll): here, when the next batch has been looked at.
+A large folio that is split leaves its other pages to the same batch, where the last of them is looked at first.
+Simplified: no slots are there for a large folio as a whole, as without CONFIG_THP_SWAP or with a swap file. A write is under way until the device
+has ended it (swap_write_poll): here, when the next batch has been looked at.
 """
+
+from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
 from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
@@ -16,14 +19,14 @@ from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
-from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat
+from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
 from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.swapfile cimport vm_swap_full
-from vmtool.mm.thp_split cimport split_anon_folio
+from vmtool.mm.thp_split cimport split_folio_to_list
 from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
                               KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
 from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
@@ -44,7 +47,6 @@ cdef enum fate:
     FATE_FREED
     FATE_KEEP
     FATE_ACTIVATE
-    FATE_GONE  # free, but not by reclaim: the split of a folio of zeros left nothing of it
 
 cdef struct reclaim_stat_t:  # reclaim_stat
     uint32_t nr_pageout
@@ -53,6 +55,7 @@ cdef struct reclaim_stat_t:  # reclaim_stat
     uint32_t nr_unqueued_dirty
     uint32_t nr_writeback
     uint64_t nr_freed  # pages of the folio that was freed last: it may have been split before
+    pfn_t pieces  # of folios that were split: a stack linked by lru_next, looked at before the rest of the batch
 
 
 cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
@@ -178,7 +181,7 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     if f.flags & PG_anon or f.flags & PG_swapcache:
         if swap_writeout(a, head) != WRITEOUT_STARTED:
             frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
-    elif not (split_shmem(a, head) and shmem_writeout(a, head)):
+    elif a.m.total_swap_pages == 0 or not shmem_writeout(a, split_shmem(a, sc, head, stat)):
         f.flags &= ~<uint32_t>PG_reclaim
         return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
     a.m.node_stat[NR_VMSCAN_WRITE] += 1
@@ -188,26 +191,35 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     return free_clean(a, head, stat)
 
 
-cdef bint get_slot(arena_t *a, pfn_t head) noexcept nogil:
-    """An anonymous folio that has no slot yet. A large one is split first, and its tails wait on their list."""
+cdef bint split_for_slots(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """An anonymous folio of order > 0: what is mapped in part is split at once, for of what is not mapped nothing needs to be written. Counts: SWPOUT_FALLBACK."""
     cdef uint32_t order = folio_order(a, head)
-    if order:
-        if folio_mapcount(a, head) == 0 or not split_for_swap(a, head):
-            return False
+    cdef bint partially = order > 1 and partially_mapped(a, head)
+    if folio_mapcount(a, head) == 0 or frame_at(a, head).extra_refs != 1 or not split_folio_to_list(a, head, &stat.pieces):
+        return False
+    if not partially:
         if pmd_mappable(&a.m.arch, order):
             count_folio_events(a, head, THP_SWPOUT_FALLBACK, 1)
         count_mthp_stat(a, order, MTHP_STAT_SWPOUT_FALLBACK)
+    return True
+
+
+cdef bint get_slot(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """An anonymous folio that has no slot yet."""
+    if folio_order(a, head) and not split_for_slots(a, head, stat):
+        return False
     if not folio_alloc_swap(a, head):
         return False
     frame_mut(a, head).flags |= PG_dirty
     return True
 
 
-cdef bint split_shmem(arena_t *a, pfn_t head) noexcept nogil:
-    """A large folio of shared memory, mapped nowhere, into single pages: the first stays with the caller, the others go to its list."""
+cdef pfn_t split_shmem(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """A large folio of shared memory, mapped nowhere, into single pages, of which the first is the caller's."""
     cdef uint64_t i, nr_pages = nr_pages_of(a, head)
+    cdef frame_t *f
     if nr_pages == 1:
-        return True
+        return head
     frame_mut(a, head).extra_refs -= 1
     lruvec_add_folio(a, head)
     for i in range(nr_pages):
@@ -216,19 +228,15 @@ cdef bint split_shmem(arena_t *a, pfn_t head) noexcept nogil:
     drop_past_end(a, frame_at(a, head).mapping, head, nr_pages)
     lruvec_del_folio(a, head)
     frame_mut(a, head).extra_refs += 1
-    return True
-
-
-cdef bint split_for_swap(arena_t *a, pfn_t head) noexcept nogil:
-    """split_folio_to_list(): our reference must not count against it, and it must stand on its list for its tails to join it."""
-    frame_mut(a, head).extra_refs -= 1
-    lruvec_add_folio(a, head)
-    split_anon_folio(a, head)
-    if folio_mapcount(a, head) == 0 and frame_at(a, head).extra_refs == 0:
-        return False
-    lruvec_del_folio(a, head)
-    frame_mut(a, head).extra_refs += 1
-    return folio_order(a, head) == 0
+    for i in range(1, nr_pages):
+        f = frame_mut(a, <pfn_t>(head + i))
+        if f.flags & PG_lru:  # else it lay behind the end of the file
+            lruvec_del_folio(a, <pfn_t>(head + i))
+            f.extra_refs += 1
+            f.lru_next = stat.pieces
+            stat.pieces = <pfn_t>(head + i)
+    sc.nr_scanned -= nr_pages - 1
+    return head
 
 
 cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
@@ -261,8 +269,8 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     f = frame_mut(a, head)
     trace3(a, TR_RECLAIM_TAKE, head, nr_pages, folio_is_file_lru(f.flags))
     if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked:
-        if not get_slot(a, head):
-            return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT) if frame_at(a, head).extra_refs else FATE_GONE
+        if not get_slot(a, head, stat):
+            return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
         sc.nr_scanned -= nr_pages - nr_pages_of(a, head)  # of one that was split its pages count one by one
     if folio_mapcount(a, head) and not try_to_unmap(a, head):
         return keep(a, head, FATE_ACTIVATE, KEEP_NOT_UNMAPPED)
@@ -277,33 +285,53 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     return pageout(a, sc, head, stat)
 
 
+cdef inline void reclaim_stat_init(reclaim_stat_t *stat) noexcept nogil:
+    memset(stat, 0, sizeof(reclaim_stat_t))
+
+
+cdef inline pfn_t pop(arena_t *a, pfn_t *list) noexcept nogil:
+    cdef pfn_t head = list[0]
+    list[0] = frame_at(a, head).lru_next
+    frame_mut(a, head).lru_next = 0
+    return head
+
+
+cdef void activate(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """activate_locked: not for reclaim now; no slot is kept for it when swap is nearly full."""
+    if frame_at(a, head).flags & PG_swapcache and (vm_swap_full(a) or frame_at(a, head).flags & PG_mlocked):
+        folio_free_swap(a, head)
+    if not frame_at(a, head).flags & PG_mlocked:
+        frame_mut(a, head).flags |= PG_active
+        stat.nr_activate += <uint32_t>nr_pages_of(a, head)  # it may have been split
+        count_folio_events(a, head, PGACTIVATE, <int64_t>nr_pages_of(a, head))
+
+
 cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, uint32_t nr, reclaim_stat_t *stat) noexcept nogil:
     """Returns the pages that were freed; the others are on their lists again."""
     cdef uint64_t nr_reclaimed = 0
-    cdef uint64_t nr_pages
     cdef uint32_t fate
-    cdef uint32_t kept = 0
-    cdef uint32_t i
+    cdef uint32_t i = 0
+    cdef pfn_t kept = 0, last = 0  # a queue linked by lru_next: pieces can be more than any array holds
     cdef pfn_t head
-    for i in range(nr):
-        head = folios[i]
+    while (stat.pieces or i < nr) and not a.err:
+        if stat.pieces:
+            head = pop(a, &stat.pieces)
+        else:
+            head = folios[i]
+            i += 1
         fate = shrink_folio(a, sc, head, stat)
         if fate == FATE_FREED:
             nr_reclaimed += stat.nr_freed
-        if fate == FATE_FREED or fate == FATE_GONE:
             continue
-        nr_pages = nr_pages_of(a, head)  # it may have been split
         if fate == FATE_ACTIVATE:
-            if frame_at(a, head).flags & PG_swapcache and (vm_swap_full(a) or frame_at(a, head).flags & PG_mlocked):
-                folio_free_swap(a, head)
-            if not frame_at(a, head).flags & PG_mlocked:
-                frame_mut(a, head).flags |= PG_active
-                stat.nr_activate += <uint32_t>nr_pages
-                count_folio_events(a, head, PGACTIVATE, <int64_t>nr_pages)
-        folios[kept] = head
-        kept += 1
-    for i in range(kept):
-        putback(a, folios[i])
+            activate(a, head, stat)
+        if kept:
+            frame_mut(a, last).lru_next = head
+        else:
+            kept = head
+        last = head
+    while kept and not a.err:
+        putback(a, pop(a, &kept))
     return nr_reclaimed
 
 
@@ -323,7 +351,7 @@ cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t 
     count_vm_events(a, PGSCAN_ANON + file, <int64_t>nr_scanned)
     if nr == 0:
         return 0
-    stat.nr_pageout = stat.nr_activate = stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_writeback = 0
+    reclaim_stat_init(&stat)
     nr_reclaimed = shrink_folio_list(a, sc, folios, nr, &stat)
     count_reclaim_events(a, lruvec, sc, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
     count_vm_events(a, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
@@ -372,7 +400,7 @@ cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nog
     sc.memcg = 0
     sc.nr_scanned = 0
     sc.may_writepage = sc.may_unmap = sc.may_swap = sc.ignore_references = True
-    stat.nr_pageout = stat.nr_activate = stat.nr_dirty = stat.nr_unqueued_dirty = stat.nr_writeback = 0
+    reclaim_stat_init(&stat)
     for i in range(nr):
         frame_mut(a, folios[i]).flags &= ~<uint32_t>PG_active
     return shrink_folio_list(a, &sc, folios, nr, &stat)
