@@ -428,7 +428,7 @@ cdef object sysctl_numbers(uint32_t i, name, value):
     cdef uint32_t n = 0
     if words == NULL:
         try:
-            return [number_of(word) for word in value.split()]
+            return [number_of(word.removesuffix(sysctl_unit(i).decode())) for word in value.split()]
         except ValueError:
             raise KernelError(EINVAL, f"{name}={value}: not a number") from None
     while words[n].word != NULL:

@@ -80,7 +80,7 @@ def judged(name):
     return pytest.param(name, marks=pytest.mark.skipif(is_roots, reason="a pool of huge pages is root's to set up"))
 
 
-@pytest.mark.parametrize("name", map(judged, STORIES))
+@pytest.mark.parametrize("name", [judged(name) for name in STORIES])
 def test_every_step_of_the_story(root, name):
     """The kernel says what the transcript tells, and vmtool says the same."""
     script = steps(root, name)
