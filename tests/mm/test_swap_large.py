@@ -10,7 +10,7 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 
 PAGE, KB64, HUGE, MIB = 4096, 65536, 2 << 20, 1 << 20
 RW, PRIVATE, FIXED, SHARED = 3, 0x22, 0x10, 0x21
-HUGEPAGE, DONTNEED, PAGEOUT = 14, 4, 21
+HUGEPAGE, DONTNEED, FREE, PAGEOUT = 14, 4, 8, 21
 AT = 0x40000000
 COUNTERS = ("pswpout", "swpout_zero", "thp_swpout", "thp_swpout_fallback", "thp_split_page", "thp_split_pmd")
 
@@ -175,3 +175,80 @@ def test_shared_memory_stays_whole_without_swap_and_leaves_from_its_end_with_it(
     assert machine.meminfo()["ShmemHugePages"] == 0
     assert machine.vmstat()["pswpout"] == 512
     assert all(machine.load(1, at + i * PAGE, 8) == (i + 1).to_bytes(8, "little") for i in range(512))
+
+
+# --- freed lazily ----------------------------------------------------------------------------------------------------
+
+
+def lazily_freed(machine, how):
+    """A huge page of other bytes than zeros, mapped by one entry or by small ones, freed lazily."""
+    machine.mmap(1, AT, HUGE, RW, PRIVATE | FIXED)
+    machine.madvise(1, AT, HUGE, HUGEPAGE)
+    machine.store(1, AT, b"\1" * HUGE)
+    if how == "small":
+        machine.mprotect(1, AT + 7 * PAGE, PAGE, 1)
+        machine.mprotect(1, AT + 7 * PAGE, PAGE, RW)
+    machine.madvise(1, AT, HUGE, FREE)
+
+
+def freed(machine, what):
+    before = machine.vmstat()["pglazyfreed"]
+    found = counted(machine, what)
+    assert found == dict.fromkeys(COUNTERS, 0)
+    return machine.vmstat()["pglazyfreed"] - before
+
+
+@pytest.mark.parametrize("how", ["huge", "small"])
+def test_one_that_was_freed_lazily_is_dropped_whole(boot, how):
+    machine = boot()
+    lazily_freed(machine, how)
+    assert freed(machine, lambda: machine.madvise(1, AT, HUGE, PAGEOUT)) == 512
+    assert slots(machine, 512) == [None] * 512
+    assert (machine.mthp_stats(2048)["nr_anon"], machine.mthp_stats(2048)["nr_anon_partially_mapped"]) == (0, 0)
+    assert machine.node_stats()["nr_anon_transparent_hugepages"] == 0
+    assert machine.load(1, AT + 9 * PAGE, 1) == b"\0"
+
+
+@pytest.mark.parametrize("how, written", [("huge", 0), ("small", 0), ("small", 100), ("small", 511)])
+def test_one_that_was_written_since_stays_whole(boot, how, written):
+    """All the entries in a row are looked at before one is taken away."""
+    machine = boot()
+    lazily_freed(machine, how)
+    machine.store(1, AT + written * PAGE, b"here")
+    assert freed(machine, lambda: machine.madvise(1, AT, HUGE, PAGEOUT)) == 0
+    assert slots(machine, 512) == [0] * 512
+    assert machine.load(1, AT + written * PAGE, 5) == b"here\1"
+    assert machine.load(1, AT + 9 * PAGE, 1) == b"\1"
+    assert machine.mthp_stats(2048)["nr_anon"] == 1
+
+
+def test_reclaim_drops_it_before_anything_is_written(boot):
+    machine = boot()
+    lazily_freed(machine, "huge")
+    free = machine.node_stats()["nr_inactive_file"]
+    assert freed(machine, lambda: machine.reclaim(512)) == 512
+    assert machine.node_stats()["nr_inactive_file"] <= free - 512
+
+
+def test_a_row_ends_where_an_entry_may_not_be_written(boot):
+    """By the whole folio: MADV_PAGEOUT goes area by area, and splits it for each; reclaim does not."""
+    machine = boot()
+    lazily_freed(machine, "small")
+    machine.mprotect(1, AT + 9 * PAGE, PAGE, 1)
+    assert freed(machine, lambda: machine.reclaim(512)) == 512
+    assert slots(machine, 512) == [None] * 512
+    machine.mprotect(1, AT, HUGE, RW)
+    machine.store(1, AT, b"\1" * HUGE)
+    lazily_freed(machine, "small")
+    machine.mprotect(1, AT + 9 * PAGE, PAGE, 1)
+    machine.store(1, AT + 300 * PAGE, b"here")
+    machine.reclaim(64)
+    assert machine.load(1, AT + 300 * PAGE, 5) == b"here\1"
+
+
+def test_a_forked_one_goes_when_both_have_let_go(boot):
+    machine = boot()
+    lazily_freed(machine, "huge")
+    machine.fork(1)
+    assert freed(machine, lambda: machine.reclaim(512)) == 512
+    assert slots(machine, 512) == [None] * 512

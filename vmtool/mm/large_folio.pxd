@@ -18,6 +18,9 @@ cdef enum:  # of tail 2, index_hi
     LARGE_QUEUED = 2  # on a split_queue
     LARGE_PARTIALLY_MAPPED = 4  # PG_partially_mapped
 
+cdef enum:  # fpb_t
+    FPB_RESPECT_WRITE = 1  # they do not differ in write
+
 cdef enum:
     MAX_XAS_ORDER = 11
 
@@ -98,6 +101,7 @@ cdef uint32_t add_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) n
 cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil
 # folio_pte_batch(): entries from one on, `max_nr` at most, that map the folio's pages one after the other; they may differ in young, dirty and write.
 cdef uint32_t folio_pte_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr) noexcept nogil
+cdef uint32_t folio_pte_batch_flags(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr, uint32_t flags) noexcept nogil
 cdef bint folio_maybe_mapped_shared(arena_t *a, pfn_t head) noexcept nogil  # any folio but one of two pages, of which nobody keeps that
 
 # --- the queue

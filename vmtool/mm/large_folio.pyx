@@ -86,9 +86,13 @@ cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) n
 
 
 cdef uint32_t folio_pte_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr) noexcept nogil:
+    return folio_pte_batch_flags(a, table, index, e, max_nr, 0)
+
+
+cdef uint32_t folio_pte_batch_flags(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr, uint32_t flags) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef pfn_t head = page_folio(a, pte_frame(a, e))
-    cdef pte_t ignored = g.accessed | g.dirty | g.write
+    cdef pte_t ignored = g.accessed | g.dirty | (0 if flags & FPB_RESPECT_WRITE else g.write)
     cdef pte_t expected = e & ~ignored
     cdef uint32_t n = 1
     max_nr = min(max_nr, (<uint64_t>1 << folio_order(a, head)) - (pte_frame(a, e) - head))

@@ -29,6 +29,9 @@ cdef inline uint32_t folio_lru_list(arena_t *a, pfn_t head) noexcept nogil:
 cdef inline bint folio_is_file_lru(uint32_t flags) noexcept nogil:
     return not flags & PG_swapbacked
 
+cdef inline bint is_lazyfree(uint32_t flags) noexcept nogil:
+    return (flags & (PG_anon | PG_swapbacked)) == PG_anon
+
 cdef inline idx_t folio_memcg(arena_t *a, pfn_t head) noexcept nogil:
     """The group that pays for it, 0: the root."""
     return folio_x_at(a, head).memcg if frame_at(a, head).flags & PG_charged else 0

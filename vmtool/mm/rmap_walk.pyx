@@ -4,21 +4,23 @@
     frame 8, of a file: the file's list of areas -> the entry at its offset
 
 Counterpart: Linux v6.18 mm/rmap.c:rmap_walk_anon(), rmap_walk_file(), folio_referenced_one(), try_to_unmap_one().
-Simplified: anonymous huge entries are split before they are unmapped; the TLB of an entry made old is not flushed, as on x86.
+Simplified: a large anonymous folio is unmapped whole only when it was freed lazily; the TLB of an entry made old is not flushed, as on x86.
 """
 
 from vmtool.mm.arena cimport arena_fail, file_at, frame_at, frame_mut, folio_x_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, slot_mut, vma_at
-from vmtool.mm.arch cimport level_index, nr_entries
+from vmtool.mm.arch cimport level_index, level_size, nr_entries
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, frame_index
+from vmtool.mm.large_folio cimport FPB_RESPECT_WRITE, folio_pte_batch_flags
+from vmtool.mm.lruvec cimport is_lazyfree
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.buddy cimport folio_mapcount
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, pte_dirty, pte_frame, pte_mkold, pte_special, pte_young, table_lookup
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, flush_tlb_range, pte_dirty, pte_frame, pte_mkold, pte_special, pte_young, table_lookup
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_soft_dirty, pte_store, pte_swp_mkexclusive, pte_swp_mksoft_dirty, swp_entry_to_pte
-from vmtool.mm.rmap cimport remove_rmap
+from vmtool.mm.rmap cimport remove_rmap, remove_rmap_ptes
 from vmtool.mm.swapfile cimport record_entry
-from vmtool.mm.thp cimport pmd_is_huge, split_huge_pmd
+from vmtool.mm.thp cimport pmd_is_huge, split_huge_pmd, zap_huge_pmd
 from vmtool.mm.vma cimport vma_pages
 
 cdef struct walk_at_t:  # where an entry is that maps a page of the folio
@@ -147,6 +149,45 @@ cdef uint32_t folio_referenced(arena_t *a, pfn_t head, idx_t memcg, uint64_t *vm
 
 # --- let it go ----------------------------------------------------------------------------------------------------------
 
+cdef bint may_discard(arena_t *a, pfn_t head) noexcept nogil:
+    """Of a folio that was freed lazily, whose entries have been looked at."""
+    cdef frame_t *f = frame_mut(a, head)
+    if f.flags & PG_dirty:  # written since MADV_FREE: it is wanted after all
+        f.flags |= PG_swapbacked
+        return False
+    return f.extra_refs == 1
+
+
+cdef bint discard_pmd(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept nogil:
+    """__discard_anon_folio_pmd_locked(): the huge entry of a folio that was freed lazily. False: it stays."""
+    if pte_dirty(a, at.entry):
+        frame_mut(a, head).flags |= PG_dirty
+    if not may_discard(a, head):
+        return False
+    zap_huge_pmd(a, at.v, at.addr)
+    flush_tlb_range(a, m, at.addr, at.addr + level_size(&a.m.arch, 1))
+    return True
+
+
+cdef bint discard_ptes(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept nogil:
+    """The entries in a row that map such a folio, all or none."""
+    cdef uint64_t span = level_size(&a.m.arch, 1)
+    cdef uint64_t most = (min(vma_at(a, at.v).vm_end, (at.addr & ~(span - 1)) + span) - at.addr) >> a.m.arch.page_shift
+    cdef uint32_t nr = folio_pte_batch_flags(a, at.table, at.index, at.entry, most, FPB_RESPECT_WRITE)
+    cdef uint32_t i
+    for i in range(at.index, at.index + nr):
+        if pte_dirty(a, pte_load(a, at.table, i)):
+            frame_mut(a, head).flags |= PG_dirty
+    if not may_discard(a, head):
+        return False
+    for i in range(at.index, at.index + nr):
+        pte_store(a, at.table, i, 0)
+    add_mm_counter(m, MM_ANONPAGES, -<int64_t>nr)
+    flush_tlb_range(a, m, at.addr, at.addr + (<uint64_t>nr << a.m.arch.page_shift))
+    remove_rmap_ptes(a, at.page, nr, vma_at(a, at.v).vm_mm)
+    return True
+
+
 cdef bint unmap_anon(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept nogil:
     """The entry of a single anonymous page. False: it stays."""
     cdef frame_t *f = frame_mut(a, head)
@@ -164,8 +205,7 @@ cdef bint unmap_anon(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept no
             new = pte_swp_mksoft_dirty(a, new)
         slot_mut(a, folio_x_at(a, head).swap).count += 1
         add_mm_counter(m, MM_SWAPENTS, 1)
-    elif f.flags & PG_dirty:  # written since MADV_FREE: it is wanted after all
-        f.flags |= PG_swapbacked
+    elif not may_discard(a, head):
         return False
     pte_store(a, at.table, at.index, new)
     add_mm_counter(m, MM_ANONPAGES, -1)
@@ -181,12 +221,14 @@ cdef bint unmap_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept 
         return False
     if at.table == 0:
         if frame_at(a, head).flags & PG_anon:
-            return False
+            return is_lazyfree(frame_at(a, head).flags) and discard_pmd(a, head, at, m)
         split_huge_pmd(a, at.v, at.addr)  # TTU_SPLIT_HUGE_PMD: a file's is gone then
         return True
     update_hiwater_rss(m)
     if frame_at(a, head).flags & PG_anon:
-        if folio_order(a, head) or not unmap_anon(a, head, at, m):
+        if folio_order(a, head):
+            return is_lazyfree(frame_at(a, head).flags) and discard_ptes(a, head, at, m)
+        if not unmap_anon(a, head, at, m):
             return False
     else:
         pte_store(a, at.table, at.index, 0)

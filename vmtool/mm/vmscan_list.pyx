@@ -20,7 +20,7 @@ from vmtool.mm.folio_split cimport folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
-from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
+from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, is_lazyfree, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
@@ -145,10 +145,6 @@ cdef uint32_t check_references(arena_t *a, scan_control_t *sc, pfn_t head) noexc
     if was_referenced or referenced > 1 or (vm_flags & VM_EXEC and folio_is_file_lru(f.flags)):
         return REF_ACTIVATE
     return REF_KEEP
-
-
-cdef inline bint is_lazyfree(uint32_t flags) noexcept nogil:
-    return (flags & (PG_anon | PG_swapbacked)) == PG_anon
 
 
 cdef uint32_t free_clean(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
