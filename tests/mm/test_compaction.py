@@ -114,7 +114,7 @@ def test_every_kind_of_page_moves():
     machine.cgroup_create("g")
     machine.mkfile("/f", 8 * MIB, bytes(range(256)) * 16 * 2048)
     machine.drop_caches(3)
-    fill = punched(machine, pid, 40 * MIB)
+    fill = punched(machine, pid, 48 * MIB)
     other = machine.spawn("other", None, [b"other"], [])
     machine.cgroup_move("g", other)
     own = punched(machine, other, 4 * MIB)
@@ -136,7 +136,7 @@ def test_every_kind_of_page_moves():
     assert cached > 0 and machine.fsck() == []
     counted = compact(machine)
     assert machine.fsck() == []
-    assert counted["pgmigrate_success"] > 400
+    assert counted["pgmigrate_success"] > 500
     assert {name: machine.cgroup("g")["memory.stat"][name] for name in kinds} == kinds
     assert (machine.cgroup("g")["memory.current"], machine.vmstat()["nr_swapcached"]) == (usage, cached)
     for page in range(0, 4 * MIB, 2 * PAGE):
@@ -145,7 +145,7 @@ def test_every_kind_of_page_moves():
         assert machine.load(child, shared + page, 12) == b"s%011x" % page
     assert machine.load(other, mapped + 5 * PAGE, 5) == machine.read(child, "/f", 5 * PAGE, 5) == b"dirty"
     assert machine.load(other, mapped + 5 * MIB, 16) == bytes(range(16))
-    for page in (*range(0, 8 * MIB, 2 * PAGE), *range(32 * MIB, 40 * MIB, 2 * PAGE)):
+    for page in (*range(0, 8 * MIB, 2 * PAGE), *range(32 * MIB, 48 * MIB, 2 * PAGE)):
         assert machine.load(pid, fill + page, 12) == b"%012x" % page
     machine.store(child, own, b"mine")
     assert machine.load(other, own, 4) == b"0000"
