@@ -49,7 +49,7 @@ class TaskInfo(NamedTuple):
     state: str  # one letter: R S T Z
     exit_code: int  # wait status
     cpu: int
-    current: bool  # its tables are in some CPU's CR3
+    current: bool  # its tables are in some CPU's CR3 or TTBR0
     min_flt: int
     maj_flt: int
     cmin_flt: int

@@ -150,3 +150,18 @@ def test_the_entries_of_a_flushed_tlb_are_counted(vmtool, script):
     counts = {kind: entries.count(kind) for kind in sorted(set(entries))}
     assert lines == [f"TLB entries of CPU 0, L{level} {kind}: {nr} are gone" for (level, kind), nr in counts.items()]
     assert counts[1, "data"] >= 16
+
+
+@pytest.mark.parametrize("arch, register, space", [("arm64", "ttbr0", ", ASID "), ("arm", "ttbr0", ", ASID "), ("i386", "cr3", ""),
+                                                   ("x86-64", "cr3", ", PCID ")])
+def test_registers_and_spaces_have_the_architectures_names(vmtool, script, arch, register, space):
+    script(f"init --arch {arch} --force\nspawn a\nspawn b\nswitch 1\nswitch 2\ntouch 2 stack\n")
+    vmtool("switch 1")
+    vmtool("touch 1 stack")
+    out = vmtool("diff @1").out
+    lines = [line for line in out.splitlines() if line.startswith("TLB entry")]
+    assert lines and all((f" kB{space}" if space else " kB: ") in line for line in lines)
+    assert f"; {register} loads " in out
+    names = {"cr3", "ttbr0", "PCID", "ASID"} - {register, space.strip(" ,")}
+    assert not any(name in out for name in names)
+    assert f"a (1), in {register.upper()} " in vmtool("draw").out

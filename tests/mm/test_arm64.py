@@ -116,6 +116,25 @@ def test_kernel_addresses_have_a_root_of_their_own(machine):
     assert machine.walk(1, 0xFFFF000000200000).phys == 0x40200000  # the direct map begins where RAM does
 
 
+@pytest.mark.parametrize("addr, descriptors", [
+    (0xFFFF800080010000, ["1000000000000003", "1000000000000003", "1000000000000003"]),  # the image: its tables were made with the MMU off
+    (0xFFFF80007AABE000, ["1000000000000003", "1000000000000403", "1000000000000403"]),  # modules; the top one serves both
+    (0xFFFF000002300000, ["1800000000000403", "1800000000000403", "1800000000000403"])])  # the direct map: nothing is executed there
+def test_descriptors_of_the_kernels_tables(machine, addr, descriptors):
+    """UXNTable, in the direct map PXNTable, AF: by the entries of Debian's 6.18.15, frames taken out."""
+    steps = machine.walk(1, addr).steps
+    assert [f"{step.entry & ~FRAME:016x}" for step in steps[:-1]] == descriptors
+    assert steps[0].flags[-1] == "UXNTable" and "PXNTable" not in steps[-1].flags
+
+
+def test_names_of_a_table_descriptors_bits(machine, page):
+    """A program's tables have PXNTable, and none of the names of a page's bits."""
+    machine.touch(1, page, PAGE, "w")
+    steps = machine.walk(1, page).steps
+    assert [step.entry & ~FRAME for step in steps[:-1]] == [0x0800000000000403] * 3
+    assert [step.flags for step in steps[:-1]] == [("VALID", "AF", "PXNTable")] * 3
+
+
 def test_memory_is_one_zone(machine):
     zones = {zone.name: zone for zone in machine.zones() if zone.managed}
     assert list(zones) == ["DMA"]

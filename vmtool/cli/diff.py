@@ -30,6 +30,7 @@ def diff(session: Session, machines: Sequence[str], json: bool) -> Output:
         if len(images) == 1:
             images.append(Image(session))
         found, is_same = _compare(*images)
+        arch = images[1].machine.info().arch
     finally:
         for other in opened:
             other.close()
@@ -40,7 +41,7 @@ def diff(session: Session, machines: Sequence[str], json: bool) -> Output:
             from vmtool.cli.json_text import text
             shown = text([view.change_object(change) for change in found])
         else:
-            shown = view.render(found)
+            shown = view.render(found, arch)
         return report.Result(shown, 0 if is_same else DIFFERENT)
     return show
 

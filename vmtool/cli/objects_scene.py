@@ -60,7 +60,7 @@ def _space(space: s.Space, changes: Changes | None) -> Object:
     return {
         "pid": space.pid,
         "comm": space.comm,
-        "is_current": space.current,
+        "is_current": bool(space.register),
         "root_address": address(space.root),
         "nr_areas": space.nr_areas,
         "nr_anon": anon,

@@ -32,7 +32,7 @@ class Changes:
         old = self.spaces.get(space.pid)
         if old is None:
             return NEW
-        return OTHER if (old.comm, old.root, old.current) != (space.comm, space.root, space.current) else ""
+        return OTHER if (old.comm, old.root, old.register) != (space.comm, space.root, space.register) else ""
 
     def area(self, space: s.Space, area: s.Area) -> str:
         """By its start: one that grew or shrank at its other end is another; one whose start moved too, where most of it was there."""

@@ -9,6 +9,7 @@ from vmtool.errors import KernelError
 from vmtool.face import runs as r
 from vmtool.face import scene as s
 from vmtool.face.palette import LETTER_OF_KIND, USES
+from vmtool.views.tlb import words as tlb_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class _Reading:
         return s.Space(
             task.pid,
             task.comm,
-            task.current,
+            tlb_words(self.info.arch).root if task.current else "",
             mm.pgd,
             areas,
             tables,

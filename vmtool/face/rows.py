@@ -59,7 +59,7 @@ def area_text(area: s.Area, full: bool = False) -> str:
 
 
 def process_text(space: s.Space) -> str:
-    return f"{space.comm} ({space.pid})" + (", in CR3" if space.current else "")
+    return f"{space.comm} ({space.pid})" + (f", in {space.register}" if space.register else "")
 
 
 def rss_text(space: s.Space) -> str:

@@ -62,7 +62,7 @@ class Space(NamedTuple):
 
     pid: int
     comm: str
-    current: bool  # its root is in a CPU's CR3
+    register: str  # of a CPU, that names its tables: CR3, TTBR0; "" while none does
     root: int
     areas: tuple[Area, ...]
     tables: tuple[Table, ...]

@@ -19,7 +19,7 @@ from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
 from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
 from vmtool.mm.mmu cimport *
-from vmtool.mm.mmu_context cimport asids_init
+from vmtool.mm.mmu_context cimport asids_init, mmu_gather_t, tlb_finish_mmu, tlb_gather_mmu
 from vmtool.mm.pgtable cimport *
 from vmtool.mm.maple cimport maple_at, mtree_free
 from vmtool.mm.mtree cimport mtree_store
@@ -366,7 +366,10 @@ cdef class Probe:
         table_free(&self.a, mm_mut(&self.a, self.mm), addr, level)
 
     def free_range(self, addr, end, floor=0, ceiling=0):
-        free_pgd_range(&self.a, mm_mut(&self.a, self.mm), addr, end, floor, ceiling)
+        cdef mmu_gather_t tlb
+        tlb_gather_mmu(&tlb)
+        free_pgd_range(&self.a, mm_mut(&self.a, self.mm), &tlb, addr, end, floor, ceiling)
+        tlb_finish_mmu(&self.a, mm_mut(&self.a, self.mm), &tlb)
 
     def pgtables_bytes(self):
         return mm_at(&self.a, self.mm).pgtables_bytes

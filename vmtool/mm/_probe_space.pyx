@@ -33,6 +33,7 @@ from vmtool.mm.sys_mremap cimport sys_mremap
 from vmtool.mm.task cimport task_alloc
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.types cimport *
+from vmtool.mm.mmu_context cimport mmu_gather_t, tlb_finish_mmu, tlb_gather_mmu
 from vmtool.mm.unmap cimport ZAP_DROP_MARKER, ZAP_EVEN_COWS, unmap_mapping_range, zap_range
 from vmtool.mm.vma cimport vma_lookup
 
@@ -256,8 +257,11 @@ cdef class Space:
         """The page at addr goes, and a slot stands in its place."""
         cdef mm_t *m = mm_mut(&self.a, self.mm())
         cdef pte_t e = swp_entry_to_pte(&self.a, swp_entry(type, offset))
+        cdef mmu_gather_t tlb
         self.touch(addr)
-        zap_range(&self.a, vma_lookup(&self.a, self.mm(), addr), addr, addr + self.page_size, ZAP_EVEN_COWS | ZAP_DROP_MARKER)
+        tlb_gather_mmu(&tlb)
+        zap_range(&self.a, &tlb, vma_lookup(&self.a, self.mm(), addr), addr, addr + self.page_size, ZAP_EVEN_COWS | ZAP_DROP_MARKER)
+        tlb_finish_mmu(&self.a, m, &tlb)
         entry_set(&self.a, m, addr, 0, pte_swp_mkexclusive(&self.a, e) if exclusive else e)
         add_mm_counter(m, MM_SWAPENTS, 1)
         self.slots[swp_entry(type, offset)] = self.slots.get(swp_entry(type, offset), 0) + 1

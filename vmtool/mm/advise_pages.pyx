@@ -19,7 +19,8 @@ from vmtool.mm.lruvec cimport lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport may_write_file
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.pgtable cimport entry_set, flush_tlb_range, table_alloc
+from vmtool.mm.mmu_context cimport mmu_gather_t, tlb_finish_mmu, tlb_flush_entries, tlb_gather_mmu
+from vmtool.mm.pgtable cimport entry_set, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.swap_lru cimport folio_deactivate, folio_mark_lazyfree, lru_add_drain
 from vmtool.mm.thp_split cimport split_anon_folio
@@ -101,6 +102,7 @@ cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e)
 cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, leaf_fn file_leaf, bint anon_only) noexcept nogil:
     cdef advice_t k
     cdef mm_walk_t w
+    cdef mmu_gather_t tlb
     k.pte = pte
     k.leaf = leaf
     k.file_leaf = file_leaf
@@ -109,7 +111,9 @@ cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn p
     w.table = each_pte
     w.leaf = each_leaf
     walk_page_range(&w, start, end)
-    flush_tlb_range(a, w.mm, start, end)
+    tlb_gather_mmu(&tlb)
+    tlb_flush_entries(&tlb, 0, start, end - start)
+    tlb_finish_mmu(a, w.mm, &tlb)
 
 cdef inline bint is_others(arena_t *a, pfn_t head) noexcept nogil:
     """More entries map it than it has pages."""

@@ -25,7 +25,7 @@ cdef enum:
     ARM64_SWP_UFFD_WP = 0x8
     ARM64_SWP_TYPE_SHIFT = 6
     ARM64_SWP_OFFSET_SHIFT = 12
-    ARM64_CONT_BIT = 52
+    PTE_CONT_BIT = 52
 
 cdef pte_t arm64_decode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef pte_t arm64_encode(const arch_t *g, int level, pte_t e) noexcept nogil

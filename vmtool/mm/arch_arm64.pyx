@@ -14,22 +14,25 @@ cdef pte_t PTE_PXN = <pte_t>1 << 53
 cdef pte_t PTE_UXN = <pte_t>1 << 54
 cdef pte_t PTE_DIRTY = <pte_t>1 << 55
 cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
-cdef pte_t PTE_CONT = <pte_t>1 << ARM64_CONT_BIT
+cdef pte_t PTE_CONT = <pte_t>1 << PTE_CONT_BIT
 cdef pte_t ATTR_TAGGED = 1 << 2  # AttrIndx: MT_NORMAL_TAGGED, as the direct map is
 cdef pte_t ATTR_DEVICE = 4 << 2  # MT_DEVICE_nGnRE
 cdef pte_t TABLE_PXN = <pte_t>1 << 59
+cdef pte_t TABLE_UXN = <pte_t>1 << 60
 
 cdef struct name_t_:
     uint32_t bit
     const char *name
 
 cdef enum:
-    NR_NAMES = 14
+    NR_NAMES = 15
+    FIRST_LEAF_NAME = 2  # of these, what a page's or block's descriptor has, to the last
+    NR_TABLE_NAMES = 4  # and a table's, from the first on
 
 cdef name_t_ NAMES[NR_NAMES]
-NAMES[:] = [name_t_(0, b"VALID"), name_t_(6, b"USER"), name_t_(7, b"RDONLY"), name_t_(10, b"AF"), name_t_(11, b"nG"), name_t_(51, b"DBM"),
-            name_t_(52, b"CONT"), name_t_(53, b"PXN"), name_t_(54, b"UXN"), name_t_(55, b"DIRTY"), name_t_(56, b"SPECIAL"),
-            name_t_(8, b"SH0"), name_t_(9, b"SH1"), name_t_(59, b"PXNTable")]
+NAMES[:] = [name_t_(59, b"PXNTable"), name_t_(60, b"UXNTable"), name_t_(0, b"VALID"), name_t_(10, b"AF"), name_t_(6, b"USER"), name_t_(7, b"RDONLY"),
+            name_t_(11, b"nG"), name_t_(51, b"DBM"), name_t_(52, b"CONT"), name_t_(53, b"PXN"), name_t_(54, b"UXN"), name_t_(55, b"DIRTY"),
+            name_t_(56, b"SPECIAL"), name_t_(8, b"SH0"), name_t_(9, b"SH1")]
 
 
 cdef pte_t encode_swap(pte_t e) noexcept nogil:
@@ -50,7 +53,8 @@ cdef pte_t arm64_encode(const arch_t *g, int level, pte_t e) noexcept nogil:
     if not e & (X86_P | X86_G):
         return encode_swap(e)
     if level and not e & X86_PS:
-        return out | PTE_TYPE_PAGE | PTE_AF | (TABLE_PXN if e & X86_US else 0)
+        return (out | PTE_TYPE_PAGE | (PTE_AF if e & X86_A else 0) | (TABLE_PXN if e & (X86_US | NX) else 0)
+                | (0 if e & X86_US else TABLE_UXN))
     out |= PTE_SHARED
     out |= (PTE_TYPE_PAGE if level == 0 else PTE_VALID) if e & X86_P else (PTE_TYPE_PAGE & ~PTE_VALID if level == 0 else 0)
     if e & X86_US or not e & X86_P:
@@ -84,7 +88,8 @@ cdef pte_t arm64_decode(const arch_t *g, int level, pte_t e) noexcept nogil:
     if not e & (PTE_VALID | PTE_NG):
         return decode_swap(e)
     if level and e & PTE_TYPE_PAGE == PTE_TYPE_PAGE:
-        return out | X86_P | X86_RW | X86_A | X86_D | (X86_US if e & TABLE_PXN else 0)
+        return (out | X86_P | X86_RW | X86_D | (X86_A if e & PTE_AF else 0)
+                | ((NX if e & TABLE_PXN else 0) if e & TABLE_UXN else X86_US))
     out |= X86_P if e & PTE_VALID else X86_G
     if level:
         out |= X86_PS
@@ -119,10 +124,11 @@ cdef bint arm64_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
 
 
 cdef const char *arm64_flag(int level, pte_t e, uint32_t bit) noexcept nogil:
-    cdef int i
+    cdef bint is_table = level and e & PTE_TYPE_PAGE == PTE_TYPE_PAGE
+    cdef int i, first = 0 if is_table else FIRST_LEAF_NAME
     if not e >> bit & 1 or (not e & (PTE_VALID | PTE_NG)):
         return NULL
-    for i in range(NR_NAMES):
+    for i in range(first, NR_TABLE_NAMES if is_table else NR_NAMES):
         if NAMES[i].bit == bit:
             return NAMES[i].name
     return NULL

@@ -5,11 +5,11 @@ What stands in memory has it; what mm reads and writes has not (arch_arm64.pxd).
 """
 
 from vmtool.mm.arch cimport ARCH_ARM64, ARCH_ARM64_64K
+from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef enum:
-    PTE_CONT_BIT = 52
     NR_CONT_LEVELS = 2  # tables whose entries may have it
 
 cdef inline bint has_contpte(const arch_t *g) noexcept nogil:

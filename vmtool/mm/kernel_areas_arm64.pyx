@@ -10,17 +10,17 @@
 Counterpart: Linux v6.18 arch/arm64/mm/mmu.c (paging_init(), map_mem(), mark_linear_text_alias_ro(), declare_vma()), mm/init.c
 (execmem_arch_setup(): modules end 128M behind the image's start of theirs), kernel/module/main.c, asm/memory.h with VA_BITS of 52 on a processor of
 48. Entries as read in the memory of Debian's 6.18.15 (fixtures/kernel_map).
-# Deviation: RAM is mapped by blocks, where rodata=full maps it by pages; the fixmap has no devicetree.
+# Deviation: RAM is mapped by blocks, where rodata=full maps it by pages; the fixmap has no devicetree, its tables have UXNTable, which bm_pud's, bm_pmd's and bm_pte's lack.
 Invariants (fsck_kernel): nothing may be written and executed.
 """
 
 from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_index, level_size
-from vmtool.mm.arch_arm64 cimport ARM64_CONT_BIT
+from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               RESERVED_MODULES, reserved_of, reserved_t)
 from vmtool.mm.module_areas cimport loader_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map, table_descend
-from vmtool.mm.pte cimport entry_load
+from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_store, pmd_class
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table
 
 cdef enum:
@@ -37,7 +37,7 @@ cdef vaddr_t PCI_IO_START = 0xFFFFFFFFC0800000ULL
 cdef vaddr_t FIXADDR_TABLES = 0xFFFFFFFFFF200000ULL
 cdef uint64_t MODULES_BEFORE_END = 0x8000000
 cdef pte_t NX = <pte_t>1 << 63
-cdef pte_t ARM64_CONT = <pte_t>1 << ARM64_CONT_BIT
+cdef pte_t ARM64_CONT = <pte_t>1 << PTE_CONT_BIT
 
 cdef module_t MODULES[NR_MODULES]
 MODULES[:] = [module_t(b"crc16", b"ext4,", 1, 1, 1, 1, 0), module_t(b"mbcache", b"ext4,", 1, 2, 2, 1, 0),
@@ -72,6 +72,21 @@ cdef bint map_range(arena_t *a, vaddr_t addr, uint64_t pfn, uint64_t nr_pages, p
     return ok
 
 
+cdef void forget_accessed(arena_t *a, vaddr_t start, vaddr_t end) noexcept nogil:
+    """The tables that lead to the image were made while the MMU was off (kernel/pi/map_range.c), without the access flag that later ones have."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pfn_t table
+    cdef pte_t e = 0
+    cdef int level
+    while start < end:
+        for level in range(1, <int>g.levels):
+            if table_descend(a, a.m.kernel_pgd, start, level, &table, &e) == level:
+                e = entry_load(a, table, level_index(g, level, start), level)
+                if pmd_class(a, e) == ENTRY_TABLE:
+                    entry_store(a, table, level_index(g, level, start), level, e & ~<pte_t>X86_A)
+        start += level_size(g, 1)
+
+
 cdef bint map_kernel(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef uint64_t head = reserved_of(a, RESERVED_KERNEL_CODE).start_pfn
     cdef uint64_t rodata = reserved_of(a, RESERVED_KERNEL_RODATA).start_pfn
@@ -88,6 +103,7 @@ cdef bint map_kernel(arena_t *a, spare_tables_t *spare) noexcept nogil:
         ok = make_kernel_table(a, image_address(a, at), 0, spare)
         at += pages
     ok = ok and map_range(a, image_address(a, data), data, image_end(a) - data, ro | X86_RW | X86_D | NX, True, spare)
+    forget_accessed(a, KIMAGE_VADDR, image_address(a, image_end(a)))
     # mark_linear_text_alias_ro(); it was mapped without tags before
     return ok and change_page_attr(a, direct_map_address(a, head << a.m.arch.page_shift), init - head, 0, X86_RW | X86_D | X86_PWT, spare)
 

@@ -16,6 +16,27 @@ cdef inline pfn_t user_pgd(const arch_t *g, pfn_t pgd) noexcept nogil:
     """The table that the processor walks for the program: with KPTI the page behind the kernel's."""
     return pgd + (g.flags & ARCH_KPTI != 0)
 
+cdef struct mmu_gather_t:  # what a change of entries has to flush when it is done
+    vaddr_t start
+    vaddr_t end  # 0: nothing
+    uint32_t cleared  # a bit for each level at which entries went (cleared_ptes, cleared_pmds, ...)
+    bint freed_tables
+
+cdef inline void tlb_gather_mmu(mmu_gather_t *tlb) noexcept nogil:
+    tlb.start = ~<vaddr_t>0
+    tlb.end = 0
+    tlb.cleared = 0
+    tlb.freed_tables = False
+
+cdef inline void tlb_flush_entries(mmu_gather_t *tlb, int level, vaddr_t addr, uint64_t size) noexcept nogil:
+    """Entries of `level` that were present are no more what they were (tlb_flush_pte_range() and its kin)."""
+    tlb.start = min(tlb.start, addr)
+    tlb.end = max(tlb.end, addr + size)
+    tlb.cleared |= <uint32_t>1 << level
+
+cdef void tlb_free_table(const arch_t *g, mmu_gather_t *tlb, int level, vaddr_t addr) noexcept nogil  # that an entry of `level` led to
+cdef void tlb_finish_mmu(arena_t *a, mm_t *mm, mmu_gather_t *tlb) noexcept nogil
+
 cdef void asids_init(machine_t *m) noexcept nogil  # boot, after arch_features()
 cdef uint32_t asid_bits(const machine_t *m) noexcept nogil
 cdef bint asid_is_given(arena_t *a, uint32_t asid) noexcept nogil  # in this generation
@@ -28,7 +49,7 @@ cdef inline bint asid_gen_match(const machine_t *m, uint64_t context_id) noexcep
 
 cdef void switch_mm_context(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil  # the CPU's tables are this space's from now on
 cdef void forget_mm_context(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil  # mmput(): the space ends
-# Flush what the TLBs of all CPUs hold of a range of this mm (mmu_gather's end), of one page; all of it.
+# Flush what the TLBs of all CPUs hold of a range of this mm, with what walks of it remember; of one page; all of it.
 cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noexcept nogil
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void flush_tlb_mm(arena_t *a, mm_t *mm) noexcept nogil

@@ -14,15 +14,20 @@
 ASIDs have 16 bits on arm64 (8 where ID_AA64MMFR0_EL1 says so), 8 on arm; 0 is that of no program. The first generation gives out the even ones alone
 on arm64: Debian's kernels have CONFIG_UNMAP_KERNEL_AT_EL0, and while they boot they do not know yet whether KPTI is needed, where pairs would
 be; it is not on the processors here (CSV3, "65536 entries" in the recorded logs), so from the first rollover on all are given out.
-flush_tlb_range() of arm64: TLBI VAE1IS a page, from MAX_DVM_OPS (entries of a table) on ASIDE1IS; with FEAT_TLBIRANGE (RVAE1IS) up to 2M pages.
-Of arm: page by page, whatever it is. flush_tlb_page(): VALE1IS. flush_tlb_mm(), at fork and at the end of a space: ASIDE1IS.
+arm64's flushes:
+    flush_tlb_range()   TLBI VAE1IS a page, from MAX_DVM_OPS (entries of a table) on ASIDE1IS; with FEAT_TLBIRANGE (RVAE1IS) up to 2M pages. A walk of
+                        these addresses begins at the top again
+    tlb_finish_mmu()    the same where tables went (munmap); where only leaves did (madvise, mprotect), VALE1IS: walks still know the tables. From
+                        the first entry that was present to the last, by the steps of the smallest: a huge page is one instruction
+    flush_tlb_page()    VALE1IS
+    flush_tlb_mm()      ASIDE1IS, at fork and at the end of a space
+arm goes page by page, however long and whatever the entries are, and TLBIMVAIS always forgets what walks remember (TLBIMVALIS is of ARMv8).
 Counterpart: Linux v6.18 arch/arm64/mm/context.c (check_and_switch_context(), new_context(), flush_context()), arch/arm/mm/context.c, arch/x86/mm/tlb.c
-(choose_new_asid(), flush_tlb_mm_range()).
-# Deviation: what unmapped pages alone flushes as if tables had gone, too (VAE1IS, where Linux has VALE1IS): no preset has the caches that would tell.
+(choose_new_asid(), flush_tlb_mm_range()), arch/arm64/include/asm/tlb.h, arch/arm/include/asm/tlb.h, include/asm-generic/tlb.h.
 Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of the generation is marked in the map.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, nr_entries, page_size, pte_pfn
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, level_size, nr_entries, page_size, pte_pfn
 from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va
@@ -76,6 +81,26 @@ cdef void flush_tlb_range(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end) noex
 
 cdef void flush_tlb_stride(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift) noexcept nogil:
     policy_of(a.m).flush(a, mm, start, end, shift, False)
+
+
+cdef void tlb_free_table(const arch_t *g, mmu_gather_t *tlb, int level, vaddr_t addr) noexcept nogil:
+    """__pte_free_tlb() and its kin: one page of its span is enough, a walk of any finds the table. arm's table serves two entries of 1M: a page
+    of each."""
+    if g.id == ARCH_ARM:
+        tlb_flush_entries(tlb, level, (addr & ~(level_size(g, 1) - 1)) + level_size(g, 1) // 2 - page_size(g), 2 * page_size(g))
+    else:
+        tlb_flush_entries(tlb, level, addr, page_size(g))
+    tlb.freed_tables = True
+
+
+cdef void tlb_finish_mmu(arena_t *a, mm_t *mm, mmu_gather_t *tlb) noexcept nogil:
+    """tlb_flush(), by tlb_get_unmap_shift(): the smallest entries that went."""
+    cdef int level = 0
+    if tlb.end == 0:
+        return
+    while level < <int>a.m.arch.levels - 1 and not tlb.cleared >> level & 1:
+        level += 1
+    policy_of(a.m).flush(a, mm, tlb.start, tlb.end, a.m.arch.page_shift if a.m.arch.id == ARCH_ARM else a.m.arch.level_shift[level], not tlb.freed_tables)
 
 
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
@@ -291,6 +316,8 @@ cdef void flush_by_broadcast(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t 
     cdef vaddr_t addr
     cdef cpu_t *c
     start &= ~((<uint64_t>1 << shift) - 1)
+    if end != TLB_FLUSH_ALL:
+        end = (end - 1 | (<uint64_t>1 << shift) - 1) + 1
     for cpu in range(a.m.nr_cpus):
         c = cpu_mut(a, cpu)
         if end == TLB_FLUSH_ALL or range_exceeds(a.m, end - start, shift):
@@ -298,5 +325,5 @@ cdef void flush_by_broadcast(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t 
             continue
         addr = start
         while addr < end:
-            tlb_flush_va(a, c, addr, asid, last_level)
+            tlb_flush_va(a, c, addr, asid, last_level and a.m.arch.id != ARCH_ARM)
             addr += <uint64_t>1 << shift

@@ -7,7 +7,7 @@ PUD (and P4D) tables, not the top one, as VmPTE does.
 
 from vmtool.mm.arch cimport level_index
 from vmtool.mm.arena cimport arena_t
-from vmtool.mm.mmu_context cimport flush_tlb_fullmm, flush_tlb_mm, flush_tlb_page, flush_tlb_range, flush_tlb_stride, user_pgd  # and flushes
+from vmtool.mm.mmu_context cimport mmu_gather_t, flush_tlb_fullmm, flush_tlb_mm, flush_tlb_page, flush_tlb_range, flush_tlb_stride, user_pgd  # and flushes
 from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
 from vmtool.mm.zone cimport ram_start
@@ -66,4 +66,4 @@ cdef void entry_set(arena_t *a, mm_t *mm, vaddr_t addr, int level, pte_t value) 
 # Take an empty or full table of `level` (0 or 1) out of its parent and free it (its entries must be zero).
 cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
 # free_pgd_range(): frees the tables of addr..end whose whole span lies within floor..ceiling (0: no ceiling).
-cdef void free_pgd_range(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t end, vaddr_t floor, vaddr_t ceiling) noexcept nogil
+cdef void free_pgd_range(arena_t *a, mm_t *mm, mmu_gather_t *tlb, vaddr_t addr, vaddr_t end, vaddr_t floor, vaddr_t ceiling) noexcept nogil

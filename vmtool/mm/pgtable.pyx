@@ -25,6 +25,7 @@ from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVE
                               page_bytes, page_bytes_mut)
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
+from vmtool.mm.mmu_context cimport tlb_free_table
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
 from vmtool.mm.zone cimport lowmem_end, ram_start
 from vmtool.mm.vmstat cimport NR_PAGETABLE, mod_node_stat
@@ -165,6 +166,7 @@ cdef void table_free(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nog
 cdef struct span_t:
     vaddr_t floor
     vaddr_t ceiling  # first address that must keep its tables; 0: none
+    mmu_gather_t *tlb
 
 
 cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t addr, vaddr_t last, const span_t *span) noexcept nogil:
@@ -183,16 +185,18 @@ cdef void free_range_below(arena_t *a, mm_t *mm, pfn_t table, int level, vaddr_t
             if base >= span.floor and (span.ceiling == 0 or next - 1 <= span.ceiling - 1):
                 table_store(a, table, level_index(g, level, base), level, 0)
                 drop_table(a, below, level - 1, base)
+                tlb_free_table(g, span.tlb, level, max(base, addr & ~(level_size(g, level - 1) - 1)) if level > 1 else base)
                 mm.pgtables_bytes -= table_bytes(g, level - 1)
         if next - 1 >= last or frame_at(a, table).index_lo == 0:
             break
         base = next
 
 
-cdef void free_pgd_range(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t end, vaddr_t floor, vaddr_t ceiling) noexcept nogil:
+cdef void free_pgd_range(arena_t *a, mm_t *mm, mmu_gather_t *tlb, vaddr_t addr, vaddr_t end, vaddr_t floor, vaddr_t ceiling) noexcept nogil:
     cdef span_t span
     span.floor = floor
     span.ceiling = ceiling
+    span.tlb = tlb
     mm.pte_cache_addr = 0
     if end > addr:
         free_range_below(a, mm, mm.pgd, <int>a.m.arch.levels - 1, addr, end - 1, &span)
@@ -222,9 +226,18 @@ cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil:
     drop_table(a, pgd, <int>a.m.arch.levels - 1, 0)
 
 
-cdef inline pte_t mk_kernel_table(arena_t *a, pfn_t table) noexcept nogil:
-    """pgd_populate_kernel() and its kin: of 64 bits _PAGE_TABLE as for programs, what it leads to denies them; of 32 bits _KERNPG_TABLE."""
-    return mk_table(a, table) if a.m.arch.id <= ARCH_X86_64_LA57 else mk_table(a, table) & ~<pte_t>X86_US
+cdef inline vaddr_t kernel_middle(const arch_t *g) noexcept nogil:
+    """PAGE_END: below it lies arm64's direct map, above it the rest."""
+    return g.kernel_start + (0 - g.kernel_start >> 1)
+
+
+cdef inline pte_t mk_kernel_table(arena_t *a, pfn_t table, vaddr_t addr) noexcept nogil:
+    """pgd_populate_kernel() and its kin: of 64 bits _PAGE_TABLE as for programs, what it leads to denies them; of 32 bits _KERNPG_TABLE.
+    arm64's lead to nothing that programs execute, those of the direct map to nothing that is executed (NO_EXEC_MAPPINGS)."""
+    cdef const arch_t *g = &a.m.arch
+    if g.id <= ARCH_X86_64_LA57:
+        return mk_table(a, table)
+    return mk_table(a, table) & ~<pte_t>X86_US | (g.nx if g.flags & ARCH_SPLIT_ROOT and addr < kernel_middle(g) else 0)
 
 
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil:
@@ -243,7 +256,7 @@ cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept
         if below == 0:
             return 0
         # for what programs may read, a table that they reach, and the kernel's all the same
-        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if user else mk_kernel_table(a, below))
+        entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if user else mk_kernel_table(a, below, addr))
 
 
 cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil:
@@ -261,7 +274,7 @@ cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexce
     cdef pte_t e
     kernel_table_frame(a, pfn, level)
     table_descend(a, a.m.kernel_pgd, addr, level + 1, &table, &e)
-    entry_store(a, table, level_index(&a.m.arch, level + 1, addr), level + 1, mk_kernel_table(a, pfn))
+    entry_store(a, table, level_index(&a.m.arch, level + 1, addr), level + 1, mk_kernel_table(a, pfn, addr))
 
 
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:

@@ -8,7 +8,7 @@ direct map has of a page is its caller's to change; nothing is flushed: it is do
 Invariants (fsck_kernel): no page of the kernel's half may be written and executed.
 """
 
-from vmtool.mm.arch cimport X86_PS, X86_US, level_end, level_index, level_size, nr_entries, pages_in
+from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, X86_PS, X86_US, level_end, level_index, level_size, nr_entries, pages_in
 from vmtool.mm.pgtable cimport kernel_table, kernel_table_at, kernel_table_frame, table_descend
 from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_store, mk_table, pmd_class, ptes_load, ptes_open_mut, ptes_store, ptes_t
 
@@ -55,7 +55,7 @@ cdef bint split_entry(arena_t *a, pfn_t table, uint32_t index, int level, spare_
             ptes_store(&p, i, e | (phys + i * level_size(g, 0)))
         else:
             entry_store(a, below, i, level - 1, e | (phys + i * level_size(g, level - 1)))
-    entry_store(a, table, index, level, mk_table(a, below) & ~<pte_t>X86_US)
+    entry_store(a, table, index, level, mk_table(a, below) & ~<pte_t>X86_US | (e & g.nx if g.flags & ARCH_SPLIT_ROOT else 0))
     return True
 
 

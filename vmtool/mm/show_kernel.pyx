@@ -9,7 +9,8 @@ from libc.stdlib cimport realloc
 
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
-from vmtool.mm.contpte cimport PTE_CONT_BIT, has_contpte, pte_valid_cont
+from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
+from vmtool.mm.contpte cimport has_contpte, pte_valid_cont
 from vmtool.mm.pte cimport entry_load, entry_raw
 
 cdef enum:

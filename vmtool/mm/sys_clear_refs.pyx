@@ -12,7 +12,7 @@ from vmtool.mm.arena cimport frame_mut, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.pgtable cimport entry_set, flush_tlb_range
+from vmtool.mm.pgtable cimport entry_set, flush_tlb_mm
 from vmtool.mm.pte cimport (ENTRY_NONE, ENTRY_PAGE, pte_class, pte_clear_soft_dirty, pte_frame, pte_load, pte_mapped, pte_mkold, pte_special, pte_store,
                             pte_swp_clear_soft_dirty, pte_wrprotect)
 
@@ -91,5 +91,5 @@ cdef int clear_refs(arena_t *a, idx_t mm, int64_t what) noexcept nogil:
         v = vma_at(a, v).vm_next
         left -= 1
     if soft:
-        flush_tlb_range(a, mm_mut(a, mm), 0, mm_at(a, mm).task_size)
+        flush_tlb_mm(a, mm_mut(a, mm))
     return 0

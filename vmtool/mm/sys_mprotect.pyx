@@ -13,7 +13,7 @@ from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.hugetlb cimport protect_hugetlb
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.pgtable cimport flush_tlb_range
+from vmtool.mm.mmu_context cimport mmu_gather_t, tlb_finish_mmu, tlb_flush_entries, tlb_gather_mmu
 from vmtool.mm.pkeys cimport VM_PKEY_MASK, VM_SEALED, mm_pkey_is_allocated, mprotect_pkey, pkey_vm_flags
 from vmtool.mm.populate cimport populate_vma_page_range
 from vmtool.mm.pte cimport *
@@ -95,11 +95,14 @@ cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
 
 cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
     cdef mm_walk_t w
+    cdef mmu_gather_t tlb
     walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &upgrade)
     w.table = change_pte_range
     w.leaf = change_leaf
     walk_page_range(&w, start, end)
-    flush_tlb_range(a, w.mm, start, end)
+    tlb_gather_mmu(&tlb)
+    tlb_flush_entries(&tlb, 0, start, end - start)
+    tlb_finish_mmu(a, w.mm, &tlb)
 
 cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     """One area, or a part of it. *pprev becomes the area that now holds the range."""

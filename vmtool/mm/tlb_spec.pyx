@@ -9,13 +9,14 @@ Presets, and where their figures are told:
     skylake      Intel Optimization Reference Manual (248966-045), table 2-15: 64 x 4 ways (4K data), 32 x 4 (2M), 4 x 4 (1G), 128 x 8 (4K
                  instructions), 8 x 8 (2M instructions), second level 1536 x 12 for 4K and 2M, 16 x 4 for 1G
     icelake      the same manual, TLB parameters of the Ice Lake client microarchitecture: 1G data 8 x 8, 2M instructions 16 x 8, second level
-                 2048 x 16 for 4K, of which 8 ways also take 2M and the other 8 also 1G: here 2M may be in any way, 1G have 1024 x 8 for themselves
+                 2048 x 16 for 4K, of which 8 ways also take 2M and the other 8 also 1G: here 2M may be in any way, 1G have 1024 x 8 for themselves.
+                 CPUID leaf 18h of a model 7Eh says the second level as two, 1024 x 8 for 4K and 2M, 1024 x 8 for 4K and 1G
     zen2         AMD 56305 (Optimization Guide): 64 data, 64 instructions, all sizes in one set; second level 2048 x 16 (data) and 512 x 8
                  (instructions), 4K and 2M; pages of 1G by parts of 2M. CPUID of model 71h: 2048, of which 8 ways for 4K and 4 for 2M, and 1024 x 8
     zen4         AMD 57647 (Optimization Guide): 72 data, 64 instructions; second level 3072 x 24 and 512 x 8
     cortex-a72   Arm 100095 (TRM of the Cortex-A72), 5.2: 32 data, 48 instructions, of 4K, 64K and 1M, one part of 1M of what is larger; second
                  level 1024 x 4, of 4K, 64K, 1M, 2M, 16M, 512M, 1G; chapter 4 (ID_AA64MMFR0_EL1): ASIDs of 16 bits
-    neoverse-n1  Arm 100616 (TRM of the Neoverse N1), A5.2: 48 and 48, data of 4K, 16K, 64K, 2M, 512M, instructions of 4K, 16K, 64K, 2M, 32M;
+    neoverse-n1  Arm 100616 (TRM of the Neoverse N1), A5.2, as 100798 (Cortex-A76), A5.2: 48 and 48, data of 4K, 16K, 64K, 2M, 512M, instructions of 4K, 16K, 64K, 2M, 32M;
                  second level 1280 x 5, of 4K, 16K, 64K, 2M, 32M, 512M, 1G; B2
                  (ID_AA64MMFR0_EL1, ID_AA64ISAR0_EL1): ASIDs of 16 bits, no FEAT_TLBIRANGE
 The manuals do not say what makes room: the entry used longest ago, as long as nothing else is asked for. Of the paging-structure caches

@@ -2,15 +2,15 @@
 """Level 8. Taking mappings away: zap a range of entries, munmap, truncation, exit."""
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.mmu_context cimport mmu_gather_t
 from vmtool.mm.types cimport *
 
 cdef enum:
     ZAP_DROP_MARKER = 1  # guard markers go too
     ZAP_EVEN_COWS = 2  # private copies too
-    ZAP_FULLMM = 8  # the space ends: its TLB entries go at the end, at once
     ZAP_RECLAIM_PT = 4  # MADV_DONTNEED: PTE tables wholly covered are freed
 
-cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil  # entries of one area
+cdef void zap_range(arena_t *a, mmu_gather_t *tlb, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil  # entries of one area
 cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil
 cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil  # checks its arguments; a hole is no error
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil  # aligned range

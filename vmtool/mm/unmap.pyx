@@ -10,9 +10,10 @@ vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 """
 
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_size, offset_in_page, page_align, pages_in
+from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_size, offset_in_page, page_align, page_size, pages_in
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
 from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
+from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_vm_close, zap_hugetlb
 from vmtool.mm.large_folio cimport folio_pte_batch
 from vmtool.mm.vma_iter cimport vma_iter_clear, vma_iter_prealloc
@@ -21,7 +22,8 @@ from vmtool.mm.mlock cimport munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwater_vm, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.layout cimport layout_of
-from vmtool.mm.pgtable cimport flush_tlb_fullmm, flush_tlb_range, free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
+from vmtool.mm.mmu_context cimport flush_tlb_fullmm, tlb_finish_mmu, tlb_flush_entries, tlb_free_table, tlb_gather_mmu
+from vmtool.mm.pgtable cimport free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
@@ -33,6 +35,10 @@ from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
 from vmtool.mm.vma cimport find_vma, find_vma_intersection
 from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED
+
+cdef struct zap_t:  # one call of zap_range()
+    uint32_t flags
+    mmu_gather_t *tlb
 
 cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
     """An anonymous folio that nothing maps and nobody else holds is free, with its slot if no entry names that."""
@@ -136,16 +142,19 @@ cdef int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
 cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
     cdef const arch_t *g = &a.m.arch
-    cdef uint32_t flags = (<uint32_t *>w.private)[0], first = level_index(g, 0, start), end_index = first + pages_in(g, start, end), i = first, n, what
+    cdef const zap_t *zap = <const zap_t *>w.private
+    cdef uint32_t flags = zap.flags, first = level_index(g, 0, start), end_index = first + pages_in(g, start, end), i = first, n, what
     cdef ptes_t ptes
     cdef int64_t gone[4]
     cdef int kind
     cdef pte_t e
     cdef bint kept = False, changed = False
+    cdef vaddr_t addr
     gone[0] = gone[1] = gone[2] = gone[3] = 0
     if ptes_open(a, table, &ptes):
         while i < end_index:
             e = ptes_load(&ptes, i)
+            addr = start + (<uint64_t>(i - first) << g.page_shift)
             i += 1
             what = pte_class(a, e)
             if what == ENTRY_NONE:
@@ -158,12 +167,15 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
                 changed = True
             if what == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & (PG_head | PG_tail):
                 n = folio_pte_batch(a, table, i - 1, e, end_index - i + 1)
-                gone[zap_large(w, start + (<uint64_t>(i - 1 - first) << g.page_shift), table, &ptes, i - 1, n)] -= n
+                gone[zap_large(w, addr, table, &ptes, i - 1, n)] -= n
+                tlb_flush_entries(zap.tlb, 0, addr, <uint64_t>n << g.page_shift)
                 i += n - 1
                 continue
             ptes_store(&ptes, i - 1, 0)
+            if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
+                tlb_flush_entries(zap.tlb, 0, addr, page_size(g))
             if what == ENTRY_PAGE:
-                kind = zap_present_pte(a, w.v, start + (<uint64_t>(i - 1 - first) << g.page_shift), e)
+                kind = zap_present_pte(a, w.v, addr, e)
             else:
                 kind = -1 if what == ENTRY_SPECIAL else zap_nonpresent_pte(a, e, what)
             if kind >= 0:
@@ -173,11 +185,16 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
             add_mm_counter(w.mm, kind, gone[kind])
     if flags & ZAP_RECLAIM_PT and g.flags & ARCH_PT_RECLAIM and not kept and end - start >= level_size(g, 1):
         table_free(a, w.mm, start, 0)
+        tlb_free_table(g, zap.tlb, 1, start)
     return 0
 
 cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    cdef mmu_gather_t *tlb = (<const zap_t *>w.private).tlb
+    cdef uint64_t size
     if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
+        size = vma_kernel_pagesize(w.a, w.v)
         zap_hugetlb(w.a, w.v, addr)
+        tlb_flush_entries(tlb, level, addr & ~(size - 1), size)
         return 0
     if next - addr < level_size(&w.a.m.arch, level):
         split_huge_pmd(w.a, w.v, addr)
@@ -185,21 +202,27 @@ cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) 
     if vma_at(w.a, w.v).vm_flags & VM_LOCKED and not pte_special(w.a, e):
         munlock_folio(w.a, pte_frame(w.a, e))
     zap_huge_pmd(w.a, w.v, addr)
+    tlb_flush_entries(tlb, level, addr, level_size(&w.a.m.arch, level))
     return 0
 
-cdef void zap_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
+cdef void zap_range(arena_t *a, mmu_gather_t *tlb, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     cdef mm_walk_t w
-    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &flags)
+    cdef zap_t zap
+    zap.flags = flags
+    zap.tlb = tlb
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &zap)
     w.table = zap_pte_range
     w.leaf = zap_leaf
     walk_page_range(&w, start, end)
-    if not flags & ZAP_FULLMM:
-        flush_tlb_range(a, w.mm, start, end)
 
 cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """What madvise() and truncation call: the high-water mark is taken before pages go."""
-    update_hiwater_rss(mm_mut(a, vma_at(a, v).vm_mm))
-    zap_range(a, v, start, end, flags)
+    cdef mm_t *mm = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef mmu_gather_t tlb
+    update_hiwater_rss(mm)
+    tlb_gather_mmu(&tlb)
+    zap_range(a, &tlb, v, start, end, flags)
+    tlb_finish_mmu(a, mm, &tlb)
 
 cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef idx_t v = find_vma_intersection(a, mm, start, end)
@@ -233,6 +256,7 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
     cdef vma_t *area
     cdef mm_t *m = mm_mut(a, mm)
     cdef vaddr_t floor, ceiling
+    cdef mmu_gather_t tlb
     cdef int64_t nr_accounted = 0, nr
     if err or v == 0:
         return err
@@ -250,11 +274,13 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
     start = vma_at(a, v).vm_start
     end = vma_at(a, last).vm_end
     prev = v
+    tlb_gather_mmu(&tlb)
     while prev != next:
         area = vma_at(a, prev)
-        zap_range(a, prev, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
+        zap_range(a, &tlb, prev, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
         prev = area.vm_next
-    free_pgd_range(a, m, start, end, floor, ceiling)
+    free_pgd_range(a, m, &tlb, start, end, floor, ceiling)
+    tlb_finish_mmu(a, m, &tlb)
     while v != next:
         area = vma_at(a, v)
         nr = <int64_t>((area.vm_end - area.vm_start) >> a.m.arch.page_shift)
@@ -289,13 +315,15 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
     cdef vma_t *area
     cdef int64_t nr_accounted = 0
     cdef vaddr_t start, first_user = layout_of(&a.m.arch, m.flags).first_user_address
+    cdef mmu_gather_t tlb
+    tlb_gather_mmu(&tlb)
     if v:
         start = vma_at(a, v).vm_start
         while v:
             area = vma_at(a, v)
-            zap_range(a, v, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS | ZAP_FULLMM)
+            zap_range(a, &tlb, v, area.vm_start, area.vm_end, ZAP_DROP_MARKER | ZAP_EVEN_COWS)
             v = area.vm_next
-        free_pgd_range(a, m, start, m.task_size, first_user, 0)
+        free_pgd_range(a, m, &tlb, start, m.task_size, first_user, 0)
         flush_tlb_fullmm(a, m)
         v = m.vma_first
         while v:
@@ -309,7 +337,7 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
     vm_unacct_memory(a, nr_accounted)
     if a.m.arch.flags & ARCH_FIXED_TOP or first_user:
         # pgd_free(): the tables that were there from the start, also where no area ever was; arm's that also covers what no program can have
-        free_pgd_range(a, m, 0, m.task_size, 0, 0)
+        free_pgd_range(a, m, &tlb, 0, m.task_size, 0, 0)
 
 cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil:
     """Truncation: the pages first..last of a file leave every area that maps them."""

@@ -6,7 +6,7 @@ Counterpart: diff(1), whose exit status it has; its lines are hunks of a text, t
 
 from __future__ import annotations
 
-from vmtool.views import look
+from vmtool.views import look, tlb
 from vmtool.views.pagemap import PFN_MASK, PRESENT, behind
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 TITLES = {"machine": "machine", "sysctl": "sysctl {0}", "process": "process {0}", "area": "area 0x{1:x} of process {0}",
           "pages": "pages 0x{1:x} of process {0}", "frames": "frames 0x{0:x}", "bytes": "bytes of frame 0x{0:x}, {2} from 0x{1:x} on",
           "file": "file {0}", "zone": "zone {0}", "slab": "slab {0}", "counter": "counter {0}", "tlb counters": "TLB of CPU {0}",
-          "tlb entry": "TLB entry of CPU {0}, L{1} {2} 0x{3:x} of {4} kB, PCID {5}",
+          "tlb entry": "TLB entry of CPU {0}, L{1} {2} 0x{3:x} of {4} kB",
           "tlb entries": "TLB entries of CPU {0}, L{1} {2}", "records": "records of {0}, {1} of them"}
 _ADDRESSES = ("address",)
 FEW_ENTRIES = 8  # of a TLB that changed are told one by one
@@ -171,14 +171,19 @@ def _alike(first, facts, nr):
 # --- in words ------------------------------------------------------------------------------
 
 
-def render(found: Iterable[Change]) -> str:
+def render(found: Iterable[Change], arch: str) -> str:
     """A line a change."""
-    return "".join([f"{title(*name)}: {_counts(new) if name[0] == 'tlb entries' else words(old, new)}\n" for name, old, new in found])
+    names = tlb.words(arch)
+    return "".join([
+        f"{title(*name, names.space)}: {_counts(new) if name[0] == 'tlb entries' else words(old, new, names.root)}\n"
+        for name, old, new in found])  # fmt: skip
 
 
-def title(kind: str, values: tuple[Any, ...]) -> str:
-    """The object's name: `process 1`, `area 0x405000 of process 1`, `pages 0x405000 of process 1 ×4`."""
+def title(kind: str, values: tuple[Any, ...], space: str) -> str:
+    """The object's name: `process 1`, `area 0x405000 of process 1`, `pages 0x405000 of process 1 ×4`. `space`: what a TLB calls one."""
     text = TITLES[kind].format(*_values(kind, values))
+    if kind == "tlb entry" and space:
+        return f"{text}, {space.upper()} {values[-1]}"
     if kind in ("pages", "frames"):
         return f"{text} ×{values[-1]}" if values[-1] > 1 else text.replace(kind, kind[:-1], 1)
     return text
@@ -196,37 +201,40 @@ def _counts(new):
     return ", ".join([f"{value} {what}" for what, value in zip(("are new", "are gone", "changed"), new.values(), strict=True) if value])
 
 
-def words(old: Facts | None, new: Facts | None) -> str:
-    """What became of it."""
+def words(old: Facts | None, new: Facts | None, root: str) -> str:
+    """What became of it. `root`: the register that names the top table."""
     if old is None or new is None:
-        return f"is {'new' if old is None else 'gone'}: {_all(new or old or {})}"
+        return f"is {'new' if old is None else 'gone'}: {_all(new or old or {}, root)}"
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if not keys:
         return "differ in what no view shows"
-    return "; ".join([_change(key, old.get(key), new.get(key)) for key in keys if key != "pfn" or "behind" not in old])
+    return "; ".join([_change(key, old.get(key), new.get(key), root) for key in keys if key != "pfn" or "behind" not in old])
 
 
-def _all(facts):
-    return ", ".join([text for key, value in facts.items() if (text := _fact(key, value)) and not (key == "pfn" and "behind" in facts)])
+def _all(facts, root):
+    told = [_fact(key, value, root) for key, value in facts.items() if not (key == "pfn" and "behind" in facts)]
+    return ", ".join(filter(None, told))
 
 
-def _fact(key, value):
+def _fact(key, value, root):
     """A fact of something that is new or gone; what is nothing is not said."""
     if value is None or value is False or value == 0 or value == "" or value == []:
         return ""
     if key in ("behind", "kind", "comm", "path", "settings", "counters"):
         return _value(key, value)
-    return label(key) if value is True else f"{label(key)} {_value(key, value)}"
+    return label(key, root) if value is True else f"{label(key, root)} {_value(key, value)}"
 
 
-def _change(key, old, new):
+def _change(key, old, new, root):
     if key in ("settings", "counters", "behind", "hex"):
         return f"{_value(key, old)} -> {_value(key, new)}"
-    return f"{label(key)} {_value(key, old)} -> {_value(key, new)}"
+    return f"{label(key, root)} {_value(key, old)} -> {_value(key, new)}"
 
 
-def label(key: str) -> str:
-    """The words for a key: `nr_minor_faults` is `minor faults`."""
+def label(key: str, root: str) -> str:
+    """The words for a key: `nr_minor_faults` is `minor faults`, and `nr_cr3_loads` `ttbr0 loads` where that is the register."""
+    if key == "nr_cr3_loads":
+        return f"{root.lower()} loads"
     for prefix in ("nr_", "is_"):
         key = key.removeprefix(prefix)
     for suffix in ("_kb", "_bytes", "_address", "_mask"):

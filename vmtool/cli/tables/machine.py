@@ -21,7 +21,7 @@ COMMANDS = (
          option("--tlb", "TLB", "SPEC", "skylake, icelake, zen2, zen4, cortex-a72, neoverse-n1, none, or NAME=ENTRIESxWAYS,… with the "
                 "names l1d l1d2m l1d1g l1i l1i2m l2 l2i l21g, pde pdpte pml4e pml5e, :4K+64K for the sizes held; "
                 "arm64: asid=8, tlbirange", default=""),
-         switch("--pcid", "tag TLB entries with the process's PCID"),
+         switch("--pcid", "tag TLB entries with the process's PCID (x86; Arm always has ASIDs)"),
          switch("--kpti", "page-table isolation: user mode has a top table of its own, without the kernel (x86-64)"),
          switch("--pku", "the processor has protection keys (x86-64)"),
          switch("--soft-dirty", "the kernel knows which pages were written since 4 went to /proc/PID/clear_refs (x86-64)"),
