@@ -59,3 +59,46 @@ def test_every_object_of_every_call_may_be_refused(seed):
         alive = {task.pid for task in player.m.tasks()}
         player.pids = [pid for pid in player.pids if pid in alive] or [player.m.spawn("a", None, [b"a"], [])]
     assert nr_refused > CALLS
+
+
+HUGE, MAP_HUGETLB = 2 << 20, 0x40000
+POOL_CALLS = {
+    "mmap": lambda m, pid, base: m.mmap(pid, 0, 2 * HUGE, 3, 0x22 | MAP_HUGETLB),
+    "mmap shared": lambda m, pid, base: m.mmap(pid, 0, 2 * HUGE, 3, 0x21 | MAP_HUGETLB),
+    "mmap over it": lambda m, pid, base: m.mmap(pid, base, HUGE, 3, 0x32 | MAP_HUGETLB),
+    "touch": lambda m, pid, base: m.touch(pid, base + 2 * HUGE, 1, "w"),
+    "fork": lambda m, pid, base: m.fork(pid),
+    "mprotect of a part": lambda m, pid, base: m.mprotect(pid, base + HUGE, HUGE, 1),
+    "munmap of a part": lambda m, pid, base: m.munmap(pid, base + HUGE, HUGE),
+    "mremap": lambda m, pid, base: m.mremap(pid, base, 4 * HUGE, 4 * HUGE, 3, 0x7E0000000000),
+    "madvise": lambda m, pid, base: m.madvise(pid, base, HUGE, 4),
+}
+
+
+@pytest.mark.parametrize("name", POOL_CALLS)
+def test_what_a_call_on_huge_pages_of_a_pool_is_refused_costs_the_pool_nothing(name):
+    core = pytest.importorskip("vmtool._core")
+    m = core.Machine()
+    m.boot(ram_bytes=256 << 20)
+    m.set_sysctl("vm.nr_hugepages", "12")
+    pid = m.spawn("a", None, [b"a"], [])
+    base = m.mmap(pid, 0, 4 * HUGE, 3, 0x22 | MAP_HUGETLB)
+    m.touch(pid, base, 2 * HUGE, "w")
+    nth, left, nr_refused = 0, 0, 0
+    while left == 0:
+        nth += 1
+        point = m.savepoint()
+        slab.refuse_object(nth)
+        try:
+            POOL_CALLS[name](m, pid, base)
+        except (KernelError, Signal):
+            nr_refused += 1
+        left = slab.refuse_object(0)
+        assert m.fsck() == [], (name, nth)
+        if left == 0:
+            m.rollback(point)
+    for task in m.tasks():
+        m.kill(task.pid, 9)
+    assert m.fsck() == []
+    assert [m.meminfo()[f"HugePages_{what}"] for what in ("Total", "Free", "Rsvd")] == [12, 12, 0]
+    assert nr_refused or name in ("touch", "madvise")

@@ -68,13 +68,14 @@ class Qemu:
         with open(memory, "wb") as out:
             out.truncate(ram_bytes)
             core.copy_to(out)
-        self.core, self.memory = core, memory
         place = os.path.join(directory, "gdb")
+        self.core, self.memory, self.place = core, memory, place
         self.process = subprocess.Popen(
             [program(core.arch), "-machine", "none,memory-backend=ram", "-cpu", CPUS[family(core.arch)], "-S", "-display", "none",
              "-nodefaults", "-m", str(ram_bytes >> 20),
              "-object", f"memory-backend-file,id=ram,mem-path={memory},size={ram_bytes},share=on",
-             "-chardev", f"socket,path={place},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"],
+             "-chardev", f"socket,path={place},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb",
+             "-chardev", f"socket,path={place}.hmp,server=on,wait=off,id=hmp", "-mon", "chardev=hmp,mode=readline"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
         self.socket = socket.socket(socket.AF_UNIX)
         for _ in range(200):
@@ -165,6 +166,17 @@ class Qemu:
                         break
                 answers.append(text)
         return answers
+
+    def info_tlb(self):
+        """{address: the nine letters of its entry} of all that the tables map, as `info tlb` of x86 prints it: XGPDACTUW or a dash."""
+        said = b""
+        with socket.socket(socket.AF_UNIX) as hmp:
+            hmp.connect(self.place + ".hmp")
+            hmp.sendall(b"info tlb\n")
+            while said.count(b"(qemu) ") < 2 or not said.endswith(b"(qemu) "):
+                said += hmp.recv(1 << 16)
+        lines = re.findall(r"^([0-9a-f]+): [0-9a-f]+ ([-XGPDACTUW]{9})\s*$", said.decode("latin-1"), re.MULTILINE)
+        return {int(address, 16): letters for address, letters in lines}
 
     def step(self, code):
         """Run a few instructions, one after the other, where the machine has no memory. The MMU is off still: once a QEMU."""

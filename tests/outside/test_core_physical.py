@@ -133,6 +133,35 @@ def test_qemus_mmu_finds_what_translate_finds(exported, tmp_path):
         assert not wrong, (found.arch, pid, root, len(wrong), wrong[:5])
 
 
+LETTERS = {"X": 63, "G": 8, "P": 7, "D": 6, "A": 5, "C": 4, "T": 3, "U": 2, "W": 1}
+
+
+def letters_of(walk):
+    """As x86's `info tlb` shows the entry that maps an address. P is bit 7 above the PTEs alone; in them it is PAT."""
+    leaf, is_pte = walk.steps[-1].entry, len(walk.steps) == walk.nr_levels
+    return "".join([letter if leaf >> bit & 1 and not (letter == "P" and is_pte) else "-" for letter, bit in LETTERS.items()])
+
+
+def test_qemu_reads_the_flags_that_pagewalk_shows(exported, tmp_path):
+    """Every entry that maps anything, the kernel's too; and it finds every page of the process."""
+    machine, found = exported
+    if qemu.family(found.arch) != "x86":
+        pytest.skip("`info tlb` is x86's")
+    if qemu.program(found.arch) is None:
+        pytest.skip("qemu-system-x86_64 is not installed")
+    for pid, root in product((1, 2), roots_of(machine)):
+        place = tmp_path / f"{pid}{root}"
+        place.mkdir()
+        with qemu.Qemu(found, str(place), 2 << 30 if found.arch.startswith("i386") else 8 << 30) as judge:
+            judge.translate(pid, [0x1000], root)
+            shown = judge.info_tlb()
+        assert {at: letters_of(machine.walk(pid, at, root)) for at in shown} == shown
+        page = 1 << machine.info().page_shift
+        pages = [at for area in machine.maps(pid) for at in range(area.start, min(area.end, area.start + 80 * page), page)]
+        walks = {at: machine.walk(pid, at, root) for at in pages}
+        assert {at & -walk.page_bytes for at, walk in walks.items() if walk.phys is not None} <= set(shown)
+
+
 def test_all_frames_are_there(tmp_path):
     from vmtool.outside.core_file import write_physical
 
