@@ -86,7 +86,7 @@ cdef class Machine(Reclaim):
             if wrong != NULL:
                 raise InternalError(f"{wrong.decode()} cannot be")
             if machine_upgrade(&self.a) < 0:
-                raise MemoryError()
+                raise InternalError("what it lacks beside later machines cannot be made: its records are damaged, or memory is short")
             memcg_upgrade(&self.a)
             self.check()
 

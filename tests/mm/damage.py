@@ -17,6 +17,7 @@ from .story import PAGE, Story, core
 POOLS = core.Machine.pools()  # (name, bytes of a record, records in a chunk)
 HEADER_START, POOL_HEADER = 8, 16  # of Machine.header(): a mark, then count, free_head, nr_free, unused of each pool
 SLOW = 5.0  # seconds for one look, where a sound machine takes a few ms
+HUGE = 2 << 20
 CALLS = 12  # of those that change something, for each damaged machine
 
 
@@ -40,6 +41,11 @@ def saved_story():
     big = m.mmap(pid, 0, 64 * PAGE, 3, 1, "/big")
     m.touch(pid, big, 20 * PAGE, "w")
     m.read(pid, "/big", 0, 100 * PAGE)
+    m.set_sysctl("vm.nr_hugepages", "5")
+    story.pool = m.mmap(pid, 0, 2 * HUGE, 3, 0x40022)
+    story.pool_shared = m.mmap(pid, 0, 2 * HUGE, 3, 0x40021)
+    m.touch(pid, story.pool, HUGE, "w")
+    m.touch(pid, story.pool_shared, 1, "w")
     m.exit(m.fork(story.child), 3)
     m.munmap(pid, story.heap + 5 * PAGE, PAGE)
     m.trace_reset()
@@ -86,7 +92,8 @@ def looks(story):
         for name in ("task", "mm", "maps", "smaps", "smaps_rollup", "cmdline", "environ", "getrlimits"):
             found.append((name, lambda m, name=name, pid=pid: getattr(m, name)(pid)))
         for name in ("walk", "translate"):
-            found += [(name, lambda m, name=name, pid=pid, a=addr: getattr(m, name)(pid, a)) for addr in (story.heap, story.lib, story.thp)]
+            found += [(name, lambda m, name=name, pid=pid, a=addr: getattr(m, name)(pid, a))
+                      for addr in (story.heap, story.lib, story.thp, story.pool)]
         for name in ("pagemap", "mincore"):
             found.append((name, lambda m, name=name, pid=pid: getattr(m, name)(pid, story.thp, 1024 * PAGE)))
     return found
@@ -97,6 +104,12 @@ def calls(story):
     found = [(name, lambda m, name=name, words=words: getattr(m, name)(*words)) for name, *words in (
         ("drop_caches", 3), ("sync",), ("spawn", "other", None, [b"other"], []), ("mkfile", "/new", 9 * PAGE, b"abc"),
         ("truncate", "/big", 3 * PAGE), ("rmfile", "/big"), ("rename", "/big", "/other"), ("punch_hole", "/big", 0, 60 * PAGE))]
+    found += [(name, lambda m, name=name, words=words: getattr(m, name)(*words)) for name, *words in (
+        *[("set_sysctl", "vm.nr_hugepages", n) for n in "09"], ("set_sysctl", "hugepages/hugepages-1048576kB/nr_hugepages", "1"),
+        ("set_sysctl", "hugepages/hugepages-1048576kB/demote", "1"), ("mmap", story.pid, story.pool, HUGE, 3, 0x40032),
+        *[(name, story.pid, at, *words) for at in (story.pool, story.pool_shared) for name, *words in (
+            ("touch", 2 * HUGE, "w"), ("munmap", HUGE), ("mprotect", 2 * HUGE, 1), ("madvise", HUGE, 4), ("madvise", HUGE, 9),
+            ("mremap", 2 * HUGE, 2 * HUGE, 3, 0x7E0000000000), ("load", 5000), ("store", b"x" * 5000))])]
     for pid in (story.pid, story.child):
         found += [(name, lambda m, name=name, words=words: getattr(m, name)(*words)) for name, *words in (
             ("fork", pid), ("exit", pid), ("switch", pid, 1), ("mmap", pid, 0, 99 * PAGE, 3, 0x8022),
