@@ -61,6 +61,8 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     if length == size:
         remove_folio(a, inode, head)
         return True
+    if offset >= size or length > size - offset:  # a damaged file's folio says that it is elsewhere
+        return True
     zero_bytes(a, head, offset, length)
     if size == page_size(&a.m.arch):
         return True
