@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from vmtool.errors import InternalError, VmtoolError
+from tests.mm.mixture import Told
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
@@ -24,18 +24,17 @@ NR_MIXTURES = int(os.environ.get("VMTOOL_DRAWN_N", "3"))
 SIZES = "transparent_hugepage/"
 
 
-class Mixture:
+class Mixture(Told):
     """A machine, and calls on it that a seed draws."""
 
     def __init__(self, arch, seed):
-        self.draw = Random(f"{arch} {seed}")
+        super().__init__(Random(f"{arch} {seed}"))
         self.huge = HUGE[arch]
         self.machine = core.Machine()
         self.machine.boot(ram_bytes=RAM.get(arch, 1 << 30), arch=arch, swap_bytes=256 << 20, nr_cpus=self.draw.choice((1, 2)))
         self.page = 1 << self.machine.info().page_shift
         self.pids = [self.machine.spawn("a", None, [b"a"], [])]
         self.machine.set_sysctl("vm.overcommit_memory", "1")
-        self.told = []
         self.pools = sorted({name.rpartition("/")[0] for name in self.machine.sysctl_names() if name.startswith("hugepages/")})
         for name in self.machine.sysctl_names():
             if name.startswith(SIZES) and name.endswith("enabled") and (name.count("/") == 1 or self.draw.random() < 0.3):
@@ -44,15 +43,6 @@ class Mixture:
     def setting(self, name):
         how = self.draw.choice([word.strip("[]") for word in self.machine.sysctl(name).split()])
         self.call("set_sysctl", name, how)
-
-    def call(self, name, *args):
-        self.told.append((name, *args))
-        try:
-            return getattr(self.machine, name)(*args)
-        except InternalError:
-            raise
-        except VmtoolError:
-            return None
 
     def step(self):
         draw, pid = self.draw, self.draw.choice(self.pids)

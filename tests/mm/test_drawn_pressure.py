@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from vmtool.errors import InternalError, VmtoolError
+from tests.mm.mixture import Told
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
@@ -32,31 +32,21 @@ NR_MIXTURES = int(os.environ.get("VMTOOL_DRAWN_N", "6"))
 FOUND = (200, 846)  # mixtures that went wrong once
 
 
-class Mixture:
+class Mixture(Told):
     """A machine, and calls on it that a seed draws."""
 
     def __init__(self, seed):
-        self.draw = Random(seed)
+        super().__init__(Random(seed))
         self.machine = core.Machine()
         self.machine.boot(ram_bytes=self.draw.choice((112, 128, 192)) * MIB, swap_bytes=self.draw.choice((0, 1, 4, 16)) * MIB,
                           nr_cpus=self.draw.choice((1, 2)))
         self.mapped = self.machine.meminfo()["Mapped"]  # of processes outside: [vdso]
-        self.told = []
         for path in PATHS:
             self.call("mkfile", path, FILE, None, None, 0, path.startswith("/dev/shm"))
         for group in GROUPS:
             self.call("cgroup_create", group)
         self.pids = []
         self.spawn()
-
-    def call(self, name, *args):
-        self.told.append((name, *args))
-        try:
-            return getattr(self.machine, name)(*args)
-        except InternalError:
-            raise
-        except VmtoolError:
-            return None
 
     def spawn(self):
         pid = self.call("spawn", "a", None, [b"a"], [])

@@ -187,6 +187,7 @@ def test_a_fault_on_a_page_that_cannot_be_read(file):
     f.cache.fail(f.inode, reads=3)  # the window, and the page twice
     assert f.fault(5) == -EIO
     assert f.cached() == ""  # none of them is up to date
+    assert f.fault(5) == "hit"  # the folio stayed
 
 
 def test_willneed_reads_the_range(file):
