@@ -189,6 +189,7 @@ cdef void check_pool(fsck_t *f, uint32_t h) noexcept nogil:
     cdef arena_t *a = f.a
     cdef const hstate_t *pool = hstate_at(a, h)
     cdef uint32_t order = huge_page_order(a, h)
+    cdef int64_t owed = hugetlb_promised(a, h) - <int64_t>f.restored[order]
     cdef uint64_t n = 0
     cdef pfn_t head = pool.free_head
     while head and head < a.m.max_pfn and n <= pool.free_huge_pages:
@@ -199,8 +200,8 @@ cdef void check_pool(fsck_t *f, uint32_t h) noexcept nogil:
     if f.huge[order] != pool.nr_huge_pages:
         bad(f, CHECK_HUGE_COUNT, pool.nr_huge_pages, f.huge[order])
     # more are promised than that where a part of a private area was moved, and for ever
-    if nr_resv(pool) < hugetlb_promised(a, h) - <int64_t>f.restored[order]:
-        bad(f, CHECK_HUGE_RESERVED, pool.resv_huge_pages, <uint64_t>(hugetlb_promised(a, h) - <int64_t>f.restored[order]))
+    if nr_resv(pool) < owed:
+        bad(f, CHECK_HUGE_RESERVED, pool.resv_huge_pages, <uint64_t>owed)
     if pool.order and pool.order != order:
         bad(f, CHECK_HUGE_ORDER, pool.order, order)
     f.huge[order] = 0
