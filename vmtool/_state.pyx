@@ -11,7 +11,6 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, getenv, malloc
 from libc.string cimport memcpy, strcmp
 
-from vmtool.mm.access_quick cimport access_quick_set
 from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_is_sparse, pool_name, pool_size, rec_mut
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.types cimport CHUNK_BYTES, NR_POOLS, POOL_CONTENT, POOL_MACHINE, machine_t
@@ -34,8 +33,6 @@ cdef enum:
     MANY_CHUNKS = 64  # from here on it is worth a look whether the last one was saved
 
 MAGIC = b"vmtool\0\1"
-
-access_quick_set(getenv("VMTOOL_QUICK") == NULL or strcmp(getenv("VMTOOL_QUICK"), "0") != 0)  # 0: to find what the quick roads do otherwise
 
 cdef void *load_chunk(void *ctx, int pool, uint32_t chunk) noexcept nogil:
     """arena_t.load: the chunk's bytes in memory of their own, or NULL."""
@@ -76,6 +73,7 @@ cdef class State:
     def __cinit__(self, load=None, header=None):
         if arena_init(&self.a) < 0:
             raise MemoryError()
+        self.a.quick = getenv("VMTOOL_QUICK") == NULL or strcmp(getenv("VMTOOL_QUICK"), "0") != 0
         self.load_chunk = load
         if load is not None:
             self.a.ctx = <void *>self

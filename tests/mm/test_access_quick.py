@@ -50,10 +50,10 @@ def differences(one, other) -> list[tuple[str, int, int]]:
 class Pair:
     """Two machines, one of which traces."""
 
-    def __init__(self, **boot):
+    def __init__(self, ram_bytes=1 << 30, **boot):
         self.machines = core.Machine(), core.Machine()
         for machine in self.machines:
-            machine.boot(ram_bytes=1 << 30, **boot)
+            machine.boot(ram_bytes=ram_bytes, **boot)
         self.machines[0].set_trace(True)
 
     def __getattr__(self, name):
@@ -124,6 +124,49 @@ def test_a_run_ends_where_an_entry_or_an_area_does():
     assert pair.fsck() == []
 
 
+@pytest.mark.parametrize("boot", [{}, {"nr_cpus": 2}, {"ram_bytes": 6 << 30}, {"arch": "arm64"}, {"arch": "arm"}], ids=str)
+def test_unmapping_leaves_the_same_machine(boot):
+    """Pages of every kind between pages of the common one: with bytes, shared with a child, locked, used twice, swapped, of no access; in any order."""
+    pair, pid, base = pair_with_area(3000, **boot)
+    pair.touch(pid, base, 2900 * PAGE, "w")
+    pair.store(pid, base + 700 * PAGE, b"x" * 9000)
+    pair.mprotect(pid, base + 800 * PAGE, 50 * PAGE, 0)
+    pair.mlock(pid, base + 1000 * PAGE, 20 * PAGE)
+    pair.munlock(pid, base + 1000 * PAGE, 10 * PAGE)
+    pair.madvise(pid, base + 1100 * PAGE, 90 * PAGE, 8)
+    pair.swapon(64 << 20)
+    pair.madvise(pid, base + 1200 * PAGE, 50 * PAGE, 21)
+    pair.touch(pid, base + 1210 * PAGE, 10 * PAGE, "r")
+    child = pair.fork(pid)
+    pair.touch(pid, base + 500 * PAGE, 300 * PAGE, "w")
+    pair.touch(pid, base + 850 * PAGE, 550 * PAGE, "w")
+    for first, nr_pages in ((2000, 700), (1, 1), (3, 2), (1999, 1), (0, 520), (990, 350)):
+        pair.munmap(pid, base + first * PAGE, nr_pages * PAGE)
+        assert differences(*pair.machines) == []
+    pair.madvise(pid, base + 1400 * PAGE, 300 * PAGE, 4)  # DONTNEED
+    pair.exit(child)
+    pair.exit(pid)
+    assert differences(*pair.machines) == []
+    assert pair.fsck() == []
+
+
+def test_unmapping_in_a_full_machine_leaves_the_same_machine():
+    """Below the high watermark what is freed leaves the per-CPU lists at once; afterwards it stays there."""
+    pair = Pair(ram_bytes=96 << 20)
+    pair.swapon(256 << 20)
+    pid = pair.spawn("a", None, [b"a"], [])
+    nr_pages = pair.vmstat()["nr_free_pages"] + 2000
+    base = pair.mmap(pid, 0, nr_pages * PAGE, 3, 0x4022)
+    pair.touch(pid, base, nr_pages * PAGE, "w")
+    assert pair.vmstat()["pswpout"] > 0
+    for first in range(0, nr_pages - 1000, 1700):
+        pair.munmap(pid, base + first * PAGE, 1000 * PAGE)
+        assert differences(*pair.machines) == []
+    pair.exit(pid)
+    assert differences(*pair.machines) == []
+    assert pair.fsck() == []
+
+
 SCRIPT = """
 import hashlib
 from tests.mm.test_access_quick import chunks, pair_with_area, PAGE
@@ -138,6 +181,7 @@ m.touch(pid, base, 500 * PAGE, "r")
 m.touch(pid, base + 200 * PAGE, 600 * PAGE, "w")
 child = m.fork(pid)
 m.touch(child, base, 900 * PAGE, "w")
+m.munmap(pid, base + 50 * PAGE, 700 * PAGE)
 print(sorted((pool, number, hashlib.sha256(data).hexdigest()) for (pool, number), data in chunks(m).items()))
 """
 
@@ -160,6 +204,14 @@ def test_the_last_owner_reuses_the_page_on_either_road():
     before = pair.vmstat()["pgreuse"]
     pair.touch(pid, base, 600 * PAGE, "w")
     assert pair.vmstat()["pgreuse"] - before == 600
+    assert differences(*pair.machines) == []
+
+
+def test_a_copy_of_what_lies_in_a_batch_empties_it_on_either_road():
+    pair, pid, base = pair_with_area(600)
+    pair.touch(pid, base, 600 * PAGE, "w")
+    pair.fork(pid)
+    pair.touch(pid, base + 590 * PAGE, 10 * PAGE, "w")
     assert differences(*pair.machines) == []
 
 

@@ -240,6 +240,20 @@ def test_a_fork_shares_the_slots_and_each_writer_gets_its_own_page():
     assert machine.fsck() == []
 
 
+def test_a_copy_of_a_page_that_two_have_leaves_its_slot():
+    """wp_can_reuse_anon_folio(): who sees another reference than its own and the cache's does not try to free the slot."""
+    machine, pid = machine_of()
+    base = machine.mmap(pid, 0, 8 * PAGE, RW, PRIVATE)
+    machine.store(pid, base, b"x" * (8 * PAGE))
+    machine.madvise(pid, base, 8 * PAGE, MADV_PAGEOUT)
+    machine.touch(pid, base, 8 * PAGE, "r")
+    machine.fork(pid)
+    cached = kb(machine, "SwapCached")
+    machine.touch(pid, base, 8 * PAGE, "w")
+    assert kb(machine, "SwapCached") == cached == 32
+    assert machine.fsck() == []
+
+
 def test_shared_memory_is_swapped_and_does_not_count_in_vmswap():
     machine, pid = machine_of()
     base = machine.mmap(pid, 0, 64 * PAGE, RW, SHARED)

@@ -40,7 +40,7 @@ LEVELS = """
     shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap
     fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free
-    vma_merge task compact_scan
+    vma_merge task compact_scan unmap_quick
     alloc_contig compaction
     hugetlb_pool
     hugetlb
@@ -68,7 +68,7 @@ MAY_USE = {
     "records": ["record_type"],
     "mm": [],
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
-    "_state": ["mm.access_quick", "mm.arena", "mm.sched", "mm.types", "errors"],
+    "_state": ["mm.arena", "mm.sched", "mm.types", "errors"],
     "_walks": ["mm.*", "_state", "records", "errors"],
     "_views": ["mm.*", "_walks", "_kernel", "_fsck", "records", "errors"],
     "_fsck": ["mm.*", "_views"],

@@ -18,7 +18,7 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.access_quick cimport access_quick, access_quick_on, access_quick_run
+from vmtool.mm.access_quick cimport access_quick, access_quick_run
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
@@ -192,7 +192,7 @@ cdef inline void open_first(arena_t *a, const cpu_t *c, tlb_first_t *first) noex
     cdef int kind
     for kind in range(NR_KINDS):
         tlb_open_first(a, c, kind, &first[kind])
-        if not access_quick_on():
+        if not a.quick:
             first[kind].ways = 0
 
 cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info,

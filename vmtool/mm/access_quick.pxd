@@ -9,6 +9,3 @@ cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind,
 # The same of the pages from addr on, nr at most, as long as each is a fault of the common kind within one table: what these share is looked
 # up once. Returns: how many were accessed.
 cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind) noexcept nogil
-# Whether quick roads are taken at all, by every machine of this process ($VMTOOL_QUICK=0: none, to find what they do otherwise).
-cdef void access_quick_set(bint on) noexcept nogil
-cdef bint access_quick_on() noexcept nogil

@@ -38,19 +38,10 @@ cdef struct look_t:
     uint32_t index
     pte_t entry
 
-cdef bint is_on = True
-
-cdef void access_quick_set(bint on) noexcept nogil:
-    global is_on
-    is_on = on
-
-cdef bint access_quick_on() noexcept nogil:
-    return is_on
-
 cdef inline bint is_quick(arena_t *a, const cpu_t *c, vaddr_t addr, const tlb_geom_t *first, const tlb_geom_t *second) noexcept nogil:
     """A 4K page whose PTE table the walker came by last, on a machine without PCIDs whose entries are read as they stand; nothing is traced."""
     cdef const arch_t *g = &a.m.arch
-    if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0 or not is_on:
+    if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0 or not a.quick:
         return False
     return g.entry_bytes == 8 and not g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL) and c.walk_root == <pfn_t>((c.cr3 & g.pfn_mask) >> 12)
 
@@ -182,8 +173,8 @@ cdef inline bint copy_or_reuse(arena_t *a, const vma_t *area, vaddr_t addr, cons
         new[0] = pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, at.entry)))
         count_vm_event(a, PGREUSE)
         return True
-    if f.mapcount <= 1:
-        return False
+    if f.mapcount <= 1 or (not f.flags & PG_lru and f.mapcount + f.extra_refs <= 3):
+        return False  # a batch may hold it: the general road empties that first
     copy = new_page(a, area, addr)
     if copy == 0:
         return False

@@ -98,6 +98,7 @@ cdef struct arena_t:
     uint32_t err_pool
     uint32_t err_index
     uint32_t cpu  # the CPU that runs the present operation
+    bint quick  # quick roads are taken ($VMTOOL_QUICK=0: none, to find what they do otherwise)
     uint32_t memalloc  # PF_MEMALLOC: reclaim runs, and what it allocates comes without watermarks
     idx_t active_memcg  # whom user pages are charged to instead of the task's group (0: the task's)
     uint32_t oom_disabled  # swapoff: rather fail than kill

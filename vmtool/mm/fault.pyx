@@ -163,6 +163,8 @@ cdef bint can_reuse_anon(arena_t *a, pfn_t pfn) noexcept nogil:
         return False  # too many for a batch to be what is in the way: none is emptied
     if not f.flags & PG_lru:
         lru_add_drain(a)  # a batch may hold the only other reference
+    if f.extra_refs + <uint32_t>max(f.mapcount, 0) > (2 if f.flags & PG_swapcache else 1):
+        return False  # somebody else has it: the slot, if there is one, stays
     if f.flags & PG_swapcache:
         frame_mut(a, head).extra_refs += 1
         folio_free_swap(a, head)

@@ -32,6 +32,7 @@ from vmtool.mm.swap_state cimport free_swap_cache
 from vmtool.mm.swapops cimport swp_offset_pfn
 from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
+from vmtool.mm.unmap_quick cimport zap_sole_run
 from vmtool.mm.vma cimport find_vma, find_vma_intersection
 from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED
@@ -149,6 +150,7 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
     cdef int kind
     cdef pte_t e
     cdef bint kept = False, changed = False
+    cdef bint runs = flags & ZAP_EVEN_COWS != 0 and not vma_at(a, w.v).vm_flags & VM_LOCKED
     cdef vaddr_t addr
     gone[0] = gone[1] = gone[2] = gone[3] = 0
     if ptes_open(a, table, &ptes):
@@ -168,6 +170,12 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
             if what == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & (PG_head | PG_tail):
                 n = folio_pte_batch(a, table, i - 1, e, end_index - i + 1)
                 gone[zap_large(w, addr, table, &ptes, i - 1, n)] -= n
+                tlb_flush_entries(zap.tlb, 0, addr, <uint64_t>n << g.page_shift)
+                i += n - 1
+                continue
+            n = zap_sole_run(a, &ptes, i - 1, end_index) if what == ENTRY_PAGE and runs else 0
+            if n:
+                gone[MM_ANONPAGES] -= n
                 tlb_flush_entries(zap.tlb, 0, addr, <uint64_t>n << g.page_shift)
                 i += n - 1
                 continue
