@@ -124,9 +124,36 @@ def test_a_run_ends_where_an_entry_or_an_area_does():
     assert pair.fsck() == []
 
 
+@pytest.mark.parametrize("boot", [{}, {"nr_cpus": 2}, {"pcid": True}, {"tlb": "l1d=16x4,l2=64x4"}, {"arch": "arm64"}], ids=str)
+def test_accesses_by_entries_that_are_there_leave_the_same_machine(boot):
+    """Entries that are young or old, dirty or clean, of the area's own pages, the zero page, and shared ones that faults map around."""
+    pair, pid, base = pair_with_area(3000, **boot)
+    pair.touch(pid, base, 2000 * PAGE, "w")
+    pair.touch(pid, base + 2000 * PAGE, 500 * PAGE, "r")
+    pair.clear_refs(pid, 1)
+    pair.touch(pid, base + 100 * PAGE, 1000 * PAGE, "r")
+    pair.touch(pid, base, 3000 * PAGE, "r")
+    pair.mprotect(pid, base + 300 * PAGE, 300 * PAGE, 1)
+    pair.mprotect(pid, base + 700 * PAGE, 700 * PAGE, 0)
+    pair.mprotect(pid, base + 700 * PAGE, 700 * PAGE, 3)
+    pair.touch(pid, base + 350 * PAGE, 200 * PAGE, "r")
+    pair.touch(pid, base + 600 * PAGE, 2400 * PAGE, "w")
+    shared = pair.mmap(pid, 0, 1000 * PAGE, 3, 0x21)
+    pair.touch(pid, shared, 300 * PAGE, "w")
+    pair.touch(pid, shared + 500 * PAGE, 300 * PAGE, "r")
+    pair.mlock(pid, shared + 600 * PAGE, 20 * PAGE)
+    pair.madvise(pid, shared, 550 * PAGE, 4)
+    pair.touch(pid, shared + 7 * PAGE, 3 * PAGE, "w")
+    pair.touch(pid, shared, 900 * PAGE, "r")
+    pair.clear_refs(pid, 1)
+    pair.touch(pid, shared, 1000 * PAGE, "w")
+    assert differences(*pair.machines) == []
+    assert pair.fsck() == []
+
+
 @pytest.mark.parametrize("boot", [{}, {"nr_cpus": 2}, {"ram_bytes": 6 << 30}, {"arch": "arm64"}, {"arch": "arm"}], ids=str)
 def test_unmapping_leaves_the_same_machine(boot):
-    """Pages of every kind between pages of the common one: with bytes, shared with a child, locked, used twice, swapped, of no access; in any order."""
+    """Pages of every kind between pages of the common one: with bytes, shared, locked, freed lazily, swapped, forbidden; in any order."""
     pair, pid, base = pair_with_area(3000, **boot)
     pair.touch(pid, base, 2900 * PAGE, "w")
     pair.store(pid, base + 700 * PAGE, b"x" * 9000)
@@ -181,6 +208,8 @@ m.touch(pid, base, 500 * PAGE, "r")
 m.touch(pid, base + 200 * PAGE, 600 * PAGE, "w")
 child = m.fork(pid)
 m.touch(child, base, 900 * PAGE, "w")
+for protection in 1, 0, 3:
+    m.mprotect(child, base + 70 * PAGE, 500 * PAGE, protection)
 m.munmap(pid, base + 50 * PAGE, 700 * PAGE)
 print(sorted((pool, number, hashlib.sha256(data).hexdigest()) for (pool, number), data in chunks(m).items()))
 """

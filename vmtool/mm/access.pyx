@@ -168,14 +168,13 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
     cdef vaddr_t last = addr + (length - 1 if length else 0)
     cdef uint32_t shift = a.m.arch.page_shift
     cdef uint64_t mask = (<uint64_t>1 << shift) - 1
-    cdef const task_t *t = task_at(a, task)
-    cdef uint64_t nr_faults
+    cdef uint64_t nr_walks
     cdef int faulted
     info.signo = 0
     if last < addr:
         last = <uint64_t>-1
     while True:
-        nr_faults = t.min_flt
+        nr_walks = c.walks
         faulted = access_page(a, c, task, addr, kind, &phys, info)
         if faulted < 0:
             return -1
@@ -183,7 +182,7 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
         if last - addr <= mask and (addr | mask) >= last:
             return 0
         addr = (addr | mask) + 1
-        if t.min_flt != nr_faults:  # so will the next ones, and alike
+        if c.walks != nr_walks:  # the TLB did not have it, and will not have the next ones
             addr += access_quick_run(a, c, task, addr, (last >> shift) - (addr >> shift) + 1, kind) << shift
             if addr > last:
                 return 0

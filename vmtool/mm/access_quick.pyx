@@ -23,7 +23,7 @@ from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
 from vmtool.mm.thp cimport may_be_huge
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
-from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event
+from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
 
 cdef enum:  # look_at
     DONE
@@ -241,39 +241,94 @@ cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind,
     phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
     return True
 
+# --- one page after another -----------------------------------------------------------------------------------------
+
+cdef struct run_t:  # what the pages of a run share, and what is counted of them at its end
+    mm_t *m
+    vma_t *area
+    frame_t *table  # NULL: nothing is stored in it yet
+    uint64_t nr_walked  # by an entry that was there
+    uint64_t nr_faults
+
 cdef inline bint will_fault(const arch_t *g, pte_t e, int kind) noexcept nogil:
     """No entry, or a write by one that does not allow it."""
     return e == 0 or (kind == ACCESS_WRITE and (e & (g.present | g.write)) == g.present and not entry_reserved(g, 0, e))
 
+cdef inline bint will_walk(const arch_t *g, pte_t e, pte_t leaf, int kind) noexcept nogil:
+    """An entry that allows the access."""
+    return e & g.present and leaf & g.user and (kind != ACCESS_WRITE or leaf & g.write) and not entry_reserved(g, 0, e)
+
+cdef inline void store_entry(arena_t *a, run_t *k, const look_t *at, pte_t value) noexcept nogil:
+    """pte_store()."""
+    if k.table == NULL:
+        k.table = frame_mut(a, at.table)
+        content_mut(a, k.table.content)  # marks it
+    k.table.index_lo += at.entry == 0
+    at.entries[at.index] = value
+
+cdef inline bint fault_next(arena_t *a, cpu_t *c, run_t *k, vaddr_t addr, look_t *at, int kind, pte_t *leaf) noexcept nogil:
+    """False: no common fault, nothing is changed."""
+    cdef pte_t new = 0
+    if not (write_fault(a, c, k.m, k.area, addr, at, &new) if kind == ACCESS_WRITE else read_fault(a, k.area, at, &new)):
+        return False
+    store_entry(a, k, at, new)
+    c.tlb_clock += 2  # the retry, too
+    k.nr_faults += 1
+    leaf[0] = leaf_of(&a.m.arch, c.walk_bits, new)
+    return True
+
+cdef inline void walk_next(arena_t *a, cpu_t *c, run_t *k, const look_t *at, pte_t want, pte_t *leaf) noexcept nogil:
+    if (at.entry & want) != want:
+        store_entry(a, k, at, at.entry | want)
+        leaf[0] |= want
+    c.tlb_clock += 1
+    k.nr_walked += 1
+
+cdef inline void end_run(arena_t *a, cpu_t *c, task_t *task, const run_t *k) noexcept nogil:
+    cdef uint64_t nr_walks = k.nr_walked + 2 * k.nr_faults
+    c.misses += nr_walks
+    c.walks += nr_walks
+    c.walk_reads += nr_walks * a.m.arch.levels
+    task.min_flt += k.nr_faults
+    count_vm_events(a, PGFAULT, <int64_t>k.nr_faults)
+
 cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
     cdef const tlb_geom_t *first = &a.m.tlb_geom[TLB_L1D_4K]
     cdef const tlb_geom_t *second = &a.m.tlb_geom[TLB_L2]
+    cdef pte_t leaf, want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
+    cdef bint common = False, walks
     cdef look_t at
-    cdef mm_t *m
-    cdef vma_t *area
-    cdef pte_t new = 0
+    cdef run_t k
     cdef uint64_t done = 0
     if kind == ACCESS_EXEC or not is_quick(a, c, addr, first, second) or table_at(a, c, addr >> 12, &at) == 0:
         return 0
-    if not will_fault(&a.m.arch, at.entry, kind):
-        return 0
-    m = mm_mut(a, task_at(a, task).mm)
-    area = vma_at(a, m.vma_cache)
-    if not fault_is_common(a, c, task, addr, &at, m, area):
-        return 0
-    nr = min(nr, <uint64_t>(512 - at.index), (area.vm_end - addr) >> 12)
+    k.table = NULL
+    k.nr_walked = k.nr_faults = 0
+    k.m = mm_mut(a, task_at(a, task).mm)
+    k.area = vma_at(a, k.m.vma_cache)
+    nr = min(nr, <uint64_t>(512 - at.index))
     while done < nr:
         at.entry = at.entries[at.index]
-        if not will_fault(&a.m.arch, at.entry, kind):
-            break
+        leaf = leaf_of(g, c.walk_bits, at.entry)
+        walks = will_walk(g, at.entry, leaf, kind)
+        if not walks and not common:
+            if not will_fault(g, at.entry, kind) or not fault_is_common(a, c, task, addr, &at, k.m, k.area):
+                break
+            common = True
+            nr = min(nr, done + ((k.area.vm_end - addr) >> 12))
         tlb_look(a, c, first, addr >> 12, &at.l1)
         tlb_look(a, c, second, addr >> 12, &at.l2)
         if at.l1.hit != NULL or at.l2.hit != NULL:
             break
-        if not (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
+        if walks:
+            walk_next(a, c, &k, &at, want, &leaf)
+        elif not will_fault(g, at.entry, kind) or not fault_next(a, c, &k, addr, &at, kind, &leaf):
             break
-        end_fault(a, c, task_mut(a, task), addr, &at, True, new)
+        tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf)
         addr += 4096
         at.index += 1
         done += 1
+    if done:
+        end_run(a, c, task_mut(a, task), &k)
     return done

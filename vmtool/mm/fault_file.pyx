@@ -10,20 +10,23 @@ set_pte_range(), finish_fault(). One that is a huge page is mapped by one entry 
 """
 
 from vmtool.mm.arch cimport ARCH_OLD_AROUND, page_align
-from vmtool.mm.arena cimport file_at, file_mut, frame_at, inode_at, mm_mut, vma_at
+from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pagecache cimport filemap_map_hits, filemap_next
+from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
+from vmtool.mm.pagecache cimport filemap_get_range, filemap_map_hits, in_its_place
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
-from vmtool.mm.pte cimport pte_load, pte_store
+from vmtool.mm.pte cimport pte_load, pte_store, ptes_load, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages, vma_soft_dirty_enabled
+from vmtool.mm.vmstat cimport NR_FILE_MAPPED
 
 cdef enum:
     FAULT_AROUND_BYTES = 65536
+    MOST_AROUND = 16  # pages: of 4K, the smallest
 
 
 cdef struct around_t:  # one fault: entry i of the table maps page first + i of the file
@@ -34,6 +37,11 @@ cdef struct around_t:  # one fault: entry i of the table maps page first + i of 
     int64_t first  # page of entry 0: below 0 when the area begins late in its table
     vaddr_t base  # address of entry 0
     uint64_t fault  # the page that faulted
+    pte_t bits  # of the entry that faulted, without its page; of one beside it
+    pte_t bits_around
+    bint is_plain  # what is mapped is counted, and not locked
+    ptes_t entries  # of the table, once something is stored in it
+    bint is_open
     uint32_t nr_mapped
     uint32_t nr_seen  # of folios that are not PG_workingset
     bint hit  # the page that faulted was mapped
@@ -100,6 +108,31 @@ cdef inline bint is_old_around(arena_t *a, const around_t *k, uint64_t from_page
     return i > from_page  # an entry that is there ends the run: pages below it are of another
 
 
+cdef inline bint has_entry(arena_t *a, around_t *k, uint32_t entry) noexcept nogil:
+    return (ptes_load(&k.entries, entry) if k.is_open else pte_load(a, k.table, entry)) != 0
+
+
+cdef inline void map_single(arena_t *a, around_t *k, pfn_t pfn, uint64_t page) noexcept nogil:
+    """map_range() of a folio of one page."""
+    cdef uint32_t entry = <uint32_t>(<int64_t>page - k.first)
+    cdef frame_t *f
+    if not has_entry(a, k, entry):
+        f = frame_mut(a, pfn)
+        if not k.is_open:
+            ptes_open_mut(a, k.table, &k.entries)
+            k.is_open = True
+        f.mapcount += 1
+        if f.mapcount == 1:
+            lruvec_stat_mod_folio(a, pfn, NR_FILE_MAPPED, 1)
+        ptes_store(&k.entries, entry, (k.bits if page == k.fault else k.bits_around) | <pte_t>pfn << a.m.arch.page_shift)
+        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << a.m.arch.page_shift), pfn, k.inode, page)
+        k.nr_mapped += 1
+        if page == k.fault:
+            k.hit = True
+    if not frame_at(a, pfn).flags & PG_workingset:
+        k.nr_seen += 1
+
+
 cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
     """Pages from_page..to_page of the folio at `start`, where no entry is yet."""
     cdef uint64_t i
@@ -139,13 +172,23 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
     cdef uint64_t end
     cdef uint32_t flags
     cdef pfn_t head
+    cdef pfn_t found[MOST_AROUND]
+    if from_page > to_page:  # the window begins behind the file's end
+        return
+    filemap_get_range(a, k.inode, from_page, <uint32_t>(to_page - from_page) + 1, found)
     while i <= to_page:
-        head = filemap_next(a, k.inode, &i, to_page)
+        head = found[i - from_page]
         if head == 0:
+            i += 1
+            continue
+        if in_its_place(a, k.inode, i, head) == 0:
             return
-        head = page_folio(a, head)
-        start = frame_index(frame_at(a, head))
-        nr_pages = <uint64_t>1 << folio_order(a, head)
+        start = i
+        nr_pages = 1
+        if frame_at(a, head).flags & (PG_head | PG_tail):
+            head = page_folio(a, head)
+            start = frame_index(frame_at(a, head))
+            nr_pages = <uint64_t>1 << folio_order(a, head)
         end = start + nr_pages - 1
         flags = frame_at(a, head).flags
         if flags & PG_uptodate and not flags & (PG_readahead | PG_locked):
@@ -155,7 +198,9 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
                 return
             if not make_table(a, k, large):
                 return
-            if nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
+            if nr_pages == 1 and k.is_plain:
+                map_single(a, k, head, i)
+            elif nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
                 map_range(a, k, head, start, start, end)
             else:
                 map_range(a, k, head, start, i, end if end < to_page else to_page)
@@ -174,6 +219,10 @@ cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t tabl
     k.nr_mapped = 0
     k.nr_seen = 0
     k.hit = False
+    k.is_open = False
+    k.is_plain = not area.vm_flags & (VM_LOCKED | VM_PFNMAP)
+    k.bits = mk_file_pte(a, area, 0)
+    k.bits_around = pte_mkold(a, k.bits) if a.m.arch.flags & ARCH_OLD_AROUND else k.bits
 
 
 cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil:

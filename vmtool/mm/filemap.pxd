@@ -6,7 +6,8 @@ A folio has one reference for the cache (extra_refs 1), whatever its order; Linu
 truncation left at the edge of a file that was not cached: whoever maps pages or counts them (mincore) asks page_uptodate().
 """
 
-from vmtool.mm.arena cimport arena_t
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, arena_t, frame_at
+from vmtool.mm.frame cimport frame_index, page_folio
 from vmtool.mm.types cimport *
 from vmtool.mm.xnode cimport xnode_ops_t
 
@@ -16,8 +17,8 @@ cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil
 cdef pfn_t filemap_get_block(arena_t *a, idx_t inode, uint64_t index) noexcept nogil
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # first cached page at or after *index, up to last; sets *index
 cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil
-# The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node; returns how many there are. nr <= 64.
-cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil
+# The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node. Whoever goes on behind one asks in_its_place() first.
+cdef void filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil
 # Gaps: the last at or before index, the first at or after it, within max_scan pages (what they give when there is none: see there).
 cdef uint64_t page_cache_prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
 cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
@@ -36,4 +37,16 @@ cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil
 cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil  # the same for write(), which leaves PG_readahead alone
 cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil  # whether it was; its pages lose the mark
 cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil
+
+cdef inline pfn_t in_its_place(arena_t *a, idx_t inode, uint64_t index, pfn_t pfn) noexcept nogil:
+    """The page of a slot, if the page says the same: who goes on behind it would else walk in a ring (a damaged file)."""
+    cdef pfn_t head
+    if pfn == 0:
+        return 0
+    head = page_folio(a, pfn)
+    if frame_at(a, head).mapping != inode or frame_index(frame_at(a, head)) + (pfn - head) != index:
+        arena_fail(a, ARENA_LOOP, POOL_FRAME, pfn)
+        return 0
+    return pfn
+
 cdef const xnode_ops_t *radix_ops() noexcept nogil  # nodes that are radix_tree_node objects

@@ -11,7 +11,7 @@ Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the
 pages of folios with PG_dirty; NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_FILE_DIRTY are the sums over inodes.
 """
 
-from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, frame_at, frame_mut, inode_at, inode_mut, task_mut
+from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut, task_mut
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio, pmd_mappable
@@ -20,7 +20,7 @@ from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
 from vmtool.mm.vmstat cimport NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat
 from vmtool.mm.workingset cimport workingset_refault
-from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_shadow, xnode_next,
+from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_range, xnode_get_shadow, xnode_next,
                               xnode_next_marked, xnode_ops_t, xnode_set, xnode_set_mark, xnode_set_shadow)
 
 
@@ -77,18 +77,6 @@ cdef pfn_t filemap_get_block(arena_t *a, idx_t inode, uint64_t index) noexcept n
     return 0
 
 
-cdef inline pfn_t in_its_place(arena_t *a, idx_t inode, uint64_t index, pfn_t pfn) noexcept nogil:
-    """The page of a slot, if the page says the same: who goes on behind it would else walk in a ring (a damaged file)."""
-    cdef pfn_t head
-    if pfn == 0:
-        return 0
-    head = page_folio(a, pfn)
-    if frame_at(a, head).mapping != inode or frame_index(frame_at(a, head)) + (pfn - head) != index:
-        arena_fail(a, ARENA_LOOP, POOL_FRAME, pfn)
-        return 0
-    return pfn
-
-
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:
     cdef pfn_t pfn = xnode_next(a, inode_at(a, inode).i_pages, index, last)
     return in_its_place(a, inode, index[0], pfn)
@@ -99,23 +87,8 @@ cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t
     return in_its_place(a, inode, index[0], pfn)
 
 
-cdef uint32_t filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil:
-    cdef idx_t root = inode_at(a, inode).i_pages
-    cdef uint64_t last = first + nr - 1
-    cdef uint64_t index = first
-    cdef uint32_t found = 0
-    cdef uint32_t i
-    cdef pfn_t pfn
-    for i in range(nr):
-        out[i] = 0
-    while index <= last:
-        pfn = xnode_next(a, root, &index, last)
-        if pfn == 0:
-            break
-        out[index - first] = pfn
-        found += 1
-        index += 1
-    return found
+cdef void filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil:
+    xnode_get_range(a, inode_at(a, inode).i_pages, first, nr, out)
 
 
 cdef uint64_t first_slot(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:

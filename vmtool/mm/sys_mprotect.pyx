@@ -63,17 +63,28 @@ cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept no
         return pte_mkwrite(a, n) if pte_dirty(a, e) else n
     return pte_mkwrite(a, n) if frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive else n
 
+cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32_t i, uint32_t end) noexcept nogil:
+    """change_pte() of those from i on that are present, where none of them gets a right back. Returns: where they end. The table is open to change."""
+    cdef uint64_t *e = ptes.wide
+    cdef pte_t present = a.m.arch.present, kept = k.kept, bits = k.bits
+    if not a.quick or e == NULL or k.upgrade:
+        return i
+    while i < end and e[i] & present:
+        e[i] = (e[i] & kept) | bits
+        i += 1
+    return i
+
 cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
     cdef change_t k
     cdef bint changed = False
-    cdef uint32_t first = level_index(&a.m.arch, 0, start), i
+    cdef uint32_t i = level_index(&a.m.arch, 0, start), end_index = i + pages_in(&a.m.arch, start, end)
     cdef ptes_t ptes
     cdef pte_t e, n
     if not ptes_open(a, table, &ptes):
         return 0
     change_init(&k, a, vma_at(a, w.v), (<bint *>w.private)[0])
-    for i in range(first, first + pages_in(&a.m.arch, start, end)):
+    while i < end_index:
         e = ptes_load(&ptes, i)
         n = change_pte(a, &k, e)
         if n != e:
@@ -81,6 +92,9 @@ cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table)
                 ptes_open_mut(a, table, &ptes)
                 changed = True
             ptes_change(&ptes, i, n)
+        i += 1
+        if changed:
+            i = change_present(a, &k, &ptes, i, end_index)
     return 0
 
 cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:

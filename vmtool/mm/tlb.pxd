@@ -125,20 +125,21 @@ cdef struct tlb_look_t:
 cdef inline void tlb_look(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn, tlb_look_t *at) noexcept nogil:
     cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
     cdef tlb_entry_t *end = e + geom.ways
+    cdef tlb_entry_t *place = e
     cdef uint64_t tag = vpn << 1 | 1
-    cdef uint64_t oldest = ~<uint64_t>0
+    cdef uint64_t age, oldest = ~<uint64_t>0
     at.hit = NULL
-    at.place = e
     while e < end:
         if e.tag == tag and e.page_shift == 12:
             at.place = e
             if tlb_is_valid(c, e):
                 at.hit = e
             return
-        if e.age < oldest:
-            oldest = e.age
-            at.place = e
+        age = e.age
+        place = e if age < oldest else place  # no branch: which way is the oldest cannot be foretold
+        oldest = age if age < oldest else oldest
         e += 1
+    at.place = place
 
 cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
     """INVLPG in one structure."""
@@ -151,18 +152,22 @@ cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geo
             e.age = 0
         e += 1
 
+cdef inline void tlb_set_small(tlb_entry_t *e, uint64_t tag, pte_t leaf, uint64_t age, uint8_t flags) noexcept nogil:
+    e.tag = tag
+    e.pte = leaf
+    e.age = age
+    e.pcid = 0
+    e.page_shift = 12
+    e.flags = flags
+    e.plru = 0
+
 cdef inline void tlb_put_looked(arena_t *a, cpu_t *c, const tlb_look_t *l1, const tlb_look_t *l2, uint64_t vpn, pte_t leaf) noexcept nogil:
     """tlb_fill() of a page where tlb_look() found room for it."""
     cdef tlb_entry_t *e = l2.place
     cdef uint64_t tag = vpn << 1 | 1
+    cdef uint8_t flags = TLB_GLOBAL if leaf & a.m.arch.is_global else 0
     if e.tag != tag and tlb_is_valid(c, e):
         c.evictions += 1
-    e.tag = tag
-    e.pte = leaf
-    e.age = c.tlb_clock
-    e.pcid = 0
-    e.page_shift = 12
-    e.flags = TLB_GLOBAL if leaf & a.m.arch.is_global else 0
-    e.plru = 0
-    l1.place[0] = e[0]
+    tlb_set_small(e, tag, leaf, c.tlb_clock, flags)
+    tlb_set_small(l1.place, tag, leaf, c.tlb_clock, flags)  # not a copy of the other, which was only just stored in parts
     c.tlb_missed = 0

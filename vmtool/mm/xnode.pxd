@@ -28,6 +28,7 @@ cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, cons
 cdef void xnode_set_shadow(arena_t *a, idx_t *root, uint64_t index, uint32_t shadow, const xnode_ops_t *ops) noexcept nogil
 cdef uint32_t xnode_get_shadow(arena_t *a, idx_t root, uint64_t index) noexcept nogil  # 0: none
 cdef void xnode_clear_shadows(arena_t *a, idx_t *root, uint64_t first, uint64_t last, const xnode_ops_t *ops) noexcept nogil
+cdef void xnode_get_range(arena_t *a, idx_t root, uint64_t first, uint32_t nr, uint32_t *out) noexcept nogil  # the values of nr indexes in a row
 # The first value at or after *index, up to `last` inclusive; sets *index. 0: none.
 cdef uint32_t xnode_next(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil
 cdef uint32_t xnode_next_marked(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil

@@ -85,6 +85,21 @@ cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil:
     return value_of(node_at(a, at), index & XNODE_MASK) if at else 0
 
 
+cdef void xnode_get_range(arena_t *a, idx_t root, uint64_t first, uint32_t nr, uint32_t *out) noexcept nogil:
+    cdef uint32_t done = 0, slot, end
+    cdef const xnode_t *n
+    cdef idx_t at
+    while done < nr:
+        at = leaf_of(a, root, first + done)
+        n = node_at(a, at) if at else NULL
+        slot = (first + done) & XNODE_MASK
+        end = min(slot + nr - done, <uint32_t>XNODE_SLOTS)
+        while slot < end:
+            out[done] = value_of(n, slot) if n != NULL else 0
+            done += 1
+            slot += 1
+
+
 cdef idx_t node_new(arena_t *a, uint32_t shift, idx_t parent, uint32_t offset, bint in_head, const xnode_ops_t *ops) noexcept nogil:
     """A node without slots; `in_head`: it stands for an entry that an xarray keeps in its head, so it takes no object yet."""
     cdef idx_t i = rec_alloc(a, POOL_XNODE)
