@@ -147,6 +147,13 @@ def test_accesses_by_entries_that_are_there_leave_the_same_machine(boot):
     pair.touch(pid, shared, 900 * PAGE, "r")
     pair.clear_refs(pid, 1)
     pair.touch(pid, shared, 1000 * PAGE, "w")
+    pair.mkfile("/file", 700 * PAGE + 5)
+    pair.read(pid, "/file", 300 * PAGE, 7 * PAGE)
+    for flags, offset in ((1, 0), (2, 3 * PAGE)):
+        mapped = pair.mmap(pid, 0, 690 * PAGE, 1, flags, "/file", offset)
+        pair.touch(pid, mapped + 250 * PAGE, 200 * PAGE, "r")
+        pair.madvise(pid, mapped + 300 * PAGE, 50 * PAGE, 4)
+        pair.touch(pid, mapped, 690 * PAGE, "r")
     assert differences(*pair.machines) == []
     assert pair.fsck() == []
 

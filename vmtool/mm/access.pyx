@@ -18,7 +18,7 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.access_quick cimport access_quick, access_quick_run
+from vmtool.mm.access_quick cimport QUICK_FAULTED, access_quick, access_quick_run
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
@@ -142,9 +142,9 @@ cdef inline void after_fault(arena_t *a, int faulted) noexcept nogil:
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
     """-1: a signal. Else whether it faulted, which after_fault() must be told when nobody needs *phys any more."""
     cdef uint32_t r
-    cdef int tries = 0
-    if access_quick(a, c, task, addr, kind, phys):
-        return 0
+    cdef int tries = 0, quick = access_quick(a, c, task, addr, kind, phys)
+    if quick:
+        return quick == QUICK_FAULTED
     while True:
         r = mmu_access(a, c, addr, kind, phys)
         if r == 0:

@@ -4,8 +4,12 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# The whole of one access by the program, as access_page() makes it. False: nothing is changed, take the general road.
-cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil
+cdef enum:
+    QUICK_DONE = 1
+    QUICK_FAULTED = 2  # by a fault after which others may run: after_fault()
+
+# The whole of one access by the program, as access_page() makes it. 0: nothing is changed, take the general road.
+cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil
 # The same of the pages from addr on, nr at most, as long as each is a miss within one table, by an entry that is there or a fault of the
 # common kind: what these share is looked up once. Returns: how many were accessed.
 cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind) noexcept nogil

@@ -4,25 +4,29 @@
     TLB hit                                   ages, counters
     miss, present entry that allows it        the walk, A and D, the fill
     no entry, plain private memory            written: do_anonymous_page() of a frame that lies ready; read: of the zero page
+    no entry, a file's page in the cache      read: do_read_fault(), which maps its neighbours, too
     read-only entry, plain private memory     written: do_wp_page() of a single anonymous page, a copy or not
 
 The state it leaves is the one that the general road leaves, record by record: tests/mm/test_access_quick.py holds the two together.
-Whatever is_quick() or fault_is_common() do not let pass takes the general road.
+Whatever is_quick() or fault_is_plain() do not let pass takes the general road.
 """
 
-from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved
-from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at, frame_mut, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved, page_align
+from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, file_at, frame_at, frame_mut, inode_at, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport pcp_take, prep_new_page
 from vmtool.mm.fault_anon cimport anon_pte
-from vmtool.mm.frame cimport page_copy
+from vmtool.mm.fault_file cimport do_fault_around
+from vmtool.mm.frame cimport frame_index, page_copy
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mmu cimport leaf_phys
+from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get
 from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
 from vmtool.mm.pte cimport pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
 from vmtool.mm.thp cimport may_be_huge
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
+from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
 
 cdef enum:  # look_at
@@ -137,13 +141,21 @@ cdef inline bint runs_elsewhere(arena_t *a, const cpu_t *c) noexcept nogil:
 
 # --- the kernel -----------------------------------------------------------------------------------------------------
 
-cdef inline bint fault_is_common(arena_t *a, const cpu_t *c, idx_t task, vaddr_t addr, const look_t *at, const mm_t *m, const vma_t *area) noexcept nogil:
-    """Of the process that runs, in private plain memory of small pages, in a PTE table that it and the walker remember; no group is charged."""
+cdef inline bint fault_is_plain(arena_t *a, const cpu_t *c, idx_t task, vaddr_t addr, const look_t *at, const mm_t *m,
+                                const vma_t *area) noexcept nogil:
+    """Of the process that runs, in plain memory of small pages, in a PTE table that it and the walker remember; no group is charged."""
     if a.task != task or m.pgd != c.walk_root or m.pte_cache_pgd != m.pgd or m.pte_cache_addr != c.walk_region or at.entries == NULL:
         return False
     if addr < area.vm_start or addr >= area.vm_end or not c.walk_bits & a.m.arch.user or area.kind != VMA_PLAIN or m.memcg:
         return False
-    return not area.vm_flags & (VM_SHARED | VM_MAYSHARE) and not may_be_huge(a, area, m)
+    return not may_be_huge(a, area, m)
+
+cdef inline bint is_private(const vma_t *area) noexcept nogil:
+    return not area.vm_flags & (VM_SHARED | VM_MAYSHARE)
+
+cdef inline bint is_first(const vma_t *area, const look_t *at) noexcept nogil:
+    """Nothing is there yet, and the area may be read."""
+    return at.entry == 0 and at.l1.hit == NULL and at.l2.hit == NULL and area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
 
 cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept nogil:
     """alloc_pages() and map_new_anon() of a frame that lies ready; 0: none does."""
@@ -205,14 +217,30 @@ cdef inline bint write_fault(arena_t *a, cpu_t *c, mm_t *m, const vma_t *area, v
     return True
 
 cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte_t *new) noexcept nogil:
-    if at.entry or area.vm_file or at.l1.hit != NULL or at.l2.hit != NULL or not area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+    if area.vm_file or not is_first(area, at):
         return False
     new[0] = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, area.vm_flags))
     return True
 
+cdef bint map_around(arena_t *a, idx_t v, const vma_t *area, vaddr_t addr, const look_t *at) noexcept nogil:
+    """do_read_fault() of a single page of the cache that is up to date, with its neighbours. False: another case, nothing is changed."""
+    cdef uint64_t pgoff = linear_page_index(a, area, addr)
+    cdef pfn_t table = at.table, pfn
+    cdef const frame_t *f
+    cdef idx_t inode
+    if area.vm_file == 0 or not is_first(area, at):
+        return False
+    inode = file_at(a, area.vm_file).inode
+    pfn = filemap_get(a, inode, pgoff)
+    f = frame_at(a, pfn)
+    if pfn == 0 or pgoff >= page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift:
+        return False
+    if f.mapping != inode or frame_index(f) != pgoff or f.flags & (PG_head | PG_tail | PG_uptodate | PG_readahead | PG_locked) != PG_uptodate:
+        return False
+    return do_fault_around(a, v, addr, &table, at.index, <uint64_t>NOT_IN_FLIGHT)
+
 cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, const look_t *at, bint missed, pte_t new) noexcept nogil:
-    """The entry's store, what is counted, the retry and the fill. Returns: what the TLB has."""
-    pte_store(a, at.table, at.index, new)
+    """What is counted, the retry and the fill. Returns: what the TLB has."""
     count_vm_event(a, PGFAULT)
     task.min_flt += 1
     count_walk(a, c, missed)
@@ -221,25 +249,31 @@ cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, co
     tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
     return new
 
-cdef bint access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
+cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
     cdef look_t at
     cdef mm_t *m
     cdef vma_t *area
     cdef bint missed
     cdef pte_t new = 0
-    cdef int seen = look_at(a, c, addr, kind, &at, phys)
+    cdef int seen = look_at(a, c, addr, kind, &at, phys), done
     if seen != FAULT or kind == ACCESS_EXEC:
-        return seen == DONE
+        return QUICK_DONE if seen == DONE else 0
     m = mm_mut(a, task_at(a, task).mm)
     area = vma_at(a, m.vma_cache)
-    if not fault_is_common(a, c, task, addr, &at, m, area):
-        return False
+    if not fault_is_plain(a, c, task, addr, &at, m, area):
+        return 0
     missed = at.l1.hit == NULL and at.l2.hit == NULL
-    if not (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
-        return False
+    if is_private(area) and (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
+        pte_store(a, at.table, at.index, new)
+        done = QUICK_DONE
+    elif kind == ACCESS_READ and map_around(a, m.vma_cache, area, addr, &at):
+        new = at.entries[at.index]
+        done = QUICK_FAULTED
+    else:
+        return 0
     new = end_fault(a, c, task_mut(a, task), addr, &at, missed, new)
     phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
-    return True
+    return done
 
 # --- one page after another -----------------------------------------------------------------------------------------
 
@@ -254,9 +288,10 @@ cdef inline bint will_fault(const arch_t *g, pte_t e, int kind) noexcept nogil:
     """No entry, or a write by one that does not allow it."""
     return e == 0 or (kind == ACCESS_WRITE and (e & (g.present | g.write)) == g.present and not entry_reserved(g, 0, e))
 
-cdef inline bint will_walk(const arch_t *g, pte_t e, pte_t leaf, int kind) noexcept nogil:
-    """An entry that allows the access."""
-    return e & g.present and leaf & g.user and (kind != ACCESS_WRITE or leaf & g.write) and not entry_reserved(g, 0, e)
+cdef inline bint misses(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
+    tlb_look(a, c, &a.m.tlb_geom[TLB_L1D_4K], vpn, &at.l1)
+    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], vpn, &at.l2)
+    return at.l1.hit == NULL and at.l2.hit == NULL
 
 cdef inline void store_entry(arena_t *a, run_t *k, const look_t *at, pte_t value) noexcept nogil:
     """pte_store()."""
@@ -266,23 +301,54 @@ cdef inline void store_entry(arena_t *a, run_t *k, const look_t *at, pte_t value
     k.table.index_lo += at.entry == 0
     at.entries[at.index] = value
 
-cdef inline bint fault_next(arena_t *a, cpu_t *c, run_t *k, vaddr_t addr, look_t *at, int kind, pte_t *leaf) noexcept nogil:
-    """False: no common fault, nothing is changed."""
-    cdef pte_t new = 0
-    if not (write_fault(a, c, k.m, k.area, addr, at, &new) if kind == ACCESS_WRITE else read_fault(a, k.area, at, &new)):
-        return False
-    store_entry(a, k, at, new)
-    c.tlb_clock += 2  # the retry, too
-    k.nr_faults += 1
-    leaf[0] = leaf_of(&a.m.arch, c.walk_bits, new)
-    return True
+cdef uint64_t walk_run(arena_t *a, cpu_t *c, run_t *k, look_t *at, uint64_t vpn, uint64_t nr, int kind) noexcept nogil:
+    """Pages whose entries allow the access. Returns: how many."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t both = g.write | g.user, kept = ~both | (c.walk_bits & both), nx = c.walk_bits & g.nx  # leaf_of()
+    cdef pte_t need = g.present | g.user | (g.write if kind == ACCESS_WRITE else 0)
+    cdef pte_t want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
+    cdef pte_t leaf
+    cdef uint64_t done = 0
+    while done < nr:
+        at.entry = at.entries[at.index]
+        leaf = (at.entry & kept) | nx
+        if leaf & need != need or entry_reserved(g, 0, at.entry) or not misses(a, c, vpn, at):
+            break
+        if (at.entry & want) != want:
+            store_entry(a, k, at, at.entry | want)
+            leaf |= want
+        c.tlb_clock += 1
+        tlb_put_looked(a, c, &at.l1, &at.l2, vpn, leaf)
+        vpn += 1
+        at.index += 1
+        done += 1
+    k.nr_walked += done
+    return done
 
-cdef inline void walk_next(arena_t *a, cpu_t *c, run_t *k, const look_t *at, pte_t want, pte_t *leaf) noexcept nogil:
-    if (at.entry & want) != want:
-        store_entry(a, k, at, at.entry | want)
-        leaf[0] |= want
-    c.tlb_clock += 1
-    k.nr_walked += 1
+cdef uint64_t fault_run(arena_t *a, cpu_t *c, idx_t task, run_t *k, look_t *at, vaddr_t addr, uint64_t nr, int kind) noexcept nogil:
+    """Pages whose access is a common fault. Returns: how many."""
+    cdef pte_t new = 0
+    cdef uint64_t done = 0
+    while done < nr:
+        at.entry = at.entries[at.index]
+        if not will_fault(&a.m.arch, at.entry, kind):
+            break
+        if done == 0:
+            if not fault_is_plain(a, c, task, addr, at, k.m, k.area) or not is_private(k.area):
+                break
+            nr = min(nr, (k.area.vm_end - addr) >> 12)
+        if not misses(a, c, addr >> 12, at):
+            break
+        if not (write_fault(a, c, k.m, k.area, addr, at, &new) if kind == ACCESS_WRITE else read_fault(a, k.area, at, &new)):
+            break
+        store_entry(a, k, at, new)
+        c.tlb_clock += 2  # the retry, too
+        tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf_of(&a.m.arch, c.walk_bits, new))
+        addr += 4096
+        at.index += 1
+        done += 1
+    k.nr_faults += done
+    return done
 
 cdef inline void end_run(arena_t *a, cpu_t *c, task_t *task, const run_t *k) noexcept nogil:
     cdef uint64_t nr_walks = k.nr_walked + 2 * k.nr_faults
@@ -293,42 +359,22 @@ cdef inline void end_run(arena_t *a, cpu_t *c, task_t *task, const run_t *k) noe
     count_vm_events(a, PGFAULT, <int64_t>k.nr_faults)
 
 cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind) noexcept nogil:
-    cdef const arch_t *g = &a.m.arch
-    cdef const tlb_geom_t *first = &a.m.tlb_geom[TLB_L1D_4K]
-    cdef const tlb_geom_t *second = &a.m.tlb_geom[TLB_L2]
-    cdef pte_t leaf, want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
-    cdef bint common = False, walks
     cdef look_t at
     cdef run_t k
-    cdef uint64_t done = 0
-    if kind == ACCESS_EXEC or not is_quick(a, c, addr, first, second) or table_at(a, c, addr >> 12, &at) == 0:
+    cdef uint64_t done = 0, before = 1
+    if kind == ACCESS_EXEC or not is_quick(a, c, addr, &a.m.tlb_geom[TLB_L1D_4K], &a.m.tlb_geom[TLB_L2]):
+        return 0
+    if table_at(a, c, addr >> 12, &at) == 0:
         return 0
     k.table = NULL
     k.nr_walked = k.nr_faults = 0
     k.m = mm_mut(a, task_at(a, task).mm)
     k.area = vma_at(a, k.m.vma_cache)
     nr = min(nr, <uint64_t>(512 - at.index))
-    while done < nr:
-        at.entry = at.entries[at.index]
-        leaf = leaf_of(g, c.walk_bits, at.entry)
-        walks = will_walk(g, at.entry, leaf, kind)
-        if not walks and not common:
-            if not will_fault(g, at.entry, kind) or not fault_is_common(a, c, task, addr, &at, k.m, k.area):
-                break
-            common = True
-            nr = min(nr, done + ((k.area.vm_end - addr) >> 12))
-        tlb_look(a, c, first, addr >> 12, &at.l1)
-        tlb_look(a, c, second, addr >> 12, &at.l2)
-        if at.l1.hit != NULL or at.l2.hit != NULL:
-            break
-        if walks:
-            walk_next(a, c, &k, &at, want, &leaf)
-        elif not will_fault(g, at.entry, kind) or not fault_next(a, c, &k, addr, &at, kind, &leaf):
-            break
-        tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf)
-        addr += 4096
-        at.index += 1
-        done += 1
+    while before != done:
+        before = done
+        done += walk_run(a, c, &k, &at, (addr >> 12) + done, nr - done, kind)
+        done += fault_run(a, c, task, &k, &at, addr + (done << 12), nr - done, kind)
     if done:
         end_run(a, c, task_mut(a, task), &k)
     return done

@@ -17,7 +17,7 @@ from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.pagecache cimport filemap_get_range, filemap_map_hits, in_its_place
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
-from vmtool.mm.pte cimport pte_load, pte_store, ptes_load, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pte cimport pte_load, pte_store, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
@@ -40,8 +40,6 @@ cdef struct around_t:  # one fault: entry i of the table maps page first + i of 
     pte_t bits  # of the entry that faulted, without its page; of one beside it
     pte_t bits_around
     bint is_plain  # what is mapped is counted, and not locked
-    ptes_t entries  # of the table, once something is stored in it
-    bint is_open
     uint32_t nr_mapped
     uint32_t nr_seen  # of folios that are not PG_workingset
     bint hit  # the page that faulted was mapped
@@ -108,29 +106,47 @@ cdef inline bint is_old_around(arena_t *a, const around_t *k, uint64_t from_page
     return i > from_page  # an entry that is there ends the run: pages below it are of another
 
 
-cdef inline bint has_entry(arena_t *a, around_t *k, uint32_t entry) noexcept nogil:
-    return (ptes_load(&k.entries, entry) if k.is_open else pte_load(a, k.table, entry)) != 0
-
-
-cdef inline void map_single(arena_t *a, around_t *k, pfn_t pfn, uint64_t page) noexcept nogil:
-    """map_range() of a folio of one page."""
-    cdef uint32_t entry = <uint32_t>(<int64_t>page - k.first)
+cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t page, uint64_t to_page) noexcept nogil:
+    """map_range() of folios of one page each: what the window's pages share is looked up once. Returns: the page that it could not do, or the
+    one after the last. Preconditions: k.table is there, k.is_plain."""
+    cdef uint32_t entry = <uint32_t>(<int64_t>page - k.first), nr_mapped = 0, nr_seen = 0
+    cdef pte_t bits = k.bits_around
+    cdef idx_t inode = k.inode
+    cdef uint32_t shift = a.m.arch.page_shift
+    cdef uint64_t fault = k.fault
+    cdef ptes_t ptes
+    cdef bint is_there, is_open = False
     cdef frame_t *f
-    if not has_entry(a, k, entry):
-        f = frame_mut(a, pfn)
-        if not k.is_open:
-            ptes_open_mut(a, k.table, &k.entries)
-            k.is_open = True
-        f.mapcount += 1
-        if f.mapcount == 1:
-            lruvec_stat_mod_folio(a, pfn, NR_FILE_MAPPED, 1)
-        ptes_store(&k.entries, entry, (k.bits if page == k.fault else k.bits_around) | <pte_t>pfn << a.m.arch.page_shift)
-        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << a.m.arch.page_shift), pfn, k.inode, page)
-        k.nr_mapped += 1
-        if page == k.fault:
-            k.hit = True
-    if not frame_at(a, pfn).flags & PG_workingset:
-        k.nr_seen += 1
+    cdef pfn_t pfn
+    ptes.wide = NULL
+    ptes.bytes = NULL
+    is_there = ptes_open(a, k.table, &ptes)
+    while page <= to_page:
+        pfn = found[0]
+        if pfn:
+            f = frame_at(a, pfn)
+            if f.flags & (PG_head | PG_tail) or f.mapping != inode or frame_index(f) != page:
+                break
+            if f.flags & (PG_uptodate | PG_readahead | PG_locked) == PG_uptodate:
+                nr_seen += not f.flags & PG_workingset
+                if not is_there or ptes_load(&ptes, entry) == 0:
+                    if not is_open:
+                        ptes_open_mut(a, k.table, &ptes)
+                        is_there = is_open = True
+                    frame_mut(a, pfn).mapcount += 1
+                    if f.mapcount == 1:
+                        lruvec_stat_mod_folio(a, pfn, NR_FILE_MAPPED, 1)
+                    ptes_store(&ptes, entry, (k.bits if page == fault else bits) | <pte_t>pfn << shift)
+                    trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << shift), pfn, inode, page)
+                    nr_mapped += 1
+                    if page == fault:
+                        k.hit = True
+        found += 1
+        page += 1
+        entry += 1
+    k.nr_mapped += nr_mapped
+    k.nr_seen += nr_seen
+    return page
 
 
 cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
@@ -177,18 +193,19 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
         return
     filemap_get_range(a, k.inode, from_page, <uint32_t>(to_page - from_page) + 1, found)
     while i <= to_page:
+        if k.table and k.is_plain:
+            i = map_singles(a, k, &found[i - from_page], i, to_page)
+            if i > to_page:
+                return
         head = found[i - from_page]
         if head == 0:
             i += 1
             continue
         if in_its_place(a, k.inode, i, head) == 0:
             return
-        start = i
-        nr_pages = 1
-        if frame_at(a, head).flags & (PG_head | PG_tail):
-            head = page_folio(a, head)
-            start = frame_index(frame_at(a, head))
-            nr_pages = <uint64_t>1 << folio_order(a, head)
+        head = page_folio(a, head)
+        start = frame_index(frame_at(a, head))
+        nr_pages = <uint64_t>1 << folio_order(a, head)
         end = start + nr_pages - 1
         flags = frame_at(a, head).flags
         if flags & PG_uptodate and not flags & (PG_readahead | PG_locked):
@@ -198,9 +215,7 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
                 return
             if not make_table(a, k, large):
                 return
-            if nr_pages == 1 and k.is_plain:
-                map_single(a, k, head, i)
-            elif nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
+            if nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
                 map_range(a, k, head, start, start, end)
             else:
                 map_range(a, k, head, start, i, end if end < to_page else to_page)
@@ -219,7 +234,6 @@ cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t tabl
     k.nr_mapped = 0
     k.nr_seen = 0
     k.hit = False
-    k.is_open = False
     k.is_plain = not area.vm_flags & (VM_LOCKED | VM_PFNMAP)
     k.bits = mk_file_pte(a, area, 0)
     k.bits_around = pte_mkold(a, k.bits) if a.m.arch.flags & ARCH_OLD_AROUND else k.bits

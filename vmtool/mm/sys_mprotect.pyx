@@ -69,6 +69,12 @@ cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32
     cdef pte_t present = a.m.arch.present, kept = k.kept, bits = k.bits
     if not a.quick or e == NULL or k.upgrade:
         return i
+    while i + 4 <= end and e[i] & e[i + 1] & e[i + 2] & e[i + 3] & present:
+        e[i] = (e[i] & kept) | bits
+        e[i + 1] = (e[i + 1] & kept) | bits
+        e[i + 2] = (e[i + 2] & kept) | bits
+        e[i + 3] = (e[i + 3] & kept) | bits
+        i += 4
     while i < end and e[i] & present:
         e[i] = (e[i] & kept) | bits
         i += 1

@@ -6,7 +6,7 @@ no kernel.
 """
 
 from vmtool.mm.arch cimport ARCH_ASID, ARCH_CAREFUL, ARCH_PKEYS, X86_PKEY_SHIFT
-from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t, rec_mut
+from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t
 from vmtool.mm.tlb_spec cimport *  # whoever looks at a TLB wants to know its structures
 from vmtool.mm.types cimport *
 
@@ -46,12 +46,14 @@ cdef inline uint32_t tlb_space(const machine_t *m, const cpu_t *c) noexcept nogi
         return <uint32_t>(c.cr3 >> TTBR_ASID_SHIFT)
     return <uint32_t>(c.cr3 & PCID_MASK) if m.pcid else 0
 
+cdef tlb_entry_t *tlb_at_first(arena_t *a, uint32_t i) noexcept nogil  # of a chunk that is not marked yet
+
 cdef inline tlb_entry_t *tlb_at(arena_t *a, uint32_t i) noexcept nogil:
     """rec_mut() with the pool's geometry spelled out: 512 records of 32 bytes a chunk."""
     cdef pool_t *p = &a.pool[POOL_TLB]
     if i < p.count and p.state[i >> 9] & CHUNK_DIRTY:  # then it is loaded
         return <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
-    return <tlb_entry_t *>rec_mut(a, POOL_TLB, i)
+    return tlb_at_first(a, i)
 
 cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogil:
     """For the program: user page; a write needs D too, because the processor sets it by a walk."""

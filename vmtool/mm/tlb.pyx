@@ -12,7 +12,7 @@ Invariants: a tag occurs once in a set for one PCID; age <= tlb_clock.
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport GOLDEN, arena_resize, cpu_mut, splitmix64
+from vmtool.mm.arena cimport GOLDEN, arena_resize, cpu_mut, rec_mut, splitmix64
 from vmtool.mm.trace cimport TR_TLB_FILL, TR_TLB_FLUSH, TR_TLB_HIT, trace2
 
 cdef enum:
@@ -61,6 +61,10 @@ cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_inde
             way[0] = (n - geom.base) % geom.stride
             return way[0] < geom.ways
     return False
+
+
+cdef tlb_entry_t *tlb_at_first(arena_t *a, uint32_t i) noexcept nogil:
+    return <tlb_entry_t *>rec_mut(a, POOL_TLB, i)
 
 
 # --- lookup and fill --------------------------------------------------------------------------------------------
