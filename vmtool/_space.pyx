@@ -18,6 +18,7 @@ from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_usage
 from vmtool.mm.pagecache cimport inode_path, name_read
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
+from vmtool.mm.sys_exec cimport AUXV_MOST, auxv_word
 from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.show_dump cimport dump_page
 from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
@@ -127,7 +128,7 @@ cdef class Space(Views):
         cdef uint64_t file = <uint64_t>mm_counter_sum(m, MM_FILEPAGES)
         cdef uint64_t shmem = <uint64_t>mm_counter_sum(m, MM_SHMEMPAGES)
         cdef uint64_t hiwater_rss = anon + file + shmem
-        cdef char *words = <char *>m.auxv
+        words = b"".join([auxv_word(m, i)[0].to_bytes(8, "little") for i in range(min(m.nr_auxv, <uint32_t>AUXV_MOST))])
         if m.hiwater_rss > hiwater_rss:
             hiwater_rss = m.hiwater_rss
         exe = self.path_of(file_at(&self.a, m.exe_file).inode) if m.exe_file else ""
@@ -138,7 +139,7 @@ cdef class Space(Views):
             m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
             anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes,
             hugetlb_usage(&self.a, self.find_mm(pid)), m.map_count,
-            not m.flags & MMF_DISABLE_THP, exe, words[: 8 * min(m.nr_auxv, <uint32_t>(sizeof(m.auxv) // sizeof(m.auxv[0])))])
+            not m.flags & MMF_DISABLE_THP, exe, words)
 
     cdef object peek_range(self, idx_t mm, start, end):
         cdef uint64_t n

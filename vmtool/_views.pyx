@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP, is_arm, is_riscv
 from vmtool.mm.arena cimport arena_t, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
@@ -30,6 +30,7 @@ from vmtool import records as r
 from vmtool.errors import KernelError
 
 ARM_WORDS = {"cr3_load": "ttbr0_load", "pcid": "asid"}
+RISCV_WORDS = {"cr3_load": "satp_load", "pcid": "asid"}
 """For x86's words for the register of the top table, and for what a TLB calls an address space."""
 KPAGE_FILES = {"kpageflags": KPAGEFLAGS, "kpagecount": KPAGECOUNT, "kpagecgroup": KPAGECGROUP}
 PAGE_FLAGS = ("locked writeback referenced uptodate dirty lru head waiters active workingset swapcache anon_exclusive reserved private reclaim "
@@ -56,7 +57,7 @@ def constants():
 
 
 cdef object word_of(const arch_t *g, name):
-    return ARM_WORDS.get(name, name) if g.id >= ARCH_ARM else name
+    return ARM_WORDS.get(name, name) if is_arm(g) else RISCV_WORDS.get(name, name) if is_riscv(g) else name
 
 
 cdef object tlb_place(machine_t *m, uint32_t which):
@@ -265,7 +266,9 @@ cdef class Views(Walks):
             tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), self.pcp(z), stats)
 
     def zone_types(self):
-        """Those that the kernel was built with: no DMA32 on a 32-bit machine, no HighMem on others."""
+        """Those that the kernel was built with: no DMA32 on a 32-bit machine, no HighMem on others, no DMA on riscv64."""
+        if is_riscv(&self.a.m.arch):
+            return ZONE_DMA32, ZONE_NORMAL
         return (ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM) if lowmem_end(&self.a.m.arch) else (ZONE_DMA, ZONE_DMA32, ZONE_NORMAL)
 
     def empty_zones(self):

@@ -8,8 +8,9 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, level_name,
+from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
                              page_size)
+from vmtool.mm.arch_riscv cimport RISCV_PFN_BITS, RISCV_PFN_SHIFT
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.kernel_areas cimport module_loaded, module_t, module_text, nr_modules
@@ -79,10 +80,12 @@ cdef object index_bits(const arch_t *g, int level):
 
 
 cdef object base_bits(const arch_t *g, int level, bint is_leaf):
-    """The bits of an entry that say where its frame or table is."""
+    """The bits of an entry that say where its frame or table is, and by how much higher the address has them."""
     if g.flags & ARCH_PAIRED:
-        return 31, (20 if level else 12) if is_leaf else 10
-    return highest_bit(g.pfn_mask), g.level_shift[level] if is_leaf else g.page_shift
+        return 31, (20 if level else 12) if is_leaf else 10, 0
+    if is_riscv(g):
+        return RISCV_PFN_SHIFT + RISCV_PFN_BITS - 1, RISCV_PFN_SHIFT + (g.level_shift[level] - g.page_shift if is_leaf else 0), g.page_shift - RISCV_PFN_SHIFT
+    return highest_bit(g.pfn_mask), g.level_shift[level] if is_leaf else g.page_shift, 0
 
 
 cdef int highest_bit(uint64_t mask):
@@ -129,11 +132,11 @@ cdef class Walks(State):
             is_leaf = present and (level == 0 or bool(w.entry[i] & g.huge))
             steps.append(r.WalkStep(
                 level_name(g, level).decode(), w.table_addr[i], w.index[i], w.entry_addr[i], w.raw[i] if not g.flags & ARCH_PAIRED else w.raw[i] & WORD,
-                entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf),
-                w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0))
+                entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf)[:2],
+                w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0, base_bits(g, level, is_leaf)[2]))
         reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
         return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else top) << g.page_shift, tuple(steps), w.phys if w.ok else None,
-                      <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if g.id >= ARCH_ARM else "CR3",
+                      <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if is_arm(g) else "satp" if is_riscv(g) else "CR3",
                       g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift,
                       mmu_judge(g, &w, &how) if w.ok else w.error,
                       bool(w.ok and g.flags & ARCH_SOFT_YOUNG and not w.leaf & g.accessed))

@@ -1,7 +1,7 @@
 """The kernel's numbers behind its names: what a program passes to a system call, VM_ flags of its areas, signals.
 
 Counterpart: Linux v6.18 include/uapi/asm-generic/{mman-common.h,mman.h,fcntl.h,resource.h,signal.h}, include/uapi/linux/{mman.h,sched.h,
-prctl.h,shm.h,ipc.h,personality.h,falloc.h,memfd.h}, include/linux/mm.h; the values of x86-64, arm and arm64 (i386 has the same).
+prctl.h,shm.h,ipc.h,personality.h,falloc.h,memfd.h}, include/linux/mm.h; the values of x86-64, arm, arm64 and riscv64 (i386 has the same).
 Used by all that is written in Python; mm/flags.pxd has its own for C, and tests/structure/test_uapi.py holds the two against each other.
 """
 

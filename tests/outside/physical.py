@@ -1,6 +1,7 @@
 """A core file of physical memory read back, and walks of it as the manuals tell them: written apart from vmtool, for its tests.
 
-x86: Intel SDM volume 3, 5.3 to 5.5; arm: Arm ARM B3.5; arm64: D8.2. Only what decides an address is looked at: presence, leaf, base;
+x86: Intel SDM volume 3, 5.3 to 5.5; arm: Arm ARM B3.5; arm64: D8.2; riscv64: the RISC-V
+Instruction Set Manual, volume II, "Virtual Address Translation Process". Only what decides an address is looked at: presence, leaf, base;
 and that a contiguous hint holds.
 """
 
@@ -59,6 +60,8 @@ def walk(core, pid, addr, root=None):
         return _arm(core, lower, addr)
     if core.arch.startswith("arm64"):
         return _arm64(core, lower, upper, addr, {"arm64": (12, 48), "arm64-16k": (14, 47), "arm64-64k": (16, 48)}[core.arch])
+    if core.arch.startswith("riscv"):
+        return _riscv(core, lower, addr, {"riscv64-sv39": 3, "riscv64": 4, "riscv64-sv57": 5}[core.arch])
     if core.arch == "i386":
         return _x86(core, lower, addr, (22, 12), 4, 0xFFFFF000, (22,))
     if core.arch == "i386-pae":
@@ -80,6 +83,24 @@ def _x86(core, table, addr, shifts, size, mask, large):
         if shift == 12 or (shift in large and entry & 0x80):
             return (entry & mask & ~((1 << shift) - 1)) | (addr & (1 << shift) - 1)
         table = entry & mask
+    return None
+
+
+def _riscv(core, table, addr, levels):
+    """Bits above the highest of the address equal it; W without R is reserved, so is a table with A, D or U, or a bit above 53."""
+    sign = addr >> 9 * levels + 11
+    if sign not in (0, (1 << 64 - 9 * levels - 11) - 1):
+        return None
+    for shift in range(9 * levels + 3, 11, -9):
+        entry = core.read(table + (addr >> shift & 511) * 8, 8)
+        if not entry & 1 or entry & 6 == 4 or entry >> 54:
+            return None
+        base = (entry >> 10) << 12
+        if entry & 14:
+            return None if base & (1 << shift) - 1 else base | addr & (1 << shift) - 1
+        if entry & 0xD0:
+            return None
+        table = base
     return None
 
 

@@ -1,6 +1,6 @@
 """QEMU's own MMU asked what an address leads to: a halted CPU over a sparse file of RAM, through its gdb stub.
 
-x86: no instruction runs, control registers are set by the stub. Arm's the stub cannot set: a few instructions that do are put where the
+x86, riscv: no instruction runs, control registers are set by the stub. Arm's the stub cannot set: a few instructions that do are put where the
 machine has no memory and run step by step, last the one that switches the MMU on. `gva2gpa` is asked of the monitor by qRcmd.
 """
 
@@ -11,11 +11,12 @@ import socket
 import subprocess
 import time
 
-PROGRAMS = {"x86": "qemu-system-x86_64", "arm": "qemu-system-arm", "arm64": "qemu-system-aarch64"}
+PROGRAMS = {"x86": "qemu-system-x86_64", "arm": "qemu-system-arm", "arm64": "qemu-system-aarch64", "riscv": "qemu-system-riscv64"}
 CR4_PSE, CR4_PAE, CR4_LA57 = 1 << 4, 1 << 5, 1 << 12
 CR0 = 0x80010011  # PG WP ET PE
 EFER = 0xD00  # LMA LME NXE
-CPUS = {"x86": "max,apic-id=0", "arm": "max", "arm64": "max,has_el3=off,has_el2=off"}  # EL1 the highest: no second stage
+CPUS = {"x86": "max,apic-id=0", "arm": "max", "arm64": "max,has_el3=off,has_el2=off",  # EL1 the highest: no second stage
+        "riscv": "rv64,pmp=off"}
 MODES = {  # CR4 and EFER by architecture
     "x86-64": (CR4_PSE | CR4_PAE, EFER),
     "x86-64-la57": (CR4_PSE | CR4_PAE | CR4_LA57, EFER),
@@ -27,6 +28,8 @@ GRANULES = {  # TCR_EL1: T0SZ and T1SZ, TG0, TG1
     "arm64-16k": (17, 2, 1),
     "arm64-64k": (16, 1, 3),
 }
+SATP_MODES = {"riscv64-sv39": 8, "riscv64": 9, "riscv64-sv57": 10}
+SUM, MXR = 1 << 18, 1 << 19  # mstatus: the supervisor may read a program's pages, and what may only be executed
 EL1H, SVC = 0x3C5, 0x1D3  # interrupts masked
 A64 = (  # x0 to x4 hold the values
     0xD5182000,  # msr ttbr0_el1, x0
@@ -54,7 +57,7 @@ CODE = 0x1000  # below the RAM of Linux's machines
 
 
 def family(arch):
-    return "arm64" if arch.startswith("arm64") else arch if arch == "arm" else "x86"
+    return "arm64" if arch.startswith("arm64") else "riscv" if arch.startswith("riscv") else arch if arch == "arm" else "x86"
 
 
 def program(arch):
@@ -143,10 +146,13 @@ class Qemu:
                 names.append((re.search(r'name="([^"]+)"', attributes)[1], int(re.search(r'bitsize="(\d+)"', attributes)[1]) // 8))
         return {entry[0]: (number, entry[1]) for number, entry in enumerate(names) if entry}
 
+    def get(self, name):
+        return int.from_bytes(bytes.fromhex(self.ask(f"p{self.numbers[name][0]:x}")), "little")
+
     def set(self, name, value):
         number, size = self.numbers[name]
         assert self.ask(f"P{number:x}={value.to_bytes(size, 'little').hex()}") == "OK", name
-        assert int.from_bytes(bytes.fromhex(self.ask(f"p{number:x}")), "little") == value, name
+        assert self.get(name) == value, name
 
     def monitor(self, commands):
         """Answers to many commands, a window of them on the way at a time."""
@@ -227,9 +233,14 @@ class Qemu:
             self.set(name, value)
         self.step(A64)
 
+    def _load_riscv(self, lower, upper, root):
+        self.set("mstatus", self.get("mstatus") | SUM | MXR)
+        self.set("satp", SATP_MODES[self.core.arch] << 60 | lower >> 12)
+        self.set("priv", 1)
+
     def translate(self, pid, addresses, root=None):
         """The physical address of each, None where the processor would fault for want of a translation."""
-        {"x86": self._load_x86, "arm": self._load_arm, "arm64": self._load_arm64}[family(self.core.arch)](*self.core.roots[pid], root)
+        {"x86": self._load_x86, "arm": self._load_arm, "arm64": self._load_arm64, "riscv": self._load_riscv}[family(self.core.arch)](*self.core.roots[pid], root)
         found = []
         for answer in self.monitor([f"gva2gpa 0x{address:x}" for address in addresses]):
             match = re.search(r"gpa: (0x[0-9a-f]+|0)\s", answer)

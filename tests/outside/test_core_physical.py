@@ -14,12 +14,15 @@ from vmtool.errors import HostError, KernelError
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
-RAM = {"arm": 256 << 20, "arm64-64k": 4 << 30, "x86-64": 3 << 30, "x86-64-la57": 3 << 30, "arm64": 4 << 30, "arm64-16k": 4 << 30}
+RAM = {"arm": 256 << 20, "arm64-64k": 4 << 30, "x86-64": 3 << 30, "x86-64-la57": 3 << 30, "arm64": 4 << 30, "arm64-16k": 4 << 30,
+       "riscv64": 6 << 30, "riscv64-sv39": 6 << 30, "riscv64-sv57": 6 << 30}
 HUGE = {"x86-64": 2 << 20, "x86-64-la57": 2 << 20, "i386": 4 << 20, "i386-pae": 2 << 20, "arm64": 2 << 20,
-        "arm64-16k": 32 << 20, "arm64-64k": 512 << 20}
-POOLS = {"x86-64": 2, "x86-64-la57": 2, "i386": 1, "i386-pae": 1, "arm": 0, "arm64": 4, "arm64-16k": 3, "arm64-64k": 2}
+        "arm64-16k": 32 << 20, "arm64-64k": 512 << 20, "riscv64": 2 << 20, "riscv64-sv39": 2 << 20, "riscv64-sv57": 2 << 20}
+POOLS = {"x86-64": 2, "x86-64-la57": 2, "i386": 1, "i386-pae": 1, "arm": 0, "arm64": 4, "arm64-16k": 3, "arm64-64k": 2,
+         "riscv64": 2, "riscv64-sv39": 2, "riscv64-sv57": 2}
 RW, ANON, ANON_FIXED = 3, 0x22, 0x32
-ARCHS = ("x86-64", "x86-64-la57", "x86-64 --kpti", "x86-64-la57 --kpti", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
+ARCHS = ("x86-64", "x86-64-la57", "x86-64 --kpti", "x86-64-la57 --kpti", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k",
+         "riscv64", "riscv64-sv39", "riscv64-sv57")
 NR_RANDOM = int(os.environ.get("VMTOOL_QEMU_N", "1500"))
 
 
@@ -77,7 +80,7 @@ def addresses(machine, pid, nr_random, draw):
             found += [draw.randrange(area.start, area.end) for _ in range(80)]
     width = 32 if machine.mm(pid).task_size < 1 << 32 else 64
     kernel = {"x86-64": 0xFFFF888000000000, "x86-64-la57": 0xFF11000000000000, "arm64": 0xFFFF000000000000, "arm64-16k": 0xFFFF800000000000,
-              "arm64-64k": 0xFFFF000000000000}
+              "arm64-64k": 0xFFFF000000000000, "riscv64": 0xFFFFAF8000000000, "riscv64-sv39": 0xFFFFFFD600000000, "riscv64-sv57": 0xFF60000000000000}
     base = kernel.get(info.arch, 0xC0000000)
     found += [base + draw.randrange(info.ram_bytes) for _ in range(nr_random)]
     if info.arch.startswith("x86-64"):

@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_KPTI, ARCH_SPLIT_ROOT, offset_in_page, page_size, page_start
+from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_KPTI, ARCH_X86_64_LA57, ARCH_XONLY, offset_in_page, page_size, page_start
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.sched cimport schedule
@@ -91,6 +91,8 @@ cdef inline bint access_error(const arch_t *g, const vma_t *v, uint32_t error) n
         return not v.vm_flags & VM_EXEC
     if error & PF_WRITE:
         return not v.vm_flags & VM_WRITE
+    if g.flags & ARCH_XONLY:
+        return not v.vm_flags & (VM_READ | VM_WRITE)
     return (error & PF_PROT) != 0 or not vma_is_accessible(v)
 
 cdef inline bint key_denies(arena_t *a, idx_t task, const vma_t *v, uint32_t error) noexcept nogil:
@@ -98,8 +100,8 @@ cdef inline bint key_denies(arena_t *a, idx_t task, const vma_t *v, uint32_t err
     return has_pkeys(a) and (error & PF_PK or not (error & PF_INSTR or pkru_allows(task_at(a, task).pkru, vma_pkey(v), (error & PF_WRITE) != 0)))
 
 cdef int bad_address(arena_t *a, siginfo_t *info, vaddr_t addr) noexcept nogil:
-    """One that no table can hold: x86 raises a general-protection fault, which has no address; arm64 an ordinary one."""
-    if a.m.arch.flags & ARCH_SPLIT_ROOT:
+    """One that no table can hold: x86 raises a general-protection fault, which has no address; the others an ordinary one."""
+    if a.m.arch.id > ARCH_X86_64_LA57:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
 

@@ -19,6 +19,9 @@ cdef enum:  # arch_id
     ARCH_ARM64
     ARCH_ARM64_16K
     ARCH_ARM64_64K
+    ARCH_RISCV64
+    ARCH_RISCV64_SV39
+    ARCH_RISCV64_SV57
     NR_ARCH
 
 cdef enum:  # arch_t.flags
@@ -35,7 +38,8 @@ cdef enum:  # arch_t.flags
     ARCH_PKEYS = 2048  # CR4.PKE is set: entries of user pages have a protection key, which PKRU opens or not (of the machine, not of the format)
     ARCH_CAREFUL = 4096  # the quick roads know nothing of what this machine has: they decline
     ARCH_KPTI = 8192  # two top tables a space, in one block: the kernel's, then the one of user mode (of the machine; ARCH_CAREFUL with it)
-    ARCH_ASID = 16384  # the TLB's entries name their address space by a number that all CPUs have the same; flushes reach all CPUs by themselves
+    ARCH_ASID = 16384  # the TLB's entries name their address space by a number that all CPUs have the same
+    ARCH_XONLY = 32768  # a page may be executed and not read; a fault of a read needs VM_READ or VM_WRITE
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
@@ -115,6 +119,17 @@ cdef inline pfn_t pte_pfn(const arch_t *g, pte_t e) noexcept nogil:
 
 cdef inline bint pte_present(const arch_t *g, pte_t e) noexcept nogil:
     return (e & g.present) != 0
+
+cdef inline bint is_riscv(const arch_t *g) noexcept nogil:
+    return g.id >= ARCH_RISCV64
+
+cdef inline bint is_arm(const arch_t *g) noexcept nogil:
+    """Of 32 or of 64 bits."""
+    return ARCH_ARM <= g.id <= ARCH_ARM64_64K
+
+cdef inline bint xonly_forbids(const arch_t *g, pte_t e, int access) noexcept nogil:
+    """A read of what may only be executed."""
+    return access == ACCESS_READ and g.flags & ARCH_XONLY and e >> X86_XONLY_BIT & 1
 
 cdef inline bint is_canonical(const arch_t *g, vaddr_t addr) noexcept nogil:
     return addr < g.canonical_low_end or addr >= g.canonical_high_start

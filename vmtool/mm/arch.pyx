@@ -2,7 +2,8 @@
 
 Modelled: x86-64 with four and with five levels (4K pages; 2M and 1G leaves; NX), i386 with two levels (4K and
 4M) and, with PAE, three (4K and 2M; NX), arm with short descriptors, arm64 with
-pages of 4K, 16K and 64K (2M and 1G, 32M, 512M; the kernel half behind a root of its own).
+pages of 4K, 16K and 64K (2M and 1G, 32M, 512M; the kernel half behind a root of its own), riscv64 with three, four and five levels (4K pages; leaves at
+every level).
 Counterpart: Linux v6.18 arch/x86/include/asm/pgtable_64_types.h, page_64_types.h, pgtable-3level_types.h; Intel SDM volume 3, chapter 5.
 # Deviation: with pages of 64K a top table, 512 bytes of the cache pgd_cache in Linux, takes a page.
 """
@@ -11,6 +12,7 @@ from libc.string cimport memset, strcmp
 
 from vmtool.mm.arch_arm cimport arm_decode, arm_encode, arm_flag, arm_reserved
 from vmtool.mm.arch_arm64 cimport arm64_decode, arm64_encode, arm64_flag, arm64_reserved
+from vmtool.mm.arch_riscv cimport riscv_decode, riscv_encode, riscv_flag, riscv_reserved
 
 cdef struct format_t:  # one format, as its manual tells it
     const char *name
@@ -118,6 +120,21 @@ FORMATS[ARCH_ARM64_64K].flags = FORMATS[ARCH_ARM64_16K].flags
 FORMATS[ARCH_ARM64_64K].task_size = <uint64_t>1 << 48
 FORMATS[ARCH_ARM64_64K].page_offset = <uint64_t>0xFFFF000000000000
 OPS[ARCH_ARM64_64K] = OPS[ARCH_ARM64_16K]
+
+cdef void riscv_row(uint32_t id, const char *name, list level_names, uint32_t levels, uint64_t page_offset) except *:
+    """A program has the lower half, all of it; its last page, too."""
+    cdef uint32_t va_bits = 12 + 9 * levels
+    format_row(id, name, level_names, levels, va_bits, (1 << levels) - 1)
+    FORMATS[id].pa_bits = 48  # of the 56 that an entry has room for: more RAM than this has no frame numbers here
+    FORMATS[id].pfn_mask = 0x0000FFFFFFFFF000
+    FORMATS[id].flags = ARCH_TRANSLATES | ARCH_JUDGES_EXEC | ARCH_ASID | ARCH_XONLY
+    FORMATS[id].task_size = <uint64_t>1 << (va_bits - 1)
+    FORMATS[id].page_offset = page_offset
+    OPS[id] = arch_ops_t(riscv_decode, riscv_encode, riscv_reserved, riscv_flag)
+
+riscv_row(ARCH_RISCV64, b"riscv64", [b"pte", b"pmd", b"pud", b"pgd"], 4, 0xFFFFAF8000000000ULL)
+riscv_row(ARCH_RISCV64_SV39, b"riscv64-sv39", [b"pte", b"pmd", b"pgd"], 3, 0xFFFFFFD600000000ULL)
+riscv_row(ARCH_RISCV64_SV57, b"riscv64-sv57", [b"pte", b"pmd", b"pud", b"p4d", b"pgd"], 5, 0xFF60000000000000ULL)
 
 
 cdef void arch_fill(uint32_t id, const format_t *f, arch_t *out) noexcept nogil:

@@ -24,6 +24,7 @@ cdef enum:
     X86_SPECIAL = 0x200  # _PAGE_SPECIAL: no struct page behind it (zero page, vvar)
     X86_SOFT_DIRTY = 0x800  # _PAGE_SOFT_DIRTY: written since somebody last asked; where arch_t.soft_dirty says so
     X86_NX_BIT = 63
+    X86_XONLY_BIT = 57  # no bit of x86: in the form that mm computes with, a page that is executed and not read (ARCH_XONLY)
     X86_PKEY_SHIFT = 59  # four bits, of user pages, where CR4.PKE is set
     X86_SWP_TYPE_SHIFT = 59
     X86_SWP_TYPE_BITS = 5

@@ -8,9 +8,11 @@ from vmtool.mm.types cimport *
 
 cdef enum:
     NR_SPECIAL = 4
-    NR_DLINFO = 3
+    NR_DLINFO = 10
     AT_SYSINFO = 32
     AT_SYSINFO_EHDR = 33
+    AT_L1I_CACHESIZE = 40  # and seven more of caches up to AT_L3_CACHEGEOMETRY; 0: the firmware says nothing of them
+    AT_L3_CACHEGEOMETRY = 47
     AT_MINSIGSTKSZ = 51
 
 cdef struct special_map_t:  # an area that the kernel maps by itself
@@ -19,7 +21,7 @@ cdef struct special_map_t:  # an area that the kernel maps by itself
     uint64_t vm_flags
 
 cdef struct layout_t:
-    const char *platform  # AT_PLATFORM
+    const char *platform  # AT_PLATFORM; empty: there is none
     vaddr_t task_size  # TASK_SIZE: first address above user space
     vaddr_t map_window  # DEFAULT_MAP_WINDOW: without a hint above it, nothing is placed beyond; the stack ends here
     vaddr_t dyn_base  # ELF_ET_DYN_BASE, before it is aligned
@@ -28,6 +30,7 @@ cdef struct layout_t:
     vaddr_t first_user_address  # FIRST_USER_ADDRESS: below it even MAP_FIXED is EINVAL
     uint32_t word_bytes  # of a pointer on the stack
     bint upwards_if_unlimited  # mmap_is_legacy(): RLIMIT_STACK unlimited turns the layout over
+    bint hint_opens  # what lies beyond the window is for hints above it alone, and no area lies astride
     bint aligns_thp  # private anonymous memory of the huge page's size is placed for one
     uint32_t stack_align  # arch_align_stack(): 1 leaves the strings' end as it is
     uint32_t dyn_rnd_bits  # arch_mmap_rnd_bits
@@ -40,7 +43,7 @@ cdef struct layout_t:
     uint64_t minsigstksz
     uint64_t hwcap
     uint64_t hwcap2
-    bint has_hwcap3
+    bint has_hwcap2, has_hwcap3
     bint has_rseq  # AT_RSEQ_FEATURE_SIZE, AT_RSEQ_ALIGN (6.3)
     vaddr_t gate_start  # get_gate_vma(): an area that no address space holds, 0: none
     uint64_t gate_flags

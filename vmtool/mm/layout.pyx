@@ -2,16 +2,17 @@
 
 Counterpart, Linux v6.18 (i386: 6.1, the last that Debian built): arch/x86/include/asm/{processor,elf,page_64_types}.h, arch/x86/mm/mmap.c,
 arch/arm/include/asm/{memory,elf,processor}.h, arch/arm/kernel/process.c, arch/arm64/include/asm/{processor,elf,memory}.h,
-arch/{arm64/kernel/vdso,x86/entry/vdso/vma}.c, mm/util.c:mmap_base(). AT_HWCAP and its kin are those of one processor of each kind.
+arch/riscv/include/asm/{processor,elf,pgtable}.h, arch/{arm64/kernel/vdso,riscv/kernel/vdso,x86/entry/vdso/vma}.c, mm/util.c:mmap_base(). AT_HWCAP and its kin are those of one processor of each kind.
 
     x86-64        map_window 7ffffffff000    stack below it, mmap_base 128M lower, programs at two thirds
     i386          c0000000                   programs at 400000 (an interpreter) or where they were linked
     arm           bf000000                   16M below the kernel are its modules'; [vectors] at ffff0000
     arm64         1000000000000 (48 bits), 800000000000 (47, pages of 16K)
+    riscv64       800000000000 (Sv48, and Sv57 as long as there is room), 4000000000 (Sv39)
 """
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386, ARCH_I386_PAE, ARCH_X86_64, ARCH_X86_64_LA57,
-                             NR_ARCH)
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386, ARCH_I386_PAE, ARCH_RISCV64,
+                             ARCH_RISCV64_SV39, ARCH_RISCV64_SV57, ARCH_X86_64, ARCH_X86_64_LA57, NR_ARCH)
 
 cdef enum:
     ARCH_COMPAT = NR_ARCH  # a 32-bit program on x86-64
@@ -58,6 +59,7 @@ cdef void x86_64(layout_t *l, uint64_t task_size) noexcept nogil:
     l.unmapped_base = (l.map_window // 3 + 4095) & ~<uint64_t>4095
     l.lsm_min = SZ_64K
     l.word_bytes = 8
+    l.hint_opens = True
     l.aligns_thp = True
     l.stack_align = 16
     l.dyn_rnd_bits = 28
@@ -72,6 +74,7 @@ cdef void x86_64(layout_t *l, uint64_t task_size) noexcept nogil:
     l.minsigstksz = 3632
     l.hwcap = 0xbfebfbff
     l.hwcap2 = 2
+    l.has_hwcap2 = True
     l.has_rseq = True
     l.gate_start = <uint64_t>0xffffffffff600000
     l.gate_flags = VM_EXEC
@@ -100,6 +103,7 @@ cdef void x86_32(layout_t *l, uint64_t task_size) noexcept nogil:
     l.minsigstksz = 3632
     l.hwcap = 0xfcbfbfd
     l.hwcap2 = 2
+    l.has_hwcap2 = True
 
 
 cdef void compat(layout_t *l) noexcept nogil:
@@ -133,6 +137,7 @@ cdef void arm(layout_t *l) noexcept nogil:
     special(l, 2, VMA_VDSO, 1, TEXT)
     l.dlinfo[0] = AT_SYSINFO_EHDR
     l.hwcap = 0x3fb8d6
+    l.has_hwcap2 = True
     l.has_rseq = True
     l.gate_start = 0xffff0000
     l.gate_flags = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC
@@ -160,7 +165,36 @@ cdef void arm64(layout_t *l, int va_bits, uint32_t vdso_pages, uint64_t hwcap) n
     l.dlinfo[1] = AT_MINSIGSTKSZ
     l.minsigstksz = 4720
     l.hwcap = hwcap
+    l.has_hwcap2 = True
     l.has_hwcap3 = True
+    l.has_rseq = True
+
+
+cdef void riscv64(layout_t *l, uint64_t task_size) noexcept nogil:
+    """With five levels the stack and what is placed from the top begin where they do with four; a search upwards may go beyond."""
+    cdef int i
+    l.platform = ""
+    l.task_size = task_size
+    l.map_window = min(task_size, <uint64_t>1 << 47)
+    l.dyn_base = l.map_window // 3 * 2
+    l.unmapped_base = ((<uint64_t>1 << 39) // 3 + 4095) & ~<uint64_t>4095
+    l.lsm_min = SZ_32K
+    l.word_bytes = 8
+    l.upwards_if_unlimited = True
+    l.aligns_thp = True
+    l.stack_align = 16
+    l.dyn_rnd_bits = 18
+    l.stack_rnd_bits = 18
+    l.stack_maxrandom = 0x3ffff000
+    l.brk_rnd = 0x40000000
+    special(l, 0, VMA_VVAR, 4, DATA)
+    special(l, 1, VMA_VDSO, 2, TEXT)
+    l.dlinfo[0] = AT_SYSINFO_EHDR
+    for i in range(AT_L3_CACHEGEOMETRY - AT_L1I_CACHESIZE + 1):
+        l.dlinfo[i + 1] = AT_L1I_CACHESIZE + i
+    l.dlinfo[NR_DLINFO - 1] = AT_MINSIGSTKSZ
+    l.minsigstksz = 1088
+    l.hwcap = 0x112d
     l.has_rseq = True
 
 
@@ -175,6 +209,9 @@ arm(&LAYOUTS[ARCH_ARM])
 arm64(&LAYOUTS[ARCH_ARM64], 48, 2, 0x8ff)
 arm64(&LAYOUTS[ARCH_ARM64_16K], 47, 1, 0x119fff)
 arm64(&LAYOUTS[ARCH_ARM64_64K], 48, 1, 0x8ff)
+riscv64(&LAYOUTS[ARCH_RISCV64], <uint64_t>1 << 47)
+riscv64(&LAYOUTS[ARCH_RISCV64_SV39], <uint64_t>1 << 38)
+riscv64(&LAYOUTS[ARCH_RISCV64_SV57], <uint64_t>1 << 56)
 
 
 cdef uint32_t kernel_release(const machine_t *m) noexcept nogil:

@@ -388,7 +388,7 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     m.mm_slot_next = m.mm_slot_prev = 0
     m.mm_slot_obj = 0
     m.pcid = 0
-    m.context_id = 0
+    m.context_id = m.cpu_bitmap = 0
     memset(m.rss, 0, sizeof(m.rss))
     memset(m.rss_cpu, 0, sizeof(m.rss_cpu))
     if m.exe_file:

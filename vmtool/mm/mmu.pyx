@@ -12,8 +12,8 @@ The kernel's own accesses are not simulated; mmu_judge() says what SMEP and SMAP
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, entry_decode, entry_reserved, is_canonical,
-                             level_index, pte_pfn)
+from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, ARCH_X86_64_LA57, entry_decode, entry_reserved, is_canonical,
+                             level_index, pte_pfn, xonly_forbids)
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
@@ -111,7 +111,7 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         level -= 1
     if g.flags & ARCH_PKEYS and permit & g.user and pkru_forbids(c.pkru, e, access):
         return code | PF_PROT | PF_PK  # whatever else forbids it
-    if not permit & g.user or (access == ACCESS_WRITE and not permit & g.write) or (access == ACCESS_EXEC and permit & g.nx):
+    if not permit & g.user or (access == ACCESS_WRITE and not permit & g.write) or (access == ACCESS_EXEC and permit & g.nx) or xonly_forbids(g, e, access):
         return code | PF_PROT
     want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
     if g.flags & ARCH_DBM:
@@ -189,6 +189,7 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
     memset(out, 0, sizeof(walk_t))
     if not is_canonical(g, addr):
         out.noncanonical = True
+        out.error = 0 if g.id <= ARCH_X86_64_LA57 else PF_USER  # x86's is no page fault
         return
     while True:
         e = look(a, table, addr, level, out)
@@ -211,7 +212,7 @@ cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept n
     out.page_shift = ARM_SECTION_SHIFT if level and g.flags & ARCH_PAIRED else g.level_shift[level]
     out.phys = leaf_phys(g, out.leaf, out.page_shift, addr)
     out.ok = True
-    if not permit & g.user:
+    if not permit & g.user or xonly_forbids(g, e, ACCESS_READ):
         out.error = PF_USER | PF_PROT
 
 
@@ -223,7 +224,7 @@ cdef uint32_t mmu_judge(const arch_t *g, const walk_t *w, const access_t *how) n
         return code | (w.error & (PF_PROT | PF_RSVD))
     if g.flags & ARCH_PKEYS and user_page and pkru_forbids(how.pkru, w.leaf, how.kind):
         return code | PF_PROT | PF_PK
-    if (how.kind == ACCESS_WRITE and not w.leaf & g.write) or (how.kind == ACCESS_EXEC and w.leaf & g.nx):
+    if (how.kind == ACCESS_WRITE and not w.leaf & g.write) or (how.kind == ACCESS_EXEC and w.leaf & g.nx) or xonly_forbids(g, w.leaf, how.kind):
         return code | PF_PROT
     if not how.supervisor:
         return 0 if user_page else code | PF_PROT

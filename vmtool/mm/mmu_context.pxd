@@ -55,4 +55,5 @@ cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void flush_tlb_mm(arena_t *a, mm_t *mm) noexcept nogil
 cdef void flush_tlb_fullmm(arena_t *a, mm_t *mm) noexcept nogil  # it ends: where no switch to the kernel's own tables does it
 # The same of entries that span so much each, and nothing smaller (flush_pmd_tlb_range(), flush_hugetlb_tlb_range()).
+cdef void flush_pmd_tlb_range(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil  # one huge entry, at addr
 cdef void flush_tlb_stride(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift) noexcept nogil

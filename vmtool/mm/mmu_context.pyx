@@ -1,9 +1,10 @@
-"""Address spaces and their names in the TLB: three policies, a row each of POLICIES.
+"""Address spaces and their names in the TLB: four policies, a row each of POLICIES.
 
     no names     every switch flushes all but the global entries
     PCID         x86: six names a CPU (TLB_NR_DYN_ASIDS), the next in turn is flushed and taken. A flush goes to each CPU that runs the space, by
                  an interrupt; page by page up to 33 (tlb_single_page_flush_ceiling). With KPTI a space has two, the kernel's and user mode's
     ASID         arm64, arm: one name for all CPUs, kept for good. A flush is one instruction that all CPUs carry out, without interrupts
+    fences       riscv64: named by ASIDs of 16 bits, and a CPU flushes for itself: each that ever ran the space (mm_cpumask), by an interrupt if it is another
 
     context_id   0x1 0002   generation 1, ASID 2: given out at the first switch to the space; the bits of this generation's stand in asid_map
     switch       its generation is the present one: TTBR0 with the ASID, nothing is flushed
@@ -21,13 +22,17 @@ arm64's flushes:
                         the first entry that was present to the last, by the steps of the smallest: a huge page is one instruction
     flush_tlb_page()    VALE1IS
     flush_tlb_mm()      ASIDE1IS, at fork and at the end of a space
+riscv64's: SFENCE.VMA a page, up to 64 of a range (tlb_flush_all_threshold), else all of the ASID. The one of a page forgets no way to a table, so
+the end of a table is a fence of all (tlb_flush()).
 arm goes page by page, however long and whatever the entries are, and TLBIMVAIS always forgets what walks remember (TLBIMVALIS is of ARMv8).
 Counterpart: Linux v6.18 arch/arm64/mm/context.c (check_and_switch_context(), new_context(), flush_context()), arch/arm/mm/context.c, arch/x86/mm/tlb.c
-(choose_new_asid(), flush_tlb_mm_range()), arch/arm64/include/asm/tlb.h, arch/arm/include/asm/tlb.h, include/asm-generic/tlb.h.
+(choose_new_asid(), flush_tlb_mm_range()), arch/riscv/mm/context.c (set_mm_asid()), arch/riscv/mm/tlbflush.c, arch/{arm64,arm,riscv}/include/asm/tlb.h,
+include/asm-generic/tlb.h.
+# Deviation: riscv's fence for each new entry (update_mmu_cache()) is left out, as the kernel does on a processor with Svvptc.
 Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of the generation is marked in the map.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, level_size, nr_entries, page_size, pte_pfn
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
 from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
 from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va
@@ -35,6 +40,7 @@ from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, co
 from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_set
 
 cdef enum:
+    FENCE_CEILING = 64  # tlb_flush_all_threshold
     FLUSH_CEILING = 33  # tlb_single_page_flush_ceiling
     NR_DYN_PCIDS = 6  # TLB_NR_DYN_ASIDS
     MAX_TLBI_RANGE_PAGES = 1 << 21
@@ -47,13 +53,14 @@ cdef struct policy_t:
     void (*switch_to)(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil
     void (*flush)(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift, bint last_level) noexcept nogil
 
-cdef policy_t POLICIES[3]
+cdef policy_t POLICIES[4]
 POLICIES[0] = policy_t(switch_unnamed, flush_by_interrupt)
 POLICIES[1] = policy_t(switch_pcid, flush_by_interrupt)
 POLICIES[2] = policy_t(check_and_switch_context, flush_by_broadcast)
+POLICIES[3] = policy_t(set_mm_asid, flush_by_fence)
 
 cdef inline policy_t *policy_of(const machine_t *m) noexcept nogil:
-    return &POLICIES[2 if m.arch.flags & ARCH_ASID else 1 if m.pcid else 0]
+    return &POLICIES[3 if is_riscv(&m.arch) else 2 if m.arch.flags & ARCH_ASID else 1 if m.pcid else 0]
 
 
 cdef void switch_mm_context(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil:
@@ -83,6 +90,13 @@ cdef void flush_tlb_stride(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end, uin
     policy_of(a.m).flush(a, mm, start, end, shift, False)
 
 
+cdef void flush_pmd_tlb_range(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
+    """x86 and arm have none of their own: it is flush_tlb_range()."""
+    cdef const arch_t *g = &a.m.arch
+    cdef bint own = g.flags & ARCH_ASID and g.id != ARCH_ARM
+    policy_of(a.m).flush(a, mm, addr, addr + level_size(g, 1), g.level_shift[1] if own else g.page_shift, False)
+
+
 cdef void tlb_free_table(const arch_t *g, mmu_gather_t *tlb, int level, vaddr_t addr) noexcept nogil:
     """__pte_free_tlb() and its kin: one page of its span is enough, a walk of any finds the table. arm's table serves two entries of 1M: a page
     of each."""
@@ -100,6 +114,9 @@ cdef void tlb_finish_mmu(arena_t *a, mm_t *mm, mmu_gather_t *tlb) noexcept nogil
         return
     while level < <int>a.m.arch.levels - 1 and not tlb.cleared >> level & 1:
         level += 1
+    if is_riscv(&a.m.arch) and tlb.freed_tables:
+        flush_tlb_mm(a, mm)
+        return
     policy_of(a.m).flush(a, mm, tlb.start, tlb.end, a.m.arch.page_shift if a.m.arch.id == ARCH_ARM else a.m.arch.level_shift[level], not tlb.freed_tables)
 
 
@@ -217,7 +234,7 @@ cdef void asids_init(machine_t *m) noexcept nogil:
 
 cdef inline uint32_t never_given(const machine_t *m) noexcept nogil:
     """Of each word of the map, which the file keeps by what differs from this."""
-    return KPTI_PAIRS if m.arch.id != ARCH_ARM and m.asid_generation >> asid_bits(m) == 1 else 0
+    return KPTI_PAIRS if is_arm(&m.arch) and m.arch.id != ARCH_ARM and m.asid_generation >> asid_bits(m) == 1 else 0
 
 
 cdef inline uint32_t map_word(arena_t *a, uint32_t asid) noexcept nogil:
@@ -327,3 +344,30 @@ cdef void flush_by_broadcast(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t 
         while addr < end:
             tlb_flush_va(a, c, addr, asid, last_level and a.m.arch.id != ARCH_ARM)
             addr += <uint64_t>1 << shift
+
+
+# --- riscv64: ASIDs, and fences ------------------------------------------------------------------------------------------
+
+cdef void set_mm_asid(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil:
+    """The CPU stays in the space's mask: what its TLB holds by the ASID outlives the next switch."""
+    mm_mut(a, mm).cpu_bitmap |= <uint64_t>1 << cpu
+    check_and_switch_context(a, mm, cpu)
+
+
+cdef void flush_by_fence(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift, bint last_level) noexcept nogil:
+    """__flush_tlb_range()."""
+    cdef uint32_t asid = asid_of(a.m, mm.context_id)
+    cdef uint64_t nr = 0 if end == TLB_FLUSH_ALL else (end - start + (<uint64_t>1 << shift) - 1) >> shift
+    cdef uint64_t i
+    cdef uint32_t cpu
+    cdef cpu_t *c
+    for cpu in range(a.m.nr_cpus):
+        if not mm.cpu_bitmap >> cpu & 1:
+            continue
+        c = cpu_mut(a, cpu)
+        c.shootdowns += cpu != a.cpu
+        if end == TLB_FLUSH_ALL or nr > FENCE_CEILING:
+            tlb_flush_pcid(a, c, asid)
+            continue
+        for i in range(nr):
+            tlb_flush_va(a, c, start + (i << shift), asid, True)

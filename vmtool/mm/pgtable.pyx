@@ -397,7 +397,7 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
     cdef bint ok
     if limit:
         low_end = min(low_end, limit)
-    if a.m.arch.flags & ARCH_SPLIT_ROOT:
+    if ram_start(&a.m.arch) and not limit:  # no hole below 4 GiB
         low_end = a.m.max_pfn
     a.m.kernel_pgd = new_table(a, top, 0)
     if a.m.kernel_pgd == 0:
@@ -409,7 +409,7 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
     if ok and a.m.arch.flags & ARCH_PAIRED:
         protect_sections(a)
         ok = map_vectors(a)
-    if limit or a.m.arch.flags & ARCH_SPLIT_ROOT:  # image and memmap lie in the direct map, or are not shown elsewhere
+    if ram_start(&a.m.arch) or limit:  # image and memmap lie in the direct map, or come later
         return 0 if ok else -ENOMEM
     if ok and a.m.max_pfn > 0x100000:
         ok = map_direct(a, <paddr_t>0x100000 << a.m.arch.page_shift, a.m.max_pfn << a.m.arch.page_shift)

@@ -63,17 +63,17 @@ cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr
 
 cdef inline bint hint_valid(const layout_t *l, vaddr_t addr, uint64_t length) noexcept nogil:
     """mmap_address_hint_valid(): within the space, and not astride the window's end (the two are one but with five levels)."""
-    return addr <= l.task_size - length and (addr > l.map_window) == (addr + length > l.map_window)
+    return addr <= l.task_size - length and (not l.hint_opens or (addr > l.map_window) == (addr + length > l.map_window))
 
 cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t map_flags) noexcept nogil:
     """arch_get_unmapped_area_topdown(), and arch_get_unmapped_area() for a legacy layout: the hint, the highest hole, then upwards from TASK_UNMAPPED_BASE.
 
-    A hint above the window opens what lies beyond it to the search.
+    On x86 a hint above the window opens what lies beyond it to the search; on riscv64 a search upwards goes there anyway (arch_get_mmap_end()).
     """
     cdef mm_t *m = mm_at(a, mm)
     cdef const layout_t *l = layout_of(&a.m.arch, m.flags)
     cdef idx_t v
-    cdef uint64_t found, beyond = 0
+    cdef uint64_t found, beyond = 0, end = l.task_size
     if length > m.task_size:
         return <uint64_t>-ENOMEM
     if map_flags & MAP_FIXED:
@@ -86,14 +86,15 @@ cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t 
             v = find_vma(a, mm, addr)
             if v == 0 or addr + length <= vm_start_gap(a, vma_at(a, v)):
                 return addr
-    if addr > l.map_window:
-        beyond = l.task_size - l.map_window
+    if l.hint_opens:
+        beyond = l.task_size - l.map_window if addr > l.map_window else 0
+        end = l.map_window + beyond
     if m.flags & MMF_LEGACY:
-        return bottomup(a, mm, length, m.mmap_base, min(m.task_size, l.map_window + beyond))
+        return bottomup(a, mm, length, m.mmap_base, min(m.task_size, end))
     found = topdown(a, mm, length, page_size(&a.m.arch), m.mmap_base + beyond)
     if found < <uint64_t>-4095:
         return found
-    return bottomup(a, mm, length, unmapped_base(l, m.task_size), min(m.task_size, l.map_window + beyond))
+    return bottomup(a, mm, length, unmapped_base(l, m.task_size), min(m.task_size, end))
 
 cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t off, uint64_t map_flags) noexcept nogil:
     """Room for length and a huge page more, and in it the address whose distance from the huge page's size is the offset's. 0: not worth it, or no room."""

@@ -6,7 +6,7 @@ index_lo; a table without contents holds only zeros. What an entry is, is told b
 The bits are those of arch_x86.pxd, whatever the machine's: loads and stores translate where its entries look otherwise in memory.
 """
 
-from vmtool.mm.arch cimport ARCH_TRANSLATES, entry_decode, entry_encode, pte_pfn
+from vmtool.mm.arch cimport ARCH_TRANSLATES, ARCH_XONLY, entry_decode, entry_encode, pte_pfn
 from vmtool.mm.arch_x86 cimport *
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport page_bytes_mut
@@ -34,6 +34,8 @@ cdef enum:  # the offset of a marker
 cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept nogil:
     """vm_get_page_prot() less the write bit, which the fault handler adds."""
     cdef pte_t bits = (0 if vm_flags & VM_EXEC else g.user_nx) | (vm_flags >> VM_PKEY_SHIFT & (NR_PKEYS - 1)) << X86_PKEY_SHIFT
+    if g.flags & ARCH_XONLY and vm_flags & (VM_READ | VM_WRITE | VM_EXEC) == VM_EXEC:
+        bits |= <pte_t>1 << X86_XONLY_BIT
     if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
         return bits | g.present | g.user | g.accessed
     return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor

@@ -14,7 +14,7 @@ from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, ru
 from vmtool.mm.frame cimport folio_order, frame_set_index, page_folio
 from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, count_mthp_stat, deferred_split_folio, partially_mapped, sub_large_mapcount
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_tlb_page, flush_tlb_range
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_pmd_tlb_range, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
@@ -426,7 +426,7 @@ cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
             elif at.what == ENTRY_HUGE and pte_frame(a, at.entry) == head and (pte_dirty(a, at.entry) or pte_write(a, at.entry)):
                 addr &= ~(level_size(&a.m.arch, at.level) - 1)
                 entry_set(a, mm_mut(a, area.vm_mm), addr, <int>at.level, pte_mkclean(a, pte_wrprotect(a, at.entry)))
-                flush_tlb_range(a, mm_mut(a, area.vm_mm), addr, addr + level_size(&a.m.arch, at.level))
+                flush_pmd_tlb_range(a, mm_mut(a, area.vm_mm), addr)
                 cleaned += 1
         v = area.i_mmap_next
     return cleaned

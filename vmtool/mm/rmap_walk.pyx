@@ -16,7 +16,7 @@ from vmtool.mm.lruvec cimport is_lazyfree
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.buddy cimport folio_mapcount
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_page, flush_tlb_range, pte_dirty, pte_frame, pte_mkold, pte_special, pte_young, table_lookup
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_pmd_tlb_range, flush_tlb_page, flush_tlb_range, pte_dirty, pte_frame, pte_mkold, pte_special, pte_young, table_lookup
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_soft_dirty, pte_store, pte_swp_mkexclusive, pte_swp_mksoft_dirty, swp_entry_to_pte
 from vmtool.mm.rmap cimport remove_rmap, remove_rmap_ptes
 from vmtool.mm.swapfile cimport record_entry
@@ -165,7 +165,7 @@ cdef bint discard_pmd(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept n
     if not may_discard(a, head):
         return False
     zap_huge_pmd(a, at.v, at.addr)
-    flush_tlb_range(a, m, at.addr, at.addr + level_size(&a.m.arch, 1))
+    flush_pmd_tlb_range(a, m, at.addr)
     return True
 
 

@@ -6,6 +6,12 @@ from vmtool.mm.types cimport *
 
 cdef enum:
     MAX_SEGMENTS = 32
+    AUXV_FIRST = 48  # words of the auxiliary vector in mm_t.auxv; the others are in auxv_more
+    AUXV_MOST = AUXV_FIRST + 12
+
+cdef inline uint64_t *auxv_word(mm_t *m, uint32_t i) noexcept nogil:
+    """Precondition: i < AUXV_MOST."""
+    return &m.auxv[i] if i < AUXV_FIRST else &m.auxv_more[i - AUXV_FIRST]
 
 cdef struct segment_t:  # PT_LOAD
     uint64_t vaddr

@@ -224,8 +224,8 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     return 0
 
 cdef inline void aux(mm_t *m, uint64_t kind, uint64_t value) noexcept nogil:
-    m.auxv[m.nr_auxv] = kind
-    m.auxv[m.nr_auxv + 1] = value
+    auxv_word(m, m.nr_auxv)[0] = kind
+    auxv_word(m, m.nr_auxv + 1)[0] = value
     m.nr_auxv += 2
 
 cdef int put_strings(arena_t *a, idx_t task, uint64_t at, const char *text, uint32_t count, uint64_t strings, uint32_t width) noexcept nogil:
@@ -253,6 +253,8 @@ cdef void fill_auxv(arena_t *a, idx_t task, mm_t *m, const exec_req_t *req, cons
             aux(m, AT_SYSINFO_EHDR, m.vdso)
         elif l.dlinfo[i] == AT_MINSIGSTKSZ:
             aux(m, AT_MINSIGSTKSZ, l.minsigstksz)
+        elif l.dlinfo[i]:
+            aux(m, l.dlinfo[i], 0)
     aux(m, 16, l.hwcap)  # AT_HWCAP
     aux(m, 6, page_size(&a.m.arch))  # AT_PAGESZ
     aux(m, 17, 100)  # AT_CLKTCK
@@ -271,24 +273,27 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
     cdef mm_t *m = mm_mut(a, mm)
     cdef const layout_t *l = layout_of(&a.m.arch, m.flags)
     cdef uint64_t platform, rand, items, sp, word, i
-    cdef uint32_t width = l.word_bytes, len = <uint32_t>strlen(l.platform) + 1
+    cdef uint32_t width = l.word_bytes, len = <uint32_t>strlen(l.platform)
     cdef char noise[16]
     cdef siginfo_t info
     p = (p - random_bits(a, req, 13)) & ~<uint64_t>(l.stack_align - 1)
+    len += len != 0
     platform = p - len
     rand = platform - 16
     for i in range(2):
         word = random64(a)
         memcpy(noise + 8 * i, &word, 8)
-    if store_bytes(a, task, platform, l.platform, len, &info) < 0 or store_bytes(a, task, rand, noise, 16, &info) < 0:
+    if (len and store_bytes(a, task, platform, l.platform, len, &info) < 0) or store_bytes(a, task, rand, noise, 16, &info) < 0:
         return -EFAULT
     fill_auxv(a, task, m, req, l, bias, interp_bias)
     aux(m, 25, rand)
-    aux(m, 26, l.hwcap2)  # AT_HWCAP2
+    if l.has_hwcap2:
+        aux(m, 26, l.hwcap2)  # AT_HWCAP2
     if l.has_hwcap3:
         aux(m, 29, 0)  # AT_HWCAP3
     aux(m, 31, stack_top - layout_of(&a.m.arch, 0).word_bytes - req.path_len - 1)  # AT_EXECFN
-    aux(m, 15, platform)
+    if len:
+        aux(m, 15, platform)  # AT_PLATFORM
     if l.has_rseq:
         aux(m, 27, 28)  # AT_RSEQ_FEATURE_SIZE
         aux(m, 28, 32)  # AT_RSEQ_ALIGN
@@ -303,7 +308,7 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
     if put_strings(a, task, sp + width * (req.argc + 2), req.envp, req.envc, m.env_start, width) < 0:
         return -EFAULT
     for i in range(m.nr_auxv):
-        if store_bytes(a, task, sp + width * (items + i), <char *>&m.auxv[i], width, &info) < 0:
+        if store_bytes(a, task, sp + width * (items + i), <char *>auxv_word(m, <uint32_t>i), width, &info) < 0:
             return -EFAULT
     m.start_stack = sp
     m.sp = sp

@@ -6,7 +6,7 @@
 Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse().
 """
 
-from vmtool.mm.arch cimport ARCH_ARM64, ARCH_X86_64_LA57
+from vmtool.mm.arch cimport ARCH_ARM64, ARCH_X86_64_LA57, is_riscv
 from vmtool.mm.arena cimport arena_resize, frame_mut, slot_at
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.kmalloc cimport kmalloc, kmem_free_kept, kmem_keep, kvmalloc, vmalloc
@@ -60,7 +60,7 @@ cdef uint32_t cluster_flag(arena_t *a) noexcept nogil:
     for type in range(a.m.nr_swapfiles):
         if a.m.swap[type].flags & SWP_USED:
             return a.m.swap[type].flags & SWP_SMALL_CLUSTERS
-    return 0 if a.m.arch.id <= ARCH_X86_64_LA57 or a.m.arch.id == ARCH_ARM64 else SWP_SMALL_CLUSTERS
+    return 0 if a.m.arch.id <= ARCH_X86_64_LA57 or a.m.arch.id == ARCH_ARM64 or is_riscv(&a.m.arch) else SWP_SMALL_CLUSTERS
 
 
 cdef bint take_kmem(arena_t *a, uint32_t type) noexcept nogil:

@@ -20,7 +20,7 @@ from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_table, pte_clear_soft_dirty, pte_mksoft_dirty, pte_soft_dirty
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup
+from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_pmd_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup
 from vmtool.mm.rmap cimport add_file_rmap_pmd, remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_THP_MAP, TR_THP_SPLIT, trace2
@@ -123,7 +123,7 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
         if flags & VM_LOCKED:
             munlock_folio(a, head)
         clear_file_pmd(a, v, addr, pmd)
-        flush_tlb_range(a, m, addr, addr + hpage_pmd_size(a))
+        flush_pmd_tlb_range(a, m, addr)
         return
     exclusive = (frame_at(a, head).flags & PG_anon_exclusive) != 0
     entry_set(a, m, addr, 1, 0)
@@ -146,7 +146,7 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
         entry_set(a, m, addr + (<uint64_t>i << a.m.arch.page_shift), 0, e)
     if not pte_special(a, pmd):
         split_pmd_rmap(a, head, exclusive, vma_at(a, v).vm_mm)
-    flush_tlb_range(a, m, addr, addr + hpage_pmd_size(a))
+    flush_pmd_tlb_range(a, m, addr)
 
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     split_pmd(a, v, addr, False)

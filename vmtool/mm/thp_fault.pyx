@@ -13,7 +13,7 @@ from vmtool.mm.lruvec cimport count_folio_events, count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
+from vmtool.mm.pgtable cimport entry_get, entry_set, flush_pmd_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_mksoft_dirty, pte_needs_soft_dirty_wp, pte_store
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru
@@ -95,7 +95,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
             entry_set(a, m, haddr, 1, 0)
             map_anon_pmd(a, v, haddr, head, True)
             add_mm_counter(m, MM_ANONPAGES, hpage_pmd_nr(a))
-            flush_tlb_range(a, m, haddr, haddr + hpage_pmd_size(a))
+            flush_pmd_tlb_range(a, m, haddr)
             count_fault_alloc(a, m)
             return 0
         count_fallback(a)
@@ -106,7 +106,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
             frame_mut(a, head).flags |= PG_anon_exclusive
             frame_mut(a, head).mapping = vma_at(a, v).anon_vma
         entry_set(a, m, haddr, 1, pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, pmd))))
-        flush_tlb_range(a, m, haddr, haddr + hpage_pmd_size(a))
+        flush_pmd_tlb_range(a, m, haddr)
         return 0
     split_huge_pmd(a, v, haddr)
     return VM_FAULT_FALLBACK

@@ -5,7 +5,7 @@
 no kernel.
 """
 
-from vmtool.mm.arch cimport ARCH_ASID, ARCH_CAREFUL, ARCH_PKEYS, X86_PKEY_SHIFT
+from vmtool.mm.arch cimport ARCH_ASID, ARCH_CAREFUL, ARCH_PKEYS, ARCH_XONLY, X86_PKEY_SHIFT, X86_XONLY_BIT, xonly_forbids
 from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t
 from vmtool.mm.tlb_spec cimport *  # whoever looks at a TLB wants to know its structures
 from vmtool.mm.types cimport *
@@ -95,7 +95,7 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
     t.mask = <uint64_t>geom.sets - 1
     t.stride = geom.stride
     t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
-    t.bits = t.want | (g.nx if access == ACCESS_EXEC else 0)
+    t.bits = t.want | (g.nx if access == ACCESS_EXEC else <pte_t>1 << X86_XONLY_BIT if access == ACCESS_READ and g.flags & ARCH_XONLY else 0)
     if geom.ways and g.page_shift == 12 and not g.flags & ARCH_CAREFUL and not a.m.trace_on and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
         t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
         t.ways = geom.ways

@@ -197,7 +197,7 @@ cdef inline void put_part(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t which, co
 
 cdef inline bint permits(const cpu_t *c, const arch_t *g, const tlb_entry_t *e, int access) noexcept nogil:
     """An entry that forbids the access is of no use: the walk tells what is wrong."""
-    return tlb_permits(g, e.pte, access) and not (g.flags & ARCH_PKEYS and pkru_forbids(c.pkru, e.pte, access))
+    return tlb_permits(g, e.pte, access) and not xonly_forbids(g, e.pte, access) and not (g.flags & ARCH_PKEYS and pkru_forbids(c.pkru, e.pte, access))
 
 cdef tlb_entry_t *lookup_sized(arena_t *a, const cpu_t *c, vaddr_t addr, uint32_t which) noexcept nogil:
     """Of a structure that names what it holds: pages larger than the machine's."""

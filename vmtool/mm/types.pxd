@@ -176,8 +176,7 @@ cdef struct mm_t:  # 1024 bytes
     uint64_t start_stack
     uint64_t arg_start
     uint64_t arg_end
-    uint64_t env_start
-    uint64_t env_end
+    uint64_t env_start, env_end
     uint64_t mmap_base
     uint64_t task_size
     uint64_t entry
@@ -215,8 +214,9 @@ cdef struct mm_t:  # 1024 bytes
     idx_t rss_memcg  # memcg_t that pays for its per-CPU counters
     idx_t mm_slot_next, mm_slot_prev  # khugepaged's list of spaces, with MMF_VM_HUGEPAGE; mm_slot.pyx
     uint64_t mm_slot_obj
-    uint64_t context_id  # ARCH_ASID: generation and ASID, 0: none yet; mmu_context.pyx
-    uint64_t pad[22]
+    uint64_t context_id, cpu_bitmap  # ARCH_ASID: generation and ASID, 0: none yet; riscv: mm_cpumask(); mmu_context.pyx
+    uint64_t auxv_more[12]  # auxv goes on here
+    uint64_t pad[9]
 cdef enum:  # mm_t.flags
     MMF_DISABLE_THP = 1  # prctl(PR_SET_THP_DISABLE)
     MMF_VM_HUGEPAGE = 0x20000  # khugepaged looks at it

@@ -14,7 +14,7 @@ of a thread has no contents.
 Invariants (fsck_vmalloc): areas are in order and apart; counters are the sums over them; frames are nobody else's.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64, ARCH_X86_64_LA57, kernel_global
+from vmtool.mm.arch cimport ARCH_X86_64, ARCH_X86_64_LA57, is_riscv, kernel_global
 from vmtool.mm.arena cimport cpu_mut, frame_mut, rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.pgtable cimport kernel_map, kernel_table, kernel_unmap
@@ -36,7 +36,9 @@ cdef uint32_t stack_pages(const arch_t *g) noexcept nogil:
 
 
 cdef vaddr_t vmalloc_start(const arch_t *g) noexcept nogil:
-    """VMALLOC_START; of formats whose kernel half is not kept, where those of 64 bits have it."""
+    """VMALLOC_START, on riscv64 a quarter of the upper half below the direct map; of formats whose kernel half is not kept, where those of 64 bits have it."""
+    if is_riscv(g):
+        return g.page_offset - (0 - g.kernel_start >> 2)
     return 0xFFA0000000000000ULL if g.id == ARCH_X86_64_LA57 else 0xFFFFC90000000000ULL
 
 

@@ -20,7 +20,7 @@ Invariants: the ranges of m.reserved are disjoint; a zone's managed pages are wh
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, is_arm, is_riscv, page_size
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
@@ -30,6 +30,8 @@ cdef const char *ZONE_NAMES[NR_ZONES]
 ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 
 cdef enum:
+    RAM_START_RISCV = 0x80000
+    FIRMWARE_RISCV = 0x80  # OpenSBI, at the start of RAM
     RAM_START_ARM = 0x40000  # these are in units of 4K, whatever a page is: frames_of()
     LOWMEM_END_I386 = 0x36BFE  # what 1 GiB less vmalloc's 128 MiB, pkmap and fixmap leaves
     LOWMEM_END_PAE = 0x36FFE
@@ -37,6 +39,7 @@ cdef enum:
     DMA_END = 0x1000  # 16 MiB
     PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
     DMA32_END = 0x100000
+    INIT_END_RISCV = 0x10A0
     SMALL_RAM = 0x7000  # below 112 MiB: the small kernel
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     SECTION_64K_PAGES = 8192  # of 512 MiB with pages of 64K (arm64's SECTION_SIZE_BITS)
@@ -57,6 +60,7 @@ cdef enum:
     IMAGE_I386  # Debian's 6.1.176
     IMAGE_PAE
     IMAGE_ARM64  # Debian's 6.18.15
+    IMAGE_RISCV  # Debian's 6.12.117; what lies between the sections is kept, but for .init
     NR_IMAGES
 
 cdef section_t IMAGES[NR_IMAGES][4]  # code, rodata, data, bss
@@ -64,6 +68,7 @@ IMAGES[IMAGE_USUAL][:] = [section_t(0x1000, 0x120A), section_t(0x2400, 0xA09), s
 IMAGES[IMAGE_SMALL][:] = [section_t(0x100, 0x100), section_t(0x200, 0x80), section_t(0x280, 0x60), section_t(0x2E0, 0x20)]
 IMAGES[IMAGE_ARM][:] = [section_t(0x208, 0xCF8), section_t(0xF00, 0x41B), section_t(0x1600, 0x1C2), section_t(0x17C2, 0x6B)]
 IMAGES[IMAGE_ARM64][:] = [section_t(0x200, 0x1170), section_t(0x1370, 0x1020), section_t(0x2720, 0x49D), section_t(0x2BBD, 0xF3)]
+IMAGES[IMAGE_RISCV][:] = [section_t(0x200, 0xC00), section_t(0x1200, 0xC00), section_t(0x1E00, 0x1BA), section_t(0x1FBA, 0x246)]
 IMAGES[IMAGE_I386][:] = [section_t(0x1000, 0x91C), section_t(0x191C, 0x31D), section_t(0x1C39, 0x138), section_t(0x1E72, 0x74)]
 IMAGES[IMAGE_PAE][:] = [section_t(0x1000, 0x934), section_t(0x1934, 0x31D), section_t(0x1C52, 0x13D), section_t(0x1E94, 0x77)]
 
@@ -79,8 +84,8 @@ cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil:
 
 
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil:
-    """The first frame of RAM: QEMU's `virt` board and others have it at 1 GiB."""
-    return frames_of(g, RAM_START_ARM) if g.id >= ARCH_ARM else 0
+    """The first frame of RAM: QEMU's `virt` boards and others have it at 1 GiB, of riscv64 at 2 GiB."""
+    return RAM_START_RISCV if is_riscv(g) else frames_of(g, RAM_START_ARM) if is_arm(g) else 0
 
 
 cdef const char *reserved_name(uint32_t what) noexcept nogil:
@@ -167,6 +172,8 @@ cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale,
 
 
 cdef int image_of(const arch_t *g, uint64_t nr_pages) noexcept nogil:
+    if is_riscv(g):
+        return IMAGE_RISCV
     if g.id != ARCH_ARM and nr_pages < frames_of(g, SMALL_RAM):
         return IMAGE_SMALL
     return IMAGE_ARM if g.id == ARCH_ARM else IMAGE_I386 if g.id == ARCH_I386 else IMAGE_PAE if g.id == ARCH_I386_PAE else IMAGE_ARM64 if g.id == ARCH_ARM64 else IMAGE_USUAL
@@ -181,6 +188,9 @@ cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     for i in range(4):
         reserve(a, base + frames_of(g, image[i].start), frames_of(g, image[i].size), RESERVED_KERNEL_CODE + i)
     a.m.zero_pfn = <pfn_t>(base + frames_of(g, image[3].start))
+    if is_riscv(g):  # and of .init's last large page what is behind it
+        reserve(a, base, FIRMWARE_RISCV, RESERVED_LOW)
+        reserve(a, base + INIT_END_RISCV, image[1].start - INIT_END_RISCV, RESERVED_LOW)
 
 
 cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcept nogil:
@@ -339,6 +349,11 @@ cdef void init_zones(arena_t *a) noexcept nogil:
     cdef uint32_t z
     for z in range(NR_ZONES):
         m.zone[z].nr = z
+    if is_riscv(&m.arch):
+        m.nr_zones = 2
+        init_zone(a, ZONE_DMA32, ram_start(&m.arch), min(m.max_pfn, <uint64_t>DMA32_END))
+        init_zone(a, ZONE_NORMAL, DMA32_END, m.max_pfn)
+        return
     if ram_start(&m.arch):  # devices of 32 bits: all below 4 GiB is DMA
         m.nr_zones = 4 if limit else 3
         init_zone(a, ZONE_DMA, ram_start(&m.arch), min(m.max_pfn, limit if limit else frames_of(&m.arch, DMA32_END)))

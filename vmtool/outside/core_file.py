@@ -23,7 +23,8 @@ from vmtool.errors import HostError
 ET_CORE, PT_LOAD, PT_NOTE = 4, 1, 4
 PN_XNUM, SHT_NULL = 0xFFFF, 0
 EHDR, PHDR, SHDR, NHDR = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ"), struct.Struct("<IIQQQQIIQQ"), struct.Struct("<III")
-MACHINES = {"x86-64": 62, "x86-64-la57": 62, "i386": 3, "i386-pae": 3, "arm": 40, "arm64": 183, "arm64-16k": 183, "arm64-64k": 183}
+MACHINES = {"x86-64": 62, "x86-64-la57": 62, "i386": 3, "i386-pae": 3, "arm": 40, "arm64": 183, "arm64-16k": 183, "arm64-64k": 183,
+            "riscv64": 243, "riscv64-sv39": 243, "riscv64-sv57": 243}
 """e_machine by `init --arch`. Whoever loads physical memory goes by the note: an ELF64 file of a 32-bit machine is not a program's core."""
 
 

@@ -28,6 +28,7 @@ REGISTERS = {
     3: (17, 12, 15, {7: 0x2B, 8: 0x2B, 11: 0xFFFFFFFF, 13: 0x23, 14: 0x202, 16: 0x2B}),  # ds es orig_eax cs eflags ss
     40: (18, 15, 13, {16: 0x10, 17: 0xFFFFFFFF}),  # cpsr ORIG_r0
     183: (34, 32, 31, {33: 0x1000}),  # pstate
+    243: (32, 0, 2, {}),
 }
 
 

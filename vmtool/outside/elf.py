@@ -35,6 +35,9 @@ TASK_SIZE = {
     "arm64": {"EM_AARCH64": (64, 1 << 48)},
     "arm64-16k": {"EM_AARCH64": (64, 1 << 47)},
     "arm64-64k": {"EM_AARCH64": (64, 1 << 48)},
+    "riscv64": {"EM_RISCV": (64, 1 << 47)},
+    "riscv64-sv39": {"EM_RISCV": (64, 1 << 38)},
+    "riscv64-sv57": {"EM_RISCV": (64, 1 << 56)},
 }
 """Which ELF machines an architecture runs: the width, and where user space ends."""
 PATH_MAX = 4096

@@ -21,7 +21,7 @@ from vmtool.uapi import ADDR_LIMIT_3GB, PROT_READ
 PAGE = 4096
 VDSO_BYTES = 8 * PAGE  # of x86-64: [vvar] 4, [vvar_vclock] 2, [vdso] 2
 VDSO_OF = {"x86-64": VDSO_BYTES, "x86-64-la57": VDSO_BYTES, "i386": 6 * PAGE, "i386-pae": 6 * PAGE, "arm": 3 * PAGE, "arm64": 6 * PAGE,
-           "arm64-16k": 20 * PAGE, "arm64-64k": 80 * PAGE}
+           "arm64-16k": 20 * PAGE, "arm64-64k": 80 * PAGE, "riscv64": 6 * PAGE, "riscv64-sv39": 6 * PAGE, "riscv64-sv57": 6 * PAGE}
 """What execve puts at the top of the mmap area, by the machine's architecture."""
 BOTTOM_UP_64 = 0x2AAAAAAAB000, 0x3AAAAAAAB000  # where a legacy layout begins: a third of the space, and 28 bits of pages above
 PIE_64 = 0x555555554000

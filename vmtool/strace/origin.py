@@ -28,8 +28,9 @@ X86_64 = Processor("x86-64", ("x86-64", "x86-64-la57"))
 I386 = Processor("i386", ("i386", "i386-pae", "x86-64", "x86-64-la57"))
 ARM = Processor("arm", ("arm",))
 ARM64 = Processor("arm64", ("arm64", "arm64-16k", "arm64-64k"))
-MIPS, POWERPC, S390, RISCV, SPARC, ALPHA, IA64, M68K, PARISC, SH, LOONGARCH = (Processor(name) for name in (
-    "mips", "powerpc", "s390", "riscv", "sparc", "alpha", "ia64", "m68k", "parisc", "sh", "loongarch"))
+RISCV = Processor("riscv", ("riscv64", "riscv64-sv39", "riscv64-sv57"))
+MIPS, POWERPC, S390, SPARC, ALPHA, IA64, M68K, PARISC, SH, LOONGARCH = (Processor(name) for name in (
+    "mips", "powerpc", "s390", "sparc", "alpha", "ia64", "m68k", "parisc", "sh", "loongarch"))
 
 E_MACHINE = {3: I386, 62: X86_64, 40: ARM, 183: ARM64, 8: MIPS, 10: MIPS, 20: POWERPC, 21: POWERPC, 22: S390, 243: RISCV, 2: SPARC,
              18: SPARC, 43: SPARC, 0x9026: ALPHA, 50: IA64, 4: M68K, 15: PARISC, 42: SH, 258: LOONGARCH}

@@ -71,6 +71,7 @@ SENTENCES = {
     "tlb_flush": "The TLB forgets {entries}{pcid_words}.",
     "cr3_load": "CR3{cpu_words} is loaded with {root}, the top table of the process (before: {old_root}).",
     "ttbr0_load": "TTBR0{cpu_words} is loaded with {root}, the top table of the process (before: {old_root}).",
+    "satp_load": "satp{cpu_words} is loaded with {root}, the top table of the process (before: {old_root}).",
     "vma_new": "A new area: {start}-{end}{perms}. No frame is mapped yet.",
     "vma_expand": "The area becomes {start}-{end}.",
     "vma_merge": "Areas that differ in nothing become one: {start}-{end}.",
@@ -268,6 +269,7 @@ WORDS: dict[str, Callable[[Mapping[str, int]], dict[str, str]]] = {
     "pte_set": lambda args: {"rights": "writable" if args.get("writable") else "read-only"},
     "cr3_load": _cpu,
     "ttbr0_load": _cpu,
+    "satp_load": _cpu,
     "fault_done": lambda args: {"kind": "a major fault (the disk was needed)" if args.get("major") else "a minor fault"},
 }
 """What a sentence needs besides its event's arguments."""

@@ -28,8 +28,8 @@ FUNCTIONS = {
 INLINED = ("do_user_addr_fault", "wp_page_copy", "do_fault_around", "do_sigbus", "zap_pte_range", "do_cow_fault",
             "shrink_inactive_list", "compact_zone")
 """Static functions of mm/memory.c, mm/vmscan.c, mm/compaction.c and arch/x86/mm/fault.c that a compiler puts into their callers."""
-OF_ARM = {"ttbr0_load": "check_and_switch_context"}
-"""Of arch/arm64/mm/context.c, arch/arm/mm/context.c: the live kernel has them not."""
+ELSEWHERE = {"ttbr0_load": "check_and_switch_context", "satp_load": "set_mm_asid"}
+"""Of arch/arm64/mm/context.c, arch/arm/mm/context.c, arch/riscv/mm/context.c: the live kernel has them not."""
 BY_LEVEL = ("__pte_alloc", "__pmd_alloc", "__pud_alloc")
 """pgtable_alloc, by the level of the table; the top table is pgd_alloc's."""
 
@@ -44,4 +44,4 @@ def function_of(record: TraceRecord, error_code: int = PF_PROT) -> str:
         return "do_cow_fault"
     if event == "pgtable_alloc":
         return BY_LEVEL[level] if 0 <= level < len(BY_LEVEL) else "pgd_alloc"
-    return FUNCTIONS.get(event, OF_ARM.get(event, ""))
+    return FUNCTIONS.get(event, ELSEWHERE.get(event, ""))

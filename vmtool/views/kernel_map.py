@@ -8,6 +8,17 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 UNITS = "BKMGTPE"
+
+
+def _riscv(page_offset: int, va_bits: int) -> tuple[tuple[int, str], ...]:
+    """arch/riscv/mm/ptdump.c's address_markers, from the direct map downwards as arch/riscv/include/asm/pgtable.h counts."""
+    vmalloc = page_offset - (1 << va_bits - 3)
+    vmemmap = vmalloc - (1 << va_bits - 12 - 1 + 6)
+    pci = vmemmap - (16 << 20)
+    return ((pci - (6 << 20), "Fixmap start"), (pci, "PCI I/O start"), (vmemmap, "vmemmap start"), (vmalloc, "vmalloc() area"),
+            (page_offset, "Linear mapping"), (0xFFFFFFFF01E6C000, "Modules/BPF mapping"), (0xFFFFFFFF80000000, "Kernel mapping"))
+
+
 REGIONS = {
     "x86-64": ((0xFFFF800000000000, "Kernel Space"), (0xFFFF880000000000, "LDT remap"), (0xFFFF888000000000, "Low Kernel Mapping"),
                (0xFFFFC90000000000, "vmalloc() Area"), (0xFFFFEA0000000000, "Vmemmap"), (0xFFFFFE0000000000, "CPU entry Area"),
@@ -27,6 +38,9 @@ REGIONS = {
               (0xFFFFFFFFC0800000, "PCI I/O"), (0xFFFFFFFFC1800000, "PCI I/O end"), (0xFFFFFFFFFF200000, "Fixmap")),
     "arm64-16k": ((0xFFFF800000000000, "Linear Mapping"),),
     "arm64-64k": ((0xFFFF000000000000, "Linear Mapping"),),
+    "riscv64": _riscv(0xFFFFAF8000000000, 48),
+    "riscv64-sv39": _riscv(0xFFFFFFD600000000, 39),
+    "riscv64-sv57": _riscv(0xFF60000000000000, 57),
 }
 """First address and name of each region, by architecture; ptdump's names."""
 X86_COLUMNS = ("US", "RW", "PWT", "PCD", "PS", "PAT", "G", "NX")

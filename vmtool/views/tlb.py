@@ -41,6 +41,8 @@ class Words(NamedTuple):
 
 def words(arch: str) -> Words:
     """PCIDs are of 64-bit mode."""
+    if arch.startswith("riscv"):
+        return Words("satp", "asid")
     return Words("TTBR0", "asid") if arch.startswith("arm") else Words("CR3", "pcid" if arch.startswith("x86-64") else "")
 
 

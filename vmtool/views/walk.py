@@ -82,7 +82,7 @@ def _centred(text: str, width: int, rest_left: bool = False) -> str:
 def _vtop_entry(step: WalkStep, is_x86: bool) -> str:
     """PTE, PHYSICAL and FLAGS of the entry that maps the page; crash has names of its own for x86's."""
     base = step.entry >> step.base_low & ((1 << step.base_high - step.base_low + 1) - 1)
-    entry, phys = f"{step.entry:x}", f"{base << step.base_low:x}"
+    entry, phys = f"{step.entry:x}", f"{base << step.base_low + step.base_up:x}"
     widths = max(len(entry), 3), max(len(phys), 8)
     flags = "|".join([name for bit, name in VTOP_FLAGS if step.entry & bit] if is_x86 else step.flags)
     return (

@@ -54,7 +54,7 @@ def entry_boxes(step: WalkStep, entry_bits: int) -> list[Box]:
     while bit >= 0:
         if bit == step.base_high and step.present:
             value = step.entry >> step.base_low & ((1 << step.base_high - step.base_low + 1) - 1)
-            boxes.append(Box(bit, step.base_low, "frame" if step.leaf else "table", f"0x{value << step.base_low:x}"))
+            boxes.append(Box(bit, step.base_low, "frame" if step.leaf else "table", f"0x{value << step.base_low + step.base_up:x}"))
             bit = step.base_low - 1
             continue
         if bit in names:

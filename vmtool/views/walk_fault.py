@@ -1,6 +1,7 @@
 """What the processor tells the kernel when a program's read ends where a walk ended.
 
 x86: the error code on the stack (Intel SDM volume 3, 5.7). arm: the status in DFSR, FS[3:0] of the short descriptors (Arm ARM B3.13.3).
+riscv64: the cause (The RISC-V Instruction Set Manual, volume II, scause); it does not say why.
 arm64: ESR_EL1, exception class and fault status (Arm ARM D24.2.40); levels are counted as the manual does, 3 for the table of pages.
 """
 
@@ -10,6 +11,7 @@ X86_BITS = ((0, "protection"), (1, "write"), (2, "user"), (3, "reserved bit"), (
 PROT, RSVD, PK = 1, 8, 32
 ARM_STATUS = {"translation": (0x5, 0x7), "access flag": (0x3, 0x6), "permission": (0xD, 0xF)}
 ARM64_STATUS = {"address size": 0x0, "translation": 0x4, "access flag": 0x8, "permission": 0xC}
+LOAD_PAGE_FAULT = 13
 DATA_ABORT = 0x24 << 26 | 1 << 25  # from a lower exception level, by an instruction of 32 bits
 
 
@@ -40,6 +42,8 @@ def fault(walk: Walk) -> str:
     if walk.arch.startswith("arm64"):
         level = 3 - (walk.nr_levels - len(walk.steps)) if walk.steps else 0
         return f"ESR 0x{DATA_ABORT | ARM64_STATUS[kind] | level:x} (data abort, {kind} fault, level {level})"
+    if walk.arch.startswith("riscv"):
+        return f"scause 0x{LOAD_PAGE_FAULT:x} (load page fault)"
     if walk.arch == "arm":
         level = max(len(walk.steps), 1)
         status = ARM_STATUS.get(kind, ARM_STATUS["translation"])[level - 1]

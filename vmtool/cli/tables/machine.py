@@ -3,7 +3,7 @@
 from vmtool.cli.declare import ALONE, BOOTS, READS, WRITES, Command, arg, option, switch
 from vmtool.records import KERNELS
 
-ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
+ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k", "riscv64", "riscv64-sv39", "riscv64-sv57")
 
 
 def sysctl_access(values):
