@@ -192,7 +192,7 @@ class WalkStep(NamedTuple):
     base_high: int  # bits of the entry that say where the frame or the table is
     base_low: int
     soft: int  # Linux's own entry beside the processor's (arm); 0: there is none
-    base_up: int = 0  # the address has these bits so much higher (riscv)
+    base_up: int  # the address has these bits so much higher (riscv)
 
 
 class Walk(NamedTuple):

@@ -316,6 +316,24 @@ def test_areas_of_arm64_are_the_recorded_ones(start, end):
     assert runs_of(machine_of(arch="arm64"), start, end) == Recording("6.18.15-debian-arm64").within(start, end)
 
 
+@pytest.mark.parametrize("start, end", [(0xFFFFC00000000000, 0xFFFFC00082B40000), (0xFFFFFFBFC0000000, 0xFFFFFFFFFF5F8000),
+                                        (0xFFFFFFFFFF6F8000, 1 << 64), (0xFFFF800000200000, 0xFFFF8000023C0000)],
+                         ids=["modules and image", "memmap and PCI I/O", "above the fixmap", "the image's alias"])
+def test_areas_with_pages_of_16k_are_the_recorded_ones(start, end):
+    assert runs_of(machine_of(arch="arm64-16k"), start, end) == Recording("6.18.15-debian-arm64-16k").within(start, end)
+
+
+def test_with_pages_of_64k_the_rules_are_the_same():
+    """No Debian kernel has them: the addresses by asm/memory.h, and a run of a hint is 2M."""
+    machine = machine_of(arch="arm64-64k", ram=2 << 30)
+    text = [run for run in runs_of(machine, 0xFFFF800080000000, 0xFFFF800080200000 + (16 << 20)) if run[2]]
+    assert [(start, bits >> 52 & 1) for start, _, bits, _ in text] == [(0xFFFF800080000000, 0), (0xFFFF800080010000, 0), (0xFFFF800080200000, 1),
+                                                                      (0xFFFF800081000000, 0), (0xFFFF800081170000, 0)]
+    assert machine.walk(1, 0xFFFFFFDFC0000000).page_bytes == 65536
+    assert [(module.name, module.size_bytes >> 16) for module in machine.modules()][1] == ("ext4", 18)
+    assert machine.fsck() == []
+
+
 def test_the_direct_map_of_arm64_is_tagged_memory():
     machine = machine_of(arch="arm64")
     recorded = dict.fromkeys(bits for _, _, bits, _ in Recording("6.18.15-debian-arm64").within(0xFFFF000000000000, 0xFFFF000000200000))
@@ -324,16 +342,19 @@ def test_the_direct_map_of_arm64_is_tagged_memory():
     assert machine.fsck() == []
 
 
-def test_modules_of_arm64_are_those_of_the_file():
-    machine = machine_of(arch="arm64")
-    assert render(machine.modules()) == Recording("6.18.15-debian-arm64").parts["/proc/modules"]
-    rodata = machine.walk(1, 0xFFFF80007AAB4000)
-    alias = machine.walk(1, 0xFFFF000000000000 + rodata.phys - 0x40000000).steps[-1]
+@pytest.mark.parametrize("arch, module, direct", [("arm64", 0xFFFF80007AAB4000, 0xFFFF000000000000),
+                                                  ("arm64-16k", 0xFFFFC0007AB50000, 0xFFFF800000000000)])
+def test_modules_of_arm64_are_those_of_the_file(arch, module, direct):
+    machine = machine_of(arch=arch)
+    assert render(machine.modules()) == Recording(f"6.18.15-debian-{arch}").parts["/proc/modules"]
+    rodata = machine.walk(1, module)
+    alias = machine.walk(1, direct + rodata.phys - 0x40000000).steps[-1]
     assert (rodata.steps[-1].entry & 0x80, alias.entry & 0x80, alias.level) == (0x80, 0x80, "pte")
 
 
+@pytest.mark.parametrize("arch", ["arm64", "arm64-16k", "arm64-64k"])
 @pytest.mark.parametrize("boot", [{"ram": 64 << 20}, {"ram": 4 << 30}, {"nr_cpus": 4}])
-def test_other_machines_of_arm64_are_sound(boot):
-    machine = machine_of(arch="arm64", **boot)
+def test_other_machines_of_arm64_are_sound(boot, arch):
+    machine = machine_of(arch=arch, **boot)
     assert machine.fsck() == []
     assert bool(machine.modules()) == (boot.get("ram", 1 << 30) > 112 << 20)

@@ -18,8 +18,9 @@ LEVELS = """
     types
     swapops
     arch_x86
-    arch_arm arch_arm64
+    arch_arm arch_arm64 arch_riscv
     arena arch
+    memblock
     tlb_spec xnode names pid vma pkeys vmstat trace mm_acct zone printk
     free_list frame tlb layout
     contpte

@@ -10,6 +10,8 @@ TESTED_BY = {
     "tests/mm/test_access_quick.py": "unmap_quick",
     "tests/mm/test_arm.py": "arch_arm",
     "tests/mm/test_arm64.py": "arch_arm64",
+    "tests/mm/test_riscv.py": "arch_riscv",
+    "tests/mm/test_zone.py": "memblock",
     "tests/mm/test_boot_refused.py": "boot",
     "tests/mm/test_buddy.py": "free_area pcp",
     "tests/mm/test_costs.py": "cred kmem_caches task task_objects",

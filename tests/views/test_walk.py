@@ -9,7 +9,7 @@ HOW = ("x86-64", "CR3", 4, 48, 64, 12)
 
 
 def step(level, table, index, entry, flags, low, leaf=False):
-    return WalkStep(level, table, index, table + 8 * index, entry, flags, True, leaf, low + 8, low, NAMES, 51, 12, 0)
+    return WalkStep(level, table, index, table + 8 * index, entry, flags, True, leaf, low + 8, low, NAMES, 51, 12, 0, 0)
 
 
 STEPS = (

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. Accesses by a program: translate, on a fault ask the kernel, retry. And the same on its behalf (populate)."""
+"""Accesses by a program: translate, on a fault ask the kernel, retry. And the same on its behalf (populate)."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.pti cimport kernel_round_trip  # of a system call of a program's library

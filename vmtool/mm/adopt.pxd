@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. Pages of a process that is taken in as it is: entries as they stood on another machine, without the faults that made them."""
+"""Pages of a process that is taken in as it is: entries as they stood on another machine, without the faults that made them."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

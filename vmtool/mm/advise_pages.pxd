@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. What advice does to pages: cold, lazily free, guard, page out."""
+"""What advice does to pages: cold, lazily free, guard, page out."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

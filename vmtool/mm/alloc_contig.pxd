@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 15. Runs of frames longer than the buddy system has in one block: what is in their way moves elsewhere.
+"""Runs of frames longer than the buddy system has in one block: what is in their way moves elsewhere.
 
 Counterpart: Linux v6.18 mm/page_alloc.c: alloc_contig_range(), folio_alloc_gigantic(); mm/page_isolation.c: start_isolate_page_range().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 1. Paging formats as tables (arch_t), and the index and entry arithmetic that reads them.
+"""Paging formats as tables (arch_t), and the index and entry arithmetic that reads them.
 
 x86-64, four levels:  47      39 38     30 29     21 20     12 11        0
                      |  pgd    |   pud   |   pmd   |   pte   |  offset   |
@@ -126,6 +126,9 @@ cdef inline bint is_riscv(const arch_t *g) noexcept nogil:
 cdef inline bint is_arm(const arch_t *g) noexcept nogil:
     """Of 32 or of 64 bits."""
     return ARCH_ARM <= g.id <= ARCH_ARM64_64K
+
+cdef inline bint is_arm64(const arch_t *g) noexcept nogil:
+    return ARCH_ARM64 <= g.id <= ARCH_ARM64_64K
 
 cdef inline bint xonly_forbids(const arch_t *g, pte_t e, int access) noexcept nogil:
     """A read of what may only be executed."""

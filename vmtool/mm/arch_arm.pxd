@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Entries of arm: the short descriptors of ARMv7 (TEX remap off Linux's memory types, AFE = 0), and Linux's own table beside them.
+"""Entries of arm: the short descriptors of ARMv7 (TEX remap off Linux's memory types, AFE = 0), and Linux's own table beside them.
 
 The processor has 4096 entries of 1M at the top and 256 of 4K below; Linux has 2048 of 2M and 512, so that a table of either fills a page:
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Entries of arm64, VMSAv8-64 stage 1, and Linux's bits in them.
+"""Entries of arm64, VMSAv8-64 stage 1, and Linux's bits in them.
 
 Page:   63-59 ignored | 56 special | 55 dirty | 54 UXN | 53 PXN | 52 contiguous | 51 DBM (Linux: may be written) | 47-12 frame
         11 nG | 10 AF | 9-8 SH | 7 AP[2] read-only | 6 AP[1] user | 5 NS | 4-2 AttrIndx | 1-0 11

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Entries of riscv64, Sv39, Sv48 and Sv57 alike, and Linux's bits in them.
+"""Entries of riscv64, Sv39, Sv48 and Sv57 alike, and Linux's bits in them.
 
 Entry:  63 N | 62-61 PBMT | 60-54 reserved | 53-10 frame | 9-8 software (8: special) | 7 D | 6 A | 5 G | 4 U | 3 X | 2 W | 1 R | 0 V
         R, W and X clear: points to a table, and has nothing else but V; any of them set: a page, at whatever level

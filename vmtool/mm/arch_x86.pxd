@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. Entries of x86: what each bit is, what else must be 0, PAE's top table.
+"""Entries of x86: what each bit is, what else must be 0, PAE's top table.
 
 Entry:  63 NX | 62-59 protection key | 58-52 avail | 51-12 frame | 11-9 avail | 8 G | 7 PS/PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U/S | 1 R/W | 0 P
 Linux's own:  11 soft-dirty | 9 special | 8 of one that is not present: PROT_NONE

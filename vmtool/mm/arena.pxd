@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. Pools of fixed-size records in chunks of 16 KiB, read on first use, marked dirty when handed out for writing.
+"""Pools of fixed-size records in chunks of 16 KiB, read on first use, marked dirty when handed out for writing.
 
 `x_at` gives a record to read, `x_mut` one to change (and marks its chunk). No such pointer may be kept
 across a call of the door. Index 0 is null; an index out of range, or a chunk that cannot be loaded, gives the poison record and

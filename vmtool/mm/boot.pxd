@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. A new machine."""
+"""A new machine."""
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_PAIRED
 from vmtool.mm.arena cimport arena_t

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Allocating and freeing frames: the buddy system (free_area) with per-CPU lists in front of it.
+"""Allocating and freeing frames: the buddy system (free_area) with per-CPU lists in front of it.
 
 Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmqueue_bulk, free_unref_page.
 """

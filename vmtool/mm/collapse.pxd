@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 23. 512 small anonymous pages become a huge one: for khugepaged and for MADV_COLLAPSE.
+"""512 small anonymous pages become a huge one: for khugepaged and for MADV_COLLAPSE.
 
 Counterpart: Linux v6.18 mm/khugepaged.c:hpage_collapse_scan_pmd(), collapse_huge_page().
 """

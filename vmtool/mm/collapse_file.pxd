@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 24. Shared memory's small folios become one of 2M, whoever maps them.
+"""Shared memory's small folios become one of 2M, whoever maps them.
 
 Counterpart: Linux v6.18 mm/khugepaged.c:hpage_collapse_scan_file(), collapse_pte_mapped_thp().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 13. The free scanner of compaction: blocks that folios can move to, from the end of a zone.
+"""The free scanner of compaction: blocks that folios can move to, from the end of a zone.
 
 Counterpart: Linux v6.18 mm/compaction.c: isolate_freepages(), compaction_alloc(), struct compact_control.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. The migrate scanner of compaction: folios that can move, from the start of a zone.
+"""The migrate scanner of compaction: folios that can move, from the start of a zone.
 
 Counterpart: Linux v6.18 mm/compaction.c: isolate_migratepages().
 """

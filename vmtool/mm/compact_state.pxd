@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. What compaction remembers of a zone: which pageblocks to skip, where it stopped, for which orders it is not worth while.
+"""What compaction remembers of a zone: which pageblocks to skip, where it stopped, for which orders it is not worth while.
 
 Counterpart: Linux v6.18 mm/compaction.c: defer_compaction(), compaction_deferred(), get_pageblock_skip(), __reset_isolation_suitable(); include/linux/compaction.h.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 15. Compaction: movable folios go to the end of their zone, so that free frames lie together. Counterpart: Linux v6.18 mm/compaction.c."""
+"""Compaction: movable folios go to the end of their zone, so that free frames lie together. Counterpart: Linux v6.18 mm/compaction.c."""
 
 from vmtool.mm.arena cimport alloc_context_t, arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 8. arm64's contiguous hint: one TLB entry for a block of 64K (pages of 16K and of 64K: 2M); in the tables above, of 32M (1G; 16G).
+"""arm64's contiguous hint: one TLB entry for a block of 64K (pages of 16K and of 64K: 2M); in the tables above, of 32M (1G; 16G).
 
 What stands in memory has it; what mm reads and writes has not (arch_arm64.pxd). Counterpart: Linux v6.18 arch/arm64/mm/contpte.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Credentials: who a task acts as, and who opened a file."""
+"""Credentials: who a task acts as, and who opened a file."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. How large the pages are that map all of memory for the kernel: /proc/meminfo's DirectMap lines."""
+"""How large the pages are that map all of memory for the kernel: /proc/meminfo's DirectMap lines."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. How fragmented free memory is, and whether compaction could help: what /sys/kernel/debug/extfrag says of a zone and an order, in thousandths.
+"""How fragmented free memory is, and whether compaction could help: what /sys/kernel/debug/extfrag says of a zone and an order, in thousandths.
 
 Counterpart: Linux v6.18 mm/vmstat.c: unusable_free_index(), fragmentation_index(), extfrag_for_order(); mm/compaction.c: compaction_suitable().
 """

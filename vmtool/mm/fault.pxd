@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. handle_mm_fault(): what the kernel does when an entry is missing or forbids a write."""
+"""handle_mm_fault(): what the kernel does when an entry is missing or forbids a write."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. The end of a file's fault: entries that map pages of the cache, around the fault and for it.
+"""The end of a file's fault: entries that map pages of the cache, around the fault and for it.
 
 Counterpart: Linux v6.18 mm/filemap.c:filemap_map_pages(), mm/memory.c:do_fault_around(), set_pte_range(), finish_fault().
 """

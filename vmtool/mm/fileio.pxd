@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. read() and write() through the page cache; bytes move through `buf`, memory of the host.
+"""read() and write() through the page cache; bytes move through `buf`, memory of the host.
 
 Counterpart: Linux v6.18 mm/filemap.c:filemap_read(), generic_perform_write(), fs/ext4/file.c.
 """

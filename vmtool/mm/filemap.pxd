@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. The page cache proper: which page of a file is in which frame, and which of them are dirty.
+"""The page cache proper: which page of a file is in which frame, and which of them are dirty.
 
 Counterpart: Linux v6.18 mm/filemap.c:filemap_add_folio(), filemap_remove_folio(), mm/page-writeback.c:folio_mark_dirty().
 A folio has one reference for the cache (extra_refs 1), whatever its order; Linux counts one a page. A cached folio is up to date but for what

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. Values: errno, page flags, VM_, PROT_, MAP_ and MADV_ flags, signals, fault bits: Linux 6.18's for x86-64.
+"""Values: errno, page flags, VM_, PROT_, MAP_ and MADV_ flags, signals, fault bits: Linux 6.18's for x86-64.
 
 types.pxd gives them to everybody together with the records. Counterpart: include/linux/mm.h, include/linux/page-flags.h,
 include/uapi/asm-generic/mman-common.h, include/linux/mm_types.h.

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Cutting a folio of the page cache at one page.
+"""Cutting a folio of the page cache at one page.
 
 Counterpart: Linux v6.18 mm/huge_memory.c:folio_split() (non-uniform), mm/truncate.c:try_folio_split_to_order().
 """

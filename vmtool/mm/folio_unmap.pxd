@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. Taking a folio of the page cache out of every area that maps it, and cutting it into single pages."""
+"""Taking a folio of the page cache out of every area that maps it, and cutting it into single pages."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

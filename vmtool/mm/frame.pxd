@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. Page frames: the folio that each belongs to, its bytes. Zones (zone.pxd) come with it."""
+"""Page frames: the folio that each belongs to, its bytes. Zones (zone.pxd) come with it."""
 
 from libc.stdint cimport uint32_t, uint64_t
 

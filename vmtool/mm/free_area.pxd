@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. Free blocks of 2**order frames by zone and migrate type: what the buddy system is made of.
+"""Free blocks of 2**order frames by zone and migrate type: what the buddy system is made of.
 
 Counterpart: Linux v6.18 mm/page_alloc.c: __free_one_page, __rmqueue.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. The list that a free block stands on: into it and off it. Counterpart: Linux v6.18 mm/page_alloc.c: add_to_free_list, del_page_from_free_list.
+"""The list that a free block stands on: into it and off it. Counterpart: Linux v6.18 mm/page_alloc.c: add_to_free_list, del_page_from_free_list.
 
 Inline, for those who take blocks by their kind (free_area) and by their place (compaction). zone.free_pages is the caller's.
 """

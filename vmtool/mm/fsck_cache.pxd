@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. Invariants of files and of the page cache."""
+"""Invariants of files and of the page cache."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

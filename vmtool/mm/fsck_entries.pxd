@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. What must hold between page-table entries, the areas they lie in and the frames they map. It changes nothing."""
+"""What must hold between page-table entries, the areas they lie in and the frames they map. It changes nothing."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. What must hold of control groups: who pays for what, and that their counters say so. Looks at everything, changes nothing but an older file."""
+"""What must hold of control groups: who pays for what, and that their counters say so. Looks at everything, changes nothing but an older file."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

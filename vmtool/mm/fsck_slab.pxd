@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. What must hold of slabs, their lists, sheaves and counts. Looks at everything, changes nothing."""
+"""What must hold of slabs, their lists, sheaves and counts. Looks at everything, changes nothing."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

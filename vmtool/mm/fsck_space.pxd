@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. What must hold of tasks, address spaces, areas and anon_vma chains. Looks at everything, changes nothing."""
+"""What must hold of tasks, address spaces, areas and anon_vma chains. Looks at everything, changes nothing."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. The sizes of huge pages that an architecture's kernel has pools of, and the records of those pools.
+"""The sizes of huge pages that an architecture's kernel has pools of, and the records of those pools.
 
 Counterpart: Linux v6.18 include/linux/hugetlb.h: struct hstate; arch/x86/mm/hugetlbpage.c, arch/arm64/mm/hugetlbpage.c: which sizes there are.
 """

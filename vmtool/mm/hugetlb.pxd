@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 17. Areas of huge pages from the pools: MAP_HUGETLB.
+"""Areas of huge pages from the pools: MAP_HUGETLB.
 
 Counterpart: Linux v6.18 mm/hugetlb.c, fs/hugetlbfs/inode.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 16. The pools that huge pages come from, one for each size: what is there, free, promised, above the number that was asked for.
+"""The pools that huge pages come from, one for each size: what is there, free, promised, above the number that was asked for.
 
 Counterpart: Linux v6.18 mm/hugetlb.c: set_max_huge_pages(), hugetlb_acct_memory(), dequeue_hugetlb_folio(), free_huge_folio(), demote_pool_huge_page().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Files as objects: inodes, their names, open files, and the blocks on the simulated disk.
+"""Files as objects: inodes, their names, open files, and the blocks on the simulated disk.
 
 Counterpart: Linux v6.18 fs/inode.c, fs/file_table.c, fs/namei.c; the disk stands for the block device below ext4.
 """

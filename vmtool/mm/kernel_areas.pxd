@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 8. The kernel's half when boot is over: what is read-only, modules, fixmap."""
+"""The kernel's half when boot is over: what is read-only, modules, fixmap."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.module_areas cimport module_t

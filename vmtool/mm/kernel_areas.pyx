@@ -14,7 +14,7 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, kernel_global, level_index, level_size, page_size
+from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, kernel_global, level_index, level_size, page_size
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
                               reserved_of, reserved_t)
 from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32
@@ -126,7 +126,7 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
 cdef uint32_t nr_modules(arena_t *a) noexcept nogil:
     cdef pfn_t table
     cdef pte_t e = 0
-    if a.m.arch.id == ARCH_ARM64:
+    if is_arm64(&a.m.arch):
         return nr_modules_arm64(a)
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
@@ -135,15 +135,15 @@ cdef uint32_t nr_modules(arena_t *a) noexcept nogil:
 
 
 cdef const module_t *module_loaded(arena_t *a, uint32_t i) noexcept nogil:
-    if a.m.arch.id == ARCH_ARM64:
-        return module_loaded_arm64(i)
+    if is_arm64(&a.m.arch):
+        return module_loaded_arm64(a, i)
     return &MODULES[min(i, <uint32_t>NR_MODULES - 1)]
 
 
 cdef vaddr_t module_text(arena_t *a, uint32_t i) noexcept nogil:
     cdef uint32_t n
     cdef uint64_t pages = 0
-    if a.m.arch.id == ARCH_ARM64:
+    if is_arm64(&a.m.arch):
         return module_text_arm64(a, i)
     for n in range(min(i, <uint32_t>NR_MODULES)):
         pages += MODULES[n].text
@@ -165,7 +165,7 @@ cdef bint map_fixmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
 cdef int kernel_areas_setup(arena_t *a, spare_tables_t *spare) noexcept nogil:
     if a.m.arch.id == ARCH_I386 or a.m.arch.id == ARCH_I386_PAE:
         return kernel_areas_setup_32(a, spare)
-    if a.m.arch.id == ARCH_ARM64:
+    if is_arm64(&a.m.arch):
         return kernel_areas_setup_arm64(a, spare) if a.m.ram_bytes >= ARM64_LEAST_BYTES else 0
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. The kernel's half of i386, with PAE and without, when boot is over."""
+"""The kernel's half of i386, with PAE and without, when boot is over."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.set_memory cimport spare_tables_t

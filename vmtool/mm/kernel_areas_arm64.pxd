@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. The kernel's half of arm64 with pages of 4K, when boot is over."""
+"""The kernel's half of arm64 with pages of 4K, when boot is over."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.module_areas cimport module_t
@@ -8,5 +8,5 @@ from vmtool.mm.types cimport *
 
 cdef int kernel_areas_setup_arm64(arena_t *a, spare_tables_t *spare) noexcept nogil  # boot; 0 or -ENOMEM
 cdef uint32_t nr_modules_arm64(arena_t *a) noexcept nogil
-cdef const module_t *module_loaded_arm64(uint32_t i) noexcept nogil
+cdef const module_t *module_loaded_arm64(arena_t *a, uint32_t i) noexcept nogil
 cdef vaddr_t module_text_arm64(arena_t *a, uint32_t i) noexcept nogil

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 25. khugepaged as time passes, and MADV_COLLAPSE.
+"""khugepaged as time passes, and MADV_COLLAPSE.
 
 Counterpart: Linux v6.18 mm/khugepaged.c:khugepaged_do_scan(), khugepaged_scan_mm_slot(), madvise_collapse().
 """

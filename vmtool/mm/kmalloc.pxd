@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. Kernel memory: kmalloc, vmalloc, pages, and back; by hand, or kept by another room."""
+"""Kernel memory: kmalloc, vmalloc, pages, and back; by hand, or kept by another room."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

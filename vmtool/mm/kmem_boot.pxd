@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. What the kernel has allocated for itself when the first program starts."""
+"""What the kernel has allocated for itself when the first program starts."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. The kernel's caches as a table: what kmem_cache_create() is told of each, and what boot leaves in it."""
+"""The kernel's caches as a table: what kmem_cache_create() is told of each, and what boot leaves in it."""
 
 from libc.stdint cimport uint8_t, uint32_t
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. Records of the kernel's own memory: slabs (slub.pyx, slab.pyx), areas of vmalloc (vmalloc.pyx), nodes of maple trees
+"""Records of the kernel's own memory: slabs (slub.pyx, slab.pyx), areas of vmalloc (vmalloc.pyx), nodes of maple trees
 (maple.pyx), credentials (task.pyx), what was allocated by hand (kmalloc.pyx). Links are record numbers, 0 ends a list."""
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 13. Machines of files before layout 2: their kernel memory in the form it has now."""
+"""Machines of files before layout 2: their kernel memory in the form it has now."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

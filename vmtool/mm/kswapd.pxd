@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. Reclaim in the background, when memory is low or a zone's watermarks were boosted.
+"""Reclaim in the background, when memory is low or a zone's watermarks were boosted.
 
 Counterpart: Linux v6.18 mm/vmscan.c.
 """

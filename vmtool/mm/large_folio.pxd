@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. What a folio of more than a page keeps in its tails, and the queue of those that may be split.
+"""What a folio of more than a page keeps in its tails, and the queue of those that may be split.
 
     tail 1   index_lo order | lru_prev large mapcount | mapping entire mapcount | extra_refs pages that small entries map (_nr_pages_mapped)
     tail 2   mapping mm_id_mapcount[0] | index_hi LARGE_ bits | index_lo, lru_prev: neighbours in the queue

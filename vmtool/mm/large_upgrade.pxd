@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 22. Machines of older files: what a large folio keeps of its mappings. Counterpart: none in Linux."""
+"""Machines of older files: what a large folio keeps of its mappings. Counterpart: none in Linux."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

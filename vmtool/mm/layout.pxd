@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. How Linux lays a program out on each architecture: the ends of its space, bases, special areas, what the stack tells it.
+"""How Linux lays a program out on each architecture: the ends of its space, bases, special areas, what the stack tells it.
 
 A row of a table each (layout.pyx); execve() and the search for free addresses read it and know no architecture.
 """
@@ -20,6 +20,12 @@ cdef struct special_map_t:  # an area that the kernel maps by itself
     uint32_t nr_pages
     uint64_t vm_flags
 
+cdef struct vdso_pages_t:  # from the release `since` on; the newest first, the last since 0
+    uint32_t since
+    uint32_t vvar
+    uint32_t vclock
+    uint32_t vdso
+
 cdef struct layout_t:
     const char *platform  # AT_PLATFORM; empty: there is none
     vaddr_t task_size  # TASK_SIZE: first address above user space
@@ -38,6 +44,7 @@ cdef struct layout_t:
     uint64_t stack_maxrandom  # bytes: what mmap_base leaves for the stack's randomization
     uint64_t brk_rnd  # bytes
     special_map_t special[NR_SPECIAL]  # in one block, upwards
+    const vdso_pages_t *vdso_pages  # how many pages they had; NULL: as many as special says, whatever the release
     uint64_t dlinfo[NR_DLINFO]  # ARCH_DLINFO: which entries the auxiliary vector begins with, 0 ends
     uint64_t sysinfo  # AT_SYSINFO, from the start of [vdso]
     uint64_t minsigstksz

@@ -18,6 +18,7 @@ cdef enum:
     ARCH_COMPAT = NR_ARCH  # a 32-bit program on x86-64
     NR_LAYOUTS = NR_ARCH + 1
     NR_VDSO_PAGES = 6
+    NR_VDSO_PAGES_RISCV = 3
     VM_MAY_ALL = 0x70
 
 cdef uint64_t DATA = VM_READ | VM_MAYREAD | VM_IO | VM_DONTDUMP | VM_PFNMAP | VM_DONTEXPAND
@@ -27,12 +28,6 @@ cdef uint64_t SZ_64K = 0x10000
 cdef uint64_t SZ_32K = 0x8000
 cdef layout_t LAYOUTS[NR_LAYOUTS]
 
-cdef struct vdso_pages_t:  # of x86-64, from the release `since` on
-    uint32_t since
-    uint32_t vvar
-    uint32_t vclock
-    uint32_t vdso
-
 # As kernels of these releases showed it in maps: [vvar] came with 3.16, and was split in 6.13.
 cdef vdso_pages_t VDSO_PAGES[NR_VDSO_PAGES]
 VDSO_PAGES[0] = vdso_pages_t(6013, 4, 2, 2)
@@ -41,6 +36,9 @@ VDSO_PAGES[2] = vdso_pages_t(5006, 4, 0, 1)
 VDSO_PAGES[3] = vdso_pages_t(5003, 3, 0, 1)
 VDSO_PAGES[4] = vdso_pages_t(3016, 3, 0, 2)
 VDSO_PAGES[5] = vdso_pages_t(0, 0, 0, 1)
+# riscv64: 6.15 gave the random number generator and the architecture pages in [vvar], 6.16 getrandom() to [vdso].
+cdef vdso_pages_t VDSO_PAGES_RISCV[NR_VDSO_PAGES_RISCV]
+VDSO_PAGES_RISCV[:] = [vdso_pages_t(6016, 4, 0, 2), vdso_pages_t(6015, 4, 0, 1), vdso_pages_t(0, 2, 0, 1)]
 
 
 cdef void special(layout_t *l, int i, uint32_t kind, uint32_t nr_pages, uint64_t vm_flags) noexcept nogil:
@@ -69,6 +67,7 @@ cdef void x86_64(layout_t *l, uint64_t task_size) noexcept nogil:
     special(l, 0, VMA_VVAR, 4, DATA)
     special(l, 1, VMA_VVAR_VCLOCK, 2, DATA)
     special(l, 2, VMA_VDSO, 2, TEXT)
+    l.vdso_pages = &VDSO_PAGES[0]
     l.dlinfo[0] = AT_SYSINFO_EHDR
     l.dlinfo[1] = AT_MINSIGSTKSZ
     l.minsigstksz = 3632
@@ -110,6 +109,7 @@ cdef void compat(layout_t *l) noexcept nogil:
     """What 6.18 gives a 32-bit program of x86-64: all of 4 GB but the last two pages; PIEs a third of the way and 16M up."""
     x86_32(l, 0xffffe000)
     l.dyn_base = 0x56555000
+    l.vdso_pages = &VDSO_PAGES[0]
     special(l, 1, VMA_VVAR_VCLOCK, 2, DATA)
     special(l, 2, VMA_VDSO, 2, TEXT)
     l.sysinfo = 0x5e0
@@ -189,6 +189,7 @@ cdef void riscv64(layout_t *l, uint64_t task_size) noexcept nogil:
     l.brk_rnd = 0x40000000
     special(l, 0, VMA_VVAR, 4, DATA)
     special(l, 1, VMA_VDSO, 2, TEXT)
+    l.vdso_pages = &VDSO_PAGES_RISCV[0]
     l.dlinfo[0] = AT_SYSINFO_EHDR
     for i in range(AT_L3_CACHEGEOMETRY - AT_L1I_CACHESIZE + 1):
         l.dlinfo[i + 1] = AT_L1I_CACHESIZE + i
@@ -228,15 +229,14 @@ cdef uint32_t kernel_release(const machine_t *m) noexcept nogil:
 
 
 cdef uint32_t special_pages(const layout_t *l, int i, uint32_t release) noexcept nogil:
-    """Of x86-64, which alone has [vvar_vclock], by the release; the others are as their row says."""
-    cdef int n = 0
-    if l.special[1].kind != VMA_VVAR_VCLOCK:
+    cdef const vdso_pages_t *row = l.vdso_pages
+    if row == NULL:
         return l.special[i].nr_pages
-    while n < NR_VDSO_PAGES - 1 and release < VDSO_PAGES[n].since:
-        n += 1
+    while release < row.since:
+        row += 1
     if l.special[i].kind == VMA_VVAR:
-        return VDSO_PAGES[n].vvar
-    return VDSO_PAGES[n].vclock if l.special[i].kind == VMA_VVAR_VCLOCK else VDSO_PAGES[n].vdso if l.special[i].kind == VMA_VDSO else 0
+        return row.vvar
+    return row.vclock if l.special[i].kind == VMA_VVAR_VCLOCK else row.vdso if l.special[i].kind == VMA_VDSO else 0
 
 
 cdef const layout_t *layout_of(const arch_t *g, uint32_t mm_flags) noexcept nogil:

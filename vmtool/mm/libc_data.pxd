@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. The C library's variables that are in its .data, a record for each address space that used malloc. Changed by libc/; mm.pyx copies it
+"""The C library's variables that are in its .data, a record for each address space that used malloc. Changed by libc/; mm.pyx copies it
 when a process forks and drops it with the address space.
 """
 

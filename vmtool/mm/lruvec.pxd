@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. The LRU lists that folios stand on, one set a control group (struct lruvec). Batches in front of them: swap_lru.
+"""The LRU lists that folios stand on, one set a control group (struct lruvec). Batches in front of them: swap_lru.
 
 Counterpart: Linux v6.18 include/linux/mm_inline.h: lruvec_add_folio(), lruvec_del_folio(); include/linux/mmzone.h: struct lruvec.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Nodes of maple trees: the way down, splitting and rebalancing. mtree.pxd stores."""
+"""Nodes of maple trees: the way down, splitting and rebalancing. mtree.pxd stores."""
 
 from vmtool.mm.arena cimport arena_t, rec_at, rec_mut
 from vmtool.mm.types cimport *

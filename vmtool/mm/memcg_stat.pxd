@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. memory.stat of a control group, line by line.
+"""memory.stat of a control group, line by line.
 
 Counterpart: Linux v6.18 mm/memcontrol.c: memory_stats[], memcg_vm_event_stat[], memory_stat_format().
 """

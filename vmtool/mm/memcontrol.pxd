@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Memory control groups (v2): what each has charged, its limits, its events; reclaim within one is vmscan's.
+"""Memory control groups (v2): what each has charged, its limits, its events; reclaim within one is vmscan's.
 
 Counterpart: Linux v6.18 mm/memcontrol.c, mm/page_counter.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. Folios move to other frames: bytes, flags, places in caches, entries.
+"""Folios move to other frames: bytes, flags, places in caches, entries.
 
 Counterpart: Linux v6.18 mm/migrate.c: migrate_pages(), putback_movable_pages().
 """

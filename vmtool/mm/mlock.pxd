@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Folios that locked areas map: off the lists that reclaim looks at. Counterpart: Linux v6.18 mm/mlock.c."""
+"""Folios that locked areas map: off the lists that reclaim looks at. Counterpart: Linux v6.18 mm/mlock.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. The life of an address space and of its process: create, fork, end."""
+"""The life of an address space and of its process: create, fork, end."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

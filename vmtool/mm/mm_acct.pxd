@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. Accounting of an address space: rss, total_vm and its kin, limits, commit charge. Counterpart: Linux v6.18 mm/mmap.c, mm/util.c."""
+"""Accounting of an address space: rss, total_vm and its kin, limits, commit charge. Counterpart: Linux v6.18 mm/mmap.c, mm/util.c."""
 
 from vmtool.mm.arena cimport arena_t, mm_at, mm_mut
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. Which address spaces khugepaged looks at, and which areas of them may have huge pages.
+"""Which address spaces khugepaged looks at, and which areas of them may have huge pages.
 
 Counterpart: Linux v6.18 mm/khugepaged.c:khugepaged_enter_vma(), __khugepaged_exit(), mm/huge_memory.c:__thp_vma_allowable_orders().
 """

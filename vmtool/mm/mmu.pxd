@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. What the processor does by itself: TLB, walk of the tables in memory, A and D bits, fault codes.
+"""What the processor does by itself: TLB, walk of the tables in memory, A and D bits, fault codes.
 
 It reads entries from the bytes of frames, starting at the physical address in CR3; it knows no VMA.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. Which address space a CPU runs, by what name the TLB knows it, and how what it holds of one is flushed.
+"""Which address space a CPU runs, by what name the TLB knows it, and how what it holds of one is flushed.
 
 Counterpart: Linux v6.18 arch/x86/mm/tlb.c, arch/arm64/mm/context.c, arch/arm64/include/asm/tlbflush.h, arch/arm/mm/context.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. A module's areas: single pages one behind the other, with a guard behind each."""
+"""A module's areas: single pages one behind the other, with a guard behind each."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.set_memory cimport spare_tables_t

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 13. Anonymous folios of sizes between a page and a PMD's. Counterpart: Linux v6.18 mm/memory.c:alloc_anon_folio()."""
+"""Anonymous folios of sizes between a page and a PMD's. Counterpart: Linux v6.18 mm/memory.c:alloc_anon_folio()."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. Maple trees as ranges. vma_iter.pxd is what address spaces call."""
+"""Maple trees as ranges. vma_iter.pxd is what address spaces call."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Strings in pieces of 248 bytes, and the table from a path to its inode.
+"""Strings in pieces of 248 bytes, and the table from a path to its inode.
 
 Counterpart: struct filename and the dentry hash (Linux v6.18 fs/dcache.c), flat: a path is one name.
 """

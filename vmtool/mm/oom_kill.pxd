@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 18. When nothing can be reclaimed: who goes. Counterpart: Linux v6.18 mm/oom_kill.c."""
+"""When nothing can be reclaimed: who goes. Counterpart: Linux v6.18 mm/oom_kill.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

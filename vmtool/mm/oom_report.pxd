@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 17. What the OOM killer writes into the log, in the kernel's words. Counterpart: Linux v6.18 mm/oom_kill.c, mm/show_mem.c."""
+"""What the OOM killer writes into the log, in the kernel's words. Counterpart: Linux v6.18 mm/oom_kill.c, mm/show_mem.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

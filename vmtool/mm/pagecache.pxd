@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Files, the simulated disk, and the page cache in front of it: the names that rooms above need, under one roof.
+"""Files, the simulated disk, and the page cache in front of it: the names that rooms above need, under one roof.
 
     names      strings; path -> inode
     filemap    page of a file -> frame; dirty marks

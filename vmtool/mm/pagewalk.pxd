@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. The walk over the tables of a range of addresses: what all do who read or change many entries.
+"""The walk over the tables of a range of addresses: what all do who read or change many entries.
 
     addr         next
     |  table      |  hole        |  leaf       |  table ...          one call each, in the order of addresses

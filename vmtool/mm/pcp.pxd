@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Free frames that each CPU has at hand, in front of the buddy system.
+"""Free frames that each CPU has at hand, in front of the buddy system.
 
 Counterpart: Linux v6.18 mm/page_alloc.c.
 """

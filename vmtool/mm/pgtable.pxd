@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. The kernel's side of page tables: allocate, set, clear, free; the kernel half that every space shares.
+"""The kernel's side of page tables: allocate, set, clear, free; the kernel half that every space shares.
 
 Entries live in the bytes of frames flagged PG_table; such a frame's index_lo counts its non-zero entries. `mm.pgtables_bytes` counts PTE, PMD and
 PUD (and P4D) tables, not the top one, as VmPTE does.
@@ -25,6 +25,10 @@ cdef inline int table_descend(arena_t *a, pfn_t root, vaddr_t addr, int to, pfn_
         table[0] = pte_frame(a, e[0])
         level -= 1
     return level
+
+cdef inline vaddr_t kernel_middle(const arch_t *g) noexcept nogil:
+    """PAGE_END: below it lies arm64's direct map, above it the rest."""
+    return g.kernel_start + (0 - g.kernel_start >> 1)
 
 cdef inline vaddr_t kernel_image() noexcept nogil:
     """x86-64: where the kernel's text begins."""

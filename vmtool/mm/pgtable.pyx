@@ -226,11 +226,6 @@ cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil:
     drop_table(a, pgd, <int>a.m.arch.levels - 1, 0)
 
 
-cdef inline vaddr_t kernel_middle(const arch_t *g) noexcept nogil:
-    """PAGE_END: below it lies arm64's direct map, above it the rest."""
-    return g.kernel_start + (0 - g.kernel_start >> 1)
-
-
 cdef inline pte_t mk_kernel_table(arena_t *a, pfn_t table, vaddr_t addr) noexcept nogil:
     """pgd_populate_kernel() and its kin: of 64 bits _PAGE_TABLE as for programs, what it leads to denies them; of 32 bits _KERNPG_TABLE.
     arm64's lead to nothing that programs execute, those of the direct map to nothing that is executed (NO_EXEC_MAPPINGS)."""

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Numbers of processes. Counterpart: Linux v6.18 kernel/pid.c:alloc_pid(), find_task_by_vpid(); kernel/fork.c:set_max_threads()."""
+"""Numbers of processes. Counterpart: Linux v6.18 kernel/pid.c:alloc_pid(), find_task_by_vpid(); kernel/fork.c:set_max_threads()."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

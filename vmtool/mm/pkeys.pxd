@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Memory protection keys: which key an area has, what PKRU lets the running thread do with it, which keys are in use.
+"""Memory protection keys: which key an area has, what PKRU lets the running thread do with it, which keys are in use.
 
     VM_ flags  35-32 the area's key      entry  62-59 the page's key      PKRU  2k access-disable, 2k+1 write-disable of key k
 """

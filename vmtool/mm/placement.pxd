@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 8. Where a mapping goes: get_unmapped_area() and what is around it."""
+"""Where a mapping goes: get_unmapped_area() and what is around it."""
 
 from vmtool.mm.arch cimport page_align, page_size
 from vmtool.mm.arena cimport arena_t

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. Faulting pages in on a process's behalf: mlock, MAP_POPULATE, MADV_POPULATE."""
+"""Faulting pages in on a process's behalf: mlock, MAP_POPULATE, MADV_POPULATE."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. The kernel's log. Counterpart: Linux v6.18 kernel/printk/printk.c."""
+"""The kernel's log. Counterpart: Linux v6.18 kernel/printk/printk.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

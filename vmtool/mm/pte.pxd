@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Entries: building and reading one; the entries of one table, for loops over many of them.
+"""Entries: building and reading one; the entries of one table, for loops over many of them.
 
 Here so that they are inline: every fault builds one, and fork and unmap read each. A table's frame counts its non-zero entries in
 index_lo; a table without contents holds only zeros. What an entry is, is told by pte_class() and pmd_class() alone; readers switch on it.

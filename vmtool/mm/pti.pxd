@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. Page-table isolation (KPTI), and what user mode's tables have of the kernel: the area through which it is entered."""
+"""Page-table isolation (KPTI), and what user mode's tables have of the kernel: the area through which it is entered."""
 
 from vmtool.mm.arch cimport ARCH_KPTI
 from vmtool.mm.arena cimport arena_t

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Read-ahead: how much of a file is read when one page of it is missing, and when the next part is started.
+"""Read-ahead: how much of a file is read when one page of it is missing, and when the next part is started.
 
 Counterpart: Linux v6.18 mm/readahead.c, mm/filemap.c:do_sync_mmap_readahead(), do_async_mmap_readahead().
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. The records of reclaim, swap, the kernel's log and control groups (types.pxd passes them on).
+"""The records of reclaim, swap, the kernel's log and control groups (types.pxd passes them on).
 
 Counterpart: include/linux/mmzone.h (lruvec), folio_batch.h, swap.h, mm/swap.h, page_counter.h, memcontrol.h, hugetlb.h.
 """

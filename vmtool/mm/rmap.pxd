@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. Who maps a page: anon_vma and its chains, the areas of a file, map counts and their statistics.
+"""Who maps a page: anon_vma and its chains, the areas of a file, map counts and their statistics.
 
 Counterpart: Linux v6.18 mm/rmap.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. What reclaim asks of those who map a folio: was it used, and: let it go; what compaction does: look for it elsewhere.
+"""What reclaim asks of those who map a folio: was it used, and: let it go; what compaction does: look for it elsewhere.
 
 Counterpart: Linux v6.18 mm/rmap.c:folio_referenced(), try_to_unmap(), rmap_walk().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. Scalar types, sizes of tables, the pools' numbers: what records are made of (types.pxd passes it on)."""
+"""Scalar types, sizes of tables, the pools' numbers: what records are made of (types.pxd passes it on)."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 3. Where a task gives the processor away.
+"""Where a task gives the processor away.
 
 Counterpart: Linux v6.18 kernel/sched/core.c:schedule(), as far as there is another task to run: kswapd.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 5. Other rights for ranges of the kernel's half: entries changed, large ones split where a part of them is meant."""
+"""Other rights for ranges of the kernel's half: entries changed, large ones split where a part of them is meant."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Shared memory: files without a disk, whose pages are swap-backed.
+"""Shared memory: files without a disk, whose pages are swap-backed.
 
 Counterpart: Linux v6.18 mm/shmem.c.
 """

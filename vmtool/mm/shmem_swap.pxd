@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 10. Shared memory that is swapped out: which slot stands for which page of an inode.
+"""Shared memory that is swapped out: which slot stands for which page of an inode.
 
 Counterpart: Linux v6.18 mm/shmem.c:shmem_writeout(), shmem_swapin_folio(), shmem_undo_range().
 """

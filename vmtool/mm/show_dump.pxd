@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. The bytes of a process as a core dump takes them."""
+"""The bytes of a process as a core dump takes them."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

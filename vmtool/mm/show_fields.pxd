@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. The fields of the records by name: where each lies in its record. For tests, which look at them and damage them."""
+"""The fields of the records by name: where each lies in its record. For tests, which look at them and damage them."""
 
 from vmtool.mm.types cimport *
 

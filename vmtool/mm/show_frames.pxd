@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. What struct page says of a frame, and how many frames there are of each kind."""
+"""What struct page says of a frame, and how many frames there are of each kind."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. What /proc/meminfo, vmstat and zoneinfo say: each figure by its name, in 6.18's order."""
+"""What /proc/meminfo, vmstat and zoneinfo say: each figure by its name, in 6.18's order."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. The way back: who maps a frame."""
+"""The way back: who maps a frame."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 13. What /proc/PID/smaps and pagemap say of an area's pages. They change nothing."""
+"""What /proc/PID/smaps and pagemap say of an area's pages. They change nothing."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

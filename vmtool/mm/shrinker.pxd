@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 18. What can be had again: unmapped pages of large folios, dentries and inodes of files that nobody uses. Counterpart: Linux v6.18 mm/shrinker.c."""
+"""What can be had again: unmapped pages of large folios, dentries and inodes of files that nobody uses. Counterpart: Linux v6.18 mm/shrinker.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

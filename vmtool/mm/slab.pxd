@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. kmem_cache: every kernel object takes its place in a slab of true size (6.18's, x86-64)."""
+"""kmem_cache: every kernel object takes its place in a slab of true size (6.18's, x86-64)."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.slub cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. The slabs of a cache: objects of true size in blocks of frames, on lists of CPUs and of the node. Callers use slab.pxd."""
+"""The slabs of a cache: objects of true size in blocks of frames, on lists of CPUs and of the node. Callers use slab.pxd."""
 
 from vmtool.mm.arena cimport arena_t, rec_at, rec_mut
 from vmtool.mm.kmem_caches cimport *

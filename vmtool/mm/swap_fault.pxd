@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 17. A fault on an entry that names a slot, and swapoff's way through the tables.
+"""A fault on an entry that names a slot, and swapoff's way through the tables.
 
 Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), mm/swapfile.c:unuse_pte().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Folios on their way to and between the LRU lists: per-CPU batches (mm/swap.c, which has nothing to do with swap areas).
+"""Folios on their way to and between the LRU lists: per-CPU batches (mm/swap.c, which has nothing to do with swap areas).
 
 Counterpart: Linux v6.18 mm/swap.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. The swap cache: folios that have a slot, on their way out or back in; and read-ahead of slots.
+"""The swap cache: folios that have a slot, on their way out or back in; and read-ahead of slots.
 
 Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c, mm/swapfile.c:folio_free_swap(), free_swap_and_cache_nr().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Swap areas: their slots, who names them, their bytes.
+"""Swap areas: their slots, who names them, their bytes.
 
 Counterpart: Linux v6.18 mm/swapfile.c: cluster_alloc_swap_entry(), swap_duplicate(), swap_entry_free(), vm_swap_full(). swapon and swapoff: sys_swap.
 A slot's record in POOL_SWAP is the area's base plus its offset; the record number stands for the entry where 32 bits must do.

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. execve(): an ELF image laid out in a new address space."""
+"""execve(): an ELF image laid out in a new address space."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. msync() and mincore()."""
+"""msync() and mincore()."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. kill(): what a signal does to a process that has no handlers, running or stopped. Counterpart: Linux v6.18 kernel/signal.c."""
+"""kill(): what a signal does to a process that has no handlers, running or stopped. Counterpart: Linux v6.18 kernel/signal.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. madvise() and prctl(PR_SET_VMA_ANON_NAME)."""
+"""madvise() and prctl(PR_SET_VMA_ANON_NAME)."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

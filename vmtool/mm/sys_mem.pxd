@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 12. Reads and writes of /proc/PID/mem."""
+"""Reads and writes of /proc/PID/mem."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. mlock(), mlock2(), munlock(), mlockall(), munlockall()."""
+"""mlock(), mlock2(), munlock(), mlockall(), munlockall()."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. mmap(), munmap(), brk(): arguments checked in the kernel's order."""
+"""mmap(), munmap(), brk(): arguments checked in the kernel's order."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

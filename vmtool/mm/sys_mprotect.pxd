@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. mprotect()."""
+"""mprotect()."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 11. mremap()."""
+"""mremap()."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

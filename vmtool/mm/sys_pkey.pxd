@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 15. pkey_alloc(), pkey_free(), and the instruction that opens and closes a key."""
+"""pkey_alloc(), pkey_free(), and the instruction that opens and closes a key."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

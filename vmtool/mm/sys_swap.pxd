@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 19. swapon() and swapoff(). Counterpart: Linux v6.18 mm/swapfile.c."""
+"""swapon() and swapoff(). Counterpart: Linux v6.18 mm/swapfile.c."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. The kernel's parameters (/proc/sys, /sys/kernel/mm): fields of machine_t by name, with the range that the kernel checks."""
+"""The kernel's parameters (/proc/sys, /sys/kernel/mm): fields of machine_t by name, with the range that the kernel checks."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 23. /sys/kernel/mm/hugepages: the pool of each size of huge pages, as rows of the table of parameters."""
+"""/sys/kernel/mm/hugepages: the pool of each size of huge pages, as rows of the table of parameters."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

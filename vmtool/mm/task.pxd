@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. Tasks: the record of a process or of a thread, with its kernel objects and stack."""
+"""Tasks: the record of a process or of a thread, with its kernel objects and stack."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. What the kernel allocates for a task: objects, credentials, a kernel stack, its place among the PIDs."""
+"""What the kernel allocates for a task: objects, credentials, a kernel stack, its place among the PIDs."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

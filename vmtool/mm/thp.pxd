@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
+"""Transparent huge pages: map, split, zap. Counterpart: Linux v6.18 mm/huge_memory.c."""
 
 from vmtool.mm.arena cimport arena_t, frame_at
 from vmtool.mm.large_folio cimport has_pmd_thp

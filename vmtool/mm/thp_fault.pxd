@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 8. Faults that map or copy whole huge pages."""
+"""Faults that map or copy whole huge pages."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

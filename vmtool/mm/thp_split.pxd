@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 9. Splitting a folio itself (not only its mapping) into single pages."""
+"""Splitting a folio itself (not only its mapping) into single pages."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. The TLB: two levels of sets and ways by page size, tagged by PCID or ASID when the machine has it; paging-structure caches.
+"""The TLB: two levels of sets and ways by page size, tagged by PCID or ASID when the machine has it; paging-structure caches.
 
 --tlb SPEC: a preset's name, or `l1d=64x4,l1d2m=32x4,l1i=128x8,l2=1536x12:plru,pde=32x4` (entries x ways). Part of the hardware: it knows
 no kernel.

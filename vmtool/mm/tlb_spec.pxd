@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. What a machine's TLBs are: structures, by the text of --tlb (a preset's name, or `l1d=64x4,l2=1536x12:plru,pde=32x4`, entries x ways)."""
+"""What a machine's TLBs are: structures, by the text of --tlb (a preset's name, or `l1d=64x4,l2=1536x12:plru,pde=32x4`, entries x ways)."""
 
 from vmtool.mm.types cimport *
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. What the kernel did in the last command, step by step: records for `trace` and `explain`."""
+"""What the kernel did in the last command, step by step: records for `trace` and `explain`."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Taking pages out of the cache: truncation, holes, invalidation.
+"""Taking pages out of the cache: truncation, holes, invalidation.
 
 Counterpart: Linux v6.18 mm/truncate.c, fs/ext4/inode.c:ext4_setattr(), ext4_punch_hole(), fs/drop_caches.c.
 """

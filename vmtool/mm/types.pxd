@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 0. Scalar types and the records that every room shares (flag values: flags.pxd, passed on from here).
+"""Scalar types and the records that every room shares (flag values: flags.pxd, passed on from here).
 
 A record is a C struct with fixed-width fields, little-endian, of a size that divides a chunk; it names others by index (0 is null), so
 a pool can be saved, compared and printed. Each struct is changed only by the room named above it. Flags' values are Linux 6.18's for x86-64.

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 8. Taking mappings away: zap a range of entries, munmap, truncation, exit."""
+"""Taking mappings away: zap a range of entries, munmap, truncation, exit."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.mmu_context cimport mmu_gather_t

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 15. What every operation takes for granted of a machine's own records: checked once, when a saved machine is opened."""
+"""What every operation takes for granted of a machine's own records: checked once, when a saved machine is opened."""
 
 from vmtool.mm.arena cimport arena_t
 

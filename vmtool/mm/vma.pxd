@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. The areas of one address space, ordered by address: find, link, unlink, change a range, search a gap.
+"""The areas of one address space, ordered by address: find, link, unlink, change a range, search a gap.
 
 It knows nothing of what an area maps. Counterpart: the maple tree of mm_struct and its users in Linux v6.18 mm/vma.c.
 """

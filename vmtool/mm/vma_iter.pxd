@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 7. The maple tree of an address space follows its areas."""
+"""The maple tree of an address space follows its areas."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. Merging, splitting and changing areas. Counterpart: Linux v6.18 mm/vma.c, vma_merge_struct and its users."""
+"""Merging, splitting and changing areas. Counterpart: Linux v6.18 mm/vma.c, vma_merge_struct and its users."""
 
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 6. The kernel's virtual memory: areas of single pages mapped one behind the other; the stacks of threads."""
+"""The kernel's virtual memory: areas of single pages mapped one behind the other; the stacks of threads."""
 
 from vmtool.mm.arena cimport arena_t, rec_at, rec_mut
 from vmtool.mm.types cimport *

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 14. Reclaim: which lists are looked at, how far, and when it is enough.
+"""Reclaim: which lists are looked at, how far, and when it is enough.
 
 Counterpart: Linux v6.18 mm/vmscan.c, classic lists (lru_gen off).
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 13. Reclaim at work on one list: folios taken from its tail, each judged, freed or put back.
+"""Reclaim at work on one list: folios taken from its tail, each judged, freed or put back.
 
 Counterpart: Linux v6.18 mm/vmscan.c:isolate_lru_folios(), shrink_folio_list(), shrink_inactive_list(), shrink_active_list(), reclaim_pages().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. Counters: per-zone, per-node and events, in /proc/vmstat's order and names.
+"""Counters: per-zone, per-node and events, in /proc/vmstat's order and names.
 
 Counterpart: Linux v6.18 include/linux/mmzone.h, include/linux/vm_event_item.h, mm/vmstat.c.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 8. What was evicted, and how long ago: shadows, refault distances.
+"""What was evicted, and how long ago: shadows, refault distances.
 
 Counterpart: Linux v6.18 mm/workingset.c, lru_gen off.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 4. Write-back: dirty pages of files go to the disk on sync, fsync and msync.
+"""Write-back: dirty pages of files go to the disk on sync, fsync and msync.
 
 Counterpart: Linux v6.18 mm/page-writeback.c, fs/sync.c, mm/filemap.c:file_write_and_wait_range().
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Level 2. The index of a file: a radix tree of 64-slot nodes from a page offset to a 32-bit value, with three marks.
+"""The index of a file: a radix tree of 64-slot nodes from a page offset to a 32-bit value, with three marks.
 
 Two trees of each inode use it: the page cache (value: pfn) and the disk's blocks (value: content). A value of 0 is "nothing there".
 Counterpart: Linux v6.18 lib/xarray.c, as mm/filemap.c uses it.
