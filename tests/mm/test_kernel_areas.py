@@ -358,3 +358,51 @@ def test_other_machines_of_arm64_are_sound(boot, arch):
     machine = machine_of(arch=arch, **boot)
     assert machine.fsck() == []
     assert bool(machine.modules()) == (boot.get("ram", 1 << 30) > 112 << 20)
+
+
+# --- riscv64 -------------------------------------------------------------------------------------------------------------------------
+
+RISCV = {"riscv64": (0xFFFFAF8000000000, 48), "riscv64-sv39": (0xFFFFFFD600000000, 39), "riscv64-sv57": (0xFF60000000000000, 57)}
+
+
+def places_of_riscv(arch):
+    """Start of the kernel's half, of the devicetree in the fixmap, of PCI I/O, of vmalloc's range, of the direct map (asm/pgtable.h)."""
+    direct, va_bits = RISCV[arch]
+    vmalloc = direct - (1 << va_bits - 3)
+    io = vmalloc - (1 << va_bits - 12 - 1 + 6) - (16 << 20)
+    return (1 << 64) - (1 << va_bits - 1), io - (4 << 20), io, vmalloc, direct
+
+
+@pytest.mark.parametrize("arch", RISCV)
+def test_areas_of_riscv_are_the_recorded_ones(arch):
+    """The image is Debian's. The devicetree a machine has not; of the direct map the image's alias and what has no RAM."""
+    start, tree, io, vmalloc, direct = places_of_riscv(arch)
+    machine, recorded = machine_of(arch=arch), Recording(f"6.12.117-debian-{arch}")
+    for first, end in ((start, tree), (io, vmalloc), (direct, direct + (36 << 20)), (direct + (1 << 30), 1 << 64)):
+        assert runs_of(machine, first, end) == recorded.within(first, end)
+    assert render(machine.modules()) == recorded.parts["/proc/modules"]
+
+
+@pytest.mark.parametrize("arch", RISCV)
+@pytest.mark.parametrize("boot", [{"ram": 64 << 20}, {"ram": 6 << 30}, {"nr_cpus": 4}])
+def test_other_machines_of_riscv_are_sound(boot, arch):
+    machine = machine_of(arch=arch, **boot)
+    assert machine.fsck() == []
+    assert bool(machine.modules()) == (boot.get("ram", 1 << 30) > 112 << 20)
+
+
+@pytest.mark.parametrize("arch, size", [("riscv64", 1 << 30), ("riscv64-sv39", 2 << 20), ("riscv64-sv57", 1 << 30)])
+def test_the_direct_map_of_riscv_has_the_largest_pages(arch, size):
+    """best_map_size(): with three levels an entry of the top table maps no page of its own."""
+    machine = machine_of(arch=arch, ram=6 << 30)
+    walk = machine.walk(1, RISCV[arch][0] + (2 << 30))
+    assert (walk.page_bytes, walk.phys, walk.register) == (size, 4 << 30, "satp")
+
+
+@pytest.mark.parametrize("arch, nr", [("riscv64", 198), ("riscv64-sv39", 204), ("riscv64-sv57", 197)])
+def test_tables_that_all_spaces_share_are_there_before_they_are_needed(arch, nr):
+    """Entries of the top table, of the kernel's half, that lead on: in the recorded map those that are not among its empty runs."""
+    direct, va_bits = RISCV[arch]
+    start, top = (1 << 64) - (1 << va_bits - 1), va_bits - 9
+    for runs in (Recording(f"6.12.117-debian-{arch}").within(start, 1 << 64), runs_of(machine_of(arch=arch), start, 1 << 64)):
+        assert 256 - sum(end - first >> top for first, end, bits, level in runs if level == "pgd" and not bits) == nr

@@ -32,7 +32,9 @@ LEVELS = """
     slab pti set_memory
     kernel_areas_32 module_areas
     kernel_areas_arm64
-    vmalloc maple cred kernel_areas swapfile
+    vmalloc maple cred swapfile
+    kernel_areas_riscv
+    kernel_areas
     kmem_boot mtree
     swap_lru vma_iter
     workingset

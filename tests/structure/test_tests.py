@@ -24,7 +24,7 @@ TESTED_BY = {
     "tests/mm/test_direct_compaction.py": "compact_free compact_scan compact_state migrate",
     "tests/mm/test_hugetlb.py": "hstate hugetlb_pool sysctl_hugetlb",
     "tests/mm/test_khugepaged.py": "mm_slot",
-    "tests/mm/test_kernel_areas.py": "direct_map fsck_kernel kernel_areas_32 kernel_areas_arm64 module_areas set_memory",
+    "tests/mm/test_kernel_areas.py": "direct_map fsck_kernel kernel_areas_32 kernel_areas_arm64 kernel_areas_riscv module_areas set_memory",
     "tests/mm/test_kpti.py": "pti",
     "tests/mm/test_maple.py": "mtree vma_iter",
     "tests/mm/test_memcg_stat.py": "memcontrol oom_report printk",

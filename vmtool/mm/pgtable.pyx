@@ -16,7 +16,7 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_PWT, X86_RW, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, is_riscv, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_PWT, X86_RW, X86_US, level_index, level_size,
                              page_size, table_bytes)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
@@ -27,7 +27,7 @@ from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.mmu_context cimport tlb_free_table
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
-from vmtool.mm.zone cimport lowmem_end, ram_start
+from vmtool.mm.zone cimport lowmem_end, ram_start, reserved_of
 from vmtool.mm.vmstat cimport NR_PAGETABLE, mod_node_stat
 
 
@@ -290,17 +290,36 @@ cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil:
 
 
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
-    """init_memory_mapping(), map_mem(): the largest pages that alignment allows, up to 1G. arm64's may have tags (PAGE_KERNEL_TAGGED)."""
+    """init_memory_mapping(), map_mem(), best_map_size(): the largest pages that alignment allows, up to 1G, on riscv64 up to what an entry below the top
+    maps. arm64's may have tags (PAGE_KERNEL_TAGGED)."""
     cdef const arch_t *g = &a.m.arch
     cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx | (X86_PWT if g.flags & ARCH_SPLIT_ROOT else 0)
     cdef int level
     while start < end:
-        level = 2
+        level = <int>g.levels - 2 if is_riscv(g) else 2
         while level and (not g.leaf_levels >> level & 1 or start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
         if not kernel_map(a, direct_map_address(a, start), start, level, bits):
             return False
         start += level_size(g, level)
+    return True
+
+
+cdef bint map_direct_riscv(arena_t *a) noexcept nogil:
+    """create_linear_mapping_page_table(): text and rodata apart, so that no page has them and something else."""
+    cdef uint32_t shift = a.m.arch.page_shift
+    cdef const reserved_t *text = reserved_of(a, RESERVED_KERNEL_CODE)
+    cdef uint64_t border[6]
+    cdef int i
+    border[0] = ram_start(&a.m.arch)
+    border[1] = text.start_pfn
+    border[2] = text.start_pfn + text.nr_pages + (level_size(&a.m.arch, 1) >> shift)  # __init_data_begin
+    border[3] = reserved_of(a, RESERVED_KERNEL_RODATA).start_pfn
+    border[4] = reserved_of(a, RESERVED_KERNEL_DATA).start_pfn
+    border[5] = a.m.max_pfn
+    for i in range(5):
+        if not map_direct(a, border[i] << shift, border[i + 1] << shift):
+            return False
     return True
 
 
@@ -397,7 +416,9 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
     a.m.kernel_pgd = new_table(a, top, 0)
     if a.m.kernel_pgd == 0:
         return -ENOMEM
-    if ram_start(&a.m.arch):
+    if is_riscv(&a.m.arch):
+        ok = map_direct_riscv(a)
+    elif ram_start(&a.m.arch):
         ok = map_direct(a, ram_start(&a.m.arch) << a.m.arch.page_shift, low_end << a.m.arch.page_shift)
     else:
         ok = map_direct(a, 0, 0x100000) and map_direct(a, 0x100000, low_end << a.m.arch.page_shift)

@@ -43,7 +43,7 @@ cdef vaddr_t vmalloc_start(const arch_t *g) noexcept nogil:
 
 
 cdef bint vmalloc_is_mapped(const arch_t *g) noexcept nogil:
-    return g.id == ARCH_X86_64 or g.id == ARCH_X86_64_LA57
+    return g.id == ARCH_X86_64 or g.id == ARCH_X86_64_LA57 or is_riscv(g)
 
 
 cdef int vmalloc_boot(arena_t *a) noexcept nogil:
