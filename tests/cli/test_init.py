@@ -5,7 +5,7 @@ import pytest
 from vmtool.cli import click_app
 from vmtool.errors import KernelError
 
-BOTH = ("i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k", "x86-64", "x86-64-la57")
+BOTH = ("i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k", "riscv64", "riscv64-sv39", "riscv64-sv57", "x86-64", "x86-64-la57")
 REAL = pytest.mark.parametrize("on", ["real_state"], indirect=True)
 
 

@@ -13,7 +13,7 @@ from tests.mm.mixture import Told
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
 HUGE = {"x86-64": 2 << 20, "x86-64-la57": 2 << 20, "i386": 4 << 20, "i386-pae": 2 << 20, "arm": 2 << 20, "arm64": 2 << 20,
-        "arm64-16k": 32 << 20, "arm64-64k": 512 << 20}
+        "arm64-16k": 32 << 20, "arm64-64k": 512 << 20, "riscv64": 2 << 20, "riscv64-sv39": 2 << 20, "riscv64-sv57": 2 << 20}
 RAM = {"arm": 128 << 20, "arm64-64k": 4 << 30}
 BASE, NR_HUGE = 0x40000000, 6  # the area that all of them work in
 RW, ANON_FIXED, SHARED_ANON_FIXED, MAYMOVE, MREMAP_FIXED = 3, 0x32, 0x31, 1, 2

@@ -16,7 +16,8 @@ SIZES = [  # architecture, size in kB, RAM: every pool that there is
     ("i386-pae", 2048, 1 << 30),
     ("arm64", 64, 1 << 30), ("arm64", 2048, 1 << 30), ("arm64", 32768, 1 << 30), ("arm64", 1048576, 8 << 30),
     ("arm64-16k", 2048, 1 << 30), ("arm64-16k", 32768, 1 << 30), ("arm64-16k", 1048576, 8 << 30),
-    ("arm64-64k", 2048, 1 << 30), ("arm64-64k", 524288, 4 << 30), ("arm64-64k", 16777216, 80 << 30)]
+    ("arm64-64k", 2048, 1 << 30), ("arm64-64k", 524288, 4 << 30), ("arm64-64k", 16777216, 80 << 30),
+    ("riscv64", 2048, 1 << 30), ("riscv64", 1048576, 8 << 30), ("riscv64-sv39", 1048576, 8 << 30), ("riscv64-sv57", 1048576, 8 << 30)]
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_nothing_cuts_a_huge_page(machine, pid):
 
 @pytest.mark.parametrize("arch, sizes", [  # "HugeTLB: registered ..." of Debian's kernels; of 64K: the table in arch/arm64/mm/hugetlbpage.c
     ("x86-64", {21, 30}), ("i386", {22}), ("i386-pae", {21}), ("arm", set()), ("arm64", {16, 21, 25, 30}), ("arm64-16k", {21, 25, 30}),
-    ("arm64-64k", {21, 29, 34})])
+    ("arm64-64k", {21, 29, 34}), ("riscv64", {21, 30}), ("riscv64-sv39", {21, 30}), ("riscv64-sv57", {21, 30})])
 def test_a_size_that_the_kernel_has_is_enomem_while_its_pool_is_empty_and_any_other_einval(arch, sizes):
     machine = core.Machine()
     machine.boot(ram_bytes=256 << 20, arch=arch)

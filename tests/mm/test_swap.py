@@ -393,7 +393,7 @@ def test_what_is_read_ahead_holds_back_the_writes_of_the_reclaim_that_it_needs()
 
 
 @pytest.mark.parametrize("arch, slots", [("x86-64", 512), ("arm64", 512), ("i386", 256), ("i386-pae", 256), ("arm", 256),
-                                         ("arm64-16k", 256), ("arm64-64k", 256)])
+                                         ("arm64-16k", 256), ("arm64-64k", 256), ("riscv64", 512)])
 def test_a_cluster_has_as_many_slots_as_the_kernel_is_built_with(arch, slots):
     """mm/swap.h: HPAGE_PMD_NR with CONFIG_THP_SWAP, which ARCH_WANTS_THP_SWAP selects on x86-64 and on arm64 with pages of 4K; else 256.
 

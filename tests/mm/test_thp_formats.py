@@ -1,7 +1,7 @@
 """Huge pages of a PMD in each format that has them, and the orders of the buddy system that they need.
 
 Page block order and the number of orders are what /proc/pagetypeinfo and buddyinfo of Debian's kernels said (i386, i386-pae, arm, arm64
-with pages of 4K and 16K, la57); those of arm64 with pages of 64K are its Kconfig's: ARCH_FORCE_MAX_ORDER 13.
+with pages of 4K and 16K, la57, riscv64); those of arm64 with pages of 64K are its Kconfig's: ARCH_FORCE_MAX_ORDER 13.
 """
 
 import pytest
@@ -11,8 +11,9 @@ core = pytest.importorskip("vmtool._core", reason="the Cython modules are not bu
 RW, ANON_FIXED, SHARED_ANON = 3, 0x32, 0x21
 HUGEPAGE, COLLAPSE, MADV_FREE, MADV_COLD = 14, 25, 8, 20
 ORDERS = {"x86-64": (10, 9), "x86-64-la57": (10, 9), "i386": (10, 10), "i386-pae": (10, 9), "arm": (11, 11), "arm64": (10, 9),
-          "arm64-16k": (11, 11), "arm64-64k": (13, 13)}
-HUGE = {"i386": 4 << 20, "i386-pae": 2 << 20, "arm64": 2 << 20, "arm64-16k": 32 << 20, "arm64-64k": 512 << 20}
+          "arm64-16k": (11, 11), "arm64-64k": (13, 13), "riscv64": (10, 9), "riscv64-sv39": (10, 9), "riscv64-sv57": (10, 9)}
+HUGE = {"i386": 4 << 20, "i386-pae": 2 << 20, "arm64": 2 << 20, "arm64-16k": 32 << 20, "arm64-64k": 512 << 20,
+        "riscv64": 2 << 20, "riscv64-sv39": 2 << 20, "riscv64-sv57": 2 << 20}
 AT = 0x40000000
 
 

@@ -1,7 +1,7 @@
 """QEMU's own MMU asked what an address leads to: a halted CPU over a sparse file of RAM, through its gdb stub.
 
-x86, riscv: no instruction runs, control registers are set by the stub. Arm's the stub cannot set: a few instructions that do are put where the
-machine has no memory and run step by step, last the one that switches the MMU on. `gva2gpa` is asked of the monitor by qRcmd.
+x86, riscv: no instruction runs, control registers are set by the stub. Arm's the stub cannot set: a few instructions that do are put where
+the machine has no memory and run step by step, last the one that switches the MMU on. `gva2gpa` is asked of the monitor by qRcmd.
 """
 
 import os
@@ -240,7 +240,8 @@ class Qemu:
 
     def translate(self, pid, addresses, root=None):
         """The physical address of each, None where the processor would fault for want of a translation."""
-        {"x86": self._load_x86, "arm": self._load_arm, "arm64": self._load_arm64, "riscv": self._load_riscv}[family(self.core.arch)](*self.core.roots[pid], root)
+        load = {"x86": self._load_x86, "arm": self._load_arm, "arm64": self._load_arm64, "riscv": self._load_riscv}[family(self.core.arch)]
+        load(*self.core.roots[pid], root)
         found = []
         for answer in self.monitor([f"gva2gpa 0x{address:x}" for address in addresses]):
             match = re.search(r"gpa: (0x[0-9a-f]+|0)\s", answer)

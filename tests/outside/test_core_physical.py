@@ -80,7 +80,8 @@ def addresses(machine, pid, nr_random, draw):
             found += [draw.randrange(area.start, area.end) for _ in range(80)]
     width = 32 if machine.mm(pid).task_size < 1 << 32 else 64
     kernel = {"x86-64": 0xFFFF888000000000, "x86-64-la57": 0xFF11000000000000, "arm64": 0xFFFF000000000000, "arm64-16k": 0xFFFF800000000000,
-              "arm64-64k": 0xFFFF000000000000, "riscv64": 0xFFFFAF8000000000, "riscv64-sv39": 0xFFFFFFD600000000, "riscv64-sv57": 0xFF60000000000000}
+              "arm64-64k": 0xFFFF000000000000, "riscv64": 0xFFFFAF8000000000, "riscv64-sv39": 0xFFFFFFD600000000,
+              "riscv64-sv57": 0xFF60000000000000}
     base = kernel.get(info.arch, 0xC0000000)
     found += [base + draw.randrange(info.ram_bytes) for _ in range(nr_random)]
     if info.arch.startswith("x86-64"):

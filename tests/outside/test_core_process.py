@@ -13,7 +13,7 @@ GDB = shutil.which("gdb")
 PAGE = 4096
 SIZES = {  # of struct elf_prstatus and elf_prpsinfo on each machine, as gcc and `sizeof` have them there
     "x86-64": (64, 62, 336, 136), "i386": (32, 3, 144, 124), "arm": (32, 40, 148, 124), "arm64": (64, 183, 392, 136),
-    "arm64-16k": (64, 183, 392, 136), "arm64-64k": (64, 183, 392, 136),
+    "arm64-16k": (64, 183, 392, 136), "arm64-64k": (64, 183, 392, 136), "riscv64": (64, 243, 376, 136),
 }  # fmt: skip
 
 
@@ -116,14 +116,16 @@ def test_what_is_in_swap_is_dumped_and_stays_there(arch, tmp_path):
     assert dumped(private + 7 * PAGE, PAGE) == bytes(PAGE) and machine.fsck() == []
 
 
-@pytest.mark.skipif(GDB is None, reason="gdb is not installed")
-@pytest.mark.parametrize("arch, register", [("x86-64", "rip"), ("i386", "eip")])
+@pytest.mark.parametrize("arch, register", [("x86-64", "rip"), ("i386", "eip"), ("arm", "pc"), ("arm64", "pc"), ("riscv64", "pc")])
 def test_gdb_opens_it(arch, register, tmp_path):
+    gdb = GDB if register != "pc" else shutil.which("gdb-multiarch")
+    if gdb is None:
+        pytest.skip("gdb is not installed" if register != "pc" else f"gdb-multiarch, which knows {arch}, is not installed")
     machine, place = living(arch)
     write_process(machine, 1, str(tmp_path / "core"))
     asked = ["info proc mappings", f"x/s {place + PAGE + 16:#x}", f"info registers {register}", "info auxv"]
     words = [word for line in (f"core-file {tmp_path / 'core'}", *asked) for word in ("-ex", line)]
-    ran = subprocess.run([GDB, "-nx", "-batch", *words], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([gdb, "-nx", "-batch", *words], capture_output=True, text=True, timeout=60)
     assert "found it" in ran.stdout, ran.stderr
     assert f"{machine.mm(1).entry:#x}" in ran.stdout
     for area in machine.maps(1):

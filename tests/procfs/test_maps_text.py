@@ -19,7 +19,7 @@ def both(machine, pid):
     return machine.maps_text(pid, line), "".join(map(line, machine.maps(pid)))
 
 
-@pytest.mark.parametrize("arch", ["x86-64", "x86-64-la57", "i386", "arm", "arm64", "arm64-16k", "arm64-64k"])
+@pytest.mark.parametrize("arch", ["x86-64", "x86-64-la57", "i386", "arm", "arm64", "arm64-16k", "arm64-64k", "riscv64"])
 def test_areas_of_every_kind(arch):
     machine = vmtool.Machine()
     machine.boot(ram_bytes=1 << 29, arch=arch)

@@ -8,7 +8,8 @@ from vmtool.views import kernel_map as view
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
-ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k")
+ARCHS = ("x86-64", "x86-64-la57", "i386", "i386-pae", "arm", "arm64", "arm64-16k", "arm64-64k", "riscv64", "riscv64-sv39",
+         "riscv64-sv57")
 
 
 def runs_of(arch, root=None):

@@ -192,8 +192,8 @@ COMMANDS = (
         (switch("--stats", "hits, misses, flushes instead of the entries"), option("--cpu", "INT", "N", "this processor's only")),
         access=READS,
         help="Show the TLB's entries.",
-        details="Of JSON's keys pcid is the address space's number, PCID on x86, ASID on Arm; nr_cr3_loads counts loads of CR3, "
-                "on Arm of TTBR0.",
+        details="Of JSON's keys pcid is the address space's number, PCID on x86, ASID on Arm and RISC-V; nr_cr3_loads counts loads of CR3, "
+                "on Arm of TTBR0, on RISC-V of satp.",
         example="vmtool tlb --stats"),
     Command(
         "explain", "telling:explain",

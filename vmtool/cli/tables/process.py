@@ -66,7 +66,7 @@ COMMANDS = (
         "switch", "process:switch",
         (PID, option("--cpu", "INT", "N", "the processor", default=0)),
         access=WRITES, json=False,
-        help="Let a CPU run a process: load its top table's address into CR3 (on Arm TTBR0).",
+        help="Let a CPU run a process: load its top table's address into CR3 (on Arm TTBR0, on RISC-V satp).",
         details="The TLB does what the architecture does: without PCIDs or ASIDs everything but global entries goes.",
         example="vmtool switch 2"),
     Command(
