@@ -233,7 +233,7 @@ class FakeMachine:
     def walk(self, pid, addr, root=None):
         self.process(pid)
         steps = [r.WalkStep(level, 0x1000 * i, i, 0x1000 * i + 8 * i, 0x67 + 0x1000 * i, ("P", "RW"), True, level == "pte",
-                            47 - 9 * (i - 1), 39 - 9 * (i - 1), ((0, "P"), (1, "RW")), 51, 12, 0)
+                            47 - 9 * (i - 1), 39 - 9 * (i - 1), ((0, "P"), (1, "RW")), 51, 12, 0, 0)
                  for i, level in enumerate(("pgd", "pud", "pmd", "pte"), 1)]
         return r.Walk(addr, 0x1000, tuple(steps), 0x4000 + addr % PAGE, PAGE, "", "x86-64", "CR3", 4, 48, 64, 12, 0, False)
 

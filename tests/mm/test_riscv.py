@@ -1,5 +1,5 @@
-"""riscv64 with Sv39, Sv48 and Sv57, held to the manual's bits and to what Debian's 6.12.117 showed under QEMU (fixtures/riscv64, where its own records
-are; the constants here are that kernel's, without the frame), and its fences to arch/riscv/mm/tlbflush.c.
+"""riscv64 with Sv39, Sv48 and Sv57, held to the manual's bits and to what Debian's 6.12.117 showed under QEMU; its fences to
+arch/riscv/mm/tlbflush.c. Each expected entry is that kernel's, without the frame.
 """
 
 import pytest

@@ -8,7 +8,8 @@ from vmtool.views import tlb as view
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
 ARCHS = [("x86-64", "CR3", "pcid"), ("x86-64-la57", "CR3", "pcid"), ("i386", "CR3", ""), ("i386-pae", "CR3", ""), ("arm", "TTBR0", "asid"),
-         ("arm64", "TTBR0", "asid"), ("arm64-16k", "TTBR0", "asid"), ("arm64-64k", "TTBR0", "asid"), ("riscv64", "satp", "asid"), ("riscv64-sv39", "satp", "asid"), ("riscv64-sv57", "satp", "asid")]
+         ("arm64", "TTBR0", "asid"), ("arm64-16k", "TTBR0", "asid"), ("arm64-64k", "TTBR0", "asid"), ("riscv64", "satp", "asid"),
+         ("riscv64-sv39", "satp", "asid"), ("riscv64-sv57", "satp", "asid")]
 
 
 @pytest.mark.parametrize("arch, root, space", ARCHS)

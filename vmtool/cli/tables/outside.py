@@ -69,8 +69,8 @@ COMMANDS = (
         help="Write an ELF core file: of a process, for gdb, or of physical memory.",
         details="A process's has what Linux's own has: notes with registers (those of execve: a process here runs nothing), the "
                 "auxiliary vector and the mapped files, and of each area what coredump_filter 0x33 takes. --physical: an ELF64 file with "
-                "the frames and a note VMTOOL that names the architecture and each process's root (CR3; TTBR0, TTBR1; satp's), for a real MMU "
-                "to walk.",
+                "the frames and a note VMTOOL that names the architecture and each process's root (CR3; TTBR0, TTBR1; satp's), for a "
+                "real MMU to walk.",
         example="vmtool core 1 -o core.1\n  vmtool core --physical --tables-only -o tables"),
     Command(
         "procfs", "mounted:procfs",
