@@ -40,6 +40,7 @@ LEVELS = """
     workingset
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat direct_map
+    swap_readahead
     shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap
     fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free

@@ -31,7 +31,7 @@ TESTED_BY = {
     "tests/mm/test_mmu.py": "arch arch_x86",
     "tests/mm/test_pageout.py": "advise_pages folio_unmap",
     "tests/mm/test_pkeys.py": "sys_mseal sys_pkey",
-    "tests/mm/test_random_use.py": "swap_fault swap_state swapfile sys_swap",
+    "tests/mm/test_random_use.py": "swap_fault swap_readahead swap_state swapfile sys_swap",
     "tests/mm/test_reclaim.py": "kswapd lruvec oom_kill rmap_walk shrinker swap_lru vmscan workingset",
     "tests/mm/test_reclaim_told.py": "vmscan_list",
     "tests/mm/test_slab.py": "kmalloc kmem_boot slub",

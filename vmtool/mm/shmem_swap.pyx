@@ -15,8 +15,8 @@ from vmtool.mm.frame cimport frame_index
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.lruvec cimport count_memcg_events
 from vmtool.mm.memcontrol cimport current_memcg
-from vmtool.mm.swap_state cimport (folio_alloc_swap, free_swap_and_cache, swap_cache_remove, swap_update_readahead, swap_write_wait, swap_writeout,
-                                   swapin_readahead)
+from vmtool.mm.swap_readahead cimport swap_update_readahead, swapin_readahead
+from vmtool.mm.swap_state cimport folio_alloc_swap, free_swap_and_cache, swap_cache_remove, swap_write_wait, swap_writeout
 from vmtool.mm.swapfile cimport record_entry, swp_type
 from vmtool.mm.vmstat cimport PGMAJFAULT
 from vmtool.mm.xnode cimport xnode_get, xnode_next, xnode_set

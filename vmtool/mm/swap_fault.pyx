@@ -19,7 +19,8 @@ from vmtool.mm.pgtable cimport entry_get, mk_pte, table_lookup
 from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
 from vmtool.mm.rmap cimport add_new_anon_rmap, dup_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
-from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_update_readahead, swap_write_wait, swapin_readahead
+from vmtool.mm.swap_readahead cimport swap_update_readahead, swapin_readahead
+from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_write_wait
 from vmtool.mm.trace cimport TR_PTE_SET, trace3
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT
 

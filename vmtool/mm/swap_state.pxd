@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The swap cache: folios that have a slot, on their way out or back in; and read-ahead of slots.
+"""The swap cache: folios that have a slot, on their way out or back in.
 
 Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c, mm/swapfile.c:folio_free_swap(), free_swap_and_cache_nr().
 """
@@ -21,12 +21,10 @@ cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil  # after the la
 cdef void swap_free(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; a cached folio keeps its slot
 cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; 0
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil
+cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil  # the slot is in use already
+cdef void plug_page(arena_t *a, uint32_t record, bint write) noexcept nogil  # one more request, or part of the last one, while somebody plugs
 cdef void blk_start_plug(arena_t *a) noexcept nogil
 cdef void blk_finish_plug(arena_t *a) noexcept nogil
 cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil  # under way and not held back by the plug
 cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil  # the device: the oldest of those that were issued have ended
 cdef void swap_write_wait(arena_t *a) noexcept nogil  # all of them
-# The folio of an entry, read with what is near it: by address in an area, or by slot (v = 0, or a rotational disk). 0: no memory, or not in use.
-cdef pfn_t swapin_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil
-cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil  # the folio of an entry alone
-cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil  # it was found cached

@@ -1,10 +1,10 @@
-"""The swap cache and what is read ahead into it.
+"""The swap cache, and what is written of it.
 
     out   folio_alloc_swap   slot 5: cached, frame 7; try_to_unmap: entries name slot 5 (count); swap_writeout; swap_cache_remove: frame 7 is free
-    in    read_swap_cache    slot 5: cached, frame 9, up to date; an entry is mapped again: count falls; the slot stays until a write wants the page
+    in    swap_readahead     slot 5: cached, frame 9, up to date; an entry is mapped again: count falls; the slot stays until a write wants the page
 
 Modelled: one reference a cached folio; its bytes are the slot's until it is written to; pages of zeros never reach the device; writes that are
-under way, oldest first, and the plug that holds some of them back; read-ahead by slots (page_cluster, aligned, adapted to hits) and by addresses of an area.
+under way, oldest first, and the plug that holds some of them back.
 Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c:swap_writeout(), end_swap_bio_write(); block/blk-mq.c:blk_add_rq_to_plug().
 # Deviation: a touched page without bytes of its own counts as data, not as zeros: an access says that it writes, not what.
 Invariants (fsck_swap): a slot with SLOT_CACHE names a folio that names it; NR_SWAPCACHE is the sum.
@@ -12,26 +12,19 @@ Invariants (fsck_swap): a slot with SLOT_CACHE names a folio that names it; NR_S
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, plug_t, slot_at, slot_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_size, page_start
-from vmtool.mm.buddy cimport alloc_pages, folio_mapcount, folio_put, free_pages
+from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, plug_t, slot_at, slot_mut
+from vmtool.mm.arch cimport page_size
+from vmtool.mm.buddy cimport folio_mapcount, folio_put
 from vmtool.mm.frame cimport page_bytes, pfn_to_zone
 from vmtool.mm.lruvec cimport count_folio_events, count_objcg_event, folio_memcg, lruvec_stat_mod_folio
 from vmtool.mm.memcontrol cimport swap_try_charge, swap_uncharge
-from vmtool.mm.pgtable cimport table_lookup
-from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
-from vmtool.mm.swap_lru cimport folio_add_lru, folio_rotate_reclaimable, lru_add_drain
+from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
 from vmtool.mm.swapfile cimport entry_record, get_swap_slot, put_swap_slot, record_entry, vm_swap_full
-from vmtool.mm.trace cimport TR_SWAP_IN, TR_SWAP_OUT, trace2
-from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGIN, PGPGOUT, PSWPIN, PSWPOUT, SWAP_RA,
-                               SWAP_RA_HIT, SWPIN_ZERO, SWPOUT_ZERO, count_vm_event, count_vm_events, mod_node_stat)
-from vmtool.mm.workingset cimport workingset_refault
+from vmtool.mm.trace cimport TR_SWAP_OUT, trace2
+from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGOUT, PSWPOUT, SWPOUT_ZERO, count_vm_events,
+                               mod_node_stat)
 
 cdef enum:
-    SWAP_RA_WIN_SHIFT = 6  # in vma_t.swap_readahead_info: address | window << 6 | hits
-    SWAP_RA_HITS_MASK = 63
-    SWAP_RA_HITS_INIT = 4  # to start up with a small window
-    SWAP_RA_ORDER_CEILING = 5
     MAX_SEGMENTS = 254  # of a request to a virtio disk: pages that lie side by side in the area
     BLK_MAX_REQUEST_COUNT = 32
     BLK_PLUG_FLUSH_SIZE = 131072
@@ -272,164 +265,3 @@ cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil:
 cdef void swap_write_wait(arena_t *a) noexcept nogil:
     flush_plug(a)  # who sleeps pulls it
     swap_write_poll(a, a.m.swap_io_nr)
-
-
-# --- reading ------------------------------------------------------------------------------------------------------------------
-
-cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil:
-    """Counts: PSWPIN or SWPIN_ZERO, SWAP_RA. The new folio is on its way to the LRU, active when its shadow says so."""
-    cdef uint32_t record = entry_record(a, entry)
-    cdef swap_slot_t *s
-    cdef frame_t *f
-    cdef pfn_t head
-    if record == 0 or slot_at(a, record).count == 0:
-        return swap_cache_get(a, entry)
-    if slot_at(a, record).flags & SLOT_CACHE:
-        return slot_at(a, record).folio
-    a.active_memcg = slot_at(a, record).flags >> SLOT_MEMCG_SHIFT
-    head = alloc_pages(a, 0, GFP_USER_MOVABLE | (GFP_NORETRY if readahead else 0))
-    a.active_memcg = 0
-    if head == 0:
-        return 0
-    s = slot_mut(a, record)
-    if s.flags & SLOT_CACHE or s.count == 0:  # not so any more: reclaim ran
-        free_pages(a, head, 0)
-        return s.folio if s.flags & SLOT_CACHE else 0
-    f = frame_mut(a, head)
-    f.flags |= PG_swapbacked | PG_uptodate
-    f.extra_refs = 0  # the allocation's reference becomes the cache's
-    if s.flags & SLOT_SHADOW:
-        workingset_refault(a, head, s.folio)
-    cache_add(a, head, record)
-    folio_add_lru(a, head)
-    if s.flags & SLOT_ZERO:
-        count_objcg_event(a, head, SWPIN_ZERO)
-    else:
-        plug_page(a, record, False)
-        count_folio_events(a, head, PSWPIN, 1)
-        count_vm_events(a, PGPGIN, 4)
-    trace2(a, TR_SWAP_IN, head, entry)
-    if readahead:
-        frame_mut(a, head).flags |= PG_readahead
-        count_vm_event(a, SWAP_RA)
-    return head
-
-
-cdef uint32_t nr_to_read(uint64_t prev, uint64_t at, uint32_t hits, uint32_t max_pages, uint32_t prev_win) noexcept nogil:
-    """__swapin_nr_pages(): by the hits of the last window; without any, two pages where neighbours are asked for, else one."""
-    cdef uint32_t pages = hits + 2
-    cdef uint32_t rounded = 4
-    if pages == 2:
-        if at != prev + 1 and at != prev - 1:
-            pages = 1
-    else:
-        while rounded < pages:
-            rounded <<= 1
-        pages = rounded
-    if pages > max_pages:
-        pages = max_pages
-    return max(pages, prev_win // 2)  # not too fast down
-
-
-cdef bint use_vma_readahead(arena_t *a) noexcept nogil:
-    return a.m.nr_rotate_swap == 0
-
-
-cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef bint readahead = (frame_at(a, head).flags & PG_readahead) != 0
-    cdef uint64_t info
-    cdef uint64_t hits
-    if readahead:
-        frame_mut(a, head).flags &= ~<uint32_t>PG_readahead
-    if v and use_vma_readahead(a):
-        info = vma_at(a, v).swap_readahead_info
-        if info == 0:
-            info = SWAP_RA_HITS_INIT
-        hits = min((info & SWAP_RA_HITS_MASK) + readahead, <uint64_t>SWAP_RA_HITS_MASK)
-        vma_mut(a, v).swap_readahead_info = page_start(&a.m.arch, addr) | (offset_in_page(&a.m.arch, info) & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
-    if readahead:
-        count_vm_event(a, SWAP_RA_HIT)
-        if v == 0 or not use_vma_readahead(a):
-            a.m.swapin_readahead_hits += 1
-
-
-cdef pfn_t cluster_readahead(arena_t *a, swp_entry_t entry) noexcept nogil:
-    """An aligned block of slots around the one asked for."""
-    cdef uint64_t offset = swp_offset(entry)
-    cdef const swap_info_t *si = &a.m.swap[swp_type(entry) if swp_type(entry) < MAX_SWAP_AREAS else 0]
-    cdef uint32_t max_pages = <uint32_t>1 << min(a.m.page_cluster, <uint32_t>16)
-    cdef uint32_t hits
-    cdef uint64_t mask, at, end
-    if max_pages <= 1:
-        return read_swap_cache(a, entry, False)
-    hits = a.m.swapin_readahead_hits
-    a.m.swapin_readahead_hits = 0
-    mask = nr_to_read(a.m.prev_swap_offset, offset, hits, max_pages, a.m.last_readahead_pages)
-    if not hits:
-        a.m.prev_swap_offset = offset
-    a.m.last_readahead_pages = <uint32_t>mask
-    mask -= 1
-    if mask:
-        at = offset & ~mask
-        end = min(offset | mask, <uint64_t>si.max - 1)
-        at += at == 0  # the first is the header
-        blk_start_plug(a)
-        while at <= end:
-            read_swap_cache(a, swp_entry(swp_type(entry), at), at != offset)
-            at += 1
-        blk_finish_plug(a)
-        lru_add_drain(a)
-    return read_swap_cache(a, entry, False)
-
-
-cdef uint32_t vma_window(arena_t *a, idx_t v, vaddr_t addr, vaddr_t *start, vaddr_t *end) noexcept nogil:
-    """swap_vma_ra_win()."""
-    cdef vma_t *area = vma_mut(a, v)
-    cdef uint64_t info = area.swap_readahead_info if area.swap_readahead_info else SWAP_RA_HITS_INIT
-    cdef uint32_t most = <uint32_t>1 << min(a.m.page_cluster, <uint32_t>SWAP_RA_ORDER_CEILING)
-    cdef vaddr_t prev = page_start(&a.m.arch, info)
-    cdef uint64_t span = level_size(&a.m.arch, 1)
-    cdef uint32_t win
-    cdef vaddr_t left
-    if most == 1:
-        return 1
-    win = nr_to_read(prev >> a.m.arch.page_shift, addr >> a.m.arch.page_shift, <uint32_t>(info & SWAP_RA_HITS_MASK), most,
-                     <uint32_t>(offset_in_page(&a.m.arch, info) >> SWAP_RA_WIN_SHIFT))
-    area.swap_readahead_info = addr | offset_in_page(&a.m.arch, <uint64_t>win << SWAP_RA_WIN_SHIFT)
-    if win == 1:
-        return 1
-    if addr == prev + page_size(&a.m.arch):
-        left = addr
-    elif prev == addr + page_size(&a.m.arch):
-        left = addr - (<uint64_t>win << a.m.arch.page_shift) + page_size(&a.m.arch)
-    else:
-        left = addr - (<uint64_t>((win - 1) // 2) << a.m.arch.page_shift)
-    if <int64_t>left < 0:
-        left = 0
-    start[0] = max(max(left, area.vm_start), addr & ~(span - 1))
-    end[0] = min(min(left + (<uint64_t>win << a.m.arch.page_shift), area.vm_end), (addr & ~(span - 1)) + span)
-    return win
-
-
-cdef pfn_t vma_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef vaddr_t start = 0, end = 0
-    cdef pfn_t table
-    cdef pte_t e
-    addr = page_start(&a.m.arch, addr)
-    if vma_window(a, v, addr, &start, &end) > 1:
-        table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
-        blk_start_plug(a)
-        while table and start < end:
-            e = pte_load(a, table, level_index(&a.m.arch, 0, start))
-            if pte_class(a, e) == ENTRY_SWAP:
-                read_swap_cache(a, pte_to_swp_entry(a, e), start != addr)
-            start += page_size(&a.m.arch)
-        blk_finish_plug(a)
-        lru_add_drain(a)
-    return read_swap_cache(a, entry, False)
-
-
-cdef pfn_t swapin_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil:
-    if v and use_vma_readahead(a):
-        return vma_readahead(a, entry, v, addr)
-    return cluster_readahead(a, entry)
