@@ -10,6 +10,7 @@ change_pte_range().
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.frame cimport mm_counter
+from vmtool.mm.large_folio cimport FPB_RESPECT_WRITE, MTHP_STAT_NR_ANON, folio_pte_batch_flags
 from vmtool.mm.mm_acct cimport may_expand_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.hugetlb cimport protect_hugetlb
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
@@ -35,10 +36,18 @@ cdef struct change_t:  # what the entries of an area become
     pte_t bits  # and these are set; with the right to write where vm_page_prot itself has it
     bint upgrade  # the right to write comes back where no fault is needed for it
     bint shared
+    bint large  # entries may map pages of large folios, which are changed together
     uint64_t vm_flags
 
 cdef inline bint is_shared_memory(arena_t *a, const vma_t *area) noexcept nogil:
     return area.vm_flags & VM_SHARED and area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+
+cdef bint has_large_anon(arena_t *a) noexcept nogil:
+    cdef uint32_t order
+    for order in range(1, NR_MTHP_ORDERS):
+        if a.m.mthp_stat[order][MTHP_STAT_NR_ANON]:
+            return True
+    return False
 
 cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) noexcept nogil:
     cdef bint always = area.vm_flags & VM_WRITE and is_shared_memory(a, area) and not vma_soft_dirty_enabled(a, area.vm_flags)
@@ -46,6 +55,7 @@ cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) 
     k.bits = pte_modify(a, 0, area.vm_flags) | (pte_mkwrite(a, 0) if always else 0)
     k.upgrade = upgrade and not always
     k.shared = area.vm_flags & VM_SHARED != 0
+    k.large = area.vm_file != 0 or has_large_anon(a)
     k.vm_flags = area.vm_flags
 
 cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept nogil:
@@ -67,7 +77,7 @@ cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32
     """change_pte() of those from i on that are present, where none of them gets a right back. Returns: where they end. The table is open to change."""
     cdef uint64_t *e = ptes.wide
     cdef pte_t present = a.m.arch.present, kept = k.kept, bits = k.bits
-    if not a.quick or e == NULL or k.upgrade:
+    if not a.quick or e == NULL or k.upgrade or k.large:
         return i
     while i + 4 <= end and e[i] & e[i + 1] & e[i + 2] & e[i + 3] & present:
         e[i] = (e[i] & kept) | bits
@@ -80,19 +90,30 @@ cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32
         i += 1
     return i
 
+cdef uint32_t large_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint32_t max_nr, pte_t *used) noexcept nogil:
+    """Entries in a row that map a large folio: what one knows of its use, all know afterwards (modify_prot_start_ptes())."""
+    cdef uint32_t n = folio_pte_batch_flags(a, table, index, e, max_nr, FPB_RESPECT_WRITE), i
+    for i in range(index, index + n):
+        used[0] |= pte_load(a, table, i) & (a.m.arch.accessed | a.m.arch.dirty)
+    return n
+
 cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
     cdef change_t k
     cdef bint changed = False
-    cdef uint32_t i = level_index(&a.m.arch, 0, start), end_index = i + pages_in(&a.m.arch, start, end)
+    cdef uint32_t i = level_index(&a.m.arch, 0, start), end_index = i + pages_in(&a.m.arch, start, end), batch = 0
     cdef ptes_t ptes
-    cdef pte_t e, n
+    cdef pte_t e, n, used = 0
     if not ptes_open(a, table, &ptes):
         return 0
     change_init(&k, a, vma_at(a, w.v), (<bint *>w.private)[0])
     while i < end_index:
         e = ptes_load(&ptes, i)
-        n = change_pte(a, &k, e)
+        if k.large and i >= batch:
+            used = 0
+            if pte_class(a, e) == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & (PG_head | PG_tail):
+                batch = i + large_batch(a, table, i, e, end_index - i, &used)
+        n = change_pte(a, &k, e | used)
         if n != e:
             if not changed:
                 ptes_open_mut(a, table, &ptes)
