@@ -33,7 +33,7 @@ from vmtool.mm.rmap cimport page_mkclean
 from vmtool.mm.oom_kill cimport out_of_memory
 from vmtool.mm.shmem_swap cimport shmem_free_swap, shmem_swapin
 from vmtool.mm.swap_fault cimport do_swap_page
-from vmtool.mm.swap_state cimport free_swap_and_cache, swap_cache_get, try_to_reclaim_swap
+from vmtool.mm.swap_state cimport free_swap_and_cache_nr, swap_cache_get, try_to_reclaim_swap
 from vmtool.mm.swapfile cimport swap_duplicate, swp_swapcount
 from vmtool.mm.task cimport thread_sp
 from vmtool.mm.types cimport *
@@ -76,7 +76,7 @@ cdef class Machine(Reclaim):
         self.a.out_of_memory = out_of_memory
         self.a.shmem_swapin = shmem_swapin
         self.a.shmem_free_swap = shmem_free_swap
-        self.a.swap_duplicate, self.a.swap_free = swap_duplicate, free_swap_and_cache
+        self.a.swap_duplicate, self.a.swap_free = swap_duplicate, free_swap_and_cache_nr
         self.a.swp_swapcount, self.a.swap_cache_get = swp_swapcount, swap_cache_get
         self.a.try_to_reclaim_swap, self.a.do_swap_page = try_to_reclaim_swap, do_swap_page
         cdef const char *wrong

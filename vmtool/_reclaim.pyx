@@ -18,6 +18,7 @@ from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, memcg_next
 from vmtool.mm.oom_report cimport memcg_path
 from vmtool.mm.compaction cimport kcompactd_until
 from vmtool.mm.extfrag cimport fragmentation_index, unusable_free_index
+from vmtool.mm.swap_cluster cimport SWP_FILE
 from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
 from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
@@ -45,27 +46,29 @@ NO_STALL = {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}
 cdef class Reclaim(Processes):
     # --- swap ------------------------------------------------------------------------------------------------
 
-    def swapon(self, nr_bytes, priority=None, rotational=False):
+    def swapon(self, nr_bytes, priority=None, rotational=False, file=False):
         cdef int type
         if nr_bytes < 0 or nr_bytes > 1 << 62 or (priority is not None and not 0 <= priority <= 32767):
             raise KernelError(EINVAL)
         self.mark_machine()
-        type = sys_swapon(&self.a, nr_bytes, -1 if priority is None else priority, rotational)
+        type = sys_swapon(&self.a, nr_bytes, -1 if priority is None else priority, rotational, file)
         self.result(type)
-        return f"/dev/swap{type}"
+        return self.swap_path(type)
+
+    cdef str swap_path(self, uint32_t type):
+        return f"/swapfile{type}" if self.a.m.swap[type].flags & SWP_FILE else f"/dev/swap{type}"
 
     def swapoff(self, path=None):
         """One area, or all of them, the last first."""
         cdef uint32_t type
-        names = [area[0] for area in self.swaps()]
-        if path is not None and path not in names:
-            raise KernelError(EINVAL if names or path.startswith("/dev/swap") else ENOENT, path)
+        types = {self.swap_path(type): type for type in range(self.a.m.nr_swapfiles) if self.a.m.swap[type].flags}
+        if path is not None and path not in types:
+            raise KernelError(EINVAL if types or path.startswith("/dev/swap") else ENOENT, path)
         self.mark_machine()
         self.a.task = 0
         self.settle()
-        for name in reversed(names) if path is None else [path]:
-            type = int(name[len("/dev/swap"):])
-            self.result(sys_swapoff(&self.a, type))
+        for name in reversed(types) if path is None else [path]:
+            self.result(sys_swapoff(&self.a, types[name]))
 
     def swaps(self):
         cdef uint32_t type
@@ -74,7 +77,7 @@ cdef class Reclaim(Processes):
         for type in range(self.a.m.nr_swapfiles):
             si = &self.a.m.swap[type]
             if si.flags:
-                found.append((f"/dev/swap{type}", si.pages << self.a.m.arch.page_shift - 10, si.inuse_pages << self.a.m.arch.page_shift - 10, si.prio, True))
+                found.append((self.swap_path(type), si.pages << self.a.m.arch.page_shift - 10, si.inuse_pages << self.a.m.arch.page_shift - 10, si.prio, not si.flags & SWP_FILE))
         return found
 
     # --- reclaim by hand ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ rarer calls; `python -m tests.differential --mix` prints both side by side (mix.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.differential import bad_calls, calls, cold, corners, huge, khugepaged, lineages, mappings, programs, stories
+from tests.differential import bad_calls, calls, cold, corners, huge, khugepaged, lineages, mappings, programs, stories, swap
 from tests.differential.writer import Writer
 
 
@@ -187,6 +187,7 @@ CATEGORIES: dict[str, dict[str, Sub | Callable[[Writer], None]]] = {
     "pagecache": {**PAGECACHE, "coldmap": cold.coldmap, "coldread": cold.coldread},
     "thp": huge.SUBS,
     **({"khugepaged": khugepaged.SUBS} if khugepaged.SUBS else {}),
+    **({"swap": swap.SUBS} if swap.SUBS else {}),
     "scenario": stories.SUBS,
     "exec": programs.SUBS,
     "corners": {**CORNERS, "coldmix": cold.coldmix, "coldhuge": cold.coldhuge},

@@ -86,10 +86,13 @@ def shrink(root: str, lines: list[str], kind: str, budget: int = 150) -> list[st
 
 
 def _units(lines: list[str]) -> list[list[str]]:
-    """Lines that are left out together: a process, and the touch of its stub page after it."""
+    """Lines that are left out together: a process, and the touch of its stub page after it; a `sync`, and what it is behind; a group's
+    reclaim, as often as it is asked for."""
     units: list[list[str]] = []
     for line in lines:
-        if units and line.endswith(" 0x2000 -x") and re.search(r"= (spawn|fork) |^exec ", units[-1][0]):
+        if units and (line == "sync" or (line.startswith("reclaim ") and line in units[-1])):
+            units[-1].append(line)
+        elif units and line.endswith(" 0x2000 -x") and re.search(r"= (spawn|fork) |^exec ", units[-1][0]):
             units[-1].append(line)
         else:
             units.append([line])

@@ -23,6 +23,7 @@ import time
 
 from tests.differential import rounds, target
 from tests.differential.script import Answer, Words, address, protection, size
+from tests.differential.swap_areas import SwapAreas
 from tests.differential.tracee import Drainer, Fault, Tracee, set_limit, start
 
 MAP_LINE = re.compile(r"^([0-9a-f]+-[0-9a-f]+ [-rwx]{3}[ps] [0-9a-f]+ )(\S+ \d+) +(\S.*)$")
@@ -63,10 +64,12 @@ class Kernel:
         self.cold: set[str] = set()  # files of which something may not be in the page cache
         self.warm: set[str] = set()  # programs that were brought in
         self.nr_lines = 0
+        self.swap = SwapAreas()
 
     def close(self) -> None:
         for task in self.tasks.values():
             task.kill()
+        self.swap.close()
         for fd in self.fds.values():
             os.close(fd)
         for path in self.identity:
@@ -166,6 +169,8 @@ class Kernel:
     def do_cat(self, w: Words) -> str:
         """A count of one size of huge pages: what the script added to it, from its first setting on. Of a pool: what is there for it."""
         path = w.next()
+        if path.startswith("/proc/"):
+            return self.swap.cat(path)
         return str((read_number(path) - self.counted[path]) % (1 << 64))  # an unsigned long, which may have gone below 0
 
     # --- processes ---
@@ -365,7 +370,23 @@ class Kernel:
     def do_rmfile(self, w: Words) -> None:
         os.unlink(w.next())
 
+    def do_swapon(self, w: Words) -> None:
+        self.swap.swapon(w)
+
+    def do_swapoff(self, _: Words) -> None:
+        self.swap.swapoff()
+
+    def do_cgroup(self, w: Words) -> None:
+        self.swap.cgroup(w)
+
+    def do_reclaim(self, w: Words) -> Answer:
+        self.swap.reclaim(w)
+        return Answer(0, "reclaim", may_fail=True)
+
     def do_sync(self, _: Words) -> None:
+        if self.swap.areas:
+            self.swap.settle()
+            self.drainer.drain_all()
         for path in filter(os.path.exists, self.identity):
             with open(path, "rb") as f:
                 os.fsync(f.fileno())

@@ -131,6 +131,12 @@ PLANTS = (
           "        return nr[0]\n    nr[0] = 0\n",
           "        nr[0] = 1\n        return 0\n    nr[0] = 0\n",
           ("corners/huge", "thp/split")),
+    Plant("single pages keep out of the clusters of large folios", "swapfile.pyx",
+          "return found if found or order else alloc_of_higher_order(a, type, all_)", "return found", ("swap",)),
+    Plant("a large folio of the swap cache is mapped page by page", "swap_fault.pyx",
+          "        batch_whole_folio(a, &s)", "        pass", ("swap",)),
+    Plant("a page that is split off leaves its slot to the first", "buddy.pyx",
+          "slot_mut(a, record).folio = head + i", "slot_mut(a, record).folio = head", ("swap",)),
 )
 
 

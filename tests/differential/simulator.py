@@ -43,14 +43,18 @@ def with_drains(lines: list[str]) -> tuple[list[str], dict[int, int]]:
     """(the script as the recorder runs it, which of its lines is which of the given ones).
 
     Before each look the recorder empties the per-CPU batches of the LRU by its own madvise() (kernel.Drainer), as the exit of any `cat`
-    does; vmtool's looks change nothing and only show what a drained machine would, so here another process does as the recorder.
+    does; vmtool's looks change nothing and only show what a drained machine would, so here another process does as the recorder. With swap
+    it does so behind each `sync`, too: what was written to swap has arrived, and waits in a batch of some CPU to be rotated.
     """
     out, numbers = list(DRAINER), {}
+    has_swap = any(line.startswith("swapon ") for line in lines)
     for number, line in enumerate(lines, 1):
         if line.split(" ", 1)[0] in LOOKS:
             out.append("madvise $drainer $drained 4K cold")
         out.append(line)
         numbers[len(out)] = number
+        if line == "sync" and has_swap:
+            out.append("madvise $drainer $drained 4K cold")
     return out, numbers
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.differential import conditions
+from tests.differential import conditions, swap_areas
 from tests.differential.categories import CATEGORIES
 from tests.differential.drawing import draw_script
 from tests.differential.judge import judge
@@ -31,6 +31,13 @@ def root():
         if os.environ.get("VMTOOL_REQUIRE_HOST"):
             pytest.fail(str(e))
         pytest.skip(str(e))
+
+
+def test_swap_is_among_the_categories():
+    """Not where there can be no swap area: then it says why."""
+    if reason := swap_areas.obstacle():
+        pytest.skip(reason)
+    assert "swap" in CATEGORIES
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

@@ -9,7 +9,7 @@ from .story import PAGE, Cases, Story
 
 PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_BUDDY, PG_TABLE = 1 << 4, 1 << 5, 1 << 15, 1 << 21, 1 << 23
 NR_INACTIVE_ANON, NR_FILE_PAGES, NR_FILE_DIRTY, NR_SHMEM, NR_PAGETABLE = 0, 9, 10, 12, 19  # node_stat_item
-NR_SWAPCACHE, NR_MLOCK, MADV_PAGEOUT = 20, 6, 21
+NR_MLOCK = 6
 INACTIVE_ANON = 0  # lru_list
 DMA, DMA32 = 0, 1
 DMA_FREE = 3840  # pages, never used here: the zone is the last resort
@@ -224,88 +224,6 @@ def _(s):
 def _(s):
     s.m.poke("machine", 0, "hstate.order", 5)
     return "a pool of huge pages says that they have order 5, it is 9"
-
-
-# --- swap ------------------------------------------------------------------------------------------------------------
-
-def swapped(s):
-    """Switch an area on and let the parent's second page go to it. Returns its slot."""
-    s.m.swapon(4 << 20)
-    s.m.touch(s.pid, s.heap + PAGE, 1, "w")
-    s.m.madvise(s.pid, s.heap + PAGE, PAGE, MADV_PAGEOUT)
-    return s.m.peek("machine", 0, "swap.base[0]") + 1
-
-
-@case("swap-count")
-def _(s):
-    slot = swapped(s)
-    s.change("swap", slot, "count")
-    return f"swap slot {slot} counts its entries wrongly: 1 name it"
-
-
-@case("swap-outside")
-def _(s):
-    swapped(s)
-    s.m.poke("machine", 0, "swap.max[0]", 1)
-    return f"address {s.heap + PAGE:#x} of address space {s.mm} names a slot that no swap area has"
-
-
-@case("swap-cache")
-def _(s):
-    slot = swapped(s)
-    head = s.m.peek("swap", slot, "folio")
-    s.m.poke("folio_x", head, "swap", 0)
-    return f"swap slot {slot} has frame {head} in the swap cache, which does not say so"
-
-
-@case("swap-cached")
-def _(s):
-    swapped(s)
-    s.m.poke("machine", 0, f"node_stat[{NR_SWAPCACHE}]", 5)
-    return "nr_swapcached is 5, 1 slots have a cached folio"
-
-
-@case("swap-cluster")
-def _(s):
-    cluster = swapped(s) // 512
-    s.change("cluster", cluster, "count")
-    return f"cluster {cluster} counts its slots wrongly: 1 are in use"
-
-
-@case("swap-cluster-list")
-def _(s):
-    cluster = swapped(s) // 512
-    s.m.poke("cluster", cluster, "state", 3)
-    return f"cluster {cluster} is not where the lists of swap area 0 have it"
-
-
-@case("swap-table")
-def _(s):
-    cluster = swapped(s) // 512
-    table = s.m.peek("cluster", cluster, "table")
-    s.m.poke("frame", table, "flags", 0)
-    return f"cluster {cluster} has frame {table} for its table, which is not the kernel's, or that it should not have"
-
-
-@case("swap-used")
-def _(s):
-    swapped(s)
-    s.m.poke("machine", 0, "swap.inuse_pages[0]", 9)
-    return "swap area 0 counts its slots wrongly: 1 are in use"
-
-
-@case("swap-free")
-def _(s):
-    swapped(s)
-    n = s.change("machine", 0, "nr_swap_pages")
-    return f"{n + 1} slots are counted as free, the areas have {n}"
-
-
-@case("shmem-swapped")
-def _(s):
-    inode = s.m.peek("file", s.m.peek("vma", s.area(s.shm), "vm_file"), "inode")
-    s.m.poke("inode", inode, "nr_swapped", 3)
-    return f"inode {inode} counts its swapped pages wrongly: 0 are out"
 
 
 # --- tables, TLBs ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ def boot():
 
     def make(ram=1 << 30, swap=64 * MIB, arch="x86-64"):
         machine = core.Machine()
-        machine.boot(ram_bytes=ram, swap_bytes=swap, arch=arch)
+        machine.boot(ram_bytes=ram, arch=arch)
+        if swap:
+            machine.swapon(swap, file=True)
         machine.spawn("a", None, [b"a"], [])
         booted.append(machine)
         return machine
@@ -169,7 +171,7 @@ def test_shared_memory_stays_whole_without_swap_and_leaves_from_its_end_with_it(
         machine.store(1, at + i * PAGE, (i + 1).to_bytes(8, "little"))
     machine.madvise(1, at, HUGE, PAGEOUT)
     assert machine.meminfo()["ShmemHugePages"] == 2048
-    machine.swapon(64 * MIB)
+    machine.swapon(64 * MIB, file=True)
     machine.load(1, at, 1)
     machine.madvise(1, at, HUGE, PAGEOUT)
     assert machine.meminfo()["ShmemHugePages"] == 0

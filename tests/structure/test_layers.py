@@ -32,8 +32,8 @@ LEVELS = """
     slab pti set_memory
     kernel_areas_32 module_areas
     kernel_areas_arm64
-    vmalloc maple cred swapfile
-    kernel_areas_riscv
+    vmalloc maple cred swap_cluster
+    kernel_areas_riscv swapfile
     kernel_areas
     kmem_boot mtree
     swap_lru vma_iter

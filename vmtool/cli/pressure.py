@@ -15,8 +15,8 @@ OOM_GROUP = "memory.oom.group"
 LIMITS = {"memory.max", "memory.high", "memory.low", "memory.min", "memory.swap.max", "memory.swap.high", "memory.reclaim"}
 
 
-def swapon(machine: Machine, size: int, priority: int | None, rotational: bool) -> None:
-    machine.swapon(size, priority, rotational)
+def swapon(machine: Machine, size: int, priority: int | None, rotational: bool, file: bool) -> None:
+    machine.swapon(size, priority, rotational, file)
 
 
 def swapoff(machine: Machine, path: str | None) -> None:

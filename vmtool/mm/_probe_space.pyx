@@ -60,9 +60,12 @@ cdef int fake_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil:
         return min(note(a, "duplicate", entry, 1), 0)
 
 
-cdef int fake_free(arena_t *a, swp_entry_t entry) noexcept nogil:
+cdef int fake_free(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil:
+    cdef uint32_t i
     with gil:
-        return note(a, "free", entry, -1)
+        for i in range(nr):
+            note(a, "free", entry + i, -1)
+    return 0
 
 
 cdef int fake_count(arena_t *a, swp_entry_t entry) noexcept nogil:

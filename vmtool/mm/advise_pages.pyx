@@ -4,6 +4,7 @@
     cold      accessed bit and PG_referenced cleared, on the inactive list
     free      PTE clean and old, the page on the inactive file list without PG_swapbacked: gone when memory is short, unless written
     guard     no page, a marker in the entry: any access is SIGSEGV
+    willneed  what is in swap is read into its cache
     pageout   unshared pages are reclaimed at once: clean file pages leave the cache, anonymous ones go to swap and stay in its cache until written
 Counterpart: Linux v6.18 mm/madvise.c:madvise_cold_or_pageout_pte_range(), madvise_free_pte_range(), madvise_guard_install();
 mm/swap.c:folio_mark_lazyfree().
@@ -23,11 +24,16 @@ from vmtool.mm.mmu_context cimport mmu_gather_t, tlb_finish_mmu, tlb_flush_entri
 from vmtool.mm.pgtable cimport entry_set, table_alloc
 from vmtool.mm.pte cimport *
 from vmtool.mm.swap_lru cimport folio_deactivate, folio_mark_lazyfree, lru_add_drain
+from vmtool.mm.shmem_swap cimport shmem_swapin_range
+from vmtool.mm.swap_readahead cimport read_swap_cache
+from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, folio_free_swap
+from vmtool.mm.swapfile cimport swap_pte_batch
 from vmtool.mm.thp_split cimport split_anon_folio
 from vmtool.mm.unmap cimport ZAP_EVEN_COWS, zap_page_range_single
+from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmscan_list cimport reclaim_pages
 
-# `nr`: entries from index on that map a whole large folio, or 1.
+# `nr`: entries from index on that map a whole large folio, or of slots side by side, or 1.
 ctypedef void (*pte_fn)(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil
 ctypedef void (*leaf_fn)(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t e) noexcept nogil
 
@@ -81,6 +87,8 @@ cdef int each_pte(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcep
         skip = 0
         if pte_class(a, e) == ENTRY_PAGE:
             skip = part_of(a, k, table, addr, next, e, &nr)
+        elif pte_class(a, e) == ENTRY_SWAP:
+            nr = swap_pte_batch(a, table, level_index(g, 0, addr), e, (next - addr) >> g.page_shift)
         if nr and not skip and e != 0:
             k.pte(a, w.v, addr, table, level_index(g, 0, addr), e, nr)
         addr += (skip if skip else nr) << g.page_shift
@@ -152,23 +160,25 @@ cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept n
     lru_add_drain(a)
     advise_range(a, v, start, end, cold_pte, cold_leaf, cold_leaf, False)
 
-cdef void free_swap_pte(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
+cdef void free_swap_ptes(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
+    cdef uint32_t i
     if a.swap_free != NULL:
-        a.swap_free(a, pte_to_swp_entry(a, e))
-    pte_store(a, table, index, 0)
-    add_mm_counter(m, MM_SWAPENTS, -1)
+        a.swap_free(a, pte_to_swp_entry(a, e), nr)
+    for i in range(index, index + nr):
+        pte_store(a, table, i, 0)
+    add_mm_counter(m, MM_SWAPENTS, -<int64_t>nr)
 
 cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     cdef pfn_t head
     cdef uint32_t flags
     if pte_class(a, e) == ENTRY_SWAP:
-        free_swap_pte(a, mm_mut(a, vma_at(a, v).vm_mm), table, index, e)
+        free_swap_ptes(a, mm_mut(a, vma_at(a, v).vm_mm), table, index, e, nr)
     if pte_class(a, e) != ENTRY_PAGE:
         return
     head = page_folio(a, pte_frame(a, e))
     flags = frame_at(a, head).flags
     if flags & (PG_swapcache | PG_dirty):
-        if is_others(a, head):
+        if is_others(a, head) or flags & PG_swapcache and not folio_free_swap(a, head):
             return
         frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
     clear_young_dirty_ptes(a, table, index, nr, a.m.arch.accessed | a.m.arch.dirty)
@@ -227,6 +237,30 @@ cdef void isolate_and_reclaim(arena_t *a, pfn_t head) noexcept nogil:
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
     advise_range(a, v, start, end, pageout_pte, pageout_leaf, pageout_file_leaf, vma_at(a, v).vm_file != 0 and not can_do_file_pageout(a, v))
+
+cdef int swapin_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const arch_t *g = &w.a.m.arch
+    cdef pte_t e
+    while addr < next:
+        e = pte_load(w.a, table, level_index(g, 0, addr))
+        if pte_class(w.a, e) == ENTRY_SWAP:
+            read_swap_cache(w.a, pte_to_swp_entry(w.a, e), False)
+        addr += page_size(g)
+    return 0
+
+cdef void willneed_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
+    """madvise_willneed(): into the swap cache, where a fault finds it."""
+    cdef const vma_t *area = vma_at(a, v)
+    cdef mm_walk_t w
+    blk_start_plug(a)
+    if area.vm_file:
+        shmem_swapin_range(a, file_at(a, area.vm_file).inode, linear_page_index(a, area, start), linear_page_index(a, area, end) - 1)
+    else:
+        walk_init(&w, a, mm_mut(a, area.vm_mm), v, NULL)
+        w.table = swapin_ptes
+        walk_page_range(&w, start, end)
+    blk_finish_plug(a)
+    lru_add_drain(a)
 
 cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch

@@ -35,9 +35,10 @@ ctypedef uint32_t (*out_of_memory_fn)(arena_t *a, idx_t memcg, uint32_t order, u
 ctypedef pfn_t (*shmem_swapin_fn)(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil
 ctypedef void (*unmap_inode_fn)(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
 ctypedef int (*swap_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
+ctypedef int (*swap_nr_fn)(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil
 ctypedef pfn_t (*swap_cache_fn)(arena_t *a, swp_entry_t entry) noexcept nogil
 ctypedef uint32_t (*swap_fault_fn)(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil
-ctypedef bint (*swap_record_fn)(arena_t *a, uint32_t record) noexcept nogil
+ctypedef int (*swap_record_fn)(arena_t *a, uint32_t record) noexcept nogil
 ctypedef void (*inode_fn)(arena_t *a, idx_t inode) noexcept nogil
 
 cdef enum:
@@ -125,9 +126,9 @@ cdef struct arena_t:
     mkclean_fn page_mkclean  # pagecache -> write-protect and clean the entries that map a frame
     # what those who read entries ask of the swap areas; NULL: there are none, and no entry names one
     swap_fn swap_duplicate  # one entry more names the slot: 0 or -errno
-    swap_fn swap_free  # free_swap_and_cache(): one less
+    swap_nr_fn swap_free  # free_swap_and_cache_nr(): one less for each of so many slots
     swap_fn swp_swapcount  # how many do
-    swap_record_fn try_to_reclaim_swap  # swapfile -> swap_state: a slot that only the swap cache has becomes free
+    swap_record_fn try_to_reclaim_swap  # swapfile -> swap_state: those of a folio that only the swap cache has become free
     swap_cache_fn swap_cache_get  # the folio that the swap cache has of it, 0: none
     swap_fault_fn do_swap_page  # a fault on it: VM_FAULT_ bits
     inode_fn alloc_da_blocks  # fput -> write-back

@@ -57,6 +57,7 @@ POOLS[POOL_VMAP] = pool_desc(b"vmap_area", 128, 0)
 POOLS[POOL_CRED] = pool_desc(b"cred", 32, 0)
 POOLS[POOL_KMEM] = pool_desc(b"kmem", 64, 0)
 POOLS[POOL_OBJ_EXTS] = pool_desc(b"slab_obj_exts", 1024, 0)
+POOLS[POOL_SWAP_ORDERS] = pool_desc(b"swap_orders", 256, 1)
 
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size

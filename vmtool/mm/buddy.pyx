@@ -8,7 +8,7 @@ are free_area.pyx, the per-CPU ones pcp.pyx. States of a frame:
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, frame_at, frame_mut, memcg_mut, mm_at, task_at
+from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, mm_at, slot_mut, task_at
 from vmtool.mm.compact_state cimport COMPACT_DEFERRED, COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, COMPACT_SKIPPED, COMPACT_SUCCESS, compaction_defer_reset
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN,
                               ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order, frame_index,
@@ -446,6 +446,14 @@ cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil:
         folio_try_free(a, head)
 
 
+cdef void split_swapped(arena_t *a, pfn_t head, uint32_t i) noexcept nogil:
+    """__swap_cache_replace_folio(): a page of its own is cached by its own slot, with a reference for it."""
+    cdef uint32_t record = folio_x_at(a, head).swap + i
+    folio_x_mut(a, head + i).swap = record
+    slot_mut(a, record).folio = head + i
+    frame_mut(a, head + i).extra_refs = 1
+
+
 cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t order = folio_order(a, head)
     cdef frame_t *h = frame_mut(a, head)
@@ -469,6 +477,8 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:
         f.lru_prev = 0
         if copied & PG_charged:
             split_charge(a, head, head + i)
+        if copied & PG_swapcache:
+            split_swapped(a, head, i)
         if copied & PG_lru:
             lru_add_split(a, head, head + i)
 

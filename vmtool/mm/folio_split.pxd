@@ -9,3 +9,5 @@ from vmtool.mm.types cimport *
 
 # Halve the folio that holds `at` until `at` is a folio of its own: order 4 at page 4 gives 4+1+1+2+8 pages. Preconditions: clean, no page of it is mapped.
 cdef void folio_split(arena_t *a, pfn_t head, pfn_t at) noexcept nogil
+# What __folio_split() counts of a folio, anonymous or a file's, at its end. Counts: THP_SPLIT_PAGE, SPLIT, or _FAILED.
+cdef void count_split(arena_t *a, uint32_t order, bint is_split) noexcept nogil

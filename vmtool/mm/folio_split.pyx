@@ -9,9 +9,16 @@ Each piece takes the flags of the whole (PG_readahead stays with the first), and
 
 from vmtool.mm.arena cimport frame_at, frame_mut
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio
+from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_stat_mod_folio, pmd_mappable
 from vmtool.mm.memcontrol cimport split_charge
-from vmtool.mm.vmstat cimport NR_FILE_THPS, NR_SHMEM_THPS
+from vmtool.mm.vmstat cimport NR_FILE_THPS, NR_SHMEM_THPS, THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, count_vm_event
+
+
+cdef void count_split(arena_t *a, uint32_t order, bint is_split) noexcept nogil:
+    if pmd_mappable(&a.m.arch, order):
+        count_vm_event(a, THP_SPLIT_PAGE if is_split else THP_SPLIT_PAGE_FAILED)
+    count_mthp_stat(a, order, MTHP_STAT_SPLIT if is_split else MTHP_STAT_SPLIT_FAILED)
 
 
 cdef void make_head(arena_t *a, pfn_t head, uint32_t order, uint64_t index) noexcept nogil:

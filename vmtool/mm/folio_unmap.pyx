@@ -9,7 +9,7 @@ Counterpart: Linux v6.18 mm/rmap.c:try_to_unmap_one(), mm/huge_memory.c:unmap_fo
 from vmtool.mm.arch cimport page_align
 from vmtool.mm.arena cimport fbatches_mut, frame_at, inode_at, mm_at, mm_mut, vma_at
 from vmtool.mm.filemap cimport filemap_remove, folio_mark_dirty, folio_test_dirty
-from vmtool.mm.folio_split cimport folio_split
+from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport shmem_recalc_inode
 from vmtool.mm.mlock cimport mlock_drain, munlock_folio
@@ -82,7 +82,9 @@ cdef bint split_file_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint64_t i, nr_pages = <uint64_t>1 << folio_order(a, head)
     cdef idx_t inode = frame_at(a, head).mapping
     cdef pfn_t at
-    if folio_test_dirty(a, head) and not frame_at(a, head).flags & PG_swapbacked:
+    cdef bint can_split = frame_at(a, head).flags & PG_swapbacked or not folio_test_dirty(a, head)
+    count_split(a, folio_order(a, head), can_split)
+    if not can_split:
         return False  # its buffers cannot be released; shared memory has none
     try_to_unmap(a, head)
     for i in range(nr_pages):

@@ -27,7 +27,7 @@ cdef idx_t file_block(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef frame_t *f = frame_at(a, head)
     cdef inode_t *inode
     if f.flags & PG_swapcache:
-        return slot_at(a, folio_x_at(a, head).swap).content
+        return slot_at(a, folio_x_at(a, head).swap + (pfn - head)).content
     if f.mapping == 0 or f.flags & (PG_anon | PG_slab | PG_table | PG_buddy | PG_pcp):
         return 0
     inode = inode_at(a, f.mapping)

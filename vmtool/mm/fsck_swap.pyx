@@ -7,14 +7,14 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
-from vmtool.mm.frame cimport page_folio
+from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.hugetlb cimport is_hugetlb
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
 from vmtool.mm.slub cimport slab_at
-from vmtool.mm.swapfile cimport (CLUSTER_FRAG, CLUSTER_FREE, CLUSTER_FULL, CLUSTER_NONE, CLUSTER_NONFULL, SWP_WRITEOK, area_has_tables, cluster_slots,
-                                 entry_record, table_cache, table_is_page, table_object)
+from vmtool.mm.swapfile cimport (CLUSTER_FRAG, CLUSTER_FREE, CLUSTER_FULL, CLUSTER_NONE, CLUSTER_NONFULL, SWP_WRITEOK, area_has_orders, area_has_tables, cluster_slots,
+                                 entry_record, list_of, table_cache, table_is_page, table_object)
 from vmtool.mm.vmstat cimport NR_SWAPCACHE
 from vmtool.mm.xnode cimport xnode_next
 
@@ -29,6 +29,9 @@ cdef enum:
     CHECK_SHMEM_SWAPPED
     CHECK_CLUSTER_LIST
     CHECK_CLUSTER_TABLE
+    CHECK_CLUSTER_ORDER
+    CHECK_SLOT_LARGE
+    CHECK_SLOT_CONT
     NR_CHECKS
 
 cdef struct check_t:
@@ -46,6 +49,9 @@ CHECKS[CHECK_FREE_SLOTS] = check_t(b"swap-free", b"{0} slots are counted as free
 CHECKS[CHECK_SHMEM_SWAPPED] = check_t(b"shmem-swapped", b"inode {0} counts its swapped pages wrongly: {1} are out")
 CHECKS[CHECK_CLUSTER_LIST] = check_t(b"swap-cluster-list", b"cluster {0} is not where the lists of swap area {1} have it")
 CHECKS[CHECK_CLUSTER_TABLE] = check_t(b"swap-table", b"cluster {0} has frame {1} for its table, which is not the kernel's, or that it should not have")
+CHECKS[CHECK_CLUSTER_ORDER] = check_t(b"swap-order", b"cluster {0} is for folios of order {1}, and not on a list of theirs")
+CHECKS[CHECK_SLOT_LARGE] = check_t(b"swap-large", b"the slots of folio {0} in the swap cache begin at {1}, which is no multiple of their number")
+CHECKS[CHECK_SLOT_CONT] = check_t(b"swap-cont", b"swap slot {0} goes on with an entry of shared memory, which names {1} of it and the slot before")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef struct fsck_t:
@@ -148,7 +154,12 @@ cdef void count_shmem(fsck_t *f) noexcept nogil:
 
 
 cdef bint is_cached(arena_t *a, uint32_t record, pfn_t head) noexcept nogil:
-    return head != 0 and head < a.m.max_pfn and frame_at(a, head).flags & PG_swapcache != 0 and folio_x_at(a, head).swap == record
+    """By any slot of the folio's."""
+    cdef uint32_t first
+    if head == 0 or head >= a.m.max_pfn or not frame_at(a, head).flags & PG_swapcache or frame_at(a, head).flags & PG_tail:
+        return False
+    first = folio_x_at(a, head).swap
+    return first <= record and record - first < <uint32_t>1 << folio_order(a, head)
 
 
 cdef uint32_t check_cluster(fsck_t *f, const swap_info_t *si, uint32_t first, uint64_t *cached) noexcept nogil:
@@ -165,12 +176,17 @@ cdef uint32_t check_cluster(fsck_t *f, const swap_info_t *si, uint32_t first, ui
             cached[0] += 1
             if not is_cached(a, si.base + offset, s.folio):
                 bad(f, CHECK_SLOT_CACHE, si.base + offset, s.folio)
+            elif folio_x_at(a, s.folio).swap == si.base + offset and offset & ((<uint32_t>1 << folio_order(a, s.folio)) - 1):
+                bad(f, CHECK_SLOT_LARGE, s.folio, si.base + offset)
+        if s.flags & SLOT_CONT and (offset == first or s.count == 0 or slot_at(a, si.base + offset - 1).count == 0):
+            bad(f, CHECK_SLOT_CONT, si.base + offset, (s.count != 0) + (offset != first and slot_at(a, si.base + offset - 1).count != 0))
         used += s.count != 0 or s.flags & SLOT_CACHE != 0
     return used
 
 
-cdef uint32_t check_list(fsck_t *f, uint32_t type, const cluster_list_t *list, uint32_t state) noexcept nogil:
-    """How many clusters are on it."""
+cdef uint32_t check_list(fsck_t *f, uint32_t type, uint32_t state, int order) noexcept nogil:
+    """How many clusters are on it; of those that are full the order may be any (-1)."""
+    cdef const cluster_list_t *list = list_of(f.a, type, state, <uint32_t>order)
     cdef const swap_cluster_t *c
     cdef uint32_t at = list.head, prev = 0, n = 0
     while at and n <= f.a.pool[POOL_CLUSTER].count:
@@ -178,6 +194,8 @@ cdef uint32_t check_list(fsck_t *f, uint32_t type, const cluster_list_t *list, u
         if c.state != state or c.prev != prev:
             bad(f, CHECK_CLUSTER_LIST, at - 1, type)
             return n
+        if c.order >= NR_SWAP_ORDERS or (order >= 0 and c.order != order):
+            bad(f, CHECK_CLUSTER_ORDER, at - 1, c.order)
         n += 1
         prev = at
         at = c.next
@@ -202,11 +220,12 @@ cdef void check_clusters(fsck_t *f, uint32_t type) noexcept nogil:
     cdef const swap_info_t *si = &a.m.swap[type]
     cdef uint32_t first = si.base // cluster_slots(si)
     cdef uint32_t nr = (si.max + cluster_slots(si) - 1) // cluster_slots(si)
-    cdef uint32_t listed = check_list(f, type, &si.free_clusters, CLUSTER_FREE)
+    cdef uint32_t listed = check_list(f, type, CLUSTER_FREE, 0) + check_list(f, type, CLUSTER_FULL, -1)
     cdef uint32_t i
+    cdef int order
     cdef const swap_cluster_t *c
-    listed += check_list(f, type, &si.nonfull_clusters, CLUSTER_NONFULL) + check_list(f, type, &si.full_clusters, CLUSTER_FULL)
-    listed += check_list(f, type, &si.frag_clusters, CLUSTER_FRAG)
+    for order in range(NR_SWAP_ORDERS if area_has_orders(a, type) else 1):
+        listed += check_list(f, type, CLUSTER_NONFULL, order) + check_list(f, type, CLUSTER_FRAG, order)
     for i in range(first, first + nr):
         c = <const swap_cluster_t *>rec_at(a, POOL_CLUSTER, i)
         listed += c.state == CLUSTER_NONE and not area_has_tables(a, type)  # the present one of an older version

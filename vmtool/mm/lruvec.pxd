@@ -81,12 +81,12 @@ cdef inline void count_mm_event(arena_t *a, const mm_t *mm, int item) noexcept n
     """Of the group that the process is in."""
     count_memcg_events(a, mm.memcg, item, 1)
 
-cdef inline void count_objcg_event(arena_t *a, pfn_t head, int item) noexcept nogil:
-    """count_objcg_events(): the root group, which has none, counts only what groups below it do."""
+cdef inline void count_objcg_events(arena_t *a, pfn_t head, int item, int64_t n) noexcept nogil:
+    """The root group, which has no obj_cgroup, counts only what groups below it do."""
     cdef idx_t memcg = folio_memcg(a, head)
-    count_memcg_events(a, memcg, item, 1)
+    count_memcg_events(a, memcg, item, n)
     if memcg:
-        a.m.memcg_event[item] += 1
+        a.m.memcg_event[item] += n
 
 cdef void workingset_age_nonresident(arena_t *a, lruvec_t *lruvec, uint64_t nr_pages) noexcept nogil  # the clock of refault distances
 cdef int64_t lruvec_node_state(arena_t *a, const lruvec_t *lruvec, int item) noexcept nogil  # of the group and those below it

@@ -201,7 +201,7 @@ cdef bint swap_try_charge(arena_t *a, idx_t memcg, uint64_t nr_pages) noexcept n
         mem_cgroup_event(a, memcg, MEMCG_SWAP_FAIL, 1)
         return False
     counter_add(a, memcg, True, <int64_t>nr_pages)
-    memcg_mut(a, memcg).nr_charged += 1
+    memcg_mut(a, memcg).nr_charged += <uint32_t>nr_pages
     return True
 
 

@@ -87,12 +87,13 @@ cdef void replace_in_cache(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef void move_names(arena_t *a, pfn_t src, pfn_t dst) noexcept nogil:
     """What names the folio by its frame, but for entries: caches, and who pays."""
-    cdef uint32_t flags = frame_at(a, dst).flags
+    cdef uint32_t flags = frame_at(a, dst).flags, i
     if flags & (PG_charged | PG_swapcache):
         folio_x_mut(a, dst)[0] = folio_x_at(a, src)[0]
         memset(folio_x_mut(a, src), 0, sizeof(folio_x_t))
     if flags & PG_swapcache:
-        slot_mut(a, folio_x_at(a, dst).swap).folio = dst
+        for i in range(<uint32_t>1 << folio_order(a, dst)):
+            slot_mut(a, folio_x_at(a, dst).swap + i).folio = dst
     elif frame_at(a, dst).mapping and not flags & PG_anon:
         replace_in_cache(a, dst)
 

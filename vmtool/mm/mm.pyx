@@ -243,7 +243,8 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
     n = vma_mut(a, v)
     n.vm_mm = mm
     n.anon_vma = 0
-    n.swap_readahead_info = 0
+    if n.vm_flags & VM_HUGETLB:
+        n.swap_readahead_info = 0
     if area.anon_name:
         n.anon_name = name_store(a, text, name_read(a, area.anon_name, text, 256))
     if not area.vm_flags & VM_WIPEONFORK and anon_vma_fork(a, v, src) < 0:

@@ -127,6 +127,11 @@ cdef inline pte_t swp_entry_to_pte(arena_t *a, swp_entry_t entry) noexcept nogil
 cdef inline swp_entry_t pte_to_swp_entry(arena_t *a, pte_t e) noexcept nogil:
     return swp_entry(<uint32_t>(e >> X86_SWP_TYPE_SHIFT), ~e << X86_SWP_TYPE_BITS >> X86_SWP_OFFSET_SHIFT)
 
+cdef inline pte_t pte_move_swp_offset(arena_t *a, pte_t e, int64_t by) noexcept nogil:
+    """The entry of another slot, with the same bits."""
+    cdef swp_entry_t entry = pte_to_swp_entry(a, e)
+    return (e ^ swp_entry_to_pte(a, entry)) | swp_entry_to_pte(a, swp_entry(swp_type(entry), <uint64_t>(<int64_t>swp_offset(entry) + by)))
+
 cdef inline bint pte_swp_exclusive(arena_t *a, pte_t e) noexcept nogil:
     return (e & X86_SWP_EXCLUSIVE) != 0
 

@@ -4,7 +4,7 @@
 Counterpart: include/linux/mmzone.h (lruvec), folio_batch.h, swap.h, mm/swap.h, page_counter.h, memcontrol.h, hugetlb.h.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
 # lruvec: the LRU lists of one control group. Changed by lruvec.pyx; costs and ages by swap_lru.pyx, workingset.pyx and vmscan.pyx.
@@ -47,14 +47,16 @@ cdef enum:  # slot_flag
     SLOT_CACHE = 2
     SLOT_SHADOW = 4
     SLOT_ZERO = 8  # known to be zeros: never written to the device
-    SLOT_WRITEBACK = 16
+    SLOT_WRITEBACK = 16  # of a large folio the first
+    SLOT_CONT = 32  # shared memory has one entry for it and the slot before
     SLOT_MEMCG_SHIFT = 6  # the upper 10 bits: the group that pays for it
 
 cdef struct swap_cluster_t:  # 16 bytes: swap_cluster_info; swapfile.pyx
     uint32_t next  # list by cluster + 1, 0 ends it
     uint32_t prev
     uint16_t count  # slots in use
-    uint16_t state  # cluster_state
+    uint8_t state  # cluster_state
+    uint8_t order  # of the folios that have slots in it
     uint32_t table  # frame of its swap table, while a slot of it may be in use; 0: none, or the area is of an older file
 
 cdef struct cluster_list_t:
@@ -74,6 +76,13 @@ cdef struct swap_info_t:  # swap_info_struct: one area; swapfile.pyx
     cluster_list_t nonfull_clusters
     cluster_list_t full_clusters
     cluster_list_t frag_clusters
+
+# What an area keeps for folios of 2, 4, .. 512 pages, by order - 1; for single pages it is in swap_info_t. swapfile.pyx
+cdef struct swap_orders_t:  # 256 bytes
+    cluster_list_t nonfull_clusters[NR_SWAP_ORDERS - 1]
+    cluster_list_t frag_clusters[NR_SWAP_ORDERS - 1]
+    uint32_t next_offset[NR_SWAP_ORDERS - 1]  # of a disk that turns
+    uint32_t pad[19]
 
 cdef struct kmsg_t:  # 256 bytes
     uint64_t time_us

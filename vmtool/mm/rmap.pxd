@@ -29,6 +29,7 @@ cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil
 # mm: whose entry it is.
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil
 cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil  # a large folio, each page by an entry
+cdef void add_anon_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil  # of a large folio that was anonymous before
 cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil  # fork: no longer exclusive
 cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil
 cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil

@@ -54,8 +54,7 @@ cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil:
     n.anon_vma = o.anon_vma  # anon_vma_clone() then links the same one
     n.kind = o.kind
     n.anon_name = o.anon_name
-    if o.vm_flags & VM_HUGETLB:  # whose its reservations are: both parts', when it is split
-        n.swap_readahead_info = o.swap_readahead_info
+    n.swap_readahead_info = o.swap_readahead_info  # of a pool's: whose the reservations are, both parts' when it is split
     return v
 
 cdef void vm_area_free(arena_t *a, idx_t v) noexcept nogil:
@@ -315,6 +314,17 @@ cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) 
     frame_mut(a, head + 1).extra_refs = <uint16_t>nr
     add_large_mapcount(a, head, vma_at(a, v).vm_mm, nr)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr)
+
+cdef void add_anon_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil:
+    cdef pfn_t head = page_folio(a, pfn)
+    cdef uint32_t first = 0, i
+    for i in range(n):
+        frame_mut(a, pfn + i).mapcount += 1
+        first += frame_at(a, pfn + i).mapcount == 1
+    frame_mut(a, head + 1).extra_refs += <uint16_t>first
+    add_large_mapcount(a, head, mm, n)
+    if first and entire_mapcount(a, head) == 0:
+        lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, first)
 
 cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     frame_mut(a, pfn).flags &= ~<uint32_t>PG_anon_exclusive

@@ -4,7 +4,7 @@
     frame 8, of a file: the file's list of areas -> the entry at its offset
 
 Counterpart: Linux v6.18 mm/rmap.c:rmap_walk_anon(), rmap_walk_file(), folio_referenced_one(), try_to_unmap_one().
-Simplified: a large anonymous folio is unmapped whole only when it was freed lazily; the TLB of an entry made old is not flushed, as on x86.
+Simplified: the TLB of an entry made old is not flushed, as on x86.
 """
 
 from vmtool.mm.arena cimport arena_fail, file_at, frame_at, frame_mut, folio_x_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, slot_mut, vma_at
@@ -65,7 +65,11 @@ cdef bint walk_area(arena_t *a, rwalk_t *w, pfn_t head, idx_t v, rmap_one_fn one
                     return True
                 at.table = 0
                 at.entry = pmd
-                return one(a, w, head, &at)
+                if not one(a, w, head, &at):
+                    return False
+                pmd = entry_get(a, m, at.addr, 1)
+                if pmd == 0 or pmd_is_huge(a, pmd):
+                    return True  # else it was split, and small entries are in its place
         at.table = table_lookup(a, m, at.addr, 0)
         if at.table == 0:
             continue
@@ -109,11 +113,21 @@ cdef bint is_of_group(arena_t *a, idx_t mm, idx_t memcg) noexcept nogil:
     return at == memcg
 
 
+cdef bint is_wholly_mapped(arena_t *a, pfn_t head, walk_at_t *at) noexcept nogil:
+    """By the first entry that was found, and those of its table behind it."""
+    cdef uint32_t nr = <uint32_t>1 << folio_order(a, head)
+    if at.table == 0 or nr == 1:
+        return True
+    return at.page == head and nr == folio_pte_batch_flags(a, at.table, at.index, at.entry, nr_entries(&a.m.arch, 0) - at.index, 0)
+
+
 cdef bint referenced_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept nogil:
     cdef vma_t *area = vma_at(a, at.v)
     if w.memcg and not is_of_group(a, area.vm_mm, w.memcg):
         return True
-    if area.vm_flags & VM_LOCKED and folio_order(a, head) == 0:
+    if area.vm_flags & VM_LOCKED:
+        if not is_wholly_mapped(a, head, at):
+            return True  # whether it was used is of no matter there
         mlock_folio(a, head)  # restore the lock that was missed
         w.vm_flags |= VM_LOCKED
         return False
@@ -189,21 +203,23 @@ cdef bint discard_ptes(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept 
 
 
 cdef bint unmap_anon(arena_t *a, pfn_t head, walk_at_t *at, mm_t *m) noexcept nogil:
-    """The entry of a single anonymous page. False: it stays."""
+    """The entry of an anonymous page. False: it stays."""
     cdef frame_t *f = frame_mut(a, head)
+    cdef frame_t *page = frame_mut(a, at.page)
+    cdef uint32_t record = folio_x_at(a, head).swap + (at.page - head)
     cdef pte_t new = 0
     if pte_dirty(a, at.entry):
         f.flags |= PG_dirty
     if f.flags & PG_swapbacked:
         if not f.flags & PG_swapcache:
             return False
-        new = swp_entry_to_pte(a, record_entry(a, folio_x_at(a, head).swap))
-        if f.flags & PG_anon_exclusive:
+        new = swp_entry_to_pte(a, record_entry(a, record))
+        if page.flags & PG_anon_exclusive:
             new = pte_swp_mkexclusive(a, new)
-            f.flags &= ~<uint32_t>PG_anon_exclusive
+            page.flags &= ~<uint32_t>PG_anon_exclusive
         if pte_soft_dirty(a, at.entry):
             new = pte_swp_mksoft_dirty(a, new)
-        slot_mut(a, folio_x_at(a, head).swap).count += 1
+        slot_mut(a, record).count += 1
         add_mm_counter(m, MM_SWAPENTS, 1)
     elif not may_discard(a, head):
         return False
@@ -216,18 +232,18 @@ cdef bint unmap_one(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) noexcept 
     cdef vma_t *area = vma_at(a, at.v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     if area.vm_flags & VM_LOCKED:
-        if folio_order(a, head) == 0:
+        if is_wholly_mapped(a, head, at):
             mlock_folio(a, head)
         return False
     if at.table == 0:
-        if frame_at(a, head).flags & PG_anon:
-            return is_lazyfree(frame_at(a, head).flags) and discard_pmd(a, head, at, m)
-        split_huge_pmd(a, at.v, at.addr)  # TTU_SPLIT_HUGE_PMD: a file's is gone then
+        if is_lazyfree(frame_at(a, head).flags):
+            return discard_pmd(a, head, at, m)
+        split_huge_pmd(a, at.v, at.addr)  # TTU_SPLIT_HUGE_PMD: a file's is gone then, anonymous memory's becomes small ones
         return True
     update_hiwater_rss(m)
     if frame_at(a, head).flags & PG_anon:
-        if folio_order(a, head):
-            return is_lazyfree(frame_at(a, head).flags) and discard_ptes(a, head, at, m)
+        if folio_order(a, head) and is_lazyfree(frame_at(a, head).flags):
+            return discard_ptes(a, head, at, m)
         if not unmap_anon(a, head, at, m):
             return False
     else:

@@ -26,6 +26,7 @@ cdef enum:
     NR_LRU_LISTS = 5  # inactive_anon active_anon inactive_file active_file unevictable
     PAGEVEC_SIZE = 31  # folios in a batch
     MAX_SWAP_AREAS = 24
+    NR_SWAP_ORDERS = 10  # SWAP_NR_ORDERS with CONFIG_THP_SWAP: 0 .. HPAGE_PMD_ORDER
     MACHINE_LAYOUT = 3
     XNODE_SLOTS = 64
     NR_MTHP_ORDERS = 14  # up to arm64's 512M with pages of 64K
@@ -68,6 +69,7 @@ cdef enum:  # pool_id
     POOL_CRED  # cred_t
     POOL_KMEM  # kmem_obj_t
     POOL_OBJ_EXTS  # slab_obj_exts_t
+    POOL_SWAP_ORDERS  # swap_orders_t, by area
     NR_POOLS
 
 cdef struct free_list_t:  # folios or blocks, linked by lru_next and lru_prev

@@ -3,86 +3,190 @@
     cached: page 3 of the inode = frame 7
     shmem_writeout   swapped: page 3 -> slot 5 (count 1, the inode's); frame 7: swap cache, unmapped, being written
     shmem_swapin     cached: page 3 = frame 9, dirty; slot 5 is free
+    a folio of pages 16 .. 31: one entry of slots 32 .. 47 (SLOT_CONT: 33 .. 47), split when one of its pages is read
 
 Modelled: inode.swapped is what Linux keeps as values in i_pages; the swap entry never outlives the page's return.
 Counterpart: Linux v6.18 mm/shmem.c.
-Invariants (fsck_swap): each of inode.swapped counts once for its slot; nr_swapped is their number.
+Invariants (fsck_swap): each of inode.swapped counts once for its slot; nr_swapped is their number; SLOT_CONT goes on with the slot before.
 """
 
 from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, inode_at, inode_mut, slot_at, slot_mut
 from vmtool.mm.filemap cimport filemap_evict, filemap_insert
-from vmtool.mm.frame cimport frame_index
+from vmtool.mm.arch cimport page_align
+from vmtool.mm.frame cimport folio_order, frame_index
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.lruvec cimport count_memcg_events
 from vmtool.mm.memcontrol cimport current_memcg
-from vmtool.mm.swap_readahead cimport swap_update_readahead, swapin_readahead
-from vmtool.mm.swap_state cimport folio_alloc_swap, free_swap_and_cache, swap_cache_remove, swap_write_wait, swap_writeout
-from vmtool.mm.swapfile cimport record_entry, swp_type
+from vmtool.mm.swap_readahead cimport read_swap_cache, swap_update_readahead, swapin_readahead
+from vmtool.mm.swap_state cimport folio_alloc_swap, free_swap_and_cache_nr, swap_cache_remove, swap_write_wait, swap_writeout
+from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, has_thp_swap, record_entry, swp_type
 from vmtool.mm.vmstat cimport PGMAJFAULT
 from vmtool.mm.xnode cimport xnode_get, xnode_next, xnode_set
+
+cdef enum:
+    XA_CHUNK_SHIFT = 6  # entries of a node of an xarray
+
+
+cdef bint shmem_splits(arena_t *a, pfn_t head) noexcept nogil:
+    cdef uint64_t first = frame_index(frame_at(a, head))
+    cdef uint64_t end = page_align(&a.m.arch, inode_at(a, frame_at(a, head).mapping).size) >> a.m.arch.page_shift
+    return folio_order(a, head) != 0 and (first < end < first + (<uint64_t>1 << folio_order(a, head)) or not has_thp_swap(&a.m.arch))
+
+
+cdef uint64_t set_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record, uint64_t nr_pages) noexcept nogil:
+    """One entry of so many pages. Returns how many there are now: fewer without memory."""
+    cdef uint64_t i
+    for i in range(nr_pages):
+        if xnode_set(a, &inode_mut(a, inode).swapped, index + i, record + <uint32_t>i, NULL) < 0:
+            return i
+        slot_mut(a, record + <uint32_t>i).count += 1
+        if i:
+            slot_mut(a, record + <uint32_t>i).flags |= SLOT_CONT
+        inode_mut(a, inode).nr_swapped += 1
+    return nr_pages
+
+
+cdef void clear_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record, uint64_t nr_pages) noexcept nogil:
+    """The entry goes; its slots are named by it still (count)."""
+    cdef uint64_t i
+    for i in range(nr_pages):
+        xnode_set(a, &inode_mut(a, inode).swapped, index + i, 0, NULL)
+        slot_mut(a, record + <uint32_t>i).flags &= ~<uint32_t>SLOT_CONT
+    inode_mut(a, inode).nr_swapped -= <uint32_t>nr_pages
 
 
 cdef bint shmem_writeout(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     cdef idx_t inode = f.mapping
     cdef uint64_t index = frame_index(f)
+    cdef uint64_t nr_pages = <uint64_t>1 << folio_order(a, head), done, i
     cdef uint32_t record
-    if inode == 0 or f.flags & (PG_head | PG_anon) or not folio_alloc_swap(a, head):
+    if inode == 0 or f.flags & PG_anon or not folio_alloc_swap(a, head):
         return False
     record = folio_x_at(a, head).swap
-    if xnode_set(a, &inode_mut(a, inode).swapped, index, record, NULL) < 0:
+    done = set_swapped(a, inode, index, record, nr_pages)
+    if done < nr_pages:
+        clear_swapped(a, inode, index, record, done)
+        for i in range(done):
+            slot_mut(a, record + <uint32_t>i).count -= 1
         swap_cache_remove(a, head, 0)
         return False
-    inode_mut(a, inode).nr_swapped += 1
-    slot_mut(a, record).count += 1
     filemap_evict(a, head, 0)
     frame_mut(a, head).flags |= PG_dirty
     swap_writeout(a, head)
     return True
 
 
-cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil:
-    """shmem_swapin_folio(). Counts a major fault when the device had to be read."""
-    cdef uint32_t record = xnode_get(a, inode_at(a, inode).swapped, index)
-    cdef uint32_t shadow = 0
+# --- entries -----------------------------------------------------------------------------------------------------------
+
+cdef uint32_t entry_of(arena_t *a, uint32_t record, uint32_t *nr) noexcept nogil:
+    """The first slot of the entry that one is part of, and how many it has."""
+    cdef uint32_t first = record, end = record + 1
+    while slot_at(a, first).flags & SLOT_CONT and record - first < SWAPFILE_CLUSTER:
+        first -= 1
+    while end - first < SWAPFILE_CLUSTER and end < a.pool[POOL_SWAP].count and slot_at(a, end).flags & SLOT_CONT:
+        end += 1
+    nr[0] = end - first
+    return first
+
+
+cdef void split_entry(arena_t *a, uint32_t record) noexcept nogil:
+    """shmem_split_large_entry(): down to a single slot where it is asked for; by whole levels of the tree, so larger pieces may stay beside it."""
+    cdef uint32_t nr, piece
+    cdef uint32_t first = entry_of(a, record, &nr), at
+    while nr > 1:
+        piece = nr >> 1 if nr == 1 << XA_CHUNK_SHIFT else 1 if nr < 1 << XA_CHUNK_SHIFT else 1 << XA_CHUNK_SHIFT  # xas_try_split_min_order()
+        at = first + piece
+        while at < first + nr:
+            slot_mut(a, at).flags &= ~<uint32_t>SLOT_CONT
+            at += piece
+        first = entry_of(a, record, &nr)
+
+
+cdef pfn_t read_in(arena_t *a, uint32_t record, uint32_t *result) noexcept nogil:
+    """The folio of a slot. Counts a major fault when the device had to be read. 0: VM_FAULT_OOM."""
     cdef pfn_t head
-    if record == 0:
-        return 0
     if slot_at(a, record).flags & SLOT_CACHE:
         head = slot_at(a, record).folio
         swap_update_readahead(a, head, 0, 0)
-    else:
-        head = swapin_readahead(a, record_entry(a, record), 0, 0)
-        if head == 0:
-            result[0] |= VM_FAULT_OOM
-            return 0
-        result[0] |= VM_FAULT_MAJOR
+        return head
+    head = swapin_readahead(a, record_entry(a, record), 0, 0)
+    result[0] |= VM_FAULT_MAJOR if head else VM_FAULT_OOM
+    if head:
         count_memcg_events(a, current_memcg(a), PGMAJFAULT, 1)
-    if frame_at(a, head).flags & PG_writeback:
-        swap_write_wait(a)
-    xnode_set(a, &inode_mut(a, inode).swapped, index, 0, NULL)
-    inode_mut(a, inode).nr_swapped -= 1
-    slot_mut(a, record).count -= 1
-    frame_mut(a, head).extra_refs += 1  # the page cache's
-    swap_cache_remove(a, head, 0)
-    frame_mut(a, head).flags = (frame_at(a, head).flags | PG_dirty | PG_swapbacked | PG_uptodate)
-    if filemap_insert(a, inode, index, head, 0, &shadow) < 0:
-        frame_mut(a, head).extra_refs -= 1
-        result[0] |= VM_FAULT_OOM
-        return 0
     return head
 
 
+cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil:
+    """shmem_swapin_folio(): a large folio that is still cached comes back whole; what is read comes page by page."""
+    cdef uint32_t record = xnode_get(a, inode_at(a, inode).swapped, index), first, i, nr
+    cdef uint32_t shadow = 0
+    cdef uint64_t nr_pages
+    cdef pfn_t head
+    if record == 0:
+        return 0
+    head = read_in(a, record, result)
+    if head == 0:
+        return 0
+    nr_pages = <uint64_t>1 << folio_order(a, head)
+    entry_of(a, record, &nr)
+    if nr > nr_pages:
+        split_entry(a, record)
+    if frame_at(a, head).flags & PG_writeback:
+        swap_write_wait(a)
+    first = record & ~<uint32_t>(nr_pages - 1)
+    clear_swapped(a, inode, index - (record - first), first, nr_pages)
+    for i in range(<uint32_t>nr_pages):
+        slot_mut(a, first + i).count -= 1
+    frame_mut(a, head).extra_refs += 1  # the page cache's
+    swap_cache_remove(a, head, 0)
+    frame_mut(a, head).flags = (frame_at(a, head).flags | PG_dirty | PG_swapbacked | PG_uptodate)
+    if filemap_insert(a, inode, index - (record - first), head, folio_order(a, head), &shadow) < 0:
+        frame_mut(a, head).extra_refs -= 1
+        result[0] |= VM_FAULT_OOM
+        return 0
+    return head + (record - first)
+
+
 cdef void shmem_free_swap(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
-    cdef uint64_t index = first
-    cdef uint32_t record
-    while inode_at(a, inode).nr_swapped and not a.err:
+    """What lies within whole; an entry that an edge cuts stays."""
+    cdef uint64_t index = first, base
+    cdef uint32_t record, start, nr
+    while inode_at(a, inode).nr_swapped and index <= last and not a.err:
         record = xnode_next(a, inode_at(a, inode).swapped, &index, last)
         if record == 0:
             return
-        xnode_set(a, &inode_mut(a, inode).swapped, index, 0, NULL)
-        inode_mut(a, inode).nr_swapped -= 1
-        free_swap_and_cache(a, record_entry(a, record))
+        start = entry_of(a, record, &nr)
+        base = index - (record - start)
+        index = base + nr
+        if base >= first and index - 1 <= last:
+            clear_swapped(a, inode, base, start, nr)
+            free_swap_and_cache_nr(a, record_entry(a, start), nr)
+
+
+cdef void shmem_swapin_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    cdef uint64_t index = first
+    cdef uint32_t record, start, nr
+    while inode_at(a, inode).nr_swapped and index <= last and not a.err:
+        record = xnode_next(a, inode_at(a, inode).swapped, &index, last)
+        if record == 0:
+            return
+        start = entry_of(a, record, &nr)
+        index += nr - (record - start)
+        read_swap_cache(a, record_entry(a, start), False)
+
+
+cdef uint64_t shmem_partial_swap_usage(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
+    cdef uint64_t index = first, swapped = 0
+    cdef uint32_t record, start, nr
+    while inode_at(a, inode).nr_swapped and index <= last and not a.err:
+        record = xnode_next(a, inode_at(a, inode).swapped, &index, last)
+        if record == 0:
+            break
+        start = entry_of(a, record, &nr)
+        swapped += nr
+        index += nr - (record - start)
+    return swapped
 
 
 cdef bint shmem_unuse(arena_t *a, uint32_t type) noexcept nogil:

@@ -14,6 +14,7 @@ from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.pagecache cimport filemap_get
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SWAP, pte_frame, pte_special, pte_to_swp_entry
+from vmtool.mm.swap_state cimport folio_swap_page
 from vmtool.mm.swapfile cimport entry_record
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.xnode cimport xnode_get
@@ -22,7 +23,7 @@ from vmtool.mm.xnode cimport xnode_get
 cdef const char *slot_page(arena_t *a, uint32_t record) noexcept nogil:
     cdef const swap_slot_t *s = slot_at(a, record)
     if s.flags & SLOT_CACHE:
-        return page_bytes(a, s.folio)
+        return page_bytes(a, folio_swap_page(a, s.folio, record))
     return content_at(a, s.content) if s.content else NULL
 
 

@@ -36,7 +36,7 @@ cdef cpu_fbatches_t FB
 cdef memcg_t CG
 
 cdef enum:
-    NR_FIELDS = 238
+    NR_FIELDS = 239
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -219,6 +219,7 @@ FIELDS[:] = [
     field_t(POOL_CLUSTER, b"prev", <char *>&CL.prev - <char *>&CL, sizeof(CL.prev), 1, 0, False),
     field_t(POOL_CLUSTER, b"count", <char *>&CL.count - <char *>&CL, sizeof(CL.count), 1, 0, False),
     field_t(POOL_CLUSTER, b"state", <char *>&CL.state - <char *>&CL, sizeof(CL.state), 1, 0, False),
+    field_t(POOL_CLUSTER, b"order", <char *>&CL.order - <char *>&CL, sizeof(CL.order), 1, 0, False),
     field_t(POOL_CLUSTER, b"table", <char *>&CL.table - <char *>&CL, sizeof(CL.table), 1, 0, False),
     field_t(POOL_FOLIO_X, b"memcg", <char *>&FX.memcg - <char *>&FX, sizeof(FX.memcg), 1, 0, False),
     field_t(POOL_FOLIO_X, b"swap", <char *>&FX.swap - <char *>&FX, sizeof(FX.swap), 1, 0, False),

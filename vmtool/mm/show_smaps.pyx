@@ -16,8 +16,9 @@ from vmtool.mm.pte cimport *
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport advice_is_pending, drained_flags
 from vmtool.mm.shmem cimport shmem_allowable_huge_orders, shmem_suitable_huge
+from vmtool.mm.shmem_swap cimport shmem_partial_swap_usage
 from vmtool.mm.thp cimport thp_vma_allowable_orders, thp_vma_suitable_orders
-from vmtool.mm.vma cimport find_vma_prev, linear_page_index
+from vmtool.mm.vma cimport find_vma_prev, linear_page_index, vma_pages
 from vmtool.mm.xnode cimport xnode_get
 
 cdef enum:
@@ -54,6 +55,7 @@ cdef void accumulate(mem_stats_t *s, uint32_t flags, uint64_t size, uint64_t pss
 cdef struct gather_t:
     mem_stats_t *out
     bint pending  # advice waits in a batch of the LRU
+    idx_t shmem  # the area's inode, where each hole is looked up in what is swapped out of it
 
 cdef void account_page(arena_t *a, const gather_t *k, pfn_t pfn, uint64_t size, bint young, bint pte_is_dirty, bint locked) noexcept nogil:
     """One entry's page; a huge entry's pages are accounted one by one, all of the folio's flags, as they are when the batches are empty."""
@@ -82,6 +84,16 @@ cdef void account_swap(arena_t *a, mem_stats_t *s, swp_entry_t entry) noexcept n
     s.swap += page_size(&a.m.arch)
     s.swap_pss += (<uint64_t>page_size(&a.m.arch) << PSS_SHIFT) // (count if count >= 2 else 1)
 
+cdef void account_shmem_swap(arena_t *a, const gather_t *k, idx_t v, vaddr_t addr, vaddr_t next) noexcept nogil:
+    """smaps_pte_hole(): a private mapping of shared memory shows what of it is swapped out where it has no page of its own."""
+    cdef const vma_t *area = vma_at(a, v)
+    if k.shmem:
+        k.out.swap += shmem_partial_swap_usage(a, k.shmem, linear_page_index(a, area, addr), linear_page_index(a, area, next) - 1) << a.m.arch.page_shift
+
+cdef int gather_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
+    account_shmem_swap(w.a, <const gather_t *>w.private, w.v, addr, next)
+    return 0
+
 cdef inline bint is_locked(mm_walk_t *w) noexcept nogil:
     return (vma_at(w.a, w.v).vm_flags & VM_LOCKED) != 0
 
@@ -100,6 +112,8 @@ cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexc
             account_page(a, k, swp_offset_pfn(pte_to_swp_entry(a, e)), page_size(g), False, False, is_locked(w))
         elif what == ENTRY_SWAP:
             account_swap(a, k.out, pte_to_swp_entry(a, e))
+        elif what == ENTRY_NONE and k.shmem:
+            account_shmem_swap(a, k, w.v, addr + (<uint64_t>(i - first) << g.page_shift), addr + (<uint64_t>(i - first + 1) << g.page_shift))
     return 0
 
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
@@ -121,14 +135,31 @@ cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
         account_page(w.a, k, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))
     return 0
 
+cdef idx_t shmem_with_swap(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
+    """shmem_swap_usage(): at once, unless the area may have pages of its own. Then its inode."""
+    cdef const vma_t *area = vma_at(a, v)
+    cdef idx_t inode = file_at(a, area.vm_file).inode if area.vm_file else 0
+    if inode == 0 or inode_at(a, inode).kind != INODE_SHMEM or area.vm_flags & VM_HUGETLB or inode_at(a, inode).nr_swapped == 0:
+        return 0
+    if area.vm_flags & VM_WRITE and not area.vm_flags & VM_SHARED:
+        return inode
+    if area.vm_pgoff == 0 and area.vm_end - area.vm_start >= inode_at(a, inode).size:
+        out.swap += <uint64_t>inode_at(a, inode).nr_swapped << a.m.arch.page_shift
+    else:
+        out.swap += shmem_partial_swap_usage(a, inode, area.vm_pgoff, area.vm_pgoff + vma_pages(a, area) - 1) << a.m.arch.page_shift
+    return 0
+
 cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
     cdef mm_walk_t w
     cdef gather_t k
     k.out = out
     k.pending = advice_is_pending(a)
+    k.shmem = shmem_with_swap(a, v, out)
     walk_init(&w, a, mm_at(a, vma_at(a, v).vm_mm), v, &k)
     w.table = gather_ptes
     w.leaf = gather_leaf
+    if k.shmem:
+        w.hole = gather_hole
     walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
 
 cdef bint shmem_eligible(arena_t *a, idx_t v) noexcept nogil:

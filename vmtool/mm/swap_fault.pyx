@@ -4,23 +4,27 @@
                                                 and clean; slot 5 stays with the clean frame, until swap is half full
                                  write fault    the same, and slot 5 is given up: its bytes are about to change
     slot 5 named by two          read fault     mapped read-only; a write then copies, as after fork
+    a large folio, still cached  any fault      all its pages are mapped at once, where all its entries are there; those read are single pages
 
 Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), should_try_to_free_swap(); mm/swapfile.c:unuse_pte_range().
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_at, vma_at
-from vmtool.mm.arch cimport level_index, level_size, page_size
+from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, mm_at, mm_mut, rec_at, vma_at
+from vmtool.mm.arch cimport level_index, level_size, page_size, page_start
+from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.fault cimport do_wp_page
+from vmtool.mm.frame cimport folio_order
 from vmtool.mm.lruvec cimport count_mm_event, folio_memcg, lruvec_stat_mod_folio
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport entry_get, mk_pte, table_lookup
-from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
-from vmtool.mm.rmap cimport add_new_anon_rmap, dup_anon_rmap
+from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_move_swp_offset, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
+from vmtool.mm.rmap cimport add_anon_rmap_ptes, add_new_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_readahead cimport swap_update_readahead, swapin_readahead
-from vmtool.mm.swap_state cimport folio_free_swap, swap_cache_get, swap_free, swap_write_wait
+from vmtool.mm.swap_state cimport folio_free_swap, folio_swap_page, swap_cache_get, swap_free_nr, swap_write_wait
+from vmtool.mm.swapfile cimport entry_record, swap_pte_batch
 from vmtool.mm.trace cimport TR_PTE_SET, trace3
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT
 
@@ -48,63 +52,112 @@ cdef bint should_try_to_free_swap(arena_t *a, pfn_t head, const vma_t *area, uin
     cdef const frame_t *f = frame_at(a, head)
     if mem_cgroup_swap_full(a, folio_memcg(a, head)) or area.vm_flags & VM_LOCKED or f.flags & PG_mlocked:
         return True
-    return flags & FAULT_WRITE and f.extra_refs + <uint32_t>f.mapcount == 1
+    return flags & FAULT_WRITE and f.extra_refs + folio_mapcount(a, head) == 1
 
 
-cdef uint32_t map_swapped(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry, pfn_t head, pfn_t table, uint32_t index) noexcept nogil:
-    """The folio of the entry, found or read, into its place. Returns FAULT_WRITE when the write is still to be seen to."""
-    cdef vma_t *area = vma_at(a, v)
+cdef struct swapin_t:  # what is mapped by one fault
+    idx_t v
+    vaddr_t addr
+    pfn_t table
+    uint32_t index
+    pfn_t head
+    uint32_t record
+    uint32_t nr  # pages from there on
+
+
+cdef void batch_whole_folio(arena_t *a, swapin_t *s) noexcept nogil:
+    """A large folio of the swap cache is mapped as a whole where its entries are all there around the one, and in no other area."""
+    cdef const vma_t *area = vma_at(a, s.v)
+    cdef uint64_t span = level_size(&a.m.arch, 1)
+    cdef uint32_t nr = <uint32_t>1 << folio_order(a, s.head)
+    cdef uint32_t before = s.record - folio_x_at(a, s.head).swap
+    cdef uint64_t bytes_before = <uint64_t>before << a.m.arch.page_shift
+    cdef vaddr_t addr = page_start(&a.m.arch, s.addr)
+    cdef pte_t first
+    if addr - max(area.vm_start, addr & ~(span - 1)) < bytes_before:
+        return
+    if (min(area.vm_end, (addr & ~(span - 1)) + span) - addr + bytes_before) >> a.m.arch.page_shift < nr:
+        return
+    first = pte_move_swp_offset(a, pte_load(a, s.table, s.index), -<int64_t>before)
+    if pte_load(a, s.table, s.index - before) != first or swap_pte_batch(a, s.table, s.index - before, first, nr) != nr:
+        return
+    s.addr = addr - bytes_before
+    s.index -= before
+    s.record -= before
+    s.nr = nr
+
+
+cdef void add_rmap(arena_t *a, const swapin_t *s, pfn_t page, bint exclusive) noexcept nogil:
+    cdef vma_t *area = vma_at(a, s.v)
+    cdef uint32_t i
+    if not frame_at(a, s.head).flags & PG_head:
+        add_anon_rmap(a, page, area, s.addr, exclusive)
+    else:
+        add_anon_rmap_ptes(a, page, s.nr, area.vm_mm)
+        for i in range(s.nr):
+            if exclusive:
+                frame_mut(a, page + i).flags |= PG_anon_exclusive
+            else:
+                frame_mut(a, page + i).flags &= ~<uint32_t>PG_anon_exclusive
+    if area.vm_flags & VM_LOCKED and s.nr == <uint32_t>1 << folio_order(a, s.head):
+        mlock_folio(a, s.head)
+
+
+cdef uint32_t map_swapped(arena_t *a, const swapin_t *s, uint32_t flags) noexcept nogil:
+    """The folio of the entries, found or read, into its place. Returns FAULT_WRITE when the write is still to be seen to."""
+    cdef vma_t *area = vma_at(a, s.v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
-    cdef pte_t old = pte_load(a, table, index)
+    cdef pte_t old = pte_load(a, s.table, s.index)
     cdef bint exclusive = pte_swp_exclusive(a, old)
-    cdef bint shared = area.vm_flags & (VM_SHARED | VM_MAYSHARE) != 0
-    cdef uint32_t left = flags & FAULT_WRITE
-    cdef pte_t e = mk_pte(a, head, area.vm_flags)
+    cdef uint32_t left = flags & FAULT_WRITE, i
+    cdef pfn_t page = folio_swap_page(a, s.head, s.record)
+    cdef pte_t e = mk_pte(a, page, area.vm_flags)
     if pte_swp_soft_dirty(a, old):
         e = pte_mksoft_dirty(a, e)
-    swap_free(a, entry)
-    if frame_at(a, head).flags & PG_swapcache and should_try_to_free_swap(a, head, area, flags):
-        frame_mut(a, head).extra_refs += 1
-        folio_free_swap(a, head)
-        frame_mut(a, head).extra_refs -= 1
-    if not shared and (exclusive or frame_at(a, head).extra_refs + <uint32_t>frame_at(a, head).mapcount == 0):
+    swap_free_nr(a, s.record, s.nr)
+    if frame_at(a, s.head).flags & PG_swapcache and should_try_to_free_swap(a, s.head, area, flags):
+        frame_mut(a, s.head).extra_refs += 1
+        folio_free_swap(a, s.head)
+        frame_mut(a, s.head).extra_refs -= 1
+    if not area.vm_flags & (VM_SHARED | VM_MAYSHARE) and (exclusive or frame_at(a, s.head).extra_refs + folio_mapcount(a, s.head) == 0):
         exclusive = True
         if area.vm_flags & VM_WRITE and not pte_needs_soft_dirty_wp(a, e, area.vm_flags):
             e = pte_mkwrite(a, e)
             if left:
                 e = pte_mkdirty(a, e)
                 left = 0
-    add_mm_counter(m, MM_ANONPAGES, 1)
-    add_mm_counter(m, MM_SWAPENTS, -1)
-    add_anon_rmap(a, head, area, addr, exclusive)
-    if area.vm_flags & VM_LOCKED:
-        mlock_folio(a, head)
-    pte_store(a, table, index, e)
-    trace3(a, TR_PTE_SET, addr, head, pte_write(a, e))
+    add_mm_counter(m, MM_ANONPAGES, s.nr)
+    add_mm_counter(m, MM_SWAPENTS, -<int64_t>s.nr)
+    add_rmap(a, s, page, exclusive)
+    for i in range(s.nr):
+        pte_store(a, s.table, s.index + i, e + (<pte_t>i << a.m.arch.page_shift))
+        trace3(a, TR_PTE_SET, s.addr + (<uint64_t>i << a.m.arch.page_shift), page + i, pte_write(a, e))
     return left
 
 
 cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil:
-    cdef pfn_t head = swap_cache_get(a, entry)
     cdef pfn_t table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)
     cdef uint32_t result = 0
     cdef pte_t before = pte_load(a, table, index)
-    if head:
-        swap_update_readahead(a, head, v, addr)
+    cdef swapin_t s = swapin_t(v, addr, table, index, swap_cache_get(a, entry), entry_record(a, entry), 1)
+    if s.head:
+        swap_update_readahead(a, s.head, v, addr)
     else:
-        head = swapin_readahead(a, entry, v, addr)
-        if head == 0:
+        s.head = swapin_readahead(a, entry, v, addr)
+        if s.head == 0:
             return VM_FAULT_OOM if a.oom_victim or swap_cache_get(a, entry) == 0 else 0
         result = VM_FAULT_MAJOR
         count_mm_event(a, mm_at(a, vma_at(a, v).vm_mm), PGMAJFAULT)
     if pte_load(a, table, index) != before:
         return result
-    if frame_at(a, head).flags & PG_writeback and flags & FAULT_WRITE:
+    if frame_at(a, s.head).flags & PG_writeback and flags & FAULT_WRITE:
         swap_write_wait(a)
-    if flags & FAULT_WRITE and not frame_at(a, head).flags & PG_lru:
+    if flags & FAULT_WRITE and not frame_at(a, s.head).flags & PG_lru:
         lru_add_drain(a)  # a batch may hold the only other reference
-    if map_swapped(a, v, addr, flags, entry, head, table, index):
+    if frame_at(a, s.head).flags & PG_head:
+        batch_whole_folio(a, &s)
+    if map_swapped(a, &s, flags):
         result |= do_wp_page(a, v, addr, table, index, pte_load(a, table, index))
     return result
 
@@ -112,18 +165,19 @@ cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, sw
 # --- swapoff -----------------------------------------------------------------------------------------------------------
 
 cdef int unuse_pte(arena_t *a, idx_t v, vaddr_t addr, swp_entry_t entry, pfn_t table, uint32_t index) noexcept nogil:
-    cdef pfn_t head = swap_cache_get(a, entry)
-    if head == 0:
-        head = swapin_readahead(a, entry, v, addr)
-    if head == 0:
+    """One entry, of a large folio, too."""
+    cdef swapin_t s = swapin_t(v, addr, table, index, swap_cache_get(a, entry), entry_record(a, entry), 1)
+    if s.head == 0:
+        s.head = swapin_readahead(a, entry, v, addr)
+    if s.head == 0:
         return -ENOMEM
-    if frame_at(a, head).flags & PG_writeback:
+    if frame_at(a, s.head).flags & PG_writeback:
         swap_write_wait(a)
-    map_swapped(a, v, addr, 0, entry, head, table, index)
+    map_swapped(a, &s, 0)
     pte_store(a, table, index, pte_mkold(a, pte_wrprotect(a, pte_load(a, table, index))))
-    frame_mut(a, head).extra_refs += 1
-    folio_free_swap(a, head)
-    frame_mut(a, head).extra_refs -= 1
+    frame_mut(a, s.head).extra_refs += 1
+    folio_free_swap(a, s.head)
+    frame_mut(a, s.head).extra_refs -= 1
     return 0
 
 

@@ -10,11 +10,11 @@ Counterpart: Linux v6.18 mm/swap_state.c:__read_swap_cache_async(), swap_cluster
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, slot_at, slot_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_size, page_start
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.lruvec cimport count_folio_events, count_objcg_event
+from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events
 from vmtool.mm.pgtable cimport table_lookup
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
 from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
-from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, cache_add, plug_page, swap_cache_get
+from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, cache_add, plug_folio, swap_cache_get
 from vmtool.mm.swapfile cimport entry_record
 from vmtool.mm.trace cimport TR_SWAP_IN, trace2
 from vmtool.mm.vmstat cimport PGPGIN, PSWPIN, SWAP_RA, SWAP_RA_HIT, SWPIN_ZERO, count_vm_event, count_vm_events
@@ -54,9 +54,9 @@ cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexce
     cache_add(a, head, record)
     folio_add_lru(a, head)
     if s.flags & SLOT_ZERO:
-        count_objcg_event(a, head, SWPIN_ZERO)
+        count_objcg_events(a, head, SWPIN_ZERO, 1)
     else:
-        plug_page(a, record, False)
+        plug_folio(a, record, 1, False)
         count_folio_events(a, head, PSWPIN, 1)
         count_vm_events(a, PGPGIN, 4)
     trace2(a, TR_SWAP_IN, head, entry)
@@ -90,6 +90,8 @@ cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) n
     cdef bint readahead = (frame_at(a, head).flags & PG_readahead) != 0
     cdef uint64_t info
     cdef uint64_t hits
+    if frame_at(a, head).flags & PG_head:  # that mark is none of a large folio's
+        return
     if readahead:
         frame_mut(a, head).flags &= ~<uint32_t>PG_readahead
     if v and use_vma_readahead(a):

@@ -1,13 +1,14 @@
 """The swap cache, and what is written of it.
 
-    out   folio_alloc_swap   slot 5: cached, frame 7; try_to_unmap: entries name slot 5 (count); swap_writeout; swap_cache_remove: frame 7 is free
+    out   folio_alloc_swap   slot 5: cached, frame 7 (a large folio: as many slots as it has pages); try_to_unmap: entries name slot 5 (count); swap_writeout; swap_cache_remove: frame 7 is free
     in    swap_readahead     slot 5: cached, frame 9, up to date; an entry is mapped again: count falls; the slot stays until a write wants the page
 
 Modelled: one reference a cached folio; its bytes are the slot's until it is written to; pages of zeros never reach the device; writes that are
 under way, oldest first, and the plug that holds some of them back.
 Counterpart: Linux v6.18 mm/swap_state.c, mm/page_io.c:swap_writeout(), end_swap_bio_write(); block/blk-mq.c:blk_add_rq_to_plug().
 # Deviation: a touched page without bytes of its own counts as data, not as zeros: an access says that it writes, not what.
-Invariants (fsck_swap): a slot with SLOT_CACHE names a folio that names it; NR_SWAPCACHE is the sum.
+Invariants (fsck_swap): a slot with SLOT_CACHE names the head of a folio whose slots it is among, which begin at a multiple of their number;
+NR_SWAPCACHE is the sum.
 """
 
 from libc.string cimport memcmp
@@ -15,17 +16,18 @@ from libc.string cimport memcmp
 from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, plug_t, slot_at, slot_mut
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.buddy cimport folio_mapcount, folio_put
-from vmtool.mm.frame cimport page_bytes, pfn_to_zone
-from vmtool.mm.lruvec cimport count_folio_events, count_objcg_event, folio_memcg, lruvec_stat_mod_folio
-from vmtool.mm.memcontrol cimport swap_try_charge, swap_uncharge
+from vmtool.mm.frame cimport folio_order, page_bytes, pfn_to_zone
+from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT, count_mthp_stat
+from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events, folio_memcg, lruvec_stat_mod_folio, pmd_mappable
+from vmtool.mm.memcontrol cimport mem_cgroup_event, mem_cgroup_swap_full, swap_try_charge, swap_uncharge
 from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
-from vmtool.mm.swapfile cimport entry_record, get_swap_slot, put_swap_slot, record_entry, vm_swap_full
+from vmtool.mm.swapfile cimport entry_record, get_swap_slots, has_thp_swap, put_swap_slot, record_entry
 from vmtool.mm.trace cimport TR_SWAP_OUT, trace2
-from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGOUT, PSWPOUT, SWPOUT_ZERO, count_vm_events,
-                               mod_node_stat)
+from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRITTEN, NR_ZONE_WRITE_PENDING, PGPGOUT, PSWPOUT, SWPOUT_ZERO, THP_SWPOUT,
+                               count_vm_events, mod_node_stat)
 
 cdef enum:
-    MAX_SEGMENTS = 254  # of a request to a virtio disk: pages that lie side by side in the area
+    MAX_SEGMENTS = 254  # of a request to a virtio disk: folios that lie side by side in the area
     BLK_MAX_REQUEST_COUNT = 32
     BLK_PLUG_FLUSH_SIZE = 131072
 
@@ -39,27 +41,43 @@ cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil:
     return slot_at(a, record).folio if record and slot_at(a, record).flags & SLOT_CACHE else 0
 
 
+cdef inline uint32_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
+    return <uint32_t>1 << folio_order(a, head)
+
+
 cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    cdef swap_slot_t *s = slot_mut(a, record)
-    s.folio = head
-    s.flags = <uint16_t>((s.flags | SLOT_CACHE) & ~SLOT_SHADOW)
+    cdef uint32_t nr_pages = nr_pages_of(a, head), i
+    cdef swap_slot_t *s
+    for i in range(record, record + nr_pages):
+        s = slot_mut(a, i)
+        s.folio = head
+        s.flags = <uint16_t>((s.flags | SLOT_CACHE) & ~SLOT_SHADOW)
     folio_x_mut(a, head).swap = record
     f.flags |= PG_swapcache
     f.extra_refs += 1
-    mod_node_stat(a, NR_FILE_PAGES, 1)
-    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, 1)
+    mod_node_stat(a, NR_FILE_PAGES, nr_pages)
+    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, nr_pages)
 
 
 cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint32_t record = get_swap_slot(a)
+    """Counts: MEMCG_SWAP_FAIL."""
+    cdef uint32_t order = folio_order(a, head), i
+    cdef uint32_t record
     cdef idx_t memcg = folio_memcg(a, head)
+    if order and (order >= NR_SWAP_ORDERS or not has_thp_swap(&a.m.arch)):
+        return False
+    record = get_swap_slots(a, order)
     if record == 0:
+        if memcg:
+            mem_cgroup_event(a, memcg, MEMCG_SWAP_FAIL, 1)
         return False
-    if not swap_try_charge(a, memcg, 1):
-        put_swap_slot(a, record)
+    if not swap_try_charge(a, memcg, <uint64_t>1 << order):
+        for i in range(<uint32_t>1 << order):
+            put_swap_slot(a, record + i)
         return False
-    slot_mut(a, record).flags |= <uint16_t>(memcg << SLOT_MEMCG_SHIFT)
+    for i in range(<uint32_t>1 << order):
+        slot_mut(a, record + i).flags |= <uint16_t>(memcg << SLOT_MEMCG_SHIFT)
     cache_add(a, head, record)
     return True
 
@@ -70,39 +88,63 @@ cdef void free_slot(arena_t *a, uint32_t record) noexcept nogil:
     swap_uncharge(a, memcg, 1)
 
 
-cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
-    cdef uint32_t record = folio_x_at(a, head).swap
+cdef void slot_forget(arena_t *a, uint32_t record, pfn_t page, uint32_t shadow) noexcept nogil:
+    """The cache has it no more; what no entry names is free."""
     cdef swap_slot_t *s = slot_mut(a, record)
-    cdef frame_t *f = frame_mut(a, head)
-    mod_node_stat(a, NR_FILE_PAGES, -1)
-    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, -1)
+    cdef frame_t *f
     s.flags &= ~<uint32_t>SLOT_CACHE
     s.folio = shadow
     if shadow:
         s.flags |= SLOT_SHADOW
     if s.count == 0:
+        f = frame_mut(a, page)
         if f.content == 0 and s.content:  # the page keeps its bytes
             f.content = s.content
             s.content = 0
         free_slot(a, record)
-    f.flags &= ~<uint32_t>PG_swapcache
+
+
+cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
+    cdef uint32_t record = folio_x_at(a, head).swap
+    cdef uint32_t nr_pages = nr_pages_of(a, head), i
+    mod_node_stat(a, NR_FILE_PAGES, -<int64_t>nr_pages)
+    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, -<int64_t>nr_pages)
+    for i in range(nr_pages):
+        slot_forget(a, record + i, head + i, shadow)
+    frame_mut(a, head).flags &= ~<uint32_t>PG_swapcache
     folio_x_mut(a, head).swap = 0
     folio_put(a, head)
 
 
+cdef bint folio_swapped(arena_t *a, pfn_t head) noexcept nogil:
+    """An entry names one of its slots; from the last one on, for those who let go of them begin with the first."""
+    cdef uint32_t record = folio_x_at(a, head).swap
+    cdef uint32_t i = nr_pages_of(a, head)
+    while i:
+        i -= 1
+        if slot_at(a, record + i).count:
+            return True
+    return False
+
+
 cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_at(a, head)
-    if not f.flags & PG_swapcache or f.flags & PG_writeback or slot_at(a, folio_x_at(a, head).swap).count:
+    if not f.flags & PG_swapcache or f.flags & PG_writeback or folio_swapped(a, head):
         return False
     frame_mut(a, head).flags |= PG_dirty
     swap_cache_remove(a, head, 0)
     return True
 
 
-cdef bint try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil:
-    """__try_to_reclaim_swap(): the slot becomes free, if only the cache has it and it is not being written."""
+cdef int try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil:
+    """__try_to_reclaim_swap(): its folio's slots become free, if only the cache has them and it is not being written."""
     cdef const swap_slot_t *s = slot_at(a, record)
-    return s.flags & SLOT_CACHE != 0 and s.count == 0 and s.folio != 0 and folio_free_swap(a, s.folio)
+    cdef pfn_t head = s.folio if s.flags & SLOT_CACHE else 0
+    cdef int nr_pages
+    if head == 0:
+        return 0
+    nr_pages = <int>nr_pages_of(a, head)
+    return nr_pages if folio_free_swap(a, head) else -nr_pages
 
 
 cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil:
@@ -110,30 +152,47 @@ cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil:
         folio_free_swap(a, head)
 
 
-cdef void swap_free(arena_t *a, swp_entry_t entry) noexcept nogil:
-    cdef uint32_t record = entry_record(a, entry)
-    if record == 0 or slot_at(a, record).count == 0:
-        return
-    slot_mut(a, record).count -= 1
-    if slot_at(a, record).count == 0 and not slot_at(a, record).flags & SLOT_CACHE:
-        free_slot(a, record)
+cdef void swap_free_nr(arena_t *a, uint32_t record, uint32_t nr) noexcept nogil:
+    cdef swap_slot_t *s
+    for record in range(record, record + nr):
+        s = slot_mut(a, record)
+        if record and s.count:
+            s.count -= 1
+            if s.count == 0 and not s.flags & SLOT_CACHE:
+                free_slot(a, record)
+
+
+cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil:
+    """The last entry takes an unmapped cached folio with it, or any when swap is half full."""
+    cdef uint32_t record = entry_record(a, entry), i, nr_pages
+    cdef bint any_only_cache = False
+    cdef swap_slot_t *s
+    if record == 0 or entry_record(a, entry + nr - 1) != record + nr - 1:
+        return -EINVAL
+    for i in range(record, record + nr):
+        s = slot_mut(a, i)
+        if s.count == 0:
+            return -EINVAL
+        s.count -= 1
+        if s.count == 0 and s.flags & SLOT_CACHE:
+            any_only_cache = True
+        elif s.count == 0:
+            free_slot(a, i)
+    i = record
+    while any_only_cache and i < record + nr:
+        s = slot_mut(a, i)
+        i += 1
+        if s.count or not s.flags & SLOT_CACHE:
+            continue
+        nr_pages = nr_pages_of(a, s.folio)
+        if folio_mapcount(a, s.folio) == 0 or mem_cgroup_swap_full(a, folio_memcg(a, s.folio)):
+            folio_free_swap(a, s.folio)
+        i = (i + nr_pages - 1) & ~(nr_pages - 1)  # folios lie at multiples of their size
+    return 0
 
 
 cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil:
-    """The last entry takes an unmapped cached folio with it, or any when swap is half full."""
-    cdef uint32_t record = entry_record(a, entry)
-    cdef swap_slot_t *s
-    if record == 0 or slot_at(a, record).count == 0:
-        return -EINVAL
-    s = slot_mut(a, record)
-    s.count -= 1
-    if s.count:
-        return 0
-    if not s.flags & SLOT_CACHE:
-        free_slot(a, record)
-    elif folio_mapcount(a, s.folio) == 0 or vm_swap_full(a):
-        folio_free_swap(a, s.folio)
-    return 0
+    return free_swap_and_cache_nr(a, entry, 1)
 
 
 # --- the plug -----------------------------------------------------------------------------------------------------------------
@@ -155,8 +214,8 @@ cdef void blk_finish_plug(arena_t *a) noexcept nogil:
         flush_plug(a)
 
 
-cdef void plug_page(arena_t *a, uint32_t record, bint write) noexcept nogil:
-    """blk_mq_submit_bio(): behind the last page of the last request it joins that; a new one pulls the plug when the first is large, or 32 wait.
+cdef void plug_folio(arena_t *a, uint32_t record, uint32_t nr_pages, bint write) noexcept nogil:
+    """blk_mq_submit_bio(): behind the last folio of the last request it joins that; a new one pulls the plug when the first is large, or 32 wait.
 
     So reclaim that runs while pages are read ahead has a small read before its writes, and none of up to 31 x 254 pages ends before it has gone on.
     """
@@ -166,17 +225,18 @@ cdef void plug_page(arena_t *a, uint32_t record, bint write) noexcept nogil:
     if p.nr_requests and p.last_writes == <uint32_t>write and p.last_slot + 1 == record and p.last_pages < MAX_SEGMENTS:
         p.last_pages += 1
         if p.nr_requests == 1:
-            p.first_pages += 1
+            p.first_pages += nr_pages
     else:
         if p.nr_requests >= BLK_MAX_REQUEST_COUNT or p.nr_requests and p.first_pages * page_size(&a.m.arch) >= BLK_PLUG_FLUSH_SIZE:
             flush_plug(a)
         p.last_pages = 1
         p.last_writes = write
         if p.nr_requests == 0:
-            p.first_pages = 1
+            p.first_pages = nr_pages
         p.nr_requests += 1
-    p.last_slot = record
-    p.nr_writes += write
+    p.last_slot = record + nr_pages - 1
+    if write:
+        p.nr_writes += nr_pages
 
 
 cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil:
@@ -185,81 +245,109 @@ cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil:
 
 # --- writing ----------------------------------------------------------------------------------------------------------------
 
-cdef bint is_zero_filled(arena_t *a, pfn_t pfn) noexcept nogil:
-    """Bytes that were stored and are all zeros; without any we do not know."""
-    return frame_at(a, pfn).content != 0 and memcmp(page_bytes(a, pfn), ZEROS, page_size(&a.m.arch)) == 0
+cdef bint is_zero_filled(arena_t *a, pfn_t head) noexcept nogil:
+    """Bytes that were stored and are all zeros; without any we do not know. Of a large folio what nobody stored to is zeros, too, if anything is known."""
+    cdef bint known = False
+    cdef uint32_t i
+    if not frame_at(a, head).flags & PG_head:
+        return frame_at(a, head).content != 0 and memcmp(page_bytes(a, head), ZEROS, page_size(&a.m.arch)) == 0
+    for i in range(nr_pages_of(a, head)):
+        if frame_at(a, head + i).content:
+            known = True
+            if memcmp(page_bytes(a, head + i), ZEROS, page_size(&a.m.arch)):
+                return False
+    return known
 
 
-cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
-    """The folio is unmapped, cached and dirty. Counts: PSWPOUT or SWPOUT_ZERO, NR_WRITEBACK. Its bytes become the slot's."""
-    cdef frame_t *f = frame_mut(a, head)
-    cdef uint32_t record = folio_x_at(a, head).swap
-    cdef swap_slot_t *s
-    f.flags &= ~<uint32_t>PG_dirty
-    if folio_free_swap(a, head):
-        frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
-        return WRITEOUT_DONE
-    s = slot_mut(a, record)
+cdef void slot_take_bytes(arena_t *a, uint32_t record, pfn_t page, bint zeros) noexcept nogil:
+    """What is written: the page's bytes become the slot's; of zeros none are kept."""
+    cdef swap_slot_t *s = slot_mut(a, record)
+    cdef frame_t *f = frame_mut(a, page)
     s.flags &= ~<uint32_t>SLOT_ZERO
-    if is_zero_filled(a, head):
+    if zeros:
         s.flags |= SLOT_ZERO
-        content_free(a, f.content)
+        if f.content:
+            content_free(a, f.content)
         f.content = 0
-        if s.content:
-            content_free(a, s.content)
-        s.content = 0
-        count_objcg_event(a, head, SWPOUT_ZERO)
-        return WRITEOUT_DONE
-    if f.content:
+    if f.content or zeros:
         if s.content:
             content_free(a, s.content)
         s.content = f.content
         f.content = 0
-    count_folio_events(a, head, PSWPOUT, 1)
-    count_vm_events(a, PGPGOUT, 4)
+
+
+cdef void count_swpout(arena_t *a, pfn_t head, uint32_t nr_pages) noexcept nogil:
+    """count_swpout_vm_event(), and what the disk counts."""
+    if nr_pages > 1:
+        if pmd_mappable(&a.m.arch, folio_order(a, head)):
+            count_folio_events(a, head, THP_SWPOUT, 1)
+        count_mthp_stat(a, folio_order(a, head), MTHP_STAT_SWPOUT)
+    count_folio_events(a, head, PSWPOUT, nr_pages)
+    count_vm_events(a, PGPGOUT, 4 * nr_pages)
+
+
+cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
+    """The folio is unmapped, cached and dirty. Counts: PSWPOUT, THP_SWPOUT, SWPOUT, or SWPOUT_ZERO; NR_WRITEBACK. Its bytes become the slots'."""
+    cdef uint32_t record = folio_x_at(a, head).swap
+    cdef uint32_t nr_pages = nr_pages_of(a, head), i
+    cdef bint zeros
+    frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
+    if folio_free_swap(a, head):
+        frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
+        return WRITEOUT_DONE
+    zeros = is_zero_filled(a, head)
+    for i in range(nr_pages):
+        slot_take_bytes(a, record + i, head + i, zeros)
+    if zeros:
+        count_objcg_events(a, head, SWPOUT_ZERO, nr_pages)
+        return WRITEOUT_DONE
+    count_swpout(a, head, nr_pages)
     trace2(a, TR_SWAP_OUT, head, record_entry(a, record))
-    f.flags |= PG_writeback
-    s.flags |= SLOT_WRITEBACK
-    s.io_next = 0
-    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, 1)
-    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += 1
+    frame_mut(a, head).flags |= PG_writeback
+    slot_mut(a, record).flags |= SLOT_WRITEBACK
+    slot_mut(a, record).io_next = 0
+    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, nr_pages)
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += nr_pages
     if a.m.swap_io_tail:
         slot_mut(a, a.m.swap_io_tail).io_next = record
     else:
         a.m.swap_io_head = record
     a.m.swap_io_tail = record
-    a.m.swap_io_nr += 1
-    plug_page(a, record, True)
+    a.m.swap_io_nr += nr_pages
+    plug_folio(a, record, nr_pages, True)
     return WRITEOUT_STARTED
 
 
-cdef void end_swap_write(arena_t *a, uint32_t record) noexcept nogil:
+cdef void end_swap_write(arena_t *a, uint32_t record, pfn_t head) noexcept nogil:
     """folio_end_writeback(). Counts: NR_WRITTEN."""
-    cdef pfn_t head = slot_at(a, record).folio
-    cdef frame_t *f = frame_mut(a, head)
+    cdef frame_t *f = frame_at(a, head)
+    cdef int64_t nr_pages = nr_pages_of(a, head)
     slot_mut(a, record).flags &= ~<uint32_t>SLOT_WRITEBACK
     if not f.flags & PG_writeback:
         return
-    f.flags &= ~<uint32_t>PG_writeback
-    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, -1)
-    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= 1
-    mod_node_stat(a, NR_WRITTEN, 1)
+    frame_mut(a, head).flags &= ~<uint32_t>PG_writeback
+    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, -nr_pages)
+    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= nr_pages
+    mod_node_stat(a, NR_WRITTEN, nr_pages)
     if f.flags & PG_reclaim:
-        f.flags &= ~<uint32_t>PG_reclaim
+        frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
         folio_rotate_reclaimable(a, head)
 
 
 cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil:
-    cdef uint32_t record
+    cdef uint32_t record, nr_pages
+    cdef pfn_t head
     nr = min(nr, swap_writes_issued(a))
     while nr and a.m.swap_io_head and not a.err:
         record = a.m.swap_io_head
+        head = slot_at(a, record).folio
+        nr_pages = nr_pages_of(a, head)
         a.m.swap_io_head = slot_at(a, record).io_next
         if a.m.swap_io_head == 0:
             a.m.swap_io_tail = 0
-        a.m.swap_io_nr -= 1
-        end_swap_write(a, record)
-        nr -= 1
+        a.m.swap_io_nr -= nr_pages
+        end_swap_write(a, record, head)
+        nr -= min(nr, nr_pages)
 
 
 cdef void swap_write_wait(arena_t *a) noexcept nogil:

@@ -11,7 +11,7 @@ from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_remove_pages
 from vmtool.mm.khugepaged cimport madvise_collapse
 from vmtool.mm.mm_acct cimport update_hiwater_rss
-from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range
+from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range, willneed_range
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport force_readahead, name_free, name_read, name_store, punch_hole
 from vmtool.mm.pkeys cimport VM_SEALED, vma_access_permitted
@@ -137,7 +137,9 @@ cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexce
     if advice == MADV_WILLNEED:
         if area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_EXT4:
             force_readahead(a, area.vm_file, ((start - area.vm_start) >> a.m.arch.page_shift) + area.vm_pgoff, (end - start) >> a.m.arch.page_shift)
-        return 0  # without a file: what is in swap is asked for, which is nothing
+        elif area.vm_file == 0 or inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM and not area.vm_flags & VM_HUGETLB:
+            willneed_range(a, v, start, end)
+        return 0
     if advice == MADV_COLD or advice == MADV_PAGEOUT:
         if area.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB):
             return -EINVAL

@@ -6,14 +6,13 @@
 Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse().
 """
 
-from vmtool.mm.arch cimport ARCH_ARM64, ARCH_X86_64_LA57, is_riscv
 from vmtool.mm.arena cimport arena_resize, frame_mut, slot_at
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.kmalloc cimport kmalloc, kmem_free_kept, kmem_keep, kvmalloc, vmalloc
 from vmtool.mm.shmem_swap cimport shmem_unuse
 from vmtool.mm.swap_fault cimport unuse_mms
 from vmtool.mm.swap_state cimport folio_free_swap, swap_write_wait
-from vmtool.mm.swapfile cimport (SWAPFILE_CLUSTER, SWP_SMALL_CLUSTERS, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, cluster_slots, scan_used, swap_area_release,
+from vmtool.mm.swapfile cimport (SWAPFILE_CLUSTER, SWP_FILE, SWP_SMALL_CLUSTERS, SWP_SOLIDSTATE, SWP_USED, SWP_WRITEOK, cluster_slots, has_thp_swap, scan_used, swap_area_release,
                                  swap_area_setup)
 
 from libc.string cimport memset
@@ -60,7 +59,7 @@ cdef uint32_t cluster_flag(arena_t *a) noexcept nogil:
     for type in range(a.m.nr_swapfiles):
         if a.m.swap[type].flags & SWP_USED:
             return a.m.swap[type].flags & SWP_SMALL_CLUSTERS
-    return 0 if a.m.arch.id <= ARCH_X86_64_LA57 or a.m.arch.id == ARCH_ARM64 or is_riscv(&a.m.arch) else SWP_SMALL_CLUSTERS
+    return 0 if has_thp_swap(&a.m.arch) else SWP_SMALL_CLUSTERS
 
 
 cdef bint take_kmem(arena_t *a, uint32_t type) noexcept nogil:
@@ -91,14 +90,14 @@ cdef int area_setup(arena_t *a, uint32_t type, uint32_t nr) noexcept nogil:
     cdef swap_info_t *si = &a.m.swap[type]
     if (arena_resize(a, POOL_SWAP, si.base + nr + SWAPFILE_CLUSTER) < 0
             or arena_resize(a, POOL_CLUSTER, (si.base + nr) // cluster_slots(si) + 2) < 0
-            or not take_kmem(a, type) or swap_area_setup(a, type) < 0):
+            or arena_resize(a, POOL_SWAP_ORDERS, MAX_SWAP_AREAS) < 0 or not take_kmem(a, type) or swap_area_setup(a, type) < 0):
         kmem_free_kept(a, &a.m.swap_kmem[type])
         memset(si, 0, sizeof(swap_info_t))
         return -ENOMEM
     return 0
 
 
-cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) noexcept nogil:
+cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational, bint file) noexcept nogil:
     """-EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left; -ENOMEM: no memory to manage it with."""
     cdef uint64_t nr = nr_bytes >> a.m.arch.page_shift
     cdef uint32_t type = 0
@@ -115,7 +114,7 @@ cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational) no
     si.max = <uint32_t>nr
     si.pages = si.max - 1
     si.prio = prio if prio >= 0 else lowest_priority(a)
-    si.flags = cluster_flag(a) | (0 if rotational else SWP_SOLIDSTATE)
+    si.flags = cluster_flag(a) | (0 if rotational else SWP_SOLIDSTATE) | (SWP_FILE if file else 0)
     if area_setup(a, type, <uint32_t>nr) < 0:
         return -ENOMEM
     si.flags |= SWP_USED | SWP_WRITEOK

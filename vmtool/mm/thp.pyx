@@ -126,6 +126,8 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
         flush_pmd_tlb_range(a, m, addr)
         return
     exclusive = (frame_at(a, head).flags & PG_anon_exclusive) != 0
+    if pte_dirty(a, pmd) and not pte_special(a, pmd):
+        frame_mut(a, head).flags |= PG_dirty
     entry_set(a, m, addr, 1, 0)
     entry_set(a, m, addr, 1, mk_table(a, withdraw(a, m, addr)))
     for i in range(hpage_pmd_nr(a)):

@@ -10,19 +10,19 @@ Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:remove_m
 from libc.string cimport memcmp
 
 from vmtool.mm.arena cimport fbatches_mut, frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
-from vmtool.mm.buddy cimport folio_try_free, split_folio_frames
+from vmtool.mm.buddy cimport folio_put, folio_try_free, split_folio_frames
 from vmtool.mm.contpte cimport contpte_unfold, has_contpte
-from vmtool.mm.frame cimport folio_order, frame_index, page_bytes
-from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat, deferred_split_folio, hpage_pmd_nr, partially_mapped
-from vmtool.mm.lruvec cimport pmd_mappable
+from vmtool.mm.folio_split cimport count_split
+from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_folio
+from vmtool.mm.large_folio cimport deferred_split_folio, hpage_pmd_nr, partially_mapped
 from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_frame, pte_mksoft_dirty, pte_mkspecial, pte_soft_dirty, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_dirty, pte_frame, pte_mksoft_dirty, pte_mkspecial, pte_soft_dirty, pte_store
 from vmtool.mm.rmap cimport remove_rmap
+from vmtool.mm.swap_state cimport folio_free_swap
 from vmtool.mm.thp cimport freeze_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
-from vmtool.mm.vmstat cimport THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, count_vm_event
 
 cdef char ZEROS[4096]
 
@@ -74,7 +74,9 @@ cdef void unlock_mappings(arena_t *a, pfn_t head, uint32_t nr) noexcept nogil:
         c = avc_at(a, c).same_av_next
 
 cdef bint holds_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
-    return frame_at(a, pfn).content == 0 or memcmp(page_bytes(a, pfn), ZEROS, 4096) == 0
+    if frame_at(a, pfn).content == 0 and not frame_at(a, page_folio(a, pfn)).flags & PG_swapcache:
+        return True
+    return memcmp(page_bytes(a, pfn), ZEROS, 4096) == 0
 
 cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
     """remove_migration_pte() of one small page, area by area: a locked one locks it; another gets the zero page for zeros that nobody locked."""
@@ -118,9 +120,12 @@ cdef void note_unmapped(arena_t *a, pfn_t head) noexcept nogil:
             entry_find(a, mm_at(a, v.vm_mm), vma_address(a, v, index + i), &at)
             if at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i:
                 update_hiwater_rss(mm_mut(a, v.vm_mm))
-                if not has_contpte(&a.m.arch):
+                if pte_dirty(a, at.entry):  # the folio's to know, while no entry does
+                    frame_mut(a, head).flags |= PG_dirty
+                if has_contpte(&a.m.arch):
+                    contpte_unfold(a, at.table, at.index)
+                elif frame_at(a, head).flags & PG_dirty:
                     break
-                contpte_unfold(a, at.table, at.index)
             if at.what == ENTRY_HUGE:
                 break
         c = avc_at(a, c).same_av_next
@@ -136,6 +141,15 @@ cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil:
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     return split_folio_to_list(a, head, NULL)
 
+cdef void put_unmapped(arena_t *a, pfn_t pfn, bint is_tail) noexcept nogil:
+    """free_folio_and_swap_cache() of the new folios; the first stays with who had it split."""
+    if frame_at(a, pfn).flags & PG_swapcache and is_tail:
+        frame_mut(a, pfn).extra_refs += 1
+        folio_free_swap(a, pfn)
+        folio_put(a, pfn)
+    else:
+        folio_try_free(a, pfn)
+
 cdef inline void push(arena_t *a, pfn_t pfn, pfn_t *list) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
     f.extra_refs += 1
@@ -146,12 +160,11 @@ cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogi
     cdef uint32_t order = folio_order(a, head), i
     cdef pfn_t pfn
     cdef bint locked, zeros
-    cdef bint can_split = frame_at(a, head).extra_refs == (list != NULL) and not frame_at(a, head).flags & PG_writeback
+    cdef uint32_t flags = frame_at(a, head).flags
+    cdef bint can_split = frame_at(a, head).extra_refs == (list != NULL) + (flags & PG_swapcache != 0) and not flags & PG_writeback
     if order == 0:
         return False
-    if pmd_mappable(&a.m.arch, order):
-        count_vm_event(a, THP_SPLIT_PAGE if can_split else THP_SPLIT_PAGE_FAILED)
-    count_mthp_stat(a, order, MTHP_STAT_SPLIT if can_split else MTHP_STAT_SPLIT_FAILED)
+    count_split(a, order, can_split)
     if not can_split:
         return False
     note_unmapped(a, head)
@@ -171,5 +184,5 @@ cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogi
             if zeros or locked:
                 remap_page(a, pfn, zeros)
         if frame_at(a, pfn).mapcount == 0:
-            folio_try_free(a, pfn)
+            put_unmapped(a, pfn, i != 0)
     return True

@@ -13,7 +13,7 @@ from vmtool.mm.arch cimport offset_in_page, page_align, page_size, page_start
 from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_get_block, filemap_next, filemap_remove
-from vmtool.mm.folio_split cimport folio_split
+from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
 from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
 from vmtool.mm.rmap cimport page_mapcount
@@ -67,11 +67,14 @@ cdef bint truncate_partial_folio(arena_t *a, idx_t inode, pfn_t head, uint64_t s
     if size == page_size(&a.m.arch):
         return True
     unmap_pages(a, inode, pos >> a.m.arch.page_shift, ((pos + size) >> a.m.arch.page_shift) - 1, False)  # split or not: try_folio_split_or_unmap()
+    count_split(a, folio_order(a, head), frame_at(a, head).flags & (PG_dirty | PG_swapbacked) != PG_dirty)
     if (frame_at(a, head).flags & (PG_dirty | PG_swapbacked)) == PG_dirty:  # its buffers cannot be released; shared memory has none
         return False
     folio_split(a, head, <pfn_t>(head + (offset >> a.m.arch.page_shift)))
     if offset + length < size:
         at = <pfn_t>(head + ((offset + length) >> a.m.arch.page_shift))
+        if folio_order(a, page_folio(a, at)):
+            count_split(a, folio_order(a, page_folio(a, at)), True)
         folio_split(a, page_folio(a, at), at)
     remove_range(a, inode, past, (pos + size) >> a.m.arch.page_shift)  # a split drops pieces that an earlier truncation had to leave
     return True
@@ -145,6 +148,8 @@ cdef void truncate_folios(arena_t *a, idx_t inode, uint64_t lstart, uint64_t len
             if not truncate_partial_folio(a, inode, head, lstart, lend):
                 end = index
     if start < end:
+        if a.shmem_free_swap != NULL and inode_at(a, inode).nr_swapped:
+            a.shmem_free_swap(a, inode, start, end - 1)  # an entry that an edge cut may be in pieces now
         remove_range(a, inode, start, end)
 
 

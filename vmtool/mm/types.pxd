@@ -99,7 +99,9 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint32_t tlb_flush_pending  # ARCH_ASID, mmu_context.pyx: everything goes before the next address space runs, for a generation has ended
     uint64_t active_asid, reserved_asid  # of the space that runs; 0: a generation ended meanwhile, then the second has it
     uint64_t shootdowns  # flushes that another CPU asked for by an interrupt
-    uint32_t pad[56]
+    uint32_t swap_types[NR_SWAP_ORDERS - 1]  # as swap_type and swap_offset, of folios of 2, 4 .. pages
+    uint32_t swap_offsets[NR_SWAP_ORDERS - 1]
+    uint32_t pad[38]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
@@ -400,8 +402,7 @@ cdef struct machine_t:
     uint32_t nr_reserved, nr_caches
     int32_t overcommit_memory  # from here on sysctls
     uint32_t overcommit_ratio
-    uint64_t overcommit_kbytes
-    uint64_t admin_reserve_kbytes, user_reserve_kbytes
+    uint64_t overcommit_kbytes, admin_reserve_kbytes, user_reserve_kbytes
     uint32_t swappiness, page_cluster
     uint64_t min_free_kbytes
     uint32_t max_map_count
@@ -438,8 +439,7 @@ cdef struct machine_t:
     idx_t vmap_first  # vmap_area_t by address; vmalloc.pyx
     idx_t vmap_hint  # no hole of vmap_hint_pages lies before it; 0: from the start
     uint32_t vmap_hint_pages
-    uint32_t nr_vmap_areas, nr_vmap_lazy  # in use; freed and not yet purged
-    uint32_t vmap_lazy_pages
+    uint32_t nr_vmap_areas, nr_vmap_lazy, vmap_lazy_pages  # in use; freed and not yet purged
     idx_t kmem_first  # kmem_obj_t: what was allocated by hand; kmalloc.pyx
     uint32_t nr_boot_vmap  # free and busy areas of boot, without records
     idx_t pid_idr  # xnode_t root: the PIDs in use

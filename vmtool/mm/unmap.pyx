@@ -29,6 +29,7 @@ from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.rmap cimport page_mapcount, remove_rmap, remove_rmap_ptes
 from vmtool.mm.swap_state cimport free_swap_cache
+from vmtool.mm.swapfile cimport swap_pte_batch
 from vmtool.mm.swapops cimport swp_offset_pfn
 from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
@@ -130,15 +131,34 @@ cdef inline bint zap_spares(arena_t *a, pte_t e, uint32_t what, uint32_t flags) 
         return not flags & ZAP_EVEN_COWS and is_anon_page(a, swp_offset_pfn(pte_to_swp_entry(a, e)))
     return what == ENTRY_SWAP and not flags & ZAP_EVEN_COWS
 
-cdef int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
-    """The rss kind that the entry counted for, -1: none."""
-    cdef swp_entry_t entry = pte_to_swp_entry(a, e)
+cdef inline int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
+    """The rss kind that the entry counted for, -1: none. A page on its way is mapped by nothing and still counted."""
+    return mm_counter(a, swp_offset_pfn(pte_to_swp_entry(a, e))) if what == ENTRY_MIGRATION else -1
+
+cdef uint32_t zap_swap(arena_t *a, pfn_t table, ptes_t *ptes, uint32_t index, pte_t e, uint32_t max_nr) noexcept nogil:
+    """Entries of slots side by side. Returns how many."""
+    cdef uint32_t n = 1 if a.swap_free == NULL else swap_pte_batch(a, table, index, e, max_nr), i
+    if a.swap_free != NULL:
+        a.swap_free(a, pte_to_swp_entry(a, e), n)
+    for i in range(index, index + n):
+        ptes_store(ptes, i, 0)
+    return n
+
+cdef inline uint32_t zap_run(mm_walk_t *w, vaddr_t addr, pfn_t table, ptes_t *ptes, uint32_t index, uint32_t end, uint32_t what, bint runs, int *kind) noexcept nogil:
+    """Entries that go at once: of slots side by side, of a large folio, of pages that one entry maps. Returns how many; 0: this one goes by itself."""
+    cdef pte_t e = ptes_load(ptes, index)
+    cdef uint32_t n
     if what == ENTRY_SWAP:
-        if a.swap_free != NULL:
-            a.swap_free(a, entry)
-        return MM_SWAPENTS
-    # a page on its way is mapped by nothing and still counted
-    return mm_counter(a, swp_offset_pfn(entry)) if what == ENTRY_MIGRATION else -1
+        kind[0] = MM_SWAPENTS
+        return zap_swap(w.a, table, ptes, index, e, end - index)
+    if what != ENTRY_PAGE:
+        return 0
+    if frame_at(w.a, pte_frame(w.a, e)).flags & (PG_head | PG_tail):
+        n = folio_pte_batch(w.a, table, index, e, end - index)
+        kind[0] = zap_large(w, addr, table, ptes, index, n)
+        return n
+    kind[0] = MM_ANONPAGES
+    return zap_sole_run(w.a, ptes, index, end) if runs else 0
 
 cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
@@ -167,16 +187,11 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
             if not changed:
                 ptes_open_mut(a, table, &ptes)
                 changed = True
-            if what == ENTRY_PAGE and frame_at(a, pte_frame(a, e)).flags & (PG_head | PG_tail):
-                n = folio_pte_batch(a, table, i - 1, e, end_index - i + 1)
-                gone[zap_large(w, addr, table, &ptes, i - 1, n)] -= n
-                tlb_flush_entries(zap.tlb, 0, addr, <uint64_t>n << g.page_shift)
-                i += n - 1
-                continue
-            n = zap_sole_run(a, &ptes, i - 1, end_index) if what == ENTRY_PAGE and runs else 0
+            n = zap_run(w, addr, table, &ptes, i - 1, end_index, what, runs, &kind)
             if n:
-                gone[MM_ANONPAGES] -= n
-                tlb_flush_entries(zap.tlb, 0, addr, <uint64_t>n << g.page_shift)
+                gone[kind] -= n
+                if what == ENTRY_PAGE:
+                    tlb_flush_entries(zap.tlb, 0, addr, <uint64_t>n << g.page_shift)
                 i += n - 1
                 continue
             ptes_store(&ptes, i - 1, 0)

@@ -6,9 +6,9 @@
 
 Modelled: what each folio comes to, in the kernel's order, with its counters; folios of zones that do not help are passed over to the head.
 Counterpart: Linux v6.18 mm/vmscan.c.
-A large folio that is split leaves its other pages to the same batch, where the last of them is looked at first.
-Simplified: no slots are there for a large folio as a whole, as without CONFIG_THP_SWAP or with a swap file. A write is under way until the device
-has ended it (swap_write_poll): here, when the next batch has been looked at.
+A large folio goes to swap whole, where it finds as many slots side by side; else it is split, and leaves its other pages to the same batch, where
+the last of them is looked at first.
+Simplified: a write is under way until the device has ended it (swap_write_poll): here, when the next batch has been looked at.
 """
 
 from libc.string cimport memset
@@ -16,13 +16,13 @@ from libc.string cimport memset
 from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
 from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
-from vmtool.mm.folio_split cimport folio_split
+from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
 from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, is_lazyfree, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
-from vmtool.mm.shmem_swap cimport shmem_writeout
+from vmtool.mm.shmem_swap cimport shmem_splits, shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.swapfile cimport vm_swap_full
@@ -168,6 +168,15 @@ cdef uint32_t free_clean(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept 
     return FATE_FREED
 
 
+cdef bint write_shmem(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """Whole, where it may be and there are slots side by side."""
+    if shmem_splits(a, head):
+        split_shmem(a, sc, head, stat)
+    if shmem_writeout(a, head):
+        return True
+    return folio_order(a, head) != 0 and shmem_writeout(a, split_shmem(a, sc, head, stat))
+
+
 cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
     """A dirty folio of swap: written, and met again when the device has it. Pages of zeros need no device."""
     cdef frame_t *f = frame_mut(a, head)
@@ -177,35 +186,35 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     if f.flags & PG_anon or f.flags & PG_swapcache:
         if swap_writeout(a, head) != WRITEOUT_STARTED:
             frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
-    elif a.m.total_swap_pages == 0 or not shmem_writeout(a, split_shmem(a, sc, head, stat)):
+    elif a.m.total_swap_pages == 0 or not write_shmem(a, sc, head, stat):
         f.flags &= ~<uint32_t>PG_reclaim
         return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
-    a.m.node_stat[NR_VMSCAN_WRITE] += 1
-    stat.nr_pageout += 1
+    a.m.node_stat[NR_VMSCAN_WRITE] += <int64_t>nr_pages_of(a, head)
+    stat.nr_pageout += <uint32_t>nr_pages_of(a, head)
     if frame_at(a, head).flags & (PG_writeback | PG_dirty):
         return keep(a, head, FATE_KEEP, KEEP_WRITING)
     return free_clean(a, head, stat)
 
 
-cdef bint split_for_slots(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
-    """An anonymous folio of order > 0: what is mapped in part is split at once, for of what is not mapped nothing needs to be written. Counts: SWPOUT_FALLBACK."""
+cdef bint get_slots(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
+    """An anonymous folio that has no slots yet. Counts: THP_SWPOUT_FALLBACK, SWPOUT_FALLBACK of one that had to be split.
+
+    What is mapped in part is split at once, for of what is not mapped nothing needs to be written.
+    """
     cdef uint32_t order = folio_order(a, head)
-    cdef bint partially = order > 1 and partially_mapped(a, head)
-    if folio_mapcount(a, head) == 0 or frame_at(a, head).extra_refs != 1 or not split_folio_to_list(a, head, &stat.pieces):
+    if order and (folio_mapcount(a, head) == 0 or frame_at(a, head).extra_refs != 1):  # can_split_folio()
         return False
-    if not partially:
+    if partially_mapped(a, head) and not split_folio_to_list(a, head, &stat.pieces):
+        return False
+    if not folio_alloc_swap(a, head):
+        order = folio_order(a, head)
+        if order == 0 or not split_folio_to_list(a, head, &stat.pieces):
+            return False
         if pmd_mappable(&a.m.arch, order):
             count_folio_events(a, head, THP_SWPOUT_FALLBACK, 1)
         count_mthp_stat(a, order, MTHP_STAT_SWPOUT_FALLBACK)
-    return True
-
-
-cdef bint get_slot(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
-    """An anonymous folio that has no slot yet."""
-    if folio_order(a, head) and not split_for_slots(a, head, stat):
-        return False
-    if not folio_alloc_swap(a, head):
-        return False
+        if not folio_alloc_swap(a, head):
+            return False
     frame_mut(a, head).flags |= PG_dirty
     return True
 
@@ -216,6 +225,7 @@ cdef pfn_t split_shmem(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_
     cdef frame_t *f
     if nr_pages == 1:
         return head
+    count_split(a, folio_order(a, head), True)
     frame_mut(a, head).extra_refs -= 1
     lruvec_add_folio(a, head)
     for i in range(nr_pages):
@@ -240,6 +250,7 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     cdef frame_t *f = frame_mut(a, head)
     cdef uint64_t nr_pages = nr_pages_of(a, head)
     cdef uint32_t ref = REF_RECLAIM
+    cdef bint got
     if f.flags & PG_locked:
         return keep(a, head, FATE_KEEP, KEEP_LOCKED)
     sc.nr_scanned += nr_pages
@@ -265,9 +276,10 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     f = frame_mut(a, head)
     trace3(a, TR_RECLAIM_TAKE, head, nr_pages, folio_is_file_lru(f.flags))
     if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked:
-        if not get_slot(a, head, stat):
-            return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
+        got = get_slots(a, head, stat)
         sc.nr_scanned -= nr_pages - nr_pages_of(a, head)  # of one that was split its pages count one by one
+        if not got:
+            return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
     if folio_mapcount(a, head) and not try_to_unmap(a, head):
         return keep(a, head, FATE_ACTIVATE, KEEP_NOT_UNMAPPED)
     if not frame_at(a, head).flags & PG_dirty:
