@@ -114,6 +114,16 @@ def test_old_and_clean(machine, page):
     assert (raw(machine, page), machine.task(1).min_flt) == (0xD7, faults)
 
 
+def test_another_protection_makes_a_page_young(machine, page):
+    """pte_modify(): the protections have A, but for that of PROT_NONE (recorded: Referenced after mprotect)."""
+    machine.touch(1, page, 1, "w")
+    machine.madvise(1, page, PAGE, MADV_COLD)
+    machine.mprotect(1, page, PAGE, 0)
+    assert raw(machine, page) == 0xA2
+    machine.mprotect(1, page, PAGE, 1)
+    assert raw(machine, page) == 0xD3
+
+
 def test_program_text_and_data(machine):
     area = next(area for area in machine.maps(1) if area.flags & 4)
     machine.touch(1, area.start, 1, "x")

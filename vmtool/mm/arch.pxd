@@ -40,6 +40,7 @@ cdef enum:  # arch_t.flags
     ARCH_KPTI = 8192  # two top tables a space, in one block: the kernel's, then the one of user mode (of the machine; ARCH_CAREFUL with it)
     ARCH_ASID = 16384  # the TLB's entries name their address space by a number that all CPUs have the same
     ARCH_XONLY = 32768  # a page may be executed and not read; a fault of a read needs VM_READ or VM_WRITE
+    ARCH_MODIFY_YOUNG = 65536  # another protection makes a page young, for it has the A bit; that of PROT_NONE has not
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;

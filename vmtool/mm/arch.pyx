@@ -127,7 +127,7 @@ cdef void riscv_row(uint32_t id, const char *name, list level_names, uint32_t le
     format_row(id, name, level_names, levels, va_bits, (1 << levels) - 1)
     FORMATS[id].pa_bits = 48  # of the 56 that an entry has room for: more RAM than this has no frame numbers here
     FORMATS[id].pfn_mask = 0x0000FFFFFFFFF000
-    FORMATS[id].flags = ARCH_TRANSLATES | ARCH_JUDGES_EXEC | ARCH_ASID | ARCH_XONLY
+    FORMATS[id].flags = ARCH_TRANSLATES | ARCH_JUDGES_EXEC | ARCH_ASID | ARCH_XONLY | ARCH_MODIFY_YOUNG
     FORMATS[id].task_size = <uint64_t>1 << (va_bits - 1)
     FORMATS[id].page_offset = page_offset
     OPS[id] = arch_ops_t(riscv_decode, riscv_encode, riscv_reserved, riscv_flag)

@@ -30,7 +30,7 @@ cdef enum:
     NR_MODULES = 5
     TRAMPOLINE = 0x98  # real mode's, the highest pages that fit below the first MiB's firmware areas
     TRAMPOLINE_RO_PAGES = 3  # the first of which is its header
-    ARM64_LEAST_BYTES = 0x7000000  # its small image is no Debian's
+    DEBIAN_LEAST_BYTES = 0x7000000  # of arm64 and riscv64: a small image is no Debian's
     IO_APIC = 0xFEC00000
     LOCAL_APIC = 0xFEE00000
 
@@ -173,9 +173,9 @@ cdef int kernel_areas_setup(arena_t *a, spare_tables_t *spare) noexcept nogil:
     if a.m.arch.id == ARCH_I386 or a.m.arch.id == ARCH_I386_PAE:
         return kernel_areas_setup_32(a, spare)
     if is_arm64(&a.m.arch):
-        return kernel_areas_setup_arm64(a, spare) if a.m.ram_bytes >= ARM64_LEAST_BYTES else 0
+        return kernel_areas_setup_arm64(a, spare) if a.m.ram_bytes >= DEBIAN_LEAST_BYTES else 0
     if is_riscv(&a.m.arch):
-        return kernel_areas_setup_riscv(a, spare)
+        return kernel_areas_setup_riscv(a, spare) if a.m.ram_bytes >= DEBIAN_LEAST_BYTES else 0
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
     return 0 if mark_rodata_ro(a, spare) and set_real_mode_permissions(a, spare) and load_modules(a, spare) and map_fixmap(a, spare) else -ENOMEM

@@ -12,12 +12,12 @@ be executed there, too. The top table's entries of vmalloc's range, of memmap, o
 table each (preallocate_pgd_pages_range()): what is mapped later is every space's at once.
 Counterpart: Linux v6.18 arch/riscv/mm/init.c (setup_vm_final(), create_linear_mapping_page_table(), free_initmem(), mark_rodata_ro(), pgtable_cache_init()),
 arch/riscv/mm/pageattr.c, asm/pgtable.h. Entries and modules as read in the memory of Debian's 6.12.117 (fixtures/kernel_map).
-# Deviation: no devicetree in the fixmap, no pool of kfence, which the direct map has by pages; what boot's own areas of vmalloc have is not mapped.
+# Deviation: what boot's own areas of vmalloc have is not mapped.
 Invariants (fsck_kernel): nothing may be written and executed.
 """
 
 from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_RW, level_index, level_size
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
+from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               RESERVED_MODULES, reserved_of, reserved_t)
 from vmtool.mm.module_areas cimport loader_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_table, table_descend
@@ -29,7 +29,7 @@ cdef enum:
     PCI_IO = 0x3000000  # of QEMU's virt board
     PCI_IO_PAGES = 16
     PCI_IO_SIZE = 0x1000000
-    FIXADDR_SIZE = 0x600000  # its first 2M are for pages, the rest for the devicetree
+    FIXADDR_SIZE = 0x600000  # its first 2M are for pages, the rest for the devicetree, in two large ones
     MEMMAP_ENTRY_SHIFT = 6  # log2 of sizeof(struct page)
     MODULE_TABLES = 8  # what they had of init included
     NR_MODULES = 5
@@ -99,6 +99,13 @@ cdef bint map_memmap(arena_t *a) noexcept nogil:
     return map_range(a, vmemmap_start(&a.m.arch), memmap.start_pfn & ~(large - 1), memmap.start_pfn + memmap.nr_pages, 1, RO | X86_RW | NX)
 
 
+cdef bint map_devicetree(arena_t *a, vaddr_t addr) noexcept nogil:
+    """create_fdt_early_page_table(): it may lie across two large pages."""
+    cdef const reserved_t *tree = reserved_of(a, RESERVED_FDT)
+    cdef uint64_t large = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
+    return tree == NULL or map_range(a, addr, tree.start_pfn, tree.start_pfn + 2 * large, 1, RO | X86_RW | NX)
+
+
 cdef bint preallocate_pgd_pages_range(arena_t *a, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef int top = <int>g.levels - 1
@@ -165,7 +172,7 @@ cdef int kernel_areas_setup_riscv(arena_t *a, spare_tables_t *spare) noexcept no
     cdef vaddr_t io = vmemmap_start(g) - PCI_IO_SIZE
     cdef bint ok = map_kernel(a, spare) and map_memmap(a) and load_modules(a, spare)
     ok = ok and map_range(a, io, PCI_IO >> g.page_shift, (PCI_IO >> g.page_shift) + PCI_IO_PAGES, 0, RO | X86_RW | NX)
-    ok = ok and make_kernel_table(a, io - FIXADDR_SIZE, 0, spare)
+    ok = ok and make_kernel_table(a, io - FIXADDR_SIZE, 0, spare) and map_devicetree(a, io - FIXADDR_SIZE + level_size(g, 1))
     ok = ok and preallocate_pgd_pages_range(a, vmemmap_start(g), g.page_offset) and preallocate_pgd_pages_range(a, g.page_offset, page_end(g))
     ok = ok and preallocate_pgd_pages_range(a, modules_start(a), KERNEL_LINK_ADDR)
     return 0 if ok else -ENOMEM

@@ -27,6 +27,11 @@ cdef enum:  # reserved_kind
     RESERVED_MODULES  # and the rest of what vmalloc() gave
     RESERVED_TABLES  # page tables
     RESERVED_BLOCKS  # of the buddy system itself: the network's hash tables, DMA pools, drivers' buffers; no line of meminfo has them
+    # and of boot's again
+    RESERVED_SECTIONS  # sparsemem's table of sections, as large as physical addresses are wide
+    RESERVED_KFENCE  # the pool of kfence, which the direct map has by pages
+    RESERVED_SWIOTLB  # bounce buffers for devices of 32 bits
+    RESERVED_FDT  # the devicetree
     NR_RESERVED_KINDS
 
 cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:

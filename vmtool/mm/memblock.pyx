@@ -21,7 +21,8 @@ from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, is_a
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
-                     b"hash tables", b"kernel page tables", b"slabs", b"kmalloc", b"kernel stacks", b"modules", b"page tables", b"blocks"]
+                     b"hash tables", b"kernel page tables", b"slabs", b"kmalloc", b"kernel stacks", b"modules", b"page tables", b"blocks",
+                     b"sections", b"kfence", b"swiotlb", b"devicetree"]
 
 cdef enum:
     RAM_START_ARM = 0x40000  # these are in units of 4K, whatever a page is: frames_of()
@@ -31,6 +32,11 @@ cdef enum:
     LOWMEM_END_PAE = 0x36FFE
     LOWMEM_END_ARM = 0x70000  # 768M: 240M of vmalloc and 8M that keep it away from lowmem
     INIT_END_RISCV = 0x10A0  # from the start of RAM
+    FDT_LIMIT_RISCV = 0xC0000  # QEMU's board puts the devicetree into the last 2M below here
+    FDT_PAGES = 2
+    LARGE_PAGES = 0x200
+    SECTIONS_PAGES_RISCV = 0x2000  # a pointer for each 128 of 2**(56 - 27) sections
+    SWIOTLB_PAGES = 0x4000  # IO_TLB_DEFAULT_SIZE
     SMALL_RAM = 0x7000  # below 112 MiB: the small kernel
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     SECTION_64K_PAGES = 8192  # of 512 MiB with pages of 64K (arm64's SECTION_SIZE_BITS)
@@ -152,10 +158,10 @@ cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale,
 
 
 cdef int image_of(const arch_t *g, uint64_t nr_pages) noexcept nogil:
-    if is_riscv(g):
-        return IMAGE_RISCV
     if g.id != ARCH_ARM and nr_pages < frames_of(g, SMALL_RAM):
         return IMAGE_SMALL
+    if is_riscv(g):
+        return IMAGE_RISCV
     if is_arm64(g):
         return IMAGE_ARM64 if g.id == ARCH_ARM64 else IMAGE_ARM64_16K
     return IMAGE_ARM if g.id == ARCH_ARM else IMAGE_I386 if g.id == ARCH_I386 else IMAGE_PAE if g.id == ARCH_I386_PAE else IMAGE_USUAL
@@ -170,8 +176,9 @@ cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     for i in range(4):
         reserve(a, base + frames_of(g, image[i].start), frames_of(g, image[i].size), RESERVED_KERNEL_CODE + i)
     a.m.zero_pfn = <pfn_t>(base + frames_of(g, image[3].start))
-    if is_riscv(g):  # and of .init's last large page what is behind it
+    if is_riscv(g):
         reserve(a, base, FIRMWARE_RISCV, RESERVED_LOW)
+    if image == &IMAGES[IMAGE_RISCV][0]:  # of .init's last large page what is behind it
         reserve(a, base + INIT_END_RISCV, image[1].start - INIT_END_RISCV, RESERVED_LOW)
 
 
@@ -198,6 +205,21 @@ cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcep
     return 0 if ok else -EINVAL
 
 
+cdef uint64_t reserve_riscv(arena_t *a) noexcept nogil:
+    """What boot takes before the page structures, from the top: the devicetree is there already, so RAM that ends above it has its last frames for
+    what is small. Returns where memory goes on below."""
+    cdef uint64_t end = a.m.max_pfn
+    cdef uint64_t fdt = min(end, <uint64_t>FDT_LIMIT_RISCV) - LARGE_PAGES
+    reserve(a, fdt, FDT_PAGES, RESERVED_FDT)
+    end = fdt if end <= FDT_LIMIT_RISCV else end
+    reserve(a, end - LARGE_PAGES, LARGE_PAGES, RESERVED_KFENCE)
+    end -= LARGE_PAGES + SECTIONS_PAGES_RISCV
+    reserve(a, end, SECTIONS_PAGES_RISCV, RESERVED_SECTIONS)
+    if a.m.max_pfn > DMA32_END:  # as high as these devices reach, beside the devicetree
+        reserve(a, DMA32_END - SWIOTLB_PAGES, SWIOTLB_PAGES, RESERVED_SWIOTLB)
+    return end
+
+
 cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil:
     """RAM from 0 to 640K and from 1M to *low_end, and from 4G to *high_end (0: none); then what the kernel keeps."""
     cdef uint64_t pages = a.m.ram_bytes >> a.m.arch.page_shift
@@ -205,11 +227,15 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
         return -EINVAL  # 32 bits of physical address
     if pages < frames_of(&a.m.arch, 0x1000) or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
         return -EINVAL
+    if is_riscv(&a.m.arch) and pages > (0 - a.m.arch.kernel_start) >> 1 + a.m.arch.page_shift:
+        return -EINVAL  # KERN_VIRT_SIZE: the direct map has a quarter of the addresses
     if ram_start(&a.m.arch):
         low_end[0] = a.m.max_pfn = ram_start(&a.m.arch) + pages
         high_end[0] = 0
         reserve(a, 0, ram_start(&a.m.arch), RESERVED_HOLE)
         reserve_kernel(a, low_end[0])
+        if is_riscv(&a.m.arch) and pages >= SMALL_RAM:
+            return reserve_tables(a, reserve_riscv(a), 0)
         return reserve_tables(a, low_end[0], 0)
     low_end[0] = pages if pages < PCI_HOLE else PCI_HOLE
     high_end[0] = DMA32_END + (pages - PCI_HOLE) if pages > PCI_HOLE else 0

@@ -21,7 +21,7 @@ from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_glo
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
+from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_KFENCE, RESERVED_MEMMAP,
                               page_bytes, page_bytes_mut)
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
@@ -306,19 +306,28 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
 
 
 cdef bint map_direct_riscv(arena_t *a) noexcept nogil:
-    """create_linear_mapping_page_table(): text and rodata apart, so that no page has them and something else."""
+    """create_linear_mapping_page_table(): text and rodata apart, so that no page has them and something else; kfence's pool page by page."""
     cdef uint32_t shift = a.m.arch.page_shift
     cdef const reserved_t *text = reserved_of(a, RESERVED_KERNEL_CODE)
-    cdef uint64_t border[6]
+    cdef const reserved_t *pool = reserved_of(a, RESERVED_KFENCE)
+    cdef uint64_t border[8]
+    cdef uint64_t pfn
     cdef int i
+    if pool == NULL:  # a small machine's image is no Debian's
+        return map_direct(a, ram_start(&a.m.arch) << shift, a.m.max_pfn << shift)
     border[0] = ram_start(&a.m.arch)
     border[1] = text.start_pfn
     border[2] = text.start_pfn + text.nr_pages + (level_size(&a.m.arch, 1) >> shift)  # __init_data_begin
     border[3] = reserved_of(a, RESERVED_KERNEL_RODATA).start_pfn
     border[4] = reserved_of(a, RESERVED_KERNEL_DATA).start_pfn
-    border[5] = a.m.max_pfn
-    for i in range(5):
-        if not map_direct(a, border[i] << shift, border[i + 1] << shift):
+    border[5] = pool.start_pfn
+    border[6] = pool.start_pfn + pool.nr_pages
+    border[7] = a.m.max_pfn
+    for i in range(7):
+        if i != 5 and not map_direct(a, border[i] << shift, border[i + 1] << shift):
+            return False
+    for pfn in range(border[5], border[6]):
+        if not map_direct(a, pfn << shift, pfn + 1 << shift):
             return False
     return True
 

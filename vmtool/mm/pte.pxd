@@ -6,7 +6,7 @@ index_lo; a table without contents holds only zeros. What an entry is, is told b
 The bits are those of arch_x86.pxd, whatever the machine's: loads and stores translate where its entries look otherwise in memory.
 """
 
-from vmtool.mm.arch cimport ARCH_TRANSLATES, ARCH_XONLY, entry_decode, entry_encode, pte_pfn
+from vmtool.mm.arch cimport ARCH_MODIFY_YOUNG, ARCH_TRANSLATES, ARCH_XONLY, entry_decode, entry_encode, pte_pfn
 from vmtool.mm.arch_x86 cimport *
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport page_bytes_mut
@@ -38,6 +38,8 @@ cdef inline pte_t pte_protection(const arch_t *g, uint64_t vm_flags) noexcept no
         bits |= <pte_t>1 << X86_XONLY_BIT
     if vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
         return bits | g.present | g.user | g.accessed
+    if g.flags & ARCH_MODIFY_YOUNG:
+        return bits | g.is_global
     return bits | g.is_global | g.accessed  # PAGE_NONE: present for the kernel (_PAGE_PROTNONE), not for the processor
 
 cdef inline pte_t mk_pte(arena_t *a, pfn_t pfn, uint64_t vm_flags) noexcept nogil:
@@ -113,7 +115,8 @@ cdef inline pte_t pte_chg_mask(const arch_t *g) noexcept nogil:
 
 cdef inline pte_t pte_modify(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     """Another protection; keeps frame, A, D, soft-dirty, special, huge. Not writable."""
-    return (e & pte_chg_mask(&a.m.arch)) | (pte_protection(&a.m.arch, vm_flags) & ~a.m.arch.accessed)
+    cdef pte_t unsaid = 0 if a.m.arch.flags & ARCH_MODIFY_YOUNG else a.m.arch.accessed
+    return (e & pte_chg_mask(&a.m.arch)) | (pte_protection(&a.m.arch, vm_flags) & ~unsaid)
 
 cdef inline pfn_t pte_frame(arena_t *a, pte_t e) noexcept nogil:
     return pte_pfn(&a.m.arch, e)

@@ -181,6 +181,8 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
     for z in range(NR_ZONES):
         count_present(a, z)
         m.totalram_pages += m.zone[z].managed_pages
+    if m.totalram_pages == 0:
+        return -EINVAL
     for cpu in range(m.nr_cpus):
         memset(rec_mut(a, POOL_CPU, cpu + 1), 0, sizeof(cpu_t))
     frame_mut(a, m.zero_pfn).flags = PG_reserved | PG_zero
