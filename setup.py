@@ -7,8 +7,8 @@
 Every `vmtool/**/*.pyx` is one module. Those of vmtool/, its mm and libc, which only run together, share one object file, `_modules`:
 opening fifty files costs a command more than 4 ms of CPU (vmtool/_loader.py finds them in it), and call each other as C functions do
 (scripts/direct_calls.py). Release and debug builds keep
-their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it, or a
-`.pxd` it cimports (however indirectly), is newer than its C.
+their C and objects apart under build/, so changing over costs a copy. A `.pyx` is translated again when it changed, or what it uses of
+the `.pxd` that it cimports, however indirectly (scripts/dependencies.py).
 """
 
 import os
@@ -27,7 +27,10 @@ ANNOTATE = os.environ.get("VMTOOL_ANNOTATE", "0") not in ("", "0")
 MODE = "debug" if DEBUG else "release"
 MAX_JOBS = 4
 MAN = "share/man/man1"
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts")
 SHARED = (Path("vmtool"), Path("vmtool/mm"), Path("vmtool/libc"))  # whose modules go into one object file, vmtool/_modules
+
+sys.path.insert(0, SCRIPTS)  # a build backend does not have it there
 
 DIRECTIVES = {
     "language_level": "3",
@@ -72,6 +75,11 @@ def object_files():
     return [*alone, extension("vmtool._modules", shared)]
 
 
+def modified(path):
+    """When a file was written, in ns; 0: there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 class BuildExt(build_ext):
     """build_ext that translates and compiles in parallel, only what changed, and keeps the two builds apart."""
 
@@ -91,45 +99,45 @@ class BuildExt(build_ext):
 
     def translate(self):
         """From .pyx to .c, as the extensions' new sources."""
-        from Cython.Build import cythonize  # here: neither sdist nor --help needs Cython
+        from Cython import __version__  # here: neither sdist nor --help needs Cython
+        from Cython.Build import cythonize
+        from dependencies import Kept, Sources
 
         c_dir = Path("build", "cython", MODE)
-        stale = self.stale_files(c_dir)
-        done = cythonize(
-            [extension(module_name(pyx), [str(pyx)]) for pyx in pyx_files()],
-            build_dir=str(c_dir),
-            nthreads=self.parallel if len(stale) > 1 else 0,  # a pool of processes is not worth starting for one
-            compiler_directives=DIRECTIVES,
-            annotate=ANNOTATE,
-            force=True if ANNOTATE or self.force else None,
-            quiet=self.verbose < 1,
-        )
-        c_file = {str(pyx): ext.sources[0] for pyx, ext in zip(pyx_files(), done, strict=True)}
+        kept = Kept(c_dir, Sources(pyx_files()), __version__)
+        self.forget_old_files(c_dir)
+        stale = kept.sources.modules if ANNOTATE or self.force else kept.stale()
+        before = {pyx: modified(kept.c_file(pyx)) for pyx in stale}
+        try:
+            cythonize(
+                [extension(module_name(pyx), [str(pyx)]) for pyx in stale],
+                build_dir=str(c_dir),
+                nthreads=self.parallel if len(stale) > 1 else 0,  # a pool of processes is not worth starting for one
+                compiler_directives=DIRECTIVES,
+                annotate=ANNOTATE,
+                force=True,
+                quiet=self.verbose < 1,
+            )
+        finally:
+            kept.translated([pyx for pyx in stale if modified(kept.c_file(pyx)) > before[pyx]])
+        c_file = {str(pyx): str(kept.c_file(pyx)) for pyx in pyx_files()}
         c_file |= self.link_directly({pyx: c for pyx, c in c_file.items() if Path(pyx).parent in SHARED})
         for ext in self.extensions:
             ext.sources = [c_file[source] for source in ext.sources]
 
     def link_directly(self, c_file):
         """The C of the modules of one object file, with plain calls between them."""
-        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts"))  # a build backend does not have it there
         from direct_calls import link
 
         made = link({module_name(Path(pyx)): Path(c) for pyx, c in c_file.items()}, Path("build", "direct", MODE))
         return {pyx: str(made[module_name(Path(pyx))]) for pyx in c_file}
 
-    def stale_files(self, c_dir):
-        """The .pyx that look older than their C. C that is older than this file was made by other rules, and goes."""
-        newest_pxd = max((p.stat().st_mtime for p in Path("vmtool").rglob("*.pxd")), default=0.0)
-        rules = os.stat(__file__).st_mtime
-        stale = []
-        for pyx in pyx_files():
-            c_file = c_dir / pyx.with_suffix(".c")
-            made = c_file.stat().st_mtime if c_file.exists() else 0.0
-            if made < rules:
-                c_file.unlink(missing_ok=True)
-            if made < max(pyx.stat().st_mtime, newest_pxd, rules):
-                stale.append(pyx)
-        return stale
+    def forget_old_files(self, c_dir):
+        """C that is older than the rules by which it is made goes."""
+        rules = max(modified(Path(path)) for path in (__file__, f"{SCRIPTS}/dependencies.py"))
+        for c_file in c_dir.rglob("*.c"):
+            if modified(c_file) < rules:
+                c_file.unlink()
 
     def build_extensions(self):
         """Compile all sources in one pool of threads, then let setuptools link."""

@@ -9,13 +9,15 @@ whatever the module does then. So
     the others are imported, by who uses them, itself or by way of such modules.
 
 Of the first two kinds, nine tenths of all, only the code is kept, with an import of one line: what Cython adds for a module that has
-objects of Python is most of what there is to compile.
+objects of Python is most of what there is to compile. And of the headers' records and inline functions, all of which Cython writes into
+every file, a file keeps those that its code comes by: when one of the others changes, it need not be compiled again.
 
 All or none: where a file is not of the form that is known here (another Cython), every module stays as Cython wrote it, which works alike.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -28,6 +30,11 @@ EXPORTED = re.compile(r"&(__pyx_f_\w+)")
 MODULE = re.compile(r'PyImport_ImportModule\("([\w.]+)"\)')
 VARIABLES = ("ExportVoidPtr(", "ImportVoidPtr_")
 OF_PYTHON = re.compile(r"__pyx_mstate|__pyx_[dm]\b")
+RECORDS = ("/* #### Code section: type_declarations ### */", "/* #### Code section: utility_code_proto ### */")
+RECORD = re.compile(r"^(?:struct|union) (__pyx_t_\w+) \{$", re.MULTILINE)
+INLINE = re.compile(r"^static CYTHON_INLINE [^\n;]*?\b(__pyx_f_\w+)\([^\n]*\) \{$", re.MULTILINE)
+PROTOTYPE = re.compile(r"^static CYTHON_INLINE [^\n]*?\b(__pyx_f_\w+)\([^\n]*\); /\*proto\*/\n", re.MULTILINE)
+NAME = re.compile(r"\b__pyx_[tf]_\w+")
 DECLARED = "/* #### Code section: module_declarations ### */"
 BODY = ("/* #### Code section: module_code ### */", "/* #### Code section: module_exttypes ### */")
 AT_IMPORT = ("/*--- Execution code ---*/", "/*--- Wrapped vars code ---*/")
@@ -129,6 +136,41 @@ def between(text: str, marks: tuple[str, str]) -> str:
     return text.partition(marks[0])[2].partition(marks[1])[0]
 
 
+def pieces(text: str, start: re.Pattern[str], end: str) -> tuple[str, list[tuple[str, str]]]:
+    """A text without certain definitions, and these by name. In their places stand NUL."""
+    rest, found, at = [], [], 0
+    for match in start.finditer(text):
+        behind = text.index(end, match.end()) + len(end)
+        rest.append(text[at : match.start()])
+        found.append((match[1], text[match.start() : behind]))
+        at = behind
+    return "\0".join([*rest, text[at:]]), found
+
+
+def without_unused(text: str) -> str:
+    """A file's C without the inline functions of headers, and the definitions of records, that nothing in it comes by."""
+    head, mark, rest = text.partition(RECORDS[0])
+    declared, end, tail = rest.partition(RECORDS[1])
+    declared, records = pieces(declared, RECORD, "\n};\n")
+    tail, functions = pieces(tail, INLINE, "\n}\n")
+    parts = {name: set(NAME.findall(text)) for name, text in (*records, *functions)}
+    used: set[str] = set()
+    ahead = set(NAME.findall(head)) | set(NAME.findall(PROTOTYPE.sub("", tail)))
+    while ahead:
+        name = ahead.pop()
+        if name not in used:
+            used.add(name)
+            ahead |= parts.get(name, set())
+    tail = PROTOTYPE.sub(lambda match: match[0] if match[1] in used else "", tail)
+    return head + mark + together(declared, records, used) + end + together(tail, functions, used)
+
+
+def together(text: str, found: list[tuple[str, str]], used: set[str]) -> str:
+    """What pieces() took apart, without what is not used."""
+    first, *rest = text.split("\0")
+    return "".join([first, *[(definition if name in used else "") + part for (name, definition), part in zip(found, rest, strict=True)]])
+
+
 def needed(modules: dict[str, Module], name: str) -> list[str]:
     """Modules that act which a module imports, itself or by way of those that do not, in their order."""
     found: dict[str, None] = {}
@@ -198,9 +240,12 @@ def public(line: str, exported: set[str]) -> str:
 def link(c_files: dict[str, Path], directory: Path) -> dict[str, Path]:
     """C files by the name of their module; those to compile in their place, written below `directory` where they changed."""
     made = {name: directory / f"{name}.c" for name in c_files}
-    newest = max(path.stat().st_mtime for path in (Path(__file__), *c_files.values()))
     stamp = directory / "made"
-    if stamp.exists() and stamp.stat().st_mtime > newest and stamp.read_text("utf-8").split() == sorted(made):
+    stamped = stamp.stat().st_mtime if stamp.exists() else 0.0
+    digests = {}
+    if stamped > Path(__file__).stat().st_mtime:
+        digests = dict(line.partition(" ")[::2] for line in stamp.read_text("utf-8").splitlines())
+    if digests.keys() == made.keys() and stamped > max(path.stat().st_mtime for path in c_files.values()):
         return made
     try:
         modules = {name: Module(path.read_text("utf-8")) for name, path in c_files.items()}
@@ -211,7 +256,11 @@ def link(c_files: dict[str, Path], directory: Path) -> dict[str, Path]:
         return c_files
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        if not made[name].exists() or made[name].read_text("utf-8") != text:
-            made[name].write_text(text, "utf-8")
-    stamp.write_text("\n".join(sorted(made)), "utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if digests.get(name) != digest or not made[name].exists():
+            text = without_unused(text)
+            if not made[name].exists() or made[name].read_text("utf-8") != text:
+                made[name].write_text(text, "utf-8")
+        digests[name] = digest
+    stamp.write_text("".join([f"{name} {digests[name]}\n" for name in sorted(made)]), "utf-8")
     return made

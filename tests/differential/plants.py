@@ -142,7 +142,7 @@ PLANTS = (
 
 def copy_project(where: str) -> None:
     """What a build and a comparison need, with the compiled files, so that one changed module is all there is to build."""
-    for name in ("vmtool", "tests", "build"):
+    for name in ("vmtool", "tests", "build", "scripts"):
         if os.path.isdir(f"{PROJECT}/{name}"):
             shutil.copytree(f"{PROJECT}/{name}", f"{where}/{name}", ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
     for name in ("setup.py", "pyproject.toml", "README.md"):

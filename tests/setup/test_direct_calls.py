@@ -83,6 +83,46 @@ def imported(path):
     return re.findall(r'PyImport_ImportModule\("(\w+)"\)', path.read_text())
 
 
+UNUSED = """/* #### Code section: type_declarations ### */
+struct __pyx_t_1a_inner {
+  int x;
+};
+struct __pyx_t_1a_outer {
+  struct __pyx_t_1a_inner in;
+};
+struct __pyx_t_1a_lone {
+  int y;
+};
+/* #### Code section: utility_code_proto ### */
+static CYTHON_INLINE int __pyx_f_1a_one(struct __pyx_t_1a_outer *); /*proto*/
+static CYTHON_INLINE int __pyx_f_1a_two(struct __pyx_t_1a_lone *); /*proto*/
+static CYTHON_INLINE int __pyx_f_1a_three(void); /*proto*/
+static CYTHON_INLINE int __pyx_f_1a_one(struct __pyx_t_1a_outer *o) {
+  return o->in.x + __pyx_f_1a_three();
+}
+static CYTHON_INLINE int __pyx_f_1a_two(struct __pyx_t_1a_lone *l) {
+  return l->y;
+}
+static CYTHON_INLINE int __pyx_f_1a_three(void) {
+  return 3;
+}
+int go(void) {
+  return __pyx_f_1a_one(0);
+}
+"""
+
+
+def test_what_a_file_does_not_come_by_is_left_out():
+    kept = direct_calls.without_unused(UNUSED)
+    for name in ("inner", "outer", "f_1a_one", "f_1a_three"):
+        assert kept.count(name) == UNUSED.count(name)
+    assert "lone" not in kept
+    assert "two" not in kept
+    used = UNUSED.replace("one(0)", "two(0)")
+    kept = direct_calls.without_unused(used)
+    assert ("outer" in kept, "inner" in kept, "three" in kept, "lone {" in kept) == (False, False, False, True)
+
+
 def test_a_pointer_becomes_a_declaration_and_what_is_exported_is_no_longer_static(tmp_path):
     made = direct_calls.link(files(tmp_path, a=of("a", "b"), b=of("b", "c", CLASS), c=of("c", "b")), tmp_path / "made")
     text = made["a"].read_text()
