@@ -2,7 +2,7 @@
 
 The rules are arch/arm64/mm/context.c's and arch/arm/mm/context.c's (Linux 6.18); the logs of Debian's kernels say "65536 entries" on a
 Cortex-A72: the processor needs no KPTI, so there are no pairs. The traces are worked out by hand. The TLB itself against the plain
-model: test_tlb_model_arm.py.
+model: test_tlb_model_asid.py.
 """
 
 import pytest

@@ -20,7 +20,7 @@ PRESETS = {
     "neoverse-n1": "l1d=48x48:4K+16K+64K+2M+512M,l1i=48x48:4K+16K+64K+2M+32M,l2=1280x5:4K+16K+64K+2M+32M+512M+1G",
     "none": "",
 }
-PSC = {1: "pde", 2: "pdpte", 3: "pml4e"}  # by the level of the table that holds the entry
+PSC = {1: "pde", 2: "pdpte", 3: "pml4e", 4: "pml5e"}  # by the level of the table that holds the entry
 BYTES = {"K": 10, "M": 20, "G": 30}
 
 

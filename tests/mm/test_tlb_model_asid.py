@@ -1,4 +1,5 @@
-"""arm64's TLB against the plain model of it, on random traces: pages, blocks, contiguous ones, ASIDs and TLBI; and a few traces by hand."""
+"""arm64's TLB and riscv64's against the plain model of it, on random traces: pages, blocks, contiguous ones, ASIDs, TLBI and SFENCE.VMA; and a few
+traces by hand."""
 
 import contextlib
 import random
@@ -11,18 +12,22 @@ from vmtool.errors import Signal
 from .tlb_model import Model
 
 BASE, CONT, LARGE, HUGE = 0x400000000000, 0x300000000000, 0x200000000000, 0x100000000000
+WITH_1G = ("arm64", "riscv64", "riscv64-sv57")
 DIRTY = 0x40  # of an entry as mm computes with it
 NR_PAGES, NR_CONT, NR_LARGE = 2048, 48, 24
 FORMATS = {  # what an entry of each level spans, and a contiguous block of pages: shifts
     "arm64": ((12, 21, 30, 39), 16),
     "arm64-16k": ((14, 25, 36), 21),
     "arm64-64k": ((16, 29, 42), 21),
+    "riscv64": ((12, 21, 30, 39), 12),  # no hint: a page
+    "riscv64-sv57": ((12, 21, 30, 39, 48), 12),
 }
 SPECS = [("arm64", "cortex-a72"), ("arm64", "neoverse-n1"), ("arm64-16k", "neoverse-n1"), ("arm64-64k", "cortex-a72"),
          ("arm64-64k", "neoverse-n1"), ("arm64", "l1d=8x8:4K+64K,l2=64x4:4K,pde=4x2,pdpte=2x2"),
          ("arm64", "l1d=12x4,l2=60x5:all,pde=6x3:plru"), ("arm64", ""),
          ("arm64-16k", "l1d=16x16:2M,l2=48x3:random:16K+2M+32M"),
-         ("arm64", "plru,l1d=7x7:4K+1M,l1i=4x2:64K,l2=40x8:4K+64K,l2i=6x3")]  # a spec has 63 characters
+         ("arm64", "plru,l1d=7x7:4K+1M,l1i=4x2:64K,l2=40x8:4K+64K,l2i=6x3"),
+         ("riscv64", ""), ("riscv64", "l1d=12x4,l2=60x5:all,pde=6x3:plru"), ("riscv64-sv57", "l1d=8x8:all,l1i=4x2,l2=40x8,l2i=6x3")]  # a spec has 63 characters
 
 
 def folio(p, order):
@@ -50,10 +55,10 @@ def mapped():
         for i in range(NR_CONT):
             for j in range(nr):
                 put(p, CONT + (i << block) + (j << shifts[0]), first + j)
-        assert p.walk(CONT)["steps"][-1][2] >> 52 & 1  # the hint is there
+        assert arch.startswith("riscv") or p.walk(CONT)["steps"][-1][2] >> 52 & 1  # the hint is there
         for i in range(NR_LARGE):
             put(p, LARGE + (i << shifts[1]), 0, level=1)
-        if arch == "arm64":
+        if arch in WITH_1G:
             for i in range(3):
                 put(p, HUGE + (i << 30), 0, level=2)
         return p
@@ -69,7 +74,7 @@ def address(rng, arch, hot):
         return BASE + (n << shifts[0]) + rng.randrange(1 << shifts[0]), shifts[0]
     if what < 0.8:
         return CONT + rng.randrange(NR_CONT << block), block
-    if what < 0.95 or arch != "arm64":
+    if what < 0.95 or arch not in WITH_1G:
         return LARGE + (int(rng.random() ** 3 * NR_LARGE) << shifts[1]) + rng.randrange(1 << shifts[1]), shifts[1]
     return HUGE + rng.randrange(3 << 30), 30
 
