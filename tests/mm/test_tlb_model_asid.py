@@ -1,5 +1,5 @@
-"""arm64's TLB and riscv64's against the plain model of it, on random traces: pages, blocks, contiguous ones, ASIDs, TLBI and SFENCE.VMA; and a few
-traces by hand."""
+"""arm64's TLB and riscv64's against the plain model of it, on random traces: pages, blocks, contiguous ones, ASIDs, TLBI and SFENCE.VMA;
+and a few traces by hand."""
 
 import contextlib
 import random
@@ -27,7 +27,8 @@ SPECS = [("arm64", "cortex-a72"), ("arm64", "neoverse-n1"), ("arm64-16k", "neove
          ("arm64", "l1d=12x4,l2=60x5:all,pde=6x3:plru"), ("arm64", ""),
          ("arm64-16k", "l1d=16x16:2M,l2=48x3:random:16K+2M+32M"),
          ("arm64", "plru,l1d=7x7:4K+1M,l1i=4x2:64K,l2=40x8:4K+64K,l2i=6x3"),
-         ("riscv64", ""), ("riscv64", "l1d=12x4,l2=60x5:all,pde=6x3:plru"), ("riscv64-sv57", "l1d=8x8:all,l1i=4x2,l2=40x8,l2i=6x3")]  # a spec has 63 characters
+         ("riscv64", ""), ("riscv64", "l1d=12x4,l2=60x5:all,pde=6x3:plru"),
+         ("riscv64-sv57", "l1d=8x8:all,l1i=4x2,l2=40x8,l2i=6x3")]  # a spec has 63 characters
 
 
 def folio(p, order):
