@@ -40,7 +40,7 @@ MTHP_STATS = ("anon_fault_alloc anon_fault_fallback anon_fault_fallback_charge z
 EXCEPT_ADVISED = 2
 """PR_THP_DISABLE_EXCEPT_ADVISED of prctl()."""
 NO_STALL = {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}
-"""psi: what of the time processes waited for memory. The clock stands still while they do."""
+"""psi: what of the time processes waited for memory, or for the disk. The clock stands still while they do."""
 
 
 cdef class Reclaim(Processes):
@@ -296,6 +296,7 @@ cdef class Reclaim(Processes):
             "memory.swap.max": limit(m.swap.max), "memory.oom.group": m.oom_group, "memory.stat": stat,
             "memory.events": {EVENTS[i]: m.event[i] for i in range(6)},
             "memory.events.local": {EVENTS[i]: m.event_local[i] for i in range(6)},
+            "io.pressure": {"some": dict(NO_STALL), "full": dict(NO_STALL)},
             "memory.pressure": {"some": dict(NO_STALL), "full": dict(NO_STALL)},
             "memory.swap.events": {key: m.event[item] for key, item in SWAP_EVENTS.items()},
         }

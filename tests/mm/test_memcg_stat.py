@@ -258,6 +258,7 @@ def test_no_time_passes_while_a_process_waits():
     machine.sleep(3000000)
     assert machine.cgroup("g")["memory.stat"]["pgscan_direct"] > 0
     assert content(machine.cgroup("g")["memory.pressure"]) == PRESSURE
+    assert content(machine.cgroup("g")["io.pressure"]) == PRESSURE
 
 
 # --- out of memory in a group ------------------------------------------------------------------------------------------

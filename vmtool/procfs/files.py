@@ -303,6 +303,7 @@ MACHINE = {
     "modules": Entry(render("modules", "modules")),
     "pagetypeinfo": Entry(render("pagetypeinfo", "zones", _pageblock_order, dated=True), mode=0o400),
     "partitions": Entry(render("mounts", "files", function="render_partitions")),
+    "pressure/io": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),
     "pressure/memory": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),
     "slabinfo": Entry(render("slabinfo", "slabs"), mode=0o400),
     "stat": Entry(render("system", _info, "tasks", function="render_stat")),

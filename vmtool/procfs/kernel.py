@@ -1,7 +1,7 @@
-"""Files below /proc/sys/kernel that are no parameters here, version, pressure/memory.
+"""Files below /proc/sys/kernel that are no parameters here, version, pressure/io, pressure/memory.
 
-Counterparts: Linux v6.18 kernel/utsname_sysctl.c, fs/proc/version.c, kernel/sched/psi.c:psi_show(). Nothing ever waits for memory in the
-machine's time, so the pressure is none.
+Counterparts: Linux v6.18 kernel/utsname_sysctl.c, fs/proc/version.c, kernel/sched/psi.c:psi_show(). Nothing ever waits for memory or
+the disk in the machine's time, so the pressure is none.
 """
 
 from vmtool.records import MachineInfo
