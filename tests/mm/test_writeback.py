@@ -301,10 +301,43 @@ def test_the_flusher_writes_a_mebibyte_fourfold_and_looks_again(one_process):
 
 
 def test_a_writer_near_the_limit_looks_more_often(one_process):
-    """nr_dirtied_pause: 32 pages at first, then the square root of what is left, in powers of two: 4 of 16."""
+    """nr_dirtied_pause would be 32 pages at first, but a CPU's tasks look after a 32nd of the limit, and never before 16 (ratelimit_pages);
+    then it is the square root of what is left, in powers of two: 4 of 16."""
     found = touched(one_process, 64, 8, 16, 1)
-    assert found[30:32] == [(31, 0), (0, 32)]
-    assert max(dirty for dirty, _ in found[32:]) == 9
+    assert found[14:16] == [(15, 0), (0, 16)]
+    assert max(dirty for dirty, _ in found[16:]) == 9
+
+
+def test_tasks_of_one_cpu_look_for_each_other(one_process):
+    """bdp_ratelimits: each dirties less than it would look at, together it is 85 pages, a 32nd of the limit: of the third one's folios
+    of 16, 8, 4 and 2 pages the third."""
+    m = one_process
+    m.set_sysctl("vm.dirty_background_bytes", str(40 * PAGE))
+    m.set_sysctl("vm.dirty_bytes", str(2747 * PAGE))
+    m.mkfile("/f", 128 * PAGE)
+    seen = []
+    for i in range(4):
+        pid = m.spawn("w", None, [b"w"], [])
+        m.write(pid, "/f", i * 30 * PAGE, b"x" * 30 * PAGE)
+        seen.append(m.vmstat()["nr_dirty"])
+    assert seen == [30, 60, 2, 32]
+
+
+def test_what_ended_tasks_dirtied_counts_for_those_that_live(one_process):
+    """dirty_throttle_leaks: 20 pages of one that has ended, and 12 of the next are 32."""
+    m = one_process
+    m.set_sysctl("vm.dirty_background_bytes", str(24 * PAGE))
+    m.set_sysctl("vm.dirty_bytes", str(2747 * PAGE))
+    m.mkfile("/f", 128 * PAGE)
+    pid = m.spawn("w", None, [b"w"], [])
+    m.write(pid, "/f", 0, b"x" * 20 * PAGE)
+    m.exit(pid)
+    pid = m.spawn("w", None, [b"w"], [])
+    seen = []
+    for i in range(14):
+        m.write(pid, "/f", (40 + i) * PAGE, b"x")
+        seen.append(m.vmstat()["nr_dirty"])
+    assert seen[10:14] == [31, 0, 1, 2]
 
 
 @pytest.mark.parametrize("how", ["store", "write", "populate"])

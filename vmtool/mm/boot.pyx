@@ -23,6 +23,7 @@ from vmtool.mm.kmem_boot cimport kmem_boot
 from vmtool.mm.kmem_upgrade cimport kmem_upgrade
 from vmtool.mm.slab cimport kmem_cache_init
 from vmtool.mm.tlb cimport tlb_init, tlb_is_plain
+from vmtool.mm.writeback cimport page_writeback_init
 from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, NR_ZONE_UNEVICTABLE, mod_node_stat
 
 cdef enum:
@@ -152,6 +153,7 @@ cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     err = boot_memory(a)
     if err:
         return BOOT_NO_ROOM if err == -ENOMEM else BOOT_RAM
+    page_writeback_init(a)
     if kmem_cache_init(a):
         return BOOT_NO_ROOM
     if tlb_init(a):

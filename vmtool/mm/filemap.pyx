@@ -11,7 +11,7 @@ Invariants (fsck_cache): slot i of a file leads to a frame whose folio names the
 pages of folios with PG_dirty; NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_FILE_DIRTY are the sums over inodes.
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, inode_mut, task_mut
+from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, inode_at, inode_mut, task_mut
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio, pfn_to_zone
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio, pmd_mappable
@@ -293,6 +293,7 @@ cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil:
     mod_node_stat(a, NR_DIRTIED, nr_pages)
     if a.task:
         task_mut(a, a.task).nr_dirtied += <uint32_t>nr_pages
+    cpu_mut(a, a.cpu).bdp_ratelimits += <uint32_t>nr_pages
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += nr_pages
 
 

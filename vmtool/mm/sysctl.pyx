@@ -17,7 +17,7 @@ from vmtool.mm.pagecache cimport drop_caches
 from vmtool.mm.pid cimport PID_MAX_LIMIT, PID_MAX_MIN
 from vmtool.mm.sysctl_hugetlb cimport (DEMOTE, DEMOTE_SIZE, NR_HSTATE_ROWS, hstate_row_attr, hstate_row_exists, hstate_row_get, hstate_row_name, hstate_row_set,
                                       hstate_row_takes)
-from vmtool.mm.writeback cimport flusher_interval_changed
+from vmtool.mm.writeback cimport flusher_interval_changed, writeback_set_ratelimit
 from vmtool.mm.shrinker cimport drop_deferred
 
 cdef enum:
@@ -300,6 +300,7 @@ cdef uint32_t *ratio_of(arena_t *a, uint32_t i) noexcept nogil:
 
 cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept nogil:
     cdef char *field = <char *>a.m + TABLE[i].offset + n * TABLE[i].bytes
+    cdef bint is_new
     if TABLE[i].action == DROP_CACHES:
         if value & 3:
             drop_caches(a, <int>value & 3)
@@ -331,6 +332,7 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
         return
     if TABLE[i].action == KILOBYTES:  # what is no whole page is cut off; source: queue_ra_store()
         value >>= a.m.arch.page_shift - 10
+    is_new = value != sysctl_get(a, i, n)
     if is_stored(i, n):
         if TABLE[i].bytes == 8:
             (<int64_t *>field)[0] = value
@@ -351,3 +353,5 @@ cdef void sysctl_set(arena_t *a, uint32_t i, uint32_t n, int64_t value) noexcept
         amount_of(a, i)[0] = 0
     elif TABLE[i].action == NO_RATIO:
         ratio_of(a, i)[0] = 0
+    if is_new and (field == <char *>&a.m.dirty_ratio or field == <char *>&a.m.dirty_bytes):
+        writeback_set_ratelimit(a)

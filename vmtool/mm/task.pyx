@@ -72,6 +72,7 @@ cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
     task_mut(a, task).files = 0
 
 cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
+    cpu_mut(a, a.cpu).dirty_throttle_leaks += task_at(a, t).nr_dirtied
     task_objects_free(a, t)
     pid_detach(a, task_at(a, t).pid)
     (<uint32_t *>rec_mut(a, POOL_PID, task_at(a, t).pid))[0] = 0

@@ -83,8 +83,7 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint32_t nr_tlb
     pcp_t pcp[NR_ZONES]  # 4 x 128
     uint32_t pcid_mm[6]  # which mm has each dynamic PCID
-    uint32_t pcid_next
-    uint32_t tlb_has_large  # an entry of more than 4K was filled since everything was flushed
+    uint32_t pcid_next, tlb_has_large  # the second: an entry of more than 4K was filled since everything was flushed
     uint64_t tlb_flushed_at  # entries that are not global and not younger are void (a flush of all touches no entry)
     uint64_t tlb_flushed_global_at  # the same for every entry
     uint64_t tlb_missed  # (page number + 1) << 1 | instruction: the last miss, until something is filled: the retry after a fault need not search again
@@ -101,7 +100,8 @@ cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx
     uint64_t shootdowns  # flushes that another CPU asked for by an interrupt
     uint32_t swap_types[NR_SWAP_ORDERS - 1]  # as swap_type and swap_offset, of folios of 2, 4 .. pages
     uint32_t swap_offsets[NR_SWAP_ORDERS - 1]
-    uint32_t pad[38]
+    uint32_t bdp_ratelimits, dirty_throttle_leaks  # pages dirtied here since one looked at the limits; and what ended tasks had dirtied
+    uint32_t pad[36]
 
 cdef struct tlb_geom_t:  # one structure of the TLB (--tlb)
     uint16_t sets
@@ -493,7 +493,7 @@ cdef struct machine_t:
     uint32_t thp_orders_always, thp_orders_madvise, thp_orders_inherit  # large_folio.pyx; hugepages-*kB/enabled: bit n, order n
     uint32_t knows_large_folios  # 0 in older files: what tails have of mappings is not
     free_list_t split_queue  # deferred_split: folios that no group pays for
-    uint32_t pad_split
+    uint32_t ratelimit_pages  # at how many of cpu_t.bdp_ratelimits one looks; 0: of an older file
     uint64_t nr_deferred_split
     int64_t mthp_stat[NR_MTHP_ORDERS][NR_MTHP_STATS]  # hugepages-*kB/stats
     hstate_t hstate_more[NR_HSTATES - 2]

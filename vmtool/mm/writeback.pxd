@@ -13,5 +13,7 @@ cdef void sync_all(arena_t *a) noexcept nogil  # errors wait for who asks
 cdef void alloc_da_blocks(arena_t *a, idx_t inode) noexcept nogil  # ext4's: all of it goes to the disk, if something of it has no block yet
 cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil  # pages
 cdef void balance_dirty_pages(arena_t *a) noexcept nogil  # after a file's page became dirty (balance_dirty_pages_ratelimited())
+cdef void page_writeback_init(arena_t *a) noexcept nogil  # at boot
+cdef void writeback_set_ratelimit(arena_t *a) noexcept nogil  # the limits have changed
 cdef void flusher_interval_changed(arena_t *a) noexcept nogil
 cdef void flusher_until(arena_t *a, uint64_t end_us) noexcept nogil  # the logical clock goes on to then, and the flusher with it

@@ -2,18 +2,18 @@
 
 Modelled: the walk over the DIRTY marks, cleaning of the page tables (folio_mkclean), the write, and its error, of which each open file is told once (lib/errseq.c).
 Counterpart: Linux v6.18 mm/page-writeback.c:folio_clear_dirty_for_io(), fs/ext4/inode.c:mpage_prepare_extent_to_map(), ext4_alloc_da_blocks().
-A writer looks at the limits when it has dirtied nr_dirtied_pause pages. Above the background limit the flusher is woken, and here it runs at that
+A writer looks at the limits when it has dirtied nr_dirtied_pause pages, those of ended tasks among them (dirty_throttle_leaks), or its CPU's tasks
+together a 32nd of the limit, but 16 pages (bdp_ratelimits). Above the background limit the flusher is woken, and here it runs at that
 point until it sleeps again: a chunk of each dirty file (4 MiB, or more on a large machine) and again, until the limit holds; what is left stays dirty.
 Above the middle of both limits the writer must wait for that; as it has just run, nobody waits longer.
-Simplified: a CPU's count of what its tasks dirtied (bdp_ratelimits) and what ended tasks left (dirty_throttle_leaks) make nobody look earlier; the
-disk's bandwidth is what the kernel takes for granted before it measures, for that takes time.
+Simplified: the disk's bandwidth is what the kernel takes for granted before it measures, for that takes time.
 A folio's bytes become the disk's: the frame gives its content away and reads the block from then on.
 """
 
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_align, page_size
-from vmtool.mm.arena cimport content_alloc, content_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut, task_at, task_mut
+from vmtool.mm.arena cimport content_alloc, content_mut, cpu_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut, task_at, task_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport disk_put_content, disk_write, errseq_check_and_advance, errseq_set, inode_live, is_hole
@@ -27,6 +27,7 @@ cdef enum:
     MIN_WRITEBACK_BYTES = 4194304
     INIT_BANDWIDTH = 104857600  # bytes a second: what a disk is taken for until it was measured
     DIRTY_SCOPE = 8
+    MIN_RATELIMIT_PAGES = 16
 
 
 cdef void zero_past_eof(arena_t *a, idx_t content, uint64_t page_pos, uint64_t size) noexcept nogil:
@@ -125,21 +126,39 @@ cdef void sync_all(arena_t *a) noexcept nogil:
 
 # --- limits and time ------------------------------------------------------------------------------------------------
 
-cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
-    """global_dirty_limits(): bytes, or a share of what may become dirty, in steps of 1/4096."""
-    cdef int64_t dirtyable = 0
+cdef int64_t limit_of(arena_t *a, int64_t dirtyable, bint background) noexcept nogil:
+    """domain_dirty_limits(): bytes, or a share of what may become dirty, in steps of 1/4096."""
     cdef int64_t limit, background_limit
-    cdef uint32_t z
-    for z in range(NR_ZONES):
-        dirtyable += <int64_t>a.m.zone[z].free_pages
-    dirtyable -= dirtyable if dirtyable < <int64_t>a.m.totalreserve_pages else <int64_t>a.m.totalreserve_pages
-    dirtyable += a.m.node_stat[NR_INACTIVE_FILE] + a.m.node_stat[NR_ACTIVE_FILE] + 1
     limit = <int64_t>(page_align(&a.m.arch, a.m.dirty_bytes) >> a.m.arch.page_shift) if a.m.dirty_bytes else (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
     background_limit = (<int64_t>(page_align(&a.m.arch, a.m.dirty_background_bytes) >> a.m.arch.page_shift) if a.m.dirty_background_bytes
                         else (a.m.dirty_background_ratio * 4096 // 100) * dirtyable // 4096)
     if background_limit >= limit:
         background_limit = limit // 2
     return background_limit if background else limit
+
+
+cdef int64_t dirty_limit(arena_t *a, bint background) noexcept nogil:
+    """global_dirty_limits()."""
+    cdef int64_t dirtyable = 0
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        dirtyable += <int64_t>a.m.zone[z].free_pages
+    dirtyable -= dirtyable if dirtyable < <int64_t>a.m.totalreserve_pages else <int64_t>a.m.totalreserve_pages
+    return limit_of(a, dirtyable + a.m.node_stat[NR_INACTIVE_FILE] + a.m.node_stat[NR_ACTIVE_FILE] + 1, background)
+
+
+cdef void set_ratelimit(arena_t *a, int64_t limit) noexcept nogil:
+    """So that all CPUs together look a few times before the limit is reached."""
+    a.m.ratelimit_pages = <uint32_t>max(limit // (a.m.nr_cpus * 32), <int64_t>MIN_RATELIMIT_PAGES)
+
+
+cdef void page_writeback_init(arena_t *a) noexcept nogil:
+    """At boot all memory is free still, and nothing is reserved."""
+    set_ratelimit(a, limit_of(a, <int64_t>a.m.totalram_pages + 1, False))
+
+
+cdef void writeback_set_ratelimit(arena_t *a) noexcept nogil:
+    set_ratelimit(a, dirty_limit(a, False))
 
 
 cdef int64_t write_part(arena_t *a, idx_t inode, uint64_t first, uint64_t last, int64_t nr_to_write) noexcept nogil:
@@ -204,13 +223,33 @@ cdef uint32_t dirty_poll_interval(int64_t dirty, int64_t limit) noexcept nogil:
     return 1 << (bits >> 1)
 
 
+cdef bint is_time_to_look(arena_t *a, int64_t dirty) noexcept nogil:
+    """balance_dirty_pages_ratelimited_flags()."""
+    cdef cpu_t *c = cpu_mut(a, a.cpu)
+    cdef task_t *task = task_mut(a, a.task) if a.task else NULL
+    cdef uint32_t pause = FIRST_PAUSE_BYTES >> a.m.arch.page_shift, n
+    if a.m.ratelimit_pages == 0:
+        writeback_set_ratelimit(a)
+    if task != NULL and task.nr_dirtied_pause:
+        pause = task.nr_dirtied_pause
+    if (task.nr_dirtied if task != NULL else dirty) >= pause:
+        c.bdp_ratelimits = 0
+    elif c.bdp_ratelimits >= a.m.ratelimit_pages:
+        c.bdp_ratelimits = 0
+        pause = 0
+    if task == NULL:
+        return dirty >= pause
+    if c.dirty_throttle_leaks and task.nr_dirtied < pause:
+        n = min(c.dirty_throttle_leaks, pause - task.nr_dirtied)
+        c.dirty_throttle_leaks -= n
+        task.nr_dirtied += n
+    return task.nr_dirtied >= pause
+
+
 cdef void balance_dirty_pages(arena_t *a) noexcept nogil:
     cdef int64_t dirty = a.m.node_stat[NR_FILE_DIRTY]
     cdef int64_t limit, background
-    cdef uint32_t pause = FIRST_PAUSE_BYTES >> a.m.arch.page_shift
-    if a.task and task_at(a, a.task).nr_dirtied_pause:
-        pause = task_at(a, a.task).nr_dirtied_pause
-    if (task_at(a, a.task).nr_dirtied if a.task else dirty) < pause:
+    if not is_time_to_look(a, dirty):
         return
     limit = dirty_limit(a, False)
     background = dirty_limit(a, True)
