@@ -122,7 +122,8 @@ def swap_shared(w: Writer) -> None:
 
 
 def swap_reclaimed(w: Writer) -> None:
-    """All that can go of a group's memory goes, and what is used comes back from the area."""
+    """All that can go of a group's memory goes, and what is used comes back from the area. No folio is mapped in part: when such a one is
+    split, on its list or by its shrinker, goes by how often reclaim comes by."""
     _story(w, shared=False, group=True)  # read-ahead of shared memory goes by what the whole machine did before
 
 
@@ -143,6 +144,10 @@ def _story(w: Writer, shared: bool, group: bool = False) -> None:
             for _ in range(3):  # written; met again and free; what was used before its first turn
                 w.line("reclaim 100000 --cgroup g")
                 w.line("sync")
+        elif kind <= 3 and group:
+            at, size = _part(w, addr, length)
+            w.line(f"madvise $p {hex(at)} {hex(size)} {w.pick(('pageout', 'pageout', 'cold', 'willneed'))}")
+            w.line("sync")
         elif kind <= 3:
             _change(w, w.pick(w.pids), addr, length, shared)
         elif kind <= 7:

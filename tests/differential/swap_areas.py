@@ -75,8 +75,11 @@ class SwapAreas:
             _write(f"{path}/cgroup.procs", w.next())
 
     def reclaim(self, w: Words) -> None:
-        """All of a group that can go."""
-        _write(f"{GROUPS}/vmtool-{os.getpid()}-{w.option('--cgroup')}/memory.force_empty", "0")
+        """All of a group that can go. Reclaim goes by counts that may be two seconds old, unless somebody asks for them."""
+        path = f"{GROUPS}/vmtool-{os.getpid()}-{w.option('--cgroup')}"
+        with open(f"{path}/memory.stat", encoding="utf-8") as f:
+            f.read()
+        _write(f"{path}/memory.force_empty", "0")
         self.settle()
 
     def cat(self, path: str) -> str:
