@@ -291,7 +291,7 @@ def uname(name: str) -> Entry:
 
 MACHINE = {
     "buddyinfo": Entry(render("buddyinfo", "zones")),
-    "cpuinfo": Entry(render("system", _info, function="render_cpuinfo")),
+    "cpuinfo": Entry(render("cpuinfo", _info)),
     "diskstats": Entry(render("mounts", "vmstat", function="render_diskstats", dated=True)),
     "filesystems": Entry(of_module("mounts", "FILESYSTEMS")),
     "iomem": Entry(render("iomem", "reserved", "max_pfn", _page_shift)),

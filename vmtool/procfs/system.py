@@ -1,10 +1,9 @@
-"""uptime, loadavg, stat, version, cpuinfo: files without memory in them, which readers of /proc want all the same.
+"""uptime, loadavg, stat, version: files without memory in them, which readers of /proc want all the same.
 
-Counterparts: Linux v6.18 fs/proc/{uptime,loadavg,stat,version}.c, arch/x86/kernel/cpu/proc.c.
+Counterparts: Linux v6.18 fs/proc/{uptime,loadavg,stat,version}.c.
 
 The machine's only time is the number of operations done (`MachineInfo.clock`), counted here as ticks of 1/100 s since boot;
-it was booted at the epoch, computes nothing, gets no interrupts and switches no contexts. cpuinfo names what the page tables have (pse,
-pge, pat, nx, pcid, la57); other features of a processor are not modelled and not named.
+it was booted at the epoch, computes nothing, gets no interrupts and switches no contexts.
 """
 
 from collections.abc import Iterable
@@ -44,16 +43,3 @@ def render_stat(info: MachineInfo, tasks: Iterable[TaskInfo]) -> str:
 def render_version(info: MachineInfo) -> str:
     """The release that is simulated, in the place where uname's fields are."""
     return f"Linux version {osrelease(info)} (vmtool) #1 SMP\n"
-
-
-def render_cpuinfo(info: MachineInfo) -> str:
-    """A block a processor."""
-    flags = ["fpu", "pse", "msr", "pae", "pge", "pat", "lm", "nx"] + ["pcid"] * info.pcid + ["la57"] * (info.levels == 5)
-    flags += ["pku", "ospke"] * info.pku
-    return "".join(
-        [
-            f"processor\t: {cpu}\nvendor_id\t: vmtool\nmodel name\t: {info.arch}\ncache_alignment\t: 64\nflags\t\t: {' '.join(flags)}\n"
-            f"address sizes\t: {46} bits physical, {57 if info.levels == 5 else 48} bits virtual\n\n"
-            for cpu in range(info.nr_cpus)
-        ]
-    )
