@@ -117,3 +117,33 @@ def test_every_event_of_the_core_has_a_sentence_that_uses_its_arguments():
         assert event in explain.SENTENCES, event
         text = said(event, **{name: 0 for name in names.split()})
         assert "?" not in text, (event, text)
+
+
+@pytest.mark.parametrize("arch, code, words, function", [
+    ("x86-64", 7, "page fault, error code 0x7.", "do_user_addr_fault"), ("i386", 4, "page fault, error code 0x4.", "do_user_addr_fault"),
+    ("arm64", 7, "data abort, permission fault.", "do_page_fault"), ("arm", 20, "prefetch abort, translation fault.", "do_page_fault"),
+    ("riscv64", 4, "load page fault, scause 0xd.", "handle_page_fault"),
+    ("riscv64-sv39", 7, "store page fault, scause 0xf.", "handle_page_fault"),
+    ("riscv64-sv57", 21, "instruction page fault, scause 0xc.", "handle_page_fault")])
+def test_a_fault_in_its_processors_words(arch, code, words, function):
+    """Exception classes of the Arm ARM (ESR_ELx.EC), causes of the RISC-V manual (scause)."""
+    text = explain.render(story(("page_fault", {"addr": 4096, "error_code": code})), arch=arch)
+    assert f"{words} [{function}()]" in text
+
+
+@pytest.mark.parametrize("arch", ["x86-64", "i386", "arm", "arm64", "arm64-16k", "riscv64"])
+def test_why_knows_each_architectures_entries(arch):
+    """A page that was written may be written and was used; the frame is the walk's, whatever a page's size."""
+    from vmtool.cli.telling import _why
+    core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
+    machine = core.Machine()
+    machine.boot(ram_bytes=512 << 20, arch=arch)
+    machine.spawn("a", None, [b"a"], [])
+    page = machine.mmap(1, 0, 1 << 16, 3, 0x22)
+    machine.touch(1, page, 1, "w")
+    pfn = machine.walk(1, page).phys >> machine.info().page_shift
+    text = _why(machine, 1, page, False)()
+    assert f"It names frame 0x{pfn:x}; it is the process's own" in text
+    assert "the entry forbids it" not in text and "Nobody has used" not in text
+    machine.fork(1)
+    assert "the entry forbids it" in _why(machine, 1, page, False)()

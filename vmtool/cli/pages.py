@@ -128,7 +128,7 @@ class _Telling:
         look, told = panels.NOTHING, ""
         if machine is not None:
             trace = machine.trace()
-            told = "\n".join(explain.render(trace, machine.nr_traced()).splitlines()[:EXPLANATION_LINES])
+            told = "\n".join(explain.render(trace, machine.nr_traced(), arch=machine.info().arch).splitlines()[:EXPLANATION_LINES])
             self.place = panels.place_of(trace, self.place)
             look = panels.look(machine, self.before, self.place)
             machine.trace_reset()

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from vmtool.cli.report import Output
     from vmtool.store.session import Session
 
-PAGE_BYTES = 4096
 
 
 def explain(session: Session, pid: str | int | None, addr: int | None, last: int | None, json: bool) -> Output:
@@ -29,21 +28,22 @@ def explain(session: Session, pid: str | int | None, addr: int | None, last: int
     if last is not None:
         return _last(session, last, json)
     from vmtool.views import explain as view
-    records, nr_steps, files = machine.trace(), machine.nr_traced(), _files(machine)
+    records, nr_steps, files, arch = machine.trace(), machine.nr_traced(), _files(machine), machine.info().arch
     if not records and not machine.tracing():  # silence would read as a command that did nothing
         raise HostError("no steps are recorded: 'explain on' records those of the commands after it")
     if json:
-        return lambda: _text({"is_tracing": machine.tracing(), "nr_steps": nr_steps, "steps": _steps(records, files)})
-    return lambda: view.render(records, nr_steps, files)
+        return lambda: _text({"is_tracing": machine.tracing(), "nr_steps": nr_steps, "steps": _steps(records, files, arch)})
+    return lambda: view.render(records, nr_steps, files, arch)
 
 
-def _steps(records, files):
+def _steps(records, files, arch):
     from vmtool.views import explain as view
     from vmtool.views.functions import function_of
     steps, error_code = [], 0
     for r in records:
         error_code = r.args.get("error_code", error_code)
-        steps.append({"step": r.seq, "pid": r.pid, "text": view.sentence(r, files), "function": function_of(r, error_code) or None})
+        steps.append({"step": r.seq, "pid": r.pid, "text": view.sentence(r, files, arch),
+                      "function": function_of(r, error_code, arch) or None})
     return steps
 
 
@@ -67,16 +67,16 @@ def _last(session, nr_commands, json):
     kept = history.step - history.first_step()
     if not 1 <= nr_commands <= kept:
         raise HostError(f"--last: the steps of 1 to {kept} commands are kept, not of {nr_commands}")
-    entries = dict(history.entries())
+    entries, arch = dict(history.entries()), session.machine.info().arch
     told = []
     for step in range(history.step - nr_commands + 1, history.step + 1):
         machine = session.machine_at(step) if step < history.step else session.machine
         lines = journal.lines_of(entries.get(step, b""))
         told.append((step, lines[0][1] if lines else "", machine.trace(), machine.nr_traced(), _files(machine)))
     if json:
-        return lambda: _text([{"step": step, "command": command, "nr_steps": nr, "steps": _steps(records, files)}
+        return lambda: _text([{"step": step, "command": command, "nr_steps": nr, "steps": _steps(records, files, arch)}
                               for step, command, records, nr, files in told])
-    return lambda: "".join([f"{step}  {command}\n{view.render(records, nr, files) or f'      no step is recorded{chr(10)}'}"
+    return lambda: "".join([f"{step}  {command}\n{view.render(records, nr, files, arch) or f'      no step is recorded{chr(10)}'}"
                             for step, command, records, nr, files in told])
 
 
@@ -89,8 +89,9 @@ def _why(machine: Machine, pid: int, addr: int, json: bool) -> Output:
     walk = machine.walk(pid, addr)
     entry = int.from_bytes(machine.pagemap_bytes(pid, addr, 1) or bytes(8), "little")
     frame = None
-    if walk.phys is not None and walk.phys // PAGE_BYTES < machine.max_pfn():
-        frame = machine.frames([walk.phys // PAGE_BYTES])[0]
+    pfn = walk.phys >> machine.info().page_shift if walk.phys is not None else machine.max_pfn()
+    if pfn < machine.max_pfn():
+        frame = machine.frames([pfn])[0]
     users = _users(machine, pid, addr, area, frame) if frame is not None and frame.mapcount > 1 else []
     words = line(area).rstrip("\n") if area is not None else ""
     told = why.sentences(addr, area, " ".join(words.split()), walk, entry, frame, users)
@@ -104,8 +105,8 @@ def _why(machine: Machine, pid: int, addr: int, json: bool) -> Output:
         machine.rollback(point)
         machine.set_trace(True)
     if json:
-        return lambda: _text(why.to_object(addr, told, trials, files.get))
-    return lambda: why.render(told, trials, files.get)
+        return lambda: _text(why.to_object(addr, told, trials, files.get, walk.arch))
+    return lambda: why.render(told, trials, files.get, walk.arch)
 
 
 def _try(machine, pid, addr, access):
@@ -130,15 +131,16 @@ def _stack_above(areas, addr):
 def _users(machine, pid, addr, area, frame):
     """(pid, address) of the other pages that have the frame: at the same place after a fork, or where areas map the file's page."""
     found = []
+    page = 1 << machine.info().page_shift
     for task in machine.tasks():
         if not task.has_mm:
             continue
-        places = {addr & -PAGE_BYTES} if task.pid != pid else set()
+        places = {addr & -page} if task.pid != pid else set()
         if area is not None and area.is_file:
-            places |= {vma.start + (frame.index - vma.pgoff) * PAGE_BYTES for vma in machine.maps(task.pid) if vma.name == area.name}
+            places |= {vma.start + (frame.index - vma.pgoff) * page for vma in machine.maps(task.pid) if vma.name == area.name}
         for place in sorted(places):
             entry = int.from_bytes(machine.pagemap_bytes(task.pid, place, 1) or bytes(8), "little") if place >= 0 else 0
-            if entry >> 63 and entry & (1 << 55) - 1 == frame.pfn and (task.pid, place) != (pid, addr & -PAGE_BYTES):
+            if entry >> 63 and entry & (1 << 55) - 1 == frame.pfn and (task.pid, place) != (pid, addr & -page):
                 found.append((task.pid, place))
     return found
 

@@ -112,7 +112,7 @@ def explain(machine: Machine) -> Words:
     """What the kernel did last; `machine.set_trace(True)` makes it remember."""
     from vmtool.views import explain as view
 
-    return Words(view.render(machine.trace(), machine.nr_traced()))
+    return Words(view.render(machine.trace(), machine.nr_traced(), arch=machine.info().arch))
 
 
 def of_machine(machine: Machine) -> Picture:

@@ -8,7 +8,7 @@ Steps between a page fault and its end are indented.
 from collections.abc import Callable, Mapping, Sequence
 
 from vmtool.records import TracedFile, TraceRecord
-from vmtool.views import fold
+from vmtool.views import fold, walk_fault
 from vmtool.views.functions import function_of
 from vmtool.views.trace import arguments, value_text
 
@@ -41,7 +41,7 @@ PRIORITIES = ("a thorough one, over whole zones", "one that waits for little", "
 TABLES = ("page table (PTE)", "page middle directory (PMD)", "page upper directory (PUD)")
 
 SENTENCES = {
-    "page_fault": "{who} {access} {addr}, {why}: page fault, error code {error_code}.",
+    "page_fault": "{who} {access} {addr}, {why}: {fault}.",
     "vma_found": "The address belongs to the area {start}-{end}{perms}.",
     "stack_expand": "{addr} lies below the stack: its area is extended from {old_start} down to {new_start}.",
     "pgtable_alloc": "Frame {pfn} becomes a {table} for {addr}.",
@@ -286,14 +286,16 @@ class _Fields(dict[str, str]):
         return "?"
 
 
-def sentence(record: TraceRecord, files: Files | None = None) -> str:
-    """One step in words. `files` tells which file a record of an inode is."""
+def sentence(record: TraceRecord, files: Files | None = None, arch: str = "x86-64") -> str:
+    """One step in words. `files` tells which file a record of an inode is; `arch`: whose words a fault has."""
     template = SENTENCES.get(record.event)
     if template is None:
         return f"{record.event}: {arguments(record.args)}".rstrip(" :")
     fields = _Fields({name: value_text(name, value) for name, value in record.args.items()})
     if record.event in WORDS:
         fields.update(WORDS[record.event](record.args))
+    if record.event == fold.OPENS:
+        fields["fault"] = walk_fault.told(record.args.get("error_code", PF_USER), arch)
     if "inode" in record.args:
         found = files(record.args["inode"]) if files is not None else None
         unnamed = f"file {record.args['inode']}" if record.args["inode"] else "its file"
@@ -301,13 +303,13 @@ def sentence(record: TraceRecord, files: Files | None = None) -> str:
     return template.format_map(fields)
 
 
-def told(record: TraceRecord, files: Files | None, error_code: int) -> str:
+def told(record: TraceRecord, files: Files | None, error_code: int, arch: str = "x86-64") -> str:
     """The sentence, and behind it the function of Linux that does it. `error_code`: of the last fault."""
-    function = function_of(record, error_code)
-    return sentence(record, files) + (f" [{function}()]" if function else "")
+    function = function_of(record, error_code, arch)
+    return sentence(record, files, arch) + (f" [{function}()]" if function else "")
 
 
-def render(records: Sequence[TraceRecord], nr_steps: int = 0, files: Files | None = None) -> str:
+def render(records: Sequence[TraceRecord], nr_steps: int = 0, files: Files | None = None, arch: str = "x86-64") -> str:
     """The story: numbered steps, under a heading for each process. `nr_steps`: of the command, where the records are not all of them."""
     lines: list[str] = []
     pid = None
@@ -319,7 +321,7 @@ def render(records: Sequence[TraceRecord], nr_steps: int = 0, files: Files | Non
                 lines.append(f"process {pid}" if pid else "kernel")
             error_code = record.args.get("error_code", error_code)
             is_in_fault = is_in_fault and record.event != fold.OPENS
-            lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{told(record, files, error_code)}")
+            lines.append(f"{record.seq:>4}  {'  ' if is_in_fault else ''}{told(record, files, error_code, arch)}")
             is_in_fault = (is_in_fault or record.event == fold.OPENS) and record.event not in CLOSES
         if block.nr_more:
             lines.append(f"      {'  ' if is_in_fault else ''}{fold.more(block)}.")

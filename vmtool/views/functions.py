@@ -37,9 +37,11 @@ BY_LEVEL = ("__pte_alloc", "__pmd_alloc", "__pud_alloc")
 PF_PROT = 1
 
 
-def function_of(record: TraceRecord, error_code: int = PF_PROT) -> str:
+def function_of(record: TraceRecord, error_code: int = PF_PROT, arch: str = "x86-64") -> str:
     """The function's name, '' for what the processor does by itself. `error_code`: of the fault that the step belongs to."""
     event, level = record.event, record.args.get("level", 0)
+    if event == "page_fault" and not arch.startswith(("x86", "i386")):
+        return "handle_page_fault" if arch.startswith("riscv") else "do_page_fault"
     if event == "cow_copy" and not error_code & PF_PROT:
         return "do_cow_fault"
     if event == "pgtable_alloc":

@@ -5,10 +5,12 @@ riscv64: the cause (The RISC-V Instruction Set Manual, volume II, scause); it do
 arm64: ESR_EL1, exception class and fault status (Arm ARM D24.2.40); levels are counted as the manual does, 3 for the table of pages.
 """
 
+from collections.abc import Sequence
+
 from vmtool.records import Walk
 
 X86_BITS = ((0, "protection"), (1, "write"), (2, "user"), (3, "reserved bit"), (4, "instruction"), (5, "protection key"))
-PROT, RSVD, PK = 1, 8, 32
+PROT, WRITE, RSVD, INSTR, PK = 1, 2, 8, 16, 32
 ARM_STATUS = {"translation": (0x5, 0x7), "access flag": (0x3, 0x6), "permission": (0xD, 0xF)}
 ARM64_STATUS = {"address size": 0x0, "translation": 0x4, "access flag": 0x8, "permission": 0xC}
 LOAD_PAGE_FAULT = 13
@@ -21,6 +23,28 @@ def _kind(walk: Walk) -> str:
     if walk.error & RSVD:
         return "address size"
     return "permission" if walk.error & PROT else "translation"
+
+
+def may_write(flags: Sequence[str], arch: str) -> bool:
+    """Whether an entry with these flags lets a write through, at this moment."""
+    if arch == "arm":
+        return "AP2" not in flags
+    return "RDONLY" not in flags if arch.startswith("arm") else ("W" if arch.startswith("riscv") else "RW") in flags
+
+
+def was_used(flags: Sequence[str], arch: str) -> bool:
+    """Whether it is marked as accessed; arm's mark is in Linux's own entry."""
+    return ("L_YOUNG" if arch == "arm" else "AF" if arch.startswith("arm64") else "A") in flags
+
+
+def told(code: int, arch: str = "x86-64") -> str:
+    """A fault in the processor's words, by x86's error code of it."""
+    if arch.startswith("arm"):
+        return f"{'prefetch' if code & INSTR else 'data'} abort, {'permission' if code & PROT else 'translation'} fault"
+    if arch.startswith("riscv"):
+        kind, cause = ("instruction", 12) if code & INSTR else ("store", 15) if code & WRITE else ("load", LOAD_PAGE_FAULT)
+        return f"{kind} page fault, scause 0x{cause:x}"
+    return f"page fault, error code 0x{code:x}"
 
 
 def kernel_fault(code: int) -> str:

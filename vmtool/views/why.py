@@ -7,7 +7,7 @@ through arch/x86/mm/fault.c in the head. The accesses are tried on a copy, and t
 from __future__ import annotations
 
 from vmtool.records import Frame, TracedFile, TraceRecord, Vma, Walk
-from vmtool.views import explain
+from vmtool.views import explain, walk_fault
 from vmtool.views.pagemap import GUARD, PRESENT, SWAPPED, behind
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def sentences(addr: int, area: Vma | None, line: str, walk: Walk, entry: int, fr
     told.append(f"The walk ends at the {last.level} entry {last.index} of the table at 0x{last.table:x}: {flags}.")
     if frame is not None:
         told.append(f"It names frame 0x{frame.pfn:x}; {KINDS.get(frame.kind, f'its kind is {frame.kind}')}.")
-        told += _frame(addr, area, frame, last.flags, users)
+        told += _frame(area, frame, walk, users)
     return told
 
 
@@ -77,21 +77,22 @@ def _absent(last, area, entry):
     return f"{where} is empty: {what} ({source})."
 
 
-def _frame(addr, area, frame, flags, users):
+def _frame(area, frame, walk, users):
+    flags = walk.steps[-1].flags
     told = []
     if frame.kind in ("file", "shmem") and frame.mapping:
         told.append(f"The frame is page {frame.index} of {frame.mapping}.")
     others = [f"process {pid} at 0x{at:x}" for pid, at in users]
     if others:
         told.append(f"{len(users) + 1} pages are mapped onto it: this one, {', '.join(others[:8])}{' …' if len(others) > 8 else ''}.")
-    if area is not None and area.flags & 2 and "RW" not in flags:
+    if area is not None and area.flags & 2 and not walk_fault.may_write(flags, walk.arch):
         told.append("The area may be written, the entry forbids it: a write faults, and is answered by a copy, or by leave to write.")
-    if "A" not in flags:
-        told.append("Nobody has used the entry yet (A is clear): it was mapped before it was asked for.")
+    if not walk_fault.was_used(flags, walk.arch):
+        told.append("Nobody has used the entry yet (its mark is clear): it was mapped before it was asked for.")
     return told
 
 
-def render(told: Sequence[str], trials: Sequence[Trial], files: Files) -> str:
+def render(told: Sequence[str], trials: Sequence[Trial], files: Files, arch: str = "x86-64") -> str:
     """The sentences, then each access."""
     lines = [f"{sentence}\n" for sentence in told]
     for trial in trials:
@@ -100,15 +101,15 @@ def render(told: Sequence[str], trials: Sequence[Trial], files: Files) -> str:
             lines.append(f"{what} needs no fault.\n")
             continue
         lines.append(f"{what} {'would be refused' if trial.signal else 'would fault'}:\n")
-        lines.append(explain.render(trial.steps, files=files))
+        lines.append(explain.render(trial.steps, files=files, arch=arch))
         if trial.signal:
             lines.append(f"      {trial.signal}\n")
     return "".join(lines)
 
 
-def to_object(addr: int, told: Sequence[str], trials: Sequence[Trial], files: Files) -> dict[str, Any]:
+def to_object(addr: int, told: Sequence[str], trials: Sequence[Trial], files: Files, arch: str = "x86-64") -> dict[str, Any]:
     """The same as a JSON object."""
     return {"address": f"0x{addr:x}", "text": list(told), "accesses": [
         {"access": trial.access, "is_fault": trial.needs_fault(), "signal": trial.signal,
-         "steps": [{"step": step.seq, "text": explain.sentence(step, files)} for step in trial.steps] if trial.needs_fault() else []}
+         "steps": [{"step": step.seq, "text": explain.sentence(step, files, arch)} for step in trial.steps] if trial.needs_fault() else []}
         for trial in trials]}  # fmt: skip
