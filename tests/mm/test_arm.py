@@ -196,3 +196,14 @@ def test_a_child_shares_and_copies(machine, page):
     machine.store(child, page, b"child.")
     assert machine.load(1, page, 6) == b"parent"
     assert machine.load(child, page, 6) == b"child."
+
+
+def test_a_page_that_grows_old_may_stay_in_the_tlb(machine):
+    """clear_refs takes the processor's entry away and flushes nothing, as Linux does: what the TLB holds is no mistake."""
+    page = machine.mmap(1, 0, 4 * PAGE, RW, ANON)
+    machine.touch(1, page, 4 * PAGE, "w")
+    held = {entry.vpn for entry in machine.tlb()}
+    machine.clear_refs(1, 1)
+    assert machine.fsck() == []
+    assert {entry.vpn for entry in machine.tlb()} == held
+    assert all(stats.stats.referenced == 0 for stats in machine.smaps(1) if stats.vma.start == page)
