@@ -7,7 +7,7 @@ from importlib import import_module
 
 from bench.measure import print_rows
 
-BENCHES = ("faults", "areas", "startup", "lines", "traces", "heap", "reclaim", "procfs", "pictures")
+BENCHES = ("faults", "areas", "streams", "startup", "lines", "traces", "heap", "reclaim", "procfs", "pictures")
 
 
 def main() -> int:
