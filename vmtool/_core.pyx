@@ -7,12 +7,12 @@ fatal signal ends the process here, in one place.
 """
 
 from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strncpy
 
 from vmtool._processes cimport signal_of
-from vmtool.mm.access cimport access_stream, load_bytes, siginfo_t, store_bytes, touch_range, would_fault
+from vmtool.mm.access cimport load_bytes, siginfo_t, store_bytes, touch_range, would_fault
+from vmtool.mm.access_stream cimport access_stream
 from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, ARCH_PKEYS, CPU_PKU, arch_name, offset_in_page, page_size, page_start
 from vmtool.mm.compaction cimport try_to_compact_pages

@@ -53,7 +53,7 @@ LEVELS = """
     mm
     fault oom_report access_quick
     access oom_kill swap_fault
-    populate adopt kmem_upgrade large_upgrade kmalloc collapse
+    populate adopt kmem_upgrade large_upgrade kmalloc collapse access_stream
     collapse_file
     khugepaged
     show_* boot sysctl_hugetlb

@@ -14,8 +14,6 @@ cdef struct siginfo_t:
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil
 # Every page of addr..addr+length-1; stops at a signal.
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil
-# nr packed records of u64 address, u32 size, u32 access kind, in order; stops at a signal, nr_done before it. The loop of a trace of accesses.
-cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info, uint64_t *nr_done) noexcept nogil
 # Bytes in and out through the tables.
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil
 cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil

@@ -24,14 +24,12 @@ from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
 from vmtool.mm.placement cimport mmap_min_addr
 from vmtool.mm.rmap cimport anon_vma_prepare
-from vmtool.mm.tlb cimport tlb_first_t, tlb_hit_first, tlb_open_first
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
 from vmtool.mm.vma cimport find_vma, stack_guard_gap, vma_set_range
 from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     MAX_RETRIES = 16
-    NR_KINDS = 3  # ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC
 
 cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -188,36 +186,6 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
             addr += access_quick_run(a, c, task, addr, (last >> shift) - (addr >> shift) + 1, kind) << shift
             if addr > last:
                 return 0
-
-cdef inline void open_first(arena_t *a, const cpu_t *c, tlb_first_t *first) noexcept nogil:
-    cdef int kind
-    for kind in range(NR_KINDS):
-        tlb_open_first(a, c, kind, &first[kind])
-        if not a.quick:
-            first[kind].ways = 0
-
-cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info,
-                       uint64_t *nr_done) noexcept nogil:
-    cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
-    cdef const uint64_t *r = <const uint64_t *>records
-    cdef const uint64_t *end = r + nr * 2
-    cdef tlb_first_t first[NR_KINDS]
-    cdef uint64_t addr, size, kind
-    info.signo = 0
-    open_first(a, c, first)
-    while r < end:
-        addr = r[0]
-        size = <uint32_t>r[1]
-        kind = r[1] >> 32
-        r += 2
-        # within one page, of any size, and in the first level: nearly every access of a program ends here
-        if kind < NR_KINDS and (addr & 4095) + size <= 4096 and tlb_hit_first(c, &first[kind], addr):
-            continue
-        if touch_range(a, task, addr, size, <int>kind, info) < 0:
-            nr_done[0] = nr - <uint64_t>(end - r) // 2 - 1
-            return -1
-        open_first(a, c, first)
-    return 0
 
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)

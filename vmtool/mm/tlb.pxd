@@ -100,21 +100,16 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
         t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
         t.ways = geom.ways
 
-cdef inline bint tlb_hit_first(cpu_t *c, const tlb_first_t *t, vaddr_t addr) noexcept nogil:
-    """Whether the access ends here; false: tlb_lookup() tells."""
+cdef inline tlb_entry_t *tlb_find_first(const cpu_t *c, const tlb_first_t *t, vaddr_t addr) noexcept nogil:
+    """The entry by which the access ends here, if the caller counts it; NULL: tlb_lookup() tells."""
     cdef tlb_entry_t *e = t.sets + (addr >> 12 & t.mask) * t.stride
     cdef tlb_entry_t *end = e + t.ways
     cdef uint64_t tag = addr >> 12 << 1 | 1
     while e < end:
         if e.tag == tag:
-            if (e.pte & t.bits) != t.want or e.pcid != t.space or not tlb_is_valid(c, e):
-                return False
-            c.tlb_clock += 1
-            e.age = c.tlb_clock
-            c.l1_hits += 1
-            return True
+            return e if (e.pte & t.bits) == t.want and e.pcid == t.space and tlb_is_valid(c, e) else NULL
         e += 1
-    return False
+    return NULL
 
 # --- one pass over a set -----------------------------------------------------------------------------------------------
 # For 4K pages on a machine without PCIDs: finds the page's entry and, in the same pass, where a fill would put it. A demand fault looks
