@@ -6,12 +6,15 @@ processes'.
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 
 from tests.differential.script import Words, size
 
 WHERE = "/dev/shm"
+TOOLS = {name: shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")  # where root's path need not lead
+         for name in ("losetup", "mkswap", "swapon", "swapoff")}  # fmt: skip
 GROUPS = "/sys/fs/cgroup/memory"
 VMSTAT = ("pswpin", "pswpout", "swpin_zero", "swpout_zero", "thp_swpout", "thp_swpout_fallback", "thp_split_page", "thp_split_page_failed",
           "thp_split_pmd", "thp_deferred_split_page", "swap_ra", "swap_ra_hit")
@@ -24,11 +27,13 @@ def obstacle() -> str | None:
         return "needs root, for a swap area"
     if not os.path.exists("/dev/loop-control") or not os.path.ismount(WHERE):
         return f"needs loop devices and memory at {WHERE}, for a swap area"
+    if None in TOOLS.values():
+        return f"needs {', '.join(name for name, path in TOOLS.items() if path is None)}, for a swap area"
     return None if os.path.exists(f"{GROUPS}/memory.force_empty") else f"needs the memory controller at {GROUPS}"
 
 
-def _run(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+def _run(tool: str, *words: str) -> str:
+    return subprocess.run([TOOLS[tool] or tool, *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
 class SwapAreas:
@@ -44,7 +49,11 @@ class SwapAreas:
         path = f"{WHERE}/vmtool-swap.{os.getpid()}.{len(self.areas)}"
         with open(path, "wb") as f:
             f.truncate(size(w.next()))
-        device = _run("losetup", "-f", "--show", path)
+        try:
+            device = _run("losetup", "-f", "--show", path)
+        except Exception:
+            os.unlink(path)
+            raise
         self.areas.append((device, path))
         _run("mkswap", device)
         if not self.before:
