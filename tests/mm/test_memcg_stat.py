@@ -395,3 +395,23 @@ def test_the_groups_of_an_older_file_are_counted_when_it_is_opened():
     assert {group: {name: stat(again, group)[name] for name in STATES} for group in wanted} == wanted
     assert wanted["g"]["anon"] == 1 * MIB
     assert again.fsck() == []
+
+
+@pytest.mark.parametrize(("swap_max", "kept"), [(64 * MIB, True), (6 * MIB, False)], ids=["roomy", "more than half"])
+def test_a_page_in_use_gives_its_slot_back_when_its_group_has_half_of_its_swap(swap_max, kept):
+    """activate_locked of shrink_folio_list() asks mem_cgroup_swap_full(), which looks at the group's limits before swap itself is short."""
+    machine, pid = machine_of()
+    machine.cgroup_create("g")
+    machine.cgroup_move("g", pid)
+    addr = machine.mmap(pid, 0, 4 * MIB, RW, PRIVATE)
+    for at in range(0, 4 * MIB, PAGE):
+        machine.store(pid, addr + at, b"x")
+    machine.madvise(pid, addr, 4 * MIB, MADV_PAGEOUT)
+    machine.touch(pid, addr, MIB, "r")  # their slots are kept: nothing is short yet
+    assert machine.cgroup("g")["memory.swap.current"] == 4 * MIB
+    machine.cgroup_set("g", "memory.swap.max", swap_max)
+    machine.touch(machine.fork(pid), addr, MIB, "r")  # of two: a page that one alone has read is kept once, not activated
+    machine.reclaim(800, "g")  # 768 that only the cache has, and then some that were just read
+    assert stat(machine)["pgactivate"] > 0
+    assert (machine.cgroup("g")["memory.swap.current"] == 4 * MIB) == kept
+    assert machine.fsck() == []

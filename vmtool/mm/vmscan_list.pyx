@@ -20,12 +20,12 @@ from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
-from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, is_lazyfree, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
+from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, folio_memcg, is_lazyfree, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
+from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_splits, shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
-from vmtool.mm.swapfile cimport vm_swap_full
 from vmtool.mm.thp_split cimport split_folio_to_list
 from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
                               KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
@@ -305,8 +305,8 @@ cdef inline pfn_t pop(arena_t *a, pfn_t *list) noexcept nogil:
 
 
 cdef void activate(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
-    """activate_locked: not for reclaim now; no slot is kept for it when swap is nearly full."""
-    if frame_at(a, head).flags & PG_swapcache and (vm_swap_full(a) or frame_at(a, head).flags & PG_mlocked):
+    """activate_locked: not for reclaim now; no slot is kept for it when swap, or its group's, is half full."""
+    if frame_at(a, head).flags & PG_swapcache and (frame_at(a, head).flags & PG_mlocked or mem_cgroup_swap_full(a, folio_memcg(a, head))):
         folio_free_swap(a, head)
     if not frame_at(a, head).flags & PG_mlocked:
         frame_mut(a, head).flags |= PG_active
