@@ -14,15 +14,15 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_riscv, kernel_global, level_index, level_size, page_size
+from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_riscv, kernel_global, level_size, page_size
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
                               reserved_of, reserved_t)
 from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32
-from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_loaded_arm64, module_text_arm64, nr_modules_arm64
-from vmtool.mm.kernel_areas_riscv cimport kernel_areas_setup_riscv, module_loaded_riscv, module_text_riscv, nr_modules_riscv
-from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_t, place
-from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table, table_descend
-from vmtool.mm.pte cimport entry_load, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_set_arm64
+from vmtool.mm.kernel_areas_riscv cimport kernel_areas_setup_riscv, module_set_riscv
+from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_t, module_set_t, nr_loaded, place, text_of
+from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table
+from vmtool.mm.pte cimport ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
 
 cdef enum:
@@ -124,37 +124,27 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     return l.ok and alias_ro(&l, l.text_pfn, l.text_pfn + EXECMEM_CACHE_PAGES)
 
 
-cdef uint32_t nr_modules(arena_t *a) noexcept nogil:
-    cdef pfn_t table
-    cdef pte_t e = 0
+cdef module_set_t module_set(arena_t *a) noexcept nogil:
     if is_arm64(&a.m.arch):
-        return nr_modules_arm64(a)
+        return module_set_arm64(a)
     if is_riscv(&a.m.arch):
-        return nr_modules_riscv(a)
-    if a.m.arch.id > ARCH_X86_64_LA57:
-        return 0
-    return NR_MODULES if table_descend(a, a.m.kernel_pgd, MODULES_VADDR, 0, &table, &e) == 0 and entry_load(
-        a, table, level_index(&a.m.arch, 0, MODULES_VADDR), 0) else 0
+        return module_set_riscv(a)
+    return module_set_t(&MODULES[0], NR_MODULES if a.m.arch.id <= ARCH_X86_64_LA57 else 0, MODULES_VADDR, MODULES_VADDR + 2 * level_size(&a.m.arch, 1))
+
+
+cdef uint32_t nr_modules(arena_t *a) noexcept nogil:
+    cdef module_set_t loaded = module_set(a)
+    return nr_loaded(a, &loaded)
 
 
 cdef const module_t *module_loaded(arena_t *a, uint32_t i) noexcept nogil:
-    if is_arm64(&a.m.arch):
-        return module_loaded_arm64(a, i)
-    if is_riscv(&a.m.arch):
-        return module_loaded_riscv(i)
-    return &MODULES[min(i, <uint32_t>NR_MODULES - 1)]
+    cdef module_set_t loaded = module_set(a)
+    return &loaded.modules[min(i, loaded.nr - 1)]
 
 
 cdef vaddr_t module_text(arena_t *a, uint32_t i) noexcept nogil:
-    cdef uint32_t n
-    cdef uint64_t pages = 0
-    if is_arm64(&a.m.arch):
-        return module_text_arm64(a, i)
-    if is_riscv(&a.m.arch):
-        return module_text_riscv(a, i)
-    for n in range(min(i, <uint32_t>NR_MODULES)):
-        pages += MODULES[n].text
-    return MODULES_VADDR + 2 * level_size(&a.m.arch, 1) + (pages << a.m.arch.page_shift)
+    cdef module_set_t loaded = module_set(a)
+    return text_of(a, &loaded, i)
 
 
 # --- fixmap ------------------------------------------------------------------------------------------------------------

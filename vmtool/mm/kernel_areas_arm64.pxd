@@ -2,11 +2,9 @@
 """The kernel's half of arm64 with pages of 4K, when boot is over."""
 
 from vmtool.mm.arena cimport arena_t
-from vmtool.mm.module_areas cimport module_t
+from vmtool.mm.module_areas cimport module_set_t
 from vmtool.mm.set_memory cimport spare_tables_t
 from vmtool.mm.types cimport *
 
 cdef int kernel_areas_setup_arm64(arena_t *a, spare_tables_t *spare) noexcept nogil  # boot; 0 or -ENOMEM
-cdef uint32_t nr_modules_arm64(arena_t *a) noexcept nogil
-cdef const module_t *module_loaded_arm64(arena_t *a, uint32_t i) noexcept nogil
-cdef vaddr_t module_text_arm64(arena_t *a, uint32_t i) noexcept nogil
+cdef module_set_t module_set_arm64(arena_t *a) noexcept nogil

@@ -23,7 +23,7 @@ from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.contpte cimport cont_shift
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               RESERVED_MODULES, frames_of, reserved_of, reserved_t)
-from vmtool.mm.module_areas cimport loader_t, place
+from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_middle, table_descend
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_store, pmd_class
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table
@@ -190,24 +190,8 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     return l.ok
 
 
-cdef uint32_t nr_modules_arm64(arena_t *a) noexcept nogil:
-    cdef pfn_t table
-    cdef pte_t e = 0
-    cdef vaddr_t addr = modules_start(a)
-    return NR_MODULES if table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e) == 0 and entry_load(a, table, level_index(&a.m.arch, 0, addr), 0) else 0
-
-
-cdef const module_t *module_loaded_arm64(arena_t *a, uint32_t i) noexcept nogil:
-    return &modules_of(&a.m.arch)[min(i, <uint32_t>NR_MODULES - 1)]
-
-
-cdef vaddr_t module_text_arm64(arena_t *a, uint32_t i) noexcept nogil:
-    cdef const module_t *k = modules_of(&a.m.arch)
-    cdef uint64_t pages = 0
-    cdef uint32_t n
-    for n in range(min(i, <uint32_t>NR_MODULES)):
-        pages += k[n].text + k[n].data + k[n].rodata + 3 + (k[n].ro_after_init + 1 if k[n].ro_after_init else 0)
-    return modules_start(a) + (pages << a.m.arch.page_shift)
+cdef module_set_t module_set_arm64(arena_t *a) noexcept nogil:
+    return module_set_t(modules_of(&a.m.arch), NR_MODULES, modules_start(a), 0)
 
 
 cdef int kernel_areas_setup_arm64(arena_t *a, spare_tables_t *spare) noexcept nogil:

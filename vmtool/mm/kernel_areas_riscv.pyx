@@ -16,12 +16,12 @@ arch/riscv/mm/pageattr.c, asm/pgtable.h. Entries and modules as read in the memo
 Invariants (fsck_kernel): nothing may be written and executed.
 """
 
-from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_RW, level_index, level_size
+from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_RW, level_size
 from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               RESERVED_MODULES, reserved_of, reserved_t)
-from vmtool.mm.module_areas cimport loader_t, place
-from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_table, table_descend
-from vmtool.mm.pte cimport entry_load
+from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t, place
+from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_table
+
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
 from vmtool.mm.vmalloc cimport vmalloc_start
 
@@ -148,23 +148,8 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     return l.ok
 
 
-cdef uint32_t nr_modules_riscv(arena_t *a) noexcept nogil:
-    cdef pfn_t table
-    cdef pte_t e = 0
-    cdef vaddr_t addr = modules_start(a)
-    return NR_MODULES if table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e) == 0 and entry_load(a, table, level_index(&a.m.arch, 0, addr), 0) else 0
-
-
-cdef const module_t *module_loaded_riscv(uint32_t i) noexcept nogil:
-    return &MODULES[min(i, <uint32_t>NR_MODULES - 1)]
-
-
-cdef vaddr_t module_text_riscv(arena_t *a, uint32_t i) noexcept nogil:
-    cdef uint64_t pages = 0
-    cdef uint32_t n
-    for n in range(min(i, <uint32_t>NR_MODULES)):
-        pages += MODULES[n].text + MODULES[n].data + MODULES[n].rodata + 3 + (MODULES[n].ro_after_init + 1 if MODULES[n].ro_after_init else 0)
-    return modules_start(a) + (pages << a.m.arch.page_shift)
+cdef module_set_t module_set_riscv(arena_t *a) noexcept nogil:
+    return module_set_t(&MODULES[0], NR_MODULES, modules_start(a), 0)
 
 
 cdef int kernel_areas_setup_riscv(arena_t *a, spare_tables_t *spare) noexcept nogil:

@@ -14,6 +14,12 @@ cdef struct module_t:  # a loaded module: what it takes of each kind, in pages
     uint32_t rodata
     uint32_t ro_after_init
 
+cdef struct module_set_t:  # what an architecture's kernel has loaded, in the order of the addresses
+    const module_t *modules
+    uint32_t nr  # 0: none ever
+    vaddr_t start
+    vaddr_t text  # of a large page that has the text of all; 0: each has its own in front of its data
+
 cdef struct loader_t:
     arena_t *a
     spare_tables_t *spare
@@ -27,4 +33,6 @@ cdef enum:
     EXECMEM_CACHE_PAGES = 512
 
 cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil  # False: no memory
+cdef uint32_t nr_loaded(arena_t *a, const module_set_t *set) noexcept nogil  # 0: this machine had no room for them
+cdef vaddr_t text_of(arena_t *a, const module_set_t *set, uint32_t i) noexcept nogil
 cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil  # preconditions: the tables are there. Sets l.ok

@@ -6,8 +6,8 @@ Invariants (fsck_kernel): nothing may be written and executed.
 """
 
 from vmtool.mm.arch cimport X86_RW, level_index, level_size, page_size
-from vmtool.mm.pgtable cimport direct_map_address, kernel_table
-from vmtool.mm.pte cimport ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pgtable cimport direct_map_address, kernel_table, table_descend
+from vmtool.mm.pte cimport entry_load, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, split_large_page
 
 
@@ -44,3 +44,25 @@ cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
         l.at += page_size(g)
     l.ok = l.ok and (bits & X86_RW or alias_ro(l, first, l.pfn))
     l.at += page_size(g)
+
+
+cdef uint32_t nr_loaded(arena_t *a, const module_set_t *set) noexcept nogil:
+    cdef pfn_t table
+    cdef pte_t e = 0
+    if set.nr == 0 or table_descend(a, a.m.kernel_pgd, set.start, 0, &table, &e) != 0:
+        return 0
+    return set.nr if entry_load(a, table, level_index(&a.m.arch, 0, set.start), 0) else 0
+
+
+cdef inline uint64_t with_guard(uint64_t nr_pages) noexcept nogil:
+    return nr_pages + 1 if nr_pages else 0
+
+
+cdef vaddr_t text_of(arena_t *a, const module_set_t *set, uint32_t i) noexcept nogil:
+    cdef const module_t *k
+    cdef uint64_t pages = 0
+    cdef uint32_t n
+    for n in range(min(i, set.nr)):
+        k = &set.modules[n]
+        pages += k.text if set.text else with_guard(k.text) + with_guard(k.data) + with_guard(k.rodata) + with_guard(k.ro_after_init)
+    return (set.text if set.text else set.start) + (pages << a.m.arch.page_shift)

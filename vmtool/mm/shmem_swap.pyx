@@ -148,15 +148,22 @@ cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *resul
     return head + (record - first)
 
 
+cdef bint next_entry(arena_t *a, idx_t inode, uint64_t last, uint64_t *index, uint32_t *record, uint32_t *start, uint32_t *nr) noexcept nogil:
+    """The swapped page at *index or the next one: its slot, and the first and the number of its entry's. False: there is none up to last."""
+    if not inode_at(a, inode).nr_swapped or index[0] > last or a.err:
+        return False
+    record[0] = xnode_next(a, inode_at(a, inode).swapped, index, last)
+    if record[0] == 0:
+        return False
+    start[0] = entry_of(a, record[0], nr)
+    return True
+
+
 cdef void shmem_free_swap(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
     """What lies within whole; an entry that an edge cuts stays."""
     cdef uint64_t index = first, base
     cdef uint32_t record, start, nr
-    while inode_at(a, inode).nr_swapped and index <= last and not a.err:
-        record = xnode_next(a, inode_at(a, inode).swapped, &index, last)
-        if record == 0:
-            return
-        start = entry_of(a, record, &nr)
+    while next_entry(a, inode, last, &index, &record, &start, &nr):
         base = index - (record - start)
         index = base + nr
         if base >= first and index - 1 <= last:
@@ -167,11 +174,7 @@ cdef void shmem_free_swap(arena_t *a, idx_t inode, uint64_t first, uint64_t last
 cdef void shmem_swapin_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
     cdef uint64_t index = first
     cdef uint32_t record, start, nr
-    while inode_at(a, inode).nr_swapped and index <= last and not a.err:
-        record = xnode_next(a, inode_at(a, inode).swapped, &index, last)
-        if record == 0:
-            return
-        start = entry_of(a, record, &nr)
+    while next_entry(a, inode, last, &index, &record, &start, &nr):
         index += nr - (record - start)
         read_swap_cache(a, record_entry(a, start), False)
 
@@ -179,11 +182,7 @@ cdef void shmem_swapin_range(arena_t *a, idx_t inode, uint64_t first, uint64_t l
 cdef uint64_t shmem_partial_swap_usage(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
     cdef uint64_t index = first, swapped = 0
     cdef uint32_t record, start, nr
-    while inode_at(a, inode).nr_swapped and index <= last and not a.err:
-        record = xnode_next(a, inode_at(a, inode).swapped, &index, last)
-        if record == 0:
-            break
-        start = entry_of(a, record, &nr)
+    while next_entry(a, inode, last, &index, &record, &start, &nr):
         swapped += nr
         index += nr - (record - start)
     return swapped
