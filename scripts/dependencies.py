@@ -236,8 +236,10 @@ class Kept:
 
     def translated(self, modules: Iterable[Path]) -> None:
         """These C files are new. The others get their definitions; only then it is written down, so that a build may break off."""
-        texts = {pyx: self.c_file(pyx).read_text("utf-8") for pyx in modules}
-        new = {pyx: text for pyx, text in texts.items() if not text.startswith("#error")}  # all that is left of one that Cython refused
+        new = {pyx: self.c_file(pyx).read_text("utf-8") for pyx in modules}
+        for pyx in [pyx for pyx, text in new.items() if text.startswith("#error")]:  # all that is left of one that Cython refused
+            self.c_file(pyx).unlink()  # a module that is as it was before the mistake would be taken for translated
+            del new[pyx]
         self.refresh(new)
         for pyx, text in new.items():
             records_whole = CONVERTED.search(text) is not None

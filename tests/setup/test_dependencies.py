@@ -141,6 +141,24 @@ def test_what_cython_refused_stays_stale(tmp_path):
     assert kept.stale() == [USER]
 
 
+def test_what_is_as_it_was_before_cython_refused_it_is_translated_again(tmp_path):
+    (tmp_path / "vmtool/mm").mkdir(parents=True)
+
+    def kept_of(source):
+        (tmp_path / USER).write_text(source)
+        return dependencies.Kept(tmp_path / "c", dependencies.Sources([USER], tmp_path), "3")
+
+    kept = kept_of("x")
+    kept.c_file(USER).parent.mkdir(parents=True)
+    kept.c_file(USER).write_text("int x;\n")
+    kept.translated([USER])
+    assert kept_of("x").stale() == []
+    kept = kept_of("y")
+    kept.c_file(USER).write_text("#error Do not use this file, it is the result of a failed Cython compilation.\n")
+    kept.translated([USER])
+    assert kept_of("x").stale() == [USER]
+
+
 def test_every_file_of_this_tree_has_its_headers_definitions():
     """Cython writes the same of a header into every C file: on that all of this rests."""
     directory = ROOT / "build" / "cython" / "release"
