@@ -122,8 +122,8 @@ def _cmdlines():
 
 def test_live_it_follows_the_machine_and_can_be_written(state):
     pytest.importorskip("mfusepy", reason="mfusepy is not installed: pip install vmtool[mount]", exc_type=ImportError)
-    if not os.access("/dev/fuse", os.W_OK):
-        pytest.skip("/dev/fuse is not there for us")
+    if not os.access("/dev/fuse", os.W_OK) or not shutil.which("fusermount3"):
+        pytest.skip("/dev/fuse is not there for us, or fusermount3 not installed")
     line = "cat /proc/self/comm; echo 77 >/proc/self/oom_score_adj; cat /proc/2/oom_score_adj; readlink /proc/self"
     ran = enter(state, "--live", "--pid", "2", "--", "sh", "-c", line)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "render\n77\n2\n", "")

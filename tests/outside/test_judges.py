@@ -214,6 +214,8 @@ def test_under_enter_live(state, expected, line_of, name):
     pytest.importorskip("mfusepy", reason="mfusepy is not installed: pip install vmtool[mount]", exc_type=ImportError)
     if subprocess.run(["unshare", "-Urmp", "--fork", "true"], capture_output=True).returncode or not os.access("/dev/fuse", os.W_OK):
         lack("user namespaces, or FUSE, are not allowed here")
+    if not shutil.which("fusermount3"):
+        lack("fusermount3 is not installed here")
     judge([*VMTOOL, "-s", str(state), "enter", "--live", "--", "sh", "-c", line_of(name)], environment("/proc"), JUDGES[name][1](expected))
 
 
