@@ -98,13 +98,20 @@ CHECKS[CHECK_SUM_MTHP] = check_t(b"sum-mthp-anon", b"nr_anon of order {0} is wro
 CHECKS[CHECK_SUM_PARTIAL] = check_t(b"sum-mthp-partial", b"nr_anon_partially_mapped of order {0} is wrong: there are {1} such folios")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
+cdef enum:
+    COUNTS_SHIFT = 15
+
+cdef struct counts_t:  # one for each frame; blocks are made when they are counted in, so that a large machine costs what it has mapped
+    uint32_t **block
+    uint64_t nr_blocks
+
 cdef struct fsck_t:  # one run
     arena_t *a
     fsck_report_fn report
     void *ctx
-    uint32_t *count  # by pfn: small entries that map it
-    uint32_t *entire  # by huge page: huge entries
-    uint32_t *by_id  # by pfn: of a large folio's head those of mm_id[0], of the next page those of mm_id[1]
+    counts_t count  # by pfn: small entries that map it
+    counts_t entire  # by huge page: huge entries
+    counts_t by_id  # by pfn: of a large folio's head those of mm_id[0], of the next page those of mm_id[1]
     int64_t anon[NR_MTHP_ORDERS]  # folios by order
     int64_t partial[NR_MTHP_ORDERS]
     uint64_t queued
@@ -128,31 +135,60 @@ cdef inline void expect(fsck_t *f, bint holds, int check, uint64_t first, uint64
         f.report(f.ctx, CHECKS[check].name, first, second)
 
 
+cdef bint counts_init(counts_t *c, uint64_t last) noexcept nogil:
+    c.nr_blocks = (last >> COUNTS_SHIFT) + 1
+    c.block = <uint32_t **>calloc(c.nr_blocks, sizeof(uint32_t *))
+    return c.block != NULL
+
+
+cdef void counts_free(counts_t *c) noexcept nogil:
+    cdef uint64_t i
+    if c.block != NULL:
+        for i in range(c.nr_blocks):
+            free(c.block[i])
+    free(c.block)
+
+
+cdef inline uint32_t counted(const counts_t *c, uint64_t i) noexcept nogil:
+    cdef const uint32_t *block = c.block[i >> COUNTS_SHIFT]
+    return 0 if block == NULL else block[i & (1 << COUNTS_SHIFT) - 1]
+
+
+cdef void count(fsck_t *f, counts_t *c, uint64_t i, uint32_t nr) noexcept nogil:
+    cdef uint32_t **block = &c.block[i >> COUNTS_SHIFT]
+    if block[0] == NULL:
+        block[0] = <uint32_t *>calloc(1 << COUNTS_SHIFT, sizeof(uint32_t))
+    if block[0] == NULL:
+        arena_fail(f.a, ARENA_NOMEM, POOL_FRAME, i)
+    else:
+        block[0][i & (1 << COUNTS_SHIFT) - 1] += nr
+
+
 cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     cdef fsck_t f
     cdef int i
     f.a = a
     f.report = report
     f.ctx = ctx
-    f.count = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))  # what no entry maps is never touched
-    f.entire = <uint32_t *>calloc((a.m.max_pfn >> HUGE_SHIFT) + 1, sizeof(uint32_t))
-    f.by_id = <uint32_t *>calloc(a.m.max_pfn + 1, sizeof(uint32_t))
+    cdef bint room = counts_init(&f.count, a.m.max_pfn)
+    room &= counts_init(&f.entire, a.m.max_pfn >> HUGE_SHIFT)
+    room &= counts_init(&f.by_id, a.m.max_pfn)
     f.queued = 0
     for i in range(NR_MTHP_ORDERS):
         f.anon[i] = f.partial[i] = 0
-    if f.count != NULL and f.entire != NULL and f.by_id != NULL:
+    if room:
         for i in range(2):
             if a.m.vdso_pfn[i] and a.m.vdso_pfn[i] < a.m.max_pfn:
-                f.count[a.m.vdso_pfn[i]] = <uint32_t>vdso_outside_maps(&a.m.arch, <int>i)
+                count(&f, &f.count, a.m.vdso_pfn[i], <uint32_t>vdso_outside_maps(&a.m.arch, <int>i))
         for f.mm in range(1, a.pool[POOL_MM].count):
             check_mm(&f)
         check_frames(&f)
         check_mthp(&f)
     else:
         arena_fail(a, ARENA_NOMEM, POOL_FRAME, 0)
-    free(f.count)
-    free(f.entire)
-    free(f.by_id)
+    counts_free(&f.count)
+    counts_free(&f.entire)
+    counts_free(&f.by_id)
 
 
 # --- entries ---------------------------------------------------------------------------------------------------------
@@ -202,20 +238,20 @@ cdef void check_hugetlb_leaf(fsck_t *f, vaddr_t addr, pfn_t pfn, int level) noex
     if head == 0 or not frame_at(a, head).flags & PG_hugetlb or head + (offset >> a.m.arch.page_shift) != pfn or level != s.level:
         expect(f, False, CHECK_FRAME, f.mm, addr)
         return
-    f.by_id[head] += offset == 0
-    f.by_id[head + 1] += 1
+    count(f, &f.by_id, head, offset == 0)
+    count(f, &f.by_id, head + 1, 1)
 
 
 cdef void check_hugetlb_folio(fsck_t *f, pfn_t head) noexcept nogil:
     """Each place that maps it has all entries; tail 1 counts them."""
     cdef arena_t *a = f.a
-    cdef uint32_t order = folio_order(a, head), places = f.by_id[head], h
+    cdef uint32_t order = folio_order(a, head), places = counted(&f.by_id, head), h
     cdef hsize_t s
     for h in range(NR_HSTATES):
         if order and hsize_nth(&a.m.arch, h, &s) and huge_page_order(a, h) == order:
             expect(f, frame_at(a, head + 1).lru_prev == places, CHECK_LARGE_MAPCOUNT, head, places)
             expect(f, entire_mapcount(a, head) == places, CHECK_ENTIRE_MAPCOUNT, head, places)
-            expect(f, f.by_id[head + 1] == places << s.cont_shift, CHECK_MAPCOUNT, head, f.by_id[head + 1])
+            expect(f, counted(&f.by_id, head + 1) == places << s.cont_shift, CHECK_MAPCOUNT, head, counted(&f.by_id, head + 1))
 
 
 cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil:
@@ -251,9 +287,9 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
         expect(f, False, CHECK_FRAME, f.mm, addr)
         return
     if level:
-        f.entire[pfn >> HUGE_SHIFT] += 1
+        count(f, &f.entire, pfn >> HUGE_SHIFT, 1)
     else:
-        f.count[pfn] += 1
+        count(f, &f.count, pfn, 1)
     if frame_at(a, pfn).flags & (PG_head | PG_tail):
         count_id(f, pfn)
     if frame_at(a, page_folio(a, pfn)).flags & PG_anon and pte_write(a, e):
@@ -302,18 +338,18 @@ cdef void check_mm(fsck_t *f) noexcept nogil:
 cdef uint64_t check_small(fsck_t *f, pfn_t pfn, uint32_t entire) noexcept nogil:
     """One page of a folio. Returns how many small entries map it."""
     cdef frame_t *r = frame_at(f.a, pfn)
-    expect(f, <uint32_t>r.mapcount == f.count[pfn], CHECK_MAPCOUNT, pfn, f.count[pfn])
-    if r.flags & PG_anon_exclusive and f.count[pfn] + entire > 1:
-        expect(f, False, CHECK_EXCLUSIVE, pfn, f.count[pfn] + entire)
-    return f.count[pfn]
+    expect(f, <uint32_t>r.mapcount == counted(&f.count, pfn), CHECK_MAPCOUNT, pfn, counted(&f.count, pfn))
+    if r.flags & PG_anon_exclusive and counted(&f.count, pfn) + entire > 1:
+        expect(f, False, CHECK_EXCLUSIVE, pfn, counted(&f.count, pfn) + entire)
+    return counted(&f.count, pfn)
 
 
 cdef void count_id(fsck_t *f, pfn_t pfn) noexcept nogil:
     """One entry of f.mm maps a page of a large folio."""
     cdef pfn_t head = page_folio(f.a, pfn)
     if folio_order(f.a, head) > 1 and head + 3 < f.a.m.max_pfn:
-        f.by_id[head] += frame_at(f.a, head + 3).index_lo == f.mm
-        f.by_id[head + 1] += frame_at(f.a, head + 3).lru_prev == f.mm
+        count(f, &f.by_id, head, frame_at(f.a, head + 3).index_lo == f.mm)
+        count(f, &f.by_id, head + 1, frame_at(f.a, head + 3).lru_prev == f.mm)
 
 
 cdef inline bint id_agrees(uint32_t counted, uint32_t entries, bint shared) noexcept nogil:
@@ -328,10 +364,12 @@ cdef void check_large(fsck_t *f, pfn_t head, uint32_t entries) noexcept nogil:
     cdef frame_t *third
     cdef frame_t *fourth
     cdef bint shared
+    cdef uint32_t first = counted(&f.by_id, head)
+    cdef uint32_t second
     if head + (<uint64_t>1 << order) > a.m.max_pfn or order >= NR_MTHP_ORDERS or frame_at(a, head).flags & (PG_slab | PG_table | PG_kernel | PG_zero):
         return
     for i in range(<uint32_t>1 << order):
-        nr += f.count[head + i] != 0
+        nr += counted(&f.count, head + i) != 0
     expect(f, frame_at(a, head + 1).extra_refs == nr, CHECK_NR_MAPPED, head, nr)
     f.anon[order] += frame_at(a, head).flags & PG_anon != 0
     if order < 2:
@@ -339,8 +377,9 @@ cdef void check_large(fsck_t *f, pfn_t head, uint32_t entries) noexcept nogil:
     third = frame_at(a, head + 2)
     fourth = frame_at(a, head + 3)
     shared = third.index_hi & LARGE_MM_IDS_SHARED != 0
-    expect(f, id_agrees(third.mapping, f.by_id[head], shared) and (fourth.index_lo != 0) == (third.mapping != 0), CHECK_MM_ID, head, f.by_id[head])
-    expect(f, id_agrees(fourth.mapping, f.by_id[head + 1], shared) and (fourth.lru_prev != 0) == (fourth.mapping != 0), CHECK_MM_ID, head, f.by_id[head + 1])
+    second = counted(&f.by_id, head + 1)
+    expect(f, id_agrees(third.mapping, first, shared) and (fourth.index_lo != 0) == (third.mapping != 0), CHECK_MM_ID, head, first)
+    expect(f, id_agrees(fourth.mapping, second, shared) and (fourth.lru_prev != 0) == (fourth.mapping != 0), CHECK_MM_ID, head, second)
     if not shared:
         expect(f, third.mapping == entries or fourth.mapping == entries, CHECK_MM_IDS_SHARED, head, entries)
     f.queued += third.index_hi & LARGE_QUEUED != 0
@@ -380,18 +419,18 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
     cdef arena_t *a = f.a
     cdef frame_t *r = frame_at(a, head)
     cdef uint64_t n = min(<uint64_t>1 << (folio_order(a, head) & 31), a.m.max_pfn - head)
-    cdef uint32_t entire = f.entire[head >> HUGE_SHIFT] if n >= hpage_pmd_nr(a) else 0
+    cdef uint32_t entire = counted(&f.entire, head >> HUGE_SHIFT) if n >= hpage_pmd_nr(a) else 0
     cdef uint64_t entries = entire
     cdef uint64_t i
     cdef int64_t pages = 0
     if r.flags & PG_hugetlb:
         check_hugetlb_folio(f, head)
         return n
-    if n == 1 and r.mapcount == 0 and f.count[head] == 0:
+    if n == 1 and r.mapcount == 0 and counted(&f.count, head) == 0:
         return 1
     for i in range(n):
         entries += check_small(f, <pfn_t>(head + i), entire if i == 0 else 0)
-        pages += f.count[head + i] != 0 or entire != 0
+        pages += counted(&f.count, head + i) != 0 or entire != 0
     if r.flags & PG_anon:
         mapped[0] += pages
         mapped[1] += <int64_t>n if entire else 0

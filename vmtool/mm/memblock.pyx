@@ -25,6 +25,7 @@ RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b
                      b"sections", b"kfence", b"swiotlb", b"devicetree"]
 
 cdef enum:
+    PAE_END = 1 << 24  # MAX_ARCH_PFN: 36 bits of physical address
     RAM_START_ARM = 0x40000  # these are in units of 4K, whatever a page is: frames_of()
     RAM_START_RISCV = 0x80000
     FIRMWARE_RISCV = 0x80  # OpenSBI, at the start of RAM
@@ -167,12 +168,14 @@ cdef int image_of(const arch_t *g, uint64_t nr_pages) noexcept nogil:
     return IMAGE_ARM if g.id == ARCH_ARM else IMAGE_I386 if g.id == ARCH_I386 else IMAGE_PAE if g.id == ARCH_I386_PAE else IMAGE_USUAL
 
 
-cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
-    """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss."""
+cdef int reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
+    """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss. -ENOMEM: RAM ends before it."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t base = ram_start(g)
     cdef const section_t *image = &IMAGES[image_of(g, low_end - base)][0]
     cdef uint32_t i
+    if base + frames_of(g, image[3].start + image[3].size) > low_end:
+        return -ENOMEM
     for i in range(4):
         reserve(a, base + frames_of(g, image[i].start), frames_of(g, image[i].size), RESERVED_KERNEL_CODE + i)
     a.m.zero_pfn = <pfn_t>(base + frames_of(g, image[3].start))
@@ -180,6 +183,7 @@ cdef void reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
         reserve(a, base, FIRMWARE_RISCV, RESERVED_LOW)
     if image == &IMAGES[IMAGE_RISCV][0]:  # of .init's last large page what is behind it
         reserve(a, base + INIT_END_RISCV, image[1].start - INIT_END_RISCV, RESERVED_LOW)
+    return 0
 
 
 cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcept nogil:
@@ -220,20 +224,31 @@ cdef uint64_t reserve_riscv(arena_t *a) noexcept nogil:
     return end
 
 
+cdef uint64_t max_ram_pages(const arch_t *g) noexcept nogil:
+    """How much RAM the processor addresses and the kernel maps; what lies above the ends is no machine here, where Linux would leave it out."""
+    cdef uint64_t most = <uint64_t>0xFFFF0000 - DMA32_END - 1  # a pfn_t
+    if g.id == ARCH_I386:
+        return PCI_HOLE  # 32 bits of physical address
+    if g.id == ARCH_I386_PAE:
+        return PAE_END - (DMA32_END - PCI_HOLE)
+    if g.id == ARCH_ARM:
+        return DMA32_END - ram_start(g)
+    if is_riscv(g):  # KERN_VIRT_SIZE: the direct map has a quarter of the addresses
+        return min(most, (0 - g.kernel_start) >> 1 + g.page_shift)
+    return most
+
+
 cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil:
     """RAM from 0 to 640K and from 1M to *low_end, and from 4G to *high_end (0: none); then what the kernel keeps."""
     cdef uint64_t pages = a.m.ram_bytes >> a.m.arch.page_shift
-    if a.m.arch.id == ARCH_I386 and pages > PCI_HOLE:
-        return -EINVAL  # 32 bits of physical address
-    if pages < frames_of(&a.m.arch, 0x1000) or pages >= <uint64_t>0xFFFF0000 - DMA32_END:
+    if pages < frames_of(&a.m.arch, 0x1000) or pages > max_ram_pages(&a.m.arch):
         return -EINVAL
-    if is_riscv(&a.m.arch) and pages > (0 - a.m.arch.kernel_start) >> 1 + a.m.arch.page_shift:
-        return -EINVAL  # KERN_VIRT_SIZE: the direct map has a quarter of the addresses
     if ram_start(&a.m.arch):
         low_end[0] = a.m.max_pfn = ram_start(&a.m.arch) + pages
         high_end[0] = 0
         reserve(a, 0, ram_start(&a.m.arch), RESERVED_HOLE)
-        reserve_kernel(a, low_end[0])
+        if reserve_kernel(a, low_end[0]):
+            return -ENOMEM
         if is_riscv(&a.m.arch) and pages >= SMALL_RAM:
             return reserve_tables(a, reserve_riscv(a), 0)
         return reserve_tables(a, low_end[0], 0)
@@ -243,7 +258,8 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
     reserve(a, 0, 1, RESERVED_HOLE)
     reserve(a, 1, 0x9E, RESERVED_LOW)
     reserve(a, 0x9F, 0x61, RESERVED_HOLE)
-    reserve_kernel(a, low_end[0])
+    if reserve_kernel(a, low_end[0]):
+        return -ENOMEM
     if high_end[0]:
         reserve(a, PCI_HOLE, DMA32_END - PCI_HOLE, RESERVED_HOLE)
     return reserve_tables(a, low_end[0], high_end[0])

@@ -294,12 +294,14 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
     maps. arm64's may have tags (PAGE_KERNEL_TAGGED)."""
     cdef const arch_t *g = &a.m.arch
     cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx | (X86_PWT if g.flags & ARCH_SPLIT_ROOT else 0)
+    cdef vaddr_t addr
     cdef int level
     while start < end:
+        addr = direct_map_address(a, start)
         level = <int>g.levels - 2 if is_riscv(g) else 2
-        while level and (not g.leaf_levels >> level & 1 or start & (level_size(g, level) - 1) or end - start < level_size(g, level)):
+        while level and (not g.leaf_levels >> level & 1 or (start | addr) & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
-        if not kernel_map(a, direct_map_address(a, start), start, level, bits):
+        if not kernel_map(a, addr, start, level, bits):
             return False
         start += level_size(g, level)
     return True
