@@ -216,8 +216,8 @@ class TestOf64K:
 
     def test_the_top_table_has_64_entries(self, machine, form):
         assert machine.walk(1, form.top - form.page).steps[0].index == 63
-        walk = machine.walk(1, 0xFFFF000020000000)  # the first block has the image, which is not written: it is split
-        assert (walk.register, walk.page_bytes, walk.phys) == ("TTBR1", 512 << 20, 0x60000000)
+        walk = machine.walk(1, 0xFFFF000020000000)  # rodata=full: no blocks
+        assert (walk.register, walk.page_bytes, walk.phys) == ("TTBR1", 65536, 0x60000000)
 
     def test_the_four_chunks_of_a_page_are_saved_read_and_taken_back_together(self, machine, form):
         page = machine.mmap(1, 0, 3 * form.page, RW, ANON)

@@ -21,6 +21,7 @@ LEVELS = """
     arch_arm arch_arm64 arch_riscv
     arena arch
     memblock
+    linear_map
     tlb_spec xnode names pid vma pkeys vmstat trace mm_acct zone printk
     free_list frame tlb layout
     contpte

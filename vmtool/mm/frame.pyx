@@ -5,6 +5,7 @@ A frame's bytes are found in this order:
     content != 0            its own
     swap cache              its slot's
     clean page-cache page   its file's block on the disk (inode.blocks)
+    a table of arm64's direct map that nothing changed    computed (linear_map)
     else                    zeros
 
 Invariants: contents belong to one frame.
@@ -12,11 +13,13 @@ Invariants: contents belong to one frame.
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, page_size
 from vmtool.mm.arena cimport content_alloc, content_at, content_free, content_mut, folio_x_at, inode_at, slot_at
+from vmtool.mm.linear_map cimport linear_fill, linear_table
 from vmtool.mm.xnode cimport xnode_get
 
 cdef char ZEROS[65536]  # as large as any page: what a frame without contents reads as; never written
+cdef char COMPUTED[65536]  # what such a table reads as, until the next one is read
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------
@@ -36,11 +39,20 @@ cdef idx_t file_block(arena_t *a, pfn_t pfn) noexcept nogil:
     return xnode_get(a, inode.blocks, frame_index(f) + (pfn - head))
 
 
+cdef const char *computed_bytes(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef int level = 0
+    cdef uint64_t nr = 0
+    if not a.m.arch.flags & ARCH_SPLIT_ROOT or not linear_table(a, pfn, &level, &nr):
+        return ZEROS
+    linear_fill(a, pfn, COMPUTED)
+    return COMPUTED
+
+
 cdef const char *page_bytes(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef idx_t c = frame_at(a, pfn).content
     if c == 0:
         c = file_block(a, pfn)
-    return content_at(a, c) if c else ZEROS
+    return content_at(a, c) if c else computed_bytes(a, pfn)
 
 
 cdef char *page_bytes_mut(arena_t *a, pfn_t pfn) noexcept nogil:

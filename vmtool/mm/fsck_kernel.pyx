@@ -4,7 +4,8 @@ Counterpart: Linux v6.18 mm/ptdump.c:ptdump_check_wx() with CONFIG_DEBUG_WX.
 """
 
 from vmtool.mm.arch cimport level_index, level_size, pages_in
-from vmtool.mm.frame cimport RESERVED_HOLE, RESERVED_KERNEL_CODE, RESERVED_KERNEL_RODATA, reserved_what
+from vmtool.mm.frame cimport RESERVED_HOLE, RESERVED_KERNEL_CODE, RESERVED_KERNEL_RODATA, reserved_of, reserved_t, reserved_what
+from vmtool.mm.linear_map cimport linear_untouched
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.pgtable cimport direct_map_address, table_descend
 from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, pmd_class
@@ -66,10 +67,19 @@ cdef void check_entry(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogi
     check_direct(f, addr, e, level)
 
 
+cdef bint may_be_image(fsck_t *f, vaddr_t addr) noexcept nogil:
+    """The direct map may have text or rodata there, or behind it."""
+    cdef const reserved_t *rodata = reserved_of(f.a, RESERVED_KERNEL_RODATA)
+    return addr < direct_map_address(f.a, rodata.start_pfn + rodata.nr_pages << f.a.m.arch.page_shift)
+
+
 cdef int check_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch
     cdef uint32_t i, first = level_index(g, 0, addr)
     cdef uint32_t nr = pages_in(g, addr, next) if next != ~<vaddr_t>0 else <uint32_t>((next - addr) >> g.page_shift) + 1
+    if linear_untouched(w.a, table) and not may_be_image(<fsck_t *>w.private, addr) and entry_load(w.a, table, first + nr - 1, 0):
+        check_entry(<fsck_t *>w.private, addr, entry_load(w.a, table, first, 0), 0)  # the others follow from it
+        return 0
     for i in range(nr):
         check_entry(<fsck_t *>w.private, addr + i * level_size(g, 0), entry_load(w.a, table, first + i, 0), 0)
     return 0

@@ -11,7 +11,7 @@ from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries,
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
-                              reserved_end)
+                              RESERVED_PGTABLE, reserved_end, reserved_what)
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
@@ -292,6 +292,9 @@ cdef void check_frames(fsck_t *f, zone_t *zone) noexcept nogil:
             pfn = zone.unseen_end
             continue
         skip = reserved_end(f.a, pfn)
+        if skip and reserved_what(f.a, pfn) == RESERVED_PGTABLE:  # some have contents
+            check_content(f, pfn, frame_at(f.a, <pfn_t>pfn).content)
+            skip = pfn + 1
         if skip:
             pfn = skip
             continue

@@ -2,26 +2,26 @@
 
 Of pages of 4K:
 
-    ffff000000000000  all of RAM; text and rodata of it may not be written, and are not of the kind that has tags
+    ffff000000000000  all of RAM (linear_map); text and rodata of it may not be written, and are not of the kind that has tags
     ffff80007aab0000  text of a module | guard | its data | guard | its rodata | guard | what it wrote at init alone | guard | the next one's text ...
     ffff800080000000  text | rodata | init, which is given away | data and .bss          blocks of 2M where they fit, else pages
     fffffdffc0000000  memmap, in blocks
     ffffffffc0800000  PCI I/O
-    ffffffffff600000  the fixmap's tables
+    ffffffffff5fe000  the devicetree, in the fixmap
 
 With 16K the image is at ffffc00080000000, half of the kernel's space being one bit less, with 64K where it is with 4K; memmap is by pages with both.
 
 Counterpart: Linux v6.18 arch/arm64/mm/mmu.c (paging_init(), map_mem(), mark_linear_text_alias_ro(), declare_vma()), mm/init.c
 (execmem_arch_setup(): modules end 128M behind the image's start of theirs), kernel/module/main.c, asm/memory.h with VA_BITS of 52 on a processor of
 48. Entries as read in the memory of Debian's 6.18.15, with pages of 4K and of 16K (fixtures/kernel_map); no Debian kernel has 64K: by the same rules.
-# Deviation: RAM is mapped by blocks, where rodata=full maps it by pages; the fixmap has no devicetree, its tables have UXNTable, which bm_pud's, bm_pmd's and bm_pte's lack.
+# Deviation: the fixmap's tables have UXNTable, which bm_pud's, bm_pmd's and bm_pte's lack.
 Invariants (fsck_kernel): nothing may be written and executed.
 """
 
 from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_index, level_size, page_size
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.contpte cimport cont_shift
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
+from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               RESERVED_MODULES, frames_of, reserved_of, reserved_t)
 from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_middle, table_descend
@@ -33,6 +33,7 @@ cdef enum:
     PCI_IO_PAGES = 16
     PCI_IO = 0x3EFF0000  # of QEMU's virt board
     FIXMAP_BYTES = 0x600000
+    MAX_FDT_BYTES = 0x200000
     MODULES_SPAN = 0x200000  # what they had of init included
     MEMMAP_ENTRY_SHIFT = 6  # log2 of sizeof(struct page)
     NR_MODULES = 5
@@ -40,6 +41,7 @@ cdef enum:
 cdef vaddr_t MODULES_SIZE = 0x80000000  # MODULES_VADDR is PAGE_END, KIMAGE_VADDR behind them
 cdef vaddr_t VMEMMAP_END = 0xFFFFFFFFC0000000ULL
 cdef vaddr_t PCI_IO_START = 0xFFFFFFFFC0800000ULL
+cdef vaddr_t FIXADDR_TOP = 0xFFFFFFFFFF800000ULL
 cdef vaddr_t FIXADDR_TABLES = 0xFFFFFFFFFF200000ULL
 cdef uint64_t MODULES_BEFORE_END = 0x8000000
 cdef pte_t NX = <pte_t>1 << 63
@@ -194,13 +196,21 @@ cdef module_set_t module_set_arm64(arena_t *a) noexcept nogil:
     return module_set_t(modules_of(&a.m.arch), NR_MODULES, modules_start(a), 0)
 
 
+cdef inline vaddr_t fix_fdt(const arch_t *g) noexcept nogil:
+    """__fix_to_virt(FIX_FDT): behind a hole of a page the largest devicetree and a page, where it begins within one."""
+    return FIXADDR_TOP - MAX_FDT_BYTES - 2 * page_size(g)
+
+
 cdef int kernel_areas_setup_arm64(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef pte_t device = X86_P | X86_RW | X86_A | X86_D | X86_G | X86_PCD | NX
     cdef const arch_t *g = &a.m.arch
     cdef bint ok = map_kernel(a, spare) and map_memmap(a, spare) and load_modules(a, spare)
     cdef vaddr_t addr = FIXADDR_TABLES
+    cdef const reserved_t *fdt = reserved_of(a, RESERVED_FDT)
     ok = ok and map_range(a, PCI_IO_START, PCI_IO >> g.page_shift, frames_of(g, PCI_IO_PAGES), device, True, spare)
     while ok and FIXADDR_TABLES <= addr < FIXADDR_TABLES + FIXMAP_BYTES:  # with large pages the last table ends where the space does
         ok = make_kernel_table(a, addr, 0, spare)
         addr = (addr | level_size(g, 1) - 1) + 1
+    if fdt != NULL:  # fixmap_remap_fdt()
+        ok = ok and map_range(a, fix_fdt(g), fdt.start_pfn, fdt.nr_pages, X86_P | X86_A | X86_G | NX, False, spare)
     return 0 if ok else -ENOMEM

@@ -19,7 +19,7 @@ cdef enum:  # reserved_kind
     RESERVED_MEMMAP  # struct page
     RESERVED_PERCPU
     RESERVED_HASHES  # dentry, inode, mount, futex tables …
-    RESERVED_PGTABLE  # the kernel's own page tables
+    RESERVED_PGTABLE  # arm64: the tables of the direct map (linear_map)
     # from here on of a zone's managed pages: what boot allocated and nothing frees
     RESERVED_SLAB
     RESERVED_KMALLOC  # blocks beyond 8K
@@ -46,6 +46,7 @@ cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale,
 # What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).
 cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil
 cdef const reserved_t *reserved_of(arena_t *a, uint32_t what) noexcept nogil  # the longest range of a kind, NULL: none
+cdef uint64_t linear_blocks(arena_t *a, uint64_t *first) noexcept nogil  # of the direct map of arm64: how many, and which of level 1 is the first
 cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
 cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil  # RAM's ranges; 0 or -EINVAL: too small or too large

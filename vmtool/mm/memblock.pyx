@@ -17,7 +17,7 @@ A 32-bit kernel maps no more than lowmem; what lies above is HighMem, which prog
 Invariants: the ranges of m.reserved are disjoint.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, is_arm, is_arm64, is_riscv, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, is_arm, is_arm64, is_riscv, level_size, nr_entries, page_size
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
@@ -33,6 +33,8 @@ cdef enum:
     LOWMEM_END_PAE = 0x36FFE
     LOWMEM_END_ARM = 0x70000  # 768M: 240M of vmalloc and 8M that keep it away from lowmem
     INIT_END_RISCV = 0x10A0  # from the start of RAM
+    FDT_ARM64 = 0x8000  # QEMU puts the devicetree where an initrd would have ended: behind 128M, or half of RAM; its block is 1M
+    FDT_ARM64_PAGES = 0x100
     FDT_LIMIT_RISCV = 0xC0000  # QEMU's board puts the devicetree into the last 2M below here
     FDT_PAGES = 2
     LARGE_PAGES = 0x200
@@ -128,19 +130,65 @@ cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) n
     return 0
 
 
-cdef uint64_t reserve_top(arena_t *a, uint64_t *low_end, uint64_t *high_end, uint64_t nr_pages, uint32_t what) noexcept nogil:
+cdef struct top_t:  # where memory that boot may take ends
+    uint64_t low_end
+    uint64_t high_end  # above 4 GiB; 0: nothing is there
+    uint64_t gap_start  # what alignment left free above
+    uint64_t gap_end
+
+
+cdef uint64_t reserve_top(arena_t *a, top_t *top, uint64_t nr_pages, uint32_t what) noexcept nogil:
     """memblock's way: the highest place where it fits. Returns the pages reserved, 0 when they fit nowhere."""
     cdef const arch_t *g = &a.m.arch
-    if high_end[0] > DMA32_END and high_end[0] - DMA32_END >= nr_pages:
-        high_end[0] -= nr_pages
-        reserve(a, high_end[0], nr_pages, what)
+    if top.high_end > DMA32_END and top.high_end - DMA32_END >= nr_pages:
+        top.high_end -= nr_pages
+        reserve(a, top.high_end, nr_pages, what)
+        return nr_pages
+    if top.gap_end - top.gap_start >= nr_pages:
+        top.gap_end -= nr_pages
+        reserve(a, top.gap_end, nr_pages, what)
         return nr_pages
     # beside the kernel's image and a little room
-    if low_end[0] - ram_start(g) < nr_pages + frames_of(g, 0x400 if a.m.max_pfn - ram_start(g) < frames_of(g, SMALL_RAM) else 0x3E00):
+    if top.low_end - ram_start(g) < nr_pages + frames_of(g, 0x400 if a.m.max_pfn - ram_start(g) < frames_of(g, SMALL_RAM) else 0x3E00):
         return 0
-    low_end[0] -= nr_pages
-    reserve(a, low_end[0], nr_pages, what)
+    top.low_end -= nr_pages
+    reserve(a, top.low_end, nr_pages, what)
     return nr_pages
+
+
+cdef void align_top(const arch_t *g, top_t *top) noexcept nogil:
+    """arm64's memmap is mapped by blocks: it ends where one does, and what lies above is for what comes after it."""
+    cdef uint64_t block = level_size(g, 1) >> g.page_shift
+    top.gap_end = top.low_end
+    top.low_end &= ~(block - 1)
+    top.gap_start = top.low_end
+
+
+cdef uint64_t linear_blocks(arena_t *a, uint64_t *first) noexcept nogil:
+    """Those that are text or rodata from end to end (map_mem())."""
+    cdef const arch_t *g = &a.m.arch
+    cdef const reserved_t *text = reserved_of(a, RESERVED_KERNEL_CODE)
+    cdef const reserved_t *rodata = reserved_of(a, RESERVED_KERNEL_RODATA)
+    cdef uint64_t block = level_size(g, 1) >> g.page_shift
+    cdef uint64_t end = (rodata.start_pfn + rodata.nr_pages - ram_start(g)) // block
+    first[0] = (text.start_pfn - ram_start(g) + block - 1) // block
+    return end - first[0] if end > first[0] else 0
+
+
+cdef uint64_t reserve_linear(arena_t *a) noexcept nogil:
+    """arm64: the devicetree, and the tables of the direct map, before all else (paging_init()). Returns where memory goes on below."""
+    cdef const arch_t *g = &a.m.arch
+    cdef uint64_t first, fdt, nr = a.m.max_pfn - ram_start(g), total = 0
+    cdef int level
+    for level in range(<int>g.levels - 1):
+        nr = (nr + nr_entries(g, level) - 1) >> g.level_bits[level]
+        total += nr
+    total -= linear_blocks(a, &first)
+    if a.m.max_pfn - ram_start(g) >= frames_of(g, SMALL_RAM):
+        fdt = min(a.m.max_pfn - ram_start(g) >> 1, frames_of(g, FDT_ARM64)) + frames_of(g, LARGE_PAGES) - 1 & ~(frames_of(g, LARGE_PAGES) - 1)
+        reserve(a, ram_start(g) + fdt, frames_of(g, FDT_ARM64_PAGES), RESERVED_FDT)
+    reserve(a, a.m.max_pfn - total, total, RESERVED_PGTABLE)
+    return a.m.max_pfn - total
 
 
 cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil:
@@ -193,6 +241,7 @@ cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcep
     cdef uint64_t of_section = SECTION_64K_PAGES if g.page_shift == 16 else frames_of(g, SECTION_PAGES)
     cdef uint64_t sections = (low_end - ram_start(g) + of_section - 1) // of_section
     cdef uint64_t limit = lowmem_end(&a.m.arch), memmap
+    cdef top_t top
     cdef int ok
     if high_end:
         sections += (high_end - DMA32_END + SECTION_PAGES - 1) // SECTION_PAGES
@@ -202,10 +251,13 @@ cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcep
         pages = min(pages, limit - ram_start(&a.m.arch))
         low_end = min(low_end, limit)
         high_end = 0
-    ok = reserve_top(a, &low_end, &high_end, memmap, RESERVED_MEMMAP) != 0
-    ok &= reserve_top(a, &low_end, &high_end, frames_of(g, PERCPU_PAGES) * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
-    ok &= reserve_top(a, &low_end, &high_end, hash_pages(g, pages, 13, 8), RESERVED_HASHES) != 0  # dentries
-    ok &= reserve_top(a, &low_end, &high_end, hash_pages(g, pages, 14, 8), RESERVED_HASHES) != 0  # inodes
+    top.low_end, top.high_end, top.gap_start, top.gap_end = low_end, high_end, 0, 0
+    if g.id == ARCH_ARM64:
+        align_top(g, &top)
+    ok = reserve_top(a, &top, memmap, RESERVED_MEMMAP) != 0
+    ok &= reserve_top(a, &top, frames_of(g, PERCPU_PAGES) * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
+    ok &= reserve_top(a, &top, hash_pages(g, pages, 13, 8), RESERVED_HASHES) != 0  # dentries
+    ok &= reserve_top(a, &top, hash_pages(g, pages, 14, 8), RESERVED_HASHES) != 0  # inodes
     return 0 if ok else -EINVAL
 
 
@@ -251,7 +303,7 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
             return -ENOMEM
         if is_riscv(&a.m.arch) and pages >= SMALL_RAM:
             return reserve_tables(a, reserve_riscv(a), 0)
-        return reserve_tables(a, low_end[0], 0)
+        return reserve_tables(a, reserve_linear(a) if is_arm64(&a.m.arch) else low_end[0], 0)
     low_end[0] = pages if pages < PCI_HOLE else PCI_HOLE
     high_end[0] = DMA32_END + (pages - PCI_HOLE) if pages > PCI_HOLE else 0
     a.m.max_pfn = high_end[0] if high_end[0] else low_end[0]

@@ -16,13 +16,14 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, is_riscv, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_PWT, X86_RW, X86_US, level_index, level_size,
+from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, is_arm64, is_riscv, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_PWT, X86_RW, X86_US, level_index, level_size,
                              page_size, table_bytes)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_KFENCE, RESERVED_MEMMAP,
                               page_bytes, page_bytes_mut)
+from vmtool.mm.linear_map cimport linear_pfn
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.mmu_context cimport tlb_free_table
@@ -290,10 +291,9 @@ cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil:
 
 
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
-    """init_memory_mapping(), map_mem(), best_map_size(): the largest pages that alignment allows, up to 1G, on riscv64 up to what an entry below the top
-    maps. arm64's may have tags (PAGE_KERNEL_TAGGED)."""
+    """init_memory_mapping(), best_map_size(): the largest pages that alignment allows, up to 1G, on riscv64 up to what an entry below the top maps."""
     cdef const arch_t *g = &a.m.arch
-    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx | (X86_PWT if g.flags & ARCH_SPLIT_ROOT else 0)
+    cdef pte_t bits = X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx
     cdef vaddr_t addr
     cdef int level
     while start < end:
@@ -331,6 +331,17 @@ cdef bint map_direct_riscv(arena_t *a) noexcept nogil:
     for pfn in range(border[5], border[6]):
         if not map_direct(a, pfn << shift, pfn + 1 << shift):
             return False
+    return True
+
+
+cdef bint map_direct_arm64(arena_t *a) noexcept nogil:
+    """map_mem(): the tables lie where boot took them, and say themselves what they map (linear_map)."""
+    cdef const arch_t *g = &a.m.arch
+    cdef int top = <int>g.levels - 1
+    cdef uint64_t tables = (a.m.max_pfn - ram_start(g) << g.page_shift) + level_size(g, top) - 1 >> g.level_shift[top]
+    cdef uint32_t i
+    for i in range(<uint32_t>tables):
+        entry_store(a, a.m.kernel_pgd, i, top, mk_kernel_table(a, linear_pfn(a, top - 1, i), g.page_offset))
     return True
 
 
@@ -429,6 +440,8 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil:
         return -ENOMEM
     if is_riscv(&a.m.arch):
         ok = map_direct_riscv(a)
+    elif is_arm64(&a.m.arch):
+        ok = map_direct_arm64(a)
     elif ram_start(&a.m.arch):
         ok = map_direct(a, ram_start(&a.m.arch) << a.m.arch.page_shift, low_end << a.m.arch.page_shift)
     else:

@@ -1,9 +1,10 @@
 # cython: language_level=3
 """Entries of formats that look otherwise in memory than mm reads them: fetched and put as they stand there, decoded and encoded on the way."""
 
-from vmtool.mm.arch cimport ARCH_PAIRED
+from vmtool.mm.arch cimport ARCH_PAIRED, ARCH_SPLIT_ROOT
 from vmtool.mm.arch_arm cimport ARM_TABLE_WORDS, arm_fetch, arm_put
 from vmtool.mm.contpte cimport NR_CONT_LEVELS, contpte_get, contpte_set, has_contpte
+from vmtool.mm.linear_map cimport linear_entry
 
 
 cdef inline pte_t fetch(const arch_t *g, const char *bytes, uint32_t index, int level) noexcept nogil:
@@ -34,7 +35,9 @@ cdef pte_t entry_raw(arena_t *a, pfn_t table, uint32_t index, int level) noexcep
     if g.top_order:
         table = table_page(g, table, &index, level)
     c = frame_at(a, table).content
-    return fetch(g, content_at(a, c), index, level) if c else 0
+    if c == 0:
+        return linear_entry(a, table, index) if g.flags & ARCH_SPLIT_ROOT else 0
+    return fetch(g, content_at(a, c), index, level)
 
 
 cdef void entry_store_raw(arena_t *a, pfn_t table, uint32_t index, int level, pte_t raw) noexcept nogil:
@@ -50,8 +53,11 @@ cdef void entry_store_raw(arena_t *a, pfn_t table, uint32_t index, int level, pt
 
 cdef pte_t entry_load_there(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil:
     cdef pte_t raw = entry_raw(a, table, index, level)
+    cdef idx_t c
     if raw and level < NR_CONT_LEVELS and has_contpte(&a.m.arch):
-        raw = contpte_get(&a.m.arch, level, <const uint64_t *>content_at(a, frame_at(a, table).content), index)
+        c = frame_at(a, table).content
+        if c:
+            raw = contpte_get(&a.m.arch, level, <const uint64_t *>content_at(a, c), index)
     return entry_decode(&a.m.arch, level, raw) if raw else 0
 
 

@@ -9,6 +9,8 @@ Invariants (fsck_kernel): no page of the kernel's half may be written and execut
 """
 
 from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, X86_PS, X86_US, level_end, level_index, level_size, nr_entries, pages_in
+from vmtool.mm.frame cimport page_bytes_mut
+from vmtool.mm.linear_map cimport linear_fill, linear_untouched
 from vmtool.mm.pgtable cimport kernel_table, kernel_table_at, kernel_table_frame, table_descend
 from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_store, mk_table, pmd_class, ptes_load, ptes_open_mut, ptes_store, ptes_t
 
@@ -70,6 +72,15 @@ cdef bint split_large_page(arena_t *a, vaddr_t addr, spare_tables_t *spare) noex
     return True
 
 
+cdef void linear_own(arena_t *a, pfn_t table) noexcept nogil:
+    """A table of arm64's direct map that is about to change gets contents: until now it had what follows from its place."""
+    cdef char *bytes
+    if linear_untouched(a, table):
+        bytes = page_bytes_mut(a, table)
+        if bytes != NULL:
+            linear_fill(a, table, bytes)
+
+
 cdef void change_ptes(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t end, pte_t set, pte_t keep) noexcept nogil:
     """Those of one table."""
     cdef ptes_t p
@@ -96,6 +107,7 @@ cdef bint change_range(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, p
         level = table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e)
         next = level_end(g, level if level else 1, addr, end)
         if level == 0:
+            linear_own(a, table)
             change_ptes(a, table, addr, next, set, keep)
             addr = next
             continue

@@ -9,8 +9,9 @@ from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport frame_at, inode_at, memcg_at, runs_in_circle
-from vmtool.mm.frame cimport (RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES,
-                              folio_order, frame_index, max_order_nr_pages, page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range)
+from vmtool.mm.frame cimport (RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PGTABLE, RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES,
+                              folio_order, frame_index, max_order_nr_pages, page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range,
+                              reserved_what)
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.lruvec cimport folio_memcg
 from vmtool.mm.rmap cimport page_mapcount
@@ -311,6 +312,8 @@ cdef uint64_t next_held(arena_t *a, uint64_t pfn, bint tables_only) noexcept nog
             pfn = a.m.zone[pfn_to_zone(a, pfn)].unseen_end
             continue
         end = reserved_end(a, pfn)
+        if end and reserved_what(a, pfn) == RESERVED_PGTABLE:  # each has something
+            return pfn
         if end and pfn != a.m.zero_pfn:
             pfn = end
             continue

@@ -11,6 +11,7 @@ from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.contpte cimport has_contpte, pte_valid_cont
+from vmtool.mm.linear_map cimport linear_untouched
 from vmtool.mm.pte cimport entry_load, entry_raw
 
 cdef enum:
@@ -57,6 +58,9 @@ cdef int note_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexce
     cdef uint64_t size = level_size(g, 0)
     cdef uint32_t i, first = level_index(g, 0, addr)
     cdef uint64_t prot
+    if linear_untouched(w.a, table) and entry_load(w.a, table, level_index(g, 0, last_of(next)), 0):
+        note(w.a, k, addr, last_of(next), 0, prot_of(g, entry_load(w.a, table, first, 0)))
+        return -1 if k.failed else 0
     for i in range(<uint32_t>((last_of(next) - addr) // size) + 1):
         prot = prot_of(g, entry_load(w.a, table, first + i, 0))
         if has_contpte(g) and pte_valid_cont(entry_raw(w.a, table, first + i, 0)):
