@@ -308,14 +308,16 @@ def test_each_cpu_of_i386_has_its_area():
 # --- arm64 ---------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start, end", [(0xFFFF800000000000, 0xFFFF800082AB0000), (0xFFFFFDFFC0000000, 1 << 64), (0xFFFF000000200000, 0xFFFF000002390000)],
+@pytest.mark.parametrize("start, end", [(0xFFFF800000000000, 0xFFFF800082AB0000), (0xFFFFFDFFC0000000, 1 << 64),
+                                        (0xFFFF000000200000, 0xFFFF000002390000)],
                          ids=["modules and image", "memmap, PCI I/O and fixmap", "the image's alias"])
 def test_areas_of_arm64_are_the_recorded_ones(start, end):
     """The image is Debian's."""
     assert runs_of(machine_of(arch="arm64"), start, end) == Recording("6.18.15-debian-arm64").within(start, end)
 
 
-@pytest.mark.parametrize("start, end", [(0xFFFFC00000000000, 0xFFFFC00082B40000), (0xFFFFFFBFC0000000, 1 << 64), (0xFFFF800000200000, 0xFFFF8000023C0000)],
+@pytest.mark.parametrize("start, end", [(0xFFFFC00000000000, 0xFFFFC00082B40000), (0xFFFFFFBFC0000000, 1 << 64),
+                                        (0xFFFF800000200000, 0xFFFF8000023C0000)],
                          ids=["modules and image", "memmap, PCI I/O and fixmap", "the image's alias"])
 def test_areas_with_pages_of_16k_are_the_recorded_ones(start, end):
     assert runs_of(machine_of(arch="arm64-16k"), start, end) == Recording("6.18.15-debian-arm64-16k").within(start, end)

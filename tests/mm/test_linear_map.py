@@ -1,5 +1,5 @@
-"""arm64's direct map: where its tables lie and what they say, beside a plain model of map_mem() that takes a frame from RAM's end for each table,
-and beside Debian's 6.18.15 (fixtures/kernel_map)."""
+"""arm64's direct map: where its tables lie and what they say, beside a plain model of map_mem() that takes a frame from RAM's end for each
+table, and beside Debian's 6.18.15 (fixtures/kernel_map)."""
 
 import pytest
 from hypothesis import given, settings
@@ -70,12 +70,13 @@ def compare(machine, arch, ram, places):
 
 
 @settings(max_examples=60, deadline=None)
-@given(arch=st.sampled_from([*ARCHS]), ram=st.one_of(st.integers(16, 6000), st.sampled_from([16384, 70000])), seed=st.randoms(use_true_random=False))
+@given(arch=st.sampled_from([*ARCHS]), ram=st.one_of(st.integers(16, 6000), st.sampled_from([16384, 70000])),
+       seed=st.randoms(use_true_random=False))
 def test_each_table_lies_where_map_mem_put_it(arch, ram, seed):
     machine = core.Machine()
     machine.boot(ram_bytes=ram * MIB, arch=arch)
     machine.spawn("a", None, [b"a"], [])
-    places = [0, ram * MIB - 1] + [seed.randrange(ram * MIB) for _ in range(40)] + [seed.randrange(48 * MIB) % (ram * MIB) for _ in range(20)]
+    places = [0, ram * MIB - 1, *(seed.randrange(end) % (ram * MIB) for end in [ram * MIB] * 40 + [48 * MIB] * 20)]
     compare(machine, arch, ram * MIB, places)
     assert machine.fsck() == []
 
@@ -86,15 +87,17 @@ def test_the_direct_map_is_the_recorded_one(arch, start):
     recorded = Recording(f"6.18.15-debian-{arch}")
     machine = machine_of(arch=arch)
     assert runs_of(machine, start, start + (50 << 20)) == recorded.within(start, start + (50 << 20))
-    kinds = [{(bits, level) for _, _, bits, level in runs} for runs in (recorded.within(start, start + GIB), runs_of(machine, start, start + GIB))]
+    both = (recorded.within(start, start + GIB), runs_of(machine, start, start + GIB))
+    kinds = [{(bits, level) for _, _, bits, level in runs} for runs in both]
     assert kinds[0] == kinds[1]
 
 
 def test_the_tables_take_as_much_as_the_recorded_ones():
     """The last range of its /proc/iomem, which paging_init() took first."""
-    lines = [line for line in Recording("6.18.15-debian-arm64").parts["/proc/iomem"].splitlines() if line.startswith("  4") or line.startswith("  7")]
-    start, end = (int(word, 16) for word in lines[-1].split()[0].split("-"))
-    kept = [(first << 12, (first + nr << 12) - 1) for first, nr, what in machine_of(arch="arm64").reserved() if what == "kernel page tables"]
+    iomem = Recording("6.18.15-debian-arm64").parts["/proc/iomem"].splitlines()
+    start, end = (int(word, 16) for word in [line for line in iomem if line.startswith("  7")][-1].split()[0].split("-"))
+    reserved = machine_of(arch="arm64").reserved()
+    kept = [(first << 12, (first + nr << 12) - 1) for first, nr, what in reserved if what == "kernel page tables"]
     assert kept == [(start, end)]
 
 

@@ -17,7 +17,7 @@ A 32-bit kernel maps no more than lowmem; what lies above is HighMem, which prog
 Invariants: the ranges of m.reserved are disjoint.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, is_arm, is_arm64, is_riscv, level_size, nr_entries, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_X86_64_LA57, is_arm, is_arm64, is_riscv, level_size, nr_entries, page_size
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
@@ -314,5 +314,8 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
         return -ENOMEM
     if high_end[0]:
         reserve(a, PCI_HOLE, DMA32_END - PCI_HOLE, RESERVED_HOLE)
+    if high_end[0] and a.m.arch.id <= ARCH_X86_64_LA57:  # pci_swiotlb_detect()
+        reserve(a, PCI_HOLE - SWIOTLB_PAGES, SWIOTLB_PAGES, RESERVED_SWIOTLB)
+        return reserve_tables(a, PCI_HOLE - SWIOTLB_PAGES, high_end[0])
     return reserve_tables(a, low_end[0], high_end[0])
 
