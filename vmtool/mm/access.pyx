@@ -18,7 +18,7 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.access_quick cimport QUICK_FAULTED, access_quick, access_quick_run
+from vmtool.mm.access_quick cimport QUICK_DONE, QUICK_FAULTED, QUICK_RETRY, access_quick, access_quick_again, access_quick_run
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
@@ -103,6 +103,14 @@ cdef int bad_address(arena_t *a, siginfo_t *info, vaddr_t addr) noexcept nogil:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
 
+cdef int fault_failed(arena_t *a, uint32_t result, vaddr_t addr, siginfo_t *info) noexcept nogil:
+    schedule(a)
+    if result & VM_FAULT_SIGBUS:
+        return send_signal(a, info, SIGBUS, BUS_ADRERR, addr)
+    if result & VM_FAULT_SIGSEGV:
+        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
+    return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+
 cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error, siginfo_t *info) noexcept nogil:
     """0: retry the access. -1: a signal."""
     cdef idx_t mm = task_at(a, task).mm, v
@@ -124,14 +132,7 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
     if error & PF_INSTR:
         flags |= FAULT_EXEC
     result = handle_mm_fault(a, v, addr, flags)
-    if not result & VM_FAULT_ERROR:
-        return 0
-    schedule(a)
-    if result & VM_FAULT_SIGBUS:
-        return send_signal(a, info, SIGBUS, BUS_ADRERR, addr)
-    if result & VM_FAULT_SIGSEGV:
-        return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
-    return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+    return fault_failed(a, result, addr, info) if result & VM_FAULT_ERROR else 0
 
 cdef inline void after_fault(arena_t *a, int faulted) noexcept nogil:
     """What the fault woke finds the access done and its bytes moved: else kswapd could take the page again, or the flusher write it, before."""
@@ -143,10 +144,15 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
     """-1: a signal. Else whether it faulted, which after_fault() must be told when nobody needs *phys any more."""
     cdef uint32_t r
     cdef int tries = 0, quick = access_quick(a, c, task, addr, kind, phys)
-    if quick:
+    if quick == QUICK_DONE or quick == QUICK_FAULTED:
         return quick == QUICK_FAULTED
+    if quick < 0:
+        return fault_failed(a, <uint32_t>-quick, addr, info)
+    if quick == QUICK_RETRY:
+        tries = 1
+        quick = 0
     while True:
-        r = mmu_access(a, c, addr, kind, phys)
+        r = <uint32_t>quick if quick else mmu_access(a, c, addr, kind, phys)
         if r == 0:
             return tries != 0
         if r == MMU_NONCANONICAL:
@@ -161,6 +167,9 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
             # Only a damaged image can send the same access round for ever.
             arena_fail(a, ARENA_LOOP, POOL_TASK, task)
             return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+        quick = access_quick_again(a, c, addr, kind, phys)
+        if quick:
+            return True
 
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)

@@ -6,9 +6,11 @@
     no entry, plain private memory            written: do_anonymous_page() of a frame that lies ready; read: of the zero page
     no entry, a file's page in the cache      read: do_read_fault(), which maps its neighbours, too
     read-only entry, plain private memory     written: do_wp_page() of a single anonymous page, a copy or not
+    an entry that names a slot, the same      do_swap_page(), and the retry
 
 The state it leaves is the one that the general road leaves, record by record: tests/mm/test_access_quick.py holds the two together.
-Whatever is_quick() or fault_is_plain() do not let pass takes the general road.
+Whatever is_quick() or fault_is_plain() do not let pass takes the general road; where only the kernel's part is not of the common kind, the
+processor's is done here: the miss that faults, and the retry.
 """
 
 from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved, page_align
@@ -18,14 +20,14 @@ from vmtool.mm.fault_anon cimport anon_pte
 from vmtool.mm.fault_file cimport do_fault_around
 from vmtool.mm.frame cimport frame_index, page_copy
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.mmu cimport leaf_phys
+from vmtool.mm.mmu cimport MMU_FAULT, leaf_phys
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get
 from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
-from vmtool.mm.pte cimport pte_store
+from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
 from vmtool.mm.thp cimport may_be_huge
-from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_at, tlb_is_valid, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
 
@@ -71,6 +73,17 @@ cdef inline idx_t table_at(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at)
     at.entry = at.entries[at.index] if content else 0
     return content
 
+cdef inline tlb_entry_t *tlb_has(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    """tlb_look() without a place."""
+    cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+    cdef tlb_entry_t *end = e + geom.ways
+    cdef uint64_t tag = vpn << 1 | 1
+    while e < end:
+        if e.tag == tag and e.page_shift == 12:
+            return e if tlb_is_valid(c, e) else NULL
+        e += 1
+    return NULL
+
 cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *at, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef tlb_geom_t *first = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
@@ -88,7 +101,11 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         c.l1_hits += 1
         phys[0] = leaf_phys(g, at.l1.hit.pte, 12, addr)
         return DONE
-    tlb_look(a, c, second, vpn, &at.l2)
+    content = table_at(a, c, vpn, at)
+    if at.entry and not at.entry & g.present:  # nothing can be filled before the kernel has changed much
+        at.l2.hit = tlb_has(a, c, second, vpn)
+    else:
+        tlb_look(a, c, second, vpn, &at.l2)
     if at.l1.hit == NULL and at.l2.hit != NULL and tlb_permits(g, at.l2.hit.pte, access):
         c.tlb_clock += 1
         at.l2.hit.age = c.tlb_clock
@@ -96,7 +113,6 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         at.l1.place[0] = at.l2.hit[0]
         phys[0] = leaf_phys(g, at.l2.hit.pte, 12, addr)
         return DONE
-    content = table_at(a, c, vpn, at)
     if not at.entry & g.present:
         return FAULT
     if entry_reserved(g, 0, at.entry):
@@ -239,6 +255,25 @@ cdef bint map_around(arena_t *a, idx_t v, const vma_t *area, vaddr_t addr, const
         return False
     return do_fault_around(a, v, addr, &table, at.index, <uint64_t>NOT_IN_FLIGHT)
 
+cdef inline bint is_swapped(arena_t *a, const vma_t *area, const look_t *at, int kind) noexcept nogil:
+    """Of memory that the access is allowed to."""
+    if not is_private(area) or not area.vm_flags & (VM_WRITE if kind == ACCESS_WRITE else VM_READ | VM_WRITE | VM_EXEC):
+        return False
+    return a.do_swap_page != NULL and pte_class(a, at.entry) == ENTRY_SWAP
+
+cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, idx_t v, vaddr_t addr, int kind, pte_t e, paddr_t *phys) noexcept nogil:
+    """handle_mm_fault() of an entry that names a slot, and the retry."""
+    cdef uint32_t flags = FAULT_USER | FAULT_WRITE if kind == ACCESS_WRITE else FAULT_USER
+    cdef uint32_t result = a.do_swap_page(a, v, addr & ~<vaddr_t>4095, flags, pte_to_swp_entry(a, e))
+    count_vm_event(a, PGFAULT)
+    if result & VM_FAULT_ERROR:
+        return -<int>result
+    if result & VM_FAULT_MAJOR:
+        task.maj_flt += 1
+    else:
+        task.min_flt += 1
+    return QUICK_FAULTED if not a.err and access_quick_again(a, c, addr, kind, phys) else QUICK_RETRY
+
 cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, const look_t *at, bint missed, pte_t new) noexcept nogil:
     """What is counted, the retry and the fill. Returns: what the TLB has."""
     count_vm_event(a, PGFAULT)
@@ -249,6 +284,42 @@ cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, co
     tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
     return new
 
+cdef inline uint64_t missed_tag(vaddr_t addr, int kind) noexcept nogil:
+    """tlb_lookup()'s note of a page that neither level has."""
+    return ((addr >> 12) + 1) << 1 | (kind == ACCESS_EXEC)
+
+cdef inline int raise_fault(arena_t *a, cpu_t *c, vaddr_t addr, int kind, const look_t *at) noexcept nogil:
+    """mmu_access() of a page whose entry does not allow the access."""
+    cdef bint missed = at.l1.hit == NULL and at.l2.hit == NULL
+    count_walk(a, c, missed)
+    if missed:
+        c.tlb_missed = missed_tag(addr, kind)
+    return MMU_FAULT | PF_USER | (PF_WRITE if kind == ACCESS_WRITE else PF_INSTR if kind == ACCESS_EXEC else 0) | (PF_PROT if at.entry & a.m.arch.present else 0)
+
+cdef int access_quick_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
+    cdef tlb_geom_t *first = &a.m.tlb_geom[TLB_L1I_4K if kind == ACCESS_EXEC else TLB_L1D_4K]
+    cdef look_t at
+    cdef idx_t content
+    cdef pte_t leaf
+    if c.tlb_missed != missed_tag(addr, kind) or not is_quick(a, c, addr, first, &a.m.tlb_geom[TLB_L2]):
+        return 0
+    content = table_at(a, c, addr >> 12, &at)
+    leaf = leaf_of(g, c.walk_bits, at.entry)
+    if not leaf & g.present or entry_reserved(g, 0, at.entry) or not tlb_permits(g, leaf | want, kind):
+        return 0
+    tlb_look(a, c, first, addr >> 12, &at.l1)
+    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], addr >> 12, &at.l2)
+    if (at.entry & want) != want:
+        content_mut(a, content)  # the chunk changes
+        at.entries[at.index] = at.entry | want
+        leaf |= want
+    count_walk(a, c, True)
+    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf)
+    phys[0] = leaf_phys(g, leaf, 12, addr)
+    return QUICK_DONE
+
 cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
     cdef look_t at
     cdef mm_t *m
@@ -256,12 +327,12 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
     cdef bint missed
     cdef pte_t new = 0
     cdef int seen = look_at(a, c, addr, kind, &at, phys), done
-    if seen != FAULT or kind == ACCESS_EXEC:
+    if seen != FAULT:
         return QUICK_DONE if seen == DONE else 0
     m = mm_mut(a, task_at(a, task).mm)
     area = vma_at(a, m.vma_cache)
-    if not fault_is_plain(a, c, task, addr, &at, m, area):
-        return 0
+    if kind == ACCESS_EXEC or not fault_is_plain(a, c, task, addr, &at, m, area):
+        return raise_fault(a, c, addr, kind, &at)
     missed = at.l1.hit == NULL and at.l2.hit == NULL
     if is_private(area) and (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
         pte_store(a, at.table, at.index, new)
@@ -269,8 +340,11 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
     elif kind == ACCESS_READ and map_around(a, m.vma_cache, area, addr, &at):
         new = at.entries[at.index]
         done = QUICK_FAULTED
+    elif is_swapped(a, area, &at, kind):
+        raise_fault(a, c, addr, kind, &at)
+        return swap_fault(a, c, task_mut(a, task), m.vma_cache, addr, kind, at.entry, phys)
     else:
-        return 0
+        return raise_fault(a, c, addr, kind, &at)
     new = end_fault(a, c, task_mut(a, task), addr, &at, missed, new)
     phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
     return done

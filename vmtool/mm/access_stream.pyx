@@ -5,7 +5,7 @@ mark, is done here, with what the accesses share looked up once.
     first level    the page of the access before, or its set
     second level   copied to the first
     walk           from the PMD table on, whose place is kept for NR_PLACES stretches of 1 GiB
-    else           the general road; afterwards every place is forgotten: it may have changed the tables
+    else           the general road; afterwards every place is forgotten, for it may have changed the tables, and what else it can change looked at again
 
 The state it leaves is the one that the general road leaves, record by record: tests/mm/test_access_stream.py holds the two together.
 """
@@ -37,7 +37,11 @@ cdef struct loop_t:
     pte_t judged[NR_KINDS]  # these bits of a leaf decide ...
     pte_t want[NR_KINDS]  # ... and must be these
     place_t place[NR_PLACES]
+    uint32_t nr_places
+    place_t *last_place
+    bint plain  # is_plain()
     bint walks  # second level and tables are looked at here
+    uint64_t cr3  # when the rest was looked up
 
 cdef inline bint is_plain(arena_t *a) noexcept nogil:
     """4K pages in x86-64's tables, a TLB of two levels, LRU, without PCIDs; nothing is traced."""
@@ -50,7 +54,9 @@ cdef void open_loop(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef pte_t want
     cdef int kind
-    k.walks = is_plain(a) and not c.tlb_has_large
+    k.cr3 = c.cr3
+    k.plain = is_plain(a)
+    k.walks = k.plain and not c.tlb_has_large
     for kind in range(NR_KINDS):
         tlb_open_first(a, c, kind, &k.first[kind])
         want = g.present | g.user | g.accessed | (g.write | g.dirty if kind == ACCESS_WRITE else 0)
@@ -61,6 +67,17 @@ cdef void open_loop(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogil:
 
 cdef inline void forget_places(loop_t *k) noexcept nogil:
     memset(k.place, 0, sizeof(k.place))
+    k.nr_places = 0
+
+cdef inline void look_again(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogil:
+    """After the general road. The machine's settings are what they were, for no command ran."""
+    if k.nr_places == 1:
+        k.last_place.region = k.nr_places = 0
+    elif k.nr_places:
+        forget_places(k)
+    if c.cr3 != k.cr3 or k.first[ACCESS_READ].ways == 0 or k.first[ACCESS_EXEC].ways == 0:  # or its chunk was not marked yet
+        open_loop(a, c, k)
+    k.walks = k.plain and not c.tlb_has_large
 
 cdef inline const uint64_t *table_of(arena_t *a, pfn_t table) noexcept nogil:
     """NULL: it is all zeros."""
@@ -102,8 +119,11 @@ cdef inline bint walk_here(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int ki
     cdef const uint64_t *entries
     cdef pte_t e, bits, leaf, both = g.write | g.user
     cdef pfn_t table
-    if place.region != (addr >> SHIFT_1G) + 1 and not find_place(a, c, addr, place):
-        return False
+    if place.region != (addr >> SHIFT_1G) + 1:
+        k.nr_places += 1
+        k.last_place = place
+        if not find_place(a, c, addr, place):
+            return False
     e = place.entries[(addr >> 21) & 511]
     if not leads_on(g, PMD_LEVEL, e):
         return False
@@ -140,10 +160,18 @@ cdef inline void fetch_ahead(arena_t *a, const loop_t *k, vaddr_t addr) noexcept
         if entries != NULL:
             prefetch(&entries[(addr >> 12) & 511])
 
+cdef inline bint lacks_entry(arena_t *a, const cpu_t *c, vaddr_t addr) noexcept nogil:
+    """In the table that the walker came by last there is none: this will be a fault."""
+    cdef const uint64_t *entries
+    if c.walk_region != (addr >> 21) + 1 or c.walk_root != pte_pfn(&a.m.arch, c.cr3):
+        return False
+    entries = table_of(a, c.walk_table)
+    return entries == NULL or not entries[(addr >> 12) & 511] & a.m.arch.present
+
 cdef inline bint beyond_first(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int kind) noexcept nogil:
     """What tlb_find_first() did not have, within one page. False: another case, nothing is changed."""
     cdef tlb_look_t l1, l2
-    if k.first[kind].ways == 0 or addr >= a.m.arch.canonical_low_end:
+    if k.first[kind].ways == 0 or addr >= a.m.arch.canonical_low_end or lacks_entry(a, c, addr):
         return False
     tlb_look(a, c, &a.m.tlb_geom[TLB_L1I_4K if kind == ACCESS_EXEC else TLB_L1D_4K], addr >> 12, &l1)
     if l1.hit != NULL:
@@ -195,6 +223,5 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
         if touch_range(a, task, addr, size, <int>kind, info) < 0:
             nr_done[0] = nr - <uint64_t>(end - r) // 2 - 1
             return -1
-        forget_places(&k)
-        open_loop(a, c, &k)
+        look_again(a, c, &k)
     return 0

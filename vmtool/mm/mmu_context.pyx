@@ -32,10 +32,10 @@ include/asm-generic/tlb.h.
 Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of the generation is marked in the map.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, CPU_ASID8, CPU_TLBIRANGE, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, ARCH_CAREFUL, CPU_ASID8, CPU_TLBIRANGE, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
 from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
-from vmtool.mm.tlb cimport tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va, tlb_void_page
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events
 from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_set
 
@@ -120,8 +120,35 @@ cdef void tlb_finish_mmu(arena_t *a, mm_t *mm, mmu_gather_t *tlb) noexcept nogil
     policy_of(a.m).flush(a, mm, tlb.start, tlb.end, a.m.arch.page_shift if a.m.arch.id == ARCH_ARM else a.m.arch.level_shift[level], not tlb.freed_tables)
 
 
+cdef inline bint flush_is_plain(arena_t *a) noexcept nogil:
+    return a.quick and not a.m.trace_on and not a.m.pcid and not a.m.arch.flags & (ARCH_ASID | ARCH_CAREFUL)
+
+
+cdef inline void flush_plain_page(arena_t *a, const mm_t *mm, vaddr_t addr) noexcept nogil:
+    """flush_by_interrupt() of a page on a machine without PCIDs."""
+    cdef uint32_t cpu
+    cdef uint64_t vpn = addr >> a.m.arch.page_shift
+    cdef cpu_t *c
+    for cpu in range(a.m.nr_cpus):
+        c = cpu_mut(a, cpu)
+        if not cpu_runs(a, c, mm):
+            continue
+        c.shootdowns += cpu != a.cpu
+        if c.tlb_has_large:
+            tlb_flush_page(a, c, addr, 0)
+        else:
+            tlb_void_page(a, c, &a.m.tlb_geom[TLB_L1D_4K], vpn)
+            tlb_void_page(a, c, &a.m.tlb_geom[TLB_L1I_4K], vpn)
+            tlb_void_page(a, c, &a.m.tlb_geom[TLB_L2], vpn)
+            c.flushes_page += 1
+        count_vm_event(a, NR_TLB_LOCAL_FLUSH_ONE)
+
+
 cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef vaddr_t start = addr & ~(page_size(&a.m.arch) - 1)
+    if flush_is_plain(a):
+        flush_plain_page(a, mm, start)
+        return
     policy_of(a.m).flush(a, mm, start, start + page_size(&a.m.arch), a.m.arch.page_shift, True)
 
 

@@ -140,9 +140,18 @@ cdef inline void tlb_look(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, ui
 
 cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
     """INVLPG in one structure."""
-    cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
-    cdef tlb_entry_t *end = e + geom.ways
+    cdef tlb_entry_t *e
+    cdef tlb_entry_t *end
     cdef uint64_t tag = vpn << 1 | 1
+    if geom.ways == 0:
+        return
+    e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+    end = e + geom.ways
+    if geom.stride >= 4:  # a set's records, four by four; those behind its ways have no tag
+        while e[0].tag != tag and e[1].tag != tag and e[2].tag != tag and e[3].tag != tag:
+            e += 4
+            if e >= end:
+                return
     while e < end:
         if e.tag == tag and e.page_shift == a.m.arch.page_shift:
             e.tag = 0
