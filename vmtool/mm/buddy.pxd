@@ -4,7 +4,7 @@
 Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmqueue_bulk, free_unref_page.
 """
 
-from vmtool.mm.arena cimport arena_t, cpu_mut, frame_at
+from vmtool.mm.arena cimport arena_t, cpu_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
 from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK, frame_is_buddy, free_area_count
 from vmtool.mm.types cimport *
@@ -14,9 +14,6 @@ from vmtool.mm.types cimport *
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 # Gives it back; its contents are freed. Preconditions: no mappings, not on an LRU. Any order a folio may have: what is more than a block goes in pageblocks.
 cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil
-# Drop one reference that is not a mapping; frees the folio at zero references and zero mappings.
-cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil
-cdef void folio_get(arena_t *a, pfn_t head) noexcept nogil
 cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil
 # Break a folio of order > 0 into order-0 folios; each page keeps its own map count, flags and reference (split_page / __split_folio).
 # The head keeps its references; a tail gets the page cache's one (a file's), none (anonymous), or the head's (no mapping). Tails join
@@ -24,7 +21,21 @@ cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil
 cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil
 # Frees the folio (off the LRU first) when it has neither mappings nor references; true when it did. After the last unmapping.
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil
-cdef uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil  # all mappings of all its pages
+
+cdef inline uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
+    """All mappings of all its pages."""
+    cdef const frame_t *f = frame_at(a, head)
+    return frame_at(a, head + 1).lru_prev if f.flags & PG_head else <uint32_t>f.mapcount
+
+cdef inline void folio_get(arena_t *a, pfn_t head) noexcept nogil:
+    frame_mut(a, head).extra_refs += 1
+
+cdef inline void folio_put(arena_t *a, pfn_t head) noexcept nogil:
+    """Drop one reference that is not a mapping; frees the folio at zero references and zero mappings."""
+    cdef frame_t *f = frame_mut(a, head)
+    f.extra_refs -= 1
+    if f.extra_refs == 0 and (f.mapcount == 0 or f.flags & PG_head):  # most are mapped still
+        folio_try_free(a, head)
 
 # --- the common allocation, inline
 

@@ -349,12 +349,10 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
 
 # --- giving back ----------------------------------------------------------------------------------------------------
 
-cdef inline frame_t *clear_frame(arena_t *a, pfn_t pfn) noexcept nogil:
-    cdef frame_t *f = frame_mut(a, pfn)
+cdef inline void clear_record(arena_t *a, frame_t *f) noexcept nogil:
     if f.content:
         content_free(a, f.content)
     memset(f, 0, sizeof(frame_t))
-    return f
 
 
 cdef void free_large_buddy(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) noexcept nogil:
@@ -376,13 +374,14 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     cdef frame_t *f
     if order > 1:
         unqueue_deferred_split(a, pfn)
-    if order and frame_at(a, pfn).flags & PG_anon:
+    f = frame_mut(a, pfn)
+    if order and f.flags & PG_anon:
         mod_mthp_stat(a, order, MTHP_STAT_NR_ANON, -1)
-    if frame_at(a, pfn).flags & PG_charged:
+    if f.flags & PG_charged:
         uncharge_folio(a, pfn, <uint32_t>1 << order)
-    f = clear_frame(a, pfn)
+    clear_record(a, f)
     for i in range(1, <uint32_t>1 << order):
-        clear_frame(a, pfn + i)
+        clear_record(a, frame_mut(a, pfn + i))
     count_vm_events(a, PGFREE, <int64_t>1 << order)
     trace2(a, TR_FRAME_FREE, pfn, order)
     if not pcp_allowed_order(&a.m.arch, order):
@@ -415,35 +414,17 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 
 # --- folios -----------------------------------------------------------------------------------------------------------
 
-cdef inline uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
-    cdef const frame_t *f = frame_at(a, head)
-    if f.flags & PG_head:
-        return frame_at(a, head + 1).lru_prev
-    return <uint32_t>f.mapcount
-
-
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil:
     cdef const frame_t *f = frame_at(a, head)
-    if f.extra_refs or folio_mapcount(a, head):
+    if f.extra_refs or (f.mapcount if not f.flags & PG_head else folio_mapcount(a, head)):
         return False
     if f.flags & PG_lru:
         lruvec_del_folio(a, head)
     if f.flags & PG_mlocked:
         a.m.zone_stat[pfn_to_zone(a, head)][NR_MLOCK] -= <int64_t>1 << folio_order(a, head)
         count_vm_events(a, UNEVICTABLE_PGCLEARED, <int64_t>1 << folio_order(a, head))
-    free_pages(a, head, folio_order(a, head))
+    free_pages(a, head, folio_order(a, head) if f.flags & PG_head else 0)
     return True
-
-
-cdef void folio_get(arena_t *a, pfn_t head) noexcept nogil:
-    frame_mut(a, head).extra_refs += 1
-
-
-cdef void folio_put(arena_t *a, pfn_t head) noexcept nogil:
-    cdef frame_t *f = frame_mut(a, head)
-    f.extra_refs -= 1
-    if f.extra_refs == 0 and (f.mapcount == 0 or f.flags & PG_head):  # most are mapped still
-        folio_try_free(a, head)
 
 
 cdef void split_swapped(arena_t *a, pfn_t head, uint32_t i) noexcept nogil:

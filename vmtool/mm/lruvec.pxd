@@ -8,7 +8,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from vmtool.mm.arena cimport arena_t, folio_x_at, frame_at, frame_mut, memcg_at, memcg_mut
 from vmtool.mm.types cimport *
-from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, count_vm_events
+from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_ZONE_INACTIVE_ANON, count_vm_events
+from vmtool.mm.zone cimport pfn_to_zone, zone_holds
 
 cdef enum:  # lru_list
     LRU_INACTIVE_ANON
@@ -41,8 +42,11 @@ cdef inline lruvec_t *lruvec_of(arena_t *a, idx_t memcg) noexcept nogil:
         return &a.m.lruvec
     return &memcg_mut(a, memcg).lruvec
 
+cdef inline lruvec_t *frame_lruvec(arena_t *a, pfn_t head, const frame_t *f) noexcept nogil:
+    return lruvec_of(a, folio_x_at(a, head).memcg) if f.flags & PG_charged else &a.m.lruvec
+
 cdef inline lruvec_t *folio_lruvec(arena_t *a, pfn_t head) noexcept nogil:
-    return lruvec_of(a, folio_memcg(a, head))
+    return frame_lruvec(a, head, frame_at(a, head))
 
 cdef inline lruvec_t *lruvec_parent(arena_t *a, const lruvec_t *lruvec) noexcept nogil:
     return lruvec_of(a, memcg_at(a, lruvec.memcg).parent) if lruvec.memcg else NULL
@@ -57,11 +61,14 @@ cdef inline void mod_lruvec_state(arena_t *a, const lruvec_t *lruvec, int item, 
     if lruvec.memcg:
         memcg_mut(a, lruvec.memcg).stat[item] += n
 
-cdef inline void lruvec_stat_mod_folio(arena_t *a, pfn_t head, int item, int64_t n) noexcept nogil:
+cdef inline void lruvec_stat_mod_frame(arena_t *a, pfn_t head, const frame_t *f, int item, int64_t n) noexcept nogil:
     """The same, of the group that pays for the folio."""
     a.m.node_stat[item] += n
-    if frame_at(a, head).flags & PG_charged:
+    if f.flags & PG_charged:
         memcg_mut(a, folio_x_at(a, head).memcg).stat[item] += n
+
+cdef inline void lruvec_stat_mod_folio(arena_t *a, pfn_t head, int item, int64_t n) noexcept nogil:
+    lruvec_stat_mod_frame(a, head, frame_at(a, head), item, n)
 
 cdef inline bint pmd_mappable(const arch_t *g, uint32_t order) noexcept nogil:
     """folio_test_pmd_mappable(): one entry above the PTEs can map it whole."""
@@ -97,5 +104,53 @@ cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil
 cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil
 # A folio was split: the new part stands in front of the old one. The counters count pages and stay as they are.
 cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil
+cdef void lruvec_rotate_folio(arena_t *a, pfn_t head) noexcept nogil  # from where it stands to the tail of the same list
 # Pages more or less on a list, for those that move many at once.
-cdef void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil
+cdef void update_group_sizes(arena_t *a, lruvec_t *lruvec, uint32_t lru, int64_t nr_pages) noexcept nogil
+
+cdef inline void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil:
+    lruvec.zone_size[zone][lru] += nr_pages
+    a.m.node_stat[NR_INACTIVE_ANON + lru] += nr_pages
+    a.m.zone_stat[zone][NR_ZONE_INACTIVE_ANON + lru] += nr_pages
+    if lruvec.memcg:
+        update_group_sizes(a, lruvec, lru, nr_pages)
+
+# --- many folios at once: what is counted of those that follow one another to one list of one zone is added up
+
+cdef struct lru_adds_t:
+    lruvec_t *lruvec
+    uint32_t lru
+    uint32_t zone
+    int64_t nr_pages  # not counted yet
+
+cdef inline void lru_adds_begin(arena_t *a, lru_adds_t *adds) noexcept nogil:
+    adds.lruvec = &a.m.lruvec
+    adds.lru = 0
+    adds.zone = 0
+    adds.nr_pages = 0
+
+cdef inline void lru_adds_end(arena_t *a, lru_adds_t *adds) noexcept nogil:
+    if adds.nr_pages:
+        update_lru_size(a, adds.lruvec, adds.lru, adds.zone, adds.nr_pages)
+    adds.nr_pages = 0
+
+cdef inline void lruvec_add_one_of_many(arena_t *a, pfn_t head, frame_t *f, lru_adds_t *adds) noexcept nogil:
+    """lruvec_add_folio(), whose counting lru_adds_end() ends. Preconditions: a single page, and evictable."""
+    cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &lruvec.lists[lru]
+    if adds.nr_pages == 0 or adds.lruvec != lruvec or adds.lru != lru or not zone_holds(&a.m.zone[adds.zone], head):
+        lru_adds_end(a, adds)
+        adds.lruvec = lruvec
+        adds.lru = lru
+        adds.zone = pfn_to_zone(a, head)
+    adds.nr_pages += 1
+    f.flags |= PG_lru
+    list.nr_free += 1
+    f.lru_next = list.head
+    f.lru_prev = 0
+    if list.head:
+        frame_mut(a, list.head).lru_prev = head
+    else:
+        list.tail = head
+    list.head = head

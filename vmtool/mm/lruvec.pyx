@@ -7,14 +7,10 @@ Invariants (fsck_phys): lists are linked both ways and hold what their folios' f
 """
 
 from vmtool.mm.arena cimport runs_in_circle
-from vmtool.mm.frame cimport folio_order, pfn_to_zone
-from vmtool.mm.vmstat cimport NR_ZONE_INACTIVE_ANON
+from vmtool.mm.frame cimport folio_order
 
 
-cdef inline void update_lru_size(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t zone, int64_t nr_pages) noexcept nogil:
-    lruvec.zone_size[zone][lru] += nr_pages
-    a.m.node_stat[NR_INACTIVE_ANON + lru] += nr_pages
-    a.m.zone_stat[zone][NR_ZONE_INACTIVE_ANON + lru] += nr_pages
+cdef void update_group_sizes(arena_t *a, lruvec_t *lruvec, uint32_t lru, int64_t nr_pages) noexcept nogil:
     while lruvec != NULL and lruvec.memcg:
         lruvec.total[lru] += nr_pages
         lruvec = lruvec_parent(a, lruvec)
@@ -54,7 +50,7 @@ cdef inline int64_t folio_pages(arena_t *a, pfn_t head, const frame_t *f) noexce
 
 cdef void lruvec_add_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
     cdef uint32_t lru = lru_of(f.flags)
     cdef free_list_t *list = &lruvec.lists[lru]
     f.flags |= PG_lru
@@ -71,16 +67,7 @@ cdef void lruvec_add_folio(arena_t *a, pfn_t head) noexcept nogil:
     list.head = head
 
 
-cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil:
-    cdef frame_t *f = frame_mut(a, head)
-    cdef lruvec_t *lruvec = folio_lruvec(a, head)
-    cdef uint32_t lru = lru_of(f.flags)
-    cdef free_list_t *list = &lruvec.lists[lru]
-    f.flags |= PG_lru
-    list.nr_free += 1
-    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), folio_pages(a, head, f))
-    if lru == LRU_UNEVICTABLE:
-        return
+cdef inline void link_tail(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:
     f.lru_next = 0
     f.lru_prev = list.tail
     if list.tail:
@@ -90,17 +77,20 @@ cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil:
     list.tail = head
 
 
-cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
+cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
     cdef uint32_t lru = lru_of(f.flags)
     cdef free_list_t *list = &lruvec.lists[lru]
-    f.flags &= ~<uint32_t>PG_lru
-    list.nr_free -= 1
-    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), -folio_pages(a, head, f))
+    f.flags |= PG_lru
+    list.nr_free += 1
+    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), folio_pages(a, head, f))
     if lru == LRU_UNEVICTABLE:
-        f.lru_prev = 0
         return
+    link_tail(a, head, f, list)
+
+
+cdef inline void unlink(arena_t *a, frame_t *f, free_list_t *list) noexcept nogil:
     if f.lru_prev:
         frame_mut(a, f.lru_prev).lru_next = f.lru_next
     else:
@@ -111,6 +101,29 @@ cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
         list.tail = f.lru_prev
     f.lru_next = 0
     f.lru_prev = 0
+
+
+cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, head)
+    cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
+    cdef uint32_t lru = lru_of(f.flags)
+    cdef free_list_t *list = &lruvec.lists[lru]
+    f.flags &= ~<uint32_t>PG_lru
+    list.nr_free -= 1
+    update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), -folio_pages(a, head, f))
+    if lru == LRU_UNEVICTABLE:
+        f.lru_prev = 0
+        return
+    unlink(a, f, list)
+
+
+cdef void lruvec_rotate_folio(arena_t *a, pfn_t head) noexcept nogil:
+    cdef frame_t *f = frame_mut(a, head)
+    cdef free_list_t *list = &frame_lruvec(a, head, f).lists[lru_of(f.flags)]
+    if list.tail == head:
+        return
+    unlink(a, f, list)
+    link_tail(a, head, f, list)
 
 
 cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil:

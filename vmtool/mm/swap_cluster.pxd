@@ -30,6 +30,10 @@ cdef inline uint32_t cluster_slots(const swap_info_t *si) noexcept nogil:
     """SWAPFILE_CLUSTER, as the kernel was built that switched the area on."""
     return SMALL_CLUSTER if si.flags & SWP_SMALL_CLUSTERS else SWAPFILE_CLUSTER
 
+cdef inline uint32_t cluster_of(const swap_info_t *si, uint32_t record) noexcept nogil:
+    """record // cluster_slots(si)."""
+    return record >> (8 if si.flags & SWP_SMALL_CLUSTERS else 9)
+
 cdef inline bint has_thp_swap(const arch_t *g) noexcept nogil:
     """CONFIG_THP_SWAP: ARCH_WANTS_THP_SWAP, and a cluster holds a huge page."""
     return g.id <= ARCH_X86_64_LA57 or g.id == ARCH_ARM64 or is_riscv(g)

@@ -46,9 +46,10 @@ cdef void cluster_unlink(arena_t *a, uint32_t type, uint32_t cluster) noexcept n
 
 cdef void cluster_move(arena_t *a, uint32_t type, uint32_t cluster, uint32_t state) noexcept nogil:
     cdef swap_cluster_t *c = cluster_mut(a, cluster)
-    cdef cluster_list_t *list = list_of(a, type, state, c.order)
+    cdef cluster_list_t *list
     if c.state == state:
         return
+    list = list_of(a, type, state, c.order)
     cluster_unlink(a, type, cluster)
     c.state = <uint8_t>state
     c.prev = list.tail

@@ -48,8 +48,7 @@ cdef void add_anon_rmap(arena_t *a, pfn_t pfn, const vma_t *area, vaddr_t addr, 
         f.flags &= ~<uint32_t>PG_anon_exclusive
 
 
-cdef bint should_try_to_free_swap(arena_t *a, pfn_t head, const vma_t *area, uint32_t flags) noexcept nogil:
-    cdef const frame_t *f = frame_at(a, head)
+cdef bint should_try_to_free_swap(arena_t *a, pfn_t head, const frame_t *f, const vma_t *area, uint32_t flags) noexcept nogil:
     if mem_cgroup_swap_full(a, folio_memcg(a, head)) or area.vm_flags & VM_LOCKED or f.flags & PG_mlocked:
         return True
     return flags & FAULT_WRITE and f.extra_refs + folio_mapcount(a, head) == 1
@@ -107,6 +106,7 @@ cdef uint32_t map_swapped(arena_t *a, const swapin_t *s, uint32_t flags) noexcep
     """The folio of the entries, found or read, into its place. Returns FAULT_WRITE when the write is still to be seen to."""
     cdef vma_t *area = vma_at(a, s.v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef frame_t *f = frame_mut(a, s.head)
     cdef pte_t old = pte_load(a, s.table, s.index)
     cdef bint exclusive = pte_swp_exclusive(a, old)
     cdef uint32_t left = flags & FAULT_WRITE, i
@@ -115,11 +115,11 @@ cdef uint32_t map_swapped(arena_t *a, const swapin_t *s, uint32_t flags) noexcep
     if pte_swp_soft_dirty(a, old):
         e = pte_mksoft_dirty(a, e)
     swap_free_nr(a, s.record, s.nr)
-    if frame_at(a, s.head).flags & PG_swapcache and should_try_to_free_swap(a, s.head, area, flags):
-        frame_mut(a, s.head).extra_refs += 1
+    if f.flags & PG_swapcache and should_try_to_free_swap(a, s.head, f, area, flags):
+        f.extra_refs += 1
         folio_free_swap(a, s.head)
-        frame_mut(a, s.head).extra_refs -= 1
-    if not area.vm_flags & (VM_SHARED | VM_MAYSHARE) and (exclusive or frame_at(a, s.head).extra_refs + folio_mapcount(a, s.head) == 0):
+        f.extra_refs -= 1
+    if not area.vm_flags & (VM_SHARED | VM_MAYSHARE) and (exclusive or f.extra_refs + folio_mapcount(a, s.head) == 0):
         exclusive = True
         if area.vm_flags & VM_WRITE and not pte_needs_soft_dirty_wp(a, e, area.vm_flags):
             e = pte_mkwrite(a, e)
@@ -136,9 +136,11 @@ cdef uint32_t map_swapped(arena_t *a, const swapin_t *s, uint32_t flags) noexcep
 
 
 cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil:
-    cdef pfn_t table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
+    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
+    cdef pfn_t table = table_lookup(a, m, addr, 0)
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)
     cdef uint32_t result = 0
+    cdef const frame_t *f
     cdef pte_t before = pte_load(a, table, index)
     cdef swapin_t s = swapin_t(v, addr, table, index, swap_cache_get(a, entry), entry_record(a, entry), 1)
     if s.head:
@@ -148,14 +150,15 @@ cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, sw
         if s.head == 0:
             return VM_FAULT_OOM if a.oom_victim or swap_cache_get(a, entry) == 0 else 0
         result = VM_FAULT_MAJOR
-        count_mm_event(a, mm_at(a, vma_at(a, v).vm_mm), PGMAJFAULT)
+        count_mm_event(a, m, PGMAJFAULT)
     if pte_load(a, table, index) != before:
         return result
-    if frame_at(a, s.head).flags & PG_writeback and flags & FAULT_WRITE:
+    f = frame_at(a, s.head)
+    if f.flags & PG_writeback and flags & FAULT_WRITE:
         swap_write_wait(a)
-    if flags & FAULT_WRITE and not frame_at(a, s.head).flags & PG_lru:
+    if flags & FAULT_WRITE and not f.flags & PG_lru:
         lru_add_drain(a)  # a batch may hold the only other reference
-    if frame_at(a, s.head).flags & PG_head:
+    if f.flags & PG_head:
         batch_whole_folio(a, &s)
     if map_swapped(a, &s, flags):
         result |= do_wp_page(a, v, addr, table, index, pte_load(a, table, index))

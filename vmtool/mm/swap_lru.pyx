@@ -11,10 +11,11 @@ Counterpart: Linux v6.18 mm/swap.c:folio_batch_move_lru(), lru_add_drain_cpu().
 Invariants (fsck_phys): each place of a batch names a folio that has a reference for it.
 """
 
-from vmtool.mm.arena cimport frame_at, rec_at, rec_mut
+from vmtool.mm.arena cimport frame_at, frame_mut, rec_at, rec_mut
 from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.frame cimport folio_order
-from vmtool.mm.lruvec cimport count_folio_events, folio_lruvec, lruvec_add_folio, lruvec_add_folio_tail, lruvec_del_folio, workingset_age_nonresident
+from vmtool.mm.lruvec cimport (count_folio_events, folio_lruvec, lru_adds_begin, lru_adds_end, lru_adds_t, lruvec_add_folio, lruvec_add_folio_tail, lruvec_add_one_of_many,
+                               lruvec_del_folio, lruvec_rotate_folio, workingset_age_nonresident)
 from vmtool.mm.mlock cimport mlock_drain, put_batched
 from vmtool.mm.vmstat cimport PGACTIVATE, PGDEACTIVATE, PGLAZYFREE, PGROTATED, UNEVICTABLE_PGCULLED, UNEVICTABLE_PGRESCUED, count_vm_events
 
@@ -45,9 +46,12 @@ cdef void lru_add(arena_t *a, pfn_t head) noexcept nogil:
 cdef void lru_move_tail(arena_t *a, pfn_t head) noexcept nogil:
     if frame_at(a, head).flags & PG_unevictable:
         return
-    lruvec_del_folio(a, head)
-    frame_mut(a, head).flags &= ~<uint32_t>PG_active
-    lruvec_add_folio_tail(a, head)
+    if frame_at(a, head).flags & PG_active:
+        lruvec_del_folio(a, head)
+        frame_mut(a, head).flags &= ~<uint32_t>PG_active
+        lruvec_add_folio_tail(a, head)
+    else:
+        lruvec_rotate_folio(a, head)
     count_vm_events(a, PGROTATED, nr_pages_of(a, head))
 
 
@@ -106,18 +110,25 @@ cdef void move_lru(arena_t *a, fbatch_t *batch, move_fn move) noexcept nogil:
     """folio_batch_move_lru(). One that is on no list is passed over, but by lru_add, which puts it on one."""
     cdef uint32_t i
     cdef uint32_t nr = min(batch.nr, <uint32_t>PAGEVEC_SIZE)
+    cdef lru_adds_t adds
     cdef pfn_t head
     cdef frame_t *f
     batch.nr = 0
+    lru_adds_begin(a, &adds)
     for i in range(nr):
         head = batch.folio[i]
-        f = frame_at(a, head)
+        f = frame_mut(a, head)
         if move == lru_add:
-            if f.extra_refs > 1 or (f.mapcount and not f.flags & PG_head) or folio_mapcount(a, head):  # else it goes as it is
+            if not (f.extra_refs > 1 or (f.mapcount and not f.flags & PG_head) or folio_mapcount(a, head)):
+                pass  # it goes as it is
+            elif f.flags & (PG_head | PG_mlocked | PG_unevictable):
                 lru_add(a, head)
+            else:
+                lruvec_add_one_of_many(a, head, f, &adds)
         elif f.flags & PG_lru:
             move(a, head)
         put_batched(a, head)
+    lru_adds_end(a, &adds)
 
 
 cdef inline void add_and_move(arena_t *a, fbatch_t *batch, pfn_t head, move_fn move) noexcept nogil:

@@ -87,19 +87,20 @@ cdef bint use_vma_readahead(arena_t *a) noexcept nogil:
 
 
 cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef bint readahead = (frame_at(a, head).flags & PG_readahead) != 0
+    cdef uint32_t flags = frame_at(a, head).flags
+    cdef bint readahead = flags & PG_readahead != 0
+    cdef vma_t *area
     cdef uint64_t info
     cdef uint64_t hits
-    if frame_at(a, head).flags & PG_head:  # that mark is none of a large folio's
+    if flags & PG_head:  # that mark is none of a large folio's
         return
     if readahead:
-        frame_mut(a, head).flags &= ~<uint32_t>PG_readahead
+        frame_mut(a, head).flags = flags & ~<uint32_t>PG_readahead
     if v and use_vma_readahead(a):
-        info = vma_at(a, v).swap_readahead_info
-        if info == 0:
-            info = SWAP_RA_HITS_INIT
+        area = vma_mut(a, v)
+        info = area.swap_readahead_info if area.swap_readahead_info else SWAP_RA_HITS_INIT
         hits = min((info & SWAP_RA_HITS_MASK) + readahead, <uint64_t>SWAP_RA_HITS_MASK)
-        vma_mut(a, v).swap_readahead_info = page_start(&a.m.arch, addr) | (offset_in_page(&a.m.arch, info) & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
+        area.swap_readahead_info = page_start(&a.m.arch, addr) | (offset_in_page(&a.m.arch, info) & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
     if readahead:
         count_vm_event(a, SWAP_RA_HIT)
         if v == 0 or not use_vma_readahead(a):

@@ -18,7 +18,7 @@ from vmtool.mm.arch cimport page_size
 from vmtool.mm.buddy cimport folio_mapcount, folio_put
 from vmtool.mm.frame cimport folio_order, page_bytes, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT, count_mthp_stat
-from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events, folio_memcg, lruvec_stat_mod_folio, pmd_mappable
+from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events, folio_memcg, lruvec_stat_mod_frame, pmd_mappable
 from vmtool.mm.memcontrol cimport mem_cgroup_event, mem_cgroup_swap_full, swap_try_charge, swap_uncharge
 from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
 from vmtool.mm.swapfile cimport entry_record, get_swap_slots, has_thp_swap, put_swap_slot, record_entry
@@ -45,9 +45,13 @@ cdef inline uint32_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
     return <uint32_t>1 << folio_order(a, head)
 
 
+cdef inline uint32_t frame_pages(arena_t *a, pfn_t head, const frame_t *f) noexcept nogil:
+    return nr_pages_of(a, head) if f.flags & PG_head else 1
+
+
 cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    cdef uint32_t nr_pages = nr_pages_of(a, head), i
+    cdef uint32_t nr_pages = frame_pages(a, head, f), i
     cdef swap_slot_t *s
     for i in range(record, record + nr_pages):
         s = slot_mut(a, i)
@@ -57,7 +61,7 @@ cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
     f.flags |= PG_swapcache
     f.extra_refs += 1
     mod_node_stat(a, NR_FILE_PAGES, nr_pages)
-    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, nr_pages)
+    lruvec_stat_mod_frame(a, head, f, NR_SWAPCACHE, nr_pages)
 
 
 cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil:
@@ -105,14 +109,15 @@ cdef void slot_forget(arena_t *a, uint32_t record, pfn_t page, uint32_t shadow) 
 
 
 cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
-    cdef uint32_t record = folio_x_at(a, head).swap
-    cdef uint32_t nr_pages = nr_pages_of(a, head), i
+    cdef frame_t *f = frame_mut(a, head)
+    cdef folio_x_t *x = folio_x_mut(a, head)
+    cdef uint32_t nr_pages = frame_pages(a, head, f), i
     mod_node_stat(a, NR_FILE_PAGES, -<int64_t>nr_pages)
-    lruvec_stat_mod_folio(a, head, NR_SWAPCACHE, -<int64_t>nr_pages)
+    lruvec_stat_mod_frame(a, head, f, NR_SWAPCACHE, -<int64_t>nr_pages)
     for i in range(nr_pages):
-        slot_forget(a, record + i, head + i, shadow)
-    frame_mut(a, head).flags &= ~<uint32_t>PG_swapcache
-    folio_x_mut(a, head).swap = 0
+        slot_forget(a, x.swap + i, head + i, shadow)
+    f.flags &= ~<uint32_t>PG_swapcache
+    x.swap = 0
     folio_put(a, head)
 
 
@@ -128,8 +133,10 @@ cdef bint folio_swapped(arena_t *a, pfn_t head) noexcept nogil:
 
 
 cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil:
-    cdef frame_t *f = frame_at(a, head)
-    if not f.flags & PG_swapcache or f.flags & PG_writeback or folio_swapped(a, head):
+    cdef const frame_t *f = frame_at(a, head)
+    if not f.flags & PG_swapcache or f.flags & PG_writeback:
+        return False
+    if slot_at(a, folio_x_at(a, head).swap).count or (f.flags & PG_head and folio_swapped(a, head)):
         return False
     frame_mut(a, head).flags |= PG_dirty
     swap_cache_remove(a, head, 0)
@@ -289,11 +296,13 @@ cdef void count_swpout(arena_t *a, pfn_t head, uint32_t nr_pages) noexcept nogil
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
     """The folio is unmapped, cached and dirty. Counts: PSWPOUT, THP_SWPOUT, SWPOUT, or SWPOUT_ZERO; NR_WRITEBACK. Its bytes become the slots'."""
     cdef uint32_t record = folio_x_at(a, head).swap
-    cdef uint32_t nr_pages = nr_pages_of(a, head), i
+    cdef frame_t *f = frame_mut(a, head)
+    cdef swap_slot_t *s = slot_mut(a, record)
+    cdef uint32_t nr_pages = frame_pages(a, head, f), i
     cdef bint zeros
-    frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
+    f.flags &= ~<uint32_t>PG_dirty
     if folio_free_swap(a, head):
-        frame_mut(a, head).flags &= ~<uint32_t>PG_dirty
+        f.flags &= ~<uint32_t>PG_dirty
         return WRITEOUT_DONE
     zeros = is_zero_filled(a, head)
     for i in range(nr_pages):
@@ -302,11 +311,12 @@ cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
         count_objcg_events(a, head, SWPOUT_ZERO, nr_pages)
         return WRITEOUT_DONE
     count_swpout(a, head, nr_pages)
-    trace2(a, TR_SWAP_OUT, head, record_entry(a, record))
-    frame_mut(a, head).flags |= PG_writeback
-    slot_mut(a, record).flags |= SLOT_WRITEBACK
-    slot_mut(a, record).io_next = 0
-    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, nr_pages)
+    if a.m.trace_on:
+        trace2(a, TR_SWAP_OUT, head, record_entry(a, record))
+    f.flags |= PG_writeback
+    s.flags |= SLOT_WRITEBACK
+    s.io_next = 0
+    lruvec_stat_mod_frame(a, head, f, NR_WRITEBACK, nr_pages)
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += nr_pages
     if a.m.swap_io_tail:
         slot_mut(a, a.m.swap_io_tail).io_next = record
@@ -320,17 +330,17 @@ cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef void end_swap_write(arena_t *a, uint32_t record, pfn_t head) noexcept nogil:
     """folio_end_writeback(). Counts: NR_WRITTEN."""
-    cdef frame_t *f = frame_at(a, head)
-    cdef int64_t nr_pages = nr_pages_of(a, head)
+    cdef frame_t *f = frame_mut(a, head)
+    cdef int64_t nr_pages = frame_pages(a, head, f)
     slot_mut(a, record).flags &= ~<uint32_t>SLOT_WRITEBACK
     if not f.flags & PG_writeback:
         return
-    frame_mut(a, head).flags &= ~<uint32_t>PG_writeback
-    lruvec_stat_mod_folio(a, head, NR_WRITEBACK, -nr_pages)
+    f.flags &= ~<uint32_t>PG_writeback
+    lruvec_stat_mod_frame(a, head, f, NR_WRITEBACK, -nr_pages)
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= nr_pages
     mod_node_stat(a, NR_WRITTEN, nr_pages)
     if f.flags & PG_reclaim:
-        frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
+        f.flags &= ~<uint32_t>PG_reclaim
         folio_rotate_reclaimable(a, head)
 
 

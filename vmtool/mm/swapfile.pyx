@@ -151,7 +151,7 @@ cdef void set_next(arena_t *a, uint32_t type, uint32_t offset, uint32_t order) n
 cdef void alloc_range(arena_t *a, uint32_t type, uint32_t record, uint32_t order) noexcept nogil:
     """cluster_alloc_range(): whoever comes first says for which folios the cluster is."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef swap_cluster_t *c = cluster_mut(a, record // cluster_slots(si))
+    cdef swap_cluster_t *c = cluster_mut(a, cluster_of(si, record))
     cdef uint32_t nr = <uint32_t>1 << order, i
     if c.count == 0:
         c.order = <uint8_t>order
@@ -162,15 +162,27 @@ cdef void alloc_range(arena_t *a, uint32_t type, uint32_t record, uint32_t order
     a.m.nr_swap_pages -= nr
 
 
+cdef inline uint32_t pass_taken(arena_t *a, uint32_t record, uint32_t end) noexcept nogil:
+    """The first slot of one cluster, whose records stand in one chunk, that is free or may be taken from the cache."""
+    cdef const swap_slot_t *s = slot_at(a, record)
+    cdef bint full = vm_swap_full(a)
+    while record < end and (s.count or s.flags & SLOT_BAD or (s.flags & SLOT_CACHE and not full)):
+        record += 1
+        s += 1
+    return record
+
+
 cdef uint32_t scan_cluster(arena_t *a, uint32_t type, uint32_t offset, uint32_t order) noexcept nogil:
     """alloc_swap_scan_cluster(): the first slots from offset to its cluster's end that are free, or that only the cache has when swap is half full. 0: none."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef uint32_t cluster = (si.base + offset) // cluster_slots(si)
-    cdef uint32_t end = min((offset // cluster_slots(si) + 1) * cluster_slots(si), si.max)
+    cdef uint32_t cluster = cluster_of(si, si.base + offset)
+    cdef uint32_t end = min((cluster_of(si, offset) + 1) * cluster_slots(si), si.max)
     cdef uint32_t nr = <uint32_t>1 << order, found = 0, next = 0, what
     cdef swap_cluster_t *c = cluster_mut(a, cluster)
     if c.count + nr > cluster_slots(si) or not si.flags & SWP_WRITEOK:
         offset = end
+    elif order == 0 and c.count:
+        offset = pass_taken(a, si.base + offset, si.base + end) - si.base
     while offset + nr <= end:
         what = RANGE_FREE if c.count == 0 else scan_range(a, si.base + offset, nr)
         if what == RANGE_CACHED:
@@ -261,7 +273,7 @@ cdef uint32_t alloc_entry(arena_t *a, uint32_t type, uint32_t order) noexcept no
     if offset:
         if si.flags & SWP_SOLIDSTATE:
             si.next_offset = 0
-        if cluster_is_usable(cluster_mut(a, (si.base + offset) // cluster_slots(si)), order):
+        if cluster_is_usable(cluster_mut(a, cluster_of(si, si.base + offset)), order):
             found = scan_cluster(a, type, offset, order)
     if found == 0 and order < a.m.arch.pmd_order:
         found = scan_list(a, type, CLUSTER_NONFULL, order, order, all_)
@@ -317,7 +329,7 @@ cdef uint32_t alloc_fast(arena_t *a, uint32_t *type, uint32_t order) noexcept no
     if type[0] >= MAX_SWAP_AREAS or offset == 0:
         return 0
     si = &a.m.swap[type[0]]
-    if not si.flags & SWP_USED or offset >= si.max or not cluster_is_usable(cluster_mut(a, (si.base + offset) // cluster_slots(si)), order):
+    if not si.flags & SWP_USED or offset >= si.max or not cluster_is_usable(cluster_mut(a, cluster_of(si, si.base + offset)), order):
         return 0
     return scan_cluster(a, type[0], offset, order)
 
@@ -340,7 +352,7 @@ cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil:
     cdef uint32_t type = swp_type(record_entry(a, record))
     cdef swap_info_t *si = &a.m.swap[type]
     cdef swap_slot_t *s = slot_mut(a, record)
-    cdef swap_cluster_t *c = cluster_mut(a, record // cluster_slots(si))
+    cdef swap_cluster_t *c = cluster_mut(a, cluster_of(si, record))
     if s.content:
         content_free(a, s.content)
     s.content = 0
@@ -351,9 +363,9 @@ cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil:
     si.inuse_pages -= 1
     a.m.nr_swap_pages += 1
     if c.count == 0:
-        cluster_free(a, type, record // cluster_slots(si))
+        cluster_free(a, type, cluster_of(si, record))
     else:
-        cluster_move(a, type, record // cluster_slots(si), CLUSTER_NONFULL)
+        cluster_move(a, type, cluster_of(si, record), CLUSTER_NONFULL)
 
 
 cdef int swap_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil:

@@ -18,9 +18,10 @@ from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
-from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
+from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone, zone_holds
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
-from vmtool.mm.lruvec cimport count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, folio_memcg, is_lazyfree, lruvec_add_folio, lruvec_del_folio, pmd_mappable, workingset_age_nonresident
+from vmtool.mm.lruvec cimport (count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, folio_memcg, is_lazyfree, lru_adds_begin, lru_adds_end, lru_adds_t,
+                               lruvec_add_folio, lruvec_add_one_of_many, lruvec_del_folio, pmd_mappable, update_lru_size, workingset_age_nonresident)
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_splits, shmem_writeout
@@ -29,6 +30,7 @@ from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free
 from vmtool.mm.thp_split cimport split_folio_to_list
 from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
                               KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
+from vmtool.mm.vmscan_anon cimport FATE_ACTIVATE, FATE_FREED, FATE_KEEP, FATE_UNKNOWN, anon_is_usual, shrink_anon, sole_t
 from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
                                PGSCAN_KSWAPD, PGSCAN_SKIP_DMA, PGSTEAL_ANON, PGSTEAL_KSWAPD, THP_SWPOUT_FALLBACK, count_vm_events)
 from vmtool.mm.workingset cimport lru_note_cost, workingset_eviction
@@ -42,11 +44,6 @@ cdef enum reference:  # folio_references
     REF_RECLAIM
     REF_KEEP
     REF_ACTIVATE
-
-cdef enum fate:
-    FATE_FREED
-    FATE_KEEP
-    FATE_ACTIVATE
 
 cdef struct reclaim_stat_t:  # reclaim_stat
     uint32_t nr_pageout
@@ -74,6 +71,38 @@ cdef inline void count_reclaim_events(arena_t *a, const lruvec_t *lruvec, const 
 
 # --- taking ------------------------------------------------------------------------------------------------------------
 
+cdef uint32_t isolate_singles(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t most, pfn_t *out) noexcept nogil:
+    """The single pages of one zone that stand last, as isolate() takes them; they are counted at once. Returns how many."""
+    cdef free_list_t *list = &lruvec.lists[lru]
+    cdef pfn_t head = list.tail
+    cdef uint32_t z = pfn_to_zone(a, head), nr = 0
+    cdef const zone_t *zone = &a.m.zone[z]
+    cdef frame_t *f
+    if z > sc.reclaim_idx or not sc.may_unmap:
+        return 0
+    while nr < most and head and zone_holds(zone, head):
+        f = frame_mut(a, head)
+        if f.flags & PG_head:
+            break
+        f.flags &= ~<uint32_t>PG_lru
+        f.extra_refs += 1
+        out[nr] = head
+        nr += 1
+        head = f.lru_prev
+        f.lru_next = 0
+        f.lru_prev = 0
+    if nr == 0:
+        return 0
+    list.tail = head
+    if head:
+        frame_mut(a, head).lru_next = 0
+    else:
+        list.head = 0
+    list.nr_free -= nr
+    update_lru_size(a, lruvec, lru, z, -<int64_t>nr)
+    return nr
+
+
 cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan, pfn_t *out, uint64_t *nr_scanned,
                       uint64_t *nr_taken) noexcept nogil:
     """isolate_lru_folios(): off the list, with a reference. Returns how many folios."""
@@ -82,11 +111,19 @@ cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t
     cdef uint64_t nr_pages
     cdef uint32_t nr = 0
     cdef uint32_t skipped = 0
+    cdef uint32_t singles
     cdef pfn_t head
     cdef uint32_t zone
     nr_scanned[0] = 0
     nr_taken[0] = 0
     while scan < nr_to_scan and list.tail and nr < BATCH and skipped < list.nr_free and not a.err:
+        singles = isolate_singles(a, lruvec, sc, lru, min(nr_to_scan - scan, <uint64_t>(BATCH - nr)), &out[nr])
+        nr += singles
+        scan += singles
+        nr_scanned[0] += singles
+        nr_taken[0] += singles
+        if singles:
+            continue
         head = list.tail
         nr_pages = nr_pages_of(a, head)
         zone = pfn_to_zone(a, head)
@@ -122,8 +159,28 @@ cdef void putback(arena_t *a, pfn_t head) noexcept nogil:
     folio_put(a, head)
 
 
+cdef void putback_all(arena_t *a, pfn_t head) noexcept nogil:
+    """Those linked by lru_next."""
+    cdef lru_adds_t adds
+    cdef pfn_t next
+    cdef frame_t *f
+    lru_adds_begin(a, &adds)
+    while head and not a.err:
+        f = frame_mut(a, head)
+        next = f.lru_next
+        f.lru_next = 0
+        if f.flags & (PG_head | PG_mlocked | PG_unevictable | PG_active):
+            putback(a, head)
+        else:
+            lruvec_add_one_of_many(a, head, f, &adds)
+            folio_put(a, head)
+        head = next
+    lru_adds_end(a, &adds)
+
+
 cdef inline uint32_t keep(arena_t *a, pfn_t head, uint32_t fate, uint32_t why) noexcept nogil:
-    trace3(a, TR_RECLAIM_KEEP, head, nr_pages_of(a, head), why)
+    if a.m.trace_on:
+        trace3(a, TR_RECLAIM_KEEP, head, nr_pages_of(a, head), why)
     return fate
 
 
@@ -314,20 +371,35 @@ cdef void activate(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
         count_folio_events(a, head, PGACTIVATE, <int64_t>nr_pages_of(a, head))
 
 
+cdef inline uint32_t shrink_quick(arena_t *a, scan_control_t *sc, pfn_t head, sole_t *sole, reclaim_stat_t *stat) noexcept nogil:
+    """shrink_folio() of an anonymous page like most. FATE_UNKNOWN: another."""
+    cdef frame_t *f = frame_mut(a, head)
+    cdef uint32_t fate = FATE_UNKNOWN
+    if sc.may_unmap and anon_is_usual(a, sc.memcg, f):
+        fate = shrink_anon(a, head, f, sole, sc.ignore_references, sc.may_writepage, &stat.nr_pageout)
+        sc.nr_scanned += fate != FATE_UNKNOWN
+        stat.nr_freed = 1
+    return fate
+
+
 cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, uint32_t nr, reclaim_stat_t *stat) noexcept nogil:
     """Returns the pages that were freed; the others are on their lists again."""
     cdef uint64_t nr_reclaimed = 0
     cdef uint32_t fate
     cdef uint32_t i = 0
+    cdef sole_t sole
     cdef pfn_t kept = 0, last = 0  # a queue linked by lru_next: pieces can be more than any array holds
     cdef pfn_t head
+    sole.anon_vma = 0
     while (stat.pieces or i < nr) and not a.err:
         if stat.pieces:
             head = pop(a, &stat.pieces)
         else:
             head = folios[i]
             i += 1
-        fate = shrink_folio(a, sc, head, stat)
+        fate = shrink_quick(a, sc, head, &sole, stat)
+        if fate == FATE_UNKNOWN:
+            fate = shrink_folio(a, sc, head, stat)
         if fate == FATE_FREED:
             nr_reclaimed += stat.nr_freed
             continue
@@ -338,8 +410,7 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
         else:
             kept = head
         last = head
-    while kept and not a.err:
-        putback(a, pop(a, &kept))
+    putback_all(a, kept)
     return nr_reclaimed
 
 

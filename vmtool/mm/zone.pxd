@@ -59,6 +59,10 @@ cdef inline uint32_t pfn_to_zone(arena_t *a, uint64_t pfn) noexcept nogil:
         z -= 1
     return z
 
+cdef inline bint zone_holds(const zone_t *zone, uint64_t pfn) noexcept nogil:
+    """pfn_to_zone() would say so."""
+    return pfn - zone.start_pfn < zone.spanned_pages
+
 # Migrate type of the pageblock; stored with Movable as 0, because that is what a machine starts with.
 cdef inline uint32_t pageblock_type(arena_t *a, uint64_t pfn) noexcept nogil:
     return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] & 3 ^ MIGRATE_MOVABLE
