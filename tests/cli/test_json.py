@@ -47,7 +47,7 @@ LINES = {
     "extfrag": [], "extfrag extfrag_index": [],
     "slabinfo": [], "pagewalk 1 heap": ["pagewalk 1 heap --bits"], "pagewalk 1 7fff00000000": ["pagewalk 1 7fff00000000 --bits"],
     "pagemap 1": [], "pagemap 1 heap 8K --raw": [], "frames": [],
-    "frames --mapped-by 0x3c70": [],
+    "frames --mapped-by FRAME": [],
     "frames --types": [], "frames -l -M -p 1": [], "frames -L -r -p 1": [],
     "frames 0x1000-0x1010 0x3ee40-0x3ee50": [], "frames 0x3ee48 --raw": [], "tlb": [], "tlb --stats": [], "explain": [],
     "explain 1 heap": [], "trace": ["trace --steps"],
@@ -94,7 +94,8 @@ def scene(vmtool, script, tmp_path):
     (tmp_path / "log").write_text(STRACE)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "maps").write_text(MAPS)
-    return vmtool
+    pfn = json.loads(vmtool("pagewalk 1 heap --json").out)["pfn"]
+    return lambda line: vmtool(line.replace("FRAME", f"{pfn:#x}"))
 
 
 def pairs(value, path=()):

@@ -1,7 +1,7 @@
 """The kernel's half when boot is over, beside what Debian's 6.18.15 had in its memory under QEMU (fixtures/kernel_map).
 
 A plain model says from the sections of an image what its pages are at both of their addresses. It is held to the recording, with and
-without page-table isolation, and the machine's own image, which is another kernel's, to it.
+without page-table isolation, and the machine's own image, which is the same kernel's, and a small one, to it.
 """
 
 from itertools import groupby
@@ -103,10 +103,13 @@ def sections_of(recording):
 
 
 def own_sections(machine):
+    """A small machine's image has no tables of the unwinder, and nothing behind .bss."""
     kept = {what: (start * PAGE, (start + nr) * PAGE) for start, nr, what in machine.reserved() if what.startswith("kernel")}
     (text, etext), (rodata, erodata), (data, init), (bss, end) = (kept["kernel " + name] for name in ("code", "rodata", "data", "bss"))
-    base = text & -LARGE
-    return (base, etext, rodata, erodata, data, init, bss, bss + PAGE, -(-end // LARGE) * LARGE, (init, bss))
+    init, cuts = kept.get("kernel unwind tables", (0, init))[1], (bss, end) if "kernel brk" in kept else (bss,)
+    end = kept.get("kernel brk", (0, end))[1]
+    idt = bss + (15 if "kernel brk" in kept else 1) * PAGE
+    return (text & -LARGE, etext, rodata, erodata, data, init, bss, idt, -(-end // LARGE) * LARGE, (init, *cuts))
 
 
 @pytest.mark.parametrize("kpti", [False, True])
@@ -131,9 +134,9 @@ def test_the_image_is_as_the_model_has_it(arch, kpti):
     assert machine.fsck() == []
 
 
-@pytest.mark.parametrize("start, end", [(MODULES, FIXMAP), (FIXMAP, 1 << 64), (CPU_ENTRY, CPU_ENTRY + (1 << 39)),
-                                        (DIRECT, DIRECT + (16 << 20))],
-                         ids=["modules", "fixmap", "cpu entry area", "first 16M"])
+@pytest.mark.parametrize("start, end", [(IMAGE, MODULES), (MODULES, FIXMAP), (FIXMAP, 1 << 64), (CPU_ENTRY, CPU_ENTRY + (1 << 39)),
+                                        (DIRECT, DIRECT + (68 << 20))],
+                         ids=["image", "modules", "fixmap", "cpu entry area", "first 68M"])
 @pytest.mark.parametrize("kpti", [False, True])
 def test_areas_are_the_recorded_ones(start, end, kpti):
     recorded = Recording("6.18.15-debian-pti" if kpti else "6.18.15-debian").within(start, end)

@@ -15,7 +15,7 @@ Invariants (fsck_kernel): nothing may be written and executed; the direct map ha
 """
 
 from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_riscv, kernel_global, level_size, page_size
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
+from vmtool.mm.frame cimport (RESERVED_UNWIND, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
                               reserved_of, reserved_t)
 from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32
 from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_set_arm64
@@ -77,7 +77,8 @@ cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef const reserved_t *bss = reserved_of(a, RESERVED_KERNEL_BSS)
     cdef uint64_t etext = text.start_pfn + text.nr_pages
     cdef uint64_t erodata = rodata.start_pfn + rodata.nr_pages
-    cdef uint64_t init = data.start_pfn + data.nr_pages
+    cdef const reserved_t *unwind = reserved_of(a, RESERVED_UNWIND)
+    cdef uint64_t init = data.start_pfn + data.nr_pages + (unwind.nr_pages if unwind != NULL else 0)
     cdef pte_t ro = X86_RW | X86_D
     cdef uint64_t idt = a.m.zero_pfn + 1
     # what lies before a text that begins within a large page is nobody's
@@ -87,6 +88,8 @@ cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
     ok = ok and change_page_attr(a, image_address(a, etext), rodata.start_pfn - etext, 0, X86_D, spare)
     ok = ok and change_page_attr(a, image_address(a, erodata), data.start_pfn - erodata, 0, X86_D, spare)
     ok = ok and split_large_page(a, image_address(a, init), spare) and split_large_page(a, image_address(a, bss.start_pfn), spare)
+    if unwind != NULL:  # mem_encrypt_free_decrypted_mem()
+        ok = ok and split_large_page(a, image_address(a, bss.start_pfn + bss.nr_pages), spare)
     ok = ok and both(a, idt, idt + 1, ro, spare)
     return ok and (free_image_pages(a, etext, rodata.start_pfn, spare) and free_image_pages(a, erodata, data.start_pfn, spare)
                    and free_image_pages(a, init, bss.start_pfn, spare))

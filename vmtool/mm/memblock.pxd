@@ -32,6 +32,8 @@ cdef enum:  # reserved_kind
     RESERVED_KFENCE  # the pool of kfence, which the direct map has by pages
     RESERVED_SWIOTLB  # bounce buffers for devices of 32 bits
     RESERVED_FDT  # the devicetree
+    RESERVED_UNWIND  # of the kernel's image behind its data: the unwinder's tables
+    RESERVED_BRK  # of the image behind .bss
     NR_RESERVED_KINDS
 
 cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:

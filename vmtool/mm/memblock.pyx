@@ -22,9 +22,17 @@ from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
                      b"hash tables", b"kernel page tables", b"slabs", b"kmalloc", b"kernel stacks", b"modules", b"page tables", b"blocks",
-                     b"sections", b"kfence", b"swiotlb", b"devicetree"]
+                     b"sections", b"kfence", b"swiotlb", b"devicetree", b"kernel unwind tables", b"kernel brk"]
+
+cdef struct section_t:  # of a kernel's image, from the start of RAM
+    uint32_t start
+    uint32_t size
+
+cdef section_t UNWIND = section_t(0x333D, 0x52E)  # of IMAGE_USUAL, and the next
+cdef section_t BRK = section_t(0x4200, 0x30)
 
 cdef enum:
+    ZERO_PAGE = 14  # of IMAGE_USUAL, in .bss; of the others it is the first
     PAE_END = 1 << 24  # MAX_ARCH_PFN: 36 bits of physical address
     RAM_START_ARM = 0x40000  # these are in units of 4K, whatever a page is: frames_of()
     RAM_START_RISCV = 0x80000
@@ -45,12 +53,8 @@ cdef enum:
     SECTION_64K_PAGES = 8192  # of 512 MiB with pages of 64K (arm64's SECTION_SIZE_BITS)
     PERCPU_PAGES = 53
 
-cdef struct section_t:  # of a kernel's image, from the start of RAM
-    uint32_t start
-    uint32_t size
-
 cdef enum:
-    IMAGE_USUAL
+    IMAGE_USUAL  # Debian's 6.18.15; what was meant to be shared with a hypervisor, the end of .bss, is given back
     IMAGE_SMALL
     IMAGE_ARM  # Debian's: each MiB has one protection
     IMAGE_I386  # Debian's 6.1.176
@@ -61,7 +65,7 @@ cdef enum:
     NR_IMAGES
 
 cdef section_t IMAGES[NR_IMAGES][4]  # code, rodata, data, bss
-IMAGES[IMAGE_USUAL][:] = [section_t(0x1000, 0x120A), section_t(0x2400, 0xA09), section_t(0x3000, 0x790), section_t(0x3B34, 0x124)]
+IMAGES[IMAGE_USUAL][:] = [section_t(0x1000, 0x10F2), section_t(0x2200, 0xD22), section_t(0x3000, 0x33D), section_t(0x3CC0, 0x345)]
 IMAGES[IMAGE_SMALL][:] = [section_t(0x100, 0x100), section_t(0x200, 0x80), section_t(0x280, 0x60), section_t(0x2E0, 0x20)]
 IMAGES[IMAGE_ARM][:] = [section_t(0x208, 0xCF8), section_t(0xF00, 0x41B), section_t(0x1600, 0x1C2), section_t(0x17C2, 0x6B)]
 IMAGES[IMAGE_ARM64][:] = [section_t(0x200, 0x1170), section_t(0x1370, 0x1020), section_t(0x2720, 0x49D), section_t(0x2BBD, 0xF3)]
@@ -217,7 +221,7 @@ cdef int image_of(const arch_t *g, uint64_t nr_pages) noexcept nogil:
 
 
 cdef int reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
-    """The image's sections; gaps and .init between them are free after boot. The zero page is the first of .bss. -ENOMEM: RAM ends before it."""
+    """The image's sections; gaps and .init between them are free after boot. -ENOMEM: RAM ends before it."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t base = ram_start(g)
     cdef const section_t *image = &IMAGES[image_of(g, low_end - base)][0]
@@ -227,6 +231,10 @@ cdef int reserve_kernel(arena_t *a, uint64_t low_end) noexcept nogil:
     for i in range(4):
         reserve(a, base + frames_of(g, image[i].start), frames_of(g, image[i].size), RESERVED_KERNEL_CODE + i)
     a.m.zero_pfn = <pfn_t>(base + frames_of(g, image[3].start))
+    if image == &IMAGES[IMAGE_USUAL][0]:
+        a.m.zero_pfn += ZERO_PAGE
+        reserve(a, UNWIND.start, UNWIND.size, RESERVED_UNWIND)
+        reserve(a, BRK.start, BRK.size, RESERVED_BRK)
     if is_riscv(g):
         reserve(a, base, FIRMWARE_RISCV, RESERVED_LOW)
     if image == &IMAGES[IMAGE_RISCV][0]:  # of .init's last large page what is behind it

@@ -21,7 +21,7 @@ from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_glo
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_KFENCE, RESERVED_MEMMAP,
+from vmtool.mm.frame cimport (RESERVED_BRK, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_KFENCE, RESERVED_MEMMAP,
                               page_bytes, page_bytes_mut)
 from vmtool.mm.linear_map cimport linear_pfn
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
@@ -359,7 +359,7 @@ cdef bint map_image(arena_t *a) noexcept nogil:
     cdef pte_t e
     for i in range(a.m.nr_reserved):
         r = &a.m.reserved[i]
-        if RESERVED_KERNEL_CODE <= r.what <= RESERVED_KERNEL_BSS:
+        if RESERVED_KERNEL_CODE <= r.what <= RESERVED_KERNEL_BSS or r.what == RESERVED_BRK:
             first = min(first, r.start_pfn << g.page_shift & ~(size - 1))
             end = max(end, (r.start_pfn + r.nr_pages << g.page_shift) + size - 1 & ~(size - 1))
     phys = first

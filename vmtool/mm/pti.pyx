@@ -17,14 +17,13 @@ Invariants: a program's entry of the two top tables is the same but for NX; the 
 from vmtool.mm.arch cimport ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_RW, X86_US, level_index
 from vmtool.mm.arena cimport cpu_mut, frame_mut
 from vmtool.mm.buddy cimport alloc_pages
-from vmtool.mm.frame cimport RESERVED_KERNEL_BSS, RESERVED_PERCPU, page_bytes_mut, reserved_of
+from vmtool.mm.frame cimport RESERVED_PERCPU, page_bytes_mut, reserved_of
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.mmu_context cimport CR3_PTI_PCID_USER, PTI_USER_PGTABLE
 from vmtool.mm.pgtable cimport kernel_image, kernel_map, table_descend
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_store, mk_table
 
 cdef enum:
-    IDT_PAGE = 1  # of .bss, behind the zero page
     # a CPU's pages, within its part of the per-CPU memory
     TSS_PAGE = 0
     GDT_PAGE = 5
@@ -69,7 +68,7 @@ cdef int cpu_entry_areas_setup(arena_t *a) noexcept nogil:
     cdef bint ok
     if a.m.arch.id > ARCH_X86_64_LA57:
         return 0
-    ok = cea_map(a, cpu_entry_area_base(), 0, reserved_of(a, RESERVED_KERNEL_BSS).start_pfn + IDT_PAGE, 1, False)
+    ok = cea_map(a, cpu_entry_area_base(), 0, a.m.zero_pfn + 1, 1, False)
     for cpu in range(a.m.nr_cpus):
         ok = ok and cpu_entry_area(a, cpu)
     return 0 if ok else -ENOMEM
