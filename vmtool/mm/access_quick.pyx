@@ -225,7 +225,7 @@ cdef inline bint write_fault(arena_t *a, cpu_t *c, mm_t *m, const vma_t *area, v
         add_mm_counter(m, MM_ANONPAGES, 1)
         new[0] = anon_pte(a, pfn, area.vm_flags)
         return True
-    if not at.entry & a.m.arch.present or pte_write(a, at.entry) or not at.entry & a.m.arch.user or runs_elsewhere(a, c):
+    if pte_write(a, at.entry) or not at.entry & a.m.arch.user or runs_elsewhere(a, c):
         return False
     if not copy_or_reuse(a, area, addr, at, new):
         return False
@@ -326,13 +326,18 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
     cdef vma_t *area
     cdef bint missed
     cdef pte_t new = 0
-    cdef int seen = look_at(a, c, addr, kind, &at, phys), done
+    cdef int seen = look_at(a, c, addr, kind, &at, phys), done, code
     if seen != FAULT:
         return QUICK_DONE if seen == DONE else 0
     m = mm_mut(a, task_at(a, task).mm)
     area = vma_at(a, m.vma_cache)
     if kind == ACCESS_EXEC or not fault_is_plain(a, c, task, addr, &at, m, area):
         return raise_fault(a, c, addr, kind, &at)
+    if at.entry and not at.entry & a.m.arch.present:
+        code = raise_fault(a, c, addr, kind, &at)
+        if not is_swapped(a, area, &at, kind):
+            return code
+        return swap_fault(a, c, task_mut(a, task), m.vma_cache, addr, kind, at.entry, phys)
     missed = at.l1.hit == NULL and at.l2.hit == NULL
     if is_private(area) and (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
         pte_store(a, at.table, at.index, new)
@@ -340,9 +345,6 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
     elif kind == ACCESS_READ and map_around(a, m.vma_cache, area, addr, &at):
         new = at.entries[at.index]
         done = QUICK_FAULTED
-    elif is_swapped(a, area, &at, kind):
-        raise_fault(a, c, addr, kind, &at)
-        return swap_fault(a, c, task_mut(a, task), m.vma_cache, addr, kind, at.entry, phys)
     else:
         return raise_fault(a, c, addr, kind, &at)
     new = end_fault(a, c, task_mut(a, task), addr, &at, missed, new)

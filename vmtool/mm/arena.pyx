@@ -14,7 +14,6 @@ from libc.string cimport memcpy, memset
 
 cdef enum:
     MOST_PAGE_BYTES = 65536
-    CHUNK_SHIFT = 14
 
 cdef struct pool_desc:  # in the order of pool_id
     const char *name
@@ -23,32 +22,32 @@ cdef struct pool_desc:  # in the order of pool_id
 
 cdef pool_desc POOLS[NR_POOLS]
 POOLS[POOL_MACHINE] = pool_desc(b"machine", CHUNK_BYTES, 0)
-POOLS[POOL_CPU] = pool_desc(b"cpu", 1024, 0)
+POOLS[POOL_CPU] = pool_desc(b"cpu", CPU_BYTES, 0)
 POOLS[POOL_FRAME] = pool_desc(b"frame", 32, 1)
 POOLS[POOL_CONTENT] = pool_desc(b"content", CONTENT_BYTES, 0)
 POOLS[POOL_SLOT] = pool_desc(b"slot", 16, 0)
 POOLS[POOL_PAGEBLOCK] = pool_desc(b"pageblock", 1, 1)
-POOLS[POOL_VMA] = pool_desc(b"vma", 128, 0)
-POOLS[POOL_MM] = pool_desc(b"mm", 1024, 0)
-POOLS[POOL_TASK] = pool_desc(b"task", 512, 0)
+POOLS[POOL_VMA] = pool_desc(b"vma", VMA_BYTES, 0)
+POOLS[POOL_MM] = pool_desc(b"mm", MM_BYTES, 0)
+POOLS[POOL_TASK] = pool_desc(b"task", TASK_BYTES, 0)
 POOLS[POOL_PID] = pool_desc(b"pid", 4, 1)
 POOLS[POOL_ANON_VMA] = pool_desc(b"anon_vma", 64, 0)
 POOLS[POOL_AVC] = pool_desc(b"avc", 32, 0)
-POOLS[POOL_INODE] = pool_desc(b"inode", 256, 0)
+POOLS[POOL_INODE] = pool_desc(b"inode", INODE_BYTES, 0)
 POOLS[POOL_XNODE] = pool_desc(b"xnode", 512, 0)
-POOLS[POOL_FILE] = pool_desc(b"file", 64, 0)
+POOLS[POOL_FILE] = pool_desc(b"file", FILE_BYTES, 0)
 POOLS[POOL_NAME] = pool_desc(b"name", 256, 0)
 POOLS[POOL_HASH] = pool_desc(b"hash", 4, 1)
 POOLS[POOL_CACHE] = pool_desc(b"kmem_cache", 128, 0)
 POOLS[POOL_SLAB] = pool_desc(b"slab", 128, 0)
 POOLS[POOL_TLB] = pool_desc(b"tlb", 32, 0)
 POOLS[POOL_TRACE] = pool_desc(b"trace", 64, 0)
-POOLS[POOL_SWAP] = pool_desc(b"swap", 16, 1)
-POOLS[POOL_MEMCG] = pool_desc(b"memcg", 4096, 0)
-POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", 8, 1)
+POOLS[POOL_SWAP] = pool_desc(b"swap", SWAP_BYTES, 1)
+POOLS[POOL_MEMCG] = pool_desc(b"memcg", MEMCG_BYTES, 0)
+POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", FOLIO_X_BYTES, 1)
 POOLS[POOL_LIBC] = pool_desc(b"libc", 4096, 0)
-POOLS[POOL_FBATCH] = pool_desc(b"fbatch", 1024, 1)
-POOLS[POOL_CLUSTER] = pool_desc(b"cluster", 16, 1)
+POOLS[POOL_FBATCH] = pool_desc(b"fbatch", FBATCH_BYTES, 1)
+POOLS[POOL_CLUSTER] = pool_desc(b"cluster", CLUSTER_BYTES, 1)
 POOLS[POOL_KMSG] = pool_desc(b"kmsg", 256, 0)
 POOLS[POOL_CACHE_CPU] = pool_desc(b"kmem_cache_cpu", 32, 1)
 POOLS[POOL_SHEAF] = pool_desc(b"slab_sheaf", 512, 0)
@@ -57,7 +56,7 @@ POOLS[POOL_VMAP] = pool_desc(b"vmap_area", 128, 0)
 POOLS[POOL_CRED] = pool_desc(b"cred", 32, 0)
 POOLS[POOL_KMEM] = pool_desc(b"kmem", 64, 0)
 POOLS[POOL_OBJ_EXTS] = pool_desc(b"slab_obj_exts", 1024, 0)
-POOLS[POOL_SWAP_ORDERS] = pool_desc(b"swap_orders", 256, 1)
+POOLS[POOL_SWAP_ORDERS] = pool_desc(b"swap_orders", SWAP_ORDERS_BYTES, 1)
 
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size

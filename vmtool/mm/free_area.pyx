@@ -13,7 +13,7 @@ Invariants: no two free buddies of one order; free_pages = lists + unseen; a lis
 
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, capture_t, frame_at, frame_mut, rec_mut
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_MIN, ZONE_DMA,
-                              ZONE_HIGHMEM, free_area, free_at_boot, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone)
+                              ZONE_HIGHMEM, free_area, free_at_boot, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone, zone_holds)
 from vmtool.mm.free_list cimport add_block, del_block
 from vmtool.mm.trace cimport TR_HIGHATOMIC, trace3
 
@@ -32,7 +32,7 @@ FALLBACKS[2][:] = [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE]
 cdef inline bint is_free_block(arena_t *a, const zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil:
     """Whether a free block of exactly this order begins here (page_is_buddy)."""
     cdef frame_t *f
-    if pfn < zone.start_pfn or pfn >= zone.start_pfn + zone.spanned_pages:
+    if not zone_holds(zone, pfn):
         return False
     f = frame_at(a, <pfn_t>pfn)
     return f.flags & PG_buddy and f.index_lo == order

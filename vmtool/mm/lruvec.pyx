@@ -117,8 +117,7 @@ cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
     unlink(a, f, list)
 
 
-cdef void lruvec_rotate_folio(arena_t *a, pfn_t head) noexcept nogil:
-    cdef frame_t *f = frame_mut(a, head)
+cdef void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil:
     cdef free_list_t *list = &frame_lruvec(a, head, f).lists[lru_of(f.flags)]
     if list.tail == head:
         return

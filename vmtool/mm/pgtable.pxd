@@ -55,6 +55,12 @@ cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
 cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil
 
+# The PTE table found last is remembered in the mm_t. Whatever frees a table or sets an entry above the PTEs forgets it.
+cdef inline pfn_t pte_cache(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil:
+    if level == 0 and mm.pte_cache_addr == (addr >> a.m.arch.level_shift[1]) + 1 and mm.pte_cache_pgd == mm.pgd:
+        return mm.pte_cache_table
+    return 0
+
 # The table of `level` that covers addr (0: PTE table), or 0. A huge leaf above ends the search (0).
 cdef pfn_t table_lookup(arena_t *a, mm_t *mm, vaddr_t addr, int level) noexcept nogil
 # The same, and nothing is remembered: for those who only look.

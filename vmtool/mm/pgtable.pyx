@@ -62,14 +62,6 @@ cdef inline pfn_t table_below(arena_t *a, pfn_t table, int level, vaddr_t addr) 
     return pte_frame(a, e) if pmd_class(a, e) == ENTRY_TABLE else 0
 
 
-# The PTE table found last is remembered in the mm_t. Whatever frees a table or sets an entry above the PTEs forgets it.
-
-cdef inline pfn_t pte_cache(arena_t *a, const mm_t *mm, vaddr_t addr, int level) noexcept nogil:
-    if level == 0 and mm.pte_cache_addr == (addr >> a.m.arch.level_shift[1]) + 1 and mm.pte_cache_pgd == mm.pgd:
-        return mm.pte_cache_table
-    return 0
-
-
 cdef inline void pte_cache_fill(arena_t *a, mm_t *mm, vaddr_t addr, int level, pfn_t table) noexcept nogil:
     if level == 0 and table:
         mm.pte_cache_addr = (addr >> a.m.arch.level_shift[1]) + 1

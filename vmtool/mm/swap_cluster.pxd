@@ -5,7 +5,7 @@ Counterpart: Linux v6.18 mm/swapfile.c: move_cluster(), swap_table_alloc(); mm/s
 """
 
 from vmtool.mm.arch cimport ARCH_ARM64, ARCH_X86_64_LA57, is_riscv
-from vmtool.mm.arena cimport arena_t, rec_mut
+from vmtool.mm.arena cimport CLUSTER_BYTES, SWAP_ORDERS_BYTES, arena_t, fixed_mut
 from vmtool.mm.types cimport *
 
 cdef enum:  # swap_info_t.flags
@@ -39,14 +39,14 @@ cdef inline bint has_thp_swap(const arch_t *g) noexcept nogil:
     return g.id <= ARCH_X86_64_LA57 or g.id == ARCH_ARM64 or is_riscv(g)
 
 cdef inline swap_cluster_t *cluster_mut(arena_t *a, uint32_t cluster) noexcept nogil:
-    return <swap_cluster_t *>rec_mut(a, POOL_CLUSTER, cluster)
+    return <swap_cluster_t *>fixed_mut(a, POOL_CLUSTER, cluster, CLUSTER_BYTES)
 
 cdef inline bint area_has_orders(arena_t *a, uint32_t type) noexcept nogil:
     """Large folios can have slots in it."""
     return a.m.swap[type].flags & (SWP_FILE | SWP_SMALL_CLUSTERS) == 0 and type < a.pool[POOL_SWAP_ORDERS].count
 
 cdef inline swap_orders_t *orders_mut(arena_t *a, uint32_t type) noexcept nogil:
-    return <swap_orders_t *>rec_mut(a, POOL_SWAP_ORDERS, type)
+    return <swap_orders_t *>fixed_mut(a, POOL_SWAP_ORDERS, type, SWAP_ORDERS_BYTES)
 
 cdef inline bint cluster_is_usable(const swap_cluster_t *c, uint32_t order) noexcept nogil:
     """It has a table and may have free slots; single pages go where large folios are, too."""

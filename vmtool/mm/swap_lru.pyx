@@ -44,15 +44,16 @@ cdef void lru_add(arena_t *a, pfn_t head) noexcept nogil:
 
 
 cdef void lru_move_tail(arena_t *a, pfn_t head) noexcept nogil:
-    if frame_at(a, head).flags & PG_unevictable:
+    cdef frame_t *f = frame_mut(a, head)
+    if f.flags & PG_unevictable:
         return
-    if frame_at(a, head).flags & PG_active:
+    if f.flags & PG_active:
         lruvec_del_folio(a, head)
-        frame_mut(a, head).flags &= ~<uint32_t>PG_active
+        f.flags &= ~<uint32_t>PG_active
         lruvec_add_folio_tail(a, head)
     else:
-        lruvec_rotate_folio(a, head)
-    count_vm_events(a, PGROTATED, nr_pages_of(a, head))
+        lruvec_rotate_folio(a, head, f)
+    count_vm_events(a, PGROTATED, nr_pages_of(a, head) if f.flags & PG_head else 1)
 
 
 cdef void lru_activate(arena_t *a, pfn_t head) noexcept nogil:
@@ -127,7 +128,10 @@ cdef void move_lru(arena_t *a, fbatch_t *batch, move_fn move) noexcept nogil:
                 lruvec_add_one_of_many(a, head, f, &adds)
         elif f.flags & PG_lru:
             move(a, head)
-        put_batched(a, head)
+        if f.extra_refs > 1:
+            f.extra_refs -= 1
+        else:
+            put_batched(a, head)
     lru_adds_end(a, &adds)
 
 

@@ -129,10 +129,11 @@ cdef bint reclaim_range(arena_t *a, uint32_t record, uint32_t nr) noexcept nogil
 cdef void relocate_cluster(arena_t *a, uint32_t type, uint32_t cluster) noexcept nogil:
     """What was taken of it, or tried to: it waits behind the others that were."""
     cdef const swap_cluster_t *c = cluster_mut(a, cluster)
+    cdef uint32_t state = CLUSTER_FRAG if c.count < cluster_slots(&a.m.swap[type]) else CLUSTER_FULL
     if c.count == 0:
         cluster_free(a, type, cluster)
-    else:
-        cluster_move(a, type, cluster, CLUSTER_FRAG if c.count < cluster_slots(&a.m.swap[type]) else CLUSTER_FULL)
+    elif c.state != state:
+        cluster_move(a, type, cluster, state)
 
 
 cdef inline uint32_t *area_next_offset(arena_t *a, uint32_t type, uint32_t order) noexcept nogil:
@@ -141,17 +142,18 @@ cdef inline uint32_t *area_next_offset(arena_t *a, uint32_t type, uint32_t order
 
 cdef void set_next(arena_t *a, uint32_t type, uint32_t offset, uint32_t order) noexcept nogil:
     """Where the next slots are looked for: of a disk that turns by the area, else by the CPU."""
+    cdef cpu_t *c
     if a.m.swap[type].flags & SWP_SOLIDSTATE:
-        cpu_next_type(cpu_mut(a, a.cpu), order)[0] = type + 1
-        cpu_next_offset(cpu_mut(a, a.cpu), order)[0] = offset
+        c = cpu_mut(a, a.cpu)
+        cpu_next_type(c, order)[0] = type + 1
+        cpu_next_offset(c, order)[0] = offset
     else:
         area_next_offset(a, type, order)[0] = offset
 
 
-cdef void alloc_range(arena_t *a, uint32_t type, uint32_t record, uint32_t order) noexcept nogil:
+cdef inline void alloc_range(arena_t *a, uint32_t type, swap_cluster_t *c, uint32_t record, uint32_t order) noexcept nogil:
     """cluster_alloc_range(): whoever comes first says for which folios the cluster is."""
     cdef swap_info_t *si = &a.m.swap[type]
-    cdef swap_cluster_t *c = cluster_mut(a, cluster_of(si, record))
     cdef uint32_t nr = <uint32_t>1 << order, i
     if c.count == 0:
         c.order = <uint8_t>order
@@ -192,7 +194,7 @@ cdef uint32_t scan_cluster(arena_t *a, uint32_t type, uint32_t offset, uint32_t 
                 break
         if what == RANGE_FREE:
             found = offset
-            alloc_range(a, type, si.base + offset, order)
+            alloc_range(a, type, c, si.base + offset, order)
             if c.count < cluster_slots(si) and offset + 2 * nr <= end:
                 next = offset + nr
             break
@@ -323,9 +325,10 @@ cdef uint32_t alloc_slow(arena_t *a, uint32_t *type, uint32_t order) noexcept no
 
 cdef uint32_t alloc_fast(arena_t *a, uint32_t *type, uint32_t order) noexcept nogil:
     """swap_alloc_fast(): where the CPU has come to."""
-    cdef uint32_t offset = cpu_next_offset(cpu_mut(a, a.cpu), order)[0]
+    cdef cpu_t *c = cpu_mut(a, a.cpu)
+    cdef uint32_t offset = cpu_next_offset(c, order)[0]
     cdef const swap_info_t *si
-    type[0] = cpu_next_type(cpu_mut(a, a.cpu), order)[0] - 1
+    type[0] = cpu_next_type(c, order)[0] - 1
     if type[0] >= MAX_SWAP_AREAS or offset == 0:
         return 0
     si = &a.m.swap[type[0]]

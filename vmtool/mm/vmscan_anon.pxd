@@ -22,6 +22,12 @@ cdef struct sole_t:  # the entry of a page, and what those of one batch share
     uint32_t index
     pte_t entry
 
-cdef bint anon_is_usual(arena_t *a, idx_t memcg, const frame_t *f) noexcept nogil  # memcg: the group that is reclaimed from
+cdef enum:
+    ANON_USUAL = PG_anon | PG_swapbacked
+    ANON_JUDGED = ANON_USUAL | PG_head | PG_tail | PG_locked | PG_writeback | PG_mlocked | PG_unevictable | PG_young | PG_charged
+
+cdef inline bint anon_is_usual(const frame_t *f) noexcept nogil:
+    return f.flags & ANON_JUDGED == ANON_USUAL
+
 # shrink_folio() of one that is. *nr_pageout counts.
 cdef uint32_t shrink_anon(arena_t *a, pfn_t head, frame_t *f, sole_t *s, bint ignore_references, bint may_writepage, uint32_t *nr_pageout) noexcept nogil

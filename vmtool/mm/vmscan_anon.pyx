@@ -13,22 +13,13 @@ from vmtool.mm.arena cimport folio_x_at, mm_mut, rec_at, slot_mut, vma_at
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.frame cimport frame_index
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
-from vmtool.mm.pgtable cimport flush_tlb_page, pte_dirty, pte_frame, pte_mkold, pte_young, table_lookup
+from vmtool.mm.pgtable cimport flush_tlb_page, pte_cache, pte_dirty, pte_frame, pte_mkold, pte_young, table_lookup
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_load, pte_soft_dirty, pte_store, pte_swp_mkexclusive, pte_swp_mksoft_dirty, swp_entry_to_pte
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, swap_cache_remove, swap_writeout
 from vmtool.mm.swapfile cimport record_entry
 from vmtool.mm.vma cimport vma_pages
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_VMSCAN_WRITE, mod_node_stat
 from vmtool.mm.workingset cimport workingset_eviction
-
-cdef enum:
-    USUAL = PG_anon | PG_swapbacked
-    JUDGED = USUAL | PG_head | PG_tail | PG_locked | PG_writeback | PG_mlocked | PG_unevictable | PG_young | PG_charged
-
-
-cdef bint anon_is_usual(arena_t *a, idx_t memcg, const frame_t *f) noexcept nogil:
-    return f.flags & JUDGED == USUAL and memcg == 0 and a.quick and not a.m.trace_on
-
 
 # --- its entry -----------------------------------------------------------------------------------------------------------
 
@@ -55,7 +46,9 @@ cdef inline bint find_entry(arena_t *a, pfn_t head, const frame_t *f, sole_t *s)
     if page < s.area.vm_pgoff or page - s.area.vm_pgoff >= vma_pages(a, s.area):
         return False
     s.addr = s.area.vm_start + ((page - s.area.vm_pgoff) << a.m.arch.page_shift)
-    s.table = table_lookup(a, s.mm, s.addr, 0)
+    s.table = pte_cache(a, s.mm, s.addr, 0)
+    if s.table == 0:
+        s.table = table_lookup(a, s.mm, s.addr, 0)
     if s.table == 0:
         return False
     s.index = level_index(&a.m.arch, 0, s.addr)

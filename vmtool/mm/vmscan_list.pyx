@@ -371,11 +371,10 @@ cdef void activate(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
         count_folio_events(a, head, PGACTIVATE, <int64_t>nr_pages_of(a, head))
 
 
-cdef inline uint32_t shrink_quick(arena_t *a, scan_control_t *sc, pfn_t head, sole_t *sole, reclaim_stat_t *stat) noexcept nogil:
+cdef inline uint32_t shrink_quick(arena_t *a, scan_control_t *sc, pfn_t head, frame_t *f, sole_t *sole, reclaim_stat_t *stat) noexcept nogil:
     """shrink_folio() of an anonymous page like most. FATE_UNKNOWN: another."""
-    cdef frame_t *f = frame_mut(a, head)
     cdef uint32_t fate = FATE_UNKNOWN
-    if sc.may_unmap and anon_is_usual(a, sc.memcg, f):
+    if anon_is_usual(f):
         fate = shrink_anon(a, head, f, sole, sc.ignore_references, sc.may_writepage, &stat.nr_pageout)
         sc.nr_scanned += fate != FATE_UNKNOWN
         stat.nr_freed = 1
@@ -388,8 +387,10 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
     cdef uint32_t fate
     cdef uint32_t i = 0
     cdef sole_t sole
-    cdef pfn_t kept = 0, last = 0  # a queue linked by lru_next: pieces can be more than any array holds
-    cdef pfn_t head
+    cdef bint quick = a.quick and not a.m.trace_on and sc.memcg == 0 and sc.may_unmap
+    cdef pfn_t kept = 0, head  # kept: a queue linked by lru_next, for pieces can be more than any array holds
+    cdef frame_t *last = NULL
+    cdef frame_t *f
     sole.anon_vma = 0
     while (stat.pieces or i < nr) and not a.err:
         if stat.pieces:
@@ -397,7 +398,8 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
         else:
             head = folios[i]
             i += 1
-        fate = shrink_quick(a, sc, head, &sole, stat)
+        f = frame_mut(a, head)
+        fate = shrink_quick(a, sc, head, f, &sole, stat) if quick else <uint32_t>FATE_UNKNOWN
         if fate == FATE_UNKNOWN:
             fate = shrink_folio(a, sc, head, stat)
         if fate == FATE_FREED:
@@ -406,10 +408,10 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
         if fate == FATE_ACTIVATE:
             activate(a, head, stat)
         if kept:
-            frame_mut(a, last).lru_next = head
+            last.lru_next = head
         else:
             kept = head
-        last = head
+        last = f
     putback_all(a, kept)
     return nr_reclaimed
 

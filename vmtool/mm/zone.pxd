@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from vmtool.mm.arena cimport arena_t, rec_at
+from vmtool.mm.arena cimport arena_t, fixed_at
 from vmtool.mm.memblock cimport *  # whoever asks for zones asks where RAM begins
 from vmtool.mm.types cimport *
 
@@ -65,4 +65,4 @@ cdef inline bint zone_holds(const zone_t *zone, uint64_t pfn) noexcept nogil:
 
 # Migrate type of the pageblock; stored with Movable as 0, because that is what a machine starts with.
 cdef inline uint32_t pageblock_type(arena_t *a, uint64_t pfn) noexcept nogil:
-    return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] & 3 ^ MIGRATE_MOVABLE
+    return (<uint8_t *>fixed_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order), 1))[0] & 3 ^ MIGRATE_MOVABLE
