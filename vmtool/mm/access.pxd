@@ -12,6 +12,8 @@ cdef struct siginfo_t:
 
 # One access of up to the page's end: the physical address, and 0 or, when it faulted, 1; or -1 and a signal. Runs on the task's CPU (switch_mm done).
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil
+# The same where nobody needs the address, and what follows the access: 0, or -1 and a signal.
+cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil
 # Every page of addr..addr+length-1; stops at a signal.
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil
 # Bytes in and out through the tables.

@@ -171,6 +171,14 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
         if quick:
             return True
 
+cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil:
+    cdef paddr_t phys
+    cdef int faulted = access_page(a, c, task, addr, kind, &phys, info)
+    if faulted < 0:
+        return -1
+    after_fault(a, faulted)
+    return 0
+
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys

@@ -12,7 +12,7 @@ The state it leaves is the one that the general road leaves, record by record: t
 
 from libc.string cimport memset
 
-from vmtool.mm.access cimport touch_range
+from vmtool.mm.access cimport touch_page, touch_range
 from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved, level_index, pte_pfn
 from vmtool.mm.arena cimport content_at, cpu_mut, frame_at, task_at
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_find_first, tlb_first_t, tlb_look, tlb_look_t, tlb_open_first, tlb_put_looked
@@ -194,6 +194,7 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
     cdef const uint64_t *end = r + nr * 2
     cdef loop_t k
     cdef uint64_t addr, size, kind, walks
+    cdef int failed
     cdef tlb_entry_t *e = NULL  # of the access before, as long as it is there: its tag and kind
     cdef uint64_t e_kind = NR_KINDS
     info.signo = 0
@@ -219,8 +220,11 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
                 if c.walks != walks and end - r > 2 * AHEAD:
                     fetch_ahead(a, &k, r[2 * AHEAD])
                 continue
+            failed = touch_page(a, c, task, addr, <int>kind, info) if k.plain else touch_range(a, task, addr, size, <int>kind, info)
+        else:
+            failed = touch_range(a, task, addr, size, <int>kind, info)
         e_kind = NR_KINDS
-        if touch_range(a, task, addr, size, <int>kind, info) < 0:
+        if failed < 0:
             nr_done[0] = nr - <uint64_t>(end - r) // 2 - 1
             return -1
         look_again(a, c, &k)

@@ -19,15 +19,11 @@ from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_RECLAIM_ACTIVE
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, lruvec_of, memcg_next
 from vmtool.mm.pcp cimport watermark_ok
-from vmtool.mm.sched cimport NO_ZONE
+from vmtool.mm.sched cimport NO_ZONE, ZONE_WOKEN, kswapd_is_woken
 from vmtool.mm.trace cimport TR_KSWAPD_SLEEP, TR_KSWAPD_WAKE, trace2
 from vmtool.mm.vmscan cimport DEF_PRIORITY, MAX_RECLAIM_RETRIES, inactive_is_low, sc_init, shrink_node, snapshot_refaults
 from vmtool.mm.vmscan_list cimport RECLAIM_KSWAPD, SWAP_CLUSTER_MAX, scan_control_t, shrink_active_list
 from vmtool.mm.vmstat cimport KSWAPD_HIGH_WMARK_HIT_QUICKLY, PAGEOUTRUN, count_vm_event
-
-cdef enum:  # zone_t.flags, beside those of free_area
-    ZONE_WOKEN = 8  # kswapd is to run for this zone and those below it
-
 
 cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     cdef uint32_t z
@@ -178,10 +174,6 @@ cdef void kswapd_if_woken(arena_t *a) noexcept nogil:
     kswapd(a, order, <uint32_t>highest)
 
 
-cdef inline bint is_woken(arena_t *a) noexcept nogil:
-    return (a.m.zone[0].flags | a.m.zone[1].flags | a.m.zone[2].flags | a.m.zone[3].flags) & ZONE_WOKEN != 0
-
-
 cdef bint balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     """There is nothing for kswapd to do, or it is hopeless."""
     cdef uint64_t each[NR_ZONES]
@@ -198,7 +190,7 @@ cdef void wakeup_kswapd(arena_t *a, uint32_t zone, uint32_t order, uint32_t gfp,
         return
     if order > flags[0] >> WOKEN_ORDER_SHIFT:  # kept until it runs, be it for something else
         flags[0] = (flags[0] & (WOKEN_ORDER - 1)) | order << WOKEN_ORDER_SHIFT
-    if is_woken(a) or not balanced(a, order, highest):
+    if kswapd_is_woken(a.m) or not balanced(a, order, highest):
         a.m.zone[highest].flags |= ZONE_WOKEN
     elif gfp & (GFP_ATOMIC | GFP_NO_DIRECT):  # enough is free, but not together, and whoever asks cannot see to it
         wakeup_kcompactd(a, order, highest)

@@ -105,6 +105,8 @@ cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil
 # A folio was split: the new part stands in front of the old one. The counters count pages and stay as they are.
 cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil
 cdef void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil  # from where it stands to the tail of the same list
+# The single pages of one zone, `highest` or below, that stand last, off their list with a reference each. Returns how many.
+cdef uint32_t lruvec_isolate_singles(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t highest, uint64_t most, pfn_t *out) noexcept nogil
 # Pages more or less on a list, for those that move many at once.
 cdef void update_group_sizes(arena_t *a, lruvec_t *lruvec, uint32_t lru, int64_t nr_pages) noexcept nogil
 

@@ -125,6 +125,36 @@ cdef void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil
     link_tail(a, head, f, list)
 
 
+cdef uint32_t lruvec_isolate_singles(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t highest, uint64_t most, pfn_t *out) noexcept nogil:
+    cdef free_list_t *list = &lruvec.lists[lru]
+    cdef pfn_t head = list.tail
+    cdef uint32_t z = pfn_to_zone(a, head), nr = 0
+    cdef frame_t *f
+    if z > highest:
+        return 0
+    while nr < most and head and zone_holds(&a.m.zone[z], head):
+        f = frame_mut(a, head)
+        if f.flags & PG_head:
+            break
+        f.flags &= ~<uint32_t>PG_lru
+        f.extra_refs += 1
+        out[nr] = head
+        nr += 1
+        head = f.lru_prev
+        f.lru_next = 0
+        f.lru_prev = 0
+    if nr == 0:
+        return 0
+    list.tail = head
+    if head:
+        frame_mut(a, head).lru_next = 0
+    else:
+        list.head = 0
+    list.nr_free -= nr
+    update_lru_size(a, lruvec, lru, z, -<int64_t>nr)
+    return nr
+
+
 cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil:
     cdef lruvec_t *lruvec = folio_lruvec(a, head)
     cdef uint32_t lru = folio_lru_list(a, head)
