@@ -8,12 +8,12 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool._processes cimport Processes
 from vmtool._views cimport Views
-from vmtool.mm.arena cimport cpu_mut, rec_at
+from vmtool.mm.arena cimport arena_t, cpu_mut, rec_at, task_at
 from vmtool.mm.kmalloc cimport alloc_pages_by_hand, kmalloc as mm_kmalloc, kmem_find, kmem_free, vmalloc as mm_vmalloc
 from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial
 from vmtool.mm.swapfile cimport table_is_page
 from vmtool.mm.types cimport *
-from vmtool.mm.vmalloc cimport vmap_at
+from vmtool.mm.vmalloc cimport vmap_at, vmap_stack
 
 from vmtool import records as r
 from vmtool.errors import KernelError
@@ -180,6 +180,11 @@ cdef uint64_t swap_tables(Processes m, const swap_info_t *si):
     return n
 
 
+cdef uint32_t block_stack(arena_t *a, const task_t *t) noexcept nogil:
+    """Pages of a stack that is no area: vmalloc_areas() has it not."""
+    return vmap_at(a, t.stack).nr_pages if t.state and t.stack and vmap_at(a, t.stack).va_end == 0 else 0
+
+
 def kernel_pages(Processes m):
     """What of the frames is the kernel's, by what it is for; pages."""
     cdef uint32_t cpu, n
@@ -188,6 +193,8 @@ def kernel_pages(Processes m):
     for area in vmalloc_areas(m):
         stacks += area.nr_pages if area.kind == "stack" else 0
         areas += area.nr_pages if area.kind == "vmalloc" else 0
+    for i in range(1, m.a.pool[POOL_TASK].count if not vmap_stack(&m.a.m.arch) else 0):
+        stacks += block_stack(&m.a, task_at(&m.a, i))
     for cpu in range(m.a.m.nr_cpus):
         for n in range(2):
             cached += vmap_at(&m.a, cpu_mut(&m.a, cpu).cached_stacks[n]).nr_pages if cpu_mut(&m.a, cpu).cached_stacks[n] else 0

@@ -8,3 +8,4 @@ cdef class Walks(State):
     cdef idx_t find(self, pid) except 0
     cdef idx_t find_mm(self, pid) except 0
     cdef pfn_t top_table(self, idx_t mm, root) except? 0
+    cdef list module_areas(self)

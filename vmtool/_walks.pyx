@@ -8,22 +8,27 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
                              page_size)
 from vmtool.mm.arch_riscv cimport RISCV_PFN_BITS, RISCV_PFN_SHIFT
 from vmtool.mm.arena cimport mm_at, task_at
+from vmtool.mm.boot_areas cimport boot_area_t, boot_areas_begin, boot_areas_next, boot_areas_t, has_boot_areas, vmalloc_start_32
 from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.kernel_areas cimport module_loaded, module_t, module_text, nr_modules
+from vmtool.mm.kernel_areas_arm cimport PCI_IO, PCI_IO_BYTES, UNIT_PAGES, VMALLOC_END
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pgtable cimport user_pgd
 from vmtool.mm.show_frames cimport next_held
 from vmtool.mm.show_kernel cimport kernel_runs, kernel_runs_t
 from vmtool.mm.types cimport *
+from vmtool.mm.zone cimport lowmem_end
 
 from vmtool import records as r
 from vmtool.errors import KernelError
 
+BOOT_KINDS = ("vmalloc", "vmalloc", "vmalloc", "vmalloc", "ioremap", "ioremap", "dma-coherent")
+"""By boot_area_kind, vmallocinfo's words."""
 cdef uint64_t WORD = 0xFFFFFFFF  # one of 32 bits
 cdef enum:  # of x86's entries
     SOFT_DIRTY_BIT = 11
@@ -157,7 +162,7 @@ cdef class Walks(State):
         found = []
         for i in range(runs.nr):
             raw = runs.at[i].prot
-            if raw and g.flags & ARCH_TRANSLATES:
+            if raw and g.flags & ARCH_TRANSLATES and not g.flags & ARCH_PAIRED:
                 raw = entry_encode(g, runs.at[i].level, raw)
             found.append((runs.at[i].start, runs.at[i].last, level_name(g, runs.at[i].level).decode(), raw, entry_flags(g, runs.at[i].level, raw)))
         free(runs.at)
@@ -175,6 +180,42 @@ cdef class Walks(State):
             k = module_loaded(&self.a, i)
             pages = k.text + k.data + k.rodata + k.ro_after_init
             found.insert(0, r.Module(k.name.decode(), pages << self.a.m.arch.page_shift, k.refs, k.users.decode(), module_text(&self.a, i)))
+        self.check()
+        return found
+
+    def vmalloc_start(self):
+        """VMALLOC_START where it depends on the machine's RAM, else 0."""
+        return vmalloc_start_32(&self.a) if lowmem_end(&self.a.m.arch) else 0
+
+    cdef list module_areas(self):
+        """Of arm: each kind of a module's pages is an area."""
+        cdef const module_t *k
+        cdef uint32_t i
+        found = []
+        for i in range(nr_modules(&self.a) if self.a.m.arch.id == ARCH_ARM else 0):
+            k = module_loaded(&self.a, i)
+            at = module_text(&self.a, i)
+            for pages in (k.text, k.data, k.rodata, k.ro_after_init):
+                if pages:
+                    end = at + (pages + 1 << self.a.m.arch.page_shift)
+                    found.append(r.BootArea(at, end, pages, "vmalloc", 0, "load_module"))
+                    at = end
+        return found
+
+    def boot_areas(self):
+        """What boot left in vmalloc's range of a 32-bit kernel, by address."""
+        cdef boot_areas_t w
+        cdef boot_area_t area
+        found = []
+        if has_boot_areas(&self.a):
+            found = self.module_areas()
+            boot_areas_begin(&self.a, &w)
+            while boot_areas_next(&self.a, &w, &area):
+                found.append(r.BootArea(area.start, area.end, area.nr_pages, BOOT_KINDS[area.kind], area.pfn << self.a.m.arch.page_shift, area.caller.decode()))
+            if self.a.m.arch.id == ARCH_ARM:
+                unit = UNIT_PAGES << self.a.m.arch.page_shift
+                found += (r.BootArea(<uint64_t>PCI_IO, <uint64_t>PCI_IO + PCI_IO_BYTES, 0, "ioremap", 0, "pci_reserve_io"),
+                          r.BootArea(<uint64_t>VMALLOC_END - unit * self.a.m.nr_cpus, <uint64_t>VMALLOC_END, 0, "vmalloc", 0, "pcpu_get_vm_areas"))
         self.check()
         return found
 

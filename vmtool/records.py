@@ -285,6 +285,16 @@ class VmallocArea(NamedTuple):
     kind: str  # stack, vmalloc, lazy (freed, its addresses wait for a purge)
 
 
+class BootArea(NamedTuple):
+    """An area of the kernel's virtual memory that boot left there."""
+    start: int
+    end: int  # behind its guard page
+    nr_pages: int
+    kind: str  # vmalloc, ioremap, dma-coherent
+    phys: int  # of ioremap
+    caller: str
+
+
 class Module(NamedTuple):
     """A loaded module of the kernel."""
     name: str

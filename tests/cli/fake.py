@@ -258,6 +258,12 @@ class FakeMachine:
     def vmalloc_areas(self):
         return [r.VmallocArea(0xFFFFC90000000000, 0xFFFFC90000005000, 4, "stack")]
 
+    def vmalloc_start(self):
+        return 0
+
+    def boot_areas(self):
+        return []
+
     def modules(self):
         return [r.Module("ext4", 1224704, 0, "-", 0xFFFFFFFFC0412000)]
 

@@ -263,51 +263,6 @@ def test_regions_have_ptdumps_names():
     assert "0xffffffffff5fc000-0xffffffffff5fe000           8K     RW PWT PCD         GLB NX pte" in text.splitlines()
 
 
-# --- 32 bits -----------------------------------------------------------------------------------------------------------------------
-
-
-def of_32(name):
-    """The recorded map, and a machine's, from the kernel's first address to vmalloc's range, and from kmap's table on."""
-    recording = Recording(f"6.1.176-debian-{name}")
-    machine = machine_of(arch=name)
-    kmap = 0xFF000000 if name == "i386-pae" else 0xFEC00000
-    return recording, machine, kmap
-
-
-def without_idt(runs, pages):
-    """Page by page: the IDT lies elsewhere in each kernel's .bss."""
-    return {at: (bits, level) for start, end, bits, level in runs for at in range(start, end, PAGE) if at not in pages}
-
-
-@pytest.mark.parametrize("name", ["i386", "i386-pae"])
-def test_all_of_lowmem_is_as_recorded(name):
-    """The image is Debian's: read-only text and rodata whose dirty bit stays, with PAE split where the text, rodata and .init end."""
-    recording, machine, _ = of_32(name)
-    end = 0xF7000000 if name == "i386-pae" else 0xF6C00000
-    found = runs_of(machine, 0xC0000000, end)
-    idt = {start for runs in (recording.runs, found) for start, stop, bits, _ in runs
-           if stop - start == PAGE and not bits & 2 and 0xC1E00000 < start < 0xC2000000}
-    assert len(idt) == 2
-    assert without_idt(found, idt) == without_idt(recording.within(0xC0000000, end), idt)
-    assert [machine.meminfo()[key] for key in ("DirectMap4k", "DirectMap2M" if name == "i386-pae" else "DirectMap4M")] == [
-        recording.meminfo(key) for key in ("DirectMap4k", "DirectMap2M" if name == "i386-pae" else "DirectMap4M")]
-    assert machine.fsck() == []
-
-
-@pytest.mark.parametrize("name", ["i386", "i386-pae"])
-def test_kmap_cpu_entry_area_and_fixmap_are_as_recorded(name):
-    recording, machine, kmap = of_32(name)
-    assert runs_of(machine, kmap, 1 << 32) == [(s, e if e else 1 << 32, b, level) for s, e, b, level in recording.within(kmap, 1 << 32)]
-    assert machine.translate_supervisor(1, 0xFFFFC000) == (0xFEE00000, 0)
-
-
-def test_each_cpu_of_i386_has_its_area():
-    machine = machine_of(arch="i386", nr_cpus=3)
-    areas = [bool(machine.walk(1, 0xFF401000 + cpu * 10 * PAGE).phys) for cpu in range(4)]
-    assert areas == [True, True, True, False]
-    assert machine.fsck() == []
-
-
 # --- arm64 ---------------------------------------------------------------------------------------------------------------------------
 
 

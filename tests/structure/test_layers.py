@@ -31,10 +31,10 @@ LEVELS = """
     folio_split buddy extfrag
     slub pgtable mlock
     slab pti set_memory
-    kernel_areas_32 module_areas
-    kernel_areas_arm64
+    module_areas
+    boot_areas kernel_areas_arm64
     vmalloc maple cred swap_cluster
-    kernel_areas_riscv swapfile
+    kernel_areas_32 kernel_areas_arm kernel_areas_riscv swapfile
     kernel_areas
     kmem_boot mtree
     swap_lru vma_iter

@@ -37,7 +37,8 @@ def _kernel_map(machine: Machine, pid: int | None, root: str | None, json: bool)
     if pid is not None:
         machine.task(pid)  # ESRCH where there is no such process; all have the same half
     arch = machine.info().arch
-    runs = view.runs(machine.kernel_map(view.borders(arch), root), arch)
+    vmalloc = machine.vmalloc_start()
+    runs = view.runs(machine.kernel_map(view.borders(arch, vmalloc), root), arch, vmalloc)
     return (lambda: _text([_objects().kernel_run(run) for run in runs])) if json else (lambda: view.render(runs, arch))
 
 

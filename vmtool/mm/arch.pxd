@@ -124,6 +124,10 @@ cdef inline bint pte_present(const arch_t *g, pte_t e) noexcept nogil:
 cdef inline bint is_riscv(const arch_t *g) noexcept nogil:
     return g.id >= ARCH_RISCV64
 
+cdef inline bint is_i386(const arch_t *g) noexcept nogil:
+    """With PAE or without."""
+    return g.id == ARCH_I386 or g.id == ARCH_I386_PAE
+
 cdef inline bint is_arm(const arch_t *g) noexcept nogil:
     """Of 32 or of 64 bits."""
     return ARCH_ARM <= g.id <= ARCH_ARM64_64K

@@ -5,13 +5,16 @@ pgtable-2level-hwdef.h, arch/arm/mm/{mmu.c,proc-v7-2level.S}. What a kernel of D
 tests/mm/test_arm.py.
 """
 
-from vmtool.mm.arch_x86 cimport (X86_A, X86_D, X86_G, X86_NX_BIT, X86_P, X86_PS, X86_RW, X86_SPECIAL, X86_SWP_EXCLUSIVE, X86_SWP_OFFSET_SHIFT,
+from vmtool.mm.arch_x86 cimport (X86_A, X86_D, X86_G, X86_NX_BIT, X86_P, X86_PCD, X86_PS, X86_PWT, X86_RW, X86_SPECIAL, X86_SWP_EXCLUSIVE, X86_SWP_OFFSET_SHIFT,
                                  X86_SWP_TYPE_BITS, X86_SWP_TYPE_SHIFT, X86_US)
 
 cdef enum:  # Linux's word
     L_PTE_VALID = 1 << 0
     L_PTE_YOUNG = 1 << 1
-    L_PTE_MT_WRITEALLOC = 7 << 2
+    L_PTE_MT_SHIFT = 2
+    MT_BUFFERABLE = 1
+    MT_DEV_SHARED = 4
+    MT_WRITEALLOC = 7
     L_PTE_DIRTY = 1 << 6
     L_PTE_RDONLY = 1 << 7
     L_PTE_USER = 1 << 8
@@ -30,7 +33,8 @@ cdef enum:  # the processor's
     PAGE_SMALL = 1 << 1
     PAGE_AP0 = 1 << 4
     PAGE_AP1 = 1 << 5
-    PAGE_TEX0 = 1 << 6
+    PAGE_BUFFERABLE_SHIFT = 2  # B and C: the first two bits of the memory type; TEX[0]: the third
+    PAGE_TEX0_SHIFT = 6
     PAGE_APX = 1 << 9
     PAGE_NG = 1 << 11
     CACHED = 0xC  # C and B; with TEX[0]: write-back, write-allocate
@@ -69,8 +73,10 @@ LINUX_NAMES[0:12] = [b"L_VALID", b"L_YOUNG", b"L_MT0", b"L_MT1", b"L_MT2", b"L_M
 
 
 cdef pte_t encode_page(pte_t e) noexcept nogil:
-    cdef pte_t soft = (e & FRAME) | L_PTE_VALID | L_PTE_MT_WRITEALLOC | L_PTE_SHARED
-    cdef pte_t hard = (e & FRAME) | PAGE_SMALL | CACHED | PAGE_AP0 | PAGE_TEX0 | L_PTE_SHARED
+    cdef pte_t memory_type = MT_DEV_SHARED if e & X86_PCD else MT_BUFFERABLE if e & X86_PWT else MT_WRITEALLOC
+    cdef pte_t soft = (e & FRAME) | L_PTE_VALID | memory_type << L_PTE_MT_SHIFT | L_PTE_SHARED
+    cdef pte_t hard = ((e & FRAME) | PAGE_SMALL | (memory_type & 3) << PAGE_BUFFERABLE_SHIFT | PAGE_AP0 | memory_type >> 2 << PAGE_TEX0_SHIFT
+                       | L_PTE_SHARED)
     if e & X86_A:
         soft |= L_PTE_YOUNG
     if e & X86_D:
@@ -142,6 +148,10 @@ cdef pte_t decode_page(const arch_t *g, pte_t soft, pte_t hard) noexcept nogil:
     out |= X86_G if soft & L_PTE_NONE else X86_P
     if hard and not hard & PAGE_NG:
         out |= X86_G
+    if soft >> L_PTE_MT_SHIFT & 15 == MT_DEV_SHARED:
+        out |= X86_PCD
+    elif soft >> L_PTE_MT_SHIFT & 15 == MT_BUFFERABLE:
+        out |= X86_PWT
     if soft & L_PTE_YOUNG:
         out |= X86_A
     if soft & L_PTE_DIRTY:

@@ -63,7 +63,7 @@ cdef inline uint32_t highest_zone(uint32_t gfp) noexcept nogil:
         return ZONE_DMA
     if gfp & GFP_DMA32:
         return ZONE_DMA32
-    return ZONE_HIGHMEM if gfp & GFP_USER_MOVABLE else ZONE_NORMAL
+    return ZONE_HIGHMEM if gfp & (GFP_USER_MOVABLE | GFP_HIGHMEM) else ZONE_NORMAL
 
 
 cdef inline bint is_highatomic(uint32_t gfp, uint32_t mark) noexcept nogil:

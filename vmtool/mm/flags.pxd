@@ -223,6 +223,7 @@ cdef enum:  # gfp_bits
     GFP_NOFS = 0x4000  # without __GFP_FS: compaction leaves the pages of files alone
     GFP_RETRY_MAYFAIL = 0x8000  # a costly order is worth more than one try
     GFP_THISNODE = 0x10000  # a costly order is not worth reclaim
+    GFP_HIGHMEM = 0x40000  # Highmem allowed
     GFP_MPOL = 0x20000  # alloc_pages_mpol() of a huge page: first as with THISNODE and NORETRY
 
 cdef enum:  # machine_t.thp_enabled: transparent_hugepage/enabled

@@ -43,4 +43,5 @@ cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil
 cdef void set_pageblock_type(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil  # of the pageblocks of a block
 # Boot: free frames for the kernel itself up to `end`, aligned for every order that it needs (0: there are not so many); some of them are not needed.
 cdef pfn_t boot_carve(arena_t *a, uint64_t nr_pages, pfn_t *end) noexcept nogil
+cdef pfn_t boot_carve_high(arena_t *a, uint64_t nr_pages, pfn_t *end) noexcept nogil  # of HighMem
 cdef void boot_return(arena_t *a, pfn_t start, pfn_t end) noexcept nogil

@@ -393,6 +393,18 @@ cdef pfn_t boot_carve(arena_t *a, uint64_t nr_pages, pfn_t *end) noexcept nogil:
     return <pfn_t>best.unseen_end
 
 
+cdef pfn_t boot_carve_high(arena_t *a, uint64_t nr_pages, pfn_t *end) noexcept nogil:
+    """From the end of what the kernel does not map. 0: there is none, or not as much."""
+    cdef zone_t *zone = &a.m.zone[ZONE_HIGHMEM]
+    nr_pages = (nr_pages + max_order_nr_pages(a) - 1) & ~(max_order_nr_pages(a) - 1)
+    if zone.unseen_end - zone.unseen_pfn <= nr_pages:
+        return 0
+    end[0] = <pfn_t>zone.unseen_end
+    zone.unseen_end -= nr_pages
+    zone.free_pages -= nr_pages
+    return <pfn_t>zone.unseen_end
+
+
 cdef void boot_return(arena_t *a, pfn_t start, pfn_t end) noexcept nogil:
     """Frames of what boot_carve() gave are free after all."""
     cdef zone_t *zone = &a.m.zone[pfn_to_zone(a, start)]

@@ -3,18 +3,22 @@
 Counterpart: Linux v6.18 mm/ptdump.c:ptdump_check_wx() with CONFIG_DEBUG_WX.
 """
 
-from vmtool.mm.arch cimport level_index, level_size, pages_in
+from vmtool.mm.arch cimport level_index, level_size, nr_entries, nr_user_entries, pages_in, pte_pfn
+from vmtool.mm.arena cimport frame_at, mm_at, runs_in_circle
 from vmtool.mm.frame cimport RESERVED_HOLE, RESERVED_KERNEL_CODE, RESERVED_KERNEL_RODATA, reserved_of, reserved_t, reserved_what
 from vmtool.mm.linear_map cimport linear_untouched
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.pgtable cimport direct_map_address, table_descend
-from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, pmd_class
+from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_raw, pmd_class
+from vmtool.mm.vmalloc cimport vmalloc_is_mapped, vmap_at, vmap_pfn
 from vmtool.mm.zone cimport lowmem_end, ram_start
 
 cdef enum:
     CHECK_WX
     CHECK_DIRECT_MAP
     CHECK_TEXT_RO
+    CHECK_VMALLOC
+    CHECK_SHARED
     NR_CHECKS
 
 cdef struct check_t:
@@ -25,6 +29,8 @@ cdef check_t CHECKS[NR_CHECKS]
 CHECKS[CHECK_WX] = check_t(b"kernel-wx", b"address {0:#x} of the kernel may be written and executed")
 CHECKS[CHECK_DIRECT_MAP] = check_t(b"direct-map", b"address {0:#x} of the direct map does not lead to frame {1}")
 CHECKS[CHECK_TEXT_RO] = check_t(b"kernel-text", b"address {0:#x} of the direct map allows to write frame {1}, which is the kernel's text or rodata")
+CHECKS[CHECK_VMALLOC] = check_t(b"vmalloc-map", b"address {0:#x} of vmalloc's range does not lead to frame {1}")
+CHECKS[CHECK_SHARED] = check_t(b"kernel-half", b"the top table at frame {0} has not the kernel's entry {1}")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -104,6 +110,41 @@ cdef pte_t entry_of(arena_t *a, uint64_t pfn) noexcept nogil:
     return e if level and pmd_class(a, e) == ENTRY_HUGE else entry_load(a, table, level_index(&a.m.arch, 0, addr), 0) if level == 0 else 0
 
 
+cdef void check_areas(fsck_t *f) noexcept nogil:
+    """A page that an area has and a table maps; older files did not map all."""
+    cdef arena_t *a = f.a
+    cdef const arch_t *g = &a.m.arch
+    cdef idx_t i = a.m.vmap_first
+    cdef uint32_t steps = 0, n
+    cdef vaddr_t addr
+    cdef pfn_t table
+    cdef pte_t e = 0
+    while i and vmalloc_is_mapped(a) and not runs_in_circle(a, POOL_VMAP, i, &steps):
+        for n in range(vmap_at(a, i).nr_pages):
+            addr = vmap_at(a, i).va_start + (<uint64_t>n << g.page_shift)
+            if table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e) == 0:
+                e = entry_load(a, table, level_index(g, 0, addr), 0)
+                if e and pte_pfn(g, e) != vmap_pfn(a, i, n):
+                    f.report(f.ctx, CHECKS[CHECK_VMALLOC].name, addr, vmap_pfn(a, i, n))
+        i = vmap_at(a, i).next
+
+
+cdef void check_spaces(fsck_t *f) noexcept nogil:
+    """The upper entries of each top table."""
+    cdef arena_t *a = f.a
+    cdef const arch_t *g = &a.m.arch
+    cdef int top = <int>g.levels - 1
+    cdef uint32_t i, n
+    cdef pfn_t pgd
+    for i in range(1, a.pool[POOL_MM].count):
+        pgd = mm_at(a, i).pgd
+        if mm_at(a, i).users == 0 or pgd == 0 or pgd >= a.m.max_pfn or not frame_at(a, pgd).flags & PG_table:
+            continue
+        for n in range(nr_user_entries(g), nr_entries(g, top)):
+            if entry_raw(a, pgd, n, top) != entry_raw(a, a.m.kernel_pgd, n, top):
+                f.report(f.ctx, CHECKS[CHECK_SHARED].name, pgd, n)
+
+
 cdef void fsck_kernel(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef mm_walk_t w
@@ -115,10 +156,12 @@ cdef void fsck_kernel(arena_t *a, fsck_report_fn report, void *ctx) noexcept nog
     f.end = min(a.m.max_pfn, lowmem_end(g)) if lowmem_end(g) else a.m.max_pfn
     f.alias_ro = False
     for i in range(a.m.nr_reserved):
-        if a.m.reserved[i].what == RESERVED_KERNEL_CODE and g.entry_bytes == 8:
-            f.alias_ro = not entry_of(a, a.m.reserved[i].start_pfn) & g.write
+        if a.m.reserved[i].what == RESERVED_KERNEL_CODE:  # its last page: on arm a part of the first MiB is not text
+            f.alias_ro = not entry_of(a, a.m.reserved[i].start_pfn + a.m.reserved[i].nr_pages - 1) & g.write
     walk_init_kernel(&w, a, a.m.kernel_pgd, &f)
     w.table = check_table
     w.leaf = check_leaf
     w.hole = check_hole
     walk_page_range(&w, g.kernel_start, ~<vaddr_t>0 if g.va_bits > 32 else <vaddr_t>1 << 32)
+    check_areas(&f)
+    check_spaces(&f)

@@ -6,10 +6,11 @@ Counterpart: Linux v6.18 lib/maple_tree.c:mt_validate(); the rest nothing.
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arena cimport file_at, frame_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.boot_areas cimport has_boot_areas
 from vmtool.mm.frame cimport RESERVED_MODULES, RESERVED_STACKS
 from vmtool.mm.maple cimport MAPLE_DEPTH, MAPLE_MAX, maple_at
 from vmtool.mm.slab cimport CACHE_MAPLE_NODE, CACHE_VMAP_AREA, cache_at
-from vmtool.mm.vmalloc cimport vmap_at, vmap_pfn
+from vmtool.mm.vmalloc cimport vmap_at, vmap_pfn, vmap_stack
 from vmtool.mm.xnode cimport xnode_get, xnode_next
 
 cdef enum:
@@ -163,11 +164,12 @@ cdef void check_vmap(fsck_t *f) noexcept nogil:
 
 
 cdef uint64_t boot_pages(arena_t *a) noexcept nogil:
-    """What boot left in vmalloc's areas: its stacks and the rest."""
+    """What boot left in vmalloc's areas: its stacks, where they are some, and the rest."""
     cdef uint64_t n = 0
     cdef uint32_t i
+    cdef bint blocks = not vmap_stack(&a.m.arch) and has_boot_areas(a)  # older files had areas for all
     for i in range(a.m.nr_reserved):
-        if a.m.reserved[i].what == RESERVED_STACKS or a.m.reserved[i].what == RESERVED_MODULES:
+        if (a.m.reserved[i].what == RESERVED_STACKS and not blocks) or a.m.reserved[i].what == RESERVED_MODULES:
             n += a.m.reserved[i].nr_pages
     return n
 

@@ -14,10 +14,12 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_I386, ARCH_I386_PAE, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_riscv, kernel_global, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_i386, is_riscv, kernel_global, level_size, page_size
 from vmtool.mm.frame cimport (RESERVED_UNWIND, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
                               reserved_of, reserved_t)
-from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32
+from vmtool.mm.boot_areas cimport boot_module_address
+from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32, module_set_32
+from vmtool.mm.kernel_areas_arm cimport kernel_areas_setup_arm, module_set_arm
 from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_set_arm64
 from vmtool.mm.kernel_areas_riscv cimport kernel_areas_setup_riscv, module_set_riscv
 from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_t, module_set_t, nr_loaded, place, text_of
@@ -132,6 +134,10 @@ cdef module_set_t module_set(arena_t *a) noexcept nogil:
         return module_set_arm64(a)
     if is_riscv(&a.m.arch):
         return module_set_riscv(a)
+    if is_i386(&a.m.arch):
+        return module_set_32(a)
+    if a.m.arch.id == ARCH_ARM:
+        return module_set_arm(a)
     return module_set_t(&MODULES[0], NR_MODULES if a.m.arch.id <= ARCH_X86_64_LA57 else 0, MODULES_VADDR, MODULES_VADDR + 2 * level_size(&a.m.arch, 1))
 
 
@@ -147,7 +153,7 @@ cdef const module_t *module_loaded(arena_t *a, uint32_t i) noexcept nogil:
 
 cdef vaddr_t module_text(arena_t *a, uint32_t i) noexcept nogil:
     cdef module_set_t loaded = module_set(a)
-    return text_of(a, &loaded, i)
+    return boot_module_address(a, i) if is_i386(&a.m.arch) else text_of(a, &loaded, i)
 
 
 # --- fixmap ------------------------------------------------------------------------------------------------------------
@@ -163,12 +169,12 @@ cdef bint map_fixmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
 
 
 cdef int kernel_areas_setup(arena_t *a, spare_tables_t *spare) noexcept nogil:
-    if a.m.arch.id == ARCH_I386 or a.m.arch.id == ARCH_I386_PAE:
+    if is_i386(&a.m.arch):
         return kernel_areas_setup_32(a, spare)
+    if a.m.arch.id == ARCH_ARM:
+        return kernel_areas_setup_arm(a, spare)
     if is_arm64(&a.m.arch):
         return kernel_areas_setup_arm64(a, spare) if a.m.ram_bytes >= DEBIAN_LEAST_BYTES else 0
     if is_riscv(&a.m.arch):
         return kernel_areas_setup_riscv(a, spare) if a.m.ram_bytes >= DEBIAN_LEAST_BYTES else 0
-    if a.m.arch.id > ARCH_X86_64_LA57:
-        return 0
     return 0 if mark_rodata_ro(a, spare) and set_real_mode_permissions(a, spare) and load_modules(a, spare) and map_fixmap(a, spare) else -ENOMEM

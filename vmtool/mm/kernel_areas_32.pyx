@@ -1,21 +1,24 @@
 """The kernel's half of i386 as it is once the first program starts: read-only text, kmap's table, the CPU entry area, the fixmap.
 
     c0000000  all of lowmem; the image lies in it: text and rodata may not be written, with PAE text alone may be executed
+    f73fe000  vmalloc's range, 8M behind lowmem; modules lie in it (boot_areas)
     fec00000  persistent kmap (with PAE ff000000): a table without entries
     ff400000  IDT | of each CPU: GDT, guard, entry stack, guard, TSS (5 pages) and the stack of double faults
     ffffb000  IO-APIC | local APIC, in the fixmap
 
 Counterpart: Linux v6.1, the last that Debian builds for it: arch/x86/mm/init_32.c (mark_rodata_ro(), mark_nxdata_nx(), permanent_kmaps_init()),
 cpu_entry_area.c, asm/fixmap.h. Entries as read in the memory of Debian's 6.1.176 (fixtures/kernel_map); of a page made read-only the dirty bit stays.
-# Deviation: modules lie in vmalloc's range there, which has no entries here.
 Invariants (fsck_kernel): with PAE no page may be written and executed.
 """
 
 from vmtool.mm.arch cimport ARCH_I386_PAE, X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_size
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_PERCPU,
+from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES, RESERVED_PERCPU,
                               reserved_of, reserved_t)
+from vmtool.mm.boot_areas cimport boot_module_address, boot_modules, map_boot_areas
+from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
+from vmtool.mm.zone cimport lowmem_end
 
 cdef enum:
     TRAMPOLINE = 0x9B
@@ -75,6 +78,27 @@ cdef bint cpu_entry_areas(arena_t *a) noexcept nogil:
     return ok
 
 
+cdef module_set_t module_set_32(arena_t *a) noexcept nogil:
+    cdef uint32_t nr
+    cdef const module_t *modules = boot_modules(&a.m.arch, &nr)
+    return module_set_t(modules, nr, boot_module_address(a, 0), 0)
+
+
+cdef bint vmalloc_areas(arena_t *a, spare_tables_t *spare) noexcept nogil:
+    """cpa_process_alias(): of what lowmem has, too, it loses what may not be written."""
+    cdef const reserved_t *kept = reserved_of(a, RESERVED_MODULES)
+    cdef loader_t l
+    if kept == NULL:
+        return True
+    l.a = a
+    l.spare = spare
+    l.pfn = kept.start_pfn
+    l.text_pfn = 0
+    l.alias_clear = X86_RW if l.pfn < lowmem_end(&a.m.arch) else 0
+    l.ok = True
+    return map_boot_areas(&l, 0, 0)
+
+
 cdef int kernel_areas_setup_32(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef pte_t bits = X86_P | X86_RW | X86_PWT | X86_PCD | X86_A | X86_D | X86_G | a.m.arch.nx
     cdef uint64_t addr = CPU_ENTRY_AREA
@@ -83,4 +107,4 @@ cdef int kernel_areas_setup_32(arena_t *a, spare_tables_t *spare) noexcept nogil
         ok = make_kernel_table(a, addr, 0, spare)
         addr += level_size(&a.m.arch, 1)
     ok = ok and cpu_entry_areas(a) and kernel_map(a, FIX_IO_APIC_BASE_0, IO_APIC, 0, bits) and kernel_map(a, FIX_APIC_BASE, LOCAL_APIC, 0, bits)
-    return 0 if ok else -ENOMEM
+    return 0 if ok and vmalloc_areas(a, spare) else -ENOMEM

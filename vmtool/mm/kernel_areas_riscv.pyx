@@ -51,9 +51,10 @@ cdef vaddr_t page_end(const arch_t *g) noexcept nogil:
     return 0xFFFFFFF700000000ULL if g.levels == 3 else 0xFFFFEF8000000000ULL if g.levels == 4 else 0xFFDF000000000000ULL
 
 
-cdef inline vaddr_t vmemmap_start(const arch_t *g) noexcept nogil:
+cdef inline vaddr_t vmemmap_start(arena_t *a) noexcept nogil:
     """A page structure for each page of half the space, below vmalloc's range; the first is that of RAM's first page."""
-    return vmalloc_start(g) - (<uint64_t>1 << g.va_bits - g.page_shift - 1 + MEMMAP_ENTRY_SHIFT)
+    cdef const arch_t *g = &a.m.arch
+    return vmalloc_start(a) - (<uint64_t>1 << g.va_bits - g.page_shift - 1 + MEMMAP_ENTRY_SHIFT)
 
 
 cdef vaddr_t image_address(arena_t *a, uint64_t pfn) noexcept nogil:
@@ -96,7 +97,7 @@ cdef bint map_kernel(arena_t *a, spare_tables_t *spare) noexcept nogil:
 cdef bint map_memmap(arena_t *a) noexcept nogil:
     cdef const reserved_t *memmap = reserved_of(a, RESERVED_MEMMAP)
     cdef uint64_t large = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
-    return map_range(a, vmemmap_start(&a.m.arch), memmap.start_pfn & ~(large - 1), memmap.start_pfn + memmap.nr_pages, 1, RO | X86_RW | NX)
+    return map_range(a, vmemmap_start(a), memmap.start_pfn & ~(large - 1), memmap.start_pfn + memmap.nr_pages, 1, RO | X86_RW | NX)
 
 
 cdef bint map_devicetree(arena_t *a, vaddr_t addr) noexcept nogil:
@@ -154,10 +155,10 @@ cdef module_set_t module_set_riscv(arena_t *a) noexcept nogil:
 
 cdef int kernel_areas_setup_riscv(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
-    cdef vaddr_t io = vmemmap_start(g) - PCI_IO_SIZE
+    cdef vaddr_t io = vmemmap_start(a) - PCI_IO_SIZE
     cdef bint ok = map_kernel(a, spare) and map_memmap(a) and load_modules(a, spare)
     ok = ok and map_range(a, io, PCI_IO >> g.page_shift, (PCI_IO >> g.page_shift) + PCI_IO_PAGES, 0, RO | X86_RW | NX)
     ok = ok and make_kernel_table(a, io - FIXADDR_SIZE, 0, spare) and map_devicetree(a, io - FIXADDR_SIZE + level_size(g, 1))
-    ok = ok and preallocate_pgd_pages_range(a, vmemmap_start(g), g.page_offset) and preallocate_pgd_pages_range(a, g.page_offset, page_end(g))
+    ok = ok and preallocate_pgd_pages_range(a, vmemmap_start(a), g.page_offset) and preallocate_pgd_pages_range(a, g.page_offset, page_end(g))
     ok = ok and preallocate_pgd_pages_range(a, modules_start(a), KERNEL_LINK_ADDR)
     return 0 if ok else -ENOMEM

@@ -3,17 +3,19 @@
 Counterpart: a machine at rest of 1 GiB and one CPU under Debian's 6.18.15 (fixtures/proc/6.18.15-debian: slabinfo, meminfo, vmallocinfo); it
 hardly depends on the size of RAM. What is never freed has no records: such slabs are full, and lie with the rest in ranges of m.reserved which, unlike
 the others there, belong to the zone's managed pages. Slabs with room have records: new objects come to lie in them.
-# Deviation: all in one piece at the end of the largest zone, where a kernel's boot scatters it; none of it on machines below 112 MiB, whose kernel
+What vmalloc gave, with 32 bits, is of the areas that the recorded kernels had (boot_areas), and HighMem's.
+# Deviation: all in one piece at the end of the largest zone, or two, where a kernel's boot scatters it; none of it on machines below 112 MiB, whose kernel
 is a small one; the kernel's threads and the first process are not there, only what they take.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_X86_64_LA57, level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
                               RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pageblock_nr_pages, pageblock_type, pfn_to_zone, reserve)
-from vmtool.mm.free_area cimport boot_carve, boot_return, set_pageblock_type
+from vmtool.mm.boot_areas cimport boot_area_pages, boot_area_stacks
+from vmtool.mm.free_area cimport boot_carve, boot_carve_high, boot_return, set_pageblock_type
 from vmtool.mm.slab cimport *
-from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start
+from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start, vmap_stack
 from vmtool.mm.pgtable cimport kernel_table_at
 from vmtool.mm.pti cimport CPU_ENTRY_AREA_TABLES, cpu_entry_area_base
 from vmtool.mm.kernel_areas cimport kernel_areas_setup
@@ -27,6 +29,8 @@ cdef enum:
     MAX_LEVELS = 3  # of tables between the top one and the PTEs
     # of the machine at rest
     NR_STACKS = 51
+    NR_STACKS_I386 = 45  # of the recorded 6.1.176
+    NR_KEPT_STACKS = 1  # of arm's: of a thread that has ended
     KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
     MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
     PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk
@@ -59,6 +63,11 @@ HASH_TABLES[:] = [
 cdef inline uint32_t frames_of(arena_t *a, uint32_t units) noexcept nogil:
     """Frames of so many pages of the machine at rest, which are of 4K."""
     return <uint32_t>((units + (page_size(&a.m.arch) >> 12) - 1) >> (a.m.arch.page_shift - 12))
+
+
+cdef uint32_t nr_stacks(const arch_t *g) noexcept nogil:
+    """Of boot, those kept for the next threads among them."""
+    return boot_area_stacks(g) if g.id == ARCH_ARM else NR_STACKS_I386 if lowmem_end(g) else NR_STACKS
 
 
 cdef uint32_t block_pages(arena_t *a) noexcept nogil:
@@ -219,11 +228,11 @@ cdef void mark_unmovable(arena_t *a, pfn_t start, pfn_t end) noexcept nogil:
 
 
 cdef pfn_t vmalloc_tables(arena_t *a, pfn_t pfn) noexcept nogil:
-    """The tables under vmalloc's range that are there when the first program starts; all spaces share them."""
-    cdef vaddr_t start = vmalloc_start(&a.m.arch)
+    """The tables under vmalloc's range that are there when the first program starts; all spaces share them. With 32 bits boot's areas make theirs."""
+    cdef vaddr_t start = vmalloc_start(a)
     cdef int level = <int>a.m.arch.levels - 2
     cdef uint32_t i
-    if not vmalloc_is_mapped(&a.m.arch):
+    if not vmalloc_is_mapped(a) or lowmem_end(&a.m.arch):
         return pfn
     while level > 0:
         kernel_table_at(a, start, level, pfn)
@@ -247,11 +256,33 @@ cdef pfn_t entry_area_tables(arena_t *a, pfn_t pfn) noexcept nogil:
     return pfn
 
 
+cdef void take_pageblocks(arena_t *a, pfn_t start, pfn_t pfn, pfn_t end) noexcept nogil:
+    """Those up to pfn of what was carved are the kernel's; the rest is free."""
+    if pageblock_type(a, start) == MIGRATE_MOVABLE and (end - start) % pageblock_nr_pages(a) == 0:
+        mark_unmovable(a, start, pfn)
+    boot_return(a, pfn, end)
+
+
+cdef bint keep_in_highmem(arena_t *a, uint32_t modules, uint32_t stacks) noexcept nogil:
+    """What vmalloc gave. False: there is no HighMem, or not as much."""
+    cdef pfn_t pfn, end
+    cdef pfn_t start = boot_carve_high(a, modules + stacks, &end)
+    if start == 0:
+        return False
+    pfn = keep(a, start, modules, RESERVED_MODULES)
+    if stacks:
+        pfn = keep(a, pfn, stacks, RESERVED_STACKS)
+    take_pageblocks(a, start, pfn, end)
+    return True
+
+
 cdef int kmem_boot(arena_t *a) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
     cdef uint32_t percpu = frames_of(a, PERCPU_PAGES) * a.m.nr_cpus
-    cdef uint32_t stacks = NR_STACKS * stack_pages(&a.m.arch)
+    cdef uint32_t stacks = nr_stacks(g) * stack_pages(g)
     cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
-    cdef uint32_t modules = frames_of(a, MODULE_PAGES)
+    cdef uint32_t modules = boot_area_pages(g) if lowmem_end(g) else frames_of(a, MODULE_PAGES)
+    cdef uint32_t areas = modules + (stacks if vmap_stack(g) else 0)
     cdef uint32_t tables = frames_of(a, TABLE_PAGES)
     cdef spare_tables_t spare
     cdef uint32_t blocks = block_pages(a)
@@ -263,15 +294,21 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     start = boot_carve(a, nr, &end) if a.m.ram_bytes >> 12 >= SMALL_RAM else 0
     if start == 0:
         return -ENOMEM if vmalloc_boot(a) or kernel_areas_setup(a, &spare) else 0
+    a.m.nr_boot_stacks = nr_stacks(g) - (NR_KEPT_STACKS if g.id == ARCH_ARM else 0)
+    a.m.nr_vmalloc_pages = areas
+    mod_node_stat(a, NR_KERNEL_STACK_KB, a.m.nr_boot_stacks * stack_pages(g) << (g.page_shift - 10))
+    if keep_in_highmem(a, modules, areas - modules):
+        stacks -= areas - modules
+        modules = 0
     pfn = all_slabs_with_room(a, start)
     gap = -pfn & 7  # slabs of order 3 are the first again; single pages have no such wishes
-    pfn = keep(a, pfn, gap, RESERVED_MODULES)
+    pfn = keep(a, pfn, gap, RESERVED_BLOCKS)
     pfn = keep_slabs(a, pfn)
     pfn = keep(a, pfn, large, RESERVED_KMALLOC)
     pfn = keep(a, pfn, stacks, RESERVED_STACKS)
-    pfn = keep(a, pfn, modules - gap, RESERVED_MODULES)
+    pfn = keep(a, pfn, modules, RESERVED_MODULES)
     pfn = keep(a, pfn, percpu, RESERVED_PERCPU)
-    pfn = keep(a, pfn, blocks, RESERVED_BLOCKS)
+    pfn = keep(a, pfn, blocks - gap, RESERVED_BLOCKS)
     pfn = vmalloc_tables(a, pfn)
     spare.end = pfn + tables
     spare.next = entry_area_tables(a, pfn)
@@ -279,16 +316,11 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
         return -ENOMEM
     tables = spare.end - spare.next  # what is left of them has no records
     pfn = keep(a, spare.next, tables, RESERVED_TABLES)
-    if pageblock_type(a, start) == MIGRATE_MOVABLE and (end - start) % pageblock_nr_pages(a) == 0:
-        mark_unmovable(a, start, pfn)
-    boot_return(a, pfn, end)
+    take_pageblocks(a, start, pfn, end)
     a.m.nr_large_pages = large
-    a.m.nr_vmalloc_pages = stacks + modules
-    a.m.nr_boot_stacks = NR_STACKS
     a.m.nr_boot_tables = tables
     a.m.nr_boot_vmap = VMAP_AREAS
     mod_node_stat(a, NR_SLAB_UNRECLAIMABLE_B, <int64_t>large << a.m.arch.page_shift)
-    mod_node_stat(a, NR_KERNEL_STACK_KB, stacks << (a.m.arch.page_shift - 10))
     mod_node_stat(a, NR_PAGETABLE, tables)
     for i in range(NR_KMEM_CACHES):
         if cache_description(i).flags & SLAB_SHEAVES:

@@ -41,8 +41,8 @@ cdef enum:
     LOWMEM_END_PAE = 0x36FFE
     LOWMEM_END_ARM = 0x70000  # 768M: 240M of vmalloc and 8M that keep it away from lowmem
     INIT_END_RISCV = 0x10A0  # from the start of RAM
-    FDT_ARM64 = 0x8000  # QEMU puts the devicetree where an initrd would have ended: behind 128M, or half of RAM; its block is 1M
-    FDT_ARM64_PAGES = 0x100
+    FDT_ARM = 0x8000  # QEMU puts the devicetree where an initrd would have ended: behind 128M, or half of RAM; its block is 1M
+    FDT_ARM_PAGES = 0x100
     FDT_LIMIT_RISCV = 0xC0000  # QEMU's board puts the devicetree into the last 2M below here
     FDT_PAGES = 2
     LARGE_PAGES = 0x200
@@ -189,8 +189,8 @@ cdef uint64_t reserve_linear(arena_t *a) noexcept nogil:
         total += nr
     total -= linear_blocks(a, &first)
     if a.m.max_pfn - ram_start(g) >= frames_of(g, SMALL_RAM):
-        fdt = min(a.m.max_pfn - ram_start(g) >> 1, frames_of(g, FDT_ARM64)) + frames_of(g, LARGE_PAGES) - 1 & ~(frames_of(g, LARGE_PAGES) - 1)
-        reserve(a, ram_start(g) + fdt, frames_of(g, FDT_ARM64_PAGES), RESERVED_FDT)
+        fdt = min(a.m.max_pfn - ram_start(g) >> 1, frames_of(g, FDT_ARM)) + frames_of(g, LARGE_PAGES) - 1 & ~(frames_of(g, LARGE_PAGES) - 1)
+        reserve(a, ram_start(g) + fdt, frames_of(g, FDT_ARM_PAGES), RESERVED_FDT)
     reserve(a, a.m.max_pfn - total, total, RESERVED_PGTABLE)
     return a.m.max_pfn - total
 
@@ -309,6 +309,8 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
         reserve(a, 0, ram_start(&a.m.arch), RESERVED_HOLE)
         if reserve_kernel(a, low_end[0]):
             return -ENOMEM
+        if a.m.arch.id == ARCH_ARM and pages >= SMALL_RAM:
+            reserve(a, ram_start(&a.m.arch) + min(pages >> 1, <uint64_t>FDT_ARM), FDT_ARM_PAGES, RESERVED_FDT)
         if is_riscv(&a.m.arch) and pages >= SMALL_RAM:
             return reserve_tables(a, reserve_riscv(a), 0)
         return reserve_tables(a, reserve_linear(a) if is_arm64(&a.m.arch) else low_end[0], 0)

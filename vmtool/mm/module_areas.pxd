@@ -26,7 +26,7 @@ cdef struct loader_t:
     uint64_t pfn  # the next frame of those that boot kept for vmalloc's areas
     uint64_t text_pfn  # but the large page that all text has; 0: there is none
     vaddr_t at  # the next address
-    pte_t alias_clear  # what the direct map's alias loses of what may not be written
+    pte_t alias_clear  # what the direct map's alias loses of what may not be written; 0: it has none, or keeps all
     bint ok
 
 cdef enum:
@@ -35,4 +35,5 @@ cdef enum:
 cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil  # False: no memory
 cdef uint32_t nr_loaded(arena_t *a, const module_set_t *set) noexcept nogil  # 0: this machine had no room for them
 cdef vaddr_t text_of(arena_t *a, const module_set_t *set, uint32_t i) noexcept nogil
+cdef void place_pages(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil  # single pages. Preconditions: the tables are there. Sets l.ok
 cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil  # preconditions: the tables are there. Sets l.ok

@@ -23,8 +23,7 @@ cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil:
     return change_page_attr(a, direct_map_address(a, pfn << a.m.arch.page_shift), end - pfn, 0, l.alias_clear, l.spare)
 
 
-cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
-    """An area of single pages, and the guard behind it."""
+cdef void place_pages(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
     cdef arena_t *a = l.a
     cdef const arch_t *g = &a.m.arch
     cdef ptes_t p
@@ -35,15 +34,21 @@ cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
     ptes_open_mut(a, kernel_table(a, l.at, 0, False), &p)  # it is there
     for i in range(nr_pages):
         if l.pfn == l.text_pfn:
-            l.ok = bits & X86_RW or alias_ro(l, first, l.pfn)
+            l.ok = bits & X86_RW or l.alias_clear == 0 or alias_ro(l, first, l.pfn)
             first = l.pfn = l.pfn + EXECMEM_CACHE_PAGES
         if level_index(g, 0, l.at) == 0:
             ptes_open_mut(a, kernel_table(a, l.at, 0, False), &p)
         ptes_store(&p, level_index(g, 0, l.at), l.pfn << g.page_shift | bits)
         l.pfn += 1
         l.at += page_size(g)
-    l.ok = l.ok and (bits & X86_RW or alias_ro(l, first, l.pfn))
-    l.at += page_size(g)
+    l.ok = l.ok and (bits & X86_RW or l.alias_clear == 0 or alias_ro(l, first, l.pfn))
+
+
+cdef void place(loader_t *l, uint32_t nr_pages, pte_t bits) noexcept nogil:
+    """An area, and the guard behind it."""
+    if nr_pages and l.ok:
+        place_pages(l, nr_pages, bits)
+        l.at += page_size(&l.a.m.arch)
 
 
 cdef uint32_t nr_loaded(arena_t *a, const module_set_t *set) noexcept nogil:

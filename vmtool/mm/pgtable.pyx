@@ -228,6 +228,16 @@ cdef inline pte_t mk_kernel_table(arena_t *a, pfn_t table, vaddr_t addr) noexcep
     return mk_table(a, table) & ~<pte_t>X86_US | (g.nx if g.flags & ARCH_SPLIT_ROOT and addr < kernel_middle(g) else 0)
 
 
+cdef void share_kernel_entry(arena_t *a, uint32_t index) noexcept nogil:
+    """arch_sync_kernel_mappings(): each space has its own copy of the top table's upper entries. arm copies one when a space runs next: here at once."""
+    cdef int top = <int>a.m.arch.levels - 1
+    cdef pte_t raw = entry_raw(a, a.m.kernel_pgd, index, top)
+    cdef uint32_t i
+    for i in range(1, a.pool[POOL_MM].count if not a.m.arch.flags & ARCH_SPLIT_ROOT else 0):
+        if mm_at(a, i).users and mm_at(a, i).pgd:
+            entry_store_raw(a, mm_at(a, i).pgd, index, top, raw)
+
+
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil:
     """The kernel's table of `level` for an address, made if it is missing; 0: no memory, or a leaf is in the way."""
     cdef const arch_t *g = &a.m.arch
@@ -245,6 +255,8 @@ cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept
             return 0
         # for what programs may read, a table that they reach, and the kernel's all the same
         entry_store(a, table, level_index(g, at, addr), at, mk_table(a, below) | X86_G if user else mk_kernel_table(a, below, addr))
+        if at == <int>g.levels - 1:
+            share_kernel_entry(a, level_index(g, at, addr))
 
 
 cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil:
@@ -366,12 +378,15 @@ cdef bint map_image(arena_t *a) noexcept nogil:
 
 
 cdef bint map_vectors(arena_t *a) noexcept nogil:
-    """arm: the page of exception vectors, which programs may read and execute (early_trap_init())."""
-    cdef pfn_t pfn = alloc_pages(a, 0, GFP_KERNEL | GFP_ZERO)
+    """arm: the page of exception vectors, which programs may read and execute, and that of the stubs, which they may not (devicemaps_init())."""
+    cdef pfn_t pfn = alloc_pages(a, 1, GFP_KERNEL | GFP_ZERO)
+    cdef paddr_t phys = <paddr_t>pfn << a.m.arch.page_shift
     if pfn == 0:
         return False
     frame_mut(a, pfn).flags |= PG_reserved
-    return kernel_map(a, 0xFFFF0000, <paddr_t>pfn << a.m.arch.page_shift, 0, X86_P | X86_US | X86_A | X86_D | X86_G)
+    frame_mut(a, pfn + 1).flags |= PG_reserved
+    return (kernel_map(a, 0xFFFF0000, phys, 0, X86_P | X86_US | X86_A | X86_D | X86_G)
+            and kernel_map(a, 0xFFFF1000, phys + page_size(&a.m.arch), 0, X86_P | X86_A | X86_D | X86_G))
 
 
 cdef void protect_sections(arena_t *a) noexcept nogil:

@@ -7,7 +7,8 @@ Counterpart: Linux v6.18 mm/ptdump.c:ptdump_walk_pgd(), arch/x86/mm/dump_pagetab
 
 from libc.stdlib cimport realloc
 
-from vmtool.mm.arch cimport level_index, level_size
+from vmtool.mm.arch cimport ARCH_PAIRED, level_index, level_size
+from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.contpte cimport has_contpte, pte_valid_cont
@@ -52,6 +53,21 @@ cdef inline vaddr_t last_of(vaddr_t next) noexcept nogil:
     return next if next == ~<vaddr_t>0 else next - 1  # the walk's end is the space's last address
 
 
+cdef void note_entry(mm_walk_t *w, vaddr_t addr, vaddr_t last, int level, pte_t e) noexcept nogil:
+    """Of a pair the words apart, as they stand in memory (arm's walk_pmd())."""
+    cdef kernel_runs_t *k = <kernel_runs_t *>w.private
+    cdef const arch_t *g = &w.a.m.arch
+    cdef uint64_t section = <uint64_t>1 << ARM_SECTION_SHIFT
+    cdef pte_t raw
+    if not g.flags & ARCH_PAIRED:
+        note(w.a, k, addr, last, level, prot_of(g, e))
+        return
+    while addr <= last:
+        raw = entry_raw(w.a, w.a.m.kernel_pgd, level_index(g, level, addr), level)
+        note(w.a, k, addr, addr + section - 1, level, (raw >> 32 if addr & section else raw & <pte_t>0xFFFFFFFF) & (section - 1))
+        addr += section
+
+
 cdef int note_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef kernel_runs_t *k = <kernel_runs_t *>w.private
     cdef const arch_t *g = &w.a.m.arch
@@ -65,19 +81,21 @@ cdef int note_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexce
         prot = prot_of(g, entry_load(w.a, table, first + i, 0))
         if has_contpte(g) and pte_valid_cont(entry_raw(w.a, table, first + i, 0)):
             prot |= <uint64_t>1 << PTE_CONT_BIT  # which mm reads past
+        if g.flags & ARCH_PAIRED:
+            prot = entry_raw(w.a, table, first + i, 0) & ~(g.pfn_mask | g.pfn_mask << 32)
         note(w.a, k, addr + i * size, addr + i * size + size - 1, 0, prot)
     return -1 if k.failed else 0
 
 
 cdef int note_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef kernel_runs_t *k = <kernel_runs_t *>w.private
-    note(w.a, k, addr, last_of(next), level, prot_of(&w.a.m.arch, e))
+    note_entry(w, addr, last_of(next), level, e)
     return -1 if k.failed else 0
 
 
 cdef int note_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
     cdef kernel_runs_t *k = <kernel_runs_t *>w.private
-    note(w.a, k, addr, last_of(next), level, 0)
+    note_entry(w, addr, last_of(next), level, 0)
     return -1 if k.failed else 0
 
 

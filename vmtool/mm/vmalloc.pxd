@@ -13,8 +13,9 @@ cdef void free_thread_stack(arena_t *a, idx_t area) noexcept nogil
 cdef idx_t vmap_find(arena_t *a, vaddr_t addr) noexcept nogil  # the area in use that begins there, 0: none
 cdef pfn_t vmap_pfn(arena_t *a, idx_t area, uint32_t index) noexcept nogil  # its index-th frame
 cdef uint32_t stack_pages(const arch_t *g) noexcept nogil  # of a kernel stack
-cdef vaddr_t vmalloc_start(const arch_t *g) noexcept nogil
-cdef bint vmalloc_is_mapped(const arch_t *g) noexcept nogil  # whether the format's kernel half is kept, and with it the pages of areas
+cdef bint vmap_stack(const arch_t *g) noexcept nogil  # CONFIG_VMAP_STACK: stacks are areas
+cdef vaddr_t vmalloc_start(arena_t *a) noexcept nogil
+cdef bint vmalloc_is_mapped(arena_t *a) noexcept nogil  # whether the format's kernel half is kept, and with it the pages of areas
 cdef uint32_t vmap_page_array(uint64_t nr_pages) noexcept nogil  # the cache of an area's array of pages; NR_KMEM_CACHES: whole pages
 cdef int vmalloc_boot(arena_t *a) noexcept nogil  # the table below the top one that all spaces share; 0 or -ENOMEM
 

@@ -9,13 +9,15 @@ Counterpart: Linux v6.18 mm/vmalloc.c (alloc_vmap_area, __vmalloc_area_node, fre
 An area costs a vm_struct (kmalloc-96), its array of pages (kmalloc-32 for a stack) and a vmap_area; the free range that alignment leaves in front of
 it another one. A freed area gives its pages back at once; its addresses wait until 32M of them (times the bits of the number of CPUs) do, and
 are then purged together. Each CPU keeps the stacks of the last two threads that ended, for the next ones.
-# Deviation: no pools of small areas by node (a machine of one CPU has none either); pages are mapped in the kernel's tables on x86-64 alone; the stack
+i386 has no VMAP_STACK: a thread's stack is a block of the buddy system that lowmem maps, and has a record that is on no list.
+# Deviation: no pools of small areas by node (a machine of one CPU has none either); arm64's pages are not mapped in the kernel's tables; the stack
 of a thread has no contents.
 Invariants (fsck_vmalloc): areas are in order and apart; counters are the sums over them; frames are nobody else's.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64, ARCH_X86_64_LA57, is_riscv, kernel_global
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, is_arm, is_arm64, is_i386, is_riscv, kernel_global
 from vmtool.mm.arena cimport cpu_mut, frame_mut, rec_alloc, rec_free, runs_in_circle
+from vmtool.mm.boot_areas cimport boot_areas_end, has_boot_areas, vmalloc_start_32
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.pgtable cimport kernel_map, kernel_table, kernel_unmap
 from vmtool.mm.pte cimport X86_A, X86_D, X86_G, X86_P, X86_RW
@@ -25,6 +27,7 @@ from vmtool.mm.zone cimport lowmem_end
 cdef enum:
     THREAD_SIZE = 0x4000
     THREAD_SIZE_32 = 0x2000
+    STACK_ORDER = 1  # of one that no area has
     NR_CACHED_STACKS = 2
     LAZY_PAGES = 8192  # 32M
     BOOT_BYTES = 0xC80000  # what the areas of boot take of the range, holes among them: four of 2M to 4M, and the stacks
@@ -35,20 +38,41 @@ cdef uint32_t stack_pages(const arch_t *g) noexcept nogil:
     return max((<uint32_t>THREAD_SIZE_32 if lowmem_end(g) else <uint32_t>THREAD_SIZE) >> g.page_shift, <uint32_t>1)
 
 
-cdef vaddr_t vmalloc_start(const arch_t *g) noexcept nogil:
-    """VMALLOC_START, on riscv64 a quarter of the upper half below the direct map; of formats whose kernel half is not kept, where those of 64 bits have it."""
+cdef bint vmap_stack(const arch_t *g) noexcept nogil:
+    return not is_i386(g)
+
+
+cdef uint64_t thread_align(const arch_t *g) noexcept nogil:
+    """THREAD_ALIGN: of Arm and RISC-V twice the size, so that one bit of the stack pointer tells an overflow."""
+    return <uint64_t>stack_pages(g) << g.page_shift + (is_arm(g) or is_riscv(g))
+
+
+cdef bint is_older(arena_t *a) noexcept nogil:
+    """A file of 32 bits whose areas have addresses of 64, and no entries."""
+    if lowmem_end(&a.m.arch) == 0:
+        return False
+    if a.m.vmap_first and vmap_at(a, a.m.vmap_first).va_start >> 32:
+        return True
+    return a.m.nr_boot_vmap != 0 and not has_boot_areas(a)
+
+
+cdef vaddr_t vmalloc_start(arena_t *a) noexcept nogil:
+    """VMALLOC_START, on riscv64 a quarter of the upper half below the direct map; of arm64, whose areas are not mapped, where x86-64 has it."""
+    cdef const arch_t *g = &a.m.arch
+    if lowmem_end(g) and not is_older(a):
+        return vmalloc_start_32(a)
     if is_riscv(g):
         return g.page_offset - (0 - g.kernel_start >> 2)
     return 0xFFA0000000000000ULL if g.id == ARCH_X86_64_LA57 else 0xFFFFC90000000000ULL
 
 
-cdef bint vmalloc_is_mapped(const arch_t *g) noexcept nogil:
-    return g.id == ARCH_X86_64 or g.id == ARCH_X86_64_LA57 or is_riscv(g)
+cdef bint vmalloc_is_mapped(arena_t *a) noexcept nogil:
+    return not is_arm64(&a.m.arch) and not is_older(a)
 
 
 cdef int vmalloc_boot(arena_t *a) noexcept nogil:
-    """preallocate_vmalloc_pages(): of the tables that all spaces share the first is made, before there is a space."""
-    if vmalloc_is_mapped(&a.m.arch) and kernel_table(a, vmalloc_start(&a.m.arch), <int>a.m.arch.levels - 2, False) == 0:
+    """preallocate_vmalloc_pages(): of the tables that all spaces share the first is made, before there is a space. With 32 bits none is."""
+    if vmalloc_is_mapped(a) and lowmem_end(&a.m.arch) == 0 and kernel_table(a, vmalloc_start(a), <int>a.m.arch.levels - 2, False) == 0:
         return -ENOMEM
     return 0
 
@@ -67,7 +91,9 @@ cdef inline vaddr_t end_of(arena_t *a, idx_t prev) noexcept nogil:
     """Where the free range behind an area begins (0: behind those of boot)."""
     if prev:
         return vmap_at(a, prev).va_end
-    return vmalloc_start(&a.m.arch) + (BOOT_BYTES if a.m.nr_boot_vmap else 0)
+    if a.m.nr_boot_vmap == 0:
+        return vmalloc_start(a)
+    return boot_areas_end(a) if lowmem_end(&a.m.arch) and not is_older(a) else vmalloc_start(a) + BOOT_BYTES
 
 
 cdef uint64_t gap_in_front(arena_t *a, idx_t prev, idx_t next) noexcept nogil:
@@ -176,7 +202,7 @@ cdef bint map_pages(arena_t *a, idx_t area, uint64_t nr_pages, uint32_t gfp) noe
     cdef uint64_t i
     cdef pfn_t pfn
     for i in range(nr_pages):
-        pfn = alloc_pages(a, 0, gfp)
+        pfn = alloc_pages(a, 0, gfp | GFP_HIGHMEM)
         if pfn == 0 or not add_page(a, area, &last, <uint32_t>i, pfn):
             if pfn:
                 free_pages(a, pfn, 0)
@@ -184,7 +210,7 @@ cdef bint map_pages(arena_t *a, idx_t area, uint64_t nr_pages, uint32_t gfp) noe
         frame_mut(a, pfn).flags |= PG_kernel
         vmap_mut(a, area).nr_pages += 1
         a.m.nr_vmalloc_pages += 1
-        if vmalloc_is_mapped(g) and not kernel_map(a, addr + (i << g.page_shift), <paddr_t>pfn << g.page_shift, 0, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
+        if vmalloc_is_mapped(a) and not kernel_map(a, addr + (i << g.page_shift), <paddr_t>pfn << g.page_shift, 0, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
             return False
     return True
 
@@ -210,7 +236,7 @@ cdef void give_pages_back(arena_t *a, idx_t area) noexcept nogil:
 
 
 cdef void free_vmalloc_page(arena_t *a, vaddr_t addr, pfn_t pfn) noexcept nogil:
-    if vmalloc_is_mapped(&a.m.arch):
+    if vmalloc_is_mapped(a):
         kernel_unmap(a, addr)
     frame_mut(a, pfn).flags &= ~<uint32_t>PG_kernel
     free_pages(a, pfn, 0)
@@ -333,6 +359,33 @@ cdef idx_t vmap_find(arena_t *a, vaddr_t addr) noexcept nogil:
 
 # --- stacks ----------------------------------------------------------------------------------------------------------------
 
+cdef idx_t alloc_block_stack(arena_t *a) noexcept nogil:
+    """alloc_thread_stack_node() without VMAP_STACK."""
+    cdef idx_t i = rec_alloc(a, POOL_VMAP)
+    cdef pfn_t pfn = alloc_pages(a, STACK_ORDER, GFP_KERNEL) if i else 0
+    cdef uint32_t n
+    if pfn == 0:
+        if i:
+            rec_free(a, POOL_VMAP, i)
+        return 0
+    vmap_mut(a, i).state = VMAP_BUSY
+    vmap_mut(a, i).caller = VMAP_STACK
+    vmap_mut(a, i).nr_pages = stack_pages(&a.m.arch)
+    for n in range(stack_pages(&a.m.arch)):
+        vmap_mut(a, i).pfn[n] = pfn + n
+        frame_mut(a, pfn + n).flags |= PG_kernel
+    return i
+
+
+cdef void free_block_stack(arena_t *a, idx_t i) noexcept nogil:
+    cdef pfn_t pfn = vmap_at(a, i).pfn[0]
+    cdef uint32_t n
+    for n in range(vmap_at(a, i).nr_pages):
+        frame_mut(a, pfn + n).flags &= ~<uint32_t>PG_kernel
+    free_pages(a, pfn, STACK_ORDER)
+    rec_free(a, POOL_VMAP, i)
+
+
 cdef idx_t alloc_thread_stack(arena_t *a) noexcept nogil:
     cdef uint64_t nr_pages = stack_pages(&a.m.arch)
     cdef cpu_t *c = cpu_mut(a, a.cpu)
@@ -343,12 +396,17 @@ cdef idx_t alloc_thread_stack(arena_t *a) noexcept nogil:
         if i:
             c.cached_stacks[n] = 0
             return i
-    return vmalloc_area(a, nr_pages, nr_pages << a.m.arch.page_shift, VMAP_STACK, GFP_KERNEL)
+    if not vmap_stack(&a.m.arch):
+        return alloc_block_stack(a)
+    return vmalloc_area(a, nr_pages, thread_align(&a.m.arch), VMAP_STACK, GFP_KERNEL)
 
 
 cdef void free_thread_stack(arena_t *a, idx_t area) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, a.cpu)
     cdef uint32_t n
+    if vmap_at(a, area).va_end == 0:
+        free_block_stack(a, area)
+        return
     for n in range(NR_CACHED_STACKS):
         if c.cached_stacks[n] == 0:
             c.cached_stacks[n] = area

@@ -127,6 +127,10 @@ def _info(tree, *pid):
     return tree.info
 
 
+def _arch(tree):
+    return tree.info.arch
+
+
 def _page_shift(tree, *pid):
     return tree.info.page_shift
 
@@ -310,7 +314,7 @@ MACHINE = {
     "swaps": Entry(render("swaps", "swaps", dated=True)),
     "uptime": Entry(render("system", _info, function="render_uptime")),
     "version": Entry(render("system", _info, function="render_version")),
-    "vmallocinfo": Entry(render("vmallocinfo", "vmalloc_areas", _boot_stack_pages), mode=0o400),
+    "vmallocinfo": Entry(render("vmallocinfo", "vmalloc_areas", _boot_stack_pages, "boot_areas", _arch), mode=0o400),
     "vmstat": Entry(render("vmstat", "vmstat", _highest_zone_if_old, dated=True)),
     "zoneinfo": Entry(render("zoneinfo", "zones", "node_stats", _page_shift, dated=True)),
 }

@@ -9,4 +9,9 @@ from vmtool.records import Module
 
 
 def render(modules: Iterable[Module]) -> str:
-    return "".join(f"{m.name} {m.size_bytes} {m.refs} {m.users} Live 0x{m.address:016x}\n" for m in modules)
+    return "".join(f"{m.name} {m.size_bytes} {m.refs} {m.users} Live {_address(m.address)}\n" for m in modules)
+
+
+def _address(address: int) -> str:
+    """%px."""
+    return f"0x{address:016x}" if address >> 32 else f"0x{address:08x}"

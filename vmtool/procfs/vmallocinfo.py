@@ -1,12 +1,13 @@
 """/proc/vmallocinfo: areas of the kernel's virtual memory.
 
 Counterpart: Linux v6.18 mm/vmalloc.c:vmalloc_info_show(). Addresses are as a kernel hides them that has not yet collected enough entropy
-(%p). What boot left there is that of Debian's 6.18.15 at rest: its threads' stacks, modules, chunks for per-CPU data, devices' registers.
+(%p). What boot left there is that of Debian's 6.18.15 at rest: its threads' stacks, modules, chunks for per-CPU data, devices' registers;
+on i386 and arm, whose areas are those of their own kernels, it is what the machine has.
 """
 
 from collections.abc import Iterable
 
-from vmtool.records import VmallocArea
+from vmtool.records import BootArea, VmallocArea
 
 HIDDEN = "0x(____ptrval____)-0x(____ptrval____)"
 CALLERS = {"stack": "kernel_clone+0xbc/0x480", "vmalloc": "vmalloc_noprof+0x5c/0x70"}
@@ -28,16 +29,51 @@ BOOT_AREAS = (
     (12288, "execmem_alloc_rw+0x13/0x60 pages=2 vmalloc N0=2"), (8192, "execmem_alloc_rw+0x13/0x60 pages=1 vmalloc N0=1"),
     (2101248, "execmem_alloc+0xc5/0x1d0 pages=512 vmalloc N0=512"),
 )  # fmt: skip
+_ARM = {"start_kernel": ("+0x5cc/0x77c",), "gicv2m_init": ("+0x19c/0x488",), "bpf_prog_alloc_no_stats": ("+0x38/0x1f8",),
+        "kernel_clone": ("+0xac/0x37c",), "gic_of_setup": ("+0x28/0x108", "+0x40/0x108"), "gen_pool_add_owner": ("+0x34/0xbc",),
+        "dma_common_contiguous_remap": ("+0x78/0x94",), "__devm_ioremap_resource": ("+0x1a8/0x1cc",), "devm_ioremap": ("+0x4c/0x80",),
+        "pcpu_create_chunk": ("+0x19c/0x1ac",), "n_tty_open": ("+0x18/0xa4",), "load_module": ("+0x790/0x1fe0",),
+        "pci_reserve_io": ("+0x0/0x38",), "pcpu_get_vm_areas": ("+0x0/0x108c",)}
+_I386 = {"acpi_os_map_iomem": ("+0x211/0x240",), "hpet_enable": ("+0xc5/0x3da",), "gen_pool_add_owner": ("+0x2d/0xa0",),
+         "bpf_prog_alloc_no_stats": ("+0x2b/0x1b0",), "memremap": ("+0xa9/0x170",), "load_module": ("+0xae0/0x1d20",),
+         "crypto_scomp_init_tfm": ("+0x65/0xb0", "+0x78/0xb0"), "n_tty_open": ("+0x16/0x90",)}
+_PAE = {"acpi_os_map_iomem": ("+0x215/0x240",), "hpet_enable": ("+0xc7/0x3dc",), "gen_pool_add_owner": ("+0x2a/0xb0",),
+        "memremap": ("+0xc4/0x1a0",)}
+OFFSETS = {"arm": _ARM, "i386": _I386, "i386-pae": {**_I386, **_PAE}}
+"""Where in a function the first call is, and the next ones."""
+PHYS_DIGITS = {"i386-pae": 16}
 PAGE_BYTES = 4096
 
 
-def render(areas: Iterable[VmallocArea], boot_pages: int = 0) -> str:
-    """`boot_pages`: of the stacks of the kernel's threads; 0: boot left nothing."""
+def render(areas: Iterable[VmallocArea], boot_pages: int = 0, boot: Iterable[BootArea] = (), arch: str = "") -> str:
+    """`boot_pages`: of the stacks of the kernel's threads; 0: boot left nothing. `boot`: its areas, where the machine has them."""
     found = [*areas]
+    if known := [*boot]:
+        return _render_by_address(found, known, arch)
     lines = [BOOT_STACK] * (boot_pages // 4) + list(BOOT_AREAS if boot_pages else ())
     lines += [(area.end - area.start, _words(area)) for area in found if area.kind != "lazy"]
     lines += [(area.end - area.start, "unpurged vm_area") for area in found if area.kind == "lazy"]
     return "".join([f"{HIDDEN} {nr_bytes:7} {words}\n" for nr_bytes, words in lines])
+
+
+def _render_by_address(areas, boot, arch):
+    """A kernel without CONFIG_NUMA: nothing of nodes."""
+    offsets = OFFSETS[arch]
+    callers = {"stack": "kernel_clone" + offsets.get("kernel_clone", ("",))[0], "vmalloc": "vmalloc"}
+    lines = [(area.start, area.end, f"{callers[area.kind]} pages={area.nr_pages} vmalloc") for area in areas if area.kind != "lazy"]
+    met = dict.fromkeys(offsets, 0)
+    for area in boot:
+        known = offsets[area.caller]
+        words = [area.caller + known[min(met[area.caller], len(known) - 1)]]
+        met[area.caller] += 1
+        if area.nr_pages and area.kind == "vmalloc":
+            words.append(f"pages={area.nr_pages}")
+        if area.phys:
+            words.append(f"phys=0x{area.phys:0{PHYS_DIGITS.get(arch, 8)}x}")
+        lines.append((area.start, area.end, " ".join([*words, area.kind])))
+    lines.sort()
+    lines += [(area.start, area.end, "unpurged vm_area") for area in areas if area.kind == "lazy"]
+    return "".join([f"{HIDDEN} {end - start:7} {words}\n" for start, end, words in lines])
 
 
 def _words(area):

@@ -28,11 +28,12 @@ REGIONS = {
                     (0xFFA0000000000000, "vmalloc() Area"), (0xFFD4000000000000, "Vmemmap"), (0xFFFFFE0000000000, "CPU entry Area"),
                     (0xFFFFFF0000000000, "ESPfix Area"), (0xFFFFFFEF00000000, "EFI Runtime Services"),
                     (0xFFFFFFFF80000000, "High Kernel Mapping"), (0xFFFFFFFFC0000000, "Modules"), (0xFFFFFFFFFF000000, "Fixmap Area")),
-    "i386": ((0xC0000000, "Kernel Mapping"), (0xFEC00000, "Persistent kmap() Area"), (0xFF000000, "LDT remap"),
-             (0xFF400000, "CPU entry area")),
-    "i386-pae": ((0xC0000000, "Kernel Mapping"), (0xFF000000, "Persistent kmap() Area"), (0xFF200000, "LDT remap"),
-                 (0xFF400000, "CPU entry area")),
-    "arm": ((0xBF000000, "Modules"), (0xC0000000, "Kernel Mapping"), (0xFFC80000, "Fixmap Area"), (0xFFFF0000, "Vectors")),
+    "i386": ((0xC0000000, "Kernel Mapping"), (0xFEBFE000, "vmalloc() End"), (0xFEC00000, "Persistent kmap() Area"),
+             (0xFF000000, "LDT remap"), (0xFF400000, "CPU entry area")),
+    "i386-pae": ((0xC0000000, "Kernel Mapping"), (0xFEFFE000, "vmalloc() End"), (0xFF000000, "Persistent kmap() Area"),
+                 (0xFF200000, "LDT remap"), (0xFF400000, "CPU entry area")),
+    "arm": ((0xBF000000, "Modules"), (0xC0000000, "Kernel Mapping"), (0xFF800000, "FDT Area"), (0xFFC80000, "Fixmap Area"),
+            (0xFFFF0000, "Vectors"), (0xFFFF2000, "Vectors End")),
     "arm64": ((0xFFFF000000000000, "Linear Mapping"), (0xFFFF800000000000, "Modules"), (0xFFFF800080000000, "vmalloc() area"),
               (0xFFFFFDFFBF800000, "vmalloc() end"), (0xFFFFFDFFC0000000, "vmemmap"), (0xFFFFFFFFC0000000, "vmemmap end"),
               (0xFFFFFFFFC0800000, "PCI I/O"), (0xFFFFFFFFC1800000, "PCI I/O end"), (0xFFFFFFFFFF200000, "Fixmap")),
@@ -66,13 +67,18 @@ class Run(NamedTuple):
         return 0 if self.last in (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF) else self.last + 1
 
 
-def borders(arch: str) -> list[int]:
-    return [start for start, _ in REGIONS.get(arch, ())]
+def _regions(arch: str, vmalloc: int) -> list[tuple[int, str]]:
+    """`vmalloc`: where its range begins, which with 32 bits depends on RAM; 0: it is among REGIONS."""
+    return sorted([*REGIONS.get(arch, ()), *([(vmalloc, "vmalloc() Area")] if vmalloc else [])])
 
 
-def runs(found: Iterable[tuple[int, int, str, int, tuple[str, ...]]], arch: str) -> list[Run]:
+def borders(arch: str, vmalloc: int = 0) -> list[int]:
+    return [start for start, _ in _regions(arch, vmalloc)]
+
+
+def runs(found: Iterable[tuple[int, int, str, int, tuple[str, ...]]], arch: str, vmalloc: int = 0) -> list[Run]:
     """What Machine.kernel_map() gives, with the region of each run."""
-    regions = REGIONS.get(arch, ())
+    regions = _regions(arch, vmalloc)
     made = []
     for start, last, level, entry, flags in found:
         region = next((name for first, name in reversed(regions) if start >= first), "")
