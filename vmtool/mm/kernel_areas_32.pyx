@@ -12,13 +12,13 @@ Invariants (fsck_kernel): with PAE no page may be written and executed.
 """
 
 from vmtool.mm.arch cimport ARCH_I386_PAE, X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_size
+from vmtool.mm.boot_areas cimport boot_module_address, boot_modules, map_boot_areas
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES, RESERVED_PERCPU,
                               reserved_of, reserved_t)
-from vmtool.mm.boot_areas cimport boot_module_address, boot_modules, map_boot_areas
 from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
-from vmtool.mm.zone cimport lowmem_end
+from vmtool.mm.zone cimport lowmem_end, percpu_unit
 
 cdef enum:
     TRAMPOLINE = 0x9B
@@ -30,7 +30,8 @@ cdef enum:
     FIX_APIC_BASE = 0xFFFFC000
     IO_APIC = 0xFEC00000
     LOCAL_APIC = 0xFEE00000
-    PERCPU_PAGES = 53
+    IDT_PAGE = 4  # of .bss
+    IDT_PAGE_PAE = 7
     AREA_PAGES = 10
     AREA_ENTRY_STACK = 2
     AREA_TSS = 4
@@ -39,6 +40,10 @@ cdef enum:
 
 cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
     return direct_map_address(a, pfn << a.m.arch.page_shift)
+
+
+cdef inline uint64_t idt_pfn(arena_t *a) noexcept nogil:
+    return reserved_of(a, RESERVED_KERNEL_BSS).start_pfn + (IDT_PAGE_PAE if a.m.arch.nx else IDT_PAGE)
 
 
 cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
@@ -50,7 +55,7 @@ cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
     if a.m.arch.nx:  # free_initmem() comes before mark_nxdata_nx(): it splits where .init begins and ends
         ok = ok and change_page_attr(a, direct(a, text.start_pfn), text.nr_pages, 0, a.m.arch.nx, spare)
         ok = ok and split_large_page(a, direct(a, data.start_pfn + data.nr_pages), spare) and split_large_page(a, direct(a, bss.start_pfn), spare)
-    ok = ok and change_page_attr(a, direct(a, a.m.zero_pfn + 1), 1, 0, X86_RW, spare)  # the IDT
+    ok = ok and change_page_attr(a, direct(a, idt_pfn(a)), 1, 0, X86_RW, spare)
     return ok and change_page_attr(a, direct(a, TRAMPOLINE), TRAMPOLINE_RO_PAGES, 0, X86_RW, spare) and change_page_attr(
         a, direct(a, TRAMPOLINE + 1), TRAMPOLINE_RO_PAGES - 1, 0, a.m.arch.nx, spare)
 
@@ -66,7 +71,7 @@ cdef bint map_pages(arena_t *a, vaddr_t addr, uint64_t pfn, uint32_t nr, pte_t b
 cdef bint cpu_entry_areas(arena_t *a) noexcept nogil:
     cdef pte_t ro = X86_P | X86_A | X86_D | X86_G | a.m.arch.nx
     cdef uint64_t size = level_size(&a.m.arch, 0)
-    cdef bint ok = map_pages(a, CPU_ENTRY_AREA, a.m.zero_pfn + 1, 1, ro)
+    cdef bint ok = map_pages(a, CPU_ENTRY_AREA, idt_pfn(a), 1, ro)
     cdef uint64_t pfn = reserved_of(a, RESERVED_PERCPU).start_pfn
     cdef vaddr_t base = CPU_ENTRY_AREA + size
     cdef uint32_t cpu
@@ -74,7 +79,7 @@ cdef bint cpu_entry_areas(arena_t *a) noexcept nogil:
         ok = ok and map_pages(a, base, pfn, 1, ro | X86_RW) and map_pages(a, base + AREA_ENTRY_STACK * size, pfn + 1, 1, ro | X86_RW)
         ok = ok and map_pages(a, base + AREA_TSS * size, pfn + 2, TSS_PAGES, ro | X86_RW)
         base += AREA_PAGES * size
-        pfn += PERCPU_PAGES
+        pfn += percpu_unit(&a.m.arch)
     return ok
 
 

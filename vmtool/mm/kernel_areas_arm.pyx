@@ -25,7 +25,6 @@ cdef enum:
     MODULES_BYTES = 0x1000000  # below lowmem; kmap's table has the end of them
     PKMAP_BYTES = 0x200000
     FIXADDR_TABLES = 0xFFC00000
-    POPULATED_PAGES = 3  # of each
 
 cdef pte_t RO = X86_P | X86_A | X86_D | X86_G
 
@@ -58,7 +57,7 @@ cdef bint map_chunk(arena_t *a, spare_tables_t *spare) noexcept nogil:
         if a.m.reserved[i].what == RESERVED_PERCPU and &a.m.reserved[i] != first:
             pfn = a.m.reserved[i].start_pfn
     for cpu in range(a.m.nr_cpus):
-        for i in range(POPULATED_PAGES):
+        for i in range(UNIT_POPULATED):
             if not make_kernel_table(a, unit, 0, spare) or not kernel_map(a, unit + (<uint64_t>i << g.page_shift), pfn << g.page_shift, 0, RO | X86_RW | g.nx):
                 return False
             pfn += 1

@@ -19,6 +19,7 @@ from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vma
 from vmtool.mm.pgtable cimport kernel_table_at
 from vmtool.mm.pti cimport CPU_ENTRY_AREA_TABLES, cpu_entry_area_base
 from vmtool.mm.kernel_areas cimport kernel_areas_setup
+from vmtool.mm.kernel_areas_arm cimport UNIT_POPULATED
 from vmtool.mm.set_memory cimport spare_tables_t
 from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAIMABLE_B, mod_node_stat
 from vmtool.mm.zone cimport hash_pages, lowmem_end, ram_start
@@ -33,7 +34,7 @@ cdef enum:
     NR_KEPT_STACKS = 1  # of arm's: of a thread that has ended
     KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
     MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
-    PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk
+    PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk; of i386 none
     TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those that have records but for the CPU entry areas' and kernel_areas'
     BLOCK_PAGES = 571  # MemTotal less all that meminfo's lines have, less the hash tables below
     VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
@@ -278,7 +279,7 @@ cdef bint keep_in_highmem(arena_t *a, uint32_t modules, uint32_t stacks) noexcep
 
 cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
-    cdef uint32_t percpu = frames_of(a, PERCPU_PAGES) * a.m.nr_cpus
+    cdef uint32_t percpu = frames_of(a, UNIT_POPULATED if g.id == ARCH_ARM else 0 if lowmem_end(g) else PERCPU_PAGES) * a.m.nr_cpus
     cdef uint32_t stacks = nr_stacks(g) * stack_pages(g)
     cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
     cdef uint32_t modules = boot_area_pages(g) if lowmem_end(g) else frames_of(a, MODULE_PAGES)
@@ -314,7 +315,7 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     spare.next = entry_area_tables(a, pfn)
     if kernel_areas_setup(a, &spare):
         return -ENOMEM
-    tables = spare.end - spare.next  # what is left of them has no records
+    tables = 0 if lowmem_end(g) else spare.end - spare.next  # what is left of them has no records; kernels of 32 bits have no more
     pfn = keep(a, spare.next, tables, RESERVED_TABLES)
     take_pageblocks(a, start, pfn, end)
     a.m.nr_large_pages = large

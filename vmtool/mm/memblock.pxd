@@ -43,6 +43,7 @@ cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:
 cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil  # 0 or -ENOMEM: too many ranges
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RAM
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil  # first frame of HighMem on a 32-bit architecture, 0: it has none
+cdef uint32_t percpu_unit(const arch_t *g) noexcept nogil  # pages of a CPU's part of the first chunk of per-CPU data, in units of 4K
 cdef const char *reserved_name(uint32_t what) noexcept nogil
 cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil  # of a table that grows with RAM
 # What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).

@@ -17,7 +17,7 @@ A 32-bit kernel maps no more than lowmem; what lies above is HighMem, which prog
 Invariants: the ranges of m.reserved are disjoint.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_X86_64_LA57, is_arm, is_arm64, is_riscv, level_size, nr_entries, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_I386, ARCH_I386_PAE, ARCH_X86_64_LA57, is_arm, is_arm64, is_i386, is_riscv, level_size, nr_entries, page_size
 
 cdef const char *RESERVED_NAMES[NR_RESERVED_KINDS]
 RESERVED_NAMES[:] = [b"hole", b"low memory", b"kernel code", b"kernel rodata", b"kernel data", b"kernel bss", b"memmap", b"percpu",
@@ -52,6 +52,8 @@ cdef enum:
     SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     SECTION_64K_PAGES = 8192  # of 512 MiB with pages of 64K (arm64's SECTION_SIZE_BITS)
     PERCPU_PAGES = 53
+    PERCPU_PAGES_I386 = 33
+    PERCPU_PAGES_ARM = 20
 
 cdef enum:
     IMAGE_USUAL  # Debian's 6.18.15; what was meant to be shared with a hypervisor, the end of .bss, is given back
@@ -83,6 +85,10 @@ cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil:
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil:
     """The first frame of RAM: QEMU's `virt` boards and others have it at 1 GiB, of riscv64 at 2 GiB."""
     return RAM_START_RISCV if is_riscv(g) else frames_of(g, RAM_START_ARM) if is_arm(g) else 0
+
+
+cdef uint32_t percpu_unit(const arch_t *g) noexcept nogil:
+    return PERCPU_PAGES_ARM if g.id == ARCH_ARM else PERCPU_PAGES_I386 if is_i386(g) else PERCPU_PAGES
 
 
 cdef const char *reserved_name(uint32_t what) noexcept nogil:
@@ -263,7 +269,7 @@ cdef int reserve_tables(arena_t *a, uint64_t low_end, uint64_t high_end) noexcep
     if g.id == ARCH_ARM64:
         align_top(g, &top)
     ok = reserve_top(a, &top, memmap, RESERVED_MEMMAP) != 0
-    ok &= reserve_top(a, &top, frames_of(g, PERCPU_PAGES) * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
+    ok &= reserve_top(a, &top, frames_of(g, percpu_unit(g)) * <uint64_t>a.m.nr_cpus, RESERVED_PERCPU) != 0
     ok &= reserve_top(a, &top, hash_pages(g, pages, 13, 8), RESERVED_HASHES) != 0  # dentries
     ok &= reserve_top(a, &top, hash_pages(g, pages, 14, 8), RESERVED_HASHES) != 0  # inodes
     return 0 if ok else -EINVAL

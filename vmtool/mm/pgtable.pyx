@@ -294,6 +294,12 @@ cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil:
         entry_store(a, table, level_index(&a.m.arch, 0, addr), 0, 0)
 
 
+cdef void map_half(arena_t *a, vaddr_t addr, paddr_t phys, pte_t bits) noexcept nogil:
+    """__map_init_section(): of a pair the lower MiB alone, where memory ends behind it."""
+    cdef const arch_t *g = &a.m.arch
+    entry_store_raw(a, a.m.kernel_pgd, level_index(g, 1, addr), 1, arm_encode(g, 1, phys | bits | X86_PS) & <pte_t>0xFFFFFFFF)
+
+
 cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
     """init_memory_mapping(), best_map_size(): the largest pages that alignment allows, up to 1G, on riscv64 up to what an entry below the top maps."""
     cdef const arch_t *g = &a.m.arch
@@ -302,6 +308,9 @@ cdef bint map_direct(arena_t *a, paddr_t start, paddr_t end) noexcept nogil:
     cdef int level
     while start < end:
         addr = direct_map_address(a, start)
+        if g.flags & ARCH_PAIRED and end - start == <uint64_t>1 << ARM_SECTION_SHIFT and not addr & level_size(g, 1) - 1:
+            map_half(a, addr, start, bits)
+            break
         level = <int>g.levels - 2 if is_riscv(g) else 2
         while level and (not g.leaf_levels >> level & 1 or (start | addr) & (level_size(g, level) - 1) or end - start < level_size(g, level)):
             level -= 1
