@@ -6,6 +6,9 @@ is found in a file by the name of its PyInit_ function, so one file can hold man
 A module of Python: where its byte code is newer than its text, by the rules of Python itself, that is read and run; 200,000 instructions
 fewer than by the standard finder and loader, which do all the rest. A command imports 30 of them.
 
+What a command needs of the standard library beside frozen and built-in modules, three files, is looked for where it is: the standard
+finders list its directories for it.
+
 And where the packages are that pip brought, for a command that was started without `site` and turns out to need one (scripts/venv.sh).
 """
 
@@ -19,6 +22,7 @@ ModuleSpec = type(__spec__)
 WITHIN = ("vmtool.mm.", "vmtool.libc.", "vmtool._")
 NOT_WITHIN = "vmtool.__"  # main__
 PREFIX = "vmtool."
+OF_LIBRARY = ("__future__", "_sqlite3", "zlib")
 MOST_BYTES = 1 << 16  # of byte code that is read at once
 
 
@@ -39,13 +43,14 @@ class Finder:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self.library = getattr(sys, "_stdlib_dir", None)  # since Python 3.11
         self.shared_object = f"{directory}/_modules{extension_suffixes()[0]}"
         self.suffix = f".{sys.implementation.cache_tag}.pyc"
         self.reads_code = not sys.flags.optimize and sys.pycache_prefix is None
 
     def find_spec(self, fullname, path=None, target=None):
         if not fullname.startswith(PREFIX):
-            return None
+            return self.of_library(fullname) if fullname in OF_LIBRARY else None
         if fullname.startswith(WITHIN) and not fullname.startswith(NOT_WITHIN):
             return ModuleSpec(fullname, ExtensionFileLoader(fullname, self.shared_object), origin=self.shared_object)
         if not self.reads_code:
@@ -64,6 +69,19 @@ class Finder:
             return None
         if spec is not None:
             spec.submodule_search_locations = [place]
+        return spec
+
+    def of_library(self, fullname):
+        """None where it is not as in most Pythons: the standard finders come next."""
+        path = f"{self.library}/lib-dynload/{fullname}{extension_suffixes()[0]}"
+        try:
+            if fullname == "__future__":
+                return self.compiled(fullname, self.library, fullname) if self.reads_code else None
+            stat(path)
+        except (OSError, ValueError, EOFError, TypeError):
+            return None
+        spec = ModuleSpec(fullname, ExtensionFileLoader(fullname, path), origin=path)
+        spec.has_location = True
         return spec
 
     def compiled(self, fullname, directory, name):

@@ -58,6 +58,27 @@ def test_a_command_without_site_finds_the_packages_that_it_needs(tmp_path):
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "vmtool: touch: missing PID\n")
 
 
+@pytest.mark.skipif(not hasattr(sys, "_stdlib_dir"), reason="this Python does not say where its library is")
+def test_the_standard_library_is_looked_through_only_where_it_is_not_as_usual(tmp_path):
+    """The state file's modules are found without a list of their directory, and are those of any import."""
+    code = """
+import sys
+from vmtool.store import session
+print([path for path in sys.path_importer_cache if path.endswith("lib-dynload")])
+import __future__, _sqlite3, zlib
+print(__future__.annotations.compiler_flag > 0, _sqlite3.sqlite_version > "3", zlib.crc32(b"abc"))
+sys.modules.pop("__future__")
+for finder in sys.meta_path:
+    if hasattr(finder, "library"):
+        finder.library = "/nowhere"
+import __future__
+print(__future__.__file__.startswith(sys._stdlib_dir))
+"""
+    code = "import sys; sys.path[0] = sys.argv[1]" + code
+    ran = subprocess.run([sys.executable, "-S", "-c", code, str(ROOT)], capture_output=True, text=True, cwd=tmp_path)
+    assert (ran.stdout, ran.stderr) == ("[]\nTrue True 891568578\nTrue\n", "")
+
+
 @pytest.fixture
 def package(tmp_path):
     """A package `vmtool` with this one's finder, a module and a package within, their byte code made; a function that runs Python on it."""

@@ -187,12 +187,13 @@ cdef inline char *rec_at(arena_t *a, int pool, uint32_t i) noexcept nogil:
             return mem + <uint64_t>(i & p.mask) * p.size
     return <char *>arena_miss(a, pool, i)
 
+cdef char *rec_mut_first(arena_t *a, int pool, uint32_t i) noexcept nogil  # of a chunk that is not marked yet
+
 cdef inline char *rec_mut(arena_t *a, int pool, uint32_t i) noexcept nogil:
     cdef pool_t *p = &a.pool[pool]
-    cdef char *r = rec_at(a, pool, i)
-    if i < p.count and not (p.state[i >> p.shift] & CHUNK_DIRTY):
-        arena_mark(a, pool, i >> p.shift)
-    return r
+    if i < p.count and p.state[i >> p.shift] & CHUNK_DIRTY:  # then it is loaded
+        return p.chunk[i >> p.shift] + <uint64_t>(i & p.mask) * p.size
+    return rec_mut_first(a, pool, i)
 
 # Most pools' records have a size that is known here, a power of two: then a record's place takes no load and no multiplication.
 cdef inline char *fixed_at(arena_t *a, int pool, uint32_t i, uint32_t size) noexcept nogil:
@@ -207,11 +208,10 @@ cdef inline char *fixed_at(arena_t *a, int pool, uint32_t i, uint32_t size) noex
 
 cdef inline char *fixed_mut(arena_t *a, int pool, uint32_t i, uint32_t size) noexcept nogil:
     cdef pool_t *p = &a.pool[pool]
-    cdef uint32_t chunk = i >> (CHUNK_SHIFT - ctz(size))
-    cdef char *r = fixed_at(a, pool, i, size)
-    if i < p.count and not (p.state[chunk] & CHUNK_DIRTY):
-        arena_mark(a, pool, chunk)
-    return r
+    cdef uint32_t shift = CHUNK_SHIFT - ctz(size)
+    if i < p.count and p.state[i >> shift] & CHUNK_DIRTY:
+        return p.chunk[i >> shift] + <uint64_t>(i & ((<uint32_t>1 << shift) - 1)) * size
+    return rec_mut_first(a, pool, i)
 
 cdef inline bint runs_in_circle(arena_t *a, int pool, uint32_t i, uint32_t *steps) noexcept nogil:
     """True, with the error set, once a walk has come by more records than the pool has: the list of a damaged file."""
@@ -233,10 +233,9 @@ cdef inline frame_t *frame_at(arena_t *a, pfn_t pfn) noexcept nogil:
 
 cdef inline frame_t *frame_mut(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef pool_t *p = &a.pool[POOL_FRAME]
-    cdef frame_t *f = frame_at(a, pfn)
-    if pfn < p.count and not (p.state[pfn >> 9] & CHUNK_DIRTY):
-        arena_mark(a, POOL_FRAME, pfn >> 9)
-    return f
+    if pfn < p.count and p.state[pfn >> 9] & CHUNK_DIRTY:
+        return <frame_t *>p.chunk[pfn >> 9] + (pfn & 511)
+    return <frame_t *>rec_mut_first(a, POOL_FRAME, pfn)
 
 # So is that of contents: four to a chunk, or one on a machine with pages of 16K (mask 0: its number is a multiple of four).
 cdef inline char *content_at(arena_t *a, idx_t c) noexcept nogil:

@@ -202,6 +202,12 @@ cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
         for i in range(chunks_a_page(a, pool)):
             mark_one(a, pool, chunk + i)
 
+cdef char *rec_mut_first(arena_t *a, int pool, uint32_t i) noexcept nogil:
+    cdef char *r = rec_at(a, pool, i)
+    if i < a.pool[pool].count:
+        arena_mark(a, pool, i >> a.pool[pool].shift)
+    return r
+
 cdef void mark_one(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
     cdef uint64_t *grown
     a.pool[pool].state[chunk] = (a.pool[pool].state[chunk] | CHUNK_DIRTY) & ~CHUNK_DROPPED
@@ -298,7 +304,7 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
     for bit in range(nr):
         p.state[(c >> 2) + bit] &= <uint8_t>~CHUNK_DROPPED
     a.m.nr_contents += 1
-    memset(rec_mut(a, POOL_CONTENT, c), 0, <uint64_t>1 << a.m.arch.page_shift if a.m.arch.page_shift > CONTENT_SHIFT else CONTENT_BYTES)
+    memset(content_mut(a, c), 0, <uint64_t>1 << a.m.arch.page_shift if a.m.arch.page_shift > CONTENT_SHIFT else CONTENT_BYTES)
     return c
 
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil:

@@ -14,7 +14,7 @@ from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, m
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
+from vmtool.mm.lruvec cimport lruvec_stat_mod_frame
 from vmtool.mm.pagecache cimport filemap_get_range, filemap_map_hits, in_its_place
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
 from vmtool.mm.pte cimport pte_load, pte_store, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
@@ -135,7 +135,7 @@ cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t 
                         is_there = is_open = True
                     frame_mut(a, pfn).mapcount += 1
                     if f.mapcount == 1:
-                        lruvec_stat_mod_folio(a, pfn, NR_FILE_MAPPED, 1)
+                        lruvec_stat_mod_frame(a, pfn, f, NR_FILE_MAPPED, 1)
                     ptes_store(&ptes, entry, (k.bits if page == fault else bits) | <pte_t>pfn << shift)
                     trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << shift), pfn, inode, page)
                     nr_mapped += 1
