@@ -162,6 +162,22 @@ def test_a_stack_of_arm_lies_at_a_multiple_of_twice_its_size():
     assert machine.meminfo()["KernelStack"] == Recording("6.12.117-debian-arm").meminfo("KernelStack") + 16
 
 
+def test_areas_of_an_older_file_keep_addresses_without_entries():
+    """It has nothing where boot's first area begins. Its areas lie beyond 32 bits, and to free one takes nothing from a program."""
+    machine = machine_of(arch="i386-pae")
+    content, field, _ = entry_at(machine, machine.vmalloc_start())
+    machine.poke("content", content, field, 0)
+    heap = machine.brk(1)
+    machine.brk(1, heap + (16 << 20))
+    machine.touch(1, heap, 16 << 20, "w")
+    rss, address = machine.meminfo()["AnonPages"], machine.vmalloc(9 << 20)
+    assert (machine.boot_areas(), address >> 32 != 0) == ([], True)
+    machine.vfree(address)
+    machine.touch(1, heap, 16 << 20, "r")
+    assert machine.meminfo()["AnonPages"] == rss
+    assert [line.partition(":")[0] for line in machine.fsck()] == ["table-entries", "vmap-count"]  # of the entry that was taken out
+
+
 def test_lowmem_of_arm_may_end_within_a_pair_of_sections():
     machine = machine_of(arch="arm", ram=129 << 20)
     assert runs_of(machine, 0xC8000000, 0xC8200000) == [(0xC8000000, 0xC8100000, 0x1141E, "pgd"), (0xC8100000, 0xC8200000, 0, "pgd")]

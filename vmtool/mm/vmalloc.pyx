@@ -201,6 +201,7 @@ cdef bint map_pages(arena_t *a, idx_t area, uint64_t nr_pages, uint32_t gfp) noe
     cdef idx_t last = 0
     cdef uint64_t i
     cdef pfn_t pfn
+    cdef bint mapped = vmalloc_is_mapped(a)
     for i in range(nr_pages):
         pfn = alloc_pages(a, 0, gfp | GFP_HIGHMEM)
         if pfn == 0 or not add_page(a, area, &last, <uint32_t>i, pfn):
@@ -210,7 +211,7 @@ cdef bint map_pages(arena_t *a, idx_t area, uint64_t nr_pages, uint32_t gfp) noe
         frame_mut(a, pfn).flags |= PG_kernel
         vmap_mut(a, area).nr_pages += 1
         a.m.nr_vmalloc_pages += 1
-        if vmalloc_is_mapped(a) and not kernel_map(a, addr + (i << g.page_shift), <paddr_t>pfn << g.page_shift, 0, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
+        if mapped and not kernel_map(a, addr + (i << g.page_shift), <paddr_t>pfn << g.page_shift, 0, X86_P | X86_RW | X86_A | X86_D | kernel_global(g) | g.nx):
             return False
     return True
 
@@ -220,14 +221,15 @@ cdef void give_pages_back(arena_t *a, idx_t area) noexcept nogil:
     cdef idx_t more = v.more, next
     cdef uint32_t i
     cdef pfn_t pfn
+    cdef bint mapped = vmalloc_is_mapped(a)
     for i in range(min(v.nr_pages, <uint32_t>VMAP_PAGES)):
         pfn = v.pfn[i]
         if pfn:
-            free_vmalloc_page(a, v.va_start + (<uint64_t>i << a.m.arch.page_shift), pfn)
+            free_vmalloc_page(a, v.va_start + (<uint64_t>i << a.m.arch.page_shift), pfn, mapped)
     i = VMAP_PAGES
     while more:
         next = (<vmap_pages_t *>rec_at(a, POOL_VMAP, more)).next
-        i = free_more_pages(a, v.va_start, more, i)
+        i = free_more_pages(a, v.va_start, more, i, mapped)
         rec_free(a, POOL_VMAP, more)
         more = next
     a.m.nr_vmalloc_pages -= v.nr_pages
@@ -235,18 +237,18 @@ cdef void give_pages_back(arena_t *a, idx_t area) noexcept nogil:
     v.nr_pages = 0
 
 
-cdef void free_vmalloc_page(arena_t *a, vaddr_t addr, pfn_t pfn) noexcept nogil:
-    if vmalloc_is_mapped(a):
+cdef void free_vmalloc_page(arena_t *a, vaddr_t addr, pfn_t pfn, bint mapped) noexcept nogil:
+    if mapped:
         kernel_unmap(a, addr)
     frame_mut(a, pfn).flags &= ~<uint32_t>PG_kernel
     free_pages(a, pfn, 0)
 
 
-cdef uint32_t free_more_pages(arena_t *a, vaddr_t start, idx_t more, uint32_t first) noexcept nogil:
+cdef uint32_t free_more_pages(arena_t *a, vaddr_t start, idx_t more, uint32_t first, bint mapped) noexcept nogil:
     cdef vmap_pages_t *p = <vmap_pages_t *>rec_at(a, POOL_VMAP, more)
     cdef uint32_t i
     for i in range(min(p.nr, <uint32_t>VMAP_MORE_PAGES)):
-        free_vmalloc_page(a, start + (<uint64_t>(first + i) << a.m.arch.page_shift), p.pfn[i])
+        free_vmalloc_page(a, start + (<uint64_t>(first + i) << a.m.arch.page_shift), p.pfn[i], mapped)
     return first + p.nr
 
 
