@@ -6,7 +6,7 @@ Apart from _core, and imported when a machine is checked.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from vmtool._views cimport Views
+from vmtool._state cimport State
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, arena_t, pool_name
 from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
 from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
@@ -19,6 +19,7 @@ from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
 from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
+from vmtool.mm.types cimport POOL_LIBC
 
 ctypedef void (*report_fn)(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept nogil
 ctypedef void (*check_fn)(arena_t *a, report_fn report, void *ctx) noexcept nogil
@@ -75,7 +76,12 @@ def sentences():
     return found
 
 
-def fsck(Views m):
+def fsck_names(State m):
+    from vmtool import _heap
+    return [*sentences(), *_heap.fsck_sentences()]
+
+
+def fsck(State m):
     cdef uint32_t room
     found = {}
     for room in range(NR_ROOMS):
@@ -90,4 +96,7 @@ def fsck(Views m):
         told += [f"{name}: {text[name].format(a, b)}" for a, b in lines[1:]]
         if lines[0] > MOST_LINES:
             told.append(f"{name}: and {lines[0] - MOST_LINES} more")
+    if m.a.pool[POOL_LIBC].count > 1:
+        from vmtool import _heap
+        told += _heap.fsck(m)
     return told

@@ -6,10 +6,13 @@ Apart from _core, and imported when something of it is used: most commands never
 
 from libc.setjmp cimport setjmp
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc as c_calloc, free as c_free
 from libc.string cimport memset
 
-from vmtool._processes cimport Processes, signal_of
+from vmtool._files cimport on_cpu
+from vmtool._processes cimport signal_of
+from vmtool._state cimport State
+from vmtool._walks cimport find
 from vmtool.libc.chunk cimport MAIN_ARENA_OFFSET, NSMALLBINS, OFF_BK, unsorted_chunks
 from vmtool.libc.heap_fsck cimport heap_fsck, heap_fsck_name, heap_fsck_text
 from vmtool.libc.heap_stats cimport bin_count_t, heap_cells, heap_stats, heap_stats_t
@@ -20,7 +23,7 @@ from vmtool.libc.malloc cimport (libc_calloc, libc_enter, libc_free, libc_malloc
 from vmtool.libc.mallinfo cimport libc_mallinfo, mallinfo_t
 from vmtool.libc.peek cimport peek64
 from vmtool.libc.text cimport put_char, put_dec, put_hex, put_text, text_free, text_t
-from vmtool.libc.tunables cimport TUNABLE_SET, TUNABLE_UNKNOWN, libc_mallopt, set_tunable
+from vmtool.libc.tunables cimport TUNABLE_SET, TUNABLE_UNKNOWN, libc_mallopt, set_tunable as libc_set_tunable
 from vmtool.libc.words cimport libc_t, step
 from vmtool.mm.arena cimport mm_at, rec_at, task_at
 from vmtool.mm.libc_data cimport libc_data_t
@@ -87,7 +90,7 @@ cdef int perform(libc_t *l, int what, uint64_t first, uint64_t second, uint64_t 
     return 0
 
 
-cdef object died(Processes m, libc_t *l, before):
+cdef object died(State m, libc_t *l, before):
     """The process ends by the signal that one of its accesses took, or by the library's abort()."""
     cdef task_t *t = task_at(&m.a, l.task)
     m.check()
@@ -99,8 +102,8 @@ cdef object died(Processes m, libc_t *l, before):
     return signal_of(&l.info, minor, major, True)
 
 
-cdef uint64_t call(Processes m, pid, int what, first=0, second=0) except? 7:
-    cdef idx_t t = m.on_cpu(pid)
+cdef uint64_t call(State m, pid, int what, first=0, second=0) except? 7:
+    cdef idx_t t = on_cpu(m, pid)
     cdef libc_t l
     cdef uint64_t got = 0, a = first & U64, b = second & U64
     cdef int failed
@@ -117,53 +120,53 @@ cdef uint64_t call(Processes m, pid, int what, first=0, second=0) except? 7:
     return got
 
 
-def malloc(Processes m, pid, size):
+def malloc(State m, pid, size):
     return call(m, pid, DO_MALLOC, size)
 
 
-def calloc_(Processes m, pid, n, size):
+def calloc(State m, pid, n, size):
     return call(m, pid, DO_CALLOC, n, size)
 
 
-def realloc(Processes m, pid, addr, size):
+def realloc(State m, pid, addr, size):
     return call(m, pid, DO_REALLOC, addr, size)
 
 
-def free_(Processes m, pid, addr):
+def free(State m, pid, addr):
     call(m, pid, DO_FREE, addr)
 
 
-def memalign(Processes m, pid, alignment, size):
+def memalign(State m, pid, alignment, size):
     return call(m, pid, DO_MEMALIGN, alignment, size)
 
 
-def mallopt(Processes m, pid, param, value):
+def mallopt(State m, pid, param, value):
     return call(m, pid, DO_MALLOPT, param, value)
 
 
-def malloc_trim(Processes m, pid, pad):
+def malloc_trim(State m, pid, pad=0):
     return call(m, pid, DO_TRIM, pad)
 
 
-def usable_size(Processes m, pid, addr):
+def malloc_usable_size(State m, pid, addr):
     return call(m, pid, DO_USABLE, addr)
 
 
-def tunable(Processes m, pid, name, value):
+def set_tunable(State m, pid, name, value):
     """Whether the tunable took the value; None: there is none of that name."""
     cdef libc_t l
     cdef int done
     call(m, pid, DO_USABLE)  # there is a heap now
-    libc_enter(&l, &m.a, m.on_cpu(pid))
+    libc_enter(&l, &m.a, on_cpu(m, pid))
     name = name if name.startswith("glibc.malloc.") else "glibc.malloc." + name
     key, text = name.encode("utf-8", "surrogateescape"), str(value).encode()
     ptmalloc_init(&l)
-    done = set_tunable(&l, key, len(key), text, len(text))
+    done = libc_set_tunable(&l, key, len(key), text, len(text))
     m.check()
     return None if done == TUNABLE_UNKNOWN else done == TUNABLE_SET
 
 
-def thread_exit(Processes m, pid):
+def thread_exit(State m, pid):
     call(m, pid, DO_THREAD_EXIT)
 
 
@@ -176,13 +179,13 @@ cdef object drain(text_t *t):
 cdef class HeapTrace:
     """A trace of calls driving a process: `feed` whole lines, then take what they printed."""
 
-    cdef Processes machine
+    cdef State machine
     cdef heaptrace_t *t
     cdef object before
 
-    def __cinit__(self, Processes machine, pid, heap_start=None, with_log=False, with_calls=False):
-        cdef idx_t task = machine.on_cpu(pid)
-        self.t = <heaptrace_t *>calloc(1, sizeof(heaptrace_t))
+    def __cinit__(self, State machine, pid, heap_start=None, with_log=False, with_calls=False):
+        cdef idx_t task = on_cpu(machine, pid)
+        self.t = <heaptrace_t *>c_calloc(1, sizeof(heaptrace_t))
         if self.t == NULL:
             raise MemoryError()
         self.machine = machine
@@ -194,7 +197,7 @@ cdef class HeapTrace:
     def __dealloc__(self):
         if self.t != NULL:
             heaptrace_free(self.t)
-            free(self.t)
+            c_free(self.t)
 
     def feed(self, lines, stop_at=0):
         """How many bytes of them were done: all, or up to the operation `stop_at`. KernelError(EINVAL) with the line's number and what is
@@ -203,7 +206,7 @@ cdef class HeapTrace:
         cdef uint64_t n = len(lines)
         cdef int failed
         # another process may have run since
-        libc_enter(&self.t.l, &self.machine.a, self.machine.on_cpu(task_at(&self.machine.a, self.t.l.task).pid))
+        libc_enter(&self.t.l, &self.machine.a, on_cpu(self.machine, task_at(&self.machine.a, self.t.l.task).pid))
         self.t.stop_at = stop_at
         with nogil:
             failed = heaptrace_feed(self.t, text, n)
@@ -257,7 +260,7 @@ cdef class HeapTrace:
         return "\n".join(lines) + "\n"
 
 
-cdef object figures(Processes m, libc_t *l):
+cdef object figures(State m, libc_t *l):
     """A HeapFigures."""
     cdef heap_stats_t s
     cdef mallinfo_t i
@@ -272,17 +275,17 @@ cdef object figures(Processes m, libc_t *l):
         s.bytes[CHUNK_TABLE] + s.bytes[CHUNK_FENCE], s.pinned, s.droppable, i.hblks, i.hblkhd, s.broken_at or None)
 
 
-cdef object looked(Processes m, libc_t *l):
+cdef object looked(State m, libc_t *l):
     """A look has ended: was it a good one?"""
     m.check()
     if l.signo:
         raise KernelError(ELOOP, "a list of chunks goes round for ever")
 
 
-cdef libc_t looked_at(Processes m, pid) except *:
+cdef libc_t looked_at(State m, pid) except *:
     """A look at a process's heap: nothing is allocated for one that has none."""
     cdef libc_t l
-    cdef idx_t t = m.find(pid)
+    cdef idx_t t = find(m, pid)
     if task_at(&m.a, t).mm == 0:
         raise KernelError(ESRCH, f"process {pid} has no address space")
     memset(&l, 0, sizeof(l))
@@ -296,12 +299,12 @@ cdef libc_t looked_at(Processes m, pid) except *:
     return l
 
 
-def heap_figures(Processes m, pid):
+def heap_figures(State m, pid):
     cdef libc_t l = looked_at(m, pid)
     return figures(m, &l)
 
 
-def heap_bins(Processes m, pid):
+def heap_bins(State m, pid):
     """A HeapBin for each that has chunks, in the order in which malloc looks."""
     cdef libc_t l = looked_at(m, pid)
     cdef heap_walk_t w
@@ -336,7 +339,7 @@ def heap_bins(Processes m, pid):
     return found
 
 
-def heap_chunks(Processes m, pid, as_json):
+def heap_chunks(State m, pid, as_json=False):
     """All chunks as lines: `{"address": …},` objects, or the rows of a table. Made here because there may be millions."""
     cdef libc_t l = looked_at(m, pid)
     cdef heap_walk_t w
@@ -397,7 +400,7 @@ cdef void pad_to(text_t *t, uint64_t start, uint64_t width) noexcept nogil:
         put_char(t, c' ')
 
 
-def heap_map(Processes m, pid, nr_cells):
+def heap_map(State m, pid, nr_cells):
     """[(start, end, bytes a cell, cells)] of each heap; a cell is the OR of 1 << state of the chunks in it."""
     cdef libc_t l = looked_at(m, pid)
     cdef heap_walk_t w
@@ -433,6 +436,10 @@ cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) 
         (<list>ctx).append((name, first, second))
 
 
+def heap_trace(State m, pid, heap_start=None, with_log=False, with_calls=False):
+    return HeapTrace(m, pid, heap_start, with_log, with_calls)
+
+
 def fsck_sentences():
     cdef uint32_t i = 0
     found = {}
@@ -442,7 +449,7 @@ def fsck_sentences():
     return found
 
 
-def fsck(Processes m):
+def fsck(State m):
     told = []
     heap_fsck(&m.a, collect, <void *>told)
     m.check()
@@ -450,7 +457,7 @@ def fsck(Processes m):
     return [f"{name.decode()}: {text[name.decode()].format(first, second)}" for name, first, second in told]
 
 
-cdef list walk(Processes m, libc_t *l):
+cdef list walk(State m, libc_t *l):
     cdef heap_walk_t w
     cdef chunk_t c
     found = []

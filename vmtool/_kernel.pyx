@@ -6,8 +6,8 @@ Apart from _core, and imported when something of it is used. Each function takes
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from vmtool._processes cimport Processes
-from vmtool._views cimport Views
+from vmtool._files cimport settle
+from vmtool._state cimport State
 from vmtool.mm.arena cimport arena_t, cpu_mut, rec_at, task_at
 from vmtool.mm.kmalloc cimport alloc_pages_by_hand, kmalloc as mm_kmalloc, kmem_find, kmem_free, vmalloc as mm_vmalloc
 from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial
@@ -38,7 +38,7 @@ cdef uint32_t gfp_bits(str words) except? 0:
     return bits
 
 
-cdef uint32_t over_by_now(Views m, int cache):
+cdef uint32_t over_by_now(State m, int cache):
     """Objects in sheaves whose grace period is over when anybody looks, and for which the barn has no room: they are free then."""
     cdef const kmem_cache_cpu_t *pc
     cdef uint32_t cpu, waiting = 0, room = 10 - min(cache_at(&m.a, cache).nr_full_sheaves, <uint32_t>10)
@@ -49,7 +49,7 @@ cdef uint32_t over_by_now(Views m, int cache):
     return (waiting - min(room, waiting)) * SHEAF_CAPACITY
 
 
-def slabs(Views m):
+def slabs(State m):
     cdef uint32_t i
     cdef int cache
     cdef const kmem_cache_t *c
@@ -67,22 +67,22 @@ def slabs(Views m):
     return found
 
 
-cdef int enter_kernel(Processes m) except -1:
+cdef int enter_kernel(State m) except -1:
     """On behalf of no process."""
     m.a.task = 0
     m.a.cpu = 0
-    m.settle()
+    settle(m)
     return 0
 
 
-cdef uint64_t address_of(Processes m, idx_t i, uint64_t size) except? 0:
+cdef uint64_t address_of(State m, idx_t i, uint64_t size) except? 0:
     m.check()
     if i == 0:
         raise KernelError(ENOMEM, f"{size} bytes")
     return (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).address
 
 
-def kmalloc(Processes m, size, gfp):
+def kmalloc(State m, size, gfp=""):
     cdef uint32_t bits = gfp_bits(gfp)
     enter_kernel(m)
     if size == 0:
@@ -92,7 +92,7 @@ def kmalloc(Processes m, size, gfp):
     return address_of(m, mm_kmalloc(&m.a, size, bits), size)
 
 
-def vmalloc(Processes m, size, gfp):
+def vmalloc(State m, size, gfp=""):
     cdef uint32_t bits = gfp_bits(gfp)
     enter_kernel(m)
     if size == 0 or size >> 48:
@@ -100,7 +100,7 @@ def vmalloc(Processes m, size, gfp):
     return address_of(m, mm_vmalloc(&m.a, size, bits & ~<uint32_t>GFP_DIRECT_RECLAIM), size)  # it holds its area while it allocates
 
 
-def alloc_pages(Processes m, order, gfp):
+def alloc_pages(State m, order, gfp=""):
     """The first frame's number."""
     cdef uint32_t bits = gfp_bits(gfp)
     cdef idx_t i
@@ -112,7 +112,7 @@ def alloc_pages(Processes m, order, gfp):
     return (<kmem_obj_t *>rec_at(&m.a, POOL_KMEM, i)).obj >> m.a.m.arch.page_shift
 
 
-def give_back(Processes m, address, kinds, what):
+def give_back(State m, address, kinds, what):
     cdef idx_t i
     cdef uint32_t bits = 0
     for kind in kinds:
@@ -127,19 +127,19 @@ def give_back(Processes m, address, kinds, what):
     m.check()
 
 
-def kfree(Processes m, address):
+def kfree(State m, address):
     give_back(m, address, (KMEM_OBJECT, KMEM_LARGE), "kmalloc")
 
 
-def vfree(Processes m, address):
+def vfree(State m, address):
     give_back(m, address, (KMEM_VMALLOC,), "vmalloc")
 
 
-def free_pages(Processes m, pfn):
+def free_pages(State m, pfn):
     give_back(m, pfn, (KMEM_PAGES,), "block of alloc-pages")
 
 
-def vmalloc_areas(Processes m):
+def vmalloc_areas(State m):
     """By address; those that were freed and wait for a purge are lazy."""
     cdef idx_t i = m.a.m.vmap_first
     cdef uint32_t left = m.a.pool[POOL_VMAP].count
@@ -155,7 +155,7 @@ def vmalloc_areas(Processes m):
     return found
 
 
-cdef void count_kept(Processes m, idx_t i, uint64_t *large, uint64_t *blocks):
+cdef void count_kept(State m, idx_t i, uint64_t *large, uint64_t *blocks):
     """Whole pages on a list of what was allocated."""
     cdef const kmem_obj_t *k
     cdef uint32_t n = m.a.pool[POOL_KMEM].count
@@ -169,7 +169,7 @@ cdef void count_kept(Processes m, idx_t i, uint64_t *large, uint64_t *blocks):
         n -= 1
 
 
-cdef uint64_t swap_tables(Processes m, const swap_info_t *si):
+cdef uint64_t swap_tables(State m, const swap_info_t *si):
     """Those that are pages; the others are among the slabs."""
     cdef uint64_t n = 0
     cdef uint32_t i
@@ -185,7 +185,7 @@ cdef uint32_t block_stack(arena_t *a, const task_t *t) noexcept nogil:
     return vmap_at(a, t.stack).nr_pages if t.state and t.stack and vmap_at(a, t.stack).va_end == 0 else 0
 
 
-def kernel_pages(Processes m):
+def kernel_pages(State m):
     """What of the frames is the kernel's, by what it is for; pages."""
     cdef uint32_t cpu, n
     cdef uint64_t tables = 0, stacks = 0, cached = 0, areas = 0, large = 0, blocks = 0, reclaimable = 0, unreclaimable = 0, pages

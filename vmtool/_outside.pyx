@@ -7,6 +7,8 @@ goes on while it is open. Whoever opens closes. Processes as they are on another
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from vmtool._state cimport State
+from vmtool._walks cimport find_mm
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, task_mut, vma_at
 from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole, shmem_acct_size
 from vmtool.mm.pid cimport find_task
@@ -26,132 +28,147 @@ cdef inline bint is_heap(const mm_t *m, const vma_t *v) noexcept nogil:
     return v.vm_start < m.brk and v.vm_end > m.start_brk
 
 
-cdef class Outside(Space):
-    # --- open files ------------------------------------------------------------------------------
+# --- open files ------------------------------------------------------------------------------
 
-    cdef idx_t open_number(self, file) except 0:
-        if not 0 < file < self.a.pool[POOL_FILE].count or file_at(&self.a, file).refcount == 0:
-            raise KernelError(EBADF, f"open file {file}")
-        return file
 
-    cdef idx_t make_inode(self, path, size, dev, inode, kind) except 0:
-        cdef int err = 0
-        cdef idx_t i
-        name = path.encode("utf-8", "surrogateescape")
-        if not name or b"\0" in name or len(name) > 4095:
-            raise KernelError(EINVAL, "a path of 1 to 4095 bytes is expected")
-        i = inode_create(&self.a, name, len(name), KINDS[kind], dev[0], dev[1], inode, min(size, 1 << 62), &err)
-        if i == 0:
-            raise KernelError(err if err else ENOMEM)
-        return i
+cdef idx_t open_number(State self, file) except 0:
+    if not 0 < file < self.a.pool[POOL_FILE].count or file_at(&self.a, file).refcount == 0:
+        raise KernelError(EBADF, f"open file {file}")
+    return file
 
-    def open_file(self, path):
-        cdef idx_t inode, f
-        name = path.encode("utf-8", "surrogateescape")
-        inode = path_lookup(&self.a, name, len(name))
-        if inode == 0:
-            raise KernelError(ENOENT, path)
-        f = file_open(&self.a, inode)
-        self.check()
-        if f == 0:
-            raise KernelError(ENOMEM)
-        return f
 
-    def open_new(self, path, size, dev=(8, 1), inode=0, kind="disk", unlinked=False):
-        cdef idx_t i = self.make_inode(path, size, dev, inode, kind)
-        cdef idx_t f = file_open(&self.a, i)
-        # memfd_create() reserves nothing; what a real kernel granted is taken in, if need be page by page
-        if f and kind == "shmem" and (not path.startswith(CHARGED_WHOLE) or shmem_acct_size(&self.a, i, 0) < 0):
-            shmem_acct_size(&self.a, i, VM_NORESERVE)
-        if f == 0:
-            raise KernelError(ENOMEM)
-        if unlinked and inode_at(&self.a, i).nlink:
-            path_unlink(&self.a, i)
-        self.check()
-        return f
+cdef idx_t make_inode(State self, path, size, dev, inode, kind) except 0:
+    cdef int err = 0
+    cdef idx_t i
+    name = path.encode("utf-8", "surrogateescape")
+    if not name or b"\0" in name or len(name) > 4095:
+        raise KernelError(EINVAL, "a path of 1 to 4095 bytes is expected")
+    i = inode_create(&self.a, name, len(name), KINDS[kind], dev[0], dev[1], inode, min(size, 1 << 62), &err)
+    if i == 0:
+        raise KernelError(err if err else ENOMEM)
+    return i
 
-    def open_again(self, file):
-        cdef idx_t f = file_open(&self.a, file_at(&self.a, self.open_number(file)).inode)
-        self.check()
-        if f == 0:
-            raise KernelError(ENOMEM)
-        return f
 
-    def close_file(self, file):
-        fput(&self.a, self.open_number(file))
-        self.check()
+def open_file(State self, path):
+    cdef idx_t inode, f
+    name = path.encode("utf-8", "surrogateescape")
+    inode = path_lookup(&self.a, name, len(name))
+    if inode == 0:
+        raise KernelError(ENOENT, path)
+    f = file_open(&self.a, inode)
+    self.check()
+    if f == 0:
+        raise KernelError(ENOMEM)
+    return f
 
-    def unlink_file(self, file):
-        cdef idx_t i = file_at(&self.a, self.open_number(file)).inode
-        if inode_at(&self.a, i).nlink:
-            path_unlink(&self.a, i)
-        self.check()
 
-    def rename_file(self, file, path):
-        cdef int err
-        name = path.encode("utf-8", "surrogateescape")
-        err = path_rename(&self.a, file_at(&self.a, self.open_number(file)).inode, name, len(name))
-        self.check()
-        if err:
-            raise KernelError(-err)
+def open_new(State self, path, size, dev=(8, 1), inode=0, kind="disk", unlinked=False):
+    cdef idx_t i = make_inode(self, path, size, dev, inode, kind)
+    cdef idx_t f = file_open(&self.a, i)
+    # memfd_create() reserves nothing; what a real kernel granted is taken in, if need be page by page
+    if f and kind == "shmem" and (not path.startswith(CHARGED_WHOLE) or shmem_acct_size(&self.a, i, 0) < 0):
+        shmem_acct_size(&self.a, i, VM_NORESERVE)
+    if f == 0:
+        raise KernelError(ENOMEM)
+    if unlinked and inode_at(&self.a, i).nlink:
+        path_unlink(&self.a, i)
+    self.check()
+    return f
 
-    def truncate_file(self, file, size):
-        cdef int err = do_truncate(&self.a, file_at(&self.a, self.open_number(file)).inode, min(size, 1 << 62))
-        self.check()
-        if err:
-            raise KernelError(-err)
 
-    def punch_file(self, file, offset, length):
-        cdef int err = punch_hole(&self.a, file_at(&self.a, self.open_number(file)).inode, offset, length)
-        self.check()
-        if err:
-            raise KernelError(-err)
+def open_again(State self, file):
+    cdef idx_t f = file_open(&self.a, file_at(&self.a, open_number(self, file)).inode)
+    self.check()
+    if f == 0:
+        raise KernelError(ENOMEM)
+    return f
 
-    def identify_file(self, file, dev, inode):
-        cdef idx_t i = file_at(&self.a, self.open_number(file)).inode
-        inode_mut(&self.a, i).dev_major, inode_mut(&self.a, i).dev_minor, inode_mut(&self.a, i).ino = dev[0], dev[1], inode
-        self.check()
 
-    # --- what a privileged process could do ----------------------------------------------------------
+def close_file(State self, file):
+    fput(&self.a, open_number(self, file))
+    self.check()
 
-    def lift_limit(self, pid, resource):
-        cdef idx_t t = find_task(&self.a, pid)
-        if t == 0:
-            raise KernelError(ESRCH, f"process {pid}")
-        if not 0 <= resource < NR_RLIMITS:
-            raise KernelError(EINVAL)
-        task_mut(&self.a, t).rlim_cur[resource] = task_mut(&self.a, t).rlim_max[resource] = U64
-        self.check()
 
-    # --- writes that no log shows -------------------------------------------------------------------
+def unlink_file(State self, file):
+    cdef idx_t i = file_at(&self.a, open_number(self, file)).inode
+    if inode_at(&self.a, i).nlink:
+        path_unlink(&self.a, i)
+    self.check()
 
-    def prepare_anon(self, pid, addr, length):
-        cdef idx_t mm = self.find_mm(pid), v
-        cdef uint64_t start = addr & U64, end = start + (length & U64)
-        cdef vma_t *area
-        v = find_vma(&self.a, mm, start)
-        while v and vma_at(&self.a, v).vm_start < end:
-            area = vma_at(&self.a, v)
-            if (area.vm_flags & (VM_WRITE | VM_SHARED | VM_MAYSHARE)) == VM_WRITE and not area.anon_vma and area.kind == VMA_PLAIN:
-                if anon_vma_prepare(&self.a, v) < 0:
-                    raise KernelError(ENOMEM)
-            v = vma_at(&self.a, v).vm_next
-        self.check()
 
-    def like_borders(self, pid):
-        cdef idx_t mm = self.find_mm(pid), v = find_vma(&self.a, mm, 0), last = 0
-        cdef const mm_t *m = mm_at(&self.a, mm)
-        cdef const vma_t *area
-        cdef const vma_t *before
-        cdef list found = []
-        while v:
-            area = vma_at(&self.a, v)
-            if last and area.vm_flags & VM_WRITE and not area.vm_file and area.kind == VMA_PLAIN:
-                before = vma_at(&self.a, last)
-                if (before.vm_end == area.vm_start and not before.vm_file and before.kind == VMA_PLAIN
-                        and (before.vm_flags ^ area.vm_flags) & 0xff == 0 and is_heap(m, before) == is_heap(m, area)):
-                    found.append((before.vm_start, area.vm_end, "[heap]" if is_heap(m, area) else "anonymous"))
-            last = v
-            v = area.vm_next
-        self.check()
-        return found
+def rename_file(State self, file, path):
+    cdef int err
+    name = path.encode("utf-8", "surrogateescape")
+    err = path_rename(&self.a, file_at(&self.a, open_number(self, file)).inode, name, len(name))
+    self.check()
+    if err:
+        raise KernelError(-err)
+
+
+def truncate_file(State self, file, size):
+    cdef int err = do_truncate(&self.a, file_at(&self.a, open_number(self, file)).inode, min(size, 1 << 62))
+    self.check()
+    if err:
+        raise KernelError(-err)
+
+
+def punch_file(State self, file, offset, length):
+    cdef int err = punch_hole(&self.a, file_at(&self.a, open_number(self, file)).inode, offset, length)
+    self.check()
+    if err:
+        raise KernelError(-err)
+
+
+def identify_file(State self, file, dev, inode):
+    cdef idx_t i = file_at(&self.a, open_number(self, file)).inode
+    inode_mut(&self.a, i).dev_major, inode_mut(&self.a, i).dev_minor, inode_mut(&self.a, i).ino = dev[0], dev[1], inode
+    self.check()
+
+
+# --- what a privileged process could do ----------------------------------------------------------
+
+
+def lift_limit(State self, pid, resource):
+    cdef idx_t t = find_task(&self.a, pid)
+    if t == 0:
+        raise KernelError(ESRCH, f"process {pid}")
+    if not 0 <= resource < NR_RLIMITS:
+        raise KernelError(EINVAL)
+    task_mut(&self.a, t).rlim_cur[resource] = task_mut(&self.a, t).rlim_max[resource] = U64
+    self.check()
+
+
+# --- writes that no log shows -------------------------------------------------------------------
+
+
+def prepare_anon(State self, pid, addr, length):
+    cdef idx_t mm = find_mm(self, pid), v
+    cdef uint64_t start = addr & U64, end = start + (length & U64)
+    cdef vma_t *area
+    v = find_vma(&self.a, mm, start)
+    while v and vma_at(&self.a, v).vm_start < end:
+        area = vma_at(&self.a, v)
+        if (area.vm_flags & (VM_WRITE | VM_SHARED | VM_MAYSHARE)) == VM_WRITE and not area.anon_vma and area.kind == VMA_PLAIN:
+            if anon_vma_prepare(&self.a, v) < 0:
+                raise KernelError(ENOMEM)
+        v = vma_at(&self.a, v).vm_next
+    self.check()
+
+
+def like_borders(State self, pid):
+    cdef idx_t mm = find_mm(self, pid), v = find_vma(&self.a, mm, 0), last = 0
+    cdef const mm_t *m = mm_at(&self.a, mm)
+    cdef const vma_t *area
+    cdef const vma_t *before
+    cdef list found = []
+    while v:
+        area = vma_at(&self.a, v)
+        if last and area.vm_flags & VM_WRITE and not area.vm_file and area.kind == VMA_PLAIN:
+            before = vma_at(&self.a, last)
+            if (before.vm_end == area.vm_start and not before.vm_file and before.kind == VMA_PLAIN
+                    and (before.vm_flags ^ area.vm_flags) & 0xff == 0 and is_heap(m, before) == is_heap(m, area)):
+                found.append((before.vm_start, area.vm_end, "[heap]" if is_heap(m, area) else "anonymous"))
+        last = v
+        v = area.vm_next
+    self.check()
+    return found

@@ -5,6 +5,10 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from vmtool._files cimport check_panic, enter, result, runnable
+from vmtool._state cimport State
+from vmtool._views cimport path_of
+from vmtool._walks cimport find, find_mm
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.access cimport siginfo_t
 from vmtool.mm.arena cimport cpu_mut, file_at, inode_at, inode_mut, mm_at, mm_mut, task_at, task_mut
@@ -12,7 +16,7 @@ from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport clone_thread, do_exit, do_fork, switch_mm
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
-from vmtool.mm.sys_clear_refs cimport clear_refs
+from vmtool.mm.sys_clear_refs cimport clear_refs as mm_clear_refs
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.sys_kill cimport NSIG, sys_kill
@@ -35,234 +39,252 @@ cdef object signal_of(const siginfo_t *info, Py_ssize_t minor, Py_ssize_t major,
     return Signal(info.signo, code, info.addr, minor, major, killed)
 
 
-cdef class Processes(Files):
-    cdef int fill_image(self, image, image_t *out) except -1:
-        """The record as a struct; its file is made (and cached) when the machine does not have it."""
-        cdef int i, err = 0
-        cdef const char *bytes_
-        cdef Py_ssize_t at, size
-        name = image.path.encode("utf-8", "surrogateescape")
-        memset(out, 0, sizeof(image_t))
-        if len(image.segments) > MAX_SEGMENTS:
-            raise KernelError(ENOEXEC, f"{image.path}: more than {MAX_SEGMENTS} segments")
-        out.inode = path_lookup(&self.a, name, len(name))
-        if out.inode and image.inode and (inode_at(&self.a, out.inode).ino != image.inode or inode_at(&self.a, out.inode).size != image.size):
-            path_unlink(&self.a, out.inode)  # another file has the path now
-            out.inode = 0
+cdef int fill_image(State self, image, image_t *out) except -1:
+    """The record as a struct; its file is made (and cached) when the machine does not have it."""
+    cdef int i, err = 0
+    cdef const char *bytes_
+    cdef Py_ssize_t at, size
+    name = image.path.encode("utf-8", "surrogateescape")
+    memset(out, 0, sizeof(image_t))
+    if len(image.segments) > MAX_SEGMENTS:
+        raise KernelError(ENOEXEC, f"{image.path}: more than {MAX_SEGMENTS} segments")
+    out.inode = path_lookup(&self.a, name, len(name))
+    if out.inode and image.inode and (inode_at(&self.a, out.inode).ino != image.inode or inode_at(&self.a, out.inode).size != image.size):
+        path_unlink(&self.a, out.inode)  # another file has the path now
+        out.inode = 0
+    if out.inode == 0:
+        out.inode = inode_create(&self.a, name, len(name), INODE_EXT4, image.dev_major, image.dev_minor, image.inode, image.size, &err)
         if out.inode == 0:
-            out.inode = inode_create(&self.a, name, len(name), INODE_EXT4, image.dev_major, image.dev_minor, image.inode, image.size, &err)
-            if out.inode == 0:
-                raise KernelError(err)
-            inode_mut(&self.a, out.inode).i_mode = PROGRAM_MODE
-            if image.data is not None:
-                data = image.data
-                bytes_ = data
-                size = len(data)
-                for at in range(0, size, page_size(&self.a.m.arch)):
-                    disk_write_block(&self.a, out.inode, at >> self.a.m.arch.page_shift, bytes_ + at, min(page_size(&self.a.m.arch), size - at))
-            filemap_populate(&self.a, out.inode)
-        out.nr_segments = len(image.segments)
-        out.is_dyn = image.is_dyn
-        out.is_32 = image.is_32
-        out.no_gnu_stack = image.gnu_stack is None
-        out.entry = image.entry
-        out.phoff, out.phnum, out.phentsize = image.phoff, image.phnum, image.phentsize
-        out.stack_prot = PROT_EXEC if image.gnu_stack is not None and image.gnu_stack & 1 else 0
-        for i, s in enumerate(image.segments):
-            out.segment[i].vaddr, out.segment[i].offset = s.vaddr, s.offset
-            out.segment[i].filesz, out.segment[i].memsz, out.segment[i].align = s.filesz, s.memsz, s.align
-            out.segment[i].prot = (PROT_READ if s.prot & 4 else 0) | (PROT_WRITE if s.prot & 2 else 0) | (PROT_EXEC if s.prot & 1 else 0)
-        return 0
-
-    cdef object execve(self, idx_t task, image, argv, env, layout):
-        cdef image_t main
-        cdef image_t interp
-        cdef exec_req_t req
-        cdef int err
-        memset(&req, 0, sizeof(req))
-        self.a.task = task
-        self.a.cpu = task_at(&self.a, task).cpu
-        self.fill_image(image, &main)
-        req.image = &main
-        if image.interp is not None:
-            self.fill_image(image.interp, &interp)
-            req.interp = &interp
-        # the name that execve was given: as a rule argv[0] too, while image.path is without links
-        path = argv[0] if argv and argv[0].startswith(b"/") else image.path.encode("utf-8", "surrogateescape")
-        args = b"".join(s + b"\0" for s in argv)
-        envs = b"".join(s + b"\0" for s in env)
-        req.path, req.path_len = path, len(path)
-        req.argv, req.argv_len, req.argc = args, len(args), len(argv)
-        req.envp, req.envp_len, req.envc = envs, len(envs), len(env)
-        req.rlimit_stack = task_at(&self.a, task).rlim_cur[RLIMIT_STACK]
-        req.personality = task_at(&self.a, task).personality
-        for name, value in (layout or {}).items():
-            set_layout(&req, name, value)
-        err = do_execve(&self.a, task, &req)
-        self.check()
-        if err:
-            raise KernelError(-err, image.path)
-
-    def demo(self, name):
-        """The built-in program, made for this machine's pages and words."""
-        from vmtool.demo import demo_image
-        return demo_image(name, 1 << self.a.m.arch.page_shift, layout_of(&self.a.m.arch, 0).word_bytes == 4)
-
-    def spawn(self, name, image, argv, env, layout=None, pid=0):
-        cdef idx_t t
-        cdef task_t *task
-        cdef int i, err
-        self.check_panic()
-        if pid and find_task(&self.a, pid):
-            raise KernelError(EEXIST, f"process {pid} is there already")
-        if image is None:
-            image = self.demo(name)
-        t = task_alloc(&self.a, pid, 0, 0, &err)
-        if t == 0:
             raise KernelError(err)
-        task = task_mut(&self.a, t)
-        for i in range(NR_RLIMITS):
-            task.rlim_cur[i] = task.rlim_max[i] = RLIM_INFINITY
-        task.rlim_cur[RLIMIT_STACK] = 8 << 20
-        task.rlim_cur[RLIMIT_MEMLOCK] = task.rlim_max[RLIMIT_MEMLOCK] = 8 << 20
-        task.uid = 65534
-        pid = task.pid
-        try:
-            self.execve(t, image, argv, env, layout)
-        except BaseException:
-            if not self.a.err:
-                task_free(&self.a, t)
-            raise
-        self.set_comm(pid, name)
-        return pid
+        inode_mut(&self.a, out.inode).i_mode = PROGRAM_MODE
+        if image.data is not None:
+            data = image.data
+            bytes_ = data
+            size = len(data)
+            for at in range(0, size, page_size(&self.a.m.arch)):
+                disk_write_block(&self.a, out.inode, at >> self.a.m.arch.page_shift, bytes_ + at, min(page_size(&self.a.m.arch), size - at))
+        filemap_populate(&self.a, out.inode)
+    out.nr_segments = len(image.segments)
+    out.is_dyn = image.is_dyn
+    out.is_32 = image.is_32
+    out.no_gnu_stack = image.gnu_stack is None
+    out.entry = image.entry
+    out.phoff, out.phnum, out.phentsize = image.phoff, image.phnum, image.phentsize
+    out.stack_prot = PROT_EXEC if image.gnu_stack is not None and image.gnu_stack & 1 else 0
+    for i, s in enumerate(image.segments):
+        out.segment[i].vaddr, out.segment[i].offset = s.vaddr, s.offset
+        out.segment[i].filesz, out.segment[i].memsz, out.segment[i].align = s.filesz, s.memsz, s.align
+        out.segment[i].prot = (PROT_READ if s.prot & 4 else 0) | (PROT_WRITE if s.prot & 2 else 0) | (PROT_EXEC if s.prot & 1 else 0)
+    return 0
 
-    def exec(self, pid, name, image, argv, env, layout=None):
-        cdef idx_t t = group_leader(&self.a, self.runnable(pid))  # a thread that execs gets its leader's PID
-        if image is None:
-            image = self.demo(name)
-        self.execve(t, image, argv, env, layout)
-        self.set_comm(task_at(&self.a, t).pid, name)
 
-    def fork(self, pid, share_mm=False, child=0):
-        cdef idx_t t = self.enter(pid)
-        cdef int64_t c
-        if child and find_task(&self.a, child):
-            raise KernelError(EEXIST, f"process {child} is there already")
-        c = self.result(do_fork(&self.a, t, child, share_mm))
-        return task_at(&self.a, <idx_t>c).pid
+cdef object execve(State self, idx_t task, image, argv, env, layout):
+    cdef image_t main
+    cdef image_t interp
+    cdef exec_req_t req
+    cdef int err
+    memset(&req, 0, sizeof(req))
+    self.a.task = task
+    self.a.cpu = task_at(&self.a, task).cpu
+    fill_image(self, image, &main)
+    req.image = &main
+    if image.interp is not None:
+        fill_image(self, image.interp, &interp)
+        req.interp = &interp
+    # the name that execve was given: as a rule argv[0] too, while image.path is without links
+    path = argv[0] if argv and argv[0].startswith(b"/") else image.path.encode("utf-8", "surrogateescape")
+    args = b"".join(s + b"\0" for s in argv)
+    envs = b"".join(s + b"\0" for s in env)
+    req.path, req.path_len = path, len(path)
+    req.argv, req.argv_len, req.argc = args, len(args), len(argv)
+    req.envp, req.envp_len, req.envc = envs, len(envs), len(env)
+    req.rlimit_stack = task_at(&self.a, task).rlim_cur[RLIMIT_STACK]
+    req.personality = task_at(&self.a, task).personality
+    for name, value in (layout or {}).items():
+        set_layout(&req, name, value)
+    err = do_execve(&self.a, task, &req)
+    self.check()
+    if err:
+        raise KernelError(-err, image.path)
 
-    def clone(self, pid, sp=0, tid=0):
-        cdef idx_t t = self.enter(pid)
-        cdef int64_t thread
-        if tid and find_task(&self.a, tid):
-            raise KernelError(EEXIST, f"process {tid} is there already")
-        thread = self.result(clone_thread(&self.a, t, tid, sp & U64))
-        return task_at(&self.a, <idx_t>thread).pid
 
-    def exit(self, pid, status=0):
-        cdef idx_t t = self.runnable(pid)
-        if group_leader(&self.a, t) != t:
-            exit_thread(&self.a, t)
-        else:
-            do_exit(&self.a, t, (status & 0xFF) << 8)
-        self.check()
+def demo(State self, name):
+    """The built-in program, made for this machine's pages and words."""
+    from vmtool.demo import demo_image
+    return demo_image(name, 1 << self.a.m.arch.page_shift, layout_of(&self.a.m.arch, 0).word_bytes == 4)
 
-    def kill(self, pid, signo):
-        cdef idx_t t = self.find(pid)
-        if not 0 <= signo <= NSIG:
-            raise KernelError(EINVAL, f"signal {signo}")
-        sys_kill(&self.a, t, signo)
-        self.check()
 
-    def reset_peaks(self, pid):
-        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
-        if mm:
-            mm_mut(&self.a, mm).hiwater_rss = get_mm_rss(mm_at(&self.a, mm))
-        self.check()
+def spawn(State self, name, image, argv, env, layout=None, pid=0):
+    cdef idx_t t
+    cdef task_t *task
+    cdef int i, err
+    check_panic(self)
+    if pid and find_task(&self.a, pid):
+        raise KernelError(EEXIST, f"process {pid} is there already")
+    if image is None:
+        image = self.demo(name)
+    t = task_alloc(&self.a, pid, 0, 0, &err)
+    if t == 0:
+        raise KernelError(err)
+    task = task_mut(&self.a, t)
+    for i in range(NR_RLIMITS):
+        task.rlim_cur[i] = task.rlim_max[i] = RLIM_INFINITY
+    task.rlim_cur[RLIMIT_STACK] = 8 << 20
+    task.rlim_cur[RLIMIT_MEMLOCK] = task.rlim_max[RLIMIT_MEMLOCK] = 8 << 20
+    task.uid = 65534
+    pid = task.pid
+    try:
+        execve(self, t, image, argv, env, layout)
+    except BaseException:
+        if not self.a.err:
+            task_free(&self.a, t)
+        raise
+    self.set_comm(pid, name)
+    return pid
 
-    def switch(self, pid, cpu=0):
-        cdef idx_t t = self.runnable(pid)
-        if not 0 <= cpu < self.a.m.nr_cpus:
-            raise KernelError(EINVAL, f"no CPU {cpu}")
-        if cpu_mut(&self.a, task_at(&self.a, t).cpu).task == t and task_at(&self.a, t).cpu != cpu:
-            cpu_mut(&self.a, task_at(&self.a, t).cpu).task = 0
-        self.a.cpu = cpu
-        self.a.task = t
-        switch_mm(&self.a, t, cpu)
-        self.check()
 
-    def setrlimit(self, pid, resource, value):
-        """As root's prlimit(1): a soft limit above the hard one takes that along."""
-        cdef idx_t leader = group_leader(&self.a, self.find(pid)), thread = next_thread(&self.a, leader, 0)
-        cdef uint64_t limit = RLIM_INFINITY if value is None else min(value, U64)
-        cdef uint64_t hard
-        if not 0 <= resource < NR_RLIMITS or (value is not None and value < 0):
-            raise KernelError(EINVAL)
-        hard = max(task_at(&self.a, leader).rlim_max[resource], limit)
-        while thread:  # the limits are the process's, each of its threads has a copy here
-            task_mut(&self.a, thread).rlim_max[resource] = hard
-            task_mut(&self.a, thread).rlim_cur[resource] = limit
-            thread = next_thread(&self.a, leader, thread)
+def exec(State self, pid, name, image, argv, env, layout=None):
+    cdef idx_t t = group_leader(&self.a, runnable(self, pid))  # a thread that execs gets its leader's PID
+    if image is None:
+        image = self.demo(name)
+    execve(self, t, image, argv, env, layout)
+    self.set_comm(task_at(&self.a, t).pid, name)
 
-    def set_personality(self, pid, value):
-        task_mut(&self.a, self.find(pid)).personality = value & 0xFFFFFFFF
 
-    def set_oom_score_adj(self, pid, value, is_capable=True):
-        """Counterpart: Linux v6.18 fs/proc/base.c:__set_oom_adj()."""
-        cdef idx_t leader = group_leader(&self.a, self.find(pid)), thread = next_thread(&self.a, leader, 0)
-        cdef task_t *t
-        if not -1000 <= value <= 1000:
-            raise KernelError(EINVAL)
-        if not is_capable and value < task_at(&self.a, leader).oom_score_adj_min:
-            raise KernelError(EACCES, f"below {task_at(&self.a, leader).oom_score_adj_min}, which takes CAP_SYS_RESOURCE")
-        while thread:
-            t = task_mut(&self.a, thread)
-            t.oom_score_adj = value
-            if is_capable:
-                t.oom_score_adj_min = value
-            thread = next_thread(&self.a, leader, thread)
+def fork(State self, pid, share_mm=False, child=0):
+    cdef idx_t t = enter(self, pid)
+    cdef int64_t c
+    if child and find_task(&self.a, child):
+        raise KernelError(EEXIST, f"process {child} is there already")
+    c = result(self, do_fork(&self.a, t, child, share_mm))
+    return task_at(&self.a, <idx_t>c).pid
 
-    def clear_refs(self, pid, what):
-        self.result(clear_refs(&self.a, task_at(&self.a, self.enter(pid)).mm, what))
 
-    cdef object remote(self, pid, addr, data, bint write):
-        """Bytes of another one's memory into `data`, or out of it. The process does not run for it."""
-        cdef idx_t t = self.find(pid), mm = self.find_mm(pid)
-        cdef char *bytes_ = data
-        cdef uint64_t n
-        self.a.task = t
-        self.a.cpu = task_at(&self.a, t).cpu
-        n = access_remote_vm(&self.a, mm, addr & U64, bytes_, len(data), write)
-        self.check()
-        if n == 0 and len(data):
-            raise KernelError(EIO)
-        return n
+def clone(State self, pid, sp=0, tid=0):
+    cdef idx_t t = enter(self, pid)
+    cdef int64_t thread
+    if tid and find_task(&self.a, tid):
+        raise KernelError(EEXIST, f"process {tid} is there already")
+    thread = result(self, clone_thread(&self.a, t, tid, sp & U64))
+    return task_at(&self.a, <idx_t>thread).pid
 
-    def read_mem(self, pid, addr, length):
-        if not 0 <= length <= MEM_MAX:
-            raise KernelError(EINVAL, f"{length} bytes at once")
-        data = bytearray(length)
-        return bytes(data[:self.remote(pid, addr, data, False)])
 
-    def write_mem(self, pid, addr, data):
-        return self.remote(pid, addr, bytearray(data[:MEM_MAX]), True)
+def exit(State self, pid, status=0):
+    cdef idx_t t = runnable(self, pid)
+    if group_leader(&self.a, t) != t:
+        exit_thread(&self.a, t)
+    else:
+        do_exit(&self.a, t, (status & 0xFF) << 8)
+    self.check()
 
-    def open_files(self, pid):
-        cdef idx_t f = task_at(&self.a, group_leader(&self.a, self.find(pid))).files
-        cdef uint32_t left = self.a.pool[POOL_FILE].count
-        found = []
-        while f and left:
-            found.append((self.path_of(file_at(&self.a, f).inode), inode_at(&self.a, file_at(&self.a, f).inode).ino))
-            f = file_at(&self.a, f).next
-            left -= 1
-        self.check()
-        return found[::-1]
 
-    def set_comm(self, pid, comm):
-        cdef task_t *t = task_mut(&self.a, self.find(pid))
-        text = comm.encode("utf-8", "surrogateescape")[:15]
-        memset(t.comm, 0, 16)
-        memcpy(t.comm, <const char *>text, len(text))
+def kill(State self, pid, signo):
+    cdef idx_t t = find(self, pid)
+    if not 0 <= signo <= NSIG:
+        raise KernelError(EINVAL, f"signal {signo}")
+    sys_kill(&self.a, t, signo)
+    self.check()
+
+
+def reset_peaks(State self, pid):
+    cdef idx_t mm = task_at(&self.a, find(self, pid)).mm
+    if mm:
+        mm_mut(&self.a, mm).hiwater_rss = get_mm_rss(mm_at(&self.a, mm))
+    self.check()
+
+
+def switch(State self, pid, cpu=0):
+    cdef idx_t t = runnable(self, pid)
+    if not 0 <= cpu < self.a.m.nr_cpus:
+        raise KernelError(EINVAL, f"no CPU {cpu}")
+    if cpu_mut(&self.a, task_at(&self.a, t).cpu).task == t and task_at(&self.a, t).cpu != cpu:
+        cpu_mut(&self.a, task_at(&self.a, t).cpu).task = 0
+    self.a.cpu = cpu
+    self.a.task = t
+    switch_mm(&self.a, t, cpu)
+    self.check()
+
+
+def setrlimit(State self, pid, resource, value):
+    """As root's prlimit(1): a soft limit above the hard one takes that along."""
+    cdef idx_t leader = group_leader(&self.a, find(self, pid)), thread = next_thread(&self.a, leader, 0)
+    cdef uint64_t limit = RLIM_INFINITY if value is None else min(value, U64)
+    cdef uint64_t hard
+    if not 0 <= resource < NR_RLIMITS or (value is not None and value < 0):
+        raise KernelError(EINVAL)
+    hard = max(task_at(&self.a, leader).rlim_max[resource], limit)
+    while thread:  # the limits are the process's, each of its threads has a copy here
+        task_mut(&self.a, thread).rlim_max[resource] = hard
+        task_mut(&self.a, thread).rlim_cur[resource] = limit
+        thread = next_thread(&self.a, leader, thread)
+
+
+def set_personality(State self, pid, value):
+    task_mut(&self.a, find(self, pid)).personality = value & 0xFFFFFFFF
+
+
+def set_oom_score_adj(State self, pid, value, is_capable=True):
+    """Counterpart: Linux v6.18 fs/proc/base.c:__set_oom_adj()."""
+    cdef idx_t leader = group_leader(&self.a, find(self, pid)), thread = next_thread(&self.a, leader, 0)
+    cdef task_t *t
+    if not -1000 <= value <= 1000:
+        raise KernelError(EINVAL)
+    if not is_capable and value < task_at(&self.a, leader).oom_score_adj_min:
+        raise KernelError(EACCES, f"below {task_at(&self.a, leader).oom_score_adj_min}, which takes CAP_SYS_RESOURCE")
+    while thread:
+        t = task_mut(&self.a, thread)
+        t.oom_score_adj = value
+        if is_capable:
+            t.oom_score_adj_min = value
+        thread = next_thread(&self.a, leader, thread)
+
+
+def clear_refs(State self, pid, what):
+    result(self, mm_clear_refs(&self.a, task_at(&self.a, enter(self, pid)).mm, what))
+
+
+cdef object remote(State self, pid, addr, data, bint write):
+    """Bytes of another one's memory into `data`, or out of it. The process does not run for it."""
+    cdef idx_t t = find(self, pid), mm = find_mm(self, pid)
+    cdef char *bytes_ = data
+    cdef uint64_t n
+    self.a.task = t
+    self.a.cpu = task_at(&self.a, t).cpu
+    n = access_remote_vm(&self.a, mm, addr & U64, bytes_, len(data), write)
+    self.check()
+    if n == 0 and len(data):
+        raise KernelError(EIO)
+    return n
+
+
+def read_mem(State self, pid, addr, length):
+    if not 0 <= length <= MEM_MAX:
+        raise KernelError(EINVAL, f"{length} bytes at once")
+    data = bytearray(length)
+    return bytes(data[:remote(self, pid, addr, data, False)])
+
+
+def write_mem(State self, pid, addr, data):
+    return remote(self, pid, addr, bytearray(data[:MEM_MAX]), True)
+
+
+def open_files(State self, pid):
+    cdef idx_t f = task_at(&self.a, group_leader(&self.a, find(self, pid))).files
+    cdef uint32_t left = self.a.pool[POOL_FILE].count
+    found = []
+    while f and left:
+        found.append((path_of(self, file_at(&self.a, f).inode), inode_at(&self.a, file_at(&self.a, f).inode).ino))
+        f = file_at(&self.a, f).next
+        left -= 1
+    self.check()
+    return found[::-1]
+
+
+def set_comm(State self, pid, comm):
+    cdef task_t *t = task_mut(&self.a, find(self, pid))
+    text = comm.encode("utf-8", "surrogateescape")[:15]
+    memset(t.comm, 0, 16)
+    memcpy(t.comm, <const char *>text, len(text))
 
 
 cdef void set_layout(exec_req_t *req, name, value) except *:

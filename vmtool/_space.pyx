@@ -1,48 +1,38 @@
 # cython: language_level=3
-"""Space: what /proc/PID shows of a process: task and mm fields, areas, smaps, pagemap. Nothing here changes the machine."""
+"""Space: what /proc/PID shows of a process: task and mm fields, areas, smaps. Nothing here changes the machine."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 
+from vmtool._state cimport State
+from vmtool._views cimport path_of
+from vmtool._walks cimport find, find_mm
 from vmtool.mm.access cimport peek_bytes
-from vmtool.mm.arch cimport level_end, level_size, offset_in_page, page_align, page_size, page_start
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
-from vmtool.mm.arena cimport arena_t, cpu_mut, file_at, inode_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.arena cimport file_at, inode_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
-from vmtool.mm.pid cimport find_task
-from vmtool.mm.mmu cimport mmu_walk, walk_t
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_usage
-from vmtool.mm.pagecache cimport inode_path, name_read
-from vmtool.mm.pgtable cimport entry_at_t, entry_find
+from vmtool.mm.pagecache cimport name_read
 from vmtool.mm.sys_exec cimport AUXV_MOST, auxv_word
 from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
-from vmtool.mm.show_dump cimport dump_page
-from vmtool.mm.show_proc cimport next_table, numa_gather, numa_stats_t, oom_score
-from vmtool.mm.show_rmap cimport frame_mappings
-from vmtool.mm.show_smaps cimport mem_stats_t, pagemap_entry, smap_gather, thp_eligible
+from vmtool.mm.show_proc cimport numa_gather, numa_stats_t, oom_score as mm_oom_score
+from vmtool.mm.show_smaps cimport mem_stats_t, smap_gather, thp_eligible
 from vmtool.mm.task cimport group_faults, group_leader, next_thread, thread_sp
 from vmtool.mm.types cimport *
-from vmtool.mm.vma cimport find_vma
 
 from vmtool import records as r
-from vmtool.errors import KernelError
 
 cdef enum:
-    ENTRY_WORDS = 5
-    MOST_ENTRIES = 1 << 22
     UNNAMED_LINE = 64
     UNNAMED_RUN = 256  # such lines in a row that make one text
-    MOST_WALKS = 1 << 26  # a damaged file's tables may go round
 
 SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
 AS_IT_WAS = "\0"  # begins the name of an imported area that this kernel would name otherwise (adopt_area())
 cdef uint32_t STRICT_HEAP_SINCE = 6006
-DUMP_MAX = 1 << 26
-PAGEMAP_MAX = 1 << 22  # 16 GiB of pages, half a GiB of records
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
 
@@ -79,414 +69,286 @@ cdef size_t unnamed_line(const vma_t *area, char *text) noexcept nogil:
     return at + 24 - text
 
 
-cdef void note_mapping(void *ctx, idx_t mm, idx_t v, vaddr_t addr, int level) noexcept nogil:
-    with gil:
-        (<list>ctx).append((mm, v, addr, level))
+# --- tasks ---------------------------------------------------------------------------------
 
 
-cdef class Space(Views):
-    # --- tasks ---------------------------------------------------------------------------------
+def tasks(State self):
+    cdef uint32_t pid
+    cdef idx_t t
+    found = []
+    for pid in range(1, self.a.pool[POOL_PID].count):
+        t = (<uint32_t *>rec_at(&self.a, POOL_PID, pid))[0]
+        if t and task_at(&self.a, t).tgid == pid:
+            found.append(self.task(pid))
+    self.check()
+    return found
 
-    def tasks(self):
-        cdef uint32_t pid
-        cdef idx_t t
-        found = []
-        for pid in range(1, self.a.pool[POOL_PID].count):
-            t = (<uint32_t *>rec_at(&self.a, POOL_PID, pid))[0]
-            if t and task_at(&self.a, t).tgid == pid:
-                found.append(self.task(pid))
-        self.check()
-        return found
 
-    def threads(self, pid):
-        cdef idx_t leader = group_leader(&self.a, self.find(pid)), t = next_thread(&self.a, leader, 0)
-        pids = []
-        while t:
-            pids.append(task_at(&self.a, t).pid)
-            t = next_thread(&self.a, leader, t)
-        return [self.task(pid, True) for pid in sorted(pids)]
+def threads(State self, pid):
+    cdef idx_t leader = group_leader(&self.a, find(self, pid)), t = next_thread(&self.a, leader, 0)
+    pids = []
+    while t:
+        pids.append(task_at(&self.a, t).pid)
+        t = next_thread(&self.a, leader, t)
+    return [self.task(pid, True) for pid in sorted(pids)]
 
-    def task(self, pid, alone=False):
-        cdef idx_t i = self.find(pid), leader = group_leader(&self.a, i)
-        cdef task_t *t = task_at(&self.a, i)
-        cdef uint64_t minor = t.min_flt, major = t.maj_flt
-        cdef uint32_t cpu
-        current = False
-        for cpu in range(self.a.m.nr_cpus):
-            if (<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).task == i:
-                current = True
-        if not alone:
-            group_faults(&self.a, leader, &minor, &major)
-        comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "surrogateescape")
-        self.check()
-        return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, minor, major, t.cmin_flt, t.cmaj_flt,
-                          task_at(&self.a, leader).nr_threads, t.start_time, t.oom_score_adj, t.mm != 0, task_at(&self.a, leader).shared_pending, t.tgid, thread_sp(t)[0])
 
-    def mm(self, pid):
-        cdef mm_t *m = mm_at(&self.a, self.find_mm(pid))
-        cdef uint64_t anon = <uint64_t>mm_counter_sum(m, MM_ANONPAGES)
-        cdef uint64_t file = <uint64_t>mm_counter_sum(m, MM_FILEPAGES)
-        cdef uint64_t shmem = <uint64_t>mm_counter_sum(m, MM_SHMEMPAGES)
-        cdef uint64_t hiwater_rss = anon + file + shmem
-        words = b"".join([auxv_word(m, i)[0].to_bytes(8, "little") for i in range(min(m.nr_auxv, <uint32_t>AUXV_MOST))])
-        if m.hiwater_rss > hiwater_rss:
-            hiwater_rss = m.hiwater_rss
-        exe = self.path_of(file_at(&self.a, m.exe_file).inode) if m.exe_file else ""
-        self.check()
-        return r.MmInfo(
-            <uint64_t>m.pgd << self.a.m.arch.page_shift, m.start_code, m.end_code, m.start_data, m.end_data, m.start_brk, m.brk, m.start_stack,
-            m.arg_start, m.arg_end, m.env_start, m.env_end, m.mmap_base, m.entry, m.sp, m.task_size,
-            m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
-            anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes,
-            hugetlb_usage(&self.a, self.find_mm(pid)), m.map_count,
-            not m.flags & MMF_DISABLE_THP, exe, words)
+def task(State self, pid, alone=False):
+    cdef idx_t i = find(self, pid), leader = group_leader(&self.a, i)
+    cdef task_t *t = task_at(&self.a, i)
+    cdef uint64_t minor = t.min_flt, major = t.maj_flt
+    cdef uint32_t cpu
+    current = False
+    for cpu in range(self.a.m.nr_cpus):
+        if (<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).task == i:
+            current = True
+    if not alone:
+        group_faults(&self.a, leader, &minor, &major)
+    comm = t.comm[: strlen(t.comm) if t.comm[15] == 0 else 16].decode("utf-8", "surrogateescape")
+    self.check()
+    return r.TaskInfo(t.pid, t.ppid, comm, chr(t.state), t.exit_code, t.cpu, current, minor, major, t.cmin_flt, t.cmaj_flt,
+                      task_at(&self.a, leader).nr_threads, t.start_time, t.oom_score_adj, t.mm != 0, task_at(&self.a, leader).shared_pending, t.tgid, thread_sp(t)[0])
 
-    cdef object peek_range(self, idx_t mm, start, end):
-        cdef uint64_t n
-        cdef char *buf
-        if not 0 < end - start <= 1 << 22:
-            return b""
-        n = end - start
-        buf = <char *>malloc(n)
-        if buf == NULL:
-            raise MemoryError()
-        try:
-            n = peek_bytes(&self.a, mm, start, buf, n)
-            return buf[:n]
-        finally:
-            free(buf)
 
-    def cmdline(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        return self.peek_range(mm, mm_at(&self.a, mm).arg_start, mm_at(&self.a, mm).arg_end)
+def mm(State self, pid):
+    cdef mm_t *m = mm_at(&self.a, find_mm(self, pid))
+    cdef uint64_t anon = <uint64_t>mm_counter_sum(m, MM_ANONPAGES)
+    cdef uint64_t file = <uint64_t>mm_counter_sum(m, MM_FILEPAGES)
+    cdef uint64_t shmem = <uint64_t>mm_counter_sum(m, MM_SHMEMPAGES)
+    cdef uint64_t hiwater_rss = anon + file + shmem
+    words = b"".join([auxv_word(m, i)[0].to_bytes(8, "little") for i in range(min(m.nr_auxv, <uint32_t>AUXV_MOST))])
+    if m.hiwater_rss > hiwater_rss:
+        hiwater_rss = m.hiwater_rss
+    exe = path_of(self, file_at(&self.a, m.exe_file).inode) if m.exe_file else ""
+    self.check()
+    return r.MmInfo(
+        <uint64_t>m.pgd << self.a.m.arch.page_shift, m.start_code, m.end_code, m.start_data, m.end_data, m.start_brk, m.brk, m.start_stack,
+        m.arg_start, m.arg_end, m.env_start, m.env_end, m.mmap_base, m.entry, m.sp, m.task_size,
+        m.total_vm, max(m.hiwater_vm, m.total_vm), m.locked_vm, m.pinned_vm, m.data_vm, m.exec_vm, m.stack_vm,
+        anon, file, shmem, hiwater_rss, get_mm_rss(m), <uint64_t>mm_counter_sum(m, MM_SWAPENTS), m.pgtables_bytes,
+        hugetlb_usage(&self.a, find_mm(self, pid)), m.map_count,
+        not m.flags & MMF_DISABLE_THP, exe, words)
 
-    def environ(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        return self.peek_range(mm, mm_at(&self.a, mm).env_start, mm_at(&self.a, mm).env_end)
 
-    def getrlimits(self, pid):
-        cdef task_t *t = task_at(&self.a, self.find(pid))
-        return [(None if t.rlim_cur[i] == RLIM_INFINITY else t.rlim_cur[i], None if t.rlim_max[i] == RLIM_INFINITY else t.rlim_max[i])
-                for i in range(NR_RLIMITS)]
+cdef object peek_range(State self, idx_t mm, start, end):
+    cdef uint64_t n
+    cdef char *buf
+    if not 0 < end - start <= 1 << 22:
+        return b""
+    n = end - start
+    buf = <char *>malloc(n)
+    if buf == NULL:
+        raise MemoryError()
+    try:
+        n = peek_bytes(&self.a, mm, start, buf, n)
+        return buf[:n]
+    finally:
+        free(buf)
 
-    # --- areas -----------------------------------------------------------------------------------
 
-    cdef object vma_record(self, idx_t v):
-        cdef vma_t *area = vma_at(&self.a, v)
-        cdef mm_t *m = mm_at(&self.a, area.vm_mm)
-        cdef inode_t *inode
-        cdef char text[256]
-        cdef uint32_t n
-        name, major, minor, ino, offset = "", 0, 0, 0, 0
-        if area.anon_name:
-            n = name_read(&self.a, area.anon_name, text, 256)
-            name = text[:n].decode("utf-8", "surrogateescape")
-        if mm_at(&self.a, area.vm_mm).flags & MMF_ANON_OFFSETS:
-            offset = area.vm_pgoff << self.a.m.arch.page_shift
-        if area.vm_file:
-            inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
-            major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << self.a.m.arch.page_shift
-            name = name if name[:1] == AS_IT_WAS else f"[anon_shmem:{name}]" if name else self.path_of(file_at(&self.a, area.vm_file).inode)
-        elif name[:1] == AS_IT_WAS:
-            pass
-        elif area.kind != VMA_PLAIN:
-            name = SPECIAL_NAMES.get(area.kind, "")
-        elif is_heap(area, m, kernel_release(self.a.m)):
-            name = "[heap]"
-        elif area.vm_start <= m.start_stack and area.vm_end >= m.start_stack:
-            name = "[stack]"
-        elif name:
-            name = f"[anon:{name}]"
-        if name[:1] == AS_IT_WAS:
-            name = name[1:]
-        return r.Vma(area.vm_start, area.vm_end, area.vm_flags, area.vm_pgoff, offset, major, minor, ino, name, area.vm_file != 0,
-                     area.anon_vma, area.vm_file)
+def cmdline(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    return peek_range(self, mm, mm_at(&self.a, mm).arg_start, mm_at(&self.a, mm).arg_end)
 
-    def maps(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef idx_t v = mm_at(&self.a, mm).vma_first
-        cdef uint32_t left = self.a.pool[POOL_VMA].count
-        found = []
-        while v and left:
-            found.append(self.vma_record(v))
-            v = vma_at(&self.a, v).vm_next
-            left -= 1
-        gate = self.gate_vma(mm)
-        if gate is not None:
-            found.append(gate)
-        self.check()
-        return found
 
-    cdef bint is_unnamed(self, const vma_t *area, const mm_t *m, uint32_t release):
-        return (area.vm_file == 0 and area.anon_name == 0 and area.kind == VMA_PLAIN and not m.flags & MMF_ANON_OFFSETS
-                and not is_heap(area, m, release) and not (area.vm_start <= m.start_stack <= area.vm_end))
+def environ(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    return peek_range(self, mm, mm_at(&self.a, mm).env_start, mm_at(&self.a, mm).env_end)
 
-    def maps_text(self, pid, line):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef idx_t v = mm_at(&self.a, mm).vma_first
-        cdef uint32_t left = self.a.pool[POOL_VMA].count
-        cdef uint32_t release = kernel_release(self.a.m)
-        cdef char text[UNNAMED_LINE * UNNAMED_RUN]
-        cdef size_t used = 0
-        found = []
-        while v and left:
-            if self.is_unnamed(vma_at(&self.a, v), mm_at(&self.a, mm), release):
-                used += unnamed_line(vma_at(&self.a, v), text + used)
-            else:
-                found += (text[:used], line(self.vma_record(v)).encode("utf-8", "surrogateescape"))
-                used = 0
-            if used > UNNAMED_LINE * (UNNAMED_RUN - 1):
-                found.append(text[:used])
-                used = 0
-            v = vma_at(&self.a, v).vm_next
-            left -= 1
-        found.append(text[:used])
-        gate = self.gate_vma(mm)
-        if gate is not None:
-            found.append(line(gate).encode("utf-8", "surrogateescape"))
-        self.check()
-        return b"".join(found).decode("utf-8", "surrogateescape")
 
-    cdef object gate_vma(self, idx_t mm):
-        """[vsyscall] or [vectors]: in no address space's tree, shown in each. None: this kind of space has none."""
-        cdef const layout_t *l = layout_of(&self.a.m.arch, mm_at(&self.a, mm).flags)
-        cdef uint64_t flags = l.gate_flags
-        cdef uint32_t how = mm_at(&self.a, mm).flags
-        if not mm_at(&self.a, mm).vdso or not l.gate_start or how & MMF_NO_VSYSCALL:
-            return None
-        name, size = l.gate_name.decode(), page_size(&self.a.m.arch)
-        if how & MMF_VSYSCALL_READ:
-            flags |= VM_READ
-        if how & MMF_VSYSCALL_WIDE:
-            flags, size = 0, 0x800000
-        if how & MMF_VSYSCALL_AS_VDSO:
-            name = "[vdso]"
-        return r.Vma(l.gate_start, l.gate_start + size, flags, 0, 0, 0, 0, 0, name, False, 0, 0)
+def getrlimits(State self, pid):
+    cdef task_t *t = task_at(&self.a, find(self, pid))
+    return [(None if t.rlim_cur[i] == RLIM_INFINITY else t.rlim_cur[i], None if t.rlim_max[i] == RLIM_INFINITY else t.rlim_max[i])
+            for i in range(NR_RLIMITS)]
 
-    def word_bytes(self, pid):
-        """Of the pointers of the kernel whose maps this process has: they decide where names stand."""
-        cdef idx_t mm = task_at(&self.a, self.find(pid)).mm
-        if self.a.m.arch.task_size >> 32 == 0 or mm and mm_at(&self.a, mm).flags & MMF_NARROW:
-            return 4
-        return 8
 
-    def smaps(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef idx_t v = mm_at(&self.a, mm).vma_first
-        cdef uint32_t left = self.a.pool[POOL_VMA].count
-        cdef mem_stats_t s
-        found = []
-        while v and left:
-            memset(&s, 0, sizeof(s))
-            smap_gather(&self.a, v, &s)
-            size = vma_kernel_pagesize(&self.a, v)
-            found.append(r.Smap(self.vma_record(v), stats_record(&s), size, size, thp_eligible(&self.a, v),
-                                vma_pkey(vma_at(&self.a, v)) if has_pkeys(&self.a) else None))
-            v = vma_at(&self.a, v).vm_next
-            left -= 1
-        gate = self.gate_vma(mm)
-        if gate is not None:
-            memset(&s, 0, sizeof(s))
-            found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False,
-                                0 if has_pkeys(&self.a) else None))
-        self.check()
-        return found
+# --- areas -----------------------------------------------------------------------------------
 
-    def numa_maps(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef idx_t v = mm_at(&self.a, mm).vma_first
-        cdef uint32_t left = self.a.pool[POOL_VMA].count
-        cdef numa_stats_t n
-        found = []
-        while v and left:
-            numa_gather(&self.a, v, &n)
-            found.append((self.vma_record(v), r.NumaStats(n.pages, n.anon, n.active, n.writeback, n.mapcount_max, n.dirty, n.swapcache,
-                                                                vma_kernel_pagesize(&self.a, v))))
-            v = vma_at(&self.a, v).vm_next
-            left -= 1
-        self.check()
-        return found
 
-    def oom_score(self, pid, is_new=True):
-        return oom_score(&self.a, self.find(pid), is_new)
+cdef object vma_record(State self, idx_t v):
+    cdef vma_t *area = vma_at(&self.a, v)
+    cdef mm_t *m = mm_at(&self.a, area.vm_mm)
+    cdef inode_t *inode
+    cdef char text[256]
+    cdef uint32_t n
+    name, major, minor, ino, offset = "", 0, 0, 0, 0
+    if area.anon_name:
+        n = name_read(&self.a, area.anon_name, text, 256)
+        name = text[:n].decode("utf-8", "surrogateescape")
+    if mm_at(&self.a, area.vm_mm).flags & MMF_ANON_OFFSETS:
+        offset = area.vm_pgoff << self.a.m.arch.page_shift
+    if area.vm_file:
+        inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
+        major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << self.a.m.arch.page_shift
+        name = name if name[:1] == AS_IT_WAS else f"[anon_shmem:{name}]" if name else path_of(self, file_at(&self.a, area.vm_file).inode)
+    elif name[:1] == AS_IT_WAS:
+        pass
+    elif area.kind != VMA_PLAIN:
+        name = SPECIAL_NAMES.get(area.kind, "")
+    elif is_heap(area, m, kernel_release(self.a.m)):
+        name = "[heap]"
+    elif area.vm_start <= m.start_stack and area.vm_end >= m.start_stack:
+        name = "[stack]"
+    elif name:
+        name = f"[anon:{name}]"
+    if name[:1] == AS_IT_WAS:
+        name = name[1:]
+    return r.Vma(area.vm_start, area.vm_end, area.vm_flags, area.vm_pgoff, offset, major, minor, ino, name, area.vm_file != 0,
+                 area.anon_vma, area.vm_file)
 
-    def smaps_rollup(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef idx_t v = mm_at(&self.a, mm).vma_first
-        cdef mem_stats_t s
-        cdef uint64_t first = 0, last = 0
-        cdef uint32_t left = self.a.pool[POOL_VMA].count
+
+def maps(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    cdef idx_t v = mm_at(&self.a, mm).vma_first
+    cdef uint32_t left = self.a.pool[POOL_VMA].count
+    found = []
+    while v and left:
+        found.append(vma_record(self, v))
+        v = vma_at(&self.a, v).vm_next
+        left -= 1
+    gate = gate_vma(self, mm)
+    if gate is not None:
+        found.append(gate)
+    self.check()
+    return found
+
+
+cdef bint is_unnamed(State self, const vma_t *area, const mm_t *m, uint32_t release):
+    return (area.vm_file == 0 and area.anon_name == 0 and area.kind == VMA_PLAIN and not m.flags & MMF_ANON_OFFSETS
+            and not is_heap(area, m, release) and not (area.vm_start <= m.start_stack <= area.vm_end))
+
+
+def maps_text(State self, pid, line):
+    cdef idx_t mm = find_mm(self, pid)
+    cdef idx_t v = mm_at(&self.a, mm).vma_first
+    cdef uint32_t left = self.a.pool[POOL_VMA].count
+    cdef uint32_t release = kernel_release(self.a.m)
+    cdef char text[UNNAMED_LINE * UNNAMED_RUN]
+    cdef size_t used = 0
+    found = []
+    while v and left:
+        if is_unnamed(self, vma_at(&self.a, v), mm_at(&self.a, mm), release):
+            used += unnamed_line(vma_at(&self.a, v), text + used)
+        else:
+            found += (text[:used], line(vma_record(self, v)).encode("utf-8", "surrogateescape"))
+            used = 0
+        if used > UNNAMED_LINE * (UNNAMED_RUN - 1):
+            found.append(text[:used])
+            used = 0
+        v = vma_at(&self.a, v).vm_next
+        left -= 1
+    found.append(text[:used])
+    gate = gate_vma(self, mm)
+    if gate is not None:
+        found.append(line(gate).encode("utf-8", "surrogateescape"))
+    self.check()
+    return b"".join(found).decode("utf-8", "surrogateescape")
+
+
+cdef object gate_vma(State self, idx_t mm):
+    """[vsyscall] or [vectors]: in no address space's tree, shown in each. None: this kind of space has none."""
+    cdef const layout_t *l = layout_of(&self.a.m.arch, mm_at(&self.a, mm).flags)
+    cdef uint64_t flags = l.gate_flags
+    cdef uint32_t how = mm_at(&self.a, mm).flags
+    if not mm_at(&self.a, mm).vdso or not l.gate_start or how & MMF_NO_VSYSCALL:
+        return None
+    name, size = l.gate_name.decode(), page_size(&self.a.m.arch)
+    if how & MMF_VSYSCALL_READ:
+        flags |= VM_READ
+    if how & MMF_VSYSCALL_WIDE:
+        flags, size = 0, 0x800000
+    if how & MMF_VSYSCALL_AS_VDSO:
+        name = "[vdso]"
+    return r.Vma(l.gate_start, l.gate_start + size, flags, 0, 0, 0, 0, 0, name, False, 0, 0)
+
+
+def word_bytes(State self, pid):
+    """Of the pointers of the kernel whose maps this process has: they decide where names stand."""
+    cdef idx_t mm = task_at(&self.a, find(self, pid)).mm
+    if self.a.m.arch.task_size >> 32 == 0 or mm and mm_at(&self.a, mm).flags & MMF_NARROW:
+        return 4
+    return 8
+
+
+def smaps(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    cdef idx_t v = mm_at(&self.a, mm).vma_first
+    cdef uint32_t left = self.a.pool[POOL_VMA].count
+    cdef mem_stats_t s
+    found = []
+    while v and left:
         memset(&s, 0, sizeof(s))
-        if v:
-            first = vma_at(&self.a, v).vm_start
-        while v and left:
-            smap_gather(&self.a, v, &s)
-            last = vma_at(&self.a, v).vm_end
-            v = vma_at(&self.a, v).vm_next
-            left -= 1
-        self.check()
-        return first, last, stats_record(&s)
-
-    def dump(self, pid, addr, length):
-        """The bytes of addr..addr + length, which lie in one area, as a core dump takes them."""
-        cdef idx_t mm = self.find_mm(pid), v = find_vma(&self.a, mm, addr)
-        cdef uint64_t at = addr, end = addr + length, n, size = page_size(&self.a.m.arch)
-        cdef const char *page
-        if v == 0 or at < vma_at(&self.a, v).vm_start or end > vma_at(&self.a, v).vm_end or length > DUMP_MAX:
-            raise KernelError(EFAULT, f"{length} bytes at {addr:#x}")
-        found = PyBytes_FromStringAndSize(NULL, length)
-        cdef char *out = PyBytes_AS_STRING(found)
-        while at < end:
-            n = min(size - offset_in_page(&self.a.m.arch, at), end - at)
-            page = dump_page(&self.a, v, page_start(&self.a.m.arch, at))
-            if page == NULL:
-                memset(out + (at - <uint64_t>addr), 0, n)
-            else:
-                memcpy(out + (at - <uint64_t>addr), page + offset_in_page(&self.a.m.arch, at), n)
-            at += n
-        self.check()
-        return found
-
-    def mapped_by(self, pfn):
-        """Every process, address, size of page and area that maps a frame, by PID and address."""
-        cdef idx_t v
-        cdef uint32_t level, pid
-        cdef const arch_t *g = &self.a.m.arch
-        if not 0 <= pfn < self.a.m.max_pfn:
-            raise KernelError(EINVAL, f"frame {pfn:#x} is beyond the machine's memory, which ends at {self.a.m.max_pfn:#x}")
-        seen, users = [], {}
-        frame_mappings(&self.a, pfn, note_mapping, <void *>seen)
-        self.check()
-        for pid in range(1, self.a.pool[POOL_PID].count if seen else 0):
-            i = find_task(&self.a, pid)
-            if i and task_at(&self.a, i).tgid in (0, pid):  # threads are one with their group
-                users.setdefault(task_at(&self.a, i).mm, []).append(pid)
-        found = []
-        for mm, v, addr, level in seen:
-            area = self.vma_record(v)
-            found += [(number, addr, <uint64_t>1 << g.level_shift[level], area) for number in users.get(mm, ())]
-        self.check()
-        return sorted(found, key=lambda one: one[:2])
-
-    def pagemap(self, pid, addr, length):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef uint64_t page = page_start(&self.a.m.arch, addr)
-        cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
-        found = []
-        if end > page and (end - page) >> self.a.m.arch.page_shift > PAGEMAP_MAX:
-            raise KernelError(ENOMEM, f"{(end - page) >> self.a.m.arch.page_shift} pages are more than an answer can hold")
-        while page < end:
-            found.append(r.PagemapEntry(page, pagemap_entry(&self.a, mm, page)))
-            page += page_size(&self.a.m.arch)
-        self.check()
-        return found
-
-    def next_table(self, pid, addr, end):
-        found = next_table(&self.a, self.find_mm(pid), addr, end)
-        self.check()
-        return found
-
-    def pagemap_bytes(self, pid, addr, length):
-        """The same as eight bytes a page, little-endian, as a read() of /proc/PID/pagemap gives them."""
-        return self.words_of(self.find_mm(pid), addr, length, pagemap_entry)
-
-    def entry_bytes(self, pid, addr, length):
-        return self.words_of(self.find_mm(pid), addr, length, leaf_entry)
-
-    cdef object words_of(self, idx_t mm, uint64_t addr, uint64_t length, word_fn word):
-        """Eight bytes for each page of a range."""
-        cdef uint64_t page = page_start(&self.a.m.arch, addr)
-        cdef uint64_t end = min(addr + length, mm_at(&self.a, mm).task_size)
-        cdef uint64_t i, count
-        if end <= page:
-            return b""
-        if (end - page) >> self.a.m.arch.page_shift > PAGEMAP_MAX:
-            raise KernelError(ENOMEM, f"{(end - page) >> self.a.m.arch.page_shift} pages are more than an answer can hold")
-        count = page_align(&self.a.m.arch, end - page) >> self.a.m.arch.page_shift
-        found = PyBytes_FromStringAndSize(NULL, 8 * count)
-        cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
-        with nogil:
-            for i in range(count):
-                entry[i] = word(&self.a, mm, page + (i << self.a.m.arch.page_shift))
-        self.check()
-        return found
-
-    def entries(self, pid, addr, end):
-        """Five words of 64 bits for each entry of the range that is not 0; see _core.pyi."""
-        cdef pfn_t root = mm_at(&self.a, self.find_mm(pid)).pgd
-        cdef uint64_t first = addr
-        cdef uint64_t last = end
-        cdef uint64_t count
-        with nogil:
-            count = leaf_entries(&self.a, root, first, last, NULL)
-        self.check()
-        if count > MOST_ENTRIES:
-            raise KernelError(ENOMEM, f"{count} entries are more than an answer can hold")
-        found = PyBytes_FromStringAndSize(NULL, 8 * ENTRY_WORDS * count)
-        cdef uint64_t *out = <uint64_t *>PyBytes_AS_STRING(found)
-        with nogil:
-            leaf_entries(&self.a, root, first, last, out)
-        self.check()
-        return found
-
-    def vma_tree(self, pid):
-        cdef idx_t mm = self.find_mm(pid)
-        cdef idx_t v
-        cdef vma_t *area
-        cdef uint32_t left = self.a.pool[POOL_VMA].count
-        found = []
-        v = mm_at(&self.a, mm).vma_first
-        while v and left:
-            area = vma_at(&self.a, v)
-            found.append(r.VmaNode(area.vm_start, area.vm_end, vma_at(&self.a, area.left).vm_start if area.left else None,
-                                   vma_at(&self.a, area.right).vm_start if area.right else None, area.subtree_gap))
-            v = area.vm_next
-            left -= 1
-        self.check()
-        return found
+        smap_gather(&self.a, v, &s)
+        size = vma_kernel_pagesize(&self.a, v)
+        found.append(r.Smap(vma_record(self, v), stats_record(&s), size, size, thp_eligible(&self.a, v),
+                            vma_pkey(vma_at(&self.a, v)) if has_pkeys(&self.a) else None))
+        v = vma_at(&self.a, v).vm_next
+        left -= 1
+    gate = gate_vma(self, mm)
+    if gate is not None:
+        memset(&s, 0, sizeof(s))
+        found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False,
+                            0 if has_pkeys(&self.a) else None))
+    self.check()
+    return found
 
 
-cdef uint64_t leaf_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
-    """The entry that maps a page, or that says what it is instead, at whatever level it stands."""
-    cdef entry_at_t at
-    entry_find(a, mm_at(a, mm), addr, &at)
-    return at.entry
+def numa_maps(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    cdef idx_t v = mm_at(&self.a, mm).vma_first
+    cdef uint32_t left = self.a.pool[POOL_VMA].count
+    cdef numa_stats_t n
+    found = []
+    while v and left:
+        numa_gather(&self.a, v, &n)
+        found.append((vma_record(self, v), r.NumaStats(n.pages, n.anon, n.active, n.writeback, n.mapcount_max, n.dirty, n.swapcache,
+                                                            vma_kernel_pagesize(&self.a, v))))
+        v = vma_at(&self.a, v).vm_next
+        left -= 1
+    self.check()
+    return found
+
+
+def oom_score(State self, pid, is_new=True):
+    return mm_oom_score(&self.a, find(self, pid), is_new)
+
+
+def smaps_rollup(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    cdef idx_t v = mm_at(&self.a, mm).vma_first
+    cdef mem_stats_t s
+    cdef uint64_t first = 0, last = 0
+    cdef uint32_t left = self.a.pool[POOL_VMA].count
+    memset(&s, 0, sizeof(s))
+    if v:
+        first = vma_at(&self.a, v).vm_start
+    while v and left:
+        smap_gather(&self.a, v, &s)
+        last = vma_at(&self.a, v).vm_end
+        v = vma_at(&self.a, v).vm_next
+        left -= 1
+    self.check()
+    return first, last, stats_record(&s)
+
+
+def vma_tree(State self, pid):
+    cdef idx_t mm = find_mm(self, pid)
+    cdef idx_t v
+    cdef vma_t *area
+    cdef uint32_t left = self.a.pool[POOL_VMA].count
+    found = []
+    v = mm_at(&self.a, mm).vma_first
+    while v and left:
+        area = vma_at(&self.a, v)
+        found.append(r.VmaNode(area.vm_start, area.vm_end, vma_at(&self.a, area.left).vm_start if area.left else None,
+                               vma_at(&self.a, area.right).vm_start if area.right else None, area.subtree_gap))
+        v = area.vm_next
+        left -= 1
+    self.check()
+    return found
 
 
 cdef object stats_record(const mem_stats_t *s):
     return r.MemStats(s.resident, s.shared_clean, s.shared_dirty, s.private_clean, s.private_dirty, s.referenced, s.anonymous, s.ksm, s.lazyfree,
                       s.anonymous_thp, s.shmem_thp, s.file_thp, s.shared_hugetlb, s.private_hugetlb, s.swap, s.swap_pss, s.pss, s.pss_dirty,
                       s.pss_anon, s.pss_file, s.pss_shmem, s.pss_locked)
-
-cdef uint64_t leaf_entries(arena_t *a, pfn_t root, uint64_t addr, uint64_t end, uint64_t *out) noexcept nogil:
-    """How many entries of the range are not 0, down to those that map; written to `out` unless that is NULL."""
-    cdef const arch_t *g = &a.m.arch
-    cdef uint64_t nr = 0
-    cdef uint64_t nr_walks = 0
-    cdef uint64_t next
-    cdef walk_t w
-    cdef int i
-    while addr < end and not a.err and nr <= MOST_ENTRIES:
-        nr_walks += 1
-        if nr_walks > MOST_WALKS:
-            return MOST_ENTRIES + 1
-        mmu_walk(a, root, addr, &w)
-        if w.nr_steps == 0:
-            break  # no address of the format
-        i = w.nr_steps - 1
-        next = level_end(g, w.entry_level[i], addr, end)
-        if w.raw[i]:
-            if out != NULL:
-                out[0] = addr
-                out[1] = w.raw[i]
-                out[2] = w.entry_addr[i]
-                out[3] = w.phys >> g.page_shift if w.ok else 0
-                out[4] = <uint64_t>w.entry_level[i] | <uint64_t>g.entry_bytes << 24 | (1 << 17 if w.entry[i] & g.write else 0)
-                if w.ok:
-                    out[4] |= <uint64_t>w.page_shift << 8 | 1 << 16
-                out += ENTRY_WORDS
-            nr += 1
-        if next <= addr:
-            break
-        addr = next
-    return nr

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from vmtool._state cimport State
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP, is_arm, is_riscv
 from vmtool.mm.arena cimport arena_t, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
 from vmtool.mm.free_area cimport free_area_count
@@ -23,7 +24,7 @@ from vmtool.mm.show_memory cimport (NR_MEMINFO, meminfo_fill, meminfo_label, vms
                                     zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_is_signed, sysctl_name, sysctl_set, sysctl_unit, sysctl_values, sysctl_words
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
-from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset
+from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset as mm_trace_reset
 from vmtool.mm.types cimport *
 
 from vmtool import records as r
@@ -69,354 +70,380 @@ cdef object tlb_place(machine_t *m, uint32_t which):
     return 1, "i" if which in (TLB_L1I_4K, TLB_L1I_2M) else "d"
 
 
-cdef class Views(Walks):
-    cdef object path_of(self, idx_t inode):
-        cdef char text[4400]
-        cdef uint32_t n = inode_path(&self.a, inode, text, 4400)
-        return text[:n].decode("utf-8", "surrogateescape")
+cdef object path_of(State self, idx_t inode):
+    cdef char text[4400]
+    cdef uint32_t n = inode_path(&self.a, inode, text, 4400)
+    return text[:n].decode("utf-8", "surrogateescape")
 
-    # --- the hardware --------------------------------------------------------------------------------------
 
-    def tlb(self, cpu=None):
-        cdef uint32_t c
-        cdef uint32_t n
-        cdef uint32_t which = 0
-        cdef uint32_t set_index = 0
-        cdef uint32_t way = 0
-        cdef uint64_t base  # the first frame: of the page, or of the table that an entry above leads to
-        cdef cpu_t *p
-        cdef tlb_entry_t *e
-        cdef const arch_t *g = &self.a.m.arch
-        found = []
-        for c in range(self.a.m.nr_cpus) if cpu is None else (cpu,):
-            p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
-            for n in range(p.nr_tlb):
-                if not tlb_locate(&self.a, n, &which, &set_index, &way):
-                    continue
-                e = <tlb_entry_t *>rec_at(&self.a, POOL_TLB, p.tlb_base + n)
-                if not tlb_is_valid(p, e):
-                    continue
-                level, kind = tlb_place(self.a.m, which)
-                base = e.pte & g.pfn_mask
-                if level:
-                    base &= ~((<uint64_t>1 << (e.page_shift & 63)) - 1)
-                found.append(r.TlbEntry(
-                    c, level, kind, set_index, way, e.tag >> 1, base >> g.page_shift, e.pcid, e.page_shift,
-                    bool(e.flags & TLB_GLOBAL), bool(e.pte & g.write), bool(e.pte & g.user), bool(e.pte & g.nx), bool(e.pte & g.dirty), e.age))
-        self.check()
-        return found
+# --- the hardware --------------------------------------------------------------------------------------
 
-    def tlb_stats(self):
-        cdef uint32_t c
-        cdef cpu_t *p
-        found = []
-        for c in range(self.a.m.nr_cpus):
-            p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
-            found.append(r.TlbStats(c, p.l1_hits, p.l2_hits, p.misses, p.walks, p.walk_reads, p.flushes_all, p.flushes_page, p.cr3_loads, p.evictions,
-                                    p.psc_hits, p.shootdowns))
-        self.check()
-        return found
 
-    # --- frames --------------------------------------------------------------------------------------------------
-
-    def max_pfn(self):
-        return self.a.m.max_pfn
-
-    cdef object frame(self, pfn_t pfn):
-        cdef frame_facts_t f
-        look_at_frame(&self.a, pfn, &f)
-        flags = tuple([name for bit, name in enumerate(PAGE_FLAGS) if f.flags >> bit & 1])
-        mapping = ""
-        if f.mapping:
-            mapping = f"anon_vma {f.mapping}" if f.is_anon else self.path_of(f.mapping)
-        return r.Frame(pfn, zone_name(pfn_to_zone(&self.a, pfn)).decode(), flags, f.kpageflags, f.order, f.refcount, f.mapcount,
-                       frame_kind_name(f.kind).decode(), mapping, f.index, f.has_content)
-
-    def frames(self, pfns):
-        found = []
-        for pfn in pfns:
-            if not 0 <= pfn < self.a.m.max_pfn:
-                raise KernelError(EINVAL, f"frame {pfn:#x} is beyond the machine's memory, which ends at {self.a.m.max_pfn:#x}")
-            found.append(self.frame(pfn))
-        self.check()
-        return found
-
-    def kpage(self, file, pfn, nr):
-        """Entries of /proc/kpageflags, kpagecount or kpagecgroup."""
-        cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
-        cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
-        cdef int which = KPAGE_FILES[file]
-        found = PyBytes_FromStringAndSize(NULL, 8 * count)
-        cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
-        with nogil:
-            kpage_entries(&self.a, which, first, count, entry)
-        self.check()
-        return found
-
-    def frame_kinds(self, pfn, nr):
-        cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
-        cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
-        cdef uint64_t i
-        cdef frame_facts_t f
-        found = PyBytes_FromStringAndSize(NULL, count)
-        cdef unsigned char *kind = <unsigned char *>PyBytes_AS_STRING(found)
-        with nogil:
-            for i in range(count):
-                look_at_frame(&self.a, <pfn_t>(first + i), &f)
-                kind[i] = <unsigned char>f.kind
-        self.check()
-        return found
-
-    def reserved(self):
-        """(first frame, frames, what) of what boot kept."""
-        cdef uint32_t i
-        return [(self.a.m.reserved[i].start_pfn, self.a.m.reserved[i].nr_pages, reserved_name(self.a.m.reserved[i].what).decode())
-                for i in range(self.a.m.nr_reserved)]
-
-    def frames_summary(self):
-        cdef uint64_t count[NR_FRAME_KINDS]
-        with nogil:
-            frames_by_kind(&self.a, count)
-        self.check()
-        return [(frame_kind_name(i).decode(), count[i]) for i in range(NR_FRAME_KINDS)]
-
-    def content_frames(self, contents):
-        cdef uint32_t count = self.a.pool[POOL_CONTENT].count
-        cdef uint64_t pfn = 0
-        cdef zone_t *z
-        cdef idx_t content
-        wanted = bytearray(count)
-        for content in contents:
-            if content < count:
-                wanted[content] = 1
-        cdef const char *is_wanted = PyByteArray_AS_STRING(wanted)
-        found = []
-        while pfn < self.a.m.max_pfn:
-            z = &self.a.m.zone[pfn_to_zone(&self.a, pfn)]
-            if z.unseen_pfn <= pfn < z.unseen_end:
-                pfn = z.unseen_end
+def tlb(State self, cpu=None):
+    cdef uint32_t c
+    cdef uint32_t n
+    cdef uint32_t which = 0
+    cdef uint32_t set_index = 0
+    cdef uint32_t way = 0
+    cdef uint64_t base  # the first frame: of the page, or of the table that an entry above leads to
+    cdef cpu_t *p
+    cdef tlb_entry_t *e
+    cdef const arch_t *g = &self.a.m.arch
+    found = []
+    for c in range(self.a.m.nr_cpus) if cpu is None else (cpu,):
+        p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
+        for n in range(p.nr_tlb):
+            if not tlb_locate(&self.a, n, &which, &set_index, &way):
                 continue
-            content = frame_at(&self.a, pfn).content
-            if content and content < count and is_wanted[content]:
-                found.append(pfn)
-            pfn += 1
-        self.check()
-        return found
+            e = <tlb_entry_t *>rec_at(&self.a, POOL_TLB, p.tlb_base + n)
+            if not tlb_is_valid(p, e):
+                continue
+            level, kind = tlb_place(self.a.m, which)
+            base = e.pte & g.pfn_mask
+            if level:
+                base &= ~((<uint64_t>1 << (e.page_shift & 63)) - 1)
+            found.append(r.TlbEntry(
+                c, level, kind, set_index, way, e.tag >> 1, base >> g.page_shift, e.pcid, e.page_shift,
+                bool(e.flags & TLB_GLOBAL), bool(e.pte & g.write), bool(e.pte & g.user), bool(e.pte & g.nx), bool(e.pte & g.dirty), e.age))
+    self.check()
+    return found
 
-    def frame_contents(self, pfns):
-        found = [frame_at(&self.a, pfn).content if pfn < self.a.m.max_pfn else 0 for pfn in pfns]
-        self.check()
-        return found
 
-    # --- counters --------------------------------------------------------------------------------------------------
+def tlb_stats(State self):
+    cdef uint32_t c
+    cdef cpu_t *p
+    found = []
+    for c in range(self.a.m.nr_cpus):
+        p = <cpu_t *>rec_at(&self.a, POOL_CPU, c + 1)
+        found.append(r.TlbStats(c, p.l1_hits, p.l2_hits, p.misses, p.walks, p.walk_reads, p.flushes_all, p.flushes_page, p.cr3_loads, p.evictions,
+                                p.psc_hits, p.shootdowns))
+    self.check()
+    return found
 
-    def meminfo(self):
-        cdef uint64_t figure[NR_MEMINFO]
-        meminfo_fill(&self.a, figure)
-        self.check()
-        return self.of_architecture({meminfo_label(i).decode(): figure[i] for i in range(NR_MEMINFO)})
 
-    cdef object of_architecture(self, dict found):
-        """The lines that a kernel of this architecture has: HighMem with 32 bits, no huge pages on arm, DirectMap on x86 alone."""
-        cdef const arch_t *g = &self.a.m.arch
-        cdef uint32_t to_kb = g.page_shift - 10
-        if lowmem_end(g):
-            total, free = self.a.m.zone[ZONE_HIGHMEM].managed_pages << to_kb, self.a.m.zone[ZONE_HIGHMEM].free_pages << to_kb
-            high = {"HighTotal": total, "HighFree": free, "LowTotal": found["MemTotal"] - total, "LowFree": found["MemFree"] - free}
-            names = list(found)
-            at = names.index("SwapTotal")
-            found = {**{name: found[name] for name in names[:at]}, **high, **{name: found[name] for name in names[at:]}}
-            del found["DirectMap1G"]
-        if g.flags & ARCH_NO_THP:
-            found = {name: value for name, value in found.items() if "Huge" not in name and not name.endswith("PmdMapped")}
-        if g.id == ARCH_I386:
-            found["DirectMap4M"] = found.pop("DirectMap2M")
-        if g.id >= ARCH_ARM:
-            found = {name: value for name, value in found.items() if not name.startswith("DirectMap")}
-        return found
+# --- frames --------------------------------------------------------------------------------------------------
 
-    def vmstat(self):
-        found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count())}
-        self.check()
-        return found
 
-    def node_stats(self):
-        found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count()) if vmstat_is_node_stat(i)}
-        self.check()
-        return found
+def max_pfn(State self):
+    return self.a.m.max_pfn
 
-    cdef object pcp(self, int z):
-        cdef uint32_t cpu
-        cdef pcp_t *p
-        cdef zone_t *zone = &self.a.m.zone[z]
-        found = []
-        for cpu in range(self.a.m.nr_cpus):
-            p = &(<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).pcp[z]
-            found.append((p.count, p.high, zone.pcp_batch, zone.pcp_high_min, zone.pcp_high_max))
-        return tuple(found)
 
-    cdef object zone(self, int z, str name):
-        cdef zone_t *p = &self.a.m.zone[z]
-        blocks = tuple([tuple([free_area_count(&self.a, z, order, mt) for order in range(self.a.m.arch.max_order + 1)]) for mt in range(NR_MIGRATETYPES)])
-        stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
-        protection = [p.lowmem_reserve[i] for i in self.zone_types()]
-        return r.ZoneInfo(
-            0, name, p.free_pages, p.watermark_boost, wmark_pages(p, WMARK_MIN), wmark_pages(p, WMARK_LOW), wmark_pages(p, WMARK_HIGH), wmark_pages(p, WMARK_PROMO),
-            p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, *(p.lowmem_reserve[NR_ZONES - 1],) * len(self.empty_zones())),
-            tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), self.pcp(z), stats)
+cdef object frame(State self, pfn_t pfn):
+    cdef frame_facts_t f
+    look_at_frame(&self.a, pfn, &f)
+    flags = tuple([name for bit, name in enumerate(PAGE_FLAGS) if f.flags >> bit & 1])
+    mapping = ""
+    if f.mapping:
+        mapping = f"anon_vma {f.mapping}" if f.is_anon else path_of(self, f.mapping)
+    return r.Frame(pfn, zone_name(pfn_to_zone(&self.a, pfn)).decode(), flags, f.kpageflags, f.order, f.refcount, f.mapcount,
+                   frame_kind_name(f.kind).decode(), mapping, f.index, f.has_content)
 
-    def zone_types(self):
-        """Those that the kernel was built with: no DMA32 on a 32-bit machine, no HighMem on others, no DMA on riscv64."""
-        if is_riscv(&self.a.m.arch):
-            return ZONE_DMA32, ZONE_NORMAL
-        return (ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM) if lowmem_end(&self.a.m.arch) else (ZONE_DMA, ZONE_DMA32, ZONE_NORMAL)
 
-    def empty_zones(self):
-        """Movable, whose watermarks are not 0 all the same, and Device."""
-        return (("Movable", 32),) if lowmem_end(&self.a.m.arch) else (("Movable", 32), ("Device", 0))
+def frames(State self, pfns):
+    found = []
+    for pfn in pfns:
+        if not 0 <= pfn < self.a.m.max_pfn:
+            raise KernelError(EINVAL, f"frame {pfn:#x} is beyond the machine's memory, which ends at {self.a.m.max_pfn:#x}")
+        found.append(frame(self, pfn))
+    self.check()
+    return found
 
-    def zones(self):
-        """DMA, DMA32, Normal (DMA, Normal, HighMem), then those that are empty."""
-        found = [self.zone(z, zone_name(z).decode()) for z in self.zone_types()]
-        zeros = (0,) * (self.a.m.arch.max_order + 1)
-        for name, mark in self.empty_zones():
-            found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * len(found[0].protection), zeros,
-                                    (zeros,) * NR_MIGRATETYPES, (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))
-        self.check()
-        return found
 
-    def slabs(self):
-        from vmtool import _kernel
-        return _kernel.slabs(self)
+def kpage(State self, file, pfn, nr):
+    """Entries of /proc/kpageflags, kpagecount or kpagecgroup."""
+    cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
+    cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
+    cdef int which = KPAGE_FILES[file]
+    found = PyBytes_FromStringAndSize(NULL, 8 * count)
+    cdef uint64_t *entry = <uint64_t *>PyBytes_AS_STRING(found)
+    with nogil:
+        kpage_entries(&self.a, which, first, count, entry)
+    self.check()
+    return found
 
-    # --- trace ------------------------------------------------------------------------------------------------------
 
-    def set_trace(self, on):
+def frame_kinds(State self, pfn, nr):
+    cdef uint64_t first = min(<uint64_t>pfn, self.a.m.max_pfn)
+    cdef uint64_t count = min(<uint64_t>nr, self.a.m.max_pfn - first)
+    cdef uint64_t i
+    cdef frame_facts_t f
+    found = PyBytes_FromStringAndSize(NULL, count)
+    cdef unsigned char *kind = <unsigned char *>PyBytes_AS_STRING(found)
+    with nogil:
+        for i in range(count):
+            look_at_frame(&self.a, <pfn_t>(first + i), &f)
+            kind[i] = <unsigned char>f.kind
+    self.check()
+    return found
+
+
+def reserved(State self):
+    """(first frame, frames, what) of what boot kept."""
+    cdef uint32_t i
+    return [(self.a.m.reserved[i].start_pfn, self.a.m.reserved[i].nr_pages, reserved_name(self.a.m.reserved[i].what).decode())
+            for i in range(self.a.m.nr_reserved)]
+
+
+def frames_summary(State self):
+    cdef uint64_t count[NR_FRAME_KINDS]
+    with nogil:
+        frames_by_kind(&self.a, count)
+    self.check()
+    return [(frame_kind_name(i).decode(), count[i]) for i in range(NR_FRAME_KINDS)]
+
+
+def content_frames(State self, contents):
+    cdef uint32_t count = self.a.pool[POOL_CONTENT].count
+    cdef uint64_t pfn = 0
+    cdef zone_t *z
+    cdef idx_t content
+    wanted = bytearray(count)
+    for content in contents:
+        if content < count:
+            wanted[content] = 1
+    cdef const char *is_wanted = PyByteArray_AS_STRING(wanted)
+    found = []
+    while pfn < self.a.m.max_pfn:
+        z = &self.a.m.zone[pfn_to_zone(&self.a, pfn)]
+        if z.unseen_pfn <= pfn < z.unseen_end:
+            pfn = z.unseen_end
+            continue
+        content = frame_at(&self.a, pfn).content
+        if content and content < count and is_wanted[content]:
+            found.append(pfn)
+        pfn += 1
+    self.check()
+    return found
+
+
+def frame_contents(State self, pfns):
+    found = [frame_at(&self.a, pfn).content if pfn < self.a.m.max_pfn else 0 for pfn in pfns]
+    self.check()
+    return found
+
+
+# --- counters --------------------------------------------------------------------------------------------------
+
+
+def meminfo(State self):
+    cdef uint64_t figure[NR_MEMINFO]
+    meminfo_fill(&self.a, figure)
+    self.check()
+    return of_architecture(self, {meminfo_label(i).decode(): figure[i] for i in range(NR_MEMINFO)})
+
+
+cdef object of_architecture(State self, dict found):
+    """The lines that a kernel of this architecture has: HighMem with 32 bits, no huge pages on arm, DirectMap on x86 alone."""
+    cdef const arch_t *g = &self.a.m.arch
+    cdef uint32_t to_kb = g.page_shift - 10
+    if lowmem_end(g):
+        total, free = self.a.m.zone[ZONE_HIGHMEM].managed_pages << to_kb, self.a.m.zone[ZONE_HIGHMEM].free_pages << to_kb
+        high = {"HighTotal": total, "HighFree": free, "LowTotal": found["MemTotal"] - total, "LowFree": found["MemFree"] - free}
+        names = list(found)
+        at = names.index("SwapTotal")
+        found = {**{name: found[name] for name in names[:at]}, **high, **{name: found[name] for name in names[at:]}}
+        del found["DirectMap1G"]
+    if g.flags & ARCH_NO_THP:
+        found = {name: value for name, value in found.items() if "Huge" not in name and not name.endswith("PmdMapped")}
+    if g.id == ARCH_I386:
+        found["DirectMap4M"] = found.pop("DirectMap2M")
+    if g.id >= ARCH_ARM:
+        found = {name: value for name, value in found.items() if not name.startswith("DirectMap")}
+    return found
+
+
+def vmstat(State self):
+    found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count())}
+    self.check()
+    return found
+
+
+def node_stats(State self):
+    found = {vmstat_name(i).decode(): vmstat_value(&self.a, i) for i in range(vmstat_count()) if vmstat_is_node_stat(i)}
+    self.check()
+    return found
+
+
+cdef object pcp(State self, int z):
+    cdef uint32_t cpu
+    cdef pcp_t *p
+    cdef zone_t *zone = &self.a.m.zone[z]
+    found = []
+    for cpu in range(self.a.m.nr_cpus):
+        p = &(<cpu_t *>rec_at(&self.a, POOL_CPU, cpu + 1)).pcp[z]
+        found.append((p.count, p.high, zone.pcp_batch, zone.pcp_high_min, zone.pcp_high_max))
+    return tuple(found)
+
+
+cdef object zone(State self, int z, str name):
+    cdef zone_t *p = &self.a.m.zone[z]
+    blocks = tuple([tuple([free_area_count(&self.a, z, order, mt) for order in range(self.a.m.arch.max_order + 1)]) for mt in range(NR_MIGRATETYPES)])
+    stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
+    protection = [p.lowmem_reserve[i] for i in self.zone_types()]
+    return r.ZoneInfo(
+        0, name, p.free_pages, p.watermark_boost, wmark_pages(p, WMARK_MIN), wmark_pages(p, WMARK_LOW), wmark_pages(p, WMARK_HIGH), wmark_pages(p, WMARK_PROMO),
+        p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, *(p.lowmem_reserve[NR_ZONES - 1],) * len(self.empty_zones())),
+        tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), pcp(self, z), stats)
+
+
+def zone_types(State self):
+    """Those that the kernel was built with: no DMA32 on a 32-bit machine, no HighMem on others, no DMA on riscv64."""
+    if is_riscv(&self.a.m.arch):
+        return ZONE_DMA32, ZONE_NORMAL
+    return (ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM) if lowmem_end(&self.a.m.arch) else (ZONE_DMA, ZONE_DMA32, ZONE_NORMAL)
+
+
+def empty_zones(State self):
+    """Movable, whose watermarks are not 0 all the same, and Device."""
+    return (("Movable", 32),) if lowmem_end(&self.a.m.arch) else (("Movable", 32), ("Device", 0))
+
+
+def zones(State self):
+    """DMA, DMA32, Normal (DMA, Normal, HighMem), then those that are empty."""
+    found = [zone(self, z, zone_name(z).decode()) for z in self.zone_types()]
+    zeros = (0,) * (self.a.m.arch.max_order + 1)
+    for name, mark in self.empty_zones():
+        found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * len(found[0].protection), zeros,
+                                (zeros,) * NR_MIGRATETYPES, (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))
+    self.check()
+    return found
+
+
+# --- trace ------------------------------------------------------------------------------------------------------
+
+
+def set_trace(State self, on):
+    self.mark_machine()
+    self.a.m.trace_on = (self.a.m.trace_on & ~TRACE_RECORDS) | (TRACE_RECORDS if on else 0)
+
+
+def tracing(State self):
+    return bool(self.a.m.trace_on & TRACE_RECORDS)
+
+
+def trace_reset(State self):
+    if self.a.m.trace_head:
         self.mark_machine()
-        self.a.m.trace_on = (self.a.m.trace_on & ~TRACE_RECORDS) | (TRACE_RECORDS if on else 0)
+    mm_trace_reset(&self.a)
 
-    def tracing(self):
-        return bool(self.a.m.trace_on & TRACE_RECORDS)
 
-    def trace_reset(self):
-        if self.a.m.trace_head:
-            self.mark_machine()
-        trace_reset(&self.a)
+def start_tally(State self):
+    self.mark_machine()
+    tally_start(&self.a)
 
-    def start_tally(self):
-        self.mark_machine()
-        tally_start(&self.a)
 
-    def tally(self):
-        counts = {word_of(&self.a.m.arch, trace_event_name(i).decode()): self.a.tally.nr[i] for i in range(1, NR_TRACE_EVENTS)}
-        return r.Tally(counts, self.a.tally.nr_copied, self.a.tally.frames, self.a.tally.frames_peak)
+def tally(State self):
+    counts = {word_of(&self.a.m.arch, trace_event_name(i).decode()): self.a.tally.nr[i] for i in range(1, NR_TRACE_EVENTS)}
+    return r.Tally(counts, self.a.tally.nr_copied, self.a.tally.frames, self.a.tally.frames_peak)
 
-    def nr_traced(self):
-        return self.a.m.trace_seq
 
-    def trace(self):
-        cdef uint32_t i
-        cdef trace_t *t
-        found = []
-        for i in range(1, self.a.m.trace_head + 1):
-            t = <trace_t *>rec_at(&self.a, POOL_TRACE, i)
-            names = trace_arg_names(t.event).decode().split()
-            found.append(r.TraceRecord(t.seq, t.pid, word_of(&self.a.m.arch, trace_event_name(t.event).decode()),
-                                       {word_of(&self.a.m.arch, name): t.arg[k] for k, name in enumerate(names)}))
-        self.check()
-        return found
+def nr_traced(State self):
+    return self.a.m.trace_seq
 
-    def traced_file(self, inode):
-        cdef inode_t *i
-        if not 0 < inode < self.a.pool[POOL_INODE].count:
-            return None
-        i = inode_at(&self.a, inode)
-        if i.ino == 0:
-            return None
-        path = self.path_of(inode)
-        self.check()
-        return r.TracedFile(path, i.dev_major, i.dev_minor, i.ino)
 
-    # --- parameters ------------------------------------------------------------------------------------------------------
+def trace(State self):
+    cdef uint32_t i
+    cdef trace_t *t
+    found = []
+    for i in range(1, self.a.m.trace_head + 1):
+        t = <trace_t *>rec_at(&self.a, POOL_TRACE, i)
+        names = trace_arg_names(t.event).decode().split()
+        found.append(r.TraceRecord(t.seq, t.pid, word_of(&self.a.m.arch, trace_event_name(t.event).decode()),
+                                   {word_of(&self.a.m.arch, name): t.arg[k] for k, name in enumerate(names)}))
+    self.check()
+    return found
 
-    def sysctl_names(self):
-        """Those that can be read."""
-        return [sysctl_name(i).decode() for i in range(sysctl_count()) if sysctl_values(i) and sysctl_exists(&self.a, i)]
 
-    def sysctl(self, name):
-        cdef uint32_t i = sysctl_index(&self.a, name)
-        cdef uint32_t n = 0
-        cdef const choice_t *words = sysctl_words(i)
-        if sysctl_values(i) == 0:
-            raise KernelError(EACCES, f"{name} can only be written")
-        if words == NULL:
-            numbers = [sysctl_get(&self.a, i, n) & (-1 if sysctl_is_signed(i) else (1 << 64) - 1) for n in range(sysctl_values(i))]
-            return "\t".join(map(str, numbers)) + sysctl_unit(i).decode()
-        found = []
-        while words[n].word != NULL:
-            text = words[n].word.decode()
-            found.append(f"[{text}]" if sysctl_get(&self.a, i, 0) == words[n].value else text)
-            n += 1
-        return " ".join(found)
+def traced_file(State self, inode):
+    cdef inode_t *i
+    if not 0 < inode < self.a.pool[POOL_INODE].count:
+        return None
+    i = inode_at(&self.a, inode)
+    if i.ino == 0:
+        return None
+    path = path_of(self, inode)
+    self.check()
+    return r.TracedFile(path, i.dev_major, i.dev_minor, i.ino)
 
-    def set_sysctl(self, name, value):
-        cdef uint32_t i = sysctl_index(&self.a, name)
-        cdef uint32_t n
-        numbers = sysctl_numbers(i, name, value)
-        if not 1 <= len(numbers) <= (sysctl_values(i) or 1):
-            raise KernelError(EINVAL, f"{name}={value}: {sysctl_values(i) or 1} number(s) expected")
-        for number in numbers:
-            if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(&self.a, i, number):
-                raise KernelError(EINVAL, f"{name}={value}: out of range")
-        self.mark_machine()
-        for n, number in enumerate(numbers):
-            sysctl_set(&self.a, i, n, number)
-        self.check()
 
-    # --- fsck ----------------------------------------------------------------------------------------------------------------
+# --- parameters ------------------------------------------------------------------------------------------------------
 
-    def fsck_names(self):
-        from vmtool import _fsck
-        return list(_fsck.sentences())
 
-    def fsck(self):
-        from vmtool import _fsck
-        return _fsck.fsck(self)
+def sysctl_names(State self):
+    """Those that can be read."""
+    return [sysctl_name(i).decode() for i in range(sysctl_count()) if sysctl_values(i) and sysctl_exists(&self.a, i)]
 
-    # --- for tests only ----------------------------------------------------------------------------------------------------
 
-    cdef char *field_bytes(self, pool, record, field, const field_t **out) except NULL:
-        """Where a field lies: FIELD, or FIELD[N] of an array. Marks the record's chunk."""
-        cdef int p = 0
-        cdef uint32_t n = 0
-        cdef char *bytes_
-        name, bracket, index = field.encode().partition(b"[")
-        while p < NR_POOLS and pool_name(p) != pool.encode():
-            p += 1
-        if p == NR_POOLS or not 0 <= record < self.a.pool[p].count:
-            raise KernelError(EINVAL, f"there is no record {record} in a pool {pool}")
-        out[0] = find_field(p, name)
-        n = int(index.removesuffix(b"]")) if bracket else 0
-        if out[0] == NULL or n >= out[0].count:
-            raise KernelError(EINVAL, f"a record of {pool} has no {field}")
-        bytes_ = rec_mut(&self.a, p, record)
-        self.check()
-        return bytes_ + out[0].offset + n * out[0].stride
+def sysctl(State self, name):
+    cdef uint32_t i = sysctl_index(&self.a, name)
+    cdef uint32_t n = 0
+    cdef const choice_t *words = sysctl_words(i)
+    if sysctl_values(i) == 0:
+        raise KernelError(EACCES, f"{name} can only be written")
+    if words == NULL:
+        numbers = [sysctl_get(&self.a, i, n) & (-1 if sysctl_is_signed(i) else (1 << 64) - 1) for n in range(sysctl_values(i))]
+        return "\t".join(map(str, numbers)) + sysctl_unit(i).decode()
+    found = []
+    while words[n].word != NULL:
+        text = words[n].word.decode()
+        found.append(f"[{text}]" if sysctl_get(&self.a, i, 0) == words[n].value else text)
+        n += 1
+    return " ".join(found)
 
-    def peek(self, pool, record, field):
-        cdef const field_t *f = NULL
-        cdef uint64_t value = 0
-        cdef char *bytes_ = self.field_bytes(pool, record, field, &f)
-        memcpy(&value, bytes_, f.bytes)
-        if f.is_signed and value >> (8 * f.bytes - 1):
-            return <object>value - (1 << 8 * <object>f.bytes)
-        return value
 
-    def poke(self, pool, record, field, value):
-        cdef const field_t *f = NULL
-        cdef uint64_t bits = value & <uint64_t>0xFFFFFFFFFFFFFFFF
-        cdef char *bytes_ = self.field_bytes(pool, record, field, &f)
-        memcpy(bytes_, &bits, f.bytes)
+def set_sysctl(State self, name, value):
+    cdef uint32_t i = sysctl_index(&self.a, name)
+    cdef uint32_t n
+    numbers = sysctl_numbers(i, name, value)
+    if not 1 <= len(numbers) <= (sysctl_values(i) or 1):
+        raise KernelError(EINVAL, f"{name}={value}: {sysctl_values(i) or 1} number(s) expected")
+    for number in numbers:
+        if not -1 << 63 <= number < 1 << 63 or not sysctl_in_range(&self.a, i, number):
+            raise KernelError(EINVAL, f"{name}={value}: out of range")
+    self.mark_machine()
+    for n, number in enumerate(numbers):
+        sysctl_set(&self.a, i, n, number)
+    self.check()
+
+
+# --- for tests only ----------------------------------------------------------------------------------------------------
+
+
+cdef char *field_bytes(State self, pool, record, field, const field_t **out) except NULL:
+    """Where a field lies: FIELD, or FIELD[N] of an array. Marks the record's chunk."""
+    cdef int p = 0
+    cdef uint32_t n = 0
+    cdef char *bytes_
+    name, bracket, index = field.encode().partition(b"[")
+    while p < NR_POOLS and pool_name(p) != pool.encode():
+        p += 1
+    if p == NR_POOLS or not 0 <= record < self.a.pool[p].count:
+        raise KernelError(EINVAL, f"there is no record {record} in a pool {pool}")
+    out[0] = find_field(p, name)
+    n = int(index.removesuffix(b"]")) if bracket else 0
+    if out[0] == NULL or n >= out[0].count:
+        raise KernelError(EINVAL, f"a record of {pool} has no {field}")
+    bytes_ = rec_mut(&self.a, p, record)
+    self.check()
+    return bytes_ + out[0].offset + n * out[0].stride
+
+
+def peek(State self, pool, record, field):
+    cdef const field_t *f = NULL
+    cdef uint64_t value = 0
+    cdef char *bytes_ = field_bytes(self, pool, record, field, &f)
+    memcpy(&value, bytes_, f.bytes)
+    if f.is_signed and value >> (8 * f.bytes - 1):
+        return <object>value - (1 << 8 * <object>f.bytes)
+    return value
+
+
+def poke(State self, pool, record, field, value):
+    cdef const field_t *f = NULL
+    cdef uint64_t bits = value & <uint64_t>0xFFFFFFFFFFFFFFFF
+    cdef char *bytes_ = field_bytes(self, pool, record, field, &f)
+    memcpy(bytes_, &bits, f.bytes)
+
 
 cdef uint32_t sysctl_index(arena_t *a, name) except? 0xFFFFFFFF:
     cdef uint32_t i

@@ -4,8 +4,6 @@
 from vmtool._state cimport State
 from vmtool.mm.types cimport idx_t, pfn_t
 
-cdef class Walks(State):
-    cdef idx_t find(self, pid) except 0
-    cdef idx_t find_mm(self, pid) except 0
-    cdef pfn_t top_table(self, idx_t mm, root) except? 0
-    cdef list module_areas(self)
+cdef idx_t find(State self, pid) except 0
+cdef idx_t find_mm(State self, pid) except 0
+cdef pfn_t top_table(State self, idx_t mm, root) except? 0
