@@ -423,3 +423,23 @@ def test_a_cluster_has_as_many_slots_as_the_kernel_is_built_with(arch, slots):
         machine.swapoff(path)
     assert machine.fsck() == []
     assert machine.kernel_pages()["swap_tables"] == 0
+
+
+@pytest.mark.parametrize("arch, page", [("x86-64", 4096), ("arm64-16k", 16384), ("arm64-64k", 65536), ("riscv64-sv39", 4096)])
+def test_what_is_swapped_counts_as_read_and_written_in_kilobytes(arch, page):
+    """submit_bio() counts sectors, whatever a page is: pgpgin and pgpgout are kB."""
+    machine = core.Machine()
+    machine.boot(ram_bytes=96 * MIB, swap_bytes=512 * MIB, arch=arch)
+    machine.set_sysctl("vm.page-cluster", "0")
+    pid = machine.spawn("a", None, [b"a"], [])
+    base = machine.mmap(pid, 0, 128 * MIB, RW, PRIVATE)
+    before = machine.vmstat()
+    for at in range(base, base + 128 * MIB, page):
+        machine.store(pid, at, b"x")
+    for at in range(base, base + 128 * MIB, page):
+        machine.load(pid, at, 1)
+    events = {name: count - before[name] for name, count in machine.vmstat().items()}
+    assert events["pswpin"] > 50 and events["pswpout"] > 50
+    assert events["pgpgout"] == events["pswpout"] * page // 1024
+    assert events["pgpgin"] == events["pswpin"] * page // 1024
+    assert machine.fsck() == []

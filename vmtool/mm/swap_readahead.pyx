@@ -58,7 +58,7 @@ cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexce
     else:
         plug_folio(a, record, 1, False)
         count_folio_events(a, head, PSWPIN, 1)
-        count_vm_events(a, PGPGIN, 4)
+        count_vm_events(a, PGPGIN, 1 << (a.m.arch.page_shift - 10))
     trace2(a, TR_SWAP_IN, head, entry)
     if readahead:
         frame_mut(a, head).flags |= PG_readahead

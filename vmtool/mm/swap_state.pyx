@@ -290,7 +290,7 @@ cdef void count_swpout(arena_t *a, pfn_t head, uint32_t nr_pages) noexcept nogil
             count_folio_events(a, head, THP_SWPOUT, 1)
         count_mthp_stat(a, folio_order(a, head), MTHP_STAT_SWPOUT)
     count_folio_events(a, head, PSWPOUT, nr_pages)
-    count_vm_events(a, PGPGOUT, 4 * nr_pages)
+    count_vm_events(a, PGPGOUT, nr_pages << (a.m.arch.page_shift - 10))
 
 
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
