@@ -8,14 +8,14 @@ What vmalloc gave, with 32 bits, is of the areas that the recorded kernels had (
 is a small one; the kernel's threads and the first process are not there, only what they take.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_X86_64_LA57, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_X86_64_LA57, is_arm64, is_riscv, level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
                               RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pageblock_nr_pages, pageblock_type, pfn_to_zone, reserve)
 from vmtool.mm.boot_areas cimport boot_area_pages, boot_area_stacks
 from vmtool.mm.free_area cimport boot_carve, boot_carve_high, boot_return, set_pageblock_type
 from vmtool.mm.slab cimport *
-from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_is_mapped, vmalloc_start, vmap_stack
+from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_boot_bytes, vmalloc_is_mapped, vmalloc_start, vmap_stack
 from vmtool.mm.pgtable cimport kernel_table_at
 from vmtool.mm.pti cimport CPU_ENTRY_AREA_TABLES, cpu_entry_area_base
 from vmtool.mm.kernel_areas cimport kernel_areas_setup
@@ -29,16 +29,24 @@ cdef enum:
     MAX_SLAB_ORDER = 3
     MAX_LEVELS = 3  # of tables between the top one and the PTEs
     # of the machine at rest
-    NR_STACKS = 51
     NR_STACKS_I386 = 45  # of the recorded 6.1.176
     NR_KEPT_STACKS = 1  # of arm's: of a thread that has ended
     KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
-    MODULE_PAGES = 2303  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
     PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk; of i386 none
-    TABLE_PAGES = 69  # meminfo's PageTables less the first process, and less those that have records but for the CPU entry areas' and kernel_areas'
     BLOCK_PAGES = 571  # MemTotal less all that meminfo's lines have, less the hash tables below
     VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
     VMAP_AREAS = 294  # objects of vmap_area in use
+
+
+cdef struct rest_t:  # of a machine at rest, in pages of 4K but for the stacks, as each architecture's recorded meminfo has it (fixtures/kernel_map)
+    uint32_t nr_stacks
+    uint32_t modules  # vmallocinfo less the stacks: modules, BPF, chunks for per-CPU data
+    uint32_t tables  # PageTables less the first process', and less those that have records but for the CPU entry areas' and kernel_areas'
+
+cdef rest_t AT_REST = rest_t(51, 2303, 69)
+cdef rest_t AT_REST_ARM64 = rest_t(50, 897, 19)
+cdef rest_t AT_REST_ARM64_16K = rest_t(51, 952, 68)  # and with pages of 64K
+cdef rest_t AT_REST_RISCV = rest_t(47, 2297, 0)
 
 
 cdef struct hash_table_t:  # what alloc_large_system_hash() takes once the buddy system is there
@@ -66,9 +74,15 @@ cdef inline uint32_t frames_of(arena_t *a, uint32_t units) noexcept nogil:
     return <uint32_t>((units + (page_size(&a.m.arch) >> 12) - 1) >> (a.m.arch.page_shift - 12))
 
 
+cdef const rest_t *at_rest(const arch_t *g) noexcept nogil:
+    if is_arm64(g):
+        return &AT_REST_ARM64 if g.page_shift == 12 else &AT_REST_ARM64_16K
+    return &AT_REST_RISCV if is_riscv(g) else &AT_REST
+
+
 cdef uint32_t nr_stacks(const arch_t *g) noexcept nogil:
     """Of boot, those kept for the next threads among them."""
-    return boot_area_stacks(g) if g.id == ARCH_ARM else NR_STACKS_I386 if lowmem_end(g) else NR_STACKS
+    return boot_area_stacks(g) if g.id == ARCH_ARM else NR_STACKS_I386 if lowmem_end(g) else at_rest(g).nr_stacks
 
 
 cdef uint32_t block_pages(arena_t *a) noexcept nogil:
@@ -232,14 +246,16 @@ cdef pfn_t vmalloc_tables(arena_t *a, pfn_t pfn) noexcept nogil:
     """The tables under vmalloc's range that are there when the first program starts; all spaces share them. With 32 bits boot's areas make theirs."""
     cdef vaddr_t start = vmalloc_start(a)
     cdef int level = <int>a.m.arch.levels - 2
-    cdef uint32_t i
+    cdef uint32_t i, nr = VMALLOC_TABLES
+    if is_arm64(&a.m.arch):
+        nr = <uint32_t>((start + vmalloc_boot_bytes(&a.m.arch) - 1 >> a.m.arch.level_shift[1]) - (start >> a.m.arch.level_shift[1])) + 1
     if not vmalloc_is_mapped(a) or lowmem_end(&a.m.arch):
         return pfn
     while level > 0:
         kernel_table_at(a, start, level, pfn)
         pfn += 1
         level -= 1
-    for i in range(VMALLOC_TABLES):
+    for i in range(nr):
         kernel_table_at(a, start + i * level_size(&a.m.arch, 1), 0, pfn)
         pfn += 1
     return pfn
@@ -282,9 +298,9 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef uint32_t percpu = frames_of(a, UNIT_POPULATED if g.id == ARCH_ARM else 0 if lowmem_end(g) else PERCPU_PAGES) * a.m.nr_cpus
     cdef uint32_t stacks = nr_stacks(g) * stack_pages(g)
     cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
-    cdef uint32_t modules = boot_area_pages(g) if lowmem_end(g) else frames_of(a, MODULE_PAGES)
+    cdef uint32_t modules = boot_area_pages(g) if lowmem_end(g) else frames_of(a, at_rest(g).modules)
     cdef uint32_t areas = modules + (stacks if vmap_stack(g) else 0)
-    cdef uint32_t tables = frames_of(a, TABLE_PAGES)
+    cdef uint32_t tables = frames_of(a, at_rest(g).tables)
     cdef spare_tables_t spare
     cdef uint32_t blocks = block_pages(a)
     cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS

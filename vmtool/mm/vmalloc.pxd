@@ -15,6 +15,7 @@ cdef pfn_t vmap_pfn(arena_t *a, idx_t area, uint32_t index) noexcept nogil  # it
 cdef uint32_t stack_pages(const arch_t *g) noexcept nogil  # of a kernel stack
 cdef bint vmap_stack(const arch_t *g) noexcept nogil  # CONFIG_VMAP_STACK: stacks are areas
 cdef vaddr_t vmalloc_start(arena_t *a) noexcept nogil
+cdef uint64_t vmalloc_boot_bytes(const arch_t *g) noexcept nogil  # what boot took from there on, holes among it
 cdef bint vmalloc_is_mapped(arena_t *a) noexcept nogil  # whether the format's kernel half is kept, and with it the pages of areas
 cdef uint32_t vmap_page_array(uint64_t nr_pages) noexcept nogil  # the cache of an area's array of pages; NR_KMEM_CACHES: whole pages
 cdef int vmalloc_boot(arena_t *a) noexcept nogil  # the table below the top one that all spaces share; 0 or -ENOMEM

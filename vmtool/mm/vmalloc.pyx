@@ -10,8 +10,7 @@ An area costs a vm_struct (kmalloc-96), its array of pages (kmalloc-32 for a sta
 it another one. A freed area gives its pages back at once; its addresses wait until 32M of them (times the bits of the number of CPUs) do, and
 are then purged together. Each CPU keeps the stacks of the last two threads that ended, for the next ones.
 i386 has no VMAP_STACK: a thread's stack is a block of the buddy system that lowmem maps, and has a record that is on no list.
-# Deviation: no pools of small areas by node (a machine of one CPU has none either); arm64's pages are not mapped in the kernel's tables; the stack
-of a thread has no contents.
+# Deviation: no pools of small areas by node (a machine of one CPU has none either); the stack of a thread has no contents.
 Invariants (fsck_vmalloc): areas are in order and apart; counters are the sums over them; frames are nobody else's.
 """
 
@@ -19,10 +18,11 @@ from vmtool.mm.arch cimport ARCH_X86_64_LA57, is_arm, is_arm64, is_i386, is_risc
 from vmtool.mm.arena cimport cpu_mut, frame_mut, rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.boot_areas cimport boot_areas_end, has_boot_areas, vmalloc_start_32
 from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.kernel_areas_arm64 cimport image_address, image_end
 from vmtool.mm.pgtable cimport kernel_map, kernel_table, kernel_unmap
 from vmtool.mm.pte cimport X86_A, X86_D, X86_G, X86_P, X86_RW
 from vmtool.mm.slab cimport *
-from vmtool.mm.zone cimport lowmem_end
+from vmtool.mm.zone cimport RESERVED_PGTABLE, lowmem_end, reserved_of
 
 cdef enum:
     THREAD_SIZE = 0x4000
@@ -30,7 +30,11 @@ cdef enum:
     STACK_ORDER = 1  # of one that no area has
     NR_CACHED_STACKS = 2
     LAZY_PAGES = 8192  # 32M
-    BOOT_BYTES = 0xC80000  # what the areas of boot take of the range, holes among them: four of 2M to 4M, and the stacks
+    # what the areas of boot take of the range, holes among them: four of 2M to 4M, and the stacks
+    BOOT_BYTES = 0xC80000
+    BOOT_BYTES_ARM64 = 0x4AC000  # behind the image, as recorded (fixtures/kernel_map)
+    BOOT_BYTES_ARM64_16K = 0x554000
+    BOOT_BYTES_ARM64_64K = 0x800000  # 51 stacks of a page and its guard, and the rest
 
 
 cdef uint32_t stack_pages(const arch_t *g) noexcept nogil:
@@ -48,7 +52,9 @@ cdef uint64_t thread_align(const arch_t *g) noexcept nogil:
 
 
 cdef bint is_older(arena_t *a) noexcept nogil:
-    """A file of 32 bits whose areas have addresses of 64, and no entries."""
+    """A file of 32 bits or of arm64 whose areas have addresses of x86-64, and no entries."""
+    if is_arm64(&a.m.arch):
+        return reserved_of(a, RESERVED_PGTABLE) == NULL
     if lowmem_end(&a.m.arch) == 0:
         return False
     if a.m.vmap_first and vmap_at(a, a.m.vmap_first).va_start >> 32:
@@ -57,17 +63,25 @@ cdef bint is_older(arena_t *a) noexcept nogil:
 
 
 cdef vaddr_t vmalloc_start(arena_t *a) noexcept nogil:
-    """VMALLOC_START, on riscv64 a quarter of the upper half below the direct map; of arm64, whose areas are not mapped, where x86-64 has it."""
+    """VMALLOC_START, on riscv64 a quarter of the upper half below the direct map, on arm64 with the image at its start (declare_vma())."""
     cdef const arch_t *g = &a.m.arch
     if lowmem_end(g) and not is_older(a):
         return vmalloc_start_32(a)
     if is_riscv(g):
         return g.page_offset - (0 - g.kernel_start >> 2)
+    if is_arm64(g) and not is_older(a):
+        return image_address(a, image_end(a))
     return 0xFFA0000000000000ULL if g.id == ARCH_X86_64_LA57 else 0xFFFFC90000000000ULL
 
 
 cdef bint vmalloc_is_mapped(arena_t *a) noexcept nogil:
-    return not is_arm64(&a.m.arch) and not is_older(a)
+    return not is_older(a)
+
+
+cdef uint64_t vmalloc_boot_bytes(const arch_t *g) noexcept nogil:
+    if not is_arm64(g):
+        return BOOT_BYTES
+    return BOOT_BYTES_ARM64 if g.page_shift == 12 else BOOT_BYTES_ARM64_16K if g.page_shift == 14 else BOOT_BYTES_ARM64_64K
 
 
 cdef int vmalloc_boot(arena_t *a) noexcept nogil:
@@ -93,7 +107,7 @@ cdef inline vaddr_t end_of(arena_t *a, idx_t prev) noexcept nogil:
         return vmap_at(a, prev).va_end
     if a.m.nr_boot_vmap == 0:
         return vmalloc_start(a)
-    return boot_areas_end(a) if lowmem_end(&a.m.arch) and not is_older(a) else vmalloc_start(a) + BOOT_BYTES
+    return boot_areas_end(a) if lowmem_end(&a.m.arch) and not is_older(a) else vmalloc_start(a) + vmalloc_boot_bytes(&a.m.arch)
 
 
 cdef uint64_t gap_in_front(arena_t *a, idx_t prev, idx_t next) noexcept nogil:
