@@ -56,4 +56,4 @@ def rows(rounds: int) -> Iterator[Row]:
         setup = "init --force\nspawn\nmmap " + pid + " 64M\n"
         taken = alternate(rounds, {"python": split_by_python(lines), "run": Run(directory, setup, lines)})
     ours, floor = taken["run"].median["line"], taken["python"].median["line"]
-    yield Row("a line of vmtool run / split and 3 int()", ns(ours), "python " + ns(floor), ours / floor, 25)
+    yield Row("a line of vmtool run / split and 3 int()", ns(ours), "python " + ns(floor), ours / floor, 10)

@@ -22,6 +22,7 @@ from vmtool.errors import KernelError, Signal
 
 ACCESS_KINDS = {"r": ACCESS_READ, "w": ACCESS_WRITE, "x": ACCESS_EXEC}
 U64 = 0xFFFFFFFFFFFFFFFF
+TUPLE_NEW = tuple.__new__
 
 
 cdef object after_access(State self, idx_t task, int failed, const siginfo_t *info, before, bint probe):
@@ -30,7 +31,7 @@ cdef object after_access(State self, idx_t task, int failed, const siginfo_t *in
     self.check()
     minor, major = t.min_flt - before[0], t.maj_flt - before[1]
     if not failed:
-        return r.Touched(minor, major)
+        return TUPLE_NEW(r.Touched, (minor, major))  # at each line of a script: the record's own __new__ would count its fields
     check_panic(self)
     if not probe:
         exit_by_signal(&self.a, task, info.signo)

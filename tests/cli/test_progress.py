@@ -16,7 +16,7 @@ SLOW = ("import sys, time; from vmtool.cli import declare, execute, progress, ta
         "    for i in range(4):\n"
         "        time.sleep(0.4); progress.current.done = i + 1\n"
         "    return 'done\\n'\n"
-        "command = declare.Command('run', 'x:slow', (), access=declare.ALONE, help='', json=False); command._function = slow\n"
+        "command = declare.Command('run', 'x:slow', (), access=declare.ALONE, help='', json=False); command.known_function = slow\n"
         "sys.exit(execute.execute(command, {}, execute.Settings()))")
 
 

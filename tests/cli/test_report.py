@@ -63,7 +63,7 @@ def test_what_is_not_installed_or_not_built_is_said_in_one_line(vmtool, monkeypa
 def test_a_failing_handler_gives_no_traceback(vmtool, monkeypatch):
     from vmtool.cli import table
     vmtool("spawn")
-    monkeypatch.setattr(table.find("ps"), "_function", lambda machine, **words: 1 / 0)
+    monkeypatch.setattr(table.find("ps"), "known_function", lambda machine, **words: 1 / 0)
     assert vmtool("ps") == (70, "", "vmtool: ps: internal error: ZeroDivisionError: division by zero\n")
 
 
@@ -73,7 +73,7 @@ def test_an_interrupt_is_130(vmtool, monkeypatch):
     def interrupted(machine, **words):
         raise KeyboardInterrupt
     vmtool("spawn")
-    monkeypatch.setattr(table.find("ps"), "_function", interrupted)
+    monkeypatch.setattr(table.find("ps"), "known_function", interrupted)
     assert vmtool("ps") == (130, "", "vmtool: ps: interrupted\n")
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def touch(machine: Machine, pid: int, addr: int, length: int, access: str, probe: bool, json: bool) -> Output:
     if length >= LARGE:
-        touched = _touch_large(machine, pid, addr, length, access, probe)
+        minor, major = _touch_large(machine, pid, addr, length, access, probe)
     else:
-        touched = machine.touch(pid, addr, length, access, probe)
+        minor, major = machine.touch(pid, addr, length, access, probe)
     if json:
-        return f'{{"nr_minor_faults": {touched.minor}, "nr_major_faults": {touched.major}}}\n'
-    return f"minor={touched.minor} major={touched.major}\n"
+        return f'{{"nr_minor_faults": {minor}, "nr_major_faults": {major}}}\n'
+    return f"minor={minor} major={major}\n"
 
 
 def _touch_large(machine, pid, addr, length, access, probe):

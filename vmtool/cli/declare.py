@@ -61,7 +61,7 @@ class Command:
     """
 
     __slots__ = ("name", "handler", "params", "access", "help", "details", "example", "arguments", "options", "defaults", "rest",
-                 "may_dash", "tail", "exclusive", "addresses", "nr_required", "on_session", "_function")
+                 "may_dash", "tail", "exclusive", "addresses", "nr_required", "on_session", "known_function")
 
     def __init__(self, name: str, handler: str, params: Sequence[Param], *, access: str | Callable[[dict], str], help: str,
                  details: str = "", example: str = "", json: bool = True, on_session: bool = False, exclusive: Sequence[str] = ()):
@@ -72,7 +72,7 @@ class Command:
         self.details = details
         self.example = example
         self.on_session = on_session
-        self._function: Any = None
+        self.known_function: Any = None  # once function() was asked
         self.params = (*params, JSON) if json else tuple(params)
         self.rest = next((p for p in params if p.rest), None)
         self.arguments = [p for p in params if not p.flags and not p.rest]
@@ -89,10 +89,10 @@ class Command:
 
     def function(self) -> Callable[..., Any]:
         """The handler, its module imported on first use."""
-        if self._function is None:
+        if self.known_function is None:
             module, _, name = self.handler.partition(":")
-            self._function = getattr(__import__(f"vmtool.cli.{module}", fromlist=(name,)), name)
-        return self._function
+            self.known_function = getattr(__import__(f"vmtool.cli.{module}", fromlist=(name,)), name)
+        return self.known_function
 
 
 def arg(name: str, kind: str | tuple[str, ...], help: str = "", *, metavar: str | None = None, optional: bool = False, default: Any = None,

@@ -154,7 +154,8 @@ def perform(session: Session, command: Command, values: dict, writes: bool) -> t
         if writes:
             machine.tick()
             machine.trace_reset()
-        return command.function()(session if command.on_session else machine, **values), None
+        function = command.known_function or command.function()
+        return function(session if command.on_session else machine, **values), None
     except FAILURES as failure:
         return None, failure
     except OverflowError:

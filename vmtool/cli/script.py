@@ -5,8 +5,8 @@ ends, also when a line failed; a kill, a full disk or an internal error leaves t
 before the script. What the lines print is kept until then, so that nothing is shown that is not in
 the file. With --commit-each every line is committed, and shown, on its own.
 
-A line costs a few microseconds here (bench/lines.py): words by str.split(), the
-declaration's reader, a handler found once, and JSON by hand around the C encoder.
+A line costs a few microseconds here (bench/lines.py): plain ones are read by `plain_line`, others have words by
+str.split() and the declaration's reader; a handler is found once, and JSON is by hand around the C encoder.
 """
 
 from __future__ import annotations
@@ -19,14 +19,23 @@ from vmtool.cli.likeness import did_you_mean
 from vmtool.cli.words import is_name, split
 from vmtool.errors import HostError, InternalError, KernelError, Signal, StateError, UsageError
 
+try:
+    from vmtool.cli.plain_line import read as read_plain
+except ImportError:  # not built: every line is read as any
+    def read_plain(line: str) -> None:
+        return None
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from vmtool.cli.declare import Command
     from vmtool.cli.execute import Settings
     from vmtool.cli.report import Output
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-NOT_IN_SCRIPTS = ("run", "completion", "what-if", "report", "quiz", "undo", "redo")
+NOT_IN_SCRIPTS = frozenset(("run", "completion", "what-if", "report", "quiz", "undo", "redo"))
 STDOUT, STDERR = 1, 2
 MOST_BYTES = 128 << 20  # of a script: some four million lines; /dev/zero has no end
 
@@ -141,6 +150,9 @@ class Script:
 
     def run_line(self, number: int, line: str) -> bool:
         """One line; whether the script goes on."""
+        plain = read_plain(line)
+        if plain is not None:
+            return self.run_plain(number, line, *plain)
         text = line.lstrip()
         allowed = text[:1] == "-"
         if allowed:
@@ -166,6 +178,25 @@ class Script:
         except LINE_FAILURES as raised:
             word = word or _command_word(text)
             output, failure = None, raised
+        return self.goes_on(number, line, word, output, failure, name, allowed)
+
+    def run_plain(self, number: int, line: str, command: Command, values: dict[str, Any]) -> bool:
+        """The same of a line that plain_line has read."""
+        output: Output
+        failure: Exception | None
+        try:
+            output, failure = self.act(command, values, line)
+        except LINE_FAILURES as raised:
+            output, failure = None, raised
+        if failure is None and type(output) is str and not self.echo and not self.jsonl:
+            if output:
+                self.printed.append((STDOUT, output))
+            return True
+        return self.goes_on(number, line, line.partition(" ")[0], output, failure, None, False)
+
+    def goes_on(self, number: int, line: str, word: str, output: Output, failure: Exception | None, name: str | None,
+                allowed: bool) -> bool:
+        """Keep what a line gave; whether the script goes on."""
         status = 0
         if failure is not None:
             status = report.status_of(failure)
@@ -183,7 +214,10 @@ class Script:
         command = table.find(word)
         if command is None:
             raise UsageError(f"no such command{did_you_mean(word, table.names())}")
-        values = parse.read(command, words[1:])
+        return self.act(command, parse.read(command, words[1:]), words)
+
+    def act(self, command: Command, values: dict[str, Any], words: list[str] | str) -> tuple[Output, Exception | None]:
+        """Perform a command that has been read; `words`: its own, or the line that they are for the log. Raises LINE_FAILURES."""
         access = command.access
         if not isinstance(access, str):
             access = access(values)
@@ -198,10 +232,11 @@ class Script:
             raise UsageError("a script boots before its first line that uses a machine")
         output, failure = execute.perform(session, command, values, access is not READS)
         if access is not READS:
-            self.transaction.lines.append((report.status_of(failure) if failure else execute.status_of(output), journal.line_of(words)))
+            status = report.status_of(failure) if failure else output.status if type(output) is report.Result else 0
+            self.transaction.lines.append((status, words if type(words) is str else journal.line_of(words)))
         if failure is not None and access is BOOTS:
             self.transaction.forget()
-        return output() if callable(output) else output, failure
+        return output if type(output) is str or not callable(output) else output(), failure
 
     def note(self, number, line, word, output, failure, status, name):
         """Keep what the line prints, and its output under its name."""
