@@ -116,6 +116,7 @@ def rows(rounds: int) -> Iterator[Row]:
               median["strace"] / median["expression"], 5)
     yield Row("a line of make -j2 / one expression", ns(median["programs"]), "re " + ns(median["its expression"]),
               median["programs"] / median["its expression"], 5)
+    yield Row("a line of lackey", ns(median["lackey"]), "limit 30 ns", median["lackey"] / 30, 1)
     theirs = lackey_itself()
     if theirs is not None:
         yield Row("a line of lackey / lackey's own writing", ns(median["lackey"]),

@@ -17,9 +17,10 @@ Invariant: every byte that was fed is a record, passed over, the start of the ne
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr, memcmp
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memset
 
-from vmtool.hexdigits cimport read_hex
+from vmtool.hexdigits cimport hex_digit, read_hex
 
 cdef enum:
     C_LACKEY
@@ -34,6 +35,19 @@ PINATRACE = C_PINATRACE
 DINERO = C_DINERO
 MEMTRACE = C_MEMTRACE
 LONGEST_LINE = 4096
+
+cdef enum:
+    LONGEST_PLAIN = 32  # and more than that: three characters, 16 digits, a comma, four digits, the line's end
+    NR_RECENT = 64  # pages that pages() need not look up
+
+cdef unsigned char HEX[256]
+
+cdef void make_hex():
+    cdef int i
+    for i in range(256):
+        HEX[i] = <unsigned char>hex_digit(<char>i) if hex_digit(<char>i) >= 0 else 255
+
+make_hex()
 
 cdef struct access_t:
     uint64_t addr
@@ -97,6 +111,41 @@ cdef int lackey_line(const char *p, const char *end, access_t *out) noexcept nog
     if p == NULL or skip_blanks(p, end) != end:
         return -1
     return 1
+
+
+cdef inline const char *plain_lackey(const char *p, const char *end, access_t *out) noexcept nogil:
+    """A line as lackey writes it, of which there are millions, in one pass. Returns where the next begins; NULL: lackey_line() looks at it."""
+    cdef uint64_t value = 0
+    cdef uint32_t size = 0, digit, n = 0
+    if end - p < LONGEST_PLAIN or p[2] != 32:
+        return NULL
+    if p[0] == 32 and (p[1] == 76 or p[1] == 83 or p[1] == 77):
+        out.kind = p[1] != 76
+    elif p[0] == 73 and p[1] == 32:
+        out.kind = 2
+    else:
+        return NULL
+    p += 3
+    digit = HEX[<unsigned char>p[0]]
+    while digit < 16 and n < 16:
+        value = value << 4 | digit
+        n += 1
+        digit = HEX[<unsigned char>p[n]]
+    p += n
+    if n == 0 or p[0] != 44:
+        return NULL
+    for n in range(1, 5):
+        digit = <uint32_t>(<unsigned char>p[n]) - 48
+        if digit > 9:
+            break
+        size = size * 10 + digit
+    else:
+        n = 5
+    if size == 0 or p[n] != 10:
+        return NULL
+    out.addr = value
+    out.size = size
+    return p + n + 1
 
 
 cdef int lackey_behind(const char *p, const char *end, access_t *out) noexcept nogil:
@@ -274,6 +323,11 @@ cdef class Scanner:
     cdef readonly long nr_reads, nr_writes, nr_fetches
     cdef int form
     cdef bytes rest
+    cdef access_t *room  # for a block's records, kept: new memory for each block would cost as much as its lines
+    cdef size_t room_bytes
+
+    def __dealloc__(self):
+        free(self.room)
 
     def __init__(self, int form):
         self.form = form
@@ -291,15 +345,22 @@ cdef class Scanner:
             text += b"\n"
         cdef const char *p = PyBytes_AS_STRING(text)
         cdef const char *end = p + len(text)
-        # an access takes at least four characters, so a record for every four is room enough
-        cdef bytes room = PyBytes_FromStringAndSize(NULL, (len(text) // 2 + 2) * sizeof(access_t))
-        cdef access_t *out = <access_t *>PyBytes_AS_STRING(room)
-        cdef long nr = self.lines(&p, end, out)
+        # an access takes at least two characters: of a list, a digit and the line's end
+        cdef size_t most = (len(text) // 2 + 2) * sizeof(access_t)
+        cdef long nr
+        if most > self.room_bytes:
+            free(self.room)
+            self.room_bytes = 0
+            self.room = <access_t *>malloc(most)
+            if self.room == NULL:
+                raise MemoryError()
+            self.room_bytes = most
+        nr = self.lines(&p, end, self.room)
         self.is_cut = is_open and self.last < 0
         self.rest = text[p - <const char *>PyBytes_AS_STRING(text):] if not self.bad_line else b""
         if self.bad_line == 0 and (is_last and self.rest.strip() or len(self.rest) > LONGEST_LINE):
             self.bad_line, self.bad_text = self.line + 1, self.rest[:60]
-        return room[:nr * sizeof(access_t)]
+        return PyBytes_FromStringAndSize(<const char *>self.room, nr * sizeof(access_t))
 
     cdef long lines(self, const char **at, const char *end, access_t *out) except -1:
         """The records of the lines from at[0], which moves behind the last whole line."""
@@ -307,9 +368,18 @@ cdef class Scanner:
         cdef const char *stop
         cdef long nr = 0, line = self.line
         cdef long[3] by_kind
+        cdef const char *next
         cdef int what = 0, form = self.form
         by_kind[0] = by_kind[1] = by_kind[2] = 0
         while p < end:
+            next = plain_lackey(p, end, &out[nr]) if form == C_LACKEY else NULL
+            if next != NULL:
+                by_kind[out[nr].kind] += 1
+                line += 1
+                nr += 1
+                what = 1
+                p = next
+                continue
             stop = <const char *>memchr(p, 10, end - p)
             if stop == NULL:
                 break
@@ -335,22 +405,30 @@ cdef class Scanner:
         return nr
 
 
+cdef void note_page(uint64_t page, uint64_t *recent, set known, list new):
+    cdef uint64_t *place = &recent[page * 0x9E3779B97F4A7C15ULL >> 58]  # Fibonacci hashing: code, heap and stack often end alike
+    if place[0] != page:
+        place[0] = page
+        if page not in known:
+            known.add(page)
+            new.append(page)
+
+
 def pages(bytes records, set known):
     """The page numbers of the records that are not in `known`, which gets them; sorted."""
     cdef const access_t *r = <const access_t *>PyBytes_AS_STRING(records)
     cdef Py_ssize_t i, n = len(records) // sizeof(access_t)
     cdef uint64_t page, last = <uint64_t>-1
+    cdef uint64_t recent[NR_RECENT]  # page numbers of 52 bits
     cdef list new = []
+    memset(recent, 0xFF, sizeof(recent))
     for i in range(n):
         page = r[i].addr >> 12
         if page != last:
             last = page
-            if page not in known:
-                known.add(page)
-                new.append(page)
+            note_page(page, recent, known, new)
         page = (r[i].addr + r[i].size - 1) >> 12
-        if page != last and page not in known:
-            known.add(page)
-            new.append(page)
+        if page != last:
+            note_page(page, recent, known, new)
     new.sort()
     return new
