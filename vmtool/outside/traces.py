@@ -145,17 +145,23 @@ def _reason(failure: Exception) -> str:
 
 
 def text_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
-    """The lines of a log as text, a byte a character. One in UTF-16 (a shell of Windows writes that) is made to one in UTF-8."""
+    """The lines of a log as text, a byte a character. One in UTF-16 (a shell of Windows writes that) is made to one in UTF-8. HostError,
+    also of a later line: the stream's own iterator is handed out, as a generator around it would cost each line."""
     try:
-        if stream.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            for line in io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "utf-16", "replace", newline="\n"):
-                yield line.encode("utf-8", "replace").decode("latin-1")
-            return
+        is_utf16 = stream.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
         head = stream.peek(BLOCK)
-        newline = None if b"\r" in head and b"\n" not in head else "\n"  # None: an old Mac's
-        yield from io.TextIOWrapper(io.BufferedReader(_Guard(stream), BLOCK), "latin-1", newline=newline)
     except UNREADABLE as e:
         raise HostError(f"{name}: cannot be read: {_reason(e)}") from None
+    guarded = io.BufferedReader(_Guard(stream, name), BLOCK)
+    if is_utf16:
+        return _utf16_lines(guarded)
+    newline = None if b"\r" in head and b"\n" not in head else "\n"  # None: an old Mac's
+    return io.TextIOWrapper(guarded, "latin-1", newline=newline)
+
+
+def _utf16_lines(stream: io.BufferedReader) -> Iterator[str]:
+    for line in io.TextIOWrapper(stream, "utf-16", "replace", newline="\n"):
+        yield line.encode("utf-8", "replace").decode("latin-1")
 
 
 def blocks(part: Part) -> Iterator[bytes]:
@@ -212,21 +218,25 @@ class _Reopened(io.RawIOBase):
 
 
 class _Guard(io.RawIOBase):
-    """Refuses a line that no log has before it fills the memory."""
+    """Refuses a line that no log has before it fills the memory, and what cannot be read. HostError."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedReader, name: str) -> None:
         self._stream = stream
+        self._name = name
         self._open = 0  # bytes since the last end of a line
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        nr = self._stream.readinto1(buffer)
+        try:
+            nr = self._stream.readinto1(buffer)
+        except UNREADABLE as e:
+            raise HostError(f"{self._name}: cannot be read: {_reason(e)}") from None
         end = bytes(buffer[:nr]).rfind(b"\n")
         self._open = self._open + nr if end < 0 else nr - end - 1
         if self._open > LONGEST_LINE:
-            raise OSError(f"a line of more than {LONGEST_LINE >> 20} MB")
+            raise HostError(f"{self._name}: cannot be read: a line of more than {LONGEST_LINE >> 20} MB")
         return nr
 
 

@@ -40,7 +40,7 @@ class Reader:
         self._failed: LogError | None = None  # met while looking ahead; reported when it is its turn
 
     def __iter__(self) -> Iterator[Event]:
-        ahead, events = self._ahead, self._events
+        ahead, next_event, whole = self._ahead, self._events.__next__, WHOLE
         while True:
             if ahead:
                 event = ahead.popleft()
@@ -48,10 +48,10 @@ class Reader:
                 raise self._failed
             else:
                 try:
-                    event = next(events)
+                    event = next_event()
                 except StopIteration:
                     return
-            if event[4] == WHOLE:
+            if event[4] == whole:
                 if event[2] == "+superseded" and int(event[3]) in self._open:
                     self._open[event[1]] = self._open.pop(int(event[3]))
                 yield event

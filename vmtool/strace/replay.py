@@ -57,7 +57,7 @@ class Replay(Context):
         else:
             reader = Merged(files, calls, self.summary.counts, self)
         self.reader = reader
-        by_tid, kinds, faults = self.procs.by_tid, calls.KINDS, self.faults
+        by_tid, kinds, faults, whole = self.procs.by_tid, calls.KINDS, self.faults, WHOLE
         for call in reader:
             self.line, tid, name, text, part = call
             process = by_tid.get(tid) or self._unknown(call)
@@ -70,14 +70,16 @@ class Replay(Context):
             handler, is_memory, is_at_begin = kind
             try:
                 if is_memory:
-                    if not process.space.mid:
-                        process.space.first = call
-                    if part != WHOLE or process.space.pending:
+                    space = process.space
+                    if not space.mid:
+                        space.first = call
+                    if part != whole or space.pending:
                         settle(self, process, call)
                         continue
-                    if process.space.habits.later or process.space.habits.row:
-                        self.writes.settle(process.space, name, text)
-                elif part == SECOND_HALF and is_at_begin or part == FIRST_HALF and not is_at_begin:
+                    habits = space.habits
+                    if habits.later or habits.row:
+                        self.writes.settle(space, name, text)
+                elif part != whole and (part == SECOND_HALF and is_at_begin or part == FIRST_HALF and not is_at_begin):
                     continue
                 process.calls += 1
                 if faults is not None:
