@@ -2,6 +2,7 @@
 """What a program does with its memory: reads, writes, the stack; a signal ends it here, in one place."""
 
 from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from vmtool._files cimport check_panic, on_cpu
@@ -10,7 +11,7 @@ from vmtool._state cimport State
 from vmtool._walks cimport find, find_mm, top_table
 from vmtool.mm.access_stream cimport access_stream as mm_access_stream
 from vmtool.mm.access cimport load_bytes, siginfo_t, store_bytes, touch_range, would_fault
-from vmtool.mm.arena cimport mm_at, mm_mut, task_at, task_mut
+from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.arch cimport ARCH_I386_PAE, arch_name, page_size, page_start
 from vmtool.mm.sys_kill cimport exit_by_signal
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
@@ -25,11 +26,20 @@ U64 = 0xFFFFFFFFFFFFFFFF
 TUPLE_NEW = tuple.__new__
 
 
-cdef object after_access(State self, idx_t task, int failed, const siginfo_t *info, before, bint probe):
+cdef struct faults_t:  # of a task so far
+    uint64_t minor
+    uint64_t major
+
+
+cdef inline faults_t faults_of(arena_t *a, idx_t task) noexcept nogil:
+    return faults_t(task_at(a, task).min_flt, task_at(a, task).maj_flt)
+
+
+cdef object after_access(State self, idx_t task, int failed, const siginfo_t *info, faults_t before, bint probe):
     """Counts of an access, or its signal, of which the process dies unless it only probes."""
     cdef task_t *t = task_at(&self.a, task)
+    cdef uint64_t minor = t.min_flt - before.minor, major = t.maj_flt - before.major
     self.check()
-    minor, major = t.min_flt - before[0], t.maj_flt - before[1]
     if not failed:
         return TUPLE_NEW(r.Touched, (minor, major))  # at each line of a script: the record's own __new__ would count its fields
     check_panic(self)
@@ -41,9 +51,10 @@ cdef object after_access(State self, idx_t task, int failed, const siginfo_t *in
 def touch(State self, pid, addr, length, access, probe=False):
     cdef idx_t t = on_cpu(self, pid)
     cdef siginfo_t info
+    cdef faults_t before
     cdef uint64_t start = addr & U64, n = length & U64
     cdef int kind = ACCESS_KINDS[access], failed
-    before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
+    before = faults_of(&self.a, t)
     with nogil:
         failed = touch_range(&self.a, t, start, n, kind, &info)
     return after_access(self, t, failed, &info, before, probe)
@@ -52,9 +63,10 @@ def touch(State self, pid, addr, length, access, probe=False):
 def store(State self, pid, addr, data, probe=False):
     cdef idx_t t = on_cpu(self, pid)
     cdef siginfo_t info
+    cdef faults_t before
     cdef const char *bytes_ = data
     cdef int failed
-    before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
+    before = faults_of(&self.a, t)
     failed = store_bytes(&self.a, t, addr & U64, bytes_, len(data), &info)
     return after_access(self, t, failed, &info, before, probe)
 
@@ -62,6 +74,7 @@ def store(State self, pid, addr, data, probe=False):
 def load(State self, pid, addr, length, probe=False):
     cdef idx_t t = on_cpu(self, pid)
     cdef siginfo_t info
+    cdef faults_t before
     cdef uint64_t n = length & U64
     cdef char *buf
     cdef int failed
@@ -71,7 +84,7 @@ def load(State self, pid, addr, length, probe=False):
     if buf == NULL:
         raise MemoryError()
     try:
-        before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
+        before = faults_of(&self.a, t)
         failed = load_bytes(&self.a, t, addr & U64, buf, n, &info)
         after_access(self, t, failed, &info, before, probe)
         return buf[:n]
@@ -115,12 +128,13 @@ def push(State self, pid, nr_bytes):
     cdef mm_t *m = mm_mut(&self.a, task_at(&self.a, t).mm)
     cdef vaddr_t *sp = thread_sp(task_mut(&self.a, t)) if thread_sp(task_at(&self.a, t))[0] else &m.sp
     cdef siginfo_t info
+    cdef faults_t before
     cdef uint64_t new_sp, page
     cdef int failed = 0
     if not 0 <= nr_bytes <= sp[0]:
         raise KernelError(EINVAL, f"{nr_bytes} bytes are more than the stack pointer can go down")
     new_sp = sp[0] - <uint64_t>nr_bytes
-    before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
+    before = faults_of(&self.a, t)
     page = page_start(&self.a.m.arch, sp[0] - 1)
     while nr_bytes and page + page_size(&self.a.m.arch) > new_sp and failed == 0:
         failed = touch_range(&self.a, t, page if page > new_sp else new_sp, 1, ACCESS_WRITE, &info)
@@ -135,9 +149,10 @@ def access_stream(State self, pid, accesses, probe=False):
     cdef idx_t t = on_cpu(self, pid)
     cdef Py_buffer data
     cdef siginfo_t info
+    cdef faults_t before
     cdef int failed
     cdef uint64_t nr_done = 0
-    before = (task_at(&self.a, t).min_flt, task_at(&self.a, t).maj_flt)
+    before = faults_of(&self.a, t)
     PyObject_GetBuffer(accesses, &data, PyBUF_SIMPLE)  # not a typed memoryview: State.chunk() says why
     with nogil:
         failed = mm_access_stream(&self.a, t, <const unsigned char *>data.buf, data.len // 16, &info, &nr_done)

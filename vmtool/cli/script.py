@@ -218,24 +218,24 @@ class Script:
 
     def act(self, command: Command, values: dict[str, Any], words: list[str] | str) -> tuple[Output, Exception | None]:
         """Perform a command that has been read; `words`: its own, or the line that they are for the log. Raises LINE_FAILURES."""
-        access = command.access
-        if not isinstance(access, str):
+        access, transaction = command.access, self.transaction
+        if type(access) is not str:
             access = access(values)
         if command.name in NOT_IN_SCRIPTS:
             raise UsageError("not in a script")
         if access is ALONE:
             return command.function()(self.settings, **values), None
-        session = self.transaction.session
-        if session is None or not self.transaction.is_running:
-            session = self.transaction.begin(access, values.get("force", False))
+        session = transaction.session
+        if session is None or not transaction.is_running:
+            session = transaction.begin(access, values.get("force", False))
         elif access is BOOTS:
             raise UsageError("a script boots before its first line that uses a machine")
         output, failure = execute.perform(session, command, values, access is not READS)
         if access is not READS:
             status = report.status_of(failure) if failure else output.status if type(output) is report.Result else 0
-            self.transaction.lines.append((status, words if type(words) is str else journal.line_of(words)))
+            transaction.lines.append((status, words if type(words) is str else journal.line_of(words)))
         if failure is not None and access is BOOTS:
-            self.transaction.forget()
+            transaction.forget()
         return output if type(output) is str or not callable(output) else output(), failure
 
     def note(self, number, line, word, output, failure, status, name):
