@@ -192,6 +192,8 @@ cdef class State:
         cdef uint32_t c
         if self.load_chunk is None or not VMTOOL_DEBUG:
             return
+        if self.a.nr_dirty:  # as dirty() will
+            self.mark_machine()
         for pool in range(NR_POOLS):
             for c in range(self.a.pool[pool].nr_dir):
                 if self.a.pool[pool].chunk[c] != NULL and not self.a.pool[pool].state[c] & (CHUNK_DIRTY | CHUNK_DROPPED):
