@@ -15,14 +15,14 @@ Invariants (fsck_kernel): nothing may be written and executed; the direct map ha
 """
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_i386, is_riscv, kernel_global, level_size, page_size
-from vmtool.mm.frame cimport (RESERVED_UNWIND, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES,
+from vmtool.mm.frame cimport (RESERVED_UNWIND, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA,
                               reserved_of, reserved_t)
 from vmtool.mm.boot_areas cimport boot_module_address
 from vmtool.mm.kernel_areas_32 cimport kernel_areas_setup_32, module_set_32
 from vmtool.mm.kernel_areas_arm cimport kernel_areas_setup_arm, module_set_arm
 from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_set_arm64
 from vmtool.mm.kernel_areas_riscv cimport kernel_areas_setup_riscv, module_set_riscv
-from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_t, module_set_t, nr_loaded, place, text_of
+from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_begin, loader_t, module_set_t, nr_loaded, place, text_of
 from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table
 from vmtool.mm.pte cimport ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
@@ -107,16 +107,12 @@ cdef bint set_real_mode_permissions(arena_t *a, spare_tables_t *spare) noexcept 
 cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """The text is in a large page of its own: execmem's cache took the first that was free behind what the first module has of data."""
     cdef const arch_t *g = &a.m.arch
-    cdef const reserved_t *kept = reserved_of(a, RESERVED_MODULES)
     cdef pte_t ro = X86_P | X86_A | kernel_global(g), rw = ro | X86_RW | X86_D | g.nx
     cdef loader_t l
     cdef uint32_t i
-    if kept == NULL:
+    if not loader_begin(&l, a, spare):
         return True
-    l.a = a
-    l.spare = spare
-    l.pfn = kept.start_pfn
-    l.text_pfn = (kept.start_pfn + EXECMEM_CACHE_PAGES - 1) & ~<uint64_t>(EXECMEM_CACHE_PAGES - 1)
+    l.text_pfn = (l.pfn + EXECMEM_CACHE_PAGES - 1) & ~<uint64_t>(EXECMEM_CACHE_PAGES - 1)
     l.at = MODULES_VADDR
     l.alias_clear = X86_RW | X86_D
     l.ok = make_kernel_table(a, MODULES_VADDR, 0, spare) and make_kernel_table(a, MODULES_VADDR + level_size(g, 1), 0, spare)

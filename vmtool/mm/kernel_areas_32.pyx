@@ -13,9 +13,9 @@ Invariants (fsck_kernel): with PAE no page may be written and executed.
 
 from vmtool.mm.arch cimport ARCH_I386_PAE, X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_size
 from vmtool.mm.boot_areas cimport boot_module_address, boot_modules, map_boot_areas
-from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MODULES, RESERVED_PERCPU,
+from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_PERCPU,
                               reserved_of, reserved_t)
-from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t
+from vmtool.mm.module_areas cimport loader_begin, loader_t, module_set_t, module_t
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
 from vmtool.mm.zone cimport lowmem_end, percpu_unit
@@ -91,16 +91,10 @@ cdef module_set_t module_set_32(arena_t *a) noexcept nogil:
 
 cdef bint vmalloc_areas(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """cpa_process_alias(): of what lowmem has, too, it loses what may not be written."""
-    cdef const reserved_t *kept = reserved_of(a, RESERVED_MODULES)
     cdef loader_t l
-    if kept == NULL:
+    if not loader_begin(&l, a, spare):
         return True
-    l.a = a
-    l.spare = spare
-    l.pfn = kept.start_pfn
-    l.text_pfn = 0
     l.alias_clear = X86_RW if l.pfn < lowmem_end(&a.m.arch) else 0
-    l.ok = True
     return map_boot_areas(&l, 0, 0)
 
 

@@ -16,8 +16,8 @@ Invariants (fsck_kernel): nothing may be written and executed.
 from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_RW, level_size
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT
 from vmtool.mm.boot_areas cimport boot_modules, map_boot_areas
-from vmtool.mm.frame cimport RESERVED_BLOCKS, RESERVED_FDT, RESERVED_MODULES, RESERVED_PERCPU, RESERVED_STACKS, reserved_of, reserved_t
-from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t, place
+from vmtool.mm.frame cimport RESERVED_BLOCKS, RESERVED_FDT, RESERVED_PERCPU, RESERVED_STACKS, reserved_of, reserved_t
+from vmtool.mm.module_areas cimport loader_begin, loader_t, module_set_t, module_t, place
 from vmtool.mm.pgtable cimport kernel_map
 from vmtool.mm.set_memory cimport make_kernel_table
 
@@ -72,14 +72,9 @@ cdef bint map_devicetree(arena_t *a) noexcept nogil:
 
 
 cdef bint vmalloc_areas(arena_t *a, spare_tables_t *spare) noexcept nogil:
-    cdef const reserved_t *kept = reserved_of(a, RESERVED_MODULES)
     cdef loader_t l
-    if kept == NULL:
+    if not loader_begin(&l, a, spare):
         return True
-    l.a = a
-    l.spare = spare
-    l.pfn = kept.start_pfn
-    l.text_pfn = l.alias_clear = 0
     load_modules(&l)
     return (l.ok and map_boot_areas(&l, reserved_of(a, RESERVED_STACKS).start_pfn, reserved_of(a, RESERVED_BLOCKS).start_pfn)
             and make_kernel_table(a, PCI_IO, 0, spare) and map_chunk(a, spare))

@@ -22,8 +22,8 @@ from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.contpte cimport cont_shift
 from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
-                              RESERVED_MODULES, frames_of, reserved_of, reserved_t)
-from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t, place
+                              frames_of, reserved_of, reserved_t)
+from vmtool.mm.module_areas cimport loader_begin, loader_t, module_set_t, module_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_middle, table_descend
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_store, pmd_class
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table
@@ -175,12 +175,8 @@ cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef const module_t *module = modules_of(&a.m.arch)
     cdef loader_t l
     cdef uint32_t i
-    if reserved_of(a, RESERVED_MODULES) == NULL:
+    if not loader_begin(&l, a, spare):
         return True
-    l.a = a
-    l.spare = spare
-    l.pfn = reserved_of(a, RESERVED_MODULES).start_pfn
-    l.text_pfn = 0
     l.at = modules_start(a)
     l.alias_clear = X86_RW | X86_D
     l.ok = make_kernel_table(a, l.at, 0, spare) and make_kernel_table(a, l.at + MODULES_SPAN, 0, spare)

@@ -18,8 +18,8 @@ Invariants (fsck_kernel): nothing may be written and executed.
 
 from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_RW, level_size
 from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
-                              RESERVED_MODULES, reserved_of, reserved_t)
-from vmtool.mm.module_areas cimport loader_t, module_set_t, module_t, place
+                              reserved_of, reserved_t)
+from vmtool.mm.module_areas cimport loader_begin, loader_t, module_set_t, module_t, place
 from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_table
 
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
@@ -129,14 +129,9 @@ cdef vaddr_t modules_start(arena_t *a) noexcept nogil:
 cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef loader_t l
     cdef uint32_t i
-    if reserved_of(a, RESERVED_MODULES) == NULL:
+    if not loader_begin(&l, a, spare):
         return True
-    l.a = a
-    l.spare = spare
-    l.pfn = reserved_of(a, RESERVED_MODULES).start_pfn
-    l.text_pfn = 0
     l.at = modules_start(a)
-    l.ok = True
     for i in range(MODULE_TABLES):
         l.ok = l.ok and make_kernel_table(a, l.at + i * level_size(&a.m.arch, 1), 0, spare)
     for i in range(NR_MODULES):

@@ -136,6 +136,15 @@ cdef inline void lru_adds_end(arena_t *a, lru_adds_t *adds) noexcept nogil:
         update_lru_size(a, adds.lruvec, adds.lru, adds.zone, adds.nr_pages)
     adds.nr_pages = 0
 
+cdef inline void link_head(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:
+    f.lru_next = list.head
+    f.lru_prev = 0
+    if list.head:
+        frame_mut(a, list.head).lru_prev = head
+    else:
+        list.tail = head
+    list.head = head
+
 cdef inline void lruvec_add_one_of_many(arena_t *a, pfn_t head, frame_t *f, lru_adds_t *adds) noexcept nogil:
     """lruvec_add_folio(), whose counting lru_adds_end() ends. Preconditions: a single page, and evictable."""
     cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
@@ -149,10 +158,4 @@ cdef inline void lruvec_add_one_of_many(arena_t *a, pfn_t head, frame_t *f, lru_
     adds.nr_pages += 1
     f.flags |= PG_lru
     list.nr_free += 1
-    f.lru_next = list.head
-    f.lru_prev = 0
-    if list.head:
-        frame_mut(a, list.head).lru_prev = head
-    else:
-        list.tail = head
-    list.head = head
+    link_head(a, head, f, list)

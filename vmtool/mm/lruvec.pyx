@@ -56,15 +56,8 @@ cdef void lruvec_add_folio(arena_t *a, pfn_t head) noexcept nogil:
     f.flags |= PG_lru
     list.nr_free += 1
     update_lru_size(a, lruvec, lru, pfn_to_zone(a, head), folio_pages(a, head, f))
-    if lru == LRU_UNEVICTABLE:
-        return
-    f.lru_next = list.head
-    f.lru_prev = 0
-    if list.head:
-        frame_mut(a, list.head).lru_prev = head
-    else:
-        list.tail = head
-    list.head = head
+    if lru != LRU_UNEVICTABLE:
+        link_head(a, head, f, list)
 
 
 cdef inline void link_tail(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:

@@ -32,6 +32,8 @@ cdef struct loader_t:
 cdef enum:
     EXECMEM_CACHE_PAGES = 512
 
+# Of the frames that boot kept for vmalloc's areas the first is the next; nothing has an alias to change. False: it kept none.
+cdef bint loader_begin(loader_t *l, arena_t *a, spare_tables_t *spare) noexcept nogil
 cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil  # False: no memory
 cdef uint32_t nr_loaded(arena_t *a, const module_set_t *set) noexcept nogil  # 0: this machine had no room for them
 cdef vaddr_t text_of(arena_t *a, const module_set_t *set, uint32_t i) noexcept nogil

@@ -6,9 +6,23 @@ Invariants (fsck_kernel): nothing may be written and executed.
 """
 
 from vmtool.mm.arch cimport X86_RW, level_index, level_size, page_size
+from vmtool.mm.frame cimport RESERVED_MODULES, reserved_of, reserved_t
 from vmtool.mm.pgtable cimport direct_map_address, kernel_table, table_descend
 from vmtool.mm.pte cimport entry_load, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.set_memory cimport change_page_attr, split_large_page
+
+
+cdef bint loader_begin(loader_t *l, arena_t *a, spare_tables_t *spare) noexcept nogil:
+    cdef const reserved_t *kept = reserved_of(a, RESERVED_MODULES)
+    if kept == NULL:
+        return False
+    l.a = a
+    l.spare = spare
+    l.pfn = kept.start_pfn
+    l.text_pfn = 0
+    l.alias_clear = 0
+    l.ok = True
+    return True
 
 
 cdef bint alias_ro(loader_t *l, uint64_t pfn, uint64_t end) noexcept nogil:
