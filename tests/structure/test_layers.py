@@ -26,7 +26,7 @@ LEVELS = """
     free_list frame tlb layout
     contpte
     lruvec pte hstate
-    walk mmu free_area sched compact_state large_folio
+    tlb_run walk mmu free_area sched compact_state large_folio
     memcontrol pcp mmu_context
     folio_split buddy extfrag
     slub pgtable mlock
@@ -53,6 +53,7 @@ LEVELS = """
     thp_fault advise_pages fault_file fault_anon kswapd
     mm
     fault oom_report access_quick
+    access_run
     access oom_kill swap_fault
     populate adopt kmem_upgrade large_upgrade kmalloc collapse access_stream
     collapse_file

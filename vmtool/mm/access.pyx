@@ -18,15 +18,16 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
-from vmtool.mm.access_quick cimport QUICK_DONE, QUICK_FAULTED, QUICK_RETRY, access_quick, access_quick_again, access_quick_run
+from vmtool.mm.access_quick cimport QUICK_DONE, QUICK_FAULTED, QUICK_RETRY, access_quick, access_quick_again, after_fault
+from vmtool.mm.access_run cimport access_quick_run
 from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
 from vmtool.mm.placement cimport mmap_min_addr
 from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.tlb_run cimport tlb_run_t
 from vmtool.mm.trace cimport TR_BUS, TR_PAGE_FAULT, TR_SEGV, TR_STACK_EXPAND, trace2, trace3
 from vmtool.mm.vma cimport find_vma, stack_guard_gap, vma_set_range
-from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     MAX_RETRIES = 16
@@ -134,12 +135,6 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
     result = handle_mm_fault(a, v, addr, flags)
     return fault_failed(a, result, addr, info) if result & VM_FAULT_ERROR else 0
 
-cdef inline void after_fault(arena_t *a, int faulted) noexcept nogil:
-    """What the fault woke finds the access done and its bytes moved: else kswapd could take the page again, or the flusher write it, before."""
-    if faulted:
-        balance_dirty_pages(a)  # fault_dirty_shared_page()
-        schedule(a)
-
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
     """-1: a signal. Else whether it faulted, which after_fault() must be told when nobody needs *phys any more."""
     cdef uint32_t r
@@ -186,7 +181,9 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
     cdef uint32_t shift = a.m.arch.page_shift
     cdef uint64_t mask = (<uint64_t>1 << shift) - 1
     cdef uint64_t nr_walks
+    cdef tlb_run_t tlb
     cdef int faulted
+    tlb.clock = 0
     info.signo = 0
     if last < addr:
         last = <uint64_t>-1
@@ -200,7 +197,7 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
             return 0
         addr = (addr | mask) + 1
         if c.walks != nr_walks:  # the TLB did not have it, and will not have the next ones
-            addr += access_quick_run(a, c, task, addr, (last >> shift) - (addr >> shift) + 1, kind) << shift
+            addr += access_quick_run(a, c, task, addr, (last >> shift) - (addr >> shift) + 1, kind, &tlb) << shift
             if addr > last:
                 return 0
 

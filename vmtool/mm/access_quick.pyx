@@ -13,7 +13,7 @@ Whatever is_quick() or fault_is_plain() do not let pass takes the general road; 
 processor's is done here: the miss that faults, and the retry.
 """
 
-from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved, page_align
+from vmtool.mm.arch cimport entry_reserved, page_align
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, file_at, frame_at, frame_mut, inode_at, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport pcp_take, prep_new_page
 from vmtool.mm.fault_anon cimport anon_pte
@@ -26,7 +26,6 @@ from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pt
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
-from vmtool.mm.thp cimport may_be_huge
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_at, tlb_is_valid, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
@@ -36,21 +35,6 @@ cdef enum:  # look_at
     FAULT  # the processor would fault; nothing is counted yet
     NO  # not such an access; nothing is changed
 
-cdef struct look_t:
-    tlb_look_t l1
-    tlb_look_t l2
-    uint64_t *entries  # of the PTE table; NULL: it has none
-    pfn_t table
-    uint32_t index
-    pte_t entry
-
-cdef inline bint is_quick(arena_t *a, const cpu_t *c, vaddr_t addr, const tlb_geom_t *first, const tlb_geom_t *second) noexcept nogil:
-    """A 4K page whose PTE table the walker came by last, on a machine without PCIDs whose entries are read as they stand; nothing is traced."""
-    cdef const arch_t *g = &a.m.arch
-    if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0 or not a.quick:
-        return False
-    return g.entry_bytes == 8 and not g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL) and c.walk_root == <pfn_t>((c.cr3 & g.pfn_mask) >> 12)
-
 # --- the processor -------------------------------------------------------------------------------------------------
 
 cdef inline void count_walk(arena_t *a, cpu_t *c, bint missed) noexcept nogil:
@@ -58,20 +42,6 @@ cdef inline void count_walk(arena_t *a, cpu_t *c, bint missed) noexcept nogil:
     c.misses += missed
     c.walks += 1
     c.walk_reads += a.m.arch.levels
-
-cdef inline pte_t leaf_of(const arch_t *g, pte_t above, pte_t e) noexcept nogil:
-    """The entry with the permissions of all levels: write and user AND-ed, NX OR-ed."""
-    return (e & ~(g.write | g.user)) | (e & above & (g.write | g.user)) | (above & g.nx)
-
-cdef inline idx_t table_at(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
-    """The PTE table that the walker came by last, and the page's entry in it. Returns: its content, 0 while all of it is zeros."""
-    cdef idx_t content
-    at.table = c.walk_table
-    at.index = <uint32_t>vpn & 511
-    content = frame_at(a, at.table).content
-    at.entries = <uint64_t *>content_at(a, content) if content else NULL
-    at.entry = at.entries[at.index] if content else 0
-    return content
 
 cdef inline tlb_entry_t *tlb_has(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
     """tlb_look() without a place."""
@@ -145,33 +115,7 @@ cdef inline void flush_looked(arena_t *a, cpu_t *c, uint64_t vpn, look_t *at) no
     c.flushes_page += 1
     count_vm_event(a, NR_TLB_LOCAL_FLUSH_ONE)
 
-cdef inline bint runs_elsewhere(arena_t *a, const cpu_t *c) noexcept nogil:
-    """Another CPU has these tables too: its TLB would have to be flushed."""
-    cdef uint32_t cpu
-    cdef cpu_t *other
-    for cpu in range(a.m.nr_cpus):
-        other = cpu_mut(a, cpu)
-        if other != c and (other.cr3 ^ c.cr3) & a.m.arch.pfn_mask == 0:
-            return True
-    return False
-
 # --- the kernel -----------------------------------------------------------------------------------------------------
-
-cdef inline bint fault_is_plain(arena_t *a, const cpu_t *c, idx_t task, vaddr_t addr, const look_t *at, const mm_t *m,
-                                const vma_t *area) noexcept nogil:
-    """Of the process that runs, in plain memory of small pages, in a PTE table that it and the walker remember; no group is charged."""
-    if a.task != task or m.pgd != c.walk_root or m.pte_cache_pgd != m.pgd or m.pte_cache_addr != c.walk_region or at.entries == NULL:
-        return False
-    if addr < area.vm_start or addr >= area.vm_end or not c.walk_bits & a.m.arch.user or area.kind != VMA_PLAIN or m.memcg:
-        return False
-    return not may_be_huge(a, area, m)
-
-cdef inline bint is_private(const vma_t *area) noexcept nogil:
-    return not area.vm_flags & (VM_SHARED | VM_MAYSHARE)
-
-cdef inline bint is_first(const vma_t *area, const look_t *at) noexcept nogil:
-    """Nothing is there yet, and the area may be read."""
-    return at.entry == 0 and at.l1.hit == NULL and at.l2.hit == NULL and area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
 
 cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept nogil:
     """alloc_pages() and map_new_anon() of a frame that lies ready; 0: none does."""
@@ -239,7 +183,6 @@ cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte
     return True
 
 cdef bint map_around(arena_t *a, idx_t v, const vma_t *area, vaddr_t addr, const look_t *at) noexcept nogil:
-    """do_read_fault() of a single page of the cache that is up to date, with its neighbours. False: another case, nothing is changed."""
     cdef uint64_t pgoff = linear_page_index(a, area, addr)
     cdef pfn_t table = at.table, pfn
     cdef const frame_t *f
@@ -349,108 +292,4 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
         return raise_fault(a, c, addr, kind, &at)
     new = end_fault(a, c, task_mut(a, task), addr, &at, missed, new)
     phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
-    return done
-
-# --- one page after another -----------------------------------------------------------------------------------------
-
-cdef struct run_t:  # what the pages of a run share, and what is counted of them at its end
-    mm_t *m
-    vma_t *area
-    frame_t *table  # NULL: nothing is stored in it yet
-    uint64_t nr_walked  # by an entry that was there
-    uint64_t nr_faults
-
-cdef inline bint will_fault(const arch_t *g, pte_t e, int kind) noexcept nogil:
-    """No entry, or a write by one that does not allow it."""
-    return e == 0 or (kind == ACCESS_WRITE and (e & (g.present | g.write)) == g.present and not entry_reserved(g, 0, e))
-
-cdef inline bint misses(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
-    tlb_look(a, c, &a.m.tlb_geom[TLB_L1D_4K], vpn, &at.l1)
-    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], vpn, &at.l2)
-    return at.l1.hit == NULL and at.l2.hit == NULL
-
-cdef inline void store_entry(arena_t *a, run_t *k, const look_t *at, pte_t value) noexcept nogil:
-    """pte_store()."""
-    if k.table == NULL:
-        k.table = frame_mut(a, at.table)
-        content_mut(a, k.table.content)  # marks it
-    k.table.index_lo += at.entry == 0
-    at.entries[at.index] = value
-
-cdef uint64_t walk_run(arena_t *a, cpu_t *c, run_t *k, look_t *at, uint64_t vpn, uint64_t nr, int kind) noexcept nogil:
-    """Pages whose entries allow the access. Returns: how many."""
-    cdef const arch_t *g = &a.m.arch
-    cdef pte_t both = g.write | g.user, kept = ~both | (c.walk_bits & both), nx = c.walk_bits & g.nx  # leaf_of()
-    cdef pte_t need = g.present | g.user | (g.write if kind == ACCESS_WRITE else 0)
-    cdef pte_t want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
-    cdef pte_t leaf
-    cdef uint64_t done = 0
-    while done < nr:
-        at.entry = at.entries[at.index]
-        leaf = (at.entry & kept) | nx
-        if leaf & need != need or entry_reserved(g, 0, at.entry) or not misses(a, c, vpn, at):
-            break
-        if (at.entry & want) != want:
-            store_entry(a, k, at, at.entry | want)
-            leaf |= want
-        c.tlb_clock += 1
-        tlb_put_looked(a, c, &at.l1, &at.l2, vpn, leaf)
-        vpn += 1
-        at.index += 1
-        done += 1
-    k.nr_walked += done
-    return done
-
-cdef uint64_t fault_run(arena_t *a, cpu_t *c, idx_t task, run_t *k, look_t *at, vaddr_t addr, uint64_t nr, int kind) noexcept nogil:
-    """Pages whose access is a common fault. Returns: how many."""
-    cdef pte_t new = 0
-    cdef uint64_t done = 0
-    while done < nr:
-        at.entry = at.entries[at.index]
-        if not will_fault(&a.m.arch, at.entry, kind):
-            break
-        if done == 0:
-            if not fault_is_plain(a, c, task, addr, at, k.m, k.area) or not is_private(k.area):
-                break
-            nr = min(nr, (k.area.vm_end - addr) >> 12)
-        if not misses(a, c, addr >> 12, at):
-            break
-        if not (write_fault(a, c, k.m, k.area, addr, at, &new) if kind == ACCESS_WRITE else read_fault(a, k.area, at, &new)):
-            break
-        store_entry(a, k, at, new)
-        c.tlb_clock += 2  # the retry, too
-        tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf_of(&a.m.arch, c.walk_bits, new))
-        addr += 4096
-        at.index += 1
-        done += 1
-    k.nr_faults += done
-    return done
-
-cdef inline void end_run(arena_t *a, cpu_t *c, task_t *task, const run_t *k) noexcept nogil:
-    cdef uint64_t nr_walks = k.nr_walked + 2 * k.nr_faults
-    c.misses += nr_walks
-    c.walks += nr_walks
-    c.walk_reads += nr_walks * a.m.arch.levels
-    task.min_flt += k.nr_faults
-    count_vm_events(a, PGFAULT, <int64_t>k.nr_faults)
-
-cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind) noexcept nogil:
-    cdef look_t at
-    cdef run_t k
-    cdef uint64_t done = 0, before = 1
-    if kind == ACCESS_EXEC or not is_quick(a, c, addr, &a.m.tlb_geom[TLB_L1D_4K], &a.m.tlb_geom[TLB_L2]):
-        return 0
-    if table_at(a, c, addr >> 12, &at) == 0:
-        return 0
-    k.table = NULL
-    k.nr_walked = k.nr_faults = 0
-    k.m = mm_mut(a, task_at(a, task).mm)
-    k.area = vma_at(a, k.m.vma_cache)
-    nr = min(nr, <uint64_t>(512 - at.index))
-    while before != done:
-        before = done
-        done += walk_run(a, c, &k, &at, (addr >> 12) + done, nr - done, kind)
-        done += fault_run(a, c, task, &k, &at, addr + (done << 12), nr - done, kind)
-    if done:
-        end_run(a, c, task_mut(a, task), &k)
     return done

@@ -8,6 +8,7 @@ from vmtool.mm.arena cimport arena_t, cpu_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
 from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK, frame_is_buddy, free_area_count
 from vmtool.mm.types cimport *
+from vmtool.mm.vmstat cimport PGALLOC_DMA, count_vm_events
 
 # A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents. 0 when there is none.
 # gfp chooses the migrate type and the zones. Counts PGALLOC_*. The caller zeroes nothing: a frame has no bytes.
@@ -42,14 +43,20 @@ cdef inline void folio_put(arena_t *a, pfn_t head) noexcept nogil:
 cdef inline uint32_t gfp_migratetype(uint32_t gfp) noexcept nogil:
     return MIGRATE_MOVABLE if gfp & GFP_USER_MOVABLE else MIGRATE_RECLAIMABLE if gfp & GFP_RECLAIMABLE else MIGRATE_UNMOVABLE
 
+cdef inline bint zone_is_ample(arena_t *a, uint32_t z) noexcept nogil:
+    """The first zone, and above the watermark that most allocations look at."""
+    cdef const zone_t *zone = &a.m.zone[z]
+    if zone.flags & ZONE_BOOSTED_WATERMARK or a.m.zone[ZONE_HIGHMEM].managed_pages:
+        return False
+    return zone.free_pages > wmark_pages(zone, WMARK_LOW if zone.flags & ZONE_BELOW_HIGH else WMARK_HIGH)
+
 cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcept nogil:
     """What most allocations come to: a single frame that lies ready, in the first zone, above its watermark. 0: not so."""
     cdef uint32_t z = ZONE_NORMAL if a.m.zone[ZONE_NORMAL].managed_pages else ZONE_DMA32
-    cdef zone_t *zone = &a.m.zone[z]
     cdef pcp_t *pcp = &cpu_mut(a, a.cpu).pcp[z]
     cdef uint32_t mt = gfp_migratetype(gfp)
     cdef pfn_t pfn = pcp.head[mt]
-    if pfn == 0 or zone.free_pages <= wmark_pages(zone, WMARK_LOW if zone.flags & ZONE_BELOW_HIGH else WMARK_HIGH) or a.m.zone[ZONE_HIGHMEM].managed_pages or zone.flags & ZONE_BOOSTED_WATERMARK:
+    if pfn == 0 or not zone_is_ample(a, z):
         return 0
     pcp.free_count >>= 1
     pcp.count -= 1
@@ -58,6 +65,31 @@ cdef inline pfn_t pcp_take(arena_t *a, uint32_t gfp, uint32_t *zone_out) noexcep
         pcp.tail[mt] = 0
     zone_out[0] = z
     return pfn
+
+# Many of them, one after another: what is counted of them is added up. Between begin and end nothing else may allocate or free.
+
+cdef struct ready_t:
+    pcp_t *pcp
+    pfn_t head  # the next one; 0: none lies ready
+    uint32_t zone
+    uint32_t nr_taken
+
+cdef inline void ready_begin(arena_t *a, ready_t *r) noexcept nogil:
+    """For GFP_USER_MOVABLE, where pcp_take() would find some."""
+    r.nr_taken = 0
+    r.zone = ZONE_NORMAL if a.m.zone[ZONE_NORMAL].managed_pages else ZONE_DMA32
+    r.pcp = &cpu_mut(a, a.cpu).pcp[r.zone]
+    r.head = r.pcp.head[MIGRATE_MOVABLE] if zone_is_ample(a, r.zone) else 0
+
+cdef inline void ready_end(arena_t *a, ready_t *r) noexcept nogil:
+    if r.nr_taken:
+        r.pcp.head[MIGRATE_MOVABLE] = r.head
+        if r.head == 0:
+            r.pcp.tail[MIGRATE_MOVABLE] = 0
+        r.pcp.count -= r.nr_taken
+        r.pcp.free_count = r.pcp.free_count >> r.nr_taken if r.nr_taken < 32 else 0
+        count_vm_events(a, PGALLOC_DMA + <int>r.zone, r.nr_taken)
+        r.nr_taken = 0
 
 cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil  # its frames become one folio: head and tails
 

@@ -18,6 +18,14 @@ cdef inline void add_mm_counter(mm_t *m, int kind, int64_t n) noexcept nogil:
         local = 0
     m.rss_cpu[kind] = <int32_t>local
 
+cdef inline void add_mm_counter_by_ones(mm_t *m, int kind, int64_t n) noexcept nogil:
+    """add_mm_counter() of 1, n times."""
+    cdef int64_t local = m.rss_cpu[kind] + n
+    if local >= RSS_BATCH:
+        m.rss[kind] += local - local % RSS_BATCH
+        local %= RSS_BATCH
+    m.rss_cpu[kind] = <int32_t>local
+
 cdef inline int64_t mm_counter_sum(const mm_t *m, int kind) noexcept nogil:
     return m.rss[kind] + m.rss_cpu[kind]
 

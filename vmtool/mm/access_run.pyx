@@ -1,0 +1,309 @@
+# cython: language_level=3
+"""One page after another: access_quick.pyx for a range. The run goes by stretches of one kind, and ends before the first page of another.
+
+    entries that allow the access     walk_run    TLB, A and D
+    none, written, private            anon_run    do_anonymous_page() of frames that lie ready
+    none, read, private               zero_run    of the zero page
+    none, read, of a file             file_run    do_read_fault(): the page and its neighbours, which are walked then
+    read-only, written, private       copy_run    do_wp_page() of single anonymous pages
+
+What is counted of many is added up and told at the end of a stretch, or of the run. The state is the one that one access after another
+leaves, record by record (tests/mm/test_access_quick.py).
+"""
+
+from vmtool.mm.access_quick cimport after_fault, fault_is_plain, is_private, is_quick, leaf_of, look_t, map_around, runs_elsewhere, table_at
+from vmtool.mm.arch cimport entry_reserved
+from vmtool.mm.arena cimport content_mut, fbatches_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.buddy cimport ready_begin, ready_end, ready_t
+from vmtool.mm.fault_anon cimport anon_pte
+from vmtool.mm.frame cimport frame_set_index, page_copy
+from vmtool.mm.mm_acct cimport add_mm_counter_by_ones
+from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
+from vmtool.mm.sched cimport kswapd_is_woken
+from vmtool.mm.swap_lru cimport lru_add_full
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_void_page
+from vmtool.mm.tlb_run cimport tlb_has_any, tlb_run_begin, tlb_run_end, tlb_run_misses, tlb_run_put, tlb_run_t
+from vmtool.mm.vma cimport linear_page_index
+from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_FILE_DIRTY, NR_TLB_LOCAL_FLUSH_ONE, PGFAULT, PGREUSE, count_vm_events, mod_node_stat
+
+cdef enum:
+    NEW_FLAGS = PG_anon | PG_swapbacked | PG_anon_exclusive | PG_uptodate  # of a page that a fault made
+
+cdef struct run_t:  # what the pages of a run share, and what is counted of them at its end
+    cpu_t *c
+    mm_t *m
+    vma_t *area
+    frame_t *table  # NULL: nothing is stored in it yet
+    vaddr_t addr  # of the next page
+    uint64_t nr_left
+    int kind
+    bint is_plain  # its faults may be done here
+    bint is_over  # others are to run, or a page needs the general road
+    bint wakes  # after_fault() is yet to be called
+    uint64_t nr_walked  # by an entry that was there
+    uint64_t nr_faults
+    uint64_t nr_flushed
+    int has_exec  # an entry for instructions is of one of the run's pages; -1: nobody asked yet
+    look_t at
+    tlb_run_t *tlb
+
+# --- one page ------------------------------------------------------------------------------------------------------------
+
+cdef inline void open_table(arena_t *a, run_t *k) noexcept nogil:
+    """Before the first store."""
+    if k.table == NULL:
+        k.table = frame_mut(a, k.at.table)
+        content_mut(a, k.table.content)  # marks it
+
+cdef inline bint misses(arena_t *a, run_t *k) noexcept nogil:
+    return tlb_run_misses(a, k.c, k.tlb, k.addr >> 12, &k.at.l1, &k.at.l2)
+
+cdef inline void fill(arena_t *a, run_t *k, pte_t leaf) noexcept nogil:
+    """The TLB's, and on to the next page."""
+    tlb_run_put(a, k.c, k.tlb, &k.at.l1, &k.at.l2, k.addr >> 12, leaf)
+    k.addr += 4096
+    k.at.index += 1
+    k.nr_left -= 1
+
+cdef inline void faulted(arena_t *a, run_t *k, pte_t new) noexcept nogil:
+    """The entry is stored: its table's count and the fault's are the caller's."""
+    k.at.entries[k.at.index] = new
+    k.c.tlb_clock += 2  # the walk that faults, and the retry
+    fill(a, k, leaf_of(&a.m.arch, k.c.walk_bits, new))
+
+# --- stretches -----------------------------------------------------------------------------------------------------------
+
+cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t both = g.write | g.user, kept = ~both | (k.c.walk_bits & both), nx = k.c.walk_bits & g.nx  # leaf_of()
+    cdef pte_t need = g.present | g.user | (g.write if k.kind == ACCESS_WRITE else 0)
+    cdef pte_t want = g.accessed | (g.dirty if k.kind == ACCESS_WRITE else 0)
+    cdef pte_t entry, leaf
+    cdef uint64_t before = k.nr_left
+    while k.nr_left:
+        entry = k.at.entries[k.at.index]
+        leaf = (entry & kept) | nx
+        if leaf & need != need or entry_reserved(g, 0, entry):
+            break
+        if not misses(a, k):
+            k.is_over = True
+            break
+        if (entry & want) != want:
+            open_table(a, k)
+            k.at.entries[k.at.index] = entry | want
+            leaf |= want
+        k.c.tlb_clock += 1
+        fill(a, k, leaf)
+    k.nr_walked += before - k.nr_left
+
+cdef inline void new_page(arena_t *a, run_t *k, ready_t *ready, fbatch_t *batch, uint64_t index) noexcept nogil:
+    """prep_new_page(), folio_add_new_anon_rmap(), folio_add_lru() of the frame that is next. A batch that is full goes to the lists."""
+    cdef pfn_t pfn = ready.head
+    cdef frame_t *f = frame_mut(a, pfn)
+    ready.head = f.lru_next
+    ready.nr_taken += 1
+    f.flags = NEW_FLAGS
+    f.mapcount = 1
+    frame_set_index(f, index)
+    f.extra_refs = 1  # the batch's
+    f.mapping = k.area.anon_vma
+    f.lru_next = 0
+    f.lru_prev = 0
+    if batch.nr < PAGEVEC_SIZE:
+        batch.folio[batch.nr] = pfn
+        batch.nr += 1
+    if batch.nr >= PAGEVEC_SIZE:
+        ready_end(a, ready)
+        lru_add_full(a)  # which may free some
+        ready_begin(a, ready)
+
+cdef void anon_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef uint64_t before = k.nr_left, index = linear_page_index(a, k.area, k.addr)
+    cdef pte_t bits = anon_pte(a, 0, k.area.vm_flags)
+    cdef fbatch_t *batch = &fbatches_mut(a).lru_add
+    cdef ready_t ready
+    cdef pfn_t pfn
+    if k.area.vm_flags & (VM_WRITE | VM_LOCKED) != VM_WRITE or k.area.anon_vma == 0 or k.area.vm_file:
+        return
+    open_table(a, k)
+    ready_begin(a, &ready)
+    while k.nr_left and k.at.entries[k.at.index] == 0 and ready.head and misses(a, k):
+        pfn = ready.head
+        new_page(a, k, &ready, batch, index)
+        faulted(a, k, bits | <pte_t>pfn << 12)
+        index += 1
+    ready_end(a, &ready)
+    before -= k.nr_left
+    k.table.index_lo += <uint32_t>before
+    k.nr_faults += before
+    add_mm_counter_by_ones(k.m, MM_ANONPAGES, <int64_t>before)
+    mod_node_stat(a, NR_ANON_MAPPED, <int64_t>before)
+
+cdef void zero_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef uint64_t before = k.nr_left
+    cdef pte_t new = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, k.area.vm_flags))
+    if not k.area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+        return
+    open_table(a, k)
+    while k.nr_left and k.at.entries[k.at.index] == 0 and misses(a, k):
+        faulted(a, k, new)
+    before -= k.nr_left
+    k.table.index_lo += <uint32_t>before
+    k.nr_faults += before
+
+cdef inline bint others_wait(arena_t *a) noexcept nogil:
+    """after_fault() might do something to the TLB."""
+    return kswapd_is_woken(a.m) or a.m.compaction.kcompactd_woken or a.m.node_stat[NR_FILE_DIRTY] != 0
+
+cdef void file_run(arena_t *a, run_t *k) noexcept nogil:
+    """One fault; the pages that it maps beside its own are walk_run()'s."""
+    k.at.entry = 0
+    if not misses(a, k) or not map_around(a, k.m.vma_cache, k.area, k.addr, &k.at):
+        return
+    open_table(a, k)
+    k.nr_faults += 1
+    faulted(a, k, k.at.entries[k.at.index])
+    if others_wait(a):
+        k.is_over = k.wakes = True
+    else:
+        after_fault(a, True)
+
+cdef inline bint has_exec(arena_t *a, run_t *k) noexcept nogil:
+    if k.has_exec < 0:
+        k.has_exec = tlb_has_any(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], k.addr >> 12, k.nr_left)
+    return k.has_exec
+
+cdef inline void flush(arena_t *a, run_t *k) noexcept nogil:
+    """flush_tlb_page() on this CPU, and where the page goes then. Its count is the caller's."""
+    cdef uint64_t vpn = k.addr >> 12, tag = vpn << 1 | 1
+    if not k.tlb.is_late and k.at.l1.place.tag == tag:  # an entry that a flush of all left
+        k.at.l1.place.tag = 0
+        k.at.l1.place.age = 0
+        tlb_look(a, k.c, &a.m.tlb_geom[TLB_L1D_4K], vpn, &k.at.l1)
+    if k.at.l2.place.tag == tag:
+        k.at.l2.place.tag = 0
+        k.at.l2.place.age = 0
+        tlb_look(a, k.c, &a.m.tlb_geom[TLB_L2], vpn, &k.at.l2)
+    if has_exec(a, k):
+        tlb_void_page(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], vpn)
+
+cdef inline bint is_copied(arena_t *a, const frame_t *f) noexcept nogil:
+    """do_wp_page() of such a page makes a copy for sure: no batch need be emptied to know."""
+    return f.mapcount > 1 and (f.flags & PG_lru or f.mapcount + f.extra_refs > 3)
+
+cdef inline pte_t reused(arena_t *a, run_t *k, frame_t *f, pte_t e) noexcept nogil:
+    if not f.flags & PG_anon_exclusive:
+        f.flags |= PG_anon_exclusive
+        f.mapping = k.area.anon_vma
+    count_vm_events(a, PGREUSE, 1)
+    return pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, e)))
+
+cdef inline bint is_read_only(arena_t *a, pte_t e) noexcept nogil:
+    """A page that the program may read, and the kernel would let it write."""
+    cdef const arch_t *g = &a.m.arch
+    return (e & (g.present | g.user)) == g.present | g.user and not pte_write(a, e) and not pte_special(a, e) and not entry_reserved(g, 0, e)
+
+cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef uint64_t before = k.nr_left, index = linear_page_index(a, k.area, k.addr)
+    cdef int64_t nr_copied = 0
+    cdef pte_t bits = anon_pte(a, 0, k.area.vm_flags), e
+    cdef fbatch_t *batch = &fbatches_mut(a).lru_add
+    cdef ready_t ready
+    cdef pfn_t old, copy
+    cdef frame_t *f
+    if k.area.vm_flags & (VM_WRITE | VM_LOCKED) != VM_WRITE or k.area.anon_vma == 0 or runs_elsewhere(a, k.c):
+        return
+    open_table(a, k)
+    ready_begin(a, &ready)
+    while k.nr_left:
+        e = k.at.entries[k.at.index]
+        if not is_read_only(a, e):
+            break
+        old = pte_frame(a, e)
+        f = frame_mut(a, old)
+        if (f.flags & (PG_head | PG_tail | PG_anon)) != PG_anon:
+            break
+        if f.flags & PG_anon_exclusive or (f.mapcount == 1 and f.extra_refs == 0):
+            if not misses(a, k):
+                break
+            e = reused(a, k, f, e)
+        else:
+            if not is_copied(a, f) or ready.head == 0 or not misses(a, k):
+                break
+            copy = ready.head
+            new_page(a, k, &ready, batch, index)
+            if f.content:
+                page_copy(a, copy, old)
+            f.mapcount -= 1
+            e = bits | <pte_t>copy << 12
+            nr_copied += 1
+        flush(a, k)
+        faulted(a, k, e)
+        index += 1
+    ready_end(a, &ready)
+    before -= k.nr_left
+    k.nr_faults += before
+    k.nr_flushed += before
+    mod_node_stat(a, NR_ANON_MAPPED, nr_copied)
+
+# --- the run -------------------------------------------------------------------------------------------------------------
+
+cdef void fault_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef pte_t e = k.at.entries[k.at.index]
+    if e:
+        if k.kind == ACCESS_WRITE and is_private(k.area):
+            copy_run(a, k)
+    elif k.kind == ACCESS_READ and k.area.vm_file:
+        file_run(a, k)
+    elif is_private(k.area):
+        if k.kind == ACCESS_READ:
+            zero_run(a, k)
+        else:
+            anon_run(a, k)
+
+cdef void end_run(arena_t *a, run_t *k, task_t *task) noexcept nogil:
+    cdef uint64_t nr_walks = k.nr_walked + 2 * k.nr_faults
+    if nr_walks == 0:
+        return
+    k.c.tlb_missed = 0
+    k.c.misses += nr_walks
+    k.c.walks += nr_walks
+    k.c.walk_reads += nr_walks * a.m.arch.levels
+    k.c.flushes_page += k.nr_flushed
+    task.min_flt += k.nr_faults
+    count_vm_events(a, PGFAULT, <int64_t>k.nr_faults)
+    count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>k.nr_flushed)
+
+cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind, tlb_run_t *tlb) noexcept nogil:
+    cdef run_t k
+    cdef uint64_t before
+    if kind == ACCESS_EXEC or not is_quick(a, c, addr, &a.m.tlb_geom[TLB_L1D_4K], &a.m.tlb_geom[TLB_L2]):
+        return 0
+    if table_at(a, c, addr >> 12, &k.at) == 0:
+        return 0
+    k.c = c
+    k.m = mm_mut(a, task_at(a, task).mm)
+    k.area = vma_at(a, k.m.vma_cache)
+    k.table = NULL
+    k.addr = addr
+    k.kind = kind
+    k.is_over = k.wakes = False
+    k.nr_walked = k.nr_faults = k.nr_flushed = 0
+    k.is_plain = fault_is_plain(a, c, task, addr, &k.at, k.m, k.area)
+    k.nr_left = min(nr, <uint64_t>(512 - k.at.index))
+    if k.is_plain:
+        k.nr_left = min(k.nr_left, (k.area.vm_end - addr) >> 12)
+    k.has_exec = -1
+    k.tlb = tlb
+    tlb_run_begin(a, c, tlb, addr >> 12, k.nr_left, nr)
+    while k.nr_left and not k.is_over:
+        before = k.nr_left
+        walk_run(a, &k)
+        if k.nr_left and k.is_plain and not k.is_over:
+            fault_run(a, &k)
+        if k.nr_left == before:
+            break
+    end_run(a, &k, task_mut(a, task))
+    tlb_run_end(a, c, tlb, (k.addr - addr) >> 12)
+    after_fault(a, k.wakes)
+    return (k.addr - addr) >> 12
