@@ -19,8 +19,6 @@ cdef enum:
 cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil
 # mmu_access() after a fault. 0: nothing is changed, it is yet to be called.
 cdef int access_quick_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil
-# do_read_fault() of a single page of the cache that is up to date, with its neighbours. False: another case, nothing is changed.
-cdef bint map_around(arena_t *a, idx_t v, const vma_t *area, vaddr_t addr, const look_t *at) noexcept nogil
 
 cdef inline void after_fault(arena_t *a, int faulted) noexcept nogil:
     """What the fault woke finds the access done and its bytes moved: else kswapd could take the page again, or the flusher write it, before."""

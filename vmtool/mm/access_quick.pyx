@@ -13,21 +13,19 @@ Whatever is_quick() or fault_is_plain() do not let pass takes the general road; 
 processor's is done here: the miss that faults, and the retry.
 """
 
-from vmtool.mm.arch cimport entry_reserved, page_align
+from vmtool.mm.arch cimport entry_reserved
 from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, file_at, frame_at, frame_mut, inode_at, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport pcp_take, prep_new_page
 from vmtool.mm.fault_anon cimport anon_pte
-from vmtool.mm.fault_file cimport do_fault_around
-from vmtool.mm.frame cimport frame_index, page_copy
+from vmtool.mm.fault_file cimport do_fault_around_single
+from vmtool.mm.frame cimport page_copy
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mmu cimport MMU_FAULT, leaf_phys
-from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get
 from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_at, tlb_is_valid, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
-from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
 
 cdef enum:  # look_at
@@ -182,22 +180,6 @@ cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte
     new[0] = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, area.vm_flags))
     return True
 
-cdef bint map_around(arena_t *a, idx_t v, const vma_t *area, vaddr_t addr, const look_t *at) noexcept nogil:
-    cdef uint64_t pgoff = linear_page_index(a, area, addr)
-    cdef pfn_t table = at.table, pfn
-    cdef const frame_t *f
-    cdef idx_t inode
-    if area.vm_file == 0 or not is_first(area, at):
-        return False
-    inode = file_at(a, area.vm_file).inode
-    pfn = filemap_get(a, inode, pgoff)
-    f = frame_at(a, pfn)
-    if pfn == 0 or pgoff >= page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift:
-        return False
-    if f.mapping != inode or frame_index(f) != pgoff or f.flags & (PG_head | PG_tail | PG_uptodate | PG_readahead | PG_locked) != PG_uptodate:
-        return False
-    return do_fault_around(a, v, addr, &table, at.index, <uint64_t>NOT_IN_FLIGHT)
-
 cdef inline bint is_swapped(arena_t *a, const vma_t *area, const look_t *at, int kind) noexcept nogil:
     """Of memory that the access is allowed to."""
     if not is_private(area) or not area.vm_flags & (VM_WRITE if kind == ACCESS_WRITE else VM_READ | VM_WRITE | VM_EXEC):
@@ -285,7 +267,7 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
     if is_private(area) and (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
         pte_store(a, at.table, at.index, new)
         done = QUICK_DONE
-    elif kind == ACCESS_READ and map_around(a, m.vma_cache, area, addr, &at):
+    elif kind == ACCESS_READ and area.vm_file and is_first(area, &at) and do_fault_around_single(a, m.vma_cache, addr, at.table, at.index):
         new = at.entries[at.index]
         done = QUICK_FAULTED
     else:

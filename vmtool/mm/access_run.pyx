@@ -11,18 +11,19 @@ What is counted of many is added up and told at the end of a stretch, or of the 
 leaves, record by record (tests/mm/test_access_quick.py).
 """
 
-from vmtool.mm.access_quick cimport after_fault, fault_is_plain, is_private, is_quick, leaf_of, look_t, map_around, runs_elsewhere, table_at
-from vmtool.mm.arch cimport entry_reserved
+from vmtool.mm.access_quick cimport after_fault, fault_is_plain, is_private, is_quick, leaf_of, look_t, runs_elsewhere, table_at
+from vmtool.mm.arch cimport leaf_reserved_bits
 from vmtool.mm.arena cimport content_mut, fbatches_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport ready_begin, ready_end, ready_t
 from vmtool.mm.fault_anon cimport anon_pte
+from vmtool.mm.fault_file cimport do_fault_around_single
 from vmtool.mm.frame cimport frame_set_index, page_copy
 from vmtool.mm.mm_acct cimport add_mm_counter_by_ones
 from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
 from vmtool.mm.sched cimport kswapd_is_woken
 from vmtool.mm.swap_lru cimport lru_add_full
-from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_void_page
-from vmtool.mm.tlb_run cimport tlb_has_any, tlb_run_begin, tlb_run_end, tlb_run_misses, tlb_run_put, tlb_run_t
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_void_page
+from vmtool.mm.tlb_run cimport tlb_has_any, tlb_place, tlb_places_t, tlb_run_begin, tlb_run_end, tlb_run_misses, tlb_run_put, tlb_run_t
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_FILE_DIRTY, NR_TLB_LOCAL_FLUSH_ONE, PGFAULT, PGREUSE, count_vm_events, mod_node_stat
 
@@ -38,13 +39,21 @@ cdef struct run_t:  # what the pages of a run share, and what is counted of them
     uint64_t nr_left
     int kind
     bint is_plain  # its faults may be done here
+    bint may_write  # and those that write: to private memory that is not locked
+    pte_t need  # bits of an entry, with what the levels above allow, by which the access ends
+    pte_t kept  # leaf_of()
+    pte_t nx
+    pte_t reserved
     bint is_over  # others are to run, or a page needs the general road
     bint wakes  # after_fault() is yet to be called
     uint64_t nr_walked  # by an entry that was there
     uint64_t nr_faults
     uint64_t nr_flushed
     int has_exec  # an entry for instructions is of one of the run's pages; -1: nobody asked yet
-    look_t at
+    uint64_t *entries  # of its table
+    pfn_t pfn
+    uint32_t index  # of the next page's
+    tlb_places_t at  # of its fill
     tlb_run_t *tlb
 
 # --- one page ------------------------------------------------------------------------------------------------------------
@@ -52,49 +61,84 @@ cdef struct run_t:  # what the pages of a run share, and what is counted of them
 cdef inline void open_table(arena_t *a, run_t *k) noexcept nogil:
     """Before the first store."""
     if k.table == NULL:
-        k.table = frame_mut(a, k.at.table)
+        k.table = frame_mut(a, k.pfn)
         content_mut(a, k.table.content)  # marks it
 
 cdef inline bint misses(arena_t *a, run_t *k) noexcept nogil:
-    return tlb_run_misses(a, k.c, k.tlb, k.addr >> 12, &k.at.l1, &k.at.l2)
+    return tlb_run_misses(a, k.c, k.tlb, k.addr >> 12, &k.at)
+
+cdef inline void step(run_t *k, uint32_t nr) noexcept nogil:
+    k.addr += <vaddr_t>nr << 12
+    k.index += nr
+    k.nr_left -= nr
 
 cdef inline void fill(arena_t *a, run_t *k, pte_t leaf) noexcept nogil:
     """The TLB's, and on to the next page."""
-    tlb_run_put(a, k.c, k.tlb, &k.at.l1, &k.at.l2, k.addr >> 12, leaf)
-    k.addr += 4096
-    k.at.index += 1
-    k.nr_left -= 1
+    tlb_run_put(a, k.c, k.tlb, &k.at, k.addr >> 12, leaf)
+    step(k, 1)
 
 cdef inline void faulted(arena_t *a, run_t *k, pte_t new) noexcept nogil:
     """The entry is stored: its table's count and the fault's are the caller's."""
-    k.at.entries[k.at.index] = new
+    k.entries[k.index] = new
     k.c.tlb_clock += 2  # the walk that faults, and the retry
     fill(a, k, leaf_of(&a.m.arch, k.c.walk_bits, new))
 
 # --- stretches -----------------------------------------------------------------------------------------------------------
 
-cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
+cdef enum:
+    STRETCH_NONE  # the next page needs the general road
+    STRETCH_WALK
+    STRETCH_ANON
+    STRETCH_ZERO
+    STRETCH_FILE
+    STRETCH_COPY
+
+cdef inline bint is_allowed(const run_t *k, pte_t e) noexcept nogil:
+    """By the entry that is there."""
+    return (((e & k.kept) | k.nx) & k.need) == k.need and not e & k.reserved
+
+cdef inline bint is_read_only(arena_t *a, const run_t *k, pte_t e) noexcept nogil:
+    """A page that the program may read, and the kernel would let it write."""
     cdef const arch_t *g = &a.m.arch
-    cdef pte_t both = g.write | g.user, kept = ~both | (k.c.walk_bits & both), nx = k.c.walk_bits & g.nx  # leaf_of()
-    cdef pte_t need = g.present | g.user | (g.write if k.kind == ACCESS_WRITE else 0)
-    cdef pte_t want = g.accessed | (g.dirty if k.kind == ACCESS_WRITE else 0)
-    cdef pte_t entry, leaf
-    cdef uint64_t before = k.nr_left
-    while k.nr_left:
-        entry = k.at.entries[k.at.index]
+    return (e & (g.present | g.user)) == g.present | g.user and not pte_write(a, e) and not pte_special(a, e) and not e & k.reserved
+
+cdef inline int stretch_of(arena_t *a, const run_t *k) noexcept nogil:
+    cdef pte_t e = k.entries[k.index]
+    if e:
+        if is_allowed(k, e):
+            return STRETCH_WALK
+        return STRETCH_COPY if k.kind == ACCESS_WRITE and k.may_write and is_read_only(a, k, e) else STRETCH_NONE
+    if k.kind == ACCESS_WRITE:
+        return STRETCH_ANON if k.may_write and not k.area.vm_file else STRETCH_NONE
+    if not k.is_plain or not k.area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
+        return STRETCH_NONE
+    return STRETCH_FILE if k.area.vm_file else STRETCH_ZERO if is_private(k.area) else STRETCH_NONE
+
+cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef pte_t want = a.m.arch.accessed | (a.m.arch.dirty if k.kind == ACCESS_WRITE else 0)
+    cdef pte_t need = k.need, kept = k.kept, nx = k.nx, reserved = k.reserved, entry, leaf
+    cdef uint64_t *entries = k.entries
+    cdef uint64_t vpn = k.addr >> 12
+    cdef uint32_t index = k.index, end = k.index + <uint32_t>k.nr_left
+    cdef tlb_places_t at
+    while index < end:
+        entry = entries[index]
         leaf = (entry & kept) | nx
-        if leaf & need != need or entry_reserved(g, 0, entry):
+        if (leaf & need) != need or entry & reserved:
             break
-        if not misses(a, k):
+        if not tlb_run_misses(a, k.c, k.tlb, vpn, &at):
             k.is_over = True
             break
         if (entry & want) != want:
             open_table(a, k)
-            k.at.entries[k.at.index] = entry | want
+            entries[index] = entry | want
             leaf |= want
         k.c.tlb_clock += 1
-        fill(a, k, leaf)
-    k.nr_walked += before - k.nr_left
+        tlb_run_put(a, k.c, k.tlb, &at, vpn, leaf)
+        vpn += 1
+        index += 1
+    k.nr_walked += index - k.index
+    step(k, index - k.index)
 
 cdef inline void new_page(arena_t *a, run_t *k, ready_t *ready, fbatch_t *batch, uint64_t index) noexcept nogil:
     """prep_new_page(), folio_add_new_anon_rmap(), folio_add_lru() of the frame that is next. A batch that is full goes to the lists."""
@@ -123,11 +167,9 @@ cdef void anon_run(arena_t *a, run_t *k) noexcept nogil:
     cdef fbatch_t *batch = &fbatches_mut(a).lru_add
     cdef ready_t ready
     cdef pfn_t pfn
-    if k.area.vm_flags & (VM_WRITE | VM_LOCKED) != VM_WRITE or k.area.anon_vma == 0 or k.area.vm_file:
-        return
     open_table(a, k)
     ready_begin(a, &ready)
-    while k.nr_left and k.at.entries[k.at.index] == 0 and ready.head and misses(a, k):
+    while k.nr_left and k.entries[k.index] == 0 and ready.head and misses(a, k):
         pfn = ready.head
         new_page(a, k, &ready, batch, index)
         faulted(a, k, bits | <pte_t>pfn << 12)
@@ -142,10 +184,8 @@ cdef void anon_run(arena_t *a, run_t *k) noexcept nogil:
 cdef void zero_run(arena_t *a, run_t *k) noexcept nogil:
     cdef uint64_t before = k.nr_left
     cdef pte_t new = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, k.area.vm_flags))
-    if not k.area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
-        return
     open_table(a, k)
-    while k.nr_left and k.at.entries[k.at.index] == 0 and misses(a, k):
+    while k.nr_left and k.entries[k.index] == 0 and misses(a, k):
         faulted(a, k, new)
     before -= k.nr_left
     k.table.index_lo += <uint32_t>before
@@ -157,12 +197,11 @@ cdef inline bint others_wait(arena_t *a) noexcept nogil:
 
 cdef void file_run(arena_t *a, run_t *k) noexcept nogil:
     """One fault; the pages that it maps beside its own are walk_run()'s."""
-    k.at.entry = 0
-    if not misses(a, k) or not map_around(a, k.m.vma_cache, k.area, k.addr, &k.at):
+    if not misses(a, k) or not do_fault_around_single(a, k.m.vma_cache, k.addr, k.pfn, k.index):
         return
     open_table(a, k)
     k.nr_faults += 1
-    faulted(a, k, k.at.entries[k.at.index])
+    faulted(a, k, k.entries[k.index])
     if others_wait(a):
         k.is_over = k.wakes = True
     else:
@@ -173,19 +212,21 @@ cdef inline bint has_exec(arena_t *a, run_t *k) noexcept nogil:
         k.has_exec = tlb_has_any(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], k.addr >> 12, k.nr_left)
     return k.has_exec
 
+cdef inline tlb_entry_t *voided(arena_t *a, run_t *k, const tlb_geom_t *geom, tlb_entry_t *place) noexcept nogil:
+    """Where the page goes when an entry of its own, that a flush of all left, is no more."""
+    if place.tag != (k.addr >> 12) << 1 | 1:
+        return place
+    place.tag = 0
+    place.age = 0
+    return tlb_place(a, k.c, geom, k.addr >> 12)
+
 cdef inline void flush(arena_t *a, run_t *k) noexcept nogil:
-    """flush_tlb_page() on this CPU, and where the page goes then. Its count is the caller's."""
-    cdef uint64_t vpn = k.addr >> 12, tag = vpn << 1 | 1
-    if not k.tlb.is_late and k.at.l1.place.tag == tag:  # an entry that a flush of all left
-        k.at.l1.place.tag = 0
-        k.at.l1.place.age = 0
-        tlb_look(a, k.c, &a.m.tlb_geom[TLB_L1D_4K], vpn, &k.at.l1)
-    if k.at.l2.place.tag == tag:
-        k.at.l2.place.tag = 0
-        k.at.l2.place.age = 0
-        tlb_look(a, k.c, &a.m.tlb_geom[TLB_L2], vpn, &k.at.l2)
+    """flush_tlb_page() on this CPU. Its count is the caller's."""
+    if k.at.first != NULL:
+        k.at.first = voided(a, k, &a.m.tlb_geom[TLB_L1D_4K], k.at.first)
+    k.at.second = voided(a, k, &a.m.tlb_geom[TLB_L2], k.at.second)
     if has_exec(a, k):
-        tlb_void_page(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], vpn)
+        tlb_void_page(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], k.addr >> 12)
 
 cdef inline bint is_copied(arena_t *a, const frame_t *f) noexcept nogil:
     """do_wp_page() of such a page makes a copy for sure: no batch need be emptied to know."""
@@ -198,11 +239,6 @@ cdef inline pte_t reused(arena_t *a, run_t *k, frame_t *f, pte_t e) noexcept nog
     count_vm_events(a, PGREUSE, 1)
     return pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, e)))
 
-cdef inline bint is_read_only(arena_t *a, pte_t e) noexcept nogil:
-    """A page that the program may read, and the kernel would let it write."""
-    cdef const arch_t *g = &a.m.arch
-    return (e & (g.present | g.user)) == g.present | g.user and not pte_write(a, e) and not pte_special(a, e) and not entry_reserved(g, 0, e)
-
 cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
     cdef uint64_t before = k.nr_left, index = linear_page_index(a, k.area, k.addr)
     cdef int64_t nr_copied = 0
@@ -211,13 +247,13 @@ cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
     cdef ready_t ready
     cdef pfn_t old, copy
     cdef frame_t *f
-    if k.area.vm_flags & (VM_WRITE | VM_LOCKED) != VM_WRITE or k.area.anon_vma == 0 or runs_elsewhere(a, k.c):
+    if runs_elsewhere(a, k.c):
         return
     open_table(a, k)
     ready_begin(a, &ready)
     while k.nr_left:
-        e = k.at.entries[k.at.index]
-        if not is_read_only(a, e):
+        e = k.entries[k.index]
+        if not is_read_only(a, k, e):
             break
         old = pte_frame(a, e)
         f = frame_mut(a, old)
@@ -248,18 +284,36 @@ cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
 
 # --- the run -------------------------------------------------------------------------------------------------------------
 
-cdef void fault_run(arena_t *a, run_t *k) noexcept nogil:
-    cdef pte_t e = k.at.entries[k.at.index]
-    if e:
-        if k.kind == ACCESS_WRITE and is_private(k.area):
-            copy_run(a, k)
-    elif k.kind == ACCESS_READ and k.area.vm_file:
+cdef void stretch(arena_t *a, run_t *k, int what) noexcept nogil:
+    if what == STRETCH_WALK:
+        walk_run(a, k)
+    elif what == STRETCH_ANON:
+        anon_run(a, k)
+    elif what == STRETCH_ZERO:
+        zero_run(a, k)
+    elif what == STRETCH_FILE:
         file_run(a, k)
-    elif is_private(k.area):
-        if k.kind == ACCESS_READ:
-            zero_run(a, k)
-        else:
-            anon_run(a, k)
+    else:
+        copy_run(a, k)
+
+cdef inline void open_run(arena_t *a, run_t *k, const look_t *at, idx_t task) noexcept nogil:
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t both = g.write | g.user
+    k.entries = at.entries
+    k.pfn = at.table
+    k.index = at.index
+    k.m = mm_mut(a, task_at(a, task).mm)
+    k.area = vma_at(a, k.m.vma_cache)
+    k.table = NULL
+    k.is_over = k.wakes = False
+    k.nr_walked = k.nr_faults = k.nr_flushed = 0
+    k.has_exec = -1
+    k.is_plain = fault_is_plain(a, k.c, task, k.addr, at, k.m, k.area)
+    k.may_write = k.is_plain and is_private(k.area) and k.area.vm_flags & (VM_WRITE | VM_LOCKED) == VM_WRITE and k.area.anon_vma != 0
+    k.need = g.present | g.user | (g.write if k.kind == ACCESS_WRITE else 0)
+    k.kept = ~both | (k.c.walk_bits & both)
+    k.nx = k.c.walk_bits & g.nx
+    k.reserved = leaf_reserved_bits(g)
 
 cdef void end_run(arena_t *a, run_t *k, task_t *task) noexcept nogil:
     cdef uint64_t nr_walks = k.nr_walked + 2 * k.nr_faults
@@ -276,33 +330,31 @@ cdef void end_run(arena_t *a, run_t *k, task_t *task) noexcept nogil:
 
 cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind, tlb_run_t *tlb) noexcept nogil:
     cdef run_t k
+    cdef look_t at
     cdef uint64_t before
+    cdef int what
     if kind == ACCESS_EXEC or not is_quick(a, c, addr, &a.m.tlb_geom[TLB_L1D_4K], &a.m.tlb_geom[TLB_L2]):
         return 0
-    if table_at(a, c, addr >> 12, &k.at) == 0:
+    if table_at(a, c, addr >> 12, &at) == 0:
         return 0
     k.c = c
-    k.m = mm_mut(a, task_at(a, task).mm)
-    k.area = vma_at(a, k.m.vma_cache)
-    k.table = NULL
     k.addr = addr
     k.kind = kind
-    k.is_over = k.wakes = False
-    k.nr_walked = k.nr_faults = k.nr_flushed = 0
-    k.is_plain = fault_is_plain(a, c, task, addr, &k.at, k.m, k.area)
-    k.nr_left = min(nr, <uint64_t>(512 - k.at.index))
+    k.tlb = tlb
+    open_run(a, &k, &at, task)
+    what = stretch_of(a, &k)
+    if what == STRETCH_NONE:
+        return 0
+    k.nr_left = min(nr, <uint64_t>(512 - k.index))
     if k.is_plain:
         k.nr_left = min(k.nr_left, (k.area.vm_end - addr) >> 12)
-    k.has_exec = -1
-    k.tlb = tlb
     tlb_run_begin(a, c, tlb, addr >> 12, k.nr_left, nr)
-    while k.nr_left and not k.is_over:
+    while what != STRETCH_NONE:
         before = k.nr_left
-        walk_run(a, &k)
-        if k.nr_left and k.is_plain and not k.is_over:
-            fault_run(a, &k)
-        if k.nr_left == before:
+        stretch(a, &k, what)
+        if k.nr_left == 0 or k.nr_left == before or k.is_over:
             break
+        what = stretch_of(a, &k)
     end_run(a, &k, task_mut(a, task))
     tlb_run_end(a, c, tlb, (k.addr - addr) >> 12)
     after_fault(a, k.wakes)

@@ -142,6 +142,10 @@ cdef inline bint xonly_forbids(const arch_t *g, pte_t e, int access) noexcept no
 cdef inline bint is_canonical(const arch_t *g, vaddr_t addr) noexcept nogil:
     return addr < g.canonical_low_end or addr >= g.canonical_high_start
 
+cdef inline pte_t leaf_reserved_bits(const arch_t *g) noexcept nogil:
+    """entry_reserved() of pages' own entries as a mask. Precondition: mm reads them as they stand in memory."""
+    return x86_address_reserved(g)
+
 cdef inline bint entry_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
     """Of an entry as mm reads it: a bit is set that must be 0. Those that look so in memory are x86's."""
     return entry_reserved_there(g, level, e) if g.flags & ARCH_TRANSLATES else x86_reserved(g, level, e)

@@ -45,9 +45,13 @@ cdef pte_t pae_encode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef pte_t i386_decode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef pte_t i386_encode(const arch_t *g, int level, pte_t e) noexcept nogil
 
+cdef inline pte_t x86_address_reserved(const arch_t *g) noexcept nogil:
+    """Address bits beyond the processor's: all that a page's own entry must not have."""
+    return g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1)
+
 cdef inline bint x86_reserved(const arch_t *g, int level, pte_t e) noexcept nogil:
     """Address bits beyond the processor's, PS where no page can be, low address bits of a large page."""
-    if e & g.pfn_mask & ~((<uint64_t>1 << g.pa_bits) - 1):
+    if e & x86_address_reserved(g):
         return True
     if level == 0 or not e & X86_PS:
         return False

@@ -20,5 +20,7 @@ cdef void count_file_rss(arena_t *a, const vma_t *area, int64_t nr_pages) noexce
 # Map what is cached around addr; *table (0: none yet) is made where that is allowed. Pages from in_flight on are not read yet (NOT_IN_FLIGHT).
 # True: addr itself was mapped.
 cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil
+# The same where addr's page is a single one of the cache, up to date, and the table is there. False: another case, nothing is changed.
+cdef bint do_fault_around_single(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil
 # Map the page that the fault asked for, with the rest of its folio where it fits. Returns 0 or VM_FAULT_OOM.
 cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t *table, uint32_t index, bint write) noexcept nogil

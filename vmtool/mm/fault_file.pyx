@@ -15,14 +15,14 @@ from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.lruvec cimport lruvec_stat_mod_frame
-from vmtool.mm.pagecache cimport filemap_get_range, filemap_map_hits, in_its_place
+from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get_range, filemap_map_hits, in_its_place
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
-from vmtool.mm.pte cimport pte_load, pte_store, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pte cimport pte_load, pte_store, ptes_change, ptes_load, ptes_open, ptes_open_mut, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
 from vmtool.mm.vma cimport linear_page_index, vma_pages, vma_soft_dirty_enabled
-from vmtool.mm.vmstat cimport NR_FILE_MAPPED
+from vmtool.mm.vmstat cimport NR_FILE_MAPPED, mod_node_stat
 
 cdef enum:
     FAULT_AROUND_BYTES = 65536
@@ -37,6 +37,9 @@ cdef struct around_t:  # one fault: entry i of the table maps page first + i of 
     int64_t first  # page of entry 0: below 0 when the area begins late in its table
     vaddr_t base  # address of entry 0
     uint64_t fault  # the page that faulted
+    uint64_t from_page  # of the window
+    uint64_t to_page
+    pfn_t found[MOST_AROUND]  # what the cache has of it
     pte_t bits  # of the entry that faulted, without its page; of one beside it
     pte_t bits_around
     bint is_plain  # what is mapped is counted, and not locked
@@ -106,16 +109,26 @@ cdef inline bint is_old_around(arena_t *a, const around_t *k, uint64_t from_page
     return i > from_page  # an entry that is there ends the run: pages below it are of another
 
 
+cdef inline bint may_map_around(const frame_t *f) noexcept nogil:
+    """next_uptodate_folio()'s flags."""
+    return f.flags & (PG_uptodate | PG_readahead | PG_locked) == PG_uptodate
+
+
+cdef inline bint is_single(const frame_t *f, idx_t inode, uint64_t page) noexcept nogil:
+    """A folio of one page, where the cache says that it is."""
+    return not f.flags & (PG_head | PG_tail) and f.mapping == inode and frame_index(f) == page
+
+
 cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t page, uint64_t to_page) noexcept nogil:
     """map_range() of folios of one page each: what the window's pages share is looked up once. Returns: the page that it could not do, or the
     one after the last. Preconditions: k.table is there, k.is_plain."""
-    cdef uint32_t entry = <uint32_t>(<int64_t>page - k.first), nr_mapped = 0, nr_seen = 0
-    cdef pte_t bits = k.bits_around
-    cdef idx_t inode = k.inode
-    cdef uint32_t shift = a.m.arch.page_shift
+    cdef uint32_t entry = <uint32_t>(<int64_t>page - k.first), nr_mapped = 0, nr_seen = 0, shift = a.m.arch.page_shift
+    cdef int64_t nr_first = 0  # mappings of pages that had none, and that no group pays for
     cdef uint64_t fault = k.fault
+    cdef idx_t inode = k.inode
+    cdef bint traced = a.m.trace_on != 0, is_there, is_open = False
+    cdef pte_t bits = k.bits_around
     cdef ptes_t ptes
-    cdef bint is_there, is_open = False
     cdef frame_t *f
     cdef pfn_t pfn
     ptes.wide = NULL
@@ -125,25 +138,34 @@ cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t 
         pfn = found[0]
         if pfn:
             f = frame_at(a, pfn)
-            if f.flags & (PG_head | PG_tail) or f.mapping != inode or frame_index(f) != page:
+            if not is_single(f, inode, page):
                 break
-            if f.flags & (PG_uptodate | PG_readahead | PG_locked) == PG_uptodate:
+            if may_map_around(f):
                 nr_seen += not f.flags & PG_workingset
                 if not is_there or ptes_load(&ptes, entry) == 0:
                     if not is_open:
                         ptes_open_mut(a, k.table, &ptes)
                         is_there = is_open = True
-                    frame_mut(a, pfn).mapcount += 1
-                    if f.mapcount == 1:
+                    f = frame_mut(a, pfn)
+                    f.mapcount += 1
+                    if f.mapcount == 1 and not f.flags & PG_charged:
+                        nr_first += 1
+                    elif f.mapcount == 1:
                         lruvec_stat_mod_frame(a, pfn, f, NR_FILE_MAPPED, 1)
-                    ptes_store(&ptes, entry, (k.bits if page == fault else bits) | <pte_t>pfn << shift)
-                    trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << shift), pfn, inode, page)
                     nr_mapped += 1
                     if page == fault:
                         k.hit = True
+                        ptes_change(&ptes, entry, k.bits | <pte_t>pfn << shift)
+                    else:
+                        ptes_change(&ptes, entry, bits | <pte_t>pfn << shift)
+                    if traced:
+                        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << shift), pfn, inode, page)
         found += 1
         page += 1
         entry += 1
+    if nr_mapped:
+        ptes.frame.index_lo += nr_mapped
+        mod_node_stat(a, NR_FILE_MAPPED, nr_first)
     k.nr_mapped += nr_mapped
     k.nr_seen += nr_seen
     return page
@@ -177,7 +199,7 @@ cdef bint make_table(arena_t *a, around_t *k, bint before_last_page) noexcept no
     return k.table != 0
 
 
-cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_page) noexcept nogil:
+cdef void map_window(arena_t *a, around_t *k, const pfn_t *found, uint64_t from_page, uint64_t to_page) noexcept nogil:
     """A folio that ends before the file's last page is mapped whole, one that holds it only within the window, and not as the first of a table."""
     cdef bint large
     cdef uint64_t last_page = nr_file_pages(a, k.inode) - 1
@@ -186,12 +208,7 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
     cdef uint64_t start
     cdef uint64_t nr_pages
     cdef uint64_t end
-    cdef uint32_t flags
     cdef pfn_t head
-    cdef pfn_t found[MOST_AROUND]
-    if from_page > to_page:  # the window begins behind the file's end
-        return
-    filemap_get_range(a, k.inode, from_page, <uint32_t>(to_page - from_page) + 1, found)
     while i <= to_page:
         if k.table and k.is_plain:
             i = map_singles(a, k, &found[i - from_page], i, to_page)
@@ -207,8 +224,7 @@ cdef void map_window(arena_t *a, around_t *k, uint64_t from_page, uint64_t to_pa
         start = frame_index(frame_at(a, head))
         nr_pages = <uint64_t>1 << folio_order(a, head)
         end = start + nr_pages - 1
-        flags = frame_at(a, head).flags
-        if flags & PG_uptodate and not flags & (PG_readahead | PG_locked):
+        if may_map_around(frame_at(a, head)):
             large = shmem or last_page >= start + nr_pages
             if k.table == 0 and large and set_file_pmd(a, k.v, k.base + (k.fault - <uint64_t>k.first << a.m.arch.page_shift), head, False):
                 k.hit = True
@@ -239,19 +255,16 @@ cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t tabl
     k.bits_around = pte_mkold(a, k.bits) if a.m.arch.flags & ARCH_OLD_AROUND else k.bits
 
 
-cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil:
-    """The 64K around addr, aligned, or from the area's start when that lies within them."""
+cdef bint open_window(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint64_t in_flight) noexcept nogil:
+    """The 64K around addr, aligned, or from the area's start when that lies within them, and what the cache has of it. False: nothing."""
     cdef vma_t *area = vma_at(a, v)
-    cdef around_t k
     cdef uint32_t nr_around = FAULT_AROUND_BYTES >> a.m.arch.page_shift
     cdef uint32_t from_entry = index & ~(nr_around - 1)
     cdef uint32_t to_entry
     cdef uint64_t before = linear_page_index(a, area, addr) - area.vm_pgoff  # the area's pages before addr, and from it on
     cdef uint64_t left = vma_pages(a, area) - before
-    cdef uint64_t from_page
-    cdef uint64_t to_page
     cdef uint64_t end
-    around_init(a, &k, v, addr, table[0], index)
+    around_init(a, k, v, addr, table, index)
     if before < index - from_entry:
         from_entry = index - <uint32_t>before
     to_entry = from_entry + nr_around
@@ -259,22 +272,46 @@ cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint3
         to_entry = k.nr_entries
     if to_entry > index + left:
         to_entry = <uint32_t>(index + left)
-    from_page = <uint64_t>(k.first + from_entry)
-    to_page = <uint64_t>(k.first + to_entry) - 1
-    end = nr_file_pages(a, k.inode)
-    if in_flight < end:
-        end = in_flight
-    if end == 0:
+    k.from_page = <uint64_t>(k.first + from_entry)
+    k.to_page = <uint64_t>(k.first + to_entry) - 1
+    end = min(nr_file_pages(a, k.inode), in_flight)
+    if end == 0 or k.from_page >= end:  # it begins behind the file's end
         return False
-    if to_page >= end:
-        to_page = end - 1
-    map_window(a, &k, from_page, to_page)
+    k.to_page = min(k.to_page, end - 1)
+    filemap_get_range(a, k.inode, k.from_page, <uint32_t>(k.to_page - k.from_page) + 1, k.found)
+    return True
+
+
+cdef bint map_around(arena_t *a, around_t *k) noexcept nogil:
+    """Whether the page that faulted was mapped."""
+    cdef vma_t *area = vma_at(a, k.v)
+    map_window(a, k, k.found, k.from_page, k.to_page)
     count_file_rss(a, area, k.nr_mapped)
-    table[0] = k.table
     if k.nr_mapped:
-        trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>from_entry << a.m.arch.page_shift), k.nr_mapped)
+        trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>(<int64_t>k.from_page - k.first) << a.m.arch.page_shift), k.nr_mapped)
     filemap_map_hits(a, area.vm_file, k.nr_seen)
     return k.hit
+
+
+cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil:
+    cdef around_t k
+    cdef bint hit
+    if not open_window(a, &k, v, addr, table[0], index, in_flight):
+        return False
+    hit = map_around(a, &k)
+    table[0] = k.table
+    return hit
+
+
+cdef bint do_fault_around_single(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+    cdef around_t k
+    cdef pfn_t pfn
+    if not open_window(a, &k, v, addr, table, index, <uint64_t>NOT_IN_FLIGHT) or k.fault > k.to_page:
+        return False
+    pfn = k.found[k.fault - k.from_page]
+    if pfn == 0 or not is_single(frame_at(a, pfn), k.inode, k.fault) or not may_map_around(frame_at(a, pfn)):
+        return False
+    return map_around(a, &k)
 
 
 cdef bint range_is_empty(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_pages) noexcept nogil:

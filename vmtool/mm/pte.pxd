@@ -271,7 +271,7 @@ cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
     return p.wide[index] if p.wide != NULL else ptes_load_there(p.g, p.bytes, index)
 
 cdef inline void ptes_change(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
-    """ptes_store() where an entry is, and stays one: the count does not move."""
+    """ptes_store() where the count does not move, or the caller moves it."""
     if p.wide != NULL:
         p.wide[index] = value
     else:

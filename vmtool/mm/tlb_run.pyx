@@ -5,7 +5,6 @@ from libc.string cimport memset
 
 cdef enum:
     RECORDS_A_CHUNK = 512
-    MOST_FIRST_SETS = 64
 
 
 cdef uint8_t set_order(const tlb_entry_t *set_, uint32_t ways, uint64_t vpn, uint64_t nr, uint64_t nr_to_come) noexcept nogil:
@@ -43,14 +42,16 @@ cdef bint tlb_has_any(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64
     return False
 
 
-cdef bint may_be_late(arena_t *a, const cpu_t *c, const tlb_run_t *r) noexcept nogil:
+cdef bint may_be_late(arena_t *a, const cpu_t *c, tlb_run_t *r) noexcept nogil:
     """The run fills the first level whole, whose sets are circles, and at its end the second holds all that the first is to get."""
     cdef const tlb_geom_t *first = &a.m.tlb_geom[TLB_L1D_4K]
     cdef uint32_t n, most = <uint32_t>first.sets * first.ways
-    if r.nr < most or most > <uint32_t>r.geom.sets * r.geom.ways or first.sets > MOST_FIRST_SETS or first.ways > TLB_RUN_WAYS:
+    if r.nr < most or most > <uint32_t>r.geom.sets * r.geom.ways or first.sets > TLB_RUN_FIRST or first.ways > TLB_RUN_WAYS:
         return False
     for n in range(first.sets):
-        if set_order(set_at(a, c, first, n), first.ways, r.vpn, r.nr, r.nr) == TLB_RUN_SLOW:
+        if r.first[n] == TLB_RUN_UNKNOWN:
+            r.first[n] = set_order(set_at(a, c, first, n), first.ways, r.vpn, r.nr, r.nr_to_come)
+        if r.first[n] == TLB_RUN_SLOW:
             return False
     return True
 
@@ -60,8 +61,16 @@ cdef inline bint goes_on(const cpu_t *c, const tlb_run_t *r, uint64_t vpn) noexc
     return r.clock and c.tlb_clock - r.clock <= 2 and vpn == r.vpn + 1 and r.flushes == c.flushes_all + c.flushes_page
 
 
-cdef void tlb_run_begin(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn, uint64_t nr, uint64_t nr_to_come) noexcept nogil:
+cdef inline void go_on(uint8_t *next, uint32_t nr_sets, uint64_t vpn) noexcept nogil:
+    """What is still known when the page before vpn was filled."""
     cdef uint32_t n
+    for n in range(nr_sets):
+        if next[n] & TLB_RUN_ONCE:
+            next[n] = TLB_RUN_UNKNOWN
+    next[<uint32_t>(vpn - 1) & (nr_sets - 1)] = TLB_RUN_UNKNOWN
+
+
+cdef void tlb_run_begin(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn, uint64_t nr, uint64_t nr_to_come) noexcept nogil:
     cdef bint known = goes_on(c, r, vpn)
     r.geom = &a.m.tlb_geom[TLB_L2]
     r.is_open = r.geom.sets <= TLB_RUN_SETS and r.geom.ways <= TLB_RUN_WAYS
@@ -70,14 +79,15 @@ cdef void tlb_run_begin(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn, 
     r.nr_to_come = nr_to_come
     r.nr_sets = 0
     r.n = 0
-    r.is_late = may_be_late(a, c, r)
-    if not r.is_open or not known:
+    if known and r.is_open:
+        go_on(r.next, r.geom.sets, vpn)
+    else:
         memset(r.next, TLB_RUN_UNKNOWN, TLB_RUN_SETS)
-        return
-    for n in range(r.geom.sets):
-        if r.next[n] & TLB_RUN_ONCE:
-            r.next[n] = TLB_RUN_UNKNOWN
-    r.next[<uint32_t>(vpn - 1) & (r.geom.sets - 1)] = TLB_RUN_UNKNOWN
+    if known and r.is_late:  # else it was filled page by page
+        go_on(r.first, a.m.tlb_geom[TLB_L1D_4K].sets, vpn)
+    else:
+        memset(r.first, TLB_RUN_UNKNOWN, TLB_RUN_FIRST)
+    r.is_late = may_be_late(a, c, r)
 
 
 cdef void tlb_run_seek(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn) noexcept nogil:
@@ -93,15 +103,34 @@ cdef void tlb_run_seek(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn) n
         r.nr_sets = 1
 
 
-cdef bint tlb_run_misses_slow(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn, tlb_look_t *at) noexcept nogil:
+cdef tlb_entry_t *tlb_place(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    cdef tlb_look_t at
+    tlb_look(a, c, geom, vpn, &at)
+    return at.place if at.hit == NULL else NULL
+
+
+cdef tlb_entry_t *tlb_run_look(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn) noexcept nogil:
     if r.is_open and r.next[r.n] == TLB_RUN_UNKNOWN:
         r.next[r.n] = set_order(r.set_, r.geom.ways, r.vpn, r.nr, r.nr_to_come)
         if r.next[r.n] < TLB_RUN_SLOW:
-            at.hit = NULL
-            at.place = r.set_ + (r.next[r.n] & ~TLB_RUN_ONCE)
-            return True
-    tlb_look(a, c, r.geom, vpn, at)
-    return at.hit == NULL
+            return r.set_ + (r.next[r.n] & ~TLB_RUN_ONCE)
+    return tlb_place(a, c, r.geom, vpn)
+
+
+cdef inline const tlb_entry_t *filled(arena_t *a, const cpu_t *c, const tlb_run_t *r, uint64_t vpn, uint64_t end) noexcept nogil:
+    """The second level's entry of a page of the run, which ends before `end`: one way back, and more where pages of its set came after it."""
+    cdef uint32_t n = <uint32_t>vpn & (r.geom.sets - 1), back = 1
+    cdef uint64_t after = vpn + r.geom.sets
+    cdef uint8_t way = r.next[n] if r.is_open else TLB_RUN_SLOW
+    cdef tlb_look_t found
+    while after < end:
+        after += r.geom.sets
+        back += 1
+    if way < TLB_RUN_SLOW and back <= r.geom.ways:
+        way &= ~TLB_RUN_ONCE
+        return set_at(a, c, r.geom, n) + (way - back if way >= back else way + r.geom.ways - back)
+    tlb_look(a, c, r.geom, vpn, &found)
+    return found.place
 
 
 cdef void fill_first(arena_t *a, cpu_t *c, tlb_run_t *r, uint64_t nr_done) noexcept nogil:
@@ -109,17 +138,16 @@ cdef void fill_first(arena_t *a, cpu_t *c, tlb_run_t *r, uint64_t nr_done) noexc
     cdef const tlb_geom_t *first = &a.m.tlb_geom[TLB_L1D_4K]
     cdef uint64_t most = <uint64_t>first.sets * first.ways
     cdef uint64_t rounds = (nr_done - most) // first.sets if nr_done > most else 0
-    cdef uint64_t vpn
-    cdef uint8_t ways[MOST_FIRST_SETS]
+    cdef uint64_t vpn, end = r.vpn + nr_done
     cdef uint32_t n
-    cdef tlb_look_t found
-    for n in range(first.sets):
-        ways[n] = <uint8_t>(((set_order(set_at(a, c, first, n), first.ways, 0, 0, 0) & ~TLB_RUN_ONCE) + rounds) % first.ways)
-    for vpn in range(r.vpn + rounds * first.sets, r.vpn + nr_done):
-        tlb_look(a, c, r.geom, vpn, &found)
+    cdef uint8_t way
+    for n in range(first.sets if rounds else 0):
+        r.first[n] = (r.first[n] & TLB_RUN_ONCE) | <uint8_t>(((r.first[n] & ~TLB_RUN_ONCE) + rounds) % first.ways)
+    for vpn in range(r.vpn + rounds * first.sets, end):
         n = <uint32_t>vpn & (first.sets - 1)
-        set_at(a, c, first, n)[ways[n]] = found.place[0]
-        ways[n] = ways[n] + 1 if ways[n] + 1 < first.ways else 0
+        way = r.first[n]
+        set_at(a, c, first, n)[way & ~TLB_RUN_ONCE] = filled(a, c, r, vpn, end)[0]
+        r.first[n] = way + 1 if (way & ~TLB_RUN_ONCE) + 1 < first.ways else way & TLB_RUN_ONCE
 
 
 cdef void tlb_run_end(arena_t *a, cpu_t *c, tlb_run_t *r, uint64_t nr_done) noexcept nogil:
