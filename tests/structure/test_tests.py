@@ -7,7 +7,8 @@ ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if n
 TESTED_BY = {
     "tests/differential": "access fault fault_anon fault_file mm mm_acct populate rmap sys_file sys_madvise sys_mlock sys_mmap "
                           "sys_mprotect sys_mremap thp thp_fault unmap",
-    "tests/mm/test_access_quick.py": "access_run tlb_run unmap_quick",
+    "tests/mm/test_access_quick.py": "unmap_quick",
+    "tests/mm/test_access_run.py": "tlb_run",
     "tests/mm/test_arm.py": "arch_arm",
     "tests/mm/test_arm64.py": "arch_arm64",
     "tests/mm/test_riscv.py": "arch_riscv",

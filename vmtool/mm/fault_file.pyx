@@ -27,6 +27,7 @@ from vmtool.mm.vmstat cimport NR_FILE_MAPPED, mod_node_stat
 cdef enum:
     FAULT_AROUND_BYTES = 65536
     MOST_AROUND = 16  # pages: of 4K, the smallest
+    FRAMES_A_CHUNK = 512  # records that lie beside each other in memory
 
 
 cdef struct around_t:  # one fault: entry i of the table maps page first + i of the file
@@ -119,6 +120,12 @@ cdef inline bint is_single(const frame_t *f, idx_t inode, uint64_t page) noexcep
     return not f.flags & (PG_head | PG_tail) and f.mapping == inode and frame_index(f) == page
 
 
+cdef inline frame_t *chunk_mut(arena_t *a, pfn_t pfn) noexcept nogil:
+    """The records of the chunk that the frame's is in, marked; NULL: there is no such frame."""
+    cdef frame_t *f = frame_mut(a, pfn)
+    return f - pfn % FRAMES_A_CHUNK if not a.err else NULL
+
+
 cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t page, uint64_t to_page) noexcept nogil:
     """map_range() of folios of one page each: what the window's pages share is looked up once. Returns: the page that it could not do, or the
     one after the last. Preconditions: k.table is there, k.is_plain."""
@@ -126,27 +133,34 @@ cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t 
     cdef int64_t nr_first = 0  # mappings of pages that had none, and that no group pays for
     cdef uint64_t fault = k.fault
     cdef idx_t inode = k.inode
-    cdef bint traced = a.m.trace_on != 0, is_there, is_open = False
+    cdef bint traced = a.m.trace_on != 0, is_open = False
     cdef pte_t bits = k.bits_around
     cdef ptes_t ptes
     cdef frame_t *f
-    cdef pfn_t pfn
+    cdef frame_t *records = NULL  # of the chunk that the last page's is in
+    cdef pfn_t pfn, chunk = 0
     ptes.wide = NULL
     ptes.bytes = NULL
-    is_there = ptes_open(a, k.table, &ptes)
+    if ptes_open(a, k.table, &ptes):
+        ptes_open_mut(a, k.table, &ptes)
+        is_open = True
     while page <= to_page:
         pfn = found[0]
         if pfn:
-            f = frame_at(a, pfn)
+            if records == NULL or pfn // FRAMES_A_CHUNK != chunk:
+                chunk = pfn // FRAMES_A_CHUNK
+                records = chunk_mut(a, pfn)
+                if records == NULL:
+                    break
+            f = records + pfn % FRAMES_A_CHUNK
             if not is_single(f, inode, page):
                 break
             if may_map_around(f):
                 nr_seen += not f.flags & PG_workingset
-                if not is_there or ptes_load(&ptes, entry) == 0:
+                if not is_open or ptes_load(&ptes, entry) == 0:
                     if not is_open:
                         ptes_open_mut(a, k.table, &ptes)
-                        is_there = is_open = True
-                    f = frame_mut(a, pfn)
+                        is_open = True
                     f.mapcount += 1
                     if f.mapcount == 1 and not f.flags & PG_charged:
                         nr_first += 1

@@ -138,16 +138,19 @@ cdef void fill_first(arena_t *a, cpu_t *c, tlb_run_t *r, uint64_t nr_done) noexc
     cdef const tlb_geom_t *first = &a.m.tlb_geom[TLB_L1D_4K]
     cdef uint64_t most = <uint64_t>first.sets * first.ways
     cdef uint64_t rounds = (nr_done - most) // first.sets if nr_done > most else 0
-    cdef uint64_t vpn, end = r.vpn + nr_done
+    cdef uint64_t vpn, from_vpn = r.vpn + rounds * first.sets, end = r.vpn + nr_done
+    cdef tlb_entry_t *set_
     cdef uint32_t n
     cdef uint8_t way
-    for n in range(first.sets if rounds else 0):
-        r.first[n] = (r.first[n] & TLB_RUN_ONCE) | <uint8_t>(((r.first[n] & ~TLB_RUN_ONCE) + rounds) % first.ways)
-    for vpn in range(r.vpn + rounds * first.sets, end):
-        n = <uint32_t>vpn & (first.sets - 1)
-        way = r.first[n]
-        set_at(a, c, first, n)[way & ~TLB_RUN_ONCE] = filled(a, c, r, vpn, end)[0]
-        r.first[n] = way + 1 if (way & ~TLB_RUN_ONCE) + 1 < first.ways else way & TLB_RUN_ONCE
+    for n in range(first.sets):
+        set_ = set_at(a, c, first, n)
+        way = <uint8_t>(((r.first[n] & ~TLB_RUN_ONCE) + rounds) % first.ways) if rounds else r.first[n] & ~TLB_RUN_ONCE
+        vpn = from_vpn + ((n - from_vpn) & (first.sets - 1))
+        while vpn < end:
+            set_[way] = filled(a, c, r, vpn, end)[0]
+            way = way + 1 if way + 1 < first.ways else 0
+            vpn += first.sets
+        r.first[n] = way | (r.first[n] & TLB_RUN_ONCE)
 
 
 cdef void tlb_run_end(arena_t *a, cpu_t *c, tlb_run_t *r, uint64_t nr_done) noexcept nogil:

@@ -11,6 +11,8 @@ of the largest index. A mark of an interior slot says that something below it ha
 Invariants: node.count = slots in use, shadows too, > 0; nr_shadows = its marks; child.parent and child.offset name its place; a mark implies its slot.
 """
 
+from libc.string cimport memcpy
+
 from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, rec_alloc, rec_at, rec_free, rec_mut
 
 cdef enum:
@@ -94,6 +96,10 @@ cdef void xnode_get_range(arena_t *a, idx_t root, uint64_t first, uint32_t nr, u
         n = node_at(a, at) if at else NULL
         slot = (first + done) & XNODE_MASK
         end = min(slot + nr - done, <uint32_t>XNODE_SLOTS)
+        if n != NULL and n.mark_shadow == 0:  # no shadow among them
+            memcpy(out + done, &n.slot[slot], (end - slot) * sizeof(uint32_t))
+            done += end - slot
+            continue
         while slot < end:
             out[done] = value_of(n, slot) if n != NULL else 0
             done += 1
