@@ -1,5 +1,6 @@
 """Faults, copies, fork, TLB hits: vmtool's core, the plain C model, the live kernel (CPU time a page or an access)."""
 
+import ctypes
 import struct
 import sys
 import tempfile
@@ -14,9 +15,20 @@ NR_ACCESSES = 1 << 20
 NR_HOT_PAGES = 32  # fit the first level of every TLB
 PROT_RW = 3
 MAP_PRIVATE_ANON = 0x22
+M_TRIM_THRESHOLD = -1  # malloc.h
 
 # What the model must take at most for the comparison to be honest, ns at -O2 on the machine of the targets.
 MODEL_LIMITS = {"fault": 20, "cow": 30, "fork": 9, "hit": 2}
+
+
+def keep_heap() -> None:
+    """What is freed stays the process's: each round's machine gets warm pages of the host, as the model's has after its first round.
+
+    Else it hangs on what happens to lie at the heap's end whether glibc gives it back: 9 ns for each fault of one side or another.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
 def new_machine():
@@ -93,6 +105,7 @@ def counters_differ(model: dict[str, float], core: dict[str, float]) -> Iterator
 
 
 def rows(rounds: int) -> Iterator[Row]:
+    keep_heap()
     model, kernel = compiled("model.c"), compiled("kernel.c")
     sides: dict[str, Callable[[], dict[str, float]]] = {
         "model": lambda: figures_of(model, NR_PAGES, NR_ACCESSES),
