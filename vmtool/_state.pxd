@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The machine's arena as a Python object: loading, dirty chunks, commit."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from vmtool.mm.arena cimport arena_t
 
@@ -13,3 +13,4 @@ cdef class State:
     cdef int take_over(self, header) except -1
     cdef int check_count(self, int pool, uint32_t count) except -1
     cdef int fail(self) except -1
+    cdef list marked(self, uint8_t mask, uint8_t wanted)

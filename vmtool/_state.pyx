@@ -8,7 +8,7 @@ the door ends in `check()`, so nothing computed from them is shown or saved.
 from cpython.buffer cimport PyBUF_READ
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, getenv, malloc
+from libc.stdlib cimport calloc, free, getenv, malloc, qsort
 from libc.string cimport memcpy, strcmp
 
 from vmtool.mm.arena cimport CHUNK_DIRTY, CHUNK_DROPPED, CHUNK_SAVED, arena_destroy, arena_init, arena_mark, arena_resize, pool_is_sparse, pool_name, pool_size, rec_mut
@@ -40,26 +40,30 @@ cdef void *load_chunk(void *ctx, int pool, uint32_t chunk) noexcept nogil:
         return fetch(<State>ctx, pool, chunk)
 
 cdef void *fetch(State state, int pool, uint32_t chunk) noexcept:
-    cdef char *mem = <char *>malloc(CHUNK_BYTES)
+    cdef char *mem
     cdef const char *source
-    if mem == NULL:
-        return NULL
     try:
         data = state.load_chunk(pool, chunk)
-        if data is None:
-            data = bytes(CHUNK_BYTES)
-        elif len(data) != CHUNK_BYTES:
-            raise InternalError(f"chunk {chunk} of pool {pool} has {len(data)} bytes")
-        else:
+        mem = <char *>(calloc(1, CHUNK_BYTES) if data is None else malloc(CHUNK_BYTES))
+        if mem == NULL:
+            raise MemoryError()
+        if data is not None:
+            if len(data) != CHUNK_BYTES:
+                free(mem)
+                raise InternalError(f"chunk {chunk} of pool {pool} has {len(data)} bytes")
+            source = data
+            memcpy(mem, source, CHUNK_BYTES)
             state.a.pool[pool].state[chunk] |= CHUNK_SAVED
-        source = data
-        memcpy(mem, source, CHUNK_BYTES)
         return mem
     except BaseException as error:  # nothing may be raised across nogil code: check() raises it
         if state.load_error is None:
             state.load_error = error
-        free(mem)
         return NULL
+
+
+cdef int by_place(const void *one, const void *other) noexcept nogil:
+    cdef uint64_t a = (<const uint64_t *>one)[0], b = (<const uint64_t *>other)[0]
+    return (a > b) - (a < b)
 
 
 cdef char *chunk_memory(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
@@ -141,16 +145,9 @@ cdef class State:
         return MAGIC + (<const char *>h)[: sizeof(h)]
 
     def dirty(self):
-        cdef uint32_t i
-        found = []
         if self.a.nr_dirty:
             self.mark_machine()
-        for i in range(self.a.nr_dirty):
-            pool, chunk = self.a.dirty[i] >> 32, self.a.dirty[i] & 0xFFFFFFFF
-            if not self.a.pool[pool].state[chunk] & CHUNK_DROPPED:
-                found.append((pool, chunk))
-        found.sort()
-        return found
+        return self.marked(CHUNK_DROPPED, 0)
 
     def mark_machine(self):
         """The machine's own record is written through a pointer that never marks: any change saves it."""
@@ -158,14 +155,25 @@ cdef class State:
             arena_mark(&self.a, POOL_MACHINE, 0)
 
     def dropped(self):
-        cdef uint32_t i
-        found = []
+        return self.marked(CHUNK_DROPPED | CHUNK_SAVED, CHUNK_DROPPED | CHUNK_SAVED)
+
+    cdef list marked(self, uint8_t mask, uint8_t wanted):
+        """(pool, chunk) of the marked chunks with these CHUNK_ bits, in order."""
+        cdef uint32_t i, nr = 0
+        cdef uint64_t d
+        cdef uint64_t *places = <uint64_t *>malloc((self.a.nr_dirty + 1) * sizeof(uint64_t))
+        if places == NULL:
+            raise MemoryError()
         for i in range(self.a.nr_dirty):
-            pool, chunk = self.a.dirty[i] >> 32, self.a.dirty[i] & 0xFFFFFFFF
-            if self.a.pool[pool].state[chunk] & CHUNK_DROPPED and self.a.pool[pool].state[chunk] & CHUNK_SAVED:
-                found.append((pool, chunk))
-        found.sort()
-        return found
+            d = self.a.dirty[i]
+            if self.a.pool[d >> 32].state[d & 0xFFFFFFFF] & mask == wanted:
+                places[nr] = d
+                nr += 1
+        qsort(places, nr, sizeof(uint64_t), by_place)
+        try:
+            return [(<uint32_t>(places[i] >> 32), <uint32_t>places[i]) for i in range(nr)]
+        finally:
+            free(places)
 
     def chunk(self, int pool, uint32_t chunk):
         cdef char *mem = chunk_memory(&self.a, pool, chunk)
