@@ -1,8 +1,8 @@
-"""State files of a fake machine: `state` has four dozen chunks in eight pools, some dropped, one far off."""
+"""State files of a fake machine: `state` has four dozen chunks in eight pools, of each size, some dropped, one far off."""
 
 import pytest
 
-from tests.store.fake import CHUNK_BYTES, FakeMachine
+from tests.store.fake import CHUNK_BYTES, NOISE_BYTES, FakeMachine
 from vmtool.store.session import init_machine, open_machine
 
 CHUNKS = [(pool, chunk) for pool in range(8) for chunk in range(6)] + [(2, 70_000)]
@@ -10,9 +10,10 @@ DROPPED = [(3, 1), (3, 2), (7, 0)]
 
 
 def contents_of(pool, chunk, version=0):
-    """What a chunk holds: every page of it different from every other chunk's and version's."""
+    """What a chunk holds: its name over and over, the first one of a pool whole, the others so far that they have all sizes."""
     text = f"pool {pool} chunk {chunk} version {version} ".encode()
-    return (text * (CHUNK_BYTES // len(text) + 1))[:CHUNK_BYTES]
+    nr = max(NOISE_BYTES[(chunk - 1) % len(NOISE_BYTES)], len(text))
+    return (text * (CHUNK_BYTES // len(text) + 1))[:nr].ljust(CHUNK_BYTES, b"\0")
 
 
 @pytest.fixture

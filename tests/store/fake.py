@@ -1,6 +1,16 @@
 """A machine without memory management: a dictionary of chunks behind the part of Machine that the store uses."""
 
+import random
+
 CHUNK_BYTES = 16384
+NOISE = random.Random(1).randbytes(CHUNK_BYTES)
+NOISE_BYTES = (0, 700, 1600, 3400, 7000, CHUNK_BYTES)  # with so much of it a chunk has each of the sizes that slots have
+
+
+def filled(chunk, byte):
+    """A chunk of one byte over and over, but for noise near its start: another size for another chunk, and for another byte."""
+    text = bytes([byte])
+    return (text * 32 + NOISE[: NOISE_BYTES[(chunk + byte) % len(NOISE_BYTES)]]).ljust(CHUNK_BYTES, text)[:CHUNK_BYTES]
 
 
 class FakeMachine:
@@ -27,7 +37,7 @@ class FakeMachine:
 
     def fill(self, pool, chunk, byte):
         """Replace a chunk without a look at what it was, as when its index is used again after a drop."""
-        self._chunks[pool, chunk] = bytearray([byte]) * CHUNK_BYTES
+        self._chunks[pool, chunk] = bytearray(filled(chunk, byte))
         self._dirty.add((pool, chunk))
         self._dropped.discard((pool, chunk))
 

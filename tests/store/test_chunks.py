@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.store.conftest import CHUNKS, DROPPED, all_chunks, contents_of, open_fake
-from tests.store.fake import CHUNK_BYTES, FakeMachine
+from tests.store.fake import CHUNK_BYTES, FakeMachine, filled
 from vmtool.errors import StateError
 from vmtool.store.session import init_machine
 
@@ -46,12 +46,12 @@ def test_save_then_load_is_the_identity(tmp_path, commits):
     for steps in commits:
         with open_fake(path, write=True) as session:
             for key, byte in steps:  # -1 drops
-                expected[key] = max(byte, 0)
+                expected[key] = filled(key[1], byte) if byte >= 0 else bytes(CHUNK_BYTES)
                 session.machine.fill(*key, byte) if byte >= 0 else session.machine.drop(*key)
             session.commit()
     with open_fake(path) as session:
-        for key, byte in expected.items():
-            assert bytes(session.machine.get(*key)) == bytes([byte]) * CHUNK_BYTES
+        for key, data in expected.items():
+            assert bytes(session.machine.get(*key)) == data
         assert session.verify() == []
 
 
@@ -88,7 +88,7 @@ def test_a_dropped_chunks_slot_is_used_again(state):
     before = os.path.getsize(state)
     with open_fake(state, write=True) as session:
         for chunk in range(len(DROPPED)):
-            session.machine.fill(20, chunk, 7)
+            session.machine.put(20, chunk, 0, contents_of(20, chunk))  # of the size that those had
         session.commit()
         session.renew()
         assert session.verify() == []

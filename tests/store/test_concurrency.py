@@ -7,7 +7,7 @@ import pytest
 
 from tests.store import killing
 from tests.store.conftest import all_chunks, contents_of, open_fake, read_bytes
-from tests.store.fake import FakeMachine
+from tests.store.fake import FakeMachine, filled
 from tests.store.processes import finish, run_as_nobody, start
 from vmtool.errors import StateError
 from vmtool.store.session import init_machine
@@ -123,7 +123,7 @@ def interrupted(state):
             session._db.execute("PRAGMA cache_spill=1")
             session._db.execute("PRAGMA cache_size=1")
             for chunk in range(100):
-                session._chunks.put(9 << 48 | chunk, memoryview(bytes(16384)))
+                session._chunks.put_in_place(9 << 48 | chunk, memoryview(contents_of(9, chunk)))
             os._exit(0)
 
     pid, _ = start(die)
@@ -169,7 +169,7 @@ def test_init_with_force_does_not_inherit_it(interrupted):
         session.commit()
     assert os.listdir(os.path.dirname(interrupted.path)) == ["machine.vmt"]
     with open_fake(interrupted.path) as session:
-        assert session.machine.get(0, 0) == bytes([7]) * 16384
+        assert session.machine.get(0, 0) == filled(0, 7)
         assert session.verify() == []
 
 

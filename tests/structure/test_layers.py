@@ -92,7 +92,8 @@ MAY_USE = {
     "_core": ["mm.*", "_state", "_walks", "_views", "_space", "_pagemap", "_outside", "_adopt", "_files", "_processes", "_calls",
               "_accesses", "_reclaim", "errors", "face.notebook", "records"],  # fmt: skip
     "demo": ["records"],
-    "store": ["environ", "errors", "_core"],  # _core: the default maker of machines, which it only hands bytes
+    "_packing": ["errors"],
+    "store": ["environ", "errors", "_packing", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
     "views": ["records", "units"],
     "face": ["records", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from zlib import crc32
-
+from vmtool._packing import seal
 from vmtool.store.chunks import POOL_SHIFT, Chunks, Past
 from vmtool.store.schema import CHUNK_BYTES
 
@@ -29,8 +28,8 @@ class Image:
     def sums(self) -> dict[int, int]:
         """Checksums of the chunks by key; one of zeros is as good as none."""
         found = {key: self._chunks.sum_of(key, self._chunks.slot_of(key)) for key in self._chunks.keys()}
-        found.update({key: crc32(self._now(key)) for key in self._changed})
-        nothing = crc32(ZEROS)
+        found.update({key: seal(key, self._now(key))[2] for key in self._changed})
+        nothing = seal(0, ZEROS)[2]
         return {key: total for key, total in found.items() if key not in self._dropped and total != nothing}
 
     def read(self, key: int) -> bytes:
@@ -44,6 +43,6 @@ class Image:
 
 
 def differing(one: Image, other: Image) -> list[int]:
-    """The keys of the chunks that differ, in order."""
+    """The keys of the chunks that differ, in order. What has another checksum may still be alike: earlier releases did not pack."""
     first, second = one.sums(), other.sums()
-    return sorted([key for key in {**first, **second} if first.get(key) != second.get(key)])
+    return sorted([key for key in {**first, **second} if first.get(key) != second.get(key) and one.read(key) != other.read(key)])

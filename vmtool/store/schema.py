@@ -3,7 +3,7 @@
 A state file is a SQLite database of three kinds of row:
 
     machine    one row: how often it was committed, the core's header, and where the rest begins
-    slot       one chunk (16 KiB) of one pool each, in no order; a slot that holds none is on the free chain
+    slot       one chunk (16 KiB) of one pool each, packed where that pays, in no order; a slot that holds none is on a free chain
     directory  which slot holds a chunk, 256 chunks a row: a page table, with a slot's number for a frame's
     history    and `log`: empty. What was done, and what it replaced, is kept in slots, too (`history`)
 
@@ -21,7 +21,8 @@ from vmtool.errors import StateError
 from vmtool.store.sqlite import sqlite
 
 APPLICATION_ID = 0x766D746C  # "vmtl"
-FORMAT = 3  # kept as user_version; a file of a higher one is refused by name. 1: without history; 2: the kernel's own memory in few caches
+FORMAT = 4  # kept as user_version; a file of a higher one is refused by name. 1: without history; 2: the kernel's own memory in few caches;
+# 3: no chunk is packed
 PAGE_BYTES = 16384
 CHUNK_BYTES = 16384
 DIRECTORY_SLOTS = 256  # entries of a directory row, four bytes each

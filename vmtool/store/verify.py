@@ -5,12 +5,10 @@ top and the free chain to its end, and the sums that the machine row keeps are m
 no command would ever have met (a slot that nothing holds, a page of SQLite's that nothing uses) is found too.
 """
 
-from zlib import crc32
-
+from vmtool._packing import crc32, unpack
 from vmtool.errors import StateError
 from vmtool.store.busy import FAILURES
-from vmtool.store.chunks import BLOCK_SHIFT, FREE, Chunks, bits_of, is_directory, is_head, name_of
-from vmtool.store.schema import CHUNK_BYTES
+from vmtool.store.chunks import BLOCK_SHIFT, FREE, KIND_OF, SLOT_BYTES, Chunks, bits_of, is_directory, is_head, name_of
 
 MOST_LINES = 100  # of one kind: a file of nonsense is described well enough by these
 
@@ -21,7 +19,7 @@ def verify_chunks(chunks: Chunks) -> list[str]:
         wrong = [f"sqlite: {line}" for (line,) in chunks.db.execute(f"PRAGMA integrity_check({MOST_LINES})") if line != "ok"]
         held, lines = _read_directories(chunks)
         kept, more = _read_history(chunks, held)
-        wrong += lines + more + _read_slots(chunks, held, kept) + _follow_free_chain(chunks, held | kept)
+        wrong += lines + more + _read_slots(chunks, held, kept) + _follow_free_chains(chunks, held | kept)
     except FAILURES as error:
         return [f"sqlite: {error}"]
     return wrong
@@ -60,7 +58,7 @@ def _read_history(chunks: Chunks, held: dict[int, int]) -> tuple[dict[int, int],
         for key, slot, total in history.held():
             if slot in kept or slot in held:
                 wrong.append(f"history: slot {slot} is kept for {name_of(key)}, and held for {name_of((kept | held)[slot])}")
-            elif chunks.read_head(slot, key) != total:
+            elif chunks.read_head(slot, key)[0] != total:
                 wrong.append(f"history: slot {slot} is not what its step replaced")
             kept[slot] = key
         nr_entries = sum(1 for _ in history.entries())
@@ -80,12 +78,14 @@ def _read_slots(chunks: Chunks, held: dict[int, int], kept: dict[int, int]) -> l
     total, missing = 0, set(held)
     for slot, head, data in chunks.db.execute("SELECT id, head, data FROM slot"):
         missing.discard(slot)
-        if not is_head(head) or type(data) is not bytes or len(data) != CHUNK_BYTES:
+        if not is_head(head) or type(data) is not bytes or len(data) not in KIND_OF:
             wrong.append(f"slot {slot}: is not a slot")
             continue
         key, saved = int.from_bytes(head[:8], "little"), int.from_bytes(head[8:12], "little")
         if crc32(data) != saved:
             wrong.append(f"slot {slot}: its checksum is wrong")
+        elif unpack(data) is None:
+            wrong.append(f"slot {slot}: its data are no chunk")
         if slot in held:
             total += saved
             if key != held[slot]:
@@ -98,16 +98,18 @@ def _read_slots(chunks: Chunks, held: dict[int, int], kept: dict[int, int]) -> l
     return wrong[:MOST_LINES]
 
 
-def _follow_free_chain(chunks: Chunks, held: dict[int, int]) -> list[str]:
+def _follow_free_chains(chunks: Chunks, held: dict[int, int]) -> list[str]:
     seen: set[int] = set()
-    slot = chunks.first_free
-    while slot:
-        if slot in seen or slot in held:
-            return [f"free chain: slot {slot} is on it " + ("twice" if slot in seen else "though in use")]
-        seen.add(slot)
-        row = chunks.db.execute("SELECT head FROM slot WHERE id = ?", (slot,)).fetchone()
-        if row is None or not is_head(row[0]) or not row[0][7] & 0x80:
-            return [f"free chain: slot {slot} is not free"]
-        slot = int.from_bytes(row[0][:8], "little") & ~FREE
+    for slot, size in zip(chunks.first_free, SLOT_BYTES):  # noqa: B905 - as many
+        while slot:
+            if slot in seen or slot in held:
+                return [f"free chain: slot {slot} is on it " + ("twice" if slot in seen else "though in use")]
+            seen.add(slot)
+            row = chunks.db.execute("SELECT head, length(data) FROM slot WHERE id = ?", (slot,)).fetchone()
+            if row is None or not is_head(row[0]) or not row[0][7] & 0x80:
+                return [f"free chain: slot {slot} is not free"]
+            if row[1] != size:
+                return [f"free chain: slot {slot} has {row[1]} bytes, not {size}"]
+            slot = int.from_bytes(row[0][:8], "little") & ~FREE
     nr_lost = chunks.nr_slots - len(held) - len(seen)
     return [f"free chain: {nr_lost} of {chunks.nr_slots} slots are neither held nor on it"] if nr_lost else []
