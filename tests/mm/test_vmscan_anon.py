@@ -14,11 +14,12 @@ MADV_RANDOM, MADV_SEQUENTIAL, MADV_FREE, MADV_COLD, MADV_PAGEOUT = 1, 2, 8, 20, 
 READ, WRITE = 0, 1
 
 
-def short_pair(times=1.5, swap_times=1.6, **boot):
-    """Two machines of 64 MiB, a process with an area of so many times the free memory, and swap."""
+def short_pair(times=1.5, swap_times=1.6, nr_areas=1, **boot):
+    """Two machines of 64 MiB, a process with an area of so many times the free memory, and swap in so many areas."""
     pair = Pair(ram_bytes=64 << 20, **boot)
     free = pair.vmstat()["nr_free_pages"]
-    pair.swapon(int(free * swap_times) << 12)
+    for _ in range(nr_areas):
+        pair.swapon(int(free * swap_times / nr_areas) << 12)
     pid = pair.spawn("a", None, [b"a"], [])
     nr_pages = int(free * times)
     return pair, pid, pair.mmap(pid, 0, nr_pages * PAGE, 3, 0x4022), nr_pages
@@ -92,3 +93,37 @@ def test_a_group_at_its_limit_and_pages_of_files():
         stream(pair, pid, mapped, range(0, 3000, 2), (WRITE, READ))
         stream(pair, pid, base, range(turn * nr_pages // 3, (turn + 1) * nr_pages // 3))
     assert_alike(pair, "pswpin", "pgsteal_anon", "pgsteal_file")
+
+
+@pytest.mark.parametrize("nr_areas", [1, 3])
+def test_two_processes_and_their_child_one_after_the_other(nr_areas):
+    """The spaces' pages are mixed on the list, some are mapped twice, and slots go back in any order."""
+    pair, pid, base, nr_pages = short_pair(0.9, 2, nr_areas)
+    other = pair.spawn("b", None, [b"b"], [])
+    area = pair.mmap(other, 0, nr_pages * PAGE, 3, 0x4022)
+    for kinds in ((WRITE,), (READ, WRITE), (READ,)):
+        stream(pair, pid, base, range(nr_pages), kinds)
+        stream(pair, other, area, range(0, nr_pages, 3), kinds)
+    child = pair.fork(pid)
+    stream(pair, child, base, range(0, nr_pages, 2), (READ, WRITE))
+    stream(pair, pid, base, range(nr_pages), (WRITE, READ))
+    pair.exit(child)
+    stream(pair, pid, base, range(nr_pages - 1, 0, -1), (READ, READ, WRITE))
+    pair.munmap(pid, base + 1000 * PAGE, 3000 * PAGE)
+    stream(pair, other, area, range(nr_pages))
+    assert_alike(pair, "pswpin", "pswpout", "pgrotated")
+
+
+def test_bytes_go_out_and_come_back():
+    """Of pages that were stored to, read, filled with zeros, and stored to again."""
+    pair, pid, base, nr_pages = short_pair()
+    for page in range(0, nr_pages, 2):
+        pair.store(pid, base + page * PAGE + 8, bytes([page & 255]) * 16)
+    for page in range(0, nr_pages, 6):
+        assert pair.load(pid, base + page * PAGE + 8, 16) == bytes([page & 255]) * 16
+    for page in range(0, nr_pages, 10):
+        pair.store(pid, base + page * PAGE + 8, bytes(16))
+    for kinds in ((READ,), (WRITE,)):
+        stream(pair, pid, base, range(nr_pages), kinds)
+    assert pair.load(pid, base + 4 * PAGE + 8, 16) == b"\4" * 16
+    assert_alike(pair, "pswpin", "swpout_zero", "swpin_zero")

@@ -37,12 +37,12 @@ LEVELS = """
     kernel_areas_32 kernel_areas_arm kernel_areas_riscv swapfile
     kernel_areas
     kmem_boot mtree
-    swap_lru vma_iter
+    swap_lru vma_iter swap_quick
     workingset
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat direct_map
     swap_readahead
-    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap vmscan_anon
+    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap vmscan_anon swapin_quick
     fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free
     vma_merge task compact_scan unmap_quick

@@ -42,6 +42,7 @@ TESTED_BY = {
     "tests/mm/test_mthp.py": "large_folio",
     "tests/mm/test_views.py": "show_proc show_smaps",
     "tests/mm/test_tlb_model.py": "tlb_spec",
+    "tests/mm/test_vmscan_anon.py": "swapin_quick",
     "tests/outside/test_core_physical.py": "show_dump",
     "tests/outside/test_import_live.py": "adopt",
     "tests/outside/test_exec_live.py": "sys_exec",

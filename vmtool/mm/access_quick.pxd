@@ -7,7 +7,7 @@ from vmtool.mm.sched cimport schedule
 from vmtool.mm.thp cimport may_be_huge
 from vmtool.mm.tlb cimport tlb_look_t
 from vmtool.mm.types cimport *
-from vmtool.mm.writeback cimport balance_dirty_pages
+from vmtool.mm.writeback cimport balance_dirty_pages, dirtied_nothing
 
 cdef enum:
     QUICK_DONE = 1
@@ -23,7 +23,8 @@ cdef int access_quick_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, paddr_
 cdef inline void after_fault(arena_t *a, int faulted) noexcept nogil:
     """What the fault woke finds the access done and its bytes moved: else kswapd could take the page again, or the flusher write it, before."""
     if faulted:
-        balance_dirty_pages(a)  # fault_dirty_shared_page()
+        if not dirtied_nothing(a):
+            balance_dirty_pages(a)  # fault_dirty_shared_page()
         schedule(a)
 
 # --- for runs of pages, too (access_run) ---------------------------------------------------------------------------------
@@ -33,6 +34,7 @@ cdef struct look_t:
     tlb_look_t l2
     uint64_t *entries  # of the PTE table; NULL: it has none
     pfn_t table
+    idx_t content  # of the table, 0 while all of it is zeros
     uint32_t index
     pte_t entry
 
@@ -47,13 +49,12 @@ cdef inline bint is_quick(arena_t *a, const cpu_t *c, vaddr_t addr, const tlb_ge
 
 cdef inline idx_t table_at(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
     """The PTE table that the walker came by last, and the page's entry in it. Returns: its content, 0 while all of it is zeros."""
-    cdef idx_t content
     at.table = c.walk_table
     at.index = <uint32_t>vpn & 511
-    content = frame_at(a, at.table).content
-    at.entries = <uint64_t *>content_at(a, content) if content else NULL
-    at.entry = at.entries[at.index] if content else 0
-    return content
+    at.content = frame_at(a, at.table).content
+    at.entries = <uint64_t *>content_at(a, at.content) if at.content else NULL
+    at.entry = at.entries[at.index] if at.content else 0
+    return at.content
 
 cdef inline pte_t leaf_of(const arch_t *g, pte_t above, pte_t e) noexcept nogil:
     """The entry with the permissions of all levels: write and user AND-ed, NX OR-ed."""

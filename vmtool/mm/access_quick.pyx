@@ -25,7 +25,8 @@ from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pt
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_store, pte_to_swp_entry
 from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
-from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_at, tlb_is_valid, tlb_look, tlb_look_t, tlb_permits, tlb_put_looked, tlb_void_page
+from vmtool.mm.swapin_quick cimport fault_plain
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_permits, tlb_put_looked, tlb_void_page
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
 
 cdef enum:  # look_at
@@ -40,17 +41,6 @@ cdef inline void count_walk(arena_t *a, cpu_t *c, bint missed) noexcept nogil:
     c.misses += missed
     c.walks += 1
     c.walk_reads += a.m.arch.levels
-
-cdef inline tlb_entry_t *tlb_has(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
-    """tlb_look() without a place."""
-    cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
-    cdef tlb_entry_t *end = e + geom.ways
-    cdef uint64_t tag = vpn << 1 | 1
-    while e < end:
-        if e.tag == tag and e.page_shift == 12:
-            return e if tlb_is_valid(c, e) else NULL
-        e += 1
-    return NULL
 
 cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *at, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -70,10 +60,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         phys[0] = leaf_phys(g, at.l1.hit.pte, 12, addr)
         return DONE
     content = table_at(a, c, vpn, at)
-    if at.entry and not at.entry & g.present:  # nothing can be filled before the kernel has changed much
-        at.l2.hit = tlb_has(a, c, second, vpn)
-    else:
-        tlb_look(a, c, second, vpn, &at.l2)
+    tlb_look(a, c, second, vpn, &at.l2)
     if at.l1.hit == NULL and at.l2.hit != NULL and tlb_permits(g, at.l2.hit.pte, access):
         c.tlb_clock += 1
         at.l2.hit.age = c.tlb_clock
@@ -186,10 +173,31 @@ cdef inline bint is_swapped(arena_t *a, const vma_t *area, const look_t *at, int
         return False
     return a.do_swap_page != NULL and pte_class(a, at.entry) == ENTRY_SWAP
 
-cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, idx_t v, vaddr_t addr, int kind, pte_t e, paddr_t *phys) noexcept nogil:
+cdef inline uint64_t missed_tag(vaddr_t addr, int kind) noexcept nogil:
+    """tlb_lookup()'s note of a page that neither level has."""
+    return ((addr >> 12) + 1) << 1 | (kind == ACCESS_EXEC)
+
+cdef inline bint fill_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, look_t *at, paddr_t *phys) noexcept nogil:
+    """access_quick_again() with the places of the TLB that were found before the fault. False: it is to be called, and nothing is changed."""
+    cdef const arch_t *g = &a.m.arch
+    cdef pte_t want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
+    cdef pte_t e = at.entries[at.index], leaf = leaf_of(g, c.walk_bits, e)
+    if c.tlb_missed != missed_tag(addr, kind) or c.walk_table != at.table or c.walk_region != (addr >> 21) + 1 or c.tlb_has_large:
+        return False
+    if leaf & (g.present | want) != g.present | want or entry_reserved(g, 0, e) or not tlb_permits(g, leaf, kind):
+        return False
+    count_walk(a, c, True)
+    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf)
+    phys[0] = leaf_phys(g, leaf, 12, addr)
+    return True
+
+cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, mm_t *m, vaddr_t addr, int kind, look_t *at, paddr_t *phys) noexcept nogil:
     """handle_mm_fault() of an entry that names a slot, and the retry."""
     cdef uint32_t flags = FAULT_USER | FAULT_WRITE if kind == ACCESS_WRITE else FAULT_USER
-    cdef uint32_t result = a.do_swap_page(a, v, addr & ~<vaddr_t>4095, flags, pte_to_swp_entry(a, e))
+    cdef uint64_t flushes = c.flushes_page + c.flushes_all
+    cdef uint32_t result = 0
+    if not fault_plain(a, m.vma_cache, m, addr & ~<vaddr_t>4095, at.content, at.entries, at.index, flags):
+        result = a.do_swap_page(a, m.vma_cache, addr & ~<vaddr_t>4095, flags, pte_to_swp_entry(a, at.entry))
     count_vm_event(a, PGFAULT)
     if result & VM_FAULT_ERROR:
         return -<int>result
@@ -197,7 +205,11 @@ cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, idx_t v, vaddr_t 
         task.maj_flt += 1
     else:
         task.min_flt += 1
-    return QUICK_FAULTED if not a.err and access_quick_again(a, c, addr, kind, phys) else QUICK_RETRY
+    if a.err:
+        return QUICK_RETRY
+    if c.flushes_page + c.flushes_all == flushes and fill_again(a, c, addr, kind, at, phys):  # else reclaim ran
+        return QUICK_FAULTED
+    return QUICK_FAULTED if access_quick_again(a, c, addr, kind, phys) else QUICK_RETRY
 
 cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, const look_t *at, bint missed, pte_t new) noexcept nogil:
     """What is counted, the retry and the fill. Returns: what the TLB has."""
@@ -208,10 +220,6 @@ cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, co
     new = leaf_of(&a.m.arch, c.walk_bits, new)
     tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
     return new
-
-cdef inline uint64_t missed_tag(vaddr_t addr, int kind) noexcept nogil:
-    """tlb_lookup()'s note of a page that neither level has."""
-    return ((addr >> 12) + 1) << 1 | (kind == ACCESS_EXEC)
 
 cdef inline int raise_fault(arena_t *a, cpu_t *c, vaddr_t addr, int kind, const look_t *at) noexcept nogil:
     """mmu_access() of a page whose entry does not allow the access."""
@@ -262,7 +270,7 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
         code = raise_fault(a, c, addr, kind, &at)
         if not is_swapped(a, area, &at, kind):
             return code
-        return swap_fault(a, c, task_mut(a, task), m.vma_cache, addr, kind, at.entry, phys)
+        return swap_fault(a, c, task_mut(a, task), m, addr, kind, &at, phys)
     missed = at.l1.hit == NULL and at.l2.hit == NULL
     if is_private(area) and (write_fault(a, c, m, area, addr, &at, &new) if kind == ACCESS_WRITE else read_fault(a, area, &at, &new)):
         pte_store(a, at.table, at.index, new)

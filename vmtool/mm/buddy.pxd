@@ -100,3 +100,13 @@ cdef inline void prep_new_page(frame_t *f) noexcept nogil:
     f.lru_next = 0
     f.lru_prev = 0
     f.extra_refs = 1
+
+# --- frames that are freed one after another: what those of one pageblock share is looked up once
+
+cdef struct frees_t:
+    uint64_t block  # the pageblock, + 1; 0: nothing is looked up (an allocation may change its type)
+    zone_t *zone
+    pcp_t *pcp
+    uint32_t pindex
+
+cdef void free_frame(arena_t *a, frees_t *k, pfn_t pfn, frame_t *f) noexcept nogil  # free_pages() of a single frame that no group pays for

@@ -18,7 +18,7 @@ from vmtool.mm.free_area cimport (ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one
                                   unreserve_highatomic_pageblock)
 from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, clear_tails, mod_mthp_stat, unqueue_deferred_split
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
-from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_all_pages, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, rmqueue_bulk,
+from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_all_pages, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, pcp_stays, rmqueue_bulk,
                             watermark_ok, watermark_ok_reserve)
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
@@ -363,15 +363,10 @@ cdef void free_large_buddy(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order) 
         free_one_block(a, zone, pfn + (i << piece), piece)
 
 
-cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
-    cdef uint32_t z = pfn_to_zone(a, pfn)
-    cdef uint32_t i
-    cdef uint32_t pindex
-    cdef uint32_t next
-    cdef bint is_run = False
-    cdef pcp_t *pcp
-    cdef zone_t *zone = &a.m.zone[z]
+cdef void clear_folio(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
+    """free_pages_prepare()."""
     cdef frame_t *f
+    cdef uint32_t i
     if order > 1:
         unqueue_deferred_split(a, pfn)
     f = frame_mut(a, pfn)
@@ -382,34 +377,65 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
     clear_record(a, f)
     for i in range(1, <uint32_t>1 << order):
         clear_record(a, frame_mut(a, pfn + i))
-    count_vm_events(a, PGFREE, <int64_t>1 << order)
-    trace2(a, TR_FRAME_FREE, pfn, order)
-    if not pcp_allowed_order(&a.m.arch, order):
-        if order > a.m.arch.max_order:
-            free_large_buddy(a, zone, pfn, order)
-        else:
-            free_one_block(a, zone, pfn, order)
-        return
-    pcp = &cpu_mut(a, a.cpu).pcp[z]
-    pindex = pageblock_type(a, pfn)
-    pindex = order_to_pindex(order, pindex if pindex <= MIGRATE_RECLAIMABLE else <uint32_t>MIGRATE_MOVABLE)
-    next = pcp.head[pindex]
+
+
+cdef inline void free_to_pcp(arena_t *a, const frees_t *k, pfn_t pfn, frame_t *f, uint32_t order) noexcept nogil:
+    """free_frozen_page_commit()."""
+    cdef zone_t *zone = k.zone
+    cdef pcp_t *pcp = k.pcp
+    cdef uint32_t next = pcp.head[k.pindex]
+    cdef bint is_run = False
     f.flags = PG_pcp
     f.index_lo = order
     f.lru_next = next
     if next:
         frame_mut(a, next).lru_prev = pfn
     else:
-        pcp.tail[pindex] = pfn
-    pcp.head[pindex] = pfn
+        pcp.tail[k.pindex] = pfn
+    pcp.head[k.pindex] = pfn
     pcp.count += <uint32_t>1 << order
     pcp.alloc_factor >>= 1
     if order or pcp.flags:
         is_run = pcp_is_run(pcp, zone, order)
     if pcp.free_count < zone.pcp_batch << BATCH_SCALE_MAX:
         pcp.free_count += <uint32_t>1 << order
-    if pcp.count >= pcp.high or is_run or pcp.high > zone.pcp_high_max or zone.flags & (ZONE_BELOW_HIGH | ZONE_RECLAIM_ACTIVE):
-        pcp_shrink(a, zone, pcp, pindex, is_run)
+    if pcp.count >= pcp.high or is_run or pcp.high > zone.pcp_high_max or (zone.flags & (ZONE_BELOW_HIGH | ZONE_RECLAIM_ACTIVE) and not pcp_stays(pcp, zone)):
+        pcp_shrink(a, zone, pcp, k.pindex, is_run)
+
+
+cdef void frees_open(arena_t *a, frees_t *k, pfn_t pfn, uint32_t order) noexcept nogil:
+    cdef uint32_t z = pfn_to_zone(a, pfn), mt = pageblock_type(a, pfn)
+    k.block = (<uint64_t>pfn >> a.m.arch.pageblock_order) + 1
+    k.zone = &a.m.zone[z]
+    k.pcp = &cpu_mut(a, a.cpu).pcp[z]
+    k.pindex = order_to_pindex(order, mt if mt <= MIGRATE_RECLAIMABLE else <uint32_t>MIGRATE_MOVABLE)
+
+
+cdef void free_frame(arena_t *a, frees_t *k, pfn_t pfn, frame_t *f) noexcept nogil:
+    if k.block != (<uint64_t>pfn >> a.m.arch.pageblock_order) + 1:
+        frees_open(a, k, pfn, 0)
+    clear_record(a, f)
+    count_vm_events(a, PGFREE, 1)
+    trace2(a, TR_FRAME_FREE, pfn, 0)
+    free_to_pcp(a, k, pfn, f, 0)
+
+
+cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
+    cdef frees_t k
+    cdef frame_t *f = frame_mut(a, pfn)
+    frees_open(a, &k, pfn, order)
+    if order == 0 and not f.flags & PG_charged:
+        free_frame(a, &k, pfn, f)
+        return
+    clear_folio(a, pfn, order)
+    count_vm_events(a, PGFREE, <int64_t>1 << order)
+    trace2(a, TR_FRAME_FREE, pfn, order)
+    if pcp_allowed_order(&a.m.arch, order):
+        free_to_pcp(a, &k, pfn, f, order)
+    elif order > a.m.arch.max_order:
+        free_large_buddy(a, k.zone, pfn, order)
+    else:
+        free_one_block(a, k.zone, pfn, order)
 
 
 # --- folios -----------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ Invariants: no two free buddies of one order; free_pages = lists + unseen; a lis
 from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, capture_t, frame_at, frame_mut, rec_mut
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_MIN, ZONE_DMA,
                               ZONE_HIGHMEM, free_area, free_at_boot, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone, zone_holds)
-from vmtool.mm.free_list cimport add_block, del_block
+from vmtool.mm.free_list cimport add_block, del_block, unlink_block
 from vmtool.mm.trace cimport TR_HIGHATOMIC, trace3
 
 cdef enum:
+    NEAR_ORDER = 9  # frames whose records lie in one chunk
     LARGE_PAGEBLOCK = 11  # beyond, a block of it is a large part of a machine
 
 # which types to take from, in order, when a type has nothing left
@@ -79,13 +80,38 @@ cdef bint compaction_capture(arena_t *a, const zone_t *zone, uint64_t pfn, uint3
     return True
 
 
+cdef inline void join_list(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
+    """When the block above may soon be whole, this one is left for last."""
+    cdef bint to_tail = order < a.m.arch.max_order - 1 and is_free_block(a, zone, (pfn & ~(<uint64_t>1 << order)) ^ (<uint64_t>2 << order), order + 1)
+    add_block(a, zone, <pfn_t>pfn, order, mt, to_tail)
+
+
+cdef inline bint merge_near(arena_t *a, zone_t *zone, uint64_t *pfn, uint32_t *order, uint32_t mt) noexcept nogil:
+    """As long as the buddies' records lie in the same chunk, within a pageblock. True: the last one was not free."""
+    cdef uint32_t near = min(<uint32_t>NEAR_ORDER, <uint32_t>a.m.arch.pageblock_order)
+    cdef frame_t *chunk = frame_mut(a, <pfn_t>pfn[0]) - (pfn[0] & (1 << NEAR_ORDER) - 1)
+    cdef frame_t *f
+    cdef uint64_t buddy
+    while order[0] < near:
+        buddy = pfn[0] ^ (<uint64_t>1 << order[0])
+        f = chunk + (buddy & (1 << NEAR_ORDER) - 1)
+        if not f.flags & PG_buddy or f.index_lo != order[0] or not zone_holds(zone, buddy):
+            return True
+        unlink_block(a, &zone.low_area[order[0]][mt], f)
+        pfn[0] &= buddy
+        order[0] += 1
+    return False
+
+
 cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil:
     """__free_one_page(): merge with free buddies as long as there are any, then join the list."""
     cdef uint32_t mt = pageblock_type(a, pfn)
     cdef uint32_t buddy_mt
     cdef uint64_t buddy
-    cdef bint to_tail = False
     zone.free_pages += <uint64_t>1 << order
+    if a.capture.zone == 0 and mt != MIGRATE_HIGHATOMIC and merge_near(a, zone, &pfn, &order, mt):
+        join_list(a, zone, pfn, order, mt)
+        return
     while order < a.m.arch.max_order:
         if a.capture.zone and compaction_capture(a, zone, pfn, order, mt):
             zone.free_pages -= <uint64_t>1 << order
@@ -103,9 +129,7 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
             set_pageblock_type(a, zone, buddy, order, mt)
         pfn &= buddy
         order += 1
-    if order < a.m.arch.max_order - 1:  # the block above may soon be whole: leave this one for last
-        to_tail = is_free_block(a, zone, (pfn & ~(<uint64_t>1 << order)) ^ (<uint64_t>2 << order), order + 1)
-    add_block(a, zone, <pfn_t>pfn, order, mt, to_tail)
+    join_list(a, zone, pfn, order, mt)
 
 
 # --- taking blocks, with fallback to other types -------------------------------------------------------------

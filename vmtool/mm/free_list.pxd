@@ -32,9 +32,7 @@ cdef inline void add_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     if mt == NR_MIGRATETYPES - 1:  # HighAtomic
         zone.nr_free_highatomic += <uint32_t>1 << order
 
-cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
-    cdef free_list_t *list = free_area(a, zone, order, mt)
-    cdef frame_t *f = frame_mut(a, pfn)
+cdef inline void unlink_block(arena_t *a, free_list_t *list, frame_t *f) noexcept nogil:
     if f.lru_prev:
         frame_mut(a, f.lru_prev).lru_next = f.lru_next
     else:
@@ -44,12 +42,15 @@ cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, 
     else:
         list.tail = f.lru_prev
     list.nr_free -= 1
-    if mt == NR_MIGRATETYPES - 1:
-        zone.nr_free_highatomic -= <uint32_t>1 << order
     f.flags = 0
     f.index_lo = 0
     f.lru_next = 0
     f.lru_prev = 0
+
+cdef inline void del_block(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
+    unlink_block(a, free_area(a, zone, order, mt), frame_mut(a, pfn))
+    if mt == NR_MIGRATETYPES - 1:
+        zone.nr_free_highatomic -= <uint32_t>1 << order
 
 cdef inline void turn_list(arena_t *a, free_list_t *list, pfn_t pfn) noexcept nogil:
     """What stands before this block goes behind the last one: list_cut_before(), list_splice_tail()."""

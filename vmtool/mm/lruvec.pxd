@@ -104,9 +104,11 @@ cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil
 cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil
 # A folio was split: the new part stands in front of the old one. The counters count pages and stay as they are.
 cdef void lru_add_split(arena_t *a, pfn_t head, pfn_t part) noexcept nogil
-cdef void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil  # from where it stands to the tail of the same list
 # The single pages of one zone, `highest` or below, that stand last, off their list with a reference each. Returns how many.
 cdef uint32_t lruvec_isolate_singles(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t highest, uint64_t most, pfn_t *out) noexcept nogil
+# Single pages to the tail of the machine's inactive list, and a reference of each dropped that is not the last: as many of them, from the first on, as
+# stand there side by side, each before the one named first. Returns how many; 0: the first is of another kind.
+cdef uint32_t lruvec_rotate_run(arena_t *a, const pfn_t *folios, uint32_t most) noexcept nogil
 # Pages more or less on a list, for those that move many at once.
 cdef void update_group_sizes(arena_t *a, lruvec_t *lruvec, uint32_t lru, int64_t nr_pages) noexcept nogil
 
@@ -144,6 +146,34 @@ cdef inline void link_head(arena_t *a, pfn_t head, frame_t *f, free_list_t *list
     else:
         list.tail = head
     list.head = head
+
+cdef inline void link_tail(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:
+    f.lru_next = 0
+    f.lru_prev = list.tail
+    if list.tail:
+        frame_mut(a, list.tail).lru_next = head
+    else:
+        list.head = head
+    list.tail = head
+
+cdef inline void unlink(arena_t *a, frame_t *f, free_list_t *list) noexcept nogil:
+    if f.lru_prev:
+        frame_mut(a, f.lru_prev).lru_next = f.lru_next
+    else:
+        list.head = f.lru_next
+    if f.lru_next:
+        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
+    else:
+        list.tail = f.lru_prev
+    f.lru_next = 0
+    f.lru_prev = 0
+
+cdef inline void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil:
+    """From where it stands to the tail of the same list."""
+    cdef free_list_t *list = &frame_lruvec(a, head, f).lists[lru_of(f.flags)]
+    if list.tail != head:
+        unlink(a, f, list)
+        link_tail(a, head, f, list)
 
 cdef inline void lruvec_add_one_of_many(arena_t *a, pfn_t head, frame_t *f, lru_adds_t *adds) noexcept nogil:
     """lruvec_add_folio(), whose counting lru_adds_end() ends. Preconditions: a single page, and evictable."""

@@ -60,16 +60,6 @@ cdef void lruvec_add_folio(arena_t *a, pfn_t head) noexcept nogil:
         link_head(a, head, f, list)
 
 
-cdef inline void link_tail(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:
-    f.lru_next = 0
-    f.lru_prev = list.tail
-    if list.tail:
-        frame_mut(a, list.tail).lru_next = head
-    else:
-        list.head = head
-    list.tail = head
-
-
 cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
@@ -81,19 +71,6 @@ cdef void lruvec_add_folio_tail(arena_t *a, pfn_t head) noexcept nogil:
     if lru == LRU_UNEVICTABLE:
         return
     link_tail(a, head, f, list)
-
-
-cdef inline void unlink(arena_t *a, frame_t *f, free_list_t *list) noexcept nogil:
-    if f.lru_prev:
-        frame_mut(a, f.lru_prev).lru_next = f.lru_next
-    else:
-        list.head = f.lru_next
-    if f.lru_next:
-        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
-    else:
-        list.tail = f.lru_prev
-    f.lru_next = 0
-    f.lru_prev = 0
 
 
 cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
@@ -108,14 +85,6 @@ cdef void lruvec_del_folio(arena_t *a, pfn_t head) noexcept nogil:
         f.lru_prev = 0
         return
     unlink(a, f, list)
-
-
-cdef void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil:
-    cdef free_list_t *list = &frame_lruvec(a, head, f).lists[lru_of(f.flags)]
-    if list.tail == head:
-        return
-    unlink(a, f, list)
-    link_tail(a, head, f, list)
 
 
 cdef uint32_t lruvec_isolate_singles(arena_t *a, lruvec_t *lruvec, uint32_t lru, uint32_t highest, uint64_t most, pfn_t *out) noexcept nogil:
@@ -145,6 +114,49 @@ cdef uint32_t lruvec_isolate_singles(arena_t *a, lruvec_t *lruvec, uint32_t lru,
         list.head = 0
     list.nr_free -= nr
     update_lru_size(a, lruvec, lru, z, -<int64_t>nr)
+    return nr
+
+
+cdef inline bint rotates_plainly(const frame_t *f) noexcept nogil:
+    return f.flags & (PG_lru | PG_head | PG_active | PG_unevictable | PG_charged | PG_swapbacked) == PG_lru | PG_swapbacked and f.extra_refs > 1
+
+
+cdef uint32_t lruvec_rotate_run(arena_t *a, const pfn_t *folios, uint32_t most) noexcept nogil:
+    cdef free_list_t *list = &a.m.lruvec.lists[LRU_INACTIVE_ANON]
+    cdef frame_t *first = frame_mut(a, folios[0])
+    cdef frame_t *f = first
+    cdef frame_t *last = NULL
+    cdef pfn_t before = folios[0], behind = first.lru_next
+    cdef uint32_t nr = 0
+    while nr < most and folios[nr] == before:
+        if nr:
+            f = frame_mut(a, before)
+        if not rotates_plainly(f):
+            break
+        f.extra_refs -= 1
+        before = f.lru_prev
+        if nr:
+            f.lru_prev = folios[nr - 1]
+            last.lru_next = folios[nr]
+        last = f
+        nr += 1
+    if nr == 0:
+        return 0
+    if before:
+        frame_mut(a, before).lru_next = behind
+    else:
+        list.head = behind
+    if behind:
+        frame_mut(a, behind).lru_prev = before
+    else:
+        list.tail = before
+    first.lru_prev = list.tail
+    if list.tail:
+        frame_mut(a, list.tail).lru_next = folios[0]
+    else:
+        list.head = folios[0]
+    last.lru_next = 0
+    list.tail = folios[nr - 1]
     return nr
 
 

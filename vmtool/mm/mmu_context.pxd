@@ -6,7 +6,9 @@ Counterpart: Linux v6.18 arch/x86/mm/tlb.c, arch/arm64/mm/context.c, arch/arm64/
 
 from vmtool.mm.arch cimport ARCH_KPTI
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.tlb cimport tlb_sets_t, tlb_void_open
 from vmtool.mm.types cimport *
+from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, count_vm_event
 
 cdef enum:
     CR3_PTI_PCID_USER = 0x800  # KPTI: the bit that user mode's PCID has and the kernel's has not
@@ -57,3 +59,27 @@ cdef void flush_tlb_fullmm(arena_t *a, mm_t *mm) noexcept nogil  # it ends: wher
 # The same of entries that span so much each, and nothing smaller (flush_pmd_tlb_range(), flush_hugetlb_tlb_range()).
 cdef void flush_pmd_tlb_range(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil  # one huge entry, at addr
 cdef void flush_tlb_stride(arena_t *a, mm_t *mm, vaddr_t start, vaddr_t end, uint32_t shift) noexcept nogil
+
+# --- one page after another of one space: what the flushes share is looked up once
+
+cdef struct page_flush_t:
+    mm_t *mm  # NULL: nothing is open
+    bint plain  # one CPU runs it, or none: else flush_tlb_page() does it
+    cpu_t *cpu  # that CPU, or NULL
+    bint remote
+    char **chunk  # of POOL_TLB
+    tlb_sets_t sets[3]
+
+cdef void page_flush_open(arena_t *a, mm_t *mm, page_flush_t *k) noexcept nogil
+
+cdef inline void page_flush(arena_t *a, page_flush_t *k, vaddr_t addr) noexcept nogil:
+    """flush_tlb_page(). Nothing else that flushes or fills a TLB ran since page_flush_open()."""
+    if not k.plain:
+        flush_tlb_page(a, k.mm, addr)
+    elif k.cpu != NULL:
+        tlb_void_open(k.chunk, &k.sets[0], addr >> 12)
+        tlb_void_open(k.chunk, &k.sets[1], addr >> 12)
+        tlb_void_open(k.chunk, &k.sets[2], addr >> 12)
+        k.cpu.shootdowns += k.remote
+        k.cpu.flushes_page += 1
+        count_vm_event(a, NR_TLB_LOCAL_FLUSH_ONE)

@@ -33,9 +33,9 @@ Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of
 """
 
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, ARCH_CAREFUL, CPU_ASID8, CPU_TLBIRANGE, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
-from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut
+from vmtool.mm.arena cimport CHUNK_DIRTY, cpu_mut, mm_at, mm_mut, pool_t
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
-from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va, tlb_void_page
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va, tlb_open_sets, tlb_void_page
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events
 from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_set
 
@@ -150,6 +150,37 @@ cdef void flush_tlb_page(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
         flush_plain_page(a, mm, start)
         return
     policy_of(a.m).flush(a, mm, start, start + page_size(&a.m.arch), a.m.arch.page_shift, True)
+
+
+cdef bint tlb_is_marked(arena_t *a, const cpu_t *c) noexcept nogil:
+    """Every chunk of this CPU's entries."""
+    cdef const pool_t *p = &a.pool[POOL_TLB]
+    cdef uint32_t i = c.tlb_base
+    cdef uint32_t end = i + c.nr_tlb
+    while i < end:
+        if i >= p.count or not p.state[i >> 9] & CHUNK_DIRTY:
+            return False
+        i += 512
+    return end <= p.count and p.state[(end - 1) >> 9] & CHUNK_DIRTY
+
+
+cdef void page_flush_open(arena_t *a, mm_t *mm, page_flush_t *k) noexcept nogil:
+    cdef uint32_t cpu
+    cdef cpu_t *c
+    k.mm = mm
+    k.cpu = NULL
+    k.chunk = a.pool[POOL_TLB].chunk
+    k.plain = flush_is_plain(a) and a.m.arch.page_shift == 12
+    for cpu in range(a.m.nr_cpus):
+        c = cpu_mut(a, cpu)
+        if not k.plain or not cpu_runs(a, c, mm):
+            continue
+        k.plain = k.cpu == NULL and c.nr_tlb != 0 and not c.tlb_has_large and tlb_is_marked(a, c)
+        k.cpu = c
+        k.remote = cpu != a.cpu
+        tlb_open_sets(c, &a.m.tlb_geom[TLB_L1D_4K], &k.sets[0])
+        tlb_open_sets(c, &a.m.tlb_geom[TLB_L1I_4K], &k.sets[1])
+        tlb_open_sets(c, &a.m.tlb_geom[TLB_L2], &k.sets[2])
 
 
 cdef void flush_tlb_mm(arena_t *a, mm_t *mm) noexcept nogil:

@@ -7,6 +7,7 @@ Counterpart: Linux v6.18 mm/page_alloc.c.
 from vmtool.mm.arch cimport ARCH_NO_THP
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.frame cimport MIGRATE_MOVABLE
+from vmtool.mm.free_area cimport ZONE_RECLAIM_ACTIVE
 from vmtool.mm.types cimport *
 
 cdef enum:
@@ -30,3 +31,7 @@ cdef inline uint32_t order_to_pindex(uint32_t order, uint32_t mt) noexcept nogil
 
 cdef inline bint pcp_allowed_order(const arch_t *g, uint32_t order) noexcept nogil:
     return order <= PAGE_ALLOC_COSTLY_ORDER or (order == g.pageblock_order and not g.flags & ARCH_NO_THP)
+
+cdef inline bint pcp_stays(const pcp_t *pcp, const zone_t *zone) noexcept nogil:
+    """While kswapd works on the zone: the limit has fallen as far as it can, and the lists are shorter than what may stay on them."""
+    return zone.flags & ZONE_RECLAIM_ACTIVE != 0 and pcp.high == zone.pcp_high_min and pcp.count < min(zone.pcp_batch << 2, <uint64_t>pcp.high)

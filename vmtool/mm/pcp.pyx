@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 mm/page_alloc.c: rmqueue_bulk, free_pcppages_bulk, nr_p
 Invariants: pcp.count = pages on its lists; a frame on one has no contents, references or mappings.
 """
 
-from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut
+from vmtool.mm.arena cimport cpu_mut, frame_mut
 from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
 from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, area_empty, free_one_block, rmqueue_next, rmqueue_run
 
@@ -115,7 +115,7 @@ cdef void rmqueue_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t order, uin
 
 cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count, int pindex) noexcept nogil:
     """Give `count` pages back, oldest first, list by list beginning with pindex."""
-    cdef pfn_t pfn
+    cdef pfn_t pfn, next
     cdef uint32_t order
     cdef frame_t *f
     cdef int nr_empty = 0
@@ -129,22 +129,23 @@ cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count
             continue
         nr_empty = 0
         order = pindex_to_order(a, pindex)
+        pfn = pcp.tail[pindex]
         while count > 0 and pcp.head[pindex]:
-            pfn = pcp.tail[pindex]
-            pcp.tail[pindex] = frame_at(a, pfn).lru_prev
+            f = frame_mut(a, pfn)
+            next = f.lru_prev
             if pfn == pcp.head[pindex]:
-                pcp.head[pindex] = 0
-                pcp.tail[pindex] = 0
-            else:
-                frame_mut(a, pcp.tail[pindex]).lru_next = 0
+                pcp.head[pindex] = next = 0
             count -= <int64_t>1 << order
             pcp.count -= <uint32_t>1 << order
-            f = frame_mut(a, pfn)
             f.flags = 0
             f.index_lo = 0
             f.lru_next = 0
             f.lru_prev = 0
             free_one_block(a, zone, pfn, order)
+            pfn = next
+        pcp.tail[pindex] = pfn
+        if pfn:
+            frame_mut(a, pfn).lru_next = 0
         pindex += 1
 
 

@@ -9,7 +9,7 @@
 Counterpart: Linux v6.18 mm/memory.c:do_swap_page(), should_try_to_free_swap(); mm/swapfile.c:unuse_pte_range().
 """
 
-from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, mm_at, mm_mut, rec_at, vma_at
+from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, mm_at, mm_mut, rec_at, slot_at, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size, page_start
 from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.fault cimport do_wp_page
@@ -18,13 +18,14 @@ from vmtool.mm.lruvec cimport count_mm_event, folio_memcg, lruvec_stat_mod_folio
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
-from vmtool.mm.pgtable cimport entry_get, mk_pte, table_lookup
-from vmtool.mm.pte cimport ENTRY_SWAP, ENTRY_TABLE, pmd_class, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_move_swp_offset, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
+from vmtool.mm.pgtable cimport mk_pte, pte_cache, table_lookup
+from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_move_swp_offset, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
 from vmtool.mm.rmap cimport add_anon_rmap_ptes, add_new_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_readahead cimport swap_update_readahead, swapin_readahead
 from vmtool.mm.swap_state cimport folio_free_swap, folio_swap_page, swap_cache_get, swap_free_nr, swap_write_wait
 from vmtool.mm.swapfile cimport entry_record, swap_pte_batch
+from vmtool.mm.swapin_quick cimport map_plain
 from vmtool.mm.trace cimport TR_PTE_SET, trace3
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGMAJFAULT
 
@@ -136,13 +137,19 @@ cdef uint32_t map_swapped(arena_t *a, const swapin_t *s, uint32_t flags) noexcep
 
 
 cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, swp_entry_t entry) noexcept nogil:
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef pfn_t table = table_lookup(a, m, addr, 0)
+    cdef const vma_t *area = vma_at(a, v)
+    cdef mm_t *m = mm_mut(a, area.vm_mm)
+    cdef pfn_t table = pte_cache(a, m, addr, 0)
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)
     cdef uint32_t result = 0
     cdef const frame_t *f
-    cdef pte_t before = pte_load(a, table, index)
-    cdef swapin_t s = swapin_t(v, addr, table, index, swap_cache_get(a, entry), entry_record(a, entry), 1)
+    cdef pte_t before
+    cdef swapin_t s = swapin_t(v, addr, table, index, 0, entry_record(a, entry), 1)
+    if table == 0:
+        table = s.table = table_lookup(a, m, addr, 0)
+    before = pte_load(a, table, index)
+    if s.record and slot_at(a, s.record).flags & SLOT_CACHE:
+        s.head = slot_at(a, s.record).folio
     if s.head:
         swap_update_readahead(a, s.head, v, addr)
     else:
@@ -151,13 +158,15 @@ cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, sw
             return VM_FAULT_OOM if a.oom_victim or swap_cache_get(a, entry) == 0 else 0
         result = VM_FAULT_MAJOR
         count_mm_event(a, m, PGMAJFAULT)
-    if pte_load(a, table, index) != before:
-        return result
+        if pte_load(a, table, index) != before:
+            return result
     f = frame_at(a, s.head)
     if f.flags & PG_writeback and flags & FAULT_WRITE:
         swap_write_wait(a)
     if flags & FAULT_WRITE and not f.flags & PG_lru:
         lru_add_drain(a)  # a batch may hold the only other reference
+    if map_plain(a, area, m, addr, table, index, s.head, s.record, flags):
+        return result
     if f.flags & PG_head:
         batch_whole_folio(a, &s)
     if map_swapped(a, &s, flags):

@@ -17,7 +17,7 @@ cdef void folio_activate(arena_t *a, pfn_t head) noexcept nogil
 cdef void folio_deactivate(arena_t *a, pfn_t head) noexcept nogil  # MADV_COLD
 cdef void deactivate_file_folio(arena_t *a, pfn_t head) noexcept nogil  # one that could not be invalidated
 cdef void folio_mark_lazyfree(arena_t *a, pfn_t head) noexcept nogil  # MADV_FREE
-cdef void folio_rotate_reclaimable(arena_t *a, pfn_t head) noexcept nogil  # its write-back ended: to the inactive tail
+cdef void rotate_full(arena_t *a) noexcept nogil  # empty the batch of those that were written
 cdef bint advice_is_pending(arena_t *a) noexcept nogil  # MADV_COLD's or MADV_FREE's, in a batch of some CPU
 cdef uint32_t drained_flags(arena_t *a, pfn_t head) noexcept nogil  # a folio's flags as these batches will leave them
 cdef inline void folio_add_lru_single(arena_t *a, frame_t *f, pfn_t pfn) noexcept nogil:
@@ -29,3 +29,16 @@ cdef inline void folio_add_lru_single(arena_t *a, frame_t *f, pfn_t pfn) noexcep
         batch.nr += 1
     if batch.nr >= PAGEVEC_SIZE:
         lru_add_full(a)
+
+cdef inline void folio_rotate_reclaimable(arena_t *a, pfn_t head, frame_t *f) noexcept nogil:
+    """Its write-back ended: to the inactive tail."""
+    cdef fbatch_t *batch
+    if f.flags & (PG_lru | PG_locked | PG_dirty | PG_unevictable) != PG_lru:
+        return
+    batch = &fbatches_mut(a).lru_move_tail
+    f.extra_refs += 1
+    if batch.nr < PAGEVEC_SIZE:
+        batch.folio[batch.nr] = head
+        batch.nr += 1
+    if batch.nr >= PAGEVEC_SIZE or f.flags & PG_head:
+        rotate_full(a)

@@ -15,7 +15,7 @@ from vmtool.mm.arena cimport frame_at, frame_mut, rec_at, rec_mut
 from vmtool.mm.buddy cimport folio_mapcount
 from vmtool.mm.frame cimport folio_order
 from vmtool.mm.lruvec cimport (count_folio_events, folio_lruvec, lru_adds_begin, lru_adds_end, lru_adds_t, lruvec_add_folio, lruvec_add_folio_tail, lruvec_add_one_of_many,
-                               lruvec_del_folio, lruvec_rotate_folio, workingset_age_nonresident)
+                               lruvec_del_folio, lruvec_rotate_folio, lruvec_rotate_run, workingset_age_nonresident)
 from vmtool.mm.mlock cimport mlock_drain, put_batched
 from vmtool.mm.vmstat cimport PGACTIVATE, PGDEACTIVATE, PGLAZYFREE, PGROTATED, UNEVICTABLE_PGCULLED, UNEVICTABLE_PGRESCUED, count_vm_events
 
@@ -109,15 +109,21 @@ cdef void lru_lazyfree(arena_t *a, pfn_t head) noexcept nogil:
 
 cdef void move_lru(arena_t *a, fbatch_t *batch, move_fn move) noexcept nogil:
     """folio_batch_move_lru(). One that is on no list is passed over, but by lru_add, which puts it on one."""
-    cdef uint32_t i
+    cdef uint32_t i = 0, run
     cdef uint32_t nr = min(batch.nr, <uint32_t>PAGEVEC_SIZE)
     cdef lru_adds_t adds
     cdef pfn_t head
     cdef frame_t *f
     batch.nr = 0
     lru_adds_begin(a, &adds)
-    for i in range(nr):
+    while i < nr:
+        run = lruvec_rotate_run(a, &batch.folio[i], nr - i) if move == lru_move_tail and a.quick and not a.m.trace_on else 0
+        if run:
+            count_vm_events(a, PGROTATED, run)
+            i += run
+            continue
         head = batch.folio[i]
+        i += 1
         f = frame_mut(a, head)
         if move == lru_add:
             if not (f.extra_refs > 1 or (f.mapcount and not f.flags & PG_head) or folio_mapcount(a, head)):
@@ -231,10 +237,8 @@ cdef void folio_mark_lazyfree(arena_t *a, pfn_t head) noexcept nogil:
         add_and_move(a, &fbatches_mut(a).lru_lazyfree, head, lru_lazyfree)
 
 
-cdef void folio_rotate_reclaimable(arena_t *a, pfn_t head) noexcept nogil:
-    cdef uint32_t flags = frame_at(a, head).flags
-    if flags & PG_lru and not flags & (PG_locked | PG_dirty | PG_unevictable):
-        add_and_move(a, &fbatches_mut(a).lru_move_tail, head, lru_move_tail)
+cdef void rotate_full(arena_t *a) noexcept nogil:
+    move_lru(a, &fbatches_mut(a).lru_move_tail, lru_move_tail)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------------

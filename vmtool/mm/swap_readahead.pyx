@@ -7,24 +7,54 @@
 Counterpart: Linux v6.18 mm/swap_state.c:__read_swap_cache_async(), swap_cluster_readahead(), swap_vma_readahead(); mm/page_io.c:swap_read_folio().
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, slot_at, slot_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport folio_x_mut, frame_mut, mm_mut, slot_at, slot_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_size, page_start
-from vmtool.mm.buddy cimport alloc_pages, free_pages
+from vmtool.mm.buddy cimport alloc_pages, free_pages, pcp_take, prep_new_page
 from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events
 from vmtool.mm.pgtable cimport table_lookup
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
-from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
+from vmtool.mm.swap_lru cimport folio_add_lru, folio_add_lru_single, lru_add_drain
+from vmtool.mm.swap_quick cimport swap_is_plain
 from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, cache_add, plug_folio, swap_cache_get
 from vmtool.mm.swapfile cimport entry_record
 from vmtool.mm.trace cimport TR_SWAP_IN, trace2
-from vmtool.mm.vmstat cimport PGPGIN, PSWPIN, SWAP_RA, SWAP_RA_HIT, SWPIN_ZERO, count_vm_event, count_vm_events
+from vmtool.mm.vmstat cimport NR_FILE_PAGES, NR_SWAPCACHE, PGALLOC_DMA, PGPGIN, PSWPIN, SWAP_RA, SWPIN_ZERO, count_vm_event, count_vm_events, mod_node_stat
 from vmtool.mm.workingset cimport workingset_refault
 
 cdef enum:
     SWAP_RA_WIN_SHIFT = 6  # in vma_t.swap_readahead_info: address | window << 6 | hits
-    SWAP_RA_HITS_MASK = 63
-    SWAP_RA_HITS_INIT = 4  # to start up with a small window
     SWAP_RA_ORDER_CEILING = 5
+
+
+cdef inline pfn_t read_plain(arena_t *a, uint32_t record, bint readahead) noexcept nogil:
+    """The quick road: a slot of the one solid-state area, of no group, into a frame that lies ready. 0: another case, and nothing is changed."""
+    cdef swap_slot_t *s = slot_mut(a, record)
+    cdef uint32_t z = 0
+    cdef frame_t *f
+    cdef pfn_t head
+    if not swap_is_plain(a) or a.m.nr_memcgs or s.count == 0 or s.flags & (SLOT_CACHE | SLOT_ZERO):
+        return 0
+    head = pcp_take(a, GFP_USER_MOVABLE, &z)
+    if head == 0:
+        return 0
+    count_vm_event(a, PGALLOC_DMA + <int>z)
+    f = frame_mut(a, head)
+    prep_new_page(f)  # its reference becomes the cache's
+    f.flags = PG_swapbacked | PG_uptodate
+    if s.flags & SLOT_SHADOW:
+        workingset_refault(a, head, s.folio)
+    s.folio = head
+    s.flags = <uint16_t>((s.flags | SLOT_CACHE) & ~SLOT_SHADOW)
+    folio_x_mut(a, head).swap = record
+    f.flags |= PG_swapcache | (PG_readahead if readahead else 0)
+    mod_node_stat(a, NR_FILE_PAGES, 1)
+    mod_node_stat(a, NR_SWAPCACHE, 1)
+    folio_add_lru_single(a, f, head)
+    plug_folio(a, record, 1, False)
+    count_vm_event(a, PSWPIN)
+    count_vm_events(a, PGPGIN, 1 << (a.m.arch.page_shift - 10))
+    count_vm_events(a, SWAP_RA, readahead)
+    return head
 
 
 cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil:
@@ -33,7 +63,12 @@ cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexce
     cdef swap_slot_t *s
     cdef frame_t *f
     cdef pfn_t head
-    if record == 0 or slot_at(a, record).count == 0:
+    if record == 0:
+        return 0
+    head = read_plain(a, record, readahead)
+    if head:
+        return head
+    if slot_at(a, record).count == 0:
         return swap_cache_get(a, entry)
     if slot_at(a, record).flags & SLOT_CACHE:
         return slot_at(a, record).folio
@@ -82,29 +117,10 @@ cdef uint32_t nr_to_read(uint64_t prev, uint64_t at, uint32_t hits, uint32_t max
     return max(pages, prev_win // 2)  # not too fast down
 
 
-cdef bint use_vma_readahead(arena_t *a) noexcept nogil:
-    return a.m.nr_rotate_swap == 0
-
-
 cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef uint32_t flags = frame_at(a, head).flags
-    cdef bint readahead = flags & PG_readahead != 0
-    cdef vma_t *area
-    cdef uint64_t info
-    cdef uint64_t hits
-    if flags & PG_head:  # that mark is none of a large folio's
-        return
-    if readahead:
-        frame_mut(a, head).flags = flags & ~<uint32_t>PG_readahead
-    if v and use_vma_readahead(a):
-        area = vma_mut(a, v)
-        info = area.swap_readahead_info if area.swap_readahead_info else SWAP_RA_HITS_INIT
-        hits = min((info & SWAP_RA_HITS_MASK) + readahead, <uint64_t>SWAP_RA_HITS_MASK)
-        area.swap_readahead_info = page_start(&a.m.arch, addr) | (offset_in_page(&a.m.arch, info) & ~<uint64_t>SWAP_RA_HITS_MASK) | hits
-    if readahead:
-        count_vm_event(a, SWAP_RA_HIT)
-        if v == 0 or not use_vma_readahead(a):
-            a.m.swapin_readahead_hits += 1
+    cdef frame_t *f = frame_mut(a, head)
+    if not f.flags & PG_head:  # that mark is none of a large folio's
+        note_hit(a, f, vma_mut(a, v) if v else NULL, addr)
 
 
 cdef pfn_t cluster_readahead(arena_t *a, swp_entry_t entry) noexcept nogil:

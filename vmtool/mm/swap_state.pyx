@@ -13,10 +13,10 @@ NR_SWAPCACHE is the sum.
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, plug_t, slot_at, slot_mut
+from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, plug_t, slot_at, slot_mut
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.buddy cimport folio_mapcount, folio_put
-from vmtool.mm.frame cimport folio_order, page_bytes, pfn_to_zone
+from vmtool.mm.frame cimport folio_order, page_bytes, pfn_to_zone, zone_holds
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT, count_mthp_stat
 from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events, folio_memcg, lruvec_stat_mod_frame, pmd_mappable
 from vmtool.mm.memcontrol cimport mem_cgroup_event, mem_cgroup_swap_full, swap_try_charge, swap_uncharge
@@ -27,7 +27,6 @@ from vmtool.mm.vmstat cimport (NR_FILE_PAGES, NR_SWAPCACHE, NR_WRITEBACK, NR_WRI
                                count_vm_events, mod_node_stat)
 
 cdef enum:
-    MAX_SEGMENTS = 254  # of a request to a virtio disk: folios that lie side by side in the area
     BLK_MAX_REQUEST_COUNT = 32
     BLK_PLUG_FLUSH_SIZE = 131072
 
@@ -221,29 +220,15 @@ cdef void blk_finish_plug(arena_t *a) noexcept nogil:
         flush_plug(a)
 
 
-cdef void plug_folio(arena_t *a, uint32_t record, uint32_t nr_pages, bint write) noexcept nogil:
-    """blk_mq_submit_bio(): behind the last folio of the last request it joins that; a new one pulls the plug when the first is large, or 32 wait.
-
-    So reclaim that runs while pages are read ahead has a small read before its writes, and none of up to 31 x 254 pages ends before it has gone on.
-    """
+cdef void plug_request(arena_t *a, uint32_t nr_pages, bint write) noexcept nogil:
     cdef plug_t *p = &a.plug
-    if p.depth == 0:
-        return
-    if p.nr_requests and p.last_writes == <uint32_t>write and p.last_slot + 1 == record and p.last_pages < MAX_SEGMENTS:
-        p.last_pages += 1
-        if p.nr_requests == 1:
-            p.first_pages += nr_pages
-    else:
-        if p.nr_requests >= BLK_MAX_REQUEST_COUNT or p.nr_requests and p.first_pages * page_size(&a.m.arch) >= BLK_PLUG_FLUSH_SIZE:
-            flush_plug(a)
-        p.last_pages = 1
-        p.last_writes = write
-        if p.nr_requests == 0:
-            p.first_pages = nr_pages
-        p.nr_requests += 1
-    p.last_slot = record + nr_pages - 1
-    if write:
-        p.nr_writes += nr_pages
+    if p.nr_requests >= BLK_MAX_REQUEST_COUNT or p.nr_requests and p.first_pages * page_size(&a.m.arch) >= BLK_PLUG_FLUSH_SIZE:
+        flush_plug(a)
+    p.last_pages = 1
+    p.last_writes = write
+    if p.nr_requests == 0:
+        p.first_pages = nr_pages
+    p.nr_requests += 1
 
 
 cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil:
@@ -315,49 +300,59 @@ cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
         trace2(a, TR_SWAP_OUT, head, record_entry(a, record))
     f.flags |= PG_writeback
     s.flags |= SLOT_WRITEBACK
-    s.io_next = 0
     lruvec_stat_mod_frame(a, head, f, NR_WRITEBACK, nr_pages)
     a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] += nr_pages
-    if a.m.swap_io_tail:
-        slot_mut(a, a.m.swap_io_tail).io_next = record
-    else:
-        a.m.swap_io_head = record
-    a.m.swap_io_tail = record
-    a.m.swap_io_nr += nr_pages
-    plug_folio(a, record, nr_pages, True)
+    swap_io_add(a, record, s, nr_pages)
     return WRITEOUT_STARTED
 
 
-cdef void end_swap_write(arena_t *a, uint32_t record, pfn_t head) noexcept nogil:
+cdef struct ended_t:  # writes of single pages that ended and are not counted yet
+    uint32_t zone
+    int64_t nr
+
+
+cdef void count_ended(arena_t *a, ended_t *ended) noexcept nogil:
+    mod_node_stat(a, NR_WRITEBACK, -ended.nr)
+    a.m.zone_stat[ended.zone][NR_ZONE_WRITE_PENDING] -= ended.nr
+    mod_node_stat(a, NR_WRITTEN, ended.nr)
+    ended.nr = 0
+
+
+cdef inline void end_swap_write(arena_t *a, pfn_t head, frame_t *f, ended_t *ended) noexcept nogil:
     """folio_end_writeback(). Counts: NR_WRITTEN."""
-    cdef frame_t *f = frame_mut(a, head)
     cdef int64_t nr_pages = frame_pages(a, head, f)
-    slot_mut(a, record).flags &= ~<uint32_t>SLOT_WRITEBACK
     if not f.flags & PG_writeback:
         return
     f.flags &= ~<uint32_t>PG_writeback
-    lruvec_stat_mod_frame(a, head, f, NR_WRITEBACK, -nr_pages)
-    a.m.zone_stat[pfn_to_zone(a, head)][NR_ZONE_WRITE_PENDING] -= nr_pages
-    mod_node_stat(a, NR_WRITTEN, nr_pages)
+    if ended.nr == 0 or not zone_holds(&a.m.zone[ended.zone], head):
+        count_ended(a, ended)
+        ended.zone = pfn_to_zone(a, head)
+    ended.nr += nr_pages
+    if f.flags & PG_charged:
+        memcg_mut(a, folio_x_at(a, head).memcg).stat[NR_WRITEBACK] -= nr_pages
     if f.flags & PG_reclaim:
         f.flags &= ~<uint32_t>PG_reclaim
-        folio_rotate_reclaimable(a, head)
+        folio_rotate_reclaimable(a, head, f)
 
 
 cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil:
-    cdef uint32_t record, nr_pages
-    cdef pfn_t head
+    cdef uint32_t nr_pages
+    cdef swap_slot_t *s
+    cdef frame_t *f
+    cdef ended_t ended = ended_t(0, 0)
     nr = min(nr, swap_writes_issued(a))
     while nr and a.m.swap_io_head and not a.err:
-        record = a.m.swap_io_head
-        head = slot_at(a, record).folio
-        nr_pages = nr_pages_of(a, head)
-        a.m.swap_io_head = slot_at(a, record).io_next
-        if a.m.swap_io_head == 0:
+        s = slot_mut(a, a.m.swap_io_head)
+        f = frame_mut(a, s.folio)
+        nr_pages = frame_pages(a, s.folio, f)
+        a.m.swap_io_head = s.io_next
+        if s.io_next == 0:
             a.m.swap_io_tail = 0
         a.m.swap_io_nr -= nr_pages
-        end_swap_write(a, record, head)
+        s.flags &= ~<uint32_t>SLOT_WRITEBACK
+        end_swap_write(a, s.folio, f, &ended)
         nr -= min(nr, nr_pages)
+    count_ended(a, &ended)
 
 
 cdef void swap_write_wait(arena_t *a) noexcept nogil:

@@ -119,44 +119,85 @@ cdef struct tlb_look_t:
     tlb_entry_t *hit  # the page's valid entry, or NULL
     tlb_entry_t *place  # of the fill: the page's own entry, valid or not, else the first of those used longest ago
 
-cdef inline void tlb_look(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn, tlb_look_t *at) noexcept nogil:
-    cdef tlb_entry_t *e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
-    cdef tlb_entry_t *end = e + geom.ways
+cdef inline void take_older(tlb_entry_t *e, tlb_entry_t **place, uint64_t *oldest) noexcept nogil:
+    """No branch: which way is the oldest cannot be foretold."""
+    cdef uint64_t age = e.age
+    place[0] = e if age < oldest[0] else place[0]
+    oldest[0] = age if age < oldest[0] else oldest[0]
+
+cdef inline tlb_entry_t *tlb_oldest(tlb_entry_t *e, uint64_t ways) noexcept nogil:
+    """The first of those used longest ago."""
+    cdef tlb_entry_t *end = e + ways
     cdef tlb_entry_t *place = e
-    cdef uint64_t tag = vpn << 1 | 1
-    cdef uint64_t age, oldest = ~<uint64_t>0
+    cdef uint64_t oldest = ~<uint64_t>0
+    if ways & 3 == 0:
+        while e < end:
+            take_older(&e[0], &place, &oldest)
+            take_older(&e[1], &place, &oldest)
+            take_older(&e[2], &place, &oldest)
+            take_older(&e[3], &place, &oldest)
+            e += 4
+    while e < end:
+        take_older(e, &place, &oldest)
+        e += 1
+    return place
+
+cdef inline void tlb_look(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn, tlb_look_t *at) noexcept nogil:
+    cdef uint64_t ways = geom.ways, tag = vpn << 1 | 1
+    cdef tlb_entry_t *first = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
+    cdef tlb_entry_t *e = first
+    cdef tlb_entry_t *end = e + ways
     at.hit = NULL
+    if ways & 3 == 0:  # four by four, most have nothing of it
+        while e < end and e[0].tag != tag and e[1].tag != tag and e[2].tag != tag and e[3].tag != tag:
+            e += 4
     while e < end:
         if e.tag == tag and e.page_shift == 12:
             at.place = e
             if tlb_is_valid(c, e):
                 at.hit = e
             return
-        age = e.age
-        place = e if age < oldest else place  # no branch: which way is the oldest cannot be foretold
-        oldest = age if age < oldest else oldest
         e += 1
-    at.place = place
+    at.place = tlb_oldest(first, ways)
 
-cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
-    """INVLPG in one structure."""
-    cdef tlb_entry_t *e
-    cdef tlb_entry_t *end
-    cdef uint64_t tag = vpn << 1 | 1
-    if geom.ways == 0:
-        return
-    e = tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride)
-    end = e + geom.ways
-    if geom.stride >= 4:  # a set's records, four by four; those behind its ways have no tag
+cdef inline void tlb_void_way(tlb_entry_t *e, uint64_t ways, bint by_four, uint64_t tag, uint32_t page_shift) noexcept nogil:
+    """Of one set: the page's entry, valid or not, of every space. by_four: its records are a multiple of four; those behind its ways have no tag."""
+    cdef tlb_entry_t *end = e + ways
+    if by_four:
         while e[0].tag != tag and e[1].tag != tag and e[2].tag != tag and e[3].tag != tag:
             e += 4
             if e >= end:
                 return
     while e < end:
-        if e.tag == tag and e.page_shift == a.m.arch.page_shift:
+        if e.tag == tag and e.page_shift == page_shift:
             e.tag = 0
             e.age = 0
         e += 1
+
+cdef inline void tlb_void_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    """INVLPG in one structure."""
+    if geom.ways:
+        tlb_void_way(tlb_at(a, c.tlb_base + geom.base + (<uint32_t>vpn & (geom.sets - 1)) * geom.stride), geom.ways, geom.stride >= 4, vpn << 1 | 1, a.m.arch.page_shift)
+
+# The structures for small pages of a CPU laid open, for those who void one page after another.
+
+cdef struct tlb_sets_t:
+    uint32_t base  # record of the first set
+    uint32_t mask  # number of sets - 1
+    uint32_t stride
+    uint32_t ways
+
+cdef inline void tlb_open_sets(const cpu_t *c, const tlb_geom_t *geom, tlb_sets_t *t) noexcept nogil:
+    t.base = c.tlb_base + geom.base
+    t.mask = <uint32_t>geom.sets - 1
+    t.stride = geom.stride
+    t.ways = geom.ways
+
+cdef inline void tlb_void_open(char **chunk, const tlb_sets_t *t, uint64_t vpn) noexcept nogil:
+    """tlb_void_page() of 4K, of a pool whose chunks are all marked."""
+    cdef uint32_t i = t.base + (<uint32_t>vpn & t.mask) * t.stride
+    if t.ways:
+        tlb_void_way(<tlb_entry_t *>chunk[i >> 9] + (i & 511), t.ways, t.stride >= 4, vpn << 1 | 1, 12)
 
 cdef inline void tlb_set_small(tlb_entry_t *e, uint64_t tag, pte_t leaf, uint64_t age, uint8_t flags) noexcept nogil:
     e.tag = tag

@@ -20,17 +20,18 @@ from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
-from vmtool.mm.lruvec cimport (count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, folio_memcg, is_lazyfree, lru_adds_begin, lru_adds_end, lru_adds_t,
+from vmtool.mm.lruvec cimport (LRU_INACTIVE_ANON, count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, folio_memcg, is_lazyfree, lru_adds_begin, lru_adds_end, lru_adds_t,
                                lruvec_add_folio, lruvec_add_one_of_many, lruvec_del_folio, lruvec_isolate_singles, pmd_mappable, workingset_age_nonresident)
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_splits, shmem_writeout
 from vmtool.mm.swap_lru cimport lru_add_drain
+from vmtool.mm.swap_quick cimport swap_stays_empty
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.thp_split cimport split_folio_to_list
 from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
                               KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
-from vmtool.mm.vmscan_anon cimport FATE_ACTIVATE, FATE_FREED, FATE_KEEP, FATE_UNKNOWN, anon_is_usual, shrink_anon, sole_t
+from vmtool.mm.vmscan_anon cimport FATE_ACTIVATE, FATE_FREED, FATE_KEEP, FATE_UNKNOWN, anon_is_usual, shrink_anon, shrink_anon_tail, sole_begin, sole_end, sole_forget, sole_t, tail_isolate, tail_putback, tail_t
 from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
                                PGSCAN_KSWAPD, PGSCAN_SKIP_DMA, PGSTEAL_ANON, PGSTEAL_KSWAPD, THP_SWPOUT_FALLBACK, count_vm_events)
 from vmtool.mm.workingset cimport lru_note_cost, workingset_eviction
@@ -57,6 +58,7 @@ cdef struct reclaim_stat_t:  # reclaim_stat
     uint64_t nr_freed  # pages of the folio that was freed last: it may have been split before
     pfn_t ahead  # a folio of a later batch, whose record is fetched meanwhile; 0: none
     pfn_t pieces  # of folios that were split: a stack linked by lru_next, looked at before the rest of the batch
+    tail_t tail  # pages that were judged where they stood, before the others
 
 
 cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
@@ -75,9 +77,9 @@ cdef inline void count_reclaim_events(arena_t *a, const lruvec_t *lruvec, const 
 
 # --- taking ------------------------------------------------------------------------------------------------------------
 
-cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan, pfn_t *out, uint64_t *nr_scanned,
+cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan, uint32_t room, pfn_t *out, uint64_t *nr_scanned,
                       uint64_t *nr_taken) noexcept nogil:
-    """isolate_lru_folios(): off the list, with a reference. Returns how many folios."""
+    """isolate_lru_folios(): off the list, with a reference, as many as there is room for. Returns how many folios."""
     cdef free_list_t *list = &lruvec.lists[lru]
     cdef uint64_t scan = 0
     cdef uint64_t nr_pages
@@ -86,10 +88,8 @@ cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t
     cdef uint32_t singles
     cdef pfn_t head
     cdef uint32_t zone
-    nr_scanned[0] = 0
-    nr_taken[0] = 0
-    while scan < nr_to_scan and list.tail and nr < BATCH and skipped < list.nr_free and not a.err:
-        singles = lruvec_isolate_singles(a, lruvec, lru, sc.reclaim_idx, min(nr_to_scan - scan, <uint64_t>(BATCH - nr)), &out[nr]) if sc.may_unmap else 0
+    while scan < nr_to_scan and list.tail and nr < room and skipped < list.nr_free and not a.err:
+        singles = lruvec_isolate_singles(a, lruvec, lru, sc.reclaim_idx, min(nr_to_scan - scan, <uint64_t>(room - nr)), &out[nr]) if sc.may_unmap else 0
         nr += singles
         scan += singles
         nr_scanned[0] += singles
@@ -347,7 +347,7 @@ cdef inline uint32_t shrink_quick(arena_t *a, scan_control_t *sc, pfn_t head, fr
     """shrink_folio() of an anonymous page like most. FATE_UNKNOWN: another."""
     cdef uint32_t fate = FATE_UNKNOWN
     if anon_is_usual(f):
-        fate = shrink_anon(a, head, f, sole, sc.ignore_references, sc.may_writepage, &stat.nr_pageout)
+        fate = shrink_anon(a, head, f, sole)
         sc.nr_scanned += fate != FATE_UNKNOWN
         stat.nr_freed = 1
     return fate
@@ -365,17 +365,20 @@ cdef inline void fetch_ahead(arena_t *a, reclaim_stat_t *stat) noexcept nogil:
             prefetch(records + (stat.ahead & 511) * sizeof(frame_t))
 
 
-cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, uint32_t nr, reclaim_stat_t *stat) noexcept nogil:
+cdef inline bint is_quick(arena_t *a, const scan_control_t *sc) noexcept nogil:
+    """Anonymous pages like most are judged in vmscan_anon."""
+    return a.quick and not a.m.trace_on and sc.memcg == 0 and sc.may_unmap
+
+
+cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, uint32_t nr, sole_t *sole, reclaim_stat_t *stat) noexcept nogil:
     """Returns the pages that were freed; the others are on their lists again."""
     cdef uint64_t nr_reclaimed = 0
     cdef uint32_t fate
     cdef uint32_t i = 0
-    cdef sole_t sole
-    cdef bint quick = a.quick and not a.m.trace_on and sc.memcg == 0 and sc.may_unmap
+    cdef bint quick = is_quick(a, sc) and (not sc.ignore_references or a.m.nr_swap_pages > nr)  # else a slot is asked for before an entry is looked at
     cdef pfn_t kept = 0, head  # kept: a queue linked by lru_next, for pieces can be more than any array holds
     cdef frame_t *last = NULL
     cdef frame_t *f
-    sole.anon_vma = 0
     while (stat.pieces or i < nr) and not a.err:
         if stat.pieces:
             head = pop(a, &stat.pieces)
@@ -384,9 +387,10 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
             i += 1
         f = frame_mut(a, head)
         fetch_ahead(a, stat)
-        fate = shrink_quick(a, sc, head, f, &sole, stat) if quick else <uint32_t>FATE_UNKNOWN
+        fate = shrink_quick(a, sc, head, f, sole, stat) if quick else <uint32_t>FATE_UNKNOWN
         if fate == FATE_UNKNOWN:
             fate = shrink_folio(a, sc, head, stat)
+            sole_forget(sole)
         if fate == FATE_FREED:
             nr_reclaimed += stat.nr_freed
             continue
@@ -397,29 +401,45 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
         else:
             kept = head
         last = f
+    tail_putback(a, &stat.tail)
     putback_all(a, kept)
+    sole_end(a, sole)
+    stat.nr_pageout += <uint32_t>sole.nr_pageout
     return nr_reclaimed
 
 
 # --- lists -------------------------------------------------------------------------------------------------------------------
 
+cdef inline bint tail_is_quick(arena_t *a, const scan_control_t *sc, const lruvec_t *lruvec, uint32_t lru) noexcept nogil:
+    """The machine's own list, where there are slots for all of a batch."""
+    return lru == LRU_INACTIVE_ANON and lruvec.memcg == 0 and is_quick(a, sc) and lruvec.lists[lru].tail and swap_stays_empty(a)
+
+
 cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil:
     """Counts: PGSCAN, PGSTEAL by who reclaims and of what."""
     cdef pfn_t folios[BATCH]
     cdef reclaim_stat_t stat
+    cdef sole_t sole
     cdef bint file = lru >= 2
-    cdef uint64_t nr_scanned = 0, nr_taken = 0, nr_reclaimed
+    cdef uint64_t nr_scanned, nr_taken, nr_reclaimed
     cdef uint32_t nr
     cdef uint32_t under_way = swap_writes_issued(a)
     lru_add_drain(a)
-    nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
+    reclaim_stat_init(&stat)
+    sole_begin(a, &sole, sc.ignore_references, sc.may_writepage)
+    if tail_is_quick(a, sc, lruvec, lru):
+        shrink_anon_tail(a, &sole, sc.reclaim_idx, nr_to_scan, &stat.tail)
+    nr_scanned = nr_taken = stat.tail.nr
+    sc.nr_scanned += stat.tail.nr
+    nr = isolate(a, lruvec, sc, lru, nr_to_scan - stat.tail.nr, BATCH - stat.tail.nr, folios, &nr_scanned, &nr_taken)
+    if nr:
+        tail_isolate(a, &stat.tail)
     count_reclaim_events(a, lruvec, sc, PGSCAN_KSWAPD + <int>sc.by, <int64_t>nr_scanned)
     count_vm_events(a, PGSCAN_ANON + file, <int64_t>nr_scanned)
-    if nr == 0:
+    if nr + stat.tail.nr == 0:
         return 0
-    reclaim_stat_init(&stat)
     stat.ahead = lruvec.lists[lru].tail
-    nr_reclaimed = shrink_folio_list(a, sc, folios, nr, &stat)
+    nr_reclaimed = stat.tail.nr_freed + shrink_folio_list(a, sc, folios, nr, &sole, &stat)
     count_reclaim_events(a, lruvec, sc, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
     count_vm_events(a, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
     lru_note_cost(a, lruvec, file, stat.nr_pageout, nr_scanned - nr_reclaimed if nr_scanned > nr_reclaimed else 0)
@@ -438,7 +458,7 @@ cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, u
     cdef uint32_t nr, i, pass_
     cdef frame_t *f
     lru_add_drain(a)
-    nr = isolate(a, lruvec, sc, lru, nr_to_scan, folios, &nr_scanned, &nr_taken)
+    nr = isolate(a, lruvec, sc, lru, nr_to_scan, BATCH, folios, &nr_scanned, &nr_taken)
     count_reclaim_events(a, lruvec, sc, PGREFILL, <int64_t>nr_scanned)
     for i in range(nr):
         f = frame_mut(a, folios[i])
@@ -463,11 +483,13 @@ cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nog
     """MADV_PAGEOUT: whatever their use. The order is the caller's."""
     cdef scan_control_t sc
     cdef reclaim_stat_t stat
+    cdef sole_t sole
     cdef uint32_t i
     sc.memcg = 0
     sc.nr_scanned = 0
     sc.may_writepage = sc.may_unmap = sc.may_swap = sc.ignore_references = True
     reclaim_stat_init(&stat)
+    sole_begin(a, &sole, True, True)
     for i in range(nr):
         frame_mut(a, folios[i]).flags &= ~<uint32_t>PG_active
-    return shrink_folio_list(a, &sc, folios, nr, &stat)
+    return shrink_folio_list(a, &sc, folios, nr, &sole, &stat)

@@ -7,6 +7,22 @@ Counterpart: Linux v6.18 mm/workingset.c, lru_gen off.
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
+cdef enum:
+    EVICTION_BITS = 21
+    EVICTION_SHIFT = 11
+    EVICTION_MASK = (1 << 21) - 1
+
+cdef inline uint32_t bucket_order(arena_t *a) noexcept nogil:
+    cdef uint32_t order = 0
+    while (a.m.totalram_pages - 1) >> (EVICTION_BITS + order):
+        order += 1
+    return order
+
+cdef inline uint32_t shadow_of(uint64_t age, idx_t memcg, bint workingset) noexcept nogil:
+    """Never 0: an age that is one page off does nobody harm."""
+    cdef uint32_t low = <uint32_t>age & EVICTION_MASK
+    return (low if low else 1) << EVICTION_SHIFT | memcg << 1 | workingset
+
 cdef uint32_t workingset_eviction(arena_t *a, pfn_t head) noexcept nogil  # the shadow to leave behind; never 0
 cdef void workingset_refault(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # the folio is not on a list yet
 # What was reclaimed from a kind of memory has cost so much I/O and so many rotations; the balance of anon and file follows it.

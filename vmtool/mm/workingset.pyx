@@ -12,33 +12,20 @@ Shadow:  31      21 20           11... |  age (21) | group (10) | workingset (1)
 
 from vmtool.mm.arena cimport frame_at, frame_mut, memcg_at
 from vmtool.mm.frame cimport folio_order
-from vmtool.mm.lruvec cimport (LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, folio_is_file_lru, folio_lruvec, folio_memcg,
+from vmtool.mm.lruvec cimport (LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, folio_is_file_lru, folio_lruvec, folio_memcg, frame_lruvec,
                                lruvec_of, lruvec_page_state, lruvec_parent, mod_lruvec_state, workingset_age_nonresident)
 from vmtool.mm.vmstat cimport WORKINGSET_ACTIVATE_ANON, WORKINGSET_REFAULT_ANON, WORKINGSET_RESTORE_ANON
 
 cdef enum:
-    EVICTION_BITS = 21
-    EVICTION_SHIFT = 11
-    EVICTION_MASK = (1 << 21) - 1
     MEMCG_MASK = 1023
     SWAP_CLUSTER_MAX = 32
 
 
-cdef inline uint32_t bucket_order(arena_t *a) noexcept nogil:
-    cdef uint32_t order = 0
-    while (a.m.totalram_pages - 1) >> (EVICTION_BITS + order):
-        order += 1
-    return order
-
-
 cdef uint32_t workingset_eviction(arena_t *a, pfn_t head) noexcept nogil:
     cdef lruvec_t *lruvec = folio_lruvec(a, head)
-    cdef uint64_t age = lruvec.nonresident_age >> bucket_order(a)
-    cdef uint32_t workingset = (frame_at(a, head).flags & PG_workingset) != 0
+    cdef uint32_t shadow = shadow_of(lruvec.nonresident_age >> bucket_order(a), folio_memcg(a, head), frame_at(a, head).flags & PG_workingset != 0)
     workingset_age_nonresident(a, lruvec, <uint64_t>1 << folio_order(a, head))
-    # all zeros would be no shadow: an age that is one page off does nobody harm
-    return <uint32_t>((age & EVICTION_MASK) << EVICTION_SHIFT) | folio_memcg(a, head) << 1 | workingset | (
-        1 << EVICTION_SHIFT if age & EVICTION_MASK == 0 else 0)
+    return shadow
 
 
 cdef bint swap_is_there(arena_t *a, idx_t memcg) noexcept nogil:
@@ -51,7 +38,7 @@ cdef bint swap_is_there(arena_t *a, idx_t memcg) noexcept nogil:
     return left > 0
 
 
-cdef bint is_recent(arena_t *a, lruvec_t *lruvec, idx_t memcg, uint32_t shadow, bint file) noexcept nogil:
+cdef inline bint is_recent(arena_t *a, const lruvec_t *lruvec, idx_t memcg, uint32_t shadow, bint file) noexcept nogil:
     """workingset_test_recent()."""
     cdef uint32_t order = bucket_order(a)
     cdef uint64_t evicted = <uint64_t>(shadow >> EVICTION_SHIFT) << order
@@ -59,7 +46,7 @@ cdef bint is_recent(arena_t *a, lruvec_t *lruvec, idx_t memcg, uint32_t shadow, 
     cdef uint64_t size = lruvec_page_state(a, lruvec, LRU_ACTIVE_FILE)
     if not file:
         size += lruvec_page_state(a, lruvec, LRU_INACTIVE_FILE)
-    if swap_is_there(a, memcg):
+    if a.m.nr_swap_pages > 0 if memcg == 0 else swap_is_there(a, memcg):
         size += lruvec_page_state(a, lruvec, LRU_ACTIVE_ANON)
         if file:
             size += lruvec_page_state(a, lruvec, LRU_INACTIVE_ANON)
@@ -68,18 +55,19 @@ cdef bint is_recent(arena_t *a, lruvec_t *lruvec, idx_t memcg, uint32_t shadow, 
 
 cdef void workingset_refault(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
     """Counts: WORKINGSET_REFAULT, _ACTIVATE, _RESTORE by pages. PG_active is set; whoever adds it to the LRU puts it there."""
-    cdef bint file = folio_is_file_lru(frame_at(a, head).flags)
-    cdef int64_t nr_pages = <int64_t>1 << folio_order(a, head)
+    cdef frame_t *f = frame_mut(a, head)
+    cdef bint file = folio_is_file_lru(f.flags)
+    cdef int64_t nr_pages = <int64_t>1 << folio_order(a, head) if f.flags & PG_head else 1
     cdef idx_t memcg = shadow >> 1 & MEMCG_MASK
-    cdef lruvec_t *lruvec = folio_lruvec(a, head)
+    cdef lruvec_t *lruvec = frame_lruvec(a, head, f)
     mod_lruvec_state(a, lruvec, WORKINGSET_REFAULT_ANON + file, nr_pages)
     if not is_recent(a, lruvec_of(a, memcg), memcg, shadow, file):
         return
-    frame_mut(a, head).flags |= PG_active
+    f.flags |= PG_active
     workingset_age_nonresident(a, lruvec, <uint64_t>nr_pages)
     mod_lruvec_state(a, lruvec, WORKINGSET_ACTIVATE_ANON + file, nr_pages)
     if shadow & 1:
-        frame_mut(a, head).flags |= PG_workingset
+        f.flags |= PG_workingset
         lru_note_cost(a, lruvec, file, <uint64_t>nr_pages, 0)
         mod_lruvec_state(a, lruvec, WORKINGSET_RESTORE_ANON + file, nr_pages)
 

@@ -69,7 +69,7 @@ cdef int folio_writeback(arena_t *a, idx_t inode, pfn_t head) noexcept nogil:
     folio_clear_dirty(a, head)
     if frame_at(a, head).flags & PG_reclaim:  # the end of writeback takes the bit, PG_readahead or not
         frame_mut(a, head).flags &= ~<uint32_t>PG_reclaim
-        folio_rotate_reclaimable(a, head)
+        folio_rotate_reclaimable(a, head, frame_mut(a, head))
     if index >= end:  # wholly past the end: nothing to write
         return 0
     err = disk_write(a, inode, index, nr_pages if index + nr_pages <= end else end - index)
