@@ -126,4 +126,10 @@ def test_bytes_go_out_and_come_back():
     for kinds in ((READ,), (WRITE,)):
         stream(pair, pid, base, range(nr_pages), kinds)
     assert pair.load(pid, base + 4 * PAGE + 8, 16) == b"\4" * 16
+    stream(pair, pid, base, range(800), (READ,))
+    child = pair.fork(pid)
+    stream(pair, child, base, range(2, 300, 6))  # copies of pages whose bytes are their slots'
+    pair.touch(child, base + 300 * PAGE, 300 * PAGE, "w")
+    for page in (2, 8, 302, 304, 404):
+        assert pair.load(child, base + page * PAGE + 8, 16) == bytes([page & 255]) * 16
     assert_alike(pair, "pswpin", "swpout_zero", "swpin_zero")

@@ -135,7 +135,7 @@ cdef inline bint copy_or_reuse(arena_t *a, const vma_t *area, vaddr_t addr, cons
     copy = new_page(a, area, addr)
     if copy == 0:
         return False
-    if f.content:
+    if f.content or f.flags & PG_swapcache:  # or its slot has them
         page_copy(a, copy, old)
     f.mapcount -= 1
     new[0] = anon_pte(a, copy, area.vm_flags)

@@ -268,7 +268,7 @@ cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
                 break
             copy = ready.head
             new_page(a, k, &ready, batch, index)
-            if f.content:
+            if f.content or f.flags & PG_swapcache:  # or its slot has them
                 page_copy(a, copy, old)
             f.mapcount -= 1
             e = bits | <pte_t>copy << 12
