@@ -88,7 +88,9 @@ cdef void batch_whole_folio(arena_t *a, swapin_t *s) noexcept nogil:
 
 
 cdef void add_rmap(arena_t *a, const swapin_t *s, pfn_t page, bint exclusive) noexcept nogil:
+    """folio_add_new_anon_rmap() of one that was just read locks nothing, in a locked area either; folio_add_anon_rmap_ptes() does."""
     cdef vma_t *area = vma_at(a, s.v)
+    cdef bint was_anon = frame_at(a, s.head).flags & PG_anon != 0
     cdef uint32_t i
     if not frame_at(a, s.head).flags & PG_head:
         add_anon_rmap(a, page, area, s.addr, exclusive)
@@ -99,7 +101,7 @@ cdef void add_rmap(arena_t *a, const swapin_t *s, pfn_t page, bint exclusive) no
                 frame_mut(a, page + i).flags |= PG_anon_exclusive
             else:
                 frame_mut(a, page + i).flags &= ~<uint32_t>PG_anon_exclusive
-    if area.vm_flags & VM_LOCKED and s.nr == <uint32_t>1 << folio_order(a, s.head):
+    if was_anon and area.vm_flags & VM_LOCKED and s.nr == <uint32_t>1 << folio_order(a, s.head):
         mlock_folio(a, s.head)
 
 
