@@ -5,8 +5,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if not path.stem.startswith("_probe"))
 TESTED_BY = {
-    "tests/differential": "access fault fault_anon fault_file mm mm_acct populate rmap sys_file sys_madvise sys_mlock sys_mmap "
-                          "sys_mprotect sys_mremap thp thp_fault unmap",
+    "tests/differential": "thp thp_fault",
+    "tests/mm/test_fault.py": "access fault_anon fault_file",
+    "tests/mm/test_fork.py": "mm",
+    "tests/mm/test_overcommit.py": "mm_acct",
+    "tests/mm/test_sys_mlock.py": "populate",
+    "tests/mm/test_vma.py": "sys_mmap",
     "tests/mm/test_access_quick.py": "unmap_quick",
     "tests/mm/test_access_run.py": "tlb_run",
     "tests/mm/test_arm.py": "arch_arm",

@@ -1,0 +1,174 @@
+"""The live kernel's answers to drawn_pages: processes without a life of their own (tests/differential/tracee.py), as root.
+
+`python -m tests.mm.live_pages fault` records those of tests/mm/test_fault.py in fixtures/pages.
+"""
+
+import contextlib
+import gzip
+import importlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+from tests.differential import conditions, kernel, swap_areas, tracee
+from tests.differential.conditions import Unsuitable
+from tests.differential.script import Words
+from tests.mm import drawn_pages
+from tests.mm.drawn_pages import FILE_PAGES, LOW, NR_PAGES, PAGE, Area, Backend, Case, Simulated
+
+__all__ = ["Unsuitable", "answers", "obstacle"]
+SETTLING = 0.002  # seconds until what MADV_PAGEOUT writes is seen to be under way
+SYSCALLS = {"mmap": 9, "mprotect": 10, "munmap": 11, "mremap": 25, "madvise": 28, "mlock": 149, "munlock": 150,
+            "mlockall": 151, "munlockall": 152, "mlock2": 325, "msync": 26}  # fmt: skip
+
+
+def obstacle() -> str | None:
+    """Why this kernel cannot judge, or None."""
+    return conditions.obstacle() or (None if os.geteuid() == 0 else "needs root, to read which frame a page is in")
+
+
+class Live(Backend):
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.drainer = tracee.Drainer()
+        self.swap = swap_areas.SwapAreas()
+        self.looks = {name: os.open(f"/proc/{name}", os.O_RDONLY) for name in ("kpageflags", "kpagecount")}
+        self.path: str | None = None
+
+    def close(self) -> None:
+        self.swap.close()
+
+    def spawn(self, case: Case) -> tracee.Tracee:
+        if case.needs_swap and not self.swap.areas:
+            self.swap.swapon(Words(["64M"]))
+        if not case.needs_swap and self.swap.areas:
+            self.swap.close()
+            self.swap = swap_areas.SwapAreas()
+        if case.needs_file:
+            self.path = f"{self.root}/d/drawn"
+            with open(self.path, "xb") as f:
+                f.truncate(FILE_PAGES * PAGE)
+                os.fchmod(f.fileno(), 0o666)
+                os.fsync(f.fileno())
+                kernel.forget(f.fileno())
+            with open(self.path, "rb", buffering=0) as f:
+                os.pread(f.fileno(), FILE_PAGES * PAGE, 0)
+        task = tracee.start(f"{self.root}/target", self.root)
+        task.touch(task.stub, 1, "x")  # the measuring's own page
+        if self.path:
+            link = f"{self.root}/f"
+            if not os.path.lexists(link):
+                os.symlink(self.path, link)
+            self.fd = kernel.check(task.syscall(2, task.stub + kernel.target.NAME, os.O_RDWR))
+        return task
+
+    def clear(self) -> None:
+        for task in self.tasks.values():
+            task.kill()
+        if self.path:
+            os.unlink(self.path)
+            self.path = None
+
+    def fork(self, task: tracee.Tracee) -> tracee.Tracee:
+        child = task.fork()
+        child.touch(child.stub, 1, "x")
+        return child
+
+    def exit(self, task: tracee.Tracee) -> None:
+        task.exit()
+
+    def faults(self, task: tracee.Tracee) -> tuple[int, int]:
+        return task.faults()
+
+    def touch(self, task: tracee.Tracee, first: int, last: int, access: str) -> str:
+        try:
+            if access in drawn_pages.STORED:
+                for at in range(first, last):
+                    task.store(LOW + at * PAGE, drawn_pages.STORED[access])
+            else:
+                task.touch(LOW + first * PAGE, (last - first) * PAGE, access)
+        except tracee.Fault as fault:
+            return f"{fault.code}@{(fault.addr - LOW) // PAGE}"
+        return ""
+
+    def map(self, task: tracee.Tracee, kind: str, first: int, last: int) -> int:
+        prot, flags, ahead = drawn_pages.KINDS[kind]
+        flags |= drawn_pages.FIXED | (drawn_pages.ANONYMOUS if ahead is None else 0)
+        fd, offset = (-1, 0) if ahead is None else (self.fd, (ahead + first) * PAGE)
+        return self.syscall(task, "mmap", LOW + first * PAGE, (last - first) * PAGE, prot, flags, fd, offset)
+
+    def syscall(self, task: tracee.Tracee, name: str, *words: int) -> int:
+        got = task.syscall(SYSCALLS[name], *words)
+        return -got if -4096 < got < 0 else 0
+
+    def mincore(self, task: tracee.Tracee, addr: int, length: int) -> str:
+        vector = task.stub + kernel.target.SCRATCH
+        got = task.syscall(27, addr, length, vector)
+        return drawn_pages.ERRNO[-got] if got else "".join(str(byte & 1) for byte in task.load(vector, length // PAGE))
+
+    def drain(self) -> None:
+        self.drainer.drain()
+        if self.swap.areas:
+            if self.path:
+                with open(self.path, "rb") as f:
+                    os.fsync(f.fileno())
+            time.sleep(SETTLING)
+            self.swap.settle()
+            self.drainer.drain_all()
+
+    def entries(self, task: tracee.Tracee) -> tuple[int, ...]:
+        with open(f"/proc/{task.pid}/pagemap", "rb", buffering=0) as f:
+            return drawn_pages.ENTRIES.unpack(os.pread(f.fileno(), NR_PAGES * 8, LOW // PAGE * 8))
+
+    def kpage(self, file: str, pfn: int) -> int:
+        return int.from_bytes(os.pread(self.looks[file], 8, pfn * 8), "little")
+
+    def areas(self, task: tracee.Tracee) -> Iterator[Area]:
+        with open(f"/proc/{task.pid}/smaps", encoding="utf-8") as f:
+            lines = f.read().splitlines()
+        heads = [i for i, line in enumerate(lines) if line.split()[0][-1] != ":"]
+        for head, end in zip(heads, [*heads[1:], len(lines)], strict=True):
+            words = lines[head].split()
+            start, stop = (int(word, 16) for word in words[0].split("-"))
+            if LOW <= start < LOW + NR_PAGES * PAGE:
+                sums = {line.split(":")[0]: int(line.split()[1]) for line in lines[head + 1 : end] if line.endswith(" kB")}
+                yield Area((start - LOW) // PAGE, (stop - LOW) // PAGE, words[1], tuple(sums[name] for name in drawn_pages.SUMS))
+
+
+def answers(cases: Iterable[Case]) -> Iterator[tuple[Case, str]]:
+    """Those without swap first."""
+    with conditions.workplace() as root, contextlib.closing(Live(root)) as judge:
+        if why := conditions.obstacle():  # asked again: who had the place before may have had swap
+            raise Unsuitable(why)
+        for case in sorted(cases, key=lambda case: case.needs_swap):
+            if not case.needs_swap or swap_areas.obstacle() is None:
+                yield case, judge.answer(case)
+
+
+def main(names: list[str]) -> int:
+    """What a Machine answers otherwise is asked twice more, and what the kernel said two times is recorded.
+
+    (A folio that waits in some CPU's batch has one more reference, and then do_swap_page() leaves it in the swap cache.)
+    """
+    if why := obstacle():
+        print(f"live_pages: {why}", file=sys.stderr)
+        return 1
+    for name in names:
+        found, simulated = dict(answers(importlib.import_module(f"tests.mm.test_{name}").cases())), Simulated()
+        odd = [case for case, answer in found.items() if simulated.answer(case) != answer]
+        again = [dict(answers(odd)) for _ in range(2)]
+        for case in odd:
+            said = [found[case], *(answer[case] for answer in again)]
+            found[case] = max(said, key=said.count)
+            if found[case] != simulated.answer(case):
+                print(f"{name}: {case.space!r} {case.steps}\n  {simulated.answer(case)}", *said, sep="\n  ", file=sys.stderr)
+        print(f"{name}: {len(found)} cases, {len(odd)} of them first said otherwise than here", file=sys.stderr)
+        lines = [f"# {platform.release()}", *("\t".join((*case, answer)) for case, answer in found.items())]
+        (drawn_pages.RECORDED / f"{name}.tsv.gz").write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
