@@ -5,11 +5,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if not path.stem.startswith("_probe"))
 TESTED_BY = {
-    "tests/differential": "thp thp_fault",
     "tests/mm/test_fault.py": "access fault_anon fault_file",
     "tests/mm/test_fork.py": "mm",
     "tests/mm/test_overcommit.py": "mm_acct",
     "tests/mm/test_sys_mlock.py": "populate",
+    "tests/mm/test_thp_fault.py": "thp",
     "tests/mm/test_vma.py": "sys_mmap",
     "tests/mm/test_access_quick.py": "unmap_quick",
     "tests/mm/test_access_run.py": "tlb_run",

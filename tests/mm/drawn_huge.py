@@ -1,0 +1,58 @@
+"""The same as drawn_pages, in units of a quarter of a huge page: an access is one of a unit's first page; like pages in a row are one word.
+
+    "aaaa        "      4 MiB of private anonymous memory       "a1!:ulmnt*128"     128 pages of the folio a, each mapped once
+"""
+
+import struct
+from itertools import groupby
+
+from tests.mm.drawn_pages import LOW, NR_PAGES, PAGE, PFN, PRESENT, Backend, Simulated
+
+HUGE = 512  # pages
+KPF_THP = 1 << 22
+
+
+class Huge(Backend):
+    unit = HUGE // 4 * PAGE
+    table = struct.Struct(f"<{2 * NR_PAGES * HUGE // 4}Q")
+
+    def access(self, task, first: int, last: int, verb: str) -> str:
+        signals = (self.touch(task, LOW + at * self.unit, 1, verb) for at in range(first, last))
+        return next(filter(None, signals), "")
+
+    def look(self) -> dict[str, tuple[int, ...]]:
+        """A folio has one letter."""
+        self.drain()
+        self.read: dict[tuple[str, int], tuple[int, ...]] = {}
+        entries = {name: self.entries(self.tasks[name]) for name in sorted(self.tasks)}
+        names: dict[int, str] = {}
+        for pfn in dict.fromkeys(entry & PFN for found in entries.values() for entry in filter(None, found) if entry & PRESENT):
+            if pfn not in names:
+                is_huge = self.kpage("kpageflags", pfn) & KPF_THP
+                head = pfn & -HUGE if is_huge else pfn
+                name = self.names.get(head) or self.letter(head)
+                names.update(dict.fromkeys(range(head, head + HUGE) if is_huge else (pfn,), name))
+        self.names = names
+        return entries
+
+    def kpage(self, file: str, pfn: int) -> int:
+        """Of as many as a huge page has at once."""
+        key = file, pfn & -HUGE
+        if key not in self.read:
+            self.read[key] = struct.unpack(f"<{HUGE}Q", self.kpages(*key, HUGE))
+        return self.read[key][pfn % HUGE]
+
+    def words(self, entries: tuple[int, ...]) -> str:
+        """A number behind a word says of how many pages in a row it is."""
+        runs: list[list] = []
+        for entry, same in groupby(entries):
+            word, nr = self.page(entry), sum(1 for _ in same)
+            if runs and runs[-1][0] == word:
+                runs[-1][1] += nr
+            else:
+                runs.append([word, nr])
+        return " ".join(f"{word}*{nr}" if nr > 1 else word for word, nr in runs)
+
+
+class SimulatedHuge(Huge, Simulated):
+    pass
