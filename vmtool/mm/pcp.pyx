@@ -17,6 +17,7 @@ from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, area_empt
 
 cdef enum:
     PCPF_PREV_FREE_HIGH_ORDER = 1
+    RUN_ORDER = 5
 
 
 # Linked by lru_next and lru_prev; the first one's lru_prev is stale, so that taking it touches no other record.
@@ -113,12 +114,27 @@ cdef void rmqueue_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t order, uin
     zone.free_pages -= <uint64_t>got << order
 
 
+cdef inline uint32_t aligned_run(pfn_t pfn, const frame_t *f, pfn_t head, int64_t most, int step) noexcept nogil:
+    """log2 of how many frames from this one towards the list's head lie upwards, or downwards, in memory, and would be one block, whose records share a chunk."""
+    cdef uint32_t order = 0, edge = pfn + (step < 0)
+    cdef int64_t nr = 1
+    while order < RUN_ORDER and edge & (<uint32_t>2 << order) - 1 == 0 and <int64_t>2 << order <= most:
+        while nr < <int64_t>2 << order:
+            if pfn + <uint32_t>(step * (nr - 1)) == head or f[step * (nr - 1)].lru_prev != pfn + <uint32_t>(step * nr):
+                return order
+            nr += 1
+        order += 1
+    return order
+
+
 cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count, int pindex) noexcept nogil:
-    """Give `count` pages back, oldest first, list by list beginning with pindex."""
-    cdef pfn_t pfn, next
-    cdef uint32_t order
+    """Give `count` pages back, oldest first, list by list beginning with pindex. Frames that one after the other would merge go as the block they come to."""
+    cdef pfn_t pfn, next, last
+    cdef uint32_t order, run, i
+    cdef int step
     cdef frame_t *f
     cdef int nr_empty = 0
+    cdef bint by_runs = a.quick and not a.m.trace_on and a.capture.zone == 0 and a.m.arch.pageblock_order >= RUN_ORDER
     count = min(count, <int64_t>pcp.count)
     while count > 0 and nr_empty <= NR_PCP_LISTS:
         if pindex >= NR_PCP_LISTS:
@@ -132,16 +148,23 @@ cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count
         pfn = pcp.tail[pindex]
         while count > 0 and pcp.head[pindex]:
             f = frame_mut(a, pfn)
-            next = f.lru_prev
-            if pfn == pcp.head[pindex]:
+            step = -1 if f.lru_prev == pfn - 1 else 1
+            run = aligned_run(pfn, f, pcp.head[pindex], count, step) if by_runs and order == 0 else 0
+            last = pfn + <uint32_t>(step * ((1 << run) - 1))
+            next = f[<int64_t>last - pfn].lru_prev
+            if last == pcp.head[pindex]:
                 pcp.head[pindex] = next = 0
-            count -= <int64_t>1 << order
-            pcp.count -= <uint32_t>1 << order
-            f.flags = 0
-            f.index_lo = 0
-            f.lru_next = 0
-            f.lru_prev = 0
-            free_one_block(a, zone, pfn, order)
+            if last < pfn:
+                f -= pfn - last
+                pfn = last
+            count -= <int64_t>1 << (order + run)
+            pcp.count -= <uint32_t>1 << (order + run)
+            for i in range(<uint32_t>1 << run):
+                f[i].flags = 0
+                f[i].index_lo = 0
+                f[i].lru_next = 0
+                f[i].lru_prev = 0
+            free_one_block(a, zone, pfn, order + run)
             pfn = next
         pcp.tail[pindex] = pfn
         if pfn:

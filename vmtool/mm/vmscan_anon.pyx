@@ -203,27 +203,22 @@ cdef inline bint swap_out_new(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noe
     return True
 
 
-cdef inline uint32_t check_references(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcept nogil:
-    """folio_check_references(). FATE_FREED: it may be."""
-    cdef bint was_referenced = f.flags & PG_referenced != 0
-    if f.mapcount and not find_entry(a, head, f, s):
+cdef inline uint32_t judge(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcept nogil:
+    cdef bint mapped = f.mapcount != 0, was_referenced
+    cdef uint32_t record, flags = f.flags
+    if mapped and not find_entry(a, head, f, s):
         return FATE_UNKNOWN
-    if s.ignore_references:
-        return FATE_FREED
-    f.flags &= ~<uint32_t>PG_referenced
-    if f.mapcount == 0 or not test_and_clear_young(a, s):
-        return FATE_FREED
-    f.flags |= PG_referenced
-    return FATE_ACTIVATE if was_referenced else FATE_KEEP
-
-
-cdef uint32_t reclaim(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcept nogil:
-    cdef bint mapped = f.mapcount != 0
-    cdef uint32_t record
+    if not s.ignore_references:
+        was_referenced = f.flags & PG_referenced != 0
+        f.flags &= ~<uint32_t>PG_referenced
+        if mapped and test_and_clear_young(a, s):
+            f.flags |= PG_referenced
+            return FATE_ACTIVATE if was_referenced else FATE_KEEP
     if not f.flags & PG_swapcache:
         if mapped and swap_out_new(a, head, f, s):
             return FATE_KEEP
         if s.refs == 1:  # a cluster may need a table: whoever looks for one shall find this batch on no list
+            f.flags = flags
             return FATE_UNKNOWN
         sole_forget(s)
         if not folio_alloc_swap(a, head):
@@ -236,9 +231,8 @@ cdef uint32_t reclaim(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcept no
 
 
 cdef uint32_t shrink_anon(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcept nogil:
-    cdef uint32_t fate = check_references(a, head, f, s)
     s.refs = 2
-    return reclaim(a, head, f, s) if fate == FATE_FREED else fate
+    return judge(a, head, f, s)
 
 
 # --- a batch -------------------------------------------------------------------------------------------------------------
@@ -299,7 +293,7 @@ cdef void cut_tail(arena_t *a, uint32_t zone, pfn_t tail, const tail_t *t) noexc
 
 cdef void shrink_anon_tail(arena_t *a, sole_t *s, uint32_t highest, uint64_t most, tail_t *t) noexcept nogil:
     cdef pfn_t head = a.m.lruvec.lists[LRU_INACTIVE_ANON].tail, before, ahead = head
-    cdef uint32_t zone = pfn_to_zone(a, head), fate, flags, i
+    cdef uint32_t zone = pfn_to_zone(a, head), fate, i
     cdef frame_t *f
     cdef frame_t *last = NULL
     if zone > highest:
@@ -313,12 +307,7 @@ cdef void shrink_anon_tail(arena_t *a, sole_t *s, uint32_t highest, uint64_t mos
             break
         before = f.lru_prev
         ahead = fetch_ahead(a, ahead)
-        flags = f.flags
-        fate = check_references(a, head, f, s)
-        if fate == FATE_FREED:
-            fate = reclaim(a, head, f, s)
-            if fate == FATE_UNKNOWN:
-                f.flags = flags
+        fate = judge(a, head, f, s)
         if fate == FATE_UNKNOWN:
             break
         if fate == FATE_KEEP:
