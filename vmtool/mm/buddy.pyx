@@ -399,7 +399,8 @@ cdef inline void free_to_pcp(arena_t *a, const frees_t *k, pfn_t pfn, frame_t *f
         is_run = pcp_is_run(pcp, zone, order)
     if pcp.free_count < zone.pcp_batch << BATCH_SCALE_MAX:
         pcp.free_count += <uint32_t>1 << order
-    if pcp.count >= pcp.high or is_run or pcp.high > zone.pcp_high_max or (zone.flags & (ZONE_BELOW_HIGH | ZONE_RECLAIM_ACTIVE) and not pcp_stays(pcp, zone)):
+    if pcp.count >= pcp.high or is_run or pcp.high > zone.pcp_high_max or (
+            zone.flags & (ZONE_BELOW_HIGH | ZONE_RECLAIM_ACTIVE) and not pcp_stays(pcp, zone)):
         pcp_shrink(a, zone, pcp, k.pindex, is_run)
 
 

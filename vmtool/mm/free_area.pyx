@@ -82,7 +82,8 @@ cdef bint compaction_capture(arena_t *a, const zone_t *zone, uint64_t pfn, uint3
 
 cdef inline void join_list(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
     """When the block above may soon be whole, this one is left for last."""
-    cdef bint to_tail = order < a.m.arch.max_order - 1 and is_free_block(a, zone, (pfn & ~(<uint64_t>1 << order)) ^ (<uint64_t>2 << order), order + 1)
+    cdef uint64_t beside = (pfn & ~(<uint64_t>1 << order)) ^ (<uint64_t>2 << order)
+    cdef bint to_tail = order < a.m.arch.max_order - 1 and is_free_block(a, zone, beside, order + 1)
     add_block(a, zone, <pfn_t>pfn, order, mt, to_tail)
 
 

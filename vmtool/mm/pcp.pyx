@@ -115,7 +115,8 @@ cdef void rmqueue_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, uint32_t order, uin
 
 
 cdef inline uint32_t aligned_run(pfn_t pfn, const frame_t *f, pfn_t head, int64_t most, int step) noexcept nogil:
-    """log2 of how many frames from this one towards the list's head lie upwards, or downwards, in memory, and would be one block, whose records share a chunk."""
+    """log2 of how many frames from this one towards the list's head lie upwards, or downwards, in memory, and would be one block. Their records share a
+    chunk."""
     cdef uint32_t order = 0, edge = pfn + (step < 0)
     cdef int64_t nr = 1
     while order < RUN_ORDER and edge & (<uint32_t>2 << order) - 1 == 0 and <int64_t>2 << order <= most:
@@ -128,7 +129,8 @@ cdef inline uint32_t aligned_run(pfn_t pfn, const frame_t *f, pfn_t head, int64_
 
 
 cdef void free_pcppages_bulk(arena_t *a, zone_t *zone, pcp_t *pcp, int64_t count, int pindex) noexcept nogil:
-    """Give `count` pages back, oldest first, list by list beginning with pindex. Frames that one after the other would merge go as the block they come to."""
+    """Give `count` pages back, oldest first, list by list beginning with pindex. Frames that would merge one after the other go as the block that they
+    come to."""
     cdef pfn_t pfn, next, last
     cdef uint32_t order, run, i
     cdef int step

@@ -26,13 +26,38 @@ cdef enum:
     SWAP_RA_ORDER_CEILING = 5
 
 
-cdef inline pfn_t read_plain(arena_t *a, uint32_t record, bint readahead) noexcept nogil:
-    """The quick road: a slot of the one solid-state area, of no group, into a frame that lies ready. 0: another case, and nothing is changed."""
-    cdef swap_slot_t *s = slot_mut(a, record)
-    cdef uint32_t z = 0
+cdef struct reads_t:  # single pages read one after another
+    bint plain  # of the one solid-state area, of no group
+    int64_t nr  # not counted yet
+    int64_t nr_ahead
+
+
+cdef inline void reads_begin(arena_t *a, reads_t *k) noexcept nogil:
+    k.plain = swap_is_plain(a) and a.m.nr_memcgs == 0
+    k.nr = k.nr_ahead = 0
+
+
+cdef void reads_end(arena_t *a, reads_t *k) noexcept nogil:
+    mod_node_stat(a, NR_FILE_PAGES, k.nr)
+    mod_node_stat(a, NR_SWAPCACHE, k.nr)
+    count_vm_events(a, PSWPIN, k.nr)
+    count_vm_events(a, PGPGIN, k.nr << (a.m.arch.page_shift - 10))
+    count_vm_events(a, SWAP_RA, k.nr_ahead)
+    k.nr = k.nr_ahead = 0
+
+
+cdef inline pfn_t read_plain(arena_t *a, reads_t *k, swp_entry_t entry, bint readahead) noexcept nogil:
+    """The quick road: into a frame that lies ready. 0: another case, and nothing is changed."""
+    cdef const swap_info_t *si = &a.m.swap[0]
+    cdef uint32_t record, z = 0
+    cdef swap_slot_t *s
     cdef frame_t *f
     cdef pfn_t head
-    if not swap_is_plain(a) or a.m.nr_memcgs or s.count == 0 or s.flags & (SLOT_CACHE | SLOT_ZERO):
+    if not k.plain or swp_type(entry) or swp_offset(entry) >= si.max:
+        return 0
+    record = si.base + <uint32_t>swp_offset(entry)
+    s = slot_mut(a, record)
+    if s.count == 0 or s.flags & (SLOT_CACHE | SLOT_ZERO):
         return 0
     head = pcp_take(a, GFP_USER_MOVABLE, &z)
     if head == 0:
@@ -47,13 +72,10 @@ cdef inline pfn_t read_plain(arena_t *a, uint32_t record, bint readahead) noexce
     s.flags = <uint16_t>((s.flags | SLOT_CACHE) & ~SLOT_SHADOW)
     folio_x_mut(a, head).swap = record
     f.flags |= PG_swapcache | (PG_readahead if readahead else 0)
-    mod_node_stat(a, NR_FILE_PAGES, 1)
-    mod_node_stat(a, NR_SWAPCACHE, 1)
     folio_add_lru_single(a, f, head)
     plug_folio(a, record, 1, False)
-    count_vm_event(a, PSWPIN)
-    count_vm_events(a, PGPGIN, 1 << (a.m.arch.page_shift - 10))
-    count_vm_events(a, SWAP_RA, readahead)
+    k.nr += 1
+    k.nr_ahead += readahead
     return head
 
 
@@ -63,10 +85,13 @@ cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexce
     cdef swap_slot_t *s
     cdef frame_t *f
     cdef pfn_t head
+    cdef reads_t k
     if record == 0:
         return 0
-    head = read_plain(a, record, readahead)
+    reads_begin(a, &k)
+    head = read_plain(a, &k, entry, readahead)
     if head:
+        reads_end(a, &k)
         return head
     if slot_at(a, record).count == 0:
         return swap_cache_get(a, entry)
@@ -181,19 +206,29 @@ cdef uint32_t vma_window(arena_t *a, idx_t v, vaddr_t addr, vaddr_t *start, vadd
     return win
 
 
+cdef void read_window(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t start, vaddr_t end) noexcept nogil:
+    """What the entries of one table name; the page at addr was asked for."""
+    cdef reads_t k
+    cdef pte_t e
+    reads_begin(a, &k)
+    while start < end:
+        e = pte_load(a, table, level_index(&a.m.arch, 0, start))
+        if pte_class(a, e) == ENTRY_SWAP and not read_plain(a, &k, pte_to_swp_entry(a, e), start != addr):
+            reads_end(a, &k)
+            read_swap_cache(a, pte_to_swp_entry(a, e), start != addr)
+        start += page_size(&a.m.arch)
+    reads_end(a, &k)
+
+
 cdef pfn_t vma_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vaddr_t start = 0, end = 0
     cdef pfn_t table
-    cdef pte_t e
     addr = page_start(&a.m.arch, addr)
     if vma_window(a, v, addr, &start, &end) > 1:
         table = table_lookup(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
         blk_start_plug(a)
-        while table and start < end:
-            e = pte_load(a, table, level_index(&a.m.arch, 0, start))
-            if pte_class(a, e) == ENTRY_SWAP:
-                read_swap_cache(a, pte_to_swp_entry(a, e), start != addr)
-            start += page_size(&a.m.arch)
+        if table:
+            read_window(a, table, addr, start, end)
         blk_finish_plug(a)
         lru_add_drain(a)
     return read_swap_cache(a, entry, False)

@@ -24,7 +24,9 @@ cdef inline bint map_is_plain(arena_t *a, const vma_t *area, const frame_t *f, c
         return False
     if area.vm_flags & (VM_SHARED | VM_MAYSHARE | VM_LOCKED) or s.count != 1 or not pte_swp_exclusive(a, old):
         return False
-    return not flags & FAULT_WRITE or (area.vm_flags & VM_WRITE and not pte_needs_soft_dirty_wp(a, pte_mksoft_dirty(a, 0) if pte_swp_soft_dirty(a, old) else 0, area.vm_flags))
+    if not flags & FAULT_WRITE:
+        return True
+    return area.vm_flags & VM_WRITE and (pte_swp_soft_dirty(a, old) or not pte_needs_soft_dirty_wp(a, 0, area.vm_flags))
 
 
 cdef inline void forget_slot(arena_t *a, pfn_t head, frame_t *f, uint32_t record, swap_slot_t *s) noexcept nogil:
@@ -41,7 +43,8 @@ cdef inline void forget_slot(arena_t *a, pfn_t head, frame_t *f, uint32_t record
     mod_node_stat(a, NR_SWAPCACHE, -1)
 
 
-cdef inline pte_t map_page(arena_t *a, const vma_t *area, mm_t *m, vaddr_t addr, pte_t old, pfn_t head, frame_t *f, uint32_t record, swap_slot_t *s, uint32_t flags) noexcept nogil:
+cdef inline pte_t map_page(arena_t *a, const vma_t *area, mm_t *m, vaddr_t addr, pte_t old, pfn_t head, frame_t *f, uint32_t record, swap_slot_t *s,
+                           uint32_t flags) noexcept nogil:
     """map_swapped(). Returns the entry, which is the caller's to store."""
     cdef pte_t e = mk_pte(a, head, area.vm_flags)
     cdef uint16_t refs
@@ -67,7 +70,8 @@ cdef inline pte_t map_page(arena_t *a, const vma_t *area, mm_t *m, vaddr_t addr,
     return e
 
 
-cdef bint map_plain(arena_t *a, const vma_t *area, mm_t *m, vaddr_t addr, pfn_t table, uint32_t index, pfn_t head, uint32_t record, uint32_t flags) noexcept nogil:
+cdef bint map_plain(arena_t *a, const vma_t *area, mm_t *m, vaddr_t addr, pfn_t table, uint32_t index, pfn_t head, uint32_t record,
+                    uint32_t flags) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     cdef swap_slot_t *s = slot_mut(a, record)
     cdef pte_t old = pte_load(a, table, index)

@@ -4,7 +4,7 @@
     mapped, not used           a slot, the entry names it, a write begins
     cached, clean, unmapped    a shadow stays in the slot, the frame is free
 
-The area of an anon_vma, its space and the table are looked up once for the pages of a batch that follow one another; what counters get is added up.
+The area of an anon_vma, its space and the table are looked up once for the pages of a batch that follow one another; counts are added up.
 At the end of the machine's inactive list they are judged where they stand: a piece of it that stays comes to its head as it is linked.
 The state it leaves is the one that the general road leaves, record by record: tests/mm/test_vmscan_anon.py holds the two together.
 """
@@ -269,16 +269,6 @@ cdef inline pfn_t fetch_ahead(arena_t *a, pfn_t head) noexcept nogil:
     return 0
 
 
-cdef inline void keep_in_tail(pfn_t head, frame_t *f, frame_t *last, tail_t *t) noexcept nogil:
-    f.lru_next = t.kept_last
-    if t.kept_last:
-        last.lru_prev = head
-    else:
-        t.kept_first = head
-    t.kept_last = head
-    t.nr_kept += 1
-
-
 cdef void cut_tail(arena_t *a, uint32_t zone, pfn_t tail, const tail_t *t) noexcept nogil:
     """The list ends with `tail` now."""
     cdef free_list_t *list = &a.m.lruvec.lists[LRU_INACTIVE_ANON]
@@ -292,35 +282,45 @@ cdef void cut_tail(arena_t *a, uint32_t zone, pfn_t tail, const tail_t *t) noexc
 
 
 cdef void shrink_anon_tail(arena_t *a, sole_t *s, uint32_t highest, uint64_t most, tail_t *t) noexcept nogil:
-    cdef pfn_t head = a.m.lruvec.lists[LRU_INACTIVE_ANON].tail, before, ahead = head
-    cdef uint32_t zone = pfn_to_zone(a, head), fate, i
+    cdef pfn_t head = a.m.lruvec.lists[LRU_INACTIVE_ANON].tail, before, ahead = head, last = 0
+    cdef uint32_t zone = pfn_to_zone(a, head), nr = 0, fate, i
+    cdef uint64_t first = a.m.zone[zone].start_pfn, nr_pages = a.m.zone[zone].spanned_pages  # zone_holds()
     cdef frame_t *f
-    cdef frame_t *last = NULL
+    cdef frame_t *last_f = NULL
     if zone > highest:
         return
     s.refs = 1
+    most = min(most, <uint64_t>TAIL_MOST)
     for i in range(FOLIOS_AHEAD):
         ahead = fetch_ahead(a, ahead)
-    while t.nr < most and t.nr < TAIL_MOST and head and zone_holds(&a.m.zone[zone], head) and not a.err:
+    while nr < most and head and head - first < nr_pages:
         f = frame_mut(a, head)
         if not anon_is_usual(f):
             break
         before = f.lru_prev
         ahead = fetch_ahead(a, ahead)
         fate = judge(a, head, f, s)
-        if fate == FATE_UNKNOWN:
-            break
         if fate == FATE_KEEP:
-            keep_in_tail(head, f, last, t)
-            last = f
+            f.lru_next = last
+            if last:
+                last_f.lru_prev = head
+            else:
+                t.kept_first = head
+            last = head
+            last_f = f
+        elif fate == FATE_FREED:
+            t.nr_freed += 1
         elif fate == FATE_ACTIVATE:
             t.activated[t.nr_activated] = head
             t.nr_activated += 1
         else:
-            t.nr_freed += 1
-        t.nr += 1
+            break
+        nr += 1
         head = before
-    if t.nr:
+    t.nr = nr
+    t.kept_last = last
+    t.nr_kept = nr - t.nr_freed - t.nr_activated
+    if nr:
         cut_tail(a, zone, head, t)
 
 
