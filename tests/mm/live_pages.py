@@ -49,7 +49,7 @@ class Live(Backend):
         if case.needs_file:
             self.path = f"{self.root}/d/drawn"
             with open(self.path, "xb") as f:
-                f.truncate(FILE_PAGES * PAGE)
+                f.write(bytes(FILE_PAGES * PAGE))  # blocks, as a simulated file has them: no hole
                 os.fchmod(f.fileno(), 0o666)
                 os.fsync(f.fileno())
                 kernel.forget(f.fileno())

@@ -10,6 +10,7 @@ BEFORE = ("", "A r 0, A w 1")
 FAMILY = (("A", ""), ("B", "A fork B"), ("A", "A fork B"))
 FIRST = ("lock 0-2", "lock 1-3", "onfault 0-2", "lockall 1", "lockall 2", "lockall 5", "unlock 0-2")
 THEN = ("unlock 0-1", "unlockall", "unmap 0-1", "r 0", "w 0", "fork C", "map a 2-4", "lock 0-2")
+TO_READ = ("A advise remove 0-1", "A advise remove 1-2", "A advise remove 1-3")  # __mm_populate() comes again for these, and drains
 IN_SWAP = ("A W 0-2, A advise pageout 0-2", "A Z 0-2, A advise pageout 0-2")  # what was read anew is not mlocked by its fault
 
 RULES = [
@@ -34,6 +35,7 @@ RULES = [
 def cases():
     for who, family in FAMILY:
         yield from crossed(SPACES, BEFORE, (family,), [f"{who} {call}" for call in FIRST], [f"{who} {call}" for call in THEN])
+        yield from crossed(("s ", "ss"), TO_READ, (family,), [f"{who} {call}" for call in FIRST], [f"{who} {call}" for call in THEN[3:]])
         yield from crossed(("a ", "f "), IN_SWAP, (family,), [f"{who} {call}" for call in FIRST], [f"{who} {call}" for call in THEN[3:]])
 
 

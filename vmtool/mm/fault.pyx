@@ -52,11 +52,17 @@ cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nog
         return a.m.vvar_pfn[4 + pgoff]
     return 0
 
-cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, uint64_t *in_flight) noexcept nogil:
+cdef inline void before_retry(arena_t *a, uint32_t flags) noexcept nogil:
+    """What the caller of handle_mm_fault() does when the lock was given up for the disk (VM_FAULT_RETRY), before it comes again."""
+    if flags & FAULT_UNLOCKABLE:
+        lru_add_drain(a)  # populate_vma_page_range(), at its end
+
+cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t flags, uint32_t *result, uint64_t *in_flight) noexcept nogil:
     """The page at pgoff, brought in when it must be; *in_flight: from where on pages are still being read (do_fault_around)."""
     cdef vma_t *area = vma_at(a, v)
     cdef inode_t *inode
     cdef pfn_t pfn
+    cdef bint is_retried
     cdef int err = 0
     in_flight[0] = <uint64_t>NOT_IN_FLIGHT
     if area.kind != VMA_PLAIN:
@@ -72,18 +78,23 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t *result, u
         return shmem_get(a, file_at(a, area.vm_file).inode, pgoff, v, 0, result)
     pfn = filemap_get(a, file_at(a, area.vm_file).inode, pgoff)
     if pfn:
+        is_retried = not area.vm_flags & VM_RAND_READ and frame_at(a, page_folio(a, pfn)).flags & PG_readahead != 0
         in_flight[0] = filemap_fault_hit(a, area.vm_file, pgoff, area.vm_flags, pfn)
         if not page_uptodate(a, pfn):
+            is_retried = True
             result[0] |= filemap_fault_reread(a, area.vm_file, pfn)
+        if is_retried:
+            before_retry(a, flags)
         return 0 if result[0] & VM_FAULT_ERROR else pfn
     result[0] |= VM_FAULT_MAJOR
     count_mm_event(a, mm_at(a, area.vm_mm), PGMAJFAULT)
     pfn = filemap_fault_miss_in(a, area.vm_file, pgoff, area.vm_flags, area.vm_pgoff, area.vm_pgoff + vma_pages(a, area), &err)
     if pfn == 0:
         result[0] |= VM_FAULT_OOM if err == ENOMEM else VM_FAULT_SIGBUS
+    before_retry(a, flags)
     return pfn
 
-cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint32_t flags) noexcept nogil:
     cdef uint64_t pgoff = linear_page_index(a, vma_at(a, v), addr)
     cdef uint32_t result = 0
     cdef uint64_t in_flight
@@ -91,7 +102,7 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
     cdef pfn_t pfn
     if around and do_fault_around(a, v, addr, &table, index, <uint64_t>NOT_IN_FLIGHT):
         return 0
-    pfn = vm_ops_fault(a, v, pgoff, &result, &in_flight)
+    pfn = vm_ops_fault(a, v, pgoff, flags, &result, &in_flight)
     if pfn == 0:
         return result
     # A major fault is retried, and the retry maps around; so is one that met the read-ahead mark.
@@ -100,7 +111,7 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
     trace4(a, TR_FILE_MAP, addr, pfn, file_at(a, vma_at(a, v).vm_file).inode if around else 0, pgoff)
     return result | finish_fault(a, v, addr, pfn, &table, index, False)
 
-cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint32_t flags) noexcept nogil:
     """The copy's frame comes first: for it something may be reclaimed, and that must not be the page that is copied."""
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
     cdef uint32_t result = 0
@@ -111,7 +122,7 @@ cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     copy = alloc_pages(a, 0, GFP_USER_MOVABLE)
     if copy == 0:
         return VM_FAULT_OOM
-    pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), &result, &in_flight)
+    pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), flags, &result, &in_flight)
     if pfn and table == 0:
         table = table_alloc(a, mm_mut(a, vma_at(a, v).vm_mm), addr, 0)
         if table == 0:
@@ -134,10 +145,10 @@ cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept no
     folio_mark_dirty(a, head)
     trace2(a, TR_WRITE_NOTIFY, addr, pfn)
 
-cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint32_t flags) noexcept nogil:
     cdef uint32_t result = 0
     cdef uint64_t in_flight  # nothing is mapped around
-    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), &result, &in_flight)
+    cdef pfn_t pfn = vm_ops_fault(a, v, linear_page_index(a, vma_at(a, v), addr), flags, &result, &in_flight)
     if pfn == 0:
         return result
     page_mkwrite(a, v, addr, pfn)
@@ -219,10 +230,10 @@ cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags
         if anonymous:
             return do_anonymous_page(a, v, addr, flags, table, index)
         if not flags & FAULT_WRITE:
-            return do_read_fault(a, v, addr, table, index)
+            return do_read_fault(a, v, addr, table, index, flags)
         if not area.vm_flags & VM_SHARED:
-            return do_cow_fault(a, v, addr, table, index)
-        return do_shared_fault(a, v, addr, table, index)
+            return do_cow_fault(a, v, addr, table, index, flags)
+        return do_shared_fault(a, v, addr, table, index, flags)
     if what != ENTRY_PAGE and what != ENTRY_SPECIAL:
         return do_nonpresent(a, v, addr, flags, e, what)
     if flags & FAULT_WRITE and not pte_write(a, e):

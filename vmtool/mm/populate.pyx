@@ -9,7 +9,7 @@ faultin_page_range(), follow_page_pte().
 from vmtool.mm.access cimport vma_is_accessible
 from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at
 from vmtool.mm.arch cimport level_end
-from vmtool.mm.fault cimport handle_mm_fault
+from vmtool.mm.fault cimport FAULT_UNLOCKABLE, handle_mm_fault
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.pkeys cimport vma_access_permitted
@@ -25,7 +25,7 @@ cdef enum:
 cdef inline bint is_there(const entry_at_t *at) noexcept nogil:
     return at.what == ENTRY_PAGE or at.what == ENTRY_SPECIAL or at.what == ENTRY_HUGE
 
-cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, entry_at_t *at) noexcept nogil:
+cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, uint32_t flags, entry_at_t *at) noexcept nogil:
     """Until the page is there (and writable, when the area lets it be): 0 or -errno."""
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
     cdef pte_t e
@@ -47,33 +47,33 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, entry_at_t *at)
             if write and tries:
                 balance_dirty_pages(a)
             return 0
-        result = handle_mm_fault(a, v, addr, (FAULT_WRITE if write else 0) | FAULT_POPULATE)
+        result = handle_mm_fault(a, v, addr, (FAULT_WRITE if write else 0) | FAULT_POPULATE | flags)
         if result & VM_FAULT_OOM:
             return -ENOMEM
         if result & (VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV):
             return -EFAULT
     return -EFAULT
 
-cdef int64_t gup_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint write) noexcept nogil:
+cdef int64_t gup_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint write, uint32_t flags) noexcept nogil:
     cdef vaddr_t addr = start
     cdef entry_at_t at
     cdef int err = 0
     while addr < end and not err:
-        err = gup_page(a, v, addr, write, &at)
+        err = gup_page(a, v, addr, write, flags, &at)
         if not err:
             addr = level_end(&a.m.arch, at.level, addr, end)
     lru_add_drain(a)  # its callers do so, whatever came of it
     return err
 
-cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
-    """Written to where the area is private and writable (no second fault later), else read."""
+cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
+    """Written to where the area is private and writable (no second fault later), else read. `flags`: FAULT_UNLOCKABLE or 0."""
     cdef vma_t *area = vma_at(a, v)
     cdef bint write = (area.vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE
     if area.vm_flags & VM_LOCKONFAULT:
         return 0
     if area.vm_flags & (VM_IO | VM_PFNMAP) or not vma_is_accessible(area) or not vma_access_permitted(a, area, write):
         return -EFAULT
-    return gup_range(a, v, start, end, write)
+    return gup_range(a, v, start, end, write, flags)
 
 cdef int64_t mm_populate(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint ignore_errors) noexcept nogil:
     cdef vaddr_t end = start + length, nstart = start, nend
@@ -89,7 +89,7 @@ cdef int64_t mm_populate(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, b
         if nstart < area.vm_start:
             nstart = area.vm_start
         if not area.vm_flags & (VM_IO | VM_PFNMAP):
-            err = populate_vma_page_range(a, v, nstart, nend)
+            err = populate_vma_page_range(a, v, nstart, nend, FAULT_UNLOCKABLE)
             if err < 0 and not ignore_errors:
                 return err
         nstart = nend
@@ -113,7 +113,7 @@ cdef int64_t faultin_page_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end
         if not vma_access_permitted(a, area, write):
             return -EINVAL
         nend = area.vm_end if area.vm_end < end else end
-        err = gup_range(a, v, start, nend, write)
+        err = gup_range(a, v, start, nend, write, 0)  # __get_user_pages_locked() comes again by itself
         if err:
             return err
         start = nend

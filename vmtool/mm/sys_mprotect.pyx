@@ -177,7 +177,7 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
         vm_unacct_memory(a, pages)
     # A locked private area that becomes writable gets its copies now, not at the first write.
     if (oldflags & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED and newflags & VM_WRITE:
-        populate_vma_page_range(a, v, start, end)
+        populate_vma_page_range(a, v, start, end, 0)
     vm_stat_account(m, oldflags, -pages)
     vm_stat_account(m, newflags, pages)
     return 0
