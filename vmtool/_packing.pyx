@@ -36,6 +36,8 @@ cdef enum:
     SLOT_HEAD = 16
     NR_ENTRIES = 256  # of a directory
     POOL_SHIFT = 48
+    INTERIOR = 5  # kinds of a page of SQLite's
+    LEAF = 13
 
 cdef int sizes[NR_SIZES]
 sizes[0], sizes[1], sizes[2], sizes[3], sizes[4] = FEW_BYTES, 1000, 2000, 4000, MOST_BYTES
@@ -239,6 +241,35 @@ def unpack(bytes data not None):
     if not unpack_rows(<const uint8_t *>PyBytes_AS_STRING(data), len(data), <uint32_t *>PyBytes_AS_STRING(chunk)):
         return None
     return chunk
+
+
+cdef inline int be16(const uint8_t *at) noexcept nogil:
+    return at[0] << 8 | at[1]
+
+def page_below(bytes page not None):
+    """The page below the last entry of a page of a table's tree, 0: it is a leaf; None when what is written into the page may hit its cells.
+
+    SQLite file format, section 1.6: a new cell goes in front of where the content is said to begin, or into a free block.
+    """
+    cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(page)
+    cdef Py_ssize_t size = len(page)
+    cdef int start, nr, content, cell, block, i
+    if size < 512 or at[0] != INTERIOR and at[0] != LEAF:
+        return None
+    start = 12 if at[0] == INTERIOR else 8
+    nr, content = be16(at + 3), be16(at + 5)
+    if start + 2 * nr > content:
+        return None
+    for i in range(nr):
+        cell = be16(at + start + 2 * i)
+        if not content <= cell <= size - 4:
+            return None
+        block = be16(at + 1)
+        while block:  # mostly there is none; they go upwards
+            if block > size - 4 or block <= cell < block + be16(at + block + 2) or 0 < be16(at + block) <= block:
+                return None
+            block = be16(at + block)
+    return int.from_bytes(page[8:12], "big") if at[0] == INTERIOR else 0
 
 
 # --- a step that is kept ---------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ import sqlite3
 import stat
 
 import pytest
+from vmtool._packing import page_below
 
 from tests.store.conftest import CHUNKS, DROPPED, all_chunks, contents_of, open_fake, read_bytes
 from tests.store.fake import CHUNK_BYTES, FakeMachine
 from tests.store.processes import run_as_nobody
 from vmtool.errors import StateError
+from vmtool.store.chunks import SLOT_ROOT
 from vmtool.store.schema import FORMAT, PAGE_BYTES
 from vmtool.store.session import init_machine, open_machine
 
@@ -236,6 +238,30 @@ def test_several_bytes_of_sqlites_own_pages(state, nr_files):
             bad[places.choice(trees) + at] = places.choice([0, 255, places.randrange(256)])
         if bad != data:
             damage(state, bytes(bad))
+
+
+def test_a_page_that_says_it_has_room_where_it_has_entries(state):
+    """Every page of the slots' tree on the way to a new one, the entries of its trees among them: nothing is written into it."""
+    data, number, refused = read_bytes(state), SLOT_ROOT, 0
+    while number:
+        page = (number - 1) * PAGE_BYTES
+        for where, value in ((6, 0xFF), (5, 0x3F), (5, 0x40), (3, 0x20)):  # where the content begins, and how many entries there are
+            bad = bytearray(data)
+            bad[page + where] = value
+            if bad != data:
+                assert damage(state, bytes(bad)) == "refused", (number, where, value)
+                refused += 1
+        number = page_below(data[page : page + PAGE_BYTES])
+    assert refused > 6
+
+
+def test_pages_of_a_good_file_have_no_room_where_they_have_entries(state):
+    data = read_bytes(state)
+    pages = [data[at : at + PAGE_BYTES] for at in range(PAGE_BYTES, len(data), PAGE_BYTES)]
+    found = [page_below(page) for page in pages if page[0] in (5, 13)]
+    assert len(found) > 10
+    assert None not in found
+    assert page_below(b"") is page_below(pages[0][:100]) is page_below(bytes(PAGE_BYTES)) is None
 
 
 def flipped(data, at, mask):

@@ -22,13 +22,14 @@ its size once; `total` is the sum of the checksums of the slots that the directo
 
 from __future__ import annotations
 
-from vmtool._packing import PACKED_BYTES, crc32, head_of, opened, put_elsewhere, seal, slot_in, unpack
+from vmtool._packing import PACKED_BYTES, crc32, head_of, opened, page_below, put_elsewhere, seal, slot_in, unpack
 from vmtool.errors import StateError
 from vmtool.store.schema import CHUNK_BYTES, DIRECTORY_SLOTS, FORMAT, OWN_POOLS, PAGE_BYTES
 from vmtool.store.sqlite import sqlite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vmtool._core import Machine
@@ -52,6 +53,8 @@ FEW_CHUNKS = 32  # so many pages, with those that lead to them, SQLite's own cac
 CACHE_KIB = 32768  # for more: a page that does not fit is written before the commit, the journal synced for it, and written again
 
 DIRECTORIES_A_PAGE = 16
+SLOT_ROOT = 3  # where the tree of slots begins: they are the second table
+MOST_LEVELS = 20  # of a tree, as SQLite's own limit
 SELECT_SLOT = "SELECT head, data FROM slot WHERE id = ?"
 SELECT_HEAD = "SELECT head, length(data) FROM slot WHERE id = ?"
 SELECT_LAST_SLOTS = "SELECT id, head, data FROM slot WHERE id <= ? ORDER BY id DESC"
@@ -360,13 +363,21 @@ class Chunks:
             packed += pool.to_bytes(4, "little") + length.to_bytes(4, "little") + bitmap.to_bytes(length, "little")
         return packed
 
-    def check_room(self, file_bytes: int) -> None:
+    def check_room(self, file_bytes: int, read_page: Callable[[int], bytes]) -> None:
         """That new rows will go to the end of the file, not over something; before the first write."""
         self.check_size(file_bytes)
         if self.db.execute("PRAGMA freelist_count").fetchone() != (self.free_pages,):
             raise self.damaged("its list of free pages")
         if self.db.execute("SELECT max(id) FROM slot").fetchone() != (self.nr_slots or None,) or self.nr_slots > MOST_SLOTS:
             raise self.damaged("its last slot")
+        number = SLOT_ROOT
+        for _ in range(MOST_LEVELS):
+            below = page_below(read_page(number))
+            if not below:
+                break
+            number = below
+        if below != 0:
+            raise self.damaged(f"page {number}")
 
     def check_size(self, file_bytes: int) -> None:
         """That the file ends where its header says: what lacks may be what only a later command would miss."""

@@ -13,12 +13,18 @@ one would let a later commit overwrite what is in use.
 Counterpart: none in the kernel; the header's fields are those of the SQLite file format, section 1.3.
 """
 
+from __future__ import annotations
+
 import posix
 import stat
 
 from vmtool import environ
 from vmtool.errors import StateError
 from vmtool.store.sqlite import sqlite
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 APPLICATION_ID = 0x766D746C  # "vmtl"
 FORMAT = 4  # kept as user_version; a file of a higher one is refused by name. 1: without history; 2: the kernel's own memory in few caches;
@@ -108,8 +114,30 @@ def check_file(path: str) -> tuple[int, int]:
 
 
 # Files this process has open through SQLite. Closing any other descriptor of such a file drops the
-# process's locks on it (fcntl(2)), so it is not read a second time.
+# process's locks on it (fcntl(2)), so its first bytes are not read a second time, and one for its pages is closed last.
 in_use: list[tuple[int, int]] = []
+_descriptors: dict[tuple[int, int], int] = {}
+
+
+def page_reader(path: str, identity: tuple[int, int]) -> Callable[[int], bytes]:
+    """What reads a page of a file in use beside SQLite, by its number, as the last commit left it. Raises StateError."""
+    try:
+        if identity not in _descriptors:
+            _descriptors[identity] = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = _descriptors[identity]
+        status = posix.fstat(descriptor)
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from None
+    if (status.st_dev, status.st_ino) != identity:
+        raise StateError(f"{path}: was replaced by another program")
+    return lambda number: posix.pread(descriptor, PAGE_BYTES, (number - 1) * PAGE_BYTES)
+
+
+def let_go(identity: tuple[int, int]) -> None:
+    """A session has closed its connection to a file in use."""
+    in_use.remove(identity)
+    if identity not in in_use and identity in _descriptors:
+        posix.close(_descriptors.pop(identity))
 
 
 def check_first_bytes(path: str, first: bytes) -> None:

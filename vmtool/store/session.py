@@ -20,7 +20,7 @@ import posix
 from vmtool.errors import InternalError, StateError
 from vmtool.store.busy import FAILURES, WAIT_SECONDS, Busy, explain, patiently
 from vmtool.store.chunks import Chunks, Past, Writing
-from vmtool.store.schema import check_file, check_schema, connect, in_use
+from vmtool.store.schema import check_file, check_schema, connect, in_use, let_go, page_reader
 
 TYPE_CHECKING = False  # typing's own is worth half a command's start
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Session:
         if change is not None:
             if check_file(self.path) != self._identity:
                 raise StateError(f"{self.path}: was replaced by another program")
-            self._chunks.check_room(posix.stat(self.path).st_size)
+            self._chunks.check_room(posix.stat(self.path).st_size, page_reader(self.path, self._identity))
             self._chunks.stamp = (0, 0)  # until the machine row is written: a save that failed half-way is not to be built upon
             change()
         db = self._db
@@ -246,7 +246,7 @@ class Session:
         if self._db is not None:
             self._db.close()
             self._db = None
-            in_use.remove(self._identity)
+            let_go(self._identity)
 
     def _open(self) -> None:
         """Connect and begin; again when the file was replaced between the look at its first bytes and the lock."""
