@@ -19,7 +19,7 @@ from tests.mm import drawn_huge, drawn_pages
 from tests.mm.drawn_pages import FILE_PAGES, LOW, PAGE, Area, Backend, Case
 
 __all__ = ["Unsuitable", "answers", "obstacle"]
-SETTLING = 0.002  # seconds until what MADV_PAGEOUT writes is seen to be under way
+SETTLING = 0.05  # seconds until what MADV_PAGEOUT writes has arrived; else it waits in a batch, and do_swap_page() sees a reference more
 SYSCALLS = {"mmap": 9, "mprotect": 10, "munmap": 11, "mremap": 25, "madvise": 28, "mlock": 149, "munlock": 150,
             "mlockall": 151, "munlockall": 152, "mlock2": 325, "msync": 26}  # fmt: skip
 
@@ -101,6 +101,8 @@ class Live(Backend):
 
     def syscall(self, task: tracee.Tracee, name: str, *words: int) -> int:
         got = task.syscall(SYSCALLS[name], *words)
+        if name == "madvise" and words[2] == drawn_pages.ADVICE["pageout"]:
+            time.sleep(SETTLING)
         return -got if -4096 < got < 0 else 0
 
     def mincore(self, task: tracee.Tracee, addr: int, length: int) -> str:
@@ -114,7 +116,6 @@ class Live(Backend):
             if self.path:
                 with open(self.path, "rb") as f:
                     os.fsync(f.fileno())
-            time.sleep(SETTLING)
             self.swap.settle()
             self.drainer.drain_all()
 
