@@ -21,6 +21,7 @@ from vmtool.mm.pgtable cimport pgtable_boot
 from vmtool.mm.pti cimport cpu_entry_areas_setup, pti_init
 from vmtool.mm.kmem_boot cimport kmem_boot
 from vmtool.mm.kmem_upgrade cimport kmem_upgrade
+from vmtool.mm.shmem_swap cimport shmem_upgrade
 from vmtool.mm.slab cimport kmem_cache_init
 from vmtool.mm.tlb cimport tlb_init, tlb_is_plain
 from vmtool.mm.writeback cimport page_writeback_init
@@ -130,12 +131,13 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
     if layout == 0:
         later_sysctls(a.m)
         lru_upgrade(a)
-    compaction_sysctls(a.m)
+    if layout < 3:
+        compaction_sysctls(a.m)
     a.m.layout = MACHINE_LAYOUT
-    if layout == 2:
-        return 0
-    count_threads(a)
-    return kmem_upgrade(a)
+    if layout < 2:
+        count_threads(a)
+        err = kmem_upgrade(a)
+    return err if err else shmem_upgrade(a)
 
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     cdef uint32_t i

@@ -10,7 +10,7 @@ Counterpart: Linux v6.18 mm/khugepaged.c:collapse_file(), retract_page_tables(),
 from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport free_pages
 from vmtool.mm.collapse cimport *
-from vmtool.mm.filemap cimport filemap_collapse, filemap_get, folio_mark_dirty
+from vmtool.mm.filemap cimport filemap_collapse, filemap_get, filemap_next_swapped, filemap_swapped, folio_mark_dirty
 from vmtool.mm.folio_unmap cimport try_to_unmap
 from vmtool.mm.frame cimport folio_order, frame_index, page_copy, page_folio
 from vmtool.mm.inode cimport shmem_recalc_inode
@@ -27,7 +27,7 @@ from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.vma cimport linear_page_index, vma_lookup
 from vmtool.mm.vmstat cimport THP_SCAN_EXCEED_NONE_PTE, THP_SCAN_EXCEED_SWAP_PTE, count_vm_event
-from vmtool.mm.xnode cimport xnode_get, xnode_next
+from vmtool.mm.xnode cimport xnode_next
 
 cdef struct pagelist_t:  # the folios that are to go
     uint32_t nr
@@ -36,7 +36,7 @@ cdef struct pagelist_t:  # the folios that are to go
 
 
 cdef bint is_swapped(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
-    return inode_at(a, inode).nr_swapped != 0 and xnode_get(a, inode_at(a, inode).swapped, index) != 0
+    return filemap_swapped(a, inode, index) != 0
 
 
 cdef int hpage_collapse_scan_file(arena_t *a, idx_t v, uint64_t start, collapse_t *cc) noexcept nogil:
@@ -79,7 +79,7 @@ cdef int isolate_folio(arena_t *a, idx_t inode, uint64_t start, uint64_t *index,
     if pfn == 0 and not is_swapped(a, inode, index[0]):
         if index[0] == start and not xnode_next(a, inode_at(a, inode).i_pages, &at, start + hpage_pmd_nr(a) - 1):
             at = start
-            if inode_at(a, inode).nr_swapped == 0 or not xnode_next(a, inode_at(a, inode).swapped, &at, start + hpage_pmd_nr(a) - 1):
+            if not filemap_next_swapped(a, inode, &at, start + hpage_pmd_nr(a) - 1):
                 return SCAN_TRUNCATED
         list.nr_none += 1
         index[0] += 1

@@ -31,7 +31,11 @@ cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil  # out of the ca
 # Folios that have all of these pages but holes give way to one of that order: 0, or -ENOMEM and nothing is changed. Preconditions: off the LRU, unmapped.
 cdef int filemap_collapse(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, const pfn_t *olds, uint32_t nr) noexcept nogil
 cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # the same by reclaim, which leaves a shadow
-cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # shadows of a range
+# What shared memory keeps of a page that is in swap: its slot, as a value in the page's place (0: none), where a folio comes back without memory.
+cdef uint32_t filemap_swapped(arena_t *a, idx_t inode, uint64_t index) noexcept nogil
+cdef uint32_t filemap_next_swapped(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # the first at or after *index
+cdef void filemap_set_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record) noexcept nogil  # where filemap_evict() left one; 0: forget it
+cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # shadows of a range; not of shared memory, whose values they would be
 cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil  # an inode that nobody maps any more
 cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil
 cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil  # the same for write(), which leaves PG_readahead alone

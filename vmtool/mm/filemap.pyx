@@ -21,7 +21,7 @@ from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
 from vmtool.mm.vmstat cimport NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat
 from vmtool.mm.workingset cimport workingset_refault
 from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_range, xnode_get_shadow, xnode_next,
-                              xnode_next_marked, xnode_ops_t, xnode_set, xnode_set_mark, xnode_set_shadow)
+                              xnode_next_marked, xnode_next_shadow, xnode_ops_t, xnode_set, xnode_set_mark, xnode_set_shadow)
 
 
 cdef uint64_t radix_node_alloc(arena_t *a) noexcept nogil:
@@ -44,6 +44,20 @@ cdef void count_shadow_node(arena_t *a, int delta) noexcept nogil:
 I_PAGES_OPS.shadows_only = count_shadow_node
 
 
+cdef void count_nothing(arena_t *a, int delta) noexcept nogil:
+    pass
+
+
+cdef xnode_ops_t SHMEM_PAGES_OPS  # mapping_set_update(): nodes of shared memory are nobody's to reclaim, whatever they hold
+SHMEM_PAGES_OPS.alloc = radix_node_alloc
+SHMEM_PAGES_OPS.free = radix_node_free
+SHMEM_PAGES_OPS.shadows_only = count_nothing
+
+
+cdef inline const xnode_ops_t *pages_ops(const inode_t *ino) noexcept nogil:
+    return &SHMEM_PAGES_OPS if ino.kind == INODE_SHMEM else &I_PAGES_OPS
+
+
 cdef uint64_t idr_node_alloc(arena_t *a) noexcept nogil:
     return kmem_cache_alloc(a, CACHE_RADIX_NODE)
 
@@ -51,6 +65,7 @@ cdef uint64_t idr_node_alloc(arena_t *a) noexcept nogil:
 cdef xnode_ops_t IDR_OPS
 IDR_OPS.alloc = idr_node_alloc
 IDR_OPS.free = radix_node_free
+IDR_OPS.shadows_only = count_nothing
 
 
 cdef const xnode_ops_t *radix_ops() noexcept nogil:
@@ -139,11 +154,11 @@ cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uin
     for i in range(nr_pages):
         if xnode_get_shadow(a, ino.i_pages, index + i):
             shadow[0] = xnode_get_shadow(a, ino.i_pages, index + i)
-        err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
+        err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), pages_ops(ino))
         if err:
             while i:
                 i -= 1
-                xnode_set(a, &ino.i_pages, index + i, 0, &I_PAGES_OPS)
+                xnode_set(a, &ino.i_pages, index + i, 0, pages_ops(ino))
             return err
     ino.nrpages += nr_pages
     f = frame_mut(a, head)
@@ -194,15 +209,15 @@ cdef int filemap_collapse(arena_t *a, idx_t inode, uint64_t index, pfn_t head, u
     for i in range(<uint64_t>nr_pages):
         if xnode_get(a, ino.i_pages, index + i):
             continue
-        err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
+        err = xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), pages_ops(ino))
         if err:
             for done in range(i):
                 if xnode_get(a, ino.i_pages, index + done) == head + done:
-                    xnode_set(a, &ino.i_pages, index + done, 0, &I_PAGES_OPS)
+                    xnode_set(a, &ino.i_pages, index + done, 0, pages_ops(ino))
             return err
         nr_none += 1
     for i in range(<uint64_t>nr_pages):
-        xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), &I_PAGES_OPS)
+        xnode_set(a, &ino.i_pages, index + i, <uint32_t>(head + i), pages_ops(ino))
     ino.nrpages += <uint64_t>nr_none
     f.mapping = inode
     frame_set_index(f, index)
@@ -229,7 +244,7 @@ cdef void filemap_evict(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
     cdef uint64_t i
     folio_clear_dirty(a, head)
     for i in range(nr_pages):
-        xnode_set_shadow(a, &ino.i_pages, index + i, shadow, &I_PAGES_OPS)
+        xnode_set_shadow(a, &ino.i_pages, index + i, shadow, pages_ops(ino))
     ino.nrpages -= nr_pages
     lruvec_stat_mod_folio(a, head, NR_FILE_PAGES, -<int64_t>nr_pages)
     if f.flags & PG_swapbacked:
@@ -249,13 +264,25 @@ cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil:
     while True:
         pfn = filemap_next(a, inode, &index, <uint64_t>-1)
         if pfn == 0:
-            xnode_free_all(a, &inode_mut(a, inode).i_pages, &I_PAGES_OPS)  # what is left are shadows
+            xnode_free_all(a, &inode_mut(a, inode).i_pages, pages_ops(inode_at(a, inode)))  # what is left are shadows
             return
         filemap_remove(a, pfn)
 
 
+cdef uint32_t filemap_swapped(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    return xnode_get_shadow(a, inode_at(a, inode).i_pages, index) if inode_at(a, inode).nr_swapped else 0
+
+
+cdef uint32_t filemap_next_swapped(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil:
+    return xnode_next_shadow(a, inode_at(a, inode).i_pages, index, last) if inode_at(a, inode).nr_swapped else 0
+
+
+cdef void filemap_set_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record) noexcept nogil:
+    xnode_set_shadow(a, &inode_mut(a, inode).i_pages, index, record, pages_ops(inode_at(a, inode)))
+
+
 cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
-    if inode_at(a, inode).i_pages:
+    if inode_at(a, inode).i_pages and inode_at(a, inode).kind != INODE_SHMEM:
         xnode_clear_shadows(a, &inode_mut(a, inode).i_pages, first, last, &I_PAGES_OPS)
 
 

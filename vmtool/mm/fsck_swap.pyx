@@ -8,7 +8,6 @@ from libc.stdlib cimport calloc, free
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
 from vmtool.mm.frame cimport folio_order, page_folio
-from vmtool.mm.hugetlb cimport is_hugetlb
 from vmtool.mm.inode cimport inode_live
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
@@ -16,7 +15,7 @@ from vmtool.mm.slub cimport slab_at
 from vmtool.mm.swapfile cimport (CLUSTER_FRAG, CLUSTER_FREE, CLUSTER_FULL, CLUSTER_NONE, CLUSTER_NONFULL, SWP_WRITEOK, area_has_orders, area_has_tables, cluster_slots,
                                  entry_record, list_of, table_cache, table_is_page, table_object)
 from vmtool.mm.vmstat cimport NR_SWAPCACHE
-from vmtool.mm.xnode cimport xnode_next
+from vmtool.mm.xnode cimport xnode_next_shadow
 
 cdef enum:
     CHECK_SLOT_COUNT
@@ -137,12 +136,12 @@ cdef void count_shmem(fsck_t *f) noexcept nogil:
     cdef uint32_t record
     cdef uint32_t nr
     for inode in range(1, a.pool[POOL_INODE].count):
-        if not inode_live(inode_at(a, inode)) or is_hugetlb(inode_at(a, inode)):
+        if not inode_live(inode_at(a, inode)) or inode_at(a, inode).kind != INODE_SHMEM:
             continue
         index = 0
         nr = 0
         while True:
-            record = xnode_next(a, inode_at(a, inode).swapped, &index, <uint64_t>-1)
+            record = xnode_next_shadow(a, inode_at(a, inode).i_pages, &index, <uint64_t>-1)
             if record == 0:
                 break
             if record < a.pool[POOL_SWAP].count:

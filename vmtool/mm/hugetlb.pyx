@@ -82,7 +82,7 @@ cdef int hugetlb_reserve_pages(arena_t *a, idx_t v) noexcept nogil:
 
 
 cdef void remove_inode_hugepage(arena_t *a, idx_t inode, uint64_t index, pfn_t head) noexcept nogil:
-    xnode_set(a, &inode_mut(a, inode).swapped, index, 0, NULL)
+    xnode_set(a, &inode_mut(a, inode).huge_pages, index, 0, NULL)
     frame_mut(a, head).extra_refs = 1
     free_huge_folio(a, hstate_of_inode(a, inode), head)
 
@@ -93,7 +93,7 @@ cdef void evict_file(arena_t *a, idx_t inode) noexcept nogil:
     cdef uint64_t promised = nr_marked(a, inode, 0, TO_THE_END)
     cdef pfn_t head
     while True:
-        head = xnode_next(a, inode_at(a, inode).swapped, &index, TO_THE_END)
+        head = xnode_next(a, inode_at(a, inode).huge_pages, &index, TO_THE_END)
         if head == 0:
             break
         remove_inode_hugepage(a, inode, index, head)
@@ -113,7 +113,7 @@ cdef void hugetlb_vm_close(arena_t *a, idx_t v) noexcept nogil:
         evict_file(a, inode)
     if last:
         xnode_free_all(a, &inode_mut(a, inode).holes, NULL)
-        xnode_free_all(a, &inode_mut(a, inode).swapped, NULL)
+        xnode_free_all(a, &inode_mut(a, inode).huge_pages, NULL)
 
 
 cdef int64_t promised_by(arena_t *a, idx_t inode) noexcept nogil:
@@ -124,7 +124,7 @@ cdef int64_t promised_by(arena_t *a, idx_t inode) noexcept nogil:
     cdef int64_t n = 0
     if v and is_shared(a, v):
         n = <int64_t>nr_marked(a, inode, 0, TO_THE_END)
-        while xnode_next(a, inode_at(a, inode).swapped, &index, TO_THE_END):
+        while xnode_next(a, inode_at(a, inode).huge_pages, &index, TO_THE_END):
             n -= 1
             index += 1
         return n
@@ -352,7 +352,7 @@ cdef void hugetlb_remove_pages(arena_t *a, idx_t inode, uint64_t offset, uint64_
     cdef uint64_t end = (offset + length) // size
     cdef pfn_t head
     while index < end and not a.err:
-        head = xnode_next(a, inode_at(a, inode).swapped, &index, end - 1)
+        head = xnode_next(a, inode_at(a, inode).huge_pages, &index, end - 1)
         if head == 0:
             return
         unmap_file_page(a, inode, index)
@@ -409,7 +409,7 @@ cdef uint32_t hugetlb_no_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
         say_killed(a)
         return VM_FAULT_SIGBUS
     if is_shared(a, v):
-        head = xnode_get(a, inode_at(a, inode).swapped, index)
+        head = xnode_get(a, inode_at(a, inode).huge_pages, index)
     elif anon_vma_prepare(a, v) < 0:
         return VM_FAULT_OOM
     if head == 0:
@@ -419,7 +419,7 @@ cdef uint32_t hugetlb_no_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
         if is_shared(a, v):
             frame_mut(a, head).mapping = inode
             frame_mut(a, head).flags |= PG_dirty
-            xnode_set(a, &inode_mut(a, inode).swapped, index, head, NULL)
+            xnode_set(a, &inode_mut(a, inode).huge_pages, index, head, NULL)
         else:
             make_anon(a, v, index, head)
     add_mapping(a, head, 1)

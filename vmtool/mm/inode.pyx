@@ -138,10 +138,10 @@ cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil:
 cdef void inode_evict(arena_t *a, idx_t inode) noexcept nogil:
     """Nothing refers to it: pages, blocks, name and objects go. Source: evict(), ext4_evict_inode()."""
     cdef inode_t *i
-    filemap_remove_all(a, inode)
     if a.shmem_free_swap != NULL and inode_at(a, inode).nr_swapped:
         a.shmem_free_swap(a, inode, 0, <uint64_t>-1)
-    xnode_free_all(a, &inode_mut(a, inode).swapped, NULL)
+    filemap_remove_all(a, inode)
+    xnode_free_all(a, &inode_mut(a, inode).huge_pages, NULL)
     disk_free_blocks(a, inode, 0, <uint64_t>-1)
     i = inode_mut(a, inode)
     a.m.vm_committed_as -= <int64_t>i.accounted

@@ -14,7 +14,7 @@ Each uses only those above it in this list (fileio also shmem). A clean page has
 """
 
 from vmtool.mm.fileio cimport filemap_read, filemap_write
-from vmtool.mm.filemap cimport (filemap_add, filemap_dirty_folio, filemap_get, filemap_get_range, filemap_next, filemap_next_dirty, filemap_remove, in_its_place,
+from vmtool.mm.filemap cimport (filemap_add, filemap_dirty_folio, filemap_get, filemap_get_range, filemap_next, filemap_next_dirty, filemap_remove, filemap_swapped, in_its_place,
                                 folio_clear_dirty, folio_mark_dirty, folio_test_dirty, page_uptodate)
 from vmtool.mm.inode cimport (disk_put_content, disk_write_block, drop_slab, fget, file_open, fput, inode_create, inode_live, inode_path, may_write_file, tmpfs_create,
                               path_rename, path_unlink)

@@ -27,7 +27,7 @@ cdef enum:
     PAGEVEC_SIZE = 31  # folios in a batch
     MAX_SWAP_AREAS = 24
     NR_SWAP_ORDERS = 10  # SWAP_NR_ORDERS with CONFIG_THP_SWAP: 0 .. HPAGE_PMD_ORDER
-    MACHINE_LAYOUT = 3
+    MACHINE_LAYOUT = 4
     XNODE_SLOTS = 64
     NR_MTHP_ORDERS = 14  # up to arm64's 512M with pages of 64K
     NR_MTHP_STATS = 24  # mthp_stat_item, and room

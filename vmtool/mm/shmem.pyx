@@ -16,7 +16,7 @@ from vmtool.mm.thp cimport vma_thp_disabled, vma_thp_gfp_mask
 from vmtool.mm.vma cimport vma_address
 from vmtool.mm.vmstat cimport THP_FILE_ALLOC, THP_FILE_FALLBACK, count_vm_events
 from vmtool.mm.xnode cimport xnode_next
-from vmtool.mm.filemap cimport filemap_add, filemap_get, folio_mark_dirty
+from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_next_swapped, folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_unacct_memory
 from vmtool.mm.inode cimport MAPPING_LARGE_FOLIOS, shmem_recalc_inode
@@ -130,7 +130,7 @@ cdef bint range_is_empty(arena_t *a, idx_t inode, uint64_t first, uint64_t nr_pa
     if xnode_next(a, inode_at(a, inode).i_pages, &at, first + nr_pages - 1):
         return False
     at = first
-    return not (inode_at(a, inode).nr_swapped and xnode_next(a, inode_at(a, inode).swapped, &at, first + nr_pages - 1))
+    return filemap_next_swapped(a, inode, &at, first + nr_pages - 1) == 0
 
 
 cdef uint32_t suitable_orders(arena_t *a, idx_t inode, uint64_t index, idx_t v, uint32_t orders) noexcept nogil:

@@ -14,4 +14,5 @@ cdef void shmem_free_swap(arena_t *a, idx_t inode, uint64_t first, uint64_t last
 cdef void shmem_swapin_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # into the swap cache: of each entry the first page
 # Pages of the entries that lie in a range, or partly (shmem_partial_swap_usage()).
 cdef uint64_t shmem_partial_swap_usage(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
+cdef int shmem_upgrade(arena_t *a) noexcept nogil  # of an older file: slots that an index of their own named; 0 or -ENOMEM
 cdef bint shmem_unuse(arena_t *a, uint32_t type) noexcept nogil  # swapoff: all of an area back; false: no memory

@@ -5,13 +5,13 @@
     shmem_swapin     cached: page 3 = frame 9, dirty; slot 5 is free
     a folio of pages 16 .. 31: one entry of slots 32 .. 47 (SLOT_CONT: 33 .. 47), split when one of its pages is read
 
-Modelled: inode.swapped is what Linux keeps as values in i_pages; the swap entry never outlives the page's return.
+Modelled: an entry stands in i_pages where its page stood, as Linux's values do, so neither way needs memory; it never outlives the page's return.
 Counterpart: Linux v6.18 mm/shmem.c.
-Invariants (fsck_swap): each of inode.swapped counts once for its slot; nr_swapped is their number; SLOT_CONT goes on with the slot before.
+Invariants (fsck_swap): each value of i_pages counts once for its slot; nr_swapped is their number; SLOT_CONT goes on with the slot before.
 """
 
 from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, inode_at, inode_mut, slot_at, slot_mut
-from vmtool.mm.filemap cimport filemap_evict, filemap_insert
+from vmtool.mm.filemap cimport filemap_evict, filemap_insert, filemap_next_swapped, filemap_set_swapped, filemap_swapped, radix_ops
 from vmtool.mm.arch cimport page_align
 from vmtool.mm.frame cimport folio_order, frame_index
 from vmtool.mm.inode cimport inode_live
@@ -21,7 +21,7 @@ from vmtool.mm.swap_readahead cimport read_swap_cache, swap_update_readahead, sw
 from vmtool.mm.swap_state cimport folio_alloc_swap, free_swap_and_cache_nr, swap_cache_remove, swap_write_wait, swap_writeout
 from vmtool.mm.swapfile cimport SWAPFILE_CLUSTER, has_thp_swap, record_entry, swp_type
 from vmtool.mm.vmstat cimport PGMAJFAULT
-from vmtool.mm.xnode cimport xnode_get, xnode_next, xnode_set
+from vmtool.mm.xnode cimport xnode_free_all, xnode_next, xnode_ops_t, xnode_set
 
 cdef enum:
     XA_CHUNK_SHIFT = 6  # entries of a node of an xarray
@@ -33,45 +33,33 @@ cdef bint shmem_splits(arena_t *a, pfn_t head) noexcept nogil:
     return folio_order(a, head) != 0 and (first < end < first + (<uint64_t>1 << folio_order(a, head)) or not has_thp_swap(&a.m.arch))
 
 
-cdef uint64_t set_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record, uint64_t nr_pages) noexcept nogil:
-    """One entry of so many pages. Returns how many there are now: fewer without memory."""
+cdef void forget_entry(arena_t *a, idx_t inode, uint32_t record, uint64_t nr_pages) noexcept nogil:
+    """The slots are part of no entry any more; who named them by it still counts (count)."""
     cdef uint64_t i
     for i in range(nr_pages):
-        if xnode_set(a, &inode_mut(a, inode).swapped, index + i, record + <uint32_t>i, NULL) < 0:
-            return i
-        slot_mut(a, record + <uint32_t>i).count += 1
-        if i:
-            slot_mut(a, record + <uint32_t>i).flags |= SLOT_CONT
-        inode_mut(a, inode).nr_swapped += 1
-    return nr_pages
-
-
-cdef void clear_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record, uint64_t nr_pages) noexcept nogil:
-    """The entry goes; its slots are named by it still (count)."""
-    cdef uint64_t i
-    for i in range(nr_pages):
-        xnode_set(a, &inode_mut(a, inode).swapped, index + i, 0, NULL)
         slot_mut(a, record + <uint32_t>i).flags &= ~<uint32_t>SLOT_CONT
     inode_mut(a, inode).nr_swapped -= <uint32_t>nr_pages
 
 
+cdef void delete_from_page_cache(arena_t *a, pfn_t head, uint32_t record, uint64_t nr_pages) noexcept nogil:
+    """shmem_delete_from_page_cache(): one entry of so many pages takes the folio's place."""
+    cdef idx_t inode = frame_at(a, head).mapping
+    cdef uint64_t index = frame_index(frame_at(a, head)), i
+    for i in range(nr_pages):
+        slot_mut(a, record + <uint32_t>i).count += 1
+        if i:
+            slot_mut(a, record + <uint32_t>i).flags |= SLOT_CONT
+    inode_mut(a, inode).nr_swapped += <uint32_t>nr_pages
+    filemap_evict(a, head, record)
+    for i in range(1, nr_pages):
+        filemap_set_swapped(a, inode, index + i, record + <uint32_t>i)
+
+
 cdef bint shmem_writeout(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    cdef idx_t inode = f.mapping
-    cdef uint64_t index = frame_index(f)
-    cdef uint64_t nr_pages = <uint64_t>1 << folio_order(a, head), done, i
-    cdef uint32_t record
-    if inode == 0 or f.flags & PG_anon or not folio_alloc_swap(a, head):
+    if f.mapping == 0 or f.flags & PG_anon or not folio_alloc_swap(a, head):
         return False
-    record = folio_x_at(a, head).swap
-    done = set_swapped(a, inode, index, record, nr_pages)
-    if done < nr_pages:
-        clear_swapped(a, inode, index, record, done)
-        for i in range(done):
-            slot_mut(a, record + <uint32_t>i).count -= 1
-        swap_cache_remove(a, head, 0)
-        return False
-    filemap_evict(a, head, 0)
+    delete_from_page_cache(a, head, folio_x_at(a, head).swap, <uint64_t>1 << folio_order(a, head))
     frame_mut(a, head).flags |= PG_dirty
     swap_writeout(a, head)
     return True
@@ -119,7 +107,7 @@ cdef pfn_t read_in(arena_t *a, uint32_t record, uint32_t *result) noexcept nogil
 
 cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil:
     """shmem_swapin_folio(): a large folio that is still cached comes back whole; what is read comes page by page."""
-    cdef uint32_t record = xnode_get(a, inode_at(a, inode).swapped, index), first, i, nr
+    cdef uint32_t record = filemap_swapped(a, inode, index), first, i, nr
     cdef uint32_t shadow = 0
     cdef uint64_t nr_pages
     cdef pfn_t head
@@ -135,24 +123,25 @@ cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *resul
     if frame_at(a, head).flags & PG_writeback:
         swap_write_wait(a)
     first = record & ~<uint32_t>(nr_pages - 1)
-    clear_swapped(a, inode, index - (record - first), first, nr_pages)
-    for i in range(<uint32_t>nr_pages):
-        slot_mut(a, first + i).count -= 1
+    frame_mut(a, head).flags |= PG_swapbacked | PG_uptodate
     frame_mut(a, head).extra_refs += 1  # the page cache's
-    swap_cache_remove(a, head, 0)
-    frame_mut(a, head).flags = (frame_at(a, head).flags | PG_dirty | PG_swapbacked | PG_uptodate)
-    if filemap_insert(a, inode, index - (record - first), head, folio_order(a, head), &shadow) < 0:
+    if filemap_insert(a, inode, index - (record - first), head, folio_order(a, head), &shadow) < 0:  # an entry is not whole: a damaged file
         frame_mut(a, head).extra_refs -= 1
         result[0] |= VM_FAULT_OOM
         return 0
+    forget_entry(a, inode, first, nr_pages)
+    for i in range(<uint32_t>nr_pages):
+        slot_mut(a, first + i).count -= 1
+    swap_cache_remove(a, head, 0)
+    frame_mut(a, head).flags |= PG_dirty
     return head + (record - first)
 
 
 cdef bint next_entry(arena_t *a, idx_t inode, uint64_t last, uint64_t *index, uint32_t *record, uint32_t *start, uint32_t *nr) noexcept nogil:
     """The swapped page at *index or the next one: its slot, and the first and the number of its entry's. False: there is none up to last."""
-    if not inode_at(a, inode).nr_swapped or index[0] > last or a.err:
+    if index[0] > last or a.err:
         return False
-    record[0] = xnode_next(a, inode_at(a, inode).swapped, index, last)
+    record[0] = filemap_next_swapped(a, inode, index, last)
     if record[0] == 0:
         return False
     start[0] = entry_of(a, record[0], nr)
@@ -161,13 +150,15 @@ cdef bint next_entry(arena_t *a, idx_t inode, uint64_t last, uint64_t *index, ui
 
 cdef void shmem_free_swap(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
     """What lies within whole; an entry that an edge cuts stays."""
-    cdef uint64_t index = first, base
+    cdef uint64_t index = first, base, at
     cdef uint32_t record, start, nr
     while next_entry(a, inode, last, &index, &record, &start, &nr):
         base = index - (record - start)
         index = base + nr
         if base >= first and index - 1 <= last:
-            clear_swapped(a, inode, base, start, nr)
+            for at in range(base, index):
+                filemap_set_swapped(a, inode, at, 0)
+            forget_entry(a, inode, start, nr)
             free_swap_and_cache_nr(a, record_entry(a, start), nr)
 
 
@@ -196,10 +187,34 @@ cdef bint shmem_unuse(arena_t *a, uint32_t type) noexcept nogil:
     for inode in range(1, a.pool[POOL_INODE].count):
         index = 0
         while inode_live(inode_at(a, inode)) and inode_at(a, inode).nr_swapped and not a.err:
-            record = xnode_next(a, inode_at(a, inode).swapped, &index, <uint64_t>-1)
+            record = filemap_next_swapped(a, inode, &index, <uint64_t>-1)
             if record == 0:
                 break
             if swp_type(record_entry(a, record)) == type and shmem_swapin(a, inode, index, &result) == 0:
                 return False
             index += 1
     return True
+
+
+cdef int shmem_upgrade(arena_t *a) noexcept nogil:
+    """Before layout 4 swapped pages had a tree of their own, where huge pages have theirs now."""
+    cdef const xnode_ops_t *ops = radix_ops()
+    cdef uint32_t record
+    cdef uint64_t index
+    cdef idx_t inode
+    cdef inode_t *ino
+    for inode in range(1, a.pool[POOL_INODE].count):
+        if not inode_live(inode_at(a, inode)) or inode_at(a, inode).nr_swapped == 0:
+            continue
+        ino = inode_mut(a, inode)
+        index = 0
+        while not a.err:
+            record = xnode_next(a, ino.huge_pages, &index, <uint64_t>-1)
+            if record == 0:
+                break
+            if xnode_set(a, &ino.i_pages, index, record, ops) < 0:
+                return -ENOMEM
+            filemap_set_swapped(a, inode, index, record)
+            index += 1
+        xnode_free_all(a, &ino.huge_pages, NULL)
+    return 0

@@ -11,7 +11,7 @@ Counterpart: Linux v6.18 mm/gup.c:get_dump_page(). Simplified: what Linux faults
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport content_at, file_at, inode_at, mm_at, slot_at, vma_at
 from vmtool.mm.frame cimport page_bytes
-from vmtool.mm.pagecache cimport filemap_get
+from vmtool.mm.pagecache cimport filemap_get, filemap_swapped
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SWAP, pte_frame, pte_special, pte_to_swp_entry
 from vmtool.mm.swap_state cimport folio_swap_page
@@ -35,10 +35,9 @@ cdef const char *file_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept
     cdef uint32_t record
     if pfn:
         return page_bytes(a, pfn)
-    if inode_at(a, inode).nr_swapped:
-        record = xnode_get(a, inode_at(a, inode).swapped, index)
-        if record:
-            return slot_page(a, record)
+    record = filemap_swapped(a, inode, index)
+    if record:
+        return slot_page(a, record)
     block = xnode_get(a, inode_at(a, inode).blocks, index)
     return content_at(a, block) if block else NULL
 

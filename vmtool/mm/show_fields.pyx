@@ -206,7 +206,7 @@ FIELDS[:] = [
     field_t(POOL_MACHINE, b"zone_stat", <char *>&M.zone_stat[0][0] - <char *>&M, sizeof(M.zone_stat[0][0]), sizeof(M.zone_stat) // 8, 8, True),
     field_t(POOL_CPU, b"pcp.count", <char *>&CPU.pcp[0].count - <char *>&CPU, sizeof(CPU.pcp[0].count), NR_ZONES, sizeof(pcp_t), False),
     field_t(POOL_CPU, b"pcp.head", <char *>&CPU.pcp[0].head[0] - <char *>&CPU, sizeof(CPU.pcp[0].head[0]), NR_ZONES * sizeof(pcp_t) // 4, 4, False),
-    field_t(POOL_INODE, b"swapped", <char *>&I.swapped - <char *>&I, sizeof(I.swapped), 1, 0, False),
+    field_t(POOL_INODE, b"huge_pages", <char *>&I.huge_pages - <char *>&I, sizeof(I.huge_pages), 1, 0, False),
     field_t(POOL_INODE, b"nr_swapped", <char *>&I.nr_swapped - <char *>&I, sizeof(I.nr_swapped), 1, 0, False),
     field_t(POOL_XNODE, b"mark_shadow", <char *>&X.mark_shadow - <char *>&X, sizeof(X.mark_shadow), 1, 0, False),
     field_t(POOL_XNODE, b"nr_shadows", <char *>&X.nr_shadows - <char *>&X, sizeof(X.nr_shadows), 1, 0, False),

@@ -9,7 +9,7 @@ smaps_page_accumulate(), pagemap_pmd_range(); mm/mincore.c.
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, slot_at, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size, pages_in
 from vmtool.mm.frame cimport page_folio
-from vmtool.mm.pagecache cimport filemap_get
+from vmtool.mm.pagecache cimport filemap_get, filemap_swapped
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
 from vmtool.mm.pte cimport *
@@ -19,7 +19,6 @@ from vmtool.mm.shmem cimport shmem_allowable_huge_orders, shmem_suitable_huge
 from vmtool.mm.shmem_swap cimport shmem_partial_swap_usage
 from vmtool.mm.thp cimport thp_vma_allowable_orders, thp_vma_suitable_orders
 from vmtool.mm.vma cimport find_vma_prev, linear_page_index, vma_pages
-from vmtool.mm.xnode cimport xnode_get
 
 cdef enum:
     PSS_SHIFT = 12
@@ -236,8 +235,8 @@ cdef bint mincore_file(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     """Whether the cache has a page; of shared memory that was swapped out, the swap cache."""
     cdef pfn_t page = filemap_get(a, inode, index)
     cdef uint32_t record = 0
-    if page == 0 and inode_at(a, inode).nr_swapped:
-        record = xnode_get(a, inode_at(a, inode).swapped, index)
+    if page == 0:
+        record = filemap_swapped(a, inode, index)
     if record and slot_at(a, record).flags & SLOT_CACHE:
         page = slot_at(a, record).folio
     return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0

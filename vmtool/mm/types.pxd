@@ -290,8 +290,8 @@ cdef struct inode_t:  # 256 bytes
     uint32_t shmem_flags  # VM_NORESERVE: charged page by page (accounted: Linux's shmem_inode_info.alloced)
     uint32_t i_state  # EXT4_STATE_
     uint64_t dirtied_us  # when its first dirty page became so
-    idx_t swapped  # xnode_t root, shared memory: what swap has of it, by page: record in POOL_SWAP
-    uint32_t nr_swapped
+    idx_t huge_pages  # xnode_t root, of huge pages: the first frame of each (hugetlb.pyx)
+    uint32_t nr_swapped  # pages of shared memory whose place in i_pages has a slot's record in POOL_SWAP
     uint64_t lsm_obj  # LSM's part of it
     uint32_t s_mount  # of shared memory: SHMEM_ANON, _FILE, _TMPFS
     uint32_t h_index  # of huge pages (hugetlb.pyx): which pool they come from

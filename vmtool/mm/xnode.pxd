@@ -23,10 +23,11 @@ cdef struct xnode_ops_t:
 cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil
 # Store; 0 erases it with its marks, and frees nodes that become empty. Returns 0 or -ENOMEM.
 cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, const xnode_ops_t *ops) noexcept nogil
-# Leave a shadow where a value was (0: as xnode_set(..., 0)): it keeps its node, is no value to anybody else, and goes with the next store. Its
-# marks are the caller's to clear first.
+# Leave a shadow where a value was (0: as xnode_set(..., 0)): it keeps its node, is no value to anybody else, and goes with the next store, which
+# needs no memory. Its marks are the caller's to clear first.
 cdef void xnode_set_shadow(arena_t *a, idx_t *root, uint64_t index, uint32_t shadow, const xnode_ops_t *ops) noexcept nogil
 cdef uint32_t xnode_get_shadow(arena_t *a, idx_t root, uint64_t index) noexcept nogil  # 0: none
+cdef uint32_t xnode_next_shadow(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil  # as xnode_next()
 cdef void xnode_clear_shadows(arena_t *a, idx_t *root, uint64_t first, uint64_t last, const xnode_ops_t *ops) noexcept nogil
 cdef void xnode_get_range(arena_t *a, idx_t root, uint64_t first, uint32_t nr, uint32_t *out) noexcept nogil  # the values of nr indexes in a row
 # The first value at or after *index, up to `last` inclusive; sets *index. 0: none.

@@ -21,6 +21,7 @@ cdef enum:
     MAX_HEIGHT = 11
     ANY_VALUE = -1  # instead of a mark
     ANY_SLOT = -2
+    ANY_SHADOW = -3
 
 
 cdef inline xnode_t *node_at(arena_t *a, idx_t i) noexcept nogil:
@@ -305,8 +306,15 @@ cdef void xnode_clear_shadows(arena_t *a, idx_t *root, uint64_t first, uint64_t 
         index += 1
 
 
+cdef inline uint64_t unwanted(const xnode_t *n, int mark) noexcept nogil:
+    """Slots that do not qualify though something is in them: of a leaf, for what lies below an interior node's is not known yet."""
+    if n.shift or mark == ANY_SLOT:
+        return 0
+    return n.mark_shadow if mark == ANY_VALUE else ~n.mark_shadow
+
+
 cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil:
-    """First value at or after *index with the mark (ANY_VALUE, or ANY_SLOT, which is shadows too): down while a slot qualifies, else on to the next slot or up."""
+    """First value at or after *index with the mark (ANY_VALUE, ANY_SHADOW, or ANY_SLOT, both): down while a slot qualifies, else on to the next slot or up."""
     cdef idx_t at = root
     cdef uint64_t i = index[0]
     cdef uint64_t mask, steps = 0
@@ -325,7 +333,8 @@ cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, in
             mask = node_marks(n, mark)[0] >> slot
             slot = slot + lowest_bit(mask) if mask else XNODE_SLOTS
         else:
-            while slot < XNODE_SLOTS and (n.slot[slot] == 0 or (mark == ANY_VALUE and n.mark_shadow >> slot & 1)):
+            mask = unwanted(n, mark)
+            while slot < XNODE_SLOTS and (n.slot[slot] == 0 or mask >> slot & 1):
                 slot += 1
         if slot > (i >> n.shift & XNODE_MASK):  # moved on: the offset below starts at 0
             i = (i >> n.shift >> XNODE_BITS << XNODE_BITS) + slot << n.shift
@@ -348,6 +357,10 @@ cdef uint32_t next_in(arena_t *a, idx_t root, uint64_t *index, uint64_t last, in
 
 cdef uint32_t xnode_next(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil:
     return next_in(a, root, index, last, ANY_VALUE)
+
+
+cdef uint32_t xnode_next_shadow(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil:
+    return next_in(a, root, index, last, ANY_SHADOW)
 
 
 cdef uint32_t xnode_next_marked(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil:
