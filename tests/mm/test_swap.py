@@ -1,12 +1,10 @@
 """Swap: slots, the swap cache, bytes that come back; what a 6.18 machine of 128 MB showed for the same calls."""
 
-import contextlib
 import random
 
 import pytest
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
-slab = pytest.importorskip("vmtool.mm.slab", reason="the Cython modules are not built: run `make`")
 from vmtool.errors import KernelError, Signal  # noqa: E402
 
 PAGE = 4096
@@ -269,52 +267,6 @@ def test_shared_memory_is_swapped_and_does_not_count_in_vmswap():
     machine.exit(pid)
     assert kb(machine, "SwapFree") == kb(machine, "SwapTotal")
     assert machine.fsck() == []
-
-
-def swap_out(machine, pid, base, nr_pages):
-    """Shared memory to its slots, until it is in no cache any more."""
-    machine.madvise(pid, base, nr_pages * PAGE, MADV_PAGEOUT)
-    with contextlib.suppress(KernelError):  # more than there is
-        machine.reclaim(2 * nr_pages)
-    assert kb(machine, "SwapCached") == kb(machine, "Shmem") == 0
-
-
-def nodes(machine):
-    return next(cache.active_objs for cache in machine.slabs() if cache.name == "radix_tree_node")
-
-
-def test_the_places_of_shared_memory_in_swap_keep_their_nodes():
-    """shmem_delete_from_page_cache() leaves the entry where the folio stood; truncation alone gives the node back."""
-    machine, pid = machine_of()
-    before, nr = nodes(machine), 64 * 56  # 57 nodes; slabinfo takes all of a CPU's slab of 28 for used
-    base = machine.mmap(pid, 0, nr * PAGE, RW, SHARED)
-    machine.touch(pid, base, nr * PAGE, "w")
-    cached = nodes(machine)
-    assert cached >= before + 28
-    swap_out(machine, pid, base, nr)
-    assert nodes(machine) == cached
-    machine.touch(pid, base, nr * PAGE, "r")
-    assert nodes(machine) == cached
-    swap_out(machine, pid, base, nr)
-    machine.exit(pid)
-    pid = machine.spawn("b", None, [b"b"], [])
-    machine.touch(pid, machine.mmap(pid, 0, nr * PAGE, RW, SHARED), nr * PAGE, "w")
-    assert nodes(machine) == cached
-    assert machine.fsck() == []
-
-
-def test_what_shared_memory_has_in_swap_comes_back_whatever_object_is_refused():
-    """shmem_add_to_page_cache() stores over the entry: no object is asked for, so none can be refused."""
-    machine, pid = machine_of()
-    base = machine.mmap(pid, 0, 200 * PAGE, RW, SHARED)
-    for page in range(200):
-        machine.store(pid, base + page * PAGE, b"page %d" % page)
-    swap_out(machine, pid, base, 200)
-    for page in range(0, 200, 9):
-        slab.refuse_object(1)
-        assert machine.load(pid, base + page * PAGE, 8).rstrip(b"\0") == b"page %d" % page
-        assert slab.refuse_object(0) == 1
-        assert machine.fsck() == []
 
 
 def test_swapoff_brings_everything_back():

@@ -24,7 +24,7 @@ from vmtool.mm.migrate cimport MIGRATE_SYNC, folio_list_t, isolate_folio, migrat
 from vmtool.mm.pcp cimport drain_all_pages
 from vmtool.mm.swap_lru cimport lru_add_drain_all
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, trace2
-from vmtool.mm.vmscan_list cimport reclaim_pages
+from vmtool.mm.vmscan_list cimport reclaim_clean_pages
 from vmtool.mm.vmstat cimport COMPACTISOLATED, count_vm_events
 
 cdef enum:
@@ -161,7 +161,7 @@ cdef void reclaim_clean(arena_t *a, folio_list_t *list) noexcept nogil:
         left += 1
     list.nr = left
     if nr:
-        reclaim_pages(a, clean, nr)
+        reclaim_clean_pages(a, clean, nr)
     for i in range(nr):
         if frame_at(a, clean[i]).flags & (PG_lru | PG_buddy | PG_pcp) == PG_lru:
             isolate_folio(a, list, clean[i])

@@ -46,4 +46,6 @@ cdef struct scan_control_t:  # scan_control
 
 cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil
 cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil
-cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil  # folios that the caller isolated; those that stay go back
+# Folios that the caller isolated: those that stay go back by a CPU's batch, or (clean ones of files) are on their lists again.
+cdef void reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil
+cdef void reclaim_clean_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil

@@ -25,7 +25,7 @@ from vmtool.mm.lruvec cimport (LRU_INACTIVE_ANON, count_folio_events, count_memc
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_splits, shmem_writeout
-from vmtool.mm.swap_lru cimport lru_add_drain
+from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
 from vmtool.mm.swap_quick cimport swap_stays_empty
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.thp_split cimport split_folio_to_list
@@ -59,6 +59,7 @@ cdef struct reclaim_stat_t:  # reclaim_stat
     pfn_t ahead  # a folio of a later batch, whose record is fetched meanwhile; 0: none
     pfn_t pieces  # of folios that were split: a stack linked by lru_next, looked at before the rest of the batch
     tail_t tail  # pages that were judged where they stood, before the others
+    pfn_t kept  # a queue linked by lru_next: those that stay, which are the caller's to put back
 
 
 cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
@@ -132,7 +133,7 @@ cdef void putback(arena_t *a, pfn_t head) noexcept nogil:
 
 
 cdef void putback_all(arena_t *a, pfn_t head) noexcept nogil:
-    """Those linked by lru_next."""
+    """move_folios_to_lru(): those linked by lru_next."""
     cdef lru_adds_t adds
     cdef pfn_t next
     cdef frame_t *f
@@ -371,13 +372,13 @@ cdef inline bint is_quick(arena_t *a, const scan_control_t *sc) noexcept nogil:
 
 
 cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, uint32_t nr, sole_t *sole, reclaim_stat_t *stat) noexcept nogil:
-    """Returns the pages that were freed; the others are on their lists again."""
+    """Returns the pages that were freed; the others are in stat.kept."""
     cdef uint64_t nr_reclaimed = 0
     cdef uint32_t fate
     cdef uint32_t i = 0
     cdef bint quick = is_quick(a, sc) and (not sc.ignore_references or a.m.nr_swap_pages > nr)  # else a slot is asked for before an entry is looked at
-    cdef pfn_t kept = 0, head  # kept: a queue linked by lru_next, for pieces can be more than any array holds
-    cdef frame_t *last = NULL
+    cdef pfn_t head
+    cdef frame_t *last = NULL  # of stat.kept, a queue because pieces can be more than any array holds
     cdef frame_t *f
     while (stat.pieces or i < nr) and not a.err:
         if stat.pieces:
@@ -396,13 +397,12 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
             continue
         if fate == FATE_ACTIVATE:
             activate(a, head, stat)
-        if kept:
+        if stat.kept:
             last.lru_next = head
         else:
-            kept = head
+            stat.kept = head
         last = f
     tail_putback(a, &stat.tail)
-    putback_all(a, kept)
     sole_end(a, sole)
     stat.nr_pageout += <uint32_t>sole.nr_pageout
     return nr_reclaimed
@@ -440,6 +440,7 @@ cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t 
         return 0
     stat.ahead = lruvec.lists[lru].tail
     nr_reclaimed = stat.tail.nr_freed + shrink_folio_list(a, sc, folios, nr, &sole, &stat)
+    putback_all(a, stat.kept)
     count_reclaim_events(a, lruvec, sc, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
     count_vm_events(a, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
     lru_note_cost(a, lruvec, file, stat.nr_pageout, nr_scanned - nr_reclaimed if nr_scanned > nr_reclaimed else 0)
@@ -479,8 +480,8 @@ cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, u
     trace4(a, TR_SHRINK_ACTIVE, file, nr_taken, nr_deactivated, <uint64_t>sc.priority)
 
 
-cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
-    """MADV_PAGEOUT: whatever their use. The order is the caller's."""
+cdef pfn_t reclaim_folio_list(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
+    """Whatever their use. The order is the caller's. Returns those that stay, linked by lru_next."""
     cdef scan_control_t sc
     cdef reclaim_stat_t stat
     cdef sole_t sole
@@ -492,4 +493,19 @@ cdef uint64_t reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nog
     sole_begin(a, &sole, True, True)
     for i in range(nr):
         frame_mut(a, folios[i]).flags &= ~<uint32_t>PG_active
-    return shrink_folio_list(a, &sc, folios, nr, &sole, &stat)
+    shrink_folio_list(a, &sc, folios, nr, &sole, &stat)
+    return stat.kept
+
+
+cdef void reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
+    """MADV_PAGEOUT. What stays waits in a batch (folio_putback_lru()), and is on no list yet, to be rotated, when its write has ended."""
+    cdef pfn_t kept = reclaim_folio_list(a, folios, nr)
+    cdef pfn_t head
+    while kept and not a.err:
+        head = pop(a, &kept)
+        folio_add_lru(a, head)
+        folio_put(a, head)
+
+
+cdef void reclaim_clean_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
+    putback_all(a, reclaim_folio_list(a, folios, nr))

@@ -19,9 +19,9 @@ cdef inline uint32_t bucket_order(arena_t *a) noexcept nogil:
     return order
 
 cdef inline uint32_t shadow_of(uint64_t age, idx_t memcg, bint workingset) noexcept nogil:
-    """Never 0: an age that is one page off does nobody harm."""
-    cdef uint32_t low = <uint32_t>age & EVICTION_MASK
-    return (low if low else 1) << EVICTION_SHIFT | memcg << 1 | workingset
+    """Never 0: of the root's first page, whose shadow would be, the age is one page off."""
+    cdef uint32_t shadow = (<uint32_t>age & EVICTION_MASK) << EVICTION_SHIFT | memcg << 1 | workingset
+    return shadow if shadow else 1 << EVICTION_SHIFT
 
 cdef uint32_t workingset_eviction(arena_t *a, pfn_t head) noexcept nogil  # the shadow to leave behind; never 0
 cdef void workingset_refault(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # the folio is not on a list yet
