@@ -64,7 +64,7 @@ class Kernel:
         self.cold: set[str] = set()  # files of which something may not be in the page cache
         self.warm: set[str] = set()  # programs that were brought in
         self.nr_lines = 0
-        self.swap = SwapAreas()
+        self.swap = SwapAreas(root)
 
     def close(self) -> None:
         for task in self.tasks.values():

@@ -11,11 +11,15 @@ import subprocess
 import time
 
 from tests.differential.script import Words, size
+from tests.differential.tracee import Tracee, start
 
 WHERE = "/dev/shm"
 TOOLS = {name: shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")  # where root's path need not lead
          for name in ("losetup", "mkswap", "swapon", "swapoff")}  # fmt: skip
 GROUPS = "/sys/fs/cgroup/memory"
+CHARGE_BATCH, PAGE = 64, 4096
+SYS_MMAP, SYS_MADVISE = 9, 28
+PROT_READ, MAP_PRIVATE, MAP_ANONYMOUS, MADV_DONTNEED = 1, 2, 0x20, 4
 VMSTAT = ("pswpin", "pswpout", "swpin_zero", "swpout_zero", "thp_swpout", "thp_swpout_fallback", "thp_split_page", "thp_split_page_failed",
           "thp_split_pmd", "thp_deferred_split_page", "swap_ra", "swap_ra_hit")
 MEMINFO = ("SwapCached", "SwapTotal", "SwapFree")
@@ -36,12 +40,50 @@ def _run(tool: str, *words: str) -> str:
     return subprocess.run([TOOLS[tool] or tool, *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
+class Group:
+    """A group of the kernel's, whose counters can be made exact: by a process in it that faults without being charged for anything.
+
+    Reclaim and refaults go by counts that are folded every two seconds, or when somebody asks for them and more than MEMCG_CHARGE_BATCH
+    updates a CPU are waiting (memcg_vmstats_needs_flush()). A read fault that brings the zero page is such an update and no more.
+    """
+
+    def __init__(self, path: str, root: str) -> None:
+        self.path = path
+        os.mkdir(path)
+        program = f"{root}/ticker"  # a file of its own, or it would have a part in the others' pages
+        if not os.path.exists(program):
+            shutil.copy(f"{root}/target", program)
+        self.ticker: Tracee = start(program, root)
+        self.length = ((os.cpu_count() or 1) + 2) * CHARGE_BATCH * PAGE
+        self.area = self.ticker.syscall(SYS_MMAP, 0, self.length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        self._tick()  # its tables are charged to the group that it comes from
+        _write(f"{path}/cgroup.procs", str(self.ticker.pid))
+
+    def _tick(self) -> None:
+        self.ticker.touch(self.area, self.length, "r")
+        self.ticker.syscall(SYS_MADVISE, self.area, self.length, MADV_DONTNEED)
+
+    def fold(self) -> None:
+        self._tick()
+        with open(f"{self.path}/memory.stat", encoding="utf-8") as f:
+            f.read()
+
+    def close(self) -> None:
+        self.ticker.kill()
+        for _ in range(200):  # until the last process is gone
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
+                break
+            time.sleep(0.005)
+
+
 class SwapAreas:
     """Those that a script switched on, and its groups; close() puts everything back."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
+        self.root = root
         self.areas: list[tuple[str, str]] = []  # (device, file)
-        self.groups: list[str] = []
+        self.groups: dict[str, Group] = {}
         self.before: dict[str, int] = {}
 
     def swapon(self, w: Words) -> None:
@@ -66,29 +108,28 @@ class SwapAreas:
             _run("swapoff", device)
 
     def settle(self) -> None:
-        """What is written has ended."""
+        """What is written has ended, and what it changed is counted."""
         for device, _ in self.areas:
             for _ in range(2000):
                 with open(f"/sys/block/{os.path.basename(device)}/inflight", encoding="utf-8") as f:
                     if f.read().split() == ["0", "0"]:
                         break
                 time.sleep(0.0005)
+        for group in self.groups.values():
+            group.fold()
 
     def cgroup(self, w: Words) -> None:
         verb, name = w.next(), w.next()
-        path = f"{GROUPS}/vmtool-{os.getpid()}-{name}"
         if verb == "create":
-            os.mkdir(path)
-            self.groups.append(path)
+            self.groups[name] = Group(f"{GROUPS}/vmtool-{os.getpid()}-{name}", self.root)
         else:
-            _write(f"{path}/cgroup.procs", w.next())
+            _write(f"{self.groups[name].path}/cgroup.procs", w.next())
 
     def reclaim(self, w: Words) -> None:
-        """All of a group that can go. Reclaim goes by counts that may be two seconds old, unless somebody asks for them."""
-        path = f"{GROUPS}/vmtool-{os.getpid()}-{w.option('--cgroup')}"
-        with open(f"{path}/memory.stat", encoding="utf-8") as f:
-            f.read()
-        _write(f"{path}/memory.force_empty", "0")
+        """All of a group that can go."""
+        group = self.groups[w.option("--cgroup") or ""]
+        group.fold()
+        _write(f"{group.path}/memory.force_empty", "0")
         self.settle()
 
     def cat(self, path: str) -> str:
@@ -105,12 +146,8 @@ class SwapAreas:
                 with contextlib.suppress(subprocess.CalledProcessError):  # it may be off
                     _run(*command.split(), device)
             os.unlink(path)
-        for group in reversed(self.groups):
-            for _ in range(200):  # until the last process is gone
-                with contextlib.suppress(OSError):
-                    os.rmdir(group)
-                    break
-                time.sleep(0.005)
+        for group in self.groups.values():
+            group.close()
 
 
 def _vmstat() -> dict[str, int]:

@@ -33,7 +33,7 @@ class Live(Backend):
     def __init__(self, root: str) -> None:
         self.root = root
         self.drainer = tracee.Drainer()
-        self.swap = swap_areas.SwapAreas()
+        self.swap = swap_areas.SwapAreas(root)
         self.looks = {name: os.open(f"/proc/{name}", os.O_RDONLY) for name in ("kpageflags", "kpagecount")}
         self.path: str | None = None
 
@@ -45,7 +45,7 @@ class Live(Backend):
             self.swap.swapon(Words(["64M"]))
         if not case.needs_swap and self.swap.areas:
             self.swap.close()
-            self.swap = swap_areas.SwapAreas()
+            self.swap = swap_areas.SwapAreas(self.root)
         if case.needs_file:
             self.path = f"{self.root}/d/drawn"
             with open(self.path, "xb") as f:
