@@ -324,7 +324,7 @@ def test_tasks_of_one_cpu_look_for_each_other(one_process):
 
 
 def test_what_ended_tasks_dirtied_counts_for_those_that_live(one_process):
-    """dirty_throttle_leaks: 20 pages of one that has ended, and 12 of the next are 32."""
+    """dirty_throttle_leaks: 20 pages of one that has ended, and 12 of the next are 32; the write after them looks."""
     m = one_process
     m.set_sysctl("vm.dirty_background_bytes", str(24 * PAGE))
     m.set_sysctl("vm.dirty_bytes", str(2747 * PAGE))
@@ -337,7 +337,38 @@ def test_what_ended_tasks_dirtied_counts_for_those_that_live(one_process):
     for i in range(14):
         m.write(pid, "/f", (40 + i) * PAGE, b"x")
         seen.append(m.vmstat()["nr_dirty"])
-    assert seen[10:14] == [31, 0, 1, 2]
+    assert seen[10:14] == [31, 32, 1, 2]
+
+
+LOOKS = [  # of a 6.18 that wakes its flusher at each look: limit, pages a call, how, and the page before (write) or behind which that was
+    (1050876, 1, "write", [33, 1057, 2081, 3105, 4129, 5153]),
+    (1043632, 1, "write", [33, 545, 1057, 1569, 2081, 2593, 3105, 3617, 4129, 4641, 5153, 5665]),
+    (1062000, 64, "write", [65, 1089, 2113]),
+    (1062000, 1, "store", [32]),
+]
+
+
+@pytest.mark.parametrize(("limit", "step", "how", "looks"), LOOKS)
+def test_a_writer_looks_as_often_as_recorded(one_process, limit, step, how, looks):
+    """write() looks before each folio (generic_perform_write()), a fault behind its page (fault_dirty_shared_page())."""
+    m = one_process
+    m.set_sysctl("vm.dirty_bytes", str(limit * PAGE))
+    m.set_sysctl("vm.dirty_background_bytes", str(PAGE))
+    m.mkfile("/f", 0 if how == "write" else 6000 * PAGE)
+    at = m.mmap(1, 0, 6000 * PAGE, 3, 1, path="/f") if how == "store" else 0
+    if at:
+        m.madvise(1, at, 6000 * PAGE, RANDOM)
+    seen, written = [], m.vmstat()["nr_written"]
+    for page in range(0, looks[-1] + step, step):
+        if how == "write":
+            m.write(1, "/f", page * PAGE, b"x" * step * PAGE)
+        else:
+            m.store(1, at + page * PAGE, b"x")
+        now = m.vmstat()["nr_written"]
+        if now != written:
+            seen.append(page + 1)
+        written = now
+    assert seen == looks
 
 
 @pytest.mark.parametrize("how", ["store", "write", "populate"])

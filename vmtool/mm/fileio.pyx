@@ -221,7 +221,6 @@ cdef int64_t write_folio(arena_t *a, idx_t inode, uint64_t pos, const char *buf,
         inode_mut(a, inode).size = pos + length
     if pos > old:
         zero_partial_blocks(a, inode, old, pos)
-    balance_dirty_pages(a)
     return <int64_t>length
 
 
@@ -242,6 +241,7 @@ cdef int64_t filemap_write(arena_t *a, idx_t file, uint64_t pos, const char *buf
         return shmem_write(a, file, pos, buf, length)
     while done < length:
         part = most - (pos + done) % most  # a write is cut at multiples of the largest folio
+        balance_dirty_pages(a)  # before each folio: what the last one dirtied, the next write sees
         n = write_folio(a, inode, pos + done, buf + done, part if part < length - done else length - done)
         if n < 0:
             return <int64_t>done if done else n
