@@ -42,7 +42,7 @@ LEVELS = """
     filemap rmap pagewalk
     swap_state inode thp task_objects memcg_stat direct_map
     swap_readahead
-    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap vmscan_anon swapin_quick
+    shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap vmscan_anon vmscan_putback swapin_quick
     fileio vmscan_list migrate shrinker mm_slot
     pagecache vmscan compact_free
     vma_merge task compact_scan unmap_quick

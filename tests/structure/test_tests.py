@@ -42,6 +42,7 @@ TESTED_BY = {
     "tests/mm/test_reclaim_told.py": "vmscan_list",
     "tests/mm/test_slab.py": "kmalloc kmem_boot slub",
     "tests/mm/test_swap.py": "shmem shmem_swap",
+    "tests/mm/test_swap_back.py": "vmscan_putback",
     "tests/mm/test_thp_file.py": "folio_split thp_split",
     "tests/mm/test_mthp.py": "large_folio",
     "tests/mm/test_views.py": "show_proc show_smaps",

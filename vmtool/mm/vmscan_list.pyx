@@ -20,18 +20,19 @@ from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
-from vmtool.mm.lruvec cimport (LRU_INACTIVE_ANON, count_folio_events, count_memcg_events, folio_is_file_lru, folio_lruvec, folio_memcg, is_lazyfree, lru_adds_begin, lru_adds_end, lru_adds_t,
-                               lruvec_add_folio, lruvec_add_one_of_many, lruvec_del_folio, lruvec_isolate_singles, pmd_mappable, workingset_age_nonresident)
+from vmtool.mm.lruvec cimport (LRU_INACTIVE_ANON, count_folio_events, count_memcg_events, folio_is_file_lru, folio_memcg, is_lazyfree, lruvec_add_folio, lruvec_del_folio,
+                               lruvec_isolate_singles, pmd_mappable)
 from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.rmap_walk cimport folio_referenced, try_to_unmap
 from vmtool.mm.shmem_swap cimport shmem_splits, shmem_writeout
-from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
+from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_quick cimport swap_stays_empty
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free_swap, swap_cache_remove, swap_write_poll, swap_write_wait, swap_writeout, swap_writes_issued
 from vmtool.mm.thp_split cimport split_folio_to_list
 from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
                               KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
 from vmtool.mm.vmscan_anon cimport FATE_ACTIVATE, FATE_FREED, FATE_KEEP, FATE_UNKNOWN, anon_is_usual, shrink_anon, shrink_anon_tail, sole_begin, sole_end, sole_forget, sole_t, tail_isolate, tail_putback, tail_t
+from vmtool.mm.vmscan_putback cimport move_folios_to_lru, putback, putback_lru_folios
 from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
                                PGSCAN_KSWAPD, PGSCAN_SKIP_DMA, PGSTEAL_ANON, PGSTEAL_KSWAPD, THP_SWPOUT_FALLBACK, count_vm_events)
 from vmtool.mm.workingset cimport lru_note_cost, workingset_eviction
@@ -117,38 +118,6 @@ cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t
         out[nr] = head
         nr += 1
     return nr
-
-
-cdef void putback(arena_t *a, pfn_t head) noexcept nogil:
-    """folio_putback_lru(): on the list of its flags, our reference dropped."""
-    cdef frame_t *f = frame_mut(a, head)
-    if f.flags & PG_mlocked:
-        f.flags = (f.flags | PG_unevictable) & ~<uint32_t>PG_active
-    if f.flags & PG_active:
-        workingset_age_nonresident(a, folio_lruvec(a, head), nr_pages_of(a, head))
-    lruvec_add_folio(a, head)
-    if f.flags & PG_unevictable:
-        f.lru_prev = 0
-    folio_put(a, head)
-
-
-cdef void putback_all(arena_t *a, pfn_t head) noexcept nogil:
-    """move_folios_to_lru(): those linked by lru_next."""
-    cdef lru_adds_t adds
-    cdef pfn_t next
-    cdef frame_t *f
-    lru_adds_begin(a, &adds)
-    while head and not a.err:
-        f = frame_mut(a, head)
-        next = f.lru_next
-        f.lru_next = 0
-        if f.flags & (PG_head | PG_mlocked | PG_unevictable | PG_active):
-            putback(a, head)
-        else:
-            lruvec_add_one_of_many(a, head, f, &adds)
-            folio_put(a, head)
-        head = next
-    lru_adds_end(a, &adds)
 
 
 cdef inline uint32_t keep(arena_t *a, pfn_t head, uint32_t fate, uint32_t why) noexcept nogil:
@@ -440,7 +409,7 @@ cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t 
         return 0
     stat.ahead = lruvec.lists[lru].tail
     nr_reclaimed = stat.tail.nr_freed + shrink_folio_list(a, sc, folios, nr, &sole, &stat)
-    putback_all(a, stat.kept)
+    move_folios_to_lru(a, stat.kept)
     count_reclaim_events(a, lruvec, sc, PGSTEAL_KSWAPD + <int>sc.by, <int64_t>nr_reclaimed)
     count_vm_events(a, PGSTEAL_ANON + file, <int64_t>nr_reclaimed)
     lru_note_cost(a, lruvec, file, stat.nr_pageout, nr_scanned - nr_reclaimed if nr_scanned > nr_reclaimed else 0)
@@ -499,13 +468,8 @@ cdef pfn_t reclaim_folio_list(arena_t *a, pfn_t *folios, uint32_t nr) noexcept n
 
 cdef void reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
     """MADV_PAGEOUT. What stays waits in a batch (folio_putback_lru()), and is on no list yet, to be rotated, when its write has ended."""
-    cdef pfn_t kept = reclaim_folio_list(a, folios, nr)
-    cdef pfn_t head
-    while kept and not a.err:
-        head = pop(a, &kept)
-        folio_add_lru(a, head)
-        folio_put(a, head)
+    putback_lru_folios(a, reclaim_folio_list(a, folios, nr))
 
 
 cdef void reclaim_clean_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil:
-    putback_all(a, reclaim_folio_list(a, folios, nr))
+    move_folios_to_lru(a, reclaim_folio_list(a, folios, nr))
