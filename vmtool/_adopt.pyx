@@ -22,7 +22,7 @@ from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup,
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.task cimport sig_maj_flt, sig_min_flt, task_alloc
 from vmtool.mm.types cimport *
-from vmtool.mm.vma cimport vma_lookup, vma_pages
+from vmtool.mm.vma cimport vma_lookup
 
 from vmtool.errors import KernelError
 

@@ -5,7 +5,7 @@ Open files have numbers here, as struct file has: the mappings of one open() mer
 goes on while it is open. Whoever opens closes. Processes as they are on another machine: _adopt.pyx.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from vmtool._state cimport State
 from vmtool._walks cimport find_mm

@@ -2,7 +2,7 @@
 """Memory pressure: swap areas, reclaim by hand, the kernel's log, control groups.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool._files cimport enter, result, settle
 from vmtool._state cimport State

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from vmtool._state cimport State
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP, is_arm, is_riscv
-from vmtool.mm.arena cimport arena_t, frame_at, inode_at, mm_at, pool_name, rec_at, rec_mut, task_at
+from vmtool.mm.arena cimport arena_t, frame_at, inode_at, pool_name, rec_at, rec_mut
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
                                     zone_name, wmark_pages)

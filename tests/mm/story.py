@@ -5,7 +5,7 @@ import pytest
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
 
 PAGE = 4096
-PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE = 1, 2, 1, 2, 0x20, 14
+PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE, MADV_COLD = 1, 2, 1, 2, 0x20, 14, 20
 
 
 class Cases(dict):
@@ -38,7 +38,8 @@ class Story:
         m.touch(self.pid, self.heap, PAGE, "w")  # the parent has its first page for itself again
         m.switch(self.child, 1)
         m.switch(self.pid, 0)
-        m.drop_caches(1)  # what waits in batches goes to the LRU lists
+        m.drop_caches(1)  # what waits in batches goes to the LRU lists; mapped pages of files, which stay, wait to be deactivated,
+        m.madvise(self.pid, self.lib, PAGE, MADV_COLD)  # until this drains them
         self.mm, self.child_mm = self.mm_of(self.pid), self.mm_of(self.child)
 
     def mm_of(self, pid):

@@ -243,3 +243,19 @@ class TestOf64K:
         assert len(gone) >= 4 and len(gone) % 4 == 0
         assert {chunk // 4 for chunk in gone} == {gone[at] // 4 for at in range(0, len(gone), 4)}
         assert again.fsck() == []
+
+
+def test_another_ones_memory_is_written_and_read_page_by_page(machine, form):
+    """access_remote_vm(): over the border of two pages, and beyond the first 4K of each."""
+    page = machine.mmap(1, 0, 3 * form.page, RW, ANON)
+    text = (bytes(range(1, 251)) * 600)[: form.page + form.page // 2]
+    assert machine.write_mem(1, page + 5000, text) == len(text)
+    assert machine.load(1, page + 5000, len(text)) == text
+    assert machine.read_mem(1, page + 5000, len(text)) == text
+
+
+def test_the_least_dirty_bytes_are_two_pages(machine, form):
+    """kernel: dirty_bytes_min = 2 * PAGE_SIZE."""
+    with pytest.raises(KernelError, match="EINVAL"):
+        machine.set_sysctl("vm.dirty_bytes", str(2 * form.page - 1))
+    machine.set_sysctl("vm.dirty_bytes", str(2 * form.page))

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """How much of a heap is live, kept, free and lost to fragmentation; its bins; and what lies where."""
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from vmtool.libc.words cimport libc_t
 from vmtool.mm.types cimport vaddr_t

@@ -4,7 +4,7 @@ The log has a line for each: INDEX ADDR USABLE BREAK; the list of calls a line f
 """
 
 from libc.setjmp cimport setjmp
-from libc.string cimport memchr, memcmp, memset, strlen
+from libc.string cimport memchr, memcmp, strlen
 
 from vmtool.libc.blocks cimport blocks_drop, blocks_find, blocks_free, blocks_put
 from vmtool.libc.chunk cimport *

@@ -17,7 +17,7 @@ from vmtool.libc.bins cimport binmap_set, binmap_word, place_in_bin, unlink_chun
 from vmtool.libc.chunk cimport *
 from vmtool.libc.int_free cimport malloc_consolidate
 from vmtool.libc.sysmalloc cimport sysmalloc
-from vmtool.libc.tcache cimport tcache_count, tcache_get, tcache_has_room, tcache_put
+from vmtool.libc.tcache cimport tcache_get, tcache_has_room, tcache_put
 from vmtool.libc.words cimport abort_with, memory_fill, step
 
 cdef const char *ASSERT_SIZE = b"malloc.c:4160: _int_malloc: Assertion `(unsigned long) (size) >= (unsigned long) (nb)' failed."

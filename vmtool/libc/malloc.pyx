@@ -10,10 +10,10 @@ from vmtool.libc.heaps cimport arena_for_chunk, heap_for_ptr
 from vmtool.libc.int_free cimport int_free, malloc_consolidate
 from vmtool.libc.int_malloc cimport int_malloc
 from vmtool.libc.munmap_chunk cimport mremap_chunk, munmap_chunk
-from vmtool.libc.tcache cimport tcache_count, tcache_entry, tcache_get
+from vmtool.libc.tcache cimport tcache_count, tcache_get
 from vmtool.libc.trim cimport drop_free_pages, systrim
 from vmtool.libc.tunables cimport tunables_init
-from vmtool.libc.words cimport abort_with, memory_copy, memory_fill, st32
+from vmtool.libc.words cimport abort_with, memory_copy, memory_fill
 from vmtool.mm.arena cimport cpu_mut, mm_at, mm_mut, rec_alloc, rec_mut, task_mut
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.types cimport POOL_LIBC

@@ -5,7 +5,6 @@
 Counterpart: glibc 2.36 malloc/malloc.c (sysmalloc_mmap(), munmap_chunk(), mremap_chunk()).
 """
 
-from libc.stdint cimport int32_t
 
 from vmtool.libc.chunk cimport *
 from vmtool.libc.syscalls cimport PROT_RW, failed, libc_mmap, libc_mremap, libc_munmap, madvise_thp

@@ -10,7 +10,6 @@ from vmtool.mm.types cimport vaddr_t
 cdef vaddr_t tcache_get(libc_t *l, uint64_t index) noexcept nogil
 cdef void tcache_put(libc_t *l, vaddr_t p, uint64_t index) noexcept nogil
 cdef void tcache_look_for_double_free(libc_t *l, vaddr_t mem, uint64_t index) noexcept nogil
-cdef vaddr_t tcache_entry(libc_t *l, uint64_t index) noexcept nogil
 
 cdef inline uint32_t tcache_count(libc_t *l, uint64_t index) noexcept nogil:
     return ld16(l, l.t.tcache + TCACHE_COUNTS + index * 2)

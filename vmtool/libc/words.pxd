@@ -51,7 +51,6 @@ cdef struct libc_t:
     call_fn on_call  # NULL: nobody listens
     void *ctx
 
-cdef void die(libc_t *l, int signo, const char *message) noexcept nogil  # does not return
 cdef void abort_with(libc_t *l, const char *message) noexcept nogil  # malloc_printerr(): SIGABRT; does not return
 cdef uint64_t memory_load(libc_t *l, vaddr_t at) noexcept nogil
 cdef void memory_store(libc_t *l, vaddr_t at, uint64_t value) noexcept nogil

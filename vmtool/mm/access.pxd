@@ -10,8 +10,6 @@ cdef struct siginfo_t:
     int code  # SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, SI_KERNEL
     vaddr_t addr
 
-# One access of up to the page's end: the physical address, and 0 or, when it faulted, 1; or -1 and a signal. Runs on the task's CPU (switch_mm done).
-cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil
 # The same where nobody needs the address, and what follows the access: 0, or -1 and a signal.
 cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil
 # Every page of addr..addr+length-1; stops at a signal.
@@ -28,7 +26,6 @@ cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t l
 cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t length) noexcept nogil
 # What an access would end in without doing it: 0 resolved by the kernel or present, else a signal in info.
 cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil
-cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 
 cdef inline bint vma_is_accessible(const vma_t *v) noexcept nogil:
     return (v.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) != 0

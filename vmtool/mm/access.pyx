@@ -12,7 +12,7 @@ Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arch cimport ARCH_JUDGES_EXEC, ARCH_KPTI, ARCH_X86_64_LA57, ARCH_XONLY, offset_in_page, page_size, page_start
-from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, cpu_mut, frame_at, mm_at, mm_mut, task_at, vma_at
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut
@@ -20,7 +20,7 @@ from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account
 from vmtool.mm.access_quick cimport QUICK_DONE, QUICK_FAULTED, QUICK_RETRY, access_quick, access_quick_again, after_fault
 from vmtool.mm.access_run cimport access_quick_run
-from vmtool.mm.mmu cimport MMU_FAULT, MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
+from vmtool.mm.mmu cimport MMU_NONCANONICAL, mmu_access, mmu_walk, walk_t
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.pkeys cimport has_pkeys, pkru_allows, vma_pkey
 from vmtool.mm.placement cimport mmap_min_addr
@@ -285,7 +285,7 @@ cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t len
 cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys
-    cdef char page[4096]
+    cdef char page[CONTENT_BYTES]
     cdef uint64_t done = 0, n
     cdef int faulted
     info.signo = 0
@@ -293,7 +293,7 @@ cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t l
         faulted = access_page(a, c, task, addr + done, ACCESS_READ, &phys, info)
         if faulted < 0:
             return -1
-        n = 4096 - (phys & 4095)  # a piece: of a larger page, a part
+        n = CONTENT_BYTES - phys % CONTENT_BYTES  # a piece: of a larger page, a part
         if n > length - done:
             n = length - done
         memcpy(page, page_bytes(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys), n)

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The common access in one pass: a TLB hit, a walk of one entry, or a common fault, its retry and the TLB's fill."""
 
-from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES
+from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, pte_index_4k, pte_pfn, region_4k
 from vmtool.mm.arena cimport arena_t, content_at, cpu_mut, frame_at
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.thp cimport may_be_huge
@@ -41,16 +41,16 @@ cdef struct look_t:
 cdef inline bint is_quick(arena_t *a, const cpu_t *c, vaddr_t addr, const tlb_geom_t *first, const tlb_geom_t *second) noexcept nogil:
     """A 4K page whose PTE table the walker came by last, on a machine without PCIDs whose entries are read as they stand; nothing is traced."""
     cdef const arch_t *g = &a.m.arch
-    if c.walk_region != (addr >> 21) + 1 or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0 or not a.quick:
+    if c.walk_region != region_4k(addr) or a.m.trace_on or a.m.pcid or c.tlb_has_large or first.ways == 0 or second.ways == 0 or not a.quick:
         return False
-    return g.entry_bytes == 8 and not g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL) and c.walk_root == <pfn_t>((c.cr3 & g.pfn_mask) >> 12)
+    return g.entry_bytes == 8 and not g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL) and c.walk_root == pte_pfn(g, c.cr3)
 
 # The processor.
 
 cdef inline idx_t table_at(arena_t *a, const cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
     """The PTE table that the walker came by last, and the page's entry in it. Returns: its content, 0 while all of it is zeros."""
     at.table = c.walk_table
-    at.index = <uint32_t>vpn & 511
+    at.index = pte_index_4k(vpn)
     at.content = frame_at(a, at.table).content
     at.entries = <uint64_t *>content_at(a, at.content) if at.content else NULL
     at.entry = at.entries[at.index] if at.content else 0
@@ -83,8 +83,3 @@ cdef inline bint fault_is_plain(arena_t *a, const cpu_t *c, idx_t task, vaddr_t 
 
 cdef inline bint is_private(const vma_t *area) noexcept nogil:
     return not area.vm_flags & (VM_SHARED | VM_MAYSHARE)
-
-cdef inline bint is_first(const vma_t *area, const look_t *at) noexcept nogil:
-    """Nothing is there yet, and the area may be read."""
-    return at.entry == 0 and at.l1.hit == NULL and at.l2.hit == NULL and area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
-

@@ -13,8 +13,8 @@ Whatever is_quick() or fault_is_plain() do not let pass takes the general road; 
 processor's is done here: the miss that faults, and the retry.
 """
 
-from vmtool.mm.arch cimport entry_reserved
-from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, file_at, frame_at, frame_mut, inode_at, mm_mut, task_at, task_mut, vma_at
+from vmtool.mm.arch cimport SHIFT_4K, entry_reserved, page_start, vpn_4k
+from vmtool.mm.arena cimport content_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport pcp_take, prep_new_page
 from vmtool.mm.fault_anon cimport anon_pte
 from vmtool.mm.fault_file cimport do_fault_around_single
@@ -36,6 +36,11 @@ cdef enum:  # look_at
 
 # --- the processor -------------------------------------------------------------------------------------------------
 
+cdef inline bint is_first(const vma_t *area, const look_t *at) noexcept nogil:
+    """Nothing is there yet, and the area may be read."""
+    return at.entry == 0 and at.l1.hit == NULL and at.l2.hit == NULL and area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
+
+
 cdef inline void count_walk(arena_t *a, cpu_t *c, bint missed) noexcept nogil:
     c.tlb_clock += 1
     c.misses += missed
@@ -46,7 +51,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
     cdef const arch_t *g = &a.m.arch
     cdef tlb_geom_t *first = &a.m.tlb_geom[TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K]
     cdef tlb_geom_t *second = &a.m.tlb_geom[TLB_L2]
-    cdef uint64_t vpn = addr >> 12
+    cdef uint64_t vpn = vpn_4k(addr)
     cdef pte_t leaf
     cdef pte_t want = g.accessed | (g.dirty if access == ACCESS_WRITE else 0)
     cdef idx_t content
@@ -57,7 +62,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         c.tlb_clock += 1
         at.l1.hit.age = c.tlb_clock
         c.l1_hits += 1
-        phys[0] = leaf_phys(g, at.l1.hit.pte, 12, addr)
+        phys[0] = leaf_phys(g, at.l1.hit.pte, SHIFT_4K, addr)
         return DONE
     content = table_at(a, c, vpn, at)
     tlb_look(a, c, second, vpn, &at.l2)
@@ -66,7 +71,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         at.l2.hit.age = c.tlb_clock
         c.l2_hits += 1
         at.l1.place[0] = at.l2.hit[0]
-        phys[0] = leaf_phys(g, at.l2.hit.pte, 12, addr)
+        phys[0] = leaf_phys(g, at.l2.hit.pte, SHIFT_4K, addr)
         return DONE
     if not at.entry & g.present:
         return FAULT
@@ -81,7 +86,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
         leaf |= want
     count_walk(a, c, at.l1.hit == NULL and at.l2.hit == NULL)
     tlb_put_looked(a, c, &at.l1, &at.l2, vpn, leaf)
-    phys[0] = leaf_phys(g, leaf, 12, addr)
+    phys[0] = leaf_phys(g, leaf, SHIFT_4K, addr)
     return DONE
 
 cdef inline void flush_looked(arena_t *a, cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
@@ -158,7 +163,7 @@ cdef inline bint write_fault(arena_t *a, cpu_t *c, mm_t *m, const vma_t *area, v
         return False
     if not copy_or_reuse(a, area, addr, at, new):
         return False
-    flush_looked(a, c, addr >> 12, at)
+    flush_looked(a, c, vpn_4k(addr), at)
     return True
 
 cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte_t *new) noexcept nogil:
@@ -175,20 +180,20 @@ cdef inline bint is_swapped(arena_t *a, const vma_t *area, const look_t *at, int
 
 cdef inline uint64_t missed_tag(vaddr_t addr, int kind) noexcept nogil:
     """tlb_lookup()'s note of a page that neither level has."""
-    return ((addr >> 12) + 1) << 1 | (kind == ACCESS_EXEC)
+    return (vpn_4k(addr) + 1) << 1 | (kind == ACCESS_EXEC)
 
 cdef inline bint fill_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, look_t *at, paddr_t *phys) noexcept nogil:
     """access_quick_again() with the places of the TLB that were found before the fault. False: it is to be called, and nothing is changed."""
     cdef const arch_t *g = &a.m.arch
     cdef pte_t want = g.accessed | (g.dirty if kind == ACCESS_WRITE else 0)
     cdef pte_t e = at.entries[at.index], leaf = leaf_of(g, c.walk_bits, e)
-    if c.tlb_missed != missed_tag(addr, kind) or c.walk_table != at.table or c.walk_region != (addr >> 21) + 1 or c.tlb_has_large:
+    if c.tlb_missed != missed_tag(addr, kind) or c.walk_table != at.table or c.walk_region != region_4k(addr) or c.tlb_has_large:
         return False
     if leaf & (g.present | want) != g.present | want or entry_reserved(g, 0, e) or not tlb_permits(g, leaf, kind):
         return False
     count_walk(a, c, True)
-    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf)
-    phys[0] = leaf_phys(g, leaf, 12, addr)
+    tlb_put_looked(a, c, &at.l1, &at.l2, vpn_4k(addr), leaf)
+    phys[0] = leaf_phys(g, leaf, SHIFT_4K, addr)
     return True
 
 cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, mm_t *m, vaddr_t addr, int kind, look_t *at, paddr_t *phys) noexcept nogil:
@@ -196,8 +201,8 @@ cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, mm_t *m, vaddr_t 
     cdef uint32_t flags = FAULT_USER | FAULT_WRITE if kind == ACCESS_WRITE else FAULT_USER
     cdef uint64_t flushes = c.flushes_page + c.flushes_all
     cdef uint32_t result = 0
-    if not fault_plain(a, m.vma_cache, m, addr & ~<vaddr_t>4095, at.content, at.entries, at.index, flags):
-        result = a.do_swap_page(a, m.vma_cache, addr & ~<vaddr_t>4095, flags, pte_to_swp_entry(a, at.entry))
+    if not fault_plain(a, m.vma_cache, m, page_start(&a.m.arch, addr), at.content, at.entries, at.index, flags):
+        result = a.do_swap_page(a, m.vma_cache, page_start(&a.m.arch, addr), flags, pte_to_swp_entry(a, at.entry))
     count_vm_event(a, PGFAULT)
     if result & VM_FAULT_ERROR:
         return -<int>result
@@ -218,7 +223,7 @@ cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, co
     count_walk(a, c, missed)
     count_walk(a, c, True)  # the retry
     new = leaf_of(&a.m.arch, c.walk_bits, new)
-    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, new)
+    tlb_put_looked(a, c, &at.l1, &at.l2, vpn_4k(addr), new)
     return new
 
 cdef inline int raise_fault(arena_t *a, cpu_t *c, vaddr_t addr, int kind, const look_t *at) noexcept nogil:
@@ -238,19 +243,19 @@ cdef int access_quick_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, paddr_
     cdef pte_t leaf
     if c.tlb_missed != missed_tag(addr, kind) or not is_quick(a, c, addr, first, &a.m.tlb_geom[TLB_L2]):
         return 0
-    content = table_at(a, c, addr >> 12, &at)
+    content = table_at(a, c, vpn_4k(addr), &at)
     leaf = leaf_of(g, c.walk_bits, at.entry)
     if not leaf & g.present or entry_reserved(g, 0, at.entry) or not tlb_permits(g, leaf | want, kind):
         return 0
-    tlb_look(a, c, first, addr >> 12, &at.l1)
-    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], addr >> 12, &at.l2)
+    tlb_look(a, c, first, vpn_4k(addr), &at.l1)
+    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], vpn_4k(addr), &at.l2)
     if (at.entry & want) != want:
         content_mut(a, content)  # the chunk changes
         at.entries[at.index] = at.entry | want
         leaf |= want
     count_walk(a, c, True)
-    tlb_put_looked(a, c, &at.l1, &at.l2, addr >> 12, leaf)
-    phys[0] = leaf_phys(g, leaf, 12, addr)
+    tlb_put_looked(a, c, &at.l1, &at.l2, vpn_4k(addr), leaf)
+    phys[0] = leaf_phys(g, leaf, SHIFT_4K, addr)
     return QUICK_DONE
 
 cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
@@ -281,5 +286,5 @@ cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, 
     else:
         return raise_fault(a, c, addr, kind, &at)
     new = end_fault(a, c, task_mut(a, task), addr, &at, missed, new)
-    phys[0] = leaf_phys(&a.m.arch, new, 12, addr)
+    phys[0] = leaf_phys(&a.m.arch, new, SHIFT_4K, addr)
     return done

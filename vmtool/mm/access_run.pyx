@@ -12,7 +12,7 @@ leaves, record by record (tests/mm/test_access_quick.py).
 """
 
 from vmtool.mm.access_quick cimport after_fault, fault_is_plain, is_private, is_quick, leaf_of, look_t, runs_elsewhere, table_at
-from vmtool.mm.arch cimport leaf_reserved_bits
+from vmtool.mm.arch cimport PTRS_4K, SHIFT_4K, leaf_reserved_bits, vpn_4k
 from vmtool.mm.arena cimport content_mut, fbatches_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport ready_begin, ready_end, ready_t
 from vmtool.mm.fault_anon cimport anon_pte
@@ -65,16 +65,16 @@ cdef inline void open_table(arena_t *a, run_t *k) noexcept nogil:
         content_mut(a, k.table.content)  # marks it
 
 cdef inline bint misses(arena_t *a, run_t *k) noexcept nogil:
-    return tlb_run_misses(a, k.c, k.tlb, k.addr >> 12, &k.at)
+    return tlb_run_misses(a, k.c, k.tlb, vpn_4k(k.addr), &k.at)
 
 cdef inline void step(run_t *k, uint32_t nr) noexcept nogil:
-    k.addr += <vaddr_t>nr << 12
+    k.addr += <vaddr_t>nr << SHIFT_4K
     k.index += nr
     k.nr_left -= nr
 
 cdef inline void fill(arena_t *a, run_t *k, pte_t leaf) noexcept nogil:
     """The TLB's, and on to the next page."""
-    tlb_run_put(a, k.c, k.tlb, &k.at, k.addr >> 12, leaf)
+    tlb_run_put(a, k.c, k.tlb, &k.at, vpn_4k(k.addr), leaf)
     step(k, 1)
 
 cdef inline void faulted(arena_t *a, run_t *k, pte_t new) noexcept nogil:
@@ -118,7 +118,7 @@ cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
     cdef pte_t want = a.m.arch.accessed | (a.m.arch.dirty if k.kind == ACCESS_WRITE else 0)
     cdef pte_t need = k.need, kept = k.kept, nx = k.nx, reserved = k.reserved, entry, leaf
     cdef uint64_t *entries = k.entries
-    cdef uint64_t vpn = k.addr >> 12
+    cdef uint64_t vpn = vpn_4k(k.addr)
     cdef uint32_t index = k.index, end = k.index + <uint32_t>k.nr_left
     cdef tlb_places_t at
     while index < end:
@@ -172,7 +172,7 @@ cdef void anon_run(arena_t *a, run_t *k) noexcept nogil:
     while k.nr_left and k.entries[k.index] == 0 and ready.head and misses(a, k):
         pfn = ready.head
         new_page(a, k, &ready, batch, index)
-        faulted(a, k, bits | <pte_t>pfn << 12)
+        faulted(a, k, bits | <pte_t>pfn << SHIFT_4K)
         index += 1
     ready_end(a, &ready)
     before -= k.nr_left
@@ -209,16 +209,16 @@ cdef void file_run(arena_t *a, run_t *k) noexcept nogil:
 
 cdef inline bint has_exec(arena_t *a, run_t *k) noexcept nogil:
     if k.has_exec < 0:
-        k.has_exec = tlb_has_any(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], k.addr >> 12, k.nr_left)
+        k.has_exec = tlb_has_any(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], vpn_4k(k.addr), k.nr_left)
     return k.has_exec
 
 cdef inline tlb_entry_t *voided(arena_t *a, run_t *k, const tlb_geom_t *geom, tlb_entry_t *place) noexcept nogil:
     """Where the page goes when an entry of its own, that a flush of all left, is no more."""
-    if place.tag != (k.addr >> 12) << 1 | 1:
+    if place.tag != vpn_4k(k.addr) << 1 | 1:
         return place
     place.tag = 0
     place.age = 0
-    return tlb_place(a, k.c, geom, k.addr >> 12)
+    return tlb_place(a, k.c, geom, vpn_4k(k.addr))
 
 cdef inline void flush(arena_t *a, run_t *k) noexcept nogil:
     """flush_tlb_page() on this CPU. Its count is the caller's."""
@@ -226,7 +226,7 @@ cdef inline void flush(arena_t *a, run_t *k) noexcept nogil:
         k.at.first = voided(a, k, &a.m.tlb_geom[TLB_L1D_4K], k.at.first)
     k.at.second = voided(a, k, &a.m.tlb_geom[TLB_L2], k.at.second)
     if has_exec(a, k):
-        tlb_void_page(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], k.addr >> 12)
+        tlb_void_page(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], vpn_4k(k.addr))
 
 cdef inline bint is_copied(arena_t *a, const frame_t *f) noexcept nogil:
     """do_wp_page() of such a page makes a copy for sure: no batch need be emptied to know."""
@@ -271,7 +271,7 @@ cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
             if f.content or f.flags & PG_swapcache:  # or its slot has them
                 page_copy(a, copy, old)
             f.mapcount -= 1
-            e = bits | <pte_t>copy << 12
+            e = bits | <pte_t>copy << SHIFT_4K
             nr_copied += 1
         flush(a, k)
         faulted(a, k, e)
@@ -335,7 +335,7 @@ cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, u
     cdef int what
     if kind == ACCESS_EXEC or not is_quick(a, c, addr, &a.m.tlb_geom[TLB_L1D_4K], &a.m.tlb_geom[TLB_L2]):
         return 0
-    if table_at(a, c, addr >> 12, &at) == 0:
+    if table_at(a, c, vpn_4k(addr), &at) == 0:
         return 0
     k.c = c
     k.addr = addr
@@ -345,10 +345,10 @@ cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, u
     what = stretch_of(a, &k)
     if what == STRETCH_NONE:
         return 0
-    k.nr_left = min(nr, <uint64_t>(512 - k.index))
+    k.nr_left = min(nr, <uint64_t>(PTRS_4K - k.index))
     if k.is_plain:
-        k.nr_left = min(k.nr_left, (k.area.vm_end - addr) >> 12)
-    tlb_run_begin(a, c, tlb, addr >> 12, k.nr_left, nr)
+        k.nr_left = min(k.nr_left, vpn_4k(k.area.vm_end - addr))
+    tlb_run_begin(a, c, tlb, vpn_4k(addr), k.nr_left, nr)
     while what != STRETCH_NONE:
         before = k.nr_left
         stretch(a, &k, what)
@@ -356,6 +356,6 @@ cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, u
             break
         what = stretch_of(a, &k)
     end_run(a, &k, task_mut(a, task))
-    tlb_run_end(a, c, tlb, (k.addr - addr) >> 12)
+    tlb_run_end(a, c, tlb, vpn_4k(k.addr - addr))
     after_fault(a, k.wakes)
-    return (k.addr - addr) >> 12
+    return vpn_4k(k.addr - addr)

@@ -13,7 +13,8 @@ The state it leaves is the one that the general road leaves, record by record: t
 from libc.string cimport memset
 
 from vmtool.mm.access cimport touch_page, touch_range
-from vmtool.mm.arch cimport ARCH_CAREFUL, ARCH_TRANSLATES, entry_reserved, level_index, pte_pfn
+from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_TRANSLATES, SHIFT_4K, SIZE_4K, entry_reserved, level_index, pmd_index_4k, pte_index_4k, pte_pfn, region_4k,
+                             vpn_4k)
 from vmtool.mm.arena cimport content_at, cpu_mut, frame_at, task_at
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_find_first, tlb_first_t, tlb_look, tlb_look_t, tlb_open_first, tlb_put_looked
 
@@ -46,7 +47,7 @@ cdef struct loop_t:
 cdef inline bint is_plain(arena_t *a) noexcept nogil:
     """4K pages in x86-64's tables, a TLB of two levels, LRU, without PCIDs; nothing is traced."""
     cdef const arch_t *g = &a.m.arch
-    if g.entry_bytes != 8 or g.levels < 4 or g.page_shift != 12 or g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL):
+    if g.entry_bytes != 8 or g.levels < 4 or g.page_shift != SHIFT_4K or g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL):
         return False
     return a.quick and not a.m.trace_on and not a.m.pcid and a.m.tlb_geom[TLB_L2].ways != 0
 
@@ -124,7 +125,7 @@ cdef inline bint walk_here(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int ki
         k.last_place = place
         if not find_place(a, c, addr, place):
             return False
-    e = place.entries[(addr >> 21) & 511]
+    e = place.entries[pmd_index_4k(addr)]
     if not leads_on(g, PMD_LEVEL, e):
         return False
     bits = and_below(g, place.bits, e)
@@ -132,7 +133,7 @@ cdef inline bint walk_here(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int ki
     entries = table_of(a, table)
     if entries == NULL:
         return False
-    e = entries[(addr >> 12) & 511]
+    e = entries[pte_index_4k(vpn_4k(addr))]
     leaf = (e & (~both | bits)) | (bits & g.nx)
     if (leaf & k.judged[kind]) != k.want[kind] or entry_reserved(g, 0, e):
         return False
@@ -140,11 +141,11 @@ cdef inline bint walk_here(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int ki
     c.misses += 1
     c.walks += 1
     c.walk_reads += g.levels
-    c.walk_region = (addr >> 21) + 1  # where walk() came by
+    c.walk_region = region_4k(addr)  # where walk() came by
     c.walk_root = pte_pfn(g, c.cr3)
     c.walk_table = table
     c.walk_bits = bits
-    tlb_put_looked(a, c, l1, l2, addr >> 12, leaf)
+    tlb_put_looked(a, c, l1, l2, vpn_4k(addr), leaf)
     return True
 
 cdef inline void fetch_ahead(arena_t *a, const loop_t *k, vaddr_t addr) noexcept nogil:
@@ -154,29 +155,29 @@ cdef inline void fetch_ahead(arena_t *a, const loop_t *k, vaddr_t addr) noexcept
     cdef pte_t e
     if place.region != (addr >> SHIFT_1G) + 1:
         return
-    e = place.entries[(addr >> 21) & 511]
+    e = place.entries[pmd_index_4k(addr)]
     if leads_on(&a.m.arch, PMD_LEVEL, e):
         entries = table_of(a, pte_pfn(&a.m.arch, e))
         if entries != NULL:
-            prefetch(&entries[(addr >> 12) & 511])
+            prefetch(&entries[pte_index_4k(vpn_4k(addr))])
 
 cdef inline bint lacks_entry(arena_t *a, const cpu_t *c, vaddr_t addr) noexcept nogil:
     """In the table that the walker came by last there is none: this will be a fault."""
     cdef const uint64_t *entries
-    if c.walk_region != (addr >> 21) + 1 or c.walk_root != pte_pfn(&a.m.arch, c.cr3):
+    if c.walk_region != region_4k(addr) or c.walk_root != pte_pfn(&a.m.arch, c.cr3):
         return False
     entries = table_of(a, c.walk_table)
-    return entries == NULL or not entries[(addr >> 12) & 511] & a.m.arch.present
+    return entries == NULL or not entries[pte_index_4k(vpn_4k(addr))] & a.m.arch.present
 
 cdef inline bint beyond_first(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int kind) noexcept nogil:
     """What tlb_find_first() did not have, within one page. False: another case, nothing is changed."""
     cdef tlb_look_t l1, l2
     if k.first[kind].ways == 0 or addr >= a.m.arch.canonical_low_end or lacks_entry(a, c, addr):
         return False
-    tlb_look(a, c, &a.m.tlb_geom[TLB_L1I_4K if kind == ACCESS_EXEC else TLB_L1D_4K], addr >> 12, &l1)
+    tlb_look(a, c, &a.m.tlb_geom[TLB_L1I_4K if kind == ACCESS_EXEC else TLB_L1D_4K], vpn_4k(addr), &l1)
     if l1.hit != NULL:
         return False
-    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], addr >> 12, &l2)
+    tlb_look(a, c, &a.m.tlb_geom[TLB_L2], vpn_4k(addr), &l2)
     if l2.hit == NULL:
         return walk_here(a, c, k, addr, kind, &l1, &l2)
     if (l2.hit.pte & k.first[kind].bits) != k.first[kind].want:
@@ -205,8 +206,8 @@ cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uin
         size = <uint32_t>r[1]
         kind = r[1] >> 32
         r += 2
-        if kind < NR_KINDS and (addr & 4095) + size <= 4096:  # within one page: nearly every access of a program
-            if kind != e_kind or e.tag != (addr >> 12 << 1 | 1):
+        if kind < NR_KINDS and addr % SIZE_4K + size <= SIZE_4K:  # within one page: nearly every access of a program
+            if kind != e_kind or e.tag != (vpn_4k(addr) << 1 | 1):
                 e = tlb_find_first(c, &k.first[kind], addr)
                 e_kind = kind
             if e != NULL:

@@ -10,7 +10,7 @@ Counterpart: Linux v6.18 mm/madvise.c:madvise_cold_or_pageout_pte_range(), madvi
 mm/swap.c:folio_mark_lazyfree().
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.buddy cimport folio_get, folio_mapcount
 from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, split_file_folio

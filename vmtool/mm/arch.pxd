@@ -43,6 +43,11 @@ cdef enum:  # arch_t.flags
     ARCH_MODIFY_YOUNG = 65536  # another protection makes a page young, for it has the A bit; that of PROT_NONE has not
     ARCH_FIXED_TOP = 8  # what the top table's entries of user space point to is there from the start (PAE's processor reads them at the load of CR3)
 
+cdef enum:  # log2 of a page; which a machine has says arch_t.page_shift
+    SHIFT_4K = 12
+    SHIFT_16K = 14
+    SHIFT_64K = 16
+
 # One format's own. In registers, so to speak, an entry has x86-64's form (arch_x86.pxd; arch_t names the bits), and all of mm computes with that;
 # a format says what the same entry looks like in memory. Zero is zero in both. `level`: of the table that holds it.
 ctypedef pte_t (*entry_fn)(const arch_t *g, int level, pte_t e) noexcept nogil
@@ -118,9 +123,6 @@ cdef inline pte_t kernel_global(const arch_t *g) noexcept nogil:
 cdef inline pfn_t pte_pfn(const arch_t *g, pte_t e) noexcept nogil:
     return <pfn_t>((e & g.pfn_mask) >> g.page_shift)
 
-cdef inline bint pte_present(const arch_t *g, pte_t e) noexcept nogil:
-    return (e & g.present) != 0
-
 cdef inline bint is_riscv(const arch_t *g) noexcept nogil:
     return g.id >= ARCH_RISCV64
 
@@ -138,6 +140,26 @@ cdef inline bint is_arm64(const arch_t *g) noexcept nogil:
 cdef inline bint xonly_forbids(const arch_t *g, pte_t e, int access) noexcept nogil:
     """A read of what may only be executed."""
     return access == ACCESS_READ and g.flags & ARCH_XONLY and e >> X86_XONLY_BIT & 1
+
+# --- pages of 4K, tables of 512 entries as they stand in memory: what the quick roads are for -------------------------
+
+cdef enum:
+    SIZE_4K = 1 << SHIFT_4K
+    PTRS_4K = 512  # entries of a table
+    REGION_SHIFT_4K = 21  # log2 of what a PTE table maps
+
+cdef inline uint64_t vpn_4k(vaddr_t addr) noexcept nogil:
+    return addr >> SHIFT_4K
+
+cdef inline uint32_t pte_index_4k(uint64_t vpn) noexcept nogil:
+    return <uint32_t>vpn & (PTRS_4K - 1)
+
+cdef inline uint32_t pmd_index_4k(vaddr_t addr) noexcept nogil:
+    return <uint32_t>(addr >> REGION_SHIFT_4K) & (PTRS_4K - 1)
+
+cdef inline uint64_t region_4k(vaddr_t addr) noexcept nogil:
+    """cpu_t.walk_region of an address."""
+    return (addr >> REGION_SHIFT_4K) + 1
 
 cdef inline bint is_canonical(const arch_t *g, vaddr_t addr) noexcept nogil:
     return addr < g.canonical_low_end or addr >= g.canonical_high_start

@@ -6,7 +6,7 @@ across a call of the door. Index 0 is null; an index out of range, or a chunk th
 sets `err`, which the door tests before any commit.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from vmtool.mm.types cimport *
 
@@ -47,9 +47,10 @@ cdef enum:
     CHUNK_DROPPED = 4  # became empty: delete it from the store
     CHUNK_SHIFT = 14  # log2 of CHUNK_BYTES
     CONTENT_SHIFT = 12  # log2 of CONTENT_BYTES
+    FRAMES_A_CHUNK = 512  # CHUNK_BYTES // sizeof(frame_t), spelled out for the hot paths
     DIR_GROUP = 512  # directory entries that share a byte of pool_t.held
 
-cdef enum:  # bytes of a record, each a power of two
+cdef enum:  # bytes of a record: its fields and room; arena.pyx has the compiler look whether they fit
     SWAP_BYTES = 16
     FOLIO_X_BYTES = 8
     MEMCG_BYTES = 4096
@@ -226,15 +227,15 @@ cdef inline frame_t *frame_at(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef pool_t *p = &a.pool[POOL_FRAME]
     cdef char *mem
     if pfn < p.count:
-        mem = p.chunk[pfn >> 9]
+        mem = p.chunk[pfn // FRAMES_A_CHUNK]
         if mem != NULL:
-            return <frame_t *>mem + (pfn & 511)
+            return <frame_t *>mem + pfn % FRAMES_A_CHUNK
     return <frame_t *>arena_miss(a, POOL_FRAME, pfn)
 
 cdef inline frame_t *frame_mut(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef pool_t *p = &a.pool[POOL_FRAME]
-    if pfn < p.count and p.state[pfn >> 9] & CHUNK_DIRTY:
-        return <frame_t *>p.chunk[pfn >> 9] + (pfn & 511)
+    if pfn < p.count and p.state[pfn // FRAMES_A_CHUNK] & CHUNK_DIRTY:
+        return <frame_t *>p.chunk[pfn // FRAMES_A_CHUNK] + pfn % FRAMES_A_CHUNK
     return <frame_t *>rec_mut_first(a, POOL_FRAME, pfn)
 
 # So is that of contents: four to a chunk, or one on a machine with pages of 16K (mask 0: its number is a multiple of four).

@@ -12,51 +12,68 @@ read its bytes. Invariants (fsck): free lists are disjoint from what is in use a
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
+from vmtool.mm.libc_data cimport libc_data_t
+
 cdef enum:
     MOST_PAGE_BYTES = 65536
+    LIBC_BYTES = 4096
 
 cdef struct pool_desc:  # in the order of pool_id
     const char *name
-    uint32_t size
+    uint32_t size  # bytes of a record, a power of two
+    uint32_t fields  # those that have a meaning; the others are room, and zero
     uint32_t sparse
 
+cdef enum:  # -1, which no array may have, where a record's fields outgrow its bytes
+    RECORDS_FIT = 1 - 2 * ((sizeof(frame_t) > 32) | (sizeof(slot_t) > 16) | (sizeof(anon_vma_t) > 64) | (sizeof(avc_t) > 32)
+                           | (sizeof(xnode_t) > 512) | (sizeof(name_t) > 256) | (sizeof(kmem_cache_t) > 128) | (sizeof(slab_t) > 128)
+                           | (sizeof(tlb_entry_t) > 32) | (sizeof(trace_t) > 64) | (sizeof(kmsg_t) > 256) | (sizeof(kmem_cache_cpu_t) > 32)
+                           | (sizeof(slab_sheaf_t) > 512) | (sizeof(maple_node_t) > 256) | (sizeof(vmap_area_t) > 128) | (sizeof(cred_t) > 32)
+                           | (sizeof(kmem_obj_t) > 64) | (sizeof(slab_obj_exts_t) > 1024) | (sizeof(libc_data_t) > LIBC_BYTES) | (sizeof(swap_slot_t) > SWAP_BYTES)
+                           | (sizeof(folio_x_t) > FOLIO_X_BYTES) | (sizeof(memcg_t) > MEMCG_BYTES) | (sizeof(cpu_fbatches_t) > FBATCH_BYTES) | (sizeof(vma_t) > VMA_BYTES)
+                           | (sizeof(mm_t) > MM_BYTES) | (sizeof(task_t) > TASK_BYTES) | (sizeof(inode_t) > INODE_BYTES) | (sizeof(file_t) > FILE_BYTES)
+                           | (sizeof(cpu_t) > CPU_BYTES) | (sizeof(swap_cluster_t) > CLUSTER_BYTES) | (sizeof(swap_orders_t) > SWAP_ORDERS_BYTES) | (sizeof(machine_t) > CHUNK_BYTES))
+
+cdef struct records_fit_t:
+    char one[RECORDS_FIT]
+
 cdef pool_desc POOLS[NR_POOLS]
-POOLS[POOL_MACHINE] = pool_desc(b"machine", CHUNK_BYTES, 0)
-POOLS[POOL_CPU] = pool_desc(b"cpu", CPU_BYTES, 0)
-POOLS[POOL_FRAME] = pool_desc(b"frame", 32, 1)
-POOLS[POOL_CONTENT] = pool_desc(b"content", CONTENT_BYTES, 0)
-POOLS[POOL_SLOT] = pool_desc(b"slot", 16, 0)
-POOLS[POOL_PAGEBLOCK] = pool_desc(b"pageblock", 1, 1)
-POOLS[POOL_VMA] = pool_desc(b"vma", VMA_BYTES, 0)
-POOLS[POOL_MM] = pool_desc(b"mm", MM_BYTES, 0)
-POOLS[POOL_TASK] = pool_desc(b"task", TASK_BYTES, 0)
-POOLS[POOL_PID] = pool_desc(b"pid", 4, 1)
-POOLS[POOL_ANON_VMA] = pool_desc(b"anon_vma", 64, 0)
-POOLS[POOL_AVC] = pool_desc(b"avc", 32, 0)
-POOLS[POOL_INODE] = pool_desc(b"inode", INODE_BYTES, 0)
-POOLS[POOL_XNODE] = pool_desc(b"xnode", 512, 0)
-POOLS[POOL_FILE] = pool_desc(b"file", FILE_BYTES, 0)
-POOLS[POOL_NAME] = pool_desc(b"name", 256, 0)
-POOLS[POOL_HASH] = pool_desc(b"hash", 4, 1)
-POOLS[POOL_CACHE] = pool_desc(b"kmem_cache", 128, 0)
-POOLS[POOL_SLAB] = pool_desc(b"slab", 128, 0)
-POOLS[POOL_TLB] = pool_desc(b"tlb", 32, 0)
-POOLS[POOL_TRACE] = pool_desc(b"trace", 64, 0)
-POOLS[POOL_SWAP] = pool_desc(b"swap", SWAP_BYTES, 1)
-POOLS[POOL_MEMCG] = pool_desc(b"memcg", MEMCG_BYTES, 0)
-POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", FOLIO_X_BYTES, 1)
-POOLS[POOL_LIBC] = pool_desc(b"libc", 4096, 0)
-POOLS[POOL_FBATCH] = pool_desc(b"fbatch", FBATCH_BYTES, 1)
-POOLS[POOL_CLUSTER] = pool_desc(b"cluster", CLUSTER_BYTES, 1)
-POOLS[POOL_KMSG] = pool_desc(b"kmsg", 256, 0)
-POOLS[POOL_CACHE_CPU] = pool_desc(b"kmem_cache_cpu", 32, 1)
-POOLS[POOL_SHEAF] = pool_desc(b"slab_sheaf", 512, 0)
-POOLS[POOL_MAPLE] = pool_desc(b"maple_node", 256, 0)
-POOLS[POOL_VMAP] = pool_desc(b"vmap_area", 128, 0)
-POOLS[POOL_CRED] = pool_desc(b"cred", 32, 0)
-POOLS[POOL_KMEM] = pool_desc(b"kmem", 64, 0)
-POOLS[POOL_OBJ_EXTS] = pool_desc(b"slab_obj_exts", 1024, 0)
-POOLS[POOL_SWAP_ORDERS] = pool_desc(b"swap_orders", SWAP_ORDERS_BYTES, 1)
+POOLS[POOL_MACHINE] = pool_desc(b"machine", CHUNK_BYTES * sizeof(records_fit_t), sizeof(machine_t), 0)
+POOLS[POOL_CPU] = pool_desc(b"cpu", CPU_BYTES, sizeof(cpu_t), 0)
+POOLS[POOL_FRAME] = pool_desc(b"frame", 32, sizeof(frame_t), 1)
+POOLS[POOL_CONTENT] = pool_desc(b"content", CONTENT_BYTES, CONTENT_BYTES, 0)
+POOLS[POOL_SLOT] = pool_desc(b"slot", 16, sizeof(slot_t), 0)
+POOLS[POOL_PAGEBLOCK] = pool_desc(b"pageblock", 1, 1, 1)
+POOLS[POOL_VMA] = pool_desc(b"vma", VMA_BYTES, sizeof(vma_t), 0)
+POOLS[POOL_MM] = pool_desc(b"mm", MM_BYTES, sizeof(mm_t), 0)
+POOLS[POOL_TASK] = pool_desc(b"task", TASK_BYTES, sizeof(task_t), 0)
+POOLS[POOL_PID] = pool_desc(b"pid", 4, 4, 1)
+POOLS[POOL_ANON_VMA] = pool_desc(b"anon_vma", 64, sizeof(anon_vma_t), 0)
+POOLS[POOL_AVC] = pool_desc(b"avc", 32, sizeof(avc_t), 0)
+POOLS[POOL_INODE] = pool_desc(b"inode", INODE_BYTES, sizeof(inode_t), 0)
+POOLS[POOL_XNODE] = pool_desc(b"xnode", 512, sizeof(xnode_t), 0)
+POOLS[POOL_FILE] = pool_desc(b"file", FILE_BYTES, sizeof(file_t), 0)
+POOLS[POOL_NAME] = pool_desc(b"name", 256, sizeof(name_t), 0)
+POOLS[POOL_HASH] = pool_desc(b"hash", 4, 4, 1)
+POOLS[POOL_CACHE] = pool_desc(b"kmem_cache", 128, sizeof(kmem_cache_t), 0)
+POOLS[POOL_SLAB] = pool_desc(b"slab", 128, sizeof(slab_t), 0)
+POOLS[POOL_TLB] = pool_desc(b"tlb", 32, sizeof(tlb_entry_t), 0)
+POOLS[POOL_TRACE] = pool_desc(b"trace", 64, sizeof(trace_t), 0)
+POOLS[POOL_SWAP] = pool_desc(b"swap", SWAP_BYTES, sizeof(swap_slot_t), 1)
+POOLS[POOL_MEMCG] = pool_desc(b"memcg", MEMCG_BYTES, sizeof(memcg_t), 0)
+POOLS[POOL_FOLIO_X] = pool_desc(b"folio_x", FOLIO_X_BYTES, sizeof(folio_x_t), 1)
+POOLS[POOL_LIBC] = pool_desc(b"libc", LIBC_BYTES, sizeof(libc_data_t), 0)
+POOLS[POOL_FBATCH] = pool_desc(b"fbatch", FBATCH_BYTES, sizeof(cpu_fbatches_t), 1)
+POOLS[POOL_CLUSTER] = pool_desc(b"cluster", CLUSTER_BYTES, sizeof(swap_cluster_t), 1)
+POOLS[POOL_KMSG] = pool_desc(b"kmsg", 256, sizeof(kmsg_t), 0)
+POOLS[POOL_CACHE_CPU] = pool_desc(b"kmem_cache_cpu", 32, sizeof(kmem_cache_cpu_t), 1)
+POOLS[POOL_SHEAF] = pool_desc(b"slab_sheaf", 512, sizeof(slab_sheaf_t), 0)
+POOLS[POOL_MAPLE] = pool_desc(b"maple_node", 256, sizeof(maple_node_t), 0)
+POOLS[POOL_VMAP] = pool_desc(b"vmap_area", 128, sizeof(vmap_area_t), 0)
+POOLS[POOL_CRED] = pool_desc(b"cred", 32, sizeof(cred_t), 0)
+POOLS[POOL_KMEM] = pool_desc(b"kmem", 64, sizeof(kmem_obj_t), 0)
+POOLS[POOL_OBJ_EXTS] = pool_desc(b"slab_obj_exts", 1024, sizeof(slab_obj_exts_t), 0)
+POOLS[POOL_SWAP_ORDERS] = pool_desc(b"swap_orders", SWAP_ORDERS_BYTES, sizeof(swap_orders_t), 1)
 
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size

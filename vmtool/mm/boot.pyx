@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concern
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport arch_features, arch_lookup
-from vmtool.mm.arena cimport arena_resize, content_sized, cpu_mut, frame_mut, rec_alloc, task_at, task_mut
+from vmtool.mm.arena cimport content_sized, frame_mut, rec_alloc, task_at, task_mut
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
@@ -30,6 +30,7 @@ from vmtool.mm.vmstat cimport NR_FILE_MAPPED, NR_MLOCK, NR_ZONE_INACTIVE_ANON, N
 cdef enum:
     DEFRAG_MADVISE = 1
     READAHEAD_BYTES = 131072
+    DEFAULT_MMAP_MIN_ADDR = 4096  # CONFIG_DEFAULT_MMAP_MIN_ADDR
     SOFT_DIRTY_SINCE = 3011  # distributions' kernels have it since it is there; the recorded 6.18 is built without
     SOFT_DIRTY_UNTIL = 6018
 
@@ -63,7 +64,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.vfs_cache_pressure = 100
     m.thp_enabled = THP_MADVISE
     m.thp_defrag = DEFRAG_MADVISE
-    m.mmap_min_addr = 4096
+    m.mmap_min_addr = DEFAULT_MMAP_MIN_ADDR
     m.ra_pages = <uint32_t>(READAHEAD_BYTES >> m.arch.page_shift)
     m.next_pid = 1
     m.pid_max = default_pid_max(m.nr_cpus)

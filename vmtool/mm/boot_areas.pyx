@@ -12,7 +12,7 @@ asm/thread_info.h's THREAD_ALIGN. Areas as the recorded kernels had them (fixtur
 Invariants (fsck_kernel): nothing may be written and executed.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_index, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM, X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_index, level_size
 from vmtool.mm.module_areas cimport place_pages
 from vmtool.mm.pgtable cimport kernel_map, table_descend
 from vmtool.mm.pte cimport entry_load

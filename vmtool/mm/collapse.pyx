@@ -20,7 +20,6 @@ from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_range
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_frame, pte_load, pte_special, pte_store, pte_to_swp_entry, pte_young
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_add_lru, lru_add_drain
-from vmtool.mm.swapops cimport swp_entry_t
 from vmtool.mm.thp cimport pgtable_trans_huge_take
 from vmtool.mm.thp_fault cimport map_anon_pmd
 from vmtool.mm.unmap cimport zap_present_pte, zap_present_ptes

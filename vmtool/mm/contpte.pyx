@@ -12,7 +12,7 @@ Counterpart: Linux v6.18 arch/arm64/mm/contpte.c, include/asm/pgtable.h.
 Invariants (fsck_entries): a hint is true of its whole block.
 """
 
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport SHIFT_4K, SHIFT_64K, level_size
 from vmtool.mm.arch_arm64 cimport PTE_AF, PTE_NG, PTE_RDONLY, PTE_VALID
 from vmtool.mm.arena cimport content_at, content_mut, frame_at
 from vmtool.mm.frame cimport folio_order, page_folio
@@ -23,7 +23,7 @@ cdef pte_t PTE_DIRTY = <pte_t>1 << 55
 cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
 
 cdef uint32_t cont_shift(const arch_t *g, int level) noexcept nogil:
-    return 4 if g.page_shift == 12 else 5 if g.page_shift == 16 or level else 7
+    return 4 if g.page_shift == SHIFT_4K else 5 if g.page_shift == SHIFT_64K or level else 7
 
 cdef inline uint32_t nr_cont(const arch_t *g, int level) noexcept nogil:
     return <uint32_t>1 << cont_shift(g, level)

@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 kernel/cred.c (prepare_creds, copy_creds, put_cred_rcu)
 Invariants (fsck_kmem): usage = tasks and open files that name it.
 """
 
-from vmtool.mm.arena cimport rec_alloc, rec_at, rec_free, rec_mut
+from vmtool.mm.arena cimport rec_alloc, rec_free, rec_mut
 from vmtool.mm.slab cimport CACHE_CRED, CACHE_KMALLOC_CG_32, kmem_cache_alloc, kmem_cache_free, kmem_cache_free_rcu
 
 

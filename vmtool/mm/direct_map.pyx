@@ -8,7 +8,7 @@ Counterpart: Linux v6.18 arch/x86/mm/init.c (memory_map_top_down(), split_mem_ra
 (split_page_count(), arch_report_meminfo()). Held to two kernels' figures: tests/mm/test_direct_map.py.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64_LA57, ARCH_TRANSLATES, level_size, page_size
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_size, page_size
 from vmtool.mm.frame cimport RESERVED_HOLE
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.pgtable cimport kernel_image

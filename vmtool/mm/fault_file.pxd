@@ -7,7 +7,6 @@ Counterpart: Linux v6.18 mm/filemap.c:filemap_map_pages(), mm/memory.c:do_fault_
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef bint file_wants_notify(arena_t *a, const vma_t *v) noexcept nogil  # a shared mapping that is read-only until its first write is noticed
 # One page of the cache (or [vdso]) into an empty entry: rmap, mlock; count_file_rss() counts what was mapped.
 
 cdef enum:  # of what is set: for a read, mapped around, for a write

@@ -10,7 +10,7 @@ set_pte_range(), finish_fault(). One that is a huge page is mapped by one entry 
 """
 
 from vmtool.mm.arch cimport ARCH_OLD_AROUND, page_align
-from vmtool.mm.arena cimport file_at, file_mut, frame_at, frame_mut, inode_at, mm_mut, vma_at
+from vmtool.mm.arena cimport FRAMES_A_CHUNK, file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -27,7 +27,6 @@ from vmtool.mm.vmstat cimport NR_FILE_MAPPED, mod_node_stat
 cdef enum:
     FAULT_AROUND_BYTES = 65536
     MOST_AROUND = 16  # pages: of 4K, the smallest
-    FRAMES_A_CHUNK = 512  # records that lie beside each other in memory
 
 
 cdef struct around_t:  # one fault: entry i of the table maps page first + i of the file

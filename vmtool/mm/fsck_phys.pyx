@@ -13,6 +13,7 @@ from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
                               RESERVED_PGTABLE, reserved_end, reserved_what)
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
+from vmtool.mm.pcp cimport NR_LOWORDER_PCP_LISTS
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
 from vmtool.mm.vmstat cimport NR_PAGETABLE
@@ -219,7 +220,7 @@ cdef void check_pcp(fsck_t *f) noexcept nogil:
             pcp = &(<cpu_t *>rec_at(f.a, POOL_CPU, cpu + 1)).pcp[z]
             n = 0
             for i in range(NR_PCP_LISTS):
-                order = i // 3 if i < 12 else f.a.m.arch.pageblock_order
+                order = i // 3 if i < NR_LOWORDER_PCP_LISTS else f.a.m.arch.pageblock_order
                 at = pcp.head[i]
                 while at and n <= pcp.count and n < f.a.m.max_pfn:
                     if not frame_at(f.a, at).flags & PG_pcp or frame_at(f.a, at).index_lo != order or pfn_to_zone(f.a, at) != z:
@@ -318,7 +319,7 @@ cdef void check_contents(fsck_t *f) noexcept nogil:
     cdef uint32_t used
     for i in range(1, f.a.pool[POOL_SLOT].count):
         used = (<slot_t *>rec_at(f.a, POOL_SLOT, i)).used
-        n += (used & 1) + (used >> 1 & 1) + (used >> 2 & 1) + (used >> 3 & 1) if used != 15 or f.a.m.arch.page_shift == 12 else 1
+        n += (used & 1) + (used >> 1 & 1) + (used >> 2 & 1) + (used >> 3 & 1) if used != 15 or f.a.m.arch.page_shift == CONTENT_SHIFT else 1
     if f.a.pool[POOL_SLOT].count > 1:
         n -= 1  # the null content
     if n != f.a.m.nr_contents:

@@ -6,7 +6,7 @@
 An entry above the PTEs, an entry above that one, or a contiguous block of entries (arm64: 16 entries of 64K, 16 of 32M ...).
 """
 
-from vmtool.mm.arch cimport ARCH_PAIRED, level_size
+from vmtool.mm.arch cimport ARCH_PAIRED
 from vmtool.mm.contpte cimport cont_shift, has_contpte
 
 

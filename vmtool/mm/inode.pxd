@@ -39,10 +39,6 @@ cdef inline void errseq_set(uint32_t *eseq) noexcept nogil:
     cdef uint32_t old = eseq[0]
     eseq[0] = ((old & ~<uint32_t>ERRSEQ_SEEN | ERRSEQ_FAILED) + (ERRSEQ_COUNTER if old & ERRSEQ_SEEN else 0)) & ERRSEQ_MASK
 
-cdef inline uint16_t errseq_sample(uint32_t eseq) noexcept nogil:
-    """What who opens the file has been told of."""
-    return <uint16_t>(eseq if eseq & ERRSEQ_SEEN else 0)
-
 cdef inline bint errseq_check_and_advance(uint32_t *eseq, uint16_t *since) noexcept nogil:
     """Whether there is an error that this one was not told of; now he is."""
     if eseq[0] == since[0]:

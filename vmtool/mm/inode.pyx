@@ -28,6 +28,11 @@ cdef enum:
 
 # A file that lies on the disk alone has no objects: the first who opens it brings its inode and dentry into memory.
 
+cdef inline uint16_t errseq_sample(uint32_t eseq) noexcept nogil:
+    """What who opens the file has been told of."""
+    return <uint16_t>(eseq if eseq & ERRSEQ_SEEN else 0)
+
+
 cdef bint inode_take_objects(arena_t *a, idx_t inode) noexcept nogil:
     """The inode, LSM's part of it and its dentry in their slabs; the shrinkers may have taken them. False: no memory."""
     cdef inode_t *i = inode_mut(a, inode)

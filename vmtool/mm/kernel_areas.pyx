@@ -14,7 +14,7 @@ execmem_arch_setup()), arch/x86/realmode/init.c (set_real_mode_permissions()), a
 Invariants (fsck_kernel): nothing may be written and executed; the direct map has each page at its place.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_i386, is_riscv, kernel_global, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_KPTI, ARCH_X86_64_LA57, X86_A, X86_D, X86_P, X86_PCD, X86_PWT, X86_RW, is_arm64, is_i386, is_riscv, kernel_global, level_size
 from vmtool.mm.frame cimport (RESERVED_UNWIND, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA,
                               reserved_of, reserved_t)
 from vmtool.mm.boot_areas cimport boot_module_address
@@ -23,8 +23,7 @@ from vmtool.mm.kernel_areas_arm cimport kernel_areas_setup_arm, module_set_arm
 from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_set_arm64
 from vmtool.mm.kernel_areas_riscv cimport kernel_areas_setup_riscv, module_set_riscv
 from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_begin, loader_t, module_set_t, nr_loaded, place, text_of
-from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map, kernel_table
-from vmtool.mm.pte cimport ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
 
 cdef enum:

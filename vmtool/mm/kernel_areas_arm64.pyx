@@ -18,7 +18,7 @@ Counterpart: Linux v6.18 arch/arm64/mm/mmu.c (paging_init(), map_mem(), mark_lin
 Invariants (fsck_kernel): nothing may be written and executed.
 """
 
-from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_index, level_size, page_size
+from vmtool.mm.arch cimport SHIFT_16K, SHIFT_4K, X86_A, X86_D, X86_G, X86_P, X86_PCD, X86_PWT, X86_RW, level_index, level_size, page_size
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.contpte cimport cont_shift
 from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
@@ -71,7 +71,7 @@ scale_modules(MODULES_64K, 4)
 
 
 cdef inline const module_t *modules_of(const arch_t *g) noexcept nogil:
-    return &MODULES[0] if g.page_shift == 12 else &MODULES_16K[0] if g.page_shift == 14 else &MODULES_64K[0]
+    return &MODULES[0] if g.page_shift == SHIFT_4K else &MODULES_16K[0] if g.page_shift == SHIFT_16K else &MODULES_64K[0]
 
 
 cdef inline vaddr_t kimage_vaddr(const arch_t *g) noexcept nogil:
@@ -151,7 +151,7 @@ cdef bint map_memmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """vmemmap_populate(): a block for the page structures of each 128M; page by page where pages are larger."""
     cdef const arch_t *g = &a.m.arch
     cdef const reserved_t *memmap = reserved_of(a, RESERVED_MEMMAP)
-    cdef int level = g.page_shift == 12
+    cdef int level = g.page_shift == SHIFT_4K
     cdef uint64_t block = level_size(g, level) >> g.page_shift, pfn = memmap.start_pfn & ~(block - 1)
     cdef vaddr_t addr = vmemmap_start(g)
     while pfn < memmap.start_pfn + memmap.nr_pages:

@@ -12,7 +12,7 @@ Counterpart: Linux v6.18 mm/khugepaged.c.
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arena cimport file_at, inode_at, mm_at, vma_at
+from vmtool.mm.arena cimport mm_at, vma_at
 from vmtool.mm.collapse cimport *
 from vmtool.mm.collapse_file cimport collapse_pte_mapped_thp, hpage_collapse_scan_file
 from vmtool.mm.large_folio cimport hpage_pmd_end, hpage_pmd_nr, hpage_pmd_size, hpage_pmd_start

@@ -8,7 +8,7 @@ What vmalloc gave, with 32 bits, is of the areas that the recorded kernels had (
 is a small one; the kernel's threads and the first process are not there, only what they take.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_X86_64_LA57, is_arm64, is_riscv, level_size, page_size
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_X86_64_LA57, SHIFT_4K, SIZE_4K, is_arm64, is_riscv, level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
                               RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pageblock_nr_pages, pageblock_type, pfn_to_zone, reserve)
@@ -71,12 +71,12 @@ HASH_TABLES[:] = [
 
 cdef inline uint32_t frames_of(arena_t *a, uint32_t units) noexcept nogil:
     """Frames of so many pages of the machine at rest, which are of 4K."""
-    return <uint32_t>((units + (page_size(&a.m.arch) >> 12) - 1) >> (a.m.arch.page_shift - 12))
+    return <uint32_t>((units + (page_size(&a.m.arch) >> SHIFT_4K) - 1) >> (a.m.arch.page_shift - SHIFT_4K))
 
 
 cdef const rest_t *at_rest(const arch_t *g) noexcept nogil:
     if is_arm64(g):
-        return &AT_REST_ARM64 if g.page_shift == 12 else &AT_REST_ARM64_16K
+        return &AT_REST_ARM64 if g.page_shift == SHIFT_4K else &AT_REST_ARM64_16K
     return &AT_REST_RISCV if is_riscv(g) else &AT_REST
 
 
@@ -106,7 +106,7 @@ cdef uint32_t block_pages(arena_t *a) noexcept nogil:
 cdef uint32_t full_slabs(arena_t *a, uint32_t cache) noexcept nogil:
     """As many as hold the same objects, where a slab has another size than with one CPU and pages of 4K."""
     cdef const cache_desc *d = cache_description(cache)
-    return d.full_slabs * ((<uint32_t>4096 << slab_order(d.size, 1, 4096)) // d.size) // cache_at(a, <int>cache).objs_per_slab
+    return d.full_slabs * ((<uint32_t>SIZE_4K << slab_order(d.size, 1, SIZE_4K)) // d.size) // cache_at(a, <int>cache).objs_per_slab
 
 
 cdef uint32_t pages_of(arena_t *a, uint32_t cache, uint32_t order, bint with_room) noexcept nogil:
@@ -308,7 +308,7 @@ cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef uint32_t gap
     cdef uint32_t i
     spare.next = spare.end = 0
-    start = boot_carve(a, nr, &end) if a.m.ram_bytes >> 12 >= SMALL_RAM else 0
+    start = boot_carve(a, nr, &end) if a.m.ram_bytes >> SHIFT_4K >= SMALL_RAM else 0
     if start == 0:
         return -ENOMEM if vmalloc_boot(a) or kernel_areas_setup(a, &spare) else 0
     a.m.nr_boot_stacks = nr_stacks(g) - (NR_KEPT_STACKS if g.id == ARCH_ARM else 0)

@@ -11,7 +11,7 @@ Sizes and orders of the old caches stay theirs; what those machines had no objec
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport arena_resize, frame_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_mut, runs_in_circle, task_at, task_mut, vma_at
+from vmtool.mm.arena cimport arena_resize, frame_mut, mm_at, mm_mut, rec_alloc, rec_mut, runs_in_circle, task_at, task_mut, vma_at
 from vmtool.mm.vma_iter cimport vma_iter_store
 from vmtool.mm.slab cimport *
 from vmtool.mm.task_objects cimport pid_attach

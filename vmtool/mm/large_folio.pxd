@@ -105,7 +105,6 @@ cdef uint32_t folio_pte_batch_flags(arena_t *a, pfn_t table, uint32_t index, pte
 cdef bint folio_maybe_mapped_shared(arena_t *a, pfn_t head) noexcept nogil  # any folio but one of two pages, of which nobody keeps that
 
 # --- the queue
-cdef free_list_t *split_queue_of(arena_t *a, pfn_t head) noexcept nogil
 cdef void deferred_split_folio(arena_t *a, pfn_t head, bint partially) noexcept nogil  # Counts: THP_DEFERRED_SPLIT_PAGE, SPLIT_DEFERRED
 cdef void unqueue_deferred_split(arena_t *a, pfn_t head) noexcept nogil  # also of any folio that is on none
 cdef pfn_t next_in_queue(arena_t *a, pfn_t head) noexcept nogil

@@ -4,6 +4,7 @@
 A row of a table each (layout.pyx); execve() and the search for free addresses read it and know no architecture.
 """
 
+from vmtool.mm.arch cimport SIZE_4K
 from vmtool.mm.types cimport *
 
 cdef enum:
@@ -64,6 +65,10 @@ cdef uint32_t special_pages(const layout_t *l, int i, uint32_t release) noexcept
 cdef const layout_t *layout_of(const arch_t *g, uint32_t mm_flags) noexcept nogil  # of a space with these MMF_ flags (a 32-bit program on a 64-bit kernel has its own)
 
 
+cdef inline uint64_t page_up(uint64_t addr) noexcept nogil:
+    """PAGE_ALIGN(), of formats whose pages are of 4K; a base of the others is a multiple of every page."""
+    return (addr + SIZE_4K - 1) & ~<uint64_t>(SIZE_4K - 1)
+
 cdef inline uint64_t unmapped_base(const layout_t *l, uint64_t task_size) noexcept nogil:
     """TASK_UNMAPPED_BASE of a space that ends at task_size, which a personality may have lowered."""
-    return l.unmapped_base if task_size >= l.task_size else (task_size // 3 + 4095) & ~<uint64_t>4095
+    return l.unmapped_base if task_size >= l.task_size else page_up(task_size // 3)

@@ -51,10 +51,10 @@ cdef void x86_64(layout_t *l, uint64_t task_size) noexcept nogil:
     """The last page below the hole stays unused: a SYSCALL there would return to a non-canonical address. With five levels the window
     is the same 47 bits, as programs keep data in pointers' upper bits."""
     l.platform = "x86_64"
-    l.task_size = task_size - 4096
-    l.map_window = (<uint64_t>1 << 47) - 4096
+    l.task_size = task_size - SIZE_4K
+    l.map_window = (<uint64_t>1 << 47) - SIZE_4K
     l.dyn_base = l.map_window // 3 * 2
-    l.unmapped_base = (l.map_window // 3 + 4095) & ~<uint64_t>4095
+    l.unmapped_base = page_up(l.map_window // 3)
     l.lsm_min = SZ_64K
     l.word_bytes = 8
     l.hint_opens = True
@@ -85,7 +85,7 @@ cdef void x86_32(layout_t *l, uint64_t task_size) noexcept nogil:
     l.task_size = task_size
     l.map_window = task_size
     l.dyn_base = 0x400000
-    l.unmapped_base = (task_size // 3 + 4095) & ~<uint64_t>4095
+    l.unmapped_base = page_up(task_size // 3)
     l.lsm_min = SZ_64K
     l.word_bytes = 4
     l.stack_align = 16
@@ -177,7 +177,7 @@ cdef void riscv64(layout_t *l, uint64_t task_size) noexcept nogil:
     l.task_size = task_size
     l.map_window = min(task_size, <uint64_t>1 << 47)
     l.dyn_base = l.map_window // 3 * 2
-    l.unmapped_base = ((<uint64_t>1 << 39) // 3 + 4095) & ~<uint64_t>4095
+    l.unmapped_base = page_up((<uint64_t>1 << 39) // 3)
     l.lsm_min = SZ_32K
     l.word_bytes = 8
     l.upwards_if_unlimited = True

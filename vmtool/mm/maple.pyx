@@ -13,12 +13,19 @@ Who stores has asked for the nodes beforehand (vma_iter_prealloc()): that alone 
 Invariants (fsck_kmem): the ranges are the areas, in order; a node's pivots end with what its parent says; every node but a root has enough ranges.
 """
 
-from libc.string cimport memset
 
 from vmtool.mm.arena cimport rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.slab cimport CACHE_MAPLE_NODE, kmem_cache_alloc_from_sheaf, kmem_cache_free_rcu
 
 # --- nodes ---------------------------------------------------------------------------------------------------------------
+
+cdef inline uint32_t least_of(bint is_leaf) noexcept nogil:
+    return MIN_LEAF if is_leaf else MIN_ARANGE
+
+
+cdef inline uint32_t slots_of(bint is_leaf) noexcept nogil:
+    return MAPLE_RANGE64_SLOTS if is_leaf else MAPLE_ARANGE64_SLOTS
+
 
 cdef idx_t node_alloc(arena_t *a, bint is_leaf) noexcept nogil:
     cdef idx_t i = rec_alloc(a, POOL_MAPLE)

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The memory map: where RAM is, and what the kernel keeps for itself at boot."""
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport SHIFT_4K, page_size
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
@@ -38,7 +38,7 @@ cdef enum:  # reserved_kind
 
 cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:
     """Frames of so many 4K; a part counts."""
-    return (units + (page_size(g) >> 12) - 1) >> (g.page_shift - 12)
+    return (units + (page_size(g) >> SHIFT_4K) - 1) >> (g.page_shift - SHIFT_4K)
 
 cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil  # 0 or -ENOMEM: too many ranges
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RAM

@@ -12,5 +12,3 @@ from vmtool.mm.types cimport *
 cdef uint32_t memory_stat_count() noexcept nogil
 cdef const char *memory_stat_name(uint32_t line) noexcept nogil
 cdef int64_t memory_stat_value(arena_t *a, idx_t memcg, uint32_t line) noexcept nogil  # of the group and those below; 0: the root's
-cdef int64_t memcg_page_state(arena_t *a, idx_t memcg, int item) noexcept nogil  # node_stat_item, memcg_stat_item; in the item's own unit
-cdef int64_t memcg_events(arena_t *a, idx_t memcg, int item) noexcept nogil  # vm_event_item

@@ -148,6 +148,7 @@ cdef int64_t mapped_image_pages(arena_t *a) noexcept nogil:
 
 
 cdef int64_t memcg_page_state(arena_t *a, idx_t memcg, int item) noexcept nogil:
+    """Node_stat_item, memcg_stat_item; in the item's own unit."""
     if memcg:
         return memcg_at(a, memcg).stat[item] + sum_below(a, memcg, False, item)
     if is_kernels(item):
@@ -158,6 +159,7 @@ cdef int64_t memcg_page_state(arena_t *a, idx_t memcg, int item) noexcept nogil:
 
 
 cdef int64_t memcg_events(arena_t *a, idx_t memcg, int item) noexcept nogil:
+    """Vm_event_item."""
     if memcg:
         return memcg_at(a, memcg).vm_event[item] + sum_below(a, memcg, True, item)
     if item == SWPIN_ZERO or item == SWPOUT_ZERO:

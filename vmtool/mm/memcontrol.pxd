@@ -22,7 +22,6 @@ cdef int try_charge(arena_t *a, idx_t memcg, uint32_t nr_pages, uint32_t gfp) no
 cdef void charge_folio(arena_t *a, idx_t memcg, pfn_t head) noexcept nogil  # after try_charge(): the folio names who pays
 cdef void uncharge_folio(arena_t *a, pfn_t head, uint32_t nr_pages) noexcept nogil  # it is freed
 cdef void split_charge(arena_t *a, pfn_t head, pfn_t part) noexcept nogil  # a part of a split folio names the group, too
-cdef void drain_stock(arena_t *a) noexcept nogil
 cdef bint swap_try_charge(arena_t *a, idx_t memcg, uint64_t nr_pages) noexcept nogil
 cdef void swap_uncharge(arena_t *a, idx_t memcg, uint64_t nr_pages) noexcept nogil
 cdef void mem_cgroup_event(arena_t *a, idx_t memcg, int event, int64_t n) noexcept nogil  # of the group and those above

@@ -6,7 +6,6 @@ from vmtool.mm.types cimport *
 
 cdef idx_t mm_alloc(arena_t *a) noexcept nogil  # an empty address space, users 1; 0: no memory
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil  # the last user's goodbye frees everything
-cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil  # 0 or -ENOMEM
 cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil  # the child's task, or -errno
 cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noexcept nogil  # the thread's task, or -errno; sp: of its own stack, 0 for none
 cdef void do_exit(arena_t *a, idx_t any_thread, int code) noexcept nogil  # of the whole process; code: wait status

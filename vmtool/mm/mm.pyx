@@ -11,13 +11,13 @@ Simplified: a parent reaps its child at once. Threads: task.
 
 from libc.string cimport memcpy, memset
 
-from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, frame_at, frame_mut, memcg_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport cpu_mut, frame_at, frame_mut, memcg_mut, mm_at, mm_mut, rec_alloc, rec_at, rec_free, rec_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, level_index, level_size, nr_user_entries, pages_in
 from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
-from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, mm_counter_sum, rlimit, vm_enough_memory, vm_unacct_memory
+from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, vm_enough_memory, vm_unacct_memory
 from vmtool.mm.vma_iter cimport mt_adopt, mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_slot cimport khugepaged_exit, khugepaged_fork
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
@@ -34,7 +34,7 @@ from vmtool.mm.task_objects cimport futex_hash_alloc, futex_hash_free
 from vmtool.mm.thp_fault cimport copy_huge_pmd
 from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
 from vmtool.mm.unmap cimport exit_mmap
-from vmtool.mm.vma cimport VM_LOCKED_MASK, VM_SPECIAL, vma_link
+from vmtool.mm.vma cimport VM_LOCKED_MASK, vma_link
 
 cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
     """preallocate_pmds(): the processor reads the top table only when CR3 is loaded, so what user space needs there is made at the start."""
@@ -261,6 +261,7 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
     return 0
 
 cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
+    """0 or -ENOMEM."""
     cdef mm_t *old = mm_at(a, oldmm)
     cdef mm_t *m = mm_mut(a, mm)
     cdef idx_t v = old.vma_first

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Accounting of an address space: rss, total_vm and its kin, limits, commit charge. Counterpart: Linux v6.18 mm/mmap.c, mm/util.c."""
 
-from vmtool.mm.arena cimport arena_t, mm_at, mm_mut
+from vmtool.mm.arena cimport arena_t, mm_at
 from vmtool.mm.types cimport *
 
 cdef enum:

@@ -16,7 +16,7 @@ from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, AR
                              level_index, pte_pfn, xonly_forbids)
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
-from vmtool.mm.arena cimport content_at, content_mut, cpu_mut, frame_at
+from vmtool.mm.arena cimport content_mut, cpu_mut, frame_at
 from vmtool.mm.contpte cimport cont_shift, has_contpte, pte_valid_cont
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_raw, entry_store_raw

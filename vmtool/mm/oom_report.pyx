@@ -65,7 +65,7 @@ cdef void print_memcg(arena_t *a, idx_t memcg) noexcept nogil:
     cdef uint32_t i
     cdef char line[LINE]
     cdef char path[512]
-    cdef uint32_t n = memcg_path(a, memcg, path, 511)
+    cdef uint32_t n = memcg_path(a, memcg, path, sizeof(path) - 1)
     cdef const memcg_t *m = memcg_at(a, memcg)
     path[n] = 0
     snprintf(line, LINE, b"memory: usage %llukB, limit %llukB, failcnt %llu", kb(a, <int64_t>m.memory.usage), limit_kb(a, m.memory.max), <ull>m.memory.failcnt)
@@ -264,9 +264,9 @@ cdef void dump_victim(arena_t *a, idx_t memcg, idx_t victim) noexcept nogil:
     cdef char path[512]
     cdef char task_path[512]
     cdef const task_t *t = task_at(a, victim)
-    cdef uint32_t n = memcg_path(a, memcg, path, 511)
+    cdef uint32_t n = memcg_path(a, memcg, path, sizeof(path) - 1)
     path[n] = 0
-    n = memcg_path(a, mm_at(a, t.mm).memcg, task_path, 511)
+    n = memcg_path(a, mm_at(a, t.mm).memcg, task_path, sizeof(task_path) - 1)
     task_path[n] = 0
     if memcg:
         snprintf(line, LINE, b"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=%s,task_memcg=%s,task=%s,pid=%d,uid=%d",
@@ -294,7 +294,7 @@ cdef void report_group(arena_t *a, idx_t memcg) noexcept nogil:
     """mem_cgroup_print_oom_group()."""
     cdef char line[LINE]
     cdef char path[512]
-    path[memcg_path(a, memcg, path, 511)] = 0
+    path[memcg_path(a, memcg, path, sizeof(path) - 1)] = 0
     snprintf(line, LINE, b"Tasks in %s are going to be killed due to memory.oom.group set", path)
     printk(a, line)
 

@@ -14,14 +14,12 @@ Each uses only those above it in this list (fileio also shmem). A clean page has
 """
 
 from vmtool.mm.fileio cimport filemap_read, filemap_write
-from vmtool.mm.filemap cimport (filemap_add, filemap_dirty_folio, filemap_get, filemap_get_range, filemap_next, filemap_next_dirty, filemap_remove, filemap_swapped, in_its_place,
-                                folio_clear_dirty, folio_mark_dirty, folio_test_dirty, page_uptodate)
-from vmtool.mm.inode cimport (disk_put_content, disk_write_block, drop_slab, fget, file_open, fput, inode_create, inode_live, inode_path, may_write_file, tmpfs_create,
-                              path_rename, path_unlink)
-from vmtool.mm.names cimport name_equal, name_free, name_read, name_store, path_lookup
-from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss, filemap_fault_miss_in, filemap_fault_reread, filemap_map_hits, filemap_populate, force_readahead,
-                                  page_cache_async_ra, page_cache_sync_ra)
+from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_get_range, in_its_place, folio_mark_dirty, page_uptodate
+from vmtool.mm.inode cimport disk_write_block, fget, file_open, fput, inode_create, inode_path, may_write_file, tmpfs_create, path_rename, path_unlink
+from vmtool.mm.names cimport name_free, name_read, name_store, path_lookup
+from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_fault_reread, filemap_map_hits, filemap_populate,
+                                  force_readahead)
 from vmtool.mm.shmem cimport shmem_acct_size, shmem_get
 from vmtool.mm.swap_lru cimport folio_mark_accessed
-from vmtool.mm.truncate cimport do_truncate, drop_caches, invalidate_all, invalidate_range, punch_hole
+from vmtool.mm.truncate cimport do_truncate, drop_caches, invalidate_range, punch_hole
 from vmtool.mm.writeback cimport alloc_da_blocks, file_write_and_wait_range, sync_all

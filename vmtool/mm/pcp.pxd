@@ -12,6 +12,7 @@ from vmtool.mm.types cimport *
 
 cdef enum:
     PAGE_ALLOC_COSTLY_ORDER = 3
+    NR_LOWORDER_PCP_LISTS = 12  # one a type for each order up to that; then those of huge pages
     BATCH_SCALE_MAX = 5  # CONFIG_PCP_BATCH_SCALE_MAX
 
 # Above the watermark after the allocation of an order. `highest`: the highest zone that the allocation may use, which decides the reserve.
@@ -27,7 +28,7 @@ cdef void drain_zone_pcp(arena_t *a, uint32_t zone, uint32_t cpu) noexcept nogil
 cdef void decay_pcp_high(arena_t *a) noexcept nogil  # of all CPUs, once a second: what idle lists hold too much goes back
 
 cdef inline uint32_t order_to_pindex(uint32_t order, uint32_t mt) noexcept nogil:
-    return order * 3 + mt if order <= PAGE_ALLOC_COSTLY_ORDER else 12 + (mt == MIGRATE_MOVABLE)
+    return order * 3 + mt if order <= PAGE_ALLOC_COSTLY_ORDER else NR_LOWORDER_PCP_LISTS + (mt == MIGRATE_MOVABLE)
 
 cdef inline bint pcp_allowed_order(const arch_t *g, uint32_t order) noexcept nogil:
     return order <= PAGE_ALLOC_COSTLY_ORDER or (order == g.pageblock_order and not g.flags & ARCH_NO_THP)

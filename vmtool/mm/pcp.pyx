@@ -23,7 +23,7 @@ cdef enum:
 # Linked by lru_next and lru_prev; the first one's lru_prev is stale, so that taking it touches no other record.
 
 cdef inline uint32_t pindex_to_order(arena_t *a, uint32_t pindex) noexcept nogil:
-    return pindex // 3 if pindex < 12 else a.m.arch.pageblock_order
+    return pindex // 3 if pindex < NR_LOWORDER_PCP_LISTS else a.m.arch.pageblock_order
 
 
 cdef bint watermark_ok(arena_t *a, const zone_t *zone, uint32_t order, uint64_t mark, uint32_t highest) noexcept nogil:

@@ -7,7 +7,7 @@ PUD (and P4D) tables, not the top one, as VmPTE does.
 
 from vmtool.mm.arch cimport level_index
 from vmtool.mm.arena cimport arena_t
-from vmtool.mm.mmu_context cimport mmu_gather_t, flush_pmd_tlb_range, flush_tlb_fullmm, flush_tlb_mm, flush_tlb_page, flush_tlb_range, flush_tlb_stride, user_pgd  # and flushes
+from vmtool.mm.mmu_context cimport mmu_gather_t, flush_pmd_tlb_range, flush_tlb_mm, flush_tlb_page, flush_tlb_range, flush_tlb_stride, user_pgd  # and flushes
 from vmtool.mm.pte cimport *  # whoever works on tables builds entries
 from vmtool.mm.types cimport *
 from vmtool.mm.zone cimport ram_start

@@ -16,8 +16,8 @@ Invariants: index_lo = entries that are not zero; mm.pgtables_bytes = its tables
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, is_arm64, is_riscv, nr_user_entries, X86_A, X86_D, X86_G, X86_P, X86_PS, X86_PWT, X86_RW, X86_US, level_index, level_size,
-                             page_size, table_bytes)
+from vmtool.mm.arch cimport (ARCH_KPTI, ARCH_PAIRED, ARCH_SPLIT_ROOT, kernel_global, ARCH_X86_64_LA57, is_arm64, is_riscv, nr_user_entries, X86_A,
+                             X86_D, X86_G, X86_P, X86_PS, X86_RW, X86_US, level_index, level_size, page_size, table_bytes)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_encode
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages

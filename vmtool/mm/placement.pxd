@@ -6,10 +6,13 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.layout cimport layout_of, layout_t, unmapped_base
 from vmtool.mm.types cimport *
 
+cdef enum:
+    MAX_ERRNO = 4095
+
 # The address, or -errno as a huge value (IS_ERR_VALUE). `pgoff` matters for files alone; kind of file by inode.
 cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil
 cdef inline bint is_err(uint64_t v) noexcept nogil:
-    return v >= <uint64_t>-4095
+    return v >= <uint64_t>-MAX_ERRNO
 cdef inline vaddr_t mmap_min_addr(arena_t *a) noexcept nogil:
     """update_mmap_min_addr(): what the kernel chooses, or a stack grows to, is not below the security module's limit either."""
     return max(a.m.mmap_min_addr, layout_of(&a.m.arch, 0).lsm_min)

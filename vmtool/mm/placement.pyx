@@ -92,7 +92,7 @@ cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t 
     if m.flags & MMF_LEGACY:
         return bottomup(a, mm, length, m.mmap_base, min(m.task_size, end))
     found = topdown(a, mm, length, page_size(&a.m.arch), m.mmap_base + beyond)
-    if found < <uint64_t>-4095:
+    if not is_err(found):
         return found
     return bottomup(a, mm, length, unmapped_base(l, m.task_size), min(m.task_size, end))
 

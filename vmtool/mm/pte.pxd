@@ -99,12 +99,6 @@ cdef inline bint pte_young(arena_t *a, pte_t e) noexcept nogil:
 cdef inline bint pte_special(arena_t *a, pte_t e) noexcept nogil:
     return (e & X86_SPECIAL) != 0
 
-cdef inline bint pte_huge(arena_t *a, pte_t e) noexcept nogil:
-    return (e & a.m.arch.huge) != 0
-
-cdef inline bint pte_none(pte_t e) noexcept nogil:
-    return e == 0
-
 cdef inline bint pte_mapped(arena_t *a, pte_t e) noexcept nogil:
     """pte_present(): the hardware's bit or PROT_NONE's."""
     return (e & (a.m.arch.present | a.m.arch.is_global)) != 0

@@ -25,7 +25,6 @@ cdef int filemap_populate(arena_t *a, idx_t inode) noexcept nogil
 # --- faults' side: index is the page that faulted; [vma_first, vma_end) are the file's pages that the area maps (VM_EXEC reads stay within).
 # A missing page of a mapped file: synchronous readahead, and the page brought in (up to date). 0 with *err: EIO, ENOMEM.
 cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, uint64_t vma_first, uint64_t vma_end, int *err) noexcept nogil
-cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, int *err) noexcept nogil  # the same, an area without bounds
 # The page was found: counts a hit, and starts asynchronous readahead when its folio carries the mark. Returns the first
 # page whose I/O is then still on its way when the fault goes on (NOT_IN_FLIGHT: none).
 cdef enum:

@@ -417,10 +417,6 @@ cdef pfn_t filemap_fault_miss_in(arena_t *a, idx_t file, uint64_t index, uint64_
     return pfn
 
 
-cdef pfn_t filemap_fault_miss(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, int *err) noexcept nogil:
-    return filemap_fault_miss_in(a, file, index, vm_flags, 0, <uint64_t>-1, err)
-
-
 cdef uint64_t filemap_fault_hit(arena_t *a, idx_t file, uint64_t index, uint64_t vm_flags, pfn_t page) noexcept nogil:
     cdef pfn_t head = page_folio(a, page)
     cdef int64_t before = a.m.event[PGPGIN]

@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 mm/rmap.c:rmap_walk_anon(), rmap_walk_file(), folio_ref
 Simplified: the TLB of an entry made old is not flushed, as on x86.
 """
 
-from vmtool.mm.arena cimport arena_fail, file_at, frame_at, frame_mut, folio_x_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, slot_mut, vma_at
+from vmtool.mm.arena cimport frame_at, frame_mut, folio_x_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, slot_mut, vma_at
 from vmtool.mm.arch cimport level_index, level_size, nr_entries
 from vmtool.mm.filemap cimport folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, frame_index

@@ -10,7 +10,7 @@ one of 2M by one entry if it can, a write() fills the largest that are allowed.
 from libc.string cimport memcpy, memset
 
 from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align, page_size
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, mm_at, task_at, vma_at
+from vmtool.mm.arena cimport file_at, frame_mut, inode_at, inode_mut, task_at, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.thp cimport vma_thp_disabled, vma_thp_gfp_mask
 from vmtool.mm.vma cimport vma_address

@@ -16,4 +16,3 @@ cdef bint vmstat_is_node_stat(uint32_t line) noexcept nogil  # zoneinfo prints i
 cdef uint32_t zone_stat_count() noexcept nogil
 cdef const char *zone_stat_name(uint32_t line) noexcept nogil
 cdef int64_t zone_stat_value(arena_t *a, uint32_t zone, uint32_t line) noexcept nogil
-cdef uint64_t reserved_pages(arena_t *a, uint32_t what) noexcept nogil  # of one reserved_kind

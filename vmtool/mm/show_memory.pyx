@@ -5,8 +5,7 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 # Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache.
 """
 
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57, is_riscv,
-                             level_size, page_size)
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57, is_riscv, level_size
 from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.hstate cimport hugetlb_in_use, nr_resv
@@ -262,6 +261,7 @@ LABELS[:] = [
 # --- sums ----------------------------------------------------------------------------------------------------------
 
 cdef uint64_t reserved_pages(arena_t *a, uint32_t what) noexcept nogil:
+    """Of one reserved_kind."""
     cdef uint64_t n = 0
     cdef uint32_t i
     for i in range(a.m.nr_reserved):
@@ -390,7 +390,7 @@ cdef uint64_t vmalloc_kb(arena_t *a) noexcept nogil:
             return (VMALLOC_END_ARM - (start & ~<uint64_t>(VMALLOC_OFFSET - 1))) >> 10
         return ((VMALLOC_END_PAE if g.id == ARCH_I386_PAE else VMALLOC_END_I386) - start) >> 10
     if is_riscv(g):  # half of KERN_VIRT_SIZE, which is half of the upper half
-        return (0 - g.kernel_start) >> 12
+        return (0 - g.kernel_start) // 4 >> 10
     if g.id >= ARCH_ARM64:
         return VMALLOC_KB_ARM64_16K if g.id == ARCH_ARM64_16K else VMALLOC_KB_ARM64_64K if g.id == ARCH_ARM64_64K else VMALLOC_KB_ARM64
     return (<uint64_t>(12800 if g.id == ARCH_X86_64_LA57 else 32) << 30) - 1

@@ -6,7 +6,7 @@ else shared; dirty is the entry's bit or the page's. Counterpart: Linux v6.18 fs
 smaps_page_accumulate(), pagemap_pmd_range(); mm/mincore.c.
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, slot_at, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, slot_at, vma_at
 from vmtool.mm.arch cimport level_index, level_size, page_size, pages_in
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.pagecache cimport filemap_get, filemap_swapped

@@ -9,7 +9,6 @@ cdef int kmem_cache_init(arena_t *a) noexcept nogil  # boot; 0 or -ENOMEM
 # Physical address of a new object, 0 when there is no memory; past the sheaves, and not counted in nr_objs. False: there was no such object.
 cdef uint64_t slab_alloc(arena_t *a, int cache) noexcept nogil
 cdef bint slab_free(arena_t *a, int cache, uint64_t obj, bint rcu) noexcept nogil  # rcu: from the callback of a grace period
-cdef idx_t new_slab(arena_t *a, int cache) noexcept nogil  # an empty one, on no list yet; 0: no memory
 cdef void slab_attach(arena_t *a, int cache, idx_t slab, pfn_t pfn, uint32_t order) noexcept nogil
 cdef void add_partial(arena_t *a, kmem_cache_t *c, idx_t slab) noexcept nogil  # to the tail of the node's list
 cdef void count_slab(arena_t *a, const kmem_cache_t *c, int64_t nr_pages) noexcept nogil

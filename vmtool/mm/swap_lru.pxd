@@ -13,7 +13,6 @@ cdef void lru_add_full(arena_t *a) noexcept nogil  # empty the batch of new foli
 cdef void lru_add_drain(arena_t *a) noexcept nogil  # all batches of this CPU
 cdef void lru_add_drain_all(arena_t *a) noexcept nogil  # of every CPU
 cdef void folio_mark_accessed(arena_t *a, pfn_t head) noexcept nogil
-cdef void folio_activate(arena_t *a, pfn_t head) noexcept nogil
 cdef void folio_deactivate(arena_t *a, pfn_t head) noexcept nogil  # MADV_COLD
 cdef void deactivate_file_folio(arena_t *a, pfn_t head) noexcept nogil  # one that could not be invalidated
 cdef void folio_mark_lazyfree(arena_t *a, pfn_t head) noexcept nogil  # MADV_FREE

@@ -27,7 +27,6 @@ cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil  # no entry nam
 cdef int try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil  # the folio's pages; negative: something else names it, or it is being written; 0: none
 cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil  # after the last unmapping
 cdef void swap_free_nr(arena_t *a, uint32_t record, uint32_t nr) noexcept nogil  # an entry less for each of so many slots; a cached folio keeps them
-cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil  # an entry less; 0
 cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil  # of so many slots side by side
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil
 cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil  # its slots are in use already

@@ -197,10 +197,6 @@ cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noex
     return 0
 
 
-cdef int free_swap_and_cache(arena_t *a, swp_entry_t entry) noexcept nogil:
-    return free_swap_and_cache_nr(a, entry, 1)
-
-
 # --- the plug -----------------------------------------------------------------------------------------------------------------
 
 cdef void flush_plug(arena_t *a) noexcept nogil:

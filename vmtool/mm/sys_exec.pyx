@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport siginfo_t, store_bytes
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport GOLDEN, splitmix64, cpu_mut, mm_at, mm_mut, task_at, task_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport GOLDEN, splitmix64, cpu_mut, mm_at, mm_mut, task_at, task_mut
 from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
                               layout_t, special_pages, unmapped_base)
 from vmtool.mm.mm cimport insert_area, mm_alloc, mmput, switch_mm
@@ -25,10 +25,9 @@ from vmtool.mm.pkeys cimport execute_only_pkey, has_pkeys, pkey_vm_flags, write_
 from vmtool.mm.sys_mmap cimport do_brk_flags, mmap_region
 from vmtool.mm.task cimport end_threads, exit_files
 from vmtool.mm.trace cimport TR_EXEC, trace2
-from vmtool.mm.unmap cimport do_munmap
 from vmtool.mm.cred cimport cred_alloc, cred_put
 from vmtool.mm.task_objects cimport commit_creds
-from vmtool.mm.vma cimport find_vma_intersection, find_vma_prev, vm_softdirty
+from vmtool.mm.vma cimport find_vma_prev, vm_softdirty
 
 cdef enum:
     STACK_EXPAND = 131072
@@ -64,7 +63,7 @@ cdef uint64_t total_size(arena_t *a, const image_t *im) noexcept nogil:
 cdef int clear_tail(arena_t *a, idx_t task, uint64_t addr) noexcept nogil:
     """padzero(): the rest of the page at addr, where .bss begins behind the file's last bytes."""
     cdef siginfo_t info
-    cdef char zeros[4096]
+    cdef char zeros[CONTENT_BYTES]
     cdef uint64_t end = page_align(a, addr), n
     memset(zeros, 0, sizeof(zeros))
     while addr < end:

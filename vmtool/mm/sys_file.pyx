@@ -2,7 +2,7 @@
 """msync() and mincore(): files seen from their mappings. Counterpart: Linux v6.18 mm/msync.c, mm/mincore.c."""
 
 from vmtool.mm.arch cimport offset_in_page, page_align, page_size
-from vmtool.mm.arena cimport file_at, vma_at
+from vmtool.mm.arena cimport vma_at
 from vmtool.mm.pagecache cimport file_write_and_wait_range
 from vmtool.mm.show_smaps cimport mincore_page
 from vmtool.mm.vma cimport find_vma, vma_lookup

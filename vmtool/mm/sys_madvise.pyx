@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM'
 """
 
 from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport file_at, inode_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_remove_pages
 from vmtool.mm.khugepaged cimport madvise_collapse

@@ -9,7 +9,7 @@ Simplified: the faults count as the process's own, in Linux as the reader's, who
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport level_size
+from vmtool.mm.arch cimport level_size, offset_in_page, page_size
 from vmtool.mm.arena cimport frame_at, mm_at, vma_at
 from vmtool.mm.fault cimport handle_mm_fault
 from vmtool.mm.frame cimport page_bytes, page_bytes_mut, page_folio
@@ -55,7 +55,7 @@ cdef bint fault_in(arena_t *a, idx_t v, vaddr_t addr, bint write, paddr_t *phys)
     return False
 
 cdef uint64_t access_remote_vm(arena_t *a, idx_t mm, vaddr_t addr, char *data, uint64_t length, bint write) noexcept nogil:
-    cdef uint64_t done = 0, n
+    cdef uint64_t done = 0, n, at
     cdef pfn_t pfn
     cdef idx_t v
     cdef paddr_t phys = 0
@@ -63,14 +63,15 @@ cdef uint64_t access_remote_vm(arena_t *a, idx_t mm, vaddr_t addr, char *data, u
         v = find_vma(a, mm, addr + done)
         if v == 0 or vma_at(a, v).vm_start > addr + done or not may_access(vma_at(a, v), write) or not fault_in(a, v, addr + done, write, &phys):
             break
-        n = min(4096 - (phys & 4095), length - done)
-        pfn = <pfn_t>(phys >> 12)
+        at = offset_in_page(&a.m.arch, phys)
+        n = min(page_size(&a.m.arch) - at, length - done)
+        pfn = <pfn_t>(phys >> a.m.arch.page_shift)
         if write:
-            memcpy(page_bytes_mut(a, pfn) + (phys & 4095), data + done, n)
+            memcpy(page_bytes_mut(a, pfn) + at, data + done, n)
             if not frame_at(a, page_folio(a, pfn)).flags & PG_anon:
                 folio_mark_dirty(a, page_folio(a, pfn))
             balance_dirty_pages(a)
         else:
-            memcpy(data + done, page_bytes(a, pfn) + (phys & 4095), n)
+            memcpy(data + done, page_bytes(a, pfn) + at, n)
         done += n
     return done

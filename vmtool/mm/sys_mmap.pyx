@@ -20,8 +20,8 @@ from vmtool.mm.pkeys cimport execute_only_pkey, pkey_vm_flags
 from vmtool.mm.populate cimport mm_populate
 from vmtool.mm.trace cimport TR_BRK, trace2
 from vmtool.mm.unmap cimport do_munmap, munmap_range, split_borders
-from vmtool.mm.vma cimport VM_ACCESS_FLAGS, VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vm_softdirty, vma_lookup
-from vmtool.mm.vma_merge cimport remove_vma, vma_merge_new_range, vmg_init, vmg_t
+from vmtool.mm.vma cimport VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vm_softdirty, vma_lookup
+from vmtool.mm.vma_merge cimport vma_merge_new_range, vmg_init, vmg_t
 
 cdef enum:
     MAP_TYPE = 0xf

@@ -5,4 +5,3 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t prot, int64_t pkey) noexcept nogil  # pkey -1: the area's
-cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil

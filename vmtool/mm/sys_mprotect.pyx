@@ -7,7 +7,7 @@ A failure half way keeps what was done before it. Counterpart: Linux v6.18 mm/mp
 change_pte_range().
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_at, mm_mut, task_at, vma_at, vma_mut
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, mm_mut, task_at, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.frame cimport mm_counter
 from vmtool.mm.large_folio cimport FPB_RESPECT_WRITE, MTHP_STAT_NR_ANON, folio_pte_batch_flags

@@ -10,11 +10,11 @@ check_prep_vma(), remap_move(), move_vma(), move_page_tables(); mm/vma.c:copy_vm
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
 from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_moved, move_hugetlb
-from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pagecache cimport fget, name_read, name_store
@@ -27,7 +27,7 @@ from vmtool.mm.rmap cimport anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_ar
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport move_huge_pmd
 from vmtool.mm.unmap cimport do_munmap
-from vmtool.mm.vma cimport VM_LOCKED_MASK, find_vma, find_vma_intersection, find_vma_prev, vma_is_anonymous, vma_link, vma_lookup
+from vmtool.mm.vma cimport VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vma_is_anonymous, vma_link, vma_lookup
 from vmtool.mm.vma_merge cimport vma_merge_new_range, vmg_from_vma, vmg_t
 
 cdef enum:

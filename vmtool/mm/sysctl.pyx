@@ -93,7 +93,7 @@ TABLE[0] = sysctl_t(b"kernel.pid_max", <char *>&M.pid_max - <char *>&M, 4, 1, PI
 TABLE[1] = sysctl_t(b"vm.admin_reserve_kbytes", <char *>&M.admin_reserve_kbytes - <char *>&M, 8, 1, 0, LONG_MAX, PLAIN, NULL)
 TABLE[2] = sysctl_t(b"vm.dirty_background_bytes", <char *>&M.dirty_background_bytes - <char *>&M, 8, 1, 1, LONG_MAX, NO_RATIO, NULL)
 TABLE[3] = sysctl_t(b"vm.dirty_background_ratio", <char *>&M.dirty_background_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
-TABLE[4] = sysctl_t(b"vm.dirty_bytes", <char *>&M.dirty_bytes - <char *>&M, 8, 1, 2 * 4096, LONG_MAX, NO_RATIO, NULL)
+TABLE[4] = sysctl_t(b"vm.dirty_bytes", <char *>&M.dirty_bytes - <char *>&M, 8, 1, 2, LONG_MAX, NO_RATIO, NULL)
 TABLE[5] = sysctl_t(b"vm.dirty_expire_centisecs", <char *>&M.dirty_expire_centisecs - <char *>&M, 4, 1, 0, INT_MAX, PLAIN, NULL)
 TABLE[6] = sysctl_t(b"vm.dirty_ratio", <char *>&M.dirty_ratio - <char *>&M, 4, 1, 0, 100, NO_BYTES, NULL)
 TABLE[7] = sysctl_t(b"vm.dirty_writeback_centisecs", <char *>&M.dirty_writeback_centisecs - <char *>&M, 4, 1, 0, INT_MAX, FLUSHER, NULL)
@@ -234,6 +234,11 @@ cdef bint is_inherited_alone(arena_t *a) noexcept nogil:
     return a.m.huge_shmem_orders[SHMEM_ORDERS_INHERIT] == <uint32_t>1 << a.m.arch.pmd_order
 
 
+cdef inline int64_t lowest_of(arena_t *a, uint32_t i) noexcept nogil:
+    """dirty_bytes_min counts in pages."""
+    return TABLE[i].lowest << a.m.arch.page_shift if TABLE[i].offset == <char *>&M.dirty_bytes - <char *>&M else TABLE[i].lowest
+
+
 cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil:
     if TABLE[i].action == READ_ONLY or TABLE[i].action == PMD_SIZE:
         return value == sysctl_get(a, i, 0)
@@ -245,7 +250,7 @@ cdef bint sysctl_in_range(arena_t *a, uint32_t i, int64_t value) noexcept nogil:
         return a.m.shmem_huge != SHMEM_HUGE_FORCE or thp_size_order(a, i) == a.m.arch.pmd_order
     if TABLE[i].words == &SHMEM_ENABLED[0] and value == SHMEM_HUGE_FORCE:  # which would be for other sizes, too
         return is_inherited_alone(a)
-    return TABLE[i].lowest <= value <= TABLE[i].highest
+    return lowest_of(a, i) <= value <= TABLE[i].highest
 
 
 cdef bint is_stored(uint32_t i, uint32_t n) noexcept nogil:

@@ -7,20 +7,20 @@ change_huge_pmd().
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.frame cimport page_copy, page_folio
-from vmtool.mm.large_folio cimport MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat, deferred_split_folio, hpage_pmd_nr, hpage_pmd_size, hpage_pmd_start
-from vmtool.mm.lruvec cimport count_folio_events, count_mm_event
+from vmtool.mm.large_folio cimport (MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat,
+                                    deferred_split_folio, hpage_pmd_nr, hpage_pmd_start)
+from vmtool.mm.lruvec cimport count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_pmd_tlb_range, mk_pte, pte_dirty, pte_frame, pte_huge, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_write, pte_wrprotect, table_alloc, table_free
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, pte_class, pte_load, pte_mksoft_dirty, pte_needs_soft_dirty_wp, pte_store
-from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd, page_mapcount
+from vmtool.mm.pgtable cimport (entry_get, entry_set, flush_pmd_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold,
+                                pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_modify, pte_special, pte_wrprotect, table_alloc)
+from vmtool.mm.pte cimport pte_mksoft_dirty, pte_needs_soft_dirty_wp
+from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd
 from vmtool.mm.swap_lru cimport folio_add_lru
-from vmtool.mm.thp cimport get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, thp_vma_suitable, vma_thp_gfp_mask
+from vmtool.mm.thp cimport get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, vma_thp_gfp_mask
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
-from vmtool.mm.unmap cimport zap_present_pte
-from vmtool.mm.vmstat cimport THP_COLLAPSE_ALLOC, THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_FAULT_FALLBACK_CHARGE, count_vm_event
+from vmtool.mm.vmstat cimport THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_FAULT_FALLBACK_CHARGE, count_vm_event
 
 cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty) noexcept nogil:
     """A new exclusive 2 MB folio at addr, on the LRU; the caller counts what is new of it."""

@@ -9,6 +9,7 @@ Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:remove_m
 
 from libc.string cimport memcmp
 
+from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport fbatches_mut, frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
 from vmtool.mm.buddy cimport folio_put, folio_try_free, split_folio_frames
 from vmtool.mm.contpte cimport contpte_unfold, has_contpte
@@ -24,7 +25,7 @@ from vmtool.mm.swap_state cimport folio_free_swap
 from vmtool.mm.thp cimport freeze_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
 
-cdef char ZEROS[4096]
+cdef char ZEROS[CONTENT_BYTES]
 
 cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
     return <avc_t *>rec_at(a, POOL_AVC, i)
@@ -74,9 +75,12 @@ cdef void unlock_mappings(arena_t *a, pfn_t head, uint32_t nr) noexcept nogil:
         c = avc_at(a, c).same_av_next
 
 cdef bint holds_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
+    cdef uint64_t at = 0
     if frame_at(a, pfn).content == 0 and not frame_at(a, page_folio(a, pfn)).flags & PG_swapcache:
         return True
-    return memcmp(page_bytes(a, pfn), ZEROS, 4096) == 0
+    while at < page_size(&a.m.arch) and memcmp(page_bytes(a, pfn) + at, ZEROS, CONTENT_BYTES) == 0:
+        at += CONTENT_BYTES
+    return at == page_size(&a.m.arch)
 
 cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
     """remove_migration_pte() of one small page, area by area: a locked one locks it; another gets the zero page for zeros that nobody locked."""

@@ -5,7 +5,7 @@
 no kernel.
 """
 
-from vmtool.mm.arch cimport ARCH_ASID, ARCH_CAREFUL, ARCH_PKEYS, ARCH_XONLY, X86_PKEY_SHIFT, X86_XONLY_BIT, xonly_forbids
+from vmtool.mm.arch cimport ARCH_ASID, ARCH_CAREFUL, ARCH_PKEYS, ARCH_XONLY, SHIFT_4K, X86_PKEY_SHIFT, X86_XONLY_BIT, vpn_4k, xonly_forbids
 from vmtool.mm.arena cimport CHUNK_DIRTY, arena_t, pool_t
 from vmtool.mm.tlb_spec cimport *  # whoever looks at a TLB wants to know its structures
 from vmtool.mm.types cimport *
@@ -13,10 +13,8 @@ from vmtool.mm.types cimport *
 cdef enum:
     TLB_GLOBAL = 1  # tlb_entry_t.flags
     PCID_MASK = 0xFFF  # of CR3
+    TLB_A_CHUNK = 512  # records that lie beside each other in memory
     TTBR_ASID_SHIFT = 48  # of TTBR0, or where the register of arm's would be
-
-cdef inline uint32_t tlb_set_of(const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
-    return <uint32_t>(vpn % geom.sets) if geom.policy & TLB_ODD else <uint32_t>vpn & (geom.sets - 1)
 
 # Whether an entry of POOL_TLB counts: filled, and not flushed since. A void entry has age 0.
 cdef inline bint tlb_is_valid(const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
@@ -51,8 +49,8 @@ cdef tlb_entry_t *tlb_at_first(arena_t *a, uint32_t i) noexcept nogil  # of a ch
 cdef inline tlb_entry_t *tlb_at(arena_t *a, uint32_t i) noexcept nogil:
     """rec_mut() with the pool's geometry spelled out: 512 records of 32 bytes a chunk."""
     cdef pool_t *p = &a.pool[POOL_TLB]
-    if i < p.count and p.state[i >> 9] & CHUNK_DIRTY:  # then it is loaded
-        return <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
+    if i < p.count and p.state[i // TLB_A_CHUNK] & CHUNK_DIRTY:  # then it is loaded
+        return <tlb_entry_t *>p.chunk[i // TLB_A_CHUNK] + i % TLB_A_CHUNK
     return tlb_at_first(a, i)
 
 cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogil:
@@ -66,10 +64,6 @@ cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogi
 cdef inline bint pkru_forbids(uint32_t pkru, pte_t leaf, int access) noexcept nogil:
     """Of data alone; access-disable forbids a write, too. Precondition: a user page, CR4.PKE."""
     return access != ACCESS_EXEC and (pkru >> (2 * (leaf >> X86_PKEY_SHIFT & (NR_PKEYS - 1))) & (3 if access == ACCESS_WRITE else 1)) != 0
-
-cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
-    """Valid, and of the space that runs: by its PCID, or global."""
-    return tlb_is_valid(c, e) and (e.pcid == tlb_space(a.m, c) or e.flags & TLB_GLOBAL)
 
 # --- loops over many accesses ------------------------------------------------------------------------------------------------
 # The first level for 4K pages and one kind of access, laid open: what a program's accesses nearly all hit. Any flush or fill may
@@ -96,15 +90,15 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
     t.stride = geom.stride
     t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
     t.bits = t.want | (g.nx if access == ACCESS_EXEC else <pte_t>1 << X86_XONLY_BIT if access == ACCESS_READ and g.flags & ARCH_XONLY else 0)
-    if geom.ways and g.page_shift == 12 and not g.flags & ARCH_CAREFUL and not a.m.trace_on and last < p.count and i >> 9 == last >> 9 and p.state[i >> 9] & CHUNK_DIRTY:
-        t.sets = <tlb_entry_t *>p.chunk[i >> 9] + (i & 511)
+    if geom.ways and g.page_shift == SHIFT_4K and not g.flags & ARCH_CAREFUL and not a.m.trace_on and last < p.count and i // TLB_A_CHUNK == last // TLB_A_CHUNK and p.state[i // TLB_A_CHUNK] & CHUNK_DIRTY:
+        t.sets = <tlb_entry_t *>p.chunk[i // TLB_A_CHUNK] + i % TLB_A_CHUNK
         t.ways = geom.ways
 
 cdef inline tlb_entry_t *tlb_find_first(const cpu_t *c, const tlb_first_t *t, vaddr_t addr) noexcept nogil:
     """The entry by which the access ends here, if the caller counts it; NULL: tlb_lookup() tells."""
-    cdef tlb_entry_t *e = t.sets + (addr >> 12 & t.mask) * t.stride
+    cdef tlb_entry_t *e = t.sets + (vpn_4k(addr) & t.mask) * t.stride
     cdef tlb_entry_t *end = e + t.ways
-    cdef uint64_t tag = addr >> 12 << 1 | 1
+    cdef uint64_t tag = vpn_4k(addr) << 1 | 1
     while e < end:
         if e.tag == tag:
             return e if (e.pte & t.bits) == t.want and e.pcid == t.space and tlb_is_valid(c, e) else NULL
@@ -152,7 +146,7 @@ cdef inline void tlb_look(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, ui
         while e < end and e[0].tag != tag and e[1].tag != tag and e[2].tag != tag and e[3].tag != tag:
             e += 4
     while e < end:
-        if e.tag == tag and e.page_shift == 12:
+        if e.tag == tag and e.page_shift == SHIFT_4K:
             at.place = e
             if tlb_is_valid(c, e):
                 at.hit = e
@@ -204,7 +198,7 @@ cdef inline void tlb_set_small(tlb_entry_t *e, uint64_t tag, pte_t leaf, uint64_
     e.pte = leaf
     e.age = age
     e.pcid = 0
-    e.page_shift = 12
+    e.page_shift = SHIFT_4K
     e.flags = flags
     e.plru = 0
 

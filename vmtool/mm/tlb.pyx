@@ -15,8 +15,14 @@ from libc.string cimport memset
 from vmtool.mm.arena cimport GOLDEN, arena_resize, cpu_mut, rec_mut, splitmix64
 from vmtool.mm.trace cimport TR_TLB_FILL, TR_TLB_FLUSH, TR_TLB_HIT, trace2
 
-cdef enum:
-    TLB_RECORDS_A_CHUNK = 512
+cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
+    """Valid, and of the space that runs: by its PCID, or global."""
+    return tlb_is_valid(c, e) and (e.pcid == tlb_space(a.m, c) or e.flags & TLB_GLOBAL)
+
+
+cdef inline uint32_t tlb_set_of(const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
+    return <uint32_t>(vpn % geom.sets) if geom.policy & TLB_ODD else <uint32_t>vpn & (geom.sets - 1)
+
 
 cdef inline uint32_t stride_of(const tlb_geom_t *geom) noexcept nogil:
     """Records that a set takes."""
@@ -27,7 +33,7 @@ cdef inline uint32_t stride_of(const tlb_geom_t *geom) noexcept nogil:
 
 cdef int tlb_init(arena_t *a) noexcept nogil:
     cdef uint32_t total = 0
-    cdef uint32_t base = TLB_RECORDS_A_CHUNK  # record 0 is null; sets begin at a chunk
+    cdef uint32_t base = TLB_A_CHUNK  # record 0 is null; sets begin at a chunk
     cdef uint32_t i
     cdef tlb_geom_t *geom
     cdef cpu_t *c
@@ -47,7 +53,7 @@ cdef int tlb_init(arena_t *a) noexcept nogil:
         c = cpu_mut(a, i)
         c.tlb_base = base
         c.nr_tlb = total
-        base += (total + TLB_RECORDS_A_CHUNK - 1) & ~<uint32_t>(TLB_RECORDS_A_CHUNK - 1)
+        base += (total + TLB_A_CHUNK - 1) & ~<uint32_t>(TLB_A_CHUNK - 1)
     return arena_resize(a, POOL_TLB, base)
 
 cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_index, uint32_t *way) noexcept nogil:

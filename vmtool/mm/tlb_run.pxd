@@ -11,7 +11,7 @@ For what tlb_look() is for: 4K pages on a machine without PCIDs, LRU. Between be
 """
 
 from vmtool.mm.arena cimport arena_t
-from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1D_4K, TLB_L2, tlb_at, tlb_is_valid, tlb_look, tlb_look_t, tlb_set_small
+from vmtool.mm.tlb cimport TLB_A_CHUNK, TLB_GLOBAL, TLB_L1D_4K, TLB_L2, tlb_at, tlb_is_valid, tlb_look, tlb_look_t, tlb_set_small
 from vmtool.mm.types cimport *
 
 cdef enum:

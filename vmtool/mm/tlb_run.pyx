@@ -3,9 +3,6 @@
 
 from libc.string cimport memset
 
-cdef enum:
-    RECORDS_A_CHUNK = 512
-
 
 cdef uint8_t set_order(const tlb_entry_t *set_, uint32_t ways, uint64_t vpn, uint64_t nr, uint64_t nr_to_come) noexcept nogil:
     """The way that tlb_look() would choose, if after it the others come in turn, and none of the run's pages is there; else TLB_RUN_SLOW."""
@@ -97,7 +94,7 @@ cdef void tlb_run_seek(arena_t *a, const cpu_t *c, tlb_run_t *r, uint64_t vpn) n
     r.set_ = tlb_at(a, i)
     if r.is_open:
         r.n = set_n
-        r.nr_sets = min(r.geom.sets - set_n, (RECORDS_A_CHUNK - (i & (RECORDS_A_CHUNK - 1))) // r.geom.stride)
+        r.nr_sets = min(r.geom.sets - set_n, (TLB_A_CHUNK - i % TLB_A_CHUNK) // r.geom.stride)
     else:  # next[0] says that it is looked through each time
         r.n = 0
         r.nr_sets = 1

@@ -11,5 +11,4 @@ cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil  # 0
 cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil  # 0, -EINVAL, -EIO; private copies stay
 cdef int zero_partial_blocks(arena_t *a, idx_t inode, uint64_t start, uint64_t end) noexcept nogil  # 0, -EIO, -ENOMEM; what a write far past the end does too
 cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # clean, unmapped folios wholly in first..last go; pages dropped
-cdef void invalidate_all(arena_t *a) noexcept nogil  # drop_caches 1
 cdef void drop_caches(arena_t *a, uint32_t what) noexcept nogil  # bit 0: pages, bit 1: slabs

@@ -263,7 +263,7 @@ cdef bint folio_mapped(arena_t *a, pfn_t head, uint64_t nr_pages) noexcept nogil
 
 
 cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
-    """Source: invalidate_mapping_pages(), mapping_evict_folio(): not dirty, and no reference but the cache's."""
+    """Source: mapping_try_invalidate(), mapping_evict_folio(): not dirty, and no reference but the cache's. The others are the next to go."""
     cdef uint64_t index = first
     cdef uint64_t dropped = 0
     cdef uint64_t start
@@ -277,9 +277,10 @@ cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t
         start = frame_index(frame_at(a, head))
         nr_pages = <uint64_t>1 << folio_order(a, head)
         index = max(index + 1, start + nr_pages)  # onwards, even when a damaged file's folio says that it is elsewhere
-        if start < first or start + nr_pages - 1 > last or frame_at(a, head).flags & (PG_dirty | PG_writeback | PG_locked):
+        if start < first or start + nr_pages - 1 > last or frame_at(a, head).flags & (PG_writeback | PG_locked):
             continue
-        if frame_at(a, head).extra_refs > 1 or folio_mapped(a, head, nr_pages):
+        if frame_at(a, head).flags & PG_dirty or frame_at(a, head).extra_refs > 1 or folio_mapped(a, head, nr_pages):
+            deactivate_file_folio(a, head)
             continue
         filemap_remove(a, head)
         dropped += nr_pages

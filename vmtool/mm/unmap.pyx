@@ -9,10 +9,10 @@ Counterpart: Linux v6.18 mm/memory.c:zap_pte_range(), unmap_mapping_range(), mm/
 vms_complete_munmap_vmas(), mm/mmap.c:exit_mmap().
 """
 
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_at, mm_mut, vma_at, vma_mut
+from vmtool.mm.arena cimport frame_at, frame_mut, inode_at, mm_at, mm_mut, vma_at
 from vmtool.mm.arch cimport ARCH_FIXED_TOP, ARCH_PT_RECLAIM, level_index, level_size, offset_in_page, page_align, page_size, pages_in
 from vmtool.mm.buddy cimport folio_get, folio_put, folio_try_free
-from vmtool.mm.frame cimport folio_order, mm_counter, page_folio
+from vmtool.mm.frame cimport mm_counter, page_folio
 from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_vm_close, zap_hugetlb
 from vmtool.mm.large_folio cimport folio_pte_batch
@@ -23,19 +23,19 @@ from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss, update_hiwate
 from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mmu_context cimport flush_tlb_fullmm, tlb_finish_mmu, tlb_flush_entries, tlb_free_table, tlb_gather_mmu
-from vmtool.mm.pgtable cimport free_pgd_range, pgd_free, pte_dirty, pte_frame, pte_special, pte_young, table_free
+from vmtool.mm.pgtable cimport free_pgd_range, pte_dirty, pte_frame, pte_special, pte_young, table_free
 from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
-from vmtool.mm.rmap cimport page_mapcount, remove_rmap, remove_rmap_ptes
+from vmtool.mm.rmap cimport remove_rmap, remove_rmap_ptes
 from vmtool.mm.swap_state cimport free_swap_cache
 from vmtool.mm.swapfile cimport swap_pte_batch
 from vmtool.mm.swapops cimport swp_offset_pfn
 from vmtool.mm.thp cimport split_huge_pmd, zap_huge_pmd
 from vmtool.mm.trace cimport TR_PTE_CLEAR, TR_VMA_REMOVE, trace2
 from vmtool.mm.unmap_quick cimport zap_sole_run
-from vmtool.mm.vma cimport find_vma, find_vma_intersection
-from vmtool.mm.vma_merge cimport remove_vma, split_vma, split_vma_nocheck
+from vmtool.mm.vma cimport find_vma_intersection
+from vmtool.mm.vma_merge cimport remove_vma, split_vma_nocheck
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED
 
 cdef struct zap_t:  # one call of zap_range()

@@ -30,7 +30,6 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil
 cdef idx_t vma_modify(arena_t *a, vmg_t *g) noexcept nogil
 cdef idx_t vma_modify_flags(arena_t *a, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t vm_flags, int *err) noexcept nogil
 # Split at addr; the new area is the upper piece. -EINVAL for [vdso] and its like, -ENOMEM at the limit of areas (split_vma alone).
-cdef int split_vma(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil
 cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil
 # Shrink or grow a linked area in place.
 cdef void remove_vma(arena_t *a, idx_t mm, idx_t v) noexcept nogil  # unlinks it and drops its file, name and chains

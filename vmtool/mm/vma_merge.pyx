@@ -10,13 +10,13 @@ Simplified: no userfaultfd, no memory policies (one node), allocation does not f
 """
 
 from vmtool.mm.hstate cimport vma_kernel_pagesize
-from vmtool.mm.arena cimport vma_at, vma_mut, mm_at, inode_at, file_at
+from vmtool.mm.arena cimport vma_at, vma_mut, mm_at
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
 from vmtool.mm.rmap cimport anon_vma_chain_is_singular, anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link, vma_file_unlink
 from vmtool.mm.thp cimport vma_adjust_trans_huge
-from vmtool.mm.trace cimport TR_VMA_EXPAND, TR_VMA_MERGE, TR_VMA_REMOVE, TR_VMA_SPLIT, trace2, trace3
+from vmtool.mm.trace cimport TR_VMA_EXPAND, TR_VMA_MERGE, TR_VMA_SPLIT, trace2, trace3
 from vmtool.mm.vma cimport VM_SPECIAL, vma_link, vma_set_range, vma_unlink
 from libc.string cimport memcmp, memset
 

@@ -10,14 +10,12 @@ cdef idx_t vmap_adopt(arena_t *a, const pfn_t *pages, uint32_t nr_pages) noexcep
 cdef void vfree_area(arena_t *a, idx_t area) noexcept nogil  # the pages at once, the addresses by the next purge
 cdef idx_t alloc_thread_stack(arena_t *a) noexcept nogil  # one that the CPU kept, or a new one; 0: no memory
 cdef void free_thread_stack(arena_t *a, idx_t area) noexcept nogil
-cdef idx_t vmap_find(arena_t *a, vaddr_t addr) noexcept nogil  # the area in use that begins there, 0: none
 cdef pfn_t vmap_pfn(arena_t *a, idx_t area, uint32_t index) noexcept nogil  # its index-th frame
 cdef uint32_t stack_pages(const arch_t *g) noexcept nogil  # of a kernel stack
 cdef bint vmap_stack(const arch_t *g) noexcept nogil  # CONFIG_VMAP_STACK: stacks are areas
 cdef vaddr_t vmalloc_start(arena_t *a) noexcept nogil
 cdef uint64_t vmalloc_boot_bytes(const arch_t *g) noexcept nogil  # what boot took from there on, holes among it
 cdef bint vmalloc_is_mapped(arena_t *a) noexcept nogil  # whether the format's kernel half is kept, and with it the pages of areas
-cdef uint32_t vmap_page_array(uint64_t nr_pages) noexcept nogil  # the cache of an area's array of pages; NR_KMEM_CACHES: whole pages
 cdef int vmalloc_boot(arena_t *a) noexcept nogil  # the table below the top one that all spaces share; 0 or -ENOMEM
 
 cdef inline vmap_area_t *vmap_at(arena_t *a, idx_t i) noexcept nogil:

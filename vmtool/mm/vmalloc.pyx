@@ -14,13 +14,13 @@ i386 has no VMAP_STACK: a thread's stack is a block of the buddy system that low
 Invariants (fsck_vmalloc): areas are in order and apart; counters are the sums over them; frames are nobody else's.
 """
 
-from vmtool.mm.arch cimport ARCH_X86_64_LA57, is_arm, is_arm64, is_i386, is_riscv, kernel_global
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, SHIFT_16K, SHIFT_4K, is_arm, is_arm64, is_i386, is_riscv, kernel_global
 from vmtool.mm.arena cimport cpu_mut, frame_mut, rec_alloc, rec_free, runs_in_circle
 from vmtool.mm.boot_areas cimport boot_areas_end, has_boot_areas, vmalloc_start_32
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.kernel_areas_arm64 cimport image_address, image_end
 from vmtool.mm.pgtable cimport kernel_map, kernel_table, kernel_unmap
-from vmtool.mm.pte cimport X86_A, X86_D, X86_G, X86_P, X86_RW
+from vmtool.mm.pte cimport X86_A, X86_D, X86_P, X86_RW
 from vmtool.mm.slab cimport *
 from vmtool.mm.zone cimport RESERVED_PGTABLE, lowmem_end, reserved_of
 
@@ -81,7 +81,7 @@ cdef bint vmalloc_is_mapped(arena_t *a) noexcept nogil:
 cdef uint64_t vmalloc_boot_bytes(const arch_t *g) noexcept nogil:
     if not is_arm64(g):
         return BOOT_BYTES
-    return BOOT_BYTES_ARM64 if g.page_shift == 12 else BOOT_BYTES_ARM64_16K if g.page_shift == 14 else BOOT_BYTES_ARM64_64K
+    return BOOT_BYTES_ARM64 if g.page_shift == SHIFT_4K else BOOT_BYTES_ARM64_16K if g.page_shift == SHIFT_16K else BOOT_BYTES_ARM64_64K
 
 
 cdef int vmalloc_boot(arena_t *a) noexcept nogil:
@@ -92,6 +92,7 @@ cdef int vmalloc_boot(arena_t *a) noexcept nogil:
 
 
 cdef uint32_t vmap_page_array(uint64_t nr_pages) noexcept nogil:
+    """The cache of an area's array of pages; NR_KMEM_CACHES: whole pages."""
     cdef uint64_t size = nr_pages * 8
     cdef uint32_t cache = CACHE_KMALLOC_8
     while cache <= CACHE_KMALLOC_8K and cache_description(cache).size < size:
@@ -363,14 +364,6 @@ cdef void purge_lazy(arena_t *a) noexcept nogil:
     a.m.nr_vmap_lazy = 0
     a.m.vmap_lazy_pages = 0
     a.m.vmap_hint = 0
-
-
-cdef idx_t vmap_find(arena_t *a, vaddr_t addr) noexcept nogil:
-    cdef idx_t i = a.m.vmap_first
-    cdef uint32_t steps = 0
-    while i and vmap_at(a, i).va_start < addr and not runs_in_circle(a, POOL_VMAP, i, &steps):
-        i = vmap_at(a, i).next
-    return i if i and vmap_at(a, i).va_start == addr and vmap_at(a, i).state == VMAP_BUSY else 0
 
 
 # --- stacks ----------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ cdef uint64_t try_to_free_mem_cgroup_pages(arena_t *a, idx_t memcg, uint64_t nr_
 cdef bint user_proactive_reclaim(arena_t *a, idx_t memcg, uint64_t nr_to_reclaim, uint64_t *nr_reclaimed) noexcept nogil
 cdef bint should_reclaim_retry(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *no_progress) noexcept nogil
 cdef bint compaction_zonelist_suitable(arena_t *a, const alloc_context_t *ac) noexcept nogil
-cdef uint64_t zone_reclaimable_pages(arena_t *a, uint32_t zone) noexcept nogil
 
 # --- for kswapd
 

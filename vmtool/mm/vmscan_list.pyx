@@ -13,7 +13,7 @@ Simplified: a write is under way until the device has ended it (swap_write_poll)
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport frame_at, frame_mut, memcg_mut
+from vmtool.mm.arena cimport FRAMES_A_CHUNK, frame_at, frame_mut, memcg_mut
 from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.folio_split cimport count_split, folio_split
@@ -328,11 +328,11 @@ cdef inline void fetch_ahead(arena_t *a, reclaim_stat_t *stat) noexcept nogil:
     cdef const char *records
     if stat.ahead:
         stat.ahead = frame_at(a, stat.ahead).lru_prev
-        records = a.pool[POOL_FRAME].chunk[stat.ahead >> 9] if stat.ahead < a.pool[POOL_FRAME].count else NULL
+        records = a.pool[POOL_FRAME].chunk[stat.ahead // FRAMES_A_CHUNK] if stat.ahead < a.pool[POOL_FRAME].count else NULL
         if records == NULL:
             stat.ahead = 0
         else:
-            prefetch(records + (stat.ahead & 511) * sizeof(frame_t))
+            prefetch(records + stat.ahead % FRAMES_A_CHUNK * sizeof(frame_t))
 
 
 cdef inline bint is_quick(arena_t *a, const scan_control_t *sc) noexcept nogil:

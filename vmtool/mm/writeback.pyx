@@ -13,7 +13,7 @@ A folio's bytes become the disk's: the frame gives its content away and reads th
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_align, page_size
-from vmtool.mm.arena cimport content_alloc, content_mut, cpu_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut, task_at, task_mut
+from vmtool.mm.arena cimport content_alloc, content_mut, cpu_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut, task_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.inode cimport disk_put_content, disk_write, errseq_check_and_advance, errseq_set, inode_live, is_hole
@@ -127,11 +127,11 @@ cdef void sync_all(arena_t *a) noexcept nogil:
 # --- limits and time ------------------------------------------------------------------------------------------------
 
 cdef int64_t limit_of(arena_t *a, int64_t dirtyable, bint background) noexcept nogil:
-    """domain_dirty_limits(): bytes, or a share of what may become dirty, in steps of 1/4096."""
-    cdef int64_t limit, background_limit
-    limit = <int64_t>(page_align(&a.m.arch, a.m.dirty_bytes) >> a.m.arch.page_shift) if a.m.dirty_bytes else (a.m.dirty_ratio * 4096 // 100) * dirtyable // 4096
+    """domain_dirty_limits(): bytes, or a share of what may become dirty, in steps of 1/PAGE_SIZE."""
+    cdef int64_t limit, background_limit, steps = <int64_t>page_size(&a.m.arch)
+    limit = <int64_t>(page_align(&a.m.arch, a.m.dirty_bytes) >> a.m.arch.page_shift) if a.m.dirty_bytes else (a.m.dirty_ratio * steps // 100) * dirtyable // steps
     background_limit = (<int64_t>(page_align(&a.m.arch, a.m.dirty_background_bytes) >> a.m.arch.page_shift) if a.m.dirty_background_bytes
-                        else (a.m.dirty_background_ratio * 4096 // 100) * dirtyable // 4096)
+                        else (a.m.dirty_background_ratio * steps // 100) * dirtyable // steps)
     if background_limit >= limit:
         background_limit = limit // 2
     return background_limit if background else limit

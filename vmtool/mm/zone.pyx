@@ -7,7 +7,7 @@ Invariants: a zone's managed pages are what boot freed.
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport ARCH_NO_THP, is_riscv, page_size
+from vmtool.mm.arch cimport ARCH_NO_THP, is_riscv
 from vmtool.mm.arena cimport arena_resize, frame_mut, rec_mut
 from vmtool.mm.memblock cimport DMA32_END, PCI_HOLE, frames_of, make_memory_map
 
