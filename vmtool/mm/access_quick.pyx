@@ -27,7 +27,7 @@ from vmtool.mm.rmap cimport add_new_anon_rmap
 from vmtool.mm.swap_lru cimport folio_add_lru_single
 from vmtool.mm.swapin_quick cimport fault_plain
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_look, tlb_permits, tlb_put_looked, tlb_void_page
-from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event, count_vm_events
+from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ONE, PGALLOC_DMA, PGFAULT, PGREUSE, count_vm_event
 
 cdef enum:  # look_at
     DONE

@@ -11,7 +11,7 @@ An atomic allocation of several pages that had to go below the low watermark lea
 Invariants: no two free buddies of one order; free_pages = lists + unseen; a list's blocks lie in pageblocks of its type.
 """
 
-from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, capture_t, frame_at, rec_mut
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, capture_t, frame_at, frame_mut, rec_mut
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_MIN, ZONE_DMA,
                               ZONE_HIGHMEM, free_area, free_at_boot, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone, zone_holds)
 from vmtool.mm.free_list cimport add_block, del_block, unlink_block
