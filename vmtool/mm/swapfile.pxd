@@ -19,6 +19,9 @@ cdef inline uint32_t entry_record(arena_t *a, swp_entry_t entry) noexcept nogil:
 
 cdef swp_entry_t record_entry(arena_t *a, uint32_t record) noexcept nogil
 
+cdef inline bint vm_swap_full(arena_t *a) noexcept nogil:
+    return a.m.nr_swap_pages * 2 < a.m.total_swap_pages
+
 # Free slots by priority for a folio of that order: the record of the first, each with SLOT_CACHE for the caller; 0: none.
 cdef uint32_t get_swap_slots(arena_t *a, uint32_t order) noexcept nogil
 cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil  # neither entry nor cache names it any more: its bytes go, it is free

@@ -24,10 +24,6 @@ cdef enum:
     GFP_SWAP_TABLE = GFP_KERNEL | GFP_ATOMIC | GFP_HIGH | GFP_NOMEMALLOC | GFP_NORETRY  # while a folio is on its way out
 
 
-cdef inline bint vm_swap_full(arena_t *a) noexcept nogil:
-    return a.m.nr_swap_pages * 2 < a.m.total_swap_pages
-
-
 cdef swp_entry_t record_entry(arena_t *a, uint32_t record) noexcept nogil:
     cdef uint32_t type
     cdef const swap_info_t *si
