@@ -14,7 +14,8 @@ from vmtool._state cimport State
 from vmtool._walks cimport find, find_mm
 from vmtool.mm.arch cimport offset_in_page, page_align
 from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, ADOPT_YOUNG, ADOPT_ZERO, MMF_ANON_OFFSETS, MMF_NARROW,
-                              MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes as mm_adopt_bytes, adopt_inherited as mm_adopt_inherited, adopt_pages as mm_adopt_pages, adopt_shared as mm_adopt_shared)
+                              MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes as mm_adopt_bytes,
+                              adopt_inherited as mm_adopt_inherited, adopt_pages as mm_adopt_pages, adopt_shared as mm_adopt_shared)
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.mm cimport clone_thread, insert_area, mm_alloc
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_stat_account

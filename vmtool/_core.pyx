@@ -120,7 +120,8 @@ def boot(State self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap
 def info(State self):
     cdef machine_t *m = self.a.m
     return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
-                         m.arch.pageblock_order, bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
+                         m.arch.pageblock_order, bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr),
+                         m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
 
 
 def tick(State self):

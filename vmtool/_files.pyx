@@ -17,7 +17,8 @@ from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport do_exit, switch_mm
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.inode cimport inode_take_objects
-from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches as mm_drop_caches, file_open, filemap_read, filemap_write, fput, inode_create, path_lookup, tmpfs_create,
+from vmtool.mm.pagecache cimport (disk_write_block, do_truncate, drop_caches as mm_drop_caches, file_open, filemap_read, filemap_write, fput,
+                                  inode_create, path_lookup, tmpfs_create,
                                   path_rename, path_unlink, punch_hole as mm_punch_hole, sync_all)
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.swap_state cimport swap_write_wait

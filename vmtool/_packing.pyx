@@ -47,6 +47,7 @@ PACKED_BYTES = tuple([sizes[i] for i in range(NR_SIZES)])
 
 cdef uint32_t crc_of[CRC_STEP][256]  # of a byte with so many zeros behind it
 
+
 cdef void fill_crc() noexcept:
     cdef uint32_t byte, value
     cdef int bit, zeros
@@ -61,6 +62,7 @@ cdef void fill_crc() noexcept:
             crc_of[zeros][byte] = crc_of[0][value & 255] ^ (value >> 8)
 
 fill_crc()
+
 
 cdef uint32_t crc_bytes(const uint8_t *at, Py_ssize_t length, uint32_t value) noexcept nogil:
     cdef uint64_t word
@@ -77,6 +79,7 @@ cdef uint32_t crc_bytes(const uint8_t *at, Py_ssize_t length, uint32_t value) no
         at += 1
         length -= 1
     return ~value
+
 
 def crc32(data, uint32_t value=0):
     """zlib's, whose import costs a command 0.3 ms."""
@@ -123,6 +126,7 @@ cdef int pack_rows(const uint32_t *source, uint8_t *out, int room, bint is_linea
         source += ROW_WORDS
     return at
 
+
 cdef bint unpack_rows(const uint8_t *source, Py_ssize_t length, uint32_t *out) noexcept nogil:
     """What pack_rows() packed, which may be followed by more; False: it is nothing that this made."""
     cdef uint32_t zeros[ROW_WORDS]
@@ -160,6 +164,7 @@ cdef bint unpack_rows(const uint8_t *source, Py_ssize_t length, uint32_t *out) n
         out += ROW_WORDS
     return True
 
+
 cdef bytearray packed(const uint32_t *chunk):
     """None where it does not pay. What is not regular may take fewer bytes when nothing is expected of it."""
     cdef uint8_t linear[MOST_BYTES]
@@ -178,6 +183,7 @@ cdef bytearray packed(const uint32_t *chunk):
     memset(best + length, 0, sizes[kind] - length)
     return PyByteArray_FromStringAndSize(<char *>best, sizes[kind])
 
+
 cdef void write_head(uint8_t *head, uint64_t key, uint32_t total) noexcept nogil:
     """A slot's: key 8, checksum of the data 4, checksum of these twelve 4; little-endian."""
     cdef uint32_t check
@@ -186,11 +192,13 @@ cdef void write_head(uint8_t *head, uint64_t key, uint32_t total) noexcept nogil
     check = crc_bytes(head, 12, 0)
     memcpy(head + 12, &check, 4)
 
+
 def head_of(uint64_t key, uint32_t total):
     """The head of a slot with that key and data of that checksum."""
     cdef uint8_t head[SLOT_HEAD]
     write_head(head, key, total)
     return PyByteArray_FromStringAndSize(<char *>head, SLOT_HEAD)
+
 
 def seal(uint64_t key, data):
     """(head, data, checksum of the data) of a slot that is to hold this chunk. What is returned depends on the chunk's bytes alone.
@@ -232,6 +240,7 @@ def opened(head, data):
         return None
     return key, total
 
+
 def unpack(bytes data not None):
     """The chunk of a slot's data; None when they are none."""
     cdef bytes chunk
@@ -245,6 +254,7 @@ def unpack(bytes data not None):
 
 cdef inline int be16(const uint8_t *at) noexcept nogil:
     return at[0] << 8 | at[1]
+
 
 def page_below(bytes page not None):
     """The page below the last entry of a page of a table's tree, 0: it is a leaf; None when what is written into the page may hit its cells.
@@ -280,9 +290,11 @@ cdef uint32_t *entry_of(bytearray directory, uint64_t key) except NULL:
         raise InternalError(f"a directory of {len(directory)} bytes")
     return <uint32_t *>PyByteArray_AS_STRING(directory) + key % NR_ENTRIES
 
+
 def slot_in(bytearray directory, uint64_t key):
     """The entry of a chunk in its directory."""
     return entry_of(directory, key)[0]
+
 
 def put_elsewhere(chunks, machine, list dirty):
     """Write chunks to free slots, and name these in the directory. Yields: the rows of those that need new ones, to be inserted.

@@ -9,7 +9,8 @@ from vmtool._state cimport State
 from vmtool._walks cimport find
 from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
 from vmtool.mm.pcp cimport decay_pcp_high
-from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc, mem_cgroup_remove, mem_cgroup_set_limit)
+from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc,
+                                   mem_cgroup_remove, mem_cgroup_set_limit)
 from vmtool.mm.memcg_stat cimport memory_stat_count, memory_stat_name, memory_stat_value
 from vmtool.mm.frame cimport zone_name
 from vmtool.mm.names cimport name_free, name_read, name_store

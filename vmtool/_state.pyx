@@ -34,10 +34,12 @@ cdef enum:
 
 MAGIC = b"vmtool\0\1"
 
+
 cdef void *load_chunk(void *ctx, int pool, uint32_t chunk) noexcept nogil:
     """arena_t.load: the chunk's bytes in memory of their own, or NULL."""
     with gil:
         return fetch(<State>ctx, pool, chunk)
+
 
 cdef void *fetch(State state, int pool, uint32_t chunk) noexcept:
     cdef char *mem

@@ -22,7 +22,8 @@ from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAM
                                     look_at_frame)
 from vmtool.mm.show_memory cimport (NR_MEMINFO, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
                                     zone_stat_count, zone_stat_name, zone_stat_value)
-from vmtool.mm.sysctl cimport choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_is_signed, sysctl_name, sysctl_set, sysctl_unit, sysctl_values, sysctl_words
+from vmtool.mm.sysctl cimport (choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_is_signed, sysctl_name, sysctl_set,
+                               sysctl_unit, sysctl_values, sysctl_words)
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
 from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset as mm_trace_reset
 from vmtool.mm.types cimport *
@@ -452,6 +453,7 @@ cdef uint32_t sysctl_index(arena_t *a, name) except? 0xFFFFFFFF:
             return i
     raise KernelError(ENOENT, name)
 
+
 cdef object sysctl_numbers(uint32_t i, name, value):
     """The numbers that a text stands for: decimal, 0x or octal, as the kernel reads them; or a word of a choice."""
     cdef const choice_t *words = sysctl_words(i)
@@ -466,6 +468,7 @@ cdef object sysctl_numbers(uint32_t i, name, value):
             return [words[n].value]
         n += 1
     raise KernelError(EINVAL, f"{name}={value}: none of its words")
+
 
 cdef object number_of(word):
     digits = word.removeprefix("-")

@@ -9,7 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from vmtool._state cimport State
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US, arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US,
+                             arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
                              page_size)
 from vmtool.mm.arch_riscv cimport RISCV_PFN_BITS, RISCV_PFN_SHIFT
 from vmtool.mm.arena cimport mm_at, task_at
@@ -140,7 +141,8 @@ def walk(State self, pid, addr, root=None):
         is_leaf = present and (level == 0 or bool(w.entry[i] & g.huge))
         steps.append(r.WalkStep(
             level_name(g, level).decode(), w.table_addr[i], w.index[i], w.entry_addr[i], w.raw[i] if not g.flags & ARCH_PAIRED else w.raw[i] & WORD,
-            entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf, *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf)[:2],
+            entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf,
+            *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf)[:2],
             w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0, base_bits(g, level, is_leaf)[2]))
     reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
     return r.Walk(at, <uint64_t>(self.a.m.kernel_pgd if is_upper else top) << g.page_shift, tuple(steps), w.phys if w.ok else None,

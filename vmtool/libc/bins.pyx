@@ -10,6 +10,7 @@ Counterpart: glibc 2.36 malloc/malloc.c (unlink_chunk(), the placing in _int_mal
 from vmtool.libc.chunk cimport *
 from vmtool.libc.words cimport abort_with, st32, step
 
+
 cdef void unlink_nextsize(libc_t *l, vaddr_t p, vaddr_t after) noexcept nogil:
     """A large chunk leaves: if it was the first of its size, the second takes its place, or the sizes beside close up."""
     cdef vaddr_t smaller = ld64(l, p + OFF_FD_NEXTSIZE), larger = ld64(l, p + OFF_BK_NEXTSIZE)

@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free
 cdef enum:
     FIRST = 1024
 
+
 cdef inline uint64_t place_of(const blocks_t *b, uint64_t id) noexcept nogil:
     cdef uint64_t h = id * <uint64_t>0x9e3779b97f4a7c15
     return (h ^ h >> 32) & b.mask

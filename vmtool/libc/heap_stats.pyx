@@ -5,6 +5,7 @@ from libc.string cimport memset
 from vmtool.libc.chunk cimport PAGE, SIZEOF_CHUNK, align_up
 from vmtool.libc.heap_walk cimport *
 
+
 cdef inline uint64_t whole_pages(const chunk_t *c) noexcept nogil:
     """As malloc_trim() counts: behind the words of a large chunk."""
     cdef vaddr_t first = align_up(c.p + SIZEOF_CHUNK, PAGE), end = (c.p + c.size) & ~<uint64_t>(PAGE - 1)

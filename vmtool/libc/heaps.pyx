@@ -10,6 +10,7 @@ from vmtool.mm.types cimport MAP_FIXED, MAP_NORESERVE
 cdef enum:
     OVERCOMMIT_NEVER = 2  # /proc/sys/vm/overcommit_memory
 
+
 cdef vaddr_t aligned_area(libc_t *l) noexcept nogil:
     """64 MB aligned to 64 MB: beside the last heap, else what is aligned of twice as much. 0: no room."""
     cdef vaddr_t p, at

@@ -27,6 +27,7 @@ OPTION_NAMES[:] = [name_value_t(b"M_MXFAST", M_MXFAST), name_value_t(b"M_TRIM_TH
 
 # --- system calls --------------------------------------------------------------------------------------------
 
+
 cdef void put_place(heaptrace_t *t, vaddr_t at) noexcept nogil:
     """Up to the break a distance from the heap's start, else a mapping."""
     if t.heap_start <= at <= current_brk(&t.l):
@@ -83,6 +84,7 @@ CALL_NAMES[CALL_MPROTECT] = b" mprotect "
 
 # --- the log -------------------------------------------------------------------------------------------------
 
+
 cdef void begin_line(heaptrace_t *t) noexcept nogil:
     put_dec(&t.log, t.counts.ops)
     put_char(&t.log, c' ')
@@ -128,6 +130,7 @@ cdef void done_value(heaptrace_t *t, int value) noexcept nogil:
         end_line(t)
 
 # --- words of a line -----------------------------------------------------------------------------------------
+
 
 cdef uint64_t next_word(heaptrace_t *t, const char **word) noexcept nogil:
     """Its length; 0 at the end of the line."""
@@ -181,6 +184,7 @@ cdef bint at_end(heaptrace_t *t) noexcept nogil:
 # --- operations ----------------------------------------------------------------------------------------------
 
 ctypedef void (*op_fn)(heaptrace_t *t) noexcept nogil
+
 
 cdef void op_malloc(heaptrace_t *t) noexcept nogil:
     cdef uint64_t id = number(t), size = number(t)

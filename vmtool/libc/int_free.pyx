@@ -11,6 +11,7 @@ from vmtool.libc.tcache cimport tcache_count, tcache_look_for_double_free, tcach
 from vmtool.libc.trim cimport systrim
 from vmtool.libc.words cimport abort_with, memory_fill, st32, step
 
+
 cdef inline void free_perturb(libc_t *l, vaddr_t p, uint64_t size) noexcept nogil:
     if l.d.perturb_byte:
         memory_fill(l, chunk2mem(p), <int>(l.d.perturb_byte & 0xff), size - CHUNK_HDR_SZ)

@@ -7,6 +7,7 @@ from vmtool.libc.chunk cimport *
 from vmtool.libc.peek cimport peek64, peek_open, peek_t
 from vmtool.libc.words cimport step
 
+
 cdef void arena_info(peek_t *k, vaddr_t av, mallinfo_t *out) noexcept nogil:
     cdef vaddr_t top = peek64(k, av + AV_TOP), p, bin
     cdef uint64_t top_size = peek64(k, top + OFF_SIZE) & ~<uint64_t>SIZE_BITS, free_bytes = top_size, fast_bytes = 0, size

@@ -23,6 +23,7 @@ cdef enum:
 
 # --- life ------------------------------------------------------------------------------------------------
 
+
 cdef void libc_enter(libc_t *l, arena_t *a, idx_t task) noexcept nogil:
     l.a = a
     l.task = task
@@ -100,6 +101,7 @@ cdef void libc_thread_exit(libc_t *l) noexcept nogil:
     arena_thread_freeres(l)
 
 # --- the five calls ---------------------------------------------------------------------------------------
+
 
 cdef vaddr_t malloc_slowpath(libc_t *l, uint64_t bytes) noexcept nogil:
     """Not out of the tcache: the main arena for a program of one thread, else the thread's own, and if that fails another."""
@@ -336,6 +338,7 @@ cdef vaddr_t libc_memalign(libc_t *l, uint64_t alignment, uint64_t bytes) noexce
     return mem
 
 # --- others -------------------------------------------------------------------------------------------------
+
 
 cdef uint64_t libc_usable_size(libc_t *l, vaddr_t mem) noexcept nogil:
     cdef vaddr_t p = mem2chunk(mem)

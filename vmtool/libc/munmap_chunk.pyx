@@ -11,6 +11,7 @@ from vmtool.libc.syscalls cimport PROT_RW, failed, libc_mmap, libc_mremap, libc_
 from vmtool.libc.words cimport abort_with
 from vmtool.mm.types cimport MAP_HUGETLB
 
+
 cdef vaddr_t sysmalloc_mmap(libc_t *l, uint64_t nb, uint64_t pagesize, uint64_t extra_flags) noexcept nogil:
     cdef uint64_t size = align_up(nb + SIZE_SZ, pagesize)
     cdef vaddr_t p

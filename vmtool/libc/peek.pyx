@@ -5,6 +5,7 @@ from libc.string cimport memset
 from vmtool.libc.layout cimport SIZEOF_ARENA
 from vmtool.mm.access cimport peek_bytes
 
+
 cdef void peek_open(peek_t *k, libc_t *l) noexcept nogil:
     k.l = l
     k.page = 1

@@ -12,6 +12,7 @@ from vmtool.mm.sys_mprotect cimport sys_mprotect
 from vmtool.mm.sys_mremap cimport sys_mremap
 from vmtool.mm.types cimport MAP_ANONYMOUS, MAP_PRIVATE, MREMAP_MAYMOVE
 
+
 cdef void told(libc_t *l, int kind, vaddr_t at, uint64_t length, uint64_t arg, uint64_t result) noexcept nogil:
     cdef libc_call_t call
     kernel_round_trip(l.a, l.a.cpu)

@@ -21,6 +21,7 @@ from vmtool.mm.types cimport MAP_HUGETLB
 cdef const char *ASSERT_TOP = (b"malloc.c:2379: sysmalloc: Assertion `(old_top == initial_top (av) && old_size == 0) || ((unsigned long) (old_size) >= MINSIZE && "
                                b"prev_inuse (old_top) && ((unsigned long) old_end & (pagesize - 1)) == 0)' failed.")
 
+
 cdef vaddr_t try_mmap(libc_t *l, uint64_t nb) noexcept nogil:
     cdef vaddr_t mem = 0
     if l.d.mp.hp_pagesize and nb >= l.d.mp.hp_pagesize:

@@ -5,6 +5,7 @@ Counterpart: glibc 2.36 malloc/malloc.c (tcache_put(), tcache_get(), the double-
 
 from vmtool.libc.words cimport abort_with
 
+
 cdef vaddr_t tcache_entry(libc_t *l, uint64_t index) noexcept nogil:
     return ld64(l, l.t.tcache + TCACHE_ENTRIES + index * 8)
 

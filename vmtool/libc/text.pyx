@@ -6,6 +6,7 @@ from libc.string cimport memcpy, strlen
 cdef enum:
     FIRST = 65536
 
+
 cdef void text_free(text_t *t) noexcept nogil:
     free(t.at)
     t.at = NULL

@@ -7,6 +7,7 @@ from vmtool.libc.syscalls cimport current_brk, libc_madvise, morecore
 from vmtool.libc.words cimport step
 from vmtool.mm.sys_madvise cimport MADV_DONTNEED
 
+
 cdef bint systrim(libc_t *l, uint64_t pad, vaddr_t av) noexcept nogil:
     """Lower the break by the whole pages of the top beyond `pad`; only where the break is the heap's own end."""
     cdef vaddr_t top = top_of(l, av), brk, new

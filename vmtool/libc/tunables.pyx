@@ -24,6 +24,7 @@ cdef uint64_t GB = 1 << 30
 
 ctypedef int (*set_fn)(libc_t *l, uint64_t value) noexcept nogil
 
+
 cdef int set_top_pad(libc_t *l, uint64_t value) noexcept nogil:
     l.d.mp.top_pad = value
     l.d.mp.no_dyn_threshold = 1
@@ -146,6 +147,7 @@ OPTIONS[:] = [option_t(M_MXFAST, set_mxfast), option_t(M_TRIM_THRESHOLD, set_tri
               option_t(M_MMAP_THRESHOLD, set_mmap_threshold), option_t(M_MMAP_MAX, set_mmaps_max), option_t(M_PERTURB, set_perturb),
               option_t(M_ARENA_TEST, set_arena_test), option_t(M_ARENA_MAX, set_arena_max)]
 
+
 cdef int libc_mallopt(libc_t *l, int param, int value) noexcept nogil:
     """An unknown parameter is accepted; the fastbins are consolidated whatever comes. Preconditions: ptmalloc_init() was called."""
     cdef int i
@@ -158,6 +160,7 @@ cdef int libc_mallopt(libc_t *l, int param, int value) noexcept nogil:
     return 1
 
 # --- tunables ----------------------------------------------------------------------------------------------
+
 
 cdef inline bint is_text(const char *text, const char *at, uint64_t len) noexcept nogil:
     return text != NULL and strlen(text) == len and memcmp(text, at, len) == 0

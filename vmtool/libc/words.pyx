@@ -14,6 +14,7 @@ cdef enum:
 
 cdef uint64_t SURELY_HONEST = 1 << 24  # steps
 
+
 cdef void die(libc_t *l, int signo, const char *message) noexcept nogil:
     """Does not return."""
     l.signo = signo

@@ -29,10 +29,12 @@ from vmtool.mm.trace cimport trace_arg_names, trace_event_name
 from vmtool.mm.types cimport *
 from vmtool.mm.xnode cimport *
 
+
 cdef double now_ns() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)
     return t.tv_sec * 1e9 + t.tv_nsec
+
 
 cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept with gil:
     (<list>ctx).append((name.decode(), first, second))
@@ -40,11 +42,13 @@ cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) 
 
 ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
 
+
 cdef void sentences_of(dict out, name_fn name, name_fn text):
     cdef uint32_t i = 0
     while name(i) != NULL:
         out[name(i).decode()] = text(i).decode()
         i += 1
+
 
 def fsck_sentences():
     out = {}

@@ -32,6 +32,7 @@ from vmtool.mm.vma cimport find_vma, stack_guard_gap, vma_set_range
 cdef enum:
     MAX_RETRIES = 16
 
+
 cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     if not may_expand_vm(a, area.vm_mm, area.vm_flags, grow):
@@ -45,6 +46,7 @@ cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) no
     if not area.vm_flags & VM_ACCOUNT:
         a.m.committed_for_good += grow  # one that is not accounted for pays no less, in Linux too
     return 0
+
 
 cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     """expand_downwards(): the area grows to the page of addr. 0 or -errno."""
@@ -78,12 +80,14 @@ cdef int expand_stack(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     vma_iter_store(a, area.vm_mm, v)
     return 0
 
+
 cdef inline int send_signal(arena_t *a, siginfo_t *info, int signo, int code, vaddr_t addr) noexcept nogil:
     info.signo = signo
     info.code = code
     info.addr = addr
     trace2(a, TR_BUS if signo == SIGBUS else TR_SEGV, addr, code)
     return -1
+
 
 cdef inline bint access_error(const arch_t *g, const vma_t *v, uint32_t error) noexcept nogil:
     if error & PF_INSTR and g.flags & ARCH_JUDGES_EXEC:
@@ -94,15 +98,18 @@ cdef inline bint access_error(const arch_t *g, const vma_t *v, uint32_t error) n
         return not v.vm_flags & (VM_READ | VM_WRITE)
     return (error & PF_PROT) != 0 or not vma_is_accessible(v)
 
+
 cdef inline bint key_denies(arena_t *a, idx_t task, const vma_t *v, uint32_t error) noexcept nogil:
     """bad_area_access_from_pkeys(): looked at before the page is brought in, for the access would only fault again."""
     return has_pkeys(a) and (error & PF_PK or not (error & PF_INSTR or pkru_allows(task_at(a, task).pkru, vma_pkey(v), (error & PF_WRITE) != 0)))
+
 
 cdef int bad_address(arena_t *a, siginfo_t *info, vaddr_t addr) noexcept nogil:
     """One that no table can hold: x86 raises a general-protection fault, which has no address; the others an ordinary one."""
     if a.m.arch.id > ARCH_X86_64_LA57:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     return send_signal(a, info, SIGSEGV, SI_KERNEL, 0)
+
 
 cdef int fault_failed(arena_t *a, uint32_t result, vaddr_t addr, siginfo_t *info) noexcept nogil:
     schedule(a)
@@ -111,6 +118,7 @@ cdef int fault_failed(arena_t *a, uint32_t result, vaddr_t addr, siginfo_t *info
     if result & VM_FAULT_SIGSEGV:
         return send_signal(a, info, SIGSEGV, SEGV_MAPERR, addr)
     return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
+
 
 cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error, siginfo_t *info) noexcept nogil:
     """0: retry the access. -1: a signal."""
@@ -134,6 +142,7 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
         flags |= FAULT_EXEC
     result = handle_mm_fault(a, v, addr, flags)
     return fault_failed(a, result, addr, info) if result & VM_FAULT_ERROR else 0
+
 
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
     """-1: a signal. Else whether it faulted, which after_fault() must be told when nobody needs *phys any more."""
@@ -166,6 +175,7 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
         if quick:
             return True
 
+
 cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil:
     cdef paddr_t phys
     cdef int faulted = access_page(a, c, task, addr, kind, &phys, info)
@@ -173,6 +183,7 @@ cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, si
         return -1
     after_fault(a, faulted)
     return 0
+
 
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
@@ -201,6 +212,7 @@ cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int 
             if addr > last:
                 return 0
 
+
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys
@@ -218,6 +230,7 @@ cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uin
         after_fault(a, faulted)
         done += n
     return 0
+
 
 cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
@@ -237,6 +250,7 @@ cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t le
         done += n
     return 0
 
+
 cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out, siginfo_t *info) noexcept nogil:
     cdef paddr_t phys
     cdef int faulted
@@ -249,6 +263,7 @@ cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out,
     after_fault(a, faulted)
     return 0
 
+
 cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil:
     cdef paddr_t phys
     cdef int faulted
@@ -260,6 +275,7 @@ cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t valu
     (<uint64_t *>(page_bytes_mut(a, <pfn_t>(phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, phys)))[0] = value
     after_fault(a, faulted)
     return 0
+
 
 cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
@@ -282,6 +298,7 @@ cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t len
         done += n
     return 0
 
+
 cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t length, siginfo_t *info) noexcept nogil:
     cdef cpu_t *c = cpu_mut(a, task_at(a, task).cpu)
     cdef paddr_t phys
@@ -303,6 +320,7 @@ cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t l
         done += n
     return 0
 
+
 cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t length) noexcept nogil:
     cdef walk_t w
     cdef uint64_t done = 0, n
@@ -316,6 +334,7 @@ cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t
         memcpy(out + done, page_bytes(a, <pfn_t>(w.phys >> a.m.arch.page_shift)) + offset_in_page(&a.m.arch, w.phys), n)
         done += n
     return done
+
 
 cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil:
     cdef idx_t mm = task_at(a, task).mm

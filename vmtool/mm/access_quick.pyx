@@ -36,6 +36,7 @@ cdef enum:  # look_at
 
 # --- the processor -------------------------------------------------------------------------------------------------
 
+
 cdef inline bint is_first(const vma_t *area, const look_t *at) noexcept nogil:
     """Nothing is there yet, and the area may be read."""
     return at.entry == 0 and at.l1.hit == NULL and at.l2.hit == NULL and area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
@@ -46,6 +47,7 @@ cdef inline void count_walk(arena_t *a, cpu_t *c, bint missed) noexcept nogil:
     c.misses += missed
     c.walks += 1
     c.walk_reads += a.m.arch.levels
+
 
 cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *at, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -89,6 +91,7 @@ cdef inline int look_at(arena_t *a, cpu_t *c, vaddr_t addr, int access, look_t *
     phys[0] = leaf_phys(g, leaf, SHIFT_4K, addr)
     return DONE
 
+
 cdef inline void flush_looked(arena_t *a, cpu_t *c, uint64_t vpn, look_t *at) noexcept nogil:
     """flush_tlb_page() on this CPU, and where the page goes then."""
     cdef uint64_t tag = vpn << 1 | 1
@@ -107,6 +110,7 @@ cdef inline void flush_looked(arena_t *a, cpu_t *c, uint64_t vpn, look_t *at) no
 
 # --- the kernel -----------------------------------------------------------------------------------------------------
 
+
 cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept nogil:
     """alloc_pages() and map_new_anon() of a frame that lies ready; 0: none does."""
     cdef uint32_t z = 0
@@ -120,6 +124,7 @@ cdef inline pfn_t new_page(arena_t *a, const vma_t *area, vaddr_t addr) noexcept
     folio_add_lru_single(a, f, pfn)
     count_vm_event(a, PGALLOC_DMA + <int>z)
     return pfn
+
 
 cdef inline bint copy_or_reuse(arena_t *a, const vma_t *area, vaddr_t addr, const look_t *at, pte_t *new) noexcept nogil:
     """do_wp_page() for a single anonymous page. False: another case, nothing is changed."""
@@ -146,6 +151,7 @@ cdef inline bint copy_or_reuse(arena_t *a, const vma_t *area, vaddr_t addr, cons
     new[0] = anon_pte(a, copy, area.vm_flags)
     return True
 
+
 cdef inline bint write_fault(arena_t *a, cpu_t *c, mm_t *m, const vma_t *area, vaddr_t addr, look_t *at, pte_t *new) noexcept nogil:
     cdef pfn_t pfn
     if area.vm_flags & (VM_WRITE | VM_LOCKED) != VM_WRITE or area.anon_vma == 0:
@@ -166,11 +172,13 @@ cdef inline bint write_fault(arena_t *a, cpu_t *c, mm_t *m, const vma_t *area, v
     flush_looked(a, c, vpn_4k(addr), at)
     return True
 
+
 cdef inline bint read_fault(arena_t *a, const vma_t *area, const look_t *at, pte_t *new) noexcept nogil:
     if area.vm_file or not is_first(area, at):
         return False
     new[0] = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, area.vm_flags))
     return True
+
 
 cdef inline bint is_swapped(arena_t *a, const vma_t *area, const look_t *at, int kind) noexcept nogil:
     """Of memory that the access is allowed to."""
@@ -178,9 +186,11 @@ cdef inline bint is_swapped(arena_t *a, const vma_t *area, const look_t *at, int
         return False
     return a.do_swap_page != NULL and pte_class(a, at.entry) == ENTRY_SWAP
 
+
 cdef inline uint64_t missed_tag(vaddr_t addr, int kind) noexcept nogil:
     """tlb_lookup()'s note of a page that neither level has."""
     return (vpn_4k(addr) + 1) << 1 | (kind == ACCESS_EXEC)
+
 
 cdef inline bint fill_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, look_t *at, paddr_t *phys) noexcept nogil:
     """access_quick_again() with the places of the TLB that were found before the fault. False: it is to be called, and nothing is changed."""
@@ -195,6 +205,7 @@ cdef inline bint fill_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, look_t
     tlb_put_looked(a, c, &at.l1, &at.l2, vpn_4k(addr), leaf)
     phys[0] = leaf_phys(g, leaf, SHIFT_4K, addr)
     return True
+
 
 cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, mm_t *m, vaddr_t addr, int kind, look_t *at, paddr_t *phys) noexcept nogil:
     """handle_mm_fault() of an entry that names a slot, and the retry."""
@@ -216,6 +227,7 @@ cdef inline int swap_fault(arena_t *a, cpu_t *c, task_t *task, mm_t *m, vaddr_t 
         return QUICK_FAULTED
     return QUICK_FAULTED if access_quick_again(a, c, addr, kind, phys) else QUICK_RETRY
 
+
 cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, const look_t *at, bint missed, pte_t new) noexcept nogil:
     """What is counted, the retry and the fill. Returns: what the TLB has."""
     count_vm_event(a, PGFAULT)
@@ -226,6 +238,7 @@ cdef inline pte_t end_fault(arena_t *a, cpu_t *c, task_t *task, vaddr_t addr, co
     tlb_put_looked(a, c, &at.l1, &at.l2, vpn_4k(addr), new)
     return new
 
+
 cdef inline int raise_fault(arena_t *a, cpu_t *c, vaddr_t addr, int kind, const look_t *at) noexcept nogil:
     """mmu_access() of a page whose entry does not allow the access."""
     cdef bint missed = at.l1.hit == NULL and at.l2.hit == NULL
@@ -233,6 +246,7 @@ cdef inline int raise_fault(arena_t *a, cpu_t *c, vaddr_t addr, int kind, const 
     if missed:
         c.tlb_missed = missed_tag(addr, kind)
     return MMU_FAULT | PF_USER | (PF_WRITE if kind == ACCESS_WRITE else PF_INSTR if kind == ACCESS_EXEC else 0) | (PF_PROT if at.entry & a.m.arch.present else 0)
+
 
 cdef int access_quick_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -257,6 +271,7 @@ cdef int access_quick_again(arena_t *a, cpu_t *c, vaddr_t addr, int kind, paddr_
     tlb_put_looked(a, c, &at.l1, &at.l2, vpn_4k(addr), leaf)
     phys[0] = leaf_phys(g, leaf, SHIFT_4K, addr)
     return QUICK_DONE
+
 
 cdef int access_quick(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys) noexcept nogil:
     cdef look_t at

@@ -58,24 +58,29 @@ cdef struct run_t:  # what the pages of a run share, and what is counted of them
 
 # --- one page ------------------------------------------------------------------------------------------------------------
 
+
 cdef inline void open_table(arena_t *a, run_t *k) noexcept nogil:
     """Before the first store."""
     if k.table == NULL:
         k.table = frame_mut(a, k.pfn)
         content_mut(a, k.table.content)  # marks it
 
+
 cdef inline bint misses(arena_t *a, run_t *k) noexcept nogil:
     return tlb_run_misses(a, k.c, k.tlb, vpn_4k(k.addr), &k.at)
+
 
 cdef inline void step(run_t *k, uint32_t nr) noexcept nogil:
     k.addr += <vaddr_t>nr << SHIFT_4K
     k.index += nr
     k.nr_left -= nr
 
+
 cdef inline void fill(arena_t *a, run_t *k, pte_t leaf) noexcept nogil:
     """The TLB's, and on to the next page."""
     tlb_run_put(a, k.c, k.tlb, &k.at, vpn_4k(k.addr), leaf)
     step(k, 1)
+
 
 cdef inline void faulted(arena_t *a, run_t *k, pte_t new) noexcept nogil:
     """The entry is stored: its table's count and the fault's are the caller's."""
@@ -93,14 +98,17 @@ cdef enum:
     STRETCH_FILE
     STRETCH_COPY
 
+
 cdef inline bint is_allowed(const run_t *k, pte_t e) noexcept nogil:
     """By the entry that is there."""
     return (((e & k.kept) | k.nx) & k.need) == k.need and not e & k.reserved
+
 
 cdef inline bint is_read_only(arena_t *a, const run_t *k, pte_t e) noexcept nogil:
     """A page that the program may read, and the kernel would let it write."""
     cdef const arch_t *g = &a.m.arch
     return (e & (g.present | g.user)) == g.present | g.user and not pte_write(a, e) and not pte_special(a, e) and not e & k.reserved
+
 
 cdef inline int stretch_of(arena_t *a, const run_t *k) noexcept nogil:
     cdef pte_t e = k.entries[k.index]
@@ -113,6 +121,7 @@ cdef inline int stretch_of(arena_t *a, const run_t *k) noexcept nogil:
     if not k.is_plain or not k.area.vm_flags & (VM_READ | VM_WRITE | VM_EXEC):
         return STRETCH_NONE
     return STRETCH_FILE if k.area.vm_file else STRETCH_ZERO if is_private(k.area) else STRETCH_NONE
+
 
 cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
     cdef pte_t want = a.m.arch.accessed | (a.m.arch.dirty if k.kind == ACCESS_WRITE else 0)
@@ -140,6 +149,7 @@ cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
     k.nr_walked += index - k.index
     step(k, index - k.index)
 
+
 cdef inline void new_page(arena_t *a, run_t *k, ready_t *ready, fbatch_t *batch, uint64_t index) noexcept nogil:
     """prep_new_page(), folio_add_new_anon_rmap(), folio_add_lru() of the frame that is next. A batch that is full goes to the lists."""
     cdef pfn_t pfn = ready.head
@@ -161,6 +171,7 @@ cdef inline void new_page(arena_t *a, run_t *k, ready_t *ready, fbatch_t *batch,
         lru_add_full(a)  # which may free some
         ready_begin(a, ready)
 
+
 cdef void anon_run(arena_t *a, run_t *k) noexcept nogil:
     cdef uint64_t before = k.nr_left, index = linear_page_index(a, k.area, k.addr)
     cdef pte_t bits = anon_pte(a, 0, k.area.vm_flags)
@@ -181,6 +192,7 @@ cdef void anon_run(arena_t *a, run_t *k) noexcept nogil:
     add_mm_counter_by_ones(k.m, MM_ANONPAGES, <int64_t>before)
     mod_node_stat(a, NR_ANON_MAPPED, <int64_t>before)
 
+
 cdef void zero_run(arena_t *a, run_t *k) noexcept nogil:
     cdef uint64_t before = k.nr_left
     cdef pte_t new = pte_mkspecial(a, mk_pte(a, a.m.zero_pfn, k.area.vm_flags))
@@ -191,9 +203,11 @@ cdef void zero_run(arena_t *a, run_t *k) noexcept nogil:
     k.table.index_lo += <uint32_t>before
     k.nr_faults += before
 
+
 cdef inline bint others_wait(arena_t *a) noexcept nogil:
     """after_fault() might do something to the TLB."""
     return kswapd_is_woken(a.m) or a.m.compaction.kcompactd_woken or a.m.node_stat[NR_FILE_DIRTY] != 0
+
 
 cdef void file_run(arena_t *a, run_t *k) noexcept nogil:
     """One fault; the pages that it maps beside its own are walk_run()'s."""
@@ -207,10 +221,12 @@ cdef void file_run(arena_t *a, run_t *k) noexcept nogil:
     else:
         after_fault(a, True)
 
+
 cdef inline bint has_exec(arena_t *a, run_t *k) noexcept nogil:
     if k.has_exec < 0:
         k.has_exec = tlb_has_any(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], vpn_4k(k.addr), k.nr_left)
     return k.has_exec
+
 
 cdef inline tlb_entry_t *voided(arena_t *a, run_t *k, const tlb_geom_t *geom, tlb_entry_t *place) noexcept nogil:
     """Where the page goes when an entry of its own, that a flush of all left, is no more."""
@@ -220,6 +236,7 @@ cdef inline tlb_entry_t *voided(arena_t *a, run_t *k, const tlb_geom_t *geom, tl
     place.age = 0
     return tlb_place(a, k.c, geom, vpn_4k(k.addr))
 
+
 cdef inline void flush(arena_t *a, run_t *k) noexcept nogil:
     """flush_tlb_page() on this CPU. Its count is the caller's."""
     if k.at.first != NULL:
@@ -228,9 +245,11 @@ cdef inline void flush(arena_t *a, run_t *k) noexcept nogil:
     if has_exec(a, k):
         tlb_void_page(a, k.c, &a.m.tlb_geom[TLB_L1I_4K], vpn_4k(k.addr))
 
+
 cdef inline bint is_copied(arena_t *a, const frame_t *f) noexcept nogil:
     """do_wp_page() of such a page makes a copy for sure: no batch need be emptied to know."""
     return f.mapcount > 1 and (f.flags & PG_lru or f.mapcount + f.extra_refs > 3)
+
 
 cdef inline pte_t reused(arena_t *a, run_t *k, frame_t *f, pte_t e) noexcept nogil:
     if not f.flags & PG_anon_exclusive:
@@ -238,6 +257,7 @@ cdef inline pte_t reused(arena_t *a, run_t *k, frame_t *f, pte_t e) noexcept nog
         f.mapping = k.area.anon_vma
     count_vm_events(a, PGREUSE, 1)
     return pte_mkwrite(a, pte_mkdirty(a, pte_mkyoung(a, e)))
+
 
 cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
     cdef uint64_t before = k.nr_left, index = linear_page_index(a, k.area, k.addr)
@@ -284,6 +304,7 @@ cdef void copy_run(arena_t *a, run_t *k) noexcept nogil:
 
 # --- the run -------------------------------------------------------------------------------------------------------------
 
+
 cdef void stretch(arena_t *a, run_t *k, int what) noexcept nogil:
     if what == STRETCH_WALK:
         walk_run(a, k)
@@ -295,6 +316,7 @@ cdef void stretch(arena_t *a, run_t *k, int what) noexcept nogil:
         file_run(a, k)
     else:
         copy_run(a, k)
+
 
 cdef inline void open_run(arena_t *a, run_t *k, const look_t *at, idx_t task) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -315,6 +337,7 @@ cdef inline void open_run(arena_t *a, run_t *k, const look_t *at, idx_t task) no
     k.nx = k.c.walk_bits & g.nx
     k.reserved = leaf_reserved_bits(g)
 
+
 cdef void end_run(arena_t *a, run_t *k, task_t *task) noexcept nogil:
     cdef uint64_t nr_walks = k.nr_walked + 2 * k.nr_faults
     if nr_walks == 0:
@@ -327,6 +350,7 @@ cdef void end_run(arena_t *a, run_t *k, task_t *task) noexcept nogil:
     task.min_flt += k.nr_faults
     count_vm_events(a, PGFAULT, <int64_t>k.nr_faults)
     count_vm_events(a, NR_TLB_LOCAL_FLUSH_ONE, <int64_t>k.nr_flushed)
+
 
 cdef uint64_t access_quick_run(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t nr, int kind, tlb_run_t *tlb) noexcept nogil:
     cdef run_t k

@@ -44,12 +44,14 @@ cdef struct loop_t:
     bint walks  # second level and tables are looked at here
     uint64_t cr3  # when the rest was looked up
 
+
 cdef inline bint is_plain(arena_t *a) noexcept nogil:
     """4K pages in x86-64's tables, a TLB of two levels, LRU, without PCIDs; nothing is traced."""
     cdef const arch_t *g = &a.m.arch
     if g.entry_bytes != 8 or g.levels < 4 or g.page_shift != SHIFT_4K or g.flags & (ARCH_TRANSLATES | ARCH_CAREFUL):
         return False
     return a.quick and not a.m.trace_on and not a.m.pcid and a.m.tlb_geom[TLB_L2].ways != 0
+
 
 cdef void open_loop(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -66,9 +68,11 @@ cdef void open_loop(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogil:
         if not a.quick:
             k.first[kind].ways = 0
 
+
 cdef inline void forget_places(loop_t *k) noexcept nogil:
     memset(k.place, 0, sizeof(k.place))
     k.nr_places = 0
+
 
 cdef inline void look_again(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogil:
     """After the general road. The machine's settings are what they were, for no command ran."""
@@ -80,17 +84,21 @@ cdef inline void look_again(arena_t *a, const cpu_t *c, loop_t *k) noexcept nogi
         open_loop(a, c, k)
     k.walks = k.plain and not c.tlb_has_large
 
+
 cdef inline const uint64_t *table_of(arena_t *a, pfn_t table) noexcept nogil:
     """NULL: it is all zeros."""
     cdef idx_t content = frame_at(a, table).content
     return <const uint64_t *>content_at(a, content) if content else NULL
 
+
 cdef inline bint leads_on(const arch_t *g, int level, pte_t e) noexcept nogil:
     """To a table, and a walk has nothing to mark."""
     return (e & (g.present | g.accessed | g.huge)) == (g.present | g.accessed) and not entry_reserved(g, level, e)
 
+
 cdef inline pte_t and_below(const arch_t *g, pte_t bits, pte_t e) noexcept nogil:
     return (bits & (e | g.nx)) | (e & g.nx)
+
 
 cdef bint find_place(arena_t *a, const cpu_t *c, vaddr_t addr, place_t *place) noexcept nogil:
     """The PMD table, from the root on."""
@@ -112,6 +120,7 @@ cdef bint find_place(arena_t *a, const cpu_t *c, vaddr_t addr, place_t *place) n
     place.entries = entries
     place.region = (addr >> SHIFT_1G) + 1
     return entries != NULL
+
 
 cdef inline bint walk_here(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int kind, const tlb_look_t *l1, const tlb_look_t *l2) noexcept nogil:
     """A miss whose entries allow the access and need no mark. False: another case, nothing is changed."""
@@ -148,6 +157,7 @@ cdef inline bint walk_here(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int ki
     tlb_put_looked(a, c, l1, l2, vpn_4k(addr), leaf)
     return True
 
+
 cdef inline void fetch_ahead(arena_t *a, const loop_t *k, vaddr_t addr) noexcept nogil:
     """Nothing is read that is not there: an address without a place, or a table, is let go."""
     cdef const place_t *place = &k.place[(addr >> SHIFT_1G) & (NR_PLACES - 1)]
@@ -161,6 +171,7 @@ cdef inline void fetch_ahead(arena_t *a, const loop_t *k, vaddr_t addr) noexcept
         if entries != NULL:
             prefetch(&entries[pte_index_4k(vpn_4k(addr))])
 
+
 cdef inline bint lacks_entry(arena_t *a, const cpu_t *c, vaddr_t addr) noexcept nogil:
     """In the table that the walker came by last there is none: this will be a fault."""
     cdef const uint64_t *entries
@@ -168,6 +179,7 @@ cdef inline bint lacks_entry(arena_t *a, const cpu_t *c, vaddr_t addr) noexcept 
         return False
     entries = table_of(a, c.walk_table)
     return entries == NULL or not entries[pte_index_4k(vpn_4k(addr))] & a.m.arch.present
+
 
 cdef inline bint beyond_first(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int kind) noexcept nogil:
     """What tlb_find_first() did not have, within one page. False: another case, nothing is changed."""
@@ -187,6 +199,7 @@ cdef inline bint beyond_first(arena_t *a, cpu_t *c, loop_t *k, vaddr_t addr, int
     c.l2_hits += 1
     l1.place[0] = l2.hit[0]
     return True
+
 
 cdef int access_stream(arena_t *a, idx_t task, const unsigned char *records, uint64_t nr, siginfo_t *info,
                        uint64_t *nr_done) noexcept nogil:

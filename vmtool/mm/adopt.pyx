@@ -24,7 +24,8 @@ from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport filemap_add, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, entry_set, table_alloc, table_lookup
-from vmtool.mm.pte cimport mk_pte, pte_frame, pte_load, pte_mapped, pte_mkclean, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_store, pte_wrprotect
+from vmtool.mm.pte cimport (mk_pte, pte_frame, pte_load, pte_mapped, pte_mkclean, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite,
+                            pte_mkyoung, pte_special, pte_store, pte_wrprotect)
 from vmtool.mm.rmap cimport anon_vma_fork, anon_vma_prepare, dup_anon_rmap
 from vmtool.mm.thp cimport pgtable_trans_huge_deposit, pmd_is_huge, thp_vma_suitable
 from vmtool.mm.thp_fault cimport copy_huge_pmd, map_anon_pmd
@@ -178,6 +179,7 @@ cdef int64_t adopt_pages(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_
 
 
 # --- shared with another process ---------------------------------------------------------------------------------------------
+
 
 cdef bint in_chain(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil:
     cdef idx_t at = vma_at(a, v).avc_head

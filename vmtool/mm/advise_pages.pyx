@@ -43,18 +43,22 @@ cdef struct advice_t:  # what is done to an entry
     leaf_fn file_leaf  # the same where a file's folio is behind it
     bint anon_only  # the process may not write the file: its pages stay as they are
 
+
 cdef bint may_be_shared(arena_t *a, pfn_t head) noexcept nogil:
     """folio_maybe_mapped_shared(); of a folio of two pages nobody keeps it, and the areas are asked."""
     if folio_order(a, head) == 1 and not frame_at(a, head).flags & PG_anon and folio_mapcount(a, head) > 1:
         return not file_folio_is_one_mms(a, head)
     return folio_maybe_mapped_shared(a, head)
 
+
 cdef bint split_it(arena_t *a, pfn_t head) noexcept nogil:
     """split_folio()."""
     return split_anon_folio(a, head) if frame_at(a, head).flags & PG_anon else split_file_folio(a, head)
 
+
 cdef bint is_spared(arena_t *a, const advice_t *k, pfn_t head) noexcept nogil:
     return k.anon_only and not frame_at(a, head).flags & PG_anon
+
 
 cdef uint64_t part_of(arena_t *a, const advice_t *k, pfn_t table, vaddr_t addr, vaddr_t next, pte_t e, uint32_t *nr) noexcept nogil:
     """How many entries the advice leaves alone; 0: *nr entries get it, or none (0), for the folio was split and another look is due.
@@ -72,6 +76,7 @@ cdef uint64_t part_of(arena_t *a, const advice_t *k, pfn_t table, vaddr_t addr, 
         return nr[0]
     nr[0] = 0
     return 0
+
 
 cdef int each_pte(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     """Every non-empty entry, those of a whole large folio at once. A folio that was split may have taken the table along."""
@@ -94,6 +99,7 @@ cdef int each_pte(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcep
         addr += (skip if skip else nr) << g.page_shift
     return 0
 
+
 cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     """A huge entry that the range covers is advised about as a whole where there is a rule for it; else its folio is split."""
     cdef arena_t *a = w.a
@@ -106,6 +112,7 @@ cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e)
     if pte_special(a, e) or may_be_shared(a, pte_frame(a, e)) or is_spared(a, k, pte_frame(a, e)):
         return 0
     return WALK_AGAIN if split_it(a, pte_frame(a, e)) else 0
+
 
 cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn pte, leaf_fn leaf, leaf_fn file_leaf, bint anon_only) noexcept nogil:
     cdef advice_t k
@@ -123,14 +130,17 @@ cdef void advise_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, pte_fn p
     tlb_flush_entries(&tlb, 0, start, end - start)
     tlb_finish_mmu(a, w.mm, &tlb)
 
+
 cdef inline bint is_others(arena_t *a, pfn_t head) noexcept nogil:
     """More entries map it than it has pages."""
     return folio_mapcount(a, head) != <uint32_t>1 << folio_order(a, head)
+
 
 cdef void clear_young_dirty_ptes(arena_t *a, pfn_t table, uint32_t index, uint32_t nr, pte_t bits) noexcept nogil:
     cdef uint32_t i
     for i in range(index, index + nr):
         pte_store(a, table, i, pte_load(a, table, i) & ~bits)
+
 
 cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     cdef pfn_t head
@@ -147,6 +157,7 @@ cdef void cold_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
         frame_mut(a, head).flags |= PG_workingset
     folio_deactivate(a, head)
 
+
 cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
     if not pte_special(a, pmd) and not folio_maybe_mapped_shared(a, head):
@@ -156,9 +167,11 @@ cdef void cold_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noe
             frame_mut(a, head).flags |= PG_workingset
         folio_deactivate(a, head)
 
+
 cdef void cold_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
     advise_range(a, v, start, end, cold_pte, cold_leaf, cold_leaf, False)
+
 
 cdef void free_swap_ptes(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     cdef uint32_t i
@@ -167,6 +180,7 @@ cdef void free_swap_ptes(arena_t *a, mm_t *m, pfn_t table, uint32_t index, pte_t
     for i in range(index, index + nr):
         pte_store(a, table, i, 0)
     add_mm_counter(m, MM_SWAPENTS, -<int64_t>nr)
+
 
 cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     cdef pfn_t head
@@ -184,6 +198,7 @@ cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
     clear_young_dirty_ptes(a, table, index, nr, a.m.arch.accessed | a.m.arch.dirty)
     folio_mark_lazyfree(a, head)
 
+
 cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
     if pte_special(a, pmd) or frame_at(a, head + 1).lru_prev != 1:
@@ -191,14 +206,17 @@ cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noe
     entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pte_mkclean(a, pmd)))
     folio_mark_lazyfree(a, head)
 
+
 cdef void free_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
     advise_range(a, v, start, end, free_pte, free_leaf, NULL, False)
+
 
 cdef bint can_do_file_pageout(arena_t *a, idx_t v) noexcept nogil:
     """Only what the process could write, or its timing would tell it what others use of the file."""
     cdef idx_t file = vma_at(a, v).vm_file
     return file != 0 and may_write_file(a, file_at(a, file).inode)
+
 
 cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e, uint32_t nr) noexcept nogil:
     """Off its list and to reclaim, which goes by no mark of use: written to swap, dropped when the disk has it, or put back."""
@@ -212,6 +230,7 @@ cdef void pageout_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t i
         return
     isolate_and_reclaim(a, head)
 
+
 cdef void pageout_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
     if pte_special(a, pmd) or folio_maybe_mapped_shared(a, head):
@@ -219,10 +238,12 @@ cdef void pageout_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) 
     if frame_at(a, head).flags & PG_lru:
         isolate_and_reclaim(a, head)
 
+
 cdef void pageout_file_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
     if frame_at(a, head).flags & PG_lru and frame_at(a, head + 1).lru_prev == 1 and can_do_file_pageout(a, v):
         isolate_and_reclaim(a, head)
+
 
 cdef void isolate_and_reclaim(arena_t *a, pfn_t head) noexcept nogil:
     frame_mut(a, head).flags &= ~<uint32_t>(PG_referenced | PG_young)  # the entry stays young, unlike with cold
@@ -234,9 +255,11 @@ cdef void isolate_and_reclaim(arena_t *a, pfn_t head) noexcept nogil:
     folio_get(a, head)
     reclaim_pages(a, &head, 1)
 
+
 cdef void pageout_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     lru_add_drain(a)
     advise_range(a, v, start, end, pageout_pte, pageout_leaf, pageout_file_leaf, vma_at(a, v).vm_file != 0 and not can_do_file_pageout(a, v))
+
 
 cdef int swapin_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch
@@ -247,6 +270,7 @@ cdef int swapin_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noex
             read_swap_cache(w.a, pte_to_swp_entry(w.a, e), False)
         addr += page_size(g)
     return 0
+
 
 cdef void willneed_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     """madvise_willneed(): into the swap cache, where a fault finds it."""
@@ -262,6 +286,7 @@ cdef void willneed_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexce
     blk_finish_plug(a)
     lru_add_drain(a)
 
+
 cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch
     cdef pte_t e
@@ -272,8 +297,10 @@ cdef int find_page_in(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noe
         addr += page_size(g)
     return 0
 
+
 cdef int find_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     return -EEXIST
+
 
 cdef bint any_page(arena_t *a, mm_t *m, vaddr_t start, vaddr_t end) noexcept nogil:
     """Whether anything but guards is there."""
@@ -282,6 +309,7 @@ cdef bint any_page(arena_t *a, mm_t *m, vaddr_t start, vaddr_t end) noexcept nog
     w.table = find_page_in
     w.leaf = find_leaf
     return walk_page_range(&w, start, end) != 0
+
 
 cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -298,6 +326,7 @@ cdef int guard_install(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept
         addr += page_size(g)
     return 0
 
+
 cdef int unguard_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch
     while addr < next:
@@ -305,6 +334,7 @@ cdef int unguard_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noe
             pte_store(w.a, table, level_index(g, 0, addr), 0)
         addr += page_size(g)
     return 0
+
 
 cdef void guard_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     """Huge entries hold no markers: they are left whole, and so are large folios."""

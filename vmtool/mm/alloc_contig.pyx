@@ -42,6 +42,7 @@ cdef inline bint is_held(const frame_t *f) noexcept nogil:
 
 # --- what lies in a range --------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t movable_run(arena_t *a, const range_t *r, uint64_t pfn) noexcept nogil:
     """How many frames from here on are free, or one folio's that can move; 0: neither. A new page in a batch is not on the LRU yet: it counts as
     one that cannot."""
@@ -74,6 +75,7 @@ cdef bint can_be_emptied(arena_t *a, const range_t *r) noexcept nogil:
 
 
 # --- holding its free frames -----------------------------------------------------------------------------------------------
+
 
 cdef void hold_unseen(arena_t *a, const range_t *r) noexcept nogil:
     """Blocks that were never used have no list. Those before the range get to the end of one, where they stood as it were."""
@@ -111,6 +113,7 @@ cdef void give_back(arena_t *a, const range_t *r) noexcept nogil:
 
 
 # --- emptying it -----------------------------------------------------------------------------------------------------------
+
 
 cdef pfn_t alloc_migration_target(arena_t *a, void *ctx, uint32_t order) noexcept nogil:
     """What comes from the range itself, freed a moment ago, is held."""

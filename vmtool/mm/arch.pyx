@@ -40,6 +40,7 @@ cdef uint64_t PFN_MASK = 0x000FFFFFFFFFF000ULL
 cdef format_t FORMATS[NR_ARCH]
 cdef arch_ops_t OPS[NR_ARCH]
 
+
 cdef void format_row(uint32_t id, const char *name, list level_names, uint32_t levels, uint32_t va_bits, uint32_t leaf_levels) except *:
     """What most have: pages of 4K, entries of 8 bytes, 9 bits a level."""
     cdef format_t *f = &FORMATS[id]
@@ -120,6 +121,7 @@ FORMATS[ARCH_ARM64_64K].flags = FORMATS[ARCH_ARM64_16K].flags
 FORMATS[ARCH_ARM64_64K].task_size = <uint64_t>1 << 48
 FORMATS[ARCH_ARM64_64K].page_offset = <uint64_t>0xFFFF000000000000
 OPS[ARCH_ARM64_64K] = OPS[ARCH_ARM64_16K]
+
 
 cdef void riscv_row(uint32_t id, const char *name, list level_names, uint32_t levels, uint64_t page_offset) except *:
     """A program has the lower half, all of it; its last page, too."""

@@ -32,7 +32,8 @@ cdef enum:  # -1, which no array may have, where a record's fields outgrow its b
                            | (sizeof(kmem_obj_t) > 64) | (sizeof(slab_obj_exts_t) > 1024) | (sizeof(libc_data_t) > LIBC_BYTES) | (sizeof(swap_slot_t) > SWAP_BYTES)
                            | (sizeof(folio_x_t) > FOLIO_X_BYTES) | (sizeof(memcg_t) > MEMCG_BYTES) | (sizeof(cpu_fbatches_t) > FBATCH_BYTES) | (sizeof(vma_t) > VMA_BYTES)
                            | (sizeof(mm_t) > MM_BYTES) | (sizeof(task_t) > TASK_BYTES) | (sizeof(inode_t) > INODE_BYTES) | (sizeof(file_t) > FILE_BYTES)
-                           | (sizeof(cpu_t) > CPU_BYTES) | (sizeof(swap_cluster_t) > CLUSTER_BYTES) | (sizeof(swap_orders_t) > SWAP_ORDERS_BYTES) | (sizeof(machine_t) > CHUNK_BYTES))
+                           | (sizeof(cpu_t) > CPU_BYTES) | (sizeof(swap_cluster_t) > CLUSTER_BYTES) | (sizeof(swap_orders_t) > SWAP_ORDERS_BYTES)
+                           | (sizeof(machine_t) > CHUNK_BYTES))
 
 cdef struct records_fit_t:
     char one[RECORDS_FIT]
@@ -75,14 +76,18 @@ POOLS[POOL_KMEM] = pool_desc(b"kmem", 64, sizeof(kmem_obj_t), 0)
 POOLS[POOL_OBJ_EXTS] = pool_desc(b"slab_obj_exts", 1024, sizeof(slab_obj_exts_t), 0)
 POOLS[POOL_SWAP_ORDERS] = pool_desc(b"swap_orders", SWAP_ORDERS_BYTES, sizeof(swap_orders_t), 1)
 
+
 cdef uint32_t pool_size(int pool) noexcept nogil:
     return POOLS[pool].size
+
 
 cdef bint pool_is_sparse(int pool) noexcept nogil:
     return POOLS[pool].sparse != 0
 
+
 cdef const char *pool_name(int pool) noexcept nogil:
     return POOLS[pool].name
+
 
 cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil:
     """Remember the first thing that went wrong."""
@@ -90,6 +95,7 @@ cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil:
         a.err = err
         a.err_pool = pool
         a.err_index = i
+
 
 cdef int arena_init(arena_t *a) noexcept nogil:
     """An empty arena with the null record in every pool and one machine record. Returns 0 or -ENOMEM."""
@@ -111,6 +117,7 @@ cdef int arena_init(arena_t *a) noexcept nogil:
     a.m = <machine_t *>rec_mut(a, POOL_MACHINE, 0)
     return 0
 
+
 cdef void arena_destroy(arena_t *a) noexcept nogil:
     cdef int i
     cdef uint32_t group, c
@@ -127,6 +134,7 @@ cdef void arena_destroy(arena_t *a) noexcept nogil:
     free(a.poison)
     free(a.dirty)
     memset(a, 0, sizeof(arena_t))
+
 
 cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil:
     """Let the pool have at least `count` records; only the directory grows. Returns 0 or -ENOMEM."""
@@ -163,9 +171,11 @@ cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil:
         p.count = count
     return 0
 
+
 cdef inline uint32_t chunks_a_page(const arena_t *a, int pool) noexcept nogil:
     """Of contents: as many as hold a page, where it is larger than a chunk."""
     return <uint32_t>1 << (a.m.arch.page_shift - CHUNK_SHIFT) if pool == POOL_CONTENT and a.m != NULL and a.m.arch.page_shift > CHUNK_SHIFT else 1
+
 
 cdef char *load_page(arena_t *a, uint32_t first, uint32_t nr) noexcept nogil:
     """A page's chunks, one behind the other; NULL: one could not be read."""
@@ -186,6 +196,7 @@ cdef char *load_page(arena_t *a, uint32_t first, uint32_t nr) noexcept nogil:
         memcpy(mem + <uint64_t>i * CHUNK_BYTES, part, CHUNK_BYTES)
         free(part)
     return mem
+
 
 cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
     """The rare branch of rec_at: load the chunk, or give the poison record."""
@@ -212,6 +223,7 @@ cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil:
     p.held[c // DIR_GROUP] = 1
     return mem + <uint64_t>(i & p.mask) * p.size
 
+
 cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
     """The chunk is about to change: the next commit saves it. One that could not be loaded stays unmarked: CHUNK_DIRTY says that it is there."""
     cdef uint32_t i
@@ -219,11 +231,13 @@ cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
         for i in range(chunks_a_page(a, pool)):
             mark_one(a, pool, chunk + i)
 
+
 cdef char *rec_mut_first(arena_t *a, int pool, uint32_t i) noexcept nogil:
     cdef char *r = rec_at(a, pool, i)
     if i < a.pool[pool].count:
         arena_mark(a, pool, i >> a.pool[pool].shift)
     return r
+
 
 cdef void mark_one(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
     cdef uint64_t *grown
@@ -237,6 +251,7 @@ cdef void mark_one(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
         a.cap_dirty = a.cap_dirty * 2 + 64
     a.dirty[a.nr_dirty] = <uint64_t>pool << 32 | chunk
     a.nr_dirty += 1
+
 
 cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil:
     """A zeroed record; 0 when the host has no memory (err is set)."""
@@ -255,6 +270,7 @@ cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil:
     memset(r, 0, p.size)
     return i
 
+
 cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil:
     """Give the record back; it reads as zeros but for the link in its first word."""
     cdef pool_t *p = &a.pool[pool]
@@ -263,6 +279,7 @@ cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil:
     (<uint32_t *>r)[0] = p.free_head
     p.free_head = i
     p.nr_free += 1
+
 
 cdef void slot_unlink(arena_t *a, idx_t s) noexcept nogil:
     cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
@@ -275,9 +292,11 @@ cdef void slot_unlink(arena_t *a, idx_t s) noexcept nogil:
     slot.next = 0
     slot.prev = 0
 
+
 cdef void content_sized(arena_t *a) noexcept nogil:
     if a.m.arch.page_shift > CONTENT_SHIFT:
         a.pool[POOL_CONTENT].mask = 0
+
 
 cdef void slot_link(arena_t *a, idx_t s) noexcept nogil:
     cdef slot_t *slot = <slot_t *>rec_mut(a, POOL_SLOT, s)
@@ -286,6 +305,7 @@ cdef void slot_link(arena_t *a, idx_t s) noexcept nogil:
     if slot.next:
         (<slot_t *>rec_mut(a, POOL_SLOT, slot.next)).prev = s
     a.m.content_partial = s
+
 
 cdef idx_t content_alloc(arena_t *a) noexcept nogil:
     """4 KiB of zeros, of a machine with larger pages the chunk or chunks that hold one. Chunk c of the contents, a page's first, is described by
@@ -323,6 +343,7 @@ cdef idx_t content_alloc(arena_t *a) noexcept nogil:
     a.m.nr_contents += 1
     memset(content_mut(a, c), 0, <uint64_t>1 << a.m.arch.page_shift if a.m.arch.page_shift > CONTENT_SHIFT else CONTENT_BYTES)
     return c
+
 
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil:
     """Give one back without reading them; a chunk that became empty is dropped from the store."""

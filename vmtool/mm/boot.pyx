@@ -34,10 +34,12 @@ cdef enum:
     SOFT_DIRTY_SINCE = 3011  # distributions' kernels have it since it is there; the recorded 6.18 is built without
     SOFT_DIRTY_UNTIL = 6018
 
+
 cdef void compaction_sysctls(machine_t *m) noexcept nogil:
     """Those that came with layout 3."""
     m.compaction_proactiveness = 20
     m.compaction.unevictable_allowed = 1
+
 
 cdef void later_sysctls(machine_t *m) noexcept nogil:
     """Those that the first files did not have."""
@@ -50,6 +52,7 @@ cdef void later_sysctls(machine_t *m) noexcept nogil:
     m.swapin_readahead_hits = 4
     khugepaged_init(m)
     m.layout = MACHINE_LAYOUT
+
 
 cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.knows_committed = 1
@@ -72,6 +75,7 @@ cdef void default_sysctls(machine_t *m) noexcept nogil:
     m.next_shmem_ino = 1025
     later_sysctls(m)
 
+
 cdef int special_pages(arena_t *a) noexcept nogil:
     """Frames behind [vdso] (on arm: [vdso] and [sigpage]) and the parts of [vvar] and [vvar_vclock] that have one."""
     cdef int i
@@ -92,12 +96,14 @@ cdef int special_pages(arena_t *a) noexcept nogil:
     note_special_frames(a.m, &a.m.arch)
     return 0
 
+
 cdef void count_threads(arena_t *a) noexcept nogil:
     """Before layout 2 threads had no records: an imported process knew their number alone."""
     cdef idx_t t
     for t in range(1, a.pool[POOL_TASK].count):
         if task_at(a, t).state and task_at(a, t).nr_threads != 1:
             task_mut(a, t).nr_threads = 1
+
 
 cdef void lru_upgrade(arena_t *a) noexcept nogil:
     cdef uint32_t lru, z
@@ -120,6 +126,7 @@ cdef void lru_upgrade(arena_t *a) noexcept nogil:
     for z in range(NR_ZONES):
         a.m.zone_stat[z][NR_MLOCK] = a.m.zone_stat[z][NR_ZONE_UNEVICTABLE]
 
+
 cdef int machine_upgrade(arena_t *a) noexcept nogil:
     cdef uint32_t layout = a.m.layout
     cdef int err = size_pools(a)
@@ -139,6 +146,7 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
         count_threads(a)
         err = kmem_upgrade(a)
     return err if err else shmem_upgrade(a)
+
 
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     cdef uint32_t i

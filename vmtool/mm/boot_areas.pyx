@@ -83,6 +83,7 @@ cdef uint32_t module_pages(const module_t *k) noexcept nogil:
 
 # --- where they are ----------------------------------------------------------------------------------------------------
 
+
 cdef vaddr_t vmalloc_start_32(arena_t *a) noexcept nogil:
     """VMALLOC_START: behind lowmem, on arm at a multiple of the distance."""
     cdef const arch_t *g = &a.m.arch
@@ -159,6 +160,7 @@ cdef bint has_boot_areas(arena_t *a) noexcept nogil:
 
 # --- what they take ----------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t boot_area_pages(const arch_t *g) noexcept nogil:
     cdef uint32_t nr, i, n = 0, nr_modules
     cdef const row_t *row = rows_of(g, &nr)
@@ -180,6 +182,7 @@ cdef uint32_t boot_area_stacks(const arch_t *g) noexcept nogil:
 
 
 # --- their entries -----------------------------------------------------------------------------------------------------
+
 
 cdef bint map_frames(loader_t *l, vaddr_t start, uint64_t pfn, uint32_t nr_pages, pte_t bits) noexcept nogil:
     """What the loader's frames are not."""

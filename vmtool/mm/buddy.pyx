@@ -10,15 +10,15 @@ from libc.string cimport memset
 
 from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, slot_mut
 from vmtool.mm.compact_state cimport COMPACT_DEFERRED, COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, COMPACT_SKIPPED, COMPACT_SUCCESS, compaction_defer_reset
-from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM,
-                              ZONE_NORMAL, folio_order, frame_index, frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
+from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order,
+                              frame_index, frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
 from vmtool.mm.memcontrol cimport charge_folio, current_memcg, split_charge, try_charge, uncharge_folio
 from vmtool.mm.free_area cimport (ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE, free_one_block, reserve_highatomic_pageblock, rmqueue, rmqueue_highatomic,
                                   unreserve_highatomic_pageblock)
 from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, clear_tails, mod_mthp_stat, unqueue_deferred_split
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_del_folio
-from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_all_pages, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run, pcp_shrink, pcp_stays, rmqueue_bulk,
-                            watermark_ok, watermark_ok_reserve)
+from vmtool.mm.pcp cimport (BATCH_SCALE_MAX, PAGE_ALLOC_COSTLY_ORDER, drain_all_pages, drain_pcp, order_to_pindex, pcp_allowed_order, pcp_is_run,
+                            pcp_shrink, pcp_stays, rmqueue_bulk, watermark_ok, watermark_ok_reserve)
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_FRAME_ALLOC, TR_FRAME_FREE, trace2
 from vmtool.mm.vmstat cimport COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS, NR_MLOCK, PGALLOC_DMA, PGFREE, UNEVICTABLE_PGCLEARED, count_vm_event, count_vm_events
@@ -28,6 +28,7 @@ cdef enum:
 
 
 # --- allocation ---------------------------------------------------------------------------------------------------
+
 
 cdef inline pfn_t rmqueue_zone(arena_t *a, uint32_t z, uint32_t order, uint32_t mt, bint nofragment) noexcept nogil:
     """From the per-CPU list when the order has one, else from the free lists."""
@@ -348,6 +349,7 @@ cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
 
 # --- giving back ----------------------------------------------------------------------------------------------------
 
+
 cdef inline void clear_record(arena_t *a, frame_t *f) noexcept nogil:
     if f.content:
         content_free(a, f.content)
@@ -439,6 +441,7 @@ cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 
 
 # --- folios -----------------------------------------------------------------------------------------------------------
+
 
 cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil:
     cdef const frame_t *f = frame_at(a, head)

@@ -75,6 +75,7 @@ cdef void release_folio(arena_t *a, pfn_t head) noexcept nogil:
 
 # --- judging ---------------------------------------------------------------------------------------------------------------
 
+
 cdef bint too_many_empty(arena_t *a, scan_t *s, const collapse_t *cc) noexcept nogil:
     s.none_or_zero += 1
     if not cc.is_khugepaged or s.none_or_zero <= a.m.khugepaged.max_ptes_none:
@@ -153,6 +154,7 @@ cdef int hpage_collapse_scan_pmd(arena_t *a, idx_t v, vaddr_t addr, collapse_t *
 
 
 # --- collapsing --------------------------------------------------------------------------------------------------------------
+
 
 cdef int swap_in(arena_t *a, idx_t v, vaddr_t start) noexcept nogil:
     """__collapse_huge_page_swapin(): what is not present is faulted in for reading; a guard marker cannot be."""

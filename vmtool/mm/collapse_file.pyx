@@ -70,6 +70,7 @@ cdef int hpage_collapse_scan_file(arena_t *a, idx_t v, uint64_t start, collapse_
 
 # --- the folios ------------------------------------------------------------------------------------------------------------
 
+
 cdef int isolate_folio(arena_t *a, idx_t inode, uint64_t start, uint64_t *index, pagelist_t *list) noexcept nogil:
     """What the cache has at *index, read from swap if it must be, off its list and mapped by nobody; *index goes on behind it."""
     cdef uint64_t at = start
@@ -146,6 +147,7 @@ cdef int collapse_file(arena_t *a, idx_t v, idx_t inode, uint64_t start, collaps
 
 
 # --- the tables ---------------------------------------------------------------------------------------------------------------
+
 
 cdef void retract_page_tables(arena_t *a, idx_t inode, uint64_t start) noexcept nogil:
     """Emptied tables keep a fault from the huge entry: they go, but not where private copies may be."""

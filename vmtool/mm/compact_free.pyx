@@ -30,6 +30,7 @@ cdef uint64_t dull_run(arena_t *a, const zone_t *zone, uint64_t pfn, uint64_t en
 
 # --- isolated free blocks ----------------------------------------------------------------------------------------------
 
+
 cdef void put_block(arena_t *a, compact_control_t *c, pfn_t pfn, uint32_t order, bint to_tail) noexcept nogil:
     cdef free_list_t *list = &c.freepages[order]
     frame_mut(a, pfn).lru_next = 0 if to_tail else list.head
@@ -81,6 +82,7 @@ cdef bint isolate_block(arena_t *a, compact_control_t *c, pfn_t pfn, uint64_t *n
 
 
 # --- the free scanner ------------------------------------------------------------------------------------------------------
+
 
 cdef bint suitable_migration_target(arena_t *a, const compact_control_t *c, uint64_t block) noexcept nogil:
     """Movable, and not one free block that would do as it is."""

@@ -31,6 +31,7 @@ cdef uint64_t NO_FAST_START = <uint64_t>-1
 
 # --- the migrate scanner -------------------------------------------------------------------------------------------------
 
+
 cdef bint may_move(arena_t *a, const compact_control_t *c, const frame_t *f) noexcept nogil:
     """On the LRU, no tail; an anonymous folio that somebody else holds would fail later."""
     cdef bint mapping = f.flags & PG_swapcache or not f.flags & PG_anon
@@ -212,5 +213,3 @@ cdef bint isolate_migratepages(arena_t *a, compact_control_t *c) noexcept nogil:
         c.migrate_pfn = low = start = end
         end += pageblock_nr_pages(a)
     return c.nr_migratepages != 0
-
-

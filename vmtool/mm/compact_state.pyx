@@ -23,6 +23,7 @@ cdef enum:
 
 # --- deferring ---------------------------------------------------------------------------------------------------------
 
+
 cdef void defer_compaction(arena_t *a, uint32_t zone, int order) noexcept nogil:
     cdef compact_zone_t *c = &a.m.compaction.zone[zone]
     c.considered = 0
@@ -61,6 +62,7 @@ cdef bint compaction_restarting(arena_t *a, uint32_t zone, int order) noexcept n
 
 
 # --- pageblocks to skip ----------------------------------------------------------------------------------------------------
+
 
 cdef bint get_pageblock_skip(arena_t *a, uint64_t pfn) noexcept nogil:
     return (<uint8_t *>rec_at(a, POOL_PAGEBLOCK, <uint32_t>(pfn >> a.m.arch.pageblock_order)))[0] & PAGEBLOCK_SKIP != 0

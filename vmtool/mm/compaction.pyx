@@ -50,6 +50,7 @@ cdef uint64_t FRAG_CHECK_INTERVAL = 500000  # us
 
 # --- one zone --------------------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t wmark_score(arena_t *a, bint low) noexcept nogil:
     """fragmentation_score_wmark(): proactive compaction begins above the one and ends at the other."""
     cdef uint32_t at = 100 - min(a.m.compaction_proactiveness, <uint32_t>100)
@@ -169,6 +170,7 @@ cdef uint32_t compact_zone(arena_t *a, compact_control_t *c) noexcept nogil:
 
 # --- for an allocation -------------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t compact_zone_order(arena_t *a, uint32_t zone, const alloc_context_t *ac, uint32_t prio, pfn_t *captured) noexcept nogil:
     cdef compact_control_t c
     cdef uint32_t ret
@@ -215,6 +217,7 @@ cdef uint32_t try_to_compact_pages(arena_t *a, const alloc_context_t *ac, uint32
 
 # --- by hand ------------------------------------------------------------------------------------------------------------------
 
+
 cdef void compact_node(arena_t *a, bint proactive) noexcept nogil:
     cdef compact_control_t c
     cdef uint32_t z
@@ -240,6 +243,7 @@ cdef void compact_nodes(arena_t *a) noexcept nogil:
 
 
 # --- kcompactd -----------------------------------------------------------------------------------------------------------------
+
 
 cdef uint32_t top_zone(arena_t *a) noexcept nogil:
     cdef uint32_t z = NR_ZONES - 1

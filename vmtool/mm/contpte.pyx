@@ -22,26 +22,33 @@ cdef pte_t PTE_CONT = <pte_t>1 << PTE_CONT_BIT
 cdef pte_t PTE_DIRTY = <pte_t>1 << 55
 cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
 
+
 cdef uint32_t cont_shift(const arch_t *g, int level) noexcept nogil:
     return 4 if g.page_shift == SHIFT_4K else 5 if g.page_shift == SHIFT_64K or level else 7
+
 
 cdef inline uint32_t nr_cont(const arch_t *g, int level) noexcept nogil:
     return <uint32_t>1 << cont_shift(g, level)
 
+
 cdef inline uint32_t block_of(const arch_t *g, int level, uint32_t index) noexcept nogil:
     return index & ~(nr_cont(g, level) - 1)
+
 
 cdef inline bint is_dirty(pte_t raw) noexcept nogil:
     """By Linux's bit or the processor's: it may be written, and is not read-only any more."""
     return raw & PTE_DIRTY != 0 or raw & (PTE_WRITE | PTE_RDONLY) == PTE_WRITE
 
+
 cdef inline pte_t mkdirty(pte_t raw) noexcept nogil:
     raw |= PTE_DIRTY
     return raw & ~<pte_t>PTE_RDONLY if raw & PTE_WRITE else raw
 
+
 cdef inline pte_t without_marks(pte_t raw) noexcept nogil:
     """pte_mkold(pte_mkclean()), and no hint."""
     return (raw & ~(PTE_AF | PTE_DIRTY | PTE_CONT)) | PTE_RDONLY
+
 
 cdef pte_t gathered(const arch_t *g, int level, const uint64_t *entries, uint32_t index) noexcept nogil:
     cdef uint32_t first = block_of(g, level, index), i
@@ -52,8 +59,10 @@ cdef pte_t gathered(const arch_t *g, int level, const uint64_t *entries, uint32_
             raw = mkdirty(raw)
     return raw
 
+
 cdef pte_t contpte_get(const arch_t *g, int level, const uint64_t *entries, uint32_t index) noexcept nogil:
     return gathered(g, level, entries, index) & ~PTE_CONT if pte_valid_cont(entries[index]) else entries[index]
+
 
 cdef void write_block(const arch_t *g, int level, uint64_t *entries, uint32_t index, pte_t raw) noexcept nogil:
     """All entries of a block like the one given for index, each with its own frames."""
@@ -62,9 +71,11 @@ cdef void write_block(const arch_t *g, int level, uint64_t *entries, uint32_t in
     for i in range(nr_cont(g, level)):
         entries[first + i] = (raw & ~g.pfn_mask) | (base + i * level_size(g, level))
 
+
 cdef void unfold(const arch_t *g, int level, uint64_t *entries, uint32_t index) noexcept nogil:
     if pte_valid_cont(entries[index]):
         write_block(g, level, entries, index, gathered(g, level, entries, index) & ~PTE_CONT)
+
 
 cdef bint may_fold(arena_t *a, int level, const uint64_t *entries, uint32_t index) noexcept nogil:
     """The last entry of a block, of a program's page; one folio holds the block, and all are alike but for marks of use."""
@@ -87,6 +98,7 @@ cdef bint may_fold(arena_t *a, int level, const uint64_t *entries, uint32_t inde
         expected += span
     return True
 
+
 cdef void contpte_set(arena_t *a, int level, uint64_t *entries, uint32_t index, pte_t raw) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     if pte_valid_cont(entries[index]):
@@ -98,10 +110,12 @@ cdef void contpte_set(arena_t *a, int level, uint64_t *entries, uint32_t index, 
     if may_fold(a, level, entries, index):
         write_block(g, level, entries, index, gathered(g, level, entries, index) | PTE_CONT)
 
+
 cdef void contpte_unfold(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
     cdef idx_t c = frame_at(a, table).content
     if c and has_contpte(&a.m.arch):
         unfold(&a.m.arch, 0, <uint64_t *>content_mut(a, c), index)
+
 
 cdef bint contpte_is_true(arena_t *a, int level, pfn_t table, uint32_t index) noexcept nogil:
     cdef const arch_t *g = &a.m.arch

@@ -34,10 +34,12 @@ from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_M
 from vmtool.mm.vma cimport linear_page_index, vma_pages
 from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT
 
+
 cdef inline pte_t maybe_mkwrite(arena_t *a, pte_t e, uint64_t vm_flags) noexcept nogil:
     return pte_mkwrite(a, e) if vm_flags & VM_WRITE else e
 
 # --- file mappings ------------------------------------------------------------------------------------------
+
 
 cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nogil:
     """The page behind [vdso], [sigpage], [vvar], [vvar_vclock]; 0: SIGBUS."""
@@ -52,10 +54,12 @@ cdef pfn_t special_page(arena_t *a, const vma_t *v, uint64_t pgoff) noexcept nog
         return a.m.vvar_pfn[4 + pgoff]
     return 0
 
+
 cdef inline void before_retry(arena_t *a, uint32_t flags) noexcept nogil:
     """What the caller of handle_mm_fault() does when the lock was given up for the disk (VM_FAULT_RETRY), before it comes again."""
     if flags & FAULT_UNLOCKABLE:
         lru_add_drain(a)  # populate_vma_page_range(), at its end
+
 
 cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t flags, uint32_t *result, uint64_t *in_flight) noexcept nogil:
     """The page at pgoff, brought in when it must be; *in_flight: from where on pages are still being read (do_fault_around)."""
@@ -94,6 +98,7 @@ cdef pfn_t vm_ops_fault(arena_t *a, idx_t v, uint64_t pgoff, uint32_t flags, uin
     before_retry(a, flags)
     return pfn
 
+
 cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint32_t flags) noexcept nogil:
     cdef uint64_t pgoff = linear_page_index(a, vma_at(a, v), addr)
     cdef uint32_t result = 0
@@ -110,6 +115,7 @@ cdef uint32_t do_read_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
         return result
     trace4(a, TR_FILE_MAP, addr, pfn, file_at(a, vma_at(a, v).vm_file).inode if around else 0, pgoff)
     return result | finish_fault(a, v, addr, pfn, &table, index, False)
+
 
 cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint32_t flags) noexcept nogil:
     """The copy's frame comes first: for it something may be reclaimed, and that must not be the page that is copied."""
@@ -137,6 +143,7 @@ cdef uint32_t do_cow_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint3
     trace3(a, TR_COW_COPY, addr, pfn, copy)
     return result
 
+
 cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept nogil:
     """The file system (which makes buffer heads) and the dirty accounting learn that a shared page is about to be written."""
     cdef pfn_t head = page_folio(a, pfn)
@@ -144,6 +151,7 @@ cdef void page_mkwrite(arena_t *a, idx_t v, vaddr_t addr, pfn_t pfn) noexcept no
         frame_mut(a, head).flags |= PG_private
     folio_mark_dirty(a, head)
     trace2(a, TR_WRITE_NOTIFY, addr, pfn)
+
 
 cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint32_t flags) noexcept nogil:
     cdef uint32_t result = 0
@@ -156,6 +164,7 @@ cdef uint32_t do_shared_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, ui
 
 # --- copy-on-write --------------------------------------------------------------------------------------------
 
+
 cdef bint can_reuse_large_anon(arena_t *a, pfn_t head) noexcept nogil:
     """__wp_can_reuse_large_anon_folio(): every reference is a mapping, and all of them are in this address space."""
     if large_mapcount(a, head) <= 1 or folio_maybe_mapped_shared(a, head):
@@ -163,6 +172,7 @@ cdef bint can_reuse_large_anon(arena_t *a, pfn_t head) noexcept nogil:
     if frame_at(a, head).flags & PG_swapcache:
         folio_free_swap(a, head)
     return frame_at(a, head).extra_refs == 0
+
 
 cdef bint can_reuse_anon(arena_t *a, pfn_t pfn) noexcept nogil:
     """wp_can_reuse_anon_folio(): nobody but this mapping (for a large folio: this mm) refers to it."""
@@ -181,6 +191,7 @@ cdef bint can_reuse_anon(arena_t *a, pfn_t pfn) noexcept nogil:
         folio_free_swap(a, head)
         frame_mut(a, head).extra_refs -= 1
     return f.extra_refs == 0 and f.mapcount == 1
+
 
 cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, pte_t e) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -206,6 +217,7 @@ cdef uint32_t do_wp_page(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_
 
 # --- entry ---------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t do_nonpresent(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, pte_t e, uint32_t what) noexcept nogil:
     """do_swap_page(), which sorts all entries that are not present."""
     if what == ENTRY_SWAP and a.do_swap_page != NULL:
@@ -213,6 +225,7 @@ cdef uint32_t do_nonpresent(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, p
     if what == ENTRY_MARKER and pte_marker_kind(a, e) & PTE_MARKER_GUARD:
         return VM_FAULT_SIGSEGV
     return VM_FAULT_SIGBUS  # print_bad_pte(): no such area, and nothing here is ever on its way when a program runs
+
 
 cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -243,6 +256,7 @@ cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags
     pte_store(a, table, index, pte_mkyoung(a, e))
     return 0
 
+
 cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     """__handle_mm_fault(): a huge page where the area asks for it, else the PTE."""
     cdef vma_t *area = vma_at(a, v)
@@ -271,6 +285,7 @@ cdef uint32_t do_fault_at(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noe
                 huge_pmd_set_accessed(a, m, addr, pmd, flags)
                 return 0
     return handle_pte_fault(a, v, addr, flags)
+
 
 cdef uint32_t handle_mm_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef uint32_t result

@@ -20,6 +20,7 @@ from vmtool.mm.rmap cimport remove_rmap
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
 
+
 cdef bint mapped_at(arena_t *a, const vma_t *area, pfn_t head, uint64_t i, entry_at_t *at) noexcept nogil:
     """The entry by which the area maps page i of the folio. False: it does not."""
     cdef uint64_t pgoff = frame_index(frame_at(a, head)) + i
@@ -29,6 +30,7 @@ cdef bint mapped_at(arena_t *a, const vma_t *area, pfn_t head, uint64_t i, entry
     if at.what == ENTRY_HUGE:
         return pte_frame(a, at.entry) == head
     return at.what == ENTRY_PAGE and pte_frame(a, at.entry) == head + <pfn_t>i
+
 
 cdef bint file_folio_is_one_mms(arena_t *a, pfn_t head) noexcept nogil:
     cdef idx_t v = inode_at(a, frame_at(a, head).mapping).i_mmap, seen = 0
@@ -43,6 +45,7 @@ cdef bint file_folio_is_one_mms(arena_t *a, pfn_t head) noexcept nogil:
                 break
         v = vma_at(a, v).i_mmap_next
     return True
+
 
 cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
     cdef int kind = MM_SHMEMPAGES if frame_at(a, head).flags & PG_swapbacked else MM_FILEPAGES
@@ -69,6 +72,7 @@ cdef void try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
                 add_mm_counter(m, kind, -1)
         v = vma_at(a, v).i_mmap_next
 
+
 cdef void drop_past_end(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) noexcept nogil:
     """The end of __folio_split(): a folio may reach beyond the file, its pieces may not."""
     cdef uint64_t end = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
@@ -77,6 +81,7 @@ cdef void drop_past_end(arena_t *a, idx_t inode, pfn_t head, uint64_t nr_pages) 
         if index + i >= end:
             filemap_remove(a, <pfn_t>(head + i))
     shmem_recalc_inode(a, inode)
+
 
 cdef bint split_file_folio(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint64_t i, nr_pages = <uint64_t>1 << folio_order(a, head)

@@ -24,6 +24,7 @@ cdef char COMPUTED[65536]  # what such a table reads as, until the next one is r
 
 # --- bytes ------------------------------------------------------------------------------------------------------
 
+
 cdef idx_t file_block(arena_t *a, pfn_t pfn) noexcept nogil:
     """The disk's block behind a page of the page cache, or the slot's bytes behind one of the swap cache; 0: a hole, or no such page."""
     cdef pfn_t head = page_folio(a, pfn)

@@ -30,6 +30,7 @@ FALLBACKS[2][:] = [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE]
 
 # --- free blocks and their lists -------------------------------------------------------------------------
 
+
 cdef inline bint is_free_block(arena_t *a, const zone_t *zone, uint64_t pfn, uint32_t order) noexcept nogil:
     """Whether a free block of exactly this order begins here (page_is_buddy)."""
     cdef frame_t *f
@@ -134,6 +135,7 @@ cdef void free_one_block(arena_t *a, zone_t *zone, uint64_t pfn, uint32_t order)
 
 
 # --- taking blocks, with fallback to other types -------------------------------------------------------------
+
 
 cdef pfn_t rmqueue_smallest(arena_t *a, zone_t *zone, uint32_t order, uint32_t mt) noexcept nogil:
     cdef uint32_t found = order
@@ -295,6 +297,7 @@ cdef pfn_t rmqueue_run(arena_t *a, zone_t *zone, uint32_t mt, uint32_t want, uin
 
 # --- the reserve for atomic allocations ------------------------------------------------------------------
 
+
 cdef bint retype_pageblock(arena_t *a, zone_t *zone, pfn_t pfn, uint32_t mt) noexcept nogil:
     """move_freepages_block() of the pageblock around a frame. False: the zone has not all of it."""
     cdef uint64_t start = pfn & ~(pageblock_nr_pages(a) - 1)
@@ -365,6 +368,7 @@ cdef bint unreserve_highatomic_pageblock(arena_t *a, uint32_t highest, uint32_t 
 
 # --- looking -----------------------------------------------------------------------------------------------
 
+
 cdef uint32_t free_area_count(arena_t *a, uint32_t zone, uint32_t order, uint32_t migratetype) noexcept nogil:
     cdef zone_t *z = &a.m.zone[zone]
     cdef uint32_t n = free_area(a, z, order, migratetype).nr_free
@@ -387,6 +391,7 @@ cdef bint frame_is_buddy(arena_t *a, pfn_t pfn) noexcept nogil:
 
 
 # --- boot -----------------------------------------------------------------------------------------------------
+
 
 cdef pfn_t boot_carve_block(arena_t *a, zone_t *zone, uint64_t nr_pages, pfn_t *end) noexcept nogil:
     """One block of a list: the highest order is more than such a machine has in one piece."""

@@ -193,6 +193,7 @@ cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept no
 
 # --- entries ---------------------------------------------------------------------------------------------------------
 
+
 cdef bint chain_has(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil:
     cdef idx_t at = vma_at(a, v).avc_head
     cdef uint32_t left = a.pool[POOL_AVC].count
@@ -334,6 +335,7 @@ cdef void check_mm(fsck_t *f) noexcept nogil:
 
 
 # --- frames --------------------------------------------------------------------------------------------------------------
+
 
 cdef uint64_t check_small(fsck_t *f, pfn_t pfn, uint32_t entire) noexcept nogil:
     """One page of a folio. Returns how many small entries map it."""

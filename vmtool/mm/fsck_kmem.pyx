@@ -136,6 +136,7 @@ cdef void check_tree(fsck_t *f, idx_t mm) noexcept nogil:
 
 # --- vmalloc ------------------------------------------------------------------------------------------------------------------
 
+
 cdef void check_vmap(fsck_t *f) noexcept nogil:
     cdef arena_t *a = f.a
     cdef idx_t at = a.m.vmap_first, prev = 0
@@ -175,6 +176,7 @@ cdef uint64_t boot_pages(arena_t *a) noexcept nogil:
 
 
 # --- credentials, tasks -------------------------------------------------------------------------------------------------------
+
 
 cdef void check_creds(fsck_t *f) noexcept nogil:
     cdef arena_t *a = f.a

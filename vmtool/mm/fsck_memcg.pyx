@@ -135,6 +135,7 @@ cdef void fsck_memcg(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogi
 
 # --- what names a group ----------------------------------------------------------------------------------------------
 
+
 cdef void count_user_folio(fsck_t *f, pfn_t head, int64_t nr_pages, tally_t *t) noexcept nogil:
     cdef arena_t *a = f.a
     cdef const frame_t *r = frame_at(a, head)
@@ -269,6 +270,7 @@ cdef void count_slots(fsck_t *f) noexcept nogil:
 
 
 # --- sums ------------------------------------------------------------------------------------------------------------
+
 
 cdef void note_parent(fsck_t *f, idx_t memcg) noexcept nogil:
     cdef idx_t parent = memcg_at(f.a, memcg).parent

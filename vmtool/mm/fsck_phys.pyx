@@ -123,6 +123,7 @@ cdef void fsck_phys(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
 
 # --- free memory -----------------------------------------------------------------------------------------------
 
+
 cdef bint is_reserve_border(arena_t *a, uint64_t one, uint64_t other) noexcept nogil:
     """The reserve for atomic allocations merges with nothing else."""
     cdef uint32_t mt = pageblock_type(a, one), other_mt = pageblock_type(a, other)
@@ -233,6 +234,7 @@ cdef void check_pcp(fsck_t *f) noexcept nogil:
 
 # --- frames ----------------------------------------------------------------------------------------------------------
 
+
 cdef void check_content(fsck_t *f, uint64_t pfn, idx_t c) noexcept nogil:
     cdef slot_t *slot
     if c == 0:
@@ -327,6 +329,7 @@ cdef void check_contents(fsck_t *f) noexcept nogil:
 
 
 # --- page tables -----------------------------------------------------------------------------------------------------------
+
 
 cdef uint64_t count_tables(fsck_t *f, pfn_t table, int level, uint32_t nr) noexcept nogil:
     """Bytes of the tables below one, those deposited for huge pages included."""

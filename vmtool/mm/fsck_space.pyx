@@ -76,7 +76,8 @@ CHECKS[CHECK_STACK_VM] = check_t(b"mm-stack-vm", b"stack_vm of address space {0}
 CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is too small: its locked areas have {1} pages")
 CHECKS[CHECK_MM_PKEYS] = check_t(b"mm-pkeys", b"address space {0} has protection keys {1:#x} in use (a mask), its execute-only key or an area's is none that can be")
 CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
-CHECKS[CHECK_MM_SLOTS] = check_t(b"mm-slots", b"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {0}; {1} say that they are on it and were not met")
+CHECKS[CHECK_MM_SLOTS] = check_t(b"mm-slots", b"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {0}; "
+                                  b"{1} say that they are on it and were not met")
 CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
 CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
 CHECKS[CHECK_VMA_SOFT_DIRTY] = check_t(b"vma-soft-dirty", b"area {0} of address space {1} is soft-dirty, which this machine keeps no track of")
@@ -192,6 +193,7 @@ cdef void fsck_space(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogi
 
 # --- areas and their chains ----------------------------------------------------------------------------------------
 
+
 cdef void check_area_chain(fsck_t *f, idx_t v) noexcept nogil:
     """The chain of one area: its own, linked both ways, with the area's anon_vma among them."""
     cdef idx_t anon = vma_at(f.a, v).anon_vma
@@ -306,11 +308,13 @@ cdef void check_chains(fsck_t *f) noexcept nogil:
 
 # --- address spaces ---------------------------------------------------------------------------------------------------
 
+
 cdef bint pkeys_hold(arena_t *a, const mm_t *m, uint32_t keys) noexcept nogil:
     """`keys`: of the areas, a mask; they may have been freed since. The execute-only key is never free."""
     if not has_pkeys(a):
         return keys <= 1 and m.pkey_allocation_map <= 1 and m.execute_only_pkey == 0
     return m.execute_only_pkey == -1 or (0 <= m.execute_only_pkey < NR_PKEYS and m.pkey_allocation_map >> m.execute_only_pkey & 1)
+
 
 cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
     """The sums that /proc/PID/status prints, against the areas."""
@@ -379,6 +383,7 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
 
 # --- tasks and CPUs ---------------------------------------------------------------------------------------------------------
 
+
 cdef void check_group(fsck_t *f, idx_t i) noexcept nogil:
     """A thread's leader is there, with the same space; a leader counts its threads."""
     cdef arena_t *a = f.a
@@ -418,7 +423,8 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
     expect(f, in_groups == n, CHECK_TASK_THREADS, 0, n)
     expect(f, n == a.m.nr_tasks and n == listed, CHECK_TASK_COUNT, a.m.nr_tasks, n)
     n += a.m.nr_boot_stacks
-    expect(f, a.m.node_stat[NR_KERNEL_STACK_KB] == <int64_t>(n * stack_pages(&a.m.arch)) << (a.m.arch.page_shift - 10), CHECK_STACKS, <uint64_t>a.m.node_stat[NR_KERNEL_STACK_KB], n)
+    expect(f, a.m.node_stat[NR_KERNEL_STACK_KB] == <int64_t>(n * stack_pages(&a.m.arch)) << (a.m.arch.page_shift - 10), CHECK_STACKS,
+           <uint64_t>a.m.node_stat[NR_KERNEL_STACK_KB], n)
 
 
 cdef void check_cpus(fsck_t *f) noexcept nogil:

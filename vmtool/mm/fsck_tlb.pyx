@@ -53,7 +53,9 @@ cdef bint leads_there(const arch_t *g, const walk_t *w, const tlb_entry_t *e, in
         rights &= w.entry[i]
         nx |= w.entry[i] & g.nx
         if w.entry_level[i] == level:
-            return w.entry[i] & g.present and not w.entry[i] & g.huge and pte_pfn(g, w.entry[i]) == pte_pfn(g, e.pte) and not e.pte & ~rights & (g.write | g.user) and not nx & ~e.pte
+            if not w.entry[i] & g.present or w.entry[i] & g.huge or pte_pfn(g, w.entry[i]) != pte_pfn(g, e.pte):
+                return False
+            return not e.pte & ~rights & (g.write | g.user) and not nx & ~e.pte
     return False
 
 

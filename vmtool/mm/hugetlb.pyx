@@ -53,6 +53,7 @@ cdef inline bint is_shared(arena_t *a, idx_t v) noexcept nogil:
 
 # --- reservations --------------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t nr_marked(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
     cdef uint64_t index = first
     cdef uint64_t n = 0
@@ -170,6 +171,7 @@ cdef pfn_t alloc_hugetlb_folio(arena_t *a, idx_t v, uint64_t index, bint cow_fro
 
 
 # --- mapping ----------------------------------------------------------------------------------------------------------------
+
 
 cdef inline uint32_t mapcount_of(arena_t *a, pfn_t head) noexcept nogil:
     return frame_at(a, head + 1).lru_prev
@@ -305,6 +307,7 @@ cdef uint64_t hugetlb_usage(arena_t *a, idx_t mm) noexcept nogil:
 
 
 # --- faults ------------------------------------------------------------------------------------------------------------------
+
 
 cdef vaddr_t place_in(arena_t *a, idx_t v, uint64_t index) noexcept nogil:
     """Where an area has a huge page of its file; 0: nowhere."""

@@ -23,6 +23,7 @@ from vmtool.mm.vmstat cimport HTLB_BUDDY_PGALLOC, HTLB_BUDDY_PGALLOC_FAIL, count
 
 # --- pages come and go -------------------------------------------------------------------------------------------------------
 
+
 cdef void account_new_hugetlb_folio(arena_t *a, uint32_t h, pfn_t head) noexcept nogil:
     frame_mut(a, head).flags |= PG_hugetlb | PG_uptodate
     hstate_at(a, h).order = huge_page_order(a, h)
@@ -98,6 +99,7 @@ cdef void free_huge_folio(arena_t *a, uint32_t h, pfn_t head) noexcept nogil:
 
 
 # --- how many there are ------------------------------------------------------------------------------------------------------
+
 
 cdef inline uint64_t persistent_huge_pages(const hstate_t *pool) noexcept nogil:
     return pool.nr_huge_pages - pool.surplus_huge_pages
@@ -205,6 +207,7 @@ cdef int demote_huge_pages(arena_t *a, uint32_t h, uint64_t count) noexcept nogi
 
 
 # --- promises ------------------------------------------------------------------------------------------------------------------
+
 
 cdef int hugetlb_acct_memory(arena_t *a, uint32_t h, uint64_t nr) noexcept nogil:
     """gather_surplus_pages(): what is not free comes from above the pool, all of it or nothing."""

@@ -28,6 +28,7 @@ cdef enum:
 
 # A file that lies on the disk alone has no objects: the first who opens it brings its inode and dentry into memory.
 
+
 cdef inline uint16_t errseq_sample(uint32_t eseq) noexcept nogil:
     """What who opens the file has been told of."""
     return <uint16_t>(eseq if eseq & ERRSEQ_SEEN else 0)

@@ -52,6 +52,7 @@ cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
 
 # --- the image --------------------------------------------------------------------------------------------------------
 
+
 cdef vaddr_t image_address(arena_t *a, uint64_t pfn) noexcept nogil:
     """Its large page of text is the first that the image's part of the tables maps."""
     cdef uint64_t pages = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
@@ -103,6 +104,7 @@ cdef bint set_real_mode_permissions(arena_t *a, spare_tables_t *spare) noexcept 
 
 # --- modules -----------------------------------------------------------------------------------------------------------
 
+
 cdef bint load_modules(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """The text is in a large page of its own: execmem's cache took the first that was free behind what the first module has of data."""
     cdef const arch_t *g = &a.m.arch
@@ -152,6 +154,7 @@ cdef vaddr_t module_text(arena_t *a, uint32_t i) noexcept nogil:
 
 
 # --- fixmap ------------------------------------------------------------------------------------------------------------
+
 
 cdef bint map_fixmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
     """What stays there: devices, uncached (PAGE_KERNEL_NOCACHE). [vsyscall] has an entry where it may be read: here it never may."""

@@ -166,6 +166,7 @@ cdef bint map_memmap(arena_t *a, spare_tables_t *spare) noexcept nogil:
 
 # --- modules -----------------------------------------------------------------------------------------------------------
 
+
 cdef vaddr_t modules_start(arena_t *a) noexcept nogil:
     return image_address(a, image_end(a)) - MODULES_BEFORE_END
 

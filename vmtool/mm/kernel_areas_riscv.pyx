@@ -121,6 +121,7 @@ cdef bint preallocate_pgd_pages_range(arena_t *a, vaddr_t start, vaddr_t end) no
 
 # --- modules -----------------------------------------------------------------------------------------------------------
 
+
 cdef vaddr_t modules_start(arena_t *a) noexcept nogil:
     """The image's end is that of .bss' last page; the large page goes on."""
     return KERNEL_LINK_ADDR + IMAGE_BYTES - MODULES_SIZE

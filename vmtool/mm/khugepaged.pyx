@@ -30,6 +30,7 @@ cdef enum:
 
 # --- one scan ------------------------------------------------------------------------------------------------------------
 
+
 cdef int scan_pmd(arena_t *a, idx_t v, vaddr_t addr, collapse_t *cc) noexcept nogil:
     """2M of an area."""
     cdef int result
@@ -180,6 +181,7 @@ cdef void khugepaged_until(arena_t *a, uint64_t end_us) noexcept nogil:
 
 
 # --- MADV_COLLAPSE --------------------------------------------------------------------------------------------------------------
+
 
 cdef int collapse_errno(int result) noexcept nogil:
     """madvise_collapse_errno()."""

@@ -25,6 +25,7 @@ from vmtool.mm.vmscan cimport DEF_PRIORITY, MAX_RECLAIM_RETRIES, inactive_is_low
 from vmtool.mm.vmscan_list cimport RECLAIM_KSWAPD, SWAP_CLUSTER_MAX, scan_control_t, shrink_active_list
 from vmtool.mm.vmstat cimport KSWAPD_HIGH_WMARK_HIT_QUICKLY, PAGEOUTRUN, count_vm_event
 
+
 cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:
     cdef uint32_t z
     for z in range(NR_ZONES):

@@ -114,6 +114,7 @@ cdef bint folio_maybe_mapped_shared(arena_t *a, pfn_t head) noexcept nogil:
 
 # --- the queue ---------------------------------------------------------------------------------------------------------
 
+
 cdef free_list_t *split_queue_of(arena_t *a, pfn_t head) noexcept nogil:
     """get_deferred_split_queue(): of the group that pays for it."""
     cdef idx_t memcg = folio_memcg(a, head)

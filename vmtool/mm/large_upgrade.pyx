@@ -12,6 +12,7 @@ from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_special
 from vmtool.mm.arch cimport level_index, page_size
 
+
 cdef void begin_folio(arena_t *a, pfn_t head) noexcept nogil:
     """Nobody maps it yet; its pages and huge entries know their own counts."""
     cdef uint32_t order = folio_order(a, head), i
@@ -22,6 +23,7 @@ cdef void begin_folio(arena_t *a, pfn_t head) noexcept nogil:
         frame_mut(a, head + 1).extra_refs += frame_at(a, head + i).mapcount > 0
     if frame_at(a, head).flags & PG_anon:
         count_mthp_stat(a, order, MTHP_STAT_NR_ANON)
+
 
 cdef void begin_folios(arena_t *a) noexcept nogil:
     cdef uint64_t pfn = 1, end
@@ -39,10 +41,12 @@ cdef void begin_folios(arena_t *a) noexcept nogil:
             pfn += (<uint64_t>1 << folio_order(a, <pfn_t>pfn)) - 1
         pfn += 1
 
+
 cdef void add_mapping(mm_walk_t *w, pte_t e) noexcept nogil:
     cdef pfn_t pfn = pte_frame(w.a, e)
     if not pte_special(w.a, e) and pfn < w.a.m.max_pfn and frame_at(w.a, pfn).flags & (PG_head | PG_tail):
         add_large_mapcount(w.a, page_folio(w.a, pfn), vma_at(w.a, w.v).vm_mm, 1)
+
 
 cdef int each_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef pte_t e
@@ -53,9 +57,11 @@ cdef int each_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexc
         addr += page_size(&w.a.m.arch)
     return 0
 
+
 cdef int each_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     add_mapping(w, e)
     return 0
+
 
 cdef void walk_areas(arena_t *a, idx_t mm) noexcept nogil:
     cdef idx_t v = mm_at(a, mm).vma_first
@@ -69,6 +75,7 @@ cdef void walk_areas(arena_t *a, idx_t mm) noexcept nogil:
             w.leaf = each_leaf
             walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
         v = vma_at(a, v).vm_next
+
 
 cdef void large_upgrade(arena_t *a) noexcept nogil:
     cdef idx_t mm

@@ -64,7 +64,6 @@ cdef uint32_t kernel_release(const machine_t *m) noexcept nogil  # `6.18` as 601
 cdef uint32_t special_pages(const layout_t *l, int i, uint32_t release) noexcept nogil  # of special[i], as that release had it; may be 0
 cdef const layout_t *layout_of(const arch_t *g, uint32_t mm_flags) noexcept nogil  # of a space with these MMF_ flags (a 32-bit program on a 64-bit kernel has its own)
 
-
 cdef inline uint64_t page_up(uint64_t addr) noexcept nogil:
     """PAGE_ALIGN(), of formats whose pages are of 4K; a base of the others is a multiple of every page."""
     return (addr + SIZE_4K - 1) & ~<uint64_t>(SIZE_4K - 1)

@@ -2,7 +2,8 @@
 
 Counterpart, Linux v6.18 (i386: 6.1, the last that Debian built): arch/x86/include/asm/{processor,elf,page_64_types}.h, arch/x86/mm/mmap.c,
 arch/arm/include/asm/{memory,elf,processor}.h, arch/arm/kernel/process.c, arch/arm64/include/asm/{processor,elf,memory}.h,
-arch/riscv/include/asm/{processor,elf,pgtable}.h, arch/{arm64/kernel/vdso,riscv/kernel/vdso,x86/entry/vdso/vma}.c, mm/util.c:mmap_base(). AT_HWCAP and its kin are those of one processor of each kind.
+arch/riscv/include/asm/{processor,elf,pgtable}.h, arch/{arm64/kernel/vdso,riscv/kernel/vdso,x86/entry/vdso/vma}.c, mm/util.c:mmap_base().
+AT_HWCAP and its kin are those of one processor of each kind.
 
     x86-64        map_window 7ffffffff000    stack below it, mmap_base 128M lower, programs at two thirds
     i386          c0000000                   programs at 400000 (an interpreter) or where they were linked

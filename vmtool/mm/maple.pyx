@@ -19,6 +19,7 @@ from vmtool.mm.slab cimport CACHE_MAPLE_NODE, kmem_cache_alloc_from_sheaf, kmem_
 
 # --- nodes ---------------------------------------------------------------------------------------------------------------
 
+
 cdef inline uint32_t least_of(bint is_leaf) noexcept nogil:
     return MIN_LEAF if is_leaf else MIN_ARANGE
 
@@ -84,6 +85,7 @@ cdef void big_prepend(arena_t *a, big_node_t *b, idx_t i) noexcept nogil:
 
 # --- the way down ---------------------------------------------------------------------------------------------------------
 
+
 cdef void descend(arena_t *a, idx_t root, uint64_t at, path_t *p) noexcept nogil:
     cdef const maple_node_t *n
     cdef idx_t i = root
@@ -135,6 +137,7 @@ cdef bint step(arena_t *a, path_t *p, int depth, int way) noexcept nogil:
 
 
 # --- splitting ------------------------------------------------------------------------------------------------------------
+
 
 cdef uint32_t no_null_split(const big_node_t *b, uint32_t split, uint32_t slots) noexcept nogil:
     """A leaf does not end with nothing."""
@@ -232,6 +235,7 @@ cdef void split(arena_t *a, idx_t *root, path_t *p, big_node_t *b) noexcept nogi
 
 
 # --- rebalancing ------------------------------------------------------------------------------------------------------------
+
 
 cdef void take_neighbour(arena_t *a, path_t *l, path_t *r, int depth, big_node_t *b) noexcept nogil:
     """mast_spanning_rebalance(): the next node's ranges too, or the previous one's if that has the nearer ancestor."""
@@ -342,6 +346,7 @@ cdef void root_above(arena_t *a, idx_t *root, const idx_t *made, uint32_t nr) no
 
 
 # --- the whole tree -------------------------------------------------------------------------------------------------------
+
 
 cdef void free_below(arena_t *a, idx_t i, int depth) noexcept nogil:
     cdef maple_node_t *n = maple_at(a, i)

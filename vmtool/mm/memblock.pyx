@@ -126,6 +126,7 @@ cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil:
 
 # --- boot: the memory map ------------------------------------------------------------------------------
 
+
 cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil:
     cdef reserved_t *r
     if nr_pages == 0:
@@ -334,4 +335,3 @@ cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noex
         reserve(a, PCI_HOLE - SWIOTLB_PAGES, SWIOTLB_PAGES, RESERVED_SWIOTLB)
         return reserve_tables(a, PCI_HOLE - SWIOTLB_PAGES, high_end[0])
     return reserve_tables(a, low_end[0], high_end[0])
-

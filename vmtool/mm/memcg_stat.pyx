@@ -120,6 +120,7 @@ cdef const char *memory_stat_name(uint32_t line) noexcept nogil:
 
 # --- counters --------------------------------------------------------------------------------------------------------
 
+
 cdef int64_t sum_below(arena_t *a, idx_t memcg, bint event, int item) noexcept nogil:
     """Over all groups below; parents keep what their children counted when these go."""
     cdef int64_t n = 0

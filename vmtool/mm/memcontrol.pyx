@@ -24,6 +24,7 @@ cdef enum:
 
 # --- counters --------------------------------------------------------------------------------------------------------
 
+
 cdef inline page_counter_t *counter_of(arena_t *a, idx_t memcg, bint swap) noexcept nogil:
     cdef memcg_t *m = memcg_mut(a, memcg)
     return &m.swap if swap else &m.memory
@@ -69,6 +70,7 @@ cdef idx_t over_limit(arena_t *a, idx_t memcg, bint swap, uint64_t nr_pages) noe
 
 
 # --- charging ------------------------------------------------------------------------------------------------------------
+
 
 cdef inline uint32_t stock_slot(arena_t *a) noexcept nogil:
     return a.cpu & 1  # room for two CPUs; others share
@@ -234,6 +236,7 @@ cdef void mem_cgroup_event(arena_t *a, idx_t memcg, int event, int64_t n) noexce
 
 # --- the kernel's memory ------------------------------------------------------------------------------------------------------
 
+
 cdef idx_t current_memcg(arena_t *a) noexcept nogil:
     if a.active_memcg or a.task == 0:
         return a.active_memcg
@@ -288,6 +291,7 @@ cdef void obj_cgroup_uncharge(arena_t *a, idx_t memcg, uint32_t nr_bytes) noexce
 
 # --- protection -------------------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t effective_protection(uint64_t usage, uint64_t parent_usage, uint64_t setting, uint64_t parent_effective, uint64_t siblings) noexcept nogil:
     """What of a setting counts: siblings that claim more than the parent has share it by what they use."""
     cdef uint64_t protected_pages = min(usage, setting)
@@ -338,6 +342,7 @@ cdef uint64_t mem_cgroup_protection(arena_t *a, idx_t target, idx_t memcg, uint6
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------------
+
 
 cdef idx_t mem_cgroup_alloc(arena_t *a, idx_t parent, idx_t name) noexcept nogil:
     cdef idx_t i = rec_alloc(a, POOL_MEMCG)

@@ -33,6 +33,7 @@ cdef struct migrate_stats_t:
 
 # --- lists ---------------------------------------------------------------------------------------------------------------
 
+
 cdef void push_folio(folio_list_t *list, pfn_t head, uint32_t mlock_count) noexcept nogil:
     if list.nr < MAX_MIGRATE_FOLIOS:
         list.head[list.nr] = head
@@ -64,6 +65,7 @@ cdef void putback_movable_pages(arena_t *a, folio_list_t *list) noexcept nogil:
 
 
 # --- one folio -------------------------------------------------------------------------------------------------------------
+
 
 cdef inline bint is_held(arena_t *a, pfn_t head) noexcept nogil:
     """folio_ref_freeze(), folio_trylock(): by somebody beside us, the page cache and the swap cache."""
@@ -115,6 +117,7 @@ cdef void migrate_folio(arena_t *a, pfn_t src, pfn_t dst) noexcept nogil:
 
 
 # --- a turn ------------------------------------------------------------------------------------------------------------------
+
 
 cdef bint try_split_folio(arena_t *a, pfn_t head, folio_list_t *split) noexcept nogil:
     """Its pages, in the order in which they are tried, onto their own list; each has a reference of ours."""

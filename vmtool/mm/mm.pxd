@@ -10,7 +10,8 @@ cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noex
 cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noexcept nogil  # the thread's task, or -errno; sp: of its own stack, 0 for none
 cdef void do_exit(arena_t *a, idx_t any_thread, int code) noexcept nogil  # of the whole process; code: wait status
 cdef void switch_mm(arena_t *a, idx_t task, uint32_t cpu) noexcept nogil
-cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil  # an area of its own, never merged; takes a reference of the file; 0: no memory
+# An area of its own, never merged; takes a reference of the file; 0: no memory.
+cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil
 
 cdef inline uint32_t rss_stat_bytes(arena_t *a) noexcept nogil:
     """pcpu_obj_full_size() of mm_struct.rss_stat: four int32_t a CPU, and a pointer to who pays for each four bytes."""

@@ -36,6 +36,7 @@ from vmtool.mm.trace cimport TR_EXIT, TR_FORK, TR_VMA_NEW, trace2, trace3
 from vmtool.mm.unmap cimport exit_mmap
 from vmtool.mm.vma cimport VM_LOCKED_MASK, vma_link
 
+
 cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
     """preallocate_pmds(): the processor reads the top table only when CR3 is loaded, so what user space needs there is made at the start."""
     cdef mm_t *m = mm_mut(a, mm)
@@ -48,6 +49,7 @@ cdef bint prepopulate(arena_t *a, idx_t mm) noexcept nogil:
                 return False
     return True
 
+
 cdef void charge_rss_stat(arena_t *a, mm_t *m) noexcept nogil:
     """The memory itself is there since boot."""
     m.rss_memcg = current_memcg(a) if a.m.nr_memcgs else 0
@@ -55,11 +57,13 @@ cdef void charge_rss_stat(arena_t *a, mm_t *m) noexcept nogil:
         obj_cgroup_charge(a, m.rss_memcg, rss_stat_bytes(a))
         memcg_mut(a, m.rss_memcg).stat[MEMCG_PERCPU_B] += rss_stat_bytes(a)
 
+
 cdef void uncharge_rss_stat(arena_t *a, mm_t *m) noexcept nogil:
     if m.rss_memcg:
         memcg_mut(a, m.rss_memcg).stat[MEMCG_PERCPU_B] -= rss_stat_bytes(a)
         obj_cgroup_uncharge(a, m.rss_memcg, rss_stat_bytes(a))
         m.rss_memcg = 0
+
 
 cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
     cdef uint64_t obj = kmem_cache_alloc(a, CACHE_MM_STRUCT)
@@ -81,6 +85,7 @@ cdef idx_t mm_alloc(arena_t *a) noexcept nogil:
     charge_rss_stat(a, m)
     return mm if prepopulate(a, mm) else 0
 
+
 cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint32_t i
@@ -101,6 +106,7 @@ cdef void mmput(arena_t *a, idx_t mm) noexcept nogil:
     uncharge_rss_stat(a, m)
     kmem_cache_free(a, CACHE_MM_STRUCT, m.obj)
     rec_free(a, POOL_MM, mm)
+
 
 cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, idx_t file, uint32_t kind) noexcept nogil:
     cdef idx_t v = vm_area_alloc(a) if vma_iter_prealloc(a, mm) == 0 else 0
@@ -124,6 +130,7 @@ cdef idx_t insert_area(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, uint64_
 
 # --- fork ---------------------------------------------------------------------------------------------------------
 
+
 cdef inline int dup_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     """One mapping more. Returns the rss_kind. Nearly all pages that fork copies are single anonymous ones."""
     cdef frame_t *f = frame_mut(a, pfn)
@@ -139,6 +146,7 @@ cdef inline int dup_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     add_file_rmap(a, pfn, mm)
     return MM_SHMEMPAGES if flags & PG_swapbacked else MM_FILEPAGES
 
+
 cdef int copy_nonpresent_pte(arena_t *a, uint32_t what, bint cow, pte_t *e) noexcept nogil:
     """The parent keeps *e. A slot is named once more, and no longer by one entry alone; a page on its way arrives read-only. The rss kind, or -errno."""
     cdef swp_entry_t entry = pte_to_swp_entry(a, e[0])
@@ -151,11 +159,13 @@ cdef int copy_nonpresent_pte(arena_t *a, uint32_t what, bint cow, pte_t *e) noex
         e[0] = pte_swp_copy_soft_dirty(a, swp_entry_to_pte(a, swp_entry(SWP_MIGRATION_READ, swp_offset(entry))), e[0])
     return mm_counter(a, swp_offset_pfn(entry))
 
+
 cdef inline pte_t child_pte(arena_t *a, uint32_t what, pte_t e, uint64_t vm_flags) noexcept nogil:
     """What the child gets of the entry that the parent keeps."""
     if what == ENTRY_PAGE or what == ENTRY_SPECIAL:
         return pte_mkold(a, pte_mkclean(a, e) if vm_flags & VM_SHARED else e)
     return pte_swp_clear_uffd_wp(a, e) if what == ENTRY_SWAP else e  # no userfaultfd in the child
+
 
 cdef int copy_pte_range(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t from_table) noexcept nogil:
     """Anonymous pages lose exclusiveness and, in private areas, writability, on both sides."""
@@ -208,16 +218,19 @@ cdef int copy_pte_range(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t from_tabl
             add_mm_counter(to_mm, <int>i, nr[i])
     return err
 
+
 cdef int copy_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
         return copy_hugetlb(w.a, (<idx_t *>w.private)[0], w.v, addr)
     return 0 if copy_huge_pmd(w.a, (<idx_t *>w.private)[0], w.v, addr) else -ENOMEM
+
 
 cdef int copy_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
     """As Linux: a table that the parent has is made for the child, with or without entries."""
     if level == <int>w.a.m.arch.levels - 1:
         return 0
     return 0 if table_alloc(w.a, mm_mut(w.a, vma_at(w.a, (<idx_t *>w.private)[0]).vm_mm), addr, level) else -ENOMEM
+
 
 cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     cdef vma_t *area = vma_at(a, src)
@@ -228,9 +241,11 @@ cdef int copy_page_range(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     w.hole = copy_hole
     return walk_page_range(&w, area.vm_start, area.vm_end)
 
+
 cdef bint vma_needs_copy(const vma_t *src) noexcept nogil:
     """Pages that no fault could bring back: anonymous ones, guard markers, pages without a struct page."""
     return src.anon_vma != 0 or (src.vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_MAYBE_GUARD)) != 0
+
 
 cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
     cdef vma_t *area = vma_at(a, src)
@@ -259,6 +274,7 @@ cdef int dup_area(arena_t *a, idx_t mm, idx_t src) noexcept nogil:
     if not area.vm_flags & VM_WIPEONFORK and vma_needs_copy(area):
         return copy_page_range(a, v, src)
     return 0
+
 
 cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     """0 or -ENOMEM."""
@@ -301,6 +317,7 @@ cdef int dup_mmap(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     khugepaged_fork(a, mm, oldmm)
     return 0
 
+
 cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:
     """dup_task_struct(): what a child, or a thread, has from the one that made it."""
     memcpy(c.comm, p.comm, 16)
@@ -311,6 +328,7 @@ cdef void copy_task(task_t *c, const task_t *p) noexcept nogil:
     c.uid = p.uid
     c.personality = p.personality
     c.pkru = p.pkru
+
 
 cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noexcept nogil:
     """clone() with CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, as the C library asks."""
@@ -328,6 +346,7 @@ cdef int64_t clone_thread(arena_t *a, idx_t task, uint32_t pid, vaddr_t sp) noex
         return -ENOMEM
     mm_mut(a, task_at(a, t).mm).users += 1
     return t
+
 
 cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noexcept nogil:
     cdef task_t *p = task_at(a, parent)
@@ -366,6 +385,7 @@ cdef int64_t do_fork(arena_t *a, idx_t parent, uint32_t pid, bint share_mm) noex
     trace2(a, TR_FORK, p.pid, c.pid)
     return child
 
+
 cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
     """dup_mm()'s memcpy less what mm_init() begins anew."""
     cdef mm_t *m = mm_mut(a, mm)
@@ -399,12 +419,14 @@ cdef void copy_mm_fields(arena_t *a, idx_t mm, idx_t oldmm) noexcept nogil:
         m.libc = rec_alloc(a, POOL_LIBC)
         memcpy(rec_mut(a, POOL_LIBC, m.libc), rec_at(a, POOL_LIBC, o.libc), sizeof(libc_data_t))
 
+
 cdef void reparent(arena_t *a, uint32_t pid) noexcept nogil:
     """Orphans have no parent here: there is no init."""
     cdef uint32_t i
     for i in range(1, a.pool[POOL_TASK].count):
         if task_at(a, i).state and task_at(a, i).ppid == pid:  # a free record has no state
             task_mut(a, i).ppid = 0
+
 
 cdef void do_exit(arena_t *a, idx_t any_thread, int code) noexcept nogil:
     """do_group_exit(): all threads of a process end with it."""
@@ -429,6 +451,7 @@ cdef void do_exit(arena_t *a, idx_t any_thread, int code) noexcept nogil:
         task_mut(a, parent).cmaj_flt += task.maj_flt + sig_maj_flt(task)[0] + task.cmaj_flt
     reparent(a, task.pid)
     task_free(a, t)
+
 
 cdef void switch_mm(arena_t *a, idx_t t, uint32_t cpu) noexcept nogil:
     """The process runs on this CPU: its top table goes into CR3, unless it is there already."""

@@ -7,10 +7,12 @@ vm_commit_limit(). Every process is without privileges: it leaves the administra
 
 from vmtool.mm.arena cimport task_at
 
+
 cdef uint64_t rlimit(arena_t *a, uint32_t resource) noexcept nogil:
     if a.task == 0:
         return <uint64_t>-1
     return task_at(a, a.task).rlim_cur[resource]
+
 
 cdef void vm_stat_account(mm_t *m, uint64_t vm_flags, int64_t nr_pages) noexcept nogil:
     m.total_vm += nr_pages
@@ -20,6 +22,7 @@ cdef void vm_stat_account(mm_t *m, uint64_t vm_flags, int64_t nr_pages) noexcept
         m.stack_vm += nr_pages
     elif is_data_mapping(vm_flags):
         m.data_vm += nr_pages
+
 
 cdef bint may_expand_vm(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_pages) noexcept nogil:
     cdef mm_t *m = mm_at(a, mm)
@@ -33,10 +36,12 @@ cdef bint may_expand_vm(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_pag
             return data == 0 and a.task != 0 and m.data_vm + nr_pages <= task_at(a, a.task).rlim_max[RLIMIT_DATA] >> a.m.arch.page_shift
     return True
 
+
 cdef bint mlock_future_ok(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_bytes) noexcept nogil:
     if not vm_flags & VM_LOCKED:
         return True
     return (nr_bytes >> a.m.arch.page_shift) + mm_at(a, mm).locked_vm <= rlimit(a, RLIMIT_MEMLOCK) >> a.m.arch.page_shift
+
 
 cdef uint64_t hugetlb_total_pages(arena_t *a) noexcept nogil:
     """The order of the default's stands nowhere in files from before the others were."""
@@ -47,6 +52,7 @@ cdef uint64_t hugetlb_total_pages(arena_t *a) noexcept nogil:
         n += <uint64_t>a.m.hstate_more[h].nr_huge_pages << (a.m.hstate_more[h].order & 31)
     return n
 
+
 cdef uint64_t commit_limit(arena_t *a) noexcept nogil:
     cdef uint64_t allowed
     if a.m.overcommit_kbytes:
@@ -54,6 +60,7 @@ cdef uint64_t commit_limit(arena_t *a) noexcept nogil:
     else:
         allowed = (a.m.totalram_pages - min(hugetlb_total_pages(a), a.m.totalram_pages)) * a.m.overcommit_ratio // 100
     return allowed + <uint64_t>a.m.total_swap_pages
+
 
 cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil:
     cdef int64_t allowed, reserve

@@ -76,6 +76,7 @@ cdef bint thp_vma_allowable_pmd(arena_t *a, const vma_t *v, uint64_t vm_flags, i
 
 # --- the list --------------------------------------------------------------------------------------------------------
 
+
 cdef void khugepaged_enter(arena_t *a, idx_t mm) noexcept nogil:
     cdef khugepaged_t *k = &a.m.khugepaged
     cdef mm_t *m = mm_mut(a, mm)
@@ -147,6 +148,7 @@ cdef bint khugepaged_next_slot(arena_t *a) noexcept nogil:
 
 
 # --- waking and stopping -----------------------------------------------------------------------------------------------
+
 
 cdef void khugepaged_wake(arena_t *a) noexcept nogil:
     """From the middle of a scan it goes on with that; else it begins one."""

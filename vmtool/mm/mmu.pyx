@@ -12,7 +12,8 @@ The kernel's own accesses are not simulated; mmu_judge() says what SMEP and SMAP
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES, ARCH_X86_64_LA57, entry_decode, entry_reserved, is_canonical,
+from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES,
+                             ARCH_X86_64_LA57, entry_decode, entry_reserved, is_canonical,
                              level_index, pte_pfn, xonly_forbids)
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
@@ -25,6 +26,7 @@ from vmtool.mm.trace cimport TR_CR3_LOAD, trace3
 
 
 # --- entries in memory ---------------------------------------------------------------------------------------
+
 
 cdef void entry_update(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
     """What the processor writes: A and D. No entry comes or goes by it."""
@@ -234,6 +236,7 @@ cdef uint32_t mmu_judge(const arch_t *g, const walk_t *w, const access_t *how) n
 
 
 # --- CR3, TTBR0 -----------------------------------------------------------------------------------------------------
+
 
 cdef void load_cr3(arena_t *a, uint32_t cpu, uint64_t value, bint noflush) noexcept nogil:
     """mov to CR3: without PCIDs everything but globals goes, with them what has the new PCID, unless bit 63 (noflush) is set."""

@@ -4,7 +4,7 @@
 Counterpart: Linux v6.18 arch/x86/mm/tlb.c, arch/arm64/mm/context.c, arch/arm64/include/asm/tlbflush.h, arch/arm/mm/context.c.
 """
 
-from vmtool.mm.arch cimport ARCH_KPTI
+from vmtool.mm.arch cimport ARCH_KPTI, vpn_4k
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.tlb cimport tlb_sets_t, tlb_void_open
 from vmtool.mm.types cimport *
@@ -77,9 +77,9 @@ cdef inline void page_flush(arena_t *a, page_flush_t *k, vaddr_t addr) noexcept 
     if not k.plain:
         flush_tlb_page(a, k.mm, addr)
     elif k.cpu != NULL:
-        tlb_void_open(k.chunk, &k.sets[0], addr >> 12)
-        tlb_void_open(k.chunk, &k.sets[1], addr >> 12)
-        tlb_void_open(k.chunk, &k.sets[2], addr >> 12)
+        tlb_void_open(k.chunk, &k.sets[0], vpn_4k(addr))
+        tlb_void_open(k.chunk, &k.sets[1], vpn_4k(addr))
+        tlb_void_open(k.chunk, &k.sets[2], vpn_4k(addr))
         k.cpu.shootdowns += k.remote
         k.cpu.flushes_page += 1
         count_vm_event(a, NR_TLB_LOCAL_FLUSH_ONE)

@@ -32,7 +32,7 @@ include/asm-generic/tlb.h.
 Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of the generation is marked in the map.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, ARCH_CAREFUL, CPU_ASID8, CPU_TLBIRANGE, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
+from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, ARCH_CAREFUL, CPU_ASID8, CPU_TLBIRANGE, SHIFT_4K, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
 from vmtool.mm.arena cimport CHUNK_DIRTY, cpu_mut, mm_at, mm_mut, pool_t
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
 from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va, tlb_open_sets, tlb_void_page
@@ -58,6 +58,7 @@ POLICIES[0] = policy_t(switch_unnamed, flush_by_interrupt)
 POLICIES[1] = policy_t(switch_pcid, flush_by_interrupt)
 POLICIES[2] = policy_t(check_and_switch_context, flush_by_broadcast)
 POLICIES[3] = policy_t(set_mm_asid, flush_by_fence)
+
 
 cdef inline policy_t *policy_of(const machine_t *m) noexcept nogil:
     return &POLICIES[3 if is_riscv(&m.arch) else 2 if m.arch.flags & ARCH_ASID else 1 if m.pcid else 0]
@@ -170,7 +171,7 @@ cdef void page_flush_open(arena_t *a, mm_t *mm, page_flush_t *k) noexcept nogil:
     k.mm = mm
     k.cpu = NULL
     k.chunk = a.pool[POOL_TLB].chunk
-    k.plain = flush_is_plain(a) and a.m.arch.page_shift == 12
+    k.plain = flush_is_plain(a) and a.m.arch.page_shift == SHIFT_4K
     for cpu in range(a.m.nr_cpus):
         c = cpu_mut(a, cpu)
         if not k.plain or not cpu_runs(a, c, mm):
@@ -194,6 +195,7 @@ cdef void flush_tlb_fullmm(arena_t *a, mm_t *mm) noexcept nogil:
 
 
 # --- x86 ------------------------------------------------------------------------------------------------------------------
+
 
 cdef void load_space(arena_t *a, uint32_t cpu, idx_t mm, uint32_t pcid) noexcept nogil:
     cdef uint64_t root = <uint64_t>mm_at(a, mm).pgd << a.m.arch.page_shift | pcid
@@ -279,6 +281,7 @@ cdef void flush_by_interrupt(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t 
 
 
 # --- arm64, arm: ASIDs --------------------------------------------------------------------------------------------------
+
 
 cdef uint32_t asid_bits(const machine_t *m) noexcept nogil:
     return 8 if m.arch.id == ARCH_ARM or m.cpu_features & CPU_ASID8 else 16
@@ -405,6 +408,7 @@ cdef void flush_by_broadcast(arena_t *a, const mm_t *mm, vaddr_t start, vaddr_t 
 
 
 # --- riscv64: ASIDs, and fences ------------------------------------------------------------------------------------------
+
 
 cdef void set_mm_asid(arena_t *a, idx_t mm, uint32_t cpu) noexcept nogil:
     """The CPU stays in the space's mask: what its TLB holds by the ASID outlives the next switch."""

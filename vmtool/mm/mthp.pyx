@@ -22,12 +22,14 @@ from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.thp cimport thp_vma_allowable_orders, thp_vma_suitable_orders, vma_thp_gfp_mask
 from vmtool.mm.trace cimport TR_ANON_MAP, trace2
 
+
 cdef bint pte_range_none(arena_t *a, pfn_t table, uint32_t index, uint32_t nr) noexcept nogil:
     cdef uint32_t i
     for i in range(nr):
         if pte_load(a, table, index + i):
             return False
     return True
+
 
 cdef uint32_t empty_orders(arena_t *a, uint32_t orders, pfn_t table, uint32_t index) noexcept nogil:
     """Those from the largest on whose entries are all empty: smaller ones lie within."""
@@ -38,6 +40,7 @@ cdef uint32_t empty_orders(arena_t *a, uint32_t orders, pfn_t table, uint32_t in
             break
         orders &= (<uint32_t>1 << order) - 1
     return orders
+
 
 cdef pfn_t alloc_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     """Counts: ANON_FAULT_FALLBACK of each size that was tried in vain, ANON_FAULT_FALLBACK_CHARGE where a group's limit was the reason."""
@@ -59,6 +62,7 @@ cdef pfn_t alloc_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
             count_mthp_stat(a, order, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE)
         count_mthp_stat(a, order, MTHP_STAT_ANON_FAULT_FALLBACK)
     return 0
+
 
 cdef void map_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, pfn_t table, uint32_t index) noexcept nogil:
     """Counts: ANON_FAULT_ALLOC."""

@@ -19,6 +19,7 @@ cdef struct change_t:  # of the ranges k..end of a leaf, the first of which begi
 
 # --- within a leaf ---------------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t leaf_min(arena_t *a, const path_t *p) noexcept nogil:
     cdef int d = p.depth - 1
     while d >= 0:
@@ -98,6 +99,7 @@ cdef bint store_quick(arena_t *a, const path_t *p, uint64_t first, uint64_t last
 
 
 # --- any store --------------------------------------------------------------------------------------------------------------
+
 
 cdef void extend_nothing(arena_t *a, idx_t root, uint64_t *first, uint64_t *last) noexcept nogil:
     """Ranges of nothing beside each other are one."""

@@ -36,6 +36,7 @@ cdef inline ull kb(arena_t *a, int64_t pages) noexcept nogil:
 
 # --- groups -----------------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t memcg_path(arena_t *a, idx_t memcg, char *out, uint32_t cap) noexcept nogil:
     """From the end to the front."""
     cdef char name[256]
@@ -87,6 +88,7 @@ cdef ull limit_kb(arena_t *a, uint64_t pages) noexcept nogil:
 
 # --- Mem-Info -----------------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t free_pcp(arena_t *a, uint32_t zone, bint local) noexcept nogil:
     cdef uint64_t n = 0
     cdef uint32_t cpu
@@ -115,7 +117,8 @@ cdef void print_global(arena_t *a) noexcept nogil:
     printk(a, line)
     snprintf(line, LINE, b" unevictable:%llu dirty:%llu writeback:%llu", <ull>n[NR_UNEVICTABLE], <ull>n[NR_FILE_DIRTY], <ull>n[NR_WRITEBACK])
     printk(a, line)
-    snprintf(line, LINE, b" slab_reclaimable:%llu slab_unreclaimable:%llu", <ull>(n[NR_SLAB_RECLAIMABLE_B] >> a.m.arch.page_shift), <ull>(n[NR_SLAB_UNRECLAIMABLE_B] >> a.m.arch.page_shift))
+    snprintf(line, LINE, b" slab_reclaimable:%llu slab_unreclaimable:%llu", <ull>(n[NR_SLAB_RECLAIMABLE_B] >> a.m.arch.page_shift),
+             <ull>(n[NR_SLAB_UNRECLAIMABLE_B] >> a.m.arch.page_shift))
     printk(a, line)
     snprintf(line, LINE, b" mapped:%llu shmem:%llu pagetables:%llu", <ull>n[NR_FILE_MAPPED], <ull>n[NR_SHMEM], <ull>n[NR_PAGETABLE])
     printk(a, line)
@@ -140,7 +143,8 @@ cdef void print_zone(arena_t *a, uint32_t z) noexcept nogil:
              b"inactive_anon:%llukB active_file:%llukB inactive_file:%llukB unevictable:%llukB writepending:%llukB zspages:0kB present:%llukB managed:%llukB "
              b"mlocked:%llukB bounce:0kB free_pcp:%llukB local_pcp:%llukB free_cma:0kB", zone_name(z), kb(a, <int64_t>zone.free_pages),
              kb(a, <int64_t>zone.watermark_boost), kb(a, <int64_t>wmark_pages(zone, WMARK_MIN)), kb(a, <int64_t>wmark_pages(zone, WMARK_LOW)),
-             kb(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), kb(a, zone.nr_reserved_highatomic), kb(a, zone.nr_free_highatomic), kb(a, n[NR_ZONE_ACTIVE_ANON]), kb(a, n[NR_ZONE_INACTIVE_ANON]), kb(a, n[NR_ZONE_ACTIVE_FILE]),
+             kb(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), kb(a, zone.nr_reserved_highatomic), kb(a, zone.nr_free_highatomic),
+             kb(a, n[NR_ZONE_ACTIVE_ANON]), kb(a, n[NR_ZONE_INACTIVE_ANON]), kb(a, n[NR_ZONE_ACTIVE_FILE]),
              kb(a, n[NR_ZONE_INACTIVE_FILE]), kb(a, n[NR_ZONE_UNEVICTABLE]), kb(a, n[NR_ZONE_WRITE_PENDING]), kb(a, <int64_t>zone.present_pages),
              kb(a, <int64_t>zone.managed_pages), kb(a, n[NR_MLOCK]), kb(a, <int64_t>free_pcp(a, z, False)), kb(a, <int64_t>free_pcp(a, z, True)))
     printk(a, line)
@@ -227,6 +231,7 @@ cdef void show_mem(arena_t *a) noexcept nogil:
 
 
 # --- tasks, verdict ----------------------------------------------------------------------------------------------------------
+
 
 cdef bint in_group(arena_t *a, const task_t *t, idx_t memcg) noexcept nogil:
     cdef idx_t at = mm_at(a, t.mm).memcg

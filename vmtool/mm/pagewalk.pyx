@@ -9,6 +9,7 @@ from vmtool.mm.arena cimport vma_at
 from vmtool.mm.hstate cimport hsize_bytes, hsize_of, hsize_t, hstate_vma
 from vmtool.mm.pgtable cimport table_descend
 
+
 cdef int walk_step(mm_walk_t *w, vaddr_t addr, vaddr_t end, vaddr_t *next) noexcept nogil:
     cdef pfn_t table
     cdef pte_t e = 0
@@ -19,6 +20,7 @@ cdef int walk_step(mm_walk_t *w, vaddr_t addr, vaddr_t end, vaddr_t *next) noexc
     if pmd_class(w.a, e) == ENTRY_HUGE:
         return w.leaf(w, addr, next[0], level, e) if w.leaf != NULL else 0
     return w.hole(w, addr, next[0], level) if w.hole != NULL else 0
+
 
 cdef int walk_hugetlb_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept nogil:
     """Page by page of the area's size. start..end are its borders, but for a damaged file."""
@@ -44,6 +46,7 @@ cdef int walk_hugetlb_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept n
             r = w.hole(w, addr, addr + size, level)
         addr += size
     return r if r < 0 else 0
+
 
 cdef int walk_page_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef vaddr_t addr = start, next

@@ -22,6 +22,7 @@ cdef enum:
 
 # Linked by lru_next and lru_prev; the first one's lru_prev is stale, so that taking it touches no other record.
 
+
 cdef inline uint32_t pindex_to_order(arena_t *a, uint32_t pindex) noexcept nogil:
     return pindex // 3 if pindex < NR_LOWORDER_PCP_LISTS else a.m.arch.pageblock_order
 

@@ -34,6 +34,7 @@ from vmtool.mm.vmstat cimport NR_PAGETABLE, mod_node_stat
 
 # --- tables --------------------------------------------------------------------------------------------------
 
+
 cdef inline uint32_t table_order(const arch_t *g, int level) noexcept nogil:
     return g.top_order if level == <int>g.levels - 1 else 0
 
@@ -196,6 +197,7 @@ cdef void free_pgd_range(arena_t *a, mm_t *mm, mmu_gather_t *tlb, vaddr_t addr, 
 
 
 # --- the top table and the kernel half ----------------------------------------------------------------------------
+
 
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil:
     cdef int top = <int>a.m.arch.levels - 1

@@ -22,11 +22,13 @@ cdef void pkeys_init(arena_t *a, idx_t mm) noexcept nogil:
         mm_mut(a, mm).pkey_allocation_map = 1  # key 0 is everybody's
         mm_mut(a, mm).execute_only_pkey = PKEY_UNASSIGNED
 
+
 cdef void write_pkru(arena_t *a, idx_t task, uint32_t value) noexcept nogil:
     cdef task_t *t = task_mut(a, task)
     t.pkru = value
     if cpu_mut(a, t.cpu).task == task:
         cpu_mut(a, t.cpu).pkru = value
+
 
 cdef int mm_pkey_alloc(arena_t *a, idx_t mm) noexcept nogil:
     cdef int nr = NR_PKEYS if has_pkeys(a) else 1
@@ -37,11 +39,13 @@ cdef int mm_pkey_alloc(arena_t *a, idx_t mm) noexcept nogil:
             return pkey
     return -1
 
+
 cdef bint mm_pkey_is_allocated(arena_t *a, idx_t mm, int64_t pkey) noexcept nogil:
     """The execute-only key is in the map, and no program's to use."""
     if pkey < 0 or pkey >= (NR_PKEYS if has_pkeys(a) else 1) or pkey == mm_at(a, mm).execute_only_pkey:
         return False
     return (mm_at(a, mm).pkey_allocation_map >> pkey & 1) != 0
+
 
 cdef int mm_pkey_free(arena_t *a, idx_t mm, int64_t pkey) noexcept nogil:
     """Areas that have the key keep it."""
@@ -50,12 +54,14 @@ cdef int mm_pkey_free(arena_t *a, idx_t mm, int64_t pkey) noexcept nogil:
     mm_mut(a, mm).pkey_allocation_map &= <uint16_t>~(1 << pkey)
     return 0
 
+
 cdef int set_user_pkey_access(arena_t *a, idx_t task, int pkey, uint32_t disable) noexcept nogil:
     cdef uint32_t shift = PKRU_BITS_PER_PKEY * pkey
     if not has_pkeys(a):
         return -EINVAL
     write_pkru(a, task, (task_at(a, task).pkru & ~(<uint32_t>3 << shift)) | disable << shift)
     return 0
+
 
 cdef int execute_only_pkey(arena_t *a, idx_t mm) noexcept nogil:
     """PKRU is written when the key is new, or was opened since."""
@@ -71,6 +77,7 @@ cdef int execute_only_pkey(arena_t *a, idx_t mm) noexcept nogil:
         return pkey
     set_user_pkey_access(a, a.task, pkey, PKEY_DISABLE_ACCESS)
     return pkey
+
 
 cdef int mprotect_pkey(arena_t *a, const vma_t *v, uint64_t prot, int64_t pkey) noexcept nogil:
     """arch_override_mprotect_pkey(): the one that the call names; else what was execute-only is so no longer, or becomes so; else the area's."""

@@ -15,6 +15,7 @@ from vmtool.mm.vma cimport find_vma, find_vma_prev, gap_highest, gap_lowest, vm_
 
 cdef uint64_t SZ_128M = 128 << 20
 
+
 cdef uint64_t mmap_base_for(arena_t *a, uint64_t stack_top, uint64_t stack_limit, uint64_t rnd) noexcept nogil:
     """The stack's end less its room: its limit and guard gap, at least 128 MB, at most 5/6 of the space."""
     cdef uint64_t size = page_size(&a.m.arch)
@@ -28,6 +29,7 @@ cdef uint64_t mmap_base_for(arena_t *a, uint64_t stack_top, uint64_t stack_limit
     elif gap > gap_max:
         gap = gap_max
     return (stack_top - gap - rnd + size - 1) & ~(size - 1)
+
 
 cdef uint64_t topdown(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_t high) noexcept nogil:
     cdef vaddr_t gs, ge, gap, want
@@ -47,6 +49,7 @@ cdef uint64_t topdown(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_
         return gap
     return <uint64_t>-ENOMEM
 
+
 cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr_t high) noexcept nogil:
     cdef vaddr_t gs, ge
     cdef idx_t next, prev
@@ -61,9 +64,11 @@ cdef uint64_t bottomup(arena_t *a, idx_t mm, uint64_t length, vaddr_t low, vaddr
         return gs
     return <uint64_t>-ENOMEM
 
+
 cdef inline bint hint_valid(const layout_t *l, vaddr_t addr, uint64_t length) noexcept nogil:
     """mmap_address_hint_valid(): within the space, and not astride the window's end (the two are one but with five levels)."""
     return addr <= l.task_size - length and (not l.hint_opens or (addr > l.map_window) == (addr + length > l.map_window))
+
 
 cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t map_flags) noexcept nogil:
     """arch_get_unmapped_area_topdown(), and arch_get_unmapped_area() for a legacy layout: the hint, the highest hole, then upwards from TASK_UNMAPPED_BASE.
@@ -96,6 +101,7 @@ cdef uint64_t mm_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t 
         return found
     return bottomup(a, mm, length, unmapped_base(l, m.task_size), min(m.task_size, end))
 
+
 cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t off, uint64_t map_flags) noexcept nogil:
     """Room for length and a huge page more, and in it the address whose distance from the huge page's size is the offset's. 0: not worth it, or no room."""
     cdef uint64_t huge = level_size(&a.m.arch, 1)
@@ -116,6 +122,7 @@ cdef uint64_t thp_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t
         return ret + huge
     return ret + off_sub
 
+
 cdef uint64_t shmem_unmapped_area(arena_t *a, idx_t mm, uint64_t found, vaddr_t hint, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil:
     """shmem_get_unmapped_area(): another place, as far from the start of a huge page as the offset is, where shared memory may have huge pages."""
     cdef uint64_t huge = level_size(&a.m.arch, 1)
@@ -132,6 +139,7 @@ cdef uint64_t shmem_unmapped_area(arena_t *a, idx_t mm, uint64_t found, vaddr_t 
     longer = other & (huge - 1)
     other += offset - longer + (huge if longer > offset else 0)
     return found if other > mm_at(a, mm).task_size - length else other
+
 
 cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil:
     cdef uint64_t found = 0

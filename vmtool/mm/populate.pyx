@@ -22,8 +22,10 @@ from vmtool.mm.writeback cimport balance_dirty_pages
 cdef enum:
     MAX_TRIES = 8
 
+
 cdef inline bint is_there(const entry_at_t *at) noexcept nogil:
     return at.what == ENTRY_PAGE or at.what == ENTRY_SPECIAL or at.what == ENTRY_HUGE
+
 
 cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, uint32_t flags, entry_at_t *at) noexcept nogil:
     """Until the page is there (and writable, when the area lets it be): 0 or -errno."""
@@ -54,6 +56,7 @@ cdef int gup_page(arena_t *a, idx_t v, vaddr_t addr, bint write, uint32_t flags,
             return -EFAULT
     return -EFAULT
 
+
 cdef int64_t gup_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint write, uint32_t flags) noexcept nogil:
     cdef vaddr_t addr = start
     cdef entry_at_t at
@@ -65,6 +68,7 @@ cdef int64_t gup_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint wri
     lru_add_drain(a)  # its callers do so, whatever came of it
     return err
 
+
 cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """Written to where the area is private and writable (no second fault later), else read. `flags`: FAULT_UNLOCKABLE or 0."""
     cdef vma_t *area = vma_at(a, v)
@@ -74,6 +78,7 @@ cdef int64_t populate_vma_page_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t
     if area.vm_flags & (VM_IO | VM_PFNMAP) or not vma_is_accessible(area) or not vma_access_permitted(a, area, write):
         return -EFAULT
     return gup_range(a, v, start, end, write, flags)
+
 
 cdef int64_t mm_populate(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint ignore_errors) noexcept nogil:
     cdef vaddr_t end = start + length, nstart = start, nend
@@ -94,6 +99,7 @@ cdef int64_t mm_populate(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, b
                 return err
         nstart = nend
     return 0
+
 
 cdef int64_t faultin_page_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, bint write) noexcept nogil:
     """Prefault readable or writable, no force: a hole is ENOMEM, a forbidden access EINVAL, a failing one EFAULT."""

@@ -76,6 +76,7 @@ cdef int cpu_entry_areas_setup(arena_t *a) noexcept nogil:
 
 # --- the top table of user mode -------------------------------------------------------------------------------------
 
+
 cdef pfn_t user_table(arena_t *a, vaddr_t addr, int level) noexcept nogil:
     """pti_user_pagetable_walk_pmd() and its kin: the table of `level`, made if it is missing; 0: no memory. No figure counts these tables, and
     nobody but user mode's top tables leads to them."""
@@ -138,6 +139,7 @@ cdef int pti_init(arena_t *a) noexcept nogil:
 
 
 # --- CR3 --------------------------------------------------------------------------------------------------------------
+
 
 cdef void kernel_round_trip(arena_t *a, uint32_t cpu) noexcept nogil:
     cdef uint64_t user = cpu_mut(a, cpu).cr3

@@ -20,14 +20,18 @@ from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, NR_SHMEM_PMDMAPPED
 
+
 cdef inline anon_vma_t *av_mut(arena_t *a, idx_t i) noexcept nogil:
     return <anon_vma_t *>rec_mut(a, POOL_ANON_VMA, i)
+
 
 cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
     return <avc_t *>rec_at(a, POOL_AVC, i)
 
+
 cdef inline avc_t *avc_mut(arena_t *a, idx_t i) noexcept nogil:
     return <avc_t *>rec_mut(a, POOL_AVC, i)
+
 
 cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil:
     cdef uint64_t obj = kmem_cache_alloc(a, CACHE_VM_AREA_STRUCT)
@@ -37,6 +41,7 @@ cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil:
     v = rec_alloc(a, POOL_VMA)
     vma_mut(a, v).obj = obj
     return v
+
 
 cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil:
     cdef idx_t v = vm_area_alloc(a)
@@ -57,9 +62,11 @@ cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil:
     n.swap_readahead_info = o.swap_readahead_info  # of a pool's: whose the reservations are, both parts' when it is split
     return v
 
+
 cdef void vm_area_free(arena_t *a, idx_t v) noexcept nogil:
     kmem_cache_free(a, CACHE_VM_AREA_STRUCT, vma_at(a, v).obj)
     rec_free(a, POOL_VMA, v)
+
 
 cdef void vma_file_link(arena_t *a, idx_t v) noexcept nogil:
     cdef vma_t *area = vma_mut(a, v)
@@ -72,6 +79,7 @@ cdef void vma_file_link(arena_t *a, idx_t v) noexcept nogil:
     if inode.i_mmap:
         vma_mut(a, inode.i_mmap).i_mmap_prev = v
     inode.i_mmap = v
+
 
 cdef void vma_file_unlink(arena_t *a, idx_t v) noexcept nogil:
     cdef vma_t *area = vma_mut(a, v)
@@ -88,8 +96,10 @@ cdef void vma_file_unlink(arena_t *a, idx_t v) noexcept nogil:
 
 # --- anon_vma -----------------------------------------------------------------------------------------
 
+
 cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil:
     return v.avc_head != 0 and avc_at(a, v.avc_head).same_vma_next == 0
+
 
 cdef idx_t anon_vma_alloc(arena_t *a) noexcept nogil:
     """A new anon_vma, its own root and parent."""
@@ -106,6 +116,7 @@ cdef idx_t anon_vma_alloc(arena_t *a) noexcept nogil:
     av.root = i
     return i
 
+
 cdef void put_anon_vma(arena_t *a, idx_t i) noexcept nogil:
     cdef anon_vma_t *av = av_mut(a, i)
     cdef idx_t root = av.root
@@ -115,6 +126,7 @@ cdef void put_anon_vma(arena_t *a, idx_t i) noexcept nogil:
         rec_free(a, POOL_ANON_VMA, i)
         if root != i:
             put_anon_vma(a, root)
+
 
 cdef int chain_link(arena_t *a, idx_t v, idx_t av) noexcept nogil:
     """One more avc between an area and an anon_vma, at the head of both lists."""
@@ -140,11 +152,13 @@ cdef int chain_link(arena_t *a, idx_t v, idx_t av) noexcept nogil:
     anon.avc_head = i
     return 0
 
+
 cdef bint anon_vma_compatible(arena_t *a, const vma_t *low, const vma_t *high) noexcept nogil:
     """Adjacent areas that differ only in what mprotect changes may share an anon_vma."""
     return (low.vm_end == high.vm_start and low.vm_file == high.vm_file and low.kind == high.kind
             and ((low.vm_flags ^ high.vm_flags) & ~<uint64_t>(VM_ACCESS_FLAGS | VM_MAYBE_GUARD | VM_SOFTDIRTY)) == 0
             and high.vm_pgoff == low.vm_pgoff + ((high.vm_start - low.vm_start) >> a.m.arch.page_shift))
+
 
 cdef idx_t find_mergeable_anon_vma(arena_t *a, const vma_t *v) noexcept nogil:
     """The neighbour's anon_vma, the next area's first: sharing it lets the areas merge later."""
@@ -158,6 +172,7 @@ cdef idx_t find_mergeable_anon_vma(arena_t *a, const vma_t *v) noexcept nogil:
         if n.anon_vma and anon_vma_compatible(a, n, v) and anon_vma_chain_is_singular(a, n):
             return n.anon_vma
     return 0
+
 
 cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -177,6 +192,7 @@ cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil:
     vma_mut(a, v).anon_vma = av
     av_mut(a, av).num_active_vmas += 1
     return 0
+
 
 cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     """Link dst to every anon_vma of src, oldest first, so that dst's list ends in the same order."""
@@ -203,6 +219,7 @@ cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     if vma_at(a, dst).anon_vma:
         av_mut(a, vma_at(a, dst).anon_vma).num_active_vmas += 1
     return 0
+
 
 cdef int anon_vma_fork(arena_t *a, idx_t v, idx_t parent) noexcept nogil:
     """Give the child's area the parent's anon_vmas and one of its own for pages that it will copy."""
@@ -232,6 +249,7 @@ cdef int anon_vma_fork(arena_t *a, idx_t v, idx_t parent) noexcept nogil:
     vma_mut(a, v).anon_vma = av
     av_mut(a, pav).num_children += 1
     return 0
+
 
 cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil:
     """Take the area off all its anon_vmas; those without areas go, children before their parents."""
@@ -272,6 +290,7 @@ cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil:
 
 # --- pages -----------------------------------------------------------------------------------------------
 
+
 cdef inline bint first_mapping(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     """Count one more entry for the page; true when it was not mapped before."""
     cdef frame_t *f = frame_mut(a, pfn)
@@ -284,8 +303,10 @@ cdef inline bint first_mapping(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
         return f.mapcount == 1 and entire_mapcount(a, head) == 0
     return f.mapcount == 1
 
+
 cdef inline int64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
     return <int64_t>1 << folio_order(a, head)
+
 
 cdef void make_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
     """__folio_set_anon() of a new large folio, exclusive."""
@@ -296,12 +317,14 @@ cdef void make_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogi
     f.extra_refs = 0  # the allocation's reference is a mapping's now
     count_mthp_stat(a, folio_order(a, head), MTHP_STAT_NR_ANON)
 
+
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
     make_anon(a, v, addr, head)
     frame_mut(a, head + 1).mapping = 1
     add_large_mapcount(a, head, vma_at(a, v).vm_mm, 1)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr_pages_of(a, head))
     lruvec_stat_mod_folio(a, head, NR_ANON_THPS, nr_pages_of(a, head))
+
 
 cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
     cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
@@ -315,6 +338,7 @@ cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) 
     add_large_mapcount(a, head, vma_at(a, v).vm_mm, nr)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr)
 
+
 cdef void add_anon_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil:
     cdef pfn_t head = page_folio(a, pfn)
     cdef uint32_t first = 0, i
@@ -326,26 +350,32 @@ cdef void add_anon_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexce
     if first and entire_mapcount(a, head) == 0:
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, first)
 
+
 cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     frame_mut(a, pfn).flags &= ~<uint32_t>PG_anon_exclusive
     first_mapping(a, pfn, mm)
+
 
 cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive
     frame_mut(a, head + 1).mapping += 1
     add_large_mapcount(a, head, mm, 1)
 
+
 cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     if first_mapping(a, pfn, mm):
         lruvec_stat_mod_folio(a, page_folio(a, pfn), NR_FILE_MAPPED, 1)
+
 
 cdef inline int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
     """The pages of a huge folio that no small entry maps."""
     return nr_pages_of(a, head) - frame_at(a, head + 1).extra_refs
 
+
 cdef inline int pmd_mapped_stat(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t flags = frame_at(a, head).flags
     return NR_ANON_THPS if flags & PG_anon else NR_SHMEM_PMDMAPPED if flags & PG_swapbacked else NR_FILE_PMDMAPPED
+
 
 cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
@@ -354,6 +384,7 @@ cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     if second.mapping == 1:
         lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, nr_without_small(a, head))
         lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), nr_pages_of(a, head))
+
 
 cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil:
     cdef frame_t *f
@@ -373,6 +404,7 @@ cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept
         deferred_split_folio(a, head, True)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -<int64_t>last)
 
+
 cdef void remove_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
     if f.flags & (PG_head | PG_tail):
@@ -381,6 +413,7 @@ cdef void remove_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     f.mapcount -= 1
     if f.mapcount == 0:
         lruvec_stat_mod_folio(a, pfn, NR_ANON_MAPPED if f.flags & PG_anon else NR_FILE_MAPPED, -1)
+
 
 cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     cdef frame_t *second = frame_mut(a, head + 1)
@@ -392,6 +425,7 @@ cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
             deferred_split_folio(a, head, True)
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
         lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -nr_pages_of(a, head))
+
 
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexcept nogil:
     cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
@@ -410,6 +444,7 @@ cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexc
     second.mapping -= 1
     if second.mapping == 0:
         lruvec_stat_mod_folio(a, head, NR_ANON_THPS, -<int64_t>nr)
+
 
 cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil:
     """Before write-back: every shared area's entry of the page becomes clean and read-only, so that the next write is noticed."""

@@ -43,6 +43,7 @@ ctypedef bint (*rmap_one_fn)(arena_t *a, rwalk_t *w, pfn_t head, walk_at_t *at) 
 
 # --- the walk --------------------------------------------------------------------------------------------------------
 
+
 cdef bint walk_area(arena_t *a, rwalk_t *w, pfn_t head, idx_t v, rmap_one_fn one) noexcept nogil:
     """page_vma_mapped_walk(): each entry of one area that maps a page of the folio."""
     cdef vma_t *area = vma_at(a, v)
@@ -104,6 +105,7 @@ cdef void rmap_walk(arena_t *a, rwalk_t *w, pfn_t head, rmap_one_fn one) noexcep
 
 # --- used? -------------------------------------------------------------------------------------------------------------
 
+
 cdef bint is_of_group(arena_t *a, idx_t mm, idx_t memcg) noexcept nogil:
     """mm_match_cgroup(): the process is in the group or below it."""
     cdef idx_t at = mm_at(a, mm).memcg
@@ -162,6 +164,7 @@ cdef uint32_t folio_referenced(arena_t *a, pfn_t head, idx_t memcg, uint64_t *vm
 
 
 # --- let it go ----------------------------------------------------------------------------------------------------------
+
 
 cdef bint may_discard(arena_t *a, pfn_t head) noexcept nogil:
     """Of a folio that was freed lazily, whose entries have been looked at."""
@@ -267,6 +270,7 @@ cdef bint try_to_unmap(arena_t *a, pfn_t head) noexcept nogil:
 
 
 # --- it is elsewhere -----------------------------------------------------------------------------------------------------
+
 
 cdef inline pte_t pte_moved(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
     return (e & ~a.m.arch.pfn_mask) | <pte_t>pfn << a.m.arch.page_shift

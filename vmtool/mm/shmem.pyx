@@ -50,6 +50,7 @@ cdef pfn_t shmem_find(arena_t *a, idx_t inode, uint64_t index, uint32_t *result)
 
 # --- which sizes -------------------------------------------------------------------------------------------------------
 
+
 cdef inline uint32_t highest_order(uint32_t orders) noexcept nogil:
     cdef uint32_t order = NR_MTHP_ORDERS - 1
     while order and not orders >> order & 1:
@@ -152,6 +153,7 @@ cdef uint32_t suitable_orders(arena_t *a, idx_t inode, uint64_t index, idx_t v, 
 
 # --- new pages ----------------------------------------------------------------------------------------------------------
 
+
 cdef int shmem_charge(arena_t *a, idx_t inode, uint64_t nr_pages) noexcept nogil:
     """shmem_inode_acct_blocks()."""
     if inode_at(a, inode).shmem_flags & VM_NORESERVE:
@@ -227,6 +229,7 @@ cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, idx_t v, uint64_t 
 
 
 # --- read() and write() -------------------------------------------------------------------------------------------------------
+
 
 cdef int64_t shmem_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint64_t length) noexcept nogil:
     cdef idx_t inode = file_at(a, file).inode

@@ -67,6 +67,7 @@ cdef bint shmem_writeout(arena_t *a, pfn_t head) noexcept nogil:
 
 # --- entries -----------------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t entry_of(arena_t *a, uint32_t record, uint32_t *nr) noexcept nogil:
     """The first slot of the entry that one is part of, and how many it has."""
     cdef uint32_t first = record, end = record + 1

@@ -277,9 +277,12 @@ FIELDS[:] = [
     field_t(POOL_LIBC, b"tcache_count", <char *>&LIBC.mp.tcache_count - <char *>&LIBC, sizeof(LIBC.mp.tcache_count), 1, 0, False),
     field_t(POOL_LIBC, b"sbrk_base", <char *>&LIBC.mp.sbrk_base - <char *>&LIBC, sizeof(LIBC.mp.sbrk_base), 1, 0, False),
     field_t(POOL_LIBC, b"narenas", <char *>&LIBC.narenas - <char *>&LIBC, sizeof(LIBC.narenas), 1, 0, False),
-    field_t(POOL_LIBC, b"bins", <char *>LIBC.main_arena.bins - <char *>&LIBC, sizeof(LIBC.main_arena.bins[0]), sizeof(LIBC.main_arena.bins) // sizeof(LIBC.main_arena.bins[0]), sizeof(LIBC.main_arena.bins[0]), False),
-    field_t(POOL_LIBC, b"binmap", <char *>LIBC.main_arena.binmap - <char *>&LIBC, sizeof(LIBC.main_arena.binmap[0]), sizeof(LIBC.main_arena.binmap) // sizeof(LIBC.main_arena.binmap[0]), sizeof(LIBC.main_arena.binmap[0]), False),
-    field_t(POOL_LIBC, b"fastbinsY", <char *>LIBC.main_arena.fastbinsY - <char *>&LIBC, sizeof(LIBC.main_arena.fastbinsY[0]), sizeof(LIBC.main_arena.fastbinsY) // sizeof(LIBC.main_arena.fastbinsY[0]), sizeof(LIBC.main_arena.fastbinsY[0]), False),
+    field_t(POOL_LIBC, b"bins", <char *>LIBC.main_arena.bins - <char *>&LIBC, sizeof(LIBC.main_arena.bins[0]),
+            sizeof(LIBC.main_arena.bins) // sizeof(LIBC.main_arena.bins[0]), sizeof(LIBC.main_arena.bins[0]), False),
+    field_t(POOL_LIBC, b"binmap", <char *>LIBC.main_arena.binmap - <char *>&LIBC, sizeof(LIBC.main_arena.binmap[0]),
+            sizeof(LIBC.main_arena.binmap) // sizeof(LIBC.main_arena.binmap[0]), sizeof(LIBC.main_arena.binmap[0]), False),
+    field_t(POOL_LIBC, b"fastbinsY", <char *>LIBC.main_arena.fastbinsY - <char *>&LIBC, sizeof(LIBC.main_arena.fastbinsY[0]),
+            sizeof(LIBC.main_arena.fastbinsY) // sizeof(LIBC.main_arena.fastbinsY[0]), sizeof(LIBC.main_arena.fastbinsY[0]), False),
     field_t(POOL_MM, b"libc", <char *>&MM.libc - <char *>&MM, sizeof(MM.libc), 1, 0, False),
 ]
 

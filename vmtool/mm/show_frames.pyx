@@ -257,6 +257,7 @@ cdef void kpage_entries(arena_t *a, int file, uint64_t first, uint64_t nr, uint6
 
 # --- how many of each kind ----------------------------------------------------------------------------------------------
 
+
 cdef uint64_t count_one(arena_t *a, uint64_t pfn, uint64_t *count) noexcept nogil:
     """Add the block, folio or range that starts at the frame. Returns how many frames it has."""
     cdef const reserved_t *reserved = reserved_range(a, pfn)

@@ -260,6 +260,7 @@ LABELS[:] = [
 
 # --- sums ----------------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t reserved_pages(arena_t *a, uint32_t what) noexcept nogil:
     """Of one reserved_kind."""
     cdef uint64_t n = 0
@@ -294,6 +295,7 @@ cdef int64_t available_pages(arena_t *a) noexcept nogil:
 
 
 # --- vmstat and zoneinfo ----------------------------------------------------------------------------------------------
+
 
 cdef uint32_t vmstat_count() noexcept nogil:
     return NR_VMSTAT
@@ -357,6 +359,7 @@ cdef int64_t vmstat_value(arena_t *a, uint32_t line) noexcept nogil:
 
 
 # --- meminfo -----------------------------------------------------------------------------------------------------------------
+
 
 cdef const char *meminfo_label(uint32_t line) noexcept nogil:
     return LABELS[line]

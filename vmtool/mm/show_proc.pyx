@@ -15,6 +15,7 @@ from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_dirty, pte_frame, pte_load, pte_special
 from vmtool.mm.rmap cimport page_mapcount
 
+
 cdef void gather_page(arena_t *a, numa_stats_t *s, pfn_t pfn, bint dirty, uint64_t nr) noexcept nogil:
     cdef uint32_t flags = frame_at(a, page_folio(a, pfn)).flags
     cdef uint64_t count = page_mapcount(a, pfn)
@@ -34,6 +35,7 @@ cdef void gather_page(arena_t *a, numa_stats_t *s, pfn_t pfn, bint dirty, uint64
     if count > s.mapcount_max:
         s.mapcount_max = count
 
+
 cdef int gather_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef pte_t e
     while addr < next:
@@ -43,11 +45,13 @@ cdef int gather_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noe
         addr += page_size(&w.a.m.arch)
     return 0
 
+
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef uint64_t nr = 1 if vma_at(w.a, w.v).vm_flags & VM_HUGETLB else level_size(&w.a.m.arch, level) // page_size(&w.a.m.arch)
     if not pte_special(w.a, e):
         gather_page(w.a, <numa_stats_t *>w.private, pte_frame(w.a, e), pte_dirty(w.a, e), nr)
     return 0
+
 
 cdef void numa_gather(arena_t *a, idx_t v, numa_stats_t *out) noexcept nogil:
     cdef mm_walk_t w
@@ -57,13 +61,16 @@ cdef void numa_gather(arena_t *a, idx_t v, numa_stats_t *out) noexcept nogil:
     w.leaf = gather_leaf
     walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
 
+
 cdef int stop_at_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     (<vaddr_t *>w.private)[0] = addr
     return -EINVAL
 
+
 cdef int stop_at_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     (<vaddr_t *>w.private)[0] = addr
     return -EINVAL
+
 
 cdef vaddr_t next_table(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef mm_walk_t w
@@ -73,6 +80,7 @@ cdef vaddr_t next_table(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexce
     w.leaf = stop_at_leaf
     walk_page_range(&w, start, end)
     return found
+
 
 cdef uint64_t oom_score(arena_t *a, idx_t task, bint is_new) noexcept nogil:
     cdef int64_t total = <int64_t>a.m.totalram_pages + a.m.total_swap_pages

@@ -53,6 +53,7 @@ cdef void look_in_file(arena_t *a, idx_t inode, uint64_t index, const seek_t *s)
 
 # --- without a reverse mapping ---------------------------------------------------------------------------------------
 
+
 cdef int seek_in_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const seek_t *s = <const seek_t *>w.private
     cdef ptes_t ptes

@@ -30,6 +30,7 @@ cdef uint64_t PM_SOFT_DIRTY = <uint64_t>1 << 55
 cdef uint64_t PM_MMAP_EXCLUSIVE = <uint64_t>1 << 56
 cdef uint64_t PM_SWAP = <uint64_t>1 << 62
 
+
 cdef void accumulate(mem_stats_t *s, uint32_t flags, uint64_t size, uint64_t pss, bint dirty, bint locked, bint private) noexcept nogil:
     s.pss += pss
     if flags & PG_anon:
@@ -56,6 +57,7 @@ cdef struct gather_t:
     bint pending  # advice waits in a batch of the LRU
     idx_t shmem  # the area's inode, where each hole is looked up in what is swapped out of it
 
+
 cdef void account_page(arena_t *a, const gather_t *k, pfn_t pfn, uint64_t size, bint young, bint pte_is_dirty, bint locked) noexcept nogil:
     """One entry's page; a huge entry's pages are accounted one by one, all of the folio's flags, as they are when the batches are empty."""
     cdef mem_stats_t *s = k.out
@@ -78,10 +80,12 @@ cdef void account_page(arena_t *a, const gather_t *k, pfn_t pfn, uint64_t size, 
         else:
             accumulate(s, flags, page_size(&a.m.arch), <uint64_t>page_size(&a.m.arch) << PSS_SHIFT, dirty, locked, True)
 
+
 cdef void account_swap(arena_t *a, mem_stats_t *s, swp_entry_t entry) noexcept nogil:
     cdef uint64_t count = 1 if a.swp_swapcount == NULL else <uint64_t>a.swp_swapcount(a, entry)
     s.swap += page_size(&a.m.arch)
     s.swap_pss += (<uint64_t>page_size(&a.m.arch) << PSS_SHIFT) // (count if count >= 2 else 1)
+
 
 cdef void account_shmem_swap(arena_t *a, const gather_t *k, idx_t v, vaddr_t addr, vaddr_t next) noexcept nogil:
     """smaps_pte_hole(): a private mapping of shared memory shows what of it is swapped out where it has no page of its own."""
@@ -89,12 +93,15 @@ cdef void account_shmem_swap(arena_t *a, const gather_t *k, idx_t v, vaddr_t add
     if k.shmem:
         k.out.swap += shmem_partial_swap_usage(a, k.shmem, linear_page_index(a, area, addr), linear_page_index(a, area, next) - 1) << a.m.arch.page_shift
 
+
 cdef int gather_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept nogil:
     account_shmem_swap(w.a, <const gather_t *>w.private, w.v, addr, next)
     return 0
 
+
 cdef inline bint is_locked(mm_walk_t *w) noexcept nogil:
     return (vma_at(w.a, w.v).vm_flags & VM_LOCKED) != 0
+
 
 cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
@@ -115,6 +122,7 @@ cdef int gather_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t end, pfn_t table) noexc
             account_shmem_swap(a, k, w.v, addr + (<uint64_t>(i - first) << g.page_shift), addr + (<uint64_t>(i - first + 1) << g.page_shift))
     return 0
 
+
 cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef const gather_t *k = <const gather_t *>w.private
     cdef uint64_t size = level_size(&w.a.m.arch, level)
@@ -134,6 +142,7 @@ cdef int gather_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
         account_page(w.a, k, pte_frame(w.a, e), size, pte_young(w.a, e), pte_dirty(w.a, e), is_locked(w))
     return 0
 
+
 cdef idx_t shmem_with_swap(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
     """shmem_swap_usage(): at once, unless the area may have pages of its own. Then its inode."""
     cdef const vma_t *area = vma_at(a, v)
@@ -148,6 +157,7 @@ cdef idx_t shmem_with_swap(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil
         out.swap += shmem_partial_swap_usage(a, inode, area.vm_pgoff, area.vm_pgoff + vma_pages(a, area) - 1) << a.m.arch.page_shift
     return 0
 
+
 cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
     cdef mm_walk_t w
     cdef gather_t k
@@ -161,6 +171,7 @@ cdef void smap_gather(arena_t *a, idx_t v, mem_stats_t *out) noexcept nogil:
         w.hole = gather_hole
     walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
 
+
 cdef bint shmem_eligible(arena_t *a, idx_t v) noexcept nogil:
     """From the largest folio on that has room before the area's end, one size is allowed."""
     cdef vma_t *area = vma_at(a, v)
@@ -168,6 +179,7 @@ cdef bint shmem_eligible(arena_t *a, idx_t v) noexcept nogil:
     while order and not shmem_suitable_huge(a, v, area.vm_end - (<uint64_t>page_size(&a.m.arch) << order), order):
         order -= 1
     return shmem_allowable_huge_orders(a, file_at(a, area.vm_file).inode, area, area.vm_pgoff, 0, False) & ((<uint32_t>2 << order) - 1) != 0
+
 
 cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
     """The last aligned block of a size that is allowed, before the area's end, lies inside. Nothing stops the subtraction below address 0, where a
@@ -184,6 +196,7 @@ cdef bint thp_eligible(arena_t *a, idx_t v) noexcept nogil:
             return True
     return False
 
+
 cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
     cdef uint64_t r = PM_PRESENT | pfn
     if pte_special(a, e):
@@ -193,6 +206,7 @@ cdef uint64_t present_entry(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
     if page_mapcount(a, pfn) == 1:
         r |= PM_MMAP_EXCLUSIVE
     return r
+
 
 cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
@@ -218,6 +232,7 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
         return soft | present_entry(a, at.entry, pte_frame(a, at.entry)) + sub  # the first page speaks for all
     return soft | swap_pte_entry(a, at.entry, at.what)
 
+
 cdef uint64_t swap_pte_entry(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
     """Type and offset stand where a present page has its frame."""
     cdef swp_entry_t entry = pte_to_swp_entry(a, e)
@@ -226,10 +241,12 @@ cdef uint64_t swap_pte_entry(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
         return present_entry(a, e, swp_offset_pfn(entry)) & PM_FILE | r
     return r | PM_GUARD if pte_marker_kind(a, e) == PTE_MARKER_GUARD else r
 
+
 cdef bint mincore_swap(arena_t *a, swp_entry_t entry) noexcept nogil:
     """Whether the swap cache still has, or already has, its page."""
     cdef pfn_t page = 0 if a.swap_cache_get == NULL else a.swap_cache_get(a, entry)
     return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
+
 
 cdef bint mincore_file(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     """Whether the cache has a page; of shared memory that was swapped out, the swap cache."""
@@ -240,6 +257,7 @@ cdef bint mincore_file(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
     if record and slot_at(a, record).flags & SLOT_CACHE:
         page = slot_at(a, record).folio
     return page != 0 and (frame_at(a, page_folio(a, page)).flags & PG_uptodate) != 0
+
 
 cdef bint mincore_page(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)

@@ -292,6 +292,7 @@ cdef void flush_all_sheaves(arena_t *a, int cache) noexcept nogil:
 
 cdef uint64_t failslab = 0
 
+
 def refuse_object(nth):
     """Tests: the nth object asked for from now on is not given, whatever its cache; 0: all are. Returns: what was left of the number before.
 

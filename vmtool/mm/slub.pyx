@@ -31,6 +31,7 @@ cdef enum:
 
 # --- lists -------------------------------------------------------------------------------------------------------------
 
+
 cdef void add_partial(arena_t *a, kmem_cache_t *c, idx_t slab) noexcept nogil:
     cdef slab_t *s = slab_mut(a, slab)
     s.state = SLAB_NODE_PARTIAL
@@ -90,6 +91,7 @@ cdef void put_cpu_partial(arena_t *a, kmem_cache_t *c, kmem_cache_cpu_t *pc, idx
 
 
 # --- slabs ---------------------------------------------------------------------------------------------------------
+
 
 cdef void count_slab(arena_t *a, const kmem_cache_t *c, int64_t nr_pages) noexcept nogil:
     mod_node_stat(a, NR_SLAB_RECLAIMABLE_B if c.flags & SLAB_RECLAIM_ACCOUNT else NR_SLAB_UNRECLAIMABLE_B, nr_pages << a.m.arch.page_shift)
@@ -258,6 +260,7 @@ cdef bint slab_free(arena_t *a, int cache, uint64_t obj, bint rcu) noexcept nogi
 
 
 # --- caches --------------------------------------------------------------------------------------------------------------
+
 
 cdef uint64_t nr_free_partial(arena_t *a, const kmem_cache_t *c) noexcept nogil:
     cdef idx_t at = c.partial

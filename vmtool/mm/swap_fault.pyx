@@ -19,7 +19,8 @@ from vmtool.mm.memcontrol cimport mem_cgroup_swap_full
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pgtable cimport mk_pte, pte_cache, table_lookup
-from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_move_swp_offset, pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect
+from vmtool.mm.pte cimport (ENTRY_SWAP, pte_class, pte_load, pte_mkdirty, pte_mkold, pte_mksoft_dirty, pte_mkwrite, pte_move_swp_offset,
+                            pte_needs_soft_dirty_wp, pte_store, pte_swp_exclusive, pte_swp_soft_dirty, pte_to_swp_entry, pte_write, pte_wrprotect)
 from vmtool.mm.rmap cimport add_anon_rmap_ptes, add_new_anon_rmap
 from vmtool.mm.swap_lru cimport lru_add_drain
 from vmtool.mm.swap_readahead cimport swap_update_readahead, swapin_readahead
@@ -177,6 +178,7 @@ cdef uint32_t do_swap_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, sw
 
 
 # --- swapoff -----------------------------------------------------------------------------------------------------------
+
 
 cdef int unuse_pte(arena_t *a, idx_t v, vaddr_t addr, swp_entry_t entry, pfn_t table, uint32_t index) noexcept nogil:
     """One entry, of a large folio, too."""

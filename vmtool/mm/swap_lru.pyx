@@ -28,6 +28,7 @@ cdef inline int64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
 
 # --- what happens to a folio of a batch ------------------------------------------------------------------------------
 
+
 cdef void lru_add(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     cdef bint was_unevictable = (f.flags & PG_unevictable) != 0
@@ -106,6 +107,7 @@ cdef void lru_lazyfree(arena_t *a, pfn_t head) noexcept nogil:
 
 
 # --- batches -------------------------------------------------------------------------------------------------------------
+
 
 cdef void move_lru(arena_t *a, fbatch_t *batch, move_fn move) noexcept nogil:
     """folio_batch_move_lru(). One that is on no list is passed over, but by lru_add, which puts it on one."""
@@ -189,6 +191,7 @@ cdef void lru_add_drain_all(arena_t *a) noexcept nogil:
 
 # --- marks of use --------------------------------------------------------------------------------------------------------
 
+
 cdef void activate_waiting(arena_t *a, pfn_t head) noexcept nogil:
     """__lru_cache_activate_folio(): it waits among the new ones of this CPU, and will come to the active list."""
     cdef fbatch_t *batch = &fbatches_mut(a).lru_add
@@ -242,6 +245,7 @@ cdef void rotate_full(arena_t *a) noexcept nogil:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------------
+
 
 cdef inline cpu_fbatches_t *batches_of(arena_t *a, uint32_t cpu) noexcept nogil:
     return <cpu_fbatches_t *>rec_at(a, POOL_FBATCH, cpu + 1)

@@ -1,6 +1,7 @@
 """The swap cache, and what is written of it.
 
-    out   folio_alloc_swap   slot 5: cached, frame 7 (a large folio: as many slots as it has pages); try_to_unmap: entries name slot 5 (count); swap_writeout; swap_cache_remove: frame 7 is free
+    out   folio_alloc_swap   slot 5: cached, frame 7 (a large folio: as many slots as it has pages); try_to_unmap: entries name slot 5 (count);
+                               swap_writeout; swap_cache_remove: frame 7 is free
     in    swap_readahead     slot 5: cached, frame 9, up to date; an entry is mapped again: count falls; the slot stays until a write wants the page
 
 Modelled: one reference a cached folio; its bytes are the slot's until it is written to; pages of zeros never reach the device; writes that are
@@ -34,6 +35,7 @@ cdef char ZEROS[65536]  # as large as any page
 
 
 # --- the cache ---------------------------------------------------------------------------------------------------------
+
 
 cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil:
     cdef uint32_t record = entry_record(a, entry)
@@ -199,6 +201,7 @@ cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noex
 
 # --- the plug -----------------------------------------------------------------------------------------------------------------
 
+
 cdef void flush_plug(arena_t *a) noexcept nogil:
     a.plug.nr_requests = 0
     a.plug.nr_writes = 0
@@ -232,6 +235,7 @@ cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil:
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------------
+
 
 cdef bint is_zero_filled(arena_t *a, pfn_t head) noexcept nogil:
     """Bytes that were stored and are all zeros; without any we do not know. Of a large folio what nobody stored to is zeros, too, if anything is known."""

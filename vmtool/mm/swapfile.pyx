@@ -84,6 +84,7 @@ cdef void swap_area_release(arena_t *a, uint32_t type) noexcept nogil:
 
 # --- taking slots ----------------------------------------------------------------------------------------------------------
 
+
 cdef inline bint slot_is_free(const swap_slot_t *s) noexcept nogil:
     return s.count == 0 and not s.flags & (SLOT_CACHE | SLOT_BAD)
 

@@ -18,6 +18,7 @@ from vmtool.mm.swapfile cimport vm_swap_full
 from vmtool.mm.swapops cimport swp_offset, swp_type
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_FILE_PAGES, NR_SWAPCACHE, mod_node_stat
 
+
 cdef inline bint map_is_plain(arena_t *a, const vma_t *area, const frame_t *f, const swap_slot_t *s, pte_t old, uint32_t flags) noexcept nogil:
     """Private memory that is not locked, whose page nobody else has, maps or writes; if it is written, it may be at once."""
     if not swap_is_plain(a) or f.flags & (PG_swapcache | PG_head | PG_charged | PG_mlocked | PG_writeback) != PG_swapcache or f.mapcount:

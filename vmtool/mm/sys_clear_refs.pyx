@@ -23,8 +23,10 @@ cdef enum:  # enum clear_refs_types
     CLEAR_REFS_SOFT_DIRTY
     CLEAR_REFS_MM_HIWATER_RSS
 
+
 cdef inline void forget(arena_t *a, pte_t e) noexcept nogil:
     frame_mut(a, page_folio(a, pte_frame(a, e))).flags &= ~<uint32_t>(PG_referenced | PG_young)
+
 
 cdef int clear_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef uint32_t index
@@ -38,15 +40,18 @@ cdef int clear_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noex
         addr += page_size(&w.a.m.arch)
     return 0
 
+
 cdef int clear_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     if not pte_special(w.a, e):
         entry_set(w.a, w.mm, addr, level, pte_mkold(w.a, e))
         forget(w.a, e)
     return 0
 
+
 cdef inline pte_t soft_clean(arena_t *a, pte_t e) noexcept nogil:
     """clear_soft_dirty(): whatever is there, pages without a struct page too."""
     return pte_clear_soft_dirty(a, pte_wrprotect(a, e)) if pte_mapped(a, e) else pte_swp_clear_soft_dirty(a, e)
+
 
 cdef int clean_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef uint32_t index
@@ -59,14 +64,17 @@ cdef int clean_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noex
         addr += page_size(&w.a.m.arch)
     return 0
 
+
 cdef int clean_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     entry_set(w.a, w.mm, addr, level, soft_clean(w.a, e))
     return 0
+
 
 cdef bint is_meant(const vma_t *area, int64_t what) noexcept nogil:
     if area.vm_flags & (VM_PFNMAP | VM_HUGETLB):
         return False
     return what == CLEAR_REFS_ALL or what == CLEAR_REFS_SOFT_DIRTY or (area.vm_file == 0) == (what == CLEAR_REFS_ANON)
+
 
 cdef int clear_refs(arena_t *a, idx_t mm, int64_t what) noexcept nogil:
     cdef mm_walk_t w

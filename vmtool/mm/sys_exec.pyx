@@ -35,30 +35,38 @@ cdef enum:
 cdef uint64_t VM_DATA_DEFAULT = 0x73  # VM_READ, VM_WRITE and all VM_MAY
 cdef uint64_t VM_MAY_ALL = 0x70
 
+
 cdef inline uint64_t page_start(arena_t *a, uint64_t n) noexcept nogil:
     return n & ~(page_size(&a.m.arch) - 1)
+
 
 cdef inline uint64_t page_align(arena_t *a, uint64_t n) noexcept nogil:
     return page_start(a, n + page_size(&a.m.arch) - 1)
 
+
 cdef inline uint64_t page_offset(arena_t *a, uint64_t n) noexcept nogil:
     return n & (page_size(&a.m.arch) - 1)
+
 
 cdef uint64_t random64(arena_t *a) noexcept nogil:
     """The next of the machine's own."""
     a.m.rng += GOLDEN
     return splitmix64(a.m.rng)
 
+
 cdef inline bint is_random(arena_t *a, const exec_req_t *req) noexcept nogil:
     return a.m.aslr and not req.personality & ADDR_NO_RANDOMIZE
 
+
 cdef inline uint64_t random_bits(arena_t *a, const exec_req_t *req, int bits) noexcept nogil:
     return random64(a) & ((<uint64_t>1 << bits) - 1) if is_random(a, req) else 0
+
 
 cdef uint64_t total_size(arena_t *a, const image_t *im) noexcept nogil:
     cdef const segment_t *first = &im.segment[0]
     cdef const segment_t *last = &im.segment[im.nr_segments - 1]
     return page_align(a, last.vaddr + last.memsz - page_start(a, first.vaddr))
+
 
 cdef int clear_tail(arena_t *a, idx_t task, uint64_t addr) noexcept nogil:
     """padzero(): the rest of the page at addr, where .bss begins behind the file's last bytes."""
@@ -72,6 +80,7 @@ cdef int clear_tail(arena_t *a, idx_t task, uint64_t addr) noexcept nogil:
             return -EFAULT
         addr += n
     return 0
+
 
 cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment_t *s, uint64_t bias) noexcept nogil:
     """elf_load(): the file's pages, the tail of the last one zeroed, anonymous memory for the rest."""
@@ -97,6 +106,7 @@ cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment
             return do_brk_flags(a, mm, prev, zero_start, zero_end - zero_start, VM_EXEC if s.prot & PROT_EXEC else 0)
     return 0
 
+
 cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, idx_t file, uint64_t want, bint anywhere, uint64_t align, uint64_t *bias) noexcept nogil:
     """All segments. `want`: the load bias of an ET_DYN image unless `anywhere` (then the highest hole, aligned down)."""
     cdef uint64_t addr
@@ -118,6 +128,7 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, idx_t fi
             break
     return err
 
+
 cdef uint64_t max_align(arena_t *a, const image_t *im) noexcept nogil:
     cdef uint64_t best = page_size(&a.m.arch)
     cdef uint32_t i
@@ -125,6 +136,7 @@ cdef uint64_t max_align(arena_t *a, const image_t *im) noexcept nogil:
         if im.segment[i].align > best and im.segment[i].align & (im.segment[i].align - 1) == 0:
             best = im.segment[i].align
     return best
+
 
 cdef void note_code_and_data(arena_t *a, idx_t mm, const image_t *im, uint64_t bias) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -149,6 +161,7 @@ cdef void note_code_and_data(arena_t *a, idx_t mm, const image_t *im, uint64_t b
             brk = k
     m.brk = page_align(a, brk)
     m.start_brk = m.brk
+
 
 cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
     """[vvar], [vdso] and what else the architecture maps by itself, in one block of the highest hole."""
@@ -178,6 +191,7 @@ cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
     return 0
 
 # --- the stack --------------------------------------------------------------------------------------------------------
+
 
 cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t stack_top, uint64_t *sp) noexcept nogil:
     """The area, and path, environment and arguments at its top. Not soft-dirty as a whole: setup_arg_pages() gives it its flags anew."""
@@ -222,10 +236,12 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     sp[0] = p
     return 0
 
+
 cdef inline void aux(mm_t *m, uint64_t kind, uint64_t value) noexcept nogil:
     auxv_word(m, m.nr_auxv)[0] = kind
     auxv_word(m, m.nr_auxv + 1)[0] = value
     m.nr_auxv += 2
+
 
 cdef int put_strings(arena_t *a, idx_t task, uint64_t at, const char *text, uint32_t count, uint64_t strings, uint32_t width) noexcept nogil:
     """An array of pointers, `width` bytes each, to `count` strings that lie one after another, and its NULL."""
@@ -240,6 +256,7 @@ cdef int put_strings(arena_t *a, idx_t task, uint64_t at, const char *text, uint
         text += strlen(text) + 1
     word = 0
     return -EFAULT if store_bytes(a, task, at + width * count, <char *>&word, width, &info) < 0 else 0
+
 
 cdef void fill_auxv(arena_t *a, idx_t task, mm_t *m, const exec_req_t *req, const layout_t *l, uint64_t bias, uint64_t interp_bias) noexcept nogil:
     """The auxiliary vector but for what create_elf_tables() places: in the kernel's order, which programs see."""
@@ -266,6 +283,7 @@ cdef void fill_auxv(arena_t *a, idx_t task, mm_t *m, const exec_req_t *req, cons
     for i in range(11, 15):
         aux(m, i, task_at(a, task).uid)  # AT_UID EUID GID EGID
     aux(m, 23, 0)  # AT_SECURE
+
 
 cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t p, uint64_t bias, uint64_t interp_bias, uint64_t stack_top) noexcept nogil:
     """Platform name, random bytes, then argc, argv, envp and the auxiliary vector, 16-byte aligned."""
@@ -315,16 +333,19 @@ cdef int create_elf_tables(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
 
 # --- all of it ----------------------------------------------------------------------------------------------------------
 
+
 cdef inline uint64_t dyn_base(const mm_t *m, const layout_t *l) noexcept nogil:
     """ELF_ET_DYN_BASE, not rounded to a page. A space that a personality made smaller: a third of it and 16 MB."""
     return l.dyn_base if m.task_size >= l.task_size else unmapped_base(l, m.task_size) + 0x1000000
+
 
 cdef void take_personality(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept nogil:
     """SET_PERSONALITY2(), read_implies_exec, mmap_is_legacy(): what the image, the personality and the stack's limit mean for the new space."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef const layout_t *l = layout_of(&a.m.arch, 0)
     cdef uint32_t personality = req.personality
-    m.flags = (m.flags & ~<uint32_t>(MMF_COMPAT | MMF_LEGACY)) | (mm_at(a, task_at(a, task).mm).flags & (MMF_DISABLE_THP | MMF_DISABLE_THP_EXCEPT_ADVISED) if task_at(a, task).mm else 0)
+    m.flags = (m.flags & ~<uint32_t>(MMF_COMPAT | MMF_LEGACY)) | (
+        mm_at(a, task_at(a, task).mm).flags & (MMF_DISABLE_THP | MMF_DISABLE_THP_EXCEPT_ADVISED) if task_at(a, task).mm else 0)
     if req.image.is_32 and l.word_bytes == 8:
         m.flags |= MMF_COMPAT
         l = layout_of(&a.m.arch, m.flags)
@@ -340,6 +361,7 @@ cdef void take_personality(arena_t *a, idx_t task, idx_t mm, const exec_req_t *r
         m.flags |= MMF_LEGACY
     task_mut(a, task).personality = personality
 
+
 cdef uint64_t program_base(arena_t *a, const exec_req_t *req, const mm_t *m, const layout_t *l) noexcept nogil:
     """Load bias of a PIE with an interpreter: ELF_ET_DYN_BASE, plus some bits of pages with ASLR."""
     cdef uint64_t base
@@ -348,6 +370,7 @@ cdef uint64_t program_base(arena_t *a, const exec_req_t *req, const mm_t *m, con
     base = dyn_base(m, l) + (random_bits(a, req, <int>l.dyn_rnd_bits) << a.m.arch.page_shift)
     base &= ~(max_align(a, req.image) - 1)
     return page_start(a, base - req.image.segment[0].vaddr)
+
 
 cdef void place_mappings(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *l, uint64_t stack_top) noexcept nogil:
     """arch_pick_mmap_layout(): mmap_base, and whether the search goes up or down from it."""
@@ -361,6 +384,7 @@ cdef void place_mappings(arena_t *a, mm_t *m, const exec_req_t *req, const layou
     else:
         m.mmap_base = mmap_base_for(a, stack_top, room, rnd)
 
+
 cdef void place_brk(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *l) noexcept nogil:
     cdef uint64_t rnd
     if req.interp == NULL and req.image.is_dyn:
@@ -371,6 +395,7 @@ cdef void place_brk(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *
     if req.start_brk:
         m.brk = req.start_brk
     m.start_brk = m.brk
+
 
 cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -411,6 +436,7 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     if req.personality & MMAP_PAGE_ZERO:
         mmap_region(a, mm, 0, 0, page_size(&a.m.arch), VM_READ | VM_EXEC | VM_MAY_ALL, 0, VMA_PLAIN)
     return create_elf_tables(a, task, mm, req, p, bias, interp_bias if req.interp != NULL else 0, top)
+
 
 cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil:
     cdef task_t *t = task_mut(a, task)

@@ -7,6 +7,7 @@ from vmtool.mm.pagecache cimport file_write_and_wait_range
 from vmtool.mm.show_smaps cimport mincore_page
 from vmtool.mm.vma cimport find_vma, vma_lookup
 
+
 cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t flags) noexcept nogil:
     cdef vaddr_t end, stop
     cdef idx_t v
@@ -46,6 +47,7 @@ cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_
         if start >= end:
             return unmapped
         v = area.vm_next
+
 
 cdef int sys_mincore(arena_t *a, idx_t mm, vaddr_t start, uint64_t nr_pages, char *vec) noexcept nogil:
     cdef idx_t v = 0

@@ -15,6 +15,7 @@ from vmtool.mm.task cimport group_leader, next_thread
 cdef enum:
     SIGCONT = 18
 
+
 cdef inline uint64_t sigmask(uint32_t signo) noexcept nogil:
     return <uint64_t>1 << (signo - 1)
 
@@ -22,6 +23,7 @@ cdef uint64_t CORE_SIGNALS = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7
 cdef uint64_t IGNORED_SIGNALS = 1 << 16 | 1 << 17 | 1 << 22 | 1 << 27  # CHLD CONT URG WINCH
 cdef uint64_t STOP_SIGNALS = 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21  # STOP TSTP TTIN TTOU
 cdef uint64_t SYNCHRONOUS = 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 30  # ILL TRAP BUS FPE SEGV SYS: taken first
+
 
 cdef void do_signal_stop(arena_t *a, idx_t leader) noexcept nogil:
     """Each thread leaves its CPU, whose tables stay as they are (lazy TLB)."""
@@ -32,8 +34,10 @@ cdef void do_signal_stop(arena_t *a, idx_t leader) noexcept nogil:
         task_mut(a, t).state = c'T'
         t = next_thread(a, leader, t)
 
+
 cdef void exit_by_signal(arena_t *a, idx_t task, uint32_t signo) noexcept nogil:
     do_exit(a, task, signo | (0x80 if sigmask(signo) & CORE_SIGNALS else 0))
+
 
 cdef void go_on(arena_t *a, idx_t task) noexcept nogil:
     cdef task_t *t = task_mut(a, task)
@@ -50,6 +54,7 @@ cdef void go_on(arena_t *a, idx_t task) noexcept nogil:
         while not pending & sigmask(signo):
             signo += 1
         exit_by_signal(a, task, signo)
+
 
 cdef void sys_kill(arena_t *a, idx_t any_thread, uint32_t signo) noexcept nogil:
     cdef idx_t task = group_leader(a, any_thread)

@@ -21,6 +21,7 @@ from vmtool.mm.unmap cimport ZAP_EVEN_COWS, ZAP_RECLAIM_PT, zap_page_range_singl
 from vmtool.mm.vma cimport VM_SPECIAL, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify, vmg_from_vma, vmg_t
 
+
 cdef bint behavior_valid(arena_t *a, int advice) noexcept nogil:
     """# Deviation: no guard markers in entries of 4 bytes; the last kernel that Debian built for such a machine had none either."""
     if advice == MADV_GUARD_INSTALL or advice == MADV_GUARD_REMOVE:
@@ -28,6 +29,7 @@ cdef bint behavior_valid(arena_t *a, int advice) noexcept nogil:
     if advice in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE) and a.m.arch.flags & ARCH_NO_THP:
         return False
     return 0 <= advice <= 4 or 8 <= advice <= 25
+
 
 cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nogil:
     """The area's flags after the advice; 1: the advice sets none."""
@@ -70,12 +72,14 @@ cdef int new_flags_for(const vma_t *v, int advice, uint64_t *flags) noexcept nog
     flags[0] = f
     return 0
 
+
 cdef bint can_madvise_modify(arena_t *a, const vma_t *v, int advice) noexcept nogil:
     """Of a sealed area, anonymous pages are not thrown away that the program could not overwrite."""
     if not v.vm_flags & VM_SEALED or advice not in (MADV_FREE, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_REMOVE, MADV_DONTFORK, MADV_WIPEONFORK,
                                                     MADV_GUARD_INSTALL):
         return True
     return not vma_is_anonymous(v) or (v.vm_flags & VM_WRITE != 0 and vma_access_permitted(a, v, True))
+
 
 cdef int update_vma(arena_t *a, idx_t mm, idx_t *prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t flags, idx_t name) noexcept nogil:
     """Flags and name of start..end; *prev becomes the area that holds it."""
@@ -99,6 +103,7 @@ cdef int update_vma(arena_t *a, idx_t mm, idx_t *prev, idx_t v, vaddr_t start, v
         vma_mut(a, n).anon_name = name_store(a, text, name_read(a, name, text, 256)) if name else 0
     return 0
 
+
 cdef int dontneed_free(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     if area.vm_flags & VM_HUGETLB:
@@ -116,6 +121,7 @@ cdef int dontneed_free(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advi
         zap_page_range_single(a, v, start, end, ZAP_EVEN_COWS | ZAP_RECLAIM_PT)
     return 0
 
+
 cdef int madvise_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     if area.vm_flags & VM_LOCKED or area.vm_file == 0:
@@ -126,6 +132,7 @@ cdef int madvise_remove(arena_t *a, idx_t v, vaddr_t start, vaddr_t end) noexcep
         hugetlb_remove_pages(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << a.m.arch.page_shift), end - start)
         return 0
     return punch_hole(a, file_at(a, area.vm_file).inode, (start - area.vm_start) + (area.vm_pgoff << a.m.arch.page_shift), end - start)
+
 
 cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
     """Advice that sets no flag, on one area."""
@@ -162,6 +169,7 @@ cdef int act(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, int advice) noexce
     guard_remove(a, v, start, end)
     return 0
 
+
 cdef int walk_vmas(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, int advice) noexcept nogil:
     cdef idx_t prev, next, v = find_vma_prev(a, mm, start, &prev)
     cdef int err, unmapped = 0
@@ -197,6 +205,7 @@ cdef int walk_vmas(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end, int advice)
             return unmapped
         v = vma_at(a, prev).vm_next
 
+
 cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int advice) noexcept nogil:
     cdef uint64_t aligned = page_align(&a.m.arch, length)
     cdef vaddr_t end = start + aligned
@@ -213,6 +222,7 @@ cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int a
         err = faultin_page_range(a, mm, start, end, advice == MADV_POPULATE_WRITE)
         return <int>err
     return walk_vmas(a, mm, start, end, advice)
+
 
 cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil:
     cdef vaddr_t end = start + (page_align(&a.m.arch, length)), tmp

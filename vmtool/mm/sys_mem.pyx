@@ -22,6 +22,7 @@ from vmtool.mm.writeback cimport balance_dirty_pages
 cdef enum:
     MAX_TRIES = 8
 
+
 cdef bint may_access(const vma_t *v, bint write) noexcept nogil:
     """check_vma_flags() with FOLL_FORCE."""
     if v.vm_flags & (VM_IO | VM_PFNMAP):
@@ -29,6 +30,7 @@ cdef bint may_access(const vma_t *v, bint write) noexcept nogil:
     if not write:
         return (v.vm_flags & (VM_READ | VM_MAYREAD)) != 0
     return v.vm_flags & VM_WRITE or (v.vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE
+
 
 cdef bint can_follow(arena_t *a, const vma_t *v, const entry_at_t *at, bint write) noexcept nogil:
     """Whether the entry leads to a page that may be used: can_follow_write_common()."""
@@ -38,6 +40,7 @@ cdef bint can_follow(arena_t *a, const vma_t *v, const entry_at_t *at, bint writ
         return True
     return (at.what != ENTRY_SPECIAL and not v.vm_flags & VM_WRITE and not pte_needs_soft_dirty_wp(a, at.entry, v.vm_flags)
             and frame_at(a, pte_frame(a, at.entry)).flags & PG_anon_exclusive)
+
 
 cdef bint fault_in(arena_t *a, idx_t v, vaddr_t addr, bint write, paddr_t *phys) noexcept nogil:
     """Not the processor's walk: an entry of a PROT_NONE area is not present for that."""
@@ -53,6 +56,7 @@ cdef bint fault_in(arena_t *a, idx_t v, vaddr_t addr, bint write, paddr_t *phys)
         if result & (VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV):
             return False
     return False
+
 
 cdef uint64_t access_remote_vm(arena_t *a, idx_t mm, vaddr_t addr, char *data, uint64_t length, bint write) noexcept nogil:
     cdef uint64_t done = 0, n, at

@@ -20,11 +20,13 @@ from vmtool.mm.vma_merge cimport vma_modify_flags
 cdef struct mlock_t:
     bint lock  # or unlock
 
+
 cdef inline void lock_page(arena_t *a, pfn_t pfn, bint lock) noexcept nogil:
     if lock:
         mlock_folio(a, pfn)
     else:
         munlock_folio(a, pfn)
+
 
 cdef int mlock_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     """A large folio once, and it is locked only when entries of the range map all of it (allow_mlock_munlock())."""
@@ -46,10 +48,12 @@ cdef int mlock_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexc
         addr += step << g.page_shift
     return 0
 
+
 cdef int mlock_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     if not pte_special(w.a, e):
         lock_page(w.a, pte_frame(w.a, e), (<const mlock_t *>w.private).lock)
     return 0
+
 
 cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint lock) noexcept nogil:
     cdef mlock_t k
@@ -61,6 +65,7 @@ cdef void mlock_vma_pages_range(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
     lru_add_drain(a)
     walk_page_range(&w, start, end)
     lru_add_drain(a)
+
 
 cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     cdef uint64_t oldflags = vma_at(a, v).vm_flags
@@ -82,6 +87,7 @@ cdef int mlock_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start,
     if pages:
         mlock_vma_pages_range(a, v, start, end, (newflags & VM_LOCKED) != 0)
     return 0
+
 
 cdef int apply_vma_lock_flags(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t flags) noexcept nogil:
     cdef vaddr_t end = start + length, nstart = start, tmp
@@ -111,6 +117,7 @@ cdef int apply_vma_lock_flags(arena_t *a, idx_t mm, vaddr_t start, uint64_t leng
         v = vma_at(a, prev).vm_next
     return -ENOMEM if tmp < end else 0
 
+
 cdef uint64_t count_mlocked(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     """Pages of the range that are locked already: they are not counted twice."""
     cdef idx_t v = find_vma(a, mm, start)
@@ -125,6 +132,7 @@ cdef uint64_t count_mlocked(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) no
             n += (hi - lo) >> a.m.arch.page_shift
         v = area.vm_next
     return n
+
 
 cdef int sys_mlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint onfault) noexcept nogil:
     cdef uint64_t locked, limit = rlimit(a, RLIMIT_MEMLOCK) >> a.m.arch.page_shift
@@ -146,9 +154,11 @@ cdef int sys_mlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, bint on
         return -ENOMEM
     return -EAGAIN if err == -ENOMEM else <int>err
 
+
 cdef int sys_munlock(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil:
     length = page_align(&a.m.arch, length + offset_in_page(&a.m.arch, start))
     return apply_vma_lock_flags(a, mm, page_start(&a.m.arch, start), length, 0)
+
 
 cdef void apply_mlockall_flags(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -168,6 +178,7 @@ cdef void apply_mlockall_flags(arena_t *a, idx_t mm, uint64_t flags) noexcept no
             prev = v  # errors of single areas do not count
         v = vma_at(a, prev).vm_next
 
+
 cdef int sys_mlockall(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
     if flags == 0 or flags & ~<uint64_t>(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
         return -EINVAL
@@ -179,6 +190,7 @@ cdef int sys_mlockall(arena_t *a, idx_t mm, uint64_t flags) noexcept nogil:
     if flags & MCL_CURRENT:
         mm_populate(a, mm, 0, mm_at(a, mm).task_size, True)
     return 0
+
 
 cdef int sys_munlockall(arena_t *a, idx_t mm) noexcept nogil:
     apply_mlockall_flags(a, mm, 0)

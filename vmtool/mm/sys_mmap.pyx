@@ -32,6 +32,7 @@ cdef enum:
 cdef uint64_t VM_DROPPABLE = 1 << 40
 cdef uint64_t MAX_LFS_PAGES = 0x7ffffffffffff  # MAX_LFS_FILESIZE; what the file system itself can hold does not count: file_mmap_size_max()
 
+
 cdef inline uint64_t calc_vm_flags(uint64_t prot, uint64_t flags) noexcept nogil:
     cdef uint64_t f = prot & (PROT_READ | PROT_WRITE | PROT_EXEC)
     if flags & MAP_GROWSDOWN:
@@ -44,8 +45,10 @@ cdef inline uint64_t calc_vm_flags(uint64_t prot, uint64_t flags) noexcept nogil
         f |= VM_NOHUGEPAGE  # a thread's stack is not filled with huge pages (6.7)
     return f
 
+
 cdef inline bint accountable_mapping(idx_t file, uint64_t vm_flags) noexcept nogil:
     return (vm_flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) == VM_WRITE
+
 
 cdef idx_t new_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, vaddr_t end, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil:
     """__mmap_new_vma(): shared memory without a file gets one of its own. 0: no memory."""
@@ -67,6 +70,7 @@ cdef idx_t new_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, vaddr_t end,
     if v:
         khugepaged_enter_vma(a, v, vm_flags)
     return v
+
 
 cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil:
     """Unmap what is there, then merge with a neighbour or make a new area."""
@@ -126,10 +130,12 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
             m.locked_vm += <uint64_t>pages
     return addr
 
+
 cdef inline int64_t overlap(arena_t *a, const vma_t *v, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef vaddr_t lo = v.vm_start if v.vm_start > start else start
     cdef vaddr_t hi = v.vm_end if v.vm_end < end else end
     return <int64_t>((hi - lo) >> a.m.arch.page_shift) if hi > lo else 0
+
 
 cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t length, uint64_t *vm_flags) noexcept nogil:
     """Checks and flags of a file mapping, by its type."""
@@ -149,6 +155,7 @@ cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t 
     if vm_flags[0] & VM_GROWSDOWN:
         return -EINVAL
     return 0
+
 
 cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *populate) noexcept nogil:
     cdef uint64_t flags = req.flags, length = page_align(&a.m.arch, req.length), vm_flags, pgoff = req.offset >> a.m.arch.page_shift, result, prot
@@ -214,10 +221,12 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         populate[0] = length
     return result
 
+
 cdef inline uint64_t hugetlb_size(arena_t *a, uint64_t flags) noexcept nogil:
     """Bytes of the huge page that is asked for; those of an entry above the PTEs unless told."""
     cdef uint64_t order = (flags >> MAP_HUGE_SHIFT) & 63
     return <uint64_t>1 << order if order else level_size(&a.m.arch, 1)
+
 
 cdef uint64_t hugetlb_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t flags) noexcept nogil:
     """On a border of huge pages: the hint rounded up, if it is free, else the highest in the gap that is found."""
@@ -232,6 +241,7 @@ cdef uint64_t hugetlb_get_unmapped_area(arena_t *a, idx_t mm, vaddr_t addr, uint
             return found
     found = get_unmapped_area(a, mm, 0, 0, length + size - page_size(&a.m.arch), 0, flags | MAP_SHARED)
     return found if is_err(found) else (found + size - page_size(&a.m.arch)) & ~(size - 1)
+
 
 cdef uint64_t hugetlb_mmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t flags) noexcept nogil:
     """What is left of do_mmap() for a file of huge pages, which each anonymous mapping has for itself."""
@@ -265,6 +275,7 @@ cdef uint64_t hugetlb_mmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, 
     fput(a, file)
     return result
 
+
 cdef uint64_t hugetlb_no_room(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t flags) noexcept nogil:
     """What is left of do_mmap() for a file of huge pages when the pool is empty: never an address."""
     cdef int err
@@ -276,6 +287,7 @@ cdef uint64_t hugetlb_no_room(arena_t *a, idx_t mm, vaddr_t addr, uint64_t lengt
         if err:
             return <uint64_t><int64_t>err
     return <uint64_t>-ENOMEM
+
 
 cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nogil:
     cdef uint64_t populate, result, size
@@ -295,10 +307,12 @@ cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nog
         mm_populate(a, mm, result, populate, True)
     return result
 
+
 cdef int sys_munmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length) noexcept nogil:
     return do_munmap(a, mm, addr, length)
 
 # --- brk ------------------------------------------------------------------------------------------------------
+
 
 cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t length, uint64_t vm_flags) noexcept nogil:
     """Anonymous, private, writable memory at addr: the area before it grows, or there is a new one. Nothing merges after it."""
@@ -328,6 +342,7 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
     if vm_flags & VM_LOCKED:
         m.locked_vm += <uint64_t>pages
     return 0
+
 
 cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -373,6 +388,7 @@ cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nog
         mm_populate(a, mm, oldbrk, newbrk - oldbrk, True)
     err[0] = 0
     return addr
+
 
 cdef inline vaddr_t gap_start(const vma_t *v) noexcept nogil:
     if v.vm_flags & VM_GROWSDOWN:

@@ -23,6 +23,7 @@ from vmtool.mm.thp_fault cimport change_huge_pmd
 from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous, vma_soft_dirty_enabled
 from vmtool.mm.vma_merge cimport vma_modify_flags
 
+
 cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     """A page on its way that was writable: exclusive still when it is an anonymous one."""
     cdef swp_entry_t entry = pte_to_swp_entry(a, e)
@@ -39,8 +40,10 @@ cdef struct change_t:  # what the entries of an area become
     bint large  # entries may map pages of large folios, which are changed together
     uint64_t vm_flags
 
+
 cdef inline bint is_shared_memory(arena_t *a, const vma_t *area) noexcept nogil:
     return area.vm_flags & VM_SHARED and area.vm_file and inode_at(a, file_at(a, area.vm_file).inode).kind == INODE_SHMEM
+
 
 cdef bint has_large_anon(arena_t *a) noexcept nogil:
     cdef uint32_t order
@@ -48,6 +51,7 @@ cdef bint has_large_anon(arena_t *a) noexcept nogil:
         if a.m.mthp_stat[order][MTHP_STAT_NR_ANON]:
             return True
     return False
+
 
 cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) noexcept nogil:
     cdef bint always = area.vm_flags & VM_WRITE and is_shared_memory(a, area) and not vma_soft_dirty_enabled(a, area.vm_flags)
@@ -57,6 +61,7 @@ cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) 
     k.shared = area.vm_flags & VM_SHARED != 0
     k.large = area.vm_file != 0 or has_large_anon(a)
     k.vm_flags = area.vm_flags
+
 
 cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept nogil:
     """can_change_pte_writable() for those that may be written to again."""
@@ -72,6 +77,7 @@ cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept no
     if k.shared:
         return pte_mkwrite(a, n) if pte_dirty(a, e) else n
     return pte_mkwrite(a, n) if frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive else n
+
 
 cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32_t i, uint32_t end) noexcept nogil:
     """change_pte() of those from i on that are present, where none of them gets a right back. Returns: where they end. The table is open to change."""
@@ -90,12 +96,14 @@ cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32
         i += 1
     return i
 
+
 cdef uint32_t large_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint32_t max_nr, pte_t *used) noexcept nogil:
     """Entries in a row that map a large folio: what one knows of its use, all know afterwards (modify_prot_start_ptes())."""
     cdef uint32_t n = folio_pte_batch_flags(a, table, index, e, max_nr, FPB_RESPECT_WRITE), i
     for i in range(index, index + n):
         used[0] |= pte_load(a, table, i) & (a.m.arch.accessed | a.m.arch.dirty)
     return n
+
 
 cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
@@ -124,6 +132,7 @@ cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table)
             i = change_present(a, &k, &ptes, i, end_index)
     return 0
 
+
 cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     if vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
         protect_hugetlb(w.a, w.v, addr)
@@ -133,6 +142,7 @@ cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
         return WALK_AGAIN
     change_huge_pmd(w.a, w.v, addr, vma_at(w.a, w.v).vm_flags, (<bint *>w.private)[0])
     return 0
+
 
 cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
     cdef mm_walk_t w
@@ -144,6 +154,7 @@ cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bin
     tlb_gather_mmu(&tlb)
     tlb_flush_entries(&tlb, 0, start, end - start)
     tlb_finish_mmu(a, w.mm, &tlb)
+
 
 cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t start, vaddr_t end, uint64_t newflags) noexcept nogil:
     """One area, or a part of it. *pprev becomes the area that now holds the range."""
@@ -182,6 +193,7 @@ cdef int mprotect_fixup(arena_t *a, idx_t mm, idx_t *pprev, idx_t v, vaddr_t sta
     vm_stat_account(m, newflags, pages)
     return 0
 
+
 cdef inline bint wants_upgrade(arena_t *a, const vma_t *v) noexcept nogil:
     """vma_wants_manual_pte_write_upgrade(): private writable areas, and shared ones whose writes must be noticed.
 
@@ -190,6 +202,7 @@ cdef inline bint wants_upgrade(arena_t *a, const vma_t *v) noexcept nogil:
     if not v.vm_flags & VM_WRITE:
         return False
     return not is_shared_memory(a, v) or not vma_soft_dirty_enabled(a, v.vm_flags)
+
 
 cdef int sys_mprotect(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t prot, int64_t pkey) noexcept nogil:
     cdef uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP), newflags

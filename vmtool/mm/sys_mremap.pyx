@@ -49,8 +49,10 @@ cdef struct vrm_t:  # struct vma_remap_struct
     bint populate_expand
     int64_t charged
 
+
 cdef inline bint implies_new_addr(const vrm_t *r) noexcept nogil:
     return (r.flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0
+
 
 cdef int check_params(arena_t *a, const vrm_t *r) noexcept nogil:
     cdef uint64_t task_size = mm_at(a, r.mm).task_size
@@ -72,12 +74,14 @@ cdef int check_params(arena_t *a, const vrm_t *r) noexcept nogil:
         return -ENOMEM
     return 0
 
+
 cdef bint align_hugetlb(arena_t *a, vrm_t *r) noexcept nogil:
     """Lengths are rounded up to whole huge pages, addresses must be: and it never grows."""
     cdef uint64_t mask = vma_kernel_pagesize(a, r.vma) - 1
     r.old_len = (r.old_len + mask) & ~mask
     r.new_len = (r.new_len + mask) & ~mask
     return (r.addr | r.new_addr) & mask == 0 and r.new_len <= r.old_len
+
 
 cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
     """Whether this area can do what is asked; fills kind and delta."""
@@ -129,6 +133,7 @@ cdef int check_prep_vma(arena_t *a, vrm_t *r) noexcept nogil:
         return -ENOMEM
     return 0
 
+
 cdef bint calc_charge(arena_t *a, vrm_t *r) noexcept nogil:
     """Commit what the operation adds: everything for a copy that leaves the source, else the growth."""
     cdef uint64_t nr_bytes
@@ -141,6 +146,7 @@ cdef bint calc_charge(arena_t *a, vrm_t *r) noexcept nogil:
     r.charged = <int64_t>(nr_bytes >> a.m.arch.page_shift)
     return r.charged == 0 or vm_enough_memory(a, r.mm, r.charged) == 0
 
+
 cdef void stat_account(arena_t *a, const vrm_t *r, uint64_t vm_flags, uint64_t nr_bytes) noexcept nogil:
     cdef mm_t *m = mm_mut(a, r.mm)
     vm_stat_account(m, vm_flags, <int64_t>(nr_bytes >> a.m.arch.page_shift))
@@ -148,6 +154,7 @@ cdef void stat_account(arena_t *a, const vrm_t *r, uint64_t vm_flags, uint64_t n
         m.locked_vm += nr_bytes >> a.m.arch.page_shift
 
 # --- entries -------------------------------------------------------------------------------------------------------
+
 
 cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
     """Within one PTE table on each side."""
@@ -165,6 +172,7 @@ cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint
             pte_store(a, to_table, j + n, pte_mksoft_dirty(a, e) if pte_mapped(a, e) else pte_swp_mksoft_dirty(a, e))
     return 0
 
+
 cdef inline uint64_t extent_to(uint64_t size, vaddr_t old_addr, vaddr_t old_end, vaddr_t new_addr) noexcept nogil:
     """Bytes up to the end of the entry of `size` that comes first, on the old or on the new side."""
     cdef uint64_t extent = size - (old_addr & (size - 1)), room = size - (new_addr & (size - 1))
@@ -172,9 +180,11 @@ cdef inline uint64_t extent_to(uint64_t size, vaddr_t old_addr, vaddr_t old_end,
         extent = old_end - old_addr
     return room if extent > room else extent
 
+
 cdef bint can_align_down(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     return area.vm_start == addr and find_vma_intersection(a, area.vm_mm, addr & ~(level_size(&a.m.arch, 1) - 1), addr) == 0
+
 
 cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
     """A whole PTE table changes its place. Its entries are not looked at: none becomes soft-dirty, in Linux neither."""
@@ -184,6 +194,7 @@ cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_add
     entry_set(a, m, old_addr, 1, 0)
     entry_set(a, m, new_addr, 1, pmd)
     return True
+
 
 cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t extent) noexcept nogil:
     """What one PMD entry covers, or a part of it: 0 or -ENOMEM."""
@@ -204,8 +215,10 @@ cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_
         return 0
     return move_ptes(a, m, old_addr, new_addr, extent)
 
+
 cdef int move_huge_entry(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     return move_hugetlb(w.a, w.v, addr, addr + (<vaddr_t *>w.private)[0])
+
 
 cdef int move_hugetlb_page_tables(arena_t *a, idx_t v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
     cdef vaddr_t distance = new_addr - old_addr
@@ -213,6 +226,7 @@ cdef int move_hugetlb_page_tables(arena_t *a, idx_t v, vaddr_t old_addr, vaddr_t
     walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &distance)
     w.leaf = move_huge_entry
     return walk_page_range(&w, old_addr, old_addr + length)
+
 
 cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
     """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them. Two addresses
@@ -241,6 +255,7 @@ cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, va
     return 0
 
 # --- areas ----------------------------------------------------------------------------------------------------------
+
 
 cdef idx_t copy_vma(arena_t *a, vrm_t *r) noexcept nogil:
     """The destination area: merged with its neighbours or new. r.vma may change when source and destination merged."""
@@ -282,6 +297,7 @@ cdef idx_t copy_vma(arena_t *a, vrm_t *r) noexcept nogil:
     vma_iter_store(a, r.mm, n)
     return n
 
+
 cdef void unmap_source(arena_t *a, vrm_t *r) noexcept nogil:
     """munmap of the old range, without giving back the charge that moved along."""
     cdef vma_t *v = vma_mut(a, r.vma)
@@ -298,6 +314,7 @@ cdef void unmap_source(arena_t *a, vrm_t *r) noexcept nogil:
             vma_mut(a, prev).vm_flags |= VM_ACCOUNT
         if vm_end > end and next:
             vma_mut(a, next).vm_flags |= VM_ACCOUNT
+
 
 cdef uint64_t move_vma(arena_t *a, vrm_t *r) noexcept nogil:
     cdef mm_t *m = mm_mut(a, r.mm)
@@ -333,6 +350,7 @@ cdef uint64_t move_vma(arena_t *a, vrm_t *r) noexcept nogil:
     m.hiwater_vm = hiwater
     return r.new_addr
 
+
 cdef int shrink_vma(arena_t *a, vrm_t *r) noexcept nogil:
     cdef int err = do_munmap(a, r.mm, r.addr + r.new_len, r.delta)
     if err == 0:
@@ -340,6 +358,7 @@ cdef int shrink_vma(arena_t *a, vrm_t *r) noexcept nogil:
         if r.vma == 0:
             return -EFAULT
     return err
+
 
 cdef uint64_t set_new_addr(arena_t *a, vrm_t *r) noexcept nogil:
     cdef vma_t *v = vma_at(a, r.vma)
@@ -354,6 +373,7 @@ cdef uint64_t set_new_addr(arena_t *a, vrm_t *r) noexcept nogil:
         r.new_addr = found
     return found
 
+
 cdef bint expand_in_place(arena_t *a, vrm_t *r) noexcept nogil:
     """The area ends with the range and the room above is free: it grows (and may meet the next area)."""
     cdef vma_t *v = vma_at(a, r.vma)
@@ -365,6 +385,7 @@ cdef bint expand_in_place(arena_t *a, vrm_t *r) noexcept nogil:
     if find_vma_intersection(a, r.mm, v.vm_end, end):
         return False
     return not is_err(get_unmapped_area(a, r.mm, 0, v.vm_start, end - v.vm_start, 0, MAP_FIXED))
+
 
 cdef uint64_t expand_vma(arena_t *a, vrm_t *r) noexcept nogil:
     cdef vma_t *v = vma_at(a, r.vma)
@@ -388,6 +409,7 @@ cdef uint64_t expand_vma(arena_t *a, vrm_t *r) noexcept nogil:
         return found
     return move_vma(a, r)
 
+
 cdef uint64_t mremap_to(arena_t *a, vrm_t *r) noexcept nogil:
     cdef int err
     cdef uint64_t found
@@ -409,6 +431,7 @@ cdef uint64_t mremap_to(arena_t *a, vrm_t *r) noexcept nogil:
     if is_err(found):
         return found
     return move_vma(a, r)
+
 
 cdef uint64_t remap_move(arena_t *a, vrm_t *r) noexcept nogil:
     """Every area of the range moves, the gaps between them kept; the first must begin at its start."""
@@ -438,6 +461,7 @@ cdef uint64_t remap_move(arena_t *a, vrm_t *r) noexcept nogil:
         target = res + r.new_len
         v = find_vma_intersection(a, r.mm, next_start, end) if next_start < end else 0
     return first
+
 
 cdef uint64_t sys_mremap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags, vaddr_t new_addr) noexcept nogil:
     cdef vrm_t r

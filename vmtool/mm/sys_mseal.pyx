@@ -15,6 +15,7 @@ from vmtool.mm.vma_merge cimport vma_modify_flags
 cdef enum:
     ENOSYS = 38
 
+
 cdef bint range_contains_unmapped(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef idx_t prev
     cdef idx_t v = find_vma_prev(a, mm, start, &prev)
@@ -24,6 +25,7 @@ cdef bint range_contains_unmapped(arena_t *a, idx_t mm, vaddr_t start, vaddr_t e
             return False
         v = vma_at(a, v).vm_next
     return True
+
 
 cdef int mseal_apply(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef idx_t prev, n
@@ -44,6 +46,7 @@ cdef int mseal_apply(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept 
         start = vma_at(a, prev).vm_end
         v = vma_at(a, prev).vm_next
     return 0
+
 
 cdef int sys_mseal(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_t flags) noexcept nogil:
     cdef uint64_t aligned = page_align(&a.m.arch, length)

@@ -4,6 +4,7 @@
 from vmtool.mm.arena cimport task_at
 from vmtool.mm.pkeys cimport has_pkeys, mm_pkey_alloc, mm_pkey_free, set_user_pkey_access, write_pkru
 
+
 cdef int sys_pkey_alloc(arena_t *a, idx_t task, uint64_t flags, uint64_t access_rights) noexcept nogil:
     cdef idx_t mm = task_at(a, task).mm
     cdef int pkey, err
@@ -18,8 +19,10 @@ cdef int sys_pkey_alloc(arena_t *a, idx_t task, uint64_t flags, uint64_t access_
         return err
     return pkey
 
+
 cdef int sys_pkey_free(arena_t *a, idx_t mm, int64_t pkey) noexcept nogil:
     return mm_pkey_free(a, mm, pkey)
+
 
 cdef int wrpkru(arena_t *a, idx_t task, uint32_t value) noexcept nogil:
     if not has_pkeys(a):

@@ -14,9 +14,11 @@ from vmtool.mm.pkeys cimport has_pkeys
 from vmtool.mm.pid cimport alloc_pid, find_task
 from vmtool.mm.task_objects cimport pid_attach, pid_detach, task_objects_alloc, task_objects_free
 
+
 cdef idx_t group_leader(arena_t *a, idx_t task) noexcept nogil:
     cdef task_t *t = task_at(a, task)
     return task if t.tgid == t.pid else find_task(a, t.tgid)
+
 
 cdef idx_t next_thread(arena_t *a, idx_t leader, idx_t after) noexcept nogil:
     cdef uint32_t tgid = task_at(a, leader).pid
@@ -28,6 +30,7 @@ cdef idx_t next_thread(arena_t *a, idx_t leader, idx_t after) noexcept nogil:
             return i
         i += 1
     return 0
+
 
 cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t leader, int *err) noexcept nogil:
     """copy_process() without the address space: memory is asked for before the count of threads and the PID are looked at."""
@@ -63,6 +66,7 @@ cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t leader, int
         task_mut(a, leader).nr_threads += 1
     return t
 
+
 cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
     cdef idx_t f = task_at(a, task).files, next
     while f:
@@ -71,6 +75,7 @@ cdef void exit_files(arena_t *a, idx_t task) noexcept nogil:
         f = next
     task_mut(a, task).files = 0
 
+
 cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
     cpu_mut(a, a.cpu).dirty_throttle_leaks += task_at(a, t).nr_dirtied
     task_objects_free(a, t)
@@ -78,6 +83,7 @@ cdef void task_free(arena_t *a, idx_t t) noexcept nogil:
     (<uint32_t *>rec_mut(a, POOL_PID, task_at(a, t).pid))[0] = 0
     a.m.nr_tasks -= 1
     rec_free(a, POOL_TASK, t)
+
 
 cdef void exit_thread(arena_t *a, idx_t t) noexcept nogil:
     cdef task_t *task = task_mut(a, t)
@@ -91,11 +97,13 @@ cdef void exit_thread(arena_t *a, idx_t t) noexcept nogil:
     sig_maj_flt(leader)[0] += <uint32_t>task.maj_flt
     task_free(a, t)
 
+
 cdef void end_threads(arena_t *a, idx_t leader) noexcept nogil:
     cdef idx_t t = 0
     while task_at(a, leader).nr_threads > 1 and (t := next_thread(a, leader, t)):
         if t != leader:
             exit_thread(a, t)
+
 
 cdef void group_faults(arena_t *a, idx_t leader, uint64_t *min_flt, uint64_t *maj_flt) noexcept nogil:
     cdef idx_t t = next_thread(a, leader, 0)

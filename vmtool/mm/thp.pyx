@@ -20,12 +20,14 @@ from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mlock cimport mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pte cimport mk_table, pte_clear_soft_dirty, pte_mksoft_dirty, pte_soft_dirty
-from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_get, entry_set, flush_pmd_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup
+from vmtool.mm.pgtable cimport (entry_at_t, entry_find, entry_get, entry_set, flush_pmd_tlb_range, mk_pte, pte_dirty, pte_frame, pte_mkdirty,
+                                pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite, pte_special, pte_write, pte_young, table_alloc, table_lookup)
 from vmtool.mm.rmap cimport add_file_rmap_pmd, remove_rmap_pmd, split_pmd_rmap
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_THP_MAP, TR_THP_SPLIT, trace2
 from vmtool.mm.vma cimport vma_soft_dirty_enabled
 from vmtool.mm.vmstat cimport NR_PAGETABLE, THP_FILE_MAPPED, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC, count_vm_event
+
 
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
@@ -41,6 +43,7 @@ cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept
     lruvec_stat_mod_folio(a, spare, NR_PAGETABLE, 1)
     return 0
 
+
 cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
     cdef pfn_t spare = pte_frame(a, entry_get(a, mm, addr, 1))
@@ -48,6 +51,7 @@ cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept n
     frame_mut(a, spare).lru_next = frame_at(a, table).mapping
     frame_mut(a, table).mapping = spare
     mm.thp_mapped += 1
+
 
 cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t table = table_lookup(a, mm, addr, 1)
@@ -57,11 +61,13 @@ cdef pfn_t withdraw(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     mm.thp_mapped -= 1
     return spare
 
+
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil:
     cdef pfn_t spare = withdraw(a, mm, addr)
     mm.pgtables_bytes -= page_size(&a.m.arch)
     lruvec_stat_mod_folio(a, spare, NR_PAGETABLE, -1)
     free_pages(a, spare, 0)
+
 
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil:
     """Preconditions: no entry of the PMD there, the folio ends within the file (or is shared memory's)."""
@@ -93,6 +99,7 @@ cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write
     trace2(a, TR_THP_MAP, addr, head)
     return True
 
+
 cdef void clear_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
     """What the entry knew of the folio's use goes to the folio."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -103,6 +110,7 @@ cdef void clear_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept 
         folio_mark_dirty(a, head)
     remove_rmap_pmd(a, head, vma_at(a, v).vm_mm)
     add_mm_counter(m, mm_counter(a, head), -hpage_pmd_nr(a))
+
 
 cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nogil:
     """Entries keep protection, accessed, dirty and soft-dirty bits; a page that was exclusive stays so, each for itself. Dirty ones are soft-dirty."""
@@ -150,11 +158,14 @@ cdef void split_pmd(arena_t *a, idx_t v, vaddr_t addr, bint freeze) noexcept nog
         split_pmd_rmap(a, head, exclusive, vma_at(a, v).vm_mm)
     flush_pmd_tlb_range(a, m, addr)
 
+
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     split_pmd(a, v, addr, False)
 
+
 cdef void freeze_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     split_pmd(a, v, addr, True)
+
 
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef entry_at_t at
@@ -163,6 +174,7 @@ cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogi
     entry_find(a, mm_at(a, vma_at(a, v).vm_mm), addr, &at)
     if at.what == ENTRY_HUGE:
         split_huge_pmd(a, v, addr)
+
 
 cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -181,13 +193,16 @@ cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     add_mm_counter(m, MM_ANONPAGES, -hpage_pmd_nr(a))
     folio_try_free(a, head)
 
+
 cdef bint thp_disabled(const mm_t *m, uint64_t vm_flags, bint asked) noexcept nogil:
     if vm_flags & VM_NOHUGEPAGE or m.flags & MMF_DISABLE_THP:
         return True
     return not asked and not vm_flags & VM_HUGEPAGE and m.flags & MMF_DISABLE_THP_EXCEPT_ADVISED != 0
 
+
 cdef bint vma_thp_disabled(arena_t *a, const vma_t *v, bint asked) noexcept nogil:
     return thp_disabled(mm_at(a, v.vm_mm), v.vm_flags, asked)
+
 
 cdef uint32_t thp_orders_mask(arena_t *a, uint64_t vm_flags) noexcept nogil:
     cdef uint32_t mask = a.m.thp_orders_always
@@ -197,11 +212,13 @@ cdef uint32_t thp_orders_mask(arena_t *a, uint64_t vm_flags) noexcept nogil:
         mask |= a.m.thp_orders_inherit
     return mask
 
+
 cdef uint32_t thp_vma_allowable_orders(arena_t *a, const vma_t *v, uint32_t orders) noexcept nogil:
     orders &= thp_orders_mask(a, v.vm_flags) & thp_orders_all_anon(&a.m.arch)
     if orders == 0 or v.vm_file or v.kind != VMA_PLAIN or vma_thp_disabled(a, v, False):
         return 0
     return orders
+
 
 cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, uint32_t orders) noexcept nogil:
     """Where one fits, all smaller ones do."""
@@ -215,12 +232,15 @@ cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, 
         order -= 1
     return orders
 
+
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil:
     return has_pmd_thp(&a.m.arch) and thp_vma_allowable_orders(a, v, 1 << a.m.arch.pmd_order) != 0
+
 
 cdef bint thp_vma_suitable(arena_t *a, const vma_t *v, vaddr_t addr) noexcept nogil:
     cdef vaddr_t h = hpage_pmd_start(a, addr)
     return h >= v.vm_start and h + hpage_pmd_size(a) <= v.vm_end
+
 
 cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil:
     """The huge zero page, made at its first use and kept."""

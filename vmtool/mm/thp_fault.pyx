@@ -22,6 +22,7 @@ from vmtool.mm.thp cimport get_huge_zero, is_file_pmd, pgtable_trans_huge_deposi
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.vmstat cimport THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_FAULT_FALLBACK_CHARGE, count_vm_event
 
+
 cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty) noexcept nogil:
     """A new exclusive 2 MB folio at addr, on the LRU; the caller counts what is new of it."""
     cdef vma_t *area = vma_at(a, v)
@@ -40,9 +41,11 @@ cdef void map_anon_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint dirty
     entry_set(a, m, addr, 1, e)
     trace2(a, TR_THP_MAP, addr, head)
 
+
 cdef void count_fault_alloc(arena_t *a, const mm_t *m) noexcept nogil:
     count_mm_event(a, m, THP_FAULT_ALLOC)
     count_mthp_stat(a, a.m.arch.pmd_order, MTHP_STAT_ANON_FAULT_ALLOC)
+
 
 cdef void count_fallback(arena_t *a) noexcept nogil:
     """vma_alloc_anon_folio_pmd() got none."""
@@ -51,6 +54,7 @@ cdef void count_fallback(arena_t *a) noexcept nogil:
     if a.charge_failed:
         count_vm_event(a, THP_FAULT_FALLBACK_CHARGE)
         count_mthp_stat(a, a.m.arch.pmd_order, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE)
+
 
 cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -78,8 +82,10 @@ cdef uint32_t do_huge_pmd_anonymous_page(arena_t *a, idx_t v, vaddr_t addr, uint
     count_fault_alloc(a, m)
     return 0
 
+
 cdef void huge_pmd_set_accessed(arena_t *a, mm_t *m, vaddr_t addr, pte_t pmd, uint32_t flags) noexcept nogil:
     entry_set(a, m, hpage_pmd_start(a, addr), 1, pte_mkyoung(a, pte_mkdirty(a, pmd) if flags & FAULT_WRITE else pmd))
+
 
 cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) noexcept nogil:
     """Reuse the folio when nobody shares it; the zero page gives way to a new folio; else split and let the PTE be copied."""
@@ -111,6 +117,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
     split_huge_pmd(a, v, haddr)
     return VM_FAULT_FALLBACK
 
+
 cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept nogil:
     cdef mm_t *from_mm = mm_mut(a, vma_at(a, src).vm_mm)
     cdef mm_t *to_mm = mm_mut(a, vma_at(a, dst).vm_mm)
@@ -128,6 +135,7 @@ cdef bint copy_huge_pmd(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept
     entry_set(a, to_mm, addr, 1, pte_mkold(a, pmd))
     return True
 
+
 cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
     """mremap to a place aligned alike: the entry moves as a whole."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -144,6 +152,7 @@ cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vadd
     pgtable_trans_huge_free(a, m, old_addr)
     entry_set(a, m, new_addr, 1, pte_mksoft_dirty(a, pmd))
     return True
+
 
 cdef void change_huge_pmd(arena_t *a, idx_t v, vaddr_t addr, uint64_t vm_flags, bint upgrade) noexcept nogil:
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)

@@ -27,11 +27,14 @@ from vmtool.mm.vma cimport vma_address, vma_has_index
 
 cdef char ZEROS[CONTENT_BYTES]
 
+
 cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
     return <avc_t *>rec_at(a, POOL_AVC, i)
 
+
 cdef idx_t first_avc(arena_t *a, pfn_t head) noexcept nogil:
     return (<anon_vma_t *>rec_at(a, POOL_ANON_VMA, frame_at(a, head).mapping)).avc_head
+
 
 cdef void split_mappings(arena_t *a, pfn_t head) noexcept nogil:
     """Every huge entry that maps the folio becomes small ones."""
@@ -48,6 +51,7 @@ cdef void split_mappings(arena_t *a, pfn_t head) noexcept nogil:
                 freeze_huge_pmd(a, avc_at(a, c).vma, vma_address(a, v, index))
         c = avc_at(a, c).same_av_next
 
+
 cdef bint is_locked(arena_t *a, pfn_t head) noexcept nogil:
     """An area that may map part of the folio is VM_LOCKED."""
     cdef idx_t c = first_avc(a, head)
@@ -57,6 +61,7 @@ cdef bint is_locked(arena_t *a, pfn_t head) noexcept nogil:
             return True
         c = avc_at(a, c).same_av_next
     return False
+
 
 cdef void unlock_mappings(arena_t *a, pfn_t head, uint32_t nr) noexcept nogil:
     """try_to_migrate_one(): each small entry that a locked area loses takes one lock off the whole folio; reclaim is to correct it."""
@@ -74,6 +79,7 @@ cdef void unlock_mappings(arena_t *a, pfn_t head, uint32_t nr) noexcept nogil:
                     munlock_folio(a, head)
         c = avc_at(a, c).same_av_next
 
+
 cdef bint holds_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
     cdef uint64_t at = 0
     if frame_at(a, pfn).content == 0 and not frame_at(a, page_folio(a, pfn)).flags & PG_swapcache:
@@ -81,6 +87,7 @@ cdef bint holds_zeros(arena_t *a, pfn_t pfn) noexcept nogil:
     while at < page_size(&a.m.arch) and memcmp(page_bytes(a, pfn) + at, ZEROS, CONTENT_BYTES) == 0:
         at += CONTENT_BYTES
     return at == page_size(&a.m.arch)
+
 
 cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
     """remove_migration_pte() of one small page, area by area: a locked one locks it; another gets the zero page for zeros that nobody locked."""
@@ -108,6 +115,7 @@ cdef void remap_page(arena_t *a, pfn_t pfn, bint zeros) noexcept nogil:
                     flush_tlb_page(a, m, vma_address(a, v, index))
         c = avc_at(a, c).same_av_next
 
+
 cdef void note_unmapped(arena_t *a, pfn_t head) noexcept nogil:
     """try_to_migrate_one(): for a moment what small entries map is unmapped, in each address space; a huge entry is frozen instead. What comes
     back is single pages, whose entries belong to no block."""
@@ -134,6 +142,7 @@ cdef void note_unmapped(arena_t *a, pfn_t head) noexcept nogil:
                 break
         c = avc_at(a, c).same_av_next
 
+
 cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t nr = <uint32_t>1 << folio_order(a, head), zeros = 0, i
     if a.m.khugepaged.max_ptes_none == hpage_pmd_nr(a) - 1:
@@ -142,8 +151,10 @@ cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil:
         zeros += holds_zeros(a, head + i)
     return zeros > a.m.khugepaged.max_ptes_none
 
+
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     return split_folio_to_list(a, head, NULL)
+
 
 cdef void put_unmapped(arena_t *a, pfn_t pfn, bint is_tail) noexcept nogil:
     """free_folio_and_swap_cache() of the new folios; the first stays with who had it split."""
@@ -154,11 +165,13 @@ cdef void put_unmapped(arena_t *a, pfn_t pfn, bint is_tail) noexcept nogil:
     else:
         folio_try_free(a, pfn)
 
+
 cdef inline void push(arena_t *a, pfn_t pfn, pfn_t *list) noexcept nogil:
     cdef frame_t *f = frame_mut(a, pfn)
     f.extra_refs += 1
     f.lru_next = list[0]
     list[0] = pfn
+
 
 cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogil:
     cdef uint32_t order = folio_order(a, head), i

@@ -90,7 +90,8 @@ cdef inline void tlb_open_first(arena_t *a, const cpu_t *c, int access, tlb_firs
     t.stride = geom.stride
     t.want = g.user | (g.write | g.dirty if access == ACCESS_WRITE else 0)
     t.bits = t.want | (g.nx if access == ACCESS_EXEC else <pte_t>1 << X86_XONLY_BIT if access == ACCESS_READ and g.flags & ARCH_XONLY else 0)
-    if geom.ways and g.page_shift == SHIFT_4K and not g.flags & ARCH_CAREFUL and not a.m.trace_on and last < p.count and i // TLB_A_CHUNK == last // TLB_A_CHUNK and p.state[i // TLB_A_CHUNK] & CHUNK_DIRTY:
+    if geom.ways and g.page_shift == SHIFT_4K and not g.flags & ARCH_CAREFUL and not a.m.trace_on and last < p.count and i // TLB_A_CHUNK == last // TLB_A_CHUNK \
+            and p.state[i // TLB_A_CHUNK] & CHUNK_DIRTY:
         t.sets = <tlb_entry_t *>p.chunk[i // TLB_A_CHUNK] + i % TLB_A_CHUNK
         t.ways = geom.ways
 
@@ -191,7 +192,7 @@ cdef inline void tlb_void_open(char **chunk, const tlb_sets_t *t, uint64_t vpn) 
     """tlb_void_page() of 4K, of a pool whose chunks are all marked."""
     cdef uint32_t i = t.base + (<uint32_t>vpn & t.mask) * t.stride
     if t.ways:
-        tlb_void_way(<tlb_entry_t *>chunk[i >> 9] + (i & 511), t.ways, t.stride >= 4, vpn << 1 | 1, 12)
+        tlb_void_way(<tlb_entry_t *>chunk[i // TLB_A_CHUNK] + i % TLB_A_CHUNK, t.ways, t.stride >= 4, vpn << 1 | 1, SHIFT_4K)
 
 cdef inline void tlb_set_small(tlb_entry_t *e, uint64_t tag, pte_t leaf, uint64_t age, uint8_t flags) noexcept nogil:
     e.tag = tag

@@ -15,6 +15,7 @@ from libc.string cimport memset
 from vmtool.mm.arena cimport GOLDEN, arena_resize, cpu_mut, rec_mut, splitmix64
 from vmtool.mm.trace cimport TR_TLB_FILL, TR_TLB_FLUSH, TR_TLB_HIT, trace2
 
+
 cdef inline bint tlb_is_mine(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept nogil:
     """Valid, and of the space that runs: by its PCID, or global."""
     return tlb_is_valid(c, e) and (e.pcid == tlb_space(a.m, c) or e.flags & TLB_GLOBAL)
@@ -30,6 +31,7 @@ cdef inline uint32_t stride_of(const tlb_geom_t *geom) noexcept nogil:
     while n < geom.ways:
         n <<= 1
     return n
+
 
 cdef int tlb_init(arena_t *a) noexcept nogil:
     cdef uint32_t total = 0
@@ -56,6 +58,7 @@ cdef int tlb_init(arena_t *a) noexcept nogil:
         base += (total + TLB_A_CHUNK - 1) & ~<uint32_t>(TLB_A_CHUNK - 1)
     return arena_resize(a, POOL_TLB, base)
 
+
 cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_index, uint32_t *way) noexcept nogil:
     cdef uint32_t i
     cdef tlb_geom_t *geom
@@ -75,8 +78,10 @@ cdef tlb_entry_t *tlb_at_first(arena_t *a, uint32_t i) noexcept nogil:
 
 # --- lookup and fill --------------------------------------------------------------------------------------------
 
+
 cdef inline tlb_entry_t *set_at(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn) noexcept nogil:
     return tlb_at(a, c.tlb_base + geom.base + tlb_set_of(geom, vpn) * geom.stride)
+
 
 cdef void plru_use(tlb_entry_t *set_, const tlb_geom_t *geom, uint32_t way) noexcept nogil:
     """The nodes on the way to it point to the other half."""
@@ -86,6 +91,7 @@ cdef void plru_use(tlb_entry_t *set_, const tlb_geom_t *geom, uint32_t way) noex
         set_[node].plru = way & half == 0
         node = 2 * node + (way & half != 0)
         half >>= 1
+
 
 cdef uint32_t plru_victim(const tlb_entry_t *set_, const tlb_geom_t *geom) noexcept nogil:
     """Where the nodes point. A half without ways, of a set that is no power of two, is passed by."""
@@ -100,6 +106,7 @@ cdef uint32_t plru_victim(const tlb_entry_t *set_, const tlb_geom_t *geom) noexc
         half >>= 1
     return way
 
+
 cdef uint32_t victim_of(arena_t *a, const cpu_t *c, const tlb_entry_t *set_, const tlb_geom_t *geom) noexcept nogil:
     """The way that is filled next, where nothing of the page is there. Not for LRU."""
     cdef uint32_t way
@@ -110,10 +117,12 @@ cdef uint32_t victim_of(arena_t *a, const cpu_t *c, const tlb_entry_t *set_, con
         return <uint32_t>(splitmix64(a.m.seed + c.tlb_clock * GOLDEN) % geom.ways)
     return plru_victim(set_, geom)
 
+
 cdef inline void used(arena_t *a, cpu_t *c, const tlb_geom_t *geom, tlb_entry_t *e) noexcept nogil:
     e.age = c.tlb_clock
     if geom.policy & TLB_POLICY == TLB_PLRU:
         plru_use(set_at(a, c, geom, e.tag >> 1), geom, <uint32_t>(e - set_at(a, c, geom, e.tag >> 1)))
+
 
 cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, uint64_t vpn, uint32_t page_shift) noexcept nogil:
     """The valid entry for the page of this size in one structure, whatever it permits."""
@@ -129,6 +138,7 @@ cdef inline tlb_entry_t *find(arena_t *a, const cpu_t *c, const tlb_geom_t *geom
             return e
         e += 1
     return NULL
+
 
 cdef inline void put(arena_t *a, cpu_t *c, const tlb_geom_t *geom, const tlb_entry_t *new, bint last_level) noexcept nogil:
     """Into its set: over the same page's entry, else what the policy says. LRU: void ones are older than any that a flush left."""
@@ -161,6 +171,7 @@ cdef inline void put(arena_t *a, cpu_t *c, const tlb_geom_t *geom, const tlb_ent
     victim.plru = node
     used(a, c, geom, victim)
 
+
 cdef inline uint32_t first_level(machine_t *m, int access, int level) noexcept nogil:
     """The structure for pages of a level: those called 4K have the machine's pages, whatever their size."""
     cdef uint32_t which = TLB_L1I_4K if access == ACCESS_EXEC else TLB_L1D_4K
@@ -168,13 +179,16 @@ cdef inline uint32_t first_level(machine_t *m, int access, int level) noexcept n
         return which
     return TLB_L1I_2M if access == ACCESS_EXEC else TLB_L1D_2M if level == 1 else TLB_L1D_1G
 
+
 cdef inline uint32_t second_level(machine_t *m, int access, int level) noexcept nogil:
     cdef uint32_t which = TLB_L2I if access == ACCESS_EXEC and m.tlb_geom[TLB_L2I].ways else TLB_L2
     return which if level <= 1 or m.tlb_geom[which].policy & TLB_ALL_SIZES else TLB_L2_1G
 
+
 cdef inline int level_of(const arch_t *g, uint32_t shift) noexcept nogil:
     """Whose pages fit into so much: a contiguous block counts by what it is made of."""
     return 0 if shift < g.level_shift[1] else 1 if g.levels == 2 or shift < g.level_shift[2] else 2
+
 
 cdef uint32_t held_shift(const machine_t *m, uint32_t which, uint32_t shift) noexcept nogil:
     """What a structure holds of a page, or block, of this size: all of it, or the largest part that it knows; no less than the machine's page."""
@@ -186,6 +200,7 @@ cdef uint32_t held_shift(const machine_t *m, uint32_t which, uint32_t shift) noe
         if m.tlb_sizes[which] >> i & 1 and held < tlb_size_shift(i) <= shift:
             held = tlb_size_shift(i)
     return held
+
 
 cdef inline void put_part(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t which, const tlb_entry_t *whole, bint last_level) noexcept nogil:
     """What the structure holds of it."""
@@ -201,9 +216,11 @@ cdef inline void put_part(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t which, co
     e.pte = (whole.pte & ~a.m.arch.pfn_mask) | (((whole.pte & ~within) | (addr & within)) & a.m.arch.pfn_mask & ~mask)
     put(a, c, tlb_geom_of(a.m, which), &e, last_level)
 
+
 cdef inline bint permits(const cpu_t *c, const arch_t *g, const tlb_entry_t *e, int access) noexcept nogil:
     """An entry that forbids the access is of no use: the walk tells what is wrong."""
     return tlb_permits(g, e.pte, access) and not xonly_forbids(g, e.pte, access) and not (g.flags & ARCH_PKEYS and pkru_forbids(c.pkru, e.pte, access))
+
 
 cdef tlb_entry_t *lookup_sized(arena_t *a, const cpu_t *c, vaddr_t addr, uint32_t which) noexcept nogil:
     """Of a structure that names what it holds: pages larger than the machine's."""
@@ -215,6 +232,7 @@ cdef tlb_entry_t *lookup_sized(arena_t *a, const cpu_t *c, vaddr_t addr, uint32_
             if e != NULL:
                 return e
     return NULL
+
 
 cdef tlb_entry_t *lookup_level(arena_t *a, cpu_t *c, vaddr_t addr, int access, bint second, uint32_t *which) noexcept nogil:
     """The page in one level, by page size; large ones are looked for where there are any."""
@@ -231,6 +249,7 @@ cdef tlb_entry_t *lookup_level(arena_t *a, cpu_t *c, vaddr_t addr, int access, b
             return e
         level += 1
     return NULL
+
 
 cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noexcept nogil:
     """Both levels. A hit in the second is copied to the first."""
@@ -262,6 +281,7 @@ cdef tlb_entry_t *tlb_lookup(arena_t *a, cpu_t *c, vaddr_t addr, int access) noe
     c.tlb_missed = missed
     return NULL
 
+
 cdef inline void new_entry(arena_t *a, const cpu_t *c, vaddr_t addr, pte_t value, uint32_t shift, tlb_entry_t *out) noexcept nogil:
     memset(out, 0, sizeof(tlb_entry_t))
     out.tag = addr >> shift << 1 | 1
@@ -269,6 +289,7 @@ cdef inline void new_entry(arena_t *a, const cpu_t *c, vaddr_t addr, pte_t value
     out.age = c.tlb_clock
     out.page_shift = <uint8_t>shift
     out.pcid = <uint16_t>tlb_space(a.m, c)
+
 
 cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, uint32_t page_shift) noexcept nogil:
     cdef tlb_entry_t e
@@ -288,6 +309,7 @@ cdef void tlb_fill(arena_t *a, cpu_t *c, vaddr_t addr, int access, pte_t leaf, u
 
 # --- paging-structure caches ------------------------------------------------------------------------------------------
 
+
 cdef int psc_lookup(arena_t *a, cpu_t *c, vaddr_t addr, pte_t *out) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
     cdef tlb_geom_t *geom
@@ -303,10 +325,12 @@ cdef int psc_lookup(arena_t *a, cpu_t *c, vaddr_t addr, pte_t *out) noexcept nog
             return level
     return 0
 
+
 cdef void psc_fill(arena_t *a, cpu_t *c, vaddr_t addr, int level, pte_t value) noexcept nogil:
     cdef tlb_entry_t e
     new_entry(a, c, addr, value, a.m.arch.level_shift[level], &e)
     put(a, c, tlb_geom_of(a.m, TLB_PSC + level - 1), &e, False)
+
 
 cdef void psc_void(arena_t *a, const cpu_t *c, uint32_t pcid) noexcept nogil:
     """INVLPG: all of the PCID's, whatever address they are for."""
@@ -325,6 +349,7 @@ cdef void psc_void(arena_t *a, const cpu_t *c, uint32_t pcid) noexcept nogil:
 
 # --- invalidation ---------------------------------------------------------------------------------------------------
 
+
 cdef uint64_t nr_valid(arena_t *a, const cpu_t *c, bint globals_too) noexcept nogil:
     cdef uint64_t n = 0
     cdef uint32_t i
@@ -334,10 +359,12 @@ cdef uint64_t nr_valid(arena_t *a, const cpu_t *c, bint globals_too) noexcept no
         n += tlb_is_valid(c, e) and (globals_too or not e.flags & TLB_GLOBAL)
     return n
 
+
 cdef void trace_flush(arena_t *a, uint32_t pcid, uint64_t nr_entries) noexcept nogil:
     """What was forgotten; a flush that found nothing is no step worth telling."""
     if nr_entries:
         trace2(a, TR_TLB_FLUSH, pcid, nr_entries)
+
 
 cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil:
     if a.m.trace_on:
@@ -348,6 +375,7 @@ cdef void tlb_flush_all(arena_t *a, cpu_t *c, bint globals_too) noexcept nogil:
         c.tlb_has_large = 0
     c.tlb_clock += 1
     c.flushes_all += 1
+
 
 cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
     cdef uint32_t i
@@ -361,6 +389,7 @@ cdef void tlb_flush_pcid(arena_t *a, cpu_t *c, uint32_t pcid) noexcept nogil:
             e.age = 0
     c.flushes_all += 1
     trace_flush(a, pcid, n)
+
 
 cdef uint64_t drop_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, vaddr_t addr, uint32_t shift, uint32_t pcid) noexcept nogil:
     """Void the page's entry in one structure. Returns how many counted."""
@@ -380,6 +409,7 @@ cdef uint64_t drop_page(arena_t *a, const cpu_t *c, const tlb_geom_t *geom, vadd
         e += 1
     return n
 
+
 cdef uint64_t drop_sized(arena_t *a, const cpu_t *c, uint32_t which, vaddr_t addr, uint32_t space) noexcept nogil:
     cdef uint64_t n = 0
     cdef uint32_t i
@@ -387,6 +417,7 @@ cdef uint64_t drop_sized(arena_t *a, const cpu_t *c, uint32_t which, vaddr_t add
         if a.m.tlb_sizes[which] >> i & 1 and tlb_size_shift(i) > a.m.arch.page_shift:
             n += drop_page(a, c, tlb_geom_of(a.m, which), addr, tlb_size_shift(i), space)
     return n
+
 
 cdef uint64_t drop_leaves(arena_t *a, const cpu_t *c, vaddr_t addr, uint32_t space) noexcept nogil:
     """The page in every structure and size; globals too. Returns how many entries counted."""
@@ -405,12 +436,14 @@ cdef uint64_t drop_leaves(arena_t *a, const cpu_t *c, vaddr_t addr, uint32_t spa
                 n += drop_sized(a, c, which[i], addr, space)
     return n
 
+
 cdef void tlb_flush_page(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t pcid) noexcept nogil:
     cdef uint64_t n = drop_leaves(a, c, addr, pcid)
     if a.m.arch.flags & ARCH_CAREFUL:
         psc_void(a, c, pcid)
     c.flushes_page += 1
     trace_flush(a, pcid, n)
+
 
 cdef void tlb_flush_va(arena_t *a, cpu_t *c, vaddr_t addr, uint32_t asid, bint last_level) noexcept nogil:
     cdef uint64_t n = drop_leaves(a, c, addr, asid)

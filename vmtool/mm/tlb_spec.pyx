@@ -63,6 +63,7 @@ cdef size_t_ SIZES[NR_TLB_SIZES]
 SIZES[:] = [size_t_(b"4K", 12), size_t_(b"16K", 14), size_t_(b"64K", 16), size_t_(b"1M", 20), size_t_(b"2M", 21), size_t_(b"16M", 24),
             size_t_(b"32M", 25), size_t_(b"512M", 29), size_t_(b"1G", 30)]
 
+
 cdef const char *tlb_name(uint32_t which) noexcept nogil:
     return NAMES[which if which < NR_TLBS else 0]
 
@@ -73,8 +74,10 @@ cdef uint32_t tlb_size_shift(uint32_t i) noexcept nogil:
 
 # --- the text --------------------------------------------------------------------------------------------------
 
+
 cdef inline bint name_is(const char *text, size_t length, const char *name) noexcept nogil:
     return strlen(name) == length and strncmp(text, name, length) == 0
+
 
 cdef const char *parse_number(const char *at, uint32_t *out) noexcept nogil:
     """Decimal digits; returns what follows them, NULL when there are none or too many."""
@@ -89,12 +92,14 @@ cdef const char *parse_number(const char *at, uint32_t *out) noexcept nogil:
         return NULL
     return at
 
+
 cdef inline size_t word_length(const char *at) noexcept nogil:
     """Up to the `=`, `:` or `,` that ends a word, or the end of the text."""
     cdef size_t n = 0
     while at[n] and at[n] != c"=" and at[n] != c":" and at[n] != c",":
         n += 1
     return n
+
 
 cdef int word_number(const char *at, size_t length, const char **words, int nr) noexcept nogil:
     """Which of the words it is; -1: none."""
@@ -103,6 +108,7 @@ cdef int word_number(const char *at, size_t length, const char **words, int nr) 
         if name_is(at, length, words[i]):
             return i
     return -1
+
 
 cdef const char *parse_sizes(const char *at, uint16_t *sizes) noexcept nogil:
     """`4K+64K`; NULL: one is none."""
@@ -122,6 +128,7 @@ cdef const char *parse_sizes(const char *at, uint16_t *sizes) noexcept nogil:
         if at[0] != c"+":
             return at
         at += 1
+
 
 cdef const char *parse_marks(const char *at, machine_t *m, int which) noexcept nogil:
     """`:plru:all`, as many as there are; NULL: what is none."""
@@ -147,6 +154,7 @@ cdef const char *parse_marks(const char *at, machine_t *m, int which) noexcept n
         at += length
     return at
 
+
 cdef const char *parse_structure(const char *at, uint8_t policy, machine_t *m) noexcept nogil:
     """NAME=ENTRIESxWAYS and its marks; NULL: it cannot be."""
     cdef size_t length = word_length(at)
@@ -169,6 +177,7 @@ cdef const char *parse_structure(const char *at, uint8_t policy, machine_t *m) n
     m.tlb_sizes[which] = 0
     return parse_marks(at, m, which)
 
+
 cdef const char *parse_feature(const char *at, machine_t *m) noexcept nogil:
     """What an arm64 processor has otherwise; NULL: none of these, or it is no arm64."""
     if not ARCH_ARM64 <= m.arch.id <= ARCH_ARM64_64K:
@@ -180,6 +189,7 @@ cdef const char *parse_feature(const char *at, machine_t *m) noexcept nogil:
         m.cpu_features |= CPU_ASID8
         return at + 6
     return NULL
+
 
 cdef int parse_spec(const char *at, machine_t *m) noexcept nogil:
     """Items between commas; a structure that is not named does not exist. Returns 0 or -EINVAL."""
@@ -207,6 +217,7 @@ cdef int parse_spec(const char *at, machine_t *m) noexcept nogil:
             return -EINVAL
     return 0
 
+
 cdef int tlb_spec_parse(machine_t *m) noexcept nogil:
     cdef const char *spec = m.tlb_spec
     cdef uint32_t i
@@ -214,6 +225,7 @@ cdef int tlb_spec_parse(machine_t *m) noexcept nogil:
         if strcmp(m.tlb_spec, PRESETS[i].name) == 0:
             spec = PRESETS[i].spec
     return parse_spec(spec, m)
+
 
 cdef bint tlb_is_plain(machine_t *m) noexcept nogil:
     cdef uint32_t i

@@ -24,7 +24,8 @@ from vmtool.mm.pagecache cimport folio_mark_accessed, folio_mark_dirty
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mmu_context cimport flush_tlb_fullmm, tlb_finish_mmu, tlb_flush_entries, tlb_free_table, tlb_gather_mmu
 from vmtool.mm.pgtable cimport free_pgd_range, pte_dirty, pte_frame, pte_special, pte_young, table_free
-from vmtool.mm.pte cimport ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
+from vmtool.mm.pte cimport (ENTRY_MARKER, ENTRY_MIGRATION, ENTRY_NONE, ENTRY_PAGE, ENTRY_SPECIAL, ENTRY_SWAP, pte_class, pte_to_swp_entry, ptes_load,
+                            ptes_open, ptes_open_mut, ptes_store, ptes_t)
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.rmap cimport remove_rmap, remove_rmap_ptes
@@ -42,6 +43,7 @@ cdef struct zap_t:  # one call of zap_range()
     uint32_t flags
     mmu_gather_t *tlb
 
+
 cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
     """An anonymous folio that nothing maps and nobody else holds is free, with its slot if no entry names that."""
     if frame_at(a, head).flags & PG_swapcache:
@@ -50,6 +52,7 @@ cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
         folio_put(a, head)
     else:
         folio_try_free(a, head)
+
 
 cdef int drop_mapping(arena_t *a, pte_t e, idx_t mm) noexcept nogil:
     cdef pfn_t pfn = pte_frame(a, e)
@@ -62,6 +65,7 @@ cdef int drop_mapping(arena_t *a, pte_t e, idx_t mm) noexcept nogil:
         put_unmapped(a, page_folio(a, pfn))
     return kind
 
+
 cdef inline bint drop_single_anon(arena_t *a, pfn_t pfn) noexcept nogil:
     """drop_mapping() of a page of a process's own, no part of a folio, that one entry maps. False: another case, nothing is changed."""
     cdef frame_t *f = frame_mut(a, pfn)
@@ -71,6 +75,7 @@ cdef inline bint drop_single_anon(arena_t *a, pfn_t pfn) noexcept nogil:
     lruvec_stat_mod_folio(a, pfn, NR_ANON_MAPPED, -1)
     folio_try_free(a, pfn)
     return True
+
 
 cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept nogil:
     cdef pfn_t head
@@ -88,6 +93,7 @@ cdef int zap_present_pte(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
         if pte_young(a, e) and not vma_at(a, v).vm_flags & (VM_SEQ_READ | VM_RAND_READ):
             folio_mark_accessed(a, head)
     return drop_mapping(a, e, vma_at(a, v).vm_mm)
+
 
 cdef int zap_present_ptes(arena_t *a, idx_t v, vaddr_t addr, pte_t e, uint32_t n, bint dirty, bint young) noexcept nogil:
     """zap_present_folio_ptes(): n entries from one of a large folio on; what they knew of its use goes to it once."""
@@ -109,6 +115,7 @@ cdef int zap_present_ptes(arena_t *a, idx_t v, vaddr_t addr, pte_t e, uint32_t n
         put_unmapped(a, head)
     return kind
 
+
 cdef int zap_large(mm_walk_t *w, vaddr_t addr, pfn_t table, ptes_t *ptes, uint32_t index, uint32_t n) noexcept nogil:
     """n entries of a large folio. Returns the rss kind that they counted for."""
     cdef pte_t first = ptes_load(ptes, index), seen = 0
@@ -118,8 +125,10 @@ cdef int zap_large(mm_walk_t *w, vaddr_t addr, pfn_t table, ptes_t *ptes, uint32
         ptes_store(ptes, index + i, 0)
     return zap_present_ptes(w.a, w.v, addr, first, n, pte_dirty(w.a, seen), pte_young(w.a, seen))
 
+
 cdef inline bint is_anon_page(arena_t *a, pfn_t pfn) noexcept nogil:
     return frame_at(a, page_folio(a, pfn)).flags & PG_anon != 0
+
 
 cdef inline bint zap_spares(arena_t *a, pte_t e, uint32_t what, uint32_t flags) noexcept nogil:
     """Without ZAP_EVEN_COWS the process's own copies stay, swapped out or on their way too, and without ZAP_DROP_MARKER the markers."""
@@ -131,9 +140,11 @@ cdef inline bint zap_spares(arena_t *a, pte_t e, uint32_t what, uint32_t flags) 
         return not flags & ZAP_EVEN_COWS and is_anon_page(a, swp_offset_pfn(pte_to_swp_entry(a, e)))
     return what == ENTRY_SWAP and not flags & ZAP_EVEN_COWS
 
+
 cdef inline int zap_nonpresent_pte(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
     """The rss kind that the entry counted for, -1: none. A page on its way is mapped by nothing and still counted."""
     return mm_counter(a, swp_offset_pfn(pte_to_swp_entry(a, e))) if what == ENTRY_MIGRATION else -1
+
 
 cdef uint32_t zap_swap(arena_t *a, pfn_t table, ptes_t *ptes, uint32_t index, pte_t e, uint32_t max_nr) noexcept nogil:
     """Entries of slots side by side. Returns how many."""
@@ -143,6 +154,7 @@ cdef uint32_t zap_swap(arena_t *a, pfn_t table, ptes_t *ptes, uint32_t index, pt
     for i in range(index, index + n):
         ptes_store(ptes, i, 0)
     return n
+
 
 cdef inline uint32_t zap_run(mm_walk_t *w, vaddr_t addr, pfn_t table, ptes_t *ptes, uint32_t index, uint32_t end, uint32_t what, bint runs, int *kind) noexcept nogil:
     """Entries that go at once: of slots side by side, of a large folio, of pages that one entry maps. Returns how many; 0: this one goes by itself."""
@@ -159,6 +171,7 @@ cdef inline uint32_t zap_run(mm_walk_t *w, vaddr_t addr, pfn_t table, ptes_t *pt
         return n
     kind[0] = MM_ANONPAGES
     return zap_sole_run(w.a, ptes, index, end) if runs else 0
+
 
 cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
@@ -211,6 +224,7 @@ cdef int zap_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) no
         tlb_free_table(g, zap.tlb, 1, start)
     return 0
 
+
 cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef mmu_gather_t *tlb = (<const zap_t *>w.private).tlb
     cdef uint64_t size
@@ -228,6 +242,7 @@ cdef int zap_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) 
     tlb_flush_entries(tlb, level, addr, level_size(&w.a.m.arch, level))
     return 0
 
+
 cdef void zap_range(arena_t *a, mmu_gather_t *tlb, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     cdef mm_walk_t w
     cdef zap_t zap
@@ -238,6 +253,7 @@ cdef void zap_range(arena_t *a, mmu_gather_t *tlb, idx_t v, vaddr_t start, vaddr
     w.leaf = zap_leaf
     walk_page_range(&w, start, end)
 
+
 cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, uint32_t flags) noexcept nogil:
     """What madvise() and truncation call: the high-water mark is taken before pages go."""
     cdef mm_t *mm = mm_mut(a, vma_at(a, v).vm_mm)
@@ -246,6 +262,7 @@ cdef void zap_page_range_single(arena_t *a, idx_t v, vaddr_t start, vaddr_t end,
     tlb_gather_mmu(&tlb)
     zap_range(a, &tlb, v, start, end, flags)
     tlb_finish_mmu(a, mm, &tlb)
+
 
 cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef idx_t v = find_vma_intersection(a, mm, start, end)
@@ -270,6 +287,7 @@ cdef int split_borders(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcep
             return split_vma_nocheck(a, mm, v, end)
         v = vma_at(a, v).vm_next
     return 0
+
 
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     """Areas at the borders are split first: that alone can fail, and then nothing is unmapped."""
@@ -322,6 +340,7 @@ cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept
     vm_unacct_memory(a, nr_accounted)
     return 0
 
+
 cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcept nogil:
     cdef uint64_t task_size = mm_at(a, mm).task_size
     cdef vaddr_t end
@@ -331,6 +350,7 @@ cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcep
     if end == start:
         return -EINVAL
     return munmap_range(a, mm, start, end)
+
 
 cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -361,6 +381,7 @@ cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil:
     if a.m.arch.flags & ARCH_FIXED_TOP or first_user:
         # pgd_free(): the tables that were there from the start, also where no area ever was; arm's that also covers what no program can have
         free_pgd_range(a, m, &tlb, 0, m.task_size, 0, 0)
+
 
 cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil:
     """Truncation: the pages first..last of a file leave every area that maps them."""

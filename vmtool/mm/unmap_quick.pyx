@@ -42,6 +42,7 @@ cdef struct run_t:
 
 # --- the LRU ----------------------------------------------------------------------------------------------------------
 
+
 cdef void close_gap(arena_t *a, run_t *k) noexcept nogil:
     cdef free_list_t *list = &a.m.lruvec.lists[k.lru]
     if k.nr_off == 0:
@@ -57,6 +58,7 @@ cdef void close_gap(arena_t *a, run_t *k) noexcept nogil:
     list.nr_free -= k.nr_off
     update_lru_size(a, &a.m.lruvec, k.lru, k.z, -<int64_t>k.nr_off)
     k.nr_off = 0
+
 
 cdef inline void take_off(arena_t *a, run_t *k, const frame_t *f, pfn_t pfn) noexcept nogil:
     """lruvec_del_folio(). A page beside the gap knows of it only on the other side."""
@@ -74,6 +76,7 @@ cdef inline void take_off(arena_t *a, run_t *k, const frame_t *f, pfn_t pfn) noe
 
 # --- the per-CPU lists --------------------------------------------------------------------------------------------------
 
+
 cdef void settle(run_t *k) noexcept nogil:
     """What as many calls of free_pages() leave."""
     cdef uint32_t most = <uint32_t>(k.zone.pcp_batch << BATCH_SCALE_MAX)
@@ -85,11 +88,13 @@ cdef void settle(run_t *k) noexcept nogil:
     k.nr_freed += k.nr
     k.nr = 0
 
+
 cdef void open_list(arena_t *a, run_t *k) noexcept nogil:
     cdef bint each = k.pcp.high > k.zone.pcp_high_max or k.zone.flags & (ZONE_BELOW_HIGH | ZONE_RECLAIM_ACTIVE) != 0 or k.pcp.high <= k.pcp.count
     k.head = k.pcp.head[k.pindex]
     k.first = frame_mut(a, k.head) if k.head else NULL
     k.room = 1 if each else k.pcp.high - k.pcp.count
+
 
 cdef void open_block(arena_t *a, run_t *k, pfn_t pfn) noexcept nogil:
     """The list for a pageblock's pages. Of another zone the LRU counts for itself."""
@@ -112,6 +117,7 @@ cdef void open_block(arena_t *a, run_t *k, pfn_t pfn) noexcept nogil:
     k.pindex = order_to_pindex(0, mt if mt <= MIGRATE_RECLAIMABLE else <uint32_t>MIGRATE_MOVABLE)
     open_list(a, k)
 
+
 cdef inline void give_back(arena_t *a, run_t *k, frame_t *f, pfn_t pfn) noexcept nogil:
     """free_pages() of a single page."""
     if f.content:
@@ -133,8 +139,10 @@ cdef inline void give_back(arena_t *a, run_t *k, frame_t *f, pfn_t pfn) noexcept
 
 # --- the run --------------------------------------------------------------------------------------------------------------
 
+
 cdef inline bint is_sole(const frame_t *f) noexcept nogil:
     return f.flags & MARKS == PG_anon | PG_lru and f.mapcount == 1 and f.extra_refs == 0
+
 
 cdef uint32_t zap_sole_run(arena_t *a, ptes_t *ptes, uint32_t i, uint32_t end) noexcept nogil:
     cdef run_t k

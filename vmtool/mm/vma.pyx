@@ -12,16 +12,19 @@ from vmtool.mm.arena cimport ARENA_LOOP, arena_fail
 cdef enum:
     MAX_DEPTH = 128  # a treap of a million areas is some 50 deep; a damaged one may be a ring
 
+
 cdef inline bint too_deep(arena_t *a, idx_t t, uint32_t depth) noexcept nogil:
     if depth <= MAX_DEPTH:
         return False
     arena_fail(a, ARENA_LOOP, POOL_VMA, t)
     return True
 
+
 cdef inline uint64_t gap_before(arena_t *a, const vma_t *v) noexcept nogil:
     if v.vm_prev:
         return v.vm_start - vma_at(a, v.vm_prev).vm_end
     return v.vm_start
+
 
 cdef void pull(arena_t *a, idx_t t) noexcept nogil:
     """Recompute subtree_gap of one node from its own gap and its children."""
@@ -36,6 +39,7 @@ cdef void pull(arena_t *a, idx_t t) noexcept nogil:
         if h > g:
             g = h
     v.subtree_gap = g
+
 
 cdef void split(arena_t *a, idx_t t, vaddr_t key, idx_t *left, idx_t *right, uint32_t depth) noexcept nogil:
     """The subtree t in two: below key, and from key on."""
@@ -53,6 +57,7 @@ cdef void split(arena_t *a, idx_t t, vaddr_t key, idx_t *left, idx_t *right, uin
         right[0] = t
     pull(a, t)
 
+
 cdef idx_t merge(arena_t *a, idx_t l, idx_t r, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     if l == 0:
@@ -68,6 +73,7 @@ cdef idx_t merge(arena_t *a, idx_t l, idx_t r, uint32_t depth) noexcept nogil:
     v.left = merge(a, l, v.left, depth + 1)
     pull(a, r)
     return r
+
 
 cdef idx_t insert(arena_t *a, idx_t t, idx_t n, uint32_t depth) noexcept nogil:
     cdef vma_t *v
@@ -87,6 +93,7 @@ cdef idx_t insert(arena_t *a, idx_t t, idx_t n, uint32_t depth) noexcept nogil:
     pull(a, t)
     return t
 
+
 cdef idx_t remove(arena_t *a, idx_t t, idx_t n, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     if t == 0 or too_deep(a, t, depth):
@@ -100,6 +107,7 @@ cdef idx_t remove(arena_t *a, idx_t t, idx_t n, uint32_t depth) noexcept nogil:
         v.right = remove(a, v.right, n, depth + 1)
     pull(a, t)
     return t
+
 
 cdef void refresh(arena_t *a, idx_t root, idx_t n) noexcept nogil:
     """The gap before n changed: recompute the path from the root down to it."""
@@ -116,6 +124,7 @@ cdef void refresh(arena_t *a, idx_t root, idx_t n) noexcept nogil:
     while depth > 0:
         depth -= 1
         pull(a, path[depth])
+
 
 cdef idx_t find_vma_prev(arena_t *a, idx_t mm, vaddr_t addr, idx_t *prev) noexcept nogil:
     cdef idx_t t = mm_at(a, mm).vma_root
@@ -135,6 +144,7 @@ cdef idx_t find_vma_prev(arena_t *a, idx_t mm, vaddr_t addr, idx_t *prev) noexce
     prev[0] = before
     return found
 
+
 cdef idx_t find_vma(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef idx_t c = mm_at(a, mm).vma_cache
     cdef idx_t prev
@@ -148,17 +158,20 @@ cdef idx_t find_vma(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
         mm_mut(a, mm).vma_cache = c
     return c
 
+
 cdef idx_t find_vma_intersection(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef idx_t v = find_vma(a, mm, start)
     if v and vma_at(a, v).vm_start < end:
         return v
     return 0
 
+
 cdef idx_t vma_lookup(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef idx_t v = find_vma(a, mm, addr)
     if v and vma_at(a, v).vm_start <= addr:
         return v
     return 0
+
 
 cdef void vma_link(arena_t *a, idx_t mm, idx_t n) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
@@ -182,6 +195,7 @@ cdef void vma_link(arena_t *a, idx_t mm, idx_t n) noexcept nogil:
     if next:
         refresh(a, m.vma_root, next)
 
+
 cdef void vma_unlink(arena_t *a, idx_t mm, idx_t n) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
     cdef vma_t *v = vma_mut(a, n)
@@ -203,6 +217,7 @@ cdef void vma_unlink(arena_t *a, idx_t mm, idx_t n) noexcept nogil:
     v.vm_prev = 0
     v.vm_next = 0
 
+
 cdef void vma_set_range(arena_t *a, idx_t mm, idx_t n, vaddr_t start, vaddr_t end, uint64_t pgoff) noexcept nogil:
     cdef vma_t *v = vma_mut(a, n)
     cdef idx_t root = mm_at(a, mm).vma_root
@@ -212,6 +227,7 @@ cdef void vma_set_range(arena_t *a, idx_t mm, idx_t n, vaddr_t start, vaddr_t en
     refresh(a, root, n)
     if v.vm_next:
         refresh(a, root, v.vm_next)
+
 
 cdef bint clip(vaddr_t gs, vaddr_t ge, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *out_start, vaddr_t *out_end) noexcept nogil:
     if gs < low:
@@ -223,6 +239,7 @@ cdef bint clip(vaddr_t gs, vaddr_t ge, vaddr_t low, vaddr_t high, uint64_t lengt
         out_end[0] = ge
         return True
     return False
+
 
 cdef bint highest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gs, vaddr_t *ge, uint32_t depth) noexcept nogil:
     cdef vma_t *v
@@ -244,6 +261,7 @@ cdef bint highest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t lengt
         t = v.left
     return False
 
+
 cdef bint lowest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gs, vaddr_t *ge, uint32_t depth) noexcept nogil:
     cdef vma_t *v
     cdef vaddr_t before
@@ -264,6 +282,7 @@ cdef bint lowest(arena_t *a, idx_t t, vaddr_t low, vaddr_t high, uint64_t length
         t = v.right
     return False
 
+
 cdef vaddr_t last_end(arena_t *a, idx_t mm) noexcept nogil:
     cdef idx_t t = mm_at(a, mm).vma_root
     cdef uint32_t depth = 0
@@ -274,15 +293,18 @@ cdef vaddr_t last_end(arena_t *a, idx_t mm) noexcept nogil:
         depth += 1
     return vma_at(a, t).vm_end
 
+
 cdef bint gap_highest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil:
     if clip(last_end(a, mm), high, low, high, length, gap_start, gap_end):
         return True
     return highest(a, mm_at(a, mm).vma_root, low, high, length, gap_start, gap_end, 0)
 
+
 cdef bint gap_lowest(arena_t *a, idx_t mm, vaddr_t low, vaddr_t high, uint64_t length, vaddr_t *gap_start, vaddr_t *gap_end) noexcept nogil:
     if lowest(a, mm_at(a, mm).vma_root, low, high, length, gap_start, gap_end, 0):
         return True
     return clip(last_end(a, mm), high, low, high, length, gap_start, gap_end)
+
 
 cdef uint64_t check_gap(arena_t *a, idx_t t, int *bad, uint32_t *count, int depth) noexcept nogil:
     cdef vma_t *v
@@ -306,6 +328,7 @@ cdef uint64_t check_gap(arena_t *a, idx_t t, int *bad, uint32_t *count, int dept
     elif g != v.subtree_gap:
         bad[0] = 3
     return g
+
 
 cdef int vma_tree_validate(arena_t *a, idx_t mm) noexcept nogil:
     cdef int bad = 0

@@ -24,6 +24,7 @@ cdef enum:
     VM_STICKY = VM_MAYBE_GUARD
     VM_MERGED_OVER = VM_STICKY | VM_SOFTDIRTY  # areas that differ in these alone are joined
 
+
 cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff) noexcept nogil:
     memset(g, 0, sizeof(vmg_t))
     g.mm = mm
@@ -31,6 +32,7 @@ cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, u
     g.end = end
     g.vm_flags = vm_flags
     g.pgoff = pgoff
+
 
 cdef void vmg_from_vma(arena_t *a, vmg_t *g, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil:
     """As if the range start..end had all of v's attributes."""
@@ -43,6 +45,7 @@ cdef void vmg_from_vma(arena_t *a, vmg_t *g, idx_t mm, idx_t prev, idx_t v, vadd
     g.anon_name = area.anon_name
     g.kind = area.kind
 
+
 cdef bint names_equal(arena_t *a, idx_t x, idx_t y) noexcept nogil:
     cdef char tx[256]
     cdef char ty[256]
@@ -54,12 +57,15 @@ cdef bint names_equal(arena_t *a, idx_t x, idx_t y) noexcept nogil:
     n = name_read(a, x, tx, 256)
     return n == name_read(a, y, ty, 256) and memcmp(tx, ty, n) == 0
 
+
 cdef bint is_mergeable_vma(arena_t *a, const vmg_t *g, const vma_t *t) noexcept nogil:
     """Attributes agree; a flag that sticks to the merged area (guard markers) need not, nor soft-dirty: the area that grows keeps its own."""
     return (((t.vm_flags ^ g.vm_flags) & ~<uint64_t>VM_MERGED_OVER) == 0 and t.vm_file == g.vm_file and t.kind == g.kind and names_equal(a, t.anon_name, g.anon_name))
 
+
 cdef bint had_uncowed_parents(arena_t *a, idx_t v) noexcept nogil:
     return v != 0 and vma_at(a, v).anon_vma != 0 and not anon_vma_chain_is_singular(a, vma_at(a, v))
+
 
 cdef bint is_mergeable_anon_vma(arena_t *a, const vmg_t *g, const vma_t *t) noexcept nogil:
     """Joining may make one side share the other's anon_vma, but not one inherited from a parent; the area that mremap() moves is a side too."""
@@ -69,6 +75,7 @@ cdef bint is_mergeable_anon_vma(arena_t *a, const vmg_t *g, const vma_t *t) noex
         return anon_vma_chain_is_singular(a, t)
     return t.anon_vma == g.anon_vma
 
+
 cdef bint can_merge_left(arena_t *a, const vmg_t *g) noexcept nogil:
     cdef vma_t *p
     if g.prev == 0:
@@ -76,6 +83,7 @@ cdef bint can_merge_left(arena_t *a, const vmg_t *g) noexcept nogil:
     p = vma_at(a, g.prev)
     return (p.vm_end == g.start and is_mergeable_vma(a, g, p) and is_mergeable_anon_vma(a, g, p)
             and p.vm_pgoff + ((p.vm_end - p.vm_start) >> a.m.arch.page_shift) == g.pgoff)
+
 
 cdef bint can_merge_right(arena_t *a, const vmg_t *g, bint left_too) noexcept nogil:
     cdef vma_t *n
@@ -92,6 +100,7 @@ cdef bint can_merge_right(arena_t *a, const vmg_t *g, bint left_too) noexcept no
     p = vma_at(a, g.prev)
     return p.anon_vma == 0 or n.anon_vma == 0 or p.anon_vma == n.anon_vma
 
+
 cdef int dup_anon_vma(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     """The area that grows takes over the anon_vma of the pages that come with the range."""
     cdef idx_t av = vma_at(a, src).anon_vma
@@ -100,6 +109,7 @@ cdef int dup_anon_vma(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
         if anon_vma_clone(a, dst, src) < 0:
             return -ENOMEM
     return 0
+
 
 cdef void remove_vma(arena_t *a, idx_t mm, idx_t v) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
@@ -111,6 +121,7 @@ cdef void remove_vma(arena_t *a, idx_t mm, idx_t v) noexcept nogil:
     if area.anon_name:
         name_free(a, area.anon_name)
     vm_area_free(a, v)
+
 
 cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
     cdef bint left, right
@@ -148,6 +159,7 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
     khugepaged_enter_vma(a, target, g.vm_flags)
     g.target = target
     return target
+
 
 cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
     """The range (all or one side of g.middle) joins a neighbour that already has the wanted attributes, or 0."""
@@ -209,6 +221,7 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
     trace2(a, TR_VMA_MERGE, vma_at(a, g.target).vm_start, vma_at(a, g.target).vm_end)
     return g.target
 
+
 cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil:
     cdef idx_t n
     cdef vma_t *area
@@ -241,10 +254,12 @@ cdef int split_vma_nocheck(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept
     vma_iter_store(a, mm, n)
     return 0
 
+
 cdef int split_vma(arena_t *a, idx_t mm, idx_t v, vaddr_t addr) noexcept nogil:
     if mm_at(a, mm).map_count >= a.m.max_map_count:
         return -ENOMEM
     return split_vma_nocheck(a, mm, v, addr)
+
 
 cdef idx_t vma_modify(arena_t *a, vmg_t *g) noexcept nogil:
     cdef idx_t v = g.middle
@@ -261,6 +276,7 @@ cdef idx_t vma_modify(arena_t *a, vmg_t *g) noexcept nogil:
         if g.err:
             return 0
     return v
+
 
 cdef idx_t vma_modify_flags(arena_t *a, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end, uint64_t vm_flags, int *err) noexcept nogil:
     cdef vmg_t g

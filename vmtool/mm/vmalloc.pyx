@@ -102,6 +102,7 @@ cdef uint32_t vmap_page_array(uint64_t nr_pages) noexcept nogil:
 
 # --- addresses ----------------------------------------------------------------------------------------------------------
 
+
 cdef inline vaddr_t end_of(arena_t *a, idx_t prev) noexcept nogil:
     """Where the free range behind an area begins (0: behind those of boot)."""
     if prev:
@@ -176,6 +177,7 @@ cdef void merge_hole(arena_t *a, idx_t i) noexcept nogil:
 
 
 # --- pages ---------------------------------------------------------------------------------------------------------------
+
 
 cdef pfn_t vmap_pfn(arena_t *a, idx_t area, uint32_t index) noexcept nogil:
     cdef idx_t more = vmap_at(a, area).more
@@ -268,6 +270,7 @@ cdef uint32_t free_more_pages(arena_t *a, vaddr_t start, idx_t more, uint32_t fi
 
 
 # --- areas -----------------------------------------------------------------------------------------------------------------
+
 
 cdef idx_t new_area(arena_t *a, uint64_t nr_pages, uint64_t align, uint32_t caller) noexcept nogil:
     """Without pages; its array of them is 0 if there is no memory for that. 0: none for the rest."""
@@ -367,6 +370,7 @@ cdef void purge_lazy(arena_t *a) noexcept nogil:
 
 
 # --- stacks ----------------------------------------------------------------------------------------------------------------
+
 
 cdef idx_t alloc_block_stack(arena_t *a) noexcept nogil:
     """alloc_thread_stack_node() without VMAP_STACK."""

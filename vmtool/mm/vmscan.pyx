@@ -74,6 +74,7 @@ cdef uint64_t lruvec_lru_size(const lruvec_t *lruvec, uint32_t lru, uint32_t rec
 
 # --- how much of which list ---------------------------------------------------------------------------------------------
 
+
 cdef void prepare_scan_control(arena_t *a, scan_control_t *sc) noexcept nogil:
     cdef lruvec_t *target = lruvec_of(a, sc.memcg)
     cdef uint64_t file, free_pages = 0, high = 0
@@ -195,6 +196,7 @@ cdef void shrink_lruvec(arena_t *a, lruvec_t *lruvec, scan_control_t *sc) noexce
 
 # --- a pass over the machine or a group -----------------------------------------------------------------------------------
 
+
 cdef void shrink_node_memcgs(arena_t *a, scan_control_t *sc) noexcept nogil:
     """The target itself, then every group below it."""
     cdef idx_t memcg = sc.memcg
@@ -283,6 +285,7 @@ cdef void snapshot_refaults(arena_t *a, idx_t memcg) noexcept nogil:
 
 
 # --- direct reclaim ---------------------------------------------------------------------------------------------------------
+
 
 cdef void down_the_priorities(arena_t *a, scan_control_t *sc) noexcept nogil:
     if sc.memcg == 0:

@@ -12,7 +12,7 @@ The state it leaves is the one that the general road leaves, record by record: t
 from libc.string cimport memcmp, memset
 
 from vmtool.mm.arch cimport ARCH_TRANSLATES, level_index, page_size
-from vmtool.mm.arena cimport content_at, content_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, rec_at, slot_mut, vma_at
+from vmtool.mm.arena cimport FRAMES_A_CHUNK, content_at, content_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, rec_at, slot_mut, vma_at
 from vmtool.mm.buddy cimport free_frame
 from vmtool.mm.frame cimport frame_index, page_bytes
 from vmtool.mm.lruvec cimport LRU_INACTIVE_ANON, lruvec_add_folio, update_lru_size, workingset_age_nonresident
@@ -36,6 +36,7 @@ cdef extern from *:
     void prefetch "__builtin_prefetch" (const void *address) noexcept nogil
 
 # --- its entry -----------------------------------------------------------------------------------------------------------
+
 
 cdef bint remember_area(arena_t *a, idx_t anon_vma, sole_t *s) noexcept nogil:
     """The only area of an anon_vma. False: there are several, or it is locked."""
@@ -135,6 +136,7 @@ cdef inline void unmap(arena_t *a, frame_t *f, swap_slot_t *slot, swp_entry_t na
 
 
 # --- the page ------------------------------------------------------------------------------------------------------------
+
 
 cdef inline uint32_t free_clean(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcept nogil:
     """__remove_mapping()."""
@@ -237,6 +239,7 @@ cdef uint32_t shrink_anon(arena_t *a, pfn_t head, frame_t *f, sole_t *s) noexcep
 
 # --- a batch -------------------------------------------------------------------------------------------------------------
 
+
 cdef void sole_begin(arena_t *a, sole_t *s, bint ignore_references, bint may_writepage) noexcept nogil:
     memset(s, 0, sizeof(sole_t))
     s.ignore_references = ignore_references
@@ -262,9 +265,9 @@ cdef inline pfn_t fetch_ahead(arena_t *a, pfn_t head) noexcept nogil:
         return 0
     head = frame_at(a, head).lru_prev
     if head < a.pool[POOL_FRAME].count:
-        records = a.pool[POOL_FRAME].chunk[head >> 9]
+        records = a.pool[POOL_FRAME].chunk[head // FRAMES_A_CHUNK]
         if records != NULL:
-            prefetch(records + (head & 511) * sizeof(frame_t))
+            prefetch(records + head % FRAMES_A_CHUNK * sizeof(frame_t))
             return head
     return 0
 

@@ -79,6 +79,7 @@ cdef inline void count_reclaim_events(arena_t *a, const lruvec_t *lruvec, const 
 
 # --- taking ------------------------------------------------------------------------------------------------------------
 
+
 cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan, uint32_t room, pfn_t *out, uint64_t *nr_scanned,
                       uint64_t *nr_taken) noexcept nogil:
     """isolate_lru_folios(): off the list, with a reference, as many as there is room for. Returns how many folios."""
@@ -127,6 +128,7 @@ cdef inline uint32_t keep(arena_t *a, pfn_t head, uint32_t fate, uint32_t why) n
 
 
 # --- judging ------------------------------------------------------------------------------------------------------------
+
 
 cdef uint32_t check_references(arena_t *a, scan_control_t *sc, pfn_t head) noexcept nogil:
     """folio_check_references(): the second chance, in two steps."""
@@ -378,6 +380,7 @@ cdef uint64_t shrink_folio_list(arena_t *a, scan_control_t *sc, pfn_t *folios, u
 
 
 # --- lists -------------------------------------------------------------------------------------------------------------------
+
 
 cdef inline bint tail_is_quick(arena_t *a, const scan_control_t *sc, const lruvec_t *lruvec, uint32_t lru) noexcept nogil:
     """The machine's own list, where there are slots for all of a batch."""

@@ -126,6 +126,7 @@ cdef void sync_all(arena_t *a) noexcept nogil:
 
 # --- limits and time ------------------------------------------------------------------------------------------------
 
+
 cdef int64_t limit_of(arena_t *a, int64_t dirtyable, bint background) noexcept nogil:
     """domain_dirty_limits(): bytes, or a share of what may become dirty, in steps of 1/PAGE_SIZE."""
     cdef int64_t limit, background_limit, steps = <int64_t>page_size(&a.m.arch)

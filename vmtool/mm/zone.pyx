@@ -27,6 +27,7 @@ cdef const char *zone_name(uint32_t zone) noexcept nogil:
 
 # --- boot: zones ------------------------------------------------------------------------------------------
 
+
 cdef uint64_t next_free_range(arena_t *a, uint64_t *start, uint64_t end) noexcept nogil:
     """The first free range at or after *start and below end; sets *start. Returns its end, 0: none."""
     cdef uint32_t i
@@ -201,6 +202,7 @@ cdef int boot_memory(arena_t *a) noexcept nogil:
 
 
 # --- watermarks -----------------------------------------------------------------------------------------------
+
 
 cdef uint64_t int_sqrt(uint64_t x) noexcept nogil:
     cdef uint64_t lo = 0, hi = <uint64_t>1 << 24, mid

@@ -31,7 +31,8 @@ cdef class _Name:
 cdef class Lines:
     """The events of a log: tuples (line, thread, name, text after the name, which part of a call).
 
-    `on_name` (line's number, name) is told of each name once. `slow` (line, number) is asked for all lines that are no calls and gives a list of events; `finish` (these Lines) is called at the end. While
+    `on_name` (line's number, name) is told of each name once. `slow` (line, number) is asked for all lines that are no calls
+    and gives a list of events; `finish` (these Lines) is called at the end. While
     `is_waiting` every line goes to `slow`.
     """
 

@@ -42,6 +42,7 @@ cdef enum:
 
 cdef unsigned char HEX[256]
 
+
 cdef void make_hex():
     cdef int i
     for i in range(256):
