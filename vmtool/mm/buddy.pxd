@@ -15,7 +15,6 @@ from vmtool.mm.vmstat cimport PGALLOC_DMA, count_vm_events
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 # Gives it back; its contents are freed. Preconditions: no mappings, not on an LRU. Any order a folio may have: what is more than a block goes in pageblocks.
 cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil
-cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil
 # Break a folio of order > 0 into order-0 folios; each page keeps its own map count, flags and reference (split_page / __split_folio).
 # The head keeps its references; a tail gets the page cache's one (a file's), none (anonymous), or the head's (no mapping). Tails join
 # the LRU beside the head. An anonymous tail that nothing maps is the caller's to free.
@@ -27,6 +26,13 @@ cdef inline uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
     """All mappings of all its pages."""
     cdef const frame_t *f = frame_at(a, head)
     return frame_at(a, head + 1).lru_prev if f.flags & PG_head else <uint32_t>f.mapcount
+
+cdef inline uint64_t nr_free_pages(arena_t *a) noexcept nogil:
+    cdef uint64_t n = 0
+    cdef uint32_t z
+    for z in range(NR_ZONES):
+        n += a.m.zone[z].free_pages
+    return n
 
 cdef inline void folio_get(arena_t *a, pfn_t head) noexcept nogil:
     frame_mut(a, head).extra_refs += 1

@@ -9,7 +9,8 @@ are free_area.pyx, the per-CPU ones pcp.pyx. States of a frame:
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, slot_mut
-from vmtool.mm.compact_state cimport COMPACT_DEFERRED, COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, COMPACT_SKIPPED, COMPACT_SUCCESS, compaction_defer_reset
+from vmtool.mm.compact_state cimport (COMPACT_DEFERRED, COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, COMPACT_SKIPPED,
+                                      COMPACT_SUCCESS, compaction_defer_reset)
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order,
                               frame_index, frame_set_index, pageblock_type, pfn_to_zone, wmark_pages)
 from vmtool.mm.memcontrol cimport charge_folio, current_memcg, split_charge, try_charge, uncharge_folio
@@ -491,11 +492,3 @@ cdef void split_folio_frames(arena_t *a, pfn_t head) noexcept nogil:
             split_swapped(a, head, i)
         if copied & PG_lru:
             lru_add_split(a, head, head + i)
-
-
-cdef uint64_t nr_free_pages(arena_t *a) noexcept nogil:
-    cdef uint64_t n = 0
-    cdef uint32_t z
-    for z in range(NR_ZONES):
-        n += a.m.zone[z].free_pages
-    return n

@@ -11,10 +11,6 @@ cdef enum:  # vma_t.swap_readahead_info of an area of huge pages
     HPAGE_RESV_OWNER = 1  # its private pages are reserved for it
     HPAGE_RESV_UNMAPPED = 2  # a page was taken from it for the owner: what it touches next without a page is SIGBUS
 
-cdef inline bint is_hugetlb(const inode_t *i) noexcept nogil:
-    """A file of huge pages: `swapped` has its pages, `holes` its reservations, both by huge page."""
-    return i.kind == INODE_SHMEM and i.shmem_flags & VM_HUGETLB != 0
-
 cdef int hugetlb_reserve_pages(arena_t *a, idx_t v) noexcept nogil  # for a new area; 0 or -ENOMEM
 cdef void hugetlb_vm_close(arena_t *a, idx_t v) noexcept nogil  # its entries are gone; what was reserved and not used is given back, a last file's pages go
 cdef void hugetlb_moved(arena_t *a, idx_t v) noexcept nogil  # mremap: another area has its entries and its reservations now (clear_vma_resv_huge_pages)

@@ -29,6 +29,11 @@ from libc.stdio cimport snprintf
 cdef uint64_t TO_THE_END = <uint64_t>-1
 
 
+cdef inline bint is_hugetlb(const inode_t *i) noexcept nogil:
+    """A file of huge pages: `swapped` has its pages, `holes` its reservations, both by huge page."""
+    return i.kind == INODE_SHMEM and i.shmem_flags & VM_HUGETLB != 0
+
+
 cdef inline idx_t inode_of(arena_t *a, idx_t v) noexcept nogil:
     return file_at(a, vma_at(a, v).vm_file).inode
 

@@ -31,7 +31,8 @@ from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, folio_free
 from vmtool.mm.thp_split cimport split_folio_to_list
 from vmtool.mm.trace cimport (KEEP_DIRTY, KEEP_HELD, KEEP_LOCKED, KEEP_MAPPED, KEEP_MLOCKED, KEEP_NO_SLOT, KEEP_NOT_UNMAPPED, KEEP_USED, KEEP_USED_ONCE, KEEP_WRITEBACK,
                               KEEP_WRITING, TR_RECLAIM_KEEP, TR_RECLAIM_TAKE, TR_SHRINK_ACTIVE, TR_SHRINK_INACTIVE, trace3, trace4)
-from vmtool.mm.vmscan_anon cimport FATE_ACTIVATE, FATE_FREED, FATE_KEEP, FATE_UNKNOWN, anon_is_usual, shrink_anon, shrink_anon_tail, sole_begin, sole_end, sole_forget, sole_t, tail_isolate, tail_putback, tail_t
+from vmtool.mm.vmscan_anon cimport (FATE_ACTIVATE, FATE_FREED, FATE_KEEP, FATE_UNKNOWN, anon_is_usual, shrink_anon, shrink_anon_tail, sole_begin,
+                                    sole_end, sole_forget, sole_t, tail_isolate, tail_putback, tail_t)
 from vmtool.mm.vmscan_putback cimport move_folios_to_lru, putback, putback_lru_folios
 from vmtool.mm.vmstat cimport (NR_VMSCAN_IMMEDIATE, NR_VMSCAN_WRITE, PGACTIVATE, PGDEACTIVATE, PGLAZYFREED, PGREFILL, PGSCAN_ANON,
                                PGSCAN_KSWAPD, PGSCAN_SKIP_DMA, PGSTEAL_ANON, PGSTEAL_KSWAPD, THP_SWPOUT_FALLBACK, count_vm_events)
