@@ -15,7 +15,7 @@ NR_ACCESSES = 1 << 20
 NR_HOT_PAGES = 32  # fit the first level of every TLB
 PROT_RW = 3
 MAP_PRIVATE_ANON = 0x22
-M_TRIM_THRESHOLD = -1  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 # What the model must take at most for the comparison to be honest, ns at -O2 on the machine of the targets.
 MODEL_LIMITS = {"fault": 20, "cow": 30, "fork": 9, "hit": 2}
@@ -29,6 +29,7 @@ def keep_heap() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # which stays at 128K else, where it would have risen by itself
 
 
 def new_machine():
