@@ -39,7 +39,7 @@ cdef dict PLANS = {}  # by the command's name; None: it has other arguments
 cdef Plan plan_of(str name):
     command = table.find(name)
     plan = None
-    if (command is not None and not command.tail and command.rest is None and len(command.arguments) < MOST_WORDS
+    if (command is not None and name not in table.NOT_IN_SCRIPTS and not command.tail and command.rest is None and len(command.arguments) < MOST_WORDS
             and all([p.kind in KINDS and not p.repeat for p in command.arguments])
             and not any([p in group for p in command.arguments for group in command.exclusive])):
         plan = Plan()

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-NOT_IN_SCRIPTS = frozenset(("run", "completion", "what-if", "report", "quiz", "undo", "redo"))
 STDOUT, STDERR = 1, 2
 MOST_BYTES = 128 << 20  # of a script: some four million lines; /dev/zero has no end
 
@@ -214,15 +213,16 @@ class Script:
         command = table.find(word)
         if command is None:
             raise UsageError(f"no such command{did_you_mean(word, table.names())}")
-        return self.act(command, parse.read(command, words[1:]), words)
+        values = parse.read(command, words[1:])
+        if command.name in table.NOT_IN_SCRIPTS:
+            raise UsageError("not in a script")
+        return self.act(command, values, words)
 
     def act(self, command: Command, values: dict[str, Any], words: list[str] | str) -> tuple[Output, Exception | None]:
         """Perform a command that has been read; `words`: its own, or the line that they are for the log. Raises LINE_FAILURES."""
         access, transaction = command.access, self.transaction
         if type(access) is not str:
             access = access(values)
-        if command.name in NOT_IN_SCRIPTS:
-            raise UsageError("not in a script")
         if access is ALONE:
             return command.function()(self.settings, **values), None
         session = transaction.session

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmtool.cli.declare import Command
 
+NOT_IN_SCRIPTS = frozenset(("run", "completion", "what-if", "report", "quiz", "undo", "redo"))
 FAMILIES = {
     "machine": ("The machine", "init run what-if sysctl fsck completion"),
     "history": ("Its history", "log undo redo diff"),
