@@ -9,7 +9,7 @@ from importlib import import_module
 from bench.measure import print_rows
 
 ALL_REACHED = "every target reached"
-BENCHES = ("faults", "areas", "streams", "startup", "lines", "traces", "heap", "reclaim", "procfs", "pictures")
+BENCHES = ("faults", "areas", "streams", "startup", "lines", "traces", "heap", "reclaim", "swap", "procfs", "pictures")
 
 
 def run(name: str, rounds: int) -> int:

@@ -10,7 +10,6 @@ from tests.structure.cython_source import DATA, FUNCTION, SOURCES, code_of, func
 MOST_COLUMNS = 180
 MOST_LINES = 60  # of a function: a screen
 CIMPORT = re.compile(r"^from ([\w.]+) c?import (\([^)]*\)|[^\n]*)", re.M)
-LEGACY = {"vmtool/mm/sys_mmap.pyx:do_mmap"}
 
 
 def blank_faults(path):
@@ -46,7 +45,7 @@ def test_lines_are_as_the_house_has_them(path):
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_a_function_fits_a_screen(path):
     long = [(name, last - first + 1) for name, first, last in functions(code_of(path.read_text())) if last - first >= MOST_LINES]
-    assert [(name, size) for name, size in long if f"{name_of(path)}:{name}" not in LEGACY] == []
+    assert long == []
 
 
 def imports(code):

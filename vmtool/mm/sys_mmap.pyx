@@ -157,6 +157,21 @@ cdef int file_flags(arena_t *a, const mmap_req_t *req, uint64_t pgoff, uint64_t 
     return 0
 
 
+cdef int anon_flags(uint64_t flags, uint64_t *vm_flags) noexcept nogil:
+    """What a mapping without a file becomes by its type; 0 or -EINVAL."""
+    if flags & MAP_TYPE == MAP_SHARED:
+        if vm_flags[0] & VM_GROWSDOWN:
+            return -EINVAL
+        vm_flags[0] |= VM_SHARED | VM_MAYSHARE
+        return 0
+    if flags & MAP_TYPE == MAP_DROPPABLE:
+        if flags & MAP_LOCKED or vm_flags[0] & VM_GROWSDOWN:
+            return -EINVAL
+        vm_flags[0] |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP
+        return 0
+    return 0 if flags & MAP_TYPE == MAP_PRIVATE else -EINVAL
+
+
 cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *populate) noexcept nogil:
     cdef uint64_t flags = req.flags, length = page_align(&a.m.arch, req.length), vm_flags, pgoff = req.offset >> a.m.arch.page_shift, result, prot
     cdef vaddr_t addr = req.addr
@@ -201,19 +216,11 @@ cdef uint64_t do_mmap(arena_t *a, idx_t mm, const mmap_req_t *req, uint64_t *pop
         err = file_flags(a, req, pgoff, length, &vm_flags)
         if err:
             return <uint64_t><int64_t>err
-    elif flags & MAP_TYPE == MAP_SHARED:
-        if vm_flags & VM_GROWSDOWN:
-            return <uint64_t>-EINVAL
-        pgoff = 0
-        vm_flags |= VM_SHARED | VM_MAYSHARE
-    elif flags & MAP_TYPE == MAP_PRIVATE or flags & MAP_TYPE == MAP_DROPPABLE:
-        if flags & MAP_TYPE == MAP_DROPPABLE:
-            if flags & MAP_LOCKED or vm_flags & VM_GROWSDOWN:
-                return <uint64_t>-EINVAL
-            vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP
-        pgoff = addr >> a.m.arch.page_shift
     else:
-        return <uint64_t>-EINVAL
+        err = anon_flags(flags, &vm_flags)
+        if err:
+            return <uint64_t><int64_t>err
+        pgoff = 0 if vm_flags & VM_SHARED else addr >> a.m.arch.page_shift
     if flags & MAP_NORESERVE and a.m.overcommit_memory != OVERCOMMIT_NEVER:
         vm_flags |= VM_NORESERVE
     result = mmap_region(a, mm, req.file, addr, length, vm_flags, pgoff, VMA_PLAIN)
