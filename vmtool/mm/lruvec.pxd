@@ -7,6 +7,7 @@ Counterpart: Linux v6.18 include/linux/mm_inline.h: lruvec_add_folio(), lruvec_d
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from vmtool.mm.arena cimport arena_t, folio_x_at, frame_at, frame_mut, memcg_at, memcg_mut
+from vmtool.mm.free_list cimport link_head, link_tail, unlink
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_ZONE_INACTIVE_ANON, count_vm_events
 from vmtool.mm.zone cimport pfn_to_zone, zone_holds
@@ -137,36 +138,6 @@ cdef inline void lru_adds_end(arena_t *a, lru_adds_t *adds) noexcept nogil:
     if adds.nr_pages:
         update_lru_size(a, adds.lruvec, adds.lru, adds.zone, adds.nr_pages)
     adds.nr_pages = 0
-
-cdef inline void link_head(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:
-    f.lru_next = list.head
-    f.lru_prev = 0
-    if list.head:
-        frame_mut(a, list.head).lru_prev = head
-    else:
-        list.tail = head
-    list.head = head
-
-cdef inline void link_tail(arena_t *a, pfn_t head, frame_t *f, free_list_t *list) noexcept nogil:
-    f.lru_next = 0
-    f.lru_prev = list.tail
-    if list.tail:
-        frame_mut(a, list.tail).lru_next = head
-    else:
-        list.head = head
-    list.tail = head
-
-cdef inline void unlink(arena_t *a, frame_t *f, free_list_t *list) noexcept nogil:
-    if f.lru_prev:
-        frame_mut(a, f.lru_prev).lru_next = f.lru_next
-    else:
-        list.head = f.lru_next
-    if f.lru_next:
-        frame_mut(a, f.lru_next).lru_prev = f.lru_prev
-    else:
-        list.tail = f.lru_prev
-    f.lru_next = 0
-    f.lru_prev = 0
 
 cdef inline void lruvec_rotate_folio(arena_t *a, pfn_t head, frame_t *f) noexcept nogil:
     """From where it stands to the tail of the same list."""
