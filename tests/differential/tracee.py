@@ -24,6 +24,7 @@ MADV_COLD, MADV_COLLAPSE = 20, 25
 HUGE = 2 << 20
 SYS_FORK, SYS_EXECVE, SYS_EXIT_GROUP = 57, 59, 231
 NOBODY = 65534
+CANONICAL_LOW, CANONICAL_HIGH = 1 << 47, (1 << 64) - (1 << 47)  # between them is no address: a fault there names none
 
 REGS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs").split()
 CODES = {
@@ -250,7 +251,7 @@ class Tracee:
         try:
             self._run(addr, **anywhere)
         except Fault as e:
-            if e.addr == addr:
+            if e.addr == addr or CANONICAL_LOW <= addr < CANONICAL_HIGH:
                 raise
 
     def store(self, addr: int, data: bytes) -> None:

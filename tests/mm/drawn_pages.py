@@ -74,7 +74,7 @@ class Case(NamedTuple):
 
     @property
     def needs_file(self) -> bool:
-        return any(kind in self.space or f"map {kind} " in self.steps for kind in ON_FILE)
+        return "truncate" in self.steps or any(kind in self.space or f" {kind} " in self.steps for kind in ON_FILE)
 
 
 class Area(NamedTuple):
@@ -94,6 +94,7 @@ class Backend:
     """What the two who answer have in common. A process is what `spawn` and `fork` give."""
 
     unit = PAGE  # what the numbers of areas and steps count
+    kinds = KINDS
     table = struct.Struct(f"<{NR_PAGES}Q")  # the window's entries
 
     def answer(self, case: Case) -> str:
@@ -190,6 +191,14 @@ class Backend:
     def words(self, entries: tuple[int, ...]) -> str:
         return " ".join(map(self.page, entries))
 
+    def place(self, addr: int) -> str:
+        """Where a signal says it was."""
+        return f"@{(addr - LOW) // self.unit}"
+
+    def rights(self, perms: str, flags: str) -> str:
+        """Of an area, whose line VmFlags is given as well."""
+        return perms
+
     def areas_of(self, task) -> str:
         found = []
         for area in self.areas(task):
@@ -214,6 +223,8 @@ class Simulated(Backend):
     What is left of them stays until forget(): fsck() sees it.
     """
 
+    image = None  # the program that they run
+
     def __init__(self) -> None:
         from vmtool._core import Machine
 
@@ -233,7 +244,7 @@ class Simulated(Backend):
             self.forget()
             self.has_swap = case.needs_swap
             m.swapon(64 << 20) if self.has_swap else m.swapoff()
-        pid = m.spawn("drawn", None, [b"drawn"], [])
+        pid = m.spawn("drawn", self.image, [b"drawn"], [])
         if case.needs_file:
             path = f"/drawn{self.nr_files}"
             m.mkfile(path, FILE_PAGES * PAGE)
@@ -275,11 +286,11 @@ class Simulated(Backend):
             else:
                 self.machine.touch(pid, addr, length, access, True)
         except Signal as signal:
-            return f"{signal.code}@{((signal.addr or 0) - LOW) // self.unit}"
+            return signal.code + self.place(signal.addr or 0)
         return ""
 
     def map(self, pid: int, kind: str, first: int, last: int) -> int:
-        prot, flags, ahead = KINDS[kind]
+        prot, flags, ahead = self.kinds[kind]
         flags |= FIXED | (ANONYMOUS if ahead is None else 0)
         file, offset = (None, 0) if ahead is None else (self.file, (ahead + first) * PAGE)
         return self.syscall(pid, "mmap", LOW + first * self.unit, (last - first) * self.unit, prot, flags, file, offset)
@@ -314,13 +325,16 @@ class Simulated(Backend):
         return self.machine.kpage(file, pfn, nr)
 
     def areas(self, pid: int) -> Iterator[Area]:
+        from vmtool.procfs.vmflags import vmflags_line
+
         for smap in self.machine.smaps(pid):
             area, stats = smap.vma, smap.stats
             if LOW <= area.start < LOW + self.table.size // 8 * PAGE:
                 found = (stats.resident, stats.pss >> 12, stats.pss_dirty >> 12, stats.shared_clean, stats.shared_dirty,
                          stats.private_clean, stats.private_dirty, stats.referenced, stats.anonymous, stats.lazyfree, stats.swap,
                          stats.swap_pss >> 12, stats.pss_locked >> 12)  # fmt: skip
-                yield Area((area.start - LOW) // self.unit, (area.end - LOW) // self.unit, perms_of(area), tuple(n >> 10 for n in found))
+                perms = self.rights(perms_of(area), vmflags_line(area.flags))
+                yield Area((area.start - LOW) // self.unit, (area.end - LOW) // self.unit, perms, tuple(n >> 10 for n in found))
 
 
 def perms_of(area) -> str:
@@ -334,7 +348,7 @@ def perms_of(area) -> str:
 def brief(answer: str) -> str:
     """An answer without flags and sums: results, and the pages that are there; of pages in a row (`*`) no numbers."""
     results, *looks = answer.split(" | ")
-    words = [[word.split("*")[0].split(":")[0] for word in look.partition("[")[0].split()] for look in looks]
+    words = [[word.split("*")[0].split(":")[0] for word in look.partition("[")[0].partition("(")[0].split()] for look in looks]
     if "*" in answer:
         words = [[word for word, _ in groupby(row)] for row in words]
     return " | ".join((results, *(" ".join(word).rstrip(" .") for word in words)))
@@ -370,7 +384,7 @@ def alike(answers: dict[Case, str], make: type[Simulated] = Simulated) -> None:
     assert not wrong, f"{len(wrong)} of {len(answers)}:\n" + "\n".join(wrong[:10])
 
 
-def live(cases: Iterable[Case], of_huge_pages: bool = False) -> dict[Case, str]:
+def live(cases: Iterable[Case], make: type[Simulated] = Simulated) -> dict[Case, str]:
     """This kernel's answers; a skip where it is not the judge."""
     import pytest
 
@@ -381,7 +395,7 @@ def live(cases: Iterable[Case], of_huge_pages: bool = False) -> dict[Case, str]:
     if why := live_pages.obstacle():
         pytest.skip(f"the live kernel as judge {why}")
     try:
-        return dict(live_pages.answers(cases, of_huge_pages))
+        return dict(live_pages.answers(cases, make))
     except live_pages.Unsuitable as why:
         pytest.skip(f"the live kernel as judge {why}")
 
@@ -394,8 +408,8 @@ def live_sample(cases: Iterable[Case], rules: Iterable[tuple[str, str, str]], st
     """
     every = [case for case in cases if not case.needs_swap]
     wanted = {Case(space, steps): answer for space, steps, answer in rules if "pageout" not in steps}
-    answers = live([*every[::step], *wanted], make is not Simulated)
+    answers = live([*every[::step], *wanted], make)
     simulated = make()
-    again = live([case for case, answer in answers.items() if simulated.answer(case) != answer], make is not Simulated)
+    again = live([case for case, answer in answers.items() if simulated.answer(case) != answer], make)
     assert {case: brief(answer) for case, answer in answers.items() if case in wanted} == wanted
     alike({case: answer for case, answer in answers.items() if again.get(case, answer) == answer}, make)

@@ -10,12 +10,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tests.differential import conditions, kernel, swap_areas, tracee
 from tests.differential.conditions import Unsuitable
 from tests.differential.script import Words
-from tests.mm import drawn_huge, drawn_pages
+from tests.mm import drawn_counts, drawn_huge, drawn_pages
 from tests.mm.drawn_pages import FILE_PAGES, LOW, PAGE, Area, Backend, Case
 
 __all__ = ["Unsuitable", "answers", "obstacle"]
@@ -90,11 +90,11 @@ class Live(Backend):
             else:
                 task.touch(addr, length, access)
         except tracee.Fault as fault:
-            return f"{fault.code}@{(fault.addr - LOW) // self.unit}"
+            return fault.code + self.place(fault.addr)
         return ""
 
     def map(self, task: tracee.Tracee, kind: str, first: int, last: int) -> int:
-        prot, flags, ahead = drawn_pages.KINDS[kind]
+        prot, flags, ahead = self.kinds[kind]
         flags |= drawn_pages.FIXED | (drawn_pages.ANONYMOUS if ahead is None else 0)
         fd, offset = (-1, 0) if ahead is None else (self.fd, (ahead + first) * PAGE)
         return self.syscall(task, "mmap", LOW + first * self.unit, (last - first) * self.unit, prot, flags, fd, offset)
@@ -134,17 +134,51 @@ class Live(Backend):
             words = lines[head].split()
             start, stop = (int(word, 16) for word in words[0].split("-"))
             if LOW <= start < LOW + self.table.size // 8 * PAGE:
+                perms = self.rights(words[1], lines[end - 1])
                 sums = {line.split(":")[0]: int(line.split()[1]) for line in lines[head + 1 : end] if line.endswith(" kB")}
-                yield Area((start - LOW) // self.unit, (stop - LOW) // self.unit, words[1], tuple(sums[name] for name in drawn_pages.SUMS))
+                yield Area((start - LOW) // self.unit, (stop - LOW) // self.unit, perms, tuple(sums[name] for name in drawn_pages.SUMS))
 
 
 class LiveHuge(drawn_huge.Huge, Live):
     pass
 
 
-def answers(cases: Iterable[Case], of_huge_pages: bool = False) -> Iterator[tuple[Case, str]]:
-    """Those without swap first."""
-    with conditions.workplace() as root, contextlib.closing((LiveHuge if of_huge_pages else Live)(root)) as judge:
+class LiveCounted(drawn_counts.Counted, Live):
+    def truncate(self, size: int) -> None:
+        os.truncate(self.path, size)
+
+    def drop(self) -> None:
+        with open(self.path, "rb") as f:
+            os.fsync(f.fileno())
+            kernel.forget(f.fileno())
+
+    def limit(self, task: tracee.Tracee, name: str, nr_bytes: int) -> None:
+        tracee.set_limit(task.pid, name, nr_bytes)
+
+    def load(self, task: tracee.Tracee, addr: int, nr: int) -> str:
+        return self.signal_or_bytes(lambda: task.load(addr, nr))
+
+    def store(self, task: tracee.Tracee, addr: int, data: bytes) -> str:
+        return self.signal_or_bytes(lambda: task.store(addr, data))
+
+    def signal_or_bytes(self, access: Callable[[], bytes | None]) -> str:
+        try:
+            return (access() or b"").hex()
+        except tracee.Fault as fault:
+            return fault.code + self.place(fault.addr)
+
+    def counts(self, task: tracee.Tracee) -> dict[str, int]:
+        with open(f"/proc/{task.pid}/status", encoding="ascii") as f:
+            lines = dict(line.split(":", 1) for line in f)
+        return {name: int(lines[name].split()[0]) for name in drawn_counts.COUNTED}
+
+
+LIVE = {drawn_pages.Simulated: Live, drawn_huge.SimulatedHuge: LiveHuge, drawn_counts.SimulatedCounted: LiveCounted}
+
+
+def answers(cases: Iterable[Case], make: type[drawn_pages.Simulated] = drawn_pages.Simulated) -> Iterator[tuple[Case, str]]:
+    """Of the kernel, in place of such a machine; those without swap first."""
+    with conditions.workplace() as root, contextlib.closing(LIVE[make](root)) as judge:
         if why := conditions.obstacle():  # asked again: who had the place before may have had swap
             raise Unsuitable(why)
         for case in sorted(cases, key=lambda case: case.needs_swap):
@@ -161,15 +195,16 @@ def main(names: list[str]) -> int:
         print(f"live_pages: {why}", file=sys.stderr)
         return 1
     for name in names:
-        is_huge = name.startswith("thp")
-        found = dict(answers(importlib.import_module(f"tests.mm.test_{name}").cases(), is_huge))
-        simulated = drawn_huge.SimulatedHuge() if is_huge else drawn_pages.Simulated()
+        module = importlib.import_module(f"tests.mm.test_{name}")
+        make = getattr(module, "MACHINE", drawn_pages.Simulated)
+        found = dict(answers(module.cases(), make))
+        simulated = make()
         ours = {}
         for case in found:
             ours[case] = simulated.answer(case)
             simulated.forget()
         odd = [case for case, answer in found.items() if ours[case] != answer]
-        again = [dict(answers(odd, is_huge)) for _ in range(2)]
+        again = [dict(answers(odd, make)) for _ in range(2)]
         for case in odd:
             said = [found[case], *(answer[case] for answer in again)]
             print(f"{name}: {case.space!r} {case.steps}\n  {ours[case]}", *said, sep="\n  ", file=sys.stderr)

@@ -6,6 +6,7 @@ pytest.importorskip("vmtool._core", reason="the Cython modules are not built: ru
 from tests.mm.drawn_huge import SimulatedHuge  # noqa: E402
 from tests.mm.drawn_pages import Case, alike, brief, complete, crossed, live_sample, recorded  # noqa: E402
 
+MACHINE = SimulatedHuge
 SPACES = ("aaaa        ", " aaaa       ")  # two huge pages; half of one, a whole, half of one
 ADVISED = "A advise hugepage 0-24"
 BEFORE = ("A w 0-8", "A r 4", "A w 4-8, A prot r 4-8, A prot rw 4-8")
