@@ -57,7 +57,7 @@ class Header:
                 continue
             if function:
                 self.functions.append((function[1], line))
-            else:
+            elif line:  # a comment's line, and an empty one, say nothing to anybody
                 rest.append(line)
             line = next(lines, None)
         self.rest = "\n".join(rest)

@@ -82,6 +82,11 @@ def test_a_record_that_python_sees_counts_in_full(tmp_path):
     assert stale(tmp_path, "vmtool/mm/types.pxd", "    uint64_t start", changed, other=True) == {"arena", "other"}
 
 
+def test_what_is_said_in_a_comment_is_its_own_module_s_alone(tmp_path):
+    assert stale(tmp_path, "vmtool/mm/user.pxd", "cdef int used", "# what a page has\n# 0: nothing\n\ncdef int used") == {"user"}
+    assert stale(tmp_path, "vmtool/mm/user.pxd", "  # that page's", "  # another's") == {"user"}
+
+
 def test_of_functions_those_count_that_are_used_and_a_module_s_own(tmp_path):
     header = "vmtool/mm/user.pxd"
     assert stale(tmp_path, header, "int unused(area_t *a)", "long unused(area_t *a)") == {"user"}
