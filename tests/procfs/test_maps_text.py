@@ -1,5 +1,6 @@
 """maps as one text: what the machine writes itself is what the formatter of a single area writes, whatever the areas are."""
 
+import errno
 import functools
 import itertools
 
@@ -36,6 +37,23 @@ def test_areas_of_every_kind(arch):
     assert text == wanted
     assert text.count("\n") > 16 and "[anon:pool]" in text
     assert text == machine.procfs[f"{pid}/maps"]
+
+
+def test_shared_memory_without_a_link_has_a_name_and_a_file_has_none():
+    """madvise_vma_behavior(): vm_file && !vma_is_anon_shmem() is EBADF."""
+    machine = vmtool.Machine()
+    machine.boot(ram_bytes=1 << 28)
+    pid = machine.spawn("a", None, [b"a"], [])
+    shared = machine.mmap(pid, 0, 2 * PAGE, 3, SHARED | ANONYMOUS)
+    machine.set_vma_name(pid, shared, PAGE, "pool")
+    text, wanted = both(machine, pid)
+    assert text == wanted
+    assert "[anon_shmem:pool]" in text and "/dev/zero (deleted)" in text
+    machine.mkfile("/a", PAGE)
+    mapped = machine.mmap(pid, 0, PAGE, 1, SHARED, "/a")
+    with pytest.raises(vmtool.errors.KernelError) as refused:
+        machine.set_vma_name(pid, mapped, PAGE, "pool")
+    assert refused.value.errno == errno.EBADF
 
 
 def test_an_area_beside_the_stack_and_one_at_the_break():

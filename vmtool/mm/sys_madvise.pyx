@@ -224,6 +224,15 @@ cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int a
     return walk_vmas(a, mm, start, end, advice)
 
 
+cdef inline bint may_be_named(arena_t *a, const vma_t *v) noexcept nogil:
+    """No file's area, or vma_is_anon_shmem(): shared memory whose file has no link. # Deviation: had none when it was mapped, Linux asks."""
+    cdef const inode_t *inode
+    if v.vm_file == 0:
+        return True
+    inode = inode_at(a, file_at(a, v.vm_file).inode)
+    return inode.kind == INODE_SHMEM and inode.nlink == 0 and not v.vm_flags & VM_HUGETLB
+
+
 cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil:
     cdef vaddr_t end = start + (page_align(&a.m.arch, length)), tmp
     cdef idx_t prev, v, stored = 0
@@ -249,7 +258,7 @@ cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, 
             if start >= end:
                 break
         tmp = vma_at(a, v).vm_end if vma_at(a, v).vm_end < end else end
-        if not vma_is_anonymous(vma_at(a, v)):
+        if not may_be_named(a, vma_at(a, v)):
             err = -EBADF
             break
         err = update_vma(a, mm, &prev, v, start, tmp, vma_at(a, v).vm_flags, stored)
