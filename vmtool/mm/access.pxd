@@ -10,21 +10,28 @@ cdef struct siginfo_t:
     int code  # SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, SI_KERNEL
     vaddr_t addr
 
-# The same where nobody needs the address, and what follows the access: 0, or -1 and a signal.
+# Accesses by a task on its CPU (`c` is the one it runs on), ACCESS_ kinds. Precondition: the task is live and runs in its space: c's root is its pgd.
+# Returns of all: 0, or -1 and the signal in *info (SIGSEGV, SIGBUS, or SIGKILL where a fault had no memory); what was done before it stays done.
+# Counts, by the faults: PGFAULT, PGMAJFAULT and what handle_mm_fault() moves; the TLB's counters of the CPU.
+
+# One access within a page. 0, or -1: a signal. *info is set only then.
 cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil
-# Every page of addr..addr+length-1; stops at a signal.
+# Every page of addr..addr+length-1, in order; length 0 is one byte. 0, or -1: a signal.
 cdef int touch_range(arena_t *a, idx_t task, vaddr_t addr, uint64_t length, int kind, siginfo_t *info) noexcept nogil
-# Bytes in and out through the tables.
+# Bytes in and out through the tables, page by page. 0, or -1: a signal.
 cdef int store_bytes(arena_t *a, idx_t task, vaddr_t addr, const char *data, uint64_t length, siginfo_t *info) noexcept nogil
-cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil
-# One word of 8 bytes; within a page, where it is aligned. Bytes set to one value; bytes copied (the source is read page by page, as by memcpy).
+cdef int load_bytes(arena_t *a, idx_t task, vaddr_t addr, char *out, uint64_t length, siginfo_t *info) noexcept nogil  # 0, or -1: a signal
+# One word of 8 bytes; where it is not aligned, as bytes. 0, or -1: a signal.
 cdef int load_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t *out, siginfo_t *info) noexcept nogil
-cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil
+cdef int store_u64(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, uint64_t value, siginfo_t *info) noexcept nogil  # 0, or -1: a signal
+# all set to one value. 0, or -1: a signal
 cdef int fill_bytes(arena_t *a, idx_t task, vaddr_t addr, int byte, uint64_t length, siginfo_t *info) noexcept nogil
+# The source is read page by page, as by memcpy. 0, or -1: a signal; the pages before it are copied.
 cdef int copy_bytes(arena_t *a, idx_t task, vaddr_t to, vaddr_t addr, uint64_t length, siginfo_t *info) noexcept nogil
-# access_remote_vm() that faults nothing in: bytes read before the first unmapped page
+# access_remote_vm() that faults nothing in, nor moves the TLB: bytes read before the first page that is not mapped.
 cdef uint64_t peek_bytes(arena_t *a, idx_t mm, vaddr_t addr, char *out, uint64_t length) noexcept nogil
-# What an access would end in without doing it: 0 resolved by the kernel or present, else a signal in info.
+# What an access would end in, without doing it. 0: the page is there or the area allows it; -1: a signal in *info. Memory may yet be
+# missing.
 cdef int would_fault(arena_t *a, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil
 
 cdef inline bint vma_is_accessible(const vma_t *v) noexcept nogil:

@@ -26,7 +26,8 @@ cdef int64_t adopt_pages(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_
 # The anonymous pages that the area `src` of another space has from src_addr on, shared with it as after a fork. `parent`: the area there of the
 # process that forked this one, 0: not known. Returns how many, from the first on, could be: areas that were never one have none in common. -ENOMEM.
 cdef int64_t adopt_shared(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, idx_t src, vaddr_t src_addr, idx_t parent, uint32_t how) noexcept nogil
-# adopt_pages() of pages that the area `src` once had and handed down, and has no more: others that inherited them will share them.
+# adopt_pages() of pages that the area `src` once had and handed down, and has no more: others that inherited them will share them. How many
+# were mapped, or -ENOMEM.
 cdef int64_t adopt_inherited(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_t what, idx_t src, vaddr_t src_addr, idx_t parent, uint32_t how) noexcept nogil
 # Bytes into the anonymous pages that are there; returns how many, from the first on.
 cdef uint64_t adopt_bytes(arena_t *a, idx_t mm, vaddr_t addr, const char *data, uint64_t length) noexcept nogil

@@ -13,7 +13,9 @@ cdef enum:  # why a machine cannot be made
 
 # m's ram_bytes, nr_cpus, swap_bytes, tlb_spec, pcid, kpti, aslr, seed are set. 0 or BOOT_.
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil
-cdef int machine_upgrade(arena_t *a) noexcept nogil  # a machine of an older file gets what later ones have; 0 or -errno
+# a machine of an older file gets what later ones have. 0, -ENOMEM; -EINVAL: its RAM fits no zones
+# a machine of an older file gets what later ones have. 0, -ENOMEM; -EINVAL: its caches are none that there were
+cdef int machine_upgrade(arena_t *a) noexcept nogil
 
 cdef inline int32_t vdso_outside_maps(const arch_t *g, int page) noexcept nogil:
     """How often processes outside the machine map the page; arm's second is that of signals, which none has touched."""

@@ -10,8 +10,9 @@ from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK, frame_
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport PGALLOC_DMA, count_vm_events
 
-# A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents. 0 when there is none.
-# gfp chooses the migrate type and the zones. Counts PGALLOC_*. The caller zeroes nothing: a frame has no bytes.
+# A folio of 2**order frames: refcount 1 (extra_refs), flags clean but for PG_head/PG_tail, no contents (which read as zeros). gfp chooses
+# the migrate type and the zones, and how hard is tried: for user pages kswapd is woken, reclaim, compaction and the OOM killer run within,
+# so the caller fetches again what it holds. 0: no memory, or a group's limit (a.charge_failed). Counts: PGALLOC_*, ALLOCSTALL_*.
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil
 # Gives it back; its contents are freed. Preconditions: no mappings, not on an LRU. Any order a folio may have: what is more than a block goes in pageblocks.
 cdef void free_pages(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil

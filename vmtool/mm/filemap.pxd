@@ -22,11 +22,12 @@ cdef void filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr
 # Gaps: the last at or before index, the first at or after it, within max_scan pages (what they give when there is none: see there).
 cdef uint64_t page_cache_prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
 cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil
-# Puts a folio into the cache and on the LRU, and counts it. The reference that alloc_pages() gave becomes the cache's. Flags are the caller's
-# (PG_uptodate, PG_swapbacked). Returns 0, -EEXIST when one of its places is taken, -ENOMEM; then the folio is still the caller's.
-# The same for one that is on the LRU already; *shadow: what an evicted page left there.
-cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil
+# Puts a folio into the cache and on the LRU, active when its shadow says that it was evicted not long ago. The reference that alloc_pages() gave
+# becomes the cache's. Preconditions: index is a multiple of 2**order; PG_uptodate and PG_swapbacked are as they are to be. 0; -EEXIST: one of its
+# places is taken; -ENOMEM: no node; then the folio is still the caller's. Counts: NR_FILE_PAGES, NR_SHMEM, *_THPS, WORKINGSET_REFAULT_*.
 cdef int filemap_add(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order) noexcept nogil
+# The same for one that is on the LRU already; *shadow: what an evicted page left there, else it is not set. 0, -EEXIST, -ENOMEM.
+cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil
 cdef void filemap_remove(arena_t *a, pfn_t head) noexcept nogil  # out of the cache, its reference dropped; dirt is forgotten
 # Folios that have all of these pages but holes give way to one of that order: 0, or -ENOMEM and nothing is changed. Preconditions: off the LRU, unmapped.
 cdef int filemap_collapse(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, const pfn_t *olds, uint32_t nr) noexcept nogil

@@ -10,13 +10,15 @@ from vmtool.mm.types cimport *
 cdef enum:  # inode_t.i_state
     MAPPING_LARGE_FOLIOS = 2  # shared memory, made while its mount's huge= was not never
 
-# A new file. Returns the inode, or 0 with *err = EEXIST, ENOMEM; ino 0: the next free one. A shmem inode has no link (its name is never looked up
-# and ends in " (deleted)"): it lives while it is open.
+# A new file; ino 0: the next free one. A shmem inode has no link (its name is never looked up and ends in " (deleted)"): it lives while it is open.
+# 0: *err is EEXIST (the path has a file; not of shmem) or ENOMEM, no memory; else *err is 0.
 cdef idx_t inode_create(arena_t *a, const char *path, uint32_t length, uint32_t kind, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil
 # The same on a tmpfs: shared memory with a name, which keeps it alive; its objects are in memory from the start. No page is there yet.
+# 0: *err is EEXIST or ENOMEM, no memory.
 cdef idx_t tmpfs_create(arena_t *a, const char *path, uint32_t length, uint32_t dev_major, uint32_t dev_minor, uint64_t ino, uint64_t size, int *err) noexcept nogil
 cdef void path_unlink(arena_t *a, idx_t inode) noexcept nogil  # its name leaves the table; it goes when nothing refers to it
-cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil  # 0, -ENOMEM; what had that path is unlinked
+# 0, -ENOMEM: nothing is changed; what had that path is unlinked
+cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil
 cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil  # VM_NORESERVE: what is charged becomes what is there
 cdef uint32_t inode_path(arena_t *a, idx_t inode, char *out, uint32_t cap) noexcept nogil  # bytes written; " (deleted)" at the end when it has no link
 cdef inline bint inode_live(const inode_t *i) noexcept nogil:
@@ -50,7 +52,7 @@ cdef inline bint errseq_check_and_advance(uint32_t *eseq, uint16_t *since) noexc
 # --- open files
 cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil  # refcount 1, fresh readahead state; takes a filp object. 0: no memory
 cdef void fget(arena_t *a, idx_t file) noexcept nogil
-cdef void fput(arena_t *a, idx_t file) noexcept nogil
+cdef void fput(arena_t *a, idx_t file) noexcept nogil  # the last reference closes it: its objects go, and an inode without link and mapping
 
 # --- the disk
 cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *data, uint32_t length) noexcept nogil  # at mkfile: straight to the disk
@@ -58,7 +60,9 @@ cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t conten
 cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
 cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # no block there: reads as zeros without I/O
 # A device request for nr_pages pages, holes left out: 0, or -EIO while the inode's fail_read says so. The bytes are the caller's business.
+# Counts: PGPGIN in kB, of a request that fails too.
 cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
+# 0, or -EIO while fail_write says so. Counts: PGPGOUT in kB
 cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil
 
 cdef uint64_t nr_prunable(arena_t *a) noexcept nogil  # inodes that a shrinker may take

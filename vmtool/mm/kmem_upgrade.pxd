@@ -4,4 +4,4 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef int kmem_upgrade(arena_t *a) noexcept nogil  # 0 or -errno
+cdef int kmem_upgrade(arena_t *a) noexcept nogil  # 0, -ENOMEM; -EINVAL: a cache of the file is none that there is

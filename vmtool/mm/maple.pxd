@@ -22,7 +22,7 @@ cdef struct path_t:  # from the root (0) to a leaf (depth)
     idx_t node[MAPLE_DEPTH]
     uint32_t offset[MAPLE_DEPTH]
 
-cdef idx_t node_alloc(arena_t *a, bint is_leaf) noexcept nogil  # without ranges
+cdef idx_t node_alloc(arena_t *a, bint is_leaf) noexcept nogil  # without ranges. 0: no memory, and arena.err is set
 cdef void node_set(arena_t *a, idx_t i, const big_node_t *b, uint32_t first, uint32_t last) noexcept nogil  # b's ranges first..last are the node's
 cdef void node_renew(arena_t *a, idx_t i) noexcept nogil  # it changed: for the kernel it is a new one
 cdef void big_add(big_node_t *b, uint64_t pivot, uint32_t slot) noexcept nogil

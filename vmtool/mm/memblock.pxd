@@ -40,16 +40,18 @@ cdef inline uint64_t frames_of(const arch_t *g, uint64_t units) noexcept nogil:
     """Frames of so many 4K; a part counts."""
     return (units + (page_size(g) >> SHIFT_4K) - 1) >> (g.page_shift - SHIFT_4K)
 
-cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil  # 0 or -ENOMEM: too many ranges
+cdef int reserve(arena_t *a, uint64_t start, uint64_t nr_pages, uint32_t what) noexcept nogil  # 0, -ENOMEM: NR_RESERVED ranges are there
 cdef uint64_t ram_start(const arch_t *g) noexcept nogil  # the first frame of RAM
 cdef uint64_t lowmem_end(const arch_t *g) noexcept nogil  # first frame of HighMem on a 32-bit architecture, 0: it has none
 cdef uint32_t percpu_unit(const arch_t *g) noexcept nogil  # pages of a CPU's part of the first chunk of per-CPU data, in units of 4K
 cdef const char *reserved_name(uint32_t what) noexcept nogil
 cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil  # of a table that grows with RAM
-# What the kernel kept at boot that a frame is part of, or NULL; where that ends (0: nothing); its reserved_kind (-1).
+# What the kernel kept at boot that a frame is part of, or NULL.
 cdef const reserved_t *reserved_range(arena_t *a, uint64_t pfn) noexcept nogil
 cdef const reserved_t *reserved_of(arena_t *a, uint32_t what) noexcept nogil  # the longest range of a kind, NULL: none
 cdef uint64_t linear_blocks(arena_t *a, uint64_t *first) noexcept nogil  # of the direct map of arm64: how many, and which of level 1 is the first
-cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil
-cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil
-cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil  # RAM's ranges; 0 or -EINVAL: too small or too large
+cdef uint64_t reserved_end(arena_t *a, uint64_t pfn) noexcept nogil  # where that ends; 0: nothing
+cdef int reserved_what(arena_t *a, uint64_t pfn) noexcept nogil  # its reserved_kind, or -1
+# RAM's ranges, then what the kernel keeps; *low_end, *high_end: its first frames behind (0: none beyond 4 GiB). 0, -EINVAL: too small or
+# too large, -ENOMEM: no room for what the kernel keeps.
+cdef int make_memory_map(arena_t *a, uint64_t *low_end, uint64_t *high_end) noexcept nogil

@@ -51,11 +51,15 @@ cdef inline bint is_data_mapping(uint64_t f) noexcept nogil:
 cdef inline bint is_exec_mapping(uint64_t f) noexcept nogil:
     return (f & (VM_EXEC | VM_WRITE | VM_GROWSDOWN)) == VM_EXEC
 
+# total_vm and which of exec_vm, stack_vm, data_vm has these flags
 cdef void vm_stat_account(mm_t *m, uint64_t vm_flags, int64_t nr_pages) noexcept nogil
+# nr_pages more within RLIMIT_AS and RLIMIT_DATA; of the latter a warning, or not, is not told
 cdef bint may_expand_vm(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_pages) noexcept nogil
+# nr_bytes more within RLIMIT_MEMLOCK; True where the flags are not of a locked area
 cdef bint mlock_future_ok(arena_t *a, idx_t mm, uint64_t vm_flags, uint64_t nr_bytes) noexcept nogil
-cdef uint64_t rlimit(arena_t *a, uint32_t resource) noexcept nogil  # of the current task
-cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil  # charges; 0 or -ENOMEM
+cdef uint64_t rlimit(arena_t *a, uint32_t resource) noexcept nogil  # of the current task; -1, RLIM_INFINITY, when there is none
+# charges that many. 0, -ENOMEM: overcommit forbids it, nothing is charged. Counts: vm_committed_as
+cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil
 cdef uint64_t hugetlb_total_pages(arena_t *a) noexcept nogil  # of all pools, in small pages
 cdef uint64_t commit_limit(arena_t *a) noexcept nogil
 

@@ -45,13 +45,13 @@ cdef struct entry_at_t:  # where the way to one address ends
     pte_t entry
     uint32_t what  # its class: at level 0 any but ENTRY_TABLE and ENTRY_HUGE
 
-cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, image, vmemmap (kernel_pgd)
-# The kernel's half: a table of its own; one leaf in it (False: no memory); a page's entry taken out.
+cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: direct map, image, vmemmap (kernel_pgd). 0, -ENOMEM
+# The kernel's table of `level` for an address, made if it is missing; user: programs may read what it maps. 0: no memory, or a leaf is in the way.
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil
 cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil  # that boot kept, or, 0, a new one; empty. 0: no memory
 cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil  # the same, in a given frame
-cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil
-cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil
+cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil  # one leaf of `level`; False: no memory
+cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil  # a page's entry taken out; the TLB is the caller's
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory
 cdef void pgd_free(arena_t *a, pfn_t pgd) noexcept nogil
 

@@ -9,7 +9,9 @@ from vmtool.mm.types cimport *
 cdef enum:
     MAX_ERRNO = 4095
 
-# The address, or -errno as a huge value (IS_ERR_VALUE). `pgoff` matters for files alone; kind of file by inode.
+# The address; `pgoff` matters for files alone (what kind: by inode). length > 0 and page-aligned, as addr is with MAP_FIXED. Instead of it,
+# is_err(): -ENOMEM (no gap, or it ends past task_size), -EINVAL (MAP_FIXED off a page, or below the first address), -EPERM (below
+# vm.mmap_min_addr).
 cdef uint64_t get_unmapped_area(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t pgoff, uint64_t map_flags) noexcept nogil
 cdef inline bint is_err(uint64_t v) noexcept nogil:
     return v >= <uint64_t>-MAX_ERRNO

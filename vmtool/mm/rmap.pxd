@@ -13,16 +13,19 @@ from vmtool.mm.vmstat cimport NR_ANON_MAPPED
 
 # --- areas: their records, files and chains
 cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil  # zeroed, with its slab object; 0: no memory
-cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil  # fields but no links, no chains; takes no file reference
+# fields but no links, no chains; takes no file reference, and the name is still orig's. 0: no memory
+cdef idx_t vm_area_dup(arena_t *a, idx_t orig) noexcept nogil
 cdef void vm_area_free(arena_t *a, idx_t v) noexcept nogil  # record and object alone
 cdef void vma_file_link(arena_t *a, idx_t v) noexcept nogil  # into its file's list of areas
 cdef void vma_file_unlink(arena_t *a, idx_t v) noexcept nogil
 
 # --- anon_vma
-cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil  # before the first page of its own: find or make one
+cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil  # before the first page of its own: find or make one. 0, -ENOMEM
+# dst is linked to all that src is, in the same order. 0, -ENOMEM: dst has none
 cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil
+# the parent's, and one of its own for pages that it will copy. 0, -ENOMEM: v has none
 cdef int anon_vma_fork(arena_t *a, idx_t v, idx_t parent) noexcept nogil
-cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil
+cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil  # the area goes: out of all of them, and those that nobody has are free
 cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil
 
 # --- pages. `pfn` may be any page of a folio; _pmd: the whole folio by one entry.

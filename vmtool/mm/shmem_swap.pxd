@@ -9,7 +9,8 @@ from vmtool.mm.types cimport *
 
 cdef bint shmem_splits(arena_t *a, pfn_t head) noexcept nogil  # the file ends within it, or there are no slots for large folios: not as a whole
 cdef bint shmem_writeout(arena_t *a, pfn_t head) noexcept nogil  # to slots of its own and on its way; false: there are none
-cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil  # back into the cache; 0: not swapped, or VM_FAULT_OOM
+# Back into the cache. 0: not swapped, or no memory and *result has VM_FAULT_OOM. The slot is free then, the folio dirty.
+cdef pfn_t shmem_swapin(arena_t *a, idx_t inode, uint64_t index, uint32_t *result) noexcept nogil
 cdef void shmem_free_swap(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # truncated, or the end of the inode
 cdef void shmem_swapin_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # into the swap cache: of each entry the first page
 # Pages of the entries that lie in a range, or partly (shmem_partial_swap_usage()).

@@ -57,8 +57,9 @@ cdef cluster_list_t *list_of(arena_t *a, uint32_t type, uint32_t state, uint32_t
 cdef void cluster_unlink(arena_t *a, uint32_t type, uint32_t cluster) noexcept nogil
 cdef void cluster_move(arena_t *a, uint32_t type, uint32_t cluster, uint32_t state) noexcept nogil  # to the tail of another list, of those of its order
 cdef void cluster_free(arena_t *a, uint32_t type, uint32_t cluster) noexcept nogil  # nothing of it is in use any more
+# of a cluster that has none: a page, or where it is smaller an object. False: no memory
 cdef bint table_alloc(arena_t *a, const swap_info_t *si, uint32_t cluster, uint32_t gfp) noexcept nogil
-cdef void table_free(arena_t *a, const swap_info_t *si, uint32_t cluster) noexcept nogil
+cdef void table_free(arena_t *a, const swap_info_t *si, uint32_t cluster) noexcept nogil  # if it has one
 cdef bint table_is_page(arena_t *a, const swap_info_t *si) noexcept nogil  # SWP_TABLE_USE_PAGE; else it is an object
 cdef int table_cache(arena_t *a) noexcept nogil  # of which it is one
 cdef uint64_t table_object(arena_t *a, uint32_t table) noexcept nogil  # which, by swap_cluster_t.table

@@ -13,9 +13,11 @@ cdef enum:
     SWAP_RA_HITS_MASK = 63  # of vma_t.swap_readahead_info
     SWAP_RA_HITS_INIT = 4  # to start up with a small window
 
-# The folio of an entry, read with what is near it: by address in an area, or by slot (v = 0, or a rotational disk). 0: no memory, or not in use.
+# The folio of an entry, read with what is near it: by address in an area, or by slot (v = 0, or a rotational disk). 0: no memory, or not in
+# use. Counts: as read_swap_cache().
 cdef pfn_t swapin_readahead(arena_t *a, swp_entry_t entry, idx_t v, vaddr_t addr) noexcept nogil
-cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil  # the folio of an entry alone
+# the folio of an entry alone, found cached or read. 0: no memory, or nothing names the slot. Counts: PSWPIN or SWPIN_ZERO, PGPGIN, SWAP_RA
+cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil
 cdef void swap_update_readahead(arena_t *a, pfn_t head, idx_t v, vaddr_t addr) noexcept nogil  # it was found cached
 
 cdef inline bint use_vma_readahead(arena_t *a) noexcept nogil:

@@ -80,7 +80,7 @@ cdef inline pfn_t read_plain(arena_t *a, reads_t *k, swp_entry_t entry, bint rea
 
 
 cdef pfn_t read_swap_cache(arena_t *a, swp_entry_t entry, bint readahead) noexcept nogil:
-    """Counts: PSWPIN or SWPIN_ZERO, SWAP_RA. The new folio is on its way to the LRU, active when its shadow says so."""
+    """The new folio is on its way to the LRU, active when its shadow says so."""
     cdef uint32_t record = entry_record(a, entry)
     cdef swap_slot_t *s
     cdef frame_t *f

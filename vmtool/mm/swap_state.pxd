@@ -27,7 +27,10 @@ cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil  # no entry nam
 cdef int try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil  # the folio's pages; negative: something else names it, or it is being written; 0: none
 cdef void free_swap_cache(arena_t *a, pfn_t head) noexcept nogil  # after the last unmapping
 cdef void swap_free_nr(arena_t *a, uint32_t record, uint32_t nr) noexcept nogil  # an entry less for each of so many slots; a cached folio keeps them
-cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil  # of so many slots side by side
+# an entry less for each of so many slots side by side. 0, -EINVAL: one is not in use
+cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil
+# WRITEOUT_. Precondition: it is in the swap cache, not under write-back, and nothing maps it. Counts: PSWPOUT, SWPOUT_ZERO, PGPGOUT; what
+# is started, NR_WRITEBACK.
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil
 cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil  # its slots are in use already
 cdef void blk_start_plug(arena_t *a) noexcept nogil

@@ -25,9 +25,11 @@ cdef inline bint vm_swap_full(arena_t *a) noexcept nogil:
 # Free slots by priority for a folio of that order: the record of the first, each with SLOT_CACHE for the caller; 0: none.
 cdef uint32_t get_swap_slots(arena_t *a, uint32_t order) noexcept nogil
 cdef void put_swap_slot(arena_t *a, uint32_t record) noexcept nogil  # neither entry nor cache names it any more: its bytes go, it is free
-cdef int swap_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil  # 0, -EINVAL: not in use
-cdef int swp_swapcount(arena_t *a, swp_entry_t entry) noexcept nogil
-cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil  # clusters of a new area; 0 or -ENOMEM
+# one entry more names the slot. 0, -EINVAL: it is not in use; -ENOMEM: too many do
+cdef int swap_duplicate(arena_t *a, swp_entry_t entry) noexcept nogil
+cdef int swp_swapcount(arena_t *a, swp_entry_t entry) noexcept nogil  # how many entries name the slot; 0 also when it is none
+# clusters of a new area, the first without its header's slot. 0, -ENOMEM: no table
+cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil
 cdef void swap_area_release(arena_t *a, uint32_t type) noexcept nogil  # of one in which no slot is in use
 # Entries from one on, `max_nr` at most, of slots side by side; they differ in nothing else, and one group pays.
 cdef uint32_t swap_pte_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr) noexcept nogil

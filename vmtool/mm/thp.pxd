@@ -32,14 +32,19 @@ cdef inline uint32_t vma_thp_gfp_mask(arena_t *a, uint64_t vm_flags) noexcept no
         return transhuge
     return GFP_USER_MOVABLE | GFP_NO_DIRECT if a.m.thp_defrag & 2 else transhuge | GFP_NO_DIRECT
 
-# A PTE table kept beside a huge entry, so that splitting it needs no memory.
+# A PTE table kept beside a huge entry, so that splitting it needs no memory. Precondition: the PMD table of addr is there. 0, -ENOMEM.
+# Counts: NR_PAGETABLE, mm.pgtables_bytes.
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil  # the emptied table of addr: the PMD's entry is free, it is kept beside
+# of an entry that is gone. Precondition: one was deposited for its PMD table. Counts: NR_PAGETABLE, mm.pgtables_bytes
 cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
-cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # if the entry at addr is huge
+# if the entry at addr is huge; with the table that lies beside it. A file's is dropped
+cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 cdef void freeze_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the same of an anonymous folio that is about to fall apart itself
 cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the area is about to be cut at addr
-cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil  # do_set_pmd(); false: not here
+# do_set_pmd(): a folio as large as a huge page, whole. Preconditions: no entry of the PMD there, the folio ends within the file (or is
+# shared memory's). False: not here, or no memory for a table; small entries do. Counts: THP_FILE_MAPPED, rss.
+cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil
 cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 cdef bint thp_disabled(const mm_t *m, uint64_t vm_flags, bint asked) noexcept nogil
 cdef bint vma_thp_disabled(arena_t *a, const vma_t *v, bint asked) noexcept nogil  # by madvise() or prctl(); `asked`: a huge page was asked for, or is there
@@ -49,4 +54,4 @@ cdef uint32_t thp_vma_allowable_orders(arena_t *a, const vma_t *v, uint32_t orde
 cdef uint32_t thp_vma_suitable_orders(arena_t *a, const vma_t *v, vaddr_t addr, uint32_t orders) noexcept nogil  # those whose folio around addr lies inside
 cdef bint thp_vma_allowable(arena_t *a, const vma_t *v) noexcept nogil  # the same for a PMD's size
 cdef bint thp_vma_suitable(arena_t *a, const vma_t *v, vaddr_t addr) noexcept nogil  # an aligned huge page around addr lies inside
-cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil
+cdef pfn_t get_huge_zero(arena_t *a) noexcept nogil  # made at its first use and kept; 0: no memory
