@@ -21,6 +21,6 @@ cdef struct bin_count_t:
     uint64_t nr
     uint64_t bytes
 
-cdef int heap_stats(libc_t *l, heap_stats_t *out) noexcept nogil  # 0, or -ENOMEM of the host
-# Marks in `cells` what each `unit` bytes from `start` hold: bit of the chunks' state.
+cdef int heap_stats(libc_t *l, heap_stats_t *out) noexcept nogil  # 0, -1: the host has no memory
+# Marks in `cells` (nr bytes) what each `unit` bytes from `start` hold: bit of the chunks' state. 0, -1: the host has no memory.
 cdef int heap_cells(libc_t *l, vaddr_t start, uint64_t unit, uint64_t nr, uint8_t *cells) noexcept nogil

@@ -42,6 +42,9 @@ cdef struct heap_walk_t:
     bint broken  # no memory for the marks
     vaddr_t broken_at  # a header whose size cannot be: what follows it cannot be found
 
-cdef int heap_walk_open(heap_walk_t *w, libc_t *l) noexcept nogil  # 0, or -ENOMEM of the host
-cdef bint heap_walk_next(heap_walk_t *w, chunk_t *out) noexcept nogil  # false at the end
+# Begins at the main arena. The heap must not change until it is closed, which is the caller's also after a failure. 0, -ENOMEM: the host
+# has none.
+cdef int heap_walk_open(heap_walk_t *w, libc_t *l) noexcept nogil
+# in *out; false at the end, or where sizes lead no further (w.broken_at)
+cdef bint heap_walk_next(heap_walk_t *w, chunk_t *out) noexcept nogil
 cdef void heap_walk_close(heap_walk_t *w) noexcept nogil

@@ -10,7 +10,7 @@ cdef struct text_t:
     bint lost  # the host had no memory for it
 
 cdef void text_free(text_t *t) noexcept nogil
-cdef bint text_room(text_t *t, uint64_t more) noexcept nogil
+cdef bint text_room(text_t *t, uint64_t more) noexcept nogil  # for so many bytes more; false: the host has no memory, and t.lost is set
 cdef void put_text(text_t *t, const char *text) noexcept nogil
 cdef void put_dec(text_t *t, uint64_t n) noexcept nogil
 cdef void put_hex(text_t *t, uint64_t n) noexcept nogil

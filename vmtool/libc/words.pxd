@@ -51,7 +51,9 @@ cdef struct libc_t:
     call_fn on_call  # NULL: nobody listens
     void *ctx
 
-cdef void abort_with(libc_t *l, const char *message) noexcept nogil  # malloc_printerr(): SIGABRT; does not return
+# malloc_printerr(): SIGABRT. Precondition of this and all that touches the program's memory: the caller has set l.env (setjmp); where the
+# process dies of it they do not return, but go back there with l.signo.
+cdef void abort_with(libc_t *l, const char *message) noexcept nogil
 cdef uint64_t memory_load(libc_t *l, vaddr_t at) noexcept nogil
 cdef void memory_store(libc_t *l, vaddr_t at, uint64_t value) noexcept nogil
 cdef void memory_fill(libc_t *l, vaddr_t at, int byte, uint64_t length) noexcept nogil

@@ -4,5 +4,9 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational, bint file) noexcept nogil  # prio -1: below all others. The type, or -errno
-cdef int sys_swapoff(arena_t *a, uint32_t type) noexcept nogil  # 0 or -errno; then the area is on as before
+# prio: 0 to 32767, -1: below all others. The type; -EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left;
+# -ENOMEM: no memory to manage it with. Counts: nr_swap_pages, total_swap_pages.
+cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational, bint file) noexcept nogil
+# 0; -EINVAL: it is not on; -ENOMEM: no room for what it holds, and the area is on as before. Counts: PSWPIN, nr_swap_pages,
+# total_swap_pages.
+cdef int sys_swapoff(arena_t *a, uint32_t type) noexcept nogil

@@ -4,8 +4,10 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# Pid 0: the next free; leader 0: a process, else a thread of it. 0: *err is ENOMEM or EAGAIN.
+# Pid 0: the next free; leader 0: a process, else a thread of it. 0: *err is ENOMEM, no memory, or EAGAIN: threads-max, no PID is free, or
+# the PID is too high; else *err is 0. Counts: nr_tasks.
 cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t leader, int *err) noexcept nogil
+# its record, objects, PID and stack. Preconditions: it runs nowhere and has no address space
 cdef void task_free(arena_t *a, idx_t task) noexcept nogil
 cdef void exit_files(arena_t *a, idx_t task) noexcept nogil
 cdef idx_t group_leader(arena_t *a, idx_t task) noexcept nogil  # itself, of a process

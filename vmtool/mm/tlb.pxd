@@ -23,7 +23,8 @@ cdef inline bint tlb_is_valid(const cpu_t *c, const tlb_entry_t *e) noexcept nog
 # Which structure (TLB_), set and way the n-th record of a CPU is (records c.tlb_base .. + c.nr_tlb - 1); false: padding.
 cdef bint tlb_locate(arena_t *a, uint32_t n, uint32_t *which, uint32_t *set_index, uint32_t *way) noexcept nogil
 
-cdef int tlb_init(arena_t *a) noexcept nogil  # from m.tlb_spec, for each CPU; 0 or -EINVAL
+# from m.tlb_spec, for each CPU. 0, -EINVAL: it is no description, or of too many entries; -ENOMEM
+cdef int tlb_init(arena_t *a) noexcept nogil
 # The paging-structure caches: the entry that leads closest to the leaf, and its level; 0: none. An entry that a walk followed, with the
 # permissions of the levels above.
 cdef int psc_lookup(arena_t *a, cpu_t *c, vaddr_t addr, pte_t *out) noexcept nogil

@@ -7,8 +7,13 @@ Counterpart: Linux v6.18 mm/truncate.c, fs/ext4/inode.c:ext4_setattr(), ext4_pun
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil  # 0, -EFBIG, -EIO (the last page could not be read); unmaps what is past the end, private copies too
-cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil  # 0, -EINVAL, -EIO; private copies stay
-cdef int zero_partial_blocks(arena_t *a, idx_t inode, uint64_t start, uint64_t end) noexcept nogil  # 0, -EIO, -ENOMEM; what a write far past the end does too
+# The file's size; what is past it is unmapped, private copies too. 0, -EFBIG; and with the new size all the same -EIO: the last page could
+# not be read; -ENOMEM: for it.
+cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil
+# Bytes become zeros, whole blocks a hole; private copies stay, the size too. 0, -EINVAL: length is 0, or an offset is negative; -EFBIG:
+# past the largest file; -EIO, -ENOMEM: a border's page could not be had.
+cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) noexcept nogil
+# what start..end-1 covers in part; what a write far past the end does too. 0, -EIO, -ENOMEM
+cdef int zero_partial_blocks(arena_t *a, idx_t inode, uint64_t start, uint64_t end) noexcept nogil
 cdef uint64_t invalidate_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # clean, unmapped folios wholly in first..last go; pages dropped
 cdef void drop_caches(arena_t *a, uint32_t what) noexcept nogil  # bit 0: pages, bit 1: slabs

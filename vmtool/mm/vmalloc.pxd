@@ -6,7 +6,8 @@ from vmtool.mm.types cimport *
 
 # An area of nr_pages, its pages taken and, where the format's kernel half is kept, mapped. 0: no memory.
 cdef idx_t vmalloc_area(arena_t *a, uint64_t nr_pages, uint64_t align, uint32_t caller, uint32_t gfp) noexcept nogil
-cdef idx_t vmap_adopt(arena_t *a, const pfn_t *pages, uint32_t nr_pages) noexcept nogil  # an area of up to eight frames that are there already and that no table maps
+# An area of up to eight frames that are there already and that no table maps. 0: no memory.
+cdef idx_t vmap_adopt(arena_t *a, const pfn_t *pages, uint32_t nr_pages) noexcept nogil
 cdef void vfree_area(arena_t *a, idx_t area) noexcept nogil  # the pages at once, the addresses by the next purge
 cdef idx_t alloc_thread_stack(arena_t *a) noexcept nogil  # one that the CPU kept, or a new one; 0: no memory
 cdef void free_thread_stack(arena_t *a, idx_t area) noexcept nogil
