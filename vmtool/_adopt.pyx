@@ -19,6 +19,7 @@ from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, A
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.mm cimport clone_thread, insert_area, mm_alloc
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_stat_account
+from vmtool.mm.names cimport name_free
 from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink, shmem_acct_size
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.task cimport sig_maj_flt, sig_min_flt, task_alloc
@@ -166,6 +167,7 @@ def name_area(State self, v, text):
     name = name_store(&self.a, start, len(text))
     if name == 0:
         raise KernelError(ENOMEM)
+    name_free(&self.a, vma_at(&self.a, v).anon_name)  # told otherwise before: the text as it was says all
     vma_mut(&self.a, v).anon_name = name
 
 

@@ -11,9 +11,8 @@ from vmtool._state cimport State
 from vmtool._views cimport path_of
 from vmtool._walks cimport find
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, task_at, task_mut, vma_at
+from vmtool.mm.arena cimport cpu_mut, file_at, file_mut, inode_at, inode_mut, rec_is_live, task_at, task_mut, vma_at
 from vmtool.mm.filemap cimport filemap_next
-from vmtool.mm.inode cimport inode_live
 from vmtool.mm.mm cimport do_exit, switch_mm
 from vmtool.mm.pti cimport kernel_round_trip
 from vmtool.mm.inode cimport inode_take_objects
@@ -261,7 +260,7 @@ def files(State self):
     cdef idx_t i
     found = []
     for i in range(1, self.a.pool[POOL_INODE].count):
-        if inode_live(inode_at(&self.a, i)):
+        if rec_is_live(&self.a, POOL_INODE, i):
             found.append(self.file_record(i))
     self.check()
     found.sort()

@@ -15,6 +15,7 @@ from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_name, fsck_kmem_text
 from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
 from vmtool.mm.fsck_memcg cimport fsck_memcg, fsck_memcg_name, fsck_memcg_text
 from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
+from vmtool.mm.fsck_records cimport fsck_records, fsck_records_name, fsck_records_text
 from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
 from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
 from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
@@ -31,10 +32,11 @@ cdef struct room_t:
     name_fn text
 
 cdef enum:
-    NR_ROOMS = 11
+    NR_ROOMS = 12
 
 cdef room_t ROOMS[NR_ROOMS]
-ROOMS[:] = [room_t(fsck_phys, fsck_phys_name, fsck_phys_text),
+ROOMS[:] = [room_t(fsck_records, fsck_records_name, fsck_records_text),
+            room_t(fsck_phys, fsck_phys_name, fsck_phys_text),
             room_t(fsck_tlb, fsck_tlb_name, fsck_tlb_text),
             room_t(fsck_kernel, fsck_kernel_name, fsck_kernel_text),
             room_t(fsck_lru, fsck_lru_name, fsck_lru_text),
@@ -51,7 +53,7 @@ MOST_LINES = 1000  # of one check
 
 cdef void collect(void *ctx, const char *name, uint64_t a, uint64_t b) noexcept nogil:
     with gil:
-        note(<dict>ctx, name.decode(), a, b)
+        note(<dict>ctx, name.decode(), pool_name(<int>a).decode() if name[:7] == b"record-" else a, b)
 
 
 cdef void note(dict found, name, a, b):

@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool._files cimport settle
 from vmtool._state cimport State
-from vmtool.mm.arena cimport arena_t, cpu_mut, rec_at, task_at
+from vmtool.mm.arena cimport arena_t, cpu_mut, rec_at, rec_is_live, task_at
 from vmtool.mm.kmalloc cimport alloc_pages_by_hand, kmalloc as mm_kmalloc, kmem_find, kmem_free, vmalloc as mm_vmalloc
 from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial
 from vmtool.mm.swapfile cimport table_is_page
@@ -210,7 +210,7 @@ def kernel_pages(State m):
         else:
             unreclaimable += pages
     for i in range(1, m.a.pool[POOL_SLAB].count):
-        if (<slab_t *>rec_at(&m.a, POOL_SLAB, i)).objects:  # a free record has none
+        if rec_is_live(&m.a, POOL_SLAB, i):
             n = (<slab_t *>rec_at(&m.a, POOL_SLAB, i)).cache - 1
             pages = <uint64_t>1 << (<slab_t *>rec_at(&m.a, POOL_SLAB, i)).order
             if cache_at(&m.a, <int>n).flags & SLAB_RECLAIM_ACCOUNT:

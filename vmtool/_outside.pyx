@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from vmtool._state cimport State
 from vmtool._walks cimport find_mm
-from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, task_mut, vma_at
+from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, rec_is_live, task_mut, vma_at
 from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole, shmem_acct_size
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.rmap cimport anon_vma_prepare
@@ -32,7 +32,7 @@ cdef inline bint is_heap(const mm_t *m, const vma_t *v) noexcept nogil:
 
 
 cdef idx_t open_number(State self, file) except 0:
-    if not 0 < file < self.a.pool[POOL_FILE].count or file_at(&self.a, file).refcount == 0:
+    if not rec_is_live(&self.a, POOL_FILE, file):
         raise KernelError(EBADF, f"open file {file}")
     return file
 

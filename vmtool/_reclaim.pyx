@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from vmtool._files cimport enter, result, settle
 from vmtool._state cimport State
 from vmtool._walks cimport find
-from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, task_at
+from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, rec_is_live, task_at
 from vmtool.mm.pcp cimport decay_pcp_high
 from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc,
                                    mem_cgroup_remove, mem_cgroup_set_limit)
@@ -194,7 +194,7 @@ def lru_lists(State self):
     cdef lruvec_t *lruvec
     found = []
     for group in range(max(self.a.pool[POOL_MEMCG].count, 1)):
-        if group and memcg_at(&self.a, group).state == 0:
+        if group and not rec_is_live(&self.a, POOL_MEMCG, group):
             continue
         name = path[: memcg_path(&self.a, group, path, 4096)].decode("utf-8", "surrogateescape") if group else "/"
         lruvec = &memcg_at(&self.a, group).lruvec if group else &self.a.m.lruvec

@@ -12,7 +12,7 @@ from .damage import saved_story
 
 ROOT = Path(__file__).parents[2]
 MACHINE = 0  # its pool
-# Offsets in machine_t (vmtool/mm/types.pxd) and cpu_t, with the bytes of the field.
+# Offsets in machine_t (vmtool/mm/types.pxd) and cpu_t (cpu_types.pxd), with the bytes of the field.
 FIELDS = {
     "max_pfn": (24, 8), "nr_cpus": (56, 4), "trace_head": (80, 4), "kernel": (96, 1), "tlb_geom[0].sets": (176, 2),
     "tlb_geom[0].ways": (178, 2), "tlb_geom[0].stride": (180, 2), "tlb_geom[5].base": (222, 2), "arch.id": (240, 4),

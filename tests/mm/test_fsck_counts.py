@@ -146,9 +146,10 @@ def test_every_check_is_tried():
     from .test_fsck_frames import CASES as frames
     from .test_fsck_kmem import CASES as kernels
     from .test_fsck_memcg import CASES as groups
+    from .test_fsck_records import CASES as records
     from .test_fsck_swap import CASES as swap
     from .test_kernel_areas import CASES as halves
     from .test_kernel_areas_32 import CASES as small_halves
     from .test_kpti import CASES as isolation
-    tried = [*CASES, *names, *others, *frames, *swap, *kernels, *groups, *isolation, *halves, *small_halves, *fsck_sentences()]
+    tried = [*CASES, *names, *others, *frames, *swap, *kernels, *groups, *records, *isolation, *halves, *small_halves, *fsck_sentences()]
     assert sorted(tried) == sorted(Story().m.fsck_names())

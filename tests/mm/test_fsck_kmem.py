@@ -163,11 +163,9 @@ def charged(s):
 
 @case("slab-charge")
 def _(s):
-    slab, _ = charged(s)
-    s.m.poke("memcg", 1, "state", 0)  # the group is gone, what it pays for is not
-    first = next(line for line in s.m.fsck() if line.startswith(f"slab-charge: slab {slab} "))
-    n = int(first.split(" for object ")[1].split(",")[0])
-    assert s.m.peek("slab", slab, f"used[{n // 64}]") >> n % 64 & 1
+    slab, exts = charged(s)
+    n = next(n for n in range(512) if s.m.peek("slab_obj_exts", exts, f"memcg[{n}]"))
+    s.m.poke("slab_obj_exts", exts, f"memcg[{n}]", 9)
     return f"slab {slab} says that a group pays for object {n}, which is free, or the group is not there"
 
 

@@ -76,8 +76,15 @@ def _(s):
 @case("memcg-tree")
 def _(s):
     grouped(s)
-    s.m.poke("memcg", 1, "state", 0)
-    return "group 2 is below group 1, which is not there"
+    s.m.poke("memcg", 2, "parent", 9)
+    return "group 2 is below group 9, which is not there"
+
+
+@case("memcg-state")
+def _(s):
+    grouped(s)
+    s.m.poke("memcg", 2, "state", 3)
+    return "group 2 is neither there nor removed: its state is 3"
 
 
 @pytest.mark.parametrize("name", CASES)

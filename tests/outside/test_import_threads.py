@@ -19,7 +19,7 @@ from vmtool.store.session import open_machine
 
 MAPS = CAT + HEAP
 SNAPSHOTS = Path(__file__).parents[2] / "fixtures" / "snapshots"
-NR_THREADS_AT = 352  # in a task's record: types.pxd
+NR_THREADS_AT = 352  # in a task's record: task_types.pxd
 FIELDS = "S 1 77 77 0 -1 4194304 {minor} 0 {major} 0 0 0 0 0 20 0 {threads} 0 100 0 0\n"
 
 

@@ -15,7 +15,7 @@ GIVEN_A_NAME = re.compile(r"^cdef (?:const )?\w+ [A-Z][A-Z0-9_]* = ")
 ROW = re.compile(r"^(?:\w+\[[^]]*\](?:\[:\])? = |    (?:cache_desc|section_t)\(|[\s\d,]+$|cdef \w+ \w+ = \w+_t\(|    out\[\d+\] = )")
 # What is no page and no index, line by line.
 OTHERS = {
-    "vmtool/mm/types.pxd": ("auxv_more[12]",),
+    "vmtool/mm/mm_types.pxd": ("auxv_more[12]",),
 }
 # Who asks an entry itself whether it is present; all others ask pte_class().
 PRESENT = re.compile(r"&\s*(?:g|a\.m\.arch|arch|k)\.present\b|\bX86_P\b(?! \|)(?=\s*(?:==|!=|\)|:))")

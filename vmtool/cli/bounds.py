@@ -1,7 +1,7 @@
 """How much of this computer's memory a command may take: what it would need more is refused in a line, before the host has to kill it.
 
 The machine's memory is mostly not there until it is touched; what is touched costs the host a record for each frame, its share of page
-tables, and its bytes once something was stored. Model: FRAME_BYTES for a page, as mm/types.pxd's frame_t and an entry of eight
+tables, and its bytes once something was stored. Model: FRAME_BYTES for a page, as mm/mmzone_types.pxd's frame_t and an entry of eight
 bytes; a limit on the address space (RLIMIT_AS) as the last fence, at which an allocation fails and the command with it.
 """
 

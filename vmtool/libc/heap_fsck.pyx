@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.libc.layout cimport *
 from vmtool.mm.libc_data cimport libc_data_t
-from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, mm_at, rec_at, task_at
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, mm_at, rec_at, rec_is_live, task_at
 
 cdef enum:
     CHECK_RECORD
@@ -109,13 +109,13 @@ cdef void heap_fsck(arena_t *a, heap_report_fn report, void *ctx) noexcept nogil
         arena_fail(a, ARENA_NOMEM, POOL_LIBC, 0)
         return
     for i in range(1, nr_records):
-        nr_live += (<libc_data_t *>rec_at(a, POOL_LIBC, i)).live != 0
+        nr_live += rec_is_live(a, POOL_LIBC, i)
     for i in range(1, a.pool[POOL_MM].count):
         libc = mm_at(a, i).libc
         f.mm = i
-        if mm_at(a, i).pgd == 0 or libc == 0:
+        if libc == 0:
             continue
-        if libc >= nr_records or seen[libc] or (<libc_data_t *>rec_at(a, POOL_LIBC, libc)).live != 1:
+        if not rec_is_live(a, POOL_LIBC, libc) or seen[libc]:
             expect(&f, False, CHECK_RECORD, libc)
             continue
         seen[libc] = 1
@@ -126,6 +126,6 @@ cdef void heap_fsck(arena_t *a, heap_report_fn report, void *ctx) noexcept nogil
         report(ctx, CHECKS[CHECK_LOST].name, nr_live, nr_owned)
     for i in range(1, a.pool[POOL_TASK].count):
         f.mm = i
-        if task_at(a, i).state and (task_at(a, i).tcache or task_at(a, i).thread_arena):
+        if task_at(a, i).tcache or task_at(a, i).thread_arena:
             expect(&f, task_at(a, i).mm != 0 and mm_at(a, task_at(a, i).mm).libc != 0, CHECK_TASK, task_at(a, i).mm)
     free(seen)

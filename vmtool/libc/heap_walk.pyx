@@ -110,7 +110,7 @@ cdef int heap_walk_open(heap_walk_t *w, libc_t *l) noexcept nogil:
     if not w.more:
         return 0
     for t in range(1, l.a.pool[POOL_TASK].count):
-        if task_at(l.a, t).state and task_at(l.a, t).mm == l.mm and task_at(l.a, t).tcache:
+        if task_at(l.a, t).mm == l.mm and task_at(l.a, t).tcache:
             mark_tcache(w, task_at(l.a, t).tcache)
     while not w.broken:
         for i in range(NFASTBINS):

@@ -4,7 +4,7 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-cdef enum:  # mm_t.flags beside those of types.pxd: what the kernel of an imported space printed otherwise
+cdef enum:  # mm_t.flags beside those of mm_types.pxd: what the kernel of an imported space printed otherwise
     MMF_NO_VSYSCALL = 0x800  # it showed none
     MMF_VSYSCALL_WIDE = 0x1000  # it showed 8 MB of it without permissions (before 2.6.30)
     MMF_VSYSCALL_AS_VDSO = 0x2000  # it called it [vdso] (2.6.18)

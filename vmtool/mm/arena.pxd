@@ -171,6 +171,10 @@ cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil
 cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil
 cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil
 cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil
+# Whether record i of a pool that rec_alloc() gives from is in use: a free record is zeros but for the link in its first word, of a live one
+# something stands behind it, whatever the first word holds. False of the null record and of a number that the pool does not have.
+# slab_obj_exts_t alone may be all zeros: it lives as long as a slab names it.
+cdef bint rec_is_live(arena_t *a, int pool, idx_t i) noexcept nogil
 cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil
 cdef idx_t content_alloc(arena_t *a) noexcept nogil
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil

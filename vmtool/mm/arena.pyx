@@ -6,7 +6,7 @@ of records of one size; chunks of 16 KiB are read from the state file on first u
 marked when a record is handed out for writing, so that a commit writes what changed.
 Of a machine with pages of 64K four chunks of contents are one piece of memory, in the directory under the first; they are read and marked together.
 Contents (4 KiB of bytes) keep their free list beside themselves, in slot_t records, because freeing a frame must not
-read its bytes. Invariants (fsck): free lists are disjoint from what is in use and as long as `nr_free` says.
+read its bytes. Invariants (fsck_arena): free lists are disjoint from what is in use (rec_is_live()), and as long as `nr_free` says.
 """
 
 from libc.stdlib cimport calloc, free, realloc
@@ -279,6 +279,18 @@ cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil:
     (<uint32_t *>r)[0] = p.free_head
     p.free_head = i
     p.nr_free += 1
+
+
+cdef bint rec_is_live(arena_t *a, int pool, idx_t i) noexcept nogil:
+    cdef const uint32_t *word
+    cdef uint32_t k
+    if i == 0 or i >= a.pool[pool].count:
+        return False
+    word = <const uint32_t *>rec_at(a, pool, i)
+    for k in range(1, a.pool[pool].size // sizeof(uint32_t)):
+        if word[k]:
+            return True
+    return False
 
 
 cdef void slot_unlink(arena_t *a, idx_t s) noexcept nogil:

@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concern
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport arch_features, arch_lookup
-from vmtool.mm.arena cimport content_sized, frame_mut, rec_alloc, task_at, task_mut
+from vmtool.mm.arena cimport content_sized, frame_mut, rec_alloc, rec_is_live, task_mut
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE
@@ -101,7 +101,7 @@ cdef void count_threads(arena_t *a) noexcept nogil:
     """Before layout 2 threads had no records: an imported process knew their number alone."""
     cdef idx_t t
     for t in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, t).state and task_at(a, t).nr_threads != 1:
+        if rec_is_live(a, POOL_TASK, t):
             task_mut(a, t).nr_threads = 1
 
 

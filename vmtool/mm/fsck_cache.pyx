@@ -5,10 +5,9 @@ Reads everything and changes nothing. Each check has a name and a sentence in CH
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arena cimport file_at, frame_at, inode_at, rec_at
+from vmtool.mm.arena cimport file_at, frame_at, inode_at, rec_at, rec_is_live
 from vmtool.mm.filemap cimport filemap_get
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
-from vmtool.mm.inode cimport inode_live
 from vmtool.mm.names cimport nr_path_buckets, path_bucket, path_bucket_head
 from vmtool.mm.vmstat cimport NR_FILE_DIRTY, NR_FILE_PAGES, NR_SHMEM, NR_SWAPCACHE, NR_WRITEBACK, NR_ZONE_WRITE_PENDING
 from vmtool.mm.xnode cimport XMARK_DIRTY, xnode_has_mark, xnode_next
@@ -185,7 +184,7 @@ cdef void check_paths(fsck_t *k) noexcept nogil:
     for bucket in range(nr_path_buckets()):
         at = path_bucket_head(a, bucket)
         while at and left:
-            expect(k, inode_live(inode_at(a, at)) and inode_at(a, at).nlink and path_bucket(a, inode_at(a, at).name) == bucket, PATH_STRAY, bucket, at)
+            expect(k, rec_is_live(a, POOL_INODE, at) and inode_at(a, at).nlink and path_bucket(a, inode_at(a, at).name) == bucket, PATH_STRAY, bucket, at)
             at = inode_at(a, at).hash_next
             left -= 1
 
@@ -220,9 +219,9 @@ cdef void check_files(fsck_t *k) noexcept nogil:
     count_references(k)
     for i in range(1, a.pool[POOL_FILE].count):
         f = file_at(a, i)
-        if f.inode == 0:
+        if not rec_is_live(a, POOL_FILE, i):
             continue
-        if f.inode >= a.pool[POOL_INODE].count or not inode_live(inode_at(a, f.inode)):
+        if not rec_is_live(a, POOL_INODE, f.inode):
             expect(k, False, FILE_INODE, i, f.inode)
             continue
         k.opens[f.inode] += 1
@@ -275,7 +274,7 @@ cdef void fsck_cache(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogi
         check_files(&k)
         check_paths(&k)
         for i in range(1, a.pool[POOL_INODE].count):
-            if inode_live(inode_at(a, i)):
+            if rec_is_live(a, POOL_INODE, i):
                 check_inode(&k, i)
         check_lru(&k)
         check_sums(&k)

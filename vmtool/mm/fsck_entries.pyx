@@ -8,7 +8,7 @@ area's there. The entries that map each frame are counted and compared with what
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_size, nr_user_entries, pte_pfn
-from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, memcg_at, mm_at, rec_at, vma_at
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, memcg_at, mm_at, rec_at, rec_is_live, vma_at
 from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.contpte cimport contpte_is_true
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
@@ -408,7 +408,7 @@ cdef void check_mthp(fsck_t *f) noexcept nogil:
     cdef uint64_t queued = walk_queue(f, &a.m.split_queue)
     cdef uint32_t i
     for i in range(1, a.pool[POOL_MEMCG].count):
-        if memcg_at(a, i).state:
+        if rec_is_live(a, POOL_MEMCG, i):
             queued += walk_queue(f, &memcg_at(a, i).split_queue)
     expect(f, queued == f.queued, CHECK_QUEUE, 0, queued)
     for i in range(1, min(<uint32_t>NR_MTHP_ORDERS, a.m.arch.pmd_order + 1)):

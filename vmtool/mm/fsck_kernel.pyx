@@ -138,7 +138,7 @@ cdef void check_spaces(fsck_t *f) noexcept nogil:
     cdef pfn_t pgd
     for i in range(1, a.pool[POOL_MM].count):
         pgd = mm_at(a, i).pgd
-        if mm_at(a, i).users == 0 or pgd == 0 or pgd >= a.m.max_pfn or not frame_at(a, pgd).flags & PG_table:
+        if pgd == 0 or pgd >= a.m.max_pfn or not frame_at(a, pgd).flags & PG_table:
             continue
         for n in range(nr_user_entries(g), nr_entries(g, top)):
             if entry_raw(a, pgd, n, top) != entry_raw(a, a.m.kernel_pgd, n, top):

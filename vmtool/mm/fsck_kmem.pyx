@@ -5,7 +5,7 @@ Counterpart: Linux v6.18 lib/maple_tree.c:mt_validate(); the rest nothing.
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arena cimport file_at, frame_at, mm_at, rec_at, task_at, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, mm_at, rec_at, rec_is_live, task_at, vma_at
 from vmtool.mm.boot_areas cimport has_boot_areas
 from vmtool.mm.frame cimport RESERVED_MODULES, RESERVED_STACKS
 from vmtool.mm.maple cimport MAPLE_DEPTH, MAPLE_MAX, maple_at
@@ -67,7 +67,7 @@ cdef void fsck_kmem(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
     f.ctx = ctx
     f.nr_nodes = 0
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).users and mm_at(a, mm).maple:
+        if mm_at(a, mm).maple:
             check_tree(&f, mm)
     if f.nr_nodes != cache_at(a, CACHE_MAPLE_NODE).nr_objs:
         bad(&f, CHECK_MAPLE_COUNT, cache_at(a, CACHE_MAPLE_NODE).nr_objs, f.nr_nodes)
@@ -186,13 +186,13 @@ cdef void check_creds(fsck_t *f) noexcept nogil:
     if users == NULL:
         return
     for i in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, i).state and task_at(a, i).cred < nr:  # a free record has no state
+        if task_at(a, i).cred < nr:
             users[task_at(a, i).cred] += 1
     for i in range(1, a.pool[POOL_FILE].count):
-        if file_at(a, i).obj and file_at(a, i).f_cred < nr:
+        if file_at(a, i).f_cred < nr:
             users[file_at(a, i).f_cred] += 1
     for i in range(1, nr):
-        if (<cred_t *>rec_at(a, POOL_CRED, i)).obj and users[i] != (<cred_t *>rec_at(a, POOL_CRED, i)).usage:
+        if rec_is_live(a, POOL_CRED, i) and users[i] != (<cred_t *>rec_at(a, POOL_CRED, i)).usage:
             bad(f, CHECK_CRED, i, users[i])
     free(users)
 
@@ -208,7 +208,7 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
     if n != a.m.nr_tasks:
         bad(f, CHECK_PID_IDR, a.m.nr_tasks, n)
     for i in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, i).state == 0:
+        if not rec_is_live(a, POOL_TASK, i):
             continue
         v = vmap_at(a, task_at(a, i).stack)
         if task_at(a, i).stack == 0 or v.state != VMAP_BUSY or v.caller != VMAP_STACK:

@@ -6,7 +6,7 @@ counted frame by frame, as are the mlocked ones. And the pools of huge pages.
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport frame_at, memcg_at, rec_at
+from vmtool.mm.arena cimport frame_at, memcg_at, rec_at, rec_is_live
 from vmtool.mm.frame cimport MAX_FOLIO_ORDER, folio_order, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, PG_hugetlb, hsize_nth, hsize_t, hstate_at, huge_page_order, nr_resv
 from vmtool.mm.hugetlb cimport hugetlb_promised
@@ -80,7 +80,7 @@ cdef void fsck_lru(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
             f.pages[z][lru] = 0
     check_lruvec(&f, &a.m.lruvec)
     for i in range(1, a.pool[POOL_MEMCG].count):
-        if memcg_at(a, i).state:
+        if rec_is_live(a, POOL_MEMCG, i):
             check_lruvec(&f, &memcg_at(a, i).lruvec)
     count_unevictable(&f)
     check_sums(&f)

@@ -9,8 +9,8 @@ Counterpart: Linux v6.18 mm/memcontrol.c, which has no such check; its WARN_ON_O
 
 from libc.stdlib cimport calloc, free
 
-from vmtool.mm.arena cimport (ARENA_NOMEM, arena_fail, folio_x_at, frame_at, memcg_at, memcg_mut, mm_at, rec_at, runs_in_circle, slot_at,
-                              task_at)
+from vmtool.mm.arena cimport (ARENA_NOMEM, arena_fail, folio_x_at, frame_at, memcg_at, memcg_mut, mm_at, rec_at, rec_is_live, runs_in_circle,
+                              slot_at, task_at)
 from vmtool.mm.frame cimport folio_order, pfn_to_zone, reserved_end
 from vmtool.mm.lruvec cimport folio_lru_list, pmd_mappable
 from vmtool.mm.mm cimport rss_stat_bytes
@@ -27,6 +27,7 @@ cdef enum:
     CHECK_LISTS
     CHECK_NAMED
     CHECK_TREE
+    CHECK_STATE
     NR_CHECKS
     NR_KEPT = 16
 
@@ -42,6 +43,7 @@ CHECKS[CHECK_STAT] = check_t(b"memcg-stat", b"counter {1} of group {0} is not th
 CHECKS[CHECK_LISTS] = check_t(b"memcg-lists", b"group {0} counts the pages of LRU list {1} wrongly")
 CHECKS[CHECK_NAMED] = check_t(b"memcg-named", b"group {0} is kept by another number of charges than {1}")
 CHECKS[CHECK_TREE] = check_t(b"memcg-tree", b"group {0} is below group {1}, which is not there")
+CHECKS[CHECK_STATE] = check_t(b"memcg-state", b"group {0} is neither there nor removed: its state is {1}")
 CHECKS[NR_CHECKS] = check_t(NULL, NULL)
 
 cdef int KEPT[NR_KEPT]  # counters that are what is there now
@@ -75,10 +77,6 @@ cdef inline void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noex
     f.report(f.ctx, CHECKS[check].name, first, second)
 
 
-cdef inline bint is_there(arena_t *a, idx_t memcg) noexcept nogil:
-    return 0 < memcg < a.pool[POOL_MEMCG].count and memcg_at(a, memcg).state != 0
-
-
 cdef bint count_all(fsck_t *f, arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil:
     """Tallies of every group, to be freed. False: the host has no memory for them."""
     f.a = a
@@ -109,7 +107,7 @@ cdef void memcg_upgrade(arena_t *a) noexcept nogil:
         if not count_all(&f, a, say_nothing, NULL):
             return
         for memcg in range(1, a.pool[POOL_MEMCG].count):
-            if is_there(a, memcg):
+            if rec_is_live(a, POOL_MEMCG, memcg):
                 sum_group(&f, memcg, &t)
                 for i in range(NR_KEPT):
                     memcg_mut(a, memcg).stat[KEPT[i]] = t.stat[KEPT[i]]
@@ -125,10 +123,10 @@ cdef void fsck_memcg(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogi
     if a.pool[POOL_MEMCG].count <= 1 or not count_all(&f, a, report, ctx):
         return
     for memcg in range(1, a.pool[POOL_MEMCG].count):
-        if is_there(a, memcg):
+        if rec_is_live(a, POOL_MEMCG, memcg):
             note_parent(&f, memcg)
     for memcg in range(1, a.pool[POOL_MEMCG].count):
-        if is_there(a, memcg):
+        if rec_is_live(a, POOL_MEMCG, memcg):
             check_group(&f, memcg)
     free(f.of)
 
@@ -168,7 +166,7 @@ cdef void count_user_folio(fsck_t *f, pfn_t head, int64_t nr_pages, tally_t *t) 
 cdef void count_folio(fsck_t *f, pfn_t head) noexcept nogil:
     cdef idx_t memcg = folio_x_at(f.a, head).memcg
     cdef int64_t nr_pages = min(<int64_t>1 << (folio_order(f.a, head) & 31), <int64_t>f.a.m.max_pfn - head)
-    if not is_there(f.a, memcg):
+    if not rec_is_live(f.a, POOL_MEMCG, memcg):
         bad(f, CHECK_PAYS, head, memcg)
         return
     f.of[memcg].usage += nr_pages
@@ -212,13 +210,13 @@ cdef void count_objects(fsck_t *f) noexcept nogil:
     cdef uint32_t n
     for i in range(1, a.pool[POOL_SLAB].count):
         s = <const slab_t *>rec_at(a, POOL_SLAB, i)
-        if s.objects == 0 or s.obj_exts == 0 or not 0 < s.cache <= NR_KMEM_CACHES:
+        if s.obj_exts == 0 or not 0 < s.cache <= NR_KMEM_CACHES:
             continue
         c = cache_at(a, <int>s.cache - 1)
         item = <int>NR_SLAB_RECLAIMABLE_B if c.flags & SLAB_RECLAIM_ACCOUNT else <int>NR_SLAB_UNRECLAIMABLE_B
         e = <const slab_obj_exts_t *>rec_at(a, POOL_OBJ_EXTS, s.obj_exts)
         for n in range(SLAB_MAX_OBJECTS):
-            if is_there(a, e.memcg[n]):
+            if rec_is_live(a, POOL_MEMCG, e.memcg[n]):
                 f.of[e.memcg[n]].named += 1
                 f.of[e.memcg[n]].stat[item] += c.size + 8
 
@@ -230,23 +228,23 @@ cdef void count_kernel(fsck_t *f) noexcept nogil:
     cdef int64_t pages
     count_objects(f)
     for i in range(1, a.pool[POOL_TASK].count):
-        memcg = vmap_at(a, task_at(a, i).stack).memcg if task_at(a, i).state and task_at(a, i).stack else 0
-        if is_there(a, memcg):
+        memcg = vmap_at(a, task_at(a, i).stack).memcg if task_at(a, i).stack else 0
+        if rec_is_live(a, POOL_MEMCG, memcg):
             f.of[memcg].named += 1
             f.of[memcg].usage += stack_pages(&a.m.arch)
             f.of[memcg].stat[MEMCG_KMEM] += stack_pages(&a.m.arch)
             f.of[memcg].stat[NR_KERNEL_STACK_KB] += <int64_t>stack_pages(&a.m.arch) << (a.m.arch.page_shift - 10)
     for i in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, i).users and is_there(a, mm_at(a, i).rss_memcg):
+        if rec_is_live(a, POOL_MEMCG, mm_at(a, i).rss_memcg):
             f.of[mm_at(a, i).rss_memcg].named += 1
             f.of[mm_at(a, i).rss_memcg].stat[MEMCG_PERCPU_B] += rss_stat_bytes(a)
     for memcg in range(1, a.pool[POOL_MEMCG].count):
-        if is_there(a, memcg):
+        if rec_is_live(a, POOL_MEMCG, memcg):
             pages = <int64_t>((memcg_at(a, memcg).obj_bytes + memcg_at(a, memcg).obj_stock) >> a.m.arch.page_shift)
             f.of[memcg].usage += pages
             f.of[memcg].stat[MEMCG_KMEM] += pages
     for i in range(2):
-        if is_there(a, a.m.stock_memcg[i]):
+        if rec_is_live(a, POOL_MEMCG, a.m.stock_memcg[i]):
             f.of[a.m.stock_memcg[i]].named += 1
             f.of[a.m.stock_memcg[i]].usage += a.m.stock_nr[i]
 
@@ -264,7 +262,7 @@ cdef void count_slots(fsck_t *f) noexcept nogil:
         for offset in range(si.max):
             s = slot_at(a, si.base + offset)
             memcg = s.flags >> SLOT_MEMCG_SHIFT
-            if memcg and (s.count or s.flags & SLOT_CACHE) and is_there(a, memcg):
+            if memcg and (s.count or s.flags & SLOT_CACHE) and rec_is_live(a, POOL_MEMCG, memcg):
                 f.of[memcg].swap += 1
                 f.of[memcg].named += 1
 
@@ -274,7 +272,9 @@ cdef void count_slots(fsck_t *f) noexcept nogil:
 
 cdef void note_parent(fsck_t *f, idx_t memcg) noexcept nogil:
     cdef idx_t parent = memcg_at(f.a, memcg).parent
-    if parent and not is_there(f.a, parent):
+    if memcg_at(f.a, memcg).state not in (1, 2):
+        bad(f, CHECK_STATE, memcg, memcg_at(f.a, memcg).state)
+    if parent and not rec_is_live(f.a, POOL_MEMCG, parent):
         bad(f, CHECK_TREE, memcg, parent)
     elif parent:
         f.of[parent].named += 1
@@ -287,11 +287,11 @@ cdef void sum_group(fsck_t *f, idx_t memcg, tally_t *t) noexcept nogil:
     cdef uint32_t lru, steps
     t[0] = f.of[memcg]
     for i in range(1, a.pool[POOL_MEMCG].count):
-        if i == memcg or not is_there(a, i):
+        if i == memcg or not rec_is_live(a, POOL_MEMCG, i):
             continue
         at = memcg_at(a, i).parent
         steps = 0
-        while at and at != memcg and is_there(a, at) and not runs_in_circle(a, POOL_MEMCG, at, &steps):
+        while at and at != memcg and rec_is_live(a, POOL_MEMCG, at) and not runs_in_circle(a, POOL_MEMCG, at, &steps):
             at = memcg_at(a, at).parent
         if at != memcg:
             continue

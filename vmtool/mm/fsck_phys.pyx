@@ -8,7 +8,7 @@ counters must tell the same. Lists are followed no further than their pool is lo
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
-from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at
+from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at, rec_is_live
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
                               RESERVED_PGTABLE, reserved_end, reserved_what)
@@ -398,7 +398,7 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
     cdef mm_t *mm
     for i in range(1, f.a.pool[POOL_MM].count):
         mm = mm_at(f.a, i)
-        if mm.users == 0 or mm.pgd == 0:
+        if not rec_is_live(f.a, POOL_MM, i):
             continue
         if mm.pgd >= f.a.m.max_pfn or not frame_at(f.a, mm.pgd).flags & PG_table:
             bad(f, CHECK_TABLE_FLAG, mm.pgd, <uint64_t>top)

@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 mm/slub.c:validate_slab_cache(), which looks for overwr
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport offset_in_page, page_size
-from vmtool.mm.arena cimport frame_at, memcg_at, mm_at, rec_at
+from vmtool.mm.arena cimport frame_at, memcg_at, mm_at, rec_at, rec_is_live
 from vmtool.mm.frame cimport RESERVED_SLAB, folio_order, reserved_range
 from vmtool.mm.mm cimport rss_stat_bytes
 from vmtool.mm.slab cimport *
@@ -100,8 +100,8 @@ cdef void fsck_slab(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
         bad(&f, CHECK_SLAB_COUNT, NR_SLAB_RECLAIMABLE_B, <uint64_t>pages[1] << a.m.arch.page_shift)
     count_rss_stats(&f)
     for cache in range(1, a.pool[POOL_MEMCG].count):
-        if memcg_at(a, cache).state and (memcg_at(a, cache).obj_bytes != f.charged[cache]
-                                         or offset_in_page(&a.m.arch, memcg_at(a, cache).obj_bytes + memcg_at(a, cache).obj_stock)):
+        if rec_is_live(a, POOL_MEMCG, cache) and (memcg_at(a, cache).obj_bytes != f.charged[cache]
+                                                  or offset_in_page(&a.m.arch, memcg_at(a, cache).obj_bytes + memcg_at(a, cache).obj_stock)):
             bad(&f, CHECK_OBJ_BYTES, cache, f.charged[cache])
     free(f.tally)
     free(f.charged)
@@ -111,7 +111,7 @@ cdef void count_rss_stats(fsck_t *f) noexcept nogil:
     """Per-CPU counters of address spaces are objects, too, of no slab."""
     cdef idx_t mm
     for mm in range(1, f.a.pool[POOL_MM].count):
-        if mm_at(f.a, mm).users and mm_at(f.a, mm).rss_memcg < f.a.pool[POOL_MEMCG].count:
+        if rec_is_live(f.a, POOL_MM, mm) and mm_at(f.a, mm).rss_memcg < f.a.pool[POOL_MEMCG].count:
             f.charged[mm_at(f.a, mm).rss_memcg] += rss_stat_bytes(f.a)
 
 
@@ -122,7 +122,7 @@ cdef void check_exts(fsck_t *f, idx_t slab, const slab_t *s) noexcept nogil:
     for n in range(min(s.objects, <uint32_t>SLAB_MAX_OBJECTS)):
         if e.memcg[n] == 0:
             continue
-        if not s.used[n >> 6] >> (n & 63) & 1 or e.memcg[n] >= f.a.pool[POOL_MEMCG].count or memcg_at(f.a, e.memcg[n]).state == 0:
+        if not s.used[n >> 6] >> (n & 63) & 1 or not rec_is_live(f.a, POOL_MEMCG, e.memcg[n]):
             bad(f, CHECK_OBJ_EXTS, slab, n)
         else:
             f.charged[e.memcg[n]] += cache_at(f.a, <int>s.cache - 1).size + 8
@@ -145,7 +145,7 @@ cdef void check_slabs(fsck_t *f) noexcept nogil:
     cdef idx_t i
     for i in range(1, a.pool[POOL_SLAB].count):
         s = slab_at(a, i)
-        if s.objects == 0 or s.cache == 0 or s.cache > a.m.nr_caches:  # no objects: a free record
+        if not rec_is_live(a, POOL_SLAB, i) or s.cache == 0 or s.cache > a.m.nr_caches:
             continue
         c = cache_at(a, <int>s.cache - 1)
         t = &f.tally[s.cache - 1]

@@ -10,8 +10,7 @@ a chain's anon_vma (rec_free() leaves a link in the first word). Lists are follo
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport pte_pfn
-from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, inode_at, mm_at, rec_at, task_at, vma_at
-from vmtool.mm.inode cimport inode_live
+from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, inode_at, mm_at, rec_at, rec_is_live, task_at, vma_at
 from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
 from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.pid cimport find_task
@@ -139,16 +138,8 @@ cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
     return <avc_t *>rec_at(a, POOL_AVC, i)
 
 
-cdef inline bint mm_live(arena_t *a, idx_t mm) noexcept nogil:
-    return mm != 0 and mm < a.pool[POOL_MM].count and mm_at(a, mm).pgd != 0
-
-
-cdef inline bint anon_vma_live(arena_t *a, idx_t i) noexcept nogil:
-    return i != 0 and i < a.pool[POOL_ANON_VMA].count and av_at(a, i).parent != 0
-
-
-cdef inline bint file_live(arena_t *a, idx_t i) noexcept nogil:
-    return i < a.pool[POOL_FILE].count and file_at(a, i).inode != 0 and file_at(a, i).inode < a.pool[POOL_INODE].count
+cdef inline bint has_inode(arena_t *a, idx_t file) noexcept nogil:
+    return rec_is_live(a, POOL_FILE, file) and rec_is_live(a, POOL_INODE, file_at(a, file).inode)
 
 
 cdef uint32_t *counters(fsck_t *f, int pool) noexcept nogil:
@@ -210,7 +201,7 @@ cdef void check_area_chain(fsck_t *f, idx_t v) noexcept nogil:
         prev = at
         at = avc_at(f.a, at).same_vma_next
         left -= 1
-    expect(f, has_own and (anon == 0 or anon_vma_live(f.a, anon)), CHECK_VMA_ANON, v, anon)
+    expect(f, has_own and (anon == 0 or rec_is_live(f.a, POOL_ANON_VMA, anon)), CHECK_VMA_ANON, v, anon)
 
 
 cdef void check_areas(fsck_t *f) noexcept nogil:
@@ -218,7 +209,7 @@ cdef void check_areas(fsck_t *f) noexcept nogil:
     cdef vma_t *area
     for v in range(1, f.a.pool[POOL_VMA].count):
         area = vma_at(f.a, v)
-        if area.vm_mm == 0:
+        if not rec_is_live(f.a, POOL_VMA, v):
             continue
         f.nr_areas += 1
         if area.vm_mm < f.a.pool[POOL_MM].count:
@@ -230,7 +221,7 @@ cdef void check_areas(fsck_t *f) noexcept nogil:
             f.active[area.anon_vma] += 1
         check_area_chain(f, v)
         if area.vm_file:
-            if file_live(f.a, area.vm_file):
+            if has_inode(f.a, area.vm_file):
                 f.mapping[file_at(f.a, area.vm_file).inode] += 1
             else:
                 expect(f, False, CHECK_VMA_FILE, v, area.vm_file)
@@ -244,7 +235,7 @@ cdef void check_files(fsck_t *f) noexcept nogil:
     cdef uint32_t n
     cdef bint sound
     for inode in range(1, f.a.pool[POOL_INODE].count):
-        if not inode_live(inode_at(f.a, inode)):
+        if not rec_is_live(f.a, POOL_INODE, inode):
             continue
         f.committed += inode_at(f.a, inode).accounted
         at = inode_at(f.a, inode).i_mmap
@@ -252,7 +243,7 @@ cdef void check_files(fsck_t *f) noexcept nogil:
         n = 0
         sound = True
         while at and sound and n <= f.mapping[inode]:
-            sound = at < f.a.pool[POOL_VMA].count and vma_at(f.a, at).i_mmap_prev == prev and file_live(f.a, vma_at(f.a, at).vm_file)
+            sound = at < f.a.pool[POOL_VMA].count and vma_at(f.a, at).i_mmap_prev == prev and has_inode(f.a, vma_at(f.a, at).vm_file)
             sound = sound and file_at(f.a, vma_at(f.a, at).vm_file).inode == inode
             prev = at
             at = vma_at(f.a, at).i_mmap_next
@@ -268,7 +259,7 @@ cdef void check_anon_vmas(fsck_t *f) noexcept nogil:
     cdef idx_t prev
     cdef uint32_t left = a.pool[POOL_AVC].count
     for i in range(1, a.pool[POOL_ANON_VMA].count):
-        if not anon_vma_live(a, i):
+        if not rec_is_live(a, POOL_ANON_VMA, i):
             continue
         f.nr_anon += 1
         if av_at(a, i).avc_head and av_at(a, i).parent < a.pool[POOL_ANON_VMA].count:
@@ -295,11 +286,11 @@ cdef void check_chains(fsck_t *f) noexcept nogil:
     cdef uint64_t hang = 0
     cdef uint32_t refs
     for i in range(1, a.pool[POOL_AVC].count):
-        used += avc_at(a, i).anon_vma != 0
+        used += rec_is_live(a, POOL_AVC, i)
         hang += f.chained[i] == 3
     expect(f, used == hang, CHECK_AVC_LOST, used, hang)
     for i in range(1, a.pool[POOL_ANON_VMA].count):
-        if anon_vma_live(a, i):
+        if rec_is_live(a, POOL_ANON_VMA, i):
             refs = f.members[i] + (av_at(a, i).avc_head != 0)  # its own, which it drops with its last area
             expect(f, av_at(a, i).refcount == refs, CHECK_ANON_REFCOUNT, i, refs)
             expect(f, av_at(a, i).num_children == f.children[i], CHECK_ANON_CHILDREN, i, f.children[i])
@@ -347,7 +338,7 @@ cdef void check_mm_areas(fsck_t *f, idx_t mm) noexcept nogil:
 
 
 cdef inline bint has_mm_slot(arena_t *a, idx_t mm) noexcept nogil:
-    return mm_live(a, mm) and mm_at(a, mm).flags & MMF_VM_HUGEPAGE != 0
+    return rec_is_live(a, POOL_MM, mm) and mm_at(a, mm).flags & MMF_VM_HUGEPAGE != 0
 
 
 cdef void check_mm_slots(fsck_t *f) noexcept nogil:
@@ -371,7 +362,7 @@ cdef void check_mms(fsck_t *f) noexcept nogil:
     cdef int wrong
     check_mm_slots(f)
     for mm in range(1, f.a.pool[POOL_MM].count):
-        if not mm_live(f.a, mm):
+        if not rec_is_live(f.a, POOL_MM, mm):
             continue
         expect(f, mm_at(f.a, mm).users == f.users[mm], CHECK_MM_USERS, mm, f.users[mm])
         wrong = vma_tree_validate(f.a, mm)
@@ -394,7 +385,7 @@ cdef void check_group(fsck_t *f, idx_t i) noexcept nogil:
         expect(f, leader != 0 and task_at(a, leader).tgid == t.tgid and task_at(a, leader).mm == t.mm, CHECK_TASK_LEADER, t.pid, t.tgid)
         return
     for thread in range(1, a.pool[POOL_TASK].count if t.nr_threads != 1 else 1):
-        n += task_at(a, thread).state != 0 and task_at(a, thread).tgid == t.pid
+        n += task_at(a, thread).tgid == t.pid
     expect(f, t.nr_threads == 1 or t.nr_threads == n, CHECK_TASK_THREADS, t.pid, n)
 
 
@@ -407,7 +398,7 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
     cdef task_t *t
     for i in range(1, a.pool[POOL_TASK].count):
         t = task_at(a, i)
-        if t.state == 0:
+        if not rec_is_live(a, POOL_TASK, i):
             continue
         n += 1
         expect(f, t.pid < a.pool[POOL_PID].count and (<uint32_t *>rec_at(a, POOL_PID, t.pid))[0] == i, CHECK_TASK_PID, i, t.pid)
@@ -415,7 +406,7 @@ cdef void check_tasks(fsck_t *f) noexcept nogil:
         check_group(f, i)
         in_groups += t.nr_threads if t.tgid == t.pid else 0
         if t.mm:
-            expect(f, mm_live(a, t.mm), CHECK_TASK_MM, i, t.mm)
+            expect(f, rec_is_live(a, POOL_MM, t.mm), CHECK_TASK_MM, i, t.mm)
             if t.mm < a.pool[POOL_MM].count:
                 f.users[t.mm] += 1
     for i in range(1, a.pool[POOL_PID].count):
@@ -442,7 +433,7 @@ cdef void check_cpus(fsck_t *f) noexcept nogil:
                 continue
             t = task_at(a, c.task)
             expect(f, t.mm == 0 or t.mm == c.active_mm, CHECK_CPU_MM, i, c.active_mm)
-        if c.active_mm and not mm_live(a, c.active_mm):
+        if c.active_mm and not rec_is_live(a, POOL_MM, c.active_mm):
             expect(f, False, CHECK_CPU_MM, i, c.active_mm)
             continue
         root = pte_pfn(&a.m.arch, c.cr3)
@@ -457,11 +448,11 @@ cdef void check_objects(fsck_t *f) noexcept nogil:
     cdef uint64_t fs = 0  # fs_cache is merged with anon_vma_chain
     cdef idx_t i
     for i in range(1, a.pool[POOL_AVC].count):
-        avcs += avc_at(a, i).anon_vma != 0
+        avcs += rec_is_live(a, POOL_AVC, i)
     for i in range(1, a.pool[POOL_MM].count):
-        mms += mm_at(a, i).pgd != 0
+        mms += rec_is_live(a, POOL_MM, i)
     for i in range(1, a.pool[POOL_TASK].count):
-        fs += task_at(a, i).state != 0 and task_at(a, i).obj[4] != 0
+        fs += task_at(a, i).obj[4] != 0
     check_cache(f, CACHE_VM_AREA_STRUCT, f.nr_areas)
     check_cache(f, CACHE_ANON_VMA, f.nr_anon)
     check_cache(f, CACHE_ANON_VMA_CHAIN, avcs + fs)

@@ -8,7 +8,6 @@ from libc.stdlib cimport calloc, free
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
 from vmtool.mm.frame cimport folio_order, page_folio
-from vmtool.mm.inode cimport inode_live
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
 from vmtool.mm.slub cimport slab_at
@@ -118,8 +117,6 @@ cdef void count_spaces(fsck_t *f) noexcept nogil:
     cdef idx_t v
     cdef uint32_t left
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).pgd == 0:
-            continue
         v = mm_at(a, mm).vma_first
         left = a.pool[POOL_VMA].count
         while v and left:
@@ -136,7 +133,7 @@ cdef void count_shmem(fsck_t *f) noexcept nogil:
     cdef uint32_t record
     cdef uint32_t nr
     for inode in range(1, a.pool[POOL_INODE].count):
-        if not inode_live(inode_at(a, inode)) or inode_at(a, inode).kind != INODE_SHMEM:
+        if inode_at(a, inode).kind != INODE_SHMEM:
             continue
         index = 0
         nr = 0

@@ -6,7 +6,7 @@ Counterpart: Linux's CONFIG_DEBUG_VM assertions of arch/x86/mm/tlb.c; nothing in
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_ASID, ARCH_SOFT_YOUNG, level_index, pte_pfn
-from vmtool.mm.arena cimport mm_at, rec_at
+from vmtool.mm.arena cimport mm_at, rec_at, rec_is_live
 from vmtool.mm.mmu cimport leaf_phys, mmu_walk, walk_t
 from vmtool.mm.mmu_context cimport asid_bits, asid_gen_match, asid_is_given, asid_of
 from vmtool.mm.pgtable cimport table_descend
@@ -65,7 +65,7 @@ cdef idx_t space_of(arena_t *a, const cpu_t *c, const tlb_entry_t *e) noexcept n
     if c.active_mm and e.pcid == tlb_space(a.m, c):
         return c.active_mm
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).users and asid_gen_match(a.m, mm_at(a, mm).context_id) and asid_of(a.m, mm_at(a, mm).context_id) == e.pcid:
+        if rec_is_live(a, POOL_MM, mm) and asid_gen_match(a.m, mm_at(a, mm).context_id) and asid_of(a.m, mm_at(a, mm).context_id) == e.pcid:
             return mm
     return 0
 
@@ -130,7 +130,7 @@ cdef void check_asids(fsck_t *f) noexcept nogil:
         return
     for mm in range(1, a.pool[POOL_MM].count):
         context_id = mm_at(a, mm).context_id
-        if mm_at(a, mm).users == 0 or context_id == 0 or not asid_gen_match(a.m, context_id):
+        if context_id == 0 or not asid_gen_match(a.m, context_id):
             continue
         asid = asid_of(a.m, context_id)
         if owner[asid] or not asid_is_given(a, asid):

@@ -21,9 +21,6 @@ cdef void path_unlink(arena_t *a, idx_t inode) noexcept nogil  # its name leaves
 cdef int path_rename(arena_t *a, idx_t inode, const char *path, uint32_t length) noexcept nogil
 cdef void shmem_recalc_inode(arena_t *a, idx_t inode) noexcept nogil  # VM_NORESERVE: what is charged becomes what is there
 cdef uint32_t inode_path(arena_t *a, idx_t inode, char *out, uint32_t cap) noexcept nogil  # bytes written; " (deleted)" at the end when it has no link
-cdef inline bint inode_live(const inode_t *i) noexcept nogil:
-    """Whether the record is in use (a free one keeps a link in its first word, so nlink does not tell)."""
-    return i.ino != 0
 
 cdef inline bint may_write_file(arena_t *a, idx_t inode) noexcept nogil:
     """inode_owner_or_capable() or file_permission(MAY_WRITE), for the present process: root, or others' bits allow it."""

@@ -351,7 +351,7 @@ cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) 
 
 cdef inline bint is_prunable(const inode_t *i) noexcept nogil:
     """An inode that is open, or has cached pages, is not on the shrinker's list."""
-    return inode_live(i) and i.kind != INODE_SHMEM and i.nr_open == 0 and i.nrpages == 0 and i.obj[0] != 0
+    return i.kind != INODE_SHMEM and i.nr_open == 0 and i.nrpages == 0 and i.obj[0] != 0
 
 
 cdef uint64_t nr_prunable(arena_t *a) noexcept nogil:
@@ -379,7 +379,7 @@ cdef void count_kept_files(arena_t *a, uint32_t *kept) noexcept nogil:
     cdef idx_t t, f
     cdef uint32_t steps = 0
     for t in range(1, a.pool[POOL_TASK].count):
-        f = task_at(a, t).files if task_at(a, t).state else 0  # a free record has no state
+        f = task_at(a, t).files
         while f and not runs_in_circle(a, POOL_FILE, f, &steps):
             if file_at(a, f).refcount == 1 and file_at(a, f).inode < a.pool[POOL_INODE].count:
                 kept[file_at(a, f).inode] += 1
@@ -397,7 +397,7 @@ cdef void drop_slab(arena_t *a) noexcept nogil:
     count_kept_files(a, kept)
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if not inode_live(i) or i.kind == INODE_SHMEM or i.nr_open > kept[inode]:  # a tmpfs is its dentries
+        if i.kind == INODE_SHMEM or i.nr_open > kept[inode]:  # a tmpfs is its dentries
             continue
         if i.obj[1]:
             kmem_cache_free_rcu(a, CACHE_DENTRY, i.obj[1])

@@ -50,7 +50,7 @@ cdef struct kmem_cache_cpu_t:  # 32 bytes, by cache * nr_cpus + cpu
     uint32_t rcu_tail
 
 cdef struct slab_t:  # 128 bytes
-    uint32_t cache  # kmem_cache_t + 1; 0: free record
+    uint32_t cache  # kmem_cache_t + 1
     uint32_t pfn
     uint32_t inuse  # objects that are not free, those in sheaves among them
     uint32_t objects
@@ -69,7 +69,7 @@ cdef struct slab_obj_exts_t:  # 1024 bytes
 cdef struct slab_sheaf_t:  # 512 bytes
     uint32_t size  # objects in it
     uint32_t next  # in the barn, or behind it in the queue of a CPU
-    uint32_t cache  # kmem_cache_t + 1; 0: free record
+    uint32_t cache  # kmem_cache_t + 1
     uint32_t rcu_len  # of the first in such a queue: how many wait
     uint64_t obj  # its own: the kernel takes it from kmalloc-512
     uint64_t objects[SHEAF_CAPACITY]
@@ -116,7 +116,7 @@ cdef enum:
     MAPLE_ARANGE64_SLOTS = 10  # of a node above
 
 cdef struct maple_node_t:  # 256 bytes
-    uint32_t is_live  # 0: free record
+    uint32_t pad1  # 1 in older files
     uint32_t is_leaf
     uint32_t nr  # ranges
     uint32_t pad0
@@ -126,7 +126,7 @@ cdef struct maple_node_t:  # 256 bytes
     uint64_t pad[5]
 
 cdef struct cred_t:  # 32 bytes
-    uint32_t usage  # tasks and open files; 0: free record
+    uint32_t usage  # tasks and open files
     uint32_t pad0
     uint64_t obj  # cred
     uint64_t security  # LSM's part
@@ -139,7 +139,7 @@ cdef enum:  # kmem_obj_t.kind
     KMEM_PAGES
 
 cdef struct kmem_obj_t:  # 64 bytes
-    uint32_t kind  # 0: free record
+    uint32_t kind
     uint32_t next
     uint32_t prev
     uint32_t cache  # kmem_cache_t + 1

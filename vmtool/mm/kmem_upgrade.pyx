@@ -11,7 +11,7 @@ Sizes and orders of the old caches stay theirs; what those machines had no objec
 from libc.string cimport memset
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport arena_resize, frame_mut, mm_at, mm_mut, rec_alloc, rec_mut, runs_in_circle, task_at, task_mut, vma_at
+from vmtool.mm.arena cimport arena_resize, frame_mut, mm_at, mm_mut, rec_alloc, rec_is_live, rec_mut, runs_in_circle, task_at, task_mut, vma_at
 from vmtool.mm.vma_iter cimport vma_iter_store
 from vmtool.mm.slab cimport *
 from vmtool.mm.task_objects cimport pid_attach
@@ -67,7 +67,7 @@ cdef void upgrade_slabs(arena_t *a) noexcept nogil:
     a.m.node_stat[NR_SLAB_RECLAIMABLE_B] = a.m.node_stat[NR_SLAB_UNRECLAIMABLE_B] = 0  # a cache may be of the other kind now
     for i in range(1, a.pool[POOL_SLAB].count):
         s = slab_at(a, i)
-        if s.objects == 0 or s.cache == 0 or s.cache > NR_OLD_CACHES:  # no objects: a free record
+        if not rec_is_live(a, POOL_SLAB, i) or s.cache == 0 or s.cache > NR_OLD_CACHES:
             continue
         s = slab_mut(a, i)
         s.cache = <uint32_t>NOW[s.cache - 1] + 1
@@ -105,7 +105,7 @@ cdef int upgrade_stack(arena_t *a, task_t *t) noexcept nogil:
 cdef int upgrade_tasks(arena_t *a) noexcept nogil:
     cdef idx_t i
     for i in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, i).state == 0:  # a free record
+        if not rec_is_live(a, POOL_TASK, i):
             continue
         if upgrade_stack(a, task_mut(a, i)) < 0 or pid_attach(a, task_at(a, i).pid) < 0:
             return -ENOMEM
@@ -117,7 +117,7 @@ cdef void upgrade_spaces(arena_t *a) noexcept nogil:
     cdef idx_t mm, v
     cdef uint32_t steps = 0
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).users == 0 or mm_at(a, mm).pgd == 0:
+        if not rec_is_live(a, POOL_MM, mm):
             continue
         mm_mut(a, mm).maple = 0
         v = mm_at(a, mm).vma_first

@@ -4,7 +4,7 @@
 Which folios would be queued for a split is not known: none is. Of more than two address spaces that map a folio the first two have slots.
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, vma_at
+from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_is_live, vma_at
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, clear_tails, count_mthp_stat
@@ -84,6 +84,6 @@ cdef void large_upgrade(arena_t *a) noexcept nogil:
     a.m.thp_orders_inherit = <uint32_t>1 << a.m.arch.pmd_order
     begin_folios(a)
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).users:
+        if rec_is_live(a, POOL_MM, mm):
             walk_areas(a, mm)
     a.m.knows_large_folios = 1

@@ -44,7 +44,7 @@ cdef struct malloc_par_t:  # struct malloc_par
 
 cdef struct libc_data_t:  # 4096 bytes
     uint64_t free_link
-    uint32_t live  # 0: free record
+    uint32_t live  # 1, before anything else stands in the record, which makes it one in use
     uint32_t initialized  # ptmalloc_init() was here
     malloc_state_t main_arena
     malloc_par_t mp

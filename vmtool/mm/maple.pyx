@@ -14,7 +14,7 @@ Invariants (fsck_kmem): the ranges are the areas, in order; a node's pivots end 
 """
 
 
-from vmtool.mm.arena cimport rec_alloc, rec_free, runs_in_circle
+from vmtool.mm.arena cimport rec_alloc, rec_free, rec_is_live, runs_in_circle
 from vmtool.mm.slab cimport CACHE_MAPLE_NODE, kmem_cache_alloc_from_sheaf, kmem_cache_free_rcu
 
 # --- nodes ---------------------------------------------------------------------------------------------------------------
@@ -31,7 +31,6 @@ cdef inline uint32_t slots_of(bint is_leaf) noexcept nogil:
 cdef idx_t node_alloc(arena_t *a, bint is_leaf) noexcept nogil:
     cdef idx_t i = rec_alloc(a, POOL_MAPLE)
     cdef maple_node_t *n = maple_mut(a, i)
-    n.is_live = 1
     n.is_leaf = is_leaf
     n.obj = kmem_cache_alloc_from_sheaf(a, CACHE_MAPLE_NODE)
     return i
@@ -351,7 +350,7 @@ cdef void root_above(arena_t *a, idx_t *root, const idx_t *made, uint32_t nr) no
 cdef void free_below(arena_t *a, idx_t i, int depth) noexcept nogil:
     cdef maple_node_t *n = maple_at(a, i)
     cdef uint32_t k
-    if n.is_live == 0:  # a free record
+    if not rec_is_live(a, POOL_MAPLE, i):
         return
     if not n.is_leaf and depth < MAPLE_DEPTH:
         for k in range(min(n.nr, <uint32_t>MAPLE_RANGE64_SLOTS)):

@@ -410,7 +410,7 @@ cdef void unlink_memcg(arena_t *a, idx_t memcg) noexcept nogil:
 cdef bint has_tasks(arena_t *a, idx_t memcg) noexcept nogil:
     cdef idx_t t
     for t in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, t).state and task_at(a, t).mm and mm_at(a, task_at(a, t).mm).memcg == memcg:
+        if task_at(a, t).mm and mm_at(a, task_at(a, t).mm).memcg == memcg:
             return True
     return False
 

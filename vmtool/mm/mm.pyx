@@ -18,6 +18,7 @@ from vmtool.mm.hugetlb cimport copy_hugetlb
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
 from vmtool.mm.mm_acct cimport add_mm_counter, get_mm_rss, vm_enough_memory, vm_unacct_memory
+from vmtool.mm.names cimport name_free
 from vmtool.mm.vma_iter cimport mt_adopt, mt_destroy, mt_dup, vma_iter_clear, vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_slot cimport khugepaged_exit, khugepaged_fork
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store
@@ -424,7 +425,7 @@ cdef void reparent(arena_t *a, uint32_t pid) noexcept nogil:
     """Orphans have no parent here: there is no init."""
     cdef uint32_t i
     for i in range(1, a.pool[POOL_TASK].count):
-        if task_at(a, i).state and task_at(a, i).ppid == pid:  # a free record has no state
+        if task_at(a, i).ppid == pid:
             task_mut(a, i).ppid = 0
 
 

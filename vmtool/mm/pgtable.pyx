@@ -236,7 +236,7 @@ cdef void share_kernel_entry(arena_t *a, uint32_t index) noexcept nogil:
     cdef pte_t raw = entry_raw(a, a.m.kernel_pgd, index, top)
     cdef uint32_t i
     for i in range(1, a.pool[POOL_MM].count if not a.m.arch.flags & ARCH_SPLIT_ROOT else 0):
-        if mm_at(a, i).users and mm_at(a, i).pgd:
+        if mm_at(a, i).pgd:
             entry_store_raw(a, mm_at(a, i).pgd, index, top, raw)
 
 

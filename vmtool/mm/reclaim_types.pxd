@@ -126,7 +126,7 @@ cdef enum:  # memcg_stat_item: in memcg_t.stat behind those of node_stat_item
     MEMCG_PERCPU_B
 
 cdef struct memcg_t:  # 4096 bytes; 0 is the root, which keeps no record. memcontrol.pyx
-    uint32_t state  # 0: free record, 1: there, 2: removed, but something is still charged to it
+    uint32_t state  # 1: there, 2: removed, but something is still charged to it
     idx_t parent
     idx_t first_child
     idx_t next_sibling

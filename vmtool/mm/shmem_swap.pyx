@@ -14,7 +14,6 @@ from vmtool.mm.arena cimport folio_x_at, frame_at, frame_mut, inode_at, inode_mu
 from vmtool.mm.filemap cimport filemap_evict, filemap_insert, filemap_next_swapped, filemap_set_swapped, filemap_swapped, radix_ops
 from vmtool.mm.arch cimport page_align
 from vmtool.mm.frame cimport folio_order, frame_index
-from vmtool.mm.inode cimport inode_live
 from vmtool.mm.lruvec cimport count_memcg_events
 from vmtool.mm.memcontrol cimport current_memcg
 from vmtool.mm.swap_readahead cimport read_swap_cache, swap_update_readahead, swapin_readahead
@@ -187,7 +186,7 @@ cdef bint shmem_unuse(arena_t *a, uint32_t type) noexcept nogil:
     cdef uint32_t result = 0
     for inode in range(1, a.pool[POOL_INODE].count):
         index = 0
-        while inode_live(inode_at(a, inode)) and inode_at(a, inode).nr_swapped and not a.err:
+        while inode_at(a, inode).nr_swapped and not a.err:
             record = filemap_next_swapped(a, inode, &index, <uint64_t>-1)
             if record == 0:
                 break
@@ -205,7 +204,7 @@ cdef int shmem_upgrade(arena_t *a) noexcept nogil:
     cdef idx_t inode
     cdef inode_t *ino
     for inode in range(1, a.pool[POOL_INODE].count):
-        if not inode_live(inode_at(a, inode)) or inode_at(a, inode).nr_swapped == 0:
+        if inode_at(a, inode).nr_swapped == 0:
             continue
         ino = inode_mut(a, inode)
         index = 0

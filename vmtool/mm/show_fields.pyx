@@ -1,6 +1,6 @@
 """Where the fields of the records lie: what peek and poke go by.
 
-Offsets and sizes are the compiler's, taken from records that are never used otherwise, so that the table cannot differ from types.pxd.
+Offsets and sizes are the compiler's, taken from records that are never used otherwise, so that the table cannot differ from them.
 Links, counts and flags are here, because those are what fsck compares; a field that no check reads has no row.
 """
 
@@ -34,9 +34,11 @@ cdef swap_cluster_t CL
 cdef folio_x_t FX
 cdef cpu_fbatches_t FB
 cdef memcg_t CG
+cdef name_t N
+cdef slab_obj_exts_t OE
 
 cdef enum:
-    NR_FIELDS = 239
+    NR_FIELDS = 243
 
 cdef field_t FIELDS[NR_FIELDS]
 FIELDS[:] = [
@@ -108,6 +110,7 @@ FIELDS[:] = [
     field_t(POOL_ANON_VMA, b"num_children", <char *>&AV.num_children - <char *>&AV, sizeof(AV.num_children), 1, 0, False),
     field_t(POOL_ANON_VMA, b"num_active_vmas", <char *>&AV.num_active_vmas - <char *>&AV, sizeof(AV.num_active_vmas), 1, 0, False),
     field_t(POOL_ANON_VMA, b"avc_head", <char *>&AV.avc_head - <char *>&AV, sizeof(AV.avc_head), 1, 0, False),
+    field_t(POOL_AVC, b"obj", <char *>&AVC.obj - <char *>&AVC, sizeof(AVC.obj), 1, 0, False),
     field_t(POOL_AVC, b"vma", <char *>&AVC.vma - <char *>&AVC, sizeof(AVC.vma), 1, 0, False),
     field_t(POOL_AVC, b"anon_vma", <char *>&AVC.anon_vma - <char *>&AVC, sizeof(AVC.anon_vma), 1, 0, False),
     field_t(POOL_AVC, b"same_vma_next", <char *>&AVC.same_vma_next - <char *>&AVC, sizeof(AVC.same_vma_next), 1, 0, False),
@@ -225,6 +228,9 @@ FIELDS[:] = [
     field_t(POOL_FOLIO_X, b"swap", <char *>&FX.swap - <char *>&FX, sizeof(FX.swap), 1, 0, False),
     field_t(POOL_FBATCH, b"lru_add.nr", <char *>&FB.lru_add.nr - <char *>&FB, sizeof(FB.lru_add.nr), 1, 0, False),
     field_t(POOL_FBATCH, b"lru_add.folio", <char *>&FB.lru_add.folio[0] - <char *>&FB, sizeof(FB.lru_add.folio[0]), PAGEVEC_SIZE, 4, False),
+    field_t(POOL_NAME, b"next", <char *>&N.next - <char *>&N, sizeof(N.next), 1, 0, False),
+    field_t(POOL_NAME, b"len", <char *>&N.len - <char *>&N, sizeof(N.len), 1, 0, False),
+    field_t(POOL_OBJ_EXTS, b"memcg", <char *>OE.memcg - <char *>&OE, sizeof(OE.memcg[0]), SLAB_MAX_OBJECTS, sizeof(OE.memcg[0]), False),
     field_t(POOL_MEMCG, b"state", <char *>&CG.state - <char *>&CG, sizeof(CG.state), 1, 0, False),
     field_t(POOL_MEMCG, b"parent", <char *>&CG.parent - <char *>&CG, sizeof(CG.parent), 1, 0, False),
     field_t(POOL_MEMCG, b"first_child", <char *>&CG.first_child - <char *>&CG, sizeof(CG.first_child), 1, 0, False),

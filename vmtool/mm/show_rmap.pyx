@@ -84,8 +84,6 @@ cdef void look_everywhere(arena_t *a, const seek_t *s) noexcept nogil:
     cdef idx_t mm, v
     cdef uint32_t steps
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).users == 0 or mm_at(a, mm).pgd == 0:
-            continue
         v = mm_at(a, mm).vma_first
         steps = 0
         while v and not runs_in_circle(a, POOL_VMA, v, &steps):

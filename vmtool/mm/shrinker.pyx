@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 mm/shrinker.c:do_shrink_slab(), mm/huge_memory.c:deferr
 Simplified: an inode and its dentry go together, in the order of their records instead of an LRU's. The shadows' nodes have no shrinker.
 """
 
-from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut
+from vmtool.mm.arena cimport frame_at, memcg_mut
 from vmtool.mm.inode cimport nr_prunable, prune_icache
 from vmtool.mm.large_folio cimport next_in_queue, partially_mapped, requeue, unqueue_deferred_split
 from vmtool.mm.thp_split cimport split_anon_folio, thp_underused
@@ -71,7 +71,7 @@ cdef uint64_t do_shrink_slab(arena_t *a, idx_t memcg, uint64_t freeable, uint64_
 cdef void drop_deferred(arena_t *a) noexcept nogil:
     cdef idx_t memcg
     for memcg in range(a.pool[POOL_MEMCG].count if a.m.nr_memcgs else 1):
-        if queue_of(a, memcg).nr_free and (memcg == 0 or memcg_at(a, memcg).state):
+        if queue_of(a, memcg).nr_free:
             do_shrink_slab(a, memcg, queue_of(a, memcg).nr_free, 0, 0, SHRINK_BATCH, deferred_split_scan)
 
 

@@ -225,7 +225,7 @@ cdef bint unuse_mms(arena_t *a, uint32_t type) noexcept nogil:
     cdef idx_t v
     cdef uint32_t left
     for mm in range(1, a.pool[POOL_MM].count):
-        if mm_at(a, mm).pgd == 0 or mm_at(a, mm).rss[MM_SWAPENTS] + mm_at(a, mm).rss_cpu[MM_SWAPENTS] == 0:
+        if mm_at(a, mm).rss[MM_SWAPENTS] + mm_at(a, mm).rss_cpu[MM_SWAPENTS] == 0:
             continue
         v = mm_at(a, mm).vma_first
         left = a.pool[POOL_VMA].count

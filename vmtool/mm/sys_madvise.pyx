@@ -13,6 +13,7 @@ from vmtool.mm.khugepaged cimport madvise_collapse
 from vmtool.mm.mm_acct cimport update_hiwater_rss
 from vmtool.mm.advise_pages cimport cold_range, free_range, guard_install, guard_remove, pageout_range, willneed_range
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
+from vmtool.mm.names cimport name_free
 from vmtool.mm.pagecache cimport force_readahead, name_free, name_read, name_store, punch_hole
 from vmtool.mm.pkeys cimport VM_SEALED, vma_access_permitted
 from vmtool.mm.populate cimport faultin_page_range

@@ -26,7 +26,7 @@ cdef idx_t next_thread(arena_t *a, idx_t leader, idx_t after) noexcept nogil:
     if task_at(a, leader).nr_threads <= 1:
         return leader if after < leader else 0
     while i < a.pool[POOL_TASK].count:
-        if task_at(a, i).state and task_at(a, i).tgid == tgid:  # a free record has no state
+        if task_at(a, i).tgid == tgid:
             return i
         i += 1
     return 0

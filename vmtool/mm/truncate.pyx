@@ -15,7 +15,7 @@ from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.filemap cimport filemap_add, filemap_dirty_folio, filemap_forget, filemap_get, filemap_get_block, filemap_next, filemap_remove
 from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes_mut, page_folio
-from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, inode_live, is_hole, shmem_recalc_inode
+from vmtool.mm.inode cimport disk_free_blocks, disk_read, drop_slab, is_hole, shmem_recalc_inode
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport deactivate_file_folio, folio_mark_accessed, lru_add_drain_all
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
@@ -294,7 +294,7 @@ cdef void invalidate_all(arena_t *a) noexcept nogil:
     cdef inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.i_pages:
+        if i.i_pages:
             invalidate_range(a, inode, 0, TO_THE_END)
     count_vm_event(a, DROP_PAGECACHE)
 

@@ -11,6 +11,7 @@ Simplified: no userfaultfd, no memory policies (one node), allocation does not f
 
 from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.arena cimport vma_at, vma_mut, mm_at
+from vmtool.mm.names cimport name_free
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport fget, fput, name_free, name_read, name_store

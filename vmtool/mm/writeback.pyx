@@ -16,7 +16,7 @@ from vmtool.mm.arch cimport page_align, page_size
 from vmtool.mm.arena cimport content_alloc, content_mut, cpu_mut, file_at, file_mut, frame_at, frame_mut, inode_at, inode_mut, task_mut
 from vmtool.mm.filemap cimport filemap_next_dirty, folio_clear_dirty
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
-from vmtool.mm.inode cimport disk_put_content, disk_write, errseq_check_and_advance, errseq_set, inode_live, is_hole
+from vmtool.mm.inode cimport disk_put_content, disk_write, errseq_check_and_advance, errseq_set, is_hole
 from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport folio_rotate_reclaimable
 from vmtool.mm.vmstat cimport NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_INACTIVE_FILE, NR_WRITTEN, PSWPOUT, mod_node_stat
@@ -120,7 +120,7 @@ cdef void sync_all(arena_t *a) noexcept nogil:
     cdef inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.nr_dirty:
+        if i.nr_dirty:
             writeback_range(a, inode, 0, <uint64_t>-1)
 
 
@@ -211,7 +211,7 @@ cdef void background_writeback(arena_t *a) noexcept nogil:
         before = a.m.node_stat[NR_FILE_DIRTY]
         for inode in range(1, a.pool[POOL_INODE].count):
             i = inode_at(a, inode)
-            if inode_live(i) and i.nr_dirty:
+            if i.nr_dirty:
                 write_cyclic(a, inode, chunk)
 
 
@@ -270,7 +270,7 @@ cdef uint64_t oldest_expires(arena_t *a) noexcept nogil:
     cdef const inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.nr_dirty:
+        if i.nr_dirty:
             first = min(first, i.dirtied_us + expire)
     return first
 
@@ -282,7 +282,7 @@ cdef void write_old(arena_t *a) noexcept nogil:
     cdef const inode_t *i
     for inode in range(1, a.pool[POOL_INODE].count):
         i = inode_at(a, inode)
-        if inode_live(i) and i.nr_dirty and i.dirtied_us + expire <= a.m.now_us:
+        if i.nr_dirty and i.dirtied_us + expire <= a.m.now_us:
             writeback_range(a, inode, 0, <uint64_t>-1)
 
 
