@@ -36,16 +36,17 @@ cdef inline faults_t faults_of(arena_t *a, idx_t task) noexcept nogil:
 
 
 cdef object after_access(State self, idx_t task, int failed, const siginfo_t *info, faults_t before, bint probe):
-    """Counts of an access, or its signal, of which the process dies unless it only probes."""
+    """Counts of an access, or its signal, of which the process dies unless it only probes: that catches any signal but SIGKILL."""
     cdef task_t *t = task_at(&self.a, task)
     cdef uint64_t minor = t.min_flt - before.minor, major = t.maj_flt - before.major
+    cdef bint dies = not probe or info.signo == SIGKILL
     self.check()
     if not failed:
         return TUPLE_NEW(r.Touched, (minor, major))  # at each line of a script: the record's own __new__ would count its fields
     check_panic(self)
-    if not probe:
+    if dies:
         exit_by_signal(&self.a, task, info.signo)
-    raise signal_of(info, minor, major, not probe)
+    raise signal_of(info, minor, major, dies)
 
 
 def touch(State self, pid, addr, length, access, probe=False):

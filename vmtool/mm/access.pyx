@@ -5,8 +5,10 @@
                          no area        -> SEGV_MAPERR
                          below a stack  -> expand it, within its limit and gap, else SEGV_MAPERR
                          area forbids   -> SEGV_ACCERR, its protection key: SEGV_PKUERR
-                         handle_mm_fault: SIGBUS past the end of a file, else retry the access
-Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(); mm/vma.c:expand_downwards(), acct_stack_growth().
+                         handle_mm_fault: SIGBUS past the end of a file, else retry the access: also where memory was not to be had, and
+                                          nobody was killed for it
+Counterpart: Linux v6.18 arch/x86/mm/fault.c:do_user_addr_fault(), access_error(); mm/vma.c:expand_downwards(), acct_stack_growth();
+mm/oom_kill.c:pagefault_out_of_memory(). Deviation: what never gets memory would retry for ever; it is killed.
 """
 
 from libc.string cimport memcpy, memset
@@ -31,6 +33,7 @@ from vmtool.mm.vma cimport find_vma, stack_guard_gap, vma_set_range
 
 cdef enum:
     MAX_RETRIES = 16
+    NO_MEMORY = 1
 
 
 cdef int acct_stack_growth(arena_t *a, idx_t v, uint64_t size, uint64_t grow) noexcept nogil:
@@ -112,7 +115,10 @@ cdef int bad_address(arena_t *a, siginfo_t *info, vaddr_t addr) noexcept nogil:
 
 
 cdef int fault_failed(arena_t *a, uint32_t result, vaddr_t addr, siginfo_t *info) noexcept nogil:
+    """-1: a signal. NO_MEMORY: retry the access."""
     schedule(a)
+    if result & VM_FAULT_OOM and not a.oom_victim and not a.m.panicked:
+        return NO_MEMORY
     if result & VM_FAULT_SIGBUS:
         return send_signal(a, info, SIGBUS, BUS_ADRERR, addr)
     if result & VM_FAULT_SIGSEGV:
@@ -121,7 +127,7 @@ cdef int fault_failed(arena_t *a, uint32_t result, vaddr_t addr, siginfo_t *info
 
 
 cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error, siginfo_t *info) noexcept nogil:
-    """0: retry the access. -1: a signal."""
+    """0, NO_MEMORY: retry the access. -1: a signal."""
     cdef idx_t mm = task_at(a, task).mm, v
     cdef uint32_t flags = FAULT_USER, result
     trace2(a, TR_PAGE_FAULT, addr, error)
@@ -147,11 +153,13 @@ cdef int do_user_addr_fault(arena_t *a, idx_t task, vaddr_t addr, uint32_t error
 cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, paddr_t *phys, siginfo_t *info) noexcept nogil:
     """-1: a signal. Else whether it faulted, which after_fault() must be told when nobody needs *phys any more."""
     cdef uint32_t r
-    cdef int tries = 0, quick = access_quick(a, c, task, addr, kind, phys)
+    cdef int failed, tries = 0, quick = access_quick(a, c, task, addr, kind, phys)
     if quick == QUICK_DONE or quick == QUICK_FAULTED:
         return quick == QUICK_FAULTED
     if quick < 0:
-        return fault_failed(a, <uint32_t>-quick, addr, info)
+        if fault_failed(a, <uint32_t>-quick, addr, info) < 0:
+            return -1
+        quick = QUICK_RETRY
     if quick == QUICK_RETRY:
         tries = 1
         quick = 0
@@ -161,15 +169,15 @@ cdef int access_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, p
             return tries != 0
         if r == MMU_NONCANONICAL:
             return bad_address(a, info, addr)
-        r = <uint32_t>do_user_addr_fault(a, task, addr, r & 0xffff, info)
+        failed = do_user_addr_fault(a, task, addr, r & 0xffff, info)
         if a.m.arch.flags & ARCH_KPTI:
             kernel_round_trip(a, task_at(a, task).cpu)
-        if r:
+        if failed < 0:
             return -1
         tries += 1
         if tries > MAX_RETRIES or a.err:
-            # Only a damaged image can send the same access round for ever.
-            arena_fail(a, ARENA_LOOP, POOL_TASK, task)
+            if failed != NO_MEMORY:  # only a damaged image can send the same access round for ever
+                arena_fail(a, ARENA_LOOP, POOL_TASK, task)
             return send_signal(a, info, SIGKILL, SI_KERNEL, addr)
         quick = access_quick_again(a, c, addr, kind, phys)
         if quick:
