@@ -45,9 +45,7 @@ class Counted(Backend):
             self.drop()
             return "ok"
         self.start = self.start or self.counts(self.tasks[who])
-        if verb == "at":
-            return self.access_bytes(self.tasks[who], *words)
-        return super().step(who, verb, *words)
+        return self.access_bytes(self.tasks[who], *words) if verb == "at" else super().step(who, verb, *words)
 
     def access_bytes(self, task, place: str, verb: str, nr: str = "1") -> str:
         addr = int(place[1:], 0) if place[0] == "=" else LOW + int(place, 0)
