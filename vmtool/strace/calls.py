@@ -49,7 +49,7 @@ from vmtool.uapi import (
     SHM_RND,
 )
 
-PAGE = 4096
+MMAP2_UNIT = 4096  # of the system call, whatever the page
 NOT_THE_MACHINES = frozenset({"ENODEV", "EPERM", "ETXTBSY"})  # what a device, a directory or a seal answers to mmap
 
 
@@ -122,7 +122,7 @@ def do_mmap2(r: Context, p: Process, text: str, tid: int) -> None:
         following = [event[3] for event in islice(r.reader.ahead(), NEAR) if event[2] == "mmap2"]
         r.offset_unit = 1
         if any(_has_odd_offset(other) for other in (text, *following)):
-            r.offset_unit = PAGE
+            r.offset_unit = MMAP2_UNIT
             r.summary.note(f"line {r.line}: the offsets of mmap2 are in pages, as an old strace prints them")
     if r.offset_unit > 1:
         call = call._replace(offset=call.offset * r.offset_unit)
@@ -134,7 +134,7 @@ def _has_odd_offset(text: str) -> bool:
         call = parser.mmap(text)
     except ValueError:
         return False
-    return bool(call.offset % PAGE and call.result.value is not None and not call.result.errno)
+    return bool(call.offset % MMAP2_UNIT and call.result.value is not None and not call.result.errno)
 
 
 def do_brk(r: Context, p: Process, text: str, tid: int) -> None:
@@ -304,7 +304,7 @@ def do_remap_file_pages(r: Context, p: Process, text: str, tid: int) -> None:
     mid = r.space(p)
     for vma in r.machine.maps(mid):
         if vma.start <= addr < vma.end:
-            r.attempt(r.machine.machine.mmap, mid, addr, length, vma.flags & 7, MAP_SHARED | MAP_FIXED, vma.vm_file, page << 12)
+            r.attempt(r.machine.machine.mmap, mid, addr, length, vma.flags & 7, MAP_SHARED | MAP_FIXED, vma.vm_file, page * r.page_bytes)
 
 
 # --- System V shared memory ---------------------------------------------------------------------------
@@ -326,11 +326,11 @@ def do_shmat(r: Context, p: Process, text: str, tid: int) -> None:
     file = r.shm.get(shmid)
     if file is None:
         r.summary.note(f"line {r.line}: shared memory {shmid} was made before the log began")
-        file = r.shm[shmid] = f.segment(0, shmid, 4096)
+        file = r.shm[shmid] = f.segment(0, shmid, r.page_bytes)
     prot = PROT_READ if flags & SHM_RDONLY else PROT_READ | PROT_WRITE
     prot |= PROT_EXEC if flags & SHM_EXEC else 0
     if flags & SHM_RND:
-        addr &= ~0xFFF
+        addr &= -r.shmlba
     fixed = MAP_FIXED if flags & SHM_REMAP else MAP_FIXED_NOREPLACE if addr else 0
     opened = Open(file, O_RDONLY if flags & SHM_RDONLY else O_RDWR)
     map_it(r, p, Mmap(addr, file.size, prot, MAP_SHARED | fixed, parser.Fd(-1, "", False), 0, result), opened)
@@ -343,7 +343,7 @@ def do_shmdt(r: Context, p: Process, text: str, tid: int) -> None:
     size = p.space.shm.pop(addr, None)
     if result.errno or size is None:
         return
-    r.attempt(r.machine.munmap, r.space(p), addr, (size + 4095) & ~4095)
+    r.attempt(r.machine.munmap, r.space(p), addr, size)
 
 
 # --- processes --------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ class Difference(HostError):
 
 
 MOST_ROWS = 10_000
+SHMLBA_PAGES = {"arm": 4}  # where shared memory is attached: at multiples of as many pages
 
 
 class ProcessRow(NamedTuple):
@@ -106,9 +107,11 @@ class Context:
         self.keeps_cache = True
         self.root: Process | None = None
         self.reader: Ahead | None = None
-        arch = self.machine.info().arch
-        self.origin = Origin(arch)
-        self.vdso_bytes = VDSO_OF.get(arch, VDSO_BYTES)
+        info = self.machine.info()
+        self.page_bytes = 1 << info.page_shift
+        self.shmlba = self.page_bytes * SHMLBA_PAGES.get(info.arch, 1)
+        self.origin = Origin(info.arch)
+        self.vdso_bytes = VDSO_OF.get(info.arch, VDSO_BYTES)
         self.offset_unit = 0  # of mmap2, 0: no line has shown it yet
 
     def act(self, process: Process, call: Event) -> None:
