@@ -16,14 +16,16 @@ from vmtool.mm.arch cimport PTRS_4K, SHIFT_4K, leaf_reserved_bits, vpn_4k
 from vmtool.mm.arena cimport content_mut, fbatches_mut, frame_mut, mm_mut, task_at, task_mut, vma_at
 from vmtool.mm.buddy cimport ready_begin, ready_end, ready_t
 from vmtool.mm.fault_anon cimport anon_pte
-from vmtool.mm.fault_file cimport do_fault_around_single
+from vmtool.mm.fault_file cimport around_open, around_t, fault_around_next
 from vmtool.mm.frame cimport frame_set_index, page_copy
 from vmtool.mm.mm_acct cimport add_mm_counter_by_ones
+from vmtool.mm.pagecache cimport NOT_IN_FLIGHT
 from vmtool.mm.pgtable cimport mk_pte, pte_frame, pte_mkdirty, pte_mkspecial, pte_mkwrite, pte_mkyoung, pte_special, pte_write
 from vmtool.mm.sched cimport kswapd_is_woken
 from vmtool.mm.swap_lru cimport lru_add_full
-from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_void_page
-from vmtool.mm.tlb_run cimport tlb_has_any, tlb_place, tlb_places_t, tlb_run_begin, tlb_run_end, tlb_run_misses, tlb_run_put, tlb_run_t
+from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_is_valid, tlb_set_small, tlb_void_page
+from vmtool.mm.tlb_run cimport (TLB_RUN_ONCE, TLB_RUN_SLOW, tlb_has_any, tlb_place, tlb_places_t, tlb_run_begin, tlb_run_end, tlb_run_misses,
+                                tlb_run_put, tlb_run_t)
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_FILE_DIRTY, NR_TLB_LOCAL_FLUSH_ONE, PGFAULT, PGREUSE, count_vm_events, mod_node_stat
 
@@ -55,6 +57,8 @@ cdef struct run_t:  # what the pages of a run share, and what is counted of them
     uint32_t index  # of the next page's
     tlb_places_t at  # of its fill
     tlb_run_t *tlb
+    bint is_around  # the next is opened
+    around_t around
 
 # --- one page ------------------------------------------------------------------------------------------------------------
 
@@ -123,28 +127,77 @@ cdef inline int stretch_of(arena_t *a, const run_t *k) noexcept nogil:
     return STRETCH_FILE if k.area.vm_file else STRETCH_ZERO if is_private(k.area) else STRETCH_NONE
 
 
-cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
-    cdef pte_t want = a.m.arch.accessed | (a.m.arch.dirty if k.kind == ACCESS_WRITE else 0)
-    cdef pte_t need = k.need, kept = k.kept, nx = k.nx, reserved = k.reserved, entry, leaf
+cdef inline uint32_t walk_span(arena_t *a, run_t *k, uint64_t vpn, uint32_t index, uint32_t end) noexcept nogil:
+    """walk_run() of pages whose sets of the second level lie beside each other and are circles, which none of the pages is in: what goes there is
+    evicted. All that changes from page to page is in registers. Returns: the first page that is of another kind."""
+    cdef const arch_t *g = &a.m.arch
+    cdef cpu_t *c = k.c
+    cdef tlb_run_t *r = k.tlb
+    cdef pte_t kept = k.kept, nx = k.nx, entry, marks = g.accessed | (g.dirty if k.kind == ACCESS_WRITE else 0)
+    cdef pte_t need = k.need, mask = k.need | k.reserved | g.is_global
     cdef uint64_t *entries = k.entries
-    cdef uint64_t vpn = vpn_4k(k.addr)
-    cdef uint32_t index = k.index, end = k.index + <uint32_t>k.nr_left
-    cdef tlb_places_t at
+    cdef uint64_t clock = c.tlb_clock, nr_evicted = 0
+    cdef uint32_t ways = r.geom.ways, stride = r.geom.stride, first = index
+    cdef tlb_entry_t *set_ = r.set_
+    cdef tlb_entry_t *e
+    cdef uint8_t *next = r.next + r.n
+    cdef uint8_t way
     while index < end:
         entry = entries[index]
-        leaf = (entry & kept) | nx
-        if (leaf & need) != need or entry & reserved:
+        way = next[0]
+        if entry & mask != need or way >= TLB_RUN_SLOW:
             break
-        if not tlb_run_misses(a, k.c, k.tlb, vpn, &at):
-            k.is_over = True
-            break
-        if (entry & want) != want:
-            open_table(a, k)
-            entries[index] = entry | want
-            leaf |= want
-        k.c.tlb_clock += 1
-        tlb_run_put(a, k.c, k.tlb, &at, vpn, leaf)
+        if (entry & marks) != marks:
+            if k.table == NULL:
+                break
+            entry |= marks
+            entries[index] = entry
+        e = set_ + (way & ~TLB_RUN_ONCE)
+        nr_evicted += tlb_is_valid(c, e)
+        clock += 1
+        tlb_set_small(e, vpn << 1 | 1, (entry & kept) | nx, clock, 0)
+        next[0] = way + 1 if (way & ~TLB_RUN_ONCE) + 1 < ways else way & TLB_RUN_ONCE
+        next += 1
+        set_ += stride
         vpn += 1
+        index += 1
+    c.tlb_clock = clock
+    c.evictions += nr_evicted
+    r.set_ = set_
+    r.n += index - first
+    r.nr_sets -= index - first
+    return index
+
+
+cdef inline bint walk_one(arena_t *a, run_t *k, uint64_t vpn, uint32_t index) noexcept nogil:
+    """walk_run() of one page. False: it is of another kind."""
+    cdef pte_t marks = a.m.arch.accessed | (a.m.arch.dirty if k.kind == ACCESS_WRITE else 0), entry = k.entries[index]
+    cdef tlb_places_t at
+    if not is_allowed(k, entry):
+        return False
+    if not tlb_run_misses(a, k.c, k.tlb, vpn, &at):
+        k.is_over = True
+        return False
+    if (entry & marks) != marks:
+        open_table(a, k)
+        entry |= marks
+        k.entries[index] = entry
+    k.c.tlb_clock += 1
+    tlb_run_put(a, k.c, k.tlb, &at, vpn, (entry & k.kept) | k.nx)
+    return True
+
+
+cdef void walk_run(arena_t *a, run_t *k) noexcept nogil:
+    cdef uint64_t vpn = vpn_4k(k.addr) - k.index
+    cdef uint32_t index = k.index, end = k.index + <uint32_t>k.nr_left
+    cdef bint has_spans = k.tlb.is_late and k.tlb.is_open and k.need & ~k.kept == 0
+    while index < end:
+        if has_spans and k.tlb.nr_sets:
+            index = walk_span(a, k, vpn + index, index, min(end, index + k.tlb.nr_sets))
+            if index == end:
+                break
+        if not walk_one(a, k, vpn + index, index):
+            break
         index += 1
     k.nr_walked += index - k.index
     step(k, index - k.index)
@@ -211,7 +264,12 @@ cdef inline bint others_wait(arena_t *a) noexcept nogil:
 
 cdef void file_run(arena_t *a, run_t *k) noexcept nogil:
     """One fault; the pages that it maps beside its own are walk_run()'s."""
-    if not misses(a, k) or not do_fault_around_single(a, k.m.vma_cache, k.addr, k.pfn, k.index):
+    if not misses(a, k):
+        return
+    if not k.is_around:
+        around_open(a, &k.around, k.m.vma_cache, k.addr, k.pfn, k.index, <uint64_t>NOT_IN_FLIGHT)
+        k.is_around = True
+    if not fault_around_next(a, &k.around, k.index):
         return
     open_table(a, k)
     k.nr_faults += 1
@@ -327,7 +385,7 @@ cdef inline void open_run(arena_t *a, run_t *k, const look_t *at, idx_t task) no
     k.m = mm_mut(a, task_at(a, task).mm)
     k.area = vma_at(a, k.m.vma_cache)
     k.table = NULL
-    k.is_over = k.wakes = False
+    k.is_over = k.wakes = k.is_around = False
     k.nr_walked = k.nr_faults = k.nr_flushed = 0
     k.has_exec = -1
     k.is_plain = fault_is_plain(a, k.c, task, k.addr, at, k.m, k.area)

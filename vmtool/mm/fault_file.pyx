@@ -9,15 +9,15 @@ Counterpart: Linux v6.18 mm/filemap.c:filemap_map_pages(), filemap_map_folio_ran
 set_pte_range(), finish_fault(). One that is a huge page is mapped by one entry (thp: set_file_pmd).
 """
 
-from vmtool.mm.arch cimport ARCH_OLD_AROUND, page_align
+from vmtool.mm.arch cimport ARCH_OLD_AROUND, ARCH_TRANSLATES, page_align
 from vmtool.mm.arena cimport FRAMES_A_CHUNK, file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.lruvec cimport lruvec_stat_mod_frame
-from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get_range, filemap_map_hits, in_its_place
+from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get_leaf, filemap_get_range, filemap_map_hits, in_its_place
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
-from vmtool.mm.pte cimport pte_load, pte_store, ptes_change, ptes_load, ptes_open, ptes_open_mut, ptes_t
+from vmtool.mm.pte cimport pte_load, pte_store, ptes_open_mut, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
@@ -26,26 +26,9 @@ from vmtool.mm.vmstat cimport NR_FILE_MAPPED, mod_node_stat
 
 cdef enum:
     FAULT_AROUND_BYTES = 65536
-    MOST_AROUND = 16  # pages: of 4K, the smallest
-
-
-cdef struct around_t:  # one fault: entry i of the table maps page first + i of the file
-    idx_t v
-    idx_t inode
-    pfn_t table
-    uint32_t nr_entries  # of the table
-    int64_t first  # page of entry 0: below 0 when the area begins late in its table
-    vaddr_t base  # address of entry 0
-    uint64_t fault  # the page that faulted
-    uint64_t from_page  # of the window
-    uint64_t to_page
-    pfn_t found[MOST_AROUND]  # what the cache has of it
-    pte_t bits  # of the entry that faulted, without its page; of one beside it
-    pte_t bits_around
-    bint is_plain  # what is mapped is counted, and not locked
-    uint32_t nr_mapped
-    uint32_t nr_seen  # of folios that are not PG_workingset
-    bint hit  # the page that faulted was mapped
+    NO_CHUNK = 0xFFFFFFFF  # of frames
+    MAP_MASK = PG_uptodate | PG_readahead | PG_locked  # of a folio's flags: PG_uptodate alone may be mapped around
+    SINGLE_MASK = MAP_MASK | PG_head | PG_tail  # the same of a folio of one page
 
 
 cdef bint file_wants_notify(arena_t *a, const vma_t *v) noexcept nogil:
@@ -80,10 +63,14 @@ cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t ind
     pte_store(a, table, index, e)
 
 
+cdef inline int rss_kind(arena_t *a, const vma_t *area) noexcept nogil:
+    return MM_SHMEMPAGES if area.vm_file and not file_wants_notify(a, area) else MM_FILEPAGES
+
+
 cdef void count_file_rss(arena_t *a, const vma_t *area, int64_t nr_pages) noexcept nogil:
     """Once for all that a fault maps: the counter goes in batches."""
     if nr_pages and not area.vm_flags & VM_PFNMAP:
-        add_mm_counter(mm_mut(a, area.vm_mm), MM_SHMEMPAGES if area.vm_file and not file_wants_notify(a, area) else MM_FILEPAGES, nr_pages)
+        add_mm_counter(mm_mut(a, area.vm_mm), rss_kind(a, area), nr_pages)
 
 
 cdef uint64_t nr_file_pages(arena_t *a, idx_t inode) noexcept nogil:
@@ -111,7 +98,7 @@ cdef inline bint is_old_around(arena_t *a, const around_t *k, uint64_t from_page
 
 cdef inline bint may_map_around(const frame_t *f) noexcept nogil:
     """next_uptodate_folio()'s flags."""
-    return f.flags & (PG_uptodate | PG_readahead | PG_locked) == PG_uptodate
+    return f.flags & MAP_MASK == PG_uptodate
 
 
 cdef inline bint is_single(const frame_t *f, idx_t inode, uint64_t page) noexcept nogil:
@@ -125,60 +112,61 @@ cdef inline frame_t *chunk_mut(arena_t *a, pfn_t pfn) noexcept nogil:
     return f - pfn % FRAMES_A_CHUNK if not a.err else NULL
 
 
+cdef inline bint may_map_singles(arena_t *a, const around_t *k) noexcept nogil:
+    """The entries are there, stand in memory as they are read, and get the same bits; nothing is traced."""
+    return k.is_plain and k.table != 0 and frame_at(a, k.table).content != 0 and not a.m.arch.flags & (ARCH_TRANSLATES | ARCH_OLD_AROUND) and not a.m.trace_on
+
+
 cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t page, uint64_t to_page) noexcept nogil:
     """map_range() of folios of one page each: what the window's pages share is looked up once. Returns: the page that it could not do, or the
-    one after the last. Preconditions: k.table is there, k.is_plain."""
-    cdef uint32_t entry = <uint32_t>(<int64_t>page - k.first), nr_mapped = 0, nr_seen = 0, shift = a.m.arch.page_shift
+    one after the last. Precondition: may_map_singles()."""
+    cdef uint32_t nr_mapped = 0, nr_seen = 0, shift = a.m.arch.page_shift
     cdef int64_t nr_first = 0  # mappings of pages that had none, and that no group pays for
-    cdef uint64_t fault = k.fault
+    cdef uint64_t first = page
+    cdef uint32_t flags
     cdef idx_t inode = k.inode
-    cdef bint traced = a.m.trace_on != 0, is_open = False
-    cdef pte_t bits = k.bits_around
+    cdef pte_t bits = k.bits
+    cdef pte_t *entry
     cdef ptes_t ptes
     cdef frame_t *f
     cdef frame_t *records = NULL  # of the chunk that the last page's is in
-    cdef pfn_t pfn, chunk = 0
+    cdef pfn_t pfn, chunk = NO_CHUNK
     ptes.wide = NULL
-    ptes.bytes = NULL
-    if ptes_open(a, k.table, &ptes):
-        ptes_open_mut(a, k.table, &ptes)
-        is_open = True
+    ptes_open_mut(a, k.table, &ptes)
+    entry = ptes.wide + (<int64_t>page - k.first)
     while page <= to_page:
         pfn = found[0]
         if pfn:
-            if records == NULL or pfn // FRAMES_A_CHUNK != chunk:
+            if pfn // FRAMES_A_CHUNK != chunk:
                 chunk = pfn // FRAMES_A_CHUNK
                 records = chunk_mut(a, pfn)
                 if records == NULL:
                     break
             f = records + pfn % FRAMES_A_CHUNK
-            if not is_single(f, inode, page):
+            if f.mapping != inode or frame_index(f) != page:
                 break
-            if may_map_around(f):
-                nr_seen += not f.flags & PG_workingset
-                if not is_open or ptes_load(&ptes, entry) == 0:
-                    if not is_open:
-                        ptes_open_mut(a, k.table, &ptes)
-                        is_open = True
-                    f.mapcount += 1
-                    if f.mapcount == 1 and not f.flags & PG_charged:
-                        nr_first += 1
-                    elif f.mapcount == 1:
-                        lruvec_stat_mod_frame(a, pfn, f, NR_FILE_MAPPED, 1)
+            flags = f.flags
+            if flags & SINGLE_MASK == PG_uptodate:
+                nr_seen += not flags & PG_workingset
+                if entry[0] == 0:
+                    entry[0] = bits | <pte_t>pfn << shift
                     nr_mapped += 1
-                    if page == fault:
-                        k.hit = True
-                        ptes_change(&ptes, entry, k.bits | <pte_t>pfn << shift)
-                    else:
-                        ptes_change(&ptes, entry, bits | <pte_t>pfn << shift)
-                    if traced:
-                        trace4(a, TR_FILE_MAP, k.base + (<uint64_t>entry << shift), pfn, inode, page)
+                    f.mapcount += 1
+                    if f.mapcount == 1:
+                        if flags & PG_charged:
+                            lruvec_stat_mod_frame(a, pfn, f, NR_FILE_MAPPED, 1)
+                        else:
+                            nr_first += 1
+            elif flags & (PG_head | PG_tail):
+                break
         found += 1
         page += 1
         entry += 1
     if nr_mapped:
         ptes.frame.index_lo += nr_mapped
         mod_node_stat(a, NR_FILE_MAPPED, nr_first)
+    if k.fault - first < page - first and ptes.wide[<int64_t>k.fault - k.first]:
+        k.hit = True
     k.nr_mapped += nr_mapped
     k.nr_seen += nr_seen
     return page
@@ -212,21 +200,16 @@ cdef bint make_table(arena_t *a, around_t *k, bint before_last_page) noexcept no
     return k.table != 0
 
 
-cdef void map_window(arena_t *a, around_t *k, const pfn_t *found, uint64_t from_page, uint64_t to_page) noexcept nogil:
-    """A folio that ends before the file's last page is mapped whole, one that holds it only within the window, and not as the first of a table."""
+cdef void map_folios(arena_t *a, around_t *k, const pfn_t *found, uint64_t i, uint64_t from_page, uint64_t to_page) noexcept nogil:
+    """map_window() from page i on. A folio that ends before the file's last page is mapped whole, one that holds it only within the window, and not as the first of a table."""
     cdef bint large
     cdef uint64_t last_page = nr_file_pages(a, k.inode) - 1
     cdef bint shmem = inode_at(a, k.inode).kind == INODE_SHMEM
-    cdef uint64_t i = from_page
     cdef uint64_t start
     cdef uint64_t nr_pages
     cdef uint64_t end
     cdef pfn_t head
     while i <= to_page:
-        if k.table and k.is_plain:
-            i = map_singles(a, k, &found[i - from_page], i, to_page)
-            if i > to_page:
-                return
         head = found[i - from_page]
         if head == 0:
             i += 1
@@ -249,82 +232,112 @@ cdef void map_window(arena_t *a, around_t *k, const pfn_t *found, uint64_t from_
             else:
                 map_range(a, k, head, start, i, end if end < to_page else to_page)
         i = end + 1
+        if i <= to_page and may_map_singles(a, k):
+            i = map_singles(a, k, &found[i - from_page], i, to_page)
 
 
-cdef void around_init(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
+cdef void map_window(arena_t *a, around_t *k, const pfn_t *found) noexcept nogil:
+    """What of it no entry has yet."""
+    cdef uint64_t i = k.from_page
+    if may_map_singles(a, k):
+        i = map_singles(a, k, found, i, k.to_page)
+    if i <= k.to_page:
+        map_folios(a, k, found, i, k.from_page, k.to_page)
+
+
+cdef void around_open(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint64_t in_flight) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
+    cdef uint64_t page = linear_page_index(a, area, addr)
+    cdef uint64_t before = page - area.vm_pgoff  # the area's pages before addr, and from it on
+    cdef uint64_t left = vma_pages(a, area) - before
     k.v = v
-    k.inode = file_at(a, area.vm_file).inode
+    k.file = area.vm_file
+    k.inode = file_at(a, k.file).inode
+    k.mm = area.vm_mm
     k.table = table
     k.nr_entries = <uint32_t>1 << a.m.arch.level_bits[0]
-    k.fault = linear_page_index(a, area, addr)
-    k.first = <int64_t>k.fault - index
+    k.first = <int64_t>page - index
     k.base = addr - (<uint64_t>index << a.m.arch.page_shift)
+    k.from_entry = index - <uint32_t>before if before < index else 0
+    k.to_entry = <uint32_t>min(<uint64_t>k.nr_entries, index + left)
+    k.nr_around = FAULT_AROUND_BYTES >> a.m.arch.page_shift
+    k.end = min(nr_file_pages(a, k.inode), in_flight)
+    k.is_plain = not area.vm_flags & (VM_LOCKED | VM_PFNMAP)
+    k.bits = mk_file_pte(a, area, 0)
+    k.rss_kind = -1 if area.vm_flags & VM_PFNMAP else rss_kind(a, area)
+    k.leaf = NULL
+
+
+cdef inline bint open_window(around_t *k, uint32_t index) noexcept nogil:
+    """The 64K around the fault, aligned, or from the area's start when that lies within them. False: it begins behind the file's end."""
+    cdef uint32_t around = index & ~(k.nr_around - 1)
+    cdef uint32_t from_entry = max(around, k.from_entry)
+    cdef uint32_t to_entry = min(from_entry + k.nr_around, k.to_entry)
+    k.fault = <uint64_t>(k.first + index)
+    k.from_page = <uint64_t>(k.first + from_entry)
+    k.to_page = min(<uint64_t>(k.first + to_entry), k.end) - 1
     k.nr_mapped = 0
     k.nr_seen = 0
     k.hit = False
-    k.is_plain = not area.vm_flags & (VM_LOCKED | VM_PFNMAP)
-    k.bits = mk_file_pte(a, area, 0)
-    k.bits_around = pte_mkold(a, k.bits) if a.m.arch.flags & ARCH_OLD_AROUND else k.bits
+    return k.from_page < k.end
 
 
-cdef bint open_window(arena_t *a, around_t *k, idx_t v, vaddr_t addr, pfn_t table, uint32_t index, uint64_t in_flight) noexcept nogil:
-    """The 64K around addr, aligned, or from the area's start when that lies within them, and what the cache has of it. False: nothing."""
-    cdef vma_t *area = vma_at(a, v)
-    cdef uint32_t nr_around = FAULT_AROUND_BYTES >> a.m.arch.page_shift
-    cdef uint32_t from_entry = index & ~(nr_around - 1)
-    cdef uint32_t to_entry
-    cdef uint64_t before = linear_page_index(a, area, addr) - area.vm_pgoff  # the area's pages before addr, and from it on
-    cdef uint64_t left = vma_pages(a, area) - before
-    cdef uint64_t end
-    around_init(a, k, v, addr, table, index)
-    if before < index - from_entry:
-        from_entry = index - <uint32_t>before
-    to_entry = from_entry + nr_around
-    if to_entry > k.nr_entries:
-        to_entry = k.nr_entries
-    if to_entry > index + left:
-        to_entry = <uint32_t>(index + left)
-    k.from_page = <uint64_t>(k.first + from_entry)
-    k.to_page = <uint64_t>(k.first + to_entry) - 1
-    end = min(nr_file_pages(a, k.inode), in_flight)
-    if end == 0 or k.from_page >= end:  # it begins behind the file's end
-        return False
-    k.to_page = min(k.to_page, end - 1)
-    filemap_get_range(a, k.inode, k.from_page, <uint32_t>(k.to_page - k.from_page) + 1, k.found)
-    return True
+cdef inline uint32_t nr_window(const around_t *k) noexcept nogil:
+    return <uint32_t>(k.to_page - k.from_page) + 1
 
 
-cdef bint map_around(arena_t *a, around_t *k) noexcept nogil:
+cdef bint map_around(arena_t *a, around_t *k, const pfn_t *found) noexcept nogil:
     """Whether the page that faulted was mapped."""
-    cdef vma_t *area = vma_at(a, k.v)
-    map_window(a, k, k.found, k.from_page, k.to_page)
-    count_file_rss(a, area, k.nr_mapped)
+    map_window(a, k, found)
     if k.nr_mapped:
+        if k.rss_kind >= 0:
+            add_mm_counter(mm_mut(a, k.mm), k.rss_kind, k.nr_mapped)
         trace2(a, TR_FAULT_AROUND, k.base + (<uint64_t>(<int64_t>k.from_page - k.first) << a.m.arch.page_shift), k.nr_mapped)
-    filemap_map_hits(a, area.vm_file, k.nr_seen)
+    filemap_map_hits(a, k.file, k.nr_seen)
     return k.hit
 
 
 cdef bint do_fault_around(arena_t *a, idx_t v, vaddr_t addr, pfn_t *table, uint32_t index, uint64_t in_flight) noexcept nogil:
     cdef around_t k
+    cdef pfn_t found[MOST_AROUND]
     cdef bint hit
-    if not open_window(a, &k, v, addr, table[0], index, in_flight):
+    around_open(a, &k, v, addr, table[0], index, in_flight)
+    if not open_window(&k, index):
         return False
-    hit = map_around(a, &k)
+    filemap_get_range(a, k.inode, k.from_page, nr_window(&k), found)
+    hit = map_around(a, &k, found)
     table[0] = k.table
     return hit
 
 
+cdef inline const pfn_t *found_at(arena_t *a, around_t *k, pfn_t *room) noexcept nogil:
+    """What the cache has of the window, in its own place if that is one leaf of the index."""
+    if k.leaf == NULL or k.from_page - k.leaf_first >= XNODE_SLOTS:
+        k.leaf_first = k.from_page // XNODE_SLOTS * XNODE_SLOTS
+        k.leaf = filemap_get_leaf(a, k.inode, k.from_page)
+    if k.leaf != NULL and k.to_page - k.leaf_first < XNODE_SLOTS:
+        return k.leaf + (k.from_page - k.leaf_first)
+    filemap_get_range(a, k.inode, k.from_page, nr_window(k), room)
+    return room
+
+
+cdef bint fault_around_next(arena_t *a, around_t *k, uint32_t index) noexcept nogil:
+    cdef pfn_t room[MOST_AROUND]
+    cdef const pfn_t *found
+    cdef const frame_t *f
+    if not open_window(k, index) or k.fault > k.to_page:
+        return False
+    found = found_at(a, k, room)
+    if found[k.fault - k.from_page] == 0:
+        return False
+    f = frame_at(a, found[k.fault - k.from_page])
+    return is_single(f, k.inode, k.fault) and may_map_around(f) and map_around(a, k, found)
+
+
 cdef bint do_fault_around_single(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
     cdef around_t k
-    cdef pfn_t pfn
-    if not open_window(a, &k, v, addr, table, index, <uint64_t>NOT_IN_FLIGHT) or k.fault > k.to_page:
-        return False
-    pfn = k.found[k.fault - k.from_page]
-    if pfn == 0 or not is_single(frame_at(a, pfn), k.inode, k.fault) or not may_map_around(frame_at(a, pfn)):
-        return False
-    return map_around(a, &k)
+    around_open(a, &k, v, addr, table, index, <uint64_t>NOT_IN_FLIGHT)
+    return fault_around_next(a, &k, index)
 
 
 cdef bint range_is_empty(arena_t *a, const around_t *k, uint64_t start, uint64_t nr_pages) noexcept nogil:
@@ -345,7 +358,7 @@ cdef uint32_t finish_fault(arena_t *a, idx_t v, vaddr_t addr, pfn_t page, pfn_t 
     cdef pfn_t head
     cdef bint large = False  # within the file, so that beyond its end there is SIGBUS
     if area.vm_file:
-        around_init(a, &k, v, addr, table[0], index)
+        around_open(a, &k, v, addr, table[0], index, <uint64_t>NOT_IN_FLIGHT)
         head = page_folio(a, page)
         nr_pages = <uint64_t>1 << folio_order(a, head)
         start = frame_index(frame_at(a, head))

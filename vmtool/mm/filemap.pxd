@@ -18,6 +18,7 @@ cdef pfn_t filemap_get_block(arena_t *a, idx_t inode, uint64_t index) noexcept n
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # first cached page at or after *index, up to last; sets *index
 cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil
 # The cached pages of first..first+nr-1 into out (0: not cached) with one descent a node. Whoever goes on behind one asks in_its_place() first.
+cdef const pfn_t *filemap_get_leaf(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # xnode_get_leaf()
 cdef void filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil
 # Gaps: the last at or before index, the first at or after it, within max_scan pages (what they give when there is none: see there).
 cdef uint64_t page_cache_prev_miss(arena_t *a, idx_t inode, uint64_t index, uint64_t max_scan) noexcept nogil

@@ -20,7 +20,7 @@ from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.trace cimport TR_CACHE_ADD, TR_CACHE_REMOVE, trace3
 from vmtool.mm.vmstat cimport NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS, NR_ZONE_WRITE_PENDING, WORKINGSET_NODES, mod_node_stat
 from vmtool.mm.workingset cimport workingset_refault
-from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_range, xnode_get_shadow, xnode_next,
+from vmtool.mm.xnode cimport (XMARK_DIRTY, xnode_clear_mark, xnode_clear_shadows, xnode_free_all, xnode_get, xnode_get_leaf, xnode_get_range, xnode_get_shadow, xnode_next,
                               xnode_next_marked, xnode_next_shadow, xnode_ops_t, xnode_set, xnode_set_mark, xnode_set_shadow)
 
 
@@ -104,6 +104,10 @@ cdef pfn_t filemap_next_dirty(arena_t *a, idx_t inode, uint64_t *index, uint64_t
 
 cdef void filemap_get_range(arena_t *a, idx_t inode, uint64_t first, uint32_t nr, pfn_t *out) noexcept nogil:
     xnode_get_range(a, inode_at(a, inode).i_pages, first, nr, out)
+
+
+cdef const pfn_t *filemap_get_leaf(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
+    return xnode_get_leaf(a, inode_at(a, inode).i_pages, index)
 
 
 cdef uint64_t first_slot(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:

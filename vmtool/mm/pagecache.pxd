@@ -14,7 +14,8 @@ Each uses only those above it in this list (fileio also shmem). A clean page has
 """
 
 from vmtool.mm.fileio cimport filemap_read, filemap_write
-from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_get_range, filemap_swapped, in_its_place, folio_mark_dirty, page_uptodate
+from vmtool.mm.filemap cimport (filemap_add, filemap_get, filemap_get_leaf, filemap_get_range, filemap_swapped, in_its_place, folio_mark_dirty,
+                                page_uptodate)
 from vmtool.mm.inode cimport disk_write_block, fget, file_open, fput, inode_create, inode_path, may_write_file, tmpfs_create, path_rename, path_unlink
 from vmtool.mm.names cimport name_free, name_read, name_store, path_lookup
 from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_fault_reread, filemap_map_hits, filemap_populate,

@@ -30,6 +30,8 @@ cdef uint32_t xnode_get_shadow(arena_t *a, idx_t root, uint64_t index) noexcept 
 cdef uint32_t xnode_next_shadow(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil  # as xnode_next()
 cdef void xnode_clear_shadows(arena_t *a, idx_t *root, uint64_t first, uint64_t last, const xnode_ops_t *ops) noexcept nogil
 cdef void xnode_get_range(arena_t *a, idx_t root, uint64_t first, uint32_t nr, uint32_t *out) noexcept nogil  # the values of nr indexes in a row
+# The 64 slots that the index is among, to be read before anything is stored; NULL: there is no such leaf, or it has shadows.
+cdef const uint32_t *xnode_get_leaf(arena_t *a, idx_t root, uint64_t index) noexcept nogil
 # The first value at or after *index, up to `last` inclusive; sets *index. 0: none.
 cdef uint32_t xnode_next(arena_t *a, idx_t root, uint64_t *index, uint64_t last) noexcept nogil
 cdef uint32_t xnode_next_marked(arena_t *a, idx_t root, uint64_t *index, uint64_t last, int mark) noexcept nogil

@@ -13,9 +13,10 @@ Invariants: node.count = slots in use, shadows too, > 0; nr_shadows = its marks;
 
 from libc.string cimport memcpy
 
-from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, rec_alloc, rec_at, rec_free, rec_mut
+from vmtool.mm.arena cimport ARENA_LOOP, arena_fail, fixed_at, fixed_mut, rec_alloc, rec_free
 
 cdef enum:
+    XNODE_BYTES = 512
     XNODE_BITS = 6
     XNODE_MASK = 63
     MAX_HEIGHT = 11
@@ -25,11 +26,11 @@ cdef enum:
 
 
 cdef inline xnode_t *node_at(arena_t *a, idx_t i) noexcept nogil:
-    return <xnode_t *>rec_at(a, POOL_XNODE, i)
+    return <xnode_t *>fixed_at(a, POOL_XNODE, i, XNODE_BYTES)
 
 
 cdef inline xnode_t *node_mut(arena_t *a, idx_t i) noexcept nogil:
-    return <xnode_t *>rec_mut(a, POOL_XNODE, i)
+    return <xnode_t *>fixed_mut(a, POOL_XNODE, i, XNODE_BYTES)
 
 
 cdef inline bint node_spans(const xnode_t *n, uint64_t index) noexcept nogil:
@@ -71,15 +72,23 @@ cdef inline idx_t child_of(arena_t *a, const xnode_t *n, uint32_t slot) noexcept
 
 cdef idx_t leaf_of(arena_t *a, idx_t root, uint64_t index) noexcept nogil:
     """The leaf that would hold the index, 0: none."""
-    cdef xnode_t *n
+    cdef const xnode_t *n
+    cdef const xnode_t *below
     cdef idx_t at = root
-    if root == 0 or not node_spans(node_at(a, root), index):
+    if root == 0:
         return 0
-    while at:
-        n = node_at(a, at)
-        if n.shift == 0:
-            break
-        at = child_of(a, n, index >> n.shift & XNODE_MASK)
+    n = node_at(a, root)
+    if not node_spans(n, index):
+        return 0
+    while n.shift:
+        at = n.slot[index >> n.shift & XNODE_MASK]
+        if at == 0:
+            return 0
+        below = node_at(a, at)
+        if below.shift + XNODE_BITS != n.shift:
+            arena_fail(a, ARENA_LOOP, POOL_XNODE, at)
+            return 0
+        n = below
     return at
 
 
@@ -105,6 +114,11 @@ cdef void xnode_get_range(arena_t *a, idx_t root, uint64_t first, uint32_t nr, u
             out[done] = value_of(n, slot) if n != NULL else 0
             done += 1
             slot += 1
+
+
+cdef const uint32_t *xnode_get_leaf(arena_t *a, idx_t root, uint64_t index) noexcept nogil:
+    cdef idx_t at = leaf_of(a, root, index)
+    return node_at(a, at).slot if at and node_at(a, at).mark_shadow == 0 else NULL
 
 
 cdef idx_t node_new(arena_t *a, uint32_t shift, idx_t parent, uint32_t offset, bint in_head, const xnode_ops_t *ops) noexcept nogil:
