@@ -32,9 +32,14 @@ cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     return pte_swp_copy_soft_dirty(a, swp_entry_to_pte(a, swp_entry(
         SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES else SWP_MIGRATION_READ, swp_offset(entry))), e)
 
+cdef enum:
+    BLOCK = 8  # entries
+
+
 cdef struct change_t:  # what the entries of an area become
     pte_t kept  # pte_modify(): these bits stay
     pte_t bits  # and these are set; with the right to write where vm_page_prot itself has it
+    bint manual  # wants_upgrade()
     bint upgrade  # the right to write comes back where no fault is needed for it
     bint shared
     bint large  # entries may map pages of large folios, which are changed together
@@ -57,6 +62,7 @@ cdef void change_init(change_t *k, arena_t *a, const vma_t *area, bint upgrade) 
     cdef bint always = area.vm_flags & VM_WRITE and is_shared_memory(a, area) and not vma_soft_dirty_enabled(a, area.vm_flags)
     k.kept = pte_chg_mask(&a.m.arch)
     k.bits = pte_modify(a, 0, area.vm_flags) | (pte_mkwrite(a, 0) if always else 0)
+    k.manual = upgrade
     k.upgrade = upgrade and not always
     k.shared = area.vm_flags & VM_SHARED != 0
     k.large = area.vm_file != 0 or has_large_anon(a)
@@ -79,18 +85,27 @@ cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept no
     return pte_mkwrite(a, n) if frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive else n
 
 
+cdef inline pte_t all_of(const pte_t *e) noexcept nogil:
+    """The bits that BLOCK entries have."""
+    return e[0] & e[1] & e[2] & e[3] & e[4] & e[5] & e[6] & e[7]
+
+
+cdef inline void change_block(pte_t *e, pte_t kept, pte_t bits) noexcept nogil:
+    """A loop of known length: the compiler takes several at once."""
+    cdef int i
+    for i in range(BLOCK):
+        e[i] = (e[i] & kept) | bits
+
+
 cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32_t i, uint32_t end) noexcept nogil:
     """change_pte() of those from i on that are present, where none of them gets a right back. Returns: where they end. The table is open to change."""
     cdef uint64_t *e = ptes.wide
     cdef pte_t present = a.m.arch.present, kept = k.kept, bits = k.bits
     if not a.quick or e == NULL or k.upgrade or k.large:
         return i
-    while i + 4 <= end and e[i] & e[i + 1] & e[i + 2] & e[i + 3] & present:
-        e[i] = (e[i] & kept) | bits
-        e[i + 1] = (e[i + 1] & kept) | bits
-        e[i + 2] = (e[i + 2] & kept) | bits
-        e[i + 3] = (e[i + 3] & kept) | bits
-        i += 4
+    while i + BLOCK <= end and all_of(e + i) & present:
+        change_block(e + i, kept, bits)
+        i += BLOCK
     while i < end and e[i] & present:
         e[i] = (e[i] & kept) | bits
         i += 1
@@ -107,14 +122,13 @@ cdef uint32_t large_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint
 
 cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
-    cdef change_t k
+    cdef change_t k = (<const change_t *>w.private)[0]
     cdef bint changed = False
     cdef uint32_t i = level_index(&a.m.arch, 0, start), end_index = i + pages_in(&a.m.arch, start, end), batch = 0
     cdef ptes_t ptes
     cdef pte_t e, n, used = 0
     if not ptes_open(a, table, &ptes):
         return 0
-    change_init(&k, a, vma_at(a, w.v), (<bint *>w.private)[0])
     while i < end_index:
         e = ptes_load(&ptes, i)
         if k.large and i >= batch:
@@ -140,14 +154,16 @@ cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t 
     if next - addr < level_size(&w.a.m.arch, level):
         split_huge_pmd(w.a, w.v, addr)
         return WALK_AGAIN
-    change_huge_pmd(w.a, w.v, addr, vma_at(w.a, w.v).vm_flags, (<bint *>w.private)[0])
+    change_huge_pmd(w.a, w.v, addr, vma_at(w.a, w.v).vm_flags, (<const change_t *>w.private).manual)
     return 0
 
 
 cdef void change_protection(arena_t *a, idx_t v, vaddr_t start, vaddr_t end, bint upgrade) noexcept nogil:
     cdef mm_walk_t w
     cdef mmu_gather_t tlb
-    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &upgrade)
+    cdef change_t k
+    change_init(&k, a, vma_at(a, v), upgrade)
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &k)
     w.table = change_pte_range
     w.leaf = change_leaf
     walk_page_range(&w, start, end)
