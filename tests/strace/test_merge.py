@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import pytest
 
-from vmtool.strace import calls
+from vmtool.strace import handlers
 from vmtool.strace.merge import LogFile, Merged
 from vmtool.strace.origin import Origin
 from vmtool.strace.procs import Processes
@@ -21,7 +21,7 @@ class Replay:
 
 def merged(files):
     listed = [LogFile(f"out.{tid}", tid, text.splitlines(True)) for tid, text in files.items()]
-    return [(e[1], e[2]) for e in Merged(listed, calls, defaultdict(int), Replay())]
+    return [(e[1], e[2]) for e in Merged(listed, handlers, defaultdict(int), Replay())]
 
 
 def test_files_with_times_are_merged_by_them():

@@ -108,7 +108,7 @@ def _totals(totals, json):
 
 
 def _summary(engine, json):
-    from vmtool.strace.calls import HANDLERS
+    from vmtool.strace.handlers import HANDLERS
     summary = engine.summary
     if json:
         from vmtool.cli import json_text

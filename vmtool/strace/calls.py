@@ -1,4 +1,4 @@
-"""What each call of a log does to the machine: one handler a verb, in a table by name.
+"""What each call on a process's areas does to the machine: one handler a verb, in a table by name.
 
 What is modelled: see the manual page of each call; the machine does the work, a handler reads the line, finds the
 space and the file, and compares the answer. A handler gets (replay, process, text after `name(`, thread's number).
@@ -13,18 +13,12 @@ from vmtool.strace import files as f
 from vmtool.strace import hot, parser
 from vmtool.strace.assumed import assume, on_assumed
 from vmtool.strace.context import Context
-from vmtool.strace.execs import do_execve
 from vmtool.strace.fds import File, Open
 from vmtool.strace.flags import number
-from vmtool.strace.parser import Mmap, Result
-from vmtool.strace.procs import Directory, Process, Space
+from vmtool.strace.parser import Mmap
+from vmtool.strace.procs import Process
 from vmtool.strace.reader import NEAR
 from vmtool.uapi import (
-    CLONE_FILES,
-    CLONE_FS,
-    CLONE_THREAD,
-    CLONE_VFORK,
-    CLONE_VM,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
@@ -32,28 +26,11 @@ from vmtool.uapi import (
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
-    O_RDONLY,
-    O_RDWR,
-    PR_SET_NAME,
-    PR_SET_THP_DISABLE,
-    PR_SET_VMA,
-    PROT_EXEC,
-    PROT_READ,
     PROT_WRITE,
-    RLIM_INFINITY,
-    RLIMIT_MEMLOCK,
-    RLIMIT_STACK,
-    SHM_EXEC,
-    SHM_RDONLY,
-    SHM_REMAP,
-    SHM_RND,
 )
 
 MMAP2_UNIT = 4096  # of the system call, whatever the page
 NOT_THE_MACHINES = frozenset({"ENODEV", "EPERM", "ETXTBSY"})  # what a device, a directory or a seal answers to mmap
-
-
-# --- mappings -------------------------------------------------------------------------------------
 
 
 def do_mmap(r: Context, p: Process, text: str, tid: int) -> None:
@@ -307,193 +284,12 @@ def do_remap_file_pages(r: Context, p: Process, text: str, tid: int) -> None:
             r.attempt(r.machine.machine.mmap, mid, addr, length, vma.flags & 7, MAP_SHARED | MAP_FIXED, vma.vm_file, page * r.page_bytes)
 
 
-# --- System V shared memory ---------------------------------------------------------------------------
-
-
-def do_shmget(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(parser.uncomment(text))
-    if result.value is None or result.errno or result.value in r.shm:
-        return
-    key = 0 if args[0] == "IPC_PRIVATE" else number(args[0])
-    r.shm[result.value] = f.segment(key, result.value, parser.address(args[1]))
-
-
-def do_shmat(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(parser.uncomment(text))
-    if result.value is None or result.errno:
-        return
-    shmid, addr, flags = number(args[0]), parser.address(args[1]), number(args[2])
-    file = r.shm.get(shmid)
-    if file is None:
-        r.summary.note(f"line {r.line}: shared memory {shmid} was made before the log began")
-        file = r.shm[shmid] = f.segment(0, shmid, r.page_bytes)
-    prot = PROT_READ if flags & SHM_RDONLY else PROT_READ | PROT_WRITE
-    prot |= PROT_EXEC if flags & SHM_EXEC else 0
-    if flags & SHM_RND:
-        addr &= -r.shmlba
-    fixed = MAP_FIXED if flags & SHM_REMAP else MAP_FIXED_NOREPLACE if addr else 0
-    opened = Open(file, O_RDONLY if flags & SHM_RDONLY else O_RDWR)
-    map_it(r, p, Mmap(addr, file.size, prot, MAP_SHARED | fixed, parser.Fd(-1, "", False), 0, result), opened)
-    p.space.shm[result.value] = file.size
-
-
-def do_shmdt(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(text)
-    addr = parser.address(args[0])
-    size = p.space.shm.pop(addr, None)
-    if result.errno or size is None:
-        return
-    r.attempt(r.machine.munmap, r.space(p), addr, size)
-
-
-# --- processes --------------------------------------------------------------------------------------------
-
-
-def do_clone(r: Context, p: Process, text: str, tid: int) -> None:
-    result = parser.answer(text)
-    if result.value is None or result.errno:
-        return
-    if "flags=" in text:
-        flags = number(parser.field(parser.uncomment(text), "flags") or "0")
-    else:  # -e raw: clone's first argument; clone3's are behind an address
-        args, _ = parser.split(text)
-        first = args[0] if args and args[0][:1].isdigit() else "0"  # a line in parts may have lost its flags
-        flags = parser.address(first) if parser.address(first) < 1 << 32 else 0
-    new_process(r, p, result.value, flags)
-
-
-def do_fork(r: Context, p: Process, text: str, tid: int) -> None:
-    _, result = parser.split(text)
-    if result.value:
-        new_process(r, p, result.value, 0)
-
-
-def do_vfork(r: Context, p: Process, text: str, tid: int) -> None:
-    _, result = parser.split(text)
-    if result.value:
-        new_process(r, p, result.value, CLONE_VM | CLONE_VFORK)
-
-
-def new_process(r: Context, p: Process, pid: int, flags: int) -> None:
-    """A thread, a sharer of the memory, or a copy of it."""
-    if flags & CLONE_THREAD:
-        r.procs.add_thread(p, pid)
-        return
-    if flags & CLONE_VM:
-        space = p.space
-        space.users += 1
-    else:
-        parent_mid = r.space(p)
-        r.writes.forked(p.space)
-        space = Space(r.machine.fork(parent_mid, pid))
-        space.is_32, space.shm, space.habits = p.space.is_32, dict(p.space.shm), p.space.habits.copy()
-        space.is_guessed = p.space.is_guessed
-    child = Process(pid, space, p.fds if flags & CLONE_FILES else p.fds.copy(), p.cwd if flags & CLONE_FS else Directory(p.cwd.path))
-    child.exe = p.exe
-    child.name, child.rlimit_stack, child.personality, child.parent = p.name, p.rlimit_stack, p.personality, p.pid
-    r.procs.add(child)
-
-
-def do_exit_group(r: Context, p: Process, text: str, tid: int) -> None:
-    r.wants_to_exit(p, max(hot.leading_number(text), 0) << 8)
-
-
-def do_exit(r: Context, p: Process, text: str, tid: int) -> None:
-    """One thread's end; the process's with the last."""
-    if len(p.tids - {0}) <= 1:
-        do_exit_group(r, p, text, tid)
-    elif tid != p.pid:
-        r.procs.end_thread(p, tid)
-
-
-def do_prctl(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(parser.uncomment(text))
-    if result.value is None or result.errno:
-        return
-    option = number(args[0])
-    if option == PR_SET_VMA and len(args) >= 5:
-        try:
-            name: str | None = parser.string(args[4])[0].decode("utf-8", "replace")
-        except ValueError:
-            name = None
-        _, errno = r.attempt(r.machine.set_vma_name, r.space(p), parser.address(args[2]), parser.address(args[3]), name)
-        r.agree("prctl", result.errno, errno)
-    elif option == PR_SET_THP_DISABLE:
-        flags = 2 if "PR_THP_DISABLE_EXCEPT_ADVISED" in args[2:3] else number(args[2]) if args[2:3] else 0
-        _, errno = r.attempt(r.machine.set_thp_disable, r.space(p), bool(number(args[1])), flags)
-        r.agree("prctl", result.errno, errno)
-    elif option == PR_SET_NAME and tid == p.pid:
-        try:
-            p.name = parser.string(args[1])[0].decode("utf-8", "replace")[:15]
-        except ValueError:
-            return
-        r.machine.set_comm(r.space(p), p.name)
-
-
-def do_prlimit(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(text)
-    if result.value is None or result.errno or args[2] == "NULL":
-        return
-    pid = number(args[0])
-    target = p if pid == 0 else r.procs.by_tid.get(pid)
-    if target is not None:
-        set_limit(r, target, args[1], args[2])
-
-
-def do_setrlimit(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(text)
-    if result.value is not None and not result.errno:
-        set_limit(r, p, args[0], args[1])
-
-
-def set_limit(r: Context, p: Process, resource: str, value: str) -> None:
-    which = number(parser.uncomment(resource))
-    soft = number(parser.field(parser.uncomment(value), "rlim_cur") or "-1")
-    limit = None if soft < 0 or soft >= RLIM_INFINITY or soft == 0xFFFFFFFF and p.space.is_32 else soft
-    if which == RLIMIT_STACK:
-        p.rlimit_stack = -1 if limit is None else limit
-    if which != RLIMIT_MEMLOCK:  # a privileged recording went beyond it; see files.privileged()
-        r.attempt(r.machine.setrlimit, r.space(p), which, limit)
-
-
-def do_personality(r: Context, p: Process, text: str, tid: int) -> None:
-    args, result = parser.split(parser.uncomment(text))
-    value = number(args[0]) & 0xFFFFFFFF
-    if result.value is None or result.errno or value == 0xFFFFFFFF:
-        return
-    p.personality = value
-    setter = getattr(r.machine, "set_personality", None)
-    if setter is not None:
-        setter(r.space(p), value)
-
-
-def do_own_number(r: Context, p: Process, text: str, tid: int) -> None:
-    """set_tid_address, getpid: a log without numbers shows the process's here."""
-    if p.pid == 0:
-        _, result = parser.split(text)
-        if result.value:
-            r.number_is(p, result.value)
-
-
 HANDLERS = {
     "mmap": do_mmap, "mmap2": do_mmap2, "old_mmap": do_mmap, "brk": do_brk, "munmap": do_munmap, "mprotect": do_mprotect,
     "pkey_mprotect": do_pkey_mprotect, "pkey_alloc": do_pkey_alloc, "pkey_free": do_pkey_free, "mseal": do_mseal,
     "mremap": do_mremap, "madvise": do_madvise, "mlock": do_mlock, "mlock2": do_mlock,
     "munlock": do_munlock, "mlockall": do_mlockall, "munlockall": do_munlockall, "msync": do_msync, "mincore": do_mincore,
     "remap_file_pages": do_remap_file_pages,
-    "shmget": do_shmget, "shmat": do_shmat, "shmdt": do_shmdt,
-    "execve": do_execve, "execveat": do_execve, "clone": do_clone, "clone3": do_clone, "fork": do_fork, "vfork": do_vfork,
-    "exit_group": do_exit_group, "exit": do_exit, "_exit": do_exit, "prctl": do_prctl, "prlimit64": do_prlimit, "setrlimit": do_setrlimit,
-    "personality": do_personality, "set_tid_address": do_own_number, "getpid": do_own_number,
-    **f.HANDLERS,
 }
-"""By the call's name. `kill` needs none: what a signal ends says so itself (+++ killed by … +++)."""
-
-MEMORY = frozenset({"mmap", "mmap2", "old_mmap", "brk", "munmap", "mprotect", "pkey_mprotect", "mseal", "mremap", "madvise", "mlock",
-                    "mlock2", "munlock", "mlockall", "munlockall", "msync", "remap_file_pages", "shmat", "shmdt"})
-AT_BEGIN = frozenset({"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit_group", "exit", "_exit", "close", "close_range"})
-SLEEPERS = frozenset(HANDLERS) - MEMORY - AT_BEGIN
-WANTED = frozenset(HANDLERS)
-KINDS = {name: (handler, name in MEMORY, name in AT_BEGIN) for name, handler in HANDLERS.items()}
-
-__all__ = ["AT_BEGIN", "HANDLERS", "MEMORY", "SLEEPERS", "WANTED", "Open", "Result", "map_it", "new_process"]
+CHANGE_NO_AREA = frozenset({"mincore", "pkey_alloc", "pkey_free"})
+MEMORY = frozenset(HANDLERS) - CHANGE_NO_AREA

@@ -41,7 +41,7 @@ class LogFile(NamedTuple):
 
 
 class Merged:
-    """The calls of all files, as a Reader gives those of one. `calls` is the module that says which are wanted, and when."""
+    """The calls of all files, as a Reader gives those of one. `calls` is the module (handlers) that says which are wanted, and when."""
 
     def __init__(self, files: list[LogFile], calls: ModuleType, counts: defaultdict[str, int], replay: Context) -> None:
         self._streams = {f.tid: _Stream(f, calls, counts, replay) for f in files}

@@ -11,7 +11,7 @@ Invariant: after each line the machine holds exactly the effects of the lines be
 """
 
 from vmtool.errors import HostError, KernelError
-from vmtool.strace import calls
+from vmtool.strace import handlers
 from vmtool.strace.broken import tidied
 from vmtool.strace.context import Context, Difference, Hooks, Summary
 from vmtool.strace.fds import FdTable
@@ -52,12 +52,12 @@ class Replay(Context):
 
     def _run(self, files: list[LogFile]) -> None:
         if len(files) == 1 and files[0].tid == 0:
-            events = lex(files[0].lines, calls.WANTED, self.summary.counts, self.summary.tally, self.origin.call)
-            reader: Reader | Merged = Reader(events, calls.SLEEPERS, calls.AT_BEGIN)
+            events = lex(files[0].lines, handlers.WANTED, self.summary.counts, self.summary.tally, self.origin.call)
+            reader: Reader | Merged = Reader(events, handlers.SLEEPERS, handlers.AT_BEGIN)
         else:
-            reader = Merged(files, calls, self.summary.counts, self)
+            reader = Merged(files, handlers, self.summary.counts, self)
         self.reader = reader
-        by_tid, kinds, faults, whole = self.procs.by_tid, calls.KINDS, self.faults, WHOLE
+        by_tid, kinds, faults, whole = self.procs.by_tid, handlers.KINDS, self.faults, WHOLE
         for call in reader:
             self.line, tid, name, text, part = call
             process = by_tid.get(tid) or self._unknown(call)
@@ -97,7 +97,7 @@ class Replay(Context):
         try:
             if text in ("", call[3]):
                 raise ValueError(call[3])
-            calls.HANDLERS[name](self, process, text, tid)
+            handlers.HANDLERS[name](self, process, text, tid)
         except UNREADABLE:
             self.summary.nr_unreadable += 1
             if len(self.summary.unreadable) < MOST_SAID:
@@ -124,7 +124,7 @@ class Replay(Context):
             process.calls += 1
             if self.faults is not None:
                 self.faults.until(self, process, tid, name)
-            calls.HANDLERS[name](self, process, text, tid)
+            handlers.HANDLERS[name](self, process, text, tid)
         except UNREADABLE:
             self._unreadable(process, call)
 
