@@ -32,34 +32,27 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 WAIT_SECONDS = 60.0
-NOT_FOR_PROGRAMS = ("life", "for tests")
-"""Topics of _core.pyi: what the store asks of a machine, and what tests do to one."""
 
 
 def _reference() -> str:
-    """The methods of the core by topic, as _core.pyi declares them."""
+    """The methods of the core by subject, as _door/ declares them; what _core.pyi declares itself is not for programs."""
     import ast
     from importlib.resources import files
-    text = files("vmtool").joinpath("_core.pyi").read_text(encoding="utf-8")
-    topics = {number: line.strip(" #-") for number, line in enumerate(text.split("\n"), 1) if line.startswith("    # ---")}
-    door = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Machine")
+    stubs = files("vmtool")
+    door = ast.parse(stubs.joinpath("_core.pyi").read_text(encoding="utf-8")).body
+    room_of = {line.names[0].name: line.module or "" for line in door if isinstance(line, ast.ImportFrom)}
     lines: list[str] = []
-    topic = ""
-    for node in door.body:
-        now = next((name for number, name in reversed(topics.items()) if number < node.lineno), "")
-        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
-            continue
-        if node.name == "boot":
-            now = "machine"
-        elif now.startswith(NOT_FOR_PROGRAMS):
-            continue
-        if now != topic:
-            lines += ["", f"-- {now} --"]
-            topic = now
-        takes = ast.unparse(node.args).removeprefix("self, ").removeprefix("self")
-        gives = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-        words = ast.get_docstring(node) or ""
-        lines += [f"{node.name}({takes}){gives}", *(f"    {line}" for line in words.split("\n") if words)]
+    for subject in next(node for node in door if isinstance(node, ast.ClassDef)).bases:
+        name = room_of[ast.unparse(subject)].removeprefix("vmtool._door.")
+        room = ast.parse(stubs.joinpath("_door").joinpath(f"{name}.pyi").read_text(encoding="utf-8"))
+        lines += ["", f"-- {(ast.get_docstring(room) or '').rstrip('.')} --"]
+        for node in ast.walk(room):
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+                continue
+            takes = ast.unparse(node.args).removeprefix("self, ").removeprefix("self")
+            gives = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+            words = ast.get_docstring(node) or ""
+            lines += [f"{node.name}({takes}){gives}", *(f"    {line}" for line in words.split("\n") if words)]
     return "\n".join(lines).strip("\n")
 
 
@@ -100,7 +93,7 @@ class ProcFiles(Mapping[str, str]):
 
 
 class _WithReference(type):
-    """help() shows the core's methods, too, with what _core.pyi says of them: the compiled ones have no words of their own."""
+    """help() shows the core's methods, too, with what _door/ says of them: the compiled ones have no words of their own."""
 
     @property
     def __doc__(cls) -> str:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""A machine of a few dictionaries behind the interface of `_core.pyi`: enough for the command line to talk to.
+"""A machine of a few dictionaries behind the interface of `_core.pyi` and `_door/`: enough for the command line to talk to.
 
 It keeps no promise about memory management; what it must do is answer, fail with an errno, raise a
 signal, and remember which calls it got.

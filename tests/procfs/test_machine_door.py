@@ -76,7 +76,7 @@ def test_without_a_commit_nothing_is_kept(state):
 
 def test_help_tells_how_to_begin():
     text = pydoc.plain(pydoc.render_doc(vmtool.Machine))
-    for words in ("The machine of a state file", "class Machine", "procfs", "Save what was changed", "-- system calls --",
+    for words in ("The machine of a state file", "class Machine", "procfs", "Save what was changed", "-- System calls --",
                   "A thread, as clone() with CLONE_VM"):
         assert words in text
     declared = [name for name in dir(vmtool._core.Machine) if not name.startswith("_")]
@@ -87,9 +87,14 @@ def test_help_tells_how_to_begin():
 
 def test_every_method_is_declared_in_the_class():
     """One behind a function of the module would be that function's own: no type checker sees it."""
-    tree = ast.parse((Path(vmtool.__file__).parent / "_core.pyi").read_text("utf-8"))
-    declared = {node.name for node in next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
-                if isinstance(node, ast.FunctionDef)}  # fmt: skip
+    classes = {}
+    for path in (Path(vmtool.__file__).parent / "_core.pyi", *(Path(vmtool.__file__).parent / "_door").glob("*.pyi")):
+        classes.update({node.name: node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ClassDef)})
+    machine = classes["Machine"]
+    assert {base.id for base in machine.bases} == classes.keys() - {"Machine"}
+    names = [node.name for one in classes.values() for node in one.body if isinstance(node, ast.FunctionDef)]
+    declared = set(names)
+    assert len(names) == len(declared)
     there = {name for name in dir(vmtool._core.Machine()) if not name.startswith("_")}
     assert there - declared == UNDECLARED and not {name for name in declared if not name.startswith("_")} - there
 

@@ -90,7 +90,8 @@ MAY_USE = {
     "_reclaim": ["mm.*", "_state", "_walks", "_files", "errors", "records"],
     "_heap": ["mm.*", "libc.*", "_state", "_walks", "_files", "_processes", "errors", "records"],
     "_kernel": ["mm.*", "_state", "_files", "errors", "records"],
-    "_core": ["mm.*", "_state", "_walks", "_views", "_space", "_pagemap", "_outside", "_adopt", "_files", "_processes", "_calls",
+    "_door": ["records"],
+    "_core": ["_door.*", "mm.*", "_state", "_walks", "_views", "_space", "_pagemap", "_outside", "_adopt", "_files", "_processes", "_calls",
               "_accesses", "_reclaim", "errors", "face.notebook", "records"],  # fmt: skip
     "demo": ["records"],
     "_packing": ["errors"],

@@ -17,7 +17,7 @@ KERNEL_NAMES = {"pkey_mprotect": "mprotect"}  # do_mprotect_pkey() is both
 PLACES = (
     ("vmtool/mm/sys_*.pyx", r"\bsys_{0}\(", "the kernel has no sys_{0}()"),
     ("vmtool/_calls.pyx", r"^def {0}\(State self", "Machine has no method {0}"),
-    ("vmtool/_core.pyi", r"    def {0}\(self", "the door's signature of {0} is missing"),
+    ("vmtool/_door/*.pyi", r"    def {0}\(self", "the door's signature of {0} is missing"),
     ("vmtool/cli/tables/syscalls.py", r'"{1}", "syscalls:{0}"', "the command {1} is not declared"),
     ("vmtool/cli/syscalls.py", r"^def {0}\(", "the command {1} has no handler"),
     ("vmtool/strace/calls.py", r'"{0}": do_', "a line of strace with {0} is not replayed"),
