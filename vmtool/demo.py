@@ -4,7 +4,7 @@ A fixed-address program without an interpreter: text, read-only data, data and a
 screen and its addresses never change. The file is real to the machine: path /usr/bin/NAME, its own inode, bytes in the page cache.
 """
 
-from vmtool.records import Image, Segment
+from vmtool.images import Image, Segment
 
 DEV = (8, 1)  # the first partition of the simulated disk
 BASE = 0x400000

@@ -11,8 +11,8 @@ import subprocess
 import sys
 
 from tests.differential.tracee import start
+from vmtool.images import Image, Segment
 from vmtool.outside.elf import read_image
-from vmtool.records import Image, Segment
 
 SOURCE = "char big[50000]; int set = 5; int main(void) { return big[set]; }\n"
 KINDS = {"static": "-static", "static-pie": "-static-pie", "no-pie": "-no-pie", "pie": "-pie"}

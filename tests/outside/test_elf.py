@@ -7,8 +7,8 @@ import pytest
 
 from tests.outside import elf_bytes as eb
 from vmtool.errors import HostError
+from vmtool.images import Segment
 from vmtool.outside.elf import read_image
-from vmtool.records import Segment
 
 LOAD = eb.phdr(eb.PT_LOAD, 5, 0, 0x400000, 0x1000, 0x2345)
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc/self/maps")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vmtool.records import Image, Segment
+from vmtool.images import Image, Segment
 from vmtool.strace import sidecar
 from vmtool.strace.layout import VDSO_OF, Layout, clues, elsewhere, expected_brk, infer, is_randomized, span
 from vmtool.strace.merge import LogFile

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from vmtool.images import Image, Segment
 from vmtool.outside.traces import open_trace, text_lines
-from vmtool.records import Image, Segment
 from vmtool.strace.clean import clean
 from vmtool.strace.lexer import LogError
 from vmtool.strace.merge import LogFile

@@ -73,6 +73,7 @@ MAY_USE = {
     "environ": [],
     "record_type": [],
     "records": ["record_type"],
+    "images": ["records"],
     "mm": [],
     "libc": ["mm.types", "mm.libc_data", "mm.arena", "mm.access", "mm.sys_*"],
     "_state": ["mm.arena", "mm.sched", "mm.types", "errors"],
@@ -90,18 +91,18 @@ MAY_USE = {
     "_reclaim": ["mm.*", "_state", "_walks", "_files", "errors", "records"],
     "_heap": ["mm.*", "libc.*", "_state", "_walks", "_files", "_processes", "errors", "records"],
     "_kernel": ["mm.*", "_state", "_files", "errors", "records"],
-    "_door": ["records"],
+    "_door": ["records", "images"],
     "_core": ["_door.*", "mm.*", "_state", "_walks", "_views", "_space", "_pagemap", "_outside", "_adopt", "_files", "_processes", "_calls",
               "_accesses", "_reclaim", "errors", "face.notebook", "records"],  # fmt: skip
-    "demo": ["records"],
+    "demo": ["images"],
     "_packing": ["errors"],
     "store": ["environ", "errors", "_packing", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
     "views": ["records", "units"],
     "face": ["records", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given
     "tools": ["uapi", "units", "hexdigits"],
-    "strace": ["records", "errors", "uapi", "units", "hexdigits"],
-    "outside": ["records", "errors", "uapi", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads
+    "strace": ["records", "images", "errors", "uapi", "units", "hexdigits"],
+    "outside": ["records", "images", "errors", "uapi", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads
     "cli": ["*"],
     "notebook": ["_core", "face.*", "cli.*", "units"],  # for notebooks: the command line in their process
     "testing": ["store.*"],  # for other people's tests: the command line in a process of its own, and the clock

@@ -1,13 +1,14 @@
 """Processes."""
 
 from vmtool import records as r
+from vmtool.images import Image
 
 class Processes:
-    def spawn(self, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> int:
+    def spawn(self, name: str, image: Image | None, argv: list[bytes], env: list[bytes]) -> int:
         """A new process (child of nobody), as fork+execve from a shell; without an image the built-in demo program."""
 
     def fork(self, pid: int) -> int: ...
-    def exec(self, pid: int, name: str, image: r.Image | None, argv: list[bytes], env: list[bytes]) -> None: ...
+    def exec(self, pid: int, name: str, image: Image | None, argv: list[bytes], env: list[bytes]) -> None: ...
     def clone(self, pid: int, sp: int = 0, tid: int = 0) -> int:
         """A thread, as clone() with CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND and CLONE_THREAD makes it; its TID.
 

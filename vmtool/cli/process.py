@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from vmtool._core import Machine
     from vmtool.cli.report import Output
-    from vmtool.records import Image
+    from vmtool.images import Image
 
 WORD_BYTES = 8
 PT_TLS = 7

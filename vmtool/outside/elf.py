@@ -23,8 +23,8 @@ import errno
 import os
 import stat
 
+from vmtool.images import Image, Segment
 from vmtool.outside.host import HostFile, fail, read_file
-from vmtool.records import Image, Segment
 
 TASK_SIZE = {
     "x86-64": {"EM_X86_64": (64, (1 << 47) - 4096), "EM_386": (32, 0xFFFFE000)},

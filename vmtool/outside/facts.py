@@ -10,9 +10,9 @@ import os
 import stat
 
 from vmtool.errors import HostError
+from vmtool.images import Image
 from vmtool.outside.elf import HEADERS, read_image
 from vmtool.outside.host import read_file, stat_tells
-from vmtool.records import Image
 from vmtool.strace.sidecar import ExecFact, FileFact
 
 SCRIPT_LINE = 256  # BINPRM_BUF_SIZE

@@ -20,9 +20,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vmtool.errors import HostError, KernelError
+from vmtool.images import Image
 from vmtool.outside.facts import HostFacts
 from vmtool.outside.tracee import Ended, repeat, watched
-from vmtool.records import Image
 from vmtool.strace.procs import Process
 from vmtool.strace.sidecar import ExecFact, FileFact
 from vmtool.uapi import ADDR_NO_RANDOMIZE

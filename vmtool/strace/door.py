@@ -10,7 +10,7 @@ import errno
 from typing import Any
 
 from vmtool.errors import KernelError
-from vmtool.records import ExecLayout, Image
+from vmtool.images import ExecLayout, Image
 from vmtool.strace.fds import File, Open
 
 KINDS = {"disk": "disk", "shmem": "shmem"}  # every other kind is mapped as a plain file

@@ -12,7 +12,7 @@ import posixpath
 from itertools import dropwhile, islice
 
 from vmtool.errors import KernelError
-from vmtool.records import ExecLayout, Image
+from vmtool.images import ExecLayout, Image
 from vmtool.strace import files, parser
 from vmtool.strace.context import Context
 from vmtool.strace.guess import bits_shown, program

@@ -11,7 +11,7 @@ Invariant: nothing here is used for a program that the host or a sidecar knows.
 
 from typing import NamedTuple
 
-from vmtool.records import ExecLayout, Image, Segment
+from vmtool.images import ExecLayout, Image, Segment
 from vmtool.strace import hot, parser
 from vmtool.strace.layout import PAGE, VDSO_BYTES, Clues, clues, page_up
 from vmtool.strace.lexer import Event

@@ -13,7 +13,7 @@ Simplified: the place of the stack cannot be known; it stays at the machine's ow
 
 from typing import NamedTuple
 
-from vmtool.records import Image
+from vmtool.images import Image
 from vmtool.strace import hot, parser
 from vmtool.strace.lexer import Event
 from vmtool.uapi import ADDR_LIMIT_3GB, PROT_READ

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from vmtool.errors import HostError
-from vmtool.records import Image, Segment
+from vmtool.images import Image, Segment
 
 DELETED = " (deleted)"
 
