@@ -182,7 +182,7 @@ def command_page(name: str, seen: dict[str, str]) -> str:
 
 def commands(seen: dict[str, str]) -> dict[str, str]:
     index = f"# Commands\n\n{escaped(manual.ABOUT)}\n\n{escaped(manual.WORDS)}\n"
-    for family, (title, _) in table.FAMILIES.items():
+    for family, title in table.FAMILIES.items():
         index += f"\n## {title}\n\n" + "\n".join([f"[{command.name}]({command.name}.md)\n:   {escaped(command.help)}\n"
                                                  for command in table.declared_in(family)])
     for title, rows in (("Before the command", manual.GLOBAL), ("Exit status", manual.STATUSES)):

@@ -17,7 +17,7 @@ LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0") | s
 WORDS = st.text(LETTERS, max_size=12)
 SCRIPT_WORDS = WORDS | st.sampled_from(["$p", "p", "=", "-", "spawn", "mmap", "touch", "heap", "4K"])
 # Not those that run programs, read stdin or write files of the host.
-LEFT_OUT = ("run", "completion", "draw", "log", "undo", "redo", *table.FAMILIES["outside"][1].split())  # more than the stand-in is
+LEFT_OUT = ("run", "completion", "draw", "log", "undo", "redo", *table.NAMES["outside"].split())  # more than the stand-in is
 NAMES = [name for name in table.names() if name not in LEFT_OUT]
 QUICK = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 OURS = re.compile(r"(\S+:\d+: )?vmtool: ")  # of a script's line: where it stands, first

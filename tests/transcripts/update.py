@@ -1,14 +1,19 @@
-"""`make transcripts-update`: rewrite the outputs of the transcripts (all, or the files named) for review as a diff."""
+"""`make transcripts-update`: rewrite the outputs of the transcripts (all, or the files named) for review as a diff.
+
+Of all: what is derived from the commands' declarations, too (derived.py).
+"""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.transcripts import transcript
+from tests.transcripts import derived, transcript
 
 
 def main(names: list[str]) -> int:
     status = 0
+    if not names:
+        derived.write()
     for path in map(Path, names) if names else transcript.all_transcripts():
         parsed = transcript.parse(path)
         lack = transcript.missing(parsed.requires)

@@ -212,7 +212,7 @@ class Application(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx, formatter):
-        for family, (heading, _) in table.FAMILIES.items():
+        for family, heading in table.FAMILIES.items():
             with formatter.section(heading):
                 formatter.write_dl([(declared.name, declared.help) for declared in table.declared_in(family)])
 

@@ -104,7 +104,7 @@ def main_page() -> str:
     text += f".SH DESCRIPTION\n{escape(ABOUT)}\n.PP\n"
     text += escape(WORDS) + "\n"
     text += rows("OPTIONS", GLOBAL) + ".SH COMMANDS\n"
-    for family, (title, _) in table.FAMILIES.items():
+    for family, title in table.FAMILIES.items():
         text += f".SS {escape(title)}\n"
         for command in table.declared_in(family):
             text += f".TP\n.BR vmtool\\-{escape(command.name)} (1)\n{escape(command.help)}\n"

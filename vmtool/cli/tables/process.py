@@ -29,6 +29,11 @@ COMMANDS = (
                 "Boots a default machine when there is none.",
         example="vmtool spawn render\n  vmtool spawn --exe /bin/cat -- scene.dat\n  vmtool spawn --threads 4 server"),
     Command(
+        "fork", "process:fork", (PID,),
+        access=WRITES,
+        help="Copy a process; prints the child's PID.",
+        example="vmtool fork 1"),
+    Command(
         "clone", "process:clone",
         (PID, switch("--stack", "give it a stack, as pthread_create() does")),
         access=WRITES,
@@ -36,11 +41,6 @@ COMMANDS = (
         details="The call alone maps nothing. With --stack: an area of RLIMIT_STACK bytes and a guard page, the thread's descriptor on it, "
                 "and then push TID goes down that stack. exit TID ends the thread, exit PID all of them.",
         example="vmtool clone 1\n  vmtool clone 1 --stack\n  vmtool ps -eLf"),
-    Command(
-        "fork", "process:fork", (PID,),
-        access=WRITES,
-        help="Copy a process; prints the child's PID.",
-        example="vmtool fork 1"),
     Command(
         "exec", "process:exec_",
         (PID, arg("exe", "HOSTPATH", "the program", metavar="ELF"),
