@@ -357,6 +357,14 @@ def truncate(w: Writer, pid: str) -> None:
     w.line(f"truncate {path} {w.number(1, w.pick((4096, 6000, 30000, 80000)))}")
 
 
+def rmfile(w: Writer, pid: str) -> None:
+    """A file that nobody opens again; what maps it keeps it."""
+    if len(w.files) > 1:
+        path = w.pick(list(w.files))
+        del w.files[path]
+        w.line(f"rmfile {path}")
+
+
 def reread(w: Writer, pid: str) -> None:
     """Everything clean, dropped, and read again."""
     path = w.pick(list(w.files))

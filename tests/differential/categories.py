@@ -159,7 +159,7 @@ CORNERS = {
         ("anon_rw", "touch_write", "file_rw", "shared"), SMALL),
     "files": Sub(30, 60,
         "touch 12, truncate_any 3, write_any 3, msync 2, sync 1, file_any 3, advise_any 4, store 2, load 2, mprotect_rw 2, fork 1, look 8, "
-        "remove 1, mlock 1, mremap_any 1, populate 1, munmap 1",
+        "rmfile 1, remove 1, mlock 1, mremap_any 1, populate 1, munmap 1",
         ("file_rw", "file_rw", "touch_write"), SMALL),
     "huge": Sub(25, 50,
         "huge 2, huge_shared 1, huge_part 16, touch 6, fork 2, exit 1, look 8, guard 1, populate 1, mlock 1, mremap_any 1, brk 1, "

@@ -28,9 +28,5 @@ class SystemCalls:
     def mincore(self, pid: int, addr: int, length: int) -> bytes:
         """One byte a page, 1 resident, 0 not."""
 
-    def read(self, pid: int, path: str, offset: int, length: int) -> bytes:
-        """What read() returns: shorter at the end of the file."""
-
-    def write(self, pid: int, path: str, offset: int, data: bytes) -> int: ...
     def set_vma_name(self, pid: int, addr: int, length: int, name: str | None) -> None:
         """prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 class Pressure:
-    def swapon(self, nr_bytes: int, priority: int | None = None, rotational: bool = False) -> str:
+    def swapon(self, nr_bytes: int, priority: int | None = None, rotational: bool = False, file: bool = False) -> str:
         """Switch an area on; its path. KernelError(EINVAL): too small or too large; EPERM: no more areas."""
 
     def swapoff(self, path: str | None = None) -> None:
