@@ -3,6 +3,7 @@
     "A at 0xffc w 8"       8 bytes from there on, one after another, become 1, 2, ...; r says what is there; `at =0x0`: outside the window
     "A limit stack 3"      pages; of RLIMIT_AS and RLIMIT_DATA so many more than there are
     "A populate m 0-2"     mmap() with MAP_POPULATE; "A maplocked m 0-2" with MAP_LOCKED
+    "A raw mlock +0x1 8"   a call as it is; +: from the window's start
     "truncate 5000"        the file, to so many bytes; "drop": its pages that nobody maps leave the cache
 
 A signal's address is its byte. Behind an area's rights stand the letters of its VmFlags that are not in USUAL, behind the areas (what
@@ -10,10 +11,11 @@ A signal's address is its byte. Behind an area's rights stand the letters of its
 """
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.differential import target
-from tests.mm.drawn_pages import KINDS, LOW, PAGE, PRIVATE, READ, WRITE, Backend, Simulated
+from tests.mm.drawn_pages import KINDS, PAGE, PRIVATE, READ, WRITE, Backend, Case, Simulated
 
 GROWSDOWN, MAP_LOCKED, MAP_POPULATE = 0x100, 0x2000, 0x8000
 MORE_KINDS = {
@@ -48,7 +50,7 @@ class Counted(Backend):
         return self.access_bytes(self.tasks[who], *words) if verb == "at" else super().step(who, verb, *words)
 
     def access_bytes(self, task, place: str, verb: str, nr: str = "1") -> str:
-        addr = int(place[1:], 0) if place[0] == "=" else LOW + int(place, 0)
+        addr = int(place[1:], 0) if place[0] == "=" else self.low + int(place, 0)
         before = self.faults(task)
         if verb == "w":
             said = self.store(task, addr, bytes(range(1, 1 + int(nr))))
@@ -57,13 +59,15 @@ class Counted(Backend):
         return said + "(" + "+".join(str(now - then) for now, then in zip(self.faults(task), before, strict=True)) + ")"
 
     def place(self, addr: int) -> str:
-        return f"@{addr - LOW:#x}" if abs(addr - LOW) < 1 << 30 else f"={addr:#x}"
+        return f"@{addr - self.low:#x}" if abs(addr - self.low) < 1 << 30 else f"={addr:#x}"
 
     def call(self, task, verb: str, *words: str) -> int:
         if verb == "limit":
             counts, (name, pages) = self.counts(task), words
             self.limit(task, name, ({"as": counts["VmSize"], "data": counts["VmData"]}.get(name, 0) << 10) + int(pages) * PAGE)
             return 0
+        if verb == "raw":
+            return self.syscall(task, words[0], *(self.low + int(word[1:], 0) if word[0] == "+" else int(word, 0) for word in words[1:]))
         if verb in MORE_CALLS:
             prot, flags, ahead = self.kinds[words[0]]
             self.kinds = self.kinds | {"+": (prot, flags | MORE_CALLS[verb], ahead)}
@@ -131,3 +135,36 @@ class SimulatedCounted(Counted, Simulated):
     def counts(self, pid: int) -> dict[str, int]:
         mm = self.machine.mm(pid)._asdict()
         return {name: mm[field] >> 10 if field.endswith("bytes") else mm[field] << 2 for name, field in COUNTED.items()}
+
+
+class Refusing(SimulatedCounted):
+    """The nth object that the last step asks for is not given."""
+
+    def __init__(self, nth: int, last: str) -> None:
+        super().__init__()
+        self.nth, self.last = nth, last
+
+    def step(self, *words: str) -> str:
+        from vmtool.errors import KernelError
+        from vmtool.mm import slab
+
+        if " ".join(words) != self.last:
+            return super().step(*words)
+        slab.refuse_object(self.nth)
+        try:
+            return super().step(*words)
+        except KernelError as error:
+            return error.name
+        finally:
+            self.nr_left = slab.refuse_object(0)
+
+
+def refused(space: str, before: str, last: str) -> Iterator[tuple[str, Refusing]]:
+    """What comes of it when the first object that the last step asks for is not given, the second, ..., and then when all are."""
+    nth, left = 0, 0
+    while left == 0:
+        nth += 1
+        simulated = Refusing(nth, last)
+        yield simulated.answer(Case(space, ", ".join(filter(None, (before, last))))), simulated
+        left = simulated.nr_left
+        assert simulated.machine.fsck() == [], nth

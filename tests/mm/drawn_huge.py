@@ -6,7 +6,8 @@
 import struct
 from itertools import groupby
 
-from tests.mm.drawn_pages import LOW, NR_PAGES, PAGE, PFN, PRESENT, Backend, Simulated
+from tests.mm.drawn_counts import Counted, SimulatedCounted
+from tests.mm.drawn_pages import NR_PAGES, PAGE, PFN, PRESENT, SUMS, Backend, Simulated
 
 HUGE = 512  # pages
 KPF_THP = 1 << 22
@@ -17,7 +18,7 @@ class Huge(Backend):
     table = struct.Struct(f"<{2 * NR_PAGES * HUGE // 4}Q")
 
     def access(self, task, first: int, last: int, verb: str) -> str:
-        signals = (self.touch(task, LOW + at * self.unit, 1, verb) for at in range(first, last))
+        signals = (self.touch(task, self.low + at * self.unit, 1, verb) for at in range(first, last))
         return next(filter(None, signals), "")
 
     def look(self) -> dict[str, tuple[int, ...]]:
@@ -56,3 +57,31 @@ class Huge(Backend):
 
 class SimulatedHuge(Huge, Simulated):
     pass
+
+
+EVENTS = ("thp_fault_alloc", "thp_fault_fallback", "thp_collapse_alloc", "thp_split_page", "thp_split_pmd", "thp_deferred_split_page")
+
+
+class CountedHuge(Huge, Counted):
+    """With what /proc/vmstat counted, at the end."""
+
+    sums = (*SUMS, "AnonHugePages")
+
+    def answer(self, case) -> str:
+        self.before: dict[str, int] = {}
+        said = super().answer(case)
+        return f"{said} | {' '.join(f'{name}{nr - self.before[name]:+}' for name, nr in self.after.items() if nr != self.before[name])}"
+
+    def step(self, who: str, verb: str = "", *words: str) -> str:
+        self.before = self.before or self.events()
+        return super().step(who, verb, *words)
+
+    def look(self):
+        self.after = self.events()
+        return super().look()
+
+
+class SimulatedCountedHuge(CountedHuge, SimulatedCounted):
+    def events(self) -> dict[str, int]:
+        found = self.machine.vmstat()
+        return {name: found[name] for name in EVENTS}

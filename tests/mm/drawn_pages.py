@@ -13,7 +13,7 @@ were seen first, `!` is the exclusive bit, `.` nothing, `0` the page of zeros, `
 import gzip
 import platform
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import groupby, product
 from pathlib import Path
@@ -46,12 +46,13 @@ KINDS = {
     "z": (READ | WRITE, PRIVATE, FILE_PAGES),  # all behind the end of the file
     "y": (READ | WRITE, SHARED, FILE_PAGES),
 }
-ON_FILE = set("fgestzy")
+ON_FILE = set("fgestzyhj")
+WITH_FILE = ("truncate", "drop", "cached", "written", "hole")  # steps
 ADVICE = {
     "willneed": 3, "dontneed": 4, "free": 8, "remove": 9, "dontfork": 10, "dofork": 11, "wipeonfork": 18, "keeponfork": 19, "cold": 20,
     "pageout": 21, "populate_read": 22, "populate_write": 23, "dontneed_locked": 24, "guard": 102, "unguard": 103,
 }  # fmt: skip
-OF_HUGE_PAGES = {"hugepage": 14, "nohugepage": 15, "collapse": 25}
+MORE_ADVICE = {"random": 1, "hugepage": 14, "nohugepage": 15, "collapse": 25}
 PROTS = {"none": 0, "r": READ, "rw": READ | WRITE, "rx": READ | EXEC, "rwx": READ | WRITE | EXEC}
 ERRNO = {1: "EPERM", 11: "EAGAIN", 12: "ENOMEM", 14: "EFAULT", 16: "EBUSY", 22: "EINVAL", 13: "EACCES"}
 FLAGS = {2: "r", 3: "u", 4: "d", 5: "l", 6: "a", 8: "w", 11: "m", 12: "n", 13: "s", 14: "b", 15: "C", 16: "T", 18: "v", 22: "t", 24: "z",
@@ -74,7 +75,7 @@ class Case(NamedTuple):
 
     @property
     def needs_file(self) -> bool:
-        return "truncate" in self.steps or any(kind in self.space or f" {kind} " in self.steps for kind in ON_FILE)
+        return any(kind in self.space or f" {kind} " in self.steps for kind in ON_FILE) or any(step in self.steps for step in WITH_FILE)
 
 
 class Area(NamedTuple):
@@ -95,6 +96,10 @@ class Backend:
 
     unit = PAGE  # what the numbers of areas and steps count
     kinds = KINDS
+    low = LOW
+    file_pages = FILE_PAGES
+    sums = SUMS
+    pages_a_letter = 2
     table = struct.Struct(f"<{NR_PAGES}Q")  # the window's entries
 
     def answer(self, case: Case) -> str:
@@ -103,7 +108,7 @@ class Backend:
         self.nr_frames = 0
         for at, kind in enumerate(case.space):
             if kind != " ":
-                self.map(self.tasks["A"], kind, at * 2, at * 2 + 2)
+                self.map(self.tasks["A"], kind, at * self.pages_a_letter, (at + 1) * self.pages_a_letter)
         results, entries = [], {}
         try:
             for step in filter(None, case.steps.split(", ")):
@@ -129,14 +134,14 @@ class Backend:
             self.exit(self.tasks.pop(who))
         elif verb == "mincore":
             first, last = pages_of(words[0])
-            return self.mincore(task, LOW + first * self.unit, (last - first) * self.unit)
+            return self.mincore(task, self.low + first * self.unit, (last - first) * self.unit)
         else:
             errno = self.call(task, verb, *words)
             return ERRNO.get(errno, str(errno)) if errno else "ok"
         return "ok"
 
     def access(self, task, first: int, last: int, verb: str) -> str:
-        return self.touch(task, LOW + first * PAGE, (last - first) * PAGE, verb)
+        return self.touch(task, self.low + first * PAGE, (last - first) * PAGE, verb)
 
     def call(self, task, verb: str, *words: str) -> int:
         """0 or the errno."""
@@ -145,11 +150,11 @@ class Backend:
         first, last = pages_of(words[verb in ("map", "prot", "advise", "msync")])
         if verb == "map":
             return self.map(task, words[0], first, last)
-        at, length = LOW + first * self.unit, (last - first) * self.unit
+        at, length = self.low + first * self.unit, (last - first) * self.unit
         if verb == "prot":
             return self.syscall(task, "mprotect", at, length, PROTS[words[0]])
         if verb == "advise":
-            return self.syscall(task, "madvise", at, length, (ADVICE | OF_HUGE_PAGES)[words[0]])
+            return self.syscall(task, "madvise", at, length, (ADVICE | MORE_ADVICE)[words[0]])
         if verb == "msync":
             return self.syscall(task, "msync", at, length, {"async": 1, "invalidate": 2, "sync": 4}[words[0]])
         if verb == "onfault":
@@ -159,7 +164,7 @@ class Backend:
         if verb in ("move", "leave"):  # to, and how many pages then
             flags = MAYMOVE | MREMAP_FIXED | (DONTUNMAP if verb == "leave" else 0)
             pages = int(words[2]) if len(words) > 2 else last - first
-            return self.syscall(task, "mremap", at, length, pages * self.unit, flags, LOW + int(words[1]) * self.unit)
+            return self.syscall(task, "mremap", at, length, pages * self.unit, flags, self.low + int(words[1]) * self.unit)
         return self.syscall(task, {"unmap": "munmap", "lock": "mlock", "unlock": "munlock"}[verb], at, length)
 
     def look(self) -> dict[str, tuple[int, ...]]:
@@ -193,7 +198,7 @@ class Backend:
 
     def place(self, addr: int) -> str:
         """Where a signal says it was."""
-        return f"@{(addr - LOW) // self.unit}"
+        return f"@{(addr - self.low) // self.unit}"
 
     def rights(self, perms: str, flags: str) -> str:
         """Of an area, whose line VmFlags is given as well."""
@@ -202,7 +207,7 @@ class Backend:
     def areas_of(self, task) -> str:
         found = []
         for area in self.areas(task):
-            sums = " ".join(f"{name}={kb}" for name, kb in zip(SUMS, area.sums, strict=True) if kb)
+            sums = " ".join(f"{name}={kb}" for name, kb in zip(self.sums, area.sums, strict=True) if kb)
             found.append(f"[{area.first}-{area.last} {area.perms} {sums}]".replace(" ]", "]"))
         return " ".join(found)
 
@@ -247,8 +252,8 @@ class Simulated(Backend):
         pid = m.spawn("drawn", self.image, [b"drawn"], [])
         if case.needs_file:
             path = f"/drawn{self.nr_files}"
-            m.mkfile(path, FILE_PAGES * PAGE)
-            m.read(pid, path, 0, FILE_PAGES * PAGE)
+            m.mkfile(path, self.file_pages * PAGE)
+            m.read(pid, path, 0, self.file_pages * PAGE)
             self.file = m.open_file(path)
             self.nr_files += 1
         return pid
@@ -293,7 +298,7 @@ class Simulated(Backend):
         prot, flags, ahead = self.kinds[kind]
         flags |= FIXED | (ANONYMOUS if ahead is None else 0)
         file, offset = (None, 0) if ahead is None else (self.file, (ahead + first) * PAGE)
-        return self.syscall(pid, "mmap", LOW + first * self.unit, (last - first) * self.unit, prot, flags, file, offset)
+        return self.syscall(pid, "mmap", self.low + first * self.unit, (last - first) * self.unit, prot, flags, file, offset)
 
     def syscall(self, pid: int, name: str, *words) -> int:
         from vmtool.errors import KernelError
@@ -319,7 +324,7 @@ class Simulated(Backend):
             self.machine.madvise(self.drainer, self.drained, PAGE, ADVICE["cold"])
 
     def entries(self, pid: int) -> tuple[int, ...]:
-        return self.table.unpack(self.machine.pagemap_bytes(pid, LOW, self.table.size // 8 * PAGE))
+        return self.table.unpack(self.machine.pagemap_bytes(pid, self.low, self.table.size // 8 * PAGE))
 
     def kpages(self, file: str, pfn: int, nr: int) -> bytes:
         return self.machine.kpage(file, pfn, nr)
@@ -329,12 +334,13 @@ class Simulated(Backend):
 
         for smap in self.machine.smaps(pid):
             area, stats = smap.vma, smap.stats
-            if LOW <= area.start < LOW + self.table.size // 8 * PAGE:
+            if self.low <= area.start < self.low + self.table.size // 8 * PAGE:
                 found = (stats.resident, stats.pss >> 12, stats.pss_dirty >> 12, stats.shared_clean, stats.shared_dirty,
                          stats.private_clean, stats.private_dirty, stats.referenced, stats.anonymous, stats.lazyfree, stats.swap,
-                         stats.swap_pss >> 12, stats.pss_locked >> 12)  # fmt: skip
+                         stats.swap_pss >> 12, stats.pss_locked >> 12, stats.anonymous_thp)  # fmt: skip
                 perms = self.rights(perms_of(area), vmflags_line(area.flags))
-                yield Area((area.start - LOW) // self.unit, (area.end - LOW) // self.unit, perms, tuple(n >> 10 for n in found))
+                first, last = (area.start - self.low) // self.unit, (area.end - self.low) // self.unit
+                yield Area(first, last, perms, tuple(n >> 10 for n in found[: len(self.sums)]))
 
 
 def perms_of(area) -> str:
@@ -400,9 +406,9 @@ def live(cases: Iterable[Case], make: type[Simulated] = Simulated) -> dict[Case,
         pytest.skip(f"the live kernel as judge {why}")
 
 
-def live_sample(cases: Iterable[Case], rules: Iterable[tuple[str, str, str]], step: int = 97,
-                make: type[Simulated] = Simulated) -> None:
-    """What this kernel says of each `step`th case and of the rules; swap is left to the recording.
+def live_sample(cases: Iterable[Case], rules: Iterable[tuple[str, str, object]], step: int = 97,
+                make: type[Simulated] = Simulated, told: Callable[[str], object] = brief) -> None:
+    """What this kernel says of each `step`th case, and of the rules what `told` makes of it; swap is left to the recording.
 
     A difference counts when the kernel gives the same answer a second time.
     """
@@ -411,5 +417,5 @@ def live_sample(cases: Iterable[Case], rules: Iterable[tuple[str, str, str]], st
     answers = live([*every[::step], *wanted], make)
     simulated = make()
     again = live([case for case, answer in answers.items() if simulated.answer(case) != answer], make)
-    assert {case: brief(answer) for case, answer in answers.items() if case in wanted} == wanted
+    assert {case: told(answer) for case, answer in answers.items() if case in wanted} == wanted
     alike({case: answer for case, answer in answers.items() if again.get(case, answer) == answer}, make)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from tests.differential import conditions, kernel, swap_areas, tracee
 from tests.differential.conditions import Unsuitable
 from tests.differential.script import Words
-from tests.mm import drawn_counts, drawn_huge, drawn_pages
-from tests.mm.drawn_pages import FILE_PAGES, LOW, PAGE, Area, Backend, Case
+from tests.mm import drawn_around, drawn_counts, drawn_huge, drawn_pages
+from tests.mm.drawn_pages import PAGE, Area, Backend, Case
 
 __all__ = ["Unsuitable", "answers", "obstacle"]
 SETTLING = 0.05  # seconds until what MADV_PAGEOUT writes has arrived; else it waits in a batch, and do_swap_page() sees a reference more
@@ -49,12 +49,12 @@ class Live(Backend):
         if case.needs_file:
             self.path = f"{self.root}/d/drawn"
             with open(self.path, "xb") as f:
-                f.write(bytes(FILE_PAGES * PAGE))  # blocks, as a simulated file has them: no hole
+                f.write(bytes(self.file_pages * PAGE))  # blocks, as a simulated file has them: no hole
                 os.fchmod(f.fileno(), 0o666)
                 os.fsync(f.fileno())
                 kernel.forget(f.fileno())
             with open(self.path, "rb", buffering=0) as f:
-                os.pread(f.fileno(), FILE_PAGES * PAGE, 0)
+                os.pread(f.fileno(), self.file_pages * PAGE, 0)
         task = tracee.start(f"{self.root}/target", self.root)
         task.touch(task.stub, 1, "x")  # the measuring's own page
         if self.path:
@@ -97,7 +97,7 @@ class Live(Backend):
         prot, flags, ahead = self.kinds[kind]
         flags |= drawn_pages.FIXED | (drawn_pages.ANONYMOUS if ahead is None else 0)
         fd, offset = (-1, 0) if ahead is None else (self.fd, (ahead + first) * PAGE)
-        return self.syscall(task, "mmap", LOW + first * self.unit, (last - first) * self.unit, prot, flags, fd, offset)
+        return self.syscall(task, "mmap", self.low + first * self.unit, (last - first) * self.unit, prot, flags, fd, offset)
 
     def syscall(self, task: tracee.Tracee, name: str, *words: int) -> int:
         got = task.syscall(SYSCALLS[name], *words)
@@ -121,7 +121,7 @@ class Live(Backend):
 
     def entries(self, task: tracee.Tracee) -> tuple[int, ...]:
         with open(f"/proc/{task.pid}/pagemap", "rb", buffering=0) as f:
-            return self.table.unpack(os.pread(f.fileno(), self.table.size, LOW // PAGE * 8))
+            return self.table.unpack(os.pread(f.fileno(), self.table.size, self.low // PAGE * 8))
 
     def kpages(self, file: str, pfn: int, nr: int) -> bytes:
         return os.pread(self.looks[file], nr * 8, pfn * 8)
@@ -133,10 +133,11 @@ class Live(Backend):
         for head, end in zip(heads, [*heads[1:], len(lines)], strict=True):
             words = lines[head].split()
             start, stop = (int(word, 16) for word in words[0].split("-"))
-            if LOW <= start < LOW + self.table.size // 8 * PAGE:
+            if self.low <= start < self.low + self.table.size // 8 * PAGE:
                 perms = self.rights(words[1], lines[end - 1])
                 sums = {line.split(":")[0]: int(line.split()[1]) for line in lines[head + 1 : end] if line.endswith(" kB")}
-                yield Area((start - LOW) // self.unit, (stop - LOW) // self.unit, perms, tuple(sums[name] for name in drawn_pages.SUMS))
+                first, last = (start - self.low) // self.unit, (stop - self.low) // self.unit
+                yield Area(first, last, perms, tuple(sums[name] for name in self.sums))
 
 
 class LiveHuge(drawn_huge.Huge, Live):
@@ -173,7 +174,39 @@ class LiveCounted(drawn_counts.Counted, Live):
         return {name: int(lines[name].split()[0]) for name in drawn_counts.COUNTED}
 
 
-LIVE = {drawn_pages.Simulated: Live, drawn_huge.SimulatedHuge: LiveHuge, drawn_counts.SimulatedCounted: LiveCounted}
+class LiveAround(drawn_around.Around, LiveCounted):
+    reader: int | None = None  # who reads and punches holes has one open file
+
+    def clear(self) -> None:
+        if self.reader is not None:
+            os.close(self.reader)
+            self.reader = None
+        super().clear()
+
+    def open(self) -> int:
+        if self.reader is None:
+            self.reader = os.open(self.path, os.O_RDWR)
+        return self.reader
+
+    def cached(self, offset: int, length: int) -> None:
+        os.pread(self.open(), length, offset)
+
+    def hole(self, offset: int, length: int) -> None:
+        kernel.punch_hole(self.open(), offset, length)
+
+    def written(self, offset: int, length: int) -> None:
+        os.pwrite(self.open(), bytes(length), offset)
+
+
+class LiveCountedHuge(drawn_huge.CountedHuge, LiveCounted):
+    def events(self) -> dict[str, int]:
+        with open("/proc/vmstat", encoding="ascii") as f:
+            lines = dict(line.split() for line in f)
+        return {name: int(lines[name]) for name in drawn_huge.EVENTS}
+
+
+LIVE = {drawn_pages.Simulated: Live, drawn_huge.SimulatedHuge: LiveHuge, drawn_counts.SimulatedCounted: LiveCounted,
+        drawn_around.SimulatedAround: LiveAround, drawn_huge.SimulatedCountedHuge: LiveCountedHuge}
 
 
 def answers(cases: Iterable[Case], make: type[drawn_pages.Simulated] = drawn_pages.Simulated) -> Iterator[tuple[Case, str]]:

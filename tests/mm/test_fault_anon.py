@@ -7,10 +7,9 @@ out of memory: test_memcg_stat.py.
 import pytest
 
 core = pytest.importorskip("vmtool._core", reason="the Cython modules are not built: run `make`")
-from tests.mm.drawn_counts import SimulatedCounted  # noqa: E402
+from tests.mm.drawn_counts import SimulatedCounted, refused  # noqa: E402
 from tests.mm.drawn_pages import PAGE, Case, alike, brief, complete, crossed, live_sample, recorded  # noqa: E402
 from vmtool.errors import Signal  # noqa: E402
-from vmtool.mm import slab  # noqa: E402
 
 MACHINE = SimulatedCounted
 SPACES = ("a ", "x ", "w ", "d ", "ra")
@@ -73,31 +72,10 @@ def test_anonymous_pages_are_what_they_are_on_this_kernel():
 @pytest.mark.parametrize(("before", "after"), REFUSED)
 def test_a_fault_that_is_refused_an_object_comes_again(before, after):
     """pagefault_out_of_memory(): the access is made anew, and all is as if nothing had been refused, but for the faults that failed."""
-    wanted, nth, left = SimulatedCounted().answer(Case("a ", f"{before}, {after}")), 0, 0
-    while left == 0:
-        nth += 1
-        simulated = Refusing(nth, after)
-        assert simulated.answer(Case("a ", f"{before}, {after}")) == wanted
-        left = simulated.left_over
-        assert simulated.machine.fsck() == []
-    assert nth > 1
-
-
-class Refusing(SimulatedCounted):
-    """The nth object that the last step asks for is not given."""
-
-    def __init__(self, nth, last):
-        super().__init__()
-        self.nth, self.last = nth, last
-
-    def step(self, *words):
-        if " ".join(words) != self.last:
-            return super().step(*words)
-        slab.refuse_object(self.nth)
-        try:
-            return super().step(*words)
-        finally:
-            self.left_over = slab.refuse_object(0)
+    wanted = SimulatedCounted().answer(Case("a ", f"{before}, {after}"))
+    answers = [answer for answer, _ in refused("a ", before, after)]
+    assert answers == [wanted] * len(answers)
+    assert len(answers) > 1
 
 
 @pytest.mark.parametrize("probe", [False, True])
