@@ -9,7 +9,6 @@ ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if n
 TESTED_BY = {
     "tests/mm/test_fork.py": "mm",
     "tests/mm/test_overcommit.py": "mm_acct",
-    "tests/mm/test_sys_mlock.py": "populate",
     "tests/mm/test_thp_fault.py": "thp",
     "tests/mm/test_vma.py": "sys_mmap",
     "tests/mm/test_access_quick.py": "unmap_quick",
