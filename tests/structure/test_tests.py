@@ -7,7 +7,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if not path.stem.startswith("_probe"))
 TESTED_BY = {
-    "tests/mm/test_fork.py": "mm",
     "tests/mm/test_overcommit.py": "mm_acct",
     "tests/mm/test_thp_fault.py": "thp",
     "tests/mm/test_vma.py": "sys_mmap",
