@@ -8,7 +8,6 @@ ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path.stem for path in (ROOT / "vmtool" / "mm").glob("*.pyx") if not path.stem.startswith("_probe"))
 TESTED_BY = {
     "tests/mm/test_overcommit.py": "mm_acct",
-    "tests/mm/test_thp_fault.py": "thp",
     "tests/mm/test_vma.py": "sys_mmap",
     "tests/mm/test_access_quick.py": "unmap_quick",
     "tests/mm/test_access_run.py": "tlb_run",
