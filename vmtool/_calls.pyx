@@ -11,6 +11,7 @@ from vmtool._walks cimport find
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.arch cimport ARCH_PKEYS, offset_in_page
 from vmtool.mm.pagecache cimport fget, file_open, fput
+from vmtool.mm.placement cimport is_err
 from vmtool.mm.sys_file cimport sys_mincore, sys_msync
 from vmtool.mm.sys_madvise cimport sys_madvise, sys_set_vma_name
 from vmtool.mm.sys_mlock cimport sys_mlock, sys_mlockall, sys_munlock, sys_munlockall
@@ -60,7 +61,7 @@ def mmap(State self, pid, addr, length, prot, flags, path=None, offset=0, read_o
     if req.file:
         fput(&self.a, req.file)
     self.check()
-    if got >= <uint64_t>-4095:
+    if is_err(got):
         raise KernelError(<int>-<int64_t>got)
     return got
 
@@ -110,7 +111,7 @@ def mremap(State self, pid, addr, old_len, new_len, flags=0, new_addr=0):
     cdef idx_t mm = task_at(&self.a, enter(self, pid)).mm
     cdef uint64_t got = sys_mremap(&self.a, mm, addr & U64, old_len & U64, new_len & U64, flags, new_addr & U64)
     self.check()
-    if got >= <uint64_t>-4095:
+    if is_err(got):
         raise KernelError(<int>-<int64_t>got)
     return got
 

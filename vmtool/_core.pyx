@@ -8,12 +8,13 @@ _accesses, _reclaim, _kernel, _heap, _fsck; here is boot. Errors of mm/ (-errno)
 
 from libc.string cimport strncpy
 
-from vmtool._state cimport State
+from vmtool._state cimport PATH_MAX, State
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.arch cimport ARCH_PKEYS, CPU_PKU, arch_name
 from vmtool.mm.compaction cimport try_to_compact_pages
 from vmtool.mm.boot cimport BOOT_ARCH, BOOT_NO_ROOM, BOOT_RAM, BOOT_TLB, machine_boot, machine_upgrade
 from vmtool.mm.fsck_memcg cimport memcg_upgrade
+from vmtool.mm.layout cimport layout_of
 from vmtool.mm.pagecache cimport alloc_da_blocks, name_read, name_store
 from vmtool.mm.rmap cimport page_mkclean
 from vmtool.mm.oom_kill cimport out_of_memory
@@ -52,8 +53,8 @@ LATER = {name: room for room, names in (
 
 
 cdef object sysroot_of(arena_t *a):
-    cdef char text[4096]
-    return text[:name_read(a, a.m.sysroot, text, 4096)].decode("utf-8", "surrogateescape")
+    cdef char text[PATH_MAX]
+    return text[:name_read(a, a.m.sysroot, text, PATH_MAX)].decode("utf-8", "surrogateescape")
 
 
 cdef object wire(State self, header):
@@ -90,7 +91,7 @@ def boot(State self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap
         raise KernelError(EINVAL, f"--cpus: {nr_cpus} is not within 1 to {MAX_CPUS}")
     if kernel not in r.KERNELS:
         raise KernelError(EINVAL, f"--kernel: {kernel} is not modelled, only {', '.join(r.KERNELS)} are")
-    for text, size, option in ((tlb, 63, "--tlb"), (arch, 31, "--arch"), (sysroot, 4095, "--sysroot")):
+    for text, size, option in ((tlb, 63, "--tlb"), (arch, 31, "--arch"), (sysroot, PATH_MAX - 1, "--sysroot")):
         if len(text.encode("utf-8", "surrogateescape")) > size:
             raise KernelError(EINVAL, f"{option}: too long")
     name, spec, release = arch.encode(), tlb.encode(), kernel.encode()
@@ -120,8 +121,8 @@ def boot(State self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap
 def info(State self):
     cdef machine_t *m = self.a.m
     return r.MachineInfo(arch_name(m.arch.id).decode(), m.kernel.decode(), m.ram_bytes, m.nr_cpus, m.swap_bytes, m.arch.page_shift, m.arch.levels,
-                         m.arch.pageblock_order, bool(m.pcid), bool(m.kpti), bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr),
-                         m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
+                         m.arch.pageblock_order, m.arch.pmd_order, layout_of(&m.arch, 0).task_size, bool(m.pcid), bool(m.kpti),
+                         bool(m.arch.flags & ARCH_PKEYS), bool(m.arch.soft_dirty), bool(m.aslr), m.seed, m.tlb_spec.decode(), sysroot_of(&self.a), m.clock)
 
 
 def tick(State self):

@@ -7,7 +7,7 @@ A call for a process runs it: `enter()` finds it, puts it on its CPU (CR3, TLB) 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from vmtool._state cimport State
+from vmtool._state cimport PATH_MAX, State
 from vmtool._views cimport path_of
 from vmtool._walks cimport find
 from vmtool.mm.arch cimport page_size
@@ -190,8 +190,8 @@ def mkfile(State self, path, size, data=None, dev=None, inode=0, tmpfs=False):
     cdef const char *bytes_
     cdef Py_ssize_t at, total
     name = path.encode("utf-8", "surrogateescape")
-    if not name or b"\0" in name or len(name) > 4095:
-        raise KernelError(EINVAL, "a path of 1 to 4095 bytes is expected")
+    if not name or b"\0" in name or len(name) >= PATH_MAX:
+        raise KernelError(EINVAL, f"a path of 1 to {PATH_MAX - 1} bytes is expected")
     if path_lookup(&self.a, name, len(name)):
         raise KernelError(EEXIST, path)
     if size < 0 or size > 1 << 44:

@@ -25,6 +25,7 @@ from vmtool.libc.peek cimport peek64
 from vmtool.libc.text cimport put_char, put_dec, put_hex, put_text, text_free, text_t
 from vmtool.libc.tunables cimport TUNABLE_SET, TUNABLE_UNKNOWN, libc_mallopt, set_tunable as libc_set_tunable
 from vmtool.libc.words cimport libc_t, step
+from vmtool.mm.arch cimport SHIFT_4K
 from vmtool.mm.arena cimport mm_at, rec_at, task_at
 from vmtool.mm.libc_data cimport libc_data_t
 from vmtool.mm.sys_kill cimport exit_by_signal
@@ -107,7 +108,7 @@ cdef uint64_t call(State m, pid, int what, first=0, second=0) except? 7:
     cdef libc_t l
     cdef uint64_t got = 0, a = first & U64, b = second & U64
     cdef int failed
-    if m.a.m.arch.entry_bytes != 8 or m.a.m.arch.page_shift != 12 or mm_at(&m.a, task_at(&m.a, t).mm).flags & MMF_COMPAT:
+    if m.a.m.arch.entry_bytes != 8 or m.a.m.arch.page_shift != SHIFT_4K or mm_at(&m.a, task_at(&m.a, t).mm).flags & MMF_COMPAT:
         raise KernelError(ENOSYS, "the C library is that of 64-bit programs with pages of 4K")
     libc_enter(&l, &m.a, t)
     l.on_call = NULL

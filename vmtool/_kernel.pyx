@@ -11,7 +11,7 @@ from vmtool._state cimport State
 from vmtool.mm.arena cimport arena_t, cpu_mut, rec_at, rec_is_live, task_at
 from vmtool.mm.kmalloc cimport alloc_pages_by_hand, kmalloc as mm_kmalloc, kmem_find, kmem_free, vmalloc as mm_vmalloc
 from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial
-from vmtool.mm.swapfile cimport table_is_page
+from vmtool.mm.swap_cluster cimport cluster_of, table_is_page
 from vmtool.mm.types cimport *
 from vmtool.mm.vmalloc cimport vmap_at, vmap_stack
 
@@ -175,7 +175,7 @@ cdef uint64_t swap_tables(State m, const swap_info_t *si):
     cdef uint32_t i
     if not table_is_page(&m.a, si):
         return 0
-    for i in range(si.base >> 9, (si.base + si.max + 511) >> 9):
+    for i in range(cluster_of(si, si.base), cluster_of(si, si.base + si.max - 1) + 1 if si.max else 0):
         n += (<swap_cluster_t *>rec_at(&m.a, POOL_CLUSTER, i)).table != 0
     return n
 

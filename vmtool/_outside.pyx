@@ -7,7 +7,7 @@ goes on while it is open. Whoever opens closes. Processes as they are on another
 
 from libc.stdint cimport uint64_t
 
-from vmtool._state cimport State
+from vmtool._state cimport PATH_MAX, State
 from vmtool._walks cimport find_mm
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, rec_is_live, task_mut, vma_at
 from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole, shmem_acct_size
@@ -41,8 +41,8 @@ cdef idx_t make_inode(State self, path, size, dev, inode, kind) except 0:
     cdef int err = 0
     cdef idx_t i
     name = path.encode("utf-8", "surrogateescape")
-    if not name or b"\0" in name or len(name) > 4095:
-        raise KernelError(EINVAL, "a path of 1 to 4095 bytes is expected")
+    if not name or b"\0" in name or len(name) >= PATH_MAX:
+        raise KernelError(EINVAL, f"a path of 1 to {PATH_MAX - 1} bytes is expected")
     i = inode_create(&self.a, name, len(name), KINDS[kind], dev[0], dev[1], inode, min(size, 1 << 62), &err)
     if i == 0:
         raise KernelError(err if err else ENOMEM)

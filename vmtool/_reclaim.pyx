@@ -5,7 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool._files cimport enter, result, settle
-from vmtool._state cimport State
+from vmtool._state cimport PATH_MAX, State
 from vmtool._walks cimport find
 from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, rec_is_live, task_at
 from vmtool.mm.pcp cimport decay_pcp_high
@@ -190,13 +190,13 @@ def lru_lists(State self):
     cdef uint32_t lru
     cdef uint32_t at
     cdef uint32_t left
-    cdef char path[4096]
+    cdef char path[PATH_MAX]
     cdef lruvec_t *lruvec
     found = []
     for group in range(max(self.a.pool[POOL_MEMCG].count, 1)):
         if group and not rec_is_live(&self.a, POOL_MEMCG, group):
             continue
-        name = path[: memcg_path(&self.a, group, path, 4096)].decode("utf-8", "surrogateescape") if group else "/"
+        name = path[: memcg_path(&self.a, group, path, PATH_MAX)].decode("utf-8", "surrogateescape") if group else "/"
         lruvec = &memcg_at(&self.a, group).lruvec if group else &self.a.m.lruvec
         lists = []
         for lru in range(LRU_UNEVICTABLE):

@@ -5,6 +5,9 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from vmtool.mm.arena cimport arena_t
 
+cdef enum:
+    PATH_MAX = 4096  # bytes of a path with its NUL
+
 cdef class State:
     cdef arena_t a
     cdef object load_chunk  # callable(pool, chunk) -> bytes or None

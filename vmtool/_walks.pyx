@@ -12,6 +12,7 @@ from vmtool._state cimport State
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US,
                              arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
                              page_size)
+from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT
 from vmtool.mm.arch_riscv cimport RISCV_PFN_BITS, RISCV_PFN_SHIFT
 from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.boot_areas cimport boot_area_t, boot_areas_begin, boot_areas_next, boot_areas_t, has_boot_areas, vmalloc_start_32
@@ -82,14 +83,16 @@ cdef object entry_names(const arch_t *g, int level, uint64_t entry):
 cdef object index_bits(const arch_t *g, int level):
     """The bits of an address that are the index, the highest first; arm's processor has tables of its own sizes."""
     if g.flags & ARCH_PAIRED:
-        return (31, 20) if level else (19, 12)
+        if level:
+            return 31, ARM_SECTION_SHIFT
+        return ARM_SECTION_SHIFT - 1, g.page_shift
     return g.level_shift[level] + g.level_bits[level] - 1, g.level_shift[level]
 
 
 cdef object base_bits(const arch_t *g, int level, bint is_leaf):
     """The bits of an entry that say where its frame or table is, and by how much higher the address has them."""
     if g.flags & ARCH_PAIRED:
-        return 31, (20 if level else 12) if is_leaf else 10, 0
+        return 31, (ARM_SECTION_SHIFT if level else g.page_shift) if is_leaf else 10, 0
     if is_riscv(g):
         return RISCV_PFN_SHIFT + RISCV_PFN_BITS - 1, RISCV_PFN_SHIFT + (g.level_shift[level] - g.page_shift if is_leaf else 0), g.page_shift - RISCV_PFN_SHIFT
     return highest_bit(g.pfn_mask), g.level_shift[level] if is_leaf else g.page_shift, 0

@@ -30,6 +30,8 @@ class MachineInfo(NamedTuple):
     page_shift: int
     levels: int
     pageblock_order: int
+    pmd_order: int  # of what an entry one level above the last maps, log2 of its pages
+    task_size: int  # where a program's addresses end
     pcid: bool
     kpti: bool
     pku: bool

@@ -60,7 +60,8 @@ class FakeMachine:
         return 0
 
     def info(self):
-        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, 12, 4, 9, False, False, False, False, False, 0, "", "", self.clock)
+        geometry = 12, 4, 9, 9, (1 << 47) - 4096
+        return r.MachineInfo("x86-64", "6.18", 1 << 30, 1, 0, *geometry, False, False, False, False, False, 0, "", "", self.clock)
 
     def sysctl(self, name):
         if name == "vm.drop_caches":

@@ -76,13 +76,13 @@ def test_captured_zoneinfo_comes_back(capture):
     assert [zone.name for zone in zones][:3] == ["DMA", "DMA32", "Normal"] and zones[0].pcp and node_stats
     # a kswapd that gave up is not modelled
     captured = text(f"{capture}/zoneinfo").replace("node_unreclaimable:  1", "node_unreclaimable:  0")
-    assert zoneinfo.render(zones, node_stats) == captured
+    assert zoneinfo.render(zones, node_stats, 12) == captured
 
 
 def test_threshold_grows_with_zone_and_cpus():
     # what live kernels print: 1 GiB and one CPU; the limit of large machines
-    assert zoneinfo.stat_threshold(1 << 18, 1) == 2 * 1 * (1 + 4)
-    assert zoneinfo.stat_threshold(1 << 28, 64) == 125
+    assert zoneinfo.stat_threshold(1 << 18, 1, 12) == 2 * 1 * (1 + 4)
+    assert zoneinfo.stat_threshold(1 << 28, 64, 12) == 125
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
@@ -130,7 +130,7 @@ def test_swaps_as_the_kernel_prints_them():
     assert lines[1] == "/dev/vda2" + " " * 31 + "partition\t16777212\t10000000\t5"
 
 
-INFO = MachineInfo("x86-64", "6.18", 1 << 30, 2, 0, 12, 4, 9, False, False, False, False, False, 0, "", "", 12345)
+INFO = MachineInfo("x86-64", "6.18", 1 << 30, 2, 0, 12, 4, 9, 9, (1 << 47) - 4096, False, False, False, False, False, 0, "", "", 12345)
 
 
 def test_time_is_the_machines_clock():

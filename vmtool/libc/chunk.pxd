@@ -58,10 +58,10 @@ cdef inline void set_bk(libc_t *l, vaddr_t p, vaddr_t to) noexcept nogil:
 
 # The next pointer of a cached or fastbin chunk is kept XORed with its own place (safe-linking, 2.32).
 cdef inline vaddr_t protect_ptr(vaddr_t place, vaddr_t to) noexcept nogil:
-    return place >> 12 ^ to
+    return place >> PROTECT_SHIFT ^ to
 
 cdef inline vaddr_t reveal_at(libc_t *l, vaddr_t place) noexcept nogil:
-    return place >> 12 ^ ld64(l, place)
+    return place >> PROTECT_SHIFT ^ ld64(l, place)
 
 cdef inline bint misaligned(vaddr_t at) noexcept nogil:
     return at & MALLOC_ALIGN_MASK != 0

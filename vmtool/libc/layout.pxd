@@ -16,7 +16,8 @@ cdef enum:
     MALLOC_ALIGNMENT = 16
     MALLOC_ALIGN_MASK = 15
     MINSIZE = 32
-    PAGE = 4096
+    PAGE = 4096  # the room is entered on machines with such pages alone
+    PROTECT_SHIFT = 12  # PROTECT_PTR(), on any machine
 
 cdef enum:  # low bits of a size
     PREV_INUSE = 1

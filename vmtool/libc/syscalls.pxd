@@ -8,9 +8,10 @@ from vmtool.mm.types cimport vaddr_t
 
 cdef enum:
     PROT_RW = 3
+    MAX_ERRNO = 4095
 
 cdef inline bint failed(uint64_t result) noexcept nogil:
-    return result >= <uint64_t>-4095
+    return result >= <uint64_t>-MAX_ERRNO
 
 cdef vaddr_t current_brk(libc_t *l) noexcept nogil  # __curbrk, which no system call asks for
 cdef vaddr_t sbrk(libc_t *l, int64_t increment) noexcept nogil  # the old break; -1: it cannot move

@@ -246,11 +246,11 @@ cdef void one_variable(libc_t *l, const char *text, uint64_t len) noexcept nogil
 
 cdef void tunables_init(libc_t *l) noexcept nogil:
     """The environment as it lies above the stack. A variable of more than a page says nothing."""
-    cdef char text[4096]
+    cdef char text[PAGE]
     cdef vaddr_t at = mm_at(l.a, l.mm).env_start, end = mm_at(l.a, l.mm).env_end
     cdef uint64_t n, len
     while at < end:
-        n = peek_bytes(l.a, l.mm, at, text, 4096 if end - at > 4096 else end - at)
+        n = peek_bytes(l.a, l.mm, at, text, min(<uint64_t>PAGE, end - at))
         len = 0
         while len < n and text[len]:
             len += 1

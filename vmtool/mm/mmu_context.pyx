@@ -35,7 +35,7 @@ Invariants (fsck_tlb): no two spaces have one ASID in a generation; every one of
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_ASID, ARCH_CAREFUL, CPU_ASID8, CPU_TLBIRANGE, SHIFT_4K, is_arm, is_riscv, level_size, nr_entries, page_size, pte_pfn
 from vmtool.mm.arena cimport CHUNK_DIRTY, cpu_mut, mm_at, mm_mut, pool_t
 from vmtool.mm.mmu cimport load_cr3, load_ttbr0
-from vmtool.mm.tlb cimport TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va, tlb_open_sets, tlb_void_page
+from vmtool.mm.tlb cimport TLB_A_CHUNK, TLB_L1D_4K, TLB_L1I_4K, TLB_L2, tlb_flush_all, tlb_flush_page, tlb_flush_pcid, tlb_flush_va, tlb_open_sets, tlb_void_page
 from vmtool.mm.vmstat cimport NR_TLB_LOCAL_FLUSH_ALL, NR_TLB_LOCAL_FLUSH_ONE, count_vm_event, count_vm_events
 from vmtool.mm.xnode cimport xnode_free_all, xnode_get, xnode_set
 
@@ -159,10 +159,10 @@ cdef bint tlb_is_marked(arena_t *a, const cpu_t *c) noexcept nogil:
     cdef uint32_t i = c.tlb_base
     cdef uint32_t end = i + c.nr_tlb
     while i < end:
-        if i >= p.count or not p.state[i >> 9] & CHUNK_DIRTY:
+        if i >= p.count or not p.state[i // TLB_A_CHUNK] & CHUNK_DIRTY:
             return False
-        i += 512
-    return end <= p.count and p.state[(end - 1) >> 9] & CHUNK_DIRTY
+        i += TLB_A_CHUNK
+    return end <= p.count and p.state[(end - 1) // TLB_A_CHUNK] & CHUNK_DIRTY
 
 
 cdef void page_flush_open(arena_t *a, mm_t *mm, page_flush_t *k) noexcept nogil:

@@ -46,7 +46,7 @@ cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil  # file page: e
 
 cdef inline uint32_t entire_mapcount(arena_t *a, pfn_t head) noexcept nogil:
     """Mappings of the whole folio by one entry; of hugetlb's by what it takes."""
-    if frame_at(a, head).flags & PG_head and (frame_at(a, head + 1).index_lo >= 9 or frame_at(a, head).flags & PG_hugetlb):
+    if frame_at(a, head).flags & PG_head and (frame_at(a, head + 1).index_lo >= a.m.arch.pmd_order or frame_at(a, head).flags & PG_hugetlb):
         return frame_at(a, head + 1).mapping
     return 0
 

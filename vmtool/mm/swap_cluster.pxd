@@ -32,7 +32,7 @@ cdef inline uint32_t cluster_slots(const swap_info_t *si) noexcept nogil:
 
 cdef inline uint32_t cluster_of(const swap_info_t *si, uint32_t record) noexcept nogil:
     """record // cluster_slots(si)."""
-    return record >> (8 if si.flags & SWP_SMALL_CLUSTERS else 9)
+    return record // SMALL_CLUSTER if si.flags & SWP_SMALL_CLUSTERS else record // SWAPFILE_CLUSTER
 
 cdef inline bint has_thp_swap(const arch_t *g) noexcept nogil:
     """CONFIG_THP_SWAP: ARCH_WANTS_THP_SWAP, and a cluster holds a huge page."""

@@ -12,6 +12,7 @@ from vmtool.mm.arch cimport arch_features, arch_lookup, arch_name
 from vmtool.mm.arena cimport content_sized, frame_mut, rec_at
 from vmtool.mm.boot cimport note_special_frames, vdso_outside_maps
 from vmtool.mm.free_area cimport WOKEN_ORDER_SHIFT
+from vmtool.mm.swap_cluster cimport SWAPFILE_CLUSTER, cluster_of
 from vmtool.mm.tlb cimport NR_TLBS, TLB_ALL_SIZES, TLB_ODD, TLB_POLICY, TLB_RANDOM, tlb_geom_of, tlb_is_plain
 from vmtool.mm.types cimport *
 
@@ -146,8 +147,8 @@ cdef bint valid_swap(arena_t *a) noexcept nogil:
         return False
     for i in range(MAX_SWAP_AREAS):
         si = &a.m.swap[i]
-        if si.flags and (si.base % 512 or not within(si.base, si.max, 512, a.pool[POOL_SWAP].count) or si.max > 1 << 30 or si.next_offset > si.max
-                         or (<uint64_t>si.base + si.max) >> 9 >= a.pool[POOL_CLUSTER].count):
+        if si.flags and (si.base % SWAPFILE_CLUSTER or not within(si.base, si.max, SWAPFILE_CLUSTER, a.pool[POOL_SWAP].count) or si.max > 1 << 30
+                         or si.next_offset > si.max or cluster_of(si, si.base + si.max) >= a.pool[POOL_CLUSTER].count):
             return False
     return True
 
