@@ -1,12 +1,31 @@
 """Layouts inferred from the first lines of a randomized program: those of a recorded run of cat, with the kernel's maps beside."""
 
+from functools import partial
+
 import pytest
 
 from vmtool.images import Image, Segment
-from vmtool.strace import sidecar
-from vmtool.strace.layout import VDSO_OF, Layout, clues, elsewhere, expected_brk, infer, is_randomized, span
+from vmtool.strace import layout, sidecar
+from vmtool.strace.geometry import VDSO_PAGES, Geometry, geometry_of
+from vmtool.strace.layout import Layout
 from vmtool.strace.merge import LogFile
 from vmtool.strace.replay import Hooks, Replay
+
+GEOMETRY = Geometry(4096, 2 << 20, 8 * 4096, (1 << 47) - 4096)  # of x86-64
+clues, span = partial(layout.clues, g=GEOMETRY), partial(layout.span, g=GEOMETRY)
+infer = partial(layout.infer, g=GEOMETRY)
+
+
+def expected_brk(image, person=0):
+    return layout.expected_brk(image, person, GEOMETRY)
+
+
+def is_randomized(image, found, person=0):
+    return layout.is_randomized(image, found, person, GEOMETRY)
+
+
+def elsewhere(image, found, person=0):
+    return layout.elsewhere(image, found, person, GEOMETRY)
 
 
 def image(path, segments, relro, interp=None):
@@ -124,13 +143,14 @@ def test_a_32_bit_program_begins_above_a_third_of_its_space():
     assert is_randomized(narrow, found) and not is_randomized(narrow, found, 0x8000000) and elsewhere(narrow, found, 0x8000000) == Layout()
 
 
-@pytest.mark.parametrize("arch", VDSO_OF)
+@pytest.mark.parametrize("arch", VDSO_PAGES)
 def test_the_size_of_the_vdso_is_the_machines(arch):
     core = pytest.importorskip("vmtool._core", reason="the extension modules are not built")
     machine = core.Machine()
     machine.boot(ram_bytes=1 << 30, arch=arch)
     areas = machine.maps(machine.spawn("demo", None, [b"demo"], [], None, 0))
-    assert sum(a.end - a.start for a in areas if a.name in ("[vdso]", "[vvar]", "[vvar_vclock]", "[sigpage]")) == VDSO_OF[arch]
+    vdso = geometry_of(machine.info()).vdso
+    assert sum(a.end - a.start for a in areas if a.name in ("[vdso]", "[vvar]", "[vvar_vclock]", "[sigpage]")) == vdso
 
 
 @pytest.mark.parametrize("arch, stack, brk, mapped", [

@@ -1,13 +1,16 @@
 """An order of threads' calls that explains their answers."""
 
+from vmtool.strace.geometry import Geometry
 from vmtool.strace.order import CLONE, END, FREE, GROW, LAST, MAP, USE, WAIT, Op, Search, Spans, sooner
 
 TOP = 0x100000
+GEOMETRY = Geometry(4096, 2 << 20, 8 * 4096, (1 << 47) - 4096)
 
 
 def order(threads, begun=(1,), stacks=None, spans=(), opened=(), brk=0):
     """The threads in the order of their calls, and whether all have their place."""
-    path, is_whole = Search(threads, set(begun), stacks or {}, Spans(list(spans), TOP), Spans(list(opened), TOP), brk).run()
+    mapped, accessible = [Spans(list(ranges), TOP, GEOMETRY) for ranges in (spans, opened)]
+    path, is_whole = Search(threads, set(begun), stacks or {}, mapped, accessible, brk).run()
     return path, is_whole
 
 
@@ -65,13 +68,13 @@ def test_answers_that_no_order_explains_leave_the_way_as_far_as_it_goes():
 
 def test_a_huge_mapping_lies_on_its_boundary():
     top = 0x7FFFF7FFF000
-    spans = Spans([], top)
+    spans = Spans([], top, GEOMETRY)
     assert spans.place(Op(1, MAP, gives=(0, 128 << 20), huge_offset=0)) % (2 << 20) == 0
     assert spans.place(Op(1, MAP, gives=(0, 128 << 20))) == top - (128 << 20)
 
 
 def test_the_shortest_series_that_explains_an_answer():
-    spans = Spans([(0xF0000, 0x100000)], TOP)
+    spans = Spans([(0xF0000, 0x100000)], TOP, GEOMETRY)
     free, lower = frees(1, 0xF0000, 0x100000), gets(2, 0xE0000, 0xF0000)
     assert sooner({7: free, 8: lower}, gets(3, 0xF8000, 0x100000), spans) == [8, 7]  # 8 fits only before 7 acts
     assert sooner({7: free}, gets(3, 0xF0000, 0x100000), spans) == [7]

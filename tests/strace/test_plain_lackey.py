@@ -32,10 +32,11 @@ def test_a_block_is_its_lines(lines, cuts):
 
 
 @settings(max_examples=100, deadline=None)
-@given(addrs=st.lists(st.one_of(st.integers(0, 1 << 20), st.integers(0, (1 << 64) - 5)), max_size=200), known=st.sets(st.integers(0, 300)))
-def test_pages_are_those_of_every_access_but_the_known(addrs, known):
+@given(addrs=st.lists(st.one_of(st.integers(0, 1 << 20), st.integers(0, (1 << 64) - 5)), max_size=200), known=st.sets(st.integers(0, 300)),
+       shift=st.sampled_from((12, 14, 16)))
+def test_pages_are_those_of_every_access_but_the_known(addrs, known, shift):
     records = b"".join([addr.to_bytes(8, "little") + (4).to_bytes(4, "little") + bytes(4) for addr in addrs])
-    expected = {addr + i >> 12 for addr in addrs for i in (0, 3)} - known
+    expected = {addr + i >> shift for addr in addrs for i in (0, 3)} - known
     grown = set(known)
-    assert scan.pages(records, grown) == sorted(expected)
+    assert scan.pages(records, grown, shift) == sorted(expected)
     assert grown == known | expected

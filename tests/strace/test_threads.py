@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from vmtool.strace.effects import memory_op
+from vmtool.strace.geometry import Geometry
 from vmtool.strace.lines import FIRST_HALF as BEGUN
 from vmtool.strace.lines import SECOND_HALF as ENDED
 from vmtool.strace.lines import WHOLE
@@ -10,6 +11,7 @@ from vmtool.strace.order import Spans, apply
 from vmtool.strace.procs import Space
 from vmtool.strace.threads import settle
 
+GEOMETRY = Geometry(4096, 2 << 20, 8 * 4096, (1 << 47) - 4096)
 ANON = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
 
 
@@ -17,7 +19,7 @@ class Machine:
     """A space up to 0x10a000 with its ranges alone."""
 
     def __init__(self, *spans):
-        self.spans = Spans(list(spans), 0x10A000)
+        self.spans = Spans(list(spans), 0x10A000, GEOMETRY)
 
     def maps(self, mid):
         return [SimpleNamespace(start=start, end=end) for start, end in zip(self.spans.starts, self.spans.ends, strict=True)]
@@ -26,14 +28,14 @@ class Machine:
         return SimpleNamespace(mmap_base=0x10A000)
 
     def act(self, call):
-        self.spans = apply(self.spans, memory_op(call))
+        self.spans = apply(self.spans, memory_op(call, GEOMETRY))
 
 
 def order(*calls, spans=()):
     """The order in which calls (name, text, part, thread) are carried out: the threads."""
     done = []
     machine = Machine(*spans)
-    replay = SimpleNamespace(machine=machine, act=lambda process, call: (done.append(call[1]), machine.act(call)))
+    replay = SimpleNamespace(machine=machine, geometry=GEOMETRY, act=lambda process, call: (done.append(call[1]), machine.act(call)))
     process = SimpleNamespace(space=Space(1))
     for line, (name, text, part, tid) in enumerate(calls, 1):
         settle(replay, process, (line, tid, name, text, part))

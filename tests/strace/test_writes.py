@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from vmtool.strace import parser
+from vmtool.strace.geometry import Geometry
 from vmtool.strace.lines import WHOLE
 from vmtool.strace.procs import Space
 from vmtool.strace.writes import HIDES, MALLOC_STEP, SHOWS, TESTS, Writes, _shows_writes
 
+GEOMETRY = Geometry(4096, 2 << 20, 8 * 4096, (1 << 47) - 4096)
 ANON = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
 FIXED = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0"
 LIBRARY = "PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_DENYWRITE, 3</usr/lib/x.so>, 0x1000"
@@ -24,7 +26,7 @@ class Told:
             setattr(self.space.habits, name, value)
         reserved = [SimpleNamespace(start=0x40000000, end=0x50000000, flags=0x70)]
         machine = SimpleNamespace(prepare_anon=lambda mid, start, length: self.ranges.append(start), maps=lambda mid: reserved)
-        self.writes = Writes(machine, is_told=False)
+        self.writes = Writes(machine, GEOMETRY, is_told=False)
 
     def mmap(self, start, what, length=8192):
         text = f"{start:#x}, {length}, {what}) = {start:#x}\n"
@@ -112,9 +114,9 @@ def test_what_is_undetermined_of_a_program_that_ends(habit, found):
     machine = SimpleNamespace(maps=lambda mid: maps, like_borders=lambda mid: [(1, 2, "a border")])
     process = SimpleNamespace(pid=7, space=SimpleNamespace(mid=1, habits=SimpleNamespace(shows_writes=habit)))
     listed = []
-    Writes(machine, False).undetermined(process, listed)
+    Writes(machine, GEOMETRY, False).undetermined(process, listed)
     assert listed == found
-    Writes(machine, True).undetermined(process, listed)
+    Writes(machine, GEOMETRY, True).undetermined(process, listed)
     assert listed == found
 
 

@@ -218,7 +218,7 @@ class _NoMachine:
         raise KernelError(errno.ENOENT, path)
 
     def info(self) -> Any:
-        return _Zeros()
+        return _HostInfo()
 
     def mm(self, pid: int) -> Any:
         return _Zeros()
@@ -236,6 +236,10 @@ class _NoMachine:
 class _Zeros:
     def __getattr__(self, name: str) -> int:
         return 0
+
+
+class _HostInfo(_Zeros):
+    page_shift = os.sysconf("SC_PAGESIZE").bit_length() - 1  # of this computer, whose log it is
 
 
 def sidecar_of(files: "list[LogFile]", root: int, is_randomized: bool) -> bytes:

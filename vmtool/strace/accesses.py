@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vmtool.strace.samples import Sample
 
 RWX = 7
-PAGE = 4096
-USER_END = 1 << 47
 SIGNALS_SAID = 100
 HOPELESS = 10_000  # lines without an access among them
 
@@ -86,8 +84,9 @@ def replay_text(machine: Any, pid: int | None, blocks: Iterable[bytes], form: st
 def _fresh(machine: Any, name: str, pid: int) -> int:
     """A process without any memory but its stack and the vdso."""
     made: int = machine.spawn(name, None, [name.encode("utf-8", "replace")], [], pid=pid)
+    end = machine.mm(made).task_size
     for vma in machine.maps(made):
-        if vma.end < USER_END:
+        if vma.end <= end:
             machine.munmap(made, vma.start, vma.end - vma.start)
     return made
 
@@ -97,7 +96,7 @@ def _feed(machine: Any, pid: int, scanner: Any, block: bytes, is_last: bool, kno
 
     records = scanner.feed(block, is_last)
     if known is not None:
-        for first, last in runs(pages(records, known)):
+        for first, last in runs(pages(records, known, machine.info().page_shift)):
             _map(machine, pid, first, last)
     at = 0
     while at < len(records):
@@ -124,11 +123,12 @@ def _refuse(scanner: Any) -> None:
 
 def _map(machine: Any, pid: int, first: int, last: int) -> None:
     """Pages first to last, but for those that no program can have."""
+    shift = machine.info().page_shift
     first = max(first, 1)
-    last = min(last, USER_END // PAGE - 2)
+    last = min(last, (machine.mm(pid).task_size >> shift) - 1)
     if first <= last:
         try:
-            machine.mmap(pid, first * PAGE, (last + 1 - first) * PAGE, RWX, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS)
+            machine.mmap(pid, first << shift, last + 1 - first << shift, RWX, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS)
         except KernelError:
             return  # an access faults there, as it does where nobody may map
 
@@ -152,6 +152,7 @@ class _Processes:
 
     def __init__(self, machine: Any, pid: int | None, maps_named: bool) -> None:
         self.machine, self.pid, self.maps_named = machine, pid, maps_named
+        self.page_shift = machine.info().page_shift
         self.known: dict[int, int] = {}
         self.fresh: dict[int, set[int]] = {}  # by number of the machine: the pages that were mapped
 
@@ -167,22 +168,24 @@ class _Processes:
                 found = _fresh(self.machine, sample.comm or f"pid{sample.pid}", sample.pid)
                 self.fresh[found] = set()
             self.known[sample.pid] = found
-        if self.maps_named and found in self.fresh and sample.addr // PAGE not in self.fresh[found]:
-            self.fresh[found].add(sample.addr // PAGE)
-            _map(self.machine, found, sample.addr // PAGE, sample.addr // PAGE)
+        page = sample.addr >> self.page_shift
+        if self.maps_named and found in self.fresh and page not in self.fresh[found]:
+            self.fresh[found].add(page)
+            _map(self.machine, found, page, page)
         return found
 
 
 def replay_samples(machine: Any, pid: int | None, lines: Iterable[str], form: str, say: Callable[[str], None]) -> Totals:
     """Events of perf as accesses. LogError: most lines are none. A signal is counted: the real kernel sent one, too, or handled it."""
-    from vmtool.strace.samples import ANY, KERNEL, parse
+    from vmtool.strace.samples import ANY, parse
 
     tally, count = Tally("an access"), _Count(say)
     processes = _Processes(machine, pid, form == "perf-mem")
     made = {"r": 0, "w": 0, "x": 0}
     unplaced = unknown = without = 0
+    kernel = machine.info().task_size  # begins behind the programs'
     for sample in parse(lines, tally):
-        if sample.addr >= KERNEL or not sample.addr and not sample.file:
+        if sample.addr >= kernel or not sample.addr and not sample.file:
             unplaced += sample.addr > 0
             without += sample.addr == 0
             continue
@@ -226,8 +229,9 @@ def _touch(machine: Any, pid: int, addr: int, access: str) -> tuple[str, Any]:
 
 def _place(machine: Any, pid: int, sample: "Sample") -> int | None:
     """The address of an offset in a file that a process has mapped."""
+    shift = machine.info().page_shift
     for vma in machine.maps(pid):
-        start = vma.pgoff * PAGE
+        start = vma.pgoff << shift
         if vma.name == sample.file and start <= sample.addr < start + vma.end - vma.start:
             found: int = vma.start + sample.addr - start
             return found
@@ -251,12 +255,15 @@ _SIGNS = (  # a line that only this kind has; where several kinds have some, the
 _WHOLLY = frozenset({"dinero", "list"})  # of these every line must be one: numbers alone say little
 
 
+HEAD_BYTES = 1 << 12  # of a file that are looked at
+
+
 def guess_form(head: bytes) -> str:
     """Which kind of trace a file is, by its beginning; strace where no other is seen."""
     import re
 
     lines = [line for line in head.split(b"\n")[:50] if line.strip()]
-    lines = lines[:-1] if len(lines) > 1 and len(head) >= 4096 else lines  # the last one may be cut
+    lines = lines[:-1] if len(lines) > 1 and len(head) >= HEAD_BYTES else lines  # the last one may be cut
     lines = [line for line in lines if not re.match(rb"\s*#(?! tracer)", line)]  # comments tell nothing
     best, most = "strace", 0
     for name, sign in _SIGNS:

@@ -10,7 +10,6 @@ from typing import Any
 
 from vmtool.errors import KernelError
 from vmtool.strace.context import Context
-from vmtool.strace.layout import PAGE, page_up
 from vmtool.strace.procs import Process
 from vmtool.uapi import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 
@@ -28,7 +27,7 @@ def assume(r: Context, p: Process, addr: int, length: int) -> bool:
     """Fill what is not mapped of a range that a call found mapped, in a process that is known in part; whether anything was missing."""
     if not p.space.is_guessed or not length or length >> 40:
         return False
-    mid, at, end = r.space(p), addr & -PAGE, page_up(addr + length)
+    mid, (at, end) = r.space(p), r.geometry.pages(addr, length)
     holes = []
     for vma in sorted(r.machine.maps(mid)):
         if vma.end <= at or vma.start >= end:

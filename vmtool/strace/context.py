@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 from vmtool.errors import HostError, KernelError
 from vmtool.strace.door import Door
 from vmtool.strace.fds import File, Names, Open, descriptor_path
+from vmtool.strace.geometry import geometry_of
 from vmtool.strace.guess import begun_before
-from vmtool.strace.layout import VDSO_BYTES, VDSO_OF
 from vmtool.strace.lexer import Event, Tally
 from vmtool.strace.origin import Origin
 from vmtool.strace.parser import Fd, descriptor
@@ -30,7 +30,7 @@ SHMLBA_PAGES = {"arm": 4}  # where shared memory is attached: at multiples of as
 
 
 class ProcessRow(NamedTuple):
-    """One process of the summary; peaks in pages."""
+    """One process of the summary; peaks in kB."""
 
     pid: int
     name: str
@@ -92,6 +92,9 @@ class Context:
     def __init__(self, machine: Any, facts: Facts, hooks: Hooks | None = None, *, is_strict: bool = False,
                  faults: Any = None) -> None:
         self.machine = Door(machine)
+        info = self.machine.info()
+        self.geometry = geometry_of(info)
+        self.page_bytes = self.geometry.page
         self.facts = facts
         self.hooks = hooks or Hooks()
         self.is_strict = is_strict
@@ -99,7 +102,7 @@ class Context:
         self.names = Names(facts)
         self.procs = Processes()
         self.summary = Summary()
-        self.writes = Writes(self.machine, is_told=faults is not None)
+        self.writes = Writes(self.machine, self.geometry, is_told=faults is not None)
         self.shm: dict[int, File] = {}  # SysV segments by id
         self._mapped: list[File] = []  # their names may still change
         self.nr_tmpfiles = 0  # files of O_TMPFILE so far
@@ -107,11 +110,8 @@ class Context:
         self.keeps_cache = True
         self.root: Process | None = None
         self.reader: Ahead | None = None
-        info = self.machine.info()
-        self.page_bytes = 1 << info.page_shift
         self.shmlba = self.page_bytes * SHMLBA_PAGES.get(info.arch, 1)
         self.origin = Origin(info.arch)
-        self.vdso_bytes = VDSO_OF.get(info.arch, VDSO_BYTES)
         self.offset_unit = 0  # of mmap2, 0: no line has shown it yet
 
     def act(self, process: Process, call: Event) -> None:
@@ -131,7 +131,7 @@ class Context:
         if process.space.mid == 0:
             first = process.space.first
             following = [] if first is None or self.reader is None else [first, *self.reader.of(first[1])]
-            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], begun_before(following, self.vdso_bytes),
+            process.space.mid = self.machine.spawn(f"pid{process.pid}", None, [b"?"], [], begun_before(following, self.geometry),
                                                    process.pid)
             process.space.is_guessed = True
             self.summary.note(f"process {process.pid}: no execve in the log, its program is not known")
@@ -173,8 +173,8 @@ class Context:
         if not process.space.mid:
             return
         mm = self.machine.mm(process.space.mid)
-        process.peak_vm = max(process.peak_vm, mm.hiwater_vm)
-        process.peak_rss = max(process.peak_rss, mm.hiwater_rss)
+        process.peak_vm = max(process.peak_vm, mm.hiwater_vm * self.page_bytes >> 10)
+        process.peak_rss = max(process.peak_rss, mm.hiwater_rss * self.page_bytes >> 10)
         task = self.machine.task(process.space.mid)
         process.minor, process.major = task.min_flt, task.maj_flt
 

@@ -71,7 +71,7 @@ def do_execve(r: Context, p: Process, text: str, tid: int) -> None:
     string_bytes += p.arg_bytes
     following = _next_lines(r, p, tid)
     bits = _bits(r, p)
-    shown = bits_shown(following, bits)
+    shown = bits_shown(following, bits, r.geometry)
     if image is not None and shown and image.is_32 != (shown == 32):
         r.summary.note(f"{real}: the log's has {shown} bits, the one that is known has not")
         image = None
@@ -101,7 +101,7 @@ def _bits(r: Context, p: Process) -> str:
 def _guess(r: Context, real: str, following: list[Event], bits: str, layout: ExecLayout) -> tuple[Image, ExecLayout]:
     """An image for a program that nobody knows, and its layout; what is known of the process goes before."""
     guess = program(posixpath.join("/", posixpath.normpath(real)), following, bits,
-                    r.vdso_bytes)
+                    r.geometry)
     r.summary.note(guess.said)
     person = guess.layout.personality if layout.personality is None else layout.personality
     return guess.image, guess.layout._replace(string_bytes=layout.string_bytes, rlimit_stack=layout.rlimit_stack, personality=person)
@@ -144,13 +144,13 @@ def _layout(r: Context, p: Process, image: Image | None, following: list[Event],
         person = fact.personality if fact.personality is not None else person
     place = Layout()
     if image is None:
-        place = without_program(first_clues(following), r.vdso_bytes)
+        place = without_program(first_clues(following, r.geometry), r.geometry)
     elif fact is None or fact.personality is None or not fact.personality & ADDR_NO_RANDOMIZE:
-        found = first_clues(following)
-        if is_randomized(image, found, person or 0):
-            place = infer(image, clues(following), r.vdso_bytes)
+        found = first_clues(following, r.geometry)
+        if is_randomized(image, found, person or 0, r.geometry):
+            place = infer(image, clues(following, r.geometry), r.geometry)
             if image.is_dyn and place.exe_base is None:  # very many libraries: their lines come first
-                place = infer(image, clues(_next_lines(r, p, tid, FAR)), r.vdso_bytes)
+                place = infer(image, clues(_next_lines(r, p, tid, FAR), r.geometry), r.geometry)
             person = (person or 0) & ~ADDR_NO_RANDOMIZE | (ADDR_COMPAT_LAYOUT if place.is_bottom_up else 0)
             r.summary.note("addresses were randomized: the place of the stack is not in the log")
             if place.mmap_base is None:
@@ -158,7 +158,7 @@ def _layout(r: Context, p: Process, image: Image | None, following: list[Event],
         else:
             person = (person or 0) | ADDR_NO_RANDOMIZE
             if limit is None and not person & ADDR_COMPAT_LAYOUT:
-                place = elsewhere(image, found, person, r.vdso_bytes)
+                place = elsewhere(image, found, person, r.geometry)
                 if place.is_bottom_up:
                     place, person = Layout(), person | ADDR_COMPAT_LAYOUT
     p.personality, p.rlimit_stack = person, limit

@@ -14,6 +14,8 @@ from weakref import WeakSet, WeakValueDictionary
 from vmtool.strace.sidecar import Facts, FileFact
 from vmtool.uapi import O_ACCMODE
 
+MOST_GONE = 4096  # names of files that were deleted that are remembered
+
 
 class File:
     """A name in the file system with what a mapping shows of it. `handle`: the machine's first open of it, None until it is mapped."""
@@ -116,7 +118,7 @@ class Names:
 
     def unlink(self, real: str) -> File | None:
         self._gone[real] = None
-        if len(self._gone) > 4096:
+        if len(self._gone) > MOST_GONE:
             del self._gone[next(iter(self._gone))]
         found = self._files.pop(real, None)
         if found is not None:

@@ -12,6 +12,7 @@ VALUES.update({f"MADV_{name.upper()}": value for name, value in uapi.MADVISE.ite
 VALUES.update({f"RLIMIT_{name.upper()}": value for name, value in uapi.RLIMITS.items()})
 VALUES.update(RLIM_INFINITY=-1, RLIM64_INFINITY=-1, NULL=0)
 
+MOST_KNOWN = 4096
 _known: dict[str, int] = {"0": 0, **VALUES}  # texts already worked out: a log repeats a few hundred of them
 
 
@@ -26,7 +27,7 @@ def number(text: str) -> int:
     value = 0
     for part in text.split("|"):
         value |= _one(part.strip())
-    if len(_known) < 4096 and not text[0].isdigit():  # addresses do not come again; flags do
+    if len(_known) < MOST_KNOWN and not text[0].isdigit():  # addresses do not come again; flags do
         _known[text] = value
     return value
 

@@ -25,7 +25,7 @@ CALL = re.compile(
 RESUMED = re.compile(r"^(?P<thread>.*?)<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
 ANSWER = re.compile(r"\)?\s*(?:=|->|:)\s*" + NUMBER)
 THREAD = re.compile(r"^(?:\[pid\s+(\d+)\]|--(\d+)--|\s*(\d+)\s)")
-PAGE = 4096
+VALLOC_ALIGNMENT = 4096  # of the one machine that has a heap: its pages are of 4K
 
 
 def guess_form(head: bytes) -> str:
@@ -129,7 +129,7 @@ class Heaplog:
                 return self.realloc(args[0], args[1], address)
             if name == "reallocarray":
                 return self.realloc(args[0], args[1] * args[2], address)
-            return self.memalign(address, PAGE if name == "valloc" else args[0], args[-1])
+            return self.memalign(address, VALLOC_ALIGNMENT if name == "valloc" else args[0], args[-1])
         except (IndexError, TypeError):
             raise LogError(nr, f"not the arguments of {name}: {shown(line)}") from None
 

@@ -183,7 +183,7 @@ class Merged:
             areas = machine.maps(mid) if mid else []
             top, brk = (machine.mm(mid).mmap_base, machine.brk(mid)) if mid else (0, 0)
             begun = [tid for tid in process.tids if tid not in self._ended]
-            plan = self._plans[pid] = Plan(self._streams, begun, self._threads, areas, top, brk)
+            plan = self._plans[pid] = Plan(self._streams, begun, self._threads, areas, top, brk, self._replay.geometry)
         return plan
 
     def _has_calls_left(self, process: Process) -> bool:

@@ -15,12 +15,13 @@ Invariant: the order holds each call once, and each thread's calls in their orde
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from vmtool.strace.geometry import Geometry
+
 MAP, FIX, FREE, USE, GROW, CLONE, WAIT, LAST, END = range(9)
 MOST_STATES = 20_000
 MOST_SOONER = 4  # unfinished calls that one may wait for
 MOST_SERIES = 300
 SOON = 12
-HPAGE = 2 << 20
 LOWEST = 0x10000
 
 
@@ -44,12 +45,13 @@ class Op(NamedTuple):
 class Spans:
     """The mapped ranges of a space: sorted, apart, and the top below which holes are looked for."""
 
-    __slots__ = ("starts", "ends", "top")
+    __slots__ = ("starts", "ends", "top", "geometry")
 
-    def __init__(self, spans: list[tuple[int, int]], top: int) -> None:
+    def __init__(self, spans: list[tuple[int, int]], top: int, geometry: Geometry) -> None:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.top = top
+        self.geometry = geometry
         for start, end in spans:
             if self.ends and self.ends[-1] == start:
                 self.ends[-1] = end
@@ -58,7 +60,7 @@ class Spans:
                 self.ends.append(end)
 
     def copy(self) -> "Spans":
-        new = Spans([], self.top)
+        new = Spans([], self.top, self.geometry)
         new.starts, new.ends = self.starts[:], self.ends[:]
         return new
 
@@ -100,15 +102,15 @@ class Spans:
 
     def place(self, op: Op) -> int:
         """The address that the kernel would choose for a MAP."""
-        length = op.gives[1] - op.gives[0]
+        length, huge = op.gives[1] - op.gives[0], self.geometry.huge
         if op.hint and self.is_free(op.hint, op.hint + length):
             return op.hint
-        if op.huge_offset >= 0 and length >= HPAGE:
+        if op.huge_offset >= 0 and length >= huge:
             offset = op.huge_offset
-            if offset + length - (offset + HPAGE - 1 & -HPAGE) >= HPAGE:
-                found = self.highest(length + HPAGE)
+            if offset + length - (offset + huge - 1 & -huge) >= huge:
+                found = self.highest(length + huge)
                 if found:
-                    return found + ((offset - found) % HPAGE or HPAGE)
+                    return found + ((offset - found) % huge or huge)
         return self.highest(length)
 
 
@@ -234,7 +236,7 @@ class Search:
             ended = ended | {self.numbers[step]}
         elif op.kind == GROW and op.brk[1] != brk:
             spans, before, brk = spans.copy(), brk, op.brk[1]
-            (spans.add if brk > before else spans.remove)(min(before, brk) + 4095 & -4096, max(before, brk) + 4095 & -4096)
+            (spans.add if brk > before else spans.remove)(*[spans.geometry.up(end) for end in sorted((before, brk))])
         return _State(done, spans, opened, begun, ended, brk, step)
 
     def _steps(self, state: _State) -> Iterator[int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from vmtool.records import Vma
 from vmtool.strace.effects import MAPPINGS, RWX, memory_op
+from vmtool.strace.geometry import Geometry
 from vmtool.strace.lexer import CHILD_STARTS, Event
 from vmtool.strace.order import CLONE, END, LAST, WAIT, Op, Search, Spans
 from vmtool.strace.procs import child_number
@@ -43,7 +44,7 @@ class Plan:
     """The next calls of one process's threads, in an order that explains their answers. `is_whole`: it explains them all."""
 
     def __init__(self, streams: dict[int, Any], begun: Iterable[int], known: dict[int, Thread], areas: list[Vma], top: int,
-                 brk: int) -> None:
+                 brk: int, geometry: Geometry) -> None:
         threads: dict[int, list[Op]] = {}
         is_cut = False
         todo = [tid for tid in begun if tid in streams]
@@ -56,12 +57,12 @@ class Plan:
                 if number in streams and number not in known and number not in todo:
                     known[number] = Thread(number, event[3])
                     todo.append(number)
-            threads[tid] = list(_ops(events, known, streams[tid].time_of))
+            threads[tid] = list(_ops(events, known, streams[tid].time_of, geometry))
         if is_cut:
             threads = {tid: [op for op in ops if op.kind != LAST] for tid, ops in threads.items()}
         stacks = {tid: thread.stack for tid, thread in known.items()}
-        spans = Spans([(area.start, area.end) for area in areas], top)
-        opened = Spans([(area.start, area.end) for area in areas if area.flags & RWX], top)
+        spans = Spans([(area.start, area.end) for area in areas], top, geometry)
+        opened = Spans([(area.start, area.end) for area in areas if area.flags & RWX], top, geometry)
         path, self.is_whole = Search(threads, set(begun), stacks, spans, opened, brk).run()
         self.queue = deque(path)
         self.is_stuck = not path  # no call fits: to search again is of no use before one was made all the same
@@ -106,19 +107,19 @@ def joined(text: str, known: dict[int, Thread]) -> int:
     return thread.tid if thread is not None and thread.tid_address == int(found[1], 16) else 0
 
 
-def _ops(events: list[Event], known: dict[int, Thread], time_of: Any) -> Iterator[Op]:
+def _ops(events: list[Event], known: dict[int, Thread], time_of: Any, geometry: Geometry) -> Iterator[Op]:
     for event in events:
-        op = _op(event, known)
+        op = _op(event, known, geometry)
         if op is not None:
             yield op._replace(time=time_of(event))
             if op.kind in (LAST, END):
                 return
 
 
-def _op(event: Event, known: dict[int, Thread]) -> Op | None:
+def _op(event: Event, known: dict[int, Thread], geometry: Geometry) -> Op | None:
     key, _, name, text, _ = event
     if name in MAPPINGS:
-        return memory_op(event)
+        return memory_op(event, geometry)
     if name == "futex":
         tid = joined(text, known)
         return Op(key, WAIT, thread=tid) if tid else None

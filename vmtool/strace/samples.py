@@ -32,7 +32,6 @@ _SYSCALL = re.compile(r"\s*\d+\.\d+ \([^)]*\): ")
 _CHAIN = re.compile(r"\s+([0-9a-f]{3,16}) (?:\S|$)")
 _COMM = re.compile(r"\s*(.*?)[- ]\d+(?:/\d+)?\s")
 READ, WRITE, EXEC, ANY = "r", "w", "x", "?"
-KERNEL = 1 << 47
 ABSOLUTE = 1 << 22  # a smaller one of a call chain is an offset in its file
 
 

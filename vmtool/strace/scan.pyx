@@ -415,7 +415,7 @@ cdef void note_page(uint64_t page, uint64_t *recent, set known, list new):
             new.append(page)
 
 
-def pages(bytes records, set known):
+def pages(bytes records, set known, int page_shift):
     """The page numbers of the records that are not in `known`, which gets them; sorted."""
     cdef const access_t *r = <const access_t *>PyBytes_AS_STRING(records)
     cdef Py_ssize_t i, n = len(records) // sizeof(access_t)
@@ -424,11 +424,11 @@ def pages(bytes records, set known):
     cdef list new = []
     memset(recent, 0xFF, sizeof(recent))
     for i in range(n):
-        page = r[i].addr >> 12
+        page = r[i].addr >> page_shift
         if page != last:
             last = page
             note_page(page, recent, known, new)
-        page = (r[i].addr + r[i].size - 1) >> 12
+        page = (r[i].addr + r[i].size - 1) >> page_shift
         if page != last:
             note_page(page, recent, known, new)
     new.sort()

@@ -40,16 +40,16 @@ def settle(replay: Context, process: Process, call: Event) -> None:
 
 def before(replay: Context, process: Process, call: Event, others: dict[int, Event]) -> list[int] | None:
     """The threads, in order, whose calls among `others` must have acted before one that acts now; None: its answer cannot be explained."""
-    mine = memory_op(call)
+    mine = memory_op(call, replay.geometry)
     mid = process.space.mid
     if mine is None or mine.kind == GROW or not mid:
         return []
     ops: dict[int, Op] = {}
     for tid, other in others.items():
-        op = memory_op(other)
+        op = memory_op(other, replay.geometry)
         if op is not None and op.kind not in (GROW, USE):
             ops[tid] = op
     if not ops and mine.kind != MAP:
         return []
-    spans = Spans([(vma.start, vma.end) for vma in replay.machine.maps(mid)], replay.machine.mm(mid).mmap_base)
+    spans = Spans([(vma.start, vma.end) for vma in replay.machine.maps(mid)], replay.machine.mm(mid).mmap_base, replay.geometry)
     return sooner(ops, mine, spans)

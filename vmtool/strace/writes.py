@@ -25,6 +25,7 @@ Invariant: an assumption is made for private areas alone, and only where the mac
 from typing import Any
 
 from vmtool.strace import hot, parser
+from vmtool.strace.geometry import Geometry
 from vmtool.strace.habits import HIDES, SHOWS, TESTS
 from vmtool.strace.lexer import Event
 from vmtool.strace.lines import WHOLE
@@ -33,9 +34,8 @@ from vmtool.strace.procs import Process, Space
 from vmtool.uapi import MAP_ANONYMOUS, MAP_DENYWRITE, MAP_FIXED, MAP_SHARED, VM_MAYWRITE, VM_SHARED
 
 MALLOC_STEP = 0x20000
-PAGE, MEGABYTE = 4096, 1 << 20
+MEGABYTE = 1 << 20
 TESTER_FAILURES = 3
-WHOLE_SPACE = 1 << 47
 FAILURES = frozenset({"EFAULT", "EINVAL", "ENOMEM"})
 TESTED = frozenset({"munmap", "mprotect", "mremap", "madvise", "mlock", "msync"})
 RWX = 7
@@ -45,8 +45,9 @@ VM_PRIVATE_WRITABLE = VM_MAYWRITE | VM_SHARED  # the two of them tell a private 
 class Writes:
     """Tells the machine of writes, by the rules or by what the log shows."""
 
-    def __init__(self, machine: Any, is_told: bool) -> None:
+    def __init__(self, machine: Any, geometry: Geometry, is_told: bool) -> None:
         self.machine = machine
+        self.geometry = geometry
         self.is_told = is_told  # page faults are known: nothing is assumed
 
     def _written(self, space: Space, start: int, length: int) -> None:
@@ -73,7 +74,7 @@ class Writes:
         """The range before, and this call's, when it maps the next piece of a row in reserved memory; None: it does not."""
         habits = space.habits
         last = habits.later[-1][:2] if habits.later and habits.later[-1][2] else habits.row
-        if last is None or name != "mmap" or PAGE < last[1] < MEGABYTE:
+        if last is None or name != "mmap" or self.geometry.page < last[1] < MEGABYTE:
             return None
         call = parser.mmap(text)
         if not call.flags & MAP_FIXED or call.length != last[1] or abs(call.addr - last[0]) != last[1] or call.result.value != call.addr:
@@ -105,7 +106,7 @@ class Writes:
         if self.is_told or call.flags & MAP_SHARED:
             return
         habits = space.habits
-        end = start + ((call.length + 4095) & ~4095)
+        end = start + self.geometry.up(call.length)
         if call.flags & MAP_DENYWRITE:  # the dynamic linker's
             habits.file_end = end
             self._written(space, start, call.length)
@@ -148,7 +149,7 @@ class Writes:
         if not self.is_told:
             space.habits.shows_writes = _shows_writes(following, buffers_tell)
             space.habits.is_linking = True
-            self._written(space, 0, WHOLE_SPACE)
+            self._written(space, 0, self.geometry.task_size)
 
     def stored(self, space: Space, mid: int, addr: int, length: int) -> None:
         """The log shows that the kernel wrote there."""
