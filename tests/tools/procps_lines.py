@@ -24,7 +24,7 @@ TOP = {"-b -n1 -w 80": lambda s: top.run(s), "-b -n1 -c -w 100": lambda s: top.r
 LINES = {
     **{f"ps {line}": lambda s, line=line: ps.run(s, line.split())[0] for line in PS.replace("\n", "|").split("|")},
     **{f"vmstat {line}".strip(): function for line, function in VMSTAT.items()},
-    **{f"slabtop -o -s {key}": lambda s, key=key: slabtop.run(s.read("slabinfo"), key) for key in slabtop.SORTS},
+    **{f"slabtop -o -s {key}": lambda s, key=key: slabtop.run(s, key) for key in slabtop.SORTS},
     **{f"top {line}": function for line, function in TOP.items()},
     "uptime": lambda s: uptime.run(s), "uptime -p": lambda s: uptime.run(s, True),
 }  # fmt: skip
@@ -76,8 +76,8 @@ class Files:
 
     now = None
 
-    def __init__(self, texts):
-        self.texts = texts
+    def __init__(self, texts, page_bytes=4096):
+        self.texts, self.page_bytes = texts, page_bytes
 
     def read(self, path):
         return self.texts.get(path)

@@ -21,7 +21,7 @@ def ours(line):
     else:
         pages = page_types.of_space(RECORDED["files"][pid], flags, counts, is_raw)
     listing = "ranges" if "-l" in words else "pages" if "-L" in words else ""
-    return page_types.render(pages, listing, pid is not None, "-M" in words, True)
+    return page_types.render(pages, listing, pid is not None, "-M" in words, True, 12)
 
 
 @pytest.mark.parametrize("line", RECORDED["out"])

@@ -93,9 +93,9 @@ def test_start_times_by_their_distance(files):
 
 def test_files_that_are_none_of_proc():
     with pytest.raises(slabtop.SlabError):
-        slabtop.run("slabinfo - version: 2.1\nbroken line\n")
+        slabtop.run(Files({"slabinfo": "slabinfo - version: 2.1\nbroken line\n"}))
     with pytest.raises(slabtop.SlabError):
-        slabtop.run(None)
+        slabtop.run(Files({}))
     with pytest.raises(vmstat.VmstatError):
         vmstat.run(Files({"vmstat": "pgpgin 1\n"}))
     assert ps.run(Files({"7/stat": "", "8/stat": "8 (x"}), ["-e"])[0] == "  PID TTY          TIME CMD\n"

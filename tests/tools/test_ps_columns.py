@@ -12,7 +12,7 @@ FILES = {"meminfo": "MemTotal: 1000 kB\n", "uptime": "900.00 1.00\n", "stat": "b
 
 
 class Source:
-    now = None
+    now, page_bytes = None, 4096
 
     def __init__(self):
         self.asked = set()

@@ -37,6 +37,7 @@ class Copied:
     def __init__(self, machine: Any, names: Sequence[str], of_processes: Sequence[str] = (), with_threads: bool = False) -> None:
         from vmtool.procfs.tree import Tree
         tree = Tree(machine)
+        self.page_bytes = 1 << tree.info.page_shift
         self._pids = [task.pid for task in machine.tasks()] if of_processes else []
         self._files = {}
         for name in names:
@@ -146,9 +147,9 @@ def slabtop(machine: Any, sort: str, once: bool, procfs: str | None, json: bool)
         from vmtool.cli import json_text, objects_procps
 
         def show():
-            return json_text.text([objects_procps.slab(cache) for cache in tool.ordered(files.read("slabinfo"), sort)])
+            return json_text.text([objects_procps.slab(cache) for cache in tool.ordered(files, sort)])
         return checked(show, procfs)
-    return _report(lambda: tool.run(files.read("slabinfo"), sort), False, procfs)
+    return _report(lambda: tool.run(files, sort), False, procfs)
 
 
 def uptime(machine: Any, pretty: bool, since: bool, procfs: str | None, json: bool) -> Output:

@@ -78,7 +78,7 @@ def of_space(entries: Iterable[tuple[int, int]], flags: array, counts: array, is
             yield page, pfn >> 5, shown(0, is_raw, entry), 0
 
 
-def render(pages: Iterable[Page], listing: str, with_page: bool, with_count: bool, has_summary: bool, page_shift: int = 12) -> str:
+def render(pages: Iterable[Page], listing: str, with_page: bool, with_count: bool, has_summary: bool, page_shift: int) -> str:
     """`listing`: "" the summary alone, "ranges" (-l), "pages" (-L)."""
     pages = list(pages)
     text = ""
@@ -124,7 +124,7 @@ def counted(all_flags: list[int]) -> list[tuple[int, int]]:
     return [(slots[slot], numbers[slots[slot]]) for slot in sorted(slots)]
 
 
-def summary(all_flags: list[int], page_shift: int = 12) -> str:
+def summary(all_flags: list[int], page_shift: int) -> str:
     """How many pages have each set of flags."""
     text = HEADING
     for flags, nr_pages in counted(all_flags):

@@ -225,7 +225,7 @@ def _add_sizes(f):
     f["pmem"] = Field("%MEM", 4, RIGHT, _pmem, lambda t, p: p.kb("VmRSS"))
     f["rss"] = Field("RSS", 5, RIGHT, lambda t, p: str(p.kb("VmRSS")), lambda t, p: p.kb("VmRSS"))
     f["vsz"] = Field("VSZ", 6, RIGHT, lambda t, p: str(p.kb("VmSize")), lambda t, p: p.kb("VmSize"))
-    f["sz"] = Field("SZ", 5, RIGHT, lambda t, p: str(p.kb("VmSize") // 4), lambda t, p: p.kb("VmSize"))
+    f["sz"] = Field("SZ", 5, RIGHT, lambda t, p: str(p.kb("VmSize") // (t.source.page_bytes >> 10)), lambda t, p: p.kb("VmSize"))
     f["size"] = Field("SIZE", 5, RIGHT, lambda t, p: str(p.kb("VmData") + p.kb("VmStk")), lambda t, p: p.vsize)
     f["m_size"] = Field("SIZE", 5, RIGHT, _attribute("vsize"), lambda t, p: p.vsize)
     f["tsiz"] = Field("TSIZ", 4, RIGHT, _tsiz)

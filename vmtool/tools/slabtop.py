@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from vmtool.tools.single import single
 
-PAGE_BYTES = 4096
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmtool.tools.source import Source
+
 VERSION = "slabinfo - version: 2."
 HEADING = f"{'  OBJS ACTIVE  USE OBJ SIZE  SLABS OBJ/SLAB CACHE SIZE NAME':<78}\n"
 
@@ -19,12 +22,12 @@ class SlabError(ValueError):
 class Cache:
     """One line."""
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, words: list[str], page_bytes: int) -> None:
         self.name = words[0][:128]
         self.active_objs, self.nr_objs, self.obj_bytes, self.objs_per_slab, self.pages_per_slab = [int(word) for word in words[1:6]]
         at = words.index("slabdata")
         self.active_slabs, self.nr_slabs = int(words[at + 1]), int(words[at + 2])
-        self.cache_bytes = self.nr_slabs * self.pages_per_slab * PAGE_BYTES
+        self.cache_bytes = self.nr_slabs * self.pages_per_slab * page_bytes
         self.use = int(single(100 * single(self.active_objs / self.nr_objs))) if self.nr_objs else 0
 
 
@@ -36,9 +39,9 @@ SORTS = {
 """Letters of -s: what is compared, and whether the largest comes first."""
 
 
-def caches(text: str | None) -> list[Cache]:
+def caches(source: Source) -> list[Cache]:
     """SlabError when the file is missing, is of another version, or has a line that is none."""
-    lines = (text or "").splitlines()
+    lines = (source.read("slabinfo") or "").splitlines()
     if not lines or not lines[0].startswith(VERSION):
         raise SlabError("Unable to create slabinfo structure")
     found = []
@@ -46,21 +49,21 @@ def caches(text: str | None) -> list[Cache]:
         if line.startswith("#"):
             continue
         try:
-            found.append(Cache(line.split()))
+            found.append(Cache(line.split(), source.page_bytes))
         except (ValueError, IndexError):
             raise SlabError("Unable to get slabinfo node data: Numerical result out of range") from None
     return found
 
 
-def run(text: str | None, sort: str = "o") -> str:
+def run(source: Source, sort: str = "o") -> str:
     """slabtop -o."""
-    return _summary(caches(text)) + HEADING + "".join([_line(cache) for cache in ordered(text, sort)])
+    return _summary(caches(source)) + HEADING + "".join([_line(cache) for cache in ordered(source, sort)])
 
 
-def ordered(text: str | None, sort: str) -> list[Cache]:
+def ordered(source: Source, sort: str) -> list[Cache]:
     """By one of SORTS."""
     key, is_down = SORTS[sort]
-    return sorted(caches(text), key=lambda c: getattr(c, key), reverse=is_down)
+    return sorted(caches(source), key=lambda c: getattr(c, key), reverse=is_down)
 
 
 def _line(c: Cache) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     class Source(Protocol):
         now: int | None
         """Seconds since the epoch when the tool runs; None: some later year than that of the machine's clock."""
+        page_bytes: int
+        """What `getconf PAGESIZE` says where these files are from: the tools ask the C library, no file has it."""
 
         def read(self, path: str) -> str | None:
             """The text of a file below /proc; bytes that are no UTF-8 as surrogates."""

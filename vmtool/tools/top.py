@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmtool.tools.source import Source
 
-KB_PER_PAGE = 4
 LEAST_WIDTH, MOST_WIDTH = 80, 512
 HEADING = "    PID USER      PR  NI    VIRT    RES    SHR S  %CPU  %MEM     TIME+ COMMAND"
 CPU = "%Cpu(s):  0.0 us,  0.0 sy,  0.0 ni,100.0 id,  0.0 wa,  0.0 hi,  0.0 si,  0.0 st \n"
@@ -65,13 +64,14 @@ def _mib(kb: int) -> str:
 
 
 def _row(source: Source, p: Process, memory_total: int, pid_width: int, shows_command: bool, width: int) -> str:
-    size, resident, shared = ([number(word) for word in (source.read(f"{p.pid}/statm") or "").split()] + [0] * 3)[:3]
+    pages = ([number(word) for word in (source.read(f"{p.pid}/statm") or "").split()] + [0] * 3)[:3]
+    size, resident, shared = [nr * source.page_bytes >> 10 for nr in pages]
     user = source.user(source.owner(p.pid))
     user = user if len(user) <= 8 else user[:7] + "+"
     priority = " rt" if p.priority < -99 else f"{p.priority:3}"
-    percent = single(single(resident * KB_PER_PAGE) * 100 / memory_total) if memory_total else 0.0
+    percent = single(single(resident) * 100 / memory_total) if memory_total else 0.0
     name = p.command() if shows_command else p.name
-    sizes = f"{_scaled(size * KB_PER_PAGE, 7)} {_scaled(resident * KB_PER_PAGE, 6)} {_scaled(shared * KB_PER_PAGE, 6)}"
+    sizes = f"{_scaled(size, 7)} {_scaled(resident, 6)} {_scaled(shared, 6)}"
     row = f"{p.pid:{pid_width}} {user:<8} {priority} {p.nice:3} {sizes} {p.state}   0.0 {_percent(percent)} {_time(ticks(p)):>9} "
     room = width - len(row) - 1
     return row + (name if len(name) <= room else name[: room - 1] + "+")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vmtool.tools.source import Source
 
 HERTZ = 100
-KB_PER_PAGE = 4
 HEIGHT = 21
 """Rows between headings, of a screen of 24."""
 UNITS = {"k": 1000, "K": 1024, "m": 1000000, "M": 1048576}
@@ -43,6 +42,7 @@ class Facts:
 
     def __init__(self, source: Source, unit: int = 1024) -> None:
         self.unit = unit
+        self.page_kb = source.page_bytes >> 10
         self.vmstat = _pairs(source.read("vmstat"), "Unable to create vmstat structure")
         stat = source.read("stat")
         if not stat or not source.read("cpuinfo"):
@@ -89,7 +89,7 @@ def run(source: Source, is_active: bool = False, is_wide: bool = False, unit: st
     use = max(use - guests, 0)
     memory = (f.memory("Inactive"), f.memory("Active")) if is_active else (f.memory("Buffers"), f.cached())
     sizes = [f.memory("SwapTotal") - f.memory("SwapFree"), f.memory("MemFree"), *memory]
-    swaps = [f.converted(f.vmstat.get(name, 0) * KB_PER_PAGE) for name in ("pswpin", "pswpout")]
+    swaps = [f.converted(f.vmstat.get(name, 0) * f.page_kb) for name in ("pswpin", "pswpout")]
     rates = [*swaps, f.vmstat.get("pgpgin", 0), f.vmstat.get("pgpgout", 0), f.stat.get("intr", 0), f.stat.get("ctxt", 0)]
     row = [f.stat.get("procs_running", 0), f.stat.get("procs_blocked", 0), *[f.converted(kb) for kb in sizes]]
     row += [(rate * HERTZ + half) // div & 0xFFFFFFFF for rate in rates]
@@ -137,7 +137,7 @@ def run_slabs(source: Source, one_header: bool = False) -> str:
 
     heading = f"{'Cache':<24} {'Num':>6} {'Total':>6} {'Size':>6} {'Pages':>6}\n"
     text = heading if one_header else ""
-    for row, c in enumerate(sorted(caches(source.read("slabinfo")), key=lambda c: c.name)):
+    for row, c in enumerate(sorted(caches(source), key=lambda c: c.name)):
         text += "" if one_header or row % HEIGHT else heading
         text += f"{c.name[:24]:<24} {c.active_objs:6} {c.nr_objs:6} {c.obj_bytes:6} {c.objs_per_slab:6}\n"
     return text
