@@ -30,9 +30,9 @@ def test_views_are_what_the_kernel_showed(process):
     mm = machine.mm(pid)
     assert pid_maps.render(machine.maps(pid)) == texts["maps"]
     assert pid_smaps.render(machine.smaps(pid)) == texts["smaps"]
-    assert views.memory_lines(pid_status.render(machine.task(pid), mm)) == texts["status"]
-    assert pid_statm.render(mm) == texts["statm"]
-    assert views.stat_facts(pid_stat.render(machine.task(pid), mm)) == texts["stat"]
+    assert views.memory_lines(pid_status.render(machine.task(pid), mm, 1, 12)) == texts["status"]
+    assert pid_statm.render(mm, 12) == texts["statm"]
+    assert views.stat_facts(pid_stat.render(machine.task(pid), mm, 12)) == texts["stat"]
 
 
 @pytest.mark.parametrize("process", NAMES, indirect=True)

@@ -196,7 +196,7 @@ def fields_of(text):
 
 def task_differences(machine, pid, ours):
     wanted = fields_of(Path(f"/proc/{pid}/status").read_text())
-    got = fields_of(pid_status.render(machine.task(ours), machine.mm(ours)))
+    got = fields_of(pid_status.render(machine.task(ours), machine.mm(ours), 1, 12))
     found = [f"{name} {got[name]} instead of {wanted[name]}" for name in STATUS if got[name] != wanted[name]]
     if machine.cmdline(ours) != Path(f"/proc/{pid}/cmdline").read_bytes():
         found.append(f"cmdline {machine.cmdline(ours)!r}")

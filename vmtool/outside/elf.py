@@ -41,7 +41,7 @@ TASK_SIZE = {
 }
 """Which ELF machines an architecture runs: the width, and where user space ends."""
 PATH_MAX = 4096
-ELF_MIN_ALIGN = 4096  # no more bytes of program headers than a page
+ELF_MIN_ALIGN = {"arm64-16k": 16384, "arm64-64k": 65536}  # else 4096: a page, and no more bytes of program headers
 EHDR_BYTES = {64: 64, 32: 52}
 HEADERS = 1 << 16  # bytes that hold the headers of any program that a linker makes
 
@@ -123,7 +123,7 @@ class _Elf:
             self.bad(f"made for another machine ({str(e.e_machine).removeprefix('EM_')}, {self.bits}-bit) than {self.arch}")
         structs.create_advanced_structs(e.e_type, e.e_machine, e.e_ident.EI_OSABI)
         size = e.e_phentsize * e.e_phnum
-        if e.e_phentsize != structs.Elf_Phdr.sizeof() or not 0 < size <= ELF_MIN_ALIGN:
+        if e.e_phentsize != structs.Elf_Phdr.sizeof() or not 0 < size <= ELF_MIN_ALIGN.get(self.arch, 4096):
             self.bad(f"{e.e_phnum} program headers of {e.e_phentsize} bytes")
         if e.e_phoff + size > len(self.host.data):
             self.bad("the program headers are cut off")

@@ -54,12 +54,12 @@ class Needs:
                     elif run.what != ZERO:
                         own += run.nr
                     if run.nr > MOST_PAGES:
-                        raise HostError(f"{process.label}: {run.nr * 4} kB in one piece are more than can be taken in")
+                        raise HostError(f"{process.label}: {_kb(run.nr)} kB in one piece are more than can be taken in")
             tables += sum(_covered(spans, shift) for shift in TABLE_SHIFTS)
         cached = sum(_union(parts) for parts in files.values())
         self.pages = own + len(shared) + cached
         if self.pages > MOST_PAGES:
-            raise HostError(f"{self.label}: {self.pages * 4} kB are resident, more than the {MOST_PAGES * 4} that can be taken in")
+            raise HostError(f"{self.label}: {_kb(self.pages)} kB are resident, more than the {_kb(MOST_PAGES)} that can be taken in")
         self.nr_tasks = len(processes) + threads
         if self.nr_tasks * FRAMES_A_THREAD > MOST_PAGES:
             raise HostError(f"{self.label}: {threads} threads are more than the {MOST_PAGES // FRAMES_A_THREAD} that can be taken in")
@@ -70,6 +70,10 @@ class Needs:
         """HostError, with the RAM that would do, where the machine cannot hold the pages."""
         if usable(machine) < self.pages:
             raise HostError(f"{self.label}: {ram_for(machine, self)}")
+
+
+def _kb(pages: int) -> int:
+    return pages * PAGE >> 10
 
 
 def _covered(spans: Iterable[tuple[int, int]], shift: int) -> int:
@@ -101,7 +105,7 @@ def ram_for(machine: Any, needs: Needs) -> str:
     info = machine.info()
     in_use = usable(_booted(type(machine), info.ram_bytes, info.arch)) - usable(machine)
     ram = ram_bytes(type(machine), info.arch, needs.frames + max(in_use, 0))
-    return (f"{needs.pages * 4} kB are resident, more than this machine of {in_words(info.ram_bytes)} has free: "
+    return (f"{_kb(needs.pages)} kB are resident, more than this machine of {in_words(info.ram_bytes)} has free: "
             f"--ram {in_words(ram)} would do")
 
 

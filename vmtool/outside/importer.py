@@ -20,7 +20,7 @@ from vmtool.outside.frames_needed import Needs, ram_bytes, ram_for
 from vmtool.outside.lineage import Lineage
 from vmtool.outside.pagemap import Pagemap
 from vmtool.outside.proc_marks import marks_of, space_flags, task_size
-from vmtool.outside.proc_pages import ANON, FILE, GUARDED, HUGE, LAZY, ZERO, Run, pages_of
+from vmtool.outside.proc_pages import ANON, FILE, GUARDED, HUGE, HUGE_PAGES, LAZY, ZERO, Run, pages_of
 from vmtool.outside.proc_source import Source, sources_of
 from vmtool.outside.proc_text import PAGE, Area, Space, decimal, parse_limits, parse_space, parse_stat, parse_status, status_kb
 from vmtool.outside.proc_threads import PID_MAX_DEFAULT, threads_of
@@ -28,9 +28,7 @@ from vmtool.records import Vma
 from vmtool.uapi import VM_HUGETLB
 
 MADV_FREE, MADV_GUARD_INSTALL = 8, 102
-HUGE_PAGES = 512
 RESERVED_PIDS = 300
-PAGE_SHIFT = 12
 MOST_CMDLINE = 1 << 21
 MOST_FILE = (1 << 63) - 1  # MAX_LFS_FILESIZE
 
@@ -91,14 +89,22 @@ def _space(maps: str | None, smaps: str | None, label: str, why: str) -> Space:
     if not space.areas:
         raise HostError(f"{label}: maps is empty: a kernel thread, or a process that has ended")
     if not smaps:
-        return space
+        return _of_pages(space, label)
     counted = {(area.vma.start, area.vma.end): area for area in parse_space(smaps, f"{label}: smaps").areas}
     areas = []
     for area in space.areas:
         other = counted.get((area.vma.start, area.vma.end))
         is_same = other is not None and other.vma._replace(flags=0) == area.vma._replace(flags=0)
         areas.append(other if is_same and other is not None else area)
-    return space._replace(areas=areas)
+    return _of_pages(space._replace(areas=areas), label)
+
+
+def _of_pages(space: Space, label: str) -> Space:
+    """HostError: of a kernel with larger pages, as its smaps says."""
+    page_kb = min([area.kb["KernelPageSize"] for area in space.areas if "KernelPageSize" in area.kb], default=0)  # a pool's are larger
+    if page_kb << 10 > PAGE:
+        raise HostError(f"{label}: its pages are of {page_kb} kB, and only those of {PAGE >> 10} kB can be taken in")
+    return space
 
 
 def _file_sizes(source: Source, areas: list[Area]) -> dict[tuple[int, int, int], int]:
@@ -182,8 +188,8 @@ def _host_thp_mode() -> str:
 
 def import_processes(machine: Any, processes: list[Process]) -> list[int]:
     """New simulated processes, in their order. Returns: their PIDs. Whatever fails leaves the machine as it was."""
-    if machine.info().page_shift != PAGE_SHIFT:
-        raise HostError(f"{processes[0].label}: its pages are of 4 kB, this machine's are not")
+    if 1 << machine.info().page_shift != PAGE:
+        raise HostError(f"{processes[0].label}: its pages are of {PAGE >> 10} kB, this machine's are not")
     needs = Needs(processes)
     needs.check(machine)
     point = machine.savepoint()

@@ -14,8 +14,8 @@ from array import array
 from collections.abc import Iterable
 
 from vmtool.outside.host import open_regular
+from vmtool.outside.proc_text import PAGE
 
-PAGE = 4096
 PRESENT, SWAPPED, IS_FILE, GUARD, ONCE = 1 << 63, 1 << 62, 1 << 61, 1 << 58, 1 << 56
 PFN_MASK = (1 << 55) - 1
 WHOLE_BYTES = 1 << 26  # areas up to this size are read whole

@@ -19,7 +19,8 @@ from vmtool.outside.proc_text import PAGE, Area
 from vmtool.uapi import VM_DROPPABLE, VM_GROWSDOWN, VM_HUGETLB, VM_SHARED
 
 VM_PFNMAP, VM_IO = 0x400, 0x4000
-HUGE_PAGES = 512
+HUGE_BYTES = 2 << 20
+HUGE_PAGES = HUGE_BYTES // PAGE
 AT_ONCE = 1 << 16  # entries whose frames are looked up together; whole huge pages
 KPF_REFERENCED, KPF_DIRTY, KPF_ANON, KPF_SWAPBACKED, KPF_THP, KPF_ZERO = 1 << 2, 1 << 4, 1 << 12, 1 << 14, 1 << 22, 1 << 24
 UNSEEN = ("[vvar]", "[vvar_vclock]", "[vsyscall]")  # areas without struct pages
@@ -98,7 +99,7 @@ def _change(runs: Iterable[Run], wanted: int, fits: Callable[[Run], bool], **cha
 # --- by pagemap ----------------------------------------------------------------------------------------------------
 
 def _of_entries(area: Area, seen: Iterable[tuple[int, array]], pagemap: Pagemap) -> Iterator[Run]:
-    left = area.kb.get("AnonHugePages", 0) // 2048
+    left = area.kb.get("AnonHugePages", 0) * 1024 // HUGE_BYTES
     for start, entries in seen:
         at = 0
         while at < len(entries):
@@ -200,7 +201,7 @@ def _of_counts(area: Area) -> Iterator[Run]:
         own = 0
     # huge pages are aligned; what is before them is a gap, or what is left over
     lead = min(-(vma.start // PAGE) % HUGE_PAGES, nr)
-    huge = min(area.kb.get("AnonHugePages", 0) // 2048, own // HUGE_PAGES, (nr - lead) // HUGE_PAGES) * HUGE_PAGES
+    huge = min(area.kb.get("AnonHugePages", 0) * 1024 // HUGE_BYTES, own // HUGE_PAGES, (nr - lead) // HUGE_PAGES) * HUGE_PAGES
     small = _small_pages(area, rss - huge, own - huge, lead if huge else 0, huge)
     lazy = _settle_lazy(area, sorted(small))
     if huge:

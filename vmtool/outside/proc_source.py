@@ -30,7 +30,7 @@ THREAD = re.compile(r"(?:(.*)/)?(task/[0-9]{1,9}(/(?:comm|stat))?)", re.DOTALL)
 MAY_LACK = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ESRCH, errno.EIO)
 PACKED: tuple[tuple[bytes, Callable[[Any], Any]], ...] = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 UNREADABLE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError, zlib.error, lzma.LZMAError)
-TAR_MAGIC_AT = 257
+TAR_MAGIC_AT, TAR_BLOCK_BYTES = 257, 512
 
 
 class Source:
@@ -184,7 +184,7 @@ def _of_file(raw: io.FileIO, label: str) -> list[Source]:
                 break
         else:
             stream = io.BufferedReader(_Bounded(stream))
-        if stream.peek(512)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
+        if stream.peek(TAR_BLOCK_BYTES)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
             return _of_tar(stream, label)
         return [Members(label, {"maps": read_limited(stream, MOST_BYTES, label)})]
     except UNREADABLE as e:

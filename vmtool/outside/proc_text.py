@@ -18,7 +18,7 @@ from vmtool.uapi import VM_ACCOUNT, VM_GROWSDOWN, VM_MAYSHARE, VM_MAYWRITE, VM_S
 MAPS_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})[ \t]+([r-][w-][x-][ps])[ \t]+([0-9a-f]{1,16})[ \t]+"
                        r"([0-9a-f]{1,8}):([0-9a-f]{1,8})[ \t]+([0-9]{1,20})(?:[ \t]+(.*?))?[ \t\r]*$")
 FIELD = re.compile(r"[ \t]*([A-Z][A-Za-z_]*):[ \t]*(.*?)[ \t\r]*$")
-PAGE = 4096
+PAGE = 4096  # of the processes that can be taken in
 PERMISSIONS = {"r": 1, "w": 2, "x": 4}
 MAY_BITS = 0x70
 VSYSCALL = 0xFFFFFFFFFF600000

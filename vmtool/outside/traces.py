@@ -24,7 +24,7 @@ BLOCK = 1 << 18
 LONGEST_LINE = 1 << 24
 UNREADABLE = (OSError, EOFError, zlib.error)  # what a damaged gzip or a device answers
 PROGRESS_EVERY = 0.2  # seconds
-TAR_MAGIC_AT = 257
+TAR_MAGIC_AT, TAR_BLOCK_BYTES = 257, 512
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -76,7 +76,7 @@ def open_trace(path: str) -> Trace:
 
 
 def _is_tar(stream: io.BufferedReader, path: str) -> bool:
-    return _peek(stream, 512, path)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar"
+    return _peek(stream, TAR_BLOCK_BYTES, path)[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar"
 
 
 def _archive(found: "Found") -> Trace:
