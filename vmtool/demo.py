@@ -8,12 +8,11 @@ from vmtool.images import Image, Segment
 
 DEV = (8, 1)  # the first partition of the simulated disk
 BASE = 0x400000
-PAGE = 4096
 EI_CLASS64_LSB = b"\x7fELF\x02\x01\x01" + bytes(9)
 EI_CLASS32_LSB = b"\x7fELF\x01\x01\x01" + bytes(9)
 
 
-def demo_image(name, page=PAGE, is_32=False):
+def demo_image(name, page, is_32=False):
     """An Image of 4 pages for /usr/bin/NAME; inode 0 lets the machine number it.
 
     Its headers have the machine's pages and words; its code, which nobody runs, is x86's.

@@ -22,10 +22,11 @@ def test_sizes_are_read_easily():
 def test_simulated_memory_that_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr(bounds, "available", lambda: 16 << 30)
     with pytest.raises(HostError, match="^900G of simulated memory would need 8.7G of this computer's"):
-        bounds.check_pages(900 << 30)
-    bounds.check_pages(100 << 30)
+        bounds.check_pages(900 << 30, 12)
+    bounds.check_pages(100 << 30, 12)
+    bounds.check_pages(900 << 30, 14)
     monkeypatch.setattr(bounds, "available", lambda: None)
-    bounds.check_pages(900 << 30)
+    bounds.check_pages(900 << 30, 12)
 
 
 def test_what_the_host_has_is_read():

@@ -48,7 +48,7 @@ def test_what_ends_a_process_waits_while_it_is_stopped(machine, signo):
     machine.kill(1, s.SIGSTOP)
     machine.kill(1, signo)
     assert machine.task(1).shared_pending == 1 << signo - 1
-    assert f"ShdPnd:\t{1 << signo - 1:016x}\n" in pid_status.render(machine.task(1), machine.mm(1))
+    assert f"ShdPnd:\t{1 << signo - 1:016x}\n" in pid_status.render(machine.task(1), machine.mm(1), 1, 12)
     machine.kill(1, s.SIGCONT)
     assert not lives(machine)
 

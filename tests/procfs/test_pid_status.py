@@ -26,7 +26,7 @@ def same_reader(process):
 
 @pytest.mark.parametrize("process", ALL)
 def test_captured_status_comes_back(process):
-    got = pid_status.render(*records(process)).splitlines()
+    got = pid_status.render(*records(process), 1, 12).splitlines()
     want = text(f"{process}/status").splitlines()
     assert [line.split(":")[0] for line in got] == [line.split(":")[0] for line in want]
     assert [x for x in got if x.split(":")[0] not in UNMODELLED] == [x for x in want if x.split(":")[0] not in UNMODELLED]
@@ -39,19 +39,19 @@ def test_captured_stat_comes_back(process):
     if not same_reader(process):
         facts = facts._replace(pid=int(stat_fields(source)[1]), tgid=int(stat_fields(source)[1]), ppid=int(stat_fields(source)[4]))
         memory = memory._replace(total_vm=int(stat_fields(source)[23]) >> 12)
-    got, want = stat_fields(pid_stat.render(facts, memory)), stat_fields(source)
+    got, want = stat_fields(pid_stat.render(facts, memory, 12)), stat_fields(source)
     assert len(got) == 52
     assert {n: v for n, v in got.items() if n not in UNMODELLED_STAT} == {n: v for n, v in want.items() if n not in UNMODELLED_STAT}
 
 
 @pytest.mark.parametrize("process", [p for p in ALL if same_reader(p)])
 def test_captured_statm_comes_back(process):
-    assert pid_statm.render(records(process)[1]) == text(f"{process}/statm")
+    assert pid_statm.render(records(process)[1], 12) == text(f"{process}/statm")
 
 
 def lines_of(memory, **changes):
     facts, _ = records(PROCESSES[0])
-    out = pid_status.render(facts._replace(**changes), memory)
+    out = pid_status.render(facts._replace(**changes), memory, 1, 12)
     return dict(line.split(":\t", 1) for line in out.splitlines())
 
 
@@ -73,7 +73,7 @@ def test_executable_areas_split_into_text_and_libraries():
 def test_name_is_escaped_in_status_and_raw_in_stat():
     assert lines_of(NO_MM, comm="a\\b\nc")["Name"] == "a\\\\b\\nc"
     facts, _ = records(PROCESSES[0])
-    assert "(a) b)" in pid_stat.render(facts._replace(comm="a) b"), None)
+    assert "(a) b)" in pid_stat.render(facts._replace(comm="a) b"), None, 12)
 
 
 @pytest.mark.parametrize("nr_cpus, mask, cpus", [(1, "1", "0"), (2, "3", "0-1"), (6, "3f", "0-5"), (32, "ffffffff", "0-31"),
@@ -85,5 +85,5 @@ def test_cpu_masks(nr_cpus, mask, cpus):
 def test_stat_reads_the_unspilled_counter():
     facts, memory = records(PROCESSES[0])
     memory = memory._replace(rss_approx=64, rss_anon=50, rss_file=30)
-    assert stat_fields(pid_stat.render(facts, memory))[24] == "64"
-    assert pid_statm.render(memory).split()[1] == "80"
+    assert stat_fields(pid_stat.render(facts, memory, 12))[24] == "64"
+    assert pid_statm.render(memory, 12).split()[1] == "80"

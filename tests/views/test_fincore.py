@@ -15,8 +15,8 @@ def file(size, nr_pages, path="/scene.dat"):
 
 
 def test_columns():
-    assert fincore.render(file(44016, 11, "/bin/cat")) == "  RES PAGES SIZE FILE\n  44K    11  43K /bin/cat\n"
-    assert fincore.render(file(44016, 11, "/bin/cat"), in_bytes=True) == "  RES PAGES  SIZE FILE\n45056    11 44016 /bin/cat\n"
+    assert fincore.render(file(44016, 11, "/bin/cat"), 4096) == "  RES PAGES SIZE FILE\n  44K    11  43K /bin/cat\n"
+    assert fincore.render(file(44016, 11, "/bin/cat"), 4096, in_bytes=True) == "  RES PAGES  SIZE FILE\n45056    11 44016 /bin/cat\n"
 
 
 def test_pages_of_another_size():
@@ -40,4 +40,4 @@ def test_live(tmp_path):
             written = f.write(b"x" * min(size, number << 11)) if number % 2 else 0  # just written: cached
         for words in ([], ["-b"]):
             real = subprocess.run(["fincore", *words, path], capture_output=True, text=True).stdout
-            assert fincore.render(file(size, -(-written // 4096), str(path)), in_bytes=bool(words)) == real
+            assert fincore.render(file(size, -(-written // 4096), str(path)), 4096, in_bytes=bool(words)) == real

@@ -11,7 +11,7 @@ from vmtool.views import pagemap
 
 
 def rows(*entries):
-    text = pagemap.render(pagemap.runs([PagemapEntry(0x1000 + 0x1000 * i, entry) for i, entry in enumerate(entries)]))
+    text = pagemap.render(pagemap.runs([PagemapEntry(0x1000 + 0x1000 * i, entry) for i, entry in enumerate(entries)], 12, 9))
     return [line.split() for line in text.splitlines()[1:]]
 
 
@@ -21,7 +21,7 @@ def test_captured_entries(capture):
     data = (FIXTURES / capture / "areas" / "pagemap").read_bytes()
     entries = [PagemapEntry(4096 * i, entry) for i, (entry,) in enumerate(struct.iter_unpack("<Q", data))]
     assert pid_pagemap.pack(entries) == data
-    found = pagemap.runs(entries)
+    found = pagemap.runs(entries, 12, 9)
     frames = [run for run in found for _ in range(run.nr_pages) if run.entry & pagemap.PRESENT]
     assert sum(run.nr_pages for run in found if pagemap.behind(run.entry) == "guard") == 4
     assert len(frames) == 2 + 3 + 3 + 4
@@ -52,10 +52,10 @@ def test_frames_in_a_row_are_one_row():
 
 def test_a_huge_page_is_marked_and_begins_a_row():
     entries = [PagemapEntry(0x1FF000 + 0x1000 * i, 1 << 63 | 0x1FF + i) for i in range(514)]
-    found = pagemap.runs(entries, lambda addr: 2 << 20 if addr == 0x200000 else 4096)
+    found = pagemap.runs(entries, 12, 9, lambda addr: 2 << 20 if addr == 0x200000 else 4096)
     assert [(run.addr, run.nr_pages, run.huge) for run in found] == [(0x1FF000, 1, 0), (0x200000, 512, 2048), (0x400000, 1, 0)]
     assert "frames 0x200-0x3ff  huge" in pagemap.render(found)
-    assert [run.nr_pages for run in pagemap.runs(entries, lambda addr: 4096)] == [514]
+    assert [run.nr_pages for run in pagemap.runs(entries, 12, 9, lambda addr: 4096)] == [514]
 
 
 def test_raw_is_a_line_a_page():

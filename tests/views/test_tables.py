@@ -24,10 +24,10 @@ def test_newlines_do_not_break_rows():
 
 
 def test_frames_row():
-    line = frames.render(frames.runs([FRAME])).splitlines()[1]
+    line = frames.render(frames.runs([FRAME]), 9).splitlines()[1]
     assert line.split() == "0x12fc 1 DMA32 anon 0 1 1 0x7 anon_vma 3 uptodate lru swapbacked".split()
     free = FRAME._replace(kind="free", flags=(), mapping="", refcount=0, mapcount=0, order=9)
-    assert frames.render(frames.runs([free])).splitlines()[1].split() == "0x12fc 1 DMA32 free 9 0 0 - - -".split()
+    assert frames.render(frames.runs([free]), 9).splitlines()[1].split() == "0x12fc 1 DMA32 free 9 0 0 - - -".split()
 
 
 def test_frames_alike_share_a_row():
@@ -40,7 +40,7 @@ def test_frames_alike_share_a_row():
 
 def test_a_huge_page_is_marked():
     head = FRAME._replace(order=9, flags=("uptodate", "head"))
-    assert frames.render(frames.runs([head])).splitlines()[1].endswith("huge uptodate head")
+    assert frames.render(frames.runs([head]), 9).splitlines()[1].endswith("huge uptodate head")
 
 
 def test_raw_frames_are_their_64_bits():
@@ -48,7 +48,7 @@ def test_raw_frames_are_their_64_bits():
 
 
 def test_frames_summary_adds_up():
-    lines = [line.split() for line in frames.render_summary([("free", 100), ("anon", 28)]).splitlines()]
+    lines = [line.split() for line in frames.render_summary([("free", 100), ("anon", 28)], 12).splitlines()]
     assert lines == [["kind", "pages", "kB"], ["free", "100", "400"], ["anon", "28", "112"], ["total", "128", "512"]]
 
 

@@ -27,7 +27,7 @@ def touch(machine: Machine, pid: int, addr: int, length: int, access: str, probe
 def _touch_large(machine, pid, addr, length, access, probe):
     """The same in pieces, so that it can be told how far it is; the counts of faults are those of all pieces."""
     from vmtool.cli import bounds, progress
-    bounds.check_pages(length)
+    bounds.check_pages(length, machine.info().page_shift)
     minor = major = 0
     shown, at, end = progress.current, addr, addr + length
     shown.total = length

@@ -10,7 +10,6 @@ from __future__ import annotations
 from vmtool.errors import HostError
 
 FRAME_BYTES = 32 + 8
-PAGE_SHIFT = 12
 WORTH_A_LOOK = 1 << 28  # smaller sizes need no question
 MOST_SHOWN = 64 << 20  # bytes that one command prints
 
@@ -43,16 +42,16 @@ def limit_memory() -> None:
     import resource
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm", "rb") as file:
-        wanted = (int(file.read().split(None, 1)[0]) << PAGE_SHIFT) + left
+        wanted = int(file.read().split(None, 1)[0]) * resource.getpagesize() + left
     if soft == resource.RLIM_INFINITY or soft > wanted:
         resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
-def check_pages(nr_bytes: int) -> None:
+def check_pages(nr_bytes: int, page_shift: int) -> None:
     """HostError when the records of that much simulated memory are more than this computer has."""
     if nr_bytes < WORTH_A_LOOK:
         return
-    need, left = (nr_bytes >> PAGE_SHIFT) * FRAME_BYTES, available()
+    need, left = (nr_bytes >> page_shift) * FRAME_BYTES, available()
     if left is not None and need > left // 4:  # the host has others to serve, and the file is to be written too
         raise HostError(f"{size(nr_bytes)} of simulated memory would need {size(need)} of this computer's, where a quarter of "
                         f"{size(left)} may be taken")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DIFFERENT = 1  # exit status, as diff(1)'s
 SHOWN_BYTES = 16
-PAGE_BYTES = 4096
 
 
 def diff(session: Session, machines: Sequence[str], json: bool) -> Output:
@@ -94,19 +93,24 @@ def _records(old, new, keys):
 
 def _bytes(old, new, keys):
     """What differs in the bytes of frames that are in use in both and are no page tables: the entries say what these hold."""
-    contents = _records(old, new, keys)
     both = [image.machine for image in (old, new)]
+    (page_bytes, *other) = {1 << machine.info().page_shift for machine in both}
+    if not keys or other:  # frames of two sizes are not alike
+        return []
+    pool = keys[0] >> POOL_SHIFT
+    piece_bytes = both[0].pools()[pool][1]
+    pieces = page_bytes // piece_bytes  # of a page, the first of which is its number
+    contents = {number - number % pieces for number in _records(old, new, keys)}
     pfns = sorted({pfn for machine in both for pfn in machine.content_frames(contents)})
     pfns = [pfn for pfn in pfns if pfn < min(machine.max_pfn() for machine in both)]
-    pool = keys[0] >> POOL_SHIFT if keys else 0
     found = []
     for pfn in pfns:
         (was,), (now,) = [machine.frames([pfn]) for machine in both]
         numbers = [machine.frame_contents([pfn])[0] for machine in both]
         if was.kind != now.kind or was.kind in ("pgtable", "free", "pcp") or was.kind == "file" and 0 in numbers:
             continue
-        one, other = [_content(image, pool, number) for image, number in zip((old, new), numbers, strict=True)]
-        places = [at for at in range(PAGE_BYTES) if one[at] != other[at]]
+        one, other = [_content(image, pool, number * piece_bytes, page_bytes) for image, number in zip((old, new), numbers, strict=True)]
+        places = [at for at in range(page_bytes) if one[at] != other[at]]
         if places:
             first, nr = places[0], places[-1] - places[0] + 1
             shown = slice(first, first + min(nr, SHOWN_BYTES))
@@ -114,10 +118,10 @@ def _bytes(old, new, keys):
     return found
 
 
-def _content(image, pool, number):
-    """The bytes of a frame's content; content 0 is zeros."""
-    if not number:
-        return bytes(PAGE_BYTES)
-    per = CHUNK_BYTES // PAGE_BYTES
-    at = number % per * PAGE_BYTES
-    return image.read(pool << POOL_SHIFT | number // per)[at:at + PAGE_BYTES]
+def _content(image, pool, start, page_bytes):
+    """The bytes of a frame's content, which begins so far into the pool; the first is zeros."""
+    if not start:
+        return bytes(page_bytes)
+    first, last = start // CHUNK_BYTES, (start + page_bytes - 1) // CHUNK_BYTES
+    data = b"".join([image.read(pool << POOL_SHIFT | chunk) for chunk in range(first, last + 1)])
+    return data[start % CHUNK_BYTES:][:page_bytes]

@@ -127,8 +127,8 @@ def extfrag(machine: Machine, file: str | None, json: bool) -> Output:
 def zoneinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("zoneinfo")
-    zones, node = machine.zones(), machine.node_stats()
-    return lambda: _text(_objects().zones(zones, node))
+    zones, node, page_shift = machine.zones(), machine.node_stats(), machine.info().page_shift
+    return lambda: _text(_objects().zones(zones, node, page_shift))
 
 
 def pagetypeinfo(machine: Machine, json: bool) -> Output:
@@ -170,7 +170,8 @@ def pagemap(machine: Machine, pid: int, addr: int | None, length: int | None, ra
         return (lambda: _text([view.raw_object(entry) for entry in entries])) if json else (lambda: view.render_raw(entries))
     if length is not None and not json:
         return lambda: view.render_pages(entries)
-    runs = view.runs(entries, lambda at: machine.walk(pid, at).page_bytes, 1 << machine.info().page_shift)
+    info = machine.info()
+    runs = view.runs(entries, info.page_shift, info.pmd_order, lambda at: machine.walk(pid, at).page_bytes)
     return (lambda: _text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
 
 
@@ -195,7 +196,8 @@ def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, ma
     found = machine.frames([pfn for numbers in pfns for pfn in numbers])
     if raw:
         return (lambda: _text([_objects().raw_frame(frame) for frame in found])) if json else (lambda: view.render_raw(found))
-    return (lambda: _text([_objects().frame(*run) for run in view.runs(found)])) if json else (lambda: view.render(view.runs(found)))
+    order, runs = machine.info().pmd_order, view.runs(found)
+    return (lambda: _text([_objects().frame(*run, order) for run in runs])) if json else (lambda: view.render(runs, order))
 
 
 def _page_types(machine, listing, counts, pid, all_flags, json):

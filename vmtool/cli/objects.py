@@ -78,7 +78,7 @@ def mapping(pid: int, addr: int, page_bytes: int, vma: Vma) -> Object:
             "end_address": address(vma.end), "perms": permissions(vma.flags), "path": vma.name}
 
 
-def frame(found: Frame, nr_pages: int) -> Object:
+def frame(found: Frame, nr_pages: int, pmd_order: int) -> Object:
     """A row of frames; what belongs to a file or an anon_vma says where in it."""
     return {
         "pfn": found.pfn,
@@ -90,7 +90,7 @@ def frame(found: Frame, nr_pages: int) -> Object:
         "nr_mappings": found.mapcount,
         "index": found.index if found.mapping else None,
         "mapping": found.mapping or None,
-        "flags": frames_view.words(found),
+        "flags": frames_view.words(found, pmd_order),
     }
 
 
@@ -178,7 +178,7 @@ def flag_types(pages: list[tuple[int, int, int, int]], listing: str, counts: boo
     return {**({"frames": [row(*found) for found in rows]} if listing else {}), "types": types, "nr_pages": len(pages)}
 
 
-def zone(found: ZoneInfo) -> Object:
+def zone(found: ZoneInfo, page_shift: int) -> Object:
     """A zone of zoneinfo, in pages; one without memory has only what the text says of it."""
     from vmtool.procfs.zoneinfo import SIZES, stat_threshold
 
@@ -189,13 +189,13 @@ def zone(found: ZoneInfo) -> Object:
         shown["counters"] = dict(found.stats)
         names = ("nr_pages", "nr_high_pages", "nr_batch_pages", "nr_high_min_pages", "nr_high_max_pages")
         shown["pagesets"] = [{"cpu": cpu, **dict(zip(names, counts, strict=True))} for cpu, counts in enumerate(found.pcp)]
-        shown["nr_stat_threshold"] = stat_threshold(found.managed, len(found.pcp))
+        shown["nr_stat_threshold"] = stat_threshold(found.managed, len(found.pcp), page_shift)
         shown["pfn"] = found.start_pfn
     return shown
 
 
-def zones(found: Iterable[ZoneInfo], node_counters: Mapping[str, int]) -> Object:
-    return {"node_counters": dict(node_counters), "zones": [zone(z) for z in found]}
+def zones(found: Iterable[ZoneInfo], node_counters: Mapping[str, int], page_shift: int) -> Object:
+    return {"node_counters": dict(node_counters), "zones": [zone(z, page_shift) for z in found]}
 
 
 def page_types(found: Iterable[ZoneInfo], pageblock_order: int) -> Object:

@@ -160,7 +160,7 @@ def trace(machine: Machine, steps: bool, json: bool) -> Output:
     for record in records:
         if record.event == "cow_copy":
             record.args["is_zero"] = record.args["old_pfn"] in zeros
-    return lambda: ftrace.render(records, comms, files, info.clock, info.nr_cpus, nr_steps)
+    return lambda: ftrace.render(records, comms, files, info, nr_steps)
 
 
 def _text(value):

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from vmtool._core import Machine
 
-PAGE = 4096
 KERNEL_HALF = 1 << 63
 MASK = (1 << 64) - 1
 LEVELS = "pgd, pud, pmd or pte"
@@ -115,13 +114,16 @@ def _place(machine, draw):
     """(pid, a page of an area, the area)."""
     pid = _pid(machine, draw)
     area = draw.one(_areas(machine, pid))
-    return pid, area.start + PAGE * draw.below((area.end - area.start) // PAGE), area
+    shift = machine.info().page_shift
+    return pid, area.start + (draw.below(area.end - area.start >> shift) << shift), area
 
 
 def _near(machine, draw):
     """(pid, address): mostly mapped, now and then where nothing is."""
     pid, addr, area = _place(machine, draw)
-    return (pid, addr) if draw.below(4) else (pid, draw.one((area.end, (area.end + (1 << 21)) & ~((1 << 21) - 1), 0x10000000000, 0)))
+    info = machine.info()
+    table_bytes = 1 << info.page_shift + info.pmd_order
+    return (pid, addr) if draw.below(4) else (pid, draw.one((area.end, (area.end + table_bytes) & -table_bytes, 0x10000000000, 0)))
 
 
 # --- kinds of questions ------------------------------------------------------------------------------------------
@@ -152,7 +154,7 @@ def ask_faults(machine, draw):
     pid, addr, area = _place(machine, draw)
     nr = 1 + draw.below(4)
     access = draw.one("rw")
-    found = _tried(machine, lambda: machine.touch(pid, addr, nr * PAGE, access))
+    found = _tried(machine, lambda: machine.touch(pid, addr, nr << machine.info().page_shift, access))
     if not isinstance(found, tuple):
         return None
     return Question(
@@ -225,7 +227,9 @@ def ask_index(machine, draw):
     pid, addr, _ = _place(machine, draw)
     level = draw.below(4)
     name = ("pte", "pmd", "pud", "pgd")[level]
-    return Question(f"Which entry of the {name} table does 0x{addr:x} select?", "NUMBER", str(addr >> 12 + 9 * level & 511))
+    info = machine.info()  # of a format whose tables all have as many entries
+    index = addr >> info.page_shift + info.pmd_order * level & (1 << info.pmd_order) - 1
+    return Question(f"Which entry of the {name} table does 0x{addr:x} select?", "NUMBER", str(index))
 
 
 def ask_sharers(machine, draw):
@@ -233,7 +237,7 @@ def ask_sharers(machine, draw):
     walk = machine.walk(pid, addr)
     if walk.phys is None:
         return None
-    frame = machine.frames([walk.phys >> 12])[0]
+    frame = machine.frames([walk.phys >> walk.page_shift])[0]
     if frame.kind == "zero":
         return None
     return Question(

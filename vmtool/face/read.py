@@ -24,6 +24,7 @@ MOST_SPACES = 40  # of which each area is looked at
 MOST_FRAMES = 1 << 22  # that are looked at one by one: 16 GiB
 MOST_CACHED = 4096  # pages of the cache that no page points to
 BLOCKS = 512
+LEAST_BLOCK = 512  # frames of one
 FEWEST = 4
 KERNEL_HALF = 1 << 63
 LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
@@ -287,7 +288,7 @@ class _Reading:
         nr = self.machine.max_pfn()
         if nr > MOST_FRAMES:
             return None
-        each = 512
+        each = LEAST_BLOCK
         while nr > each * BLOCKS:
             each *= 2
         letters = tuple(USES)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 ENTRY = struct.Struct("<5Q")  # see Machine.entries()
 IS_PRESENT, IS_WRITABLE = 1 << 16, 1 << 17
 MARKS_OF_A_PAGE = 0xFF | IS_PRESENT | IS_WRITABLE
-TABLE_END = 0xFFF  # the next entry of a run that ends here is in another frame
 PIECE = 1 << 30  # bytes of address space that are asked for at once
 LOOKS = 1 << 0 | 1 << 4 | 1 << 7 | 1 << 12 | 1 << 14 | 1 << 24 | 1 << 26 | 1 << 32 | 1 << 33
 """Bits of kpageflags that a picture shows: locked, dirty, slab, anon, swapbacked, zero page, table, reserved, mlocked."""
@@ -72,7 +71,7 @@ def _add(found, entries, shift):
                 nr, expected = 0, None
                 continue
         following = entry_at + (marks >> 24 & 0xFF)
-        expected = (addr + page, following, bits, marks) if following & TABLE_END else None
+        expected = (addr + page, following, bits, marks) if following & page - 1 else None  # else it is in another table
     if nr:
         found.append(Run(first[0], nr, nr, first[1], stride if nr > 1 else 1, *first[2:]))
 

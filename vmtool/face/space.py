@@ -96,7 +96,7 @@ def _kernel_half(machine, pid, task_size, info, bits):
     start = task_size
     parts = []
     if bits == 64 and info.arch.startswith("x86"):
-        half = (1 << 64) - (1 << 12 + 9 * info.levels - 1)
+        half = (1 << 64) - (1 << info.page_shift + info.pmd_order * info.levels - 1)
         parts.append(Part(task_size, half - 1, "no addresses: the upper bits are not all alike", "absent"))
         start = half
     mapped = _mapped(machine, pid, start, top)

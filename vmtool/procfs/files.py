@@ -127,10 +127,6 @@ def _info(tree, *pid):
     return tree.info
 
 
-def _arch(tree):
-    return tree.info.arch
-
-
 def _page_shift(tree, *pid):
     return tree.info.page_shift
 
@@ -306,7 +302,7 @@ MACHINE = {
     "meminfo": Entry(render("meminfo", "meminfo", dated=True)),
     "modules": Entry(render("modules", "modules")),
     "pagetypeinfo": Entry(render("pagetypeinfo", "zones", _pageblock_order, dated=True), mode=0o400),
-    "partitions": Entry(render("mounts", "files", function="render_partitions")),
+    "partitions": Entry(render("mounts", "files", _page_shift, function="render_partitions")),
     "pressure/io": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),
     "pressure/memory": Entry(of_module("kernel", "PRESSURE"), since=v(4, 20), mode=0o666),
     "slabinfo": Entry(render("slabinfo", "slabs"), mode=0o400),
@@ -314,7 +310,7 @@ MACHINE = {
     "swaps": Entry(render("swaps", "swaps", dated=True)),
     "uptime": Entry(render("system", _info, function="render_uptime")),
     "version": Entry(render("system", _info, function="render_version")),
-    "vmallocinfo": Entry(render("vmallocinfo", "vmalloc_areas", _boot_stack_pages, "boot_areas", _arch), mode=0o400),
+    "vmallocinfo": Entry(render("vmallocinfo", "vmalloc_areas", _boot_stack_pages, "boot_areas", _info), mode=0o400),
     "vmstat": Entry(render("vmstat", "vmstat", _highest_zone_if_old, dated=True)),
     "zoneinfo": Entry(render("zoneinfo", "zones", "node_stats", _page_shift, dated=True)),
 }

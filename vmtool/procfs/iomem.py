@@ -12,7 +12,7 @@ LOW_BYTES = 1 << 20
 """Holes below it are the firmware's."""
 
 
-def render(reserved: Iterable[tuple[int, int, str]], max_pfn: int, page_shift: int = 12) -> str:
+def render(reserved: Iterable[tuple[int, int, str]], max_pfn: int, page_shift: int) -> str:
     """The file. `reserved`: (first frame, number of frames, what) of what boot kept."""
     ranges = sorted(reserved)
     lines = []

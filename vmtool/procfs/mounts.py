@@ -18,14 +18,13 @@ MOUNTINFO = "20 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n21 20 0:19 / /proc rw
 DISK = (8, 0, "sda")
 PARTITION = (8, 1, "sda1")
 SECTORS_OF_KB = 2
-BLOCKS_OF_PAGE = 4
 NR_FIELDS = ((11, 0, v(4, 18)), (15, v(4, 18), v(5, 5)), (17, v(5, 5), 1 << 30))
 """How many figures a disk has: with 4.18 came discards, with 5.5 flushes."""
 
 
-def render_partitions(files: Iterable[FileInfo]) -> str:
+def render_partitions(files: Iterable[FileInfo], page_shift: int) -> str:
     """Sizes in blocks of 1 KiB."""
-    blocks = sum(file.disk_blocks for file in files) * BLOCKS_OF_PAGE
+    blocks = sum(file.disk_blocks for file in files) << page_shift - 10
     lines = [f"{major:4}  {minor:7} {blocks:10} {name}\n" for major, minor, name in (DISK, PARTITION)]
     return "major minor  #blocks  name\n\n" + "".join(lines)
 

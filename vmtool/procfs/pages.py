@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 ENTRY_BYTES = 8
 MOST_BYTES = 64 << 20
 """Of a file that is wanted whole; one of those a machine of 32 GiB has."""
-TABLE_BYTES = 2 << 20
 KERNEL_HALF = 1 << 63
 PAGE_SHIFT_UNTIL = v(4, 2)
 PAGE_SHIFT_BIT = 55
@@ -56,11 +55,12 @@ def extents(tree: Tree, *pid: int) -> list[tuple[int, int]]:
     if not pid:
         return [(0, size(tree))]
     shift = tree.info.page_shift
+    table_bytes = 1 << shift + tree.info.pmd_order
     found = []
     for vma in tree.machine.maps(*pid):
         at = vma.start
         while at < vma.end < KERNEL_HALF and (at := tree.machine.next_table(*pid, at, vma.end)) < vma.end:
-            end = min((at | TABLE_BYTES - 1) + 1, vma.end)
+            end = min((at | table_bytes - 1) + 1, vma.end)
             found.append(((at >> shift) * ENTRY_BYTES, ((end - at) >> shift) * ENTRY_BYTES))
             at = end
     return found

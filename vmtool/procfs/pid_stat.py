@@ -14,12 +14,12 @@ from vmtool.uapi import RLIM_INFINITY
 SIGCHLD = 17
 
 
-def render(task: TaskInfo, mm: MmInfo | None, page_shift: int = 12) -> str:
+def render(task: TaskInfo, mm: MmInfo | None, page_shift: int) -> str:
     """The file. The name stands in parentheses, unescaped: readers look for the last `)`."""
     return _line(task, mm, page_shift, task.nr_threads < 2 and task.state != "R")
 
 
-def render_thread(task: TaskInfo, mm: MmInfo | None, page_shift: int = 12) -> str:
+def render_thread(task: TaskInfo, mm: MmInfo | None, page_shift: int) -> str:
     """The file in task/TID, which tells of that thread whether it waits."""
     return _line(task, mm, page_shift, task.state != "R")
 

@@ -7,13 +7,13 @@ seventh (dirty) are always 0. `resident` is the exact sum, unlike field 24 of st
 from vmtool.records import MmInfo
 
 
-def text_bytes(mm: MmInfo, page_shift: int = 12) -> int:
+def text_bytes(mm: MmInfo, page_shift: int) -> int:
     """Size of the program's code: whole pages from start_code to end_code."""
     page_bytes = 1 << page_shift
     return (mm.end_code + page_bytes - 1) // page_bytes * page_bytes - mm.start_code // page_bytes * page_bytes
 
 
-def render(mm: MmInfo | None, page_shift: int = 12) -> str:
+def render(mm: MmInfo | None, page_shift: int) -> str:
     """The file; a process without an address space (a zombie) has zeros."""
     if mm is None:
         return "0 0 0 0 0 0 0\n"

@@ -128,7 +128,7 @@ class _Facts:
             self.text_kb = min(text_bytes(mm, page_shift) >> 10, mm.exec_vm << self.to_kb)
 
 
-def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int = 1, page_shift: int = 12, release: int = CURRENT) -> str:
+def render(task: TaskInfo, mm: MmInfo | None, nr_cpus: int, page_shift: int, release: int = CURRENT) -> str:
     """The file."""
     facts = _Facts(task, mm, nr_cpus, page_shift, release)
     template, asks = _plan(release, mm is not None)

@@ -7,11 +7,11 @@ on i386 and arm, whose areas are those of their own kernels, it is what the mach
 
 from collections.abc import Iterable
 
-from vmtool.records import BootArea, VmallocArea
+from vmtool.records import BootArea, MachineInfo, VmallocArea
 
 HIDDEN = "0x(____ptrval____)-0x(____ptrval____)"
 CALLERS = {"stack": "kernel_clone+0xbc/0x480", "vmalloc": "vmalloc_noprof+0x5c/0x70"}
-BOOT_STACK = (20480, "kernel_clone+0xbc/0x480 pages=4 vmalloc N0=4")
+STACK_BYTES = 16384
 BOOT_AREAS = (
     (20480, "irq_init_percpu_irqstack+0x111/0x1b0 vmap"), (8192, "gen_pool_add_owner+0x4b/0xe0 pages=1 vmalloc N0=1"),
     (8192, "bpf_prog_alloc_no_stats+0x3f/0x260 pages=1 vmalloc N0=1"), (8192, "gen_pool_add_owner+0x4b/0xe0 pages=1 vmalloc N0=1"),
@@ -42,16 +42,19 @@ _PAE = {"acpi_os_map_iomem": ("+0x215/0x240",), "hpet_enable": ("+0xc7/0x3dc",),
 OFFSETS = {"arm": _ARM, "i386": _I386, "i386-pae": {**_I386, **_PAE}}
 """Where in a function the first call is, and the next ones."""
 PHYS_DIGITS = {"i386-pae": 16}
-PAGE_BYTES = 4096
+POINTER_BYTES = 8  # of the 64-bit kernels that are told of here
 
 
-def render(areas: Iterable[VmallocArea], boot_pages: int = 0, boot: Iterable[BootArea] = (), arch: str = "") -> str:
-    """`boot_pages`: of the stacks of the kernel's threads; 0: boot left nothing. `boot`: its areas, where the machine has them."""
+def render(areas: Iterable[VmallocArea], boot_pages: int, boot: Iterable[BootArea], info: MachineInfo) -> str:
+    """`boot_pages`: of the stacks of the kernel's threads; 0: boot left nothing. `boot`: its areas, where the machine has them. Those of
+    Debian's are of pages of 4K: of a kernel with larger ones nobody has told them."""
     found = [*areas]
     if known := [*boot]:
-        return _render_by_address(found, known, arch)
-    lines = [BOOT_STACK] * (boot_pages // 4) + list(BOOT_AREAS if boot_pages else ())
-    lines += [(area.end - area.start, _words(area)) for area in found if area.kind != "lazy"]
+        return _render_by_address(found, known, info.arch)
+    stack = max(STACK_BYTES >> info.page_shift, 1)  # pages, and one before them that guards it
+    lines = [(stack + 1 << info.page_shift, f"{CALLERS['stack']} pages={stack} vmalloc N0={stack}")] * (boot_pages // stack)
+    lines += BOOT_AREAS if boot_pages and STACK_BYTES >> info.page_shift == 4 else ()
+    lines += [(area.end - area.start, _words(area, info.page_shift)) for area in found if area.kind != "lazy"]
     lines += [(area.end - area.start, "unpurged vm_area") for area in found if area.kind == "lazy"]
     return "".join([f"{HIDDEN} {nr_bytes:7} {words}\n" for nr_bytes, words in lines])
 
@@ -76,6 +79,6 @@ def _render_by_address(areas, boot, arch):
     return "".join([f"{HIDDEN} {end - start:7} {words}\n" for start, end, words in lines])
 
 
-def _words(area):
-    vpages = " vpages" if area.nr_pages * 8 > PAGE_BYTES else ""  # its array of pages is vmalloc's, too
+def _words(area, page_shift):
+    vpages = " vpages" if area.nr_pages * POINTER_BYTES > 1 << page_shift else ""  # its array of pages is vmalloc's, too
     return f"{CALLERS[area.kind]} pages={area.nr_pages} vmalloc{vpages} N0={area.nr_pages}"

@@ -43,7 +43,7 @@ THRESHOLD_SHIFT = 27  # a unit of 128 MiB
 MAX_THRESHOLD = 125
 
 
-def render(zones: Iterable[ZoneInfo], node_stats: Mapping[str, int], page_shift: int = 12, release: int = CURRENT) -> str:
+def render(zones: Iterable[ZoneInfo], node_stats: Mapping[str, int], page_shift: int, release: int = CURRENT) -> str:
     """The file; the node's counters stand in its first zone that has memory."""
     text = []
     seen_nodes = set()
@@ -90,7 +90,7 @@ def _end(zone: ZoneInfo, page_shift: int, is_old: bool) -> str:
     return f"  all_unreclaimable: 0\n  start_pfn:         {zone.start_pfn}\n  inactive_ratio:    {ratio}\n"
 
 
-def stat_threshold(managed: int, nr_cpus: int, page_shift: int = 12) -> int:
+def stat_threshold(managed: int, nr_cpus: int, page_shift: int) -> int:
     """By how much a CPU's share of a counter may differ before it is added to the zone's: it follows from the zone's
     size and the number of CPUs alone. Source: mm/vmstat.c:calculate_normal_threshold()."""
     units = managed >> (THRESHOLD_SHIFT - page_shift)

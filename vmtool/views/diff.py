@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Change = tuple[Name, "Facts | None", "Facts | None"]  # None: there is none
 
-SPAN = 1 << 21  # bytes that one table of entries maps; pages are asked for by so many at a time
-X86_BITS = ((1 << 0, "P"), (1 << 1, "RW"), (1 << 2, "US"), (1 << 5, "A"), (1 << 6, "D"), (1 << 7, "PS"), (1 << 8, "G"), (1 << 63, "NX"))
+ENTRY_BYTES = 8  # of what is asked for a page
+AT_ONCE = 1 << 9  # pages that are asked for
 KINDS = ("machine", "sysctl", "process", "area", "pages", "frames", "bytes", "file", "zone", "slab", "counter", "tlb counters",
          "tlb entry", "tlb entries", "records")  # fmt: skip
 NAMES: dict[str, tuple[str, ...]] = {
@@ -73,6 +73,8 @@ class Space:
         self.machine = machine
         self.pid = pid
         self.areas = areas
+        self.shift = machine.info().page_shift
+        self._flags: dict[int, tuple[str, ...]] = {}  # names, by all of an entry but its frame
 
     def next_table(self, addr: int) -> int | None:
         """The first address from `addr` on where there may be a page."""
@@ -85,11 +87,22 @@ class Space:
 
     def page(self, start: int, end: int) -> tuple[bytes, bytes]:
         """pagemap's and the tables' entries of a range, eight bytes a page; outside the space there are none."""
-        size = (end - start >> 12) * 8
+        size = (end - start >> self.shift) * ENTRY_BYTES
         if not self.areas:
             return bytes(size), bytes(size)
         maps, entries = [ask(self.pid, start, end - start) for ask in (self.machine.pagemap_bytes, self.machine.entry_bytes)]
         return maps.ljust(size, b"\0"), entries.ljust(size, b"\0")
+
+    def side(self, addr: int, pagemap: bytes, entry: bytes) -> tuple[int, tuple[str, ...]]:
+        """A page as it is compared: pagemap's entry, and the names that the format has for the bits of the table's."""
+        word, raw = int.from_bytes(pagemap, "little"), int.from_bytes(entry, "little")
+        if not word & PRESENT:
+            return word, ()
+        key = raw ^ (word & PFN_MASK) << self.shift
+        if key not in self._flags:
+            steps = self.machine.walk(self.pid, addr).steps
+            self._flags[key] = tuple(steps[-1].flags) if steps and steps[-1].present else ()
+        return word, self._flags[key]
 
 
 def _spaces(machine, objects, pid):
@@ -98,34 +111,32 @@ def _spaces(machine, objects, pid):
 
 
 def pages(pid: int, old: Space, new: Space) -> list[Change]:
-    """The pages that differ, those alike in one."""
-    runs: list[list[Any]] = []  # address, number, old and new (pagemap entry, bits)
+    """The pages that differ, those alike in one. Of pages of two sizes none is like another."""
+    if old.shift != new.shift:
+        return pages(pid, old, Space(old.machine, pid, [])) + pages(pid, Space(new.machine, pid, []), new)
+    span = AT_ONCE << old.shift
+    runs: list[list[Any]] = []  # address, number, old and new (pagemap entry, names of bits)
     addr: int | None = 0
     while addr is not None:
         addr = min((at for at in (old.next_table(addr), new.next_table(addr)) if at is not None), default=None)
         if addr is None:
             break
-        start, addr = addr & -SPAN, (addr & -SPAN) + SPAN
+        start, addr = addr & -span, (addr & -span) + span
         was, now = old.page(start, addr), new.page(start, addr)
         if was != now:
-            for at in range(0, len(was[0]), 8):
-                sides = [_page(maps[at : at + 8], entries[at : at + 8]) for maps, entries in (was, now)]
+            for nr in range(AT_ONCE):
+                page, at = start + (nr << old.shift), slice(nr * ENTRY_BYTES, (nr + 1) * ENTRY_BYTES)
+                sides = [space.side(page, maps[at], entries[at]) for space, (maps, entries) in ((old, was), (new, now))]
                 if sides[0] != sides[1]:
-                    _add(runs, start + at // 8 * 4096, sides)
+                    _add(runs, page, sides, 1 << old.shift)
     return [(("pages", (pid, run[0], run[1])), _page_facts(run[2], run[1]), _page_facts(run[3], run[1])) for run in runs]
 
 
-def _page(pagemap, entry):
-    """(pagemap entry, the entry's bits)."""
-    bits = int.from_bytes(entry, "little")
-    return int.from_bytes(pagemap, "little"), tuple([name for bit, name in X86_BITS if bits & bit and bits & 1])
-
-
-def _add(runs, addr, sides):
+def _add(runs, addr, sides, page_bytes):
     """A page that differs: one of the last run, when it differs as that does."""
     if runs:
         run = runs[-1]
-        if addr == run[0] + run[1] * 4096 and all([_follows(run[2 + i], side, run[1]) for i, side in enumerate(sides)]):
+        if addr == run[0] + run[1] * page_bytes and all([_follows(run[2 + i], side, run[1]) for i, side in enumerate(sides)]):
             run[1] += 1
             return
     runs.append([addr, 1, *sides])

@@ -9,7 +9,7 @@ UNITS = "BKMGTPE"
 WIDTH_HINT = 5
 
 
-def render(file: FileInfo, page_bytes: int = 4096, in_bytes: bool = False) -> str:
+def render(file: FileInfo, page_bytes: int, in_bytes: bool = False) -> str:
     """Heading and the file's row: bytes and pages in the cache, size, path."""
     sizes = [file.nr_pages * page_bytes, file.size]
     res, size = [str(n) if in_bytes else human(n) for n in sizes]

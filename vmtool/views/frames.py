@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 
 from vmtool.records import Frame, Vma
 
-HUGE_ORDER = 9
-
 
 def runs(frames: Iterable[Frame]) -> list[tuple[Frame, int]]:
     """Neighbours alike share a row: the first frame and their number. Pages of one file are alike where their index goes up with them."""
@@ -31,7 +29,7 @@ def _alike(frame: Frame, expected: Frame) -> bool:
     return frame._replace(order=0, has_content=False, kpageflags=0) == expected._replace(order=0, has_content=False, kpageflags=0)
 
 
-def render(found: Iterable[tuple[Frame, int]]) -> str:
+def render(found: Iterable[tuple[Frame, int]], pmd_order: int) -> str:
     """A row a run. `refs` and `maps` are _refcount and _mapcount as page_count() and page_mapcount() give them."""
     from vmtool.views.table import table
 
@@ -39,14 +37,14 @@ def render(found: Iterable[tuple[Frame, int]]) -> str:
     rows = []
     for f, count in found:
         index = f"0x{f.index:x}" if f.mapping else "-"
-        facts = (f.zone, f.kind, f.order, f.refcount, f.mapcount, index, f.mapping or "-", " ".join(words(f)) or "-")
+        facts = (f.zone, f.kind, f.order, f.refcount, f.mapcount, index, f.mapping or "-", " ".join(words(f, pmd_order)) or "-")
         rows.append((f"0x{f.pfn:x}", count, *facts))
     return table(headings, rows, left="zone kind mapping flags")
 
 
-def words(frame: Frame) -> list[str]:
-    """The flags' names, after `huge` where a huge page begins."""
-    is_huge = frame.order >= HUGE_ORDER and "head" in frame.flags
+def words(frame: Frame, pmd_order: int) -> list[str]:
+    """The flags' names, after `huge` where a huge page begins: one of PMD_ORDER or more."""
+    is_huge = frame.order >= pmd_order and "head" in frame.flags
     return (["huge"] if is_huge else []) + list(frame.flags)
 
 
@@ -64,7 +62,7 @@ def render_mappings(mappings: Iterable[tuple[int, int, int, Vma]], permissions: 
     return table(("pid", "address", "page", "area", "perm", "name"), rows, left="area perm name")
 
 
-def render_summary(kinds: Iterable[tuple[str, int]], page_shift: int = 12) -> str:
+def render_summary(kinds: Iterable[tuple[str, int]], page_shift: int) -> str:
     """A row a kind, and their sum: all frames of the machine."""
     from vmtool.views.table import table
 

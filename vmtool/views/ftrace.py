@@ -11,7 +11,7 @@ hundredth of a second an operation, and in it a microsecond a step.
 
 from __future__ import annotations
 
-from vmtool.records import TracedFile, TraceRecord
+from vmtool.records import MachineInfo, TracedFile, TraceRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def _frame_free(args, file, task, later):
 
 def _cache(name):
     def event(args, file, task, later):
-        ofs = args["index"] << 12
-        return name, f"dev {_dev(file)} ino {file.inode:x} pfn=0x{args['pfn']:x} ofs={ofs} order={args.get('order', 0)}"
+        return name, f"dev {_dev(file)} ino {file.inode:x} pfn=0x{args['pfn']:x} ofs={args['ofs']} order={args.get('order', 0)}"
     return event
 
 
@@ -143,7 +142,9 @@ EVENTS: dict[str, tuple[str, Callable[..., tuple[str, str]]]] = {
 }
 
 
-def events(records: Sequence[TraceRecord], comms: Mapping[int, str], files: Files) -> Iterator[tuple[TraceRecord, str, str, str]]:
+def events(
+    records: Sequence[TraceRecord], comms: Mapping[int, str], files: Files, page_shift: int
+) -> Iterator[tuple[TraceRecord, str, str, str]]:
     """(step, context letters, event's name, what it says) of each step that is one of the kernel's events."""
     for at, record in enumerate(records):
         known = EVENTS.get(record.event)
@@ -153,7 +154,7 @@ def events(records: Sequence[TraceRecord], comms: Mapping[int, str], files: File
         if "inode" in record.args and file is None:
             file = TracedFile("", 0, 0, 0)
         task = Task(record.pid, comms.get(record.pid, "<...>"))
-        args = {**record.args, "event": record.event}
+        args = {**record.args, "event": record.event, "ofs": record.args.get("index", 0) << page_shift}
         if record.event == "cache_add":
             args["order"] = _order_of(records, at, record.args["pfn"])
         yield record, known[0], *known[1](args, file, task, records[at + 1 : at + 64])
@@ -167,13 +168,13 @@ def _order_of(records, at, pfn):
     return 0
 
 
-def render(records: Sequence[TraceRecord], comms: Mapping[int, str], files: Files, clock: int, nr_cpus: int, nr_steps: int) -> str:
+def render(records: Sequence[TraceRecord], comms: Mapping[int, str], files: Files, info: MachineInfo, nr_steps: int) -> str:
     """The text of a trace file."""
     lines = []
-    for record, letters, name, text in events(records, comms, files):
-        microseconds = clock * (1_000_000 // USER_HZ) + record.seq
+    for record, letters, name, text in events(records, comms, files, info.page_shift):
+        microseconds = info.clock * (1_000_000 // USER_HZ) + record.seq
         comm = comms.get(record.pid, "<...>") if record.pid else "swapper"
         when = f"{microseconds // 1_000_000:5}.{microseconds % 1_000_000:06}"
         lines.append(f"{comm[:15]:>16}-{record.pid:<7} [000] {letters} {when}: {name}: {text}\n")
     cut = max(0, nr_steps - len(records))
-    return HEADER.format(kept=len(lines), written=len(lines) + cut, cpus=nr_cpus) + "".join(lines)
+    return HEADER.format(kept=len(lines), written=len(lines) + cut, cpus=info.nr_cpus) + "".join(lines)

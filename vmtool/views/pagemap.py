@@ -18,7 +18,6 @@ MARKS = ((1 << 61, "file/shared"), (1 << 56, "exclusive"), (1 << 57, "uffd-wp"),
 PFN_MASK = (1 << 55) - 1
 AREA_MASK, AREA_SHIFT = 0x1F, 5
 HUGE = "huge"
-HUGE_FRAMES, HUGE_BYTES = (1 << 9) - 1, (1 << 21) - 1  # what the number and the address of a huge page's beginning have not
 
 
 class Run(NamedTuple):
@@ -30,15 +29,19 @@ class Run(NamedTuple):
     huge: int
 
 
-def runs(entries: Iterable[PagemapEntry], mapped_at: Callable[[int], int] | None = None, page_bytes: int = 4096) -> list[Run]:
-    """The pages, folded. `mapped_at(addr)`: the size of the page that the tables map there; asked where it could be a huge one."""
+def runs(
+    entries: Iterable[PagemapEntry], page_shift: int, pmd_order: int, mapped_at: Callable[[int], int] | None = None
+) -> list[Run]:
+    """The pages, folded. `mapped_at(addr)`: the size of the page that the tables map there; asked where it could be a huge one, of
+    PMD_ORDER or more."""
+    page_bytes = 1 << page_shift
     found: list[list[int]] = []
     expected = (-1, 0)
     huge = huge_end = 0
     for addr, entry in entries:
         begins = False
         if addr >= huge_end:
-            huge = _huge_bytes(addr, entry, mapped_at)
+            huge = _huge_bytes(addr, entry, page_bytes << pmd_order, pmd_order, mapped_at)
             huge_end = addr + (huge or page_bytes)
             begins = huge > 0
         if found and (addr, entry) == expected and found[-1][3] == huge >> 10 and not begins:
@@ -49,12 +52,12 @@ def runs(entries: Iterable[PagemapEntry], mapped_at: Callable[[int], int] | None
     return [Run(*run) for run in found]
 
 
-def _huge_bytes(addr, entry, mapped_at):
+def _huge_bytes(addr, entry, pmd_bytes, pmd_order, mapped_at):
     """The size of the huge page that begins here, or 0."""
-    if mapped_at is None or not entry & PRESENT or entry & HUGE_FRAMES or addr & HUGE_BYTES:
+    if mapped_at is None or not entry & PRESENT or entry & ((1 << pmd_order) - 1) or addr % pmd_bytes:
         return 0
     nr_bytes = mapped_at(addr)
-    return nr_bytes if nr_bytes > HUGE_BYTES else 0
+    return nr_bytes if nr_bytes >= pmd_bytes else 0
 
 
 def _next(entry):

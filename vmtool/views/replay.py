@@ -14,7 +14,7 @@ NOTES_SHOWN = 20
 
 
 def rows(processes: Sequence[Any]) -> list[tuple[Any, ...]]:
-    return [(p.pid or "?", p.name or "?", p.calls, p.minor, p.major, p.peak_vm * 4, p.peak_rss * 4) for p in processes]
+    return [(p.pid or "?", p.name or "?", p.calls, p.minor, p.major, p.peak_vm, p.peak_rss) for p in processes]
 
 
 def render(summary: Any, handled: Mapping[str, Any]) -> str:

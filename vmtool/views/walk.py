@@ -19,6 +19,7 @@ VTOP_FLAGS = (
     (1 << 8, "GLOBAL"),
     (1 << 63, "NX"),
 )
+SWP_OFFSET_LOW = 9  # of x86-64's entries: the offset is in bits 58 to 9, inverted
 PAGE_SIZES = {1 << 20: "1MB", 2 << 20: "2MB", 4 << 20: "4MB", 32 << 20: "32MB", 1 << 30: "1GB"}
 
 
@@ -94,7 +95,7 @@ def _vtop_entry(step: WalkStep, is_x86: bool) -> str:
 def _vtop_swap(step: WalkStep) -> str:
     """A page in swap: the type in the entry's top five bits, the complement of the offset below (x86-64)."""
     entry, device = f"{step.entry:x}", f"{step.entry >> 59}"
-    offset = str((~step.entry & ((1 << 59) - 1)) >> 9)
+    offset = str((~step.entry & ((1 << 59) - 1)) >> SWP_OFFSET_LOW)
     widths = max(len(entry), 3), max(len(device), 4), max(len(offset), 6)
     heads = (_centred(word, width) for word, width in zip(("PTE", "SWAP", "OFFSET"), widths, strict=True))
     values = (_centred(word, width, True) for word, width in zip((entry, device, offset), widths, strict=True))
