@@ -4,6 +4,8 @@ The calls are those of test_random_calls, drawn with fixed seeds. After a refusa
 next object is refused, until the call needs no more of them.
 """
 
+import errno
+
 import pytest
 
 from tests.mm.test_random_calls import Player
@@ -102,3 +104,33 @@ def test_what_a_call_on_huge_pages_of_a_pool_is_refused_costs_the_pool_nothing(n
     assert m.fsck() == []
     assert [m.meminfo()[f"HugePages_{what}"] for what in ("Total", "Free", "Rsvd")] == [12, 12, 0]
     assert nr_refused or name in ("touch", "madvise")
+
+
+def test_a_merge_that_its_anon_vma_is_refused_is_an_error_and_no_other_way_is_tried():
+    """vma_merge_existing_range(): dup_anon_vma() without memory is VMA_MERGE_ERROR_NOMEM, and vma_modify() goes no further."""
+    core = pytest.importorskip("vmtool._core")
+    m = core.Machine()
+    m.boot(ram_bytes=64 << 20)
+    pid = m.spawn("a", None, [b"a"], [])
+    base, page = 0x10000000, 4096
+    m.mmap(pid, base + page, page, 3, 0x32)
+    m.touch(pid, base + page, page, "w")
+    m.mprotect(pid, base + page, page, 1)
+    m.mmap(pid, base, page, 3, 0x32)  # which has no page yet: it would take the other's anon_vma
+    before, nth, left = m.maps(pid), 0, 0
+    while left == 0:
+        nth += 1
+        point = m.savepoint()
+        slab.refuse_object(nth)
+        try:
+            m.mprotect(pid, base + page, page, 3)
+            raised = 0
+        except KernelError as e:
+            raised = e.errno
+        left = slab.refuse_object(0)
+        assert m.fsck() == []
+        if left == 0:
+            assert raised == errno.ENOMEM and m.maps(pid) == before
+            m.rollback(point)
+    assert nth > 1
+    assert [(vma.start, vma.end) for vma in m.maps(pid) if vma.start >= base][0] == (base, base + 2 * page)

@@ -170,6 +170,7 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
     cdef bint left_side = g.start == m_start
     cdef bint right_side = g.end == m_end
     cdef bint left, right = False
+    cdef idx_t target
     cdef vma_t *t
     if g.vm_flags & VM_SPECIAL or not (left_side or right_side):
         return 0
@@ -183,39 +184,33 @@ cdef idx_t merge_existing_range(arena_t *a, vmg_t *g) noexcept nogil:
     if g.err:
         return 0
     sticky = g.vm_flags & VM_STICKY
+    target = g.prev if left else g.next
+    g.err = dup_anon_vma(a, target, g.next if left and right and vma_at(a, g.next).anon_vma else g.middle)
+    if g.err:
+        return 0
+    g.target = target
+    t = vma_at(a, target)
     if left and right:
         sticky |= vma_at(a, g.next).vm_flags & VM_STICKY
-        g.target = g.prev
-        if dup_anon_vma(a, g.prev, g.next if vma_at(a, g.next).anon_vma else g.middle) < 0:
-            return 0
-        t = vma_at(a, g.prev)
         m_end = vma_at(a, g.next).vm_end
         remove_vma(a, g.mm, g.middle)
         remove_vma(a, g.mm, g.next)
-        vma_set_range(a, g.mm, g.prev, t.vm_start, m_end, t.vm_pgoff)
+        vma_set_range(a, g.mm, target, t.vm_start, m_end, t.vm_pgoff)
     elif left:
-        g.target = g.prev
-        if dup_anon_vma(a, g.prev, g.middle) < 0:
-            return 0
-        t = vma_at(a, g.prev)
         if right_side:
             remove_vma(a, g.mm, g.middle)
         else:
             vma_adjust_trans_huge(a, g.middle, g.end)
             vma_set_range(a, g.mm, g.middle, g.end, m_end, m_pgoff + ((g.end - m_start) >> a.m.arch.page_shift))
-        vma_set_range(a, g.mm, g.prev, t.vm_start, g.end, t.vm_pgoff)
+        vma_set_range(a, g.mm, target, t.vm_start, g.end, t.vm_pgoff)
     else:
-        g.target = g.next
-        if dup_anon_vma(a, g.next, g.middle) < 0:
-            return 0
-        t = vma_at(a, g.next)
         n_pgoff = t.vm_pgoff - ((g.end - g.start) >> a.m.arch.page_shift)
         if left_side:
             remove_vma(a, g.mm, g.middle)
         else:
             vma_adjust_trans_huge(a, g.middle, g.start)
             vma_set_range(a, g.mm, g.middle, m_start, g.start, m_pgoff)
-        vma_set_range(a, g.mm, g.next, g.start, t.vm_end, n_pgoff)
+        vma_set_range(a, g.mm, target, g.start, t.vm_end, n_pgoff)
     vma_iter_store(a, g.mm, g.target)
     vma_mut(a, g.target).vm_flags |= sticky
     khugepaged_enter_vma(a, g.target, g.vm_flags)
