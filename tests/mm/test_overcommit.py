@@ -130,6 +130,24 @@ def test_memory_that_was_not_reserved_is_sigbus_when_the_limit_is_strict(m):
     assert failed.value.signo == 7
 
 
+def test_swapoff_is_refused_where_what_is_promised_needs_the_area(m):
+    """sys_swapoff(): security_vm_enough_memory_mm() of the area's pages, which the limit has still. Root's reserve is no matter to it."""
+    m.swapon(64 * MIB)
+    pid = m.spawn("p", None, [b"p"], [])
+    m.set_sysctl("vm.overcommit_memory", "2")
+    m.set_sysctl("vm.user_reserve_kbytes", "0")
+    area = m.swaps()[0][0]
+    swap = m.meminfo()["SwapTotal"]
+    limit = m.meminfo()["CommitLimit"]
+    held = m.mmap(pid, 0, (limit - swap - m.meminfo()["Committed_AS"]) // 4 * PAGE, RW, PRIVATE)
+    assert is_refused(lambda: m.swapoff(area))  # one page is below the limit no more
+    assert m.meminfo()["SwapTotal"] == swap and m.meminfo()["CommitLimit"] == limit
+    m.munmap(pid, held, PAGE)
+    before = m.meminfo()["Committed_AS"]
+    m.swapoff(area)
+    assert m.meminfo()["SwapTotal"] == 0 and m.meminfo()["Committed_AS"] == before
+
+
 @pytest.mark.parametrize("kbytes", range(140, 460, 20))
 def test_a_program_that_finds_no_room_leaves_nothing(kbytes):
     """Mode 2: what the start of a program was promised is given back where it failed, and no CPU runs what never was."""

@@ -72,7 +72,9 @@ cdef int vm_enough_memory(arena_t *a, idx_t mm, int64_t nr_pages) noexcept nogil
             return 0
         a.m.vm_committed_as -= nr_pages
         return -ENOMEM
-    allowed = <int64_t>commit_limit(a) - <int64_t>(a.m.admin_reserve_kbytes >> (a.m.arch.page_shift - 10))
+    allowed = <int64_t>commit_limit(a)
+    if a.task:  # no process here has CAP_SYS_ADMIN; who stands outside has
+        allowed -= <int64_t>(a.m.admin_reserve_kbytes >> (a.m.arch.page_shift - 10))
     if mm:
         # A part of the limit is kept so that one process cannot take it all.
         reserve = <int64_t>(a.m.user_reserve_kbytes >> (a.m.arch.page_shift - 10))

@@ -1,7 +1,8 @@
 """Switching swap areas on and off.
 
     swapon 64M    16384 slots, the first is the header: 65532 kB; priority -2, the next -3 ...
-    swapoff       everything comes back first: entries, shared memory, cached folios; without memory for it: -ENOMEM, and the area stays on
+    swapoff       everything comes back first: entries, shared memory, cached folios; without memory for it, or for what is promised: -ENOMEM,
+                  and the area stays on
 
 Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse().
 """
@@ -9,6 +10,7 @@ Counterpart: Linux v6.18 mm/swapfile.c:sys_swapon(), sys_swapoff(), try_to_unuse
 from vmtool.mm.arena cimport arena_resize, frame_mut, slot_at
 from vmtool.mm.buddy cimport folio_put
 from vmtool.mm.kmalloc cimport kmalloc, kmem_free_kept, kmem_keep, kvmalloc, vmalloc
+from vmtool.mm.mm_acct cimport vm_enough_memory, vm_unacct_memory
 from vmtool.mm.shmem_swap cimport shmem_unuse
 from vmtool.mm.swap_fault cimport unuse_mms
 from vmtool.mm.swap_state cimport folio_free_swap, swap_write_wait
@@ -155,6 +157,9 @@ cdef int sys_swapoff(arena_t *a, uint32_t type) noexcept nogil:
     if type >= MAX_SWAP_AREAS or not a.m.swap[type].flags & SWP_USED:
         return -EINVAL
     si = &a.m.swap[type]
+    if vm_enough_memory(a, 0, si.pages) < 0:  # would memory alone, without it, keep what is promised
+        return -ENOMEM
+    vm_unacct_memory(a, si.pages)
     si.flags &= ~<uint32_t>SWP_WRITEOK
     a.m.nr_swap_pages -= si.pages
     a.m.total_swap_pages -= si.pages
