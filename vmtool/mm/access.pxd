@@ -11,7 +11,7 @@ cdef struct siginfo_t:
     vaddr_t addr
 
 # Accesses by a task on its CPU (`c` is the one it runs on), ACCESS_ kinds. Precondition: the task is live and runs in its space: c's root is its pgd.
-# Returns of all: 0, or -1 and the signal in *info (SIGSEGV, SIGBUS, or SIGKILL where a fault had no memory); what was done before it stays done.
+# Returns of all: 0, or -1 and the signal in *info (SIGSEGV, SIGBUS, or SIGKILL: memory's victim, or it never got any); what was done before it stays done.
 # Counts, by the faults: PGFAULT, PGMAJFAULT and what handle_mm_fault() moves; the TLB's counters of the CPU.
 
 # One access within a page. 0, or -1: a signal. *info is set only then.

@@ -164,19 +164,23 @@ cdef enum:  # arena_err
     ARENA_NOMEM = 3
     ARENA_LOOP = 4  # a list or tree longer than its pool
 
-cdef int arena_init(arena_t *a) noexcept nogil
-cdef void arena_destroy(arena_t *a) noexcept nogil
+cdef int arena_init(arena_t *a) noexcept nogil  # empty: the null record in every pool, one machine record. 0, -ENOMEM
+cdef void arena_destroy(arena_t *a) noexcept nogil  # frees all of it; no record may be used any more
+# rec_at() of what is not in memory: loaded, or the poison record and a.err
 cdef void *arena_miss(arena_t *a, int pool, uint32_t i) noexcept nogil
-cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil
+cdef void arena_mark(arena_t *a, int pool, uint32_t chunk) noexcept nogil  # the chunk will be saved
+# at least `count` records exist; what was handed out stays where it is. 0, -ENOMEM of the host: a.err is set
 cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil
+# a zeroed record of a pool that is not sparse. 0: no memory of the host's, a.err is set
 cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil
+# i is free from now on; its first word is the list's. Precondition: it is live, and nothing names it
 cdef void rec_free(arena_t *a, int pool, idx_t i) noexcept nogil
 # Whether record i of a pool that rec_alloc() gives from is in use: a free record is zeros but for the link in its first word, of a live one
 # something stands behind it, whatever the first word holds. False of the null record and of a number that the pool does not have.
 # slab_obj_exts_t alone may be all zeros: it lives as long as a slab names it.
 cdef bint rec_is_live(arena_t *a, int pool, idx_t i) noexcept nogil
-cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil
-cdef idx_t content_alloc(arena_t *a) noexcept nogil
+cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil  # the first of them stays
+cdef idx_t content_alloc(arena_t *a) noexcept nogil  # bytes of a page, zeros. 0: no memory of the host's, a.err is set
 cdef void content_free(arena_t *a, idx_t c) noexcept nogil
 cdef void content_sized(arena_t *a) noexcept nogil  # m.arch is known: how large a page is
 cdef uint32_t pool_size(int pool) noexcept nogil
