@@ -126,7 +126,7 @@ class Walk:
                 sets.append((self.function.params.index(base), field, values))
         kind = self.function.kind
         says = {value for value in self.returned if is_failure(value) or value.startswith(CALLBACK)}
-        if kind in ("idx_t", "pfn_t", "vaddr_t", "bint") or kind.endswith("*"):
+        if kind in ("idx_t", "pfn_t", "vaddr_t", "bint", "uint64_t") or kind.endswith("*"):
             says |= self.returned & {NO_MEMORY}
         return Summary(frozenset(says | self.returned & {ZERO, VALUE}), tuple(sets))
 

@@ -10,6 +10,7 @@ cdef enum:  # set_tunable()
     TUNABLE_OUT_OF_RANGE  # the library ignores it
     TUNABLE_UNKNOWN
 
-cdef int libc_mallopt(libc_t *l, int param, int value) noexcept nogil  # 1 done, 0 refused
+# 1: accepted, also of an unknown parameter; 0: no such value. Precondition: ptmalloc_init() was called
+cdef int libc_mallopt(libc_t *l, int param, int value) noexcept nogil
 cdef int set_tunable(libc_t *l, const char *name, uint64_t len, const char *value, uint64_t value_len) noexcept nogil
 cdef void tunables_init(libc_t *l) noexcept nogil

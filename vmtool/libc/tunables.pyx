@@ -149,7 +149,7 @@ OPTIONS[:] = [option_t(M_MXFAST, set_mxfast), option_t(M_TRIM_THRESHOLD, set_tri
 
 
 cdef int libc_mallopt(libc_t *l, int param, int value) noexcept nogil:
-    """An unknown parameter is accepted; the fastbins are consolidated whatever comes. Preconditions: ptmalloc_init() was called."""
+    """The fastbins are consolidated whatever comes."""
     cdef int i
     malloc_consolidate(l, l.main_arena)
     for i in range(8):

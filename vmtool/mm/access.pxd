@@ -10,9 +10,9 @@ cdef struct siginfo_t:
     int code  # SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, SI_KERNEL
     vaddr_t addr
 
-# Accesses by a task on its CPU (`c` is the one it runs on), ACCESS_ kinds. Precondition: the task is live and runs in its space: c's root is its pgd.
-# Returns of all: 0, or -1 and the signal in *info (SIGSEGV, SIGBUS, or SIGKILL: memory's victim, or it never got any); what was done before it stays done.
-# Counts, by the faults: PGFAULT, PGMAJFAULT and what handle_mm_fault() moves; the TLB's counters of the CPU.
+# Accesses by a task on its CPU (`c` is the one it runs on), ACCESS_ kinds. Precondition: the task is live and runs in its space: c's root
+# is its pgd. Returns of all: 0, or -1 and the signal in *info (SIGSEGV, SIGBUS, or SIGKILL: memory's victim, or it never got any); what was
+# done before it stays done. Counts, by the faults: PGFAULT, PGMAJFAULT and what handle_mm_fault() moves; the TLB's counters of the CPU.
 
 # One access within a page. 0, or -1: a signal. *info is set only then.
 cdef int touch_page(arena_t *a, cpu_t *c, idx_t task, vaddr_t addr, int kind, siginfo_t *info) noexcept nogil

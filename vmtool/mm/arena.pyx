@@ -98,7 +98,6 @@ cdef void arena_fail(arena_t *a, int err, int pool, uint32_t i) noexcept nogil:
 
 
 cdef int arena_init(arena_t *a) noexcept nogil:
-    """An empty arena with the null record in every pool and one machine record. Returns 0 or -ENOMEM."""
     cdef int i
     cdef uint32_t per
     memset(a, 0, sizeof(arena_t))
@@ -137,7 +136,7 @@ cdef void arena_destroy(arena_t *a) noexcept nogil:
 
 
 cdef int arena_resize(arena_t *a, int pool, uint32_t count) noexcept nogil:
-    """Let the pool have at least `count` records; only the directory grows. Returns 0 or -ENOMEM."""
+    """Only the directory grows."""
     cdef pool_t *p = &a.pool[pool]
     cdef uint64_t need = ((<uint64_t>count + p.mask) >> p.shift)
     cdef uint64_t cap
@@ -254,7 +253,6 @@ cdef void mark_one(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
 
 
 cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil:
-    """A zeroed record; 0 when the host has no memory (err is set)."""
     cdef pool_t *p = &a.pool[pool]
     cdef idx_t i = p.free_head
     cdef char *r

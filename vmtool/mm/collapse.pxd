@@ -36,6 +36,7 @@ cdef struct collapse_t:  # collapse_control
 
 # Whether a PTE table, a huge entry or nothing is there: SCAN_SUCCEED, SCAN_PMD_MAPPED, SCAN_PMD_NONE, SCAN_PMD_NULL.
 cdef int find_pmd_or_thp_or_none(arena_t *a, const mm_t *m, vaddr_t addr, pfn_t *table) noexcept nogil
-cdef int alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc, pfn_t *head) noexcept nogil  # 2M that the space's group pays for; scan_result
+# A huge page that the space's group pays for; scan_result. Counts: THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED.
+cdef int alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc, pfn_t *head) noexcept nogil
 cdef void release_folio(arena_t *a, pfn_t head) noexcept nogil  # what was isolated goes back, by the batch of new folios
 cdef int hpage_collapse_scan_pmd(arena_t *a, idx_t v, vaddr_t addr, collapse_t *cc) noexcept nogil  # addr: a border of 2M; scan_result

@@ -49,7 +49,6 @@ cdef int find_pmd_or_thp_or_none(arena_t *a, const mm_t *m, vaddr_t addr, pfn_t 
 
 
 cdef int alloc_charge_folio(arena_t *a, const mm_t *m, const collapse_t *cc, pfn_t *head) noexcept nogil:
-    """Counts: THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED."""
     cdef uint32_t gfp = GFP_USER_MOVABLE | GFP_NO_KSWAPD  # GFP_TRANSHUGE; khugepaged's without defrag: _LIGHT
     if cc.is_khugepaged and not a.m.khugepaged.defrag:
         gfp |= GFP_NO_DIRECT

@@ -6,4 +6,4 @@ from vmtool.mm.types cimport *
 
 cdef idx_t cred_alloc(arena_t *a) noexcept nogil  # usage 1; 0: no memory
 cdef idx_t cred_get(arena_t *a, idx_t cred) noexcept nogil  # one user more of it (0: none); returns it
-cdef void cred_put(arena_t *a, idx_t cred) noexcept nogil
+cdef void cred_put(arena_t *a, idx_t cred) noexcept nogil  # the last user's goodbye frees it

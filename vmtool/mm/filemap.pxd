@@ -12,7 +12,7 @@ from vmtool.mm.types cimport *
 from vmtool.mm.xnode cimport xnode_ops_t
 
 cdef pfn_t filemap_get(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # the page (maybe a tail) at index, 0: not cached
-cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil
+cdef bint page_uptodate(arena_t *a, pfn_t page) noexcept nogil  # of a cached one: its bytes are the file's
 # The page whose block is about to be changed; a large folio that could not be read is no such page, and leaves the cache.
 cdef pfn_t filemap_get_block(arena_t *a, idx_t inode, uint64_t index) noexcept nogil
 cdef pfn_t filemap_next(arena_t *a, idx_t inode, uint64_t *index, uint64_t last) noexcept nogil  # first cached page at or after *index, up to last; sets *index
@@ -39,10 +39,12 @@ cdef uint32_t filemap_next_swapped(arena_t *a, idx_t inode, uint64_t *index, uin
 cdef void filemap_set_swapped(arena_t *a, idx_t inode, uint64_t index, uint32_t record) noexcept nogil  # where filemap_evict() left one; 0: forget it
 cdef void filemap_forget(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil  # shadows of a range; not of shared memory, whose values they would be
 cdef void filemap_remove_all(arena_t *a, idx_t inode) noexcept nogil  # an inode that nobody maps any more
+# By a store through a mapping: PG_readahead goes. Counts, by pages, of files with a disk: NR_FILE_DIRTY, NR_ZONE_WRITE_PENDING, NR_DIRTIED;
+# the task's nr_dirtied.
 cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil
 cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil  # the same for write(), which leaves PG_readahead alone
 cdef bint folio_clear_dirty(arena_t *a, pfn_t head) noexcept nogil  # whether it was; its pages lose the mark
-cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil
+cdef bint folio_test_dirty(arena_t *a, pfn_t head) noexcept nogil  # any page of it
 
 cdef inline pfn_t in_its_place(arena_t *a, idx_t inode, uint64_t index, pfn_t pfn) noexcept nogil:
     """The page of a slot, if the page says the same: who goes on behind it would else walk in a ring (a damaged file)."""

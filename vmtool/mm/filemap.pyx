@@ -146,7 +146,7 @@ cdef uint64_t page_cache_next_miss(arena_t *a, idx_t inode, uint64_t index, uint
 
 
 cdef int filemap_insert(arena_t *a, idx_t inode, uint64_t index, pfn_t head, uint32_t order, uint32_t *shadow) noexcept nogil:
-    """Counts: NR_FILE_PAGES (NR_SHMEM when swap-backed; NR_SHMEM_THPS, NR_FILE_THPS when large enough) by pages. Source: __filemap_add_folio()."""
+    """Source: __filemap_add_folio()."""
     cdef inode_t *ino = inode_mut(a, inode)
     cdef uint64_t nr_pages = <uint64_t>1 << order
     cdef uint64_t at = index
@@ -298,7 +298,7 @@ cdef void folio_mark_dirty(arena_t *a, pfn_t head) noexcept nogil:
 
 
 cdef void filemap_dirty_folio(arena_t *a, pfn_t head) noexcept nogil:
-    """Counts: NR_FILE_DIRTY, NR_ZONE_WRITE_PENDING, NR_DIRTIED by pages, for files with a disk. Source: __folio_mark_dirty()."""
+    """Source: __folio_mark_dirty()."""
     cdef frame_t *f = frame_at(a, head)
     cdef inode_t *ino
     cdef uint64_t index

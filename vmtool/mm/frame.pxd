@@ -39,6 +39,7 @@ cdef inline int mm_counter(arena_t *a, pfn_t pfn) noexcept nogil:
 # Bytes of a frame. page_bytes gives 4 KiB to read (never NULL: zeros when it has none; a clean page-cache page
 # gives its file's block); page_bytes_mut gives bytes of the frame's own, making them (with what it read as) when needed.
 cdef const char *page_bytes(arena_t *a, pfn_t pfn) noexcept nogil
+# to be written: its own, a copy of the file's block or zeros where it had none
 cdef char *page_bytes_mut(arena_t *a, pfn_t pfn) noexcept nogil
-cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil
+cdef void page_copy(arena_t *a, pfn_t dst, pfn_t src) noexcept nogil  # to becomes equal to from, byte for byte
 cdef void page_zero(arena_t *a, pfn_t pfn) noexcept nogil  # forget its bytes: reads as zeros

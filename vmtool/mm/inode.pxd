@@ -48,12 +48,13 @@ cdef inline bint errseq_check_and_advance(uint32_t *eseq, uint16_t *since) noexc
 
 # --- open files
 cdef idx_t file_open(arena_t *a, idx_t inode) noexcept nogil  # refcount 1, fresh readahead state; takes a filp object. 0: no memory
-cdef void fget(arena_t *a, idx_t file) noexcept nogil
+cdef void fget(arena_t *a, idx_t file) noexcept nogil  # one reference more
 cdef void fput(arena_t *a, idx_t file) noexcept nogil  # the last reference closes it: its objects go, and an inode without link and mapping
 
 # --- the disk
 cdef void disk_write_block(arena_t *a, idx_t inode, uint64_t index, const char *data, uint32_t length) noexcept nogil  # at mkfile: straight to the disk
 cdef void disk_put_content(arena_t *a, idx_t inode, uint64_t index, idx_t content) noexcept nogil  # the block becomes these bytes (0: a hole)
+# those of pages first..last become a hole
 cdef void disk_free_blocks(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil
 cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil  # no block there: reads as zeros without I/O
 # A device request for nr_pages pages, holes left out: 0, or -EIO while the inode's fail_read says so. The bytes are the caller's business.
@@ -64,5 +65,6 @@ cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) 
 
 cdef uint64_t nr_prunable(arena_t *a) noexcept nogil  # inodes that a shrinker may take
 cdef void prune_icache(arena_t *a, uint64_t nr) noexcept nogil
-cdef void drop_slab(arena_t *a) noexcept nogil  # drop_caches 2: dentries of files that nobody has open, and inodes without a cached page
+# drop_caches 2: dentries of files that nobody has open, and inodes without a cached page. Counts: DROP_SLAB.
+cdef void drop_slab(arena_t *a) noexcept nogil
 cdef bint inode_take_objects(arena_t *a, idx_t inode) noexcept nogil  # whoever uses a file finds its inode and dentry there; False: no memory

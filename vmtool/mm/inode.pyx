@@ -35,7 +35,7 @@ cdef inline uint16_t errseq_sample(uint32_t eseq) noexcept nogil:
 
 
 cdef bint inode_take_objects(arena_t *a, idx_t inode) noexcept nogil:
-    """The inode, LSM's part of it and its dentry in their slabs; the shrinkers may have taken them. False: no memory."""
+    """The inode, LSM's part of it and its dentry in their slabs; the shrinkers may have taken them."""
     cdef inode_t *i = inode_mut(a, inode)
     cdef int cache = CACHE_SHMEM_INODE if i.kind == INODE_SHMEM else CACHE_EXT4_INODE
     if i.obj[0] == 0:
@@ -314,7 +314,6 @@ cdef bint is_hole(arena_t *a, idx_t inode, uint64_t index) noexcept nogil:
 
 
 cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
-    """Counts: PGPGIN in kB, also for a request that fails (submit_bio() counts)."""
     cdef inode_t *i
     cdef uint64_t end = index + nr_pages
     cdef uint64_t at = index
@@ -337,7 +336,6 @@ cdef int disk_read(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) n
 
 
 cdef int disk_write(arena_t *a, idx_t inode, uint64_t index, uint64_t nr_pages) noexcept nogil:
-    """Counts: PGPGOUT in kB."""
     cdef inode_t *i
     count_vm_events(a, PGPGOUT, nr_pages << (a.m.arch.page_shift - 10))
     trace3(a, TR_DISK_WRITE, inode, index, nr_pages)
@@ -387,8 +385,7 @@ cdef void count_kept_files(arena_t *a, uint32_t *kept) noexcept nogil:
 
 
 cdef void drop_slab(arena_t *a) noexcept nogil:
-    """Dentries of files that nobody has open go, then inodes that have no cached pages either. Counts: DROP_SLAB. Source: drop_slab(),
-    prune_dcache_sb(), inode_lru_isolate()."""
+    """Source: drop_slab(), prune_dcache_sb(), inode_lru_isolate()."""
     cdef uint32_t *kept = <uint32_t *>calloc(a.pool[POOL_INODE].count, sizeof(uint32_t))
     cdef idx_t inode
     cdef inode_t *i

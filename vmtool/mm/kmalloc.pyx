@@ -108,7 +108,6 @@ cdef idx_t take_pages(arena_t *a, uint32_t kind, uint32_t order, uint64_t size, 
 
 
 cdef idx_t kmalloc(arena_t *a, uint64_t size, uint32_t gfp) noexcept nogil:
-    """Counts, beyond 8K: NR_SLAB_UNRECLAIMABLE_B."""
     cdef uint32_t order = 0
     cdef idx_t i
     if size <= KMALLOC_MAX_CACHE_SIZE:

@@ -98,7 +98,7 @@ cdef inline bint partially_mapped(arena_t *a, pfn_t head) noexcept nogil:
 cdef void clear_tails(arena_t *a, pfn_t head, uint32_t order) noexcept nogil  # a new folio: nobody maps it, and it is on no queue
 # `n` entries more or less, of the address space `mm`. Returns how many there are now.
 cdef uint32_t add_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil
-cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil
+cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil  # Precondition: it has so many there
 # folio_pte_batch(): entries from one on, `max_nr` at most, that map the folio's pages one after the other; they may differ in young, dirty and write.
 cdef uint32_t folio_pte_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr) noexcept nogil
 cdef uint32_t folio_pte_batch_flags(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint64_t max_nr, uint32_t flags) noexcept nogil
@@ -107,5 +107,5 @@ cdef bint folio_maybe_mapped_shared(arena_t *a, pfn_t head) noexcept nogil  # an
 # --- the queue
 cdef void deferred_split_folio(arena_t *a, pfn_t head, bint partially) noexcept nogil  # Counts: THP_DEFERRED_SPLIT_PAGE, SPLIT_DEFERRED
 cdef void unqueue_deferred_split(arena_t *a, pfn_t head) noexcept nogil  # also of any folio that is on none
-cdef pfn_t next_in_queue(arena_t *a, pfn_t head) noexcept nogil
+cdef pfn_t next_in_queue(arena_t *a, pfn_t head) noexcept nogil  # the folio behind it; 0: it is the last
 cdef void requeue(arena_t *a, pfn_t head) noexcept nogil  # to the end, with what is known of it

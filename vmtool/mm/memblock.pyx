@@ -203,7 +203,7 @@ cdef uint64_t reserve_linear(arena_t *a) noexcept nogil:
 
 
 cdef uint64_t hash_pages(const arch_t *g, uint64_t kernel_pages, uint32_t scale, uint32_t bucket_bytes) noexcept nogil:
-    """alloc_large_system_hash(): one bucket per 2**scale bytes, rounded up to a power of two. Returns pages."""
+    """alloc_large_system_hash(): one bucket per 2**scale bytes, rounded up to a power of two."""
     cdef uint64_t mib = frames_of(g, 256)
     cdef uint64_t n = (kernel_pages + mib - 1) & ~(mib - 1)
     cdef uint64_t adapt = frames_of(g, 1 << 24)  # 64 GiB; from there on every fourfold doubles the scale once

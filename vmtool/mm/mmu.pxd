@@ -23,12 +23,12 @@ cdef struct walk_t:  # the outcome of one walk, every level
     pte_t raw[5]  # as they stand in memory
     int entry_level[5]
 
-# One access by the program (user) on CPU c: 0 and *phys, or the PF_ error code + 0x10000 (never 0).
-# A TLB hit costs no walk; a walk sets A (and D for a write) and fills the TLB; a write through an entry that is not dirty walks.
-# MMU_NONCANONICAL instead of an error code: a general-protection fault.
 cdef enum:
     MMU_FAULT = 0x10000
     MMU_NONCANONICAL = 0x20000
+# One access by the program (user) on CPU c, ACCESS_. A TLB hit costs no walk; a walk sets A (and D for a write) and fills the TLB; a write
+# through an entry that is not dirty walks. 0 and *phys, or the PF_ error code + 0x10000 (never 0), or MMU_NONCANONICAL: a
+# general-protection fault. Counts: the CPU's TLB and walk counters.
 cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t *phys) noexcept nogil
 
 cdef inline paddr_t leaf_phys(const arch_t *g, pte_t leaf, uint32_t page_shift, vaddr_t addr) noexcept nogil:

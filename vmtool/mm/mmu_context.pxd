@@ -37,6 +37,7 @@ cdef inline void tlb_flush_entries(mmu_gather_t *tlb, int level, vaddr_t addr, u
     tlb.cleared |= <uint32_t>1 << level
 
 cdef void tlb_free_table(const arch_t *g, mmu_gather_t *tlb, int level, vaddr_t addr) noexcept nogil  # that an entry of `level` led to
+# What was gathered is flushed: after the last change of an entry, before anybody runs.
 cdef void tlb_finish_mmu(arena_t *a, mm_t *mm, mmu_gather_t *tlb) noexcept nogil
 
 cdef void asids_init(machine_t *m) noexcept nogil  # boot, after arch_features()

@@ -43,7 +43,6 @@ cdef uint32_t empty_orders(arena_t *a, uint32_t orders, pfn_t table, uint32_t in
 
 
 cdef pfn_t alloc_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t index) noexcept nogil:
-    """Counts: ANON_FAULT_FALLBACK of each size that was tried in vain, ANON_FAULT_FALLBACK_CHARGE where a group's limit was the reason."""
     cdef uint32_t order = a.m.arch.pmd_order
     cdef uint32_t orders = thp_vma_allowable_orders(a, vma_at(a, v), (<uint32_t>1 << order) - 1)
     cdef pfn_t head
@@ -65,7 +64,6 @@ cdef pfn_t alloc_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint
 
 
 cdef void map_anon_folio(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, pfn_t table, uint32_t index) noexcept nogil:
-    """Counts: ANON_FAULT_ALLOC."""
     cdef uint32_t order = folio_order(a, head), nr = <uint32_t>1 << order, i
     cdef uint64_t vm_flags = vma_at(a, v).vm_flags
     cdef pte_t e

@@ -9,7 +9,7 @@ from vmtool.mm.types cimport *
 
 cdef idx_t name_store(arena_t *a, const char *text, uint32_t length) noexcept nogil  # 0: empty, or no memory of the host's
 cdef uint32_t name_read(arena_t *a, idx_t name, char *out, uint32_t cap) noexcept nogil  # bytes written
-cdef void name_free(arena_t *a, idx_t name) noexcept nogil
+cdef void name_free(arena_t *a, idx_t name) noexcept nogil  # Precondition: it is one
 
 cdef idx_t path_lookup(arena_t *a, const char *path, uint32_t length) noexcept nogil  # inode, 0: none
 cdef void path_hash_add(arena_t *a, idx_t inode) noexcept nogil  # by its name. Preconditions: not in the table, no other has that path

@@ -49,7 +49,8 @@ cdef int pgtable_boot(arena_t *a) noexcept nogil  # the kernel's own tables: dir
 # The kernel's table of `level` for an address, made if it is missing; user: programs may read what it maps. 0: no memory, or a leaf is in the way.
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil
 cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil  # that boot kept, or, 0, a new one; empty. 0: no memory
-cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil  # the same, in a given frame
+# a frame that boot kept becomes one. Preconditions: the one above is there, and has no entry for it
+cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil  # one leaf of `level`; False: no memory
 cdef void kernel_unmap(arena_t *a, vaddr_t addr) noexcept nogil  # a page's entry taken out; the TLB is the caller's
 cdef pfn_t pgd_alloc(arena_t *a) noexcept nogil  # a top table with the kernel half; 0: no memory

@@ -241,7 +241,6 @@ cdef void share_kernel_entry(arena_t *a, uint32_t index) noexcept nogil:
 
 
 cdef pfn_t kernel_table(arena_t *a, vaddr_t addr, int level, bint user) noexcept nogil:
-    """The kernel's table of `level` for an address, made if it is missing; 0: no memory, or a leaf is in the way."""
     cdef const arch_t *g = &a.m.arch
     cdef pfn_t table, below
     cdef pte_t e
@@ -271,7 +270,6 @@ cdef pfn_t kernel_table_frame(arena_t *a, pfn_t pfn, int level) noexcept nogil:
 
 
 cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexcept nogil:
-    """A frame that boot kept becomes the table. Preconditions: the one above is there, and has no entry for it."""
     cdef pfn_t table
     cdef pte_t e
     kernel_table_frame(a, pfn, level)
@@ -280,7 +278,6 @@ cdef void kernel_table_at(arena_t *a, vaddr_t addr, int level, pfn_t pfn) noexce
 
 
 cdef bint kernel_map(arena_t *a, vaddr_t addr, paddr_t phys, int level, pte_t bits) noexcept nogil:
-    """One leaf of `level` in the kernel's tables. False: no memory."""
     cdef pfn_t table = kernel_table(a, addr, level, bits & X86_US != 0)
     if table == 0:
         return False
@@ -444,7 +441,6 @@ cdef bint map_memmap(arena_t *a) noexcept nogil:
 
 
 cdef int pgtable_boot(arena_t *a) noexcept nogil:
-    """Returns 0 or -ENOMEM."""
     cdef int top = <int>a.m.arch.levels - 1
     cdef uint64_t low_end = a.m.max_pfn if a.m.max_pfn <= 0x100000 else 0xC0000
     cdef uint64_t limit = lowmem_end(&a.m.arch)

@@ -34,7 +34,7 @@ cdef inline bint vma_access_permitted(arena_t *a, const vma_t *v, bint write) no
     return not has_pkeys(a) or v.vm_mm != task_at(a, a.task).mm or pkru_allows(task_at(a, a.task).pkru, vma_pkey(v), write)
 
 cdef void pkeys_init(arena_t *a, idx_t mm) noexcept nogil  # of a new address space
-cdef void write_pkru(arena_t *a, idx_t task, uint32_t value) noexcept nogil
+cdef void write_pkru(arena_t *a, idx_t task, uint32_t value) noexcept nogil  # the task's register, of its CPU too while it runs
 cdef int mm_pkey_alloc(arena_t *a, idx_t mm) noexcept nogil  # the lowest key that is free, or -1
 cdef bint mm_pkey_is_allocated(arena_t *a, idx_t mm, int64_t pkey) noexcept nogil
 cdef int mm_pkey_free(arena_t *a, idx_t mm, int64_t pkey) noexcept nogil  # 0 or -EINVAL

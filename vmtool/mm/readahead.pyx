@@ -292,7 +292,7 @@ cdef void page_cache_async_ra(arena_t *a, idx_t file, uint64_t index, pfn_t foli
 
 
 cdef int filemap_read_folio(arena_t *a, idx_t file, pfn_t head) noexcept nogil:
-    """A folio that is not up to date. Its blocks may be in memory: then nothing is read. 0 or -EIO; then this open file reads ahead less."""
+    """Its blocks may be in memory: then nothing is read."""
     cdef idx_t inode = frame_at(a, head).mapping
     cdef uint64_t index = frame_index(frame_at(a, head))
     cdef uint64_t end = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift

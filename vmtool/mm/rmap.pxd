@@ -26,7 +26,7 @@ cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil
 # the parent's, and one of its own for pages that it will copy. 0, -ENOMEM: v has none
 cdef int anon_vma_fork(arena_t *a, idx_t v, idx_t parent) noexcept nogil
 cdef void unlink_anon_vmas(arena_t *a, idx_t v) noexcept nogil  # the area goes: out of all of them, and those that nobody has are free
-cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil
+cdef bint anon_vma_chain_is_singular(arena_t *a, const vma_t *v) noexcept nogil  # it has one anon_vma at most: no parent's
 
 # --- pages. `pfn` may be any page of a folio; _pmd: the whole folio by one entry.
 # mm: whose entry it is.
@@ -35,7 +35,8 @@ cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) 
 cdef void add_anon_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil  # of a large folio that was anonymous before
 cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil  # fork: no longer exclusive
 cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil
-cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil
+cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil  # one entry more. Counts: NR_FILE_MAPPED, with the first
+# one entry less; the page is not freed. Counts: NR_ANON_MAPPED or NR_FILE_MAPPED, with the last
 cdef void remove_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil
 cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil  # n pages of a large folio at once
 cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil

@@ -5,15 +5,17 @@ from vmtool.mm.arena cimport arena_t, rec_at, rec_mut
 from vmtool.mm.kmem_caches cimport *
 from vmtool.mm.types cimport *
 
-cdef int kmem_cache_init(arena_t *a) noexcept nogil  # boot; 0 or -ENOMEM
-# Physical address of a new object, 0 when there is no memory; past the sheaves, and not counted in nr_objs. False: there was no such object.
+cdef int kmem_cache_init(arena_t *a) noexcept nogil  # boot; 0, -ENOMEM of the host
+# Physical address of a new object, past the sheaves, and not counted in nr_objs. 0: no memory.
 cdef uint64_t slab_alloc(arena_t *a, int cache) noexcept nogil
-cdef bint slab_free(arena_t *a, int cache, uint64_t obj, bint rcu) noexcept nogil  # rcu: from the callback of a grace period
+# rcu: from the callback of a grace period. False: there was no such object, and a.err is set
+cdef bint slab_free(arena_t *a, int cache, uint64_t obj, bint rcu) noexcept nogil
 cdef void slab_attach(arena_t *a, int cache, idx_t slab, pfn_t pfn, uint32_t order) noexcept nogil
 cdef void add_partial(arena_t *a, kmem_cache_t *c, idx_t slab) noexcept nogil  # to the tail of the node's list
 cdef void count_slab(arena_t *a, const kmem_cache_t *c, int64_t nr_pages) noexcept nogil
+# calculate_order(): of a slab of objects of that size
 cdef uint32_t slab_order(uint32_t size, uint32_t nr_cpus, uint32_t page) noexcept nogil
-# Number of an object in its slab; the slab's record in *slab. -1 and an error: no object of this cache.
+# Number of an object in its slab; the slab's record in *slab. -1, and a.err is set: no object of this cache.
 cdef int object_index(arena_t *a, int cache, uint64_t obj, idx_t *slab) noexcept nogil
 cdef uint64_t nr_free_partial(arena_t *a, const kmem_cache_t *c) noexcept nogil  # free objects on the node's partial list
 cdef void kmem_cache_describe(arena_t *a, kmem_cache_t *c, const cache_desc *d) noexcept nogil

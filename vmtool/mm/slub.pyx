@@ -352,7 +352,7 @@ cdef void kmem_cache_limits(kmem_cache_t *c, uint32_t page) noexcept nogil:
 
 
 cdef int kmem_cache_init(arena_t *a) noexcept nogil:
-    """The caches as boot creates them, without slabs. cache_id + 1 is the record. 0 or -ENOMEM."""
+    """The caches as boot creates them, without slabs. cache_id + 1 is the record."""
     cdef uint32_t i
     cdef idx_t at
     if arena_resize(a, POOL_CACHE_CPU, NR_KMEM_CACHES * a.m.nr_cpus) < 0:

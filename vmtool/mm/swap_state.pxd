@@ -21,7 +21,8 @@ cdef inline pfn_t folio_swap_page(arena_t *a, pfn_t head, uint32_t record) noexc
     """Its page that the slot is for. Precondition: it is cached there."""
     return head + (record - folio_x_at(a, head).swap if frame_at(a, head).flags & PG_head else 0)
 
-cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil  # it gets slots side by side and is cached by them; false: there are none
+# it gets slots side by side and is cached by them; false: there are none, or its group's limit. Counts: MEMCG_SWAP_FAIL
+cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil
 cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil  # its reference dropped; the slot goes when nothing else names it
 cdef bint folio_free_swap(arena_t *a, pfn_t head) noexcept nogil  # no entry names its slot any more: out of the cache, dirty
 cdef int try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil  # the folio's pages; negative: something else names it, or it is being written; 0: none
@@ -31,10 +32,11 @@ cdef void swap_free_nr(arena_t *a, uint32_t record, uint32_t nr) noexcept nogil 
 cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noexcept nogil
 # WRITEOUT_. Precondition: it is in the swap cache, not under write-back, and nothing maps it. Counts: PSWPOUT, SWPOUT_ZERO, PGPGOUT; what
 # is started, NR_WRITEBACK.
+# WRITEOUT_. Preconditions: unmapped, in the swap cache, dirty. Counts: PSWPOUT, THP_SWPOUT, SWPOUT, or SWPOUT_ZERO; NR_WRITEBACK
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil
 cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil  # its slots are in use already
-cdef void blk_start_plug(arena_t *a) noexcept nogil
-cdef void blk_finish_plug(arena_t *a) noexcept nogil
+cdef void blk_start_plug(arena_t *a) noexcept nogil  # writes wait until blk_finish_plug(); they nest
+cdef void blk_finish_plug(arena_t *a) noexcept nogil  # the outermost: what waited is issued
 cdef uint32_t swap_writes_issued(arena_t *a) noexcept nogil  # under way and not held back by the plug
 cdef void swap_write_poll(arena_t *a, uint32_t nr) noexcept nogil  # the device: the oldest of those that were issued have ended
 cdef void swap_write_wait(arena_t *a) noexcept nogil  # all of them

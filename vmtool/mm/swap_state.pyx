@@ -66,7 +66,6 @@ cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
 
 
 cdef bint folio_alloc_swap(arena_t *a, pfn_t head) noexcept nogil:
-    """Counts: MEMCG_SWAP_FAIL."""
     cdef uint32_t order = folio_order(a, head), i
     cdef uint32_t record
     cdef idx_t memcg = folio_memcg(a, head)
@@ -279,7 +278,7 @@ cdef void count_swpout(arena_t *a, pfn_t head, uint32_t nr_pages) noexcept nogil
 
 
 cdef int swap_writeout(arena_t *a, pfn_t head) noexcept nogil:
-    """The folio is unmapped, cached and dirty. Counts: PSWPOUT, THP_SWPOUT, SWPOUT, or SWPOUT_ZERO; NR_WRITEBACK. Its bytes become the slots'."""
+    """The folio is unmapped, cached and dirty. Its bytes become the slots'."""
     cdef uint32_t record = folio_x_at(a, head).swap
     cdef frame_t *f = frame_mut(a, head)
     cdef swap_slot_t *s = slot_mut(a, record)

@@ -43,7 +43,7 @@ cdef inline uint32_t *cpu_next_offset(cpu_t *c, uint32_t order) noexcept nogil:
 
 
 cdef int swap_area_setup(arena_t *a, uint32_t type) noexcept nogil:
-    """The first slot is the header: its cluster is not free, and comes first. What the last cluster lacks counts as in use. 0 or -ENOMEM."""
+    """The first slot is the header: its cluster is not free, and comes first. What the last cluster lacks counts as in use."""
     cdef swap_info_t *si = &a.m.swap[type]
     cdef uint32_t first = si.base // cluster_slots(si)
     cdef uint32_t nr = (si.max + cluster_slots(si) - 1) // cluster_slots(si)

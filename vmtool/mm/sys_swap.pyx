@@ -100,7 +100,6 @@ cdef int area_setup(arena_t *a, uint32_t type, uint32_t nr) noexcept nogil:
 
 
 cdef int sys_swapon(arena_t *a, uint64_t nr_bytes, int prio, bint rotational, bint file) noexcept nogil:
-    """-EINVAL: not even a header and a page, or more than there is; -EPERM: no type is left; -ENOMEM: no memory to manage it with."""
     cdef uint64_t nr = nr_bytes >> a.m.arch.page_shift
     cdef uint32_t type = 0
     cdef swap_info_t *si

@@ -70,7 +70,6 @@ cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept n
 
 
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil:
-    """Preconditions: no entry of the PMD there, the folio ends within the file (or is shared memory's)."""
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
     cdef pte_t e

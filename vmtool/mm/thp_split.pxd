@@ -4,9 +4,9 @@
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# An anonymous folio of order > 0; false when somebody holds it beside who maps it. Pages that nothing maps are freed, and
-# pages full of zeros give way to the zero page.
 cdef bint thp_underused(arena_t *a, pfn_t head) noexcept nogil  # more of its pages hold zeros than khugepaged's max_ptes_none
+# An anonymous folio of order > 0 falls into single pages; those that nothing maps are freed, and pages full of zeros give way to the zero
+# page. False: somebody holds it beside who maps it, and nothing is changed. Counts: THP_SPLIT_PAGE, SPLIT, or _FAILED.
 cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil
 # The same for reclaim, which holds a reference and has it off its list: the other pages, mapped or not, get one each and are pushed on *list, a
 # stack linked by lru_next.

@@ -21,6 +21,7 @@ cdef int do_munmap(arena_t *a, idx_t mm, vaddr_t start, uint64_t length) noexcep
 # returns, or -ENOMEM: no node. Counts: total_vm and its kin, locked_vm, vm_committed_as, rss, NR_PAGETABLE.
 cdef int munmap_range(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil
 cdef void exit_mmap(arena_t *a, idx_t mm) noexcept nogil  # all areas and tables but the top one
+# pages first..last of the file, in every area that maps them; even_cows: private copies, too
 cdef void unmap_mapping_range(arena_t *a, idx_t inode, uint64_t first, uint64_t last, uint32_t even_cows) noexcept nogil
 # The splits that unmapping start..end needs; what was split before a failure stays so. 0, -ENOMEM: two more than the limit of areas, or no
 # memory; -EPERM: one is sealed; -EINVAL: [vdso] or its like, or a huge page of a pool, would be cut.

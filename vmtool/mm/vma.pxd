@@ -14,12 +14,15 @@ cdef enum:
     VM_LOCKED_MASK = 0x82000
     STACK_GUARD_GAP_PAGES = 256
 
-# First area with vm_end > addr; 0: none. *_prev also gives the one before it.
+# First area with vm_end > addr, which may begin behind it; 0: none.
 cdef idx_t find_vma(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil
+# *prev: the one before it, of none the last; 0: none
 cdef idx_t find_vma_prev(arena_t *a, idx_t mm, vaddr_t addr, idx_t *prev) noexcept nogil
+# the first that has a byte of start..end-1; 0: none
 cdef idx_t find_vma_intersection(arena_t *a, idx_t mm, vaddr_t start, vaddr_t end) noexcept nogil
 cdef idx_t vma_lookup(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil  # the one that contains addr
-# Put a new area (range set) into tree and list; take one out. map_count follows.
+# Put a new area (range set, which no other has a byte of) into tree and list; take one out. map_count follows; the maple tree is
+# vma_iter's.
 cdef void vma_link(arena_t *a, idx_t mm, idx_t v) noexcept nogil
 cdef void vma_unlink(arena_t *a, idx_t mm, idx_t v) noexcept nogil
 # Move the ends of a linked area; it must keep its place among its neighbours.

@@ -22,7 +22,9 @@ cdef struct vmg_t:  # struct vma_merge_struct: what is to be merged, and where
     bint just_expand  # brk: the area before takes it, or nobody
     int err  # why vma_modify() gave no area
 
+# of a new range of mm: no neighbours, no file, no anon_vma yet
 cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff) noexcept nogil
+# of a part of v, with all that v has; flags or name are then set to what they shall be
 cdef void vmg_from_vma(arena_t *a, vmg_t *g, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil
 # The area that took the new range in; 0: none can, or no memory, and nothing is changed. Preconditions: the range is free; g.prev and
 # g.next are its neighbours.

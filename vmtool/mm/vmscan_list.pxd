@@ -44,8 +44,12 @@ cdef struct scan_control_t:  # scan_control
     bint memcg_full_walk
     bint ignore_references  # MADV_PAGEOUT
 
+# pages reclaimed. Counts: PGSCAN_*, PGSTEAL_*, by who reclaims, NR_ISOLATED_*
 cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil
+# to the inactive list but for code that was used. Counts: PGREFILL, PGDEACTIVATE
+# to the inactive list. Counts: PGREFILL, PGDEACTIVATE
 cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil
-# Folios that the caller isolated: those that stay go back by a CPU's batch, or (clean ones of files) are on their lists again.
+# Folios that the caller isolated, with a reference each, which goes: those that stay go back by a CPU's batch, or (clean ones of files) are
+# on their lists again.
 cdef void reclaim_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil
 cdef void reclaim_clean_pages(arena_t *a, pfn_t *folios, uint32_t nr) noexcept nogil

@@ -389,7 +389,6 @@ cdef inline bint tail_is_quick(arena_t *a, const scan_control_t *sc, const lruve
 
 
 cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil:
-    """Counts: PGSCAN, PGSTEAL by who reclaims and of what."""
     cdef pfn_t folios[BATCH]
     cdef reclaim_stat_t stat
     cdef sole_t sole
@@ -425,7 +424,7 @@ cdef uint64_t shrink_inactive_list(arena_t *a, lruvec_t *lruvec, scan_control_t 
 
 
 cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t lru, uint64_t nr_to_scan) noexcept nogil:
-    """Counts: PGREFILL, PGDEACTIVATE. All become inactive, used or not, but executable file pages that were used."""
+    """All become inactive, used or not, but executable file pages that were used."""
     cdef pfn_t folios[BATCH]
     cdef bint file = lru >= 2
     cdef uint64_t nr_scanned = 0, nr_taken = 0, nr_rotated = 0, nr_deactivated = 0, vm_flags = 0

@@ -54,7 +54,6 @@ cdef inline bint is_recent(arena_t *a, const lruvec_t *lruvec, idx_t memcg, uint
 
 
 cdef void workingset_refault(arena_t *a, pfn_t head, uint32_t shadow) noexcept nogil:
-    """Counts: WORKINGSET_REFAULT, _ACTIVATE, _RESTORE by pages. PG_active is set; whoever adds it to the LRU puts it there."""
     cdef frame_t *f = frame_mut(a, head)
     cdef bint file = folio_is_file_lru(f.flags)
     cdef int64_t nr_pages = <int64_t>1 << folio_order(a, head) if f.flags & PG_head else 1

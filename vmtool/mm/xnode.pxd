@@ -20,8 +20,8 @@ cdef struct xnode_ops_t:
     void (*free)(arena_t *a, uint64_t obj) noexcept nogil
     void (*shadows_only)(arena_t *a, int delta) noexcept nogil  # one node more, or less, that holds nothing but shadows
 
-cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil
-# Store; 0 erases it with its marks, and frees nodes that become empty. Returns 0 or -ENOMEM.
+cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil  # 0: nothing there
+# Store; 0 erases it with its marks, and frees nodes that become empty. 0, -ENOMEM: nothing is stored; erasing needs none.
 cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, const xnode_ops_t *ops) noexcept nogil
 # Leave a shadow where a value was (0: as xnode_set(..., 0)): it keeps its node, is no value to anybody else, and goes with the next store, which
 # needs no memory. Its marks are the caller's to clear first.
