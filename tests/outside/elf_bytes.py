@@ -11,7 +11,7 @@ import struct
 
 PT_LOAD, PT_INTERP, PT_GNU_STACK, PT_GNU_RELRO = 1, 3, 0x6474E551, 0x6474E552
 ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
-EM_386, EM_ARM, EM_X86_64 = 3, 40, 62
+EM_386, EM_ARM, EM_X86_64, EM_AARCH64 = 3, 40, 62, 183
 
 
 def phdr(p_type, flags=4, offset=0, vaddr=0, filesz=0, memsz=0, align=4096, bits=64):

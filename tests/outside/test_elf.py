@@ -117,6 +117,17 @@ def test_broken_file_is_refused_with_execves_errno(make, name):
     assert detail in text
 
 
+@pytest.mark.parametrize("arch, machine, most", [
+    ("x86-64", eb.EM_X86_64, 73), ("arm64", eb.EM_AARCH64, 73), ("arm64-16k", eb.EM_AARCH64, 292), ("arm64-64k", eb.EM_AARCH64, 1170)])
+def test_program_headers_fill_a_page_of_the_machine(make, arch, machine, most):
+    """load_elf_phdrs(): up to ELF_MIN_ALIGN bytes of them, a page."""
+    def image(nr):
+        return read_image(make(eb.elf([LOAD] * nr, machine=machine, nr_bytes=1 << 17)), arch=arch)
+    assert image(most).phnum == most
+    with pytest.raises(HostError, match=f"{most + 1} program headers"):
+        image(most + 1)
+
+
 BAD_INTERPRETERS = [(b"\x7fELF" + bytes(30), "EIO"), (b"x" * 100, "ELIBBAD"), (eb.elf([LOAD], machine=3), "ELIBBAD")]
 
 
