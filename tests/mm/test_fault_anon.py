@@ -97,3 +97,22 @@ def test_a_page_beyond_the_groups_limit_is_the_end(probe):
     simulated.drain()  # a batch of the LRU may hold pages of who is gone
     assert m.cgroup("small")["memory.current"] <= 3 * PAGE
     assert m.fsck() == []
+
+
+def test_who_may_not_be_killed_is_when_no_memory_comes():
+    """Linux would try for ever. The machine is none the worse, and its report names nobody."""
+    m = SimulatedCounted().machine
+    m.cgroup_create("small")
+    m.cgroup_set("small", "memory.max", 20 * PAGE)
+    pid = m.spawn("a", None, [b"a"], [])
+    m.cgroup_move("small", pid)
+    m.set_oom_score_adj(pid, -1000)
+    base = m.mmap(pid, 0, 64 * PAGE, 3, 0x22)
+    with pytest.raises(Signal) as signal:
+        m.touch(pid, base, 64 * PAGE, "w")
+    assert (signal.value.signo, signal.value.addr) == (9, base + signal.value.minor * PAGE)
+    assert m.cgroup("small")["memory.events"]["oom_kill"] == 0
+    assert any("no killable processes" in text for _, text in m.kmsg())
+    other = m.spawn("b", None, [b"b"], [])
+    m.touch(other, m.mmap(other, 0, PAGE, 3, 0x22), PAGE, "w")
+    assert m.fsck() == []
