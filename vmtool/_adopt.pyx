@@ -12,15 +12,15 @@ from vmtool._outside cimport make_inode, open_number
 from vmtool._space cimport vma_record
 from vmtool._state cimport State
 from vmtool._walks cimport find, find_mm
-from vmtool.mm.arch cimport offset_in_page, page_align
+from vmtool.mm.arch cimport offset_in_page
 from vmtool.mm.adopt cimport (ADOPT_ANON, ADOPT_DIRTY, ADOPT_FILE, ADOPT_HUGE, ADOPT_YOUNG, ADOPT_ZERO, MMF_ANON_OFFSETS, MMF_NARROW,
-                              MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, adopt_bytes as mm_adopt_bytes,
+                              MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE, NAME_AS_IT_WAS, adopt_bytes as mm_adopt_bytes,
                               adopt_inherited as mm_adopt_inherited, adopt_pages as mm_adopt_pages, adopt_shared as mm_adopt_shared)
 from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_mut, task_at, task_mut, vma_at, vma_mut
 from vmtool.mm.mm cimport clone_thread, insert_area, mm_alloc
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_stat_account
 from vmtool.mm.names cimport name_free
-from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink, shmem_acct_size
+from vmtool.mm.pagecache cimport fget, file_open, fput, name_store, path_lookup, path_unlink, shmem_adopt_size
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.task cimport sig_maj_flt, sig_min_flt, task_alloc
 from vmtool.mm.types cimport *
@@ -33,8 +33,6 @@ SPACE_FLAGS = {"compat": MMF_COMPAT, "no_vsyscall": MMF_NO_VSYSCALL, "vsyscall_r
                "vsyscall_as_vdso": MMF_VSYSCALL_AS_VDSO, "anon_offsets": MMF_ANON_OFFSETS, "narrow": MMF_NARROW}
 WHAT = {"anon": ADOPT_ANON, "file": ADOPT_FILE, "zero": ADOPT_ZERO, "huge": ADOPT_HUGE}
 DELETED = " (deleted)"
-CHARGED_WHOLE = ("/dev/zero", "/SYSV")  # shared memory that is charged when it is made, not page by page
-AS_IT_WAS = b"\0"
 LONGEST_NAME = 255
 U64 = 0xFFFFFFFFFFFFFFFF
 
@@ -42,7 +40,7 @@ U64 = 0xFFFFFFFFFFFFFFFF
 def adopt(State self, name, areas, *, marks=None, flags=(), sizes=None, files=None, pid=0, parent=0, task_size=0):
     cdef idx_t t, mm, f
     cdef mm_t *m
-    cdef int i, err = ENOMEM
+    cdef int err = ENOMEM
     cdef dict opened = {}
     if pid and find_task(&self.a, pid):
         raise KernelError(EEXIST, f"process {pid} is there already")
@@ -52,11 +50,6 @@ def adopt(State self, name, areas, *, marks=None, flags=(), sizes=None, files=No
     mm = mm_alloc(&self.a)
     if mm == 0:
         raise KernelError(ENOMEM)
-    for i in range(NR_RLIMITS):
-        task_mut(&self.a, t).rlim_cur[i] = task_mut(&self.a, t).rlim_max[i] = U64
-    task_mut(&self.a, t).rlim_cur[RLIMIT_STACK] = 8 << 20
-    task_mut(&self.a, t).rlim_cur[RLIMIT_MEMLOCK] = task_mut(&self.a, t).rlim_max[RLIMIT_MEMLOCK] = 8 << 20
-    task_mut(&self.a, t).uid = 65534
     task_mut(&self.a, t).mm = mm
     text = name.encode("utf-8", "surrogateescape")[:15]
     memcpy(task_mut(&self.a, t).comm, <const char *>text, len(text))
@@ -111,11 +104,8 @@ cdef idx_t adopt_file(State self, area, dict files, sizes) except 0:
         kind = "disk" if area.dev_major else "shmem" if gone else "plain"
         size = sizes.get(key[:3], area.offset + area.end - area.start)
         i = make_inode(self, path or "?", size, key[:2], area.inode, kind)
-        if kind == "shmem" and path.startswith(CHARGED_WHOLE) and not area.flags & VM_NORESERVE:
-            inode_mut(&self.a, i).accounted = page_align(&self.a.m.arch, inode_at(&self.a, i).size) >> self.a.m.arch.page_shift
-            self.a.m.vm_committed_as += <int64_t>inode_at(&self.a, i).accounted
-        elif kind == "shmem":
-            shmem_acct_size(&self.a, i, VM_NORESERVE)
+        if kind == "shmem":
+            shmem_adopt_size(&self.a, i, area.flags)
     elif inode_at(&self.a, i).size < sizes.get(key[:3], 0):
         inode_mut(&self.a, i).size = sizes[key[:3]]
     f = file_open(&self.a, i)
@@ -151,24 +141,25 @@ cdef int adopt_area(State self, idx_t mm, area, idx_t file) except -1:
     text = area.name.encode("utf-8", "surrogateescape")
     for prefix in (b"[anon:", b"[anon_shmem:"):
         if text.startswith(prefix) and text.endswith(b"]") and (file != 0) == (prefix != b"[anon:"):
-            self.name_area(v, text[len(prefix):len(text) - 1])
+            name_area(self, v, text[len(prefix):len(text) - 1])
     if vma_record(self, v).name != area.name:
-        self.name_area(v, AS_IT_WAS + text)
+        name_area(self, v, bytes([NAME_AS_IT_WAS]) + text)
     return 0
 
 
-def name_area(State self, v, text):
+cdef int name_area(State self, idx_t v, bytes text) except -1:
     cdef const char *start = text
     cdef idx_t name
     if len(text) > LONGEST_NAME:
         raise KernelError(EINVAL, f"an area's name of {len(text)} bytes")
     if len(text) == 0:
-        return
+        return 0
     name = name_store(&self.a, start, len(text))
     if name == 0:
         raise KernelError(ENOMEM)
     name_free(&self.a, vma_at(&self.a, v).anon_name)  # told otherwise before: the text as it was says all
     vma_mut(&self.a, v).anon_name = name
+    return 0
 
 
 # --- pages ---------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from vmtool.mm.arena cimport mm_at, task_at
 from vmtool.mm.arch cimport ARCH_PKEYS, offset_in_page
 from vmtool.mm.pagecache cimport fget, file_open, fput
 from vmtool.mm.placement cimport is_err
-from vmtool.mm.sys_file cimport sys_mincore, sys_msync
-from vmtool.mm.sys_madvise cimport sys_madvise, sys_set_vma_name
+from vmtool.mm.sys_file cimport mincore_pages, sys_mincore, sys_msync
+from vmtool.mm.sys_madvise cimport set_anon_vma_name, sys_madvise
 from vmtool.mm.sys_mlock cimport sys_mlock, sys_mlockall, sys_munlock, sys_munlockall
-from vmtool.mm.sys_mmap cimport mmap_req_t, sys_brk, sys_mmap, sys_munmap
+from vmtool.mm.sys_mmap cimport brk_failed, mmap_req_t, sys_brk, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
 from vmtool.mm.sys_mseal cimport sys_mseal
 from vmtool.mm.sys_pkey cimport sys_pkey_alloc, sys_pkey_free, wrpkru
@@ -25,17 +25,17 @@ from vmtool.mm.types cimport *
 from vmtool.errors import KernelError
 
 U64 = 0xFFFFFFFFFFFFFFFF
+MOST_PAGES = 1 << 28  # that one answer of mincore() holds
 
 
 def brk(State self, pid, addr=None):
     cdef idx_t t = enter(self, pid)
-    cdef int err = 0
     cdef uint64_t got
     if addr is None:
         return mm_at(&self.a, task_at(&self.a, t).mm).brk
-    got = sys_brk(&self.a, task_at(&self.a, t).mm, addr & U64, &err)
+    got = sys_brk(&self.a, task_at(&self.a, t).mm, addr & U64)
     self.check()
-    if err and (addr & U64) >= mm_at(&self.a, task_at(&self.a, t).mm).start_brk:
+    if brk_failed(got, addr & U64):
         raise KernelError(ENOMEM)
     return got
 
@@ -148,21 +148,12 @@ def msync(State self, pid, addr, length, flags):
 
 def mincore(State self, pid, addr, length):
     cdef idx_t mm = task_at(&self.a, enter(self, pid)).mm
-    cdef uint64_t nr = ((length & U64) >> self.a.m.arch.page_shift) + (offset_in_page(&self.a.m.arch, length & U64) != 0)
-    cdef char *vec
-    cdef int err
-    if offset_in_page(&self.a.m.arch, addr & U64):
-        raise KernelError(EINVAL)
-    if (addr & U64) + (length & U64) > mm_at(&self.a, mm).task_size:
-        raise KernelError(ENOMEM)
-    if nr > 1 << 28:
-        raise KernelError(ENOMEM, "more pages than an answer can hold")
-    vec = <char *>malloc(nr + 1)
+    cdef uint64_t nr = min(mincore_pages(&self.a.m.arch, length & U64), <uint64_t>MOST_PAGES)
+    cdef char *vec = <char *>malloc(nr + 1)
     if vec == NULL:
         raise MemoryError()
     try:
-        err = sys_mincore(&self.a, mm, addr, nr, vec)
-        result(self, err)
+        result(self, sys_mincore(&self.a, mm, addr & U64, length & U64, vec, nr))
         return vec[:nr]
     finally:
         free(vec)
@@ -170,10 +161,6 @@ def mincore(State self, pid, addr, length):
 
 def set_vma_name(State self, pid, addr, length, name):
     cdef idx_t mm = task_at(&self.a, enter(self, pid)).mm
-    text = b"" if name is None else name.encode()
+    text = b"" if name is None else name.encode("utf-8", "surrogateescape")
     cdef const char *start = text
-    if len(text) > 79 or any(c < 0x20 or c > 0x7E or c in b"\\`$[]" for c in text):
-        raise KernelError(EINVAL)
-    if name is None:
-        start = NULL
-    result(self, sys_set_vma_name(&self.a, mm, addr & U64, length & U64, start, len(text)))
+    result(self, set_anon_vma_name(&self.a, mm, addr & U64, length & U64, NULL if name is None else start))

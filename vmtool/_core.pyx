@@ -12,7 +12,8 @@ from vmtool._state cimport PATH_MAX, State
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.arch cimport ARCH_PKEYS, CPU_PKU, arch_name
 from vmtool.mm.compaction cimport try_to_compact_pages
-from vmtool.mm.boot cimport BOOT_ARCH, BOOT_NO_ROOM, BOOT_RAM, BOOT_TLB, machine_boot, machine_upgrade
+from vmtool.mm.boot cimport (BOOT_ARCH, BOOT_KPTI, BOOT_NO_ROOM, BOOT_PCID, BOOT_PKU, BOOT_RAM, BOOT_SOFT_DIRTY, BOOT_SOFT_DIRTY_KERNEL, BOOT_TLB,
+                             machine_boot, machine_upgrade)
 from vmtool.mm.fsck_memcg cimport memcg_upgrade
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.pagecache cimport alloc_da_blocks, name_read, name_store
@@ -38,16 +39,20 @@ cdef extern from "Python.h":
 constants = _views.constants
 PLAIN = ("constants",)  # functions that take no machine
 U64 = 0xFFFFFFFFFFFFFFFF
+X86_ALONE = "not with {arch}, with x86-64 and x86-64-la57"
 BOOT_ERRORS = {
     BOOT_ARCH: (EINVAL, "--arch: there is no {arch}"),
     BOOT_TLB: (EINVAL, "--tlb: {tlb!r} describes no TLB, or one that is too large"),
     BOOT_RAM: (EINVAL, "--ram: {ram_bytes} bytes are too few for {arch}, or too many"),
     BOOT_NO_ROOM: (ENOMEM, "--ram: the kernel does not fit into {ram_bytes} bytes"),
+    BOOT_PCID: (EINVAL, "--pcid: " + X86_ALONE), BOOT_KPTI: (EINVAL, "--kpti: " + X86_ALONE), BOOT_PKU: (EINVAL, "--pku: " + X86_ALONE),
+    BOOT_SOFT_DIRTY: (EINVAL, "--soft-dirty: " + X86_ALONE),
+    BOOT_SOFT_DIRTY_KERNEL: (EINVAL, "--soft-dirty: not with {kernel}, Linux has it since 3.11"),
 }
 LATER = {name: room for room, names in (
     ("_fsck", "fsck fsck_names"),
     ("_kernel", "slabs kmalloc kfree vmalloc vfree alloc_pages free_pages vmalloc_areas kernel_pages"),
-    ("_heap", "malloc calloc realloc free memalign malloc_usable_size malloc_trim mallopt set_tunable"),
+    ("_heap", "malloc calloc realloc free memalign malloc_usable_size malloc_trim mallopt set_tunable thread_exit"),
     ("_heap", "heap_figures heap_bins heap_chunks heap_map heap_trace")) for name in names.split()}
 """Methods of rooms that few commands need."""
 
@@ -105,15 +110,10 @@ def boot(State self, *, ram_bytes, arch="x86-64", kernel="6.18", nr_cpus=1, swap
     err = machine_boot(&self.a, name)
     if err:
         number, words = BOOT_ERRORS[err]
-        raise KernelError(number, words.format(arch=arch, tlb=tlb, ram_bytes=ram_bytes))
+        raise KernelError(number, words.format(arch=arch, tlb=tlb, ram_bytes=ram_bytes, kernel=kernel))
     root = sysroot.encode("utf-8", "surrogateescape")
     self.a.m.sysroot = name_store(&self.a, root, <uint32_t>len(root))
     self.check()
-    for option, is_wanted in (("--pcid", pcid), ("--kpti", kpti), ("--pku", pku), ("--soft-dirty", soft_dirty)):
-        if is_wanted and arch not in ("x86-64", "x86-64-la57"):
-            raise KernelError(EINVAL, f"{option}: not with {arch}, with x86-64 and x86-64-la57")
-    if soft_dirty and kernel == "3.10":
-        raise KernelError(EINVAL, "--soft-dirty: not with 3.10, Linux has it since 3.11")
     if swap_bytes:
         self.swapon(swap_bytes)
 

@@ -261,17 +261,17 @@ def files(State self):
     found = []
     for i in range(1, self.a.pool[POOL_INODE].count):
         if rec_is_live(&self.a, POOL_INODE, i):
-            found.append(self.file_record(i))
+            found.append(file_record(self, i))
     self.check()
     found.sort()
     return found
 
 
 def file(State self, path):
-    return self.file_record(inode_of(self, path))
+    return file_record(self, inode_of(self, path))
 
 
-def file_record(State self, idx_t i):
+cdef object file_record(State self, idx_t i):
     cdef inode_t *n = inode_at(&self.a, i)
     cdef idx_t v = n.i_mmap
     cdef uint32_t left = self.a.pool[POOL_VMA].count

@@ -10,7 +10,7 @@ from vmtool._files cimport settle
 from vmtool._state cimport State
 from vmtool.mm.arena cimport arena_t, cpu_mut, rec_at, rec_is_live, task_at
 from vmtool.mm.kmalloc cimport alloc_pages_by_hand, kmalloc as mm_kmalloc, kmem_find, kmem_free, vmalloc as mm_vmalloc
-from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial
+from vmtool.mm.slab cimport NR_KMEM_CACHES, SLAB_RECLAIM_ACCOUNT, cache_at, cache_shown, nr_free_partial, nr_rcu_over
 from vmtool.mm.swap_cluster cimport cluster_of, table_is_page
 from vmtool.mm.types cimport *
 from vmtool.mm.vmalloc cimport vmap_at, vmap_stack
@@ -38,17 +38,6 @@ cdef uint32_t gfp_bits(str words) except? 0:
     return bits
 
 
-cdef uint32_t over_by_now(State m, int cache):
-    """Objects in sheaves whose grace period is over when anybody looks, and for which the barn has no room: they are free then."""
-    cdef const kmem_cache_cpu_t *pc
-    cdef uint32_t cpu, waiting = 0, room = 10 - min(cache_at(&m.a, cache).nr_full_sheaves, <uint32_t>10)
-    for cpu in range(m.a.m.nr_cpus):
-        pc = <kmem_cache_cpu_t *>rec_at(&m.a, POOL_CACHE_CPU, cache * m.a.m.nr_cpus + cpu)
-        if pc.rcu_head:
-            waiting += (<slab_sheaf_t *>rec_at(&m.a, POOL_SHEAF, pc.rcu_head)).rcu_len
-    return (waiting - min(room, waiting)) * SHEAF_CAPACITY
-
-
 def slabs(State m):
     cdef uint32_t i
     cdef int cache
@@ -60,7 +49,7 @@ def slabs(State m):
         nr_slabs = c.nr_slabs + c.boot_slabs
         total = c.nr_slab_objs + c.boot_slabs * c.objs_per_slab
         name = (<bytes>c.name[:40]).partition(b"\0")[0].decode("ascii", "replace")
-        active = total - nr_free_partial(&m.a, c) - over_by_now(m, cache)
+        active = total - nr_free_partial(&m.a, c) - nr_rcu_over(&m.a, cache)
         found.append(r.SlabCache(name, active, total, c.size, c.objs_per_slab, 1 << c.order, nr_slabs, nr_slabs,
                                  bool(c.flags & SLAB_RECLAIM_ACCOUNT)))
     m.check()

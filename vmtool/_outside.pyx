@@ -8,24 +8,19 @@ goes on while it is open. Whoever opens closes. Processes as they are on another
 from libc.stdint cimport uint64_t
 
 from vmtool._state cimport PATH_MAX, State
-from vmtool._walks cimport find_mm
-from vmtool.mm.arena cimport file_at, inode_at, inode_mut, mm_at, rec_is_live, task_mut, vma_at
-from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole, shmem_acct_size
-from vmtool.mm.pid cimport find_task
+from vmtool._walks cimport find, find_mm
+from vmtool.mm.arena cimport file_at, inode_at, inode_mut, rec_is_live, vma_at
+from vmtool.mm.pagecache cimport do_truncate, file_open, fput, inode_create, path_lookup, path_rename, path_unlink, punch_hole, shmem_acct_size, shmem_is_charged_whole
 from vmtool.mm.rmap cimport anon_vma_prepare
+from vmtool.mm.show_vma cimport vma_is_initial_heap
+from vmtool.mm.sys_rlimit cimport do_prlimit, rlimit_t
 from vmtool.mm.types cimport *
 from vmtool.mm.vma cimport find_vma
 
 from vmtool.errors import KernelError
 
 KINDS = {"disk": INODE_EXT4, "plain": INODE_PLAIN, "shmem": INODE_SHMEM}
-CHARGED_WHOLE = ("/SYSV", "/dev/zero")  # shared memory that is charged when it is made, not page by page
 U64 = 0xFFFFFFFFFFFFFFFF
-
-
-cdef inline bint is_heap(const mm_t *m, const vma_t *v) noexcept nogil:
-    """vma_is_initial_heap()"""
-    return v.vm_start < m.brk and v.vm_end > m.start_brk
 
 
 # --- open files ------------------------------------------------------------------------------
@@ -66,7 +61,7 @@ def open_new(State self, path, size, dev=(8, 1), inode=0, kind="disk", unlinked=
     cdef idx_t i = make_inode(self, path, size, dev, inode, kind)
     cdef idx_t f = file_open(&self.a, i)
     # memfd_create() reserves nothing; what a real kernel granted is taken in, if need be page by page
-    if f and kind == "shmem" and (not path.startswith(CHARGED_WHOLE) or shmem_acct_size(&self.a, i, 0) < 0):
+    if f and kind == "shmem" and (not shmem_is_charged_whole(&self.a, i) or shmem_acct_size(&self.a, i, 0) < 0):
         shmem_acct_size(&self.a, i, VM_NORESERVE)
     if f == 0:
         raise KernelError(ENOMEM)
@@ -129,13 +124,11 @@ def identify_file(State self, file, dev, inode):
 
 
 def lift_limit(State self, pid, resource):
-    cdef idx_t t = find_task(&self.a, pid)
-    if t == 0:
-        raise KernelError(ESRCH, f"process {pid}")
-    if not 0 <= resource < NR_RLIMITS:
-        raise KernelError(EINVAL)
-    task_mut(&self.a, t).rlim_cur[resource] = task_mut(&self.a, t).rlim_max[resource] = U64
+    cdef rlimit_t infinity = rlimit_t(U64, U64)
+    cdef int err = do_prlimit(&self.a, find(self, pid), resource if 0 <= resource < 1 << 32 else NR_RLIMITS, &infinity, NULL, True)
     self.check()
+    if err:
+        raise KernelError(-err)
 
 
 # --- writes that no log shows -------------------------------------------------------------------
@@ -157,7 +150,6 @@ def prepare_anon(State self, pid, addr, length):
 
 def like_borders(State self, pid):
     cdef idx_t mm = find_mm(self, pid), v = find_vma(&self.a, mm, 0), last = 0
-    cdef const mm_t *m = mm_at(&self.a, mm)
     cdef const vma_t *area
     cdef const vma_t *before
     cdef list found = []
@@ -166,8 +158,8 @@ def like_borders(State self, pid):
         if last and area.vm_flags & VM_WRITE and not area.vm_file and area.kind == VMA_PLAIN:
             before = vma_at(&self.a, last)
             if (before.vm_end == area.vm_start and not before.vm_file and before.kind == VMA_PLAIN
-                    and (before.vm_flags ^ area.vm_flags) & 0xff == 0 and is_heap(m, before) == is_heap(m, area)):
-                found.append((before.vm_start, area.vm_end, "[heap]" if is_heap(m, area) else "anonymous"))
+                    and (before.vm_flags ^ area.vm_flags) & 0xff == 0 and vma_is_initial_heap(&self.a, last) == vma_is_initial_heap(&self.a, v)):
+                found.append((before.vm_start, area.vm_end, "[heap]" if vma_is_initial_heap(&self.a, v) else "anonymous"))
         last = v
         v = area.vm_next
     self.check()

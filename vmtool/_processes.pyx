@@ -17,11 +17,13 @@ from vmtool.mm.mm cimport clone_thread, do_exit, do_fork, switch_mm
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagecache cimport disk_write_block, filemap_populate, inode_create, path_lookup, path_unlink
 from vmtool.mm.sys_clear_refs cimport clear_refs as mm_clear_refs
+from vmtool.mm.oom_kill cimport set_oom_score_adj as set_oom_score_adj_
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.sys_exec cimport MAX_SEGMENTS, do_execve, exec_req_t, image_t
 from vmtool.mm.sys_kill cimport NSIG, sys_kill
 from vmtool.mm.sys_mem cimport access_remote_vm
-from vmtool.mm.task cimport exit_thread, group_leader, next_thread, task_alloc, task_free
+from vmtool.mm.sys_rlimit cimport do_prlimit, rlimit_t, set_soft_limit
+from vmtool.mm.task cimport exit_thread, group_leader, task_alloc, task_free
 from vmtool.mm.types cimport *
 
 from vmtool.errors import KernelError, Signal
@@ -108,7 +110,7 @@ cdef object execve(State self, idx_t task, image, argv, env, layout):
         raise KernelError(-err, image.path)
 
 
-def demo(State self, name):
+cdef object demo(State self, name):
     """The built-in program, made for this machine's pages and words."""
     from vmtool.demo import demo_image
     return demo_image(name, 1 << self.a.m.arch.page_shift, layout_of(&self.a.m.arch, 0).word_bytes == 4)
@@ -116,23 +118,16 @@ def demo(State self, name):
 
 def spawn(State self, name, image, argv, env, layout=None, pid=0):
     cdef idx_t t
-    cdef task_t *task
-    cdef int i, err
+    cdef int err
     check_panic(self)
     if pid and find_task(&self.a, pid):
         raise KernelError(EEXIST, f"process {pid} is there already")
     if image is None:
-        image = self.demo(name)
+        image = demo(self, name)
     t = task_alloc(&self.a, pid, 0, 0, &err)
     if t == 0:
         raise KernelError(err)
-    task = task_mut(&self.a, t)
-    for i in range(NR_RLIMITS):
-        task.rlim_cur[i] = task.rlim_max[i] = RLIM_INFINITY
-    task.rlim_cur[RLIMIT_STACK] = 8 << 20
-    task.rlim_cur[RLIMIT_MEMLOCK] = task.rlim_max[RLIMIT_MEMLOCK] = 8 << 20
-    task.uid = 65534
-    pid = task.pid
+    pid = task_at(&self.a, t).pid
     try:
         execve(self, t, image, argv, env, layout)
     except BaseException:
@@ -146,7 +141,7 @@ def spawn(State self, name, image, argv, env, layout=None, pid=0):
 def exec(State self, pid, name, image, argv, env, layout=None):
     cdef idx_t t = group_leader(&self.a, runnable(self, pid))  # a thread that execs gets its leader's PID
     if image is None:
-        image = self.demo(name)
+        image = demo(self, name)
     execve(self, t, image, argv, env, layout)
     self.set_comm(task_at(&self.a, t).pid, name)
 
@@ -205,18 +200,17 @@ def switch(State self, pid, cpu=0):
     self.check()
 
 
-def setrlimit(State self, pid, resource, value):
-    """As root's prlimit(1): a soft limit above the hard one takes that along."""
-    cdef idx_t leader = group_leader(&self.a, find(self, pid)), thread = next_thread(&self.a, leader, 0)
-    cdef uint64_t limit = RLIM_INFINITY if value is None else min(value, U64)
-    cdef uint64_t hard
-    if not 0 <= resource < NR_RLIMITS or (value is not None and value < 0):
+def setrlimit(State self, pid, resource, value, hard=True, is_capable=True):
+    cdef rlimit_t limit
+    cdef idx_t t = find(self, pid)
+    if not 0 <= resource < 1 << 32 or (value is not None and value < 0):
         raise KernelError(EINVAL)
-    hard = max(task_at(&self.a, leader).rlim_max[resource], limit)
-    while thread:  # the limits are the process's, each of its threads has a copy here
-        task_mut(&self.a, thread).rlim_max[resource] = hard
-        task_mut(&self.a, thread).rlim_cur[resource] = limit
-        thread = next_thread(&self.a, leader, thread)
+    limit.cur = RLIM_INFINITY if value is None else min(value, U64)
+    if hard is True:
+        result(self, set_soft_limit(&self.a, t, resource, limit.cur))
+    else:
+        limit.max = RLIM_INFINITY if hard is None else hard & U64
+        result(self, do_prlimit(&self.a, t, resource, &limit, NULL, is_capable))
 
 
 def set_personality(State self, pid, value):
@@ -224,19 +218,7 @@ def set_personality(State self, pid, value):
 
 
 def set_oom_score_adj(State self, pid, value, is_capable=True):
-    """Counterpart: Linux v6.18 fs/proc/base.c:__set_oom_adj()."""
-    cdef idx_t leader = group_leader(&self.a, find(self, pid)), thread = next_thread(&self.a, leader, 0)
-    cdef task_t *t
-    if not -1000 <= value <= 1000:
-        raise KernelError(EINVAL)
-    if not is_capable and value < task_at(&self.a, leader).oom_score_adj_min:
-        raise KernelError(EACCES, f"below {task_at(&self.a, leader).oom_score_adj_min}, which takes CAP_SYS_RESOURCE")
-    while thread:
-        t = task_mut(&self.a, thread)
-        t.oom_score_adj = value
-        if is_capable:
-            t.oom_score_adj_min = value
-        thread = next_thread(&self.a, leader, thread)
+    result(self, set_oom_score_adj_(&self.a, find(self, pid), min(max(value, -1 << 31), 1 << 31), is_capable))
 
 
 def clear_refs(State self, pid, what):

@@ -6,8 +6,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool._files cimport enter, result, settle
 from vmtool._state cimport PATH_MAX, State
-from vmtool._walks cimport find
-from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_at, mm_mut, rec_at, rec_is_live, task_at
+from vmtool._walks cimport find, find_mm
+from vmtool.mm.arena cimport frame_at, memcg_at, memcg_mut, mm_mut, rec_at, rec_is_live, task_at
 from vmtool.mm.pcp cimport decay_pcp_high
 from vmtool.mm.memcontrol cimport (LIMIT_HIGH, LIMIT_LOW, LIMIT_MAX, LIMIT_MIN, LIMIT_SWAP_HIGH, LIMIT_SWAP_MAX, PAGE_COUNTER_MAX, mem_cgroup_alloc,
                                    mem_cgroup_remove, mem_cgroup_set_limit)
@@ -23,6 +23,7 @@ from vmtool.mm.oom_report cimport memcg_path
 from vmtool.mm.compaction cimport kcompactd_until
 from vmtool.mm.extfrag cimport fragmentation_index, unusable_free_index
 from vmtool.mm.swap_cluster cimport SWP_FILE
+from vmtool.mm.sys_prctl cimport prctl_get_thp_disable, prctl_set_thp_disable
 from vmtool.mm.sys_swap cimport sys_swapoff, sys_swapon
 from vmtool.mm.types cimport *
 from vmtool.mm.vmscan cimport user_proactive_reclaim
@@ -41,8 +42,7 @@ MOST_NAME = 255
 MTHP_STATS = ("anon_fault_alloc anon_fault_fallback anon_fault_fallback_charge zswpout swpin swpin_fallback swpin_fallback_charge swpout swpout_fallback "
               "shmem_alloc shmem_fallback shmem_fallback_charge split split_failed split_deferred nr_anon nr_anon_partially_mapped").split()
 """mthp_stat_item: the files of hugepages-*kB/stats."""
-EXCEPT_ADVISED = 2
-"""PR_THP_DISABLE_EXCEPT_ADVISED of prctl()."""
+U64 = 0xFFFFFFFFFFFFFFFF
 NO_STALL = {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}
 """psi: what of the time processes waited for memory, or for the disk. The clock stands still while they do."""
 
@@ -153,17 +153,11 @@ def mthp_stats(State self, size_kb):
 
 
 def thp_disable(State self, pid):
-    cdef uint32_t flags = mm_at(&self.a, task_at(&self.a, find(self, pid)).mm).flags
-    return 1 if flags & MMF_DISABLE_THP else 1 | EXCEPT_ADVISED if flags & MMF_DISABLE_THP_EXCEPT_ADVISED else 0
+    return prctl_get_thp_disable(&self.a, find_mm(self, pid))
 
 
 def set_thp_disable(State self, pid, disable, flags=0):
-    cdef mm_t *m = mm_mut(&self.a, task_at(&self.a, enter(self, pid)).mm)
-    if flags & ~EXCEPT_ADVISED or flags and not disable:
-        raise KernelError(EINVAL)
-    m.flags &= ~<uint32_t>(MMF_DISABLE_THP | MMF_DISABLE_THP_EXCEPT_ADVISED)
-    if disable:
-        m.flags |= MMF_DISABLE_THP_EXCEPT_ADVISED if flags else MMF_DISABLE_THP
+    result(self, prctl_set_thp_disable(&self.a, task_at(&self.a, enter(self, pid)).mm, disable, flags & U64))
 
 
 def kmsg(State self):

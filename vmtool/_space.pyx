@@ -10,17 +10,15 @@ from vmtool._views cimport path_of
 from vmtool._walks cimport find, find_mm
 from vmtool.mm.access cimport peek_bytes
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.adopt cimport MMF_ANON_OFFSETS, MMF_NARROW, MMF_NO_VSYSCALL, MMF_VSYSCALL_AS_VDSO, MMF_VSYSCALL_WIDE
-from vmtool.mm.arena cimport file_at, inode_at, mm_at, rec_at, task_at, vma_at
-from vmtool.mm.layout cimport kernel_release, layout_of, layout_t
+from vmtool.mm.arena cimport file_at, mm_at, rec_at, task_at, vma_at
 from vmtool.mm.mm_acct cimport get_mm_rss, mm_counter_sum
 from vmtool.mm.hstate cimport vma_kernel_pagesize
 from vmtool.mm.hugetlb cimport hugetlb_usage
-from vmtool.mm.pagecache cimport name_read
 from vmtool.mm.sys_exec cimport AUXV_MOST, auxv_word
 from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.show_proc cimport numa_gather, numa_stats_t, oom_score as mm_oom_score
 from vmtool.mm.show_smaps cimport mem_stats_t, smap_gather, thp_eligible
+from vmtool.mm.show_vma cimport get_gate_vma, map_vma_t, map_word_bytes, show_map_vma, vma_is_unnamed
 from vmtool.mm.task cimport group_faults, group_leader, next_thread, thread_sp
 from vmtool.mm.types cimport *
 
@@ -30,17 +28,7 @@ cdef enum:
     UNNAMED_LINE = 64
     UNNAMED_RUN = 256  # such lines in a row that make one text
 
-SPECIAL_NAMES = {VMA_VDSO: "[vdso]", VMA_VVAR: "[vvar]", VMA_VVAR_VCLOCK: "[vvar_vclock]", VMA_SIGPAGE: "[sigpage]"}
-AS_IT_WAS = "\0"  # begins the name of an imported area that this kernel would name otherwise (adopt_area())
-cdef uint32_t STRICT_HEAP_SINCE = 6006
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
-
-
-cdef bint is_heap(const vma_t *area, const mm_t *m, uint32_t release) noexcept nogil:
-    """vma_is_initial_heap(); before 6.6 an area that only touches the heap, the end of .bss above all, had the name too."""
-    if release < STRICT_HEAP_SINCE:
-        return area.vm_start <= m.brk and area.vm_end >= m.start_brk
-    return area.vm_start < m.brk and area.vm_end > m.start_brk
 
 
 cdef inline char *put_hex(char *at, uint64_t value) noexcept nogil:
@@ -165,36 +153,22 @@ def getrlimits(State self, pid):
 # --- areas -----------------------------------------------------------------------------------
 
 
+cdef object map_record(const map_vma_t *line, uint64_t pgoff, is_file, anon_vma, file):
+    return r.Vma(line.start, line.end, line.vm_flags, pgoff, line.offset, line.dev_major, line.dev_minor, line.ino,
+                 line.name[:line.name_len].decode("utf-8", "surrogateescape"), is_file, anon_vma, file)
+
+
 cdef object vma_record(State self, idx_t v):
-    cdef vma_t *area = vma_at(&self.a, v)
-    cdef mm_t *m = mm_at(&self.a, area.vm_mm)
-    cdef inode_t *inode
-    cdef char text[256]
-    cdef uint32_t n
-    name, major, minor, ino, offset = "", 0, 0, 0, 0
-    if area.anon_name:
-        n = name_read(&self.a, area.anon_name, text, 256)
-        name = text[:n].decode("utf-8", "surrogateescape")
-    if mm_at(&self.a, area.vm_mm).flags & MMF_ANON_OFFSETS:
-        offset = area.vm_pgoff << self.a.m.arch.page_shift
-    if area.vm_file:
-        inode = inode_at(&self.a, file_at(&self.a, area.vm_file).inode)
-        major, minor, ino, offset = inode.dev_major, inode.dev_minor, inode.ino, area.vm_pgoff << self.a.m.arch.page_shift
-        name = name if name[:1] == AS_IT_WAS else f"[anon_shmem:{name}]" if name else path_of(self, file_at(&self.a, area.vm_file).inode)
-    elif name[:1] == AS_IT_WAS:
-        pass
-    elif area.kind != VMA_PLAIN:
-        name = SPECIAL_NAMES.get(area.kind, "")
-    elif is_heap(area, m, kernel_release(self.a.m)):
-        name = "[heap]"
-    elif area.vm_start <= m.start_stack and area.vm_end >= m.start_stack:
-        name = "[stack]"
-    elif name:
-        name = f"[anon:{name}]"
-    if name[:1] == AS_IT_WAS:
-        name = name[1:]
-    return r.Vma(area.vm_start, area.vm_end, area.vm_flags, area.vm_pgoff, offset, major, minor, ino, name, area.vm_file != 0,
-                 area.anon_vma, area.vm_file)
+    cdef const vma_t *area = vma_at(&self.a, v)
+    cdef map_vma_t line
+    show_map_vma(&self.a, v, &line)
+    return map_record(&line, area.vm_pgoff, area.vm_file != 0, area.anon_vma, area.vm_file)
+
+
+cdef object gate_record(State self, idx_t mm):
+    """None: this kind of space has none."""
+    cdef map_vma_t line
+    return map_record(&line, 0, False, 0, 0) if get_gate_vma(&self.a, mm, &line) else None
 
 
 def maps(State self, pid):
@@ -206,28 +180,22 @@ def maps(State self, pid):
         found.append(vma_record(self, v))
         v = vma_at(&self.a, v).vm_next
         left -= 1
-    gate = gate_vma(self, mm)
+    gate = gate_record(self, mm)
     if gate is not None:
         found.append(gate)
     self.check()
     return found
 
 
-cdef bint is_unnamed(State self, const vma_t *area, const mm_t *m, uint32_t release):
-    return (area.vm_file == 0 and area.anon_name == 0 and area.kind == VMA_PLAIN and not m.flags & MMF_ANON_OFFSETS
-            and not is_heap(area, m, release) and not (area.vm_start <= m.start_stack <= area.vm_end))
-
-
 def maps_text(State self, pid, line):
     cdef idx_t mm = find_mm(self, pid)
     cdef idx_t v = mm_at(&self.a, mm).vma_first
     cdef uint32_t left = self.a.pool[POOL_VMA].count
-    cdef uint32_t release = kernel_release(self.a.m)
     cdef char text[UNNAMED_LINE * UNNAMED_RUN]
     cdef size_t used = 0
     found = []
     while v and left:
-        if is_unnamed(self, vma_at(&self.a, v), mm_at(&self.a, mm), release):
+        if vma_is_unnamed(&self.a, v):
             used += unnamed_line(vma_at(&self.a, v), text + used)
         else:
             found += (text[:used], line(vma_record(self, v)).encode("utf-8", "surrogateescape"))
@@ -238,36 +206,16 @@ def maps_text(State self, pid, line):
         v = vma_at(&self.a, v).vm_next
         left -= 1
     found.append(text[:used])
-    gate = gate_vma(self, mm)
+    gate = gate_record(self, mm)
     if gate is not None:
         found.append(line(gate).encode("utf-8", "surrogateescape"))
     self.check()
     return b"".join(found).decode("utf-8", "surrogateescape")
 
 
-cdef object gate_vma(State self, idx_t mm):
-    """[vsyscall] or [vectors]: in no address space's tree, shown in each. None: this kind of space has none."""
-    cdef const layout_t *l = layout_of(&self.a.m.arch, mm_at(&self.a, mm).flags)
-    cdef uint64_t flags = l.gate_flags
-    cdef uint32_t how = mm_at(&self.a, mm).flags
-    if not mm_at(&self.a, mm).vdso or not l.gate_start or how & MMF_NO_VSYSCALL:
-        return None
-    name, size = l.gate_name.decode(), page_size(&self.a.m.arch)
-    if how & MMF_VSYSCALL_READ:
-        flags |= VM_READ
-    if how & MMF_VSYSCALL_WIDE:
-        flags, size = 0, 0x800000
-    if how & MMF_VSYSCALL_AS_VDSO:
-        name = "[vdso]"
-    return r.Vma(l.gate_start, l.gate_start + size, flags, 0, 0, 0, 0, 0, name, False, 0, 0)
-
-
 def word_bytes(State self, pid):
     """Of the pointers of the kernel whose maps this process has: they decide where names stand."""
-    cdef idx_t mm = task_at(&self.a, find(self, pid)).mm
-    if self.a.m.arch.task_size >> 32 == 0 or mm and mm_at(&self.a, mm).flags & MMF_NARROW:
-        return 4
-    return 8
+    return map_word_bytes(&self.a, task_at(&self.a, find(self, pid)).mm)
 
 
 def smaps(State self, pid):
@@ -284,7 +232,7 @@ def smaps(State self, pid):
                             vma_pkey(vma_at(&self.a, v)) if has_pkeys(&self.a) else None))
         v = vma_at(&self.a, v).vm_next
         left -= 1
-    gate = gate_vma(self, mm)
+    gate = gate_record(self, mm)
     if gate is not None:
         memset(&s, 0, sizeof(s))
         found.append(r.Smap(gate, stats_record(&s), page_size(&self.a.m.arch), page_size(&self.a.m.arch), False,

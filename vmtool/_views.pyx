@@ -10,18 +10,17 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from vmtool._state cimport State
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_I386, ARCH_NO_THP, is_arm, is_riscv
+from vmtool.mm.arch cimport is_arm, is_riscv
 from vmtool.mm.arena cimport arena_t, frame_at, inode_at, pool_name, rec_at, rec_mut
 from vmtool.mm.free_area cimport free_area_count
-from vmtool.mm.frame cimport (WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, pfn_to_zone,
-                                    zone_name, wmark_pages)
-from vmtool.mm.zone cimport lowmem_end, reserved_name
+from vmtool.mm.frame cimport WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, pfn_to_zone, zone_name, wmark_pages
+from vmtool.mm.zone cimport reserved_name
 from vmtool.mm.pagecache cimport inode_path
 from vmtool.mm.show_fields cimport field_t, find_field
 from vmtool.mm.show_frames cimport (KPAGECGROUP, KPAGECOUNT, KPAGEFLAGS, NR_FRAME_KINDS, frame_facts_t, frame_kind_name, frames_by_kind, kpage_entries,
                                     look_at_frame)
-from vmtool.mm.show_memory cimport (NR_MEMINFO, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat, vmstat_name, vmstat_value,
-                                    zone_stat_count, zone_stat_name, zone_stat_value)
+from vmtool.mm.show_memory cimport (NR_MEMINFO, empty_zone_name, empty_zone_wmark, meminfo_fill, meminfo_label, vmstat_count, vmstat_is_node_stat,
+                                    vmstat_name, vmstat_value, zone_is_built, zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport (choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_is_signed, sysctl_name, sysctl_set,
                                sysctl_unit, sysctl_values, sysctl_words)
 from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
@@ -230,27 +229,7 @@ def meminfo(State self):
     cdef uint64_t figure[NR_MEMINFO]
     meminfo_fill(&self.a, figure)
     self.check()
-    return of_architecture(self, {meminfo_label(i).decode(): figure[i] for i in range(NR_MEMINFO)})
-
-
-cdef object of_architecture(State self, dict found):
-    """The lines that a kernel of this architecture has: HighMem with 32 bits, no huge pages on arm, DirectMap on x86 alone."""
-    cdef const arch_t *g = &self.a.m.arch
-    cdef uint32_t to_kb = g.page_shift - 10
-    if lowmem_end(g):
-        total, free = self.a.m.zone[ZONE_HIGHMEM].managed_pages << to_kb, self.a.m.zone[ZONE_HIGHMEM].free_pages << to_kb
-        high = {"HighTotal": total, "HighFree": free, "LowTotal": found["MemTotal"] - total, "LowFree": found["MemFree"] - free}
-        names = list(found)
-        at = names.index("SwapTotal")
-        found = {**{name: found[name] for name in names[:at]}, **high, **{name: found[name] for name in names[at:]}}
-        del found["DirectMap1G"]
-    if g.flags & ARCH_NO_THP:
-        found = {name: value for name, value in found.items() if "Huge" not in name and not name.endswith("PmdMapped")}
-    if g.id == ARCH_I386:
-        found["DirectMap4M"] = found.pop("DirectMap2M")
-    if g.id >= ARCH_ARM:
-        found = {name: value for name, value in found.items() if not name.startswith("DirectMap")}
-    return found
+    return {meminfo_label(&self.a.m.arch, i).decode(): figure[i] for i in range(NR_MEMINFO) if meminfo_label(&self.a.m.arch, i) != NULL}
 
 
 def vmstat(State self):
@@ -276,34 +255,36 @@ cdef object pcp(State self, int z):
     return tuple(found)
 
 
+cdef list zone_types(State self):
+    return [z for z in range(NR_ZONES) if zone_is_built(&self.a.m.arch, z)]
+
+
+cdef list empty_zones(State self):
+    """Movable and Device: name and marks."""
+    cdef uint32_t i = 0
+    found = []
+    while empty_zone_name(&self.a.m.arch, i) != NULL:
+        found.append((empty_zone_name(&self.a.m.arch, i).decode(), empty_zone_wmark(i)))
+        i += 1
+    return found
+
+
 cdef object zone(State self, int z, str name):
     cdef zone_t *p = &self.a.m.zone[z]
     blocks = tuple([tuple([free_area_count(&self.a, z, order, mt) for order in range(self.a.m.arch.max_order + 1)]) for mt in range(NR_MIGRATETYPES)])
     stats = {zone_stat_name(i).decode(): zone_stat_value(&self.a, z, i) for i in range(zone_stat_count())}
-    protection = [p.lowmem_reserve[i] for i in self.zone_types()]
+    protection = [p.lowmem_reserve[i] for i in zone_types(self)]
     return r.ZoneInfo(
         0, name, p.free_pages, p.watermark_boost, wmark_pages(p, WMARK_MIN), wmark_pages(p, WMARK_LOW), wmark_pages(p, WMARK_HIGH), wmark_pages(p, WMARK_PROMO),
-        p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, *(p.lowmem_reserve[NR_ZONES - 1],) * len(self.empty_zones())),
+        p.spanned_pages, p.present_pages, p.managed_pages, 0, p.start_pfn, (*protection, *(p.lowmem_reserve[NR_ZONES - 1],) * len(empty_zones(self))),
         tuple([sum(column) for column in zip(*blocks)]), blocks, tuple([p.pageblocks[i] for i in range(NR_MIGRATETYPES)]), pcp(self, z), stats)
-
-
-def zone_types(State self):
-    """Those that the kernel was built with: no DMA32 on a 32-bit machine, no HighMem on others, no DMA on riscv64."""
-    if is_riscv(&self.a.m.arch):
-        return ZONE_DMA32, ZONE_NORMAL
-    return (ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM) if lowmem_end(&self.a.m.arch) else (ZONE_DMA, ZONE_DMA32, ZONE_NORMAL)
-
-
-def empty_zones(State self):
-    """Movable, whose watermarks are not 0 all the same, and Device."""
-    return (("Movable", 32),) if lowmem_end(&self.a.m.arch) else (("Movable", 32), ("Device", 0))
 
 
 def zones(State self):
     """DMA, DMA32, Normal (DMA, Normal, HighMem), then those that are empty."""
-    found = [zone(self, z, zone_name(z).decode()) for z in self.zone_types()]
+    found = [zone(self, z, zone_name(z).decode()) for z in zone_types(self)]
     zeros = (0,) * (self.a.m.arch.max_order + 1)
-    for name, mark in self.empty_zones():
+    for name, mark in empty_zones(self):
         found.append(r.ZoneInfo(0, name, 0, 0, mark, mark, mark, mark, 0, 0, 0, 0, 0, (0,) * len(found[0].protection), zeros,
                                 (zeros,) * NR_MIGRATETYPES, (0,) * NR_MIGRATETYPES, ((0, 0, 1, 0, 0),) * self.a.m.nr_cpus, {}))
     self.check()

@@ -132,3 +132,21 @@ def test_corruption_ends_the_process_with_the_librarys_words(damage, message):
     else:
         assert message is None
     assert machine.fsck() == []
+
+
+def test_a_thread_that_ends_leaves_what_it_cached():
+    """Its blocks go back to their arenas, and the arena to the next thread."""
+    machine, pid = new()
+    machine.malloc(pid, 100)
+    thread = machine.clone(pid)
+    mine = [machine.malloc(thread, 100) for _ in range(3)]
+    assert machine.heap_figures(pid).nr_arenas == 2
+    for block in mine:
+        machine.free(thread, block)
+    cached = sum(b.nr_chunks for b in machine.heap_bins(pid) if b.kind == "tcache")
+    machine.thread_exit(thread)
+    assert sum(b.nr_chunks for b in machine.heap_bins(pid) if b.kind == "tcache") == cached - 3
+    machine.exit(thread)
+    other = machine.clone(pid)
+    assert machine.malloc(other, 100) >> 26 == mine[0] >> 26  # of the same heap
+    assert machine.heap_figures(pid).nr_arenas == 2 and machine.fsck() == []

@@ -10,6 +10,7 @@ ROOMS = ("mm", "libc")
 CAST = re.compile(r"<[\w ]*\w(?: ?\*+)?>(?=[\w&(~\-<*'])")
 ADDRESS = re.compile(r"&(?=[\w(])")  # the house writes a & b with blanks
 CHAR = re.compile(r"\bc(?=['\"])")
+STRING = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*\1""")
 SIZE = re.compile(r"sizeof\([^()]*\)")
 SUFFIX = re.compile(r"\b(0x[0-9a-fA-F]+|\d+)[uUlL]+\b")
 DECLARED = re.compile(r"( +)cdef (?:const |unsigned |volatile )*\w+(?: \*+| )(.*)$", re.S)
@@ -41,7 +42,8 @@ def as_python(lines: list[str]) -> str:
     out, whole = [], ""
     for line in lines:
         whole = f"{whole} {line.strip()}" if whole else line
-        if whole.count("(") + whole.count("[") > whole.count(")") + whole.count("]"):
+        bare = STRING.sub("", whole)
+        if bare.count("(") + bare.count("[") > bare.count(")") + bare.count("]"):
             continue
         line, whole = whole, ""
         found = DECLARED.match(line)

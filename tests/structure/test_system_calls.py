@@ -39,14 +39,15 @@ class Call(NamedTuple):
 NO_LINE = None  # what a signal ends says so itself; a log's machine has its own disk and swap
 CALLS = {call.name: call for call in (
     Call("pkey_mprotect", kernel="sys_mprotect"),  # do_mprotect_pkey() is both
-    Call("set_vma_name", command=None, logged=NO_LINE, covered="PR_SET_VMA_ANON_NAME",  # an option of prctl() is no command, no line
+    # an option of prctl() is no command, no line
+    Call("set_vma_name", kernel="set_anon_vma_name", command=None, logged=NO_LINE, covered="PR_SET_VMA_ANON_NAME",
          judge="fixtures/proc/6.18-x86_64/many_areas.py PR_SET_VMA"),
     Call("fork", "process", "do_fork"),
     Call("clone", "process", "clone_thread", judge="tests/outside/test_threads_live.py pthread_create"),
     Call("exec", "process", "do_execve", logged="execve"),
     Call("exit", "process", "do_exit"),
     Call("kill", "process", logged=NO_LINE, judge="tests/mm/test_sys_kill.py kill"),
-    Call("setrlimit", "process", "rlimit"),
+    Call("setrlimit", "process", "do_prlimit"),
     Call("read", "files", "filemap_read"),
     Call("write", "files", "filemap_write"),
     Call("truncate", "files", "do_truncate"),

@@ -2,7 +2,7 @@
 
 class SystemCalls:
     def brk(self, pid: int, addr: int | None = None) -> int:
-        """The new break. KernelError(ENOMEM) when the kernel leaves it as it was though asked for another above the start."""
+        """The break. KernelError(ENOMEM) when it is below what was asked for, which is all that the C library looks at."""
 
     def mmap(self, pid: int, addr: int, length: int, prot: int, flags: int, path: str | int | None = None, offset: int = 0,
              read_only: bool = False) -> int:

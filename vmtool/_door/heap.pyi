@@ -24,6 +24,9 @@ class Heap:
     def set_tunable(self, pid: int, name: str, value: int) -> bool | None:
         """`tcache_count` or `glibc.malloc.tcache_count`, as GLIBC_TUNABLES sets it. None: no such tunable; False: out of its range."""
 
+    def thread_exit(self, pid: int) -> None:
+        """What the library does when a thread of it ends, before exit(): its cached blocks go back, its arena waits for the next."""
+
     def heap_figures(self, pid: int) -> r.HeapFigures:
         """All 0 of a process that never allocated. KernelError(ELOOP): a program bent a list to a ring."""
 

@@ -39,8 +39,11 @@ class Processes:
         """argv with a NUL after each, read through the process's own tables."""
 
     def environ(self, pid: int) -> bytes: ...
-    def setrlimit(self, pid: int, resource: int, value: int | None) -> None:
-        """The soft limit, and the hard one when that is lower; None is RLIM_INFINITY."""
+    def setrlimit(self, pid: int, resource: int, value: int | None, hard: int | bool | None = True, is_capable: bool = True) -> None:
+        """The soft limit, and the hard one when that is lower, as root's prlimit(1); None is RLIM_INFINITY.
+
+        `hard`: as setrlimit() gives both. Not `is_capable`: of one without CAP_SYS_RESOURCE.
+        """
 
     def getrlimits(self, pid: int) -> list[tuple[int | None, int | None]]: ...
     def set_personality(self, pid: int, value: int) -> None:

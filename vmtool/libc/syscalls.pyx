@@ -7,7 +7,7 @@ from vmtool.libc.layout cimport PAGE
 from vmtool.libc.words cimport CALL_BRK, CALL_MADVISE, CALL_MMAP, CALL_MPROTECT, CALL_MREMAP, CALL_MUNMAP, libc_call_t
 from vmtool.mm.access cimport kernel_round_trip
 from vmtool.mm.sys_madvise cimport MADV_HUGEPAGE, sys_madvise
-from vmtool.mm.sys_mmap cimport mmap_req_t, sys_brk, sys_mmap, sys_munmap
+from vmtool.mm.sys_mmap cimport brk_failed, mmap_req_t, sys_brk, sys_mmap, sys_munmap
 from vmtool.mm.sys_mprotect cimport sys_mprotect
 from vmtool.mm.sys_mremap cimport sys_mremap
 from vmtool.mm.types cimport MAP_ANONYMOUS, MAP_PRIVATE, MREMAP_MAYMOVE
@@ -26,20 +26,18 @@ cdef void told(libc_t *l, int kind, vaddr_t at, uint64_t length, uint64_t arg, u
 
 
 cdef vaddr_t current_brk(libc_t *l) noexcept nogil:
-    cdef int err
-    return sys_brk(l.a, l.mm, 0, &err)
+    return sys_brk(l.a, l.mm, 0)
 
 
 cdef vaddr_t sbrk(libc_t *l, int64_t increment) noexcept nogil:
     cdef vaddr_t old = current_brk(l), new = old + <uint64_t>increment, got
-    cdef int err
     if increment == 0:
         return old
     if (increment > 0 and new < old) or (increment < 0 and old < <uint64_t>-increment):
         return <vaddr_t>-1
-    got = sys_brk(l.a, l.mm, new, &err)
+    got = sys_brk(l.a, l.mm, new)
     told(l, CALL_BRK, new, 0, 0, got)
-    return old if got >= new else <vaddr_t>-1
+    return <vaddr_t>-1 if brk_failed(got, new) else old
 
 
 cdef vaddr_t morecore(libc_t *l, int64_t increment) noexcept nogil:

@@ -197,7 +197,7 @@ cdef class Space:
     def mincore(self, addr, nr_pages):
         cdef bytearray vec = bytearray(nr_pages)
         cdef char *out = vec
-        assert sys_mincore(&self.a, self.mm(), addr, nr_pages, out) == 0
+        assert sys_mincore(&self.a, self.mm(), addr, <uint64_t>nr_pages << self.a.m.arch.page_shift, out, nr_pages) == 0
         return list(vec)
 
     def fork(self):

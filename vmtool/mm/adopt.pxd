@@ -11,6 +11,9 @@ cdef enum:  # mm_t.flags beside those of mm_types.pxd: what the kernel of an imp
     MMF_ANON_OFFSETS = 0x4000  # it showed vm_pgoff of anonymous areas, too (before 2.6.27)
     MMF_NARROW = 0x8000  # its pointers had 4 bytes: names begin in column 50
 
+cdef enum:
+    NAME_AS_IT_WAS = 0  # begins the anon_name of an imported area whose name this kernel would not print
+
 cdef enum:  # what is mapped
     ADOPT_ANON  # pages of the area's own
     ADOPT_FILE  # of its file, brought into the cache where they are not; of [vdso]

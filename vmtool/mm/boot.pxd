@@ -10,6 +10,11 @@ cdef enum:  # why a machine cannot be made
     BOOT_TLB  # its text is no description of one, or of too large a one
     BOOT_RAM  # too little, or more than the architecture can address
     BOOT_NO_ROOM  # the kernel does not fit
+    BOOT_PCID  # of x86-64 alone, and so are the next three
+    BOOT_KPTI
+    BOOT_PKU
+    BOOT_SOFT_DIRTY
+    BOOT_SOFT_DIRTY_KERNEL  # the release is older
 
 # m's ram_bytes, nr_cpus, swap_bytes, tlb_spec, pcid, kpti, aslr, seed are set. 0 or BOOT_.
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil

@@ -6,7 +6,7 @@ Counterpart: Linux v6.18 init/main.c:start_kernel(), as far as memory is concern
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport arch_features, arch_lookup
+from vmtool.mm.arch cimport ARCH_X86_64_LA57, CPU_PKU, arch_features, arch_lookup
 from vmtool.mm.arena cimport content_sized, frame_mut, rec_alloc, rec_is_live, task_mut
 from vmtool.mm.buddy cimport alloc_pages
 from vmtool.mm.frame cimport boot_memory, size_pools
@@ -148,11 +148,23 @@ cdef int machine_upgrade(arena_t *a) noexcept nogil:
     return err if err else shmem_upgrade(a)
 
 
+cdef int wrong_feature(const machine_t *m) noexcept nogil:
+    """What was asked for and this architecture, or this release, has not; 0: nothing."""
+    if m.soft_dirty and kernel_release(m) < SOFT_DIRTY_SINCE:
+        return BOOT_SOFT_DIRTY_KERNEL
+    if m.arch.id <= ARCH_X86_64_LA57:
+        return 0
+    return BOOT_PCID if m.pcid else BOOT_KPTI if m.kpti else BOOT_PKU if m.cpu_features & CPU_PKU else BOOT_SOFT_DIRTY if m.soft_dirty else 0
+
+
 cdef int machine_boot(arena_t *a, const char *arch) noexcept nogil:
     cdef uint32_t i
     cdef int err
     if arch_lookup(arch, &a.m.arch):
         return BOOT_ARCH
+    err = wrong_feature(a.m)
+    if err:
+        return err
     content_sized(a)
     default_sysctls(a.m)
     a.m.rng = a.m.seed

@@ -4,18 +4,18 @@
     the most points go; of equals the one that came last; -1000 never
 
 Modelled: the choice, panic_on_oom, oom_kill_allocating_task, all processes of one address space, a group's oom.group; the report (oom_report).
-Counterpart: Linux v6.18 mm/oom_kill.c:out_of_memory(), oom_badness(), select_bad_process(), __oom_kill_process().
+Counterpart: Linux v6.18 mm/oom_kill.c:out_of_memory(), oom_badness(), select_bad_process(), __oom_kill_process(); fs/proc/base.c:__set_oom_adj().
 Simplified: a victim other than the process that asks is gone at once, so the reaper has nothing to do; a task's place in the list is its PID.
 """
 
 from vmtool.mm.arch cimport page_size
-from vmtool.mm.arena cimport OOM_CURRENT, OOM_KILLED, OOM_NOTHING, memcg_at, mm_at, runs_in_circle, task_at
+from vmtool.mm.arena cimport OOM_CURRENT, OOM_KILLED, OOM_NOTHING, memcg_at, mm_at, runs_in_circle, task_at, task_mut
 from vmtool.mm.mm cimport do_exit
 from vmtool.mm.pid cimport find_task as task_of_pid
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.memcontrol cimport PAGE_COUNTER_MAX, mem_cgroup_event
 from vmtool.mm.oom_report cimport dump_header, report_group, report_kill, report_nobody, report_panic
-from vmtool.mm.task cimport group_leader
+from vmtool.mm.task cimport group_leader, next_thread
 from vmtool.mm.trace cimport TR_OOM_KILL, trace2
 from vmtool.mm.vmstat cimport OOM_KILL, count_vm_event
 
@@ -29,6 +29,21 @@ cdef int64_t oom_badness(arena_t *a, const task_t *t, uint64_t totalpages, bint 
     eligible[0] = True
     return (mm_counter_sum(m, MM_FILEPAGES) + mm_counter_sum(m, MM_ANONPAGES) + mm_counter_sum(m, MM_SHMEMPAGES) + mm_counter_sum(m, MM_SWAPENTS)
             + <int64_t>(m.pgtables_bytes // page_size(&a.m.arch)) + t.oom_score_adj * (<int64_t>totalpages // 1000))
+
+
+cdef int set_oom_score_adj(arena_t *a, idx_t task, int64_t value, bint is_capable) noexcept nogil:
+    """Others that share the space are left alone: it is lent to a vfork()ed child, and Linux looks for those of clone(CLONE_VM) alone."""
+    cdef idx_t leader = group_leader(a, task), thread = next_thread(a, leader, 0)
+    if not OOM_SCORE_ADJ_MIN <= value <= OOM_SCORE_ADJ_MAX:
+        return -EINVAL
+    if not is_capable and value < task_at(a, leader).oom_score_adj_min:
+        return -EACCES
+    while thread:  # the process's, each of its threads has a copy here
+        task_mut(a, thread).oom_score_adj = <int16_t>value
+        if is_capable:
+            task_mut(a, thread).oom_score_adj_min = <int16_t>value
+        thread = next_thread(a, leader, thread)
+    return 0
 
 
 cdef bint is_of(arena_t *a, const task_t *t, idx_t memcg) noexcept nogil:

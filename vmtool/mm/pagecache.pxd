@@ -20,7 +20,7 @@ from vmtool.mm.inode cimport disk_write_block, fget, file_open, fput, inode_crea
 from vmtool.mm.names cimport name_free, name_read, name_store, path_lookup
 from vmtool.mm.readahead cimport (NOT_IN_FLIGHT, filemap_fault_hit, filemap_fault_miss_in, filemap_fault_reread, filemap_map_hits, filemap_populate,
                                   force_readahead)
-from vmtool.mm.shmem cimport shmem_acct_size, shmem_get
+from vmtool.mm.shmem cimport shmem_acct_size, shmem_adopt_size, shmem_get, shmem_is_charged_whole
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.truncate cimport do_truncate, drop_caches, invalidate_range, punch_hole
 from vmtool.mm.writeback cimport alloc_da_blocks, file_write_and_wait_range, sync_all

@@ -8,6 +8,9 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef int shmem_acct_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept nogil  # commit charge of a new file: whole, or (VM_NORESERVE) later. 0, -ENOMEM
+cdef bint shmem_is_charged_whole(arena_t *a, idx_t inode) noexcept nogil  # MAP_SHARED|MAP_ANONYMOUS and shmget() are, tmpfs and memfd_create() not
+# The charge that another kernel granted a file, whatever the limit here. vm_flags: of the area that maps it.
+cdef void shmem_adopt_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept nogil
 # The page found, swapped in, or made of zeros. v: the area whose fault asks, 0: none; write_end: where a write() ends, in bytes, 0: none.
 # 0: no memory, *result has VM_FAULT_OOM, or no space, VM_FAULT_SIGBUS. Bits are added to *result; VM_FAULT_MAJOR: swapped in.
 cdef pfn_t shmem_get(arena_t *a, idx_t inode, uint64_t index, idx_t v, uint64_t write_end, uint32_t *result) noexcept nogil

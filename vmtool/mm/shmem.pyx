@@ -7,7 +7,7 @@ Large folios: as shmem_enabled, the sizes' hugepages-*kB/shmem_enabled and the m
 one of 2M by one entry if it can, a write() fills the largest that are allowed.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align, page_size
 from vmtool.mm.arena cimport file_at, frame_mut, inode_at, inode_mut, task_at, vma_at
@@ -19,6 +19,7 @@ from vmtool.mm.xnode cimport xnode_next
 from vmtool.mm.filemap cimport filemap_add, filemap_get, filemap_next_swapped, folio_mark_dirty
 from vmtool.mm.frame cimport folio_order, page_bytes, page_bytes_mut, page_folio
 from vmtool.mm.mm_acct cimport vm_enough_memory, vm_unacct_memory
+from vmtool.mm.names cimport name_read
 from vmtool.mm.inode cimport MAPPING_LARGE_FOLIOS, shmem_recalc_inode
 from vmtool.mm.large_folio cimport max_pagecache_order, thp_orders_all_file
 from vmtool.mm.swap_lru cimport folio_mark_accessed
@@ -34,6 +35,21 @@ cdef int shmem_acct_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept no
         return -ENOMEM
     inode_mut(a, inode).accounted = nr_pages
     return 0
+
+
+cdef bint shmem_is_charged_whole(arena_t *a, idx_t inode) noexcept nogil:
+    """By the names that shmem_zero_setup() and newseg() give."""
+    cdef char name[10]
+    cdef uint32_t n = name_read(a, inode_at(a, inode).name, name, sizeof(name))
+    return n >= 5 and memcmp(name, b"/SYSV", 5) == 0 or n >= 9 and memcmp(name, b"/dev/zero", 9) == 0
+
+
+cdef void shmem_adopt_size(arena_t *a, idx_t inode, uint64_t vm_flags) noexcept nogil:
+    if vm_flags & VM_NORESERVE or not shmem_is_charged_whole(a, inode):
+        shmem_acct_size(a, inode, VM_NORESERVE)
+        return
+    inode_mut(a, inode).accounted = page_align(&a.m.arch, inode_at(a, inode).size) >> a.m.arch.page_shift
+    a.m.vm_committed_as += <int64_t>inode_at(a, inode).accounted
 
 
 cdef inline idx_t current_mm(arena_t *a) noexcept nogil:

@@ -5,8 +5,10 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 # Deviation: numa_hit and numa_local stay 0, as with vm.numa_stat=0; there is no buffer cache.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386_PAE, ARCH_X86_64_LA57, is_riscv, level_size
-from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, wmark_pages
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, ARCH_X86_64_LA57, is_riscv,
+                             level_size)
+from vmtool.mm.buddy cimport nr_free_pages
+from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, ZONE_DMA, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.hstate cimport hugetlb_in_use, nr_resv
 from vmtool.mm.large_folio cimport hpage_pmd_nr
@@ -34,6 +36,17 @@ cdef enum:
     NR_VMSTAT = 192
     NR_ZONE_LINES = 17  # the first lines of vmstat are sums over the zones
     NODE_LINES_END = 68  # behind them the node's counters
+
+cdef enum:  # lines of meminfo that not every kernel has
+    HIGH_TOTAL = 14
+    LOW_FREE = 17
+    ANON_HUGE_PAGES = 43
+    FILE_PMD_MAPPED = 47
+    HUGE_PAGES_TOTAL = 49
+    HUGETLB = 54
+    DIRECT_MAP_4K = 55
+    DIRECT_MAP_2M = 56
+    DIRECT_MAP_1G = 57
 
 cdef uint64_t VMALLOC_OFFSET = 8 << 20
 cdef uint64_t VMALLOC_END_ARM = 0xFF800000
@@ -248,7 +261,7 @@ cdef const char *LABELS[NR_MEMINFO]
 LABELS[:] = [
     b"MemTotal", b"MemFree", b"MemAvailable", b"Buffers", b"Cached", b"SwapCached",
     b"Active", b"Inactive", b"Active(anon)", b"Inactive(anon)", b"Active(file)", b"Inactive(file)",
-    b"Unevictable", b"Mlocked", b"SwapTotal", b"SwapFree", b"Zswap", b"Zswapped",
+    b"Unevictable", b"Mlocked", b"HighTotal", b"HighFree", b"LowTotal", b"LowFree", b"SwapTotal", b"SwapFree", b"Zswap", b"Zswapped",
     b"Dirty", b"Writeback", b"AnonPages", b"Mapped", b"Shmem", b"KReclaimable",
     b"Slab", b"SReclaimable", b"SUnreclaim", b"KernelStack", b"PageTables", b"SecPageTables",
     b"NFS_Unstable", b"Bounce", b"WritebackTmp", b"CommitLimit", b"Committed_AS", b"VmallocTotal",
@@ -271,14 +284,6 @@ cdef uint64_t reserved_pages(arena_t *a, uint32_t what) noexcept nogil:
     return n
 
 
-cdef int64_t nr_free_pages(arena_t *a) noexcept nogil:
-    cdef int64_t n = 0
-    cdef uint32_t z
-    for z in range(NR_ZONES):
-        n += <int64_t>a.m.zone[z].free_pages
-    return n
-
-
 cdef int64_t available_pages(arena_t *a) noexcept nogil:
     """si_mem_available(): free memory, and half of what is cached at least, as long as the low watermarks stay."""
     cdef int64_t pagecache = a.m.node_stat[NR_ACTIVE_FILE] + a.m.node_stat[NR_INACTIVE_FILE]
@@ -288,7 +293,7 @@ cdef int64_t available_pages(arena_t *a) noexcept nogil:
     cdef uint32_t z
     for z in range(NR_ZONES):
         low += <int64_t>wmark_pages(&a.m.zone[z], WMARK_LOW)
-    n = nr_free_pages(a) - <int64_t>a.m.totalreserve_pages
+    n = <int64_t>nr_free_pages(a) - <int64_t>a.m.totalreserve_pages
     n += pagecache - (pagecache // 2 if pagecache // 2 < low else low)
     n += reclaimable - (reclaimable // 2 if reclaimable // 2 < low else low)
     return n if n > 0 else 0
@@ -361,8 +366,43 @@ cdef int64_t vmstat_value(arena_t *a, uint32_t line) noexcept nogil:
 # --- meminfo -----------------------------------------------------------------------------------------------------------------
 
 
-cdef const char *meminfo_label(uint32_t line) noexcept nogil:
+cdef bint is_about_huge_pages(uint32_t line) noexcept nogil:
+    return ANON_HUGE_PAGES <= line <= FILE_PMD_MAPPED or HUGE_PAGES_TOTAL <= line <= HUGETLB
+
+
+cdef const char *meminfo_label(const arch_t *g, uint32_t line) noexcept nogil:
+    """HighTotal and its kin are of kernels with CONFIG_HIGHMEM; arm's has no huge pages; a direct map is told on x86, by the sizes that it has there."""
+    if HIGH_TOTAL <= line <= LOW_FREE and not lowmem_end(g):
+        return NULL
+    if is_about_huge_pages(line) and g.flags & ARCH_NO_THP:
+        return NULL
+    if line >= DIRECT_MAP_4K and (g.id >= ARCH_ARM or (line == DIRECT_MAP_1G and lowmem_end(g))):
+        return NULL
+    if line == DIRECT_MAP_2M and g.id == ARCH_I386:
+        return b"DirectMap4M"
     return LABELS[line]
+
+
+# --- zones that there are ----------------------------------------------------------------------------------------------------
+
+
+cdef bint zone_is_built(const arch_t *g, uint32_t zone) noexcept nogil:
+    """CONFIG_ZONE_DMA (not on riscv64), _DMA32 (not with 32 bits), CONFIG_HIGHMEM (with 32 bits alone)."""
+    if zone == ZONE_DMA:
+        return not is_riscv(g)
+    return zone == ZONE_NORMAL or (zone == ZONE_HIGHMEM) == (lowmem_end(g) != 0)
+
+
+cdef const char *empty_zone_name(const arch_t *g, uint32_t i) noexcept nogil:
+    if i == 0:
+        return b"Movable"
+    if i == 1 and not lowmem_end(g):
+        return b"Device"
+    return NULL
+
+
+cdef uint64_t empty_zone_wmark(uint32_t i) noexcept nogil:
+    return MOVABLE_WMARK if i == 0 else 0
 
 
 cdef uint64_t kb(arena_t *a, int64_t nr_pages) noexcept nogil:
@@ -406,39 +446,43 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     for i in range(NR_MEMINFO):
         out[i] = 0
     out[0] = kb(a, <int64_t>a.m.totalram_pages)
-    out[1] = kb(a, nr_free_pages(a))
+    out[1] = kb(a, <int64_t>nr_free_pages(a))
     out[2] = kb(a, available_pages(a))
     out[4] = kb(a, n[NR_FILE_PAGES] - n[NR_SWAPCACHE])  # Buffers, line 3, are 0
     out[5] = kb(a, n[NR_SWAPCACHE])
     fill_lru(a, &out[6])
-    out[14] = kb(a, a.m.total_swap_pages)
-    out[15] = kb(a, a.m.nr_swap_pages)
-    out[18] = kb(a, n[NR_FILE_DIRTY])
-    out[19] = kb(a, n[NR_WRITEBACK])
-    out[20] = kb(a, n[NR_ANON_MAPPED])
-    out[21] = kb(a, n[NR_FILE_MAPPED])
-    out[22] = kb(a, n[NR_SHMEM])
-    out[23] = out[25] = <uint64_t>n[NR_SLAB_RECLAIMABLE_B] >> 10
-    out[26] = <uint64_t>n[NR_SLAB_UNRECLAIMABLE_B] >> 10
-    out[24] = out[25] + out[26]
-    out[27] = <uint64_t>n[NR_KERNEL_STACK_KB]
-    out[28] = kb(a, n[NR_PAGETABLE])
-    out[33] = kb(a, <int64_t>commit_limit(a))
-    out[34] = kb(a, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
-    out[35] = vmalloc_kb(a)
-    out[36] = kb(a, <int64_t>a.m.nr_vmalloc_pages)
-    out[38] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
-    out[39] = kb(a, n[NR_ANON_THPS])
-    out[40] = kb(a, n[NR_SHMEM_THPS])
-    out[41] = kb(a, n[NR_SHMEM_PMDMAPPED])
-    out[42] = kb(a, n[NR_FILE_THPS])
-    out[43] = kb(a, n[NR_FILE_PMDMAPPED])
-    out[45] = a.m.hstate[0].nr_huge_pages
-    out[46] = a.m.hstate[0].free_huge_pages
-    out[47] = <uint64_t>nr_resv(&a.m.hstate[0])
-    out[48] = a.m.hstate[0].surplus_huge_pages
-    out[49] = level_size(&a.m.arch, 1) >> 10
-    out[50] = kb(a, <int64_t>hugetlb_total_pages(a))
+    out[14] = kb(a, <int64_t>a.m.zone[ZONE_HIGHMEM].managed_pages)
+    out[15] = kb(a, <int64_t>a.m.zone[ZONE_HIGHMEM].free_pages)
+    out[16] = out[0] - out[14]
+    out[17] = out[1] - out[15]
+    out[18] = kb(a, a.m.total_swap_pages)
+    out[19] = kb(a, a.m.nr_swap_pages)
+    out[22] = kb(a, n[NR_FILE_DIRTY])
+    out[23] = kb(a, n[NR_WRITEBACK])
+    out[24] = kb(a, n[NR_ANON_MAPPED])
+    out[25] = kb(a, n[NR_FILE_MAPPED])
+    out[26] = kb(a, n[NR_SHMEM])
+    out[27] = out[29] = <uint64_t>n[NR_SLAB_RECLAIMABLE_B] >> 10
+    out[30] = <uint64_t>n[NR_SLAB_UNRECLAIMABLE_B] >> 10
+    out[28] = out[29] + out[30]
+    out[31] = <uint64_t>n[NR_KERNEL_STACK_KB]
+    out[32] = kb(a, n[NR_PAGETABLE])
+    out[37] = kb(a, <int64_t>commit_limit(a))
+    out[38] = kb(a, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
+    out[39] = vmalloc_kb(a)
+    out[40] = kb(a, <int64_t>a.m.nr_vmalloc_pages)
+    out[42] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
+    out[43] = kb(a, n[NR_ANON_THPS])
+    out[44] = kb(a, n[NR_SHMEM_THPS])
+    out[45] = kb(a, n[NR_SHMEM_PMDMAPPED])
+    out[46] = kb(a, n[NR_FILE_THPS])
+    out[47] = kb(a, n[NR_FILE_PMDMAPPED])
+    out[49] = a.m.hstate[0].nr_huge_pages
+    out[50] = a.m.hstate[0].free_huge_pages
+    out[51] = <uint64_t>nr_resv(&a.m.hstate[0])
+    out[52] = a.m.hstate[0].surplus_huge_pages
+    out[53] = level_size(&a.m.arch, 1) >> 10
+    out[54] = kb(a, <int64_t>hugetlb_total_pages(a))
     direct_map_kb(a, direct)
     for i in range(3):
-        out[51 + i] = direct[i]
+        out[DIRECT_MAP_4K + i] = direct[i]

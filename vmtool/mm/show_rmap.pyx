@@ -7,7 +7,7 @@ Counterpart: Linux v6.18 mm/rmap.c:rmap_walk_anon(), rmap_walk_file(); mm/page_v
 """
 
 from vmtool.mm.arch cimport level_size
-from vmtool.mm.arena cimport frame_at, inode_at, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
+from vmtool.mm.arena cimport frame_at, inode_at, mm_at, rec_at, runs_in_circle, vma_at
 from vmtool.mm.frame cimport frame_index, page_folio
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_at_t, entry_find
@@ -87,7 +87,7 @@ cdef void look_everywhere(arena_t *a, const seek_t *s) noexcept nogil:
         v = mm_at(a, mm).vma_first
         steps = 0
         while v and not runs_in_circle(a, POOL_VMA, v, &steps):
-            walk_init(&w, a, mm_mut(a, mm), v, <void *>s)
+            walk_init(&w, a, mm_at(a, mm), v, <void *>s)
             w.table = seek_in_table
             w.leaf = seek_in_leaf
             walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)

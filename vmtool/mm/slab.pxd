@@ -21,3 +21,5 @@ cdef void kmem_cache_free(arena_t *a, int cache, uint64_t obj) noexcept nogil
 cdef void kmem_cache_free_rcu(arena_t *a, int cache, uint64_t obj) noexcept nogil
 cdef void rcu_quiescent(arena_t *a) noexcept nogil  # the CPU switches tasks: nobody reads what was freed before
 cdef void kmem_cache_shrink(arena_t *a, int cache) noexcept nogil  # sheaves and CPUs' slabs flushed, empty slabs given back
+# Objects in sheaves whose grace period is over when anybody looks, and for which the barn has no room: they are free then.
+cdef uint32_t nr_rcu_over(arena_t *a, int cache) noexcept nogil

@@ -257,6 +257,16 @@ cdef void rcu_free_sheaf(arena_t *a, int cache, kmem_cache_cpu_t *pc) noexcept n
         put_empty(a, c, i)
 
 
+cdef uint32_t nr_rcu_over(arena_t *a, int cache) noexcept nogil:
+    cdef uint32_t full = cache_at(a, cache).nr_full_sheaves
+    cdef uint32_t cpu, waiting = 0, room = MAX_FULL_SHEAVES - full if full < MAX_FULL_SHEAVES else 0
+    cdef idx_t head
+    for cpu in range(a.m.nr_cpus):
+        head = (<const kmem_cache_cpu_t *>rec_at(a, POOL_CACHE_CPU, cache * a.m.nr_cpus + cpu)).rcu_head
+        waiting += sheaf_at(a, head).rcu_len if head else 0
+    return (waiting - min(room, waiting)) * SHEAF_CAPACITY
+
+
 cdef void rcu_quiescent(arena_t *a) noexcept nogil:
     cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, CACHE_MAPLE_NODE, a.cpu)
     cdef uint32_t steps = 0

@@ -49,14 +49,24 @@ cdef int sys_msync(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, uint64_
         v = area.vm_next
 
 
-cdef int sys_mincore(arena_t *a, idx_t mm, vaddr_t start, uint64_t nr_pages, char *vec) noexcept nogil:
+cdef uint64_t mincore_pages(const arch_t *g, uint64_t length) noexcept nogil:
+    return (length >> g.page_shift) + (offset_in_page(g, length) != 0)
+
+
+cdef int sys_mincore(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, char *vec, uint64_t room) noexcept nogil:
+    cdef uint64_t i, task_size = a.m.arch.task_size  # TASK_SIZE_MAX
     cdef idx_t v = 0
-    cdef uint64_t i
-    for i in range(nr_pages):
+    if offset_in_page(&a.m.arch, start):
+        return -EINVAL
+    if start > task_size or length > task_size - start:  # access_ok()
+        return -ENOMEM
+    for i in range(mincore_pages(&a.m.arch, length)):
         if v == 0 or start >= vma_at(a, v).vm_end:
             v = vma_lookup(a, mm, start)
             if v == 0:
                 return -ENOMEM
+        if i >= room:
+            return -EFAULT
         vec[i] = mincore_page(a, v, start)
         start += page_size(&a.m.arch)
     return 0

@@ -36,6 +36,6 @@ cdef enum:
 # -EAGAIN: too many areas, or no memory for one; -EFAULT: MADV_POPULATE_ met SIGBUS or SIGSEGV; MADV_REMOVE: -EACCES, the file is not mapped
 # to be written, -EFBIG, -EIO; MADV_COLLAPSE: -EBUSY, -EAGAIN, as madvise_collapse().
 cdef int sys_madvise(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, int advice) noexcept nogil
-# name: name_len bytes that prctl() allows (1 to 79), NULL: none. 0, -EINVAL: start is off a page, or the end wraps; -ENOMEM: a hole (what
-# is mapped is named all the same); -EBADF: a file is mapped; -EAGAIN: too many areas, or no memory.
-cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil
+# uname: ends with a NUL; NULL: none. 0, -EINVAL: more than 79 bytes, or one that no name may have; start is off a page, or the end wraps;
+# -ENOMEM: a hole (what is mapped is named all the same), or no bytes; -EBADF: a file is mapped; -EAGAIN: too many areas, or no memory.
+cdef int set_anon_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *uname) noexcept nogil

@@ -2,7 +2,7 @@
 """madvise(): advice that sets a flag of areas, and advice that acts on pages now.
 
 Holes do not stop it: everything that is mapped gets the advice, then ENOMEM; an error of one area does stop it.
-Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(). KSM's flag is kept, but ksmd does not run (as /sys/kernel/mm/ksm/run = 0).
+Counterpart: Linux v6.18 mm/madvise.c:do_madvise(), madvise_vma_behavior(), set_anon_vma_name(). KSM's flag is kept, but ksmd does not run (as /sys/kernel/mm/ksm/run = 0).
 """
 
 from vmtool.mm.arch cimport ARCH_NO_THP, offset_in_page, page_align
@@ -21,6 +21,9 @@ from vmtool.mm.rmap cimport anon_vma_prepare
 from vmtool.mm.unmap cimport ZAP_EVEN_COWS, ZAP_RECLAIM_PT, zap_page_range_single
 from vmtool.mm.vma cimport VM_SPECIAL, find_vma_prev, vma_is_anonymous
 from vmtool.mm.vma_merge cimport vma_modify, vmg_from_vma, vmg_t
+
+cdef enum:
+    ANON_VMA_NAME_MAX_LEN = 80  # with the NUL
 
 
 cdef bint behavior_valid(arena_t *a, int advice) noexcept nogil:
@@ -234,7 +237,23 @@ cdef inline bint may_be_named(arena_t *a, const vma_t *v) noexcept nogil:
     return inode.kind == INODE_SHMEM and inode.nlink == 0 and not v.vm_flags & VM_HUGETLB
 
 
-cdef int sys_set_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil:
+cdef int64_t name_length(const char *uname) noexcept nogil:
+    """strndup_user() and is_valid_name_char(): up to its NUL, printable ASCII without what shells and maps would read otherwise; or -EINVAL."""
+    cdef int64_t n = 0
+    while uname[n]:
+        if n + 1 == ANON_VMA_NAME_MAX_LEN or not 0x1f < uname[n] < 0x7f or uname[n] in (c'\\', c'`', c'$', c'[', c']'):
+            return -EINVAL
+        n += 1
+    return n
+
+
+cdef int set_anon_vma_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *uname) noexcept nogil:
+    """The name is looked at before the range is."""
+    cdef int64_t n = name_length(uname) if uname != NULL else 0
+    return <int>n if n < 0 else madvise_set_anon_name(a, mm, start, length, uname, <uint32_t>n)
+
+
+cdef int madvise_set_anon_name(arena_t *a, idx_t mm, vaddr_t start, uint64_t length, const char *name, uint32_t name_len) noexcept nogil:
     cdef vaddr_t end = start + (page_align(&a.m.arch, length)), tmp
     cdef idx_t prev, v, stored = 0
     cdef int err = 0, unmapped = 0

@@ -24,9 +24,13 @@ cdef uint64_t sys_mmap(arena_t *a, idx_t mm, const mmap_req_t *req) noexcept nog
 # address, or is_err(): -EPERM (sealed), -EINVAL ([vdso] or a huge page in part): nothing is unmapped; -ENOMEM: by then it may be.
 cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64_t length, uint64_t vm_flags, uint64_t pgoff, uint32_t kind) noexcept nogil
 cdef int sys_munmap(arena_t *a, idx_t mm, vaddr_t addr, uint64_t length) noexcept nogil  # what do_munmap() returns
-# The break, page-aligned or not; *err: 0, or ENOMEM and it stays where it was: below start_brk, over a limit, an area is in the way, or no
-# memory.
-cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nogil
+# The break, page-aligned or not. It stays where it was: below start_brk, over a limit, an area is in the way, or no memory.
+cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil
+
+cdef inline bint brk_failed(uint64_t got, vaddr_t asked) noexcept nogil:
+    """The kernel tells no errno: the C library takes a break below what it asked for as ENOMEM, and any above it for success."""
+    return got < asked
+
 # Anonymous, private, writable memory at addr: prev grows (0: it may not), or there is a new area. Preconditions: aligned; nothing is mapped
 # there. 0, -ENOMEM: RLIMIT_AS, too many areas, overcommit, no memory. Counts: total_vm, data_vm, locked_vm, vm_committed_as.
 cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t length, uint64_t vm_flags) noexcept nogil

@@ -351,11 +351,10 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
     return 0
 
 
-cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nogil:
+cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t origbrk = m.brk, newbrk = page_align(&a.m.arch, addr), oldbrk = page_align(&a.m.arch, m.brk), data, limit
     cdef idx_t v, prev, next
-    err[0] = ENOMEM
     if addr < m.start_brk:
         return origbrk
     limit = rlimit(a, RLIMIT_DATA)
@@ -364,7 +363,6 @@ cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nog
         return origbrk
     if oldbrk == newbrk:
         m.brk = addr
-        err[0] = 0
         return addr
     if addr <= m.brk:
         v = find_vma_intersection(a, mm, newbrk, oldbrk)
@@ -375,7 +373,6 @@ cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nog
             m.brk = origbrk
             return origbrk
         trace2(a, TR_BRK, origbrk, addr)
-        err[0] = 0
         return addr
     if not mlock_future_ok(a, mm, m.def_flags, newbrk - oldbrk):
         return origbrk
@@ -393,7 +390,6 @@ cdef uint64_t sys_brk(arena_t *a, idx_t mm, vaddr_t addr, int *err) noexcept nog
     trace2(a, TR_BRK, origbrk, addr)
     if m.def_flags & VM_LOCKED:
         mm_populate(a, mm, oldbrk, newbrk - oldbrk, True)
-    err[0] = 0
     return addr
 
 

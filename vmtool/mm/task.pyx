@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Tasks: the record of a process or of a thread, its place among the PIDs and in its group. What the kernel allocates for it: task_objects.
 
-    process   its own leader: tgid == pid
+    process   its own leader: tgid == pid; without a parent its limits are INIT_RLIMITS (include/asm-generic/resource.h)
     thread    tgid is its leader's pid, whose mm, files, limits and signals are its own, too
 Counterpart: Linux v6.18 kernel/fork.c:copy_process(), kernel/exit.c:release_task(), kernel/signal.c:zap_other_threads().
 Simplified: a leader ends with all its threads: none stays behind as a zombie.
@@ -13,6 +13,43 @@ from vmtool.mm.pagecache cimport fput
 from vmtool.mm.pkeys cimport has_pkeys
 from vmtool.mm.pid cimport alloc_pid, find_task
 from vmtool.mm.task_objects cimport pid_attach, pid_detach, task_objects_alloc, task_objects_free
+
+cdef enum:  # what limits; those that act have their names in flags.pxd
+    RLIMIT_CORE = 4
+    RLIMIT_NPROC = 6
+    RLIMIT_NOFILE = 7
+    RLIMIT_SIGPENDING = 11
+    RLIMIT_MSGQUEUE = 12
+    RLIMIT_NICE = 13
+    RLIMIT_RTPRIO = 14
+    STACK_LIMIT = 8 << 20  # _STK_LIM
+    MLOCK_LIMIT = 8 << 20
+    INR_OPEN_CUR = 1024
+    INR_OPEN_MAX = 4096
+    MQ_BYTES_MAX = 819200
+    NOBODY = 65534  # whose processes those without a parent are
+
+
+cdef void rlim_init(task_t *t, int resource, uint64_t cur, uint64_t max) noexcept nogil:
+    t.rlim_cur[resource], t.rlim_max[resource] = cur, max
+
+
+cdef void init_task(const machine_t *m, task_t *t) noexcept nogil:
+    """What a process has of no parent: INIT_RLIMITS, and of fork_init() half as many processes and signals as there may be threads."""
+    cdef uint64_t infinity = <uint64_t>-1
+    cdef int i
+    for i in range(NR_RLIMITS):
+        rlim_init(t, i, infinity, infinity)
+    rlim_init(t, RLIMIT_STACK, STACK_LIMIT, infinity)
+    rlim_init(t, RLIMIT_CORE, 0, infinity)
+    rlim_init(t, RLIMIT_NPROC, m.max_threads // 2, m.max_threads // 2)
+    rlim_init(t, RLIMIT_NOFILE, INR_OPEN_CUR, INR_OPEN_MAX)
+    rlim_init(t, RLIMIT_MEMLOCK, MLOCK_LIMIT, MLOCK_LIMIT)
+    rlim_init(t, RLIMIT_SIGPENDING, m.max_threads // 2, m.max_threads // 2)
+    rlim_init(t, RLIMIT_MSGQUEUE, MQ_BYTES_MAX, MQ_BYTES_MAX)
+    rlim_init(t, RLIMIT_NICE, 0, 0)
+    rlim_init(t, RLIMIT_RTPRIO, 0, 0)
+    t.uid = NOBODY
 
 
 cdef idx_t group_leader(arena_t *a, idx_t task) noexcept nogil:
@@ -60,6 +97,7 @@ cdef idx_t task_alloc(arena_t *a, uint32_t pid, uint32_t ppid, idx_t leader, int
     task.nr_threads = 1
     task.pkru = INIT_PKRU if has_pkeys(a) else 0
     task.start_time = a.m.clock
+    init_task(a.m, task)
     (<uint32_t *>rec_mut(a, POOL_PID, pid))[0] = t
     a.m.nr_tasks += 1
     if leader:
