@@ -41,10 +41,11 @@ test: lint  ## all tests that fit in ten minutes
 	@echo "vmtool: running the tests that fit in ten minutes, on $(JOBS) cores at once"
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 
-check:  ## everything: both builds, the long tests, long differential runs
+check:  ## everything: both builds, no quick roads, the long tests, long differential runs
 	@$(MAKE) --no-print-directory VMTOOL_DEBUG=1 build
 	@VMTOOL_DEBUG=1 $(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 	@$(MAKE) --no-print-directory build
+	@VMTOOL_QUICK=0 $(PY) -m pytest -q -n $(JOBS) --dist loadgroup
 	@VMTOOL_DRAW=fresh $(PY) -m pytest -q -n $(JOBS) --dist loadgroup -m "slow or not slow"
 	@$(MAKE) --no-print-directory differential N=1000
 

@@ -22,6 +22,7 @@ from vmtool.mm.kernel_areas_arm cimport PCI_IO, PCI_IO_BYTES, UNIT_PAGES, VMALLO
 from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pgtable cimport user_pgd
+from vmtool.mm.pte cimport X86_SOFT_DIRTY, soft_dirty_bit
 from vmtool.mm.show_frames cimport next_held
 from vmtool.mm.show_kernel cimport kernel_runs, kernel_runs_t
 from vmtool.mm.types cimport *
@@ -57,7 +58,7 @@ cdef object own_names(const arch_t *g, int level, uint64_t entry):
     """Bit and name of those that an entry like this one may have: it maps a page, or names where one is."""
     if not g.soft_dirty or entry == 0 or (level and not entry & g.huge):
         return ()
-    return ((SOFT_DIRTY_BIT, "SOFT_DIRTY"),) if entry & (g.present | g.is_global) else ((SWP_SOFT_DIRTY_BIT, "SWP_SOFT_DIRTY"),)
+    return ((SOFT_DIRTY_BIT, "SOFT_DIRTY"),) if soft_dirty_bit(g, entry) == X86_SOFT_DIRTY else ((SWP_SOFT_DIRTY_BIT, "SWP_SOFT_DIRTY"),)
 
 
 cdef object pkey_flag(const arch_t *g, bint is_leaf, uint64_t entry):

@@ -229,12 +229,13 @@ class Simulated(Backend):
     """
 
     image = None  # the program that they run
+    boot: dict[str, object] = {"ram_bytes": 1 << 30}
 
     def __init__(self) -> None:
         from vmtool._core import Machine
 
         self.machine = Machine()
-        self.machine.boot(ram_bytes=1 << 30)
+        self.machine.boot(**self.boot)
         self.drainer = self.machine.spawn("drainer", None, [b"drainer"], [])
         self.drained = self.machine.mmap(self.drainer, 0, PAGE, 3, PRIVATE | ANONYMOUS)
         self.machine.touch(self.drainer, self.drained, PAGE, "w")

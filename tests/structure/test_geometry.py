@@ -49,14 +49,26 @@ OUTSIDE = {
     "vmtool/tools/ps_fields.py": {"p.tty_nr >> 12": "the kernel's dev_t: MAJ has 12 bits"},
     "vmtool/views/kernel_map.py": {"va_bits - 12": "VMEMMAP_SIZE of riscv, whose pages are of 4K in every format"},
 }  # fmt: skip
-# Who asks an entry itself whether it is present; all others ask pte_class().
-PRESENT = re.compile(r"&\s*(?:g|a\.m\.arch|arch|k)\.present\b|\bX86_P\b(?! \|)(?=\s*(?:==|!=|\)|:))")
+# Who asks an entry itself whether it is present; all others ask pte_class(), or build one.
+PRESENT = re.compile(r"\.present\b|\bpte_mapped\b|\bX86_P\b(?! \|)(?=\s*(?:==|!=|\)|:))")
 PROCESSORS = {
     "access_quick", "access_run", "access_stream", "mmu",  # the processor's own look
     "fsck_tlb",  # what the processor remembers, against what it would find
     "pte",  # pte_class()
     "fsck_kernel", "show_kernel",  # the kernel's half, where an entry is present or zero
 }  # fmt: skip
+
+# Who stores into a table that lies open; all others go through pte.pxd, which counts.
+STORE = re.compile(r"\bentry\[0\] = [^0]*<<|\b(?:entries|wide|raw)\[[^]]*\] (?:[|&+-])?= |\bindex_lo (?:[+-])= |\bentry_exchange\(")
+STORES = {
+    "access_quick", "access_run", "swapin_quick",  # a fault on a table that the walk has just found: look_t, run_t
+    "fault_file",  # a window around a fault, counted at once
+    "mmu",  # the processor's accessed and dirty bits
+    "pte", "contpte",  # the pair that counts; a run of arm64's, entry by entry
+}  # fmt: skip
+# Who knows what a folio's tails keep; all others ask large_folio.pxd.
+TAIL = re.compile(r"\bframe_(?:at|mut)\((?:f\.)?a, [^()]*\+ [123]\)\.(?:index_|lru_prev|mapping|extra_refs)")
+TAILS = {"frame", "large_folio"}
 
 
 def kernel_sources():
@@ -135,3 +147,15 @@ def test_only_the_processor_looks_whether_an_entry_is_present():
     wrong = [f"{name_of(path)}:{number}: {line.strip()}" for path in kernel_sources() if path.stem not in {*GEOMETRY, *PROCESSORS}
              for number, line in enumerate(code_of(path.read_text()), 1) if PRESENT.search(line)]  # fmt: skip
     assert wrong == [], "pte_class() says what an entry is: none, a page, swap, migration, a marker"
+
+
+def test_entries_are_stored_where_they_are_counted():
+    wrong = [f"{name_of(path)}:{number}: {line.strip()}" for path in kernel_sources() if path.stem not in {*GEOMETRY, *STORES}
+             for number, line in enumerate(code_of(path.read_text()), 1) if STORE.search(line)]  # fmt: skip
+    assert wrong == [], "pte_store(), or in a loop ptes_store() and its kin: a table's frame counts its entries"
+
+
+def test_a_folios_tails_are_read_in_one_place():
+    wrong = [f"{name_of(path)}:{number}: {line.strip()}" for path in kernel_sources() if path.stem not in TAILS
+             for number, line in enumerate(code_of(path.read_text()), 1) if TAIL.search(line)]  # fmt: skip
+    assert wrong == [], "large_folio.pxd has a name for each: large_mapcount(), folio_nr_mapped() …"

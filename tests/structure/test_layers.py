@@ -31,7 +31,8 @@ LEVELS = """
     memcontrol pcp mmu_context
     folio_split buddy extfrag
     slub pgtable mlock
-    slab pti set_memory
+    slab pti pagewalk
+    set_memory
     module_areas
     boot_areas kernel_areas_arm64
     vmalloc maple cred swap_cluster
@@ -40,7 +41,7 @@ LEVELS = """
     kmem_boot mtree
     swap_lru vma_iter swap_quick
     workingset
-    filemap rmap pagewalk
+    filemap rmap
     swap_state inode thp task_objects memcg_stat direct_map
     swap_readahead
     shmem readahead truncate writeback placement thp_split mthp folio_unmap rmap_walk shmem_swap vmscan_anon vmscan_putback swapin_quick

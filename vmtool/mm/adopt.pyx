@@ -24,8 +24,8 @@ from vmtool.mm.mlock cimport mlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport filemap_add, filemap_get, folio_mark_dirty, shmem_get
 from vmtool.mm.pgtable cimport entry_get, entry_set, table_alloc, table_lookup
-from vmtool.mm.pte cimport (mk_pte, pte_frame, pte_load, pte_mapped, pte_mkclean, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial, pte_mkwrite,
-                            pte_mkyoung, pte_special, pte_store, pte_wrprotect)
+from vmtool.mm.pte cimport (ENTRY_PAGE, mk_pte, pte_class, pte_frame, pte_load, pte_mkclean, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial,
+                            pte_mkwrite, pte_mkyoung, pte_special, pte_store, pte_wrprotect)
 from vmtool.mm.rmap cimport anon_vma_fork, anon_vma_prepare, dup_anon_rmap
 from vmtool.mm.thp cimport pgtable_trans_huge_deposit, pmd_is_huge, thp_vma_suitable
 from vmtool.mm.thp_fault cimport copy_huge_pmd, map_anon_pmd
@@ -202,7 +202,7 @@ cdef pfn_t shared_page(arena_t *a, idx_t src, vaddr_t addr) noexcept nogil:
         level = 1
         table = table_lookup(a, m, addr, 1)
     e = entry_get(a, m, addr, level) if table else 0
-    if e == 0 or not pte_mapped(a, e) or pte_special(a, e) or (level == 1 and not pmd_is_huge(a, e)):
+    if (pte_class(a, e) != ENTRY_PAGE) if level == 0 else (not pmd_is_huge(a, e) or pte_special(a, e)):
         return 0
     head = page_folio(a, pte_frame(a, e))
     if not frame_at(a, head).flags & PG_anon:
@@ -241,7 +241,7 @@ cdef int share_huge(arena_t *a, idx_t v, vaddr_t addr, idx_t src, uint32_t how) 
     if table_lookup(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1) == 0:
         return 0
     pmd = entry_get(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1)
-    if not pmd_is_huge(a, pmd) or not pte_mapped(a, pmd) or pte_special(a, pmd) or not in_chain(a, v, frame_at(a, pte_frame(a, pmd)).mapping):
+    if not pmd_is_huge(a, pmd) or pte_special(a, pmd) or not in_chain(a, v, frame_at(a, pte_frame(a, pmd)).mapping):
         return 0
     if table_alloc(a, m, addr, 1) == 0:
         return -ENOMEM
@@ -329,7 +329,7 @@ cdef uint64_t adopt_bytes(arena_t *a, idx_t mm, vaddr_t addr, const char *data, 
     while done < length:
         table = table_lookup(a, m, addr + done, 0)
         e = pte_load(a, table, level_index(&a.m.arch, 0, addr + done)) if table else 0
-        if e == 0 or not pte_mapped(a, e) or pte_special(a, e) or not frame_at(a, pte_frame(a, e)).flags & PG_anon:
+        if pte_class(a, e) != ENTRY_PAGE or not frame_at(a, pte_frame(a, e)).flags & PG_anon:
             break
         n = page_size(&a.m.arch) - offset_in_page(&a.m.arch, addr + done)
         if n > length - done:

@@ -15,7 +15,7 @@ from vmtool.mm.arch cimport level_index, level_size, page_size
 from vmtool.mm.buddy cimport folio_get, folio_mapcount
 from vmtool.mm.folio_unmap cimport file_folio_is_one_mms, split_file_folio
 from vmtool.mm.frame cimport folio_order, page_folio
-from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch
+from vmtool.mm.large_folio cimport folio_maybe_mapped_shared, folio_pte_batch, large_mapcount
 from vmtool.mm.lruvec cimport lruvec_del_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.pagecache cimport may_write_file
@@ -201,7 +201,7 @@ cdef void free_pte(arena_t *a, idx_t v, vaddr_t addr, pfn_t table, uint32_t inde
 
 cdef void free_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
-    if pte_special(a, pmd) or frame_at(a, head + 1).lru_prev != 1:
+    if pte_special(a, pmd) or large_mapcount(a, head) != 1:
         return
     entry_set(a, mm_mut(a, vma_at(a, v).vm_mm), addr, level, pte_mkold(a, pte_mkclean(a, pmd)))
     folio_mark_lazyfree(a, head)
@@ -241,7 +241,7 @@ cdef void pageout_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) 
 
 cdef void pageout_file_leaf(arena_t *a, idx_t v, vaddr_t addr, int level, pte_t pmd) noexcept nogil:
     cdef pfn_t head = pte_frame(a, pmd)
-    if frame_at(a, head).flags & PG_lru and frame_at(a, head + 1).lru_prev == 1 and can_do_file_pageout(a, v):
+    if frame_at(a, head).flags & PG_lru and large_mapcount(a, head) == 1 and can_do_file_pageout(a, v):
         isolate_and_reclaim(a, head)
 
 

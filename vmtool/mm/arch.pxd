@@ -4,7 +4,7 @@
 x86-64, four levels:  47      39 38     30 29     21 20     12 11        0
                      |  pgd    |   pud   |   pmd   |   pte   |  offset   |
 Level 0 is the table whose entries always map a page (PTE); `levels - 1` is the top. A new format is a row of FORMATS and, where its entries
-look otherwise, two functions; no walk and nothing above changes.
+look otherwise, a room that decodes and encodes them; no walk and no fault changes. What else an architecture is, README.md lists.
 """
 
 from vmtool.mm.arch_x86 cimport *

@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
 # How a paging format reads an address; arch.pxd fills it, everything that walks uses it.
-cdef struct arch_t:  # 256 bytes
+cdef struct arch_t:
     uint32_t id  # arch_id
     uint32_t page_shift
     uint32_t levels  # 2..5

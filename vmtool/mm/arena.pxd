@@ -50,7 +50,7 @@ cdef enum:
     FRAMES_A_CHUNK = 512  # CHUNK_BYTES // sizeof(frame_t), spelled out for the hot paths
     DIR_GROUP = 512  # directory entries that share a byte of pool_t.held
 
-cdef enum:  # bytes of a record: its fields and room; arena.pyx has the compiler look whether they fit
+cdef enum:  # bytes of a record in its pool; arena.pyx has the compiler look whether its fields fit
     SWAP_BYTES = 16
     FOLIO_X_BYTES = 8
     MEMCG_BYTES = 4096

@@ -7,6 +7,7 @@ Counterpart: Linux v6.18 mm/page_alloc.c: get_page_from_freelist, rmqueue, rmque
 from vmtool.mm.arena cimport arena_t, cpu_mut, frame_at, frame_mut
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, WMARK_HIGH, WMARK_LOW, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
 from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK, frame_is_buddy, free_area_count
+from vmtool.mm.large_folio cimport large_mapcount
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport PGALLOC_DMA, count_vm_events
 
@@ -26,7 +27,7 @@ cdef bint folio_try_free(arena_t *a, pfn_t head) noexcept nogil
 cdef inline uint32_t folio_mapcount(arena_t *a, pfn_t head) noexcept nogil:
     """All mappings of all its pages."""
     cdef const frame_t *f = frame_at(a, head)
-    return frame_at(a, head + 1).lru_prev if f.flags & PG_head else <uint32_t>f.mapcount
+    return large_mapcount(a, head) if f.flags & PG_head else <uint32_t>f.mapcount
 
 cdef inline uint64_t nr_free_pages(arena_t *a) noexcept nogil:
     cdef uint64_t n = 0

@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.mmzone_types cimport pcp_t
 from vmtool.mm.scalars cimport *
 
-cdef struct cpu_t:  # 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx, pcp to buddy.pyx
+cdef struct cpu_t:  # at most 1024 bytes. TLB counters belong to tlb.pyx, cr3 to mmu.pyx, pcp to buddy.pyx
     uint64_t cr3  # the register's value: table address and PCID
     idx_t task  # running here, 0: idle
     idx_t active_mm

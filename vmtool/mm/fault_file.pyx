@@ -17,7 +17,7 @@ from vmtool.mm.mm_acct cimport add_mm_counter
 from vmtool.mm.lruvec cimport lruvec_stat_mod_frame
 from vmtool.mm.pagecache cimport NOT_IN_FLIGHT, filemap_get_leaf, filemap_get_range, filemap_map_hits, in_its_place
 from vmtool.mm.pgtable cimport mk_pte, pte_mkdirty, pte_mkold, pte_mkspecial, pte_mkwrite, table_alloc
-from vmtool.mm.pte cimport pte_load, pte_store, ptes_open_mut, ptes_t
+from vmtool.mm.pte cimport pte_load, pte_store, ptes_filled, ptes_open_mut, ptes_t
 from vmtool.mm.rmap cimport add_file_rmap
 from vmtool.mm.thp cimport set_file_pmd
 from vmtool.mm.trace cimport TR_FAULT_AROUND, TR_FILE_MAP, trace2, trace4
@@ -163,7 +163,7 @@ cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t 
         page += 1
         entry += 1
     if nr_mapped:
-        ptes.frame.index_lo += nr_mapped
+        ptes_filled(&ptes, nr_mapped)
         mod_node_stat(a, NR_FILE_MAPPED, nr_first)
     if k.fault - first < page - first and ptes.wide[<int64_t>k.fault - k.first]:
         k.hit = True

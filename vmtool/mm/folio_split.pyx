@@ -9,7 +9,7 @@ Each piece takes the flags of the whole (PG_readahead stays with the first), and
 
 from vmtool.mm.arena cimport frame_at, frame_mut
 from vmtool.mm.frame cimport folio_order, frame_index, frame_set_index, page_folio
-from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat
+from vmtool.mm.large_folio cimport MTHP_STAT_SPLIT, MTHP_STAT_SPLIT_FAILED, count_mthp_stat, renew_tail
 from vmtool.mm.lruvec cimport lru_add_split, lruvec_stat_mod_folio, pmd_mappable
 from vmtool.mm.memcontrol cimport split_charge
 from vmtool.mm.vmstat cimport NR_FILE_THPS, NR_SHMEM_THPS, THP_SPLIT_PAGE, THP_SPLIT_PAGE_FAILED, count_vm_event
@@ -31,11 +31,7 @@ cdef void make_head(arena_t *a, pfn_t head, uint32_t order, uint64_t index) noex
         f.flags |= PG_head
         for i in range(1, <uint64_t>1 << order):
             frame_mut(a, <pfn_t>(head + i)).lru_next = head
-        f = frame_mut(a, head + 1)
-        f.index_lo = order
-        f.index_hi = 0
-        f.lru_prev = 0
-        f.mapping = 0
+        renew_tail(a, head, order)
     frame_set_index(frame_mut(a, head), index)
 
 

@@ -24,6 +24,10 @@ cdef inline uint32_t folio_order(arena_t *a, pfn_t head) noexcept nogil:
         return order if order <= MAX_FOLIO_ORDER else 0  # else damaged: fsck tells
     return 0
 
+cdef inline void frame_set_order(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
+    """Precondition: PG_head, with a tail."""
+    frame_mut(a, head + 1).index_lo = order
+
 cdef inline uint64_t frame_index(const frame_t *f) noexcept nogil:
     return <uint64_t>f.index_hi << 32 | f.index_lo
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
 # inode + address_space; pagecache.pyx
-cdef struct inode_t:  # 256 bytes
+cdef struct inode_t:  # at most 256 bytes
     uint32_t nlink
     uint32_t nr_open  # file_t that refer to it
     uint64_t ino

@@ -13,7 +13,9 @@ from vmtool.mm.boot cimport vdso_outside_maps
 from vmtool.mm.contpte cimport contpte_is_true
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport PG_hugetlb, hsize_nth, hsize_of, hsize_t, hstate_vma, huge_page_order, vma_kernel_pagesize
-from vmtool.mm.large_folio cimport LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED, LARGE_QUEUED, MTHP_STAT_NR_ANON, MTHP_STAT_NR_ANON_PARTIALLY_MAPPED, hpage_pmd_nr, next_in_queue
+from vmtool.mm.large_folio cimport (LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED, LARGE_QUEUED, MTHP_STAT_NR_ANON,
+                                    MTHP_STAT_NR_ANON_PARTIALLY_MAPPED, folio_large_bits, folio_mm_id, folio_mm_id_mapcount,
+                                    folio_nr_mapped, hpage_pmd_nr, large_mapcount, next_in_queue)
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pkeys cimport vma_pkey
 from vmtool.mm.pte cimport *
@@ -250,7 +252,7 @@ cdef void check_hugetlb_folio(fsck_t *f, pfn_t head) noexcept nogil:
     cdef hsize_t s
     for h in range(NR_HSTATES):
         if order and hsize_nth(&a.m.arch, h, &s) and huge_page_order(a, h) == order:
-            expect(f, frame_at(a, head + 1).lru_prev == places, CHECK_LARGE_MAPCOUNT, head, places)
+            expect(f, large_mapcount(a, head) == places, CHECK_LARGE_MAPCOUNT, head, places)
             expect(f, entire_mapcount(a, head) == places, CHECK_ENTIRE_MAPCOUNT, head, places)
             expect(f, counted(&f.by_id, head + 1) == places << s.cont_shift, CHECK_MAPCOUNT, head, counted(&f.by_id, head + 1))
 
@@ -268,7 +270,7 @@ cdef void check_leaf(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil
     if f.v == 0 or addr < area.vm_start or addr + level_size(&a.m.arch, level) > area.vm_end:
         expect(f, False, CHECK_OUTSIDE, f.mm, addr)
         return
-    expect(f, a.m.arch.soft_dirty != 0 or not e & (X86_SOFT_DIRTY if pte_mapped(a, e) else X86_SWP_SOFT_DIRTY), CHECK_SOFT_DIRTY, f.mm, addr)
+    expect(f, a.m.arch.soft_dirty != 0 or not e & soft_dirty_bit(&a.m.arch, e), CHECK_SOFT_DIRTY, f.mm, addr)
     if area.vm_flags & VM_HUGETLB:
         check_hugetlb_leaf(f, addr, pte_frame(a, e), level)
         return
@@ -350,8 +352,8 @@ cdef void count_id(fsck_t *f, pfn_t pfn) noexcept nogil:
     """One entry of f.mm maps a page of a large folio."""
     cdef pfn_t head = page_folio(f.a, pfn)
     if folio_order(f.a, head) > 1 and head + 3 < f.a.m.max_pfn:
-        count(f, &f.by_id, head, frame_at(f.a, head + 3).index_lo == f.mm)
-        count(f, &f.by_id, head + 1, frame_at(f.a, head + 3).lru_prev == f.mm)
+        count(f, &f.by_id, head, folio_mm_id(f.a, head, 0) == f.mm)
+        count(f, &f.by_id, head + 1, folio_mm_id(f.a, head, 1) == f.mm)
 
 
 cdef inline bint id_agrees(uint32_t counted, uint32_t entries, bint shared) noexcept nogil:
@@ -363,29 +365,25 @@ cdef void check_large(fsck_t *f, pfn_t head, uint32_t entries) noexcept nogil:
     """What the tails have of a folio that may be mapped."""
     cdef arena_t *a = f.a
     cdef uint32_t order = folio_order(a, head), i, nr = 0
-    cdef frame_t *third
-    cdef frame_t *fourth
-    cdef bint shared
-    cdef uint32_t first = counted(&f.by_id, head)
-    cdef uint32_t second
+    cdef uint32_t in_slot, by_id
+    cdef bint shared, one = False
     if head + (<uint64_t>1 << order) > a.m.max_pfn or order >= NR_MTHP_ORDERS or frame_at(a, head).flags & (PG_slab | PG_table | PG_kernel | PG_zero):
         return
     for i in range(<uint32_t>1 << order):
         nr += counted(&f.count, head + i) != 0
-    expect(f, frame_at(a, head + 1).extra_refs == nr, CHECK_NR_MAPPED, head, nr)
+    expect(f, folio_nr_mapped(a, head) == nr, CHECK_NR_MAPPED, head, nr)
     f.anon[order] += frame_at(a, head).flags & PG_anon != 0
     if order < 2:
         return
-    third = frame_at(a, head + 2)
-    fourth = frame_at(a, head + 3)
-    shared = third.index_hi & LARGE_MM_IDS_SHARED != 0
-    second = counted(&f.by_id, head + 1)
-    expect(f, id_agrees(third.mapping, first, shared) and (fourth.index_lo != 0) == (third.mapping != 0), CHECK_MM_ID, head, first)
-    expect(f, id_agrees(fourth.mapping, second, shared) and (fourth.lru_prev != 0) == (fourth.mapping != 0), CHECK_MM_ID, head, second)
-    if not shared:
-        expect(f, third.mapping == entries or fourth.mapping == entries, CHECK_MM_IDS_SHARED, head, entries)
-    f.queued += third.index_hi & LARGE_QUEUED != 0
-    f.partial[order] += third.index_hi & LARGE_PARTIALLY_MAPPED != 0
+    shared = folio_large_bits(a, head) & LARGE_MM_IDS_SHARED != 0
+    for i in range(2):
+        in_slot = folio_mm_id_mapcount(a, head, <int>i)
+        by_id = counted(&f.by_id, head + i)
+        expect(f, id_agrees(in_slot, by_id, shared) and (folio_mm_id(a, head, <int>i) != 0) == (in_slot != 0), CHECK_MM_ID, head, by_id)
+        one = one or in_slot == entries
+    expect(f, shared or one, CHECK_MM_IDS_SHARED, head, entries)
+    f.queued += folio_large_bits(a, head) & LARGE_QUEUED != 0
+    f.partial[order] += folio_large_bits(a, head) & LARGE_PARTIALLY_MAPPED != 0
 
 
 cdef uint64_t walk_queue(fsck_t *f, const free_list_t *queue) noexcept nogil:
@@ -393,7 +391,7 @@ cdef uint64_t walk_queue(fsck_t *f, const free_list_t *queue) noexcept nogil:
     cdef uint64_t n = 0
     cdef pfn_t at = queue.head
     while at and at + 2 < a.m.max_pfn and n < queue.nr_free:
-        if folio_order(a, at) < 2 or not frame_at(a, at + 2).index_hi & LARGE_QUEUED:
+        if folio_order(a, at) < 2 or not folio_large_bits(a, at) & LARGE_QUEUED:
             expect(f, False, CHECK_QUEUE, at, queue.nr_free)
             return n
         n += 1
@@ -444,7 +442,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t head, int64_t *mapped) noexcept nogil
         mapped[4 if r.flags & PG_swapbacked else 3] += hpage_pmd_nr(a) if entire else 0
     if n > 1 and r.flags & PG_head:
         check_large(f, head, <uint32_t>entries)
-        expect(f, frame_at(a, head + 1).lru_prev == entries, CHECK_LARGE_MAPCOUNT, head, entries)
+        expect(f, large_mapcount(a, head) == entries, CHECK_LARGE_MAPCOUNT, head, entries)
         if n >= hpage_pmd_nr(a):
             expect(f, entire_mapcount(a, head) == entire, CHECK_ENTIRE_MAPCOUNT, head, entire)
     return n

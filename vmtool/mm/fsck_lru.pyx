@@ -10,6 +10,7 @@ from vmtool.mm.arena cimport frame_at, memcg_at, rec_at, rec_is_live
 from vmtool.mm.frame cimport MAX_FOLIO_ORDER, folio_order, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, PG_hugetlb, hsize_nth, hsize_t, hstate_at, huge_page_order, nr_resv
 from vmtool.mm.hugetlb cimport hugetlb_promised
+from vmtool.mm.large_folio cimport folio_hpg
 from vmtool.mm.lruvec cimport LRU_UNEVICTABLE, folio_lru_list
 from vmtool.mm.vmstat cimport NR_INACTIVE_ANON, NR_MLOCK, NR_ZONE_INACTIVE_ANON
 
@@ -143,7 +144,7 @@ cdef void count_unevictable(fsck_t *f) noexcept nogil:
             f.pages[z][LRU_UNEVICTABLE] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
         if r.flags & PG_hugetlb:
             f.huge[folio_order(a, <pfn_t>pfn)] += 1
-            f.restored[folio_order(a, <pfn_t>pfn)] += frame_at(a, <pfn_t>pfn + 1).index_hi & HPG_RESTORE_RESERVE != 0
+            f.restored[folio_order(a, <pfn_t>pfn)] += folio_hpg(a, <pfn_t>pfn) & HPG_RESTORE_RESERVE != 0
         if r.flags & PG_mlocked:
             f.mlocked[z] += <int64_t>1 << folio_order(a, <pfn_t>pfn)
         pfn += <uint64_t>1 << folio_order(a, <pfn_t>pfn)

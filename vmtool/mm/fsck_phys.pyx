@@ -13,6 +13,7 @@ from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
                               RESERVED_PGTABLE, reserved_end, reserved_what)
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_BELOW_HIGH, ZONE_BOOSTED_WATERMARK
+from vmtool.mm.large_folio cimport large_mapcount
 from vmtool.mm.pcp cimport NR_LOWORDER_PCP_LISTS
 from vmtool.mm.pte cimport ENTRY_TABLE, entry_load, entry_raw, pmd_class
 from vmtool.mm.pgtable cimport user_pgd
@@ -276,7 +277,7 @@ cdef uint64_t check_folio(fsck_t *f, pfn_t pfn) noexcept nogil:
             return i
         check_content(f, pfn + i, frame_at(f.a, pfn + i).content)
     if order:
-        mapped = frame_at(f.a, pfn + 1).lru_prev
+        mapped = large_mapcount(f.a, pfn)
     if mapped == 0 and r.extra_refs == 0:
         bad(f, CHECK_FRAME_LOST, pfn, r.flags)
     if r.flags & PG_table:

@@ -17,6 +17,7 @@ from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, inode_mut, 
 from vmtool.mm.frame cimport page_copy
 from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, hsize_bytes, hsize_of, hsize_t, hstate_at, hstate_of_inode, hstate_vma, huge_page_order, huge_page_size, hugetlb_in_use
 from vmtool.mm.hugetlb_pool cimport alloc_surplus_hugetlb_folio, dequeue_hugetlb_folio, free_huge_folio, hugetlb_acct_memory, hugetlb_unacct_memory
+from vmtool.mm.large_folio cimport folio_hpg, folio_set_hpg, hugetlb_add_mapping, large_mapcount
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_stride, table_alloc
 from vmtool.mm.printk cimport printk
@@ -178,15 +179,6 @@ cdef pfn_t alloc_hugetlb_folio(arena_t *a, idx_t v, uint64_t index, bint cow_fro
 # --- mapping ----------------------------------------------------------------------------------------------------------------
 
 
-cdef inline uint32_t mapcount_of(arena_t *a, pfn_t head) noexcept nogil:
-    return frame_at(a, head + 1).lru_prev
-
-
-cdef void add_mapping(arena_t *a, pfn_t head, int delta) noexcept nogil:
-    frame_mut(a, head + 1).lru_prev += delta
-    frame_mut(a, head + 1).mapping += delta
-
-
 cdef pte_t huge_entry_get(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
     """The first of its entries; all are alike but for the frame."""
     cdef hsize_t s
@@ -228,7 +220,7 @@ cdef pte_t make_huge_pte(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
 
 cdef void make_anon(arena_t *a, idx_t v, uint64_t index, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
-    frame_mut(a, head + 1).index_hi &= <uint16_t>(~<uint32_t>HPG_RESTORE_RESERVE & 0xFFFF)
+    folio_set_hpg(a, head, folio_hpg(a, head) & ~<uint32_t>HPG_RESTORE_RESERVE)
     f.flags |= PG_anon | PG_anon_exclusive
     f.mapping = vma_at(a, v).anon_vma
     f.index_lo = <uint32_t>(index << order_of(a, v))
@@ -241,11 +233,11 @@ cdef void drop_mapping(arena_t *a, idx_t v, pfn_t head) noexcept nogil:
     cdef uint32_t pool = hstate_vma(a, v)
     cdef bint anon = frame_at(a, head).flags & PG_anon != 0
     cdef uint64_t index = (<uint64_t>frame_at(a, head).index_hi << 32 | frame_at(a, head).index_lo) >> huge_page_order(a, pool)
-    add_mapping(a, head, -1)
+    hugetlb_add_mapping(a, head, -1)
     if anon and is_owner(a, v) and hstate_at(a, pool).surplus_huge_pages == 0:
-        frame_mut(a, head + 1).index_hi |= HPG_RESTORE_RESERVE
+        folio_set_hpg(a, head, folio_hpg(a, head) | HPG_RESTORE_RESERVE)
         xnode_set(a, &inode_mut(a, inode_of(a, v)).holes, index, 0, NULL)
-    if anon and mapcount_of(a, head) == 0:
+    if anon and large_mapcount(a, head) == 0:
         free_huge_folio(a, pool, head)
 
 
@@ -268,7 +260,7 @@ cdef int copy_hugetlb(arena_t *a, idx_t dst, idx_t src, vaddr_t addr) noexcept n
         e = pte_wrprotect(a, e)
         huge_entry_put(a, src, addr, e)
         frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive
-    add_mapping(a, head, 1)
+    hugetlb_add_mapping(a, head, 1)
     huge_entry_put(a, dst, addr, pte_mkold(a, e))
     return 0
 
@@ -384,7 +376,7 @@ cdef uint32_t hugetlb_wp(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
     cdef uint64_t i
     if is_shared(a, v):
         return write_exclusive(a, v, addr, e)
-    if mapcount_of(a, head) != 1:
+    if large_mapcount(a, head) != 1:
         new = alloc_hugetlb_folio(a, v, index, from_owner)
         if new == 0 and not from_owner:
             return VM_FAULT_SIGBUS
@@ -392,9 +384,9 @@ cdef uint32_t hugetlb_wp(arena_t *a, idx_t v, vaddr_t addr, pte_t e) noexcept no
             for i in range(<uint64_t>1 << order_of(a, v)):
                 page_copy(a, <pfn_t>(new + i), <pfn_t>(head + i))
             make_anon(a, v, index, new)
-            add_mapping(a, new, 1)
+            hugetlb_add_mapping(a, new, 1)
             write_exclusive(a, v, addr, make_huge_pte(a, v, new))
-            add_mapping(a, head, -1)
+            hugetlb_add_mapping(a, head, -1)
             return 0
         unmap_ref_private(a, v, head, addr)
     frame_mut(a, head).flags |= PG_anon_exclusive
@@ -430,7 +422,7 @@ cdef uint32_t hugetlb_no_page(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags)
             xnode_set(a, &inode_mut(a, inode).huge_pages, index, head, NULL)
         else:
             make_anon(a, v, index, head)
-    add_mapping(a, head, 1)
+    hugetlb_add_mapping(a, head, 1)
     e = make_huge_pte(a, v, head)
     if is_shared(a, v) or flags & FAULT_WRITE:
         return write_exclusive(a, v, addr, e)

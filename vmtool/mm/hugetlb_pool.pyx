@@ -18,6 +18,7 @@ from vmtool.mm.alloc_contig cimport folio_alloc_gigantic
 from vmtool.mm.arena cimport content_free, frame_at, frame_mut
 from vmtool.mm.buddy cimport alloc_pages, free_pages, prep_compound
 from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, PG_hugetlb, hsize_nth, hsize_t, hstate_at, hstate_is_gigantic, huge_page_order, nr_resv
+from vmtool.mm.large_folio cimport folio_hpg, folio_set_hpg
 from vmtool.mm.vmstat cimport HTLB_BUDDY_PGALLOC, HTLB_BUDDY_PGALLOC_FAIL, count_vm_event
 
 
@@ -87,8 +88,8 @@ cdef void free_huge_folio(arena_t *a, uint32_t h, pfn_t head) noexcept nogil:
         if frame_at(a, <pfn_t>(head + i)).content:
             content_free(a, frame_at(a, <pfn_t>(head + i)).content)
             frame_mut(a, <pfn_t>(head + i)).content = 0
-    pool.resv_huge_pages += frame_at(a, head + 1).index_hi & HPG_RESTORE_RESERVE != 0
-    frame_mut(a, head + 1).index_hi = 0
+    pool.resv_huge_pages += folio_hpg(a, head) & HPG_RESTORE_RESERVE != 0
+    folio_set_hpg(a, head, 0)
     f.flags &= ~<uint32_t>(PG_anon | PG_anon_exclusive)
     f.mapping = 0
     if pool.surplus_huge_pages:

@@ -11,7 +11,8 @@ is a small one; the kernel's threads and the first process are not there, only w
 from vmtool.mm.arch cimport ARCH_ARM, ARCH_X86_64_LA57, SHIFT_4K, SIZE_4K, is_arm64, is_riscv, level_size, page_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, RESERVED_BLOCKS, RESERVED_KMALLOC, RESERVED_MODULES, RESERVED_PERCPU,
-                              RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, pageblock_nr_pages, pageblock_type, pfn_to_zone, reserve)
+                              RESERVED_SLAB, RESERVED_STACKS, RESERVED_TABLES, frame_set_order, pageblock_nr_pages, pageblock_type,
+                              pfn_to_zone, reserve)
 from vmtool.mm.boot_areas cimport boot_area_pages, boot_area_stacks
 from vmtool.mm.free_area cimport boot_carve, boot_carve_high, boot_return, set_pageblock_type
 from vmtool.mm.slab cimport *
@@ -162,7 +163,7 @@ cdef idx_t partial_slab(arena_t *a, int cache, pfn_t pfn, uint32_t inuse) noexce
         frame_mut(a, pfn + n).flags = PG_tail if n else PG_head if c.order else 0
         frame_mut(a, pfn + n).lru_next = pfn if n else 0
     if c.order:
-        frame_mut(a, pfn + 1).index_lo = c.order
+        frame_set_order(a, pfn, c.order)
     frame_mut(a, pfn).extra_refs = 1
     slab_attach(a, cache, i, pfn, c.order)
     s = slab_mut(a, i)

@@ -87,15 +87,57 @@ cdef inline void mod_mthp_stat(arena_t *a, uint32_t order, int item, int64_t n) 
 cdef inline void count_mthp_stat(arena_t *a, uint32_t order, int item) noexcept nogil:
     mod_mthp_stat(a, order, item, 1)
 
-# --- mappings. Preconditions of all: the folio has more than one page, and is not hugetlb's.
+# --- what the tails keep; nobody else knows where. Precondition of all: the folio has more than one page, for tails 2 and 3 more than two.
 
 cdef inline uint32_t large_mapcount(arena_t *a, pfn_t head) noexcept nogil:
     return frame_at(a, head + 1).lru_prev
 
+cdef inline uint32_t folio_entire_mapcount(arena_t *a, pfn_t head) noexcept nogil:
+    """Mappings of the whole by one entry."""
+    return frame_at(a, head + 1).mapping
+
+cdef inline uint32_t folio_add_entire(arena_t *a, pfn_t head, int n) noexcept nogil:
+    """Returns: how many there are now."""
+    frame_mut(a, head + 1).mapping += n
+    return frame_at(a, head + 1).mapping
+
+cdef inline uint32_t folio_nr_mapped(arena_t *a, pfn_t head) noexcept nogil:
+    """_nr_pages_mapped: pages that small entries map."""
+    return frame_at(a, head + 1).extra_refs
+
+cdef inline void folio_add_nr_mapped(arena_t *a, pfn_t head, int n) noexcept nogil:
+    frame_mut(a, head + 1).extra_refs += <uint16_t>n
+
+cdef inline uint32_t folio_hpg(arena_t *a, pfn_t head) noexcept nogil:
+    """HPG_ bits of a page of hugetlb's (hstate.pxd)."""
+    return frame_at(a, head + 1).index_hi
+
+cdef inline void folio_set_hpg(arena_t *a, pfn_t head, uint32_t bits) noexcept nogil:
+    frame_mut(a, head + 1).index_hi = <uint16_t>bits
+
+cdef inline void hugetlb_add_mapping(arena_t *a, pfn_t head, int n) noexcept nogil:
+    """hugetlb_add_file_rmap(): no address space is noted."""
+    frame_mut(a, head + 1).lru_prev += n
+    frame_mut(a, head + 1).mapping += n
+
+cdef inline uint32_t folio_large_bits(arena_t *a, pfn_t head) noexcept nogil:
+    """LARGE_ bits."""
+    return frame_at(a, head + 2).index_hi
+
+cdef inline idx_t folio_mm_id(arena_t *a, pfn_t head, int slot) noexcept nogil:
+    """_mm_id[slot]: the address space, 0: none."""
+    return frame_at(a, head + 3).lru_prev if slot else frame_at(a, head + 3).index_lo
+
+cdef inline uint32_t folio_mm_id_mapcount(arena_t *a, pfn_t head, int slot) noexcept nogil:
+    return frame_at(a, head + 3 if slot else head + 2).mapping
+
+# --- mappings. Preconditions of all: the folio has more than one page, and is not hugetlb's.
+
 cdef inline bint partially_mapped(arena_t *a, pfn_t head) noexcept nogil:
-    return folio_order(a, head) > 1 and frame_at(a, head + 2).index_hi & LARGE_PARTIALLY_MAPPED != 0
+    return folio_order(a, head) > 1 and folio_large_bits(a, head) & LARGE_PARTIALLY_MAPPED != 0
 
 cdef void clear_tails(arena_t *a, pfn_t head, uint32_t order) noexcept nogil  # a new folio: nobody maps it, and it is on no queue
+cdef void renew_tail(arena_t *a, pfn_t head, uint32_t order) noexcept nogil  # of a piece of a folio that is split: the first tail alone
 # `n` entries more or less, of the address space `mm`. Returns how many there are now.
 cdef uint32_t add_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil
 cdef uint32_t sub_large_mapcount(arena_t *a, pfn_t head, idx_t mm, uint32_t n) noexcept nogil  # Precondition: it has so many there

@@ -20,14 +20,19 @@ from vmtool.mm.pte cimport pte_frame, pte_load
 from vmtool.mm.vmstat cimport THP_DEFERRED_SPLIT_PAGE, count_vm_event
 
 
-cdef void clear_tails(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
+cdef void renew_tail(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head + 1)
-    cdef uint32_t i
     f.index_lo = order
     f.index_hi = 0
     f.lru_prev = 0
     f.mapping = 0
-    f.extra_refs = 0
+
+
+cdef void clear_tails(arena_t *a, pfn_t head, uint32_t order) noexcept nogil:
+    cdef frame_t *f
+    cdef uint32_t i
+    renew_tail(a, head, order)
+    frame_mut(a, head + 1).extra_refs = 0
     for i in range(2, 4 if order > 1 else 2):
         f = frame_mut(a, head + i)
         f.index_lo = 0

@@ -4,10 +4,11 @@
 Which folios would be queued for a split is not known: none is. Of more than two address spaces that map a folio the first two have slots.
 """
 
-from vmtool.mm.arena cimport frame_at, frame_mut, mm_at, mm_mut, rec_is_live, vma_at
+from vmtool.mm.arena cimport frame_at, mm_at, mm_mut, rec_is_live, vma_at
 from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport PG_hugetlb
-from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, clear_tails, count_mthp_stat
+from vmtool.mm.large_folio cimport (MTHP_STAT_NR_ANON, add_large_mapcount, clear_tails, count_mthp_stat, folio_add_entire,
+                                    folio_add_nr_mapped, folio_entire_mapcount)
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, pte_load, pte_special
 from vmtool.mm.arch cimport level_index, page_size
@@ -16,11 +17,11 @@ from vmtool.mm.arch cimport level_index, page_size
 cdef void begin_folio(arena_t *a, pfn_t head) noexcept nogil:
     """Nobody maps it yet; its pages and huge entries know their own counts."""
     cdef uint32_t order = folio_order(a, head), i
-    cdef uint32_t entire = frame_at(a, head + 1).mapping
+    cdef uint32_t entire = folio_entire_mapcount(a, head)
     clear_tails(a, head, order)
-    frame_mut(a, head + 1).mapping = entire
+    folio_add_entire(a, head, <int>entire)
     for i in range(<uint32_t>1 << order):
-        frame_mut(a, head + 1).extra_refs += frame_at(a, head + i).mapcount > 0
+        folio_add_nr_mapped(a, head, frame_at(a, head + i).mapcount > 0)
     if frame_at(a, head).flags & PG_anon:
         count_mthp_stat(a, order, MTHP_STAT_NR_ANON)
 

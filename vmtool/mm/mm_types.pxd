@@ -8,7 +8,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
 # vma: struct vm_area_struct. Tree and list belong to vma.pyx, anon_vma and avc to rmap.pyx.
-cdef struct vma_t:  # 128 bytes
+cdef struct vma_t:  # at most 128 bytes
     uint64_t vm_start  # first byte
     uint64_t vm_end  # first byte after
     uint64_t vm_pgoff  # pages: offset in the file, or address when first mapped
@@ -52,7 +52,7 @@ cdef struct avc_t:  # 32 bytes; rmap.pyx
     uint64_t obj
 
 # mm: struct mm_struct; mm.pyx
-cdef struct mm_t:  # 1024 bytes
+cdef struct mm_t:  # at most 1024 bytes
     uint32_t users  # tasks
     pfn_t pgd  # frame of the top table
     idx_t vma_root

@@ -1,7 +1,7 @@
 """Storing into a maple tree: a range of addresses is an area's, or nobody's.
 
 Counterpart: Linux v6.18 lib/maple_tree.c:mas_wr_store_entry() (mas_wr_node_store, mas_wr_spanning_store, mas_wr_new_root). Nearly every change lies
-within one leaf that has room; that is done in place (store_quick). What else there is takes the ranges out into a big_node_t first, as the kernel does.
+within one leaf that has room; that is done in place (replace_in_leaf). What else there is takes the ranges out into a big_node_t first, as the kernel does.
 """
 
 from libc.string cimport memmove
@@ -72,7 +72,7 @@ cdef bint extend_in_leaf(arena_t *a, const path_t *p, const maple_node_t *n, uin
     return c.last != n.pivot[nr - 1] or (c.last == <uint64_t>MAPLE_MAX and c.first != 0)
 
 
-cdef bint store_quick(arena_t *a, const path_t *p, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
+cdef bint replace_in_leaf(arena_t *a, const path_t *p, uint64_t first, uint64_t last, uint32_t entry) noexcept nogil:
     """False: the leaf that the path leads to does not hold it all, or would have too many or too few ranges; nothing is done."""
     cdef const maple_node_t *n = maple_at(a, p.node[p.depth])
     cdef uint32_t nr = nr_of(n), nr_new, total
@@ -173,7 +173,7 @@ cdef void mtree_store(arena_t *a, idx_t *root, uint64_t first, uint64_t last, ui
             new_root(a, root, first, last, entry)
         return
     descend(a, root[0], first, &l)
-    if store_quick(a, &l, first, last, entry):
+    if replace_in_leaf(a, &l, first, last, entry):
         return
     if entry == 0:
         extend_nothing(a, root[0], &first, &last)

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The one loop over the levels of the tables of a range. Counterpart: Linux v6.18 mm/pagewalk.c:walk_page_range().
 
-Each step descends from the top table: there are 512 entries to a step, and what a callback changed is seen.
+Each step descends from the top table: a PTE table is one step, and what a callback changed is seen.
 """
 
 from vmtool.mm.arch cimport level_end, level_index
@@ -50,8 +50,7 @@ cdef int walk_hugetlb_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept n
 
 cdef int walk_page_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept nogil:
     cdef vaddr_t addr = start, next
-    cdef bint again = False
-    cdef int r
+    cdef int r, tries = 0
     if end > w.limit:
         end = w.limit
     if w.v and vma_at(w.a, w.v).vm_flags & VM_HUGETLB:
@@ -60,7 +59,9 @@ cdef int walk_page_range(mm_walk_t *w, vaddr_t start, vaddr_t end) noexcept nogi
         r = walk_step(w, addr, end, &next)
         if r < 0:
             return r
-        again = r == WALK_AGAIN and not again  # once: of a damaged file an entry may come again as it was
-        if not again:
+        if r == WALK_AGAIN and tries < <int>w.a.m.arch.levels:  # a level less each time; of a damaged file an entry may come again as it was
+            tries += 1
+        else:
+            tries = 0
             addr = next
     return 0

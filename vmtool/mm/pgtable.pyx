@@ -27,6 +27,7 @@ from vmtool.mm.linear_map cimport linear_pfn
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.mmu cimport walk_cache_forget
 from vmtool.mm.mmu_context cimport tlb_free_table
+from vmtool.mm.pte cimport user_pgd_store
 from vmtool.mm.trace cimport TR_PGTABLE_ALLOC, TR_PGTABLE_FREE, trace3
 from vmtool.mm.zone cimport lowmem_end, ram_start, reserved_of
 from vmtool.mm.vmstat cimport NR_PAGETABLE, mod_node_stat
@@ -75,7 +76,7 @@ cdef void table_store(arena_t *a, pfn_t table, uint32_t index, int level, pte_t 
     forbids to execute what is there (pti_set_user_pgtbl())."""
     cdef const arch_t *g = &a.m.arch
     if g.flags & ARCH_KPTI and level == <int>g.levels - 1:
-        entry_exchange(a, page_bytes_mut(a, table + 1), index, level, value)
+        user_pgd_store(a, table + 1, index, level, value)
         value |= g.nx if value else 0
     entry_store(a, table, index, level, value)
 

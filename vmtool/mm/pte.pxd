@@ -6,6 +6,8 @@ index_lo; a table without contents holds only zeros. What an entry is, is told b
 The bits are those of arch_x86.pxd, whatever the machine's: loads and stores translate where its entries look otherwise in memory.
 """
 
+from libc.string cimport memset
+
 from vmtool.mm.arch cimport ARCH_MODIFY_YOUNG, ARCH_TRANSLATES, ARCH_XONLY, entry_decode, entry_encode, pte_pfn
 from vmtool.mm.arch_x86 cimport *
 from vmtool.mm.arena cimport arena_t, content_at, content_mut, frame_at, frame_mut
@@ -24,6 +26,9 @@ cdef enum:  # entry_class
     ENTRY_MIGRATION  # a page on its way
     ENTRY_MARKER  # a guard, a poisoned place
     ENTRY_BAD  # nothing that this kernel makes
+
+cdef enum:
+    PTES_BLOCK = 8
 
 cdef enum:  # the offset of a marker
     PTE_MARKER_POISONED = 2
@@ -151,8 +156,25 @@ cdef inline pte_t pte_swp_copy_soft_dirty(arena_t *a, pte_t e, pte_t old) noexce
     """e, which takes old's place."""
     return pte_swp_mksoft_dirty(a, e) if pte_swp_soft_dirty(a, old) else e
 
-cdef inline pte_t pte_swp_clear_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
-    return e & ~<pte_t>X86_SWP_SOFT_DIRTY if a.m.arch.soft_dirty else e
+# --- soft-dirty, of an entry that is not zero, whatever it is ----------------------------------------------------------
+
+cdef inline pte_t soft_dirty_bit(const arch_t *g, pte_t e) noexcept nogil:
+    """Where an entry like this one says that it was written, on a kernel that keeps that."""
+    return <pte_t>X86_SOFT_DIRTY if e & (g.present | g.is_global) else <pte_t>X86_SWP_SOFT_DIRTY
+
+cdef inline bint entry_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return a.m.arch.soft_dirty != 0 and e & soft_dirty_bit(&a.m.arch, e) != 0
+
+cdef inline pte_t entry_mksoft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return e | soft_dirty_bit(&a.m.arch, e) if a.m.arch.soft_dirty else e
+
+cdef inline pte_t entry_clear_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    """clear_soft_dirty(): what is present faults before it is written again."""
+    if pte_mapped(a, e):
+        e = pte_wrprotect(a, e)
+    return e & ~soft_dirty_bit(&a.m.arch, e) if a.m.arch.soft_dirty else e
+
+# --- markers, and what an entry is -----------------------------------------------------------------------------------
 
 cdef inline pte_t pte_marker(arena_t *a, uint32_t kind) noexcept nogil:
     return swp_entry_to_pte(a, swp_entry(SWP_PTE_MARKER, kind))
@@ -173,6 +195,12 @@ cdef inline uint32_t pte_class(arena_t *a, pte_t e) noexcept nogil:
     if pte_mapped(a, e):
         return ENTRY_SPECIAL if pte_special(a, e) else ENTRY_PAGE
     return softleaf_class(a, e)
+
+cdef inline bint pte_maps(arena_t *a, pte_t e, pfn_t pfn) noexcept nogil:
+    """An entry of a PTE table that maps this very page, which has its struct page."""
+    if e & (a.m.arch.pfn_mask | a.m.arch.present | X86_SPECIAL) == <pte_t>pfn << a.m.arch.page_shift | a.m.arch.present:  # nearly all
+        return True
+    return pte_class(a, e) == ENTRY_PAGE and pte_frame(a, e) == pfn
 
 cdef inline uint32_t pmd_class(arena_t *a, pte_t e) noexcept nogil:
     """What an entry above the PTEs is. A huge one of PROT_NONE has the bit that tells it, though not the processor's present bit."""
@@ -213,6 +241,10 @@ cdef inline pte_t entry_exchange(arena_t *a, char *bytes, uint32_t index, int le
     old = (<uint64_t *>bytes)[index]
     (<uint64_t *>bytes)[index] = value
     return old
+
+cdef inline void user_pgd_store(arena_t *a, pfn_t user_pgd, uint32_t index, int level, pte_t value) noexcept nogil:
+    """KPTI: the table that user mode has beside a top table, the page behind it, counts for nothing."""
+    entry_exchange(a, page_bytes_mut(a, user_pgd), index, level, value)
 
 cdef inline void entry_store(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
     """The kernel's store: the table's count follows."""
@@ -265,11 +297,39 @@ cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
     return p.wide[index] if p.wide != NULL else ptes_load_there(p.g, p.bytes, index)
 
 cdef inline void ptes_change(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
-    """ptes_store() where the count does not move, or the caller moves it."""
+    """ptes_store() where an entry that is not zero stays so; and of a loop that fills empty ones, which then counts them at once."""
     if p.wide != NULL:
         p.wide[index] = value
     else:
         entry_exchange(p.a, p.bytes, index, 0, value)
+
+cdef inline void ptes_filled(ptes_t *p, uint32_t nr) noexcept nogil:
+    """So many entries that were zero are not any more, by ptes_change()."""
+    p.frame.index_lo += nr
+
+cdef inline pte_t all_of(const uint64_t *e) noexcept nogil:
+    """The bits that PTES_BLOCK entries have."""
+    return e[0] & e[1] & e[2] & e[3] & e[4] & e[5] & e[6] & e[7]
+
+cdef inline uint32_t ptes_modify(ptes_t *p, uint32_t index, uint32_t end, pte_t kept, pte_t set) noexcept nogil:
+    """pte_modify() of those in a row that are present to the processor: these bits stay, those are set. Returns: where they end. Precondition:
+    p.wide is not NULL."""
+    cdef uint64_t *e = p.wide
+    cdef pte_t present = p.g.present
+    cdef uint32_t i
+    while index + PTES_BLOCK <= end and all_of(e + index) & present:
+        for i in range(PTES_BLOCK):  # of known length: the compiler takes several at once
+            e[index + i] = (e[index + i] & kept) | set
+        index += PTES_BLOCK
+    while index < end and e[index] & present:
+        e[index] = (e[index] & kept) | set
+        index += 1
+    return index
+
+cdef inline void ptes_clear(ptes_t *p, uint32_t index, uint32_t nr) noexcept nogil:
+    """So many, none of which is zero, become so. Precondition: p.wide is not NULL."""
+    memset(p.wide + index, 0, nr * sizeof(uint64_t))
+    p.frame.index_lo -= nr
 
 cdef inline void ptes_store(ptes_t *p, uint32_t index, pte_t value) noexcept nogil:
     cdef pte_t old

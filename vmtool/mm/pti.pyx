@@ -17,11 +17,11 @@ Invariants: a program's entry of the two top tables is the same but for NX; the 
 from vmtool.mm.arch cimport ARCH_X86_64_LA57, X86_A, X86_D, X86_G, X86_P, X86_RW, X86_US, level_index
 from vmtool.mm.arena cimport cpu_mut, frame_mut
 from vmtool.mm.buddy cimport alloc_pages
-from vmtool.mm.frame cimport RESERVED_PERCPU, page_bytes_mut, reserved_of
+from vmtool.mm.frame cimport RESERVED_PERCPU, reserved_of
 from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.mmu_context cimport CR3_PTI_PCID_USER, PTI_USER_PGTABLE
 from vmtool.mm.pgtable cimport kernel_image, kernel_map, table_descend
-from vmtool.mm.pte cimport entry_exchange, entry_load, entry_store, mk_table
+from vmtool.mm.pte cimport entry_load, entry_store, mk_table, user_pgd_store
 
 cdef enum:
     # a CPU's pages, within its part of the per-CPU memory
@@ -98,7 +98,7 @@ cdef pfn_t user_table(arena_t *a, vaddr_t addr, int level) noexcept nogil:
 cdef void user_entry(arena_t *a, pfn_t table, uint32_t index, int level, pte_t value) noexcept nogil:
     """The top table is the second page of a block: it has no count of its own."""
     if table == user_pgd(&a.m.arch, a.m.kernel_pgd):
-        entry_exchange(a, page_bytes_mut(a, table), index, level, value)
+        user_pgd_store(a, table, index, level, value)
     else:
         entry_store(a, table, index, level, value)
 

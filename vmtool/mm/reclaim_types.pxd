@@ -173,7 +173,7 @@ cdef enum:  # khugepaged_t.state
     KHUGEPAGED_ALLOC_SLEEPS = 2  # the same, in the middle of a scan: there was no huge page
 
 # khugepaged: its settings, and where it is. Changed by mm_slot.pyx and khugepaged.pyx.
-cdef struct khugepaged_t:  # 128 bytes
+cdef struct khugepaged_t:
     uint32_t known  # 0 in older files: the settings below are not
     uint32_t defrag
     uint32_t pages_to_scan

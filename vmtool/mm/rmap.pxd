@@ -5,8 +5,9 @@ Counterpart: Linux v6.18 mm/rmap.c.
 """
 
 from vmtool.mm.arena cimport arena_t, frame_at
-from vmtool.mm.frame cimport frame_set_index
+from vmtool.mm.frame cimport folio_order, frame_set_index
 from vmtool.mm.hstate cimport PG_hugetlb
+from vmtool.mm.large_folio cimport folio_entire_mapcount
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.types cimport *
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED
@@ -47,8 +48,8 @@ cdef uint32_t page_mkclean(arena_t *a, pfn_t pfn) noexcept nogil  # file page: e
 
 cdef inline uint32_t entire_mapcount(arena_t *a, pfn_t head) noexcept nogil:
     """Mappings of the whole folio by one entry; of hugetlb's by what it takes."""
-    if frame_at(a, head).flags & PG_head and (frame_at(a, head + 1).index_lo >= a.m.arch.pmd_order or frame_at(a, head).flags & PG_hugetlb):
-        return frame_at(a, head + 1).mapping
+    if frame_at(a, head).flags & PG_head and (folio_order(a, head) >= a.m.arch.pmd_order or frame_at(a, head).flags & PG_hugetlb):
+        return folio_entire_mapcount(a, head)
     return 0
 
 cdef inline uint32_t page_mapcount(arena_t *a, pfn_t pfn) noexcept nogil:

@@ -12,7 +12,8 @@ Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num
 from vmtool.mm.arch cimport level_size
 from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
 from vmtool.mm.frame cimport folio_order, frame_set_index, page_folio
-from vmtool.mm.large_folio cimport MTHP_STAT_NR_ANON, add_large_mapcount, count_mthp_stat, deferred_split_folio, partially_mapped, sub_large_mapcount
+from vmtool.mm.large_folio cimport (MTHP_STAT_NR_ANON, add_large_mapcount, count_mthp_stat, deferred_split_folio, folio_add_entire,
+                                    folio_add_nr_mapped, folio_nr_mapped, partially_mapped, sub_large_mapcount)
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_pmd_tlb_range, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
@@ -298,7 +299,7 @@ cdef inline bint first_mapping(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     f.mapcount += 1
     if f.flags & (PG_head | PG_tail):
         head = f.lru_next if f.flags & PG_tail else pfn
-        frame_mut(a, head + 1).extra_refs += f.mapcount == 1
+        folio_add_nr_mapped(a, head, f.mapcount == 1)
         add_large_mapcount(a, head, mm, 1)
         return f.mapcount == 1 and entire_mapcount(a, head) == 0
     return f.mapcount == 1
@@ -320,7 +321,7 @@ cdef void make_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogi
 
 cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
     make_anon(a, v, addr, head)
-    frame_mut(a, head + 1).mapping = 1
+    folio_add_entire(a, head, 1)
     add_large_mapcount(a, head, vma_at(a, v).vm_mm, 1)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr_pages_of(a, head))
     lruvec_stat_mod_folio(a, head, NR_ANON_THPS, nr_pages_of(a, head))
@@ -334,7 +335,7 @@ cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) 
         f = frame_mut(a, head + i)
         f.mapcount = 1
         f.flags |= PG_anon_exclusive
-    frame_mut(a, head + 1).extra_refs = <uint16_t>nr
+    folio_add_nr_mapped(a, head, <int>nr)
     add_large_mapcount(a, head, vma_at(a, v).vm_mm, nr)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr)
 
@@ -345,7 +346,7 @@ cdef void add_anon_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexce
     for i in range(n):
         frame_mut(a, pfn + i).mapcount += 1
         first += frame_at(a, pfn + i).mapcount == 1
-    frame_mut(a, head + 1).extra_refs += <uint16_t>first
+    folio_add_nr_mapped(a, head, <int>first)
     add_large_mapcount(a, head, mm, n)
     if first and entire_mapcount(a, head) == 0:
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, first)
@@ -358,7 +359,7 @@ cdef void dup_anon_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
 
 cdef void dup_anon_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     frame_mut(a, head).flags &= ~<uint32_t>PG_anon_exclusive
-    frame_mut(a, head + 1).mapping += 1
+    folio_add_entire(a, head, 1)
     add_large_mapcount(a, head, mm, 1)
 
 
@@ -369,7 +370,7 @@ cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
 
 cdef inline int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
     """The pages of a huge folio that no small entry maps."""
-    return nr_pages_of(a, head) - frame_at(a, head + 1).extra_refs
+    return nr_pages_of(a, head) - folio_nr_mapped(a, head)
 
 
 cdef inline int pmd_mapped_stat(arena_t *a, pfn_t head) noexcept nogil:
@@ -378,10 +379,8 @@ cdef inline int pmd_mapped_stat(arena_t *a, pfn_t head) noexcept nogil:
 
 
 cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
-    cdef frame_t *second = frame_mut(a, head + 1)
-    second.mapping += 1
     add_large_mapcount(a, head, mm, 1)
-    if second.mapping == 1:
+    if folio_add_entire(a, head, 1) == 1:
         lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, nr_without_small(a, head))
         lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), nr_pages_of(a, head))
 
@@ -389,7 +388,6 @@ cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
 cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil:
     cdef frame_t *f
     cdef pfn_t head = page_folio(a, pfn)
-    cdef frame_t *second = frame_mut(a, head + 1)
     cdef uint32_t last = 0, i
     cdef bint anon = frame_at(a, head).flags & PG_anon != 0
     sub_large_mapcount(a, head, mm, n)
@@ -397,10 +395,10 @@ cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept
         f = frame_mut(a, pfn + i)
         f.mapcount -= 1
         last += f.mapcount == 0
-    second.extra_refs -= <uint16_t>last
+    folio_add_nr_mapped(a, head, -<int>last)
     if last == 0 or entire_mapcount(a, head):
         return
-    if second.extra_refs and anon and not partially_mapped(a, head):
+    if folio_nr_mapped(a, head) and anon and not partially_mapped(a, head):
         deferred_split_folio(a, head, True)
     lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -<int64_t>last)
 
@@ -416,12 +414,10 @@ cdef void remove_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
 
 
 cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
-    cdef frame_t *second = frame_mut(a, head + 1)
     cdef bint anon = frame_at(a, head).flags & PG_anon != 0
     sub_large_mapcount(a, head, mm, 1)
-    second.mapping -= 1
-    if second.mapping == 0:
-        if anon and second.extra_refs and nr_without_small(a, head) and not partially_mapped(a, head):
+    if folio_add_entire(a, head, -1) == 0:
+        if anon and folio_nr_mapped(a, head) and nr_without_small(a, head) and not partially_mapped(a, head):
             deferred_split_folio(a, head, True)
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
         lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -nr_pages_of(a, head))
@@ -429,20 +425,18 @@ cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
 
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexcept nogil:
     cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
-    cdef frame_t *second = frame_mut(a, head + 1)
     cdef frame_t *f
     for i in range(nr):
         f = frame_mut(a, head + i)
         f.mapcount += 1
-        second.extra_refs += f.mapcount == 1
+        folio_add_nr_mapped(a, head, f.mapcount == 1)
         if exclusive:
             f.flags |= PG_anon_exclusive
         else:
             f.flags &= ~<uint32_t>PG_anon_exclusive
     add_large_mapcount(a, head, mm, nr)
     sub_large_mapcount(a, head, mm, 1)
-    second.mapping -= 1
-    if second.mapping == 0:
+    if folio_add_entire(a, head, -1) == 0:
         lruvec_stat_mod_folio(a, head, NR_ANON_THPS, -<int64_t>nr)
 
 

@@ -8,11 +8,17 @@ direct map has of a page is its caller's to change; nothing is flushed: it is do
 Invariants (fsck_kernel): no page of the kernel's half may be written and executed.
 """
 
-from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, X86_PS, X86_US, level_end, level_index, level_size, nr_entries, pages_in
+from vmtool.mm.arch cimport ARCH_SPLIT_ROOT, X86_PS, X86_US, level_index, level_size, nr_entries, pages_in
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.linear_map cimport linear_fill, linear_untouched
 from vmtool.mm.pgtable cimport kernel_table, kernel_table_at, kernel_table_frame, table_descend
+from vmtool.mm.pagewalk cimport WALK_AGAIN, mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.pte cimport ENTRY_HUGE, entry_load, entry_store, mk_table, pmd_class, ptes_load, ptes_open_mut, ptes_store, ptes_t
+
+cdef struct cpa_t:  # cpa_data
+    pte_t set
+    pte_t keep
+    spare_tables_t *spare
 
 
 cdef pfn_t take_spare(spare_tables_t *spare) noexcept nogil:
@@ -95,32 +101,35 @@ cdef void change_ptes(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t end, pte_t 
             ptes_store(&p, i, (e & keep) | set)
 
 
+cdef int change_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const cpa_t *k = <const cpa_t *>w.private
+    linear_own(w.a, table)
+    change_ptes(w.a, table, addr, next, k.set, k.keep)
+    return 0
+
+
+cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+    cdef const cpa_t *k = <const cpa_t *>w.private
+    cdef const arch_t *g = &w.a.m.arch
+    cdef pfn_t table
+    cdef pte_t above = 0
+    if ((e & k.keep) | k.set) == e:
+        return 0
+    table_descend(w.a, w.root, addr, level, &table, &above)
+    if next - addr != level_size(g, level):
+        return WALK_AGAIN if split_entry(w.a, table, level_index(g, level, addr), level, k.spare) else -ENOMEM
+    entry_store(w.a, table, level_index(g, level, addr), level, (e & k.keep) | k.set)
+    return 0
+
+
 cdef bint change_range(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, pte_t keep, spare_tables_t *spare) noexcept nogil:
     """Of each entry what `keep` has, and `set`."""
-    cdef const arch_t *g = &a.m.arch
-    cdef vaddr_t end = addr + (nr_pages << g.page_shift)
-    cdef vaddr_t next
-    cdef pfn_t table
-    cdef pte_t e = 0
-    cdef int level
-    while addr < end:
-        level = table_descend(a, a.m.kernel_pgd, addr, 0, &table, &e)
-        next = level_end(g, level if level else 1, addr, end)
-        if level == 0:
-            linear_own(a, table)
-            change_ptes(a, table, addr, next, set, keep)
-            addr = next
-            continue
-        if pmd_class(a, e) != ENTRY_HUGE or ((e & keep) | set) == e:
-            addr = next
-            continue
-        if next - addr != level_size(g, level):
-            if not split_entry(a, table, level_index(g, level, addr), level, spare):
-                return False
-            continue
-        entry_store(a, table, level_index(g, level, addr), level, (e & keep) | set)
-        addr = next
-    return True
+    cdef cpa_t k = cpa_t(set, keep, spare)
+    cdef mm_walk_t w
+    walk_init_kernel(&w, a, a.m.kernel_pgd, &k)
+    w.table = change_table
+    w.leaf = change_leaf
+    return walk_page_range(&w, addr, addr + (nr_pages << a.m.arch.page_shift)) == 0
 
 
 cdef bint change_page_attr(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, pte_t clear, spare_tables_t *spare) noexcept nogil:

@@ -13,6 +13,7 @@ from vmtool.mm.frame cimport (RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, 
                               folio_order, frame_index, max_order_nr_pages, page_bytes, page_folio, pfn_to_zone, reserved_end, reserved_range,
                               reserved_what)
 from vmtool.mm.hstate cimport PG_hugetlb
+from vmtool.mm.large_folio cimport large_mapcount
 from vmtool.mm.lruvec cimport folio_memcg
 from vmtool.mm.rmap cimport page_mapcount
 
@@ -178,7 +179,7 @@ cdef void look_at_folio(arena_t *a, pfn_t pfn, frame_facts_t *out) noexcept nogi
     out.flags = f.flags
     out.mapcount = page_mapcount(a, pfn)
     out.order = folio_order(a, pfn)
-    out.refcount = frame_at(a, head).extra_refs + (frame_at(a, head + 1).lru_prev if is_large else out.mapcount)
+    out.refcount = frame_at(a, head).extra_refs + (large_mapcount(a, head) if is_large else out.mapcount)
     out.kpageflags = stable_page_flags(a, pfn, head, out.mapcount)
     out.has_content = f.content != 0
     if out.kind in (FRAME_ANON, FRAME_FILE, FRAME_SHMEM):

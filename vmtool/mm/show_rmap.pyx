@@ -63,7 +63,7 @@ cdef int seek_in_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) no
         return 0
     for i in range(<uint32_t>((next - addr) >> w.a.m.arch.page_shift)):
         e = ptes_load(&ptes, first + i)
-        if e and pte_mapped(w.a, e) and pte_frame(w.a, e) == s.pfn:
+        if pte_class(w.a, e) in (ENTRY_PAGE, ENTRY_SPECIAL) and pte_frame(w.a, e) == s.pfn:
             s.report(s.ctx, vma_at(w.a, w.v).vm_mm, w.v, addr + (<uint64_t>i << w.a.m.arch.page_shift), 0)
     return 0
 

@@ -221,7 +221,7 @@ cdef uint64_t pagemap_entry(arena_t *a, idx_t mm, vaddr_t addr) noexcept nogil:
     entry_find(a, mm_at(a, mm), addr, &at)
     if at.what == ENTRY_NONE:
         return soft
-    if not vm_flags & VM_HUGETLB and (pte_soft_dirty(a, at.entry) if pte_mapped(a, at.entry) else pte_swp_soft_dirty(a, at.entry)):
+    if not vm_flags & VM_HUGETLB and entry_soft_dirty(a, at.entry):
         soft = PM_SOFT_DIRTY
     if at.what == ENTRY_PAGE or at.what == ENTRY_SPECIAL:
         return soft | present_entry(a, at.entry, pte_frame(a, at.entry))

@@ -13,8 +13,7 @@ from vmtool.mm.frame cimport page_folio
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_set, flush_tlb_mm
-from vmtool.mm.pte cimport (ENTRY_NONE, ENTRY_PAGE, pte_class, pte_clear_soft_dirty, pte_frame, pte_load, pte_mapped, pte_mkold, pte_special, pte_store,
-                            pte_swp_clear_soft_dirty, pte_wrprotect)
+from vmtool.mm.pte cimport ENTRY_NONE, ENTRY_PAGE, entry_clear_soft_dirty, pte_class, pte_frame, pte_load, pte_mkold, pte_special, pte_store
 
 cdef enum:  # enum clear_refs_types
     CLEAR_REFS_ALL = 1
@@ -48,25 +47,20 @@ cdef int clear_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e
     return 0
 
 
-cdef inline pte_t soft_clean(arena_t *a, pte_t e) noexcept nogil:
-    """clear_soft_dirty(): whatever is there, pages without a struct page too."""
-    return pte_clear_soft_dirty(a, pte_wrprotect(a, e)) if pte_mapped(a, e) else pte_swp_clear_soft_dirty(a, e)
-
-
 cdef int clean_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef uint32_t index
     cdef pte_t e
     while addr < next:
         index = level_index(&w.a.m.arch, 0, addr)
         e = pte_load(w.a, table, index)
-        if pte_class(w.a, e) != ENTRY_NONE and soft_clean(w.a, e) != e:
-            pte_store(w.a, table, index, soft_clean(w.a, e))
+        if pte_class(w.a, e) != ENTRY_NONE and entry_clear_soft_dirty(w.a, e) != e:
+            pte_store(w.a, table, index, entry_clear_soft_dirty(w.a, e))
         addr += page_size(&w.a.m.arch)
     return 0
 
 
 cdef int clean_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
-    entry_set(w.a, w.mm, addr, level, soft_clean(w.a, e))
+    entry_set(w.a, w.mm, addr, level, entry_clear_soft_dirty(w.a, e))
     return 0
 
 

@@ -32,10 +32,6 @@ cdef pte_t make_readable_migration(arena_t *a, pte_t e) noexcept nogil:
     return pte_swp_copy_soft_dirty(a, swp_entry_to_pte(a, swp_entry(
         SWP_MIGRATION_READ_EXCLUSIVE if mm_counter(a, swp_offset_pfn(entry)) == MM_ANONPAGES else SWP_MIGRATION_READ, swp_offset(entry))), e)
 
-cdef enum:
-    BLOCK = 8  # entries
-
-
 cdef struct change_t:  # what the entries of an area become
     pte_t kept  # pte_modify(): these bits stay
     pte_t bits  # and these are set; with the right to write where vm_page_prot itself has it
@@ -85,33 +81,6 @@ cdef inline pte_t change_pte(arena_t *a, const change_t *k, pte_t e) noexcept no
     return pte_mkwrite(a, n) if frame_at(a, pte_frame(a, e)).flags & PG_anon_exclusive else n
 
 
-cdef inline pte_t all_of(const pte_t *e) noexcept nogil:
-    """The bits that BLOCK entries have."""
-    return e[0] & e[1] & e[2] & e[3] & e[4] & e[5] & e[6] & e[7]
-
-
-cdef inline void change_block(pte_t *e, pte_t kept, pte_t bits) noexcept nogil:
-    """A loop of known length: the compiler takes several at once."""
-    cdef int i
-    for i in range(BLOCK):
-        e[i] = (e[i] & kept) | bits
-
-
-cdef uint32_t change_present(arena_t *a, const change_t *k, ptes_t *ptes, uint32_t i, uint32_t end) noexcept nogil:
-    """change_pte() of those from i on that are present, where none of them gets a right back. Returns: where they end. The table is open to change."""
-    cdef uint64_t *e = ptes.wide
-    cdef pte_t present = a.m.arch.present, kept = k.kept, bits = k.bits
-    if not a.quick or e == NULL or k.upgrade or k.large:
-        return i
-    while i + BLOCK <= end and all_of(e + i) & present:
-        change_block(e + i, kept, bits)
-        i += BLOCK
-    while i < end and e[i] & present:
-        e[i] = (e[i] & kept) | bits
-        i += 1
-    return i
-
-
 cdef uint32_t large_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint32_t max_nr, pte_t *used) noexcept nogil:
     """Entries in a row that map a large folio: what one knows of its use, all know afterwards (modify_prot_start_ptes())."""
     cdef uint32_t n = folio_pte_batch_flags(a, table, index, e, max_nr, FPB_RESPECT_WRITE), i
@@ -123,12 +92,13 @@ cdef uint32_t large_batch(arena_t *a, pfn_t table, uint32_t index, pte_t e, uint
 cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table) noexcept nogil:
     cdef arena_t *a = w.a
     cdef change_t k = (<const change_t *>w.private)[0]
-    cdef bint changed = False
+    cdef bint changed = False, is_plain
     cdef uint32_t i = level_index(&a.m.arch, 0, start), end_index = i + pages_in(&a.m.arch, start, end), batch = 0
     cdef ptes_t ptes
     cdef pte_t e, n, used = 0
     if not ptes_open(a, table, &ptes):
         return 0
+    is_plain = a.quick and ptes.wide != NULL and not k.upgrade and not k.large
     while i < end_index:
         e = ptes_load(&ptes, i)
         if k.large and i >= batch:
@@ -142,8 +112,8 @@ cdef int change_pte_range(mm_walk_t *w, vaddr_t start, vaddr_t end, pfn_t table)
                 changed = True
             ptes_change(&ptes, i, n)
         i += 1
-        if changed:
-            i = change_present(a, &k, &ptes, i, end_index)
+        if changed and is_plain:
+            i = ptes_modify(&ptes, i, end_index, k.kept, k.bits)
     return 0
 
 

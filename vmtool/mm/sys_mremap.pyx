@@ -22,7 +22,7 @@ from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_allo
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, pmd_class, pte_class, pte_load, pte_mapped, pte_mksoft_dirty, pte_store, pte_swp_mksoft_dirty
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, entry_mksoft_dirty, pmd_class, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport move_huge_pmd
@@ -169,7 +169,7 @@ cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint
         e = pte_load(a, from_table, i + n)
         if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place, and new there
             pte_store(a, from_table, i + n, 0)
-            pte_store(a, to_table, j + n, pte_mksoft_dirty(a, e) if pte_mapped(a, e) else pte_swp_mksoft_dirty(a, e))
+            pte_store(a, to_table, j + n, entry_mksoft_dirty(a, e))
     return 0
 
 

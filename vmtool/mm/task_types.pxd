@@ -5,7 +5,7 @@ from libc.stdint cimport int16_t, int32_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
 # task: task_struct and what hangs from it; mm.pyx
-cdef struct task_t:  # 512 bytes
+cdef struct task_t:  # at most 512 bytes
     uint32_t pid
     uint32_t ppid
     idx_t mm

@@ -7,8 +7,8 @@ change_huge_pmd().
 
 from vmtool.mm.arena cimport frame_at, frame_mut, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
-from vmtool.mm.large_folio cimport (MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE, count_mthp_stat,
-                                    deferred_split_folio, hpage_pmd_nr, hpage_pmd_start)
+from vmtool.mm.large_folio cimport (MTHP_STAT_ANON_FAULT_ALLOC, MTHP_STAT_ANON_FAULT_FALLBACK, MTHP_STAT_ANON_FAULT_FALLBACK_CHARGE,
+                                    count_mthp_stat, deferred_split_folio, hpage_pmd_nr, hpage_pmd_start, large_mapcount)
 from vmtool.mm.lruvec cimport count_mm_event
 from vmtool.mm.mlock cimport mlock_new_folio
 from vmtool.mm.mm_acct cimport add_mm_counter
@@ -107,7 +107,7 @@ cdef uint32_t do_huge_pmd_wp_page(arena_t *a, idx_t v, vaddr_t addr, pte_t pmd) 
         count_fallback(a)
     elif not frame_at(a, head).flags & PG_anon:
         pass  # wp_huge_pmd(): a file's is for the small entries
-    elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs == 0 and frame_at(a, head + 1).lru_prev == 1):
+    elif frame_at(a, head).flags & PG_anon_exclusive or (frame_at(a, head).extra_refs == 0 and large_mapcount(a, head) == 1):
         if not frame_at(a, head).flags & PG_anon_exclusive:
             frame_mut(a, head).flags |= PG_anon_exclusive
             frame_mut(a, head).mapping = vma_at(a, v).anon_vma

@@ -15,7 +15,7 @@ from vmtool.mm.buddy cimport folio_put, folio_try_free, split_folio_frames
 from vmtool.mm.contpte cimport contpte_unfold, has_contpte
 from vmtool.mm.folio_split cimport count_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_folio
-from vmtool.mm.large_folio cimport deferred_split_folio, hpage_pmd_nr, partially_mapped
+from vmtool.mm.large_folio cimport deferred_split_folio, folio_nr_mapped, hpage_pmd_nr, partially_mapped
 from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
@@ -185,7 +185,7 @@ cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogi
     if not can_split:
         return False
     note_unmapped(a, head)
-    if frame_at(a, head + 1).extra_refs > 1 and not partially_mapped(a, head):
+    if folio_nr_mapped(a, head) > 1 and not partially_mapped(a, head):
         deferred_split_folio(a, head, True)  # page by page: it is partly mapped before it is not mapped
     locked = is_locked(a, head)
     if locked:

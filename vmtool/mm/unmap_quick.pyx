@@ -16,7 +16,7 @@ from vmtool.mm.free_area cimport ZONE_BELOW_HIGH, ZONE_RECLAIM_ACTIVE
 from vmtool.mm.frame cimport MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, pageblock_nr_pages, pageblock_type, pfn_to_zone
 from vmtool.mm.lruvec cimport lru_of, update_lru_size
 from vmtool.mm.pcp cimport BATCH_SCALE_MAX, order_to_pindex, pcp_shrink
-from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame
+from vmtool.mm.pte cimport ENTRY_PAGE, pte_class, pte_frame, ptes_clear, ptes_load
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, PGFREE, count_vm_events, mod_node_stat
 
 cdef enum:
@@ -156,7 +156,7 @@ cdef uint32_t zap_sole_run(arena_t *a, ptes_t *ptes, uint32_t i, uint32_t end) n
     k.start = k.nr_pages = 0
     k.nr = k.nr_freed = k.nr_off = 0
     while i < end:
-        e = ptes.wide[i]
+        e = ptes_load(ptes, i)
         if pte_class(a, e) != ENTRY_PAGE:
             break
         pfn = pte_frame(a, e)
@@ -167,7 +167,6 @@ cdef uint32_t zap_sole_run(arena_t *a, ptes_t *ptes, uint32_t i, uint32_t end) n
             open_block(a, &k, pfn)
             if k.pcp.flags:  # PCPF_PREV_FREE_HIGH_ORDER, which a single free takes away
                 break
-        ptes.wide[i] = 0
         take_off(a, &k, f, pfn)
         give_back(a, &k, f, pfn)
         i += 1
@@ -175,7 +174,7 @@ cdef uint32_t zap_sole_run(arena_t *a, ptes_t *ptes, uint32_t i, uint32_t end) n
         return 0
     settle(&k)
     close_gap(a, &k)
-    ptes.frame.index_lo -= i - first
+    ptes_clear(ptes, first, i - first)
     count_vm_events(a, PGFREE, k.nr_freed)
     mod_node_stat(a, NR_ANON_MAPPED, -<int64_t>k.nr_freed)
     return i - first

@@ -8,6 +8,7 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.buddy cimport frees_t
 from vmtool.mm.mmu_context cimport page_flush_t
 from vmtool.mm.swap_quick cimport slots_t
+from vmtool.mm.pte cimport ptes_t
 from vmtool.mm.types cimport *
 
 cdef enum fate:  # what became of a folio
@@ -31,8 +32,8 @@ cdef struct sole_t:  # what the pages of a batch share; the entry of the present
     uint64_t nr_pages  # of the area; 0: none is remembered
     uint64_t region  # what the table found last covers, + 1; 0: none is remembered
     pfn_t table
-    uint64_t *entries  # of it; NULL: by pte_load()
-    bint marked
+    ptes_t ptes  # of it
+    bint marked  # it is open to change
     vaddr_t addr
     uint32_t index
     pte_t entry

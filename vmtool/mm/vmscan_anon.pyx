@@ -11,15 +11,16 @@ The state it leaves is the one that the general road leaves, record by record: t
 
 from libc.string cimport memcmp, memset
 
-from vmtool.mm.arch cimport ARCH_TRANSLATES, level_index, page_size
-from vmtool.mm.arena cimport FRAMES_A_CHUNK, content_at, content_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, rec_at, slot_mut, vma_at
+from vmtool.mm.arch cimport level_index, page_size
+from vmtool.mm.arena cimport FRAMES_A_CHUNK, folio_x_at, folio_x_mut, frame_at, frame_mut, mm_mut, rec_at, slot_mut, vma_at
 from vmtool.mm.buddy cimport free_frame
 from vmtool.mm.frame cimport frame_index, page_bytes
 from vmtool.mm.lruvec cimport LRU_INACTIVE_ANON, lruvec_add_folio, update_lru_size, workingset_age_nonresident
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.mmu_context cimport page_flush, page_flush_open
-from vmtool.mm.pgtable cimport pte_cache, pte_dirty, pte_frame, pte_mkold, pte_young, table_lookup
-from vmtool.mm.pte cimport (ENTRY_PAGE, X86_SPECIAL, pte_class, pte_load, pte_soft_dirty, pte_store, pte_swp_mkexclusive, pte_swp_mksoft_dirty, swp_entry, swp_entry_to_pte)
+from vmtool.mm.pgtable cimport pte_cache, pte_dirty, pte_mkold, pte_young, table_lookup
+from vmtool.mm.pte cimport (pte_maps, pte_soft_dirty, pte_swp_mkexclusive, pte_swp_mksoft_dirty, ptes_change, ptes_load, ptes_open, ptes_open_mut,
+                            swp_entry, swp_entry_to_pte)
 from vmtool.mm.swap_quick cimport slot_take, swap_is_plain, swap_stays_empty
 from vmtool.mm.swap_state cimport WRITEOUT_STARTED, folio_alloc_swap, swap_cache_remove, swap_io_add, swap_writeout
 from vmtool.mm.swapfile cimport record_entry
@@ -59,20 +60,14 @@ cdef bint remember_area(arena_t *a, idx_t anon_vma, sole_t *s) noexcept nogil:
 
 
 cdef bint remember_table(arena_t *a, sole_t *s) noexcept nogil:
-    cdef const arch_t *g = &a.m.arch
-    cdef idx_t content
     s.region = 0
     s.table = pte_cache(a, s.mm, s.addr, 0)
     if s.table == 0:
         s.table = table_lookup(a, s.mm, s.addr, 0)
-    if s.table == 0:
+    if s.table == 0 or not ptes_open(a, s.table, &s.ptes):
         return False
-    content = frame_at(a, s.table).content
-    s.entries = NULL
-    if content and g.entry_bytes == 8 and not g.flags & ARCH_TRANSLATES and not g.top_order:
-        s.entries = <uint64_t *>content_at(a, content)
     s.marked = False
-    s.region = (s.addr >> g.level_shift[1]) + 1
+    s.region = (s.addr >> a.m.arch.level_shift[1]) + 1
     return True
 
 
@@ -89,21 +84,16 @@ cdef inline bint find_entry(arena_t *a, pfn_t head, const frame_t *f, sole_t *s)
     if (s.addr >> g.level_shift[1]) + 1 != s.region and not remember_table(a, s):
         return False
     s.index = level_index(g, 0, s.addr)
-    s.entry = s.entries[s.index] if s.entries != NULL else pte_load(a, s.table, s.index)
-    if s.entry & (g.pfn_mask | g.present | X86_SPECIAL) == <pte_t>head << g.page_shift | g.present:  # nearly all
-        return True
-    return pte_class(a, s.entry) == ENTRY_PAGE and pte_frame(a, s.entry) == head
+    s.entry = ptes_load(&s.ptes, s.index)
+    return pte_maps(a, s.entry, head)
 
 
 cdef inline void store_entry(arena_t *a, sole_t *s, pte_t value) noexcept nogil:
     """pte_store() over an entry that is not zero."""
-    if s.entries == NULL:
-        pte_store(a, s.table, s.index, value)
-        return
     if not s.marked:
-        content_mut(a, frame_mut(a, s.table).content)
+        ptes_open_mut(a, s.table, &s.ptes)
         s.marked = True
-    s.entries[s.index] = value
+    ptes_change(&s.ptes, s.index, value)
 
 
 cdef inline bint test_and_clear_young(arena_t *a, sole_t *s) noexcept nogil:
