@@ -7,8 +7,8 @@ from vmtool.libc.chunk cimport *
 from vmtool.libc.words cimport ld16, libc_t, st16
 from vmtool.mm.types cimport vaddr_t
 
-cdef vaddr_t tcache_get(libc_t *l, uint64_t index) noexcept nogil
-cdef void tcache_put(libc_t *l, vaddr_t p, uint64_t index) noexcept nogil
+cdef vaddr_t tcache_get(libc_t *l, uint64_t index) noexcept nogil  # the block put there last. Precondition: tcache_count() is not 0
+cdef void tcache_put(libc_t *l, vaddr_t p, uint64_t index) noexcept nogil  # Precondition: tcache_has_room()
 cdef void tcache_look_for_double_free(libc_t *l, vaddr_t mem, uint64_t index) noexcept nogil
 
 cdef inline uint32_t tcache_count(libc_t *l, uint64_t index) noexcept nogil:

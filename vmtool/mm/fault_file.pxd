@@ -35,14 +35,14 @@ cdef struct around_t:  # faults of one area in one table: entry i maps page firs
     uint32_t nr_seen  # of folios that are not PG_workingset
     bint hit  # the page that faulted was mapped
 
-# One page of the cache (or [vdso]) into an empty entry: rmap, mlock; count_file_rss() counts what was mapped.
-
 cdef enum:  # of what is set: for a read, mapped around, for a write
     SET_READ
     SET_OLD
     SET_WRITE
 
+# One page of the cache (or [vdso]) into an empty entry: rmap, mlock; rss is counted by count_file_rss(). how: SET_.
 cdef void set_file_pte(arena_t *a, idx_t v, pfn_t pfn, pfn_t table, uint32_t index, uint32_t how) noexcept nogil
+# so many pages were mapped. Counts: MM_FILEPAGES or MM_SHMEMPAGES
 cdef void count_file_rss(arena_t *a, const vma_t *area, int64_t nr_pages) noexcept nogil
 # Map what is cached around addr; *table (0: none yet) is made where that is allowed. Pages from in_flight on are not read yet (NOT_IN_FLIGHT).
 # True: addr itself was mapped.

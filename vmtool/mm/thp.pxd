@@ -45,6 +45,7 @@ cdef void vma_adjust_trans_huge(arena_t *a, idx_t v, vaddr_t addr) noexcept nogi
 # do_set_pmd(): a folio as large as a huge page, whole. Preconditions: no entry of the PMD there, the folio ends within the file (or is
 # shared memory's). False: not here, or no memory for a table; small entries do. Counts: THP_FILE_MAPPED, rss.
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil
+# the folio loses the mapping, and the table beside it goes. Precondition: the entry is huge. Counts: rss
 cdef void zap_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 cdef bint thp_disabled(const mm_t *m, uint64_t vm_flags, bint asked) noexcept nogil
 cdef bint vma_thp_disabled(arena_t *a, const vma_t *v, bint asked) noexcept nogil  # by madvise() or prctl(); `asked`: a huge page was asked for, or is there
