@@ -222,7 +222,8 @@ def answers(cases: Iterable[Case], make: type[drawn_pages.Simulated] = drawn_pag
 def main(names: list[str]) -> int:
     """What a Machine answers otherwise is asked twice more: of what the kernel does not always answer alike nothing is recorded.
 
-    (A processor may mark an entry accessed that nobody asked it for. A folio that waits in some CPU's batch has one more reference.)
+    (A processor may mark an entry accessed that nobody asked it for. Where DAMON runs, it takes such a mark away and leaves it with the
+    folio, so that all who map it have it under Referenced. A folio that waits in some CPU's batch has one more reference.)
     """
     if why := obstacle():
         print(f"live_pages: {why}", file=sys.stderr)
