@@ -359,10 +359,12 @@ def truncate(w: Writer, pid: str) -> None:
 
 def rmfile(w: Writer, pid: str) -> None:
     """A file that nobody opens again; what maps it keeps it."""
-    if len(w.files) > 1:
-        path = w.pick(list(w.files))
-        del w.files[path]
-        w.line(f"rmfile {path}")
+    if len(w.files) < 2:
+        w.mkfile(f"more{w.nr_made}.dat", w.pick((4096, 20000, 65536)))
+        file_rw(w, pid)
+    path = w.pick(list(w.files))
+    del w.files[path]
+    w.line(f"rmfile {path}")
 
 
 def reread(w: Writer, pid: str) -> None:

@@ -370,7 +370,10 @@ class Kernel:
             punch_hole(f.fileno(), offset, length)
 
     def do_rmfile(self, w: Words) -> None:
-        os.unlink(w.next())
+        """What maps it keeps it; sync() writes its pages, too."""
+        path = w.next()
+        self.fds["", path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        os.unlink(path)
 
     def do_swapon(self, w: Words) -> None:
         self.swap.swapon(w)
@@ -392,6 +395,8 @@ class Kernel:
         for path in filter(os.path.exists, self.identity):
             with open(path, "rb") as f:
                 os.fsync(f.fileno())
+        for fd in (fd for (task, _), fd in self.fds.items() if not task):
+            os.fsync(fd)
 
     def do_drop_caches(self, _: Words) -> None:
         """What drop_caches does, to the files of this script alone (any user may)."""

@@ -47,6 +47,7 @@ class Writer:
         self.nr_spawned = 0
         self.names: dict[int, str] = {}  # address -> variable that holds it
         self.files: dict[str, int] = {}  # path -> bytes
+        self.nr_made = 0
         self.has_forked = False
         self.nr_forked = 0
 
@@ -134,9 +135,10 @@ class Writer:
     def mkfile(self, name: str, nr_bytes: int, *, is_cached: bool = True) -> str:
         path, source = f"{self.root}/d/{name}", f"{self.root}/src/pattern-{nr_bytes}.bin"
         write_pattern(source, nr_bytes)
-        inode = 1001 + len(self.files)
+        inode = 1001 + self.nr_made
         self.line(f"mkfile {path} {nr_bytes} --from {source} --dev 8:1 --inode {inode}")
         self.files[path] = nr_bytes
+        self.nr_made += 1
         if is_cached:
             self.line(f"read ${self.pids[0]} {path} 0 {nr_bytes}")
         return path
