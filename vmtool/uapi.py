@@ -1,8 +1,9 @@
-"""The kernel's numbers behind its names: what a program passes to a system call, VM_ flags of its areas, signals.
+"""The kernel's numbers behind its names: what a program passes to a system call, VM_ flags of its areas, bits of pagemap (PM_), signals.
 
 Counterpart: Linux v6.18 include/uapi/asm-generic/{mman-common.h,mman.h,fcntl.h,resource.h,signal.h}, include/uapi/linux/{mman.h,sched.h,
 prctl.h,shm.h,ipc.h,personality.h,falloc.h,memfd.h}, include/linux/mm.h; the values of x86-64, arm, arm64 and riscv64 (i386 has the same).
-Used by all that is written in Python; mm/flags.pxd has its own for C, and tests/structure/test_uapi.py holds the two against each other.
+Used by all that is written in Python. mm/ has its own for C, tests/structure/test_uapi.py holds the two against each other and against the
+host's headers.
 """
 
 PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC, PROT_SEM = 0, 1, 2, 4, 8
@@ -39,14 +40,21 @@ PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 
 VM_READ, VM_WRITE, VM_EXEC, VM_SHARED = 0x1, 0x2, 0x4, 0x8
 VM_MAYREAD, VM_MAYWRITE, VM_MAYEXEC, VM_MAYSHARE = 0x10, 0x20, 0x40, 0x80
-VM_GROWSDOWN = 0x100
-VM_ACCOUNT = 0x100000
-VM_HUGETLB = 0x400000
+VM_GROWSDOWN, VM_PFNMAP, VM_IO = 0x100, 0x400, 0x4000
+VM_DENYWRITE = 0x800  # up to 5.15
+VM_ACCOUNT, VM_HUGETLB = 0x100000, 0x400000
+VM_DONTDUMP, VM_SOFTDIRTY = 0x4000000, 0x8000000
 VM_DROPPABLE = 1 << 40
+
+PM_SOFT_DIRTY, PM_MMAP_EXCLUSIVE, PM_UFFD_WP, PM_GUARD_REGION = 1 << 55, 1 << 56, 1 << 57, 1 << 58
+PM_FILE, PM_SWAP, PM_PRESENT = 1 << 61, 1 << 62, 1 << 63
+PM_PFRAME_MASK = (1 << 55) - 1
 
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x100, 0x200, 0x400, 0x800
 CLONE_PIDFD, CLONE_PTRACE, CLONE_VFORK = 0x1000, 0x2000, 0x4000
 CLONE_PARENT, CLONE_THREAD = 0x8000, 0x10000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000  # of mount(2), which shares its prefix with msync(2)
 
 O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE = 0, 1, 2, 3
 O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 0o100, 0o200, 0o1000, 0o2000
@@ -65,6 +73,7 @@ MFD_CLOEXEC, MFD_HUGETLB = 1, 4
 SHM_RDONLY, SHM_RND, SHM_REMAP, SHM_EXEC = 0o10000, 0o20000, 0o40000, 0o100000
 IPC_PRIVATE, IPC_CREAT, IPC_EXCL, SHM_HUGETLB, SHM_NORESERVE = 0, 0o1000, 0o2000, 0o4000, 0o10000
 
+PR_SET_PDEATHSIG = 1
 PR_SET_NAME, PR_SET_MM, PR_SET_CHILD_SUBREAPER, PR_SET_THP_DISABLE = 15, 35, 36, 41
 PR_THP_DISABLE_EXCEPT_ADVISED = 2
 PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
@@ -94,6 +103,5 @@ SIGNALS = {
     "TTOU": 22, "URG": 23, "XCPU": 24, "XFSZ": 25, "VTALRM": 26, "PROF": 27, "WINCH": 28, "IO": 29, "POLL": 29, "PWR": 30, "SYS": 31,
 }
 NSIG = 64
-"""Those whose default action is a core: SIG_KERNEL_COREDUMP_MASK."""
 
 RLIMIT_STACK, RLIMIT_MEMLOCK = RLIMITS["stack"], RLIMITS["memlock"]

@@ -273,8 +273,7 @@ def test_less_knowledge_gives_the_same_figures(built, started, tmp_path, monkeyp
     """Without frames (one's own processes), and from smaps alone (a saved directory)."""
     pid, = started(built(), mode)
     if knows == "no frames":
-        monkeypatch.setattr(pagemap, "PFN_MASK", 0)
-        monkeypatch.setattr(proc_pages, "PFN_MASK", 0)
+        monkeypatch.setattr(proc_pages, "PM_PFRAME_MASK", 0)
         monkeypatch.setattr(pagemap.Pagemap, "_open_flags", lambda self: False)
         same_as_live([pid], pid)
     else:

@@ -99,8 +99,8 @@ MAY_USE = {
     "_packing": ["errors"],
     "store": ["environ", "errors", "_packing", "_core"],  # _core: the default maker of machines, which it only hands bytes
     "procfs": ["records", "uapi", "units", "errors", "_core"],  # the tree asks a Machine that it is given
-    "views": ["records", "units"],
-    "face": ["records", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given
+    "views": ["records", "uapi", "units"],
+    "face": ["records", "uapi", "units", "errors", "procfs.*", "views.*", "_core"],  # it asks a Machine that it is given
     "tools": ["uapi", "units", "hexdigits"],
     "strace": ["records", "images", "errors", "uapi", "units", "hexdigits"],
     "outside": ["records", "images", "errors", "uapi", "units", "strace.*", "procfs.*"],  # what it writes down for a log, strace/ reads

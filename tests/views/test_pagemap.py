@@ -5,6 +5,7 @@ import struct
 import pytest
 from procfs.captured import CAPTURES, FIXTURES
 
+from vmtool import uapi
 from vmtool.procfs import pid_pagemap
 from vmtool.records import PagemapEntry
 from vmtool.views import pagemap
@@ -22,7 +23,7 @@ def test_captured_entries(capture):
     entries = [PagemapEntry(4096 * i, entry) for i, (entry,) in enumerate(struct.iter_unpack("<Q", data))]
     assert pid_pagemap.pack(entries) == data
     found = pagemap.runs(entries, 12, 9)
-    frames = [run for run in found for _ in range(run.nr_pages) if run.entry & pagemap.PRESENT]
+    frames = [run for run in found for _ in range(run.nr_pages) if run.entry & uapi.PM_PRESENT]
     assert sum(run.nr_pages for run in found if pagemap.behind(run.entry) == "guard") == 4
     assert len(frames) == 2 + 3 + 3 + 4
     assert ["file/shared" in pagemap.marks(run) for run in frames] == [False] * 2 + [True] * 3 + [False] * 3 + [False] * 4

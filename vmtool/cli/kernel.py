@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
+
 from vmtool.errors import KernelError, UsageError
 
 TYPE_CHECKING = False
@@ -10,8 +12,6 @@ if TYPE_CHECKING:
 
     from vmtool._core import Machine
     from vmtool.cli.report import Output
-
-EINVAL = 22
 
 
 def _ask(call: Callable[..., int], what: int, gfp: str | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EACCES, EINVAL, ENOENT
+
 from vmtool.errors import KernelError, UsageError
 from vmtool.units import parse_unsigned
 
@@ -10,7 +12,6 @@ if TYPE_CHECKING:
     from vmtool._core import Machine
     from vmtool.cli.report import Output
 
-ENOENT, EACCES, EINVAL = 2, 13, 22
 OOM_GROUP = "memory.oom.group"
 LIMITS = {"memory.max", "memory.high", "memory.low", "memory.min", "memory.swap.max", "memory.swap.high", "memory.reclaim"}
 

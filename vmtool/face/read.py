@@ -5,10 +5,13 @@ It is as fine as fits in `most` rows: every page; else a line an area; else a li
 
 from __future__ import annotations
 
+from errno import EFBIG
+
 from vmtool.errors import KernelError
 from vmtool.face import runs as r
 from vmtool.face import scene as s
 from vmtool.face.palette import LETTER_OF_KIND, USES
+from vmtool.uapi import PM_GUARD_REGION, PM_PFRAME_MASK, PM_PRESENT, PM_SWAP
 from vmtool.views.tlb import words as tlb_words
 
 TYPE_CHECKING = False
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from vmtool._core import Machine
     from vmtool.records import TaskInfo
 
-EFBIG = 27
 MOST_ROWS = 600
 MOST_SPACES = 40  # of which each area is looked at
 MOST_FRAMES = 1 << 22  # that are looked at one by one: 16 GiB
@@ -28,7 +30,6 @@ LEAST_BLOCK = 512  # frames of one
 FEWEST = 4
 KERNEL_HALF = 1 << 63
 LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
-PM_PRESENT, PM_SWAP, PM_GUARD, PM_FRAME = 1 << 63, 1 << 62, 1 << 58, (1 << 55) - 1
 
 
 def read(
@@ -170,11 +171,11 @@ class _Reading:
         said = self.machine.pagemap(pid, run.addr, 1)
         behind = said[0].entry if said else 0
         if behind & PM_PRESENT:
-            return s.Page(run.addr, 1, s.CLOSED, behind & PM_FRAME, 1, None, *facts)
-        if behind & PM_GUARD:
+            return s.Page(run.addr, 1, s.CLOSED, behind & PM_PFRAME_MASK, 1, None, *facts)
+        if behind & PM_GUARD_REGION:
             return s.Page(run.addr, 1, s.GUARD, None, 0, None, *facts)
         if behind & PM_SWAP:
-            return s.Page(run.addr, 1, s.SWAPPED, None, 0, (behind & 0x1F, (behind & PM_FRAME) >> 5), *facts)
+            return s.Page(run.addr, 1, s.SWAPPED, None, 0, (behind & 0x1F, (behind & PM_PFRAME_MASK) >> 5), *facts)
         return None
 
     def _tables(self, pid, areas):

@@ -25,7 +25,7 @@ cdef enum:
 
 cdef uint64_t PM_PRESENT = <uint64_t>1 << 63
 cdef uint64_t PM_FILE = <uint64_t>1 << 61
-cdef uint64_t PM_GUARD = <uint64_t>1 << 58
+cdef uint64_t PM_GUARD_REGION = <uint64_t>1 << 58
 cdef uint64_t PM_SOFT_DIRTY = <uint64_t>1 << 55
 cdef uint64_t PM_MMAP_EXCLUSIVE = <uint64_t>1 << 56
 cdef uint64_t PM_SWAP = <uint64_t>1 << 62
@@ -239,7 +239,7 @@ cdef uint64_t swap_pte_entry(arena_t *a, pte_t e, uint32_t what) noexcept nogil:
     cdef uint64_t r = PM_SWAP | swp_type(entry) | (swp_offset_pfn(entry) if what == ENTRY_MIGRATION else swp_offset(entry)) << MAX_SWAPFILES_SHIFT
     if what == ENTRY_MIGRATION:
         return present_entry(a, e, swp_offset_pfn(entry)) & PM_FILE | r
-    return r | PM_GUARD if pte_marker_kind(a, e) == PTE_MARKER_GUARD else r
+    return r | PM_GUARD_REGION if pte_marker_kind(a, e) == PTE_MARKER_GUARD else r
 
 
 cdef bint mincore_swap(arena_t *a, swp_entry_t entry) noexcept nogil:

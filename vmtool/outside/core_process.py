@@ -12,11 +12,10 @@ from __future__ import annotations
 import struct
 
 from vmtool.outside.core_file import EHDR, MACHINES, PHDR, PT_LOAD, PT_NOTE, note, whole_file
-from vmtool.uapi import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
+from vmtool.uapi import VM_DONTDUMP, VM_EXEC, VM_IO, VM_READ, VM_SHARED, VM_WRITE
 
 NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_FILE = 1, 3, 6, 0x46494C45
 AT_UID = 11
-VM_IO, VM_DONTDUMP = 0x4000, 0x4000000
 SPECIAL = ("[vdso]", "[vvar]", "[vvar_vclock]", "[sigpage]")  # always_dump_vma(): those with a name of their own
 GATES = ("[vsyscall]", "[vectors]")
 EHDR32, PHDR32 = struct.Struct("<16sHHIIIIIHHHHHH"), struct.Struct("<IIIIIIII")

@@ -20,10 +20,8 @@ from contextlib import contextmanager, suppress
 
 from vmtool.errors import HostError
 from vmtool.outside.tracee import Ended, repeat
+from vmtool.uapi import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MS_BIND, MS_PRIVATE, MS_REC, PR_SET_PDEATHSIG
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-PR_SET_PDEATHSIG = 1
 SHM = "/dev/shm"
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 NOT_EXECUTABLE, NOT_FOUND = 126, 127

@@ -25,9 +25,8 @@ from vmtool.outside.proc_source import Source, sources_of
 from vmtool.outside.proc_text import PAGE, Area, Space, decimal, parse_limits, parse_space, parse_stat, parse_status, status_kb
 from vmtool.outside.proc_threads import PID_MAX_DEFAULT, threads_of
 from vmtool.records import Vma
-from vmtool.uapi import VM_HUGETLB
+from vmtool.uapi import MADVISE, VM_HUGETLB
 
-MADV_FREE, MADV_GUARD_INSTALL = 8, 102
 RESERVED_PIDS = 300
 MOST_CMDLINE = 1 << 21
 MOST_FILE = (1 << 63) - 1  # MAX_LFS_FILESIZE
@@ -282,7 +281,7 @@ class _Import:
         if run.what == LAZY:
             machine.adopt_pages(pid, run.addr, run.nr, ANON, True, True)
         try:
-            machine.madvise(pid, run.addr, run.nr * PAGE, MADV_GUARD_INSTALL if run.what == GUARDED else MADV_FREE)
+            machine.madvise(pid, run.addr, run.nr * PAGE, MADVISE["guard_install" if run.what == GUARDED else "free"])
         except KernelError:
             pass  # an area that was locked later
 

@@ -16,8 +16,6 @@ from collections.abc import Iterable
 from vmtool.outside.host import open_regular
 from vmtool.outside.proc_text import PAGE
 
-PRESENT, SWAPPED, IS_FILE, GUARD, ONCE = 1 << 63, 1 << 62, 1 << 61, 1 << 58, 1 << 56
-PFN_MASK = (1 << 55) - 1
 WHOLE_BYTES = 1 << 26  # areas up to this size are read whole
 BLOCK_PAGES = 1 << 17
 MOST_PAGES = 1 << 26  # looked at without a scan: half a GiB of entries

@@ -14,11 +14,23 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from vmtool.outside.pagemap import GUARD, IS_FILE, ONCE, PFN_MASK, PRESENT, SWAPPED, Pagemap
+from vmtool.outside.pagemap import Pagemap
 from vmtool.outside.proc_text import PAGE, Area
-from vmtool.uapi import VM_DROPPABLE, VM_GROWSDOWN, VM_HUGETLB, VM_SHARED
+from vmtool.uapi import (
+    PM_FILE,
+    PM_GUARD_REGION,
+    PM_MMAP_EXCLUSIVE,
+    PM_PFRAME_MASK,
+    PM_PRESENT,
+    PM_SWAP,
+    VM_DROPPABLE,
+    VM_GROWSDOWN,
+    VM_HUGETLB,
+    VM_IO,
+    VM_PFNMAP,
+    VM_SHARED,
+)
 
-VM_PFNMAP, VM_IO = 0x400, 0x4000
 HUGE_BYTES = 2 << 20
 HUGE_PAGES = HUGE_BYTES // PAGE
 AT_ONCE = 1 << 16  # entries whose frames are looked up together; whole huge pages
@@ -106,7 +118,7 @@ def _of_entries(area: Area, seen: Iterable[tuple[int, array]], pagemap: Pagemap)
             # a piece ends where a huge page may
             nr = AT_ONCE - (start // PAGE + at) % HUGE_PAGES
             piece = entries[at : at + nr]
-            flags = pagemap.flags({entry & PFN_MASK for entry in piece if entry & PRESENT and entry & PFN_MASK})
+            flags = pagemap.flags({entry & PM_PFRAME_MASK for entry in piece if entry & PM_PRESENT and entry & PM_PFRAME_MASK})
             if area.vma.flags & VM_DROPPABLE:
                 flags = {pfn: bits | KPF_SWAPBACKED for pfn, bits in flags.items()}  # never swapped, and not because it was freed
             left -= yield from _of_piece(start + at * PAGE, piece, flags, left)
@@ -120,40 +132,40 @@ def _of_piece(start: int, entries: array, flags: dict[int, int], most_huge: int)
         entry = entries[at]
         addr = start + at * PAGE
         nr = 1
-        if entry & PRESENT:
+        if entry & PM_PRESENT:
             what = ANON
             if nr_huge < most_huge and addr // PAGE % HUGE_PAGES == 0 and _is_huge(entries[at : at + HUGE_PAGES], flags):
                 what, nr = HUGE, HUGE_PAGES
                 nr_huge += 1
-            elif entry & IS_FILE:
+            elif entry & PM_FILE:
                 what = FILE
             yield _run_of(addr, nr, what, entry, flags)
-        elif entry & SWAPPED and entry & GUARD:
+        elif entry & PM_SWAP and entry & PM_GUARD_REGION:
             yield Run(addr, 1, GUARDED, False, False, 0, True)
         at += nr
     return nr_huge
 
 
 def _run_of(addr: int, nr: int, what: str, entry: int, flags: dict[int, int]) -> Run:
-    bits = flags.get(entry & PFN_MASK, 0)
+    bits = flags.get(entry & PM_PFRAME_MASK, 0)
     if bits & KPF_ZERO:
         what = ZERO
     elif what == ANON and bits & KPF_ANON and not bits & KPF_SWAPBACKED:
         what = LAZY
-    once = bool(entry & ONCE)
+    once = bool(entry & PM_MMAP_EXCLUSIVE)
     # a frame is told only where others may map it, too
-    pfn = 0 if once or what not in (ANON, HUGE) else entry & PFN_MASK
+    pfn = 0 if once or what not in (ANON, HUGE) else entry & PM_PFRAME_MASK
     return Run(addr, nr, what, bool(bits & KPF_DIRTY) and what != LAZY, bool(bits & KPF_REFERENCED) or what == ZERO, pfn, once)
 
 
 def _is_huge(entries: array, flags: dict[int, int]) -> bool:
     """512 anonymous pages, in frames in a row where these are known."""
-    if len(entries) < HUGE_PAGES or any(not entry & PRESENT or entry & IS_FILE for entry in entries):
+    if len(entries) < HUGE_PAGES or any(not entry & PM_PRESENT or entry & PM_FILE for entry in entries):
         return False
-    pfn = entries[0] & PFN_MASK
+    pfn = entries[0] & PM_PFRAME_MASK
     if not pfn:
         return True
-    if pfn % HUGE_PAGES or any(entry & PFN_MASK != pfn + i for i, entry in enumerate(entries)):
+    if pfn % HUGE_PAGES or any(entry & PM_PFRAME_MASK != pfn + i for i, entry in enumerate(entries)):
         return False
     return not flags or bool(flags.get(pfn, 0) & KPF_THP)
 

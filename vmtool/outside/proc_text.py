@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vmtool.errors import HostError
 from vmtool.procfs import vmflags
 from vmtool.records import Vma
-from vmtool.uapi import VM_ACCOUNT, VM_GROWSDOWN, VM_MAYSHARE, VM_MAYWRITE, VM_SHARED, VM_WRITE
+from vmtool.uapi import VM_ACCOUNT, VM_GROWSDOWN, VM_MAYSHARE, VM_MAYWRITE, VM_SHARED, VM_SOFTDIRTY, VM_WRITE
 
 MAPS_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})[ \t]+([r-][w-][x-][ps])[ \t]+([0-9a-f]{1,16})[ \t]+"
                        r"([0-9a-f]{1,8}):([0-9a-f]{1,8})[ \t]+([0-9]{1,20})(?:[ \t]+(.*?))?[ \t\r]*$")
@@ -120,7 +120,7 @@ def _settled(area: Area, has_offsets: bool) -> Area:
         flags |= known & ~(0x7 | VM_SHARED | VM_MAYSHARE) | (known & VM_SHARED if shared else 0) | (flags & 0x7) << 4  # what is, may be
     else:
         flags |= MAY_BITS | (VM_SHARED if shared else VM_ACCOUNT if flags & 2 else 0)
-        flags |= VM_GROWSDOWN if vma.name == "[stack]" else vmflags.VM_SOFTDIRTY
+        flags |= VM_GROWSDOWN if vma.name == "[stack]" else VM_SOFTDIRTY
     if shared and flags & (VM_SHARED | VM_WRITE):
         flags |= VM_SHARED
     elif shared:

@@ -9,9 +9,7 @@ reader's PID namespace, as in status), flags 0, no CPU time, priority 20, nice 0
 """
 
 from vmtool.records import MmInfo, TaskInfo
-from vmtool.uapi import RLIM_INFINITY
-
-SIGCHLD = 17
+from vmtool.uapi import RLIM_INFINITY, SIGNALS
 
 
 def render(task: TaskInfo, mm: MmInfo | None, page_shift: int) -> str:
@@ -49,7 +47,7 @@ def _signals(is_waiting: bool) -> tuple[int, ...]:
 
 def _scheduling(task: TaskInfo) -> tuple[int, ...]:
     """Fields 38 to 44: exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time."""
-    return (SIGCHLD if task.pid == task.tgid else -1, task.cpu, 0, 0, 0, 0, 0)
+    return (SIGNALS["CHLD"] if task.pid == task.tgid else -1, task.cpu, 0, 0, 0, 0, 0)
 
 
 def _addresses(mm: MmInfo | None) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ Bits without letters (internal ones) are not printed; the kernel would print `??
 from __future__ import annotations
 
 from vmtool.procfs.releases import CURRENT, rows_of, v
-from vmtool.uapi import VM_EXEC, VM_MAYSHARE, VM_READ, VM_WRITE
+from vmtool.uapi import VM_DENYWRITE, VM_EXEC, VM_MAYSHARE, VM_READ, VM_WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ SINCE = {
     "dp": v(6, 11), "sl": v(6, 10), "gu": v(6, 19),
 }  # fmt: skip
 """The release from which on the letters are printed; the others are older than 3.10."""
-VM_DENYWRITE, VM_SOFTDIRTY = 1 << 11, 1 << 27
 OF_OLD_RELEASES = ((VM_DENYWRITE, "dw", 0, v(5, 15)),)
 """Bits that the kernel of the recordings does not have: letters, since, until."""
 UNNAMED_SINCE = {"lf": v(4, 4)}

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from vmtool.strace import hot
 from vmtool.strace.flags import number
 from vmtool.strace.hot import arguments
+from vmtool.units import U64_MAX
 
 _FD = r"(0x[0-9a-f]+|-?\d+|AT_FDCWD)(?:<(.*?)>(?=(?:\(deleted\))?(?:[,)\]}]|$))(\(deleted\))?)?"
 _ITS_PATH = r"(?:<(.*?)>(?=\(deleted\)|\s|$))?"  # of an answer
@@ -34,7 +35,6 @@ _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}
 
 UNFINISHED = " <unfinished ...>"
-U64 = (1 << 64) - 1
 
 
 class Hidden(ValueError):
@@ -140,7 +140,7 @@ def mremap(text: str) -> tuple[int, int, int, int, int, Result]:
     if found is None:
         raise ValueError(text)
     a, b, c, d, e, value, symbol = found.groups()
-    old, old_len, new_len, new = (address(text) & U64 for text in (a, b, c, e or "0"))
+    old, old_len, new_len, new = (address(text) & U64_MAX for text in (a, b, c, e or "0"))
     return old, old_len, new_len, number(d), new, result(value, symbol)
 
 

@@ -7,6 +7,8 @@ are hidden.
 
 from __future__ import annotations
 
+from vmtool.uapi import PM_PFRAME_MASK, PM_PRESENT, PM_SWAP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
@@ -31,7 +33,6 @@ NAMES = {
     MMAP_EXCLUSIVE: "1:mmap_exclusive",
 }  # fmt: skip
 OF_PAGEMAP = {55: SOFTDIRTY, 61: FILE, 62: SWAP, 56: MMAP_EXCLUSIVE}
-PRESENT, IN_SWAP, PFN_MASK = 1 << 63, 1 << 62, (1 << 55) - 1
 
 
 def has(flags: int, bit: int) -> int:
@@ -71,10 +72,10 @@ def of_frames(flags: array, counts: array, is_raw: bool) -> Iterator[Page]:
 def of_space(entries: Iterable[tuple[int, int]], flags: array, counts: array, is_raw: bool) -> Iterator[Page]:
     """The pages of a space, of (page, its entry in pagemap): where one is in memory, and where one is in swap."""
     for page, entry in entries:
-        pfn = entry & PFN_MASK
-        if entry & PRESENT and 0 < pfn < len(flags):
+        pfn = entry & PM_PFRAME_MASK
+        if entry & PM_PRESENT and 0 < pfn < len(flags):
             yield page, pfn, shown(flags[pfn], is_raw, entry), counts[pfn]
-        if entry & IN_SWAP:
+        if entry & PM_SWAP:
             yield page, pfn >> 5, shown(0, is_raw, entry), 0
 
 

@@ -6,8 +6,9 @@ Counterpart: diff(1), whose exit status it has; its lines are hunks of a text, t
 
 from __future__ import annotations
 
+from vmtool.uapi import PM_PFRAME_MASK, PM_PRESENT
 from vmtool.views import look, tlb
-from vmtool.views.pagemap import PFN_MASK, PRESENT, behind
+from vmtool.views.pagemap import behind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ class Space:
     def side(self, addr: int, pagemap: bytes, entry: bytes) -> tuple[int, tuple[str, ...]]:
         """A page as it is compared: pagemap's entry, and the names that the format has for the bits of the table's."""
         word, raw = int.from_bytes(pagemap, "little"), int.from_bytes(entry, "little")
-        if not word & PRESENT:
+        if not word & PM_PRESENT:
             return word, ()
-        key = raw ^ (word & PFN_MASK) << self.shift
+        key = raw ^ (word & PM_PFRAME_MASK) << self.shift
         if key not in self._flags:
             steps = self.machine.walk(self.pid, addr).steps
             self._flags[key] = tuple(steps[-1].flags) if steps and steps[-1].present else ()
@@ -143,7 +144,7 @@ def _add(runs, addr, sides, page_bytes):
 
 
 def _follows(first, side, nr):
-    entry = first[0] + nr if first[0] & PRESENT else first[0]
+    entry = first[0] + nr if first[0] & PM_PRESENT else first[0]
     return side == (entry, first[1])
 
 
@@ -152,7 +153,7 @@ def _page_facts(side, nr):
     shown = behind(entry, nr)
     if shown == "-":
         return None
-    return {"behind": shown, "pfn": entry & PFN_MASK if entry & PRESENT else None, "flags": list(bits)}
+    return {"behind": shown, "pfn": entry & PM_PFRAME_MASK if entry & PM_PRESENT else None, "flags": list(bits)}
 
 
 def frames(before: Any, after: Any, pfns: Iterable[int]) -> list[Change]:

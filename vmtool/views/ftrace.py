@@ -12,6 +12,7 @@ hundredth of a second an operation, and in it a microsecond a step.
 from __future__ import annotations
 
 from vmtool.records import MachineInfo, TracedFile, TraceRecord
+from vmtool.uapi import SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ PF_USER, PF_INSTR = 4, 16
 VMEMMAP, STRUCT_PAGE_BYTES = 0xFFFFEA0000000000, 64
 ALL = (1 << 64) - 1
 USER_HZ = 100
-SIGNALS = {"segv": 11, "bus": 7}
 TASK_SWITCH = (0, "flush on task switch")
 
 MOVABLE, UNMOVABLE = 1, 0
@@ -110,7 +110,7 @@ def _flush(reason, pages):
 
 
 def _signal(args, file, task, later):
-    signo = SIGNALS[args["event"]]
+    signo = SIGNALS[args["event"].upper()]
     code = args["code"]
     return "signal_generate", f"sig={signo} errno=0 code={code} comm={task.comm} pid={task.pid} grp=0 res=0"
 

@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from vmtool.records import PagemapEntry
+from vmtool.uapi import (
+    PM_FILE,
+    PM_GUARD_REGION,
+    PM_MMAP_EXCLUSIVE,
+    PM_PFRAME_MASK,
+    PM_PRESENT,
+    PM_SOFT_DIRTY,
+    PM_SWAP,
+    PM_UFFD_WP,
+)
 
-PRESENT = 1 << 63
-SWAPPED = 1 << 62
-GUARD = 1 << 58
-MARKS = ((1 << 61, "file/shared"), (1 << 56, "exclusive"), (1 << 57, "uffd-wp"), (1 << 55, "soft-dirty"))
-PFN_MASK = (1 << 55) - 1
+MARKS = ((PM_FILE, "file/shared"), (PM_MMAP_EXCLUSIVE, "exclusive"), (PM_UFFD_WP, "uffd-wp"), (PM_SOFT_DIRTY, "soft-dirty"))
 AREA_MASK, AREA_SHIFT = 0x1F, 5
 HUGE = "huge"
 
@@ -54,7 +60,7 @@ def runs(
 
 def _huge_bytes(addr, entry, pmd_bytes, pmd_order, mapped_at):
     """The size of the huge page that begins here, or 0."""
-    if mapped_at is None or not entry & PRESENT or entry & ((1 << pmd_order) - 1) or addr % pmd_bytes:
+    if mapped_at is None or not entry & PM_PRESENT or entry & ((1 << pmd_order) - 1) or addr % pmd_bytes:
         return 0
     nr_bytes = mapped_at(addr)
     return nr_bytes if nr_bytes >= pmd_bytes else 0
@@ -62,20 +68,20 @@ def _huge_bytes(addr, entry, pmd_bytes, pmd_order, mapped_at):
 
 def _next(entry):
     """What the page after this one has when the two are a run."""
-    if entry & PRESENT:
+    if entry & PM_PRESENT:
         return entry + 1
-    return entry + (1 << AREA_SHIFT) if entry & SWAPPED and not entry & GUARD else entry
+    return entry + (1 << AREA_SHIFT) if entry & PM_SWAP and not entry & PM_GUARD_REGION else entry
 
 
 def behind(entry: int, nr_pages: int = 1) -> str:
     """What an entry refers to, and the following ones: `frame 0x…`, `frames 0x…-0x…`, `swap AREA:SLOT`, `guard`, `-`."""
-    if entry & PRESENT:
-        pfn = entry & PFN_MASK
+    if entry & PM_PRESENT:
+        pfn = entry & PM_PFRAME_MASK
         return f"frame 0x{pfn:x}" if nr_pages == 1 else f"frames 0x{pfn:x}-0x{pfn + nr_pages - 1:x}"
-    if entry & GUARD:
+    if entry & PM_GUARD_REGION:
         return "guard"
-    if entry & SWAPPED:
-        slot = (entry & PFN_MASK) >> AREA_SHIFT
+    if entry & PM_SWAP:
+        slot = (entry & PM_PFRAME_MASK) >> AREA_SHIFT
         last = f"-0x{slot + nr_pages - 1:x}" if nr_pages > 1 else ""
         return f"swap {entry & AREA_MASK}:0x{slot:x}{last}"
     return "-"
@@ -108,14 +114,14 @@ def render_raw(entries: Iterable[PagemapEntry]) -> str:
 def run_object(run: Run) -> dict[str, Any]:
     """A row as a JSON object; what the page has not is null."""
     entry = run.entry
-    is_swapped = bool(entry & SWAPPED) and not entry & GUARD and not entry & PRESENT
+    is_swapped = bool(entry & PM_SWAP) and not entry & PM_GUARD_REGION and not entry & PM_PRESENT
     return {
         "address": f"0x{run.addr:x}",
         "nr_pages": run.nr_pages,
-        "pfn": entry & PFN_MASK if entry & PRESENT else None,
+        "pfn": entry & PM_PFRAME_MASK if entry & PM_PRESENT else None,
         "swap_area": entry & AREA_MASK if is_swapped else None,
-        "swap_slot": (entry & PFN_MASK) >> AREA_SHIFT if is_swapped else None,
-        "is_guard": bool(entry & GUARD) and not entry & PRESENT,
+        "swap_slot": (entry & PM_PFRAME_MASK) >> AREA_SHIFT if is_swapped else None,
+        "is_guard": bool(entry & PM_GUARD_REGION) and not entry & PM_PRESENT,
         "flags": marks(run),
     }
 

@@ -7,8 +7,9 @@ through arch/x86/mm/fault.c in the head. The accesses are tried on a copy, and t
 from __future__ import annotations
 
 from vmtool.records import Frame, TracedFile, TraceRecord, Vma, Walk
+from vmtool.uapi import PM_GUARD_REGION, PM_PRESENT, PM_SWAP
 from vmtool.views import explain, walk_fault
-from vmtool.views.pagemap import GUARD, PRESENT, SWAPPED, behind
+from vmtool.views.pagemap import behind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def _area(addr, area, line):
 
 def _absent(last, area, entry):
     where = f"The {last.level} entry {last.index} of the table at 0x{last.table:x}" if last is not None else "The top table"
-    if entry & GUARD and not entry & PRESENT:
+    if entry & PM_GUARD_REGION and not entry & PM_PRESENT:
         return f"{where} is a guard marker: an access is refused."
-    if entry & SWAPPED and not entry & PRESENT:
+    if entry & PM_SWAP and not entry & PM_PRESENT:
         return f"{where} is not present, but says where the page is: {behind(entry)}."
     if area is None:
         return f"{where} is empty."
