@@ -128,3 +128,8 @@ def switch(flags: str, help: str, *, name: str | None = None, value: Any = True,
 
 
 JSON = switch("--json", "print JSON with stable keys")
+
+
+def procfs_access(values: dict[str, Any]) -> str:
+    """Of a command that may read a directory of the host's (--procfs) instead of the machine."""
+    return READS if values["procfs"] is None else ALONE

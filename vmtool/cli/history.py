@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmtool.cli import journal, report
+from vmtool.cli import journal, json_text, report
 from vmtool.cli.declare import WRITES
 from vmtool.errors import HostError, UsageError
 
@@ -35,7 +35,7 @@ def log(session: Session, script: bool, keep: int | None, json: bool) -> Output:
     if script:
         return lambda: _script(first, [step for step in steps if step[0] <= last])
     if json:
-        return lambda: _json([_object(step, lines, step in kept, step > last) for step, lines in steps])
+        return lambda: json_text.text([_object(step, lines, step in kept, step > last) for step, lines in steps])
     return lambda: "".join([_text(step, lines, " (undone)" if step > last else "") for step, lines in steps])
 
 
@@ -62,7 +62,7 @@ def _go(settings, nr_steps, json, direction):
         session.go(nr_steps * direction)
     passed_steps = [(step, found.get(step, [])) for step in passed]
     if json:
-        return _json([_object(step, lines) for step, lines in passed_steps])
+        return json_text.text([_object(step, lines) for step, lines in passed_steps])
     return "".join([_text(step, lines) for step, lines in passed_steps])
 
 
@@ -120,8 +120,3 @@ def _line(step, status, line, lacking):
         lacking.append(f"step {step} cannot be made again: {line}")
         return f"# step {step}, which cannot be made again: {line}\n"
     return f"{'-' if status else ''}{line}\n"
-
-
-def _json(value):
-    from vmtool.cli.json_text import text
-    return text(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 
+from vmtool.cli import json_text
 from vmtool.errors import HostError, KernelError, UsageError
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ def cat_maps(machine: Machine, pid: int | None, kernel: bool, root: str | None, 
     if not json:
         return _tree(machine).process_file(pid, "maps")
     vmas = machine.maps(pid)
-    return lambda: _text([_objects().area(vma) for vma in vmas])
+    return lambda: json_text.text([_objects().area(vma) for vma in vmas])
 
 
 def _kernel_map(machine: Machine, pid: int | None, root: str | None, json: bool) -> Output:
@@ -39,7 +40,7 @@ def _kernel_map(machine: Machine, pid: int | None, root: str | None, json: bool)
     arch = machine.info().arch
     vmalloc = machine.vmalloc_start()
     runs = view.runs(machine.kernel_map(view.borders(arch, vmalloc), root), arch, vmalloc)
-    return (lambda: _text([_objects().kernel_run(run) for run in runs])) if json else (lambda: view.render(runs, arch))
+    return (lambda: json_text.text([_objects().kernel_run(run) for run in runs])) if json else (lambda: view.render(runs, arch))
 
 
 def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:
@@ -49,7 +50,7 @@ def smaps(machine: Machine, pid: int, rollup: bool, json: bool) -> Output:
 
     def show():
         entries = list(_proc_objects().smaps(_decoded(format_text)))
-        return _text(entries[0] if rollup else entries)
+        return json_text.text(entries[0] if rollup else entries)
     return show
 
 
@@ -68,7 +69,7 @@ def stat(machine: Machine, pid: int, json: bool) -> Output:
 def cat(machine: Machine, path: str, json: bool) -> Output:
     format_text = _tree(machine).open(path)
     if json:
-        return lambda: _text({"path": path, "text": _decoded(format_text)})
+        return lambda: json_text.text({"path": path, "text": _decoded(format_text)})
     return format_text
 
 
@@ -82,7 +83,7 @@ def free(machine: Any, unit: str, si: bool, wide: bool, total: bool, lohi: bool,
         if meter:
             from vmtool.tools import meter as meters
             return meters.run(text, meters.WIDTH)
-        return _text(_proc_objects().free(tool.figures(text)._asdict())) if json else tool.run(text, options)
+        return json_text.text(_proc_objects().free(tool.figures(text)._asdict())) if json else tool.run(text, options)
     return _checked(show, procfs)
 
 
@@ -101,7 +102,7 @@ def pmap(machine: Any, pid: int, detail: str, expand: int, quiet: bool, show_pat
     options = pmap_area.Options(detail, quiet, show_path, span)
     if json:
         from vmtool.cli import objects_pmap
-        return _checked(lambda: _text(objects_pmap.process(pid, read, options)), procfs)
+        return _checked(lambda: json_text.text(objects_pmap.process(pid, read, options)), procfs)
     return _checked(lambda: tool.run(pid, read, options), procfs)
 
 
@@ -113,13 +114,13 @@ def buddyinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("buddyinfo")
     zones = machine.zones()
-    return lambda: _text([_objects().free_blocks(zone) for zone in zones if zone.present])
+    return lambda: json_text.text([_objects().free_blocks(zone) for zone in zones if zone.present])
 
 
 def extfrag(machine: Machine, file: str | None, json: bool) -> Output:
     zones, file = machine.fragmentation(), file or "unusable_index"
     if json:
-        return lambda: _text([_objects().fragmentation(zone, file) for zone in zones])
+        return lambda: json_text.text([_objects().fragmentation(zone, file) for zone in zones])
     from vmtool.procfs import extfrag as format_text
     return lambda: format_text.render(zones, file)
 
@@ -128,34 +129,34 @@ def zoneinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("zoneinfo")
     zones, node, page_shift = machine.zones(), machine.node_stats(), machine.info().page_shift
-    return lambda: _text(_objects().zones(zones, node, page_shift))
+    return lambda: json_text.text(_objects().zones(zones, node, page_shift))
 
 
 def pagetypeinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("pagetypeinfo")
     zones, order = machine.zones(), machine.info().pageblock_order
-    return lambda: _text(_objects().page_types(zones, order))
+    return lambda: json_text.text(_objects().page_types(zones, order))
 
 
 def slabinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("slabinfo")
     caches = machine.slabs()
-    return lambda: _text([_objects().slab(cache) for cache in caches])
+    return lambda: json_text.text([_objects().slab(cache) for cache in caches])
 
 
 def vmallocinfo(machine: Machine, json: bool) -> Output:
     if not json:
         return _tree(machine).open("vmallocinfo")
     areas = machine.vmalloc_areas()
-    return lambda: _text([{"size_bytes": area.end - area.start, "nr_pages": area.nr_pages, "kind": area.kind} for area in areas])
+    return lambda: json_text.text([{"size_bytes": area.end - area.start, "nr_pages": area.nr_pages, "kind": area.kind} for area in areas])
 
 
 def pagewalk(machine: Machine, pid: int, addr: int, format: str, bits: bool, flat: bool, root: str | None, json: bool) -> Output:
     walk = machine.walk(pid, addr, root)
     if json:
-        return lambda: _text(_objects().walk(walk))
+        return lambda: json_text.text(_objects().walk(walk))
     from vmtool.views import walk as view
     if bits or flat:
         from vmtool.views import walk_bits
@@ -167,12 +168,12 @@ def pagemap(machine: Machine, pid: int, addr: int | None, length: int | None, ra
     entries = machine.pagemap(pid, addr, 1 if length is None else length) if addr is not None else _whole_pagemap(machine, pid)
     from vmtool.views import pagemap as view
     if raw:
-        return (lambda: _text([view.raw_object(entry) for entry in entries])) if json else (lambda: view.render_raw(entries))
+        return (lambda: json_text.text([view.raw_object(entry) for entry in entries])) if json else (lambda: view.render_raw(entries))
     if length is not None and not json:
         return lambda: view.render_pages(entries)
     info = machine.info()
     runs = view.runs(entries, info.page_shift, info.pmd_order, lambda at: machine.walk(pid, at).page_bytes)
-    return (lambda: _text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
+    return (lambda: json_text.text([view.run_object(run) for run in runs])) if json else (lambda: view.render(runs))
 
 
 def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, mapped_by: int | None, types: bool, ranges: bool, pages: bool,
@@ -186,18 +187,18 @@ def frames(machine: Machine, pfns: Sequence[range], summary: bool, raw: bool, ma
         from vmtool.procfs.vmflags import permissions
         mappings = machine.mapped_by(mapped_by)
         if json:
-            return lambda: _text([_objects().mapping(*m) for m in mappings])
+            return lambda: json_text.text([_objects().mapping(*m) for m in mappings])
         return lambda: view.render_mappings(mappings, permissions)
     if raw and not pfns:
         raise UsageError("--raw is of frames: which? (PFN…)")
     if summary or not pfns:
         kinds, page_shift = machine.frames_summary(), machine.info().page_shift
-        return (lambda: _text(_objects().kinds(kinds, page_shift))) if json else (lambda: view.render_summary(kinds, page_shift))
+        return (lambda: json_text.text(_objects().kinds(kinds, page_shift))) if json else (lambda: view.render_summary(kinds, page_shift))
     found = machine.frames([pfn for numbers in pfns for pfn in numbers])
     if raw:
-        return (lambda: _text([_objects().raw_frame(frame) for frame in found])) if json else (lambda: view.render_raw(found))
+        return (lambda: json_text.text([_objects().raw_frame(frame) for frame in found])) if json else (lambda: view.render_raw(found))
     order, runs = machine.info().pmd_order, view.runs(found)
-    return (lambda: _text([_objects().frame(*run, order) for run in runs])) if json else (lambda: view.render(runs, order))
+    return (lambda: json_text.text([_objects().frame(*run, order) for run in runs])) if json else (lambda: view.render(runs, order))
 
 
 def _page_types(machine, listing, counts, pid, all_flags, json):
@@ -216,7 +217,7 @@ def _page_types(machine, listing, counts, pid, all_flags, json):
     def show():
         found = tool.of_frames(flags, numbers, all_flags) if pid is None else tool.of_space(entries, flags, numbers, all_flags)
         if json:
-            return _text(_objects().flag_types(list(found), listing, counts, pid is not None))
+            return json_text.text(_objects().flag_types(list(found), listing, counts, pid is not None))
         return tool.render(found, listing, pid is not None, counts and bool(listing), True, shift)
     return show
 
@@ -228,19 +229,18 @@ def tlb(machine: Machine, stats: bool, cpu: int | None, json: bool) -> Output:
     words = view.words(machine.info().arch)
     if stats:
         counted = [s for s in machine.tlb_stats() if cpu is None or s.cpu == cpu]
-        return (lambda: _text([_objects().tlb_stats(s) for s in counted])) if json else (lambda: view.render_stats(counted, words.root))
+        if json:
+            return lambda: json_text.text([_objects().tlb_stats(s) for s in counted])
+        return lambda: view.render_stats(counted, words.root)
     entries = machine.tlb(cpu)
-    return (lambda: _text([_objects().tlb_entry(entry) for entry in entries])) if json else (lambda: view.render(entries, words.space))
+    if json:
+        return lambda: json_text.text([_objects().tlb_entry(entry) for entry in entries])
+    return lambda: view.render(entries, words.space)
 
 
 def _tree(machine):
     from vmtool.procfs.tree import Tree
     return Tree(machine)
-
-
-def _text(value):
-    from vmtool.cli import json_text
-    return json_text.text(value)
 
 
 def _objects():
@@ -261,7 +261,7 @@ def _decoded(format_text):
 
 def _proc_file(format_text, reader, json):
     """A file of /proc, or the object that its reader makes of the text."""
-    return (lambda: _text(getattr(_proc_objects(), reader)(_decoded(format_text)))) if json else format_text
+    return (lambda: json_text.text(getattr(_proc_objects(), reader)(_decoded(format_text)))) if json else format_text
 
 
 def _copied_process(machine, pid, names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from vmtool.cli import json_text
 from vmtool.cli.likeness import did_you_mean
 from vmtool.cli.report import Result
 from vmtool.errors import KernelError, UsageError
@@ -63,13 +64,13 @@ def sysctl(machine: Machine, settings: Sequence[str], values: bool, all: bool, w
                 raise
             raise KernelError(errno.ENOENT, name + did_you_mean(name, machine.sysctl_names())) from None
     if json:
-        return lambda: _json({name: int(value) if value.isdecimal() else value for name, value in shown.items()})
+        return lambda: json_text.text({name: int(value) if value.isdecimal() else value for name, value in shown.items()})
     return "".join(f"{value}\n" if values else f"{name} = {value}\n" for name, value in shown.items())
 
 
 def fsck(session: Session, json: bool) -> Output:
     broken = session.verify() + session.machine.fsck()
-    text = _json(broken) if json else "".join(f"{line}\n" for line in broken)
+    text = json_text.text(broken) if json else "".join(f"{line}\n" for line in broken)
     return Result(text, FSCK_BROKEN if broken else 0)
 
 
@@ -82,8 +83,3 @@ def completion(settings: Settings, shell: str) -> Output:
     shell_class = get_completion_class(shell)
     assert shell_class is not None, shell
     return shell_class(application(), {}, "vmtool", "_VMTOOL_COMPLETE").source()
-
-
-def _json(value):
-    from vmtool.cli.json_text import text
-    return text(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmtool.cli.kinds import data
 from vmtool.errors import UsageError
 from vmtool.uapi import MAP_ANONYMOUS, MAP_PRIVATE, MAP_STACK, PROT_NONE, PROT_READ, PROT_WRITE, RLIMITS
 from vmtool.units import U64_MAX
@@ -114,11 +115,7 @@ def thp_disable(machine: Machine, pid: int, mode: str | None, json: bool) -> Out
 
 
 def _argv(first, args):
-    return [_bytes(word) for word in (first, *args)]
-
-
-def _bytes(text):
-    return text.encode("utf-8", "surrogateescape")
+    return [data(word) for word in (first, *args)]
 
 
 def _base_name(path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmtool.cli import pages
+from vmtool.cli import json_text, pages
 from vmtool.cli.report import Result
 from vmtool.errors import UsageError
 
@@ -32,7 +32,7 @@ def quiz(settings: Settings, seed: int, questions: int, solve: bool, check: str 
             {"index": number, "question": question.text, "form": question.form, **({"answer": question.answer} if solve else {})}
             for number, question in enumerate(asked, 1)
         ]
-        return _json({"seed": seed, "script": lines, "questions": shown})
+        return json_text.text({"seed": seed, "script": lines, "questions": shown})
     return "".join([line + "\n" for line in paper.render(seed, lines, asked, solve)])
 
 
@@ -51,12 +51,6 @@ def _marked(asked, given, json):
     status = 0 if all(right) else WRONG
     if json:
         marks = [{"index": number, "is_right": is_so} for number, is_so in enumerate(right, 1)]
-        return Result(_json({"nr_right": sum(right), "nr_questions": len(asked), "questions": marks}), status)
+        return Result(json_text.text({"nr_right": sum(right), "nr_questions": len(asked), "questions": marks}), status)
     words = [f"{number}: {'right' if is_so else 'wrong' if number in given else 'no answer'}\n" for number, is_so in enumerate(right, 1)]
     return Result("".join(words) + f"{sum(right)} of {len(asked)} right\n", status)
-
-
-def _json(value):
-    from vmtool.cli.json_text import text
-
-    return text(value)

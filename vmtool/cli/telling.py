@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmtool.cli import json_text
 from vmtool.errors import HostError, KernelError, Signal, UsageError
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ def explain(session: Session, pid: str | int | None, addr: int | None, last: int
         if addr is not None or last is not None:
             raise UsageError(f"{pid} stands alone")
         machine.set_trace(pid == "on")
-        return _text({"is_tracing": pid == "on"}) if json else None
+        return json_text.text({"is_tracing": pid == "on"}) if json else None
     if pid is not None:
         if addr is None or last is not None:
             raise UsageError("missing ADDR" if addr is None else "--last and PID exclude each other")
@@ -32,7 +33,7 @@ def explain(session: Session, pid: str | int | None, addr: int | None, last: int
     if not records and not machine.tracing():  # silence would read as a command that did nothing
         raise HostError("no steps are recorded: 'explain on' records those of the commands after it")
     if json:
-        return lambda: _text({"is_tracing": machine.tracing(), "nr_steps": nr_steps, "steps": _steps(records, files, arch)})
+        return lambda: json_text.text({"is_tracing": machine.tracing(), "nr_steps": nr_steps, "steps": _steps(records, files, arch)})
     return lambda: view.render(records, nr_steps, files, arch)
 
 
@@ -74,7 +75,7 @@ def _last(session, nr_commands, json):
         lines = journal.lines_of(entries.get(step, b""))
         told.append((step, lines[0][1] if lines else "", machine.trace(), machine.nr_traced(), _files(machine)))
     if json:
-        return lambda: _text([{"step": step, "command": command, "nr_steps": nr, "steps": _steps(records, files, arch)}
+        return lambda: json_text.text([{"step": step, "command": command, "nr_steps": nr, "steps": _steps(records, files, arch)}
                               for step, command, records, nr, files in told])
     return lambda: "".join([f"{step}  {command}\n{view.render(records, nr, files, arch) or f'      no step is recorded{chr(10)}'}"
                             for step, command, records, nr, files in told])
@@ -105,7 +106,7 @@ def _why(machine: Machine, pid: int, addr: int, json: bool) -> Output:
         machine.rollback(point)
         machine.set_trace(True)
     if json:
-        return lambda: _text(why.to_object(addr, told, trials, files.get, walk.arch))
+        return lambda: json_text.text(why.to_object(addr, told, trials, files.get, walk.arch))
     return lambda: why.render(told, trials, files.get, walk.arch)
 
 
@@ -149,7 +150,7 @@ def trace(machine: Machine, steps: bool, json: bool) -> Output:
     records, nr_steps = machine.trace(), machine.nr_traced()
     if json:
         from vmtool.cli import objects
-        return lambda: _text([objects.step(r) for r in records])
+        return lambda: json_text.text([objects.step(r) for r in records])
     if steps:
         from vmtool.views import trace as view
         return lambda: view.render(records, nr_steps)
@@ -161,8 +162,3 @@ def trace(machine: Machine, steps: bool, json: bool) -> Output:
         if record.event == "cow_copy":
             record.args["is_zero"] = record.args["old_pfn"] in zeros
     return lambda: ftrace.render(records, comms, files, info, nr_steps)
-
-
-def _text(value):
-    from vmtool.cli import json_text
-    return json_text.text(value)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 ENTRY = struct.Struct("<5Q")  # see Machine.entries()
 IS_PRESENT, IS_WRITABLE = 1 << 16, 1 << 17
-MARKS_OF_A_PAGE = 0xFF | IS_PRESENT | IS_WRITABLE
 PIECE = 1 << 30  # bytes of address space that are asked for at once
 LOOKS = 1 << 0 | 1 << 4 | 1 << 7 | 1 << 12 | 1 << 14 | 1 << 24 | 1 << 26 | 1 << 32 | 1 << 33
 """Bits of kpageflags that a picture shows: locked, dirty, slab, anon, swapbacked, zero page, table, reserved, mlocked."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from vmtool.errors import HostError
-from vmtool.outside.tracee import Ended, repeat
+from vmtool.outside.tracee import Ended, ender, repeat
 from vmtool.uapi import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MS_BIND, MS_PRIVATE, MS_REC, PR_SET_PDEATHSIG
 
 SHM = "/dev/shm"
@@ -35,15 +35,10 @@ ADVICE = (
 @contextmanager
 def tidied() -> Iterator[None]:
     """While there is a copy: a signal that ends this process has it removed on the way out, and then does what it does."""
-    def end(number: int, frame: object) -> None:
-        for other in ENDING:
-            signal.signal(other, signal.SIG_IGN)
-        raise Ended(number)
-
     before = {signo: signal.getsignal(signo) for signo in ENDING}
     for signo, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(signo, end)
+            signal.signal(signo, ender(ENDING))
     try:
         yield
     except Ended as ended:

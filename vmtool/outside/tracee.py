@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from vmtool.uapi import PR_SET_CHILD_SUBREAPER
@@ -28,21 +28,25 @@ class Ended(BaseException):
         super().__init__(number)
 
 
+def ender(signals: Iterable[int]) -> Callable[[int, object], None]:
+    """A handler of these: the others are let pass from then on, and the program that was told to end does so by Ended."""
+    def end(number: int, frame: object) -> None:
+        for other in signals:
+            signal.signal(other, signal.SIG_IGN)
+        raise Ended(number)
+    return end
+
+
 @contextmanager
 def watched() -> Iterator[None]:
     """While a program runs: a signal that ends the recorder ends the program, cleans up on the way out, and then does what it does."""
-    def end(number: int, frame: object) -> None:
-        for other in ENDING:
-            signal.signal(other, signal.SIG_IGN)
-        raise Ended(number)
-
     before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGINT)}
     ignored = [number for number in ENDING if before[number] is signal.SIG_IGN]  # nohup's: the program inherits that
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in ENDING:
         if number not in ignored:
-            signal.signal(number, end)
+            signal.signal(number, ender(ENDING))
     signal.signal(signal.SIGINT, lambda number, frame: None)  # a handler, not SIG_IGN: that would be inherited
     try:
         yield

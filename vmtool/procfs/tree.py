@@ -160,12 +160,12 @@ class Tree:
 
     def _process(self, pid, rest, parts, is_thread=False):
         table = files.THREAD if is_thread else files.PROCESS
-        links = {name: target for name, ask in files.LINKS.items() if (target := ask(self, pid))}
         if not rest:
+            links = {name: target for name, ask in files.LINKS.items() if (target := ask(self, pid))}
             names = self._names(table) | dict.fromkeys(links, LINK) | dict.fromkeys(("fd", "fdinfo"), DIRECTORY)
             return _directory(names | ({} if is_thread else {"map_files": DIRECTORY, "task": DIRECTORY})), []
-        if rest[0] in links:
-            return Node(LINK, target=links[rest[0]]), rest[1:]
+        if rest[0] in files.LINKS and (target := files.LINKS[rest[0]](self, pid)):
+            return Node(LINK, target=target), rest[1:]
         if rest[0] in ("fd", "fdinfo"):
             return self._descriptors(pid, rest, parts)
         if rest[0] == "map_files" and not is_thread:

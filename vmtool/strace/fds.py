@@ -153,9 +153,6 @@ class Names:
         return moved
 
 
-_DISK = frozenset({"/proc", "/sys", "/dev"})
-
-
 def _kind(real: str, fact: FileFact | None) -> str:
     if real == "/dev/zero":
         return "zero"

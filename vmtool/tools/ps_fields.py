@@ -7,6 +7,7 @@ files here do not say (namespaces, systemd, I/O, security labels).
 from __future__ import annotations
 
 from vmtool.tools.process import HERTZ, ticks
+from vmtool.tools.source import DAY, clock
 from vmtool.uapi import RLIM_INFINITY
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Show = Callable[[Listing, Process], str]
 
 LEFT, RIGHT, USER, UNLIMITED, WCHAN, SIGNAL, PID = "left", "right", "user", "unlimited", "wchan", "signal", "pid"
-DAY = 86400
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 DAYS = "Thu Fri Sat Sun Mon Tue Wed".split()  # the epoch was a Thursday
 POLICIES = {-1: "-", 0: "TS", 1: "FF", 2: "RR", 3: "B", 4: "ISO", 5: "IDL", 6: "DLN", 7: "#7", 8: "#8", 9: "#9"}
@@ -52,14 +52,10 @@ def _days_before(year, month, day):
     return sum((31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[:month]) + day
 
 
-def _clock(seconds):
-    return f"{seconds % DAY // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
-
-
 def _lstart(t, p):
     began = t.began(p)
     year, month, day, _ = civil(began)
-    return f"{DAYS[began // DAY % 7]} {MONTHS[month]} {day:2} {_clock(began)} {year}"
+    return f"{DAYS[began // DAY % 7]} {MONTHS[month]} {day:2} {clock(began)} {year}"
 
 
 def _stime(t, p):
@@ -68,13 +64,13 @@ def _stime(t, p):
     now = civil(t.now) if t.now is not None else (year + 1, 0, 0, 0)
     if now[0] != year:
         return str(year)
-    return _clock(began)[:5] if now[3] == of_year else f"{MONTHS[month]}{day:02}"
+    return clock(began)[:5] if now[3] == of_year else f"{MONTHS[month]}{day:02}"
 
 
 def _start(t, p):
     began = t.began(p)
     if t.now is not None and began + DAY > t.now:
-        return _clock(began)
+        return clock(began)
     _, month, day, _ = civil(began)
     return f"  {MONTHS[month]} {day:02}"
 
@@ -82,7 +78,7 @@ def _start(t, p):
 def _bsdstart(t, p):
     began = t.began(p)
     if t.now is not None and max(t.now - began, 0) <= DAY:
-        return f" {_clock(began)[:5]}"
+        return f" {clock(began)[:5]}"
     _, month, day, _ = civil(began)
     return f"{MONTHS[month]} {day:2}"
 
@@ -96,7 +92,7 @@ def _etime(t, p):
 
 def _time(t, p):
     seconds = ticks(p) // HERTZ
-    return (f"{seconds // DAY}-" if seconds >= DAY else "") + _clock(seconds)
+    return (f"{seconds // DAY}-" if seconds >= DAY else "") + clock(seconds)
 
 
 def _bsdtime(t, p):

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
             """Whose the directory of a process is."""
 
 
+DAY = 86400
+
+
 def fields(text: str | None) -> dict[str, str]:
     """Lines `Key:\tvalue` of a file such as status."""
     found = {}
@@ -48,6 +51,11 @@ def number(text: str | None) -> int:
         return int(words[0])
     except (IndexError, ValueError):
         return 0
+
+
+def clock(seconds: int) -> str:
+    """The time of day."""
+    return f"{seconds % DAY // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
 def escaped(text: str) -> str:

@@ -6,13 +6,12 @@ which began at 0:00. Nobody is logged in.
 
 from __future__ import annotations
 
-from vmtool.tools.source import number
+from vmtool.tools.source import DAY, clock, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmtool.tools.source import Source
 
-DAY = 86400
 PARTS = (("decade", DAY * 3650), ("year", DAY * 365), ("week", DAY * 7), ("day", DAY), ("hour", 3600), ("minute", 60))
 """Units of -p, from the largest; those above a minute need more than one of them."""
 
@@ -44,7 +43,7 @@ def run(source: Source, is_pretty: bool = False, is_since: bool = False) -> str:
 
         began = boot_time(source) if source.now is None else source.now - int(seconds_up(source))
         year, month, day, _ = civil(began)
-        return f"{year}-{month + 1:02}-{day:02} {_clock(began % DAY)}\n"
+        return f"{year}-{month + 1:02}-{day:02} {clock(began)}\n"
     return line(source) + "\n"
 
 
@@ -52,16 +51,12 @@ def line(source: Source) -> str:
     """The line that top begins with, too."""
     seconds = int(seconds_up(source))
     days, hours, minutes = seconds // DAY, seconds // 3600 % 24, seconds // 60 % 60
-    text = f" {_clock(time_of_day(source))} up "
+    text = f" {clock(time_of_day(source))} up "
     if days:
         text += f"{days} {'days' if days > 1 else 'day'}, "
     text += f"{hours:2}:{minutes:02}, " if hours else f"{minutes} min, "
     loads = [float(word) for word in (source.read("loadavg") or "0 0 0").split()[:3]]
     return f"{text}{0:2} user,  load average: {', '.join([f'{load:.2f}' for load in loads])}"
-
-
-def _clock(seconds: int) -> str:
-    return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
 def _pretty(seconds: float) -> str:

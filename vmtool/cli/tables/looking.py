@@ -1,15 +1,11 @@
 """Declarations: looking. None of these changes anything."""
 
-from vmtool.cli.declare import ALONE, READS, WRITES, Command, arg, option, switch
+from vmtool.cli.declare import READS, WRITES, Command, arg, option, procfs_access, switch
 
 PID = arg("pid", "PID", "the process")
 
 
 PROCFS = option("--procfs", "HOSTPATH", "DIR", "read this directory instead")
-
-
-def procfs_access(values):
-    return READS if values["procfs"] is None else ALONE
 
 
 def explain_access(values):

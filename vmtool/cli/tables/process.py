@@ -1,10 +1,6 @@
 """Declarations: processes."""
 
-from vmtool.cli.declare import ALONE, READS, SPAWNS, WRITES, Command, arg, option, rest, switch
-
-
-def ps_access(values):
-    return READS if values["procfs"] is None else ALONE
+from vmtool.cli.declare import READS, SPAWNS, WRITES, Command, arg, option, procfs_access, rest, switch
 
 
 def thp_access(values):
@@ -74,7 +70,7 @@ COMMANDS = (
         (arg("words", "WORD", "ps' own options: aux, -ef, -o FIELDS, -p PIDS, --sort KEY, …", metavar="OPTION", optional=True, repeat=True,
              dash=True, default=()),
          option("--procfs", "HOSTPATH", "DIR", "read this directory instead")),
-        access=ps_access,
+        access=procfs_access,
         help="List the processes, byte for byte as procps' ps.",
         details="SysV options (-e -f -F -l -j -y -c -P -L -T -o -O -p -C -u -U -g -G -s -N), BSD ones (a u x j l s v H o O p k r h n) and "
                 "--sort, --format, --pid, --ppid, --user, --no-headers, --width. Without a selection all processes are listed: there is "
