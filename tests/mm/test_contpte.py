@@ -1,5 +1,5 @@
 """arm64's contiguous hint: where Linux 6.18 sets it and takes it away (arch/arm64/mm/contpte.c). Attributes are those of
-tests/mm/test_arm64.py's entries, which Debian's kernel had; QEMU walks such tables in tests/outside/test_qemu.py.
+tests/mm/test_arm64.py's entries, which Debian's kernel had; QEMU walks such tables in tests/outside/test_core_physical.py.
 """
 
 import pytest

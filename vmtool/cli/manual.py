@@ -1,6 +1,6 @@
 """The manual: a page for vmtool and one for each command, in man(7), made from the same declarations as `--help`.
 
-`page` has the words alone; scripts/site.py makes of them the pages of the site.
+`page` has the words alone; scripts/docsite.py makes of them the pages of the site.
 
     python -m vmtool.cli.manual DIRECTORY      vmtool.1, vmtool-touch.1, … ; setup.py has it write those that the wheel installs
 

@@ -5,7 +5,7 @@
     a page of 1G                once for each step of memory_map_top_down() that had a part of it, for each finds the page and counts it
 
 Counterpart: Linux v6.18 arch/x86/mm/init.c (memory_map_top_down(), split_mem_range()), init_64.c:phys_pud_init(), pat/set_memory.c
-(split_page_count(), arch_report_meminfo()). Held to two kernels' figures: tests/mm/test_direct_map.py.
+(split_page_count(), arch_report_meminfo()). Held to two kernels' figures: tests/mm/test_kernel_areas.py.
 """
 
 from vmtool.mm.arch cimport ARCH_X86_64_LA57, level_size, page_size

@@ -7,7 +7,7 @@ Counterpart: include/linux/fs.h, include/linux/xarray.h.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
-# inode + address_space; pagecache.pyx
+# inode + address_space; inode.pyx, what is cached: filemap.pyx, truncate.pyx, writeback.pyx
 cdef struct inode_t:  # at most 256 bytes
     uint32_t nlink
     uint32_t nr_open  # file_t that refer to it
@@ -47,7 +47,7 @@ cdef enum:  # inode_kind
     INODE_SHMEM = 1  # MAP_SHARED|MAP_ANONYMOUS (/dev/zero), memfd, SysV shm: no disk
     INODE_PLAIN = 2  # as on a disk, but mapped without regard to huge pages (proc, tmpfs, overlays, devices)
 
-cdef struct file_t:  # 64 bytes; pagecache.pyx
+cdef struct file_t:  # 64 bytes; inode.pyx, readahead.pyx
     uint32_t refcount
     idx_t inode
     uint64_t ra_start  # file_ra_state, pages
@@ -62,7 +62,7 @@ cdef struct file_t:  # 64 bytes; pagecache.pyx
     uint64_t obj
     uint64_t lsm_obj  # LSM's part of it
 
-cdef struct xnode_t:  # 512 bytes; pagecache.pyx
+cdef struct xnode_t:  # 512 bytes; xnode.pyx
     uint32_t slot[XNODE_SLOTS]
     uint64_t mark_dirty
     uint64_t mark_writeback

@@ -7,7 +7,8 @@ Counterpart: struct page of include/linux/mm_types.h, struct zone and per_cpu_pa
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from vmtool.mm.scalars cimport *
 
-# frame: struct page. Its owner is frame.pyx; buddy, slab, pgtable, pagecache and rmap change what they own.
+# frame: struct page. Its owner is frame.pyx; who has the frame (buddy, slab, pgtable, the page cache, swap) or moves it (lruvec, vmscan, migrate) changes
+# its part.
 cdef struct frame_t:  # 32 bytes
     uint32_t flags  # PG_
     int32_t mapcount  # page table entries that map this very page (Linux: _mapcount + 1)

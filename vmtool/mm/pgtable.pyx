@@ -386,6 +386,11 @@ cdef bint map_image(arena_t *a) noexcept nogil:
     return True
 
 
+cdef inline vaddr_t vectors_base() noexcept nogil:
+    """CONFIG_VECTORS_BASE of arm, which programs see the first page of."""
+    return <vaddr_t>0xFFFF0000
+
+
 cdef bint map_vectors(arena_t *a) noexcept nogil:
     """arm: the page of exception vectors, which programs may read and execute, and that of the stubs, which they may not (devicemaps_init())."""
     cdef pfn_t pfn = alloc_pages(a, 1, GFP_KERNEL | GFP_ZERO)
@@ -394,8 +399,8 @@ cdef bint map_vectors(arena_t *a) noexcept nogil:
         return False
     frame_mut(a, pfn).flags |= PG_reserved
     frame_mut(a, pfn + 1).flags |= PG_reserved
-    return (kernel_map(a, 0xFFFF0000, phys, 0, X86_P | X86_US | X86_A | X86_D | X86_G)
-            and kernel_map(a, 0xFFFF1000, phys + page_size(&a.m.arch), 0, X86_P | X86_A | X86_D | X86_G))
+    return (kernel_map(a, vectors_base(), phys, 0, X86_P | X86_US | X86_A | X86_D | X86_G)
+            and kernel_map(a, vectors_base() + page_size(&a.m.arch), phys + page_size(&a.m.arch), 0, X86_P | X86_A | X86_D | X86_G))
 
 
 cdef void protect_sections(arena_t *a) noexcept nogil:

@@ -7,13 +7,14 @@ Counterpart: Linux v6.18 fs/proc/task_mmu.c:clear_refs_write(), clear_refs_pte_r
 not flushed for 1 to 3. Without CONFIG_MEM_SOFT_DIRTY (arch_t.soft_dirty) 4 finds nothing to forget. Huge pages of hugetlbfs are passed over.
 """
 
-from vmtool.mm.arch cimport level_index, page_size
+from vmtool.mm.arch cimport level_index, pages_in
 from vmtool.mm.arena cimport frame_mut, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.frame cimport page_folio
 from vmtool.mm.mm_acct cimport get_mm_rss
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_set, flush_tlb_mm
-from vmtool.mm.pte cimport ENTRY_NONE, ENTRY_PAGE, entry_clear_soft_dirty, pte_class, pte_frame, pte_load, pte_mkold, pte_special, pte_store
+from vmtool.mm.pte cimport (ENTRY_NONE, ENTRY_PAGE, entry_clear_soft_dirty, pte_class, pte_frame, pte_mkold, pte_special, ptes_change, ptes_load,
+                            ptes_open, ptes_open_mut, ptes_t)
 
 cdef enum:  # enum clear_refs_types
     CLEAR_REFS_ALL = 1
@@ -28,15 +29,24 @@ cdef inline void forget(arena_t *a, pte_t e) noexcept nogil:
 
 
 cdef int clear_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const arch_t *g = &w.a.m.arch
     cdef uint32_t index
-    cdef pte_t e
-    while addr < next:
-        index = level_index(&w.a.m.arch, 0, addr)
-        e = pte_load(w.a, table, index)
+    cdef ptes_t ptes
+    cdef bint changed = False
+    cdef pte_t e, new
+    if not ptes_open(w.a, table, &ptes):
+        return 0
+    for index in range(level_index(g, 0, addr), level_index(g, 0, addr) + pages_in(g, addr, next)):
+        e = new = ptes_load(&ptes, index)
         if pte_class(w.a, e) == ENTRY_PAGE:
-            pte_store(w.a, table, index, pte_mkold(w.a, e))
+            new = pte_mkold(w.a, e)
             forget(w.a, e)
-        addr += page_size(&w.a.m.arch)
+        if new == e:
+            continue
+        if not changed:
+            ptes_open_mut(w.a, table, &ptes)
+            changed = True
+        ptes_change(&ptes, index, new)
     return 0
 
 
@@ -48,14 +58,23 @@ cdef int clear_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e
 
 
 cdef int clean_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+    cdef const arch_t *g = &w.a.m.arch
     cdef uint32_t index
-    cdef pte_t e
-    while addr < next:
-        index = level_index(&w.a.m.arch, 0, addr)
-        e = pte_load(w.a, table, index)
-        if pte_class(w.a, e) != ENTRY_NONE and entry_clear_soft_dirty(w.a, e) != e:
-            pte_store(w.a, table, index, entry_clear_soft_dirty(w.a, e))
-        addr += page_size(&w.a.m.arch)
+    cdef ptes_t ptes
+    cdef bint changed = False
+    cdef pte_t e, new
+    if not ptes_open(w.a, table, &ptes):
+        return 0
+    for index in range(level_index(g, 0, addr), level_index(g, 0, addr) + pages_in(g, addr, next)):
+        e = new = ptes_load(&ptes, index)
+        if pte_class(w.a, e) != ENTRY_NONE:
+            new = entry_clear_soft_dirty(w.a, e)
+        if new == e:
+            continue
+        if not changed:
+            ptes_open_mut(w.a, table, &ptes)
+            changed = True
+        ptes_change(&ptes, index, new)
     return 0
 
 

@@ -2,7 +2,7 @@
 """The machine's own record; and, passed on to everybody, the records by subject (*_types.pxd), scalars, and flags' values (flags.pxd).
 
 A record is a C struct with fixed-width fields, little-endian, of a size that divides a chunk; it names others by index (0 is null), so
-a pool can be saved, compared and printed. Each struct is changed only by the room named above it. Whether a record is in use, and not on its
+a pool can be saved, compared and printed. The room that a struct names changes it, and those above it through that room. Whether a record is in use, and not on its
 pool's free list, arena.pxd:rec_is_live says, and no field of it. Flags' values are Linux 6.18's for x86-64.
 """
 
