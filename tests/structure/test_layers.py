@@ -53,7 +53,7 @@ LEVELS = """
     hugetlb
     unmap
     thp_fault advise_pages fault_file fault_anon kswapd
-    mm
+    mm move_tables
     fault oom_report access_quick
     access_run
     access oom_kill swap_fault

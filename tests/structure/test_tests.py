@@ -39,6 +39,7 @@ TESTED_BY = {
     "tests/mm/test_reclaim.py": "kswapd lruvec oom_kill rmap_walk shrinker swap_lru vmscan workingset",
     "tests/mm/test_reclaim_told.py": "vmscan_list",
     "tests/mm/test_slab.py": "kmalloc kmem_boot slub",
+    "tests/mm/test_sys_mremap.py": "move_tables",
     "tests/mm/test_swap.py": "shmem shmem_swap",
     "tests/mm/test_swap_back.py": "vmscan_putback",
     "tests/mm/test_thp_file.py": "folio_split thp_split",

@@ -5,27 +5,23 @@
     VMA 0x5000-0x9000? no room: VMA 0x1000-0x5000, PTE 0x1000 -> pfn 9; nothing at 0x7000 (DONTUNMAP: an empty area stays)
 An untouched anonymous area is renumbered by its new address and may merge there; a touched one keeps its page offsets.
 Since 6.17 a move of several areas at once (same length, FIXED) is allowed. Counterpart: Linux v6.18 mm/mremap.c:do_mremap(),
-check_prep_vma(), remap_move(), move_vma(), move_page_tables(); mm/vma.c:copy_vma(), vma_merge_extend().
+check_prep_vma(), remap_move(), move_vma(); mm/vma.c:copy_vma(), vma_merge_extend().
 """
 
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport mm_at, mm_mut, vma_at, vma_mut
-from vmtool.mm.arch cimport level_index, level_size, offset_in_page, page_align, pages_in
+from vmtool.mm.arch cimport offset_in_page, page_align
 from vmtool.mm.hstate cimport vma_kernel_pagesize
-from vmtool.mm.hugetlb cimport hugetlb_moved, move_hugetlb
+from vmtool.mm.hugetlb cimport hugetlb_moved
+from vmtool.mm.move_tables cimport move_page_tables
 from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.vma_iter cimport vma_iter_prealloc, vma_iter_store
-from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pagecache cimport fget, name_read, name_store
-from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
 from vmtool.mm.pkeys cimport VM_SEALED
 from vmtool.mm.placement cimport get_unmapped_area, is_err
 from vmtool.mm.populate cimport mm_populate
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, entry_mksoft_dirty, pmd_class, pte_class, pte_load, pte_store
 from vmtool.mm.rmap cimport anon_vma_clone, unlink_anon_vmas, vm_area_dup, vm_area_free, vma_file_link
-from vmtool.mm.thp cimport split_huge_pmd
-from vmtool.mm.thp_fault cimport move_huge_pmd
 from vmtool.mm.unmap cimport do_munmap
 from vmtool.mm.vma cimport VM_LOCKED_MASK, find_vma_intersection, find_vma_prev, vma_is_anonymous, vma_link, vma_lookup
 from vmtool.mm.vma_merge cimport vma_merge_new_range, vmg_from_vma, vmg_t
@@ -152,107 +148,6 @@ cdef void stat_account(arena_t *a, const vrm_t *r, uint64_t vm_flags, uint64_t n
     vm_stat_account(m, vm_flags, <int64_t>(nr_bytes >> a.m.arch.page_shift))
     if vm_flags & VM_LOCKED:
         m.locked_vm += nr_bytes >> a.m.arch.page_shift
-
-# --- entries -------------------------------------------------------------------------------------------------------
-
-
-cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
-    """Within one PTE table on each side."""
-    cdef const arch_t *g = &a.m.arch
-    cdef pfn_t from_table = table_lookup(a, m, old_addr, 0)
-    cdef pfn_t to_table = table_alloc(a, m, new_addr, 0)
-    cdef uint32_t i = level_index(g, 0, old_addr), j = level_index(g, 0, new_addr), n
-    cdef pte_t e
-    if to_table == 0:
-        return -ENOMEM
-    for n in range(pages_in(g, old_addr, old_addr + length)):
-        e = pte_load(a, from_table, i + n)
-        if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place, and new there
-            pte_store(a, from_table, i + n, 0)
-            pte_store(a, to_table, j + n, entry_mksoft_dirty(a, e))
-    return 0
-
-
-cdef inline uint64_t extent_to(uint64_t size, vaddr_t old_addr, vaddr_t old_end, vaddr_t new_addr) noexcept nogil:
-    """Bytes up to the end of the entry of `size` that comes first, on the old or on the new side."""
-    cdef uint64_t extent = size - (old_addr & (size - 1)), room = size - (new_addr & (size - 1))
-    if extent > old_end - old_addr:
-        extent = old_end - old_addr
-    return room if extent > room else extent
-
-
-cdef bint can_align_down(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil:
-    cdef vma_t *area = vma_at(a, v)
-    return area.vm_start == addr and find_vma_intersection(a, area.vm_mm, addr & ~(level_size(&a.m.arch, 1) - 1), addr) == 0
-
-
-cdef bint move_normal_pmd(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr) noexcept nogil:
-    """A whole PTE table changes its place. Its entries are not looked at: none becomes soft-dirty, in Linux neither."""
-    cdef pte_t pmd = entry_get(a, m, old_addr, 1)
-    if entry_get(a, m, new_addr, 1) != 0:
-        return False
-    entry_set(a, m, old_addr, 1, 0)
-    entry_set(a, m, new_addr, 1, pmd)
-    return True
-
-
-cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t extent) noexcept nogil:
-    """What one PMD entry covers, or a part of it: 0 or -ENOMEM."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef bint whole = extent == level_size(&a.m.arch, 1)
-    cdef uint32_t what = pmd_class(a, entry_get(a, m, old_addr, 1))
-    if what == ENTRY_NONE:
-        return 0
-    if table_alloc(a, m, new_addr, 1) == 0:
-        return -ENOMEM
-    if what == ENTRY_HUGE:
-        if whole and move_huge_pmd(a, v, new_v, old_addr, new_addr):
-            return 0
-        split_huge_pmd(a, v, old_addr)
-        if entry_get(a, m, old_addr, 1) == 0:
-            return 0  # a file's: unmapped
-    elif whole and move_normal_pmd(a, m, old_addr, new_addr):
-        return 0
-    return move_ptes(a, m, old_addr, new_addr, extent)
-
-
-cdef int move_huge_entry(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
-    return move_hugetlb(w.a, w.v, addr, addr + (<vaddr_t *>w.private)[0])
-
-
-cdef int move_hugetlb_page_tables(arena_t *a, idx_t v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
-    cdef vaddr_t distance = new_addr - old_addr
-    cdef mm_walk_t w
-    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &distance)
-    w.leaf = move_huge_entry
-    return walk_page_range(&w, old_addr, old_addr + length)
-
-
-cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
-    """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them. Two addresses
-    go along together, so this is a loop of its own (as in Linux)."""
-    cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
-    cdef uint64_t pmd_size = level_size(&a.m.arch, 1), extent, offset = old_addr & (pmd_size - 1)
-    cdef int pud = min(2, <int>a.m.arch.levels - 1)  # folded into the PMD where there are two levels
-    cdef vaddr_t end = old_addr + length, start = old_addr
-    if vma_at(a, v).vm_flags & VM_HUGETLB:
-        return move_hugetlb_page_tables(a, v, old_addr, new_addr, length)
-    if (offset and offset == new_addr & (pmd_size - 1) and length >= pmd_size - offset
-            and can_align_down(a, v, old_addr) and can_align_down(a, new_v, new_addr)):
-        old_addr -= offset  # nothing lies there: the first table can move as a whole too
-        new_addr -= offset
-    while old_addr < end:
-        extent = extent_to(level_size(&a.m.arch, pud), old_addr, end, new_addr)
-        if entry_get(a, m, old_addr, pud) != 0:
-            if table_alloc(a, m, new_addr, pud) == 0:
-                return -ENOMEM
-            extent = extent_to(pmd_size, old_addr, end, new_addr)
-            if move_entries(a, v, new_v, old_addr, new_addr, extent) < 0:
-                return -ENOMEM
-        old_addr += extent
-        new_addr += extent
-    flush_tlb_range(a, m, start, end)
-    return 0
 
 # --- areas ----------------------------------------------------------------------------------------------------------
 
