@@ -57,6 +57,13 @@ class Machine(
     def rollback(self, point: Any) -> None:
         """Everything as it was at the savepoint, to the byte."""
 
+    def fail_nth(self, nth: int) -> int:
+        """Tests: the nth allocation from now on is refused, as by a task's /proc/PID/fail-nth; 0: none. What was left of the number before.
+
+        Of pages, of an object from a slab, or of a record that a pool does not have yet. That is the host's memory: InternalError, and
+        the image is lost.
+        """
+
     @staticmethod
     def pools() -> list[tuple[str, int, int]]:
         """(name, record bytes, records a chunk) of each pool, by number."""

@@ -75,11 +75,15 @@ cdef char *chunk_memory(arena_t *a, int pool, uint32_t chunk) noexcept nogil:
     return mem + <uint64_t>within * CHUNK_BYTES if mem != NULL else NULL
 
 
+cdef bint takes_quick_roads() noexcept:
+    return getenv("VMTOOL_QUICK") == NULL or strcmp(getenv("VMTOOL_QUICK"), "0") != 0
+
+
 cdef class State:
     def __cinit__(self, load=None, header=None):
         if arena_init(&self.a) < 0:
             raise MemoryError()
-        self.a.quick = getenv("VMTOOL_QUICK") == NULL or strcmp(getenv("VMTOOL_QUICK"), "0") != 0
+        self.a.quick = takes_quick_roads()
         self.load_chunk = load
         if load is not None:
             self.a.ctx = <void *>self
@@ -247,6 +251,11 @@ cdef class State:
         self.a.task, self.a.cpu = task, cpu
         self.a.err = 0
         self.load_error = None
+
+    def fail_nth(self, uint32_t nth):
+        left, self.a.fail_nth = self.a.fail_nth, nth
+        self.a.quick = nth == 0 and takes_quick_roads()  # a quick road takes what lies ready, without asking
+        return left
 
     def saved_chunk(self, int pool, uint32_t chunk):
         """(state, bytes) of a chunk as it was before anything changed it."""

@@ -138,7 +138,7 @@ class SimulatedCounted(Counted, Simulated):
 
 
 class Refusing(SimulatedCounted):
-    """The nth object that the last step asks for is not given."""
+    """The nth allocation of the last step is refused."""
 
     def __init__(self, nth: int, last: str) -> None:
         super().__init__()
@@ -146,25 +146,34 @@ class Refusing(SimulatedCounted):
 
     def step(self, *words: str) -> str:
         from vmtool.errors import KernelError
-        from vmtool.mm import slab
 
         if " ".join(words) != self.last:
             return super().step(*words)
-        slab.refuse_object(self.nth)
+        self.machine.fail_nth(self.nth)
         try:
             return super().step(*words)
         except KernelError as error:
             return error.name
         finally:
-            self.nr_left = slab.refuse_object(0)
+            self.nr_left = self.machine.fail_nth(0)
 
 
 def refused(space: str, before: str, last: str) -> Iterator[tuple[str, Refusing]]:
-    """What comes of it when the first object that the last step asks for is not given, the second, ..., and then when all are."""
+    """What comes of it when the first allocation of the last step is refused, the second, ..., and then when none is.
+
+    Where it is the host that has no memory for a record, the image is lost, and nothing comes of it.
+    """
+    from vmtool.errors import InternalError
+
     nth, left = 0, 0
     while left == 0:
         nth += 1
         simulated = Refusing(nth, last)
-        yield simulated.answer(Case(space, ", ".join(filter(None, (before, last))))), simulated
+        try:
+            answer = simulated.answer(Case(space, ", ".join(filter(None, (before, last)))))
+        except InternalError as lost:
+            assert "no memory" in str(lost) and simulated.nr_left == 0
+            continue
+        yield answer, simulated
         left = simulated.nr_left
         assert simulated.machine.fsck() == [], nth

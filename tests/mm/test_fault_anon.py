@@ -70,7 +70,7 @@ def test_anonymous_pages_are_what_they_are_on_this_kernel():
 
 
 @pytest.mark.parametrize(("before", "after"), REFUSED)
-def test_a_fault_that_is_refused_an_object_comes_again(before, after):
+def test_a_fault_that_is_refused_memory_comes_again(before, after):
     """pagefault_out_of_memory(): the access is made anew, and all is as if nothing had been refused, but for the faults that failed."""
     wanted = SimulatedCounted().answer(Case("a ", f"{before}, {after}"))
     answers = [answer for answer, _ in refused("a ", before, after)]

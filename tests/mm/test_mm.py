@@ -101,7 +101,7 @@ def test_what_a_family_had_is_all_back(before, after):
 
 
 @pytest.mark.parametrize("before", [*BEFORE, "A w 0-2, A fork B"])
-def test_a_fork_that_is_refused_an_object_leaves_no_child(before):
+def test_a_fork_that_is_refused_memory_leaves_no_child(before):
     """ENOMEM; who forked has what one has whose child ended, but that pages which were not come to are its own yet."""
     steps = ", ".join(filter(None, (before, "A fork C")))
     wanted, whole = (SimulatedCounted().answer(Case(SPACES[0], text)) for text in (f"{steps}, C exit", steps))

@@ -12,7 +12,7 @@ import vmtool
 from vmtool.errors import KernelError, StateError
 
 pytest.importorskip("vmtool._core", reason="the kernel is not built here (make)", exc_type=ImportError)
-NOT_FOR_PROGRAMS = set("header dirty dropped chunk clean check verify_clean savepoint rollback pools peek poke fields".split())
+NOT_FOR_PROGRAMS = set("header dirty dropped chunk clean check verify_clean savepoint rollback fail_nth pools peek poke fields".split())
 UNDECLARED = {"mark_machine", "saved_chunk"}  # for the rooms below the door
 PROGRAM = """
 import vmtool

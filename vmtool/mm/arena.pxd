@@ -119,6 +119,7 @@ cdef struct arena_t:
     uint32_t err_index
     uint32_t cpu  # the CPU that runs the present operation
     bint quick  # quick roads are taken ($VMTOOL_QUICK=0: none, to find what they do otherwise)
+    uint32_t fail_nth  # task_struct.fail_nth: so many allocations from now the one is refused; 0: none. Not saved, and tests alone set it
     uint32_t memalloc  # PF_MEMALLOC: reclaim runs, and what it allocates comes without watermarks
     idx_t active_memcg  # whom user pages are charged to instead of the task's group (0: the task's)
     uint32_t oom_disabled  # swapoff: rather fail than kill
@@ -163,6 +164,13 @@ cdef enum:  # arena_err
     ARENA_LOAD = 2
     ARENA_NOMEM = 3
     ARENA_LOOP = 4  # a list or tree longer than its pool
+
+cdef inline bint should_fail(arena_t *a) noexcept nogil:
+    """Asked once for each allocation: of pages, of an object from a slab, of a record that a pool does not have yet."""
+    if a.fail_nth == 0:  # but for tests always
+        return False
+    a.fail_nth -= 1
+    return a.fail_nth == 0
 
 cdef int arena_init(arena_t *a) noexcept nogil  # empty: the null record in every pool, one machine record. 0, -ENOMEM
 cdef void arena_destroy(arena_t *a) noexcept nogil  # frees all of it; no record may be used any more

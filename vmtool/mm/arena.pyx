@@ -262,6 +262,9 @@ cdef idx_t rec_alloc(arena_t *a, int pool) noexcept nogil:
         p.nr_free -= 1
     else:
         i = p.count
+        if should_fail(a):
+            arena_fail(a, ARENA_NOMEM, pool, i)
+            return 0
         if arena_resize(a, pool, i + 1) < 0:
             return 0
         r = rec_mut(a, pool, i)

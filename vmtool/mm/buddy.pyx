@@ -8,7 +8,7 @@ are free_area.pyx, the per-CPU ones pcp.pyx. States of a frame:
 
 from libc.string cimport memset
 
-from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, slot_mut
+from vmtool.mm.arena cimport OOM_KILLED, alloc_context_t, content_free, cpu_mut, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, should_fail, slot_mut
 from vmtool.mm.compact_state cimport (COMPACT_DEFERRED, COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, COMPACT_SKIPPED,
                                       COMPACT_SUCCESS, compaction_defer_reset)
 from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_DMA, ZONE_DMA32, ZONE_HIGHMEM, ZONE_NORMAL, folio_order,
@@ -325,7 +325,7 @@ cdef void prep_compound(arena_t *a, pfn_t pfn, uint32_t order) noexcept nogil:
 cdef pfn_t alloc_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil:
     cdef uint32_t z = 0
     cdef pfn_t pfn = 0
-    if order > a.m.arch.max_order:
+    if order > a.m.arch.max_order or (should_fail(a) and not (gfp & GFP_MPOL and can_direct_reclaim(a, gfp))):  # alloc_pages_mpol() asks twice then
         return 0
     if order == 0 and not gfp & (GFP_DMA | GFP_DMA32):
         pfn = pcp_take(a, gfp, &z)

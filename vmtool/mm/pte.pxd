@@ -291,7 +291,9 @@ cdef inline void ptes_open_mut(arena_t *a, pfn_t table, ptes_t *p) noexcept nogi
         content_mut(a, f.content)  # marks it
     else:
         page_bytes_mut(a, table)
-    ptes_open(a, table, p)
+    if not ptes_open(a, table, p):  # no memory for the bytes: what is written goes nowhere, and the image is lost
+        p.bytes = a.poison
+        p.wide = <uint64_t *>p.bytes if not p.g.flags & ARCH_TRANSLATES else NULL
 
 cdef inline pte_t ptes_load(const ptes_t *p, uint32_t index) noexcept nogil:
     return p.wide[index] if p.wide != NULL else ptes_load_there(p.g, p.bytes, index)

@@ -13,7 +13,7 @@ To its slab an object in a sheaf is in use. The sheaves themselves come from kma
 # Deviation: no time passes between calls: a grace period ends when a task does (its CPU switches), or when so much was freed since (GRACE_SHEAVES).
 """
 
-from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, memcg_mut, rec_alloc, rec_free, runs_in_circle
+from vmtool.mm.arena cimport ARENA_RANGE, arena_fail, memcg_mut, rec_alloc, rec_free, runs_in_circle, should_fail
 from vmtool.mm.memcontrol cimport current_memcg, obj_cgroup_charge, obj_cgroup_uncharge
 from vmtool.mm.vmstat cimport NR_SLAB_RECLAIMABLE_B, NR_SLAB_UNRECLAIMABLE_B
 
@@ -300,30 +300,9 @@ cdef void flush_all_sheaves(arena_t *a, int cache) noexcept nogil:
 
 # --- objects -----------------------------------------------------------------------------------------------------------
 
-cdef uint64_t failslab = 0
-
-
-def refuse_object(nth):
-    """Tests: the nth object asked for from now on is not given, whatever its cache; 0: all are. Returns: what was left of the number before.
-
-    Counterpart: Linux v6.18 mm/failslab.c:should_failslab().
-    """
-    global failslab
-    cdef uint64_t left = failslab
-    failslab = nth
-    return left
-
-
-cdef bint should_failslab() noexcept nogil:
-    global failslab
-    if failslab == 0:
-        return False
-    failslab -= 1
-    return failslab == 0
-
 
 cdef uint64_t kmem_cache_alloc(arena_t *a, int cache) noexcept nogil:
-    cdef uint64_t obj = 0 if failslab and should_failslab() else kmem_cache_alloc_from_sheaf(a, cache)
+    cdef uint64_t obj = 0 if should_fail(a) else kmem_cache_alloc_from_sheaf(a, cache)
     if obj and a.m.nr_memcgs and cache_description(<uint32_t>cache).flags & SLAB_ACCOUNT:
         slab_post_alloc_hook(a, cache, obj)
     return obj
@@ -371,13 +350,13 @@ cdef void memcg_slab_free_hook(arena_t *a, int cache, idx_t slab, int n) noexcep
 
 cdef bint kmem_cache_has(arena_t *a, int cache, uint32_t nr) noexcept nogil:
     cdef idx_t main = cache_cpu_at(a, cache, a.cpu).main
-    return failslab == 0 and main != 0 and sheaf_at(a, main).size >= nr
+    return a.fail_nth == 0 and main != 0 and sheaf_at(a, main).size >= nr
 
 
 cdef bint kmem_cache_prefill_sheaf(arena_t *a, int cache, uint32_t nr) noexcept nogil:
     cdef kmem_cache_cpu_t *pc = cache_cpu_mut(a, cache, a.cpu)
     cdef uint32_t there = 0
-    if failslab and should_failslab():
+    if should_fail(a):
         return False
     if pc.main:
         there = sheaf_at(a, pc.main).size
