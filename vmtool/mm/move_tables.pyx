@@ -77,19 +77,28 @@ cdef int move_entries(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_
     return move_ptes(a, m, old_addr, new_addr, extent)
 
 
+cdef struct huge_move_t:
+    vaddr_t distance
+    vaddr_t end  # of what has moved
+
+
 cdef int move_huge_entry(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
-    return move_hugetlb(w.a, w.v, addr, addr + (<vaddr_t *>w.private)[0])
+    cdef huge_move_t *h = <huge_move_t *>w.private
+    h.end = addr
+    return move_hugetlb(w.a, w.v, addr, addr + h.distance)
 
 
-cdef int move_hugetlb_page_tables(arena_t *a, idx_t v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
-    cdef vaddr_t distance = new_addr - old_addr
+cdef uint64_t move_hugetlb_page_tables(arena_t *a, idx_t v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
+    cdef huge_move_t h
     cdef mm_walk_t w
-    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &distance)
+    h.distance = new_addr - old_addr
+    h.end = old_addr
+    walk_init(&w, a, mm_mut(a, vma_at(a, v).vm_mm), v, &h)
     w.leaf = move_huge_entry
-    return walk_page_range(&w, old_addr, old_addr + length)
+    return length if walk_page_range(&w, old_addr, old_addr + length) == 0 else h.end - old_addr
 
 
-cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
+cdef uint64_t move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vaddr_t new_addr, uint64_t length) noexcept nogil:
     """Frames change their address, not their contents: no fault follows. Upper tables are made where the old side has them. Two addresses
     go along together, so this is a loop of its own (as in Linux)."""
     cdef mm_t *m = mm_mut(a, vma_at(a, v).vm_mm)
@@ -106,11 +115,11 @@ cdef int move_page_tables(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, va
         extent = extent_to(level_size(&a.m.arch, pud), old_addr, end, new_addr)
         if entry_get(a, m, old_addr, pud) != 0:
             if table_alloc(a, m, new_addr, pud) == 0:
-                return -ENOMEM
+                break
             extent = extent_to(pmd_size, old_addr, end, new_addr)
             if move_entries(a, v, new_v, old_addr, new_addr, extent) < 0:
-                return -ENOMEM
+                break
         old_addr += extent
         new_addr += extent
     flush_tlb_range(a, m, start, end)
-    return 0
+    return old_addr - start if old_addr > start else 0  # what lay below start is not counted

@@ -194,15 +194,18 @@ cdef idx_t copy_vma(arena_t *a, vrm_t *r) noexcept nogil:
 
 
 cdef void unmap_source(arena_t *a, vrm_t *r) noexcept nogil:
-    """munmap of the old range, without giving back the charge that moved along."""
+    """munmap of the old range, without giving back the charge that moved along; of the new one, with the charge that DONTUNMAP made."""
     cdef vma_t *v = vma_mut(a, r.vma)
-    cdef bint accountable = (v.vm_flags & VM_ACCOUNT) != 0
+    cdef bint accountable = v.vm_flags & VM_ACCOUNT and not r.flags & MREMAP_DONTUNMAP
     cdef vaddr_t vm_start = v.vm_start, vm_end = v.vm_end, end = r.addr + r.old_len
     cdef idx_t next, prev
     if accountable:
         v.vm_flags &= ~<uint64_t>VM_ACCOUNT
-    do_munmap(a, r.mm, r.addr, r.old_len)
     r.vma = 0
+    if do_munmap(a, r.mm, r.addr, r.old_len) < 0:  # no memory to split it: the range is at both places, and charged at both
+        vm_unacct_memory(a, -<int64_t>(r.old_len >> a.m.arch.page_shift))
+        a.m.committed_for_good += (vm_end - vm_start if accountable else r.old_len) >> a.m.arch.page_shift
+        return
     if accountable:
         next = find_vma_prev(a, r.mm, r.addr, &prev)
         if vm_start < r.addr and prev:
@@ -211,11 +214,32 @@ cdef void unmap_source(arena_t *a, vrm_t *r) noexcept nogil:
             vma_mut(a, next).vm_flags |= VM_ACCOUNT
 
 
+cdef int copy_vma_and_data(arena_t *a, vrm_t *r, idx_t *new) noexcept nogil:
+    """0 or -ENOMEM. With *new then, the entries are back, and what is left to unmap is the new area: r names it instead of the old one."""
+    cdef uint64_t moved
+    cdef idx_t v
+    new[0] = copy_vma(a, r)
+    if new[0] == 0:
+        vm_unacct_memory(a, r.charged)
+        return -ENOMEM
+    v = r.vma
+    moved = move_page_tables(a, v, new[0], r.addr, r.new_addr, r.old_len)
+    if moved < r.old_len:
+        move_page_tables(a, new[0], v, r.new_addr, r.addr, moved)
+        r.vma = new[0]
+        r.old_len = r.new_len
+        r.addr = r.new_addr
+    if vma_at(a, v).vm_flags & VM_HUGETLB and new[0] != v:
+        hugetlb_moved(a, v)
+    return 0 if r.vma == v else -ENOMEM
+
+
 cdef uint64_t move_vma(arena_t *a, vrm_t *r) noexcept nogil:
     cdef mm_t *m = mm_mut(a, r.mm)
     cdef uint64_t hiwater, vm_flags
     cdef idx_t n
     cdef vma_t *v
+    cdef int err
     if m.map_count >= a.m.max_map_count - 3:
         return <uint64_t>-ENOMEM
     v = vma_at(a, r.vma)
@@ -224,26 +248,23 @@ cdef uint64_t move_vma(arena_t *a, vrm_t *r) noexcept nogil:
     if not calc_charge(a, r):
         return <uint64_t>-ENOMEM
     vm_flags = v.vm_flags
-    n = copy_vma(a, r)
+    err = copy_vma_and_data(a, r, &n)
     if n == 0:
-        vm_unacct_memory(a, r.charged)
         return <uint64_t>-ENOMEM
-    if move_page_tables(a, r.vma, n, r.addr, r.new_addr, r.old_len) < 0:
-        return <uint64_t>-ENOMEM
-    if vm_flags & VM_HUGETLB and n != r.vma:
-        hugetlb_moved(a, r.vma)
     # total_vm is too high for a moment: its high-water mark must not see that
     hiwater = m.hiwater_vm
     stat_account(a, r, vm_flags, r.new_len)
-    if r.flags & MREMAP_DONTUNMAP:
+    if r.flags & MREMAP_DONTUNMAP and not err:
         v = vma_mut(a, r.vma)
         v.vm_flags &= ~<uint64_t>VM_LOCKED_MASK
         if n != r.vma and r.addr == v.vm_start and r.addr + r.old_len == v.vm_end:
             unlink_anon_vmas(a, r.vma)
     else:
         unmap_source(a, r)
+    if err and vm_flags & VM_ACCOUNT and not r.flags & MREMAP_DONTUNMAP:
+        a.m.committed_for_good += <uint64_t>r.charged  # the growth's: that area is gone, and nobody gives it back
     m.hiwater_vm = hiwater
-    return r.new_addr
+    return <uint64_t><int64_t>err if err else r.new_addr
 
 
 cdef int shrink_vma(arena_t *a, vrm_t *r) noexcept nogil:
