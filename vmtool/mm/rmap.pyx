@@ -207,7 +207,7 @@ cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil:
     steps = 0
     while i and not a.err and not runs_in_circle(a, POOL_AVC, i, &steps):
         av = avc_at(a, i).anon_vma
-        if chain_link(a, dst, av) < 0:
+        if chain_link(a, dst, av) < 0 and chain_link(a, dst, av) < 0:  # once without waiting for memory, once with
             vma_mut(a, dst).anon_vma = 0  # it is not counted yet among those that use it
             unlink_anon_vmas(a, dst)
             return -ENOMEM

@@ -118,8 +118,9 @@ cdef uint64_t mmap_region(arena_t *a, idx_t mm, idx_t file, vaddr_t addr, uint64
     else:
         v = new_area(a, mm, file, addr, end, vm_flags, pgoff, kind)
         if v == 0:
-            if charged:
-                vm_unacct_memory(a, charged)  # what was mapped there is gone
+            if charged:  # what was mapped there is gone, but in Linux it had handed over its charge, which nobody gives back
+                vm_unacct_memory(a, charged - accounted_old)
+                a.m.committed_for_good += <uint64_t>accounted_old
             return <uint64_t>-ENOMEM
     vma_mut(a, v).vm_flags |= vm_softdirty(a)  # all of it, when it grew
     vm_stat_account(m, vm_flags, pages)
@@ -338,7 +339,12 @@ cdef int do_brk_flags(arena_t *a, idx_t mm, idx_t prev, vaddr_t addr, uint64_t l
     vmg_init(a, &g, mm, addr, addr + length, vm_flags, addr >> a.m.arch.page_shift)
     g.prev = prev
     g.just_expand = True
-    if not (prev and vma_at(a, prev).vm_end == addr and vma_merge_new_range(a, &g)):
+    if prev and vma_at(a, prev).vm_end == addr:
+        vma_merge_new_range(a, &g)
+    if g.err:
+        vm_unacct_memory(a, pages)
+        return g.err
+    if g.target == 0:
         g.target = insert_area(a, mm, addr, addr + length, vm_flags, addr >> a.m.arch.page_shift, 0, VMA_PLAIN)
         if g.target == 0:
             vm_unacct_memory(a, pages)

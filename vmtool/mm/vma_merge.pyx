@@ -141,12 +141,14 @@ cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil:
         start = vma_at(a, g.prev).vm_start
         pgoff = vma_at(a, g.prev).vm_pgoff
         target = g.prev
-    if target == 0 or vma_iter_prealloc(a, g.mm) < 0:
+    if target == 0:
         return 0
-    if left and right:
-        if dup_anon_vma(a, g.prev, g.next) < 0:
-            return 0
-    if g.copied_from and dup_anon_vma(a, target, g.copied_from) < 0:
+    g.err = vma_iter_prealloc(a, g.mm)
+    if g.err == 0 and left and right:
+        g.err = dup_anon_vma(a, g.prev, g.next)
+    if g.err == 0 and g.copied_from:
+        g.err = dup_anon_vma(a, target, g.copied_from)
+    if g.err:
         return 0
     if left and right:
         sticky |= vma_at(a, g.next).vm_flags & VM_STICKY
