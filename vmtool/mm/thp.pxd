@@ -36,8 +36,7 @@ cdef inline uint32_t vma_thp_gfp_mask(arena_t *a, uint64_t vm_flags) noexcept no
 # Counts: NR_PAGETABLE, mm.pgtables_bytes.
 cdef int pgtable_trans_huge_deposit(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
 cdef void pgtable_trans_huge_take(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil  # the emptied table of addr: the PMD's entry is free, it is kept beside
-# of an entry that is gone. Precondition: one was deposited for its PMD table. Counts: NR_PAGETABLE, mm.pgtables_bytes
-cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept nogil
+cdef void pgtable_trans_huge_move(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t to) noexcept nogil  # to where the huge entry of addr moves
 # if the entry at addr is huge; with the table that lies beside it. A file's is dropped
 cdef void split_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil
 cdef void freeze_huge_pmd(arena_t *a, idx_t v, vaddr_t addr) noexcept nogil  # the same of an anonymous folio that is about to fall apart itself

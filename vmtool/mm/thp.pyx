@@ -69,6 +69,16 @@ cdef void pgtable_trans_huge_free(arena_t *a, mm_t *mm, vaddr_t addr) noexcept n
     free_pages(a, spare, 0)
 
 
+cdef void pgtable_trans_huge_move(arena_t *a, mm_t *mm, vaddr_t addr, vaddr_t to) noexcept nogil:
+    cdef pfn_t table = table_lookup(a, mm, to, 1), spare
+    if table == table_lookup(a, mm, addr, 1):
+        return
+    spare = withdraw(a, mm, addr)
+    frame_mut(a, spare).lru_next = frame_at(a, table).mapping
+    frame_mut(a, table).mapping = spare
+    mm.thp_mapped += 1
+
+
 cdef bint set_file_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head, bint write) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)

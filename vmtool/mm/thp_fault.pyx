@@ -18,7 +18,7 @@ from vmtool.mm.pgtable cimport (entry_get, entry_set, flush_pmd_tlb_range, mk_pt
 from vmtool.mm.pte cimport pte_mksoft_dirty, pte_needs_soft_dirty_wp
 from vmtool.mm.rmap cimport add_new_anon_rmap_pmd, anon_vma_prepare, dup_anon_rmap_pmd
 from vmtool.mm.swap_lru cimport folio_add_lru
-from vmtool.mm.thp cimport get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_free, split_huge_pmd, vma_thp_gfp_mask
+from vmtool.mm.thp cimport get_huge_zero, is_file_pmd, pgtable_trans_huge_deposit, pgtable_trans_huge_move, split_huge_pmd, vma_thp_gfp_mask
 from vmtool.mm.trace cimport TR_THP_MAP, trace2
 from vmtool.mm.vmstat cimport THP_FAULT_ALLOC, THP_FAULT_FALLBACK, THP_FAULT_FALLBACK_CHARGE, count_vm_event
 
@@ -146,10 +146,8 @@ cdef bint move_huge_pmd(arena_t *a, idx_t v, idx_t new_v, vaddr_t old_addr, vadd
         entry_set(a, m, old_addr, 1, 0)
         entry_set(a, m, new_addr, 1, pte_mksoft_dirty(a, pmd))
         return True
-    if pgtable_trans_huge_deposit(a, m, new_addr) < 0:
-        return False
     entry_set(a, m, old_addr, 1, 0)
-    pgtable_trans_huge_free(a, m, old_addr)
+    pgtable_trans_huge_move(a, m, old_addr, new_addr)
     entry_set(a, m, new_addr, 1, pte_mksoft_dirty(a, pmd))
     return True
 
