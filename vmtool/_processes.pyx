@@ -106,6 +106,8 @@ cdef object execve(State self, idx_t task, image, argv, env, layout):
         set_layout(&req, name, value)
     err = do_execve(&self.a, task, &req)
     self.check()
+    if err > 0:
+        raise Signal(err, "SI_KERNEL", 0)
     if err:
         raise KernelError(-err, image.path)
 

@@ -59,6 +59,7 @@ cdef struct exec_req_t:
     uint32_t pad
 
 # The task gets a new address space with the image; its old one is dropped, with the other threads. 0, or nothing has changed: -ENOEXEC:
-# nothing to load, or of 64 bits on a machine of 32; -ENOMEM; -EINVAL, -EPERM: a segment lies where none may be; -EFAULT: the arguments do
-# not fit the stack, or what is to be cleared cannot be written.
+# nothing to load, or of 64 bits on a machine of 32; -E2BIG: the arguments do not fit the stack, or no page for them; -ENOMEM. What fails once the old
+# program is gone kills the process: SIGSEGV. One that had no program stays without: -ENOMEM; -EINVAL, -EPERM: a segment lies where none may be; -EFAULT:
+# what is to be cleared cannot be written.
 cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil

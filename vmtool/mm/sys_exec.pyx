@@ -22,6 +22,7 @@ from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_acco
 from vmtool.mm.pagecache cimport file_open, fput
 from vmtool.mm.placement cimport get_unmapped_area, is_err, mmap_base_for
 from vmtool.mm.pkeys cimport execute_only_pkey, has_pkeys, pkey_vm_flags, write_pkru
+from vmtool.mm.sys_kill cimport exit_by_signal
 from vmtool.mm.sys_mmap cimport do_brk_flags, mmap_region
 from vmtool.mm.task cimport end_threads, exit_files
 from vmtool.mm.trace cimport TR_EXEC, trace2
@@ -194,7 +195,8 @@ cdef int map_special(arena_t *a, idx_t mm, uint64_t where) noexcept nogil:
 
 
 cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, uint64_t stack_top, uint64_t *sp) noexcept nogil:
-    """The area, and path, environment and arguments at its top. Not soft-dirty as a whole: setup_arg_pages() gives it its flags anew."""
+    """The area, and path, environment and arguments at its top. Not soft-dirty as a whole: setup_arg_pages() gives it its flags anew.
+    -E2BIG: also where get_arg_page() finds no page."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t vm_flags = VM_DATA_DEFAULT | VM_GROWSDOWN | VM_ACCOUNT
     cdef uint64_t p = stack_top - layout_of(&a.m.arch, 0).word_bytes, limit = page_start(a, req.rlimit_stack), size, nr, first
@@ -221,17 +223,17 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     vm_stat_account(m, vm_flags, <int64_t>(size >> a.m.arch.page_shift))
     p -= req.path_len + 1
     if store_bytes(a, task, p, req.path, req.path_len, &info) < 0:
-        return -EFAULT
+        return -E2BIG
     p -= req.envp_len
     m.env_start = p
     m.env_end = p + req.envp_len
     if store_bytes(a, task, p, req.envp, req.envp_len, &info) < 0:
-        return -EFAULT
+        return -E2BIG
     p -= req.argv_len
     m.arg_start = p
     m.arg_end = p + req.argv_len
     if store_bytes(a, task, p, req.argv, req.argv_len, &info) < 0:
-        return -EFAULT
+        return -E2BIG
     m.start_stack = p
     sp[0] = p
     return 0
@@ -397,13 +399,14 @@ cdef void place_brk(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *
     m.start_brk = m.brk
 
 
-cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept nogil:
+cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, bint *begun) noexcept nogil:
+    """0 or -errno. *begun: begin_new_exec() is over, and with it the old program."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef const layout_t *l
     cdef uint64_t top = req.stack_top, p = 0, bias = 0, interp_bias = 0, window
     cdef int err
     cdef bint fixed = not req.image.is_dyn
-    cdef idx_t file
+    cdef idx_t file = 0
     take_personality(a, task, mm, req)
     l = layout_of(&a.m.arch, m.flags)
     window = min(m.task_size, l.map_window)
@@ -413,15 +416,19 @@ cdef int build(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req) noexcept
     err = setup_stack(a, task, mm, req, top, &p)
     if err:
         return err
-    err = map_image(a, task, mm, req.image, mm_at(a, mm).exe_file, 0 if fixed else program_base(a, req, m, l), not fixed and req.interp == NULL and not req.exe_base,
-                    max_align(a, req.image), &bias)
-    if err:
-        return err
-    note_code_and_data(a, mm, req.image, bias)
     if req.interp != NULL:
         file = file_open(a, req.interp.inode)
         if file == 0:
             return -ENOMEM
+    begun[0] = True
+    err = map_image(a, task, mm, req.image, mm_at(a, mm).exe_file, 0 if fixed else program_base(a, req, m, l), not fixed and req.interp == NULL and not req.exe_base,
+                    max_align(a, req.image), &bias)
+    if err:
+        if file:
+            fput(a, file)
+        return err
+    note_code_and_data(a, mm, req.image, bias)
+    if req.interp != NULL:
         err = map_image(a, task, mm, req.interp, file, req.interp_base, req.interp_base == 0, 0, &interp_bias)
         fput(a, file)
         if err:
@@ -443,6 +450,7 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     cdef idx_t old = t.mm, mm = mm_alloc(a)
     cdef idx_t fresh
     cdef uint32_t cpu = t.cpu, personality = t.personality, pkru = t.pkru
+    cdef bint begun = False
     cdef int err
     if mm == 0:
         return -ENOMEM
@@ -459,8 +467,8 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
     t.mm = mm
     switch_mm(a, task, cpu)
     write_pkru(a, task, INIT_PKRU if has_pkeys(a) else 0)
-    err = build(a, task, mm, req)
-    if err:
+    err = build(a, task, mm, req, &begun)
+    if err and not (begun and old):
         t.mm = old
         t.personality = personality
         write_pkru(a, task, pkru)
@@ -478,5 +486,8 @@ cdef int do_execve(arena_t *a, idx_t task, const exec_req_t *req) noexcept nogil
         mmput(a, old)
     exit_files(a, task)
     t.tcache = t.thread_arena = 0
+    if err:  # bprm_execve(): there is nothing to go back to
+        exit_by_signal(a, task, SIGSEGV)
+        return SIGSEGV
     trace2(a, TR_EXEC, mm_at(a, mm).entry, t.pid)
     return 0
