@@ -64,6 +64,8 @@ def open_new(State self, path, size, dev=(8, 1), inode=0, kind="disk", unlinked=
     if f and kind == "shmem" and (not shmem_is_charged_whole(&self.a, i) or shmem_acct_size(&self.a, i, 0) < 0):
         shmem_acct_size(&self.a, i, VM_NORESERVE)
     if f == 0:
+        if inode_at(&self.a, i).nlink:  # path_openat() has the struct file before it makes the file
+            path_unlink(&self.a, i)
         raise KernelError(ENOMEM)
     if unlinked and inode_at(&self.a, i).nlink:
         path_unlink(&self.a, i)

@@ -196,14 +196,13 @@ cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
     cdef uint64_t old = inode_at(a, inode).size
     cdef uint64_t past = page_align(&a.m.arch, size) >> a.m.arch.page_shift
     cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
-    cdef int err = 0
     if size > MAX_FILE_BYTES - page_size(&a.m.arch):
         return -EFBIG
     if size > old:
         if on_disk and offset_in_page(&a.m.arch, old):  # the rest of the last block comes into view: it must be zeros
-            err = zero_block(a, inode, old, page_size(&a.m.arch) - offset_in_page(&a.m.arch, old))
+            zero_block(a, inode, old, page_size(&a.m.arch) - offset_in_page(&a.m.arch, old))
         inode_mut(a, inode).size = size
-        return err
+        return 0
     inode_mut(a, inode).size = size
     unmap_pages(a, inode, past, TO_THE_END, True)
     truncate_inode_pages_range(a, inode, size, TO_THE_END)
@@ -212,8 +211,8 @@ cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
     if size == 0 and inode_at(a, inode).kind == INODE_EXT4:
         inode_mut(a, inode).i_state |= EXT4_STATE_DA_ALLOC_CLOSE
     if on_disk and offset_in_page(&a.m.arch, size):
-        err = zero_block(a, inode, size, page_size(&a.m.arch) - offset_in_page(&a.m.arch, size))
-    return err
+        zero_block(a, inode, size, page_size(&a.m.arch) - offset_in_page(&a.m.arch, size))  # ext4_truncate() does not ask what came of it
+    return 0
 
 
 cdef void unmap_hole(arena_t *a, idx_t inode, uint64_t first, uint64_t last) noexcept nogil:
@@ -237,6 +236,7 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     cdef uint64_t last
     cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
     cdef uint64_t most = <uint64_t>1 << 63 if not on_disk else MAX_FILE_BYTES - page_size(&a.m.arch)
+    cdef int err = 0
     if length == 0 or offset >> 63 or length >> 63:
         return -EINVAL
     if end > most:
@@ -249,9 +249,11 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     last = end >> a.m.arch.page_shift
     unmap_hole(a, inode, first, last)
     truncate_inode_pages_range(a, inode, offset, end - 1)
-    if first < last:
+    if on_disk:
+        err = zero_partial_blocks(a, inode, offset, end)
+    if first < last and err == 0:
         disk_free_blocks(a, inode, first, last - 1)
-    return zero_partial_blocks(a, inode, offset, end) if on_disk else 0
+    return err
 
 
 cdef bint folio_mapped(arena_t *a, pfn_t head, uint64_t nr_pages) noexcept nogil:
