@@ -14,6 +14,7 @@ from tests.mm.enomem import MM, attempts
 from tests.mm.enomem_calls import CALLS, TABLES, World
 
 DENSE = 60  # every allocation of them; of later ones ever fewer
+EVERY = 1 << 20
 
 
 def changed(words):
@@ -146,11 +147,10 @@ def wrong_with(name, attempt, last, used):
     return wrong + ([f"the next attempt says {attempt.again}"] if attempt.again != "ok" else [])
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_each_refusal_is_undone_or_done_without(world, table):
+def judge(world, table, dense):
     used, wrong, nr_refused = set(), {}, 0
     for name in TABLES[table]:
-        *refused, last = attempts(world.m, CALLS[name](world.back()), DENSE)
+        *refused, last = attempts(world.m, CALLS[name](world.back()), dense)
         assert last.said == "ok" and not last.damage, (name, last.said, last.damage)
         nr_refused += len(refused)
         for attempt in refused:
@@ -161,6 +161,17 @@ def test_each_refusal_is_undone_or_done_without(world, table):
     idle = [why for why, calls, *_ in lines if why not in used and all(matches_only(call, table) for call in calls)]
     assert idle == [], "lines that explain nothing"
     assert nr_refused
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_refusal_is_undone_or_done_without(world, table):
+    judge(world, table, DENSE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", TABLES)
+def test_the_latest_refusals_are_too(world, table):
+    judge(world, table, EVERY)
 
 
 def matches_only(pattern, table):
