@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tests.structure.bodies import Function, functions_in, sources
 
-ERRNO = re.compile(r"E[A-Z]{2,}$")
+ERRNO = re.compile(r"E(?:[A-Z]{2,}|2BIG)$")
 FAULTS = {"VM_FAULT_OOM", "VM_FAULT_SIGBUS", "VM_FAULT_SIGSEGV", "VM_FAULT_FALLBACK"}
 NO_MEMORY, ZERO, VALUE, KEPT, MINUS_ONE = "no memory", "0", "*", "kept", "-1"
 CALLBACK = "?"  # and a field: what the function that is there answers
@@ -383,7 +383,7 @@ class Walk:
 
 
 CALLED = re.compile(r"((?:\ba\.)?\b\w+)\(")
-STARTS = re.compile(r"\bE[A-Z]{2,}\b|\bVM_FAULT_|(?:return|=|else) -1\b|\b(?:" + "|".join(SOURCES_OF_MEMORY) + r")\(")
+STARTS = re.compile(r"\bE(?:[A-Z]{2,}|2BIG)\b|\bVM_FAULT_|(?:return|=|else) -1\b|\b(?:" + "|".join(SOURCES_OF_MEMORY) + r")\(")
 POINTED = re.compile(r"\b(\w+)\.(\w+) = (\w+)$", re.M)
 
 

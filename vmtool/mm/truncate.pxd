@@ -7,8 +7,7 @@ Counterpart: Linux v6.18 mm/truncate.c, fs/ext4/inode.c:ext4_setattr(), ext4_pun
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
-# The file's size; what is past it is unmapped, private copies too. 0, -EFBIG; and with the new size all the same -EIO: the last page could
-# not be read; -ENOMEM: for it.
+# The file's size; what is past it is unmapped, private copies too. Nobody asks whether the rest of the last block could be made zeros. 0, -EFBIG.
 cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil
 # Bytes become zeros, whole blocks a hole; private copies stay, the size too. 0, -EINVAL: length is 0, or an offset is negative; -EFBIG:
 # past the largest file; -EIO, -ENOMEM: a border's page could not be had.

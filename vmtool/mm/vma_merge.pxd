@@ -26,7 +26,7 @@ cdef struct vmg_t:  # struct vma_merge_struct: what is to be merged, and where
 cdef void vmg_init(arena_t *a, vmg_t *g, idx_t mm, vaddr_t start, vaddr_t end, uint64_t vm_flags, uint64_t pgoff) noexcept nogil
 # of a part of v, with all that v has; flags or name are then set to what they shall be
 cdef void vmg_from_vma(arena_t *a, vmg_t *g, idx_t mm, idx_t prev, idx_t v, vaddr_t start, vaddr_t end) noexcept nogil
-# The area that took the new range in; 0: none can, or no memory (g.err), and nothing is changed. Preconditions: the range is free; g.prev and
+# The area that took the new range in; 0: none can, or no memory (g.err is -ENOMEM), and nothing is changed. Preconditions: the range is free; g.prev and
 # g.next are its neighbours.
 cdef idx_t vma_merge_new_range(arena_t *a, vmg_t *g) noexcept nogil
 # Give start..end of g.middle the flags (name) of g: merges with its neighbours or splits; the flags of an area that is not merged the
