@@ -1,6 +1,7 @@
 """The calls that test_enomem_calls refuses memory to: every function that a header sys_*.pxd has, and what allocates beside them."""
 
 import contextlib
+import errno
 
 from tests.mm.enomem import PAGE, core
 from vmtool.errors import KernelError
@@ -88,6 +89,12 @@ def prepared(covers, title, *acts):
     call(covers, title)(prepare)
 
 
+def lowered(m, pid, addr):
+    """A break that stays above what was asked for is how the kernel says no."""
+    if m.brk(pid, addr) > addr:
+        raise KernelError(errno.ENOMEM, "the break stays")
+
+
 def mmap_calls():
     simple("sys_mmap", "anonymous", lambda w, m, p: m.mmap(p, w.far, 9 * PAGE, RW, PRIVATE))
     simple("sys_mmap", "merged", lambda w, m, p: m.mmap(p, 0, PAGE, 1, PRIVATE))
@@ -116,7 +123,7 @@ def mmap_calls():
     prepared("sys_brk", "more", lambda w, m, p: m.brk(p, m.mm(p).start_brk + 9 * PAGE),
              lambda w, m, p: m.brk(p, m.mm(p).start_brk + 12 * PAGE))
     prepared("sys_brk", "less", lambda w, m, p: m.brk(p, m.mm(p).start_brk + 9 * PAGE),
-             lambda w, m, p: m.brk(p, m.mm(p).start_brk + 2 * PAGE))
+             lambda w, m, p: lowered(m, p, m.mm(p).start_brk + 2 * PAGE))
     prepared("do_brk_flags", "locked", lambda w, m, p: m.mlockall(p, 2), lambda w, m, p: m.brk(p, m.mm(p).start_brk + 3 * PAGE))
 
 
@@ -187,9 +194,9 @@ def advice_calls():
              lambda w, m, p: m.madvise(p, w.thp + HUGE, HUGE, 25))
     prepared("sys_madvise", "DOFORK, merged again", lambda w, m, p: m.madvise(p, w.anon + 4 * PAGE, 4 * PAGE, 10),
              lambda w, m, p: m.madvise(p, w.anon + 4 * PAGE, 4 * PAGE, 11))
-    simple("sys_set_vma_name", "the middle", lambda w, m, p: m.set_vma_name(p, w.anon + 4 * PAGE, 4 * PAGE, "one"))
-    simple("sys_set_vma_name", "two", lambda w, m, p: m.set_vma_name(p, w.low, 80 * PAGE, "one"))
-    prepared("sys_set_vma_name", "none any more", lambda w, m, p: m.set_vma_name(p, w.anon, 40 * PAGE, "one"),
+    simple("set_anon_vma_name", "the middle", lambda w, m, p: m.set_vma_name(p, w.anon + 4 * PAGE, 4 * PAGE, "one"))
+    simple("set_anon_vma_name", "two", lambda w, m, p: m.set_vma_name(p, w.low, 80 * PAGE, "one"))
+    prepared("set_anon_vma_name", "none any more", lambda w, m, p: m.set_vma_name(p, w.anon, 40 * PAGE, "one"),
              lambda w, m, p: m.set_vma_name(p, w.anon + 4 * PAGE, 4 * PAGE, None))
 
 
@@ -244,7 +251,10 @@ def process_calls():
     simple("access_remote_vm", "read", lambda w, m, p: m.read_mem(p, w.anon + 14 * PAGE, 4 * PAGE))
     simple("access_remote_vm", "write", lambda w, m, p: m.write_mem(p, w.lib, b"x" * 5000))
     simple("access_remote_vm", "read from swap", lambda w, m, p: m.read_mem(p, w.cold, 2 * PAGE))
-    simple("prctl", "THP", lambda w, m, p: m.set_thp_disable(p, True))
+    simple("prctl_set_thp_disable", "", lambda w, m, p: m.set_thp_disable(p, True))
+    simple("prctl_get_thp_disable", "", lambda w, m, p: m.thp_disable(p))
+    simple("do_prlimit", "", lambda w, m, p: m.setrlimit(p, 3, 1 << 20, 2 << 20))
+    simple("set_soft_limit", "", lambda w, m, p: m.setrlimit(p, 3, 1 << 20))
     simple("cgroup_create", "", lambda w, m, p: m.cgroup_create("h"))
     prepared("cgroup_move", "", lambda w, m, p: m.cgroup_create("h"), lambda w, m, p: m.cgroup_move("h", p))
     simple("sys_swapon", "", lambda w, m, p: m.swapon(2 << 20))

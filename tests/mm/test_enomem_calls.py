@@ -53,7 +53,7 @@ BACK = changed(
 LEAVES = [
     ("mm/vma.c:vms_gather_munmap_vmas(), vma_modify(): what was split stays so",
      ("sys_munmap*", "sys_brk: less", "sys_mmap:*over*", "sys_mremap: shrunk", "sys_mremap: moved over another", "sys_mremap: moved back",
-      "sys_mprotect*", "sys_mseal*", "sys_madvise*", "sys_set_vma_name*", "sys_mlock:*", "sys_munlock*"), SPLIT),
+      "sys_mprotect*", "sys_mseal*", "sys_madvise*", "set_anon_vma_name*", "sys_mlock:*", "sys_munlock*"), SPLIT),
     ("mm/huge_memory.c:vma_adjust_trans_huge(), mm/mremap.c:move_page_tables(): so does a huge entry",
      ("sys_munmap: half*", "sys_mprotect: half*", "sys_madvise: NOHUGEPAGE", "sys_mlock: half*", "sys_mremap: half*"), HALVES),
     ("mm/vma.c:vms_abort_munmap_vmas(): what MAP_FIXED was to replace is gone", ("sys_mmap:*over*",), GONE),
@@ -84,7 +84,7 @@ LEAVES = [
     ("mm/swapfile.c:try_to_unuse(): what came back stays", ("sys_swapoff",), BACK),
 ]  # fmt: skip
 SAYS = [
-    ("mm/madvise.c:madvise_vma_behavior(): a split that fails is EAGAIN", ("sys_madvise*", "sys_set_vma_name*"), "EAGAIN"),
+    ("mm/madvise.c:madvise_vma_behavior(): a split that fails is EAGAIN", ("sys_madvise*", "set_anon_vma_name*"), "EAGAIN"),
     ("mm/mlock.c:__mlock_posix_error_return()", ("sys_mlock:*",), "EAGAIN"),
     ("fs/proc/base.c:mem_rw(): not one byte", ("access_remote_vm: write",), "EIO"),
     ("fs/exec.c:bprm_execve(): past the point of no return", ("do_execve",), "signal 11"),
@@ -93,7 +93,7 @@ SAYS = [
      ("read*", "write*", "access_remote_vm*", "sys_madvise: WILLNEED*", "sys_madvise: POPULATE*", "sys_mlock:*", "sys_swapoff",
       "sys_mprotect: locked*"), "ok"),
     ("mm/rmap.c:anon_vma_clone(): a chain is asked for twice",
-     ("sys_munmap*", "sys_mmap:*over*", "sys_mremap*", "sys_mprotect*", "sys_mseal*", "sys_madvise*", "sys_set_vma_name*",
+     ("sys_munmap*", "sys_mmap:*over*", "sys_mremap*", "sys_mprotect*", "sys_mseal*", "sys_madvise*", "set_anon_vma_name*",
       "sys_mlock:*", "sys_munlock*", "fork*"), "ok"),
     ("mm/gup.c:__mm_populate(): mmap(), brk() and mremap() do not ask whether it came to anything", ("sys_mmap*", "do_brk_flags*"), "ok"),
     ("mm/vma.c:vma_merge_new_range(): what cannot merge is an area of its own", ("sys_mmap*",), "ok"),
