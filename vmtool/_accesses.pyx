@@ -22,8 +22,33 @@ from vmtool import records as r
 from vmtool.errors import KernelError, Signal
 
 ACCESS_KINDS = {"r": ACCESS_READ, "w": ACCESS_WRITE, "x": ACCESS_EXEC}
-U64 = 0xFFFFFFFFFFFFFFFF
-TUPLE_NEW = tuple.__new__
+
+cdef extern from "Python.h":
+    uint64_t u64 "PyLong_AsUnsignedLongLongMask" (object number) except? 0xFFFFFFFFFFFFFFFF  # what stands above 64 bits falls away
+    void PyTuple_SET_ITEM(object made, Py_ssize_t i, object item)
+    void Py_INCREF(object item)
+
+cdef extern from *:
+    """
+    #define new_record(kind, size) PyType_GenericAlloc((PyTypeObject *)(kind), size)
+    """
+    object new_record(object kind, Py_ssize_t size)
+
+cdef object TOUCHED = None  # records.Touched, once it was asked for
+
+
+cdef object touched(uint64_t minor, uint64_t major):
+    """At each line of a script: the record's own __new__ would count its fields, and tuple's copy a tuple."""
+    global TOUCHED
+    cdef object first = minor, second = major, made
+    if TOUCHED is None:
+        TOUCHED = r.Touched
+    made = new_record(TOUCHED, 2)
+    Py_INCREF(first)
+    PyTuple_SET_ITEM(made, 0, first)
+    Py_INCREF(second)
+    PyTuple_SET_ITEM(made, 1, second)
+    return made
 
 
 cdef struct faults_t:  # of a task so far
@@ -40,9 +65,9 @@ cdef object after_access(State self, idx_t task, int failed, const siginfo_t *in
     cdef task_t *t = task_at(&self.a, task)
     cdef uint64_t minor = t.min_flt - before.minor, major = t.maj_flt - before.major
     cdef bint dies = not probe or info.signo == SIGKILL
-    self.check()
+    self.checked()
     if not failed:
-        return TUPLE_NEW(r.Touched, (minor, major))  # at each line of a script: the record's own __new__ would count its fields
+        return touched(minor, major)
     check_panic(self)
     if dies:
         exit_by_signal(&self.a, task, info.signo)
@@ -53,7 +78,7 @@ def touch(State self, pid, addr, length, access, probe=False):
     cdef idx_t t = on_cpu(self, pid)
     cdef siginfo_t info
     cdef faults_t before
-    cdef uint64_t start = addr & U64, n = length & U64
+    cdef uint64_t start = u64(addr), n = u64(length)
     cdef int kind = ACCESS_KINDS[access], failed
     before = faults_of(&self.a, t)
     with nogil:
@@ -68,7 +93,7 @@ def store(State self, pid, addr, data, probe=False):
     cdef const char *bytes_ = data
     cdef int failed
     before = faults_of(&self.a, t)
-    failed = store_bytes(&self.a, t, addr & U64, bytes_, len(data), &info)
+    failed = store_bytes(&self.a, t, u64(addr), bytes_, len(data), &info)
     return after_access(self, t, failed, &info, before, probe)
 
 
@@ -76,7 +101,7 @@ def load(State self, pid, addr, length, probe=False):
     cdef idx_t t = on_cpu(self, pid)
     cdef siginfo_t info
     cdef faults_t before
-    cdef uint64_t n = length & U64
+    cdef uint64_t n = u64(length)
     cdef char *buf
     cdef int failed
     if n > 1 << 32:
@@ -86,7 +111,7 @@ def load(State self, pid, addr, length, probe=False):
         raise MemoryError()
     try:
         before = faults_of(&self.a, t)
-        failed = load_bytes(&self.a, t, addr & U64, buf, n, &info)
+        failed = load_bytes(&self.a, t, u64(addr), buf, n, &info)
         after_access(self, t, failed, &info, before, probe)
         return buf[:n]
     finally:
@@ -98,7 +123,7 @@ def translate(State self, pid, addr, access="r"):
     cdef walk_t w
     cdef access_t how = access_t(ACCESS_KINDS[access], False, False, task_at(&self.a, t).pkru)
     cdef siginfo_t info
-    cdef uint64_t at = addr & U64
+    cdef uint64_t at = u64(addr)
     mmu_walk(&self.a, top_table(self, find_mm(self, pid), None), at, &w)
     self.check()
     if at < mm_at(&self.a, task_at(&self.a, t).mm).task_size and w.ok and not mmu_judge(&self.a.m.arch, &w, &how):
@@ -116,7 +141,7 @@ def translate_supervisor(State self, pid, addr, access="r", ac=False):
     cdef access_t how = access_t(ACCESS_KINDS[access], True, ac, task_at(&self.a, t).pkru)
     if self.a.m.arch.id > ARCH_I386_PAE:
         raise KernelError(EOPNOTSUPP, f"SMEP and SMAP are x86's, {arch_name(self.a.m.arch.id).decode()} has neither")
-    mmu_walk(&self.a, mm_at(&self.a, find_mm(self, pid)).pgd, addr & U64, &w)
+    mmu_walk(&self.a, mm_at(&self.a, find_mm(self, pid)).pgd, u64(addr), &w)
     self.check()
     if w.noncanonical:
         return None, None

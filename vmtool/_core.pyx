@@ -29,7 +29,7 @@ from vmtool.mm.validate cimport machine_validate
 from vmtool.mm.kswapd cimport wakeup_kswapd
 from vmtool.mm.vmscan cimport compaction_zonelist_suitable, should_reclaim_retry, try_to_free_mem_cgroup_pages, try_to_free_pages
 
-from vmtool import _accesses, _adopt, _calls, _files, _outside, _pagemap, _processes, _reclaim, _space, _views, _walks
+from vmtool import _accesses, _calls, _files, _processes, _space, _views, _walks
 from vmtool import records as r
 from vmtool.errors import InternalError, KernelError
 
@@ -49,11 +49,17 @@ BOOT_ERRORS = {
     BOOT_SOFT_DIRTY: (EINVAL, "--soft-dirty: " + X86_ALONE),
     BOOT_SOFT_DIRTY_KERNEL: (EINVAL, "--soft-dirty: not with {kernel}, Linux has it since 3.11"),
 }
-LATER = {name: room for room, names in (
-    ("_fsck", "fsck fsck_names"),
-    ("_kernel", "slabs kmalloc kfree vmalloc vfree alloc_pages free_pages vmalloc_areas kernel_pages"),
-    ("_heap", "malloc calloc realloc free memalign malloc_usable_size malloc_trim mallopt set_tunable thread_exit"),
-    ("_heap", "heap_figures heap_bins heap_chunks heap_map heap_trace")) for name in names.split()}
+LATER = {
+    "_fsck": "fsck fsck_names",
+    "_kernel": "slabs kmalloc kfree vmalloc vfree alloc_pages free_pages vmalloc_areas kernel_pages",
+    "_heap": "malloc calloc realloc free memalign malloc_usable_size malloc_trim mallopt set_tunable thread_exit heap_figures heap_bins heap_chunks "
+             "heap_map heap_trace",
+    "_adopt": "adopt adopt_pages adopt_shared adopt_inherited adopt_bytes adopt_facts adopt_threads",
+    "_outside": "open_file open_new open_again close_file unlink_file rename_file truncate_file punch_file identify_file lift_limit prepare_anon like_borders",
+    "_pagemap": "dump mapped_by pagemap next_table pagemap_bytes entry_bytes entries",
+    "_reclaim": "swapon swapoff swaps reclaim sleep fragmentation thp_sizes mthp_stats thp_disable set_thp_disable kmsg lru_lists "
+                "cgroup_create cgroup_remove cgroup_move cgroup_set cgroup cgroups",
+}
 """Methods of rooms that few commands need."""
 
 
@@ -126,36 +132,42 @@ def info(State self):
 
 
 def tick(State self):
-    self.mark_machine()
+    self.mark()
     # Who runs is not saved: the next operation must not find the last one's process, or in a script it would do what it does not alone.
     self.a.task = self.a.cpu = 0
     self.a.m.clock += 1
     return self.a.m.clock
 
 
-class Machine(State):
-    __slots__ = ()
+cdef class Later:
+    """In the place of a method of such a room, which is imported when it is asked for the first time. Not __getattr__: a class that has one finds
+    no method at once."""
+    cdef str name
+    cdef str room
 
-    def __init__(self, load=None, header=None):
-        wire(self, header)
+    def __get__(self, machine, owner):
+        setattr(Machine, self.name, PyInstanceMethod_New(getattr(__import__(f"vmtool.{self.room}", fromlist=[self.name]), self.name)))
+        return getattr(owner if machine is None else machine, self.name)
 
-    def __getattr__(self, name):
-        """Of a room that few commands need it is imported when it is asked for the first time, and a method from then on."""
-        if name not in LATER:
-            raise AttributeError(f"Machine has no {name}")
-        setattr(Machine, name, PyInstanceMethod_New(getattr(__import__(f"vmtool.{LATER[name]}", fromlist=[name]), name)))
-        return getattr(self, name)
 
-    def __dir__(self):
-        return [*super().__dir__(), *LATER]
+cdef Later later(name, room):
+    it = Later()
+    it.name, it.room = name, room
+    return it
 
-    def _repr_svg_(self):
-        from vmtool.face.notebook import of_machine
-        return of_machine(self)._repr_svg_()
 
-    def _repr_html_(self):
-        from vmtool.face.notebook import of_machine
-        return of_machine(self)._repr_html_()
+def init(State self, load=None, header=None):
+    wire(self, header)
+
+
+def repr_svg(State self):
+    from vmtool.face.notebook import of_machine
+    return of_machine(self)._repr_svg_()
+
+
+def repr_html(State self):
+    from vmtool.face.notebook import of_machine
+    return of_machine(self)._repr_html_()
 
 
 cdef object methods_of(room):
@@ -163,8 +175,16 @@ cdef object methods_of(room):
     return {name: it for name, it in vars(room).items() if type(it) is type(len) and it.__module__ == room.__name__ and name not in PLAIN}
 
 
-for room in (_walks, _views, _space, _pagemap, _outside, _adopt, _files, _processes, _reclaim, _calls, _accesses):
-    for name, method in methods_of(room).items():
-        setattr(Machine, name, PyInstanceMethod_New(method))
-for name, method in (("boot", boot), ("info", info), ("tick", tick)):
-    setattr(Machine, name, PyInstanceMethod_New(method))
+cdef dict body_of_machine():
+    """All at once: a method that is set in a class that is there costs a command as much as ten of these."""
+    methods = {"__init__": init, "_repr_svg_": repr_svg, "_repr_html_": repr_html, "boot": boot, "info": info, "tick": tick}
+    for room in (_walks, _views, _space, _files, _processes, _calls, _accesses):
+        methods.update(methods_of(room))
+    body = {name: PyInstanceMethod_New(method) for name, method in methods.items()}
+    for room, names in LATER.items():
+        body.update({name: later(name, room) for name in names.split()})
+    body["__slots__"], body["__module__"] = (), __name__
+    return body
+
+
+Machine = type("Machine", (State,), body_of_machine())

@@ -74,7 +74,7 @@ cdef int settle(State self) except -1:
     self.a.oom_victim = 0
     check_panic(self)
     if self.a.m.swap_io_nr:
-        self.mark_machine()
+        self.mark()
         swap_write_wait(&self.a)
     return 0
 
@@ -82,7 +82,7 @@ cdef int settle(State self) except -1:
 cdef object result(State self, long long value):
     """0 or a positive result; -errno raises. Checked first: what a damaged image computed is nothing. A process that its own call made the OOM
     killer choose dies of it."""
-    self.check()
+    self.checked()
     check_panic(self)
     if self.a.oom_victim and find_task(&self.a, self.a.oom_victim):
         do_exit(&self.a, find_task(&self.a, self.a.oom_victim), SIGKILL)

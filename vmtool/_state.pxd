@@ -16,4 +16,6 @@ cdef class State:
     cdef int take_over(self, header) except -1
     cdef int check_count(self, int pool, uint32_t count) except -1
     cdef int fail(self) except -1
+    cdef int checked(self) except -1  # check() and mark_machine() for the rooms: no attribute is looked up
+    cdef void mark(self) noexcept
     cdef list marked(self, uint8_t mask, uint8_t wanted)

@@ -138,10 +138,14 @@ cdef class State:
         what = {1: "an index out of range", 2: "a chunk that could not be read", 3: "no memory", 4: "a list or fault without end"}
         raise InternalError(f"{what.get(self.a.err, 'error')} in {pool_name(self.a.err_pool).decode()} record {self.a.err_index}")
 
-    def check(self):
+    cdef int checked(self) except -1:
         schedule(&self.a)
         if self.a.err:
             self.fail()
+        return 0
+
+    def check(self):
+        self.checked()
 
     def header(self):
         cdef int i
@@ -155,10 +159,13 @@ cdef class State:
             self.mark_machine()
         return self.marked(CHUNK_DROPPED, 0)
 
-    def mark_machine(self):
-        """The machine's own record is written through a pointer that never marks: any change saves it."""
+    cdef void mark(self) noexcept:
         if not self.a.pool[POOL_MACHINE].state[0] & CHUNK_DIRTY:
             arena_mark(&self.a, POOL_MACHINE, 0)
+
+    def mark_machine(self):
+        """The machine's own record is written through a pointer that never marks: any change saves it."""
+        self.mark()
 
     def dropped(self):
         return self.marked(CHUNK_DROPPED | CHUNK_SAVED, CHUNK_DROPPED | CHUNK_SAVED)

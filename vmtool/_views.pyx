@@ -305,7 +305,7 @@ def tracing(State self):
 
 def trace_reset(State self):
     if self.a.m.trace_head:
-        self.mark_machine()
+        self.mark()
     mm_trace_reset(&self.a)
 
 
