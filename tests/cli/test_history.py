@@ -200,7 +200,7 @@ def test_a_line_of_the_log_is_split_into_the_words_it_was_made_of(on, words):
 
 def test_a_long_script_is_packed_and_comes_back(on):
     lines = [(number % 3, f"touch 1 {number:x}") for number in range(5000)]
-    data = journal.entry(["run", "long"], 1, lines)
+    data = journal.entry(["run", "long"], 1, [f"{status} {line}" for status, line in lines])
     assert len(data) < 40_000
     assert journal.lines_of(data) == [(1, "run long"), *lines]
     assert journal.lines_of(b"znonsense") == journal.lines_of(b"") == []

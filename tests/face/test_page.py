@@ -128,6 +128,14 @@ def test_steps_prose_and_failures(report, tmp_path):
     assert not (tmp_path / "machine.vmt").exists()
 
 
+def test_a_line_shows_what_it_printed_itself(report):
+    """Plain ones too: those were shown with the output, and the status, of the line before."""
+    _, text, _ = report("spawn x\nbrk 1 --by 64K\ntouch 1 405000 8192\n-touch 1 0\ntouch 1 407000 4096\n")
+    assert [(step[2], step[3]) for step in data_of(text)["steps"]][2:] == [
+        (0, "minor=2 major=0"), (139, "vmtool: touch: SIGSEGV at 0x0 (SEGV_MAPERR)"),
+        (1, "vmtool: touch: ESRCH (No such process): no process 1")]  # fmt: skip
+
+
 def test_it_runs_on_a_copy_of_the_machine(report, tmp_path):
     assert front.run(["spawn", "first"]) == 0
     before = (tmp_path / "machine.vmt").read_bytes()

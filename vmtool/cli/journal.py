@@ -47,14 +47,14 @@ def _escaped(char):
     return "".join([f"\\x{byte:02x}" for byte in char.encode()])
 
 
-def entry_of_line(status: int, line: str) -> bytes:
+def entry_of_line(line: str) -> bytes:
     """The entry of a line that is a step of its own."""
-    return PLAIN + f"{status} {line}".encode("utf-8", "surrogateescape")
+    return PLAIN + line.encode("utf-8", "surrogateescape")
 
 
-def entry(words: Sequence[str], status: int, lines: Iterable[Line] = ()) -> bytes:
-    """The entry of a command, with the lines of a script."""
-    text = "\n".join([f"{status} {line_of(words)}", *[f"{status} {line}" for status, line in lines]])
+def entry(words: Sequence[str], status: int, lines: Iterable[str] = ()) -> bytes:
+    """The entry of a command, with the lines of a script, each with its exit status before it."""
+    text = "\n".join([f"{status} {line_of(words)}", *lines])
     data = text.encode("utf-8", "surrogateescape")
     if len(data) < WORTH_PACKING:
         return PLAIN + data

@@ -79,7 +79,7 @@ def run_on(machine: Machine, lines: Iterable[str]) -> str:
         if not runner.run_line(number, line):
             assert runner.last_failure is not None
             raise runner.last_failure
-    return "".join([text_of(text) for _, text in runner.printed])
+    return "".join([text_of(text) for text in runner.printed])
 
 
 class _Telling:
@@ -148,6 +148,7 @@ class _Runner(Script):
 
     def __init__(self, file: str):
         super().__init__(None, file, echo=False, keep_going=False, jsonl=False)
+        self.is_told = True
         self.last_status = 0
         self.last_failure: Exception | None = None
         self.last_out = ""

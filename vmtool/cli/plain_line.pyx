@@ -9,6 +9,7 @@ own entry in the log.
 """
 
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeASCII
+from libc.string cimport memcmp
 
 from vmtool.cli import table
 from vmtool.cli.kinds import PID_MAX
@@ -27,6 +28,7 @@ cdef long long LARGEST_PID = PID_MAX
 cdef class Plan:
     """A command whose arguments are all of these kinds: how to read them."""
     cdef object command
+    cdef bytes name
     cdef dict defaults
     cdef tuple names
     cdef bytes kinds
@@ -34,6 +36,32 @@ cdef class Plan:
 
 
 cdef dict PLANS = {}  # by the command's name; None: it has other arguments
+cdef Plan LAST = Plan()  # of the line before: the next one is often of the same command
+LAST.name = b""
+cdef signed char DIGITS[256]  # by character: its value as a digit, or another of these
+
+cdef enum:  # characters of a plain line
+    LETTER = 16  # of a command's name alone
+    DASH  # within one
+    BLANK
+    OTHER = -1
+
+
+cdef void fill_digits() noexcept:
+    cdef int c
+    for c in range(256):
+        DIGITS[c] = OTHER
+        if c'0' <= c <= c'9':
+            DIGITS[c] = <signed char>(c - c'0')
+        elif c'a' <= c <= c'f' or c'A' <= c <= c'F':
+            DIGITS[c] = <signed char>((c | 32) - c'a' + 10)
+        elif c'g' <= c <= c'z':
+            DIGITS[c] = LETTER
+    DIGITS[c'-'] = DASH
+    DIGITS[c' '] = BLANK
+
+
+fill_digits()
 
 
 cdef Plan plan_of(str name):
@@ -43,7 +71,7 @@ cdef Plan plan_of(str name):
             and all([p.kind in KINDS and not p.repeat for p in command.arguments])
             and not any([p in group for p in command.arguments for group in command.exclusive])):
         plan = Plan()
-        (<Plan>plan).command, (<Plan>plan).defaults = command, command.defaults
+        (<Plan>plan).command, (<Plan>plan).name, (<Plan>plan).defaults = command, name.encode(), command.defaults
         (<Plan>plan).names = tuple([p.name for p in command.arguments])
         (<Plan>plan).kinds = b"".join([KINDS[p.kind] for p in command.arguments])
         (<Plan>plan).nr_required = command.nr_required
@@ -51,38 +79,36 @@ cdef Plan plan_of(str name):
     return plan
 
 
-cdef inline int hex_digit(char c) noexcept nogil:
-    if c'0' <= c <= c'9':
-        return c - c'0'
-    if c'a' <= c <= c'f':
-        return c - c'a' + 10
-    return c - c'A' + 10 if c'A' <= c <= c'F' else -1
+cdef inline int digit(char c) noexcept nogil:
+    return DIGITS[<unsigned char>c]
 
 
 cdef bint hexadecimal(const char *text, Py_ssize_t length, unsigned long long *value) noexcept nogil:
+    cdef unsigned long long found = 0
     cdef Py_ssize_t i
     if length > 2 and text[0] == c'0' and text[1] == c'x':
         text += 2
         length -= 2
     if not 0 < length <= MOST_DIGITS:
         return False
-    value[0] = 0
     for i in range(length):
-        if hex_digit(text[i]) < 0:
+        if not 0 <= digit(text[i]) < 16:
             return False
-        value[0] = value[0] << 4 | <unsigned long long>hex_digit(text[i])
+        found = found << 4 | <unsigned long long>digit(text[i])
+    value[0] = found
     return True
 
 
 cdef bint decimal(const char *text, Py_ssize_t length, unsigned long long *value) noexcept nogil:
+    cdef unsigned long long found = 0
     cdef Py_ssize_t i
     if not 0 < length <= 18:
         return False
-    value[0] = 0
     for i in range(length):
         if not c'0' <= text[i] <= c'9':
             return False
-        value[0] = value[0] * 10 + <unsigned long long>(text[i] - c'0')
+        found = found * 10 + <unsigned long long>(text[i] - c'0')
+    value[0] = found
     return True
 
 
@@ -96,20 +122,35 @@ cdef Py_ssize_t cut(const char *text, Py_ssize_t length, Py_ssize_t *starts) noe
     """Where each word begins, and behind the last its end and one; how many, 0: the line is not plain."""
     cdef Py_ssize_t i, nr = 0
     cdef bint in_word = False
+    cdef int what
     for i in range(length):
-        if c'0' <= text[i] <= c'9' or c'a' <= text[i] <= c'z' or c'A' <= text[i] <= c'F' or (text[i] == c'-' and in_word and nr == 1):
+        what = digit(text[i])
+        if 0 <= what <= LETTER or (what == DASH and in_word and nr == 1):
             if not in_word:
                 if nr == MOST_WORDS:
                     return 0
                 starts[nr] = i
                 nr += 1
                 in_word = True
-        elif text[i] == c' ' and in_word:
+        elif what == BLANK and in_word:
             in_word = False
         else:
             return 0
     starts[nr] = length + 1
     return nr if in_word else 0
+
+
+cdef Plan known(const char *text, Py_ssize_t length):
+    """The plan of a command's name, None: it has none."""
+    global LAST
+    cdef Plan plan = LAST
+    if len(plan.name) == length and memcmp(<const char *>plan.name, text, length) == 0:
+        return plan
+    name = PyUnicode_DecodeASCII(text, length, NULL)
+    plan = PLANS[name] if name in PLANS else plan_of(name)
+    if plan is not None:
+        LAST = plan
+    return plan
 
 
 def read(str line):
@@ -126,8 +167,7 @@ def read(str line):
     nr = cut(text, length, starts)
     if nr == 0:
         return None
-    name = PyUnicode_DecodeASCII(text, starts[1] - 1, NULL)
-    plan = PLANS[name] if name in PLANS else plan_of(name)
+    plan = known(text, starts[1] - 1)
     if plan is None or not plan.nr_required < nr <= len(plan.names) + 1:
         return None
     values = plan.defaults.copy()

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from vmtool.store.session import Session
 
 LINE_FAILURES = (*execute.FAILURES, StateError)
-STDOUT, STDERR = 1, 2
 MOST_BYTES = 128 << 20  # of a script: some four million lines; /dev/zero has no end
 
 
@@ -77,13 +76,19 @@ def read_script(file: str) -> list[str]:
     return text.decode("utf-8", "surrogateescape").split("\n")
 
 
+class Complaint(str):
+    """What goes to stderr."""
+
+    __slots__ = ()
+
+
 class Transaction:
     """A script's session on the state file: none until a line asks for it. `lines`: what since the last commit changed the machine."""
 
     def __init__(self, settings: Settings, is_each: bool = False):
         self.settings = settings
         self.is_each = is_each  # a line is a step of its own
-        self.lines: list[journal.Line] = []
+        self.lines: list[str] = []  # each with its exit status before it
         self.status = 0  # the script's so far
         self.session: Session | None = None
         self.is_running = False
@@ -125,7 +130,7 @@ class Transaction:
         """The step's entry in the log: the script and its lines, or the one line."""
         lines, self.lines = self.lines, []
         if self.is_each:
-            return b"".join([journal.entry_of_line(*line) for line in lines[:1]])
+            return journal.entry_of_line(lines[0]) if lines else b""
         return journal.entry(self.settings.words or ["run"], self.status, lines)
 
 
@@ -140,7 +145,8 @@ class Script:
         self.jsonl = jsonl
         self.variables: dict[str, str] = {}
         self.status = 0
-        self.printed: list[tuple[int, str | bytes]] = []  # (descriptor, text) in order
+        self.is_told = echo or jsonl  # of a plain line that worked, more than what it prints
+        self.printed: list[str | bytes] = []  # in order; a Complaint is for stderr
         if settings is not None:
             self.transaction = Transaction(settings)
         if jsonl:
@@ -150,8 +156,23 @@ class Script:
     def run_line(self, number: int, line: str) -> bool:
         """One line; whether the script goes on."""
         plain = read_plain(line)
-        if plain is not None:
-            return self.run_plain(number, line, *plain)
+        if plain is None:
+            return self.run_any(number, line)
+        output: Output
+        failure: Exception | None
+        command, values = plain
+        try:
+            output, failure = self.act(command, values, line)
+        except LINE_FAILURES as raised:
+            output, failure = None, raised
+        if failure is None and type(output) is str and not self.is_told:
+            if output:
+                self.printed.append(output)
+            return True
+        return self.goes_on(number, line, command.name, output, failure, None, False)
+
+    def run_any(self, number: int, line: str) -> bool:
+        """The same of a line that plain_line leaves to others."""
         text = line.lstrip()
         allowed = text[:1] == "-"
         if allowed:
@@ -178,20 +199,6 @@ class Script:
             word = word or _command_word(text)
             output, failure = None, raised
         return self.goes_on(number, line, word, output, failure, name, allowed)
-
-    def run_plain(self, number: int, line: str, command: Command, values: dict[str, Any]) -> bool:
-        """The same of a line that plain_line has read."""
-        output: Output
-        failure: Exception | None
-        try:
-            output, failure = self.act(command, values, line)
-        except LINE_FAILURES as raised:
-            output, failure = None, raised
-        if failure is None and type(output) is str and not self.echo and not self.jsonl:
-            if output:
-                self.printed.append((STDOUT, output))
-            return True
-        return self.goes_on(number, line, line.partition(" ")[0], output, failure, None, False)
 
     def goes_on(self, number: int, line: str, word: str, output: Output, failure: Exception | None, name: str | None,
                 allowed: bool) -> bool:
@@ -232,8 +239,9 @@ class Script:
             raise UsageError("a script boots before its first line that uses a machine")
         output, failure = execute.perform(session, command, values, access is not READS)
         if access is not READS:
-            status = report.status_of(failure) if failure else output.status if type(output) is report.Result else 0
-            transaction.lines.append((status, words if type(words) is str else journal.line_of(words)))
+            text = words if type(words) is str else journal.line_of(words)
+            status = 0 if failure is None and type(output) is not report.Result else status_of(output, failure)
+            transaction.lines.append("0 " + text if status == 0 else f"{status} {text}")
         if failure is not None and access is BOOTS:
             transaction.forget()
         return output if type(output) is str or not callable(output) else output(), failure
@@ -241,15 +249,15 @@ class Script:
     def note(self, number, line, word, output, failure, status, name):
         """Keep what the line prints, and its output under its name."""
         if self.echo and not self.jsonl:
-            self.printed.append((STDOUT, f"+ {line.strip()}\n"))
+            self.printed.append(f"+ {line.strip()}\n")
         if failure is not None:
-            self.printed.append((STDERR, f"{self.file}:{number}: {report.line_of(word, report.message_of(failure))}"))
+            self.printed.append(Complaint(f"{self.file}:{number}: {report.line_of(word, report.message_of(failure))}"))
         if name is not None and failure is None:
             self.variables[name] = text_of(output).rstrip("\n")
         if self.jsonl:
-            self.printed.append((STDOUT, self.object(number, word, output, failure, status)))
+            self.printed.append(self.object(number, word, output, failure, status))
         elif output and name is None:
-            self.printed.append((STDOUT, output))
+            self.printed.append(output)
 
     def object(self, number, word, output, failure, status):
         """The line's JSON object."""
@@ -265,25 +273,24 @@ class Script:
                     f'"out": {self.quote(out)}}}\n')
         return f'{start}null, "signal": null, "out": {self.quote(out)}}}\n'
 
-    def complaints(self) -> list[str | bytes]:
+    def complaints(self) -> list[Complaint]:
         """What is kept for stderr."""
-        return [text for fd, text in self.printed if fd == STDERR]
+        return [text for text in self.printed if type(text) is Complaint]
 
     def show(self) -> int:
         """Print what was kept, stdout and stderr in their order; 0 or the status of a failed write."""
         printed, self.printed = self.printed, []
-        pending = []
-        for fd, text in printed:
-            data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-            if fd == STDOUT:
-                pending.append(data)
+        pending: list[str | bytes] = []
+        for text in printed:
+            if type(text) is not Complaint:
+                pending.append(text)
                 continue
-            status = report.show("run", b"".join(pending))
+            status = report.show("run", joined(pending))
             if status:
                 return status
             pending = []
-            report.write_error(data)
-        return report.show("run", b"".join(pending))
+            report.write_error(text.encode("utf-8", "surrogateescape"))
+        return report.show("run", joined(pending))
 
 
 def _command_word(text):
@@ -291,6 +298,19 @@ def _command_word(text):
     words = text.split()
     words = words[2:] if words[1:2] == ["="] else words
     return words[0] if words else ""
+
+
+def joined(texts: list[str | bytes]) -> bytes:
+    """One after the other, as stdout has them."""
+    try:
+        return "".join(texts).encode("utf-8", "surrogateescape")  # type: ignore[arg-type]
+    except TypeError:  # not text alone
+        return b"".join([text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape") for text in texts])
+
+
+def status_of(output: Output, failure: Exception | None) -> int:
+    """A command's exit status."""
+    return report.status_of(failure) if failure is not None else execute.status_of(output)
 
 
 def text_of(output: Output) -> str:
