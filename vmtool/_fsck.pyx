@@ -8,45 +8,44 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from vmtool._state cimport State
 from vmtool.mm.arena cimport ARENA_LOOP, ARENA_OK, ARENA_RANGE, arena_t, pool_name
-from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name, fsck_cache_text
-from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_name, fsck_entries_text
-from vmtool.mm.fsck_kernel cimport fsck_kernel, fsck_kernel_name, fsck_kernel_text
-from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_name, fsck_kmem_text
-from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
-from vmtool.mm.fsck_memcg cimport fsck_memcg, fsck_memcg_name, fsck_memcg_text
-from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
-from vmtool.mm.fsck_records cimport fsck_records, fsck_records_name, fsck_records_text
-from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
-from vmtool.mm.fsck_space cimport fsck_space, fsck_space_name, fsck_space_text
-from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_name, fsck_swap_text
-from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
+from vmtool.mm.checks cimport fsck_check_t, fsck_report_fn
+from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_check
+from vmtool.mm.fsck_entries cimport fsck_entries, fsck_entries_check
+from vmtool.mm.fsck_kernel cimport fsck_kernel, fsck_kernel_check
+from vmtool.mm.fsck_kmem cimport fsck_kmem, fsck_kmem_check
+from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_check
+from vmtool.mm.fsck_memcg cimport fsck_memcg, fsck_memcg_check
+from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_check
+from vmtool.mm.fsck_records cimport fsck_records, fsck_records_check
+from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_check
+from vmtool.mm.fsck_space cimport fsck_space, fsck_space_check
+from vmtool.mm.fsck_swap cimport fsck_swap, fsck_swap_check
+from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_check
 from vmtool.mm.types cimport POOL_LIBC
 
-ctypedef void (*report_fn)(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept nogil
-ctypedef void (*check_fn)(arena_t *a, report_fn report, void *ctx) noexcept nogil
-ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
+ctypedef void (*check_fn)(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
+ctypedef const fsck_check_t *(*nth_fn)(uint32_t i) noexcept nogil
 
 cdef struct room_t:
     check_fn check
-    name_fn name
-    name_fn text
+    nth_fn nth
 
 cdef enum:
     NR_ROOMS = 12
 
 cdef room_t ROOMS[NR_ROOMS]
-ROOMS[:] = [room_t(fsck_records, fsck_records_name, fsck_records_text),
-            room_t(fsck_phys, fsck_phys_name, fsck_phys_text),
-            room_t(fsck_tlb, fsck_tlb_name, fsck_tlb_text),
-            room_t(fsck_kernel, fsck_kernel_name, fsck_kernel_text),
-            room_t(fsck_lru, fsck_lru_name, fsck_lru_text),
-            room_t(fsck_swap, fsck_swap_name, fsck_swap_text),
-            room_t(fsck_slab, fsck_slab_name, fsck_slab_text),
-            room_t(fsck_kmem, fsck_kmem_name, fsck_kmem_text),
-            room_t(fsck_cache, fsck_cache_name, fsck_cache_text),
-            room_t(fsck_space, fsck_space_name, fsck_space_text),
-            room_t(fsck_entries, fsck_entries_name, fsck_entries_text),
-            room_t(fsck_memcg, fsck_memcg_name, fsck_memcg_text)]
+ROOMS[:] = [room_t(fsck_records, fsck_records_check),
+            room_t(fsck_phys, fsck_phys_check),
+            room_t(fsck_tlb, fsck_tlb_check),
+            room_t(fsck_kernel, fsck_kernel_check),
+            room_t(fsck_lru, fsck_lru_check),
+            room_t(fsck_swap, fsck_swap_check),
+            room_t(fsck_slab, fsck_slab_check),
+            room_t(fsck_kmem, fsck_kmem_check),
+            room_t(fsck_cache, fsck_cache_check),
+            room_t(fsck_space, fsck_space_check),
+            room_t(fsck_entries, fsck_entries_check),
+            room_t(fsck_memcg, fsck_memcg_check)]
 
 MOST_LINES = 1000  # of one check
 
@@ -70,8 +69,8 @@ def sentences():
     found = {}
     for room in range(NR_ROOMS):
         i = 0
-        while ROOMS[room].name(i) != NULL:
-            found[ROOMS[room].name(i).decode()] = ROOMS[room].text(i).decode()
+        while ROOMS[room].nth(i) != NULL:
+            found[ROOMS[room].nth(i).name.decode()] = ROOMS[room].nth(i).text.decode()
             i += 1
     found["record-range"] = "{0} record {1} is referred to, but not there"
     found["record-loop"] = "{0} record {1} does not lead where it stands in its list or tree"

@@ -23,7 +23,8 @@ from vmtool.mm.show_memory cimport (NR_MEMINFO, empty_zone_name, empty_zone_wmar
                                     vmstat_name, vmstat_value, zone_is_built, zone_stat_count, zone_stat_name, zone_stat_value)
 from vmtool.mm.sysctl cimport (choice_t, sysctl_count, sysctl_exists, sysctl_get, sysctl_in_range, sysctl_is_signed, sysctl_name, sysctl_set,
                                sysctl_unit, sysctl_values, sysctl_words)
-from vmtool.mm.tlb cimport TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_is_valid, tlb_locate, tlb_name
+from vmtool.mm.tlb cimport (TLB_GLOBAL, TLB_L1I_2M, TLB_L1I_4K, TLB_L2, TLB_L2I, TLB_L2_1G, TLB_PSC, tlb_frame, tlb_is_dirty, tlb_is_nx, tlb_is_user,
+                            tlb_is_valid, tlb_is_write, tlb_locate, tlb_name)
 from vmtool.mm.trace cimport NR_TRACE_EVENTS, TRACE_RECORDS, tally_start, trace_arg_names, trace_event_name, trace_reset as mm_trace_reset
 from vmtool.mm.types cimport *
 
@@ -85,7 +86,6 @@ def tlb(State self, cpu=None):
     cdef uint32_t which = 0
     cdef uint32_t set_index = 0
     cdef uint32_t way = 0
-    cdef uint64_t base  # the first frame: of the page, or of the table that an entry above leads to
     cdef cpu_t *p
     cdef tlb_entry_t *e
     cdef const arch_t *g = &self.a.m.arch
@@ -99,12 +99,9 @@ def tlb(State self, cpu=None):
             if not tlb_is_valid(p, e):
                 continue
             level, kind = tlb_place(self.a.m, which)
-            base = e.pte & g.pfn_mask
-            if level:
-                base &= ~((<uint64_t>1 << (e.page_shift & 63)) - 1)
             found.append(r.TlbEntry(
-                c, level, kind, set_index, way, e.tag >> 1, base >> g.page_shift, e.pcid, e.page_shift,
-                bool(e.flags & TLB_GLOBAL), bool(e.pte & g.write), bool(e.pte & g.user), bool(e.pte & g.nx), bool(e.pte & g.dirty), e.age))
+                c, level, kind, set_index, way, e.tag >> 1, tlb_frame(g, e, level != 0), e.pcid, e.page_shift,
+                bool(e.flags & TLB_GLOBAL), tlb_is_write(g, e), tlb_is_user(g, e), tlb_is_nx(g, e), tlb_is_dirty(g, e), e.age))
     self.check()
     return found
 

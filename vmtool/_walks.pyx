@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from vmtool._state cimport State
-from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT, X86_US,
+from vmtool.mm.arch cimport (ARCH_ARM, ARCH_KPTI, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_TRANSLATES, X86_PKEY_SHIFT,
                              arch_name, entry_encode, entry_flag, is_arm, is_riscv, level_name,
                              page_size)
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT
@@ -19,7 +19,7 @@ from vmtool.mm.boot_areas cimport boot_area_t, boot_areas_begin, boot_areas_next
 from vmtool.mm.frame cimport page_bytes
 from vmtool.mm.kernel_areas cimport module_loaded, module_t, module_text, nr_modules
 from vmtool.mm.kernel_areas_arm cimport PCI_IO, PCI_IO_BYTES, UNIT_PAGES, VMALLOC_END
-from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_t
+from vmtool.mm.mmu cimport access_t, mmu_judge, mmu_walk, walk_is_leaf, walk_is_present, walk_needs_young, walk_pkey, walk_t
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pgtable cimport user_pgd
 from vmtool.mm.pte cimport X86_SOFT_DIRTY, soft_dirty_bit
@@ -61,11 +61,9 @@ cdef object own_names(const arch_t *g, int level, uint64_t entry):
     return ((SOFT_DIRTY_BIT, "SOFT_DIRTY"),) if soft_dirty_bit(g, entry) == X86_SOFT_DIRTY else ((SWP_SOFT_DIRTY_BIT, "SWP_SOFT_DIRTY"),)
 
 
-cdef object pkey_flag(const arch_t *g, bint is_leaf, uint64_t entry):
+cdef object pkey_flag(const arch_t *g, const walk_t *w, int i):
     """The protection key of a program's page, where the processor has keys: all four bits are one number."""
-    if not (g.flags & ARCH_PKEYS and is_leaf and entry & X86_US):
-        return ()
-    return (f"PKEY={entry >> X86_PKEY_SHIFT & (NR_PKEYS - 1)}",)
+    return (f"PKEY={walk_pkey(g, w, i)}",) if walk_pkey(g, w, i) >= 0 else ()
 
 
 cdef object entry_names(const arch_t *g, int level, uint64_t entry):
@@ -141,11 +139,10 @@ def walk(State self, pid, addr, root=None):
     steps = []
     for i in range(w.nr_steps):
         level = w.entry_level[i]
-        present = bool(w.entry[i] & g.present)
-        is_leaf = present and (level == 0 or bool(w.entry[i] & g.huge))
+        is_leaf = walk_is_leaf(g, &w, i)
         steps.append(r.WalkStep(
             level_name(g, level).decode(), w.table_addr[i], w.index[i], w.entry_addr[i], w.raw[i] if not g.flags & ARCH_PAIRED else w.raw[i] & WORD,
-            entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, is_leaf, w.raw[i]), present, is_leaf,
+            entry_flags(g, level, w.raw[i]) + own_flags(g, level, w.raw[i]) + pkey_flag(g, &w, i), walk_is_present(g, &w, i), is_leaf,
             *index_bits(g, level), entry_names(g, level, w.raw[i]), *base_bits(g, level, is_leaf)[:2],
             w.raw[i] >> 32 if g.flags & ARCH_PAIRED and level == 0 else 0, base_bits(g, level, is_leaf)[2]))
     reason = "" if w.ok else "non-canonical" if w.noncanonical else "not present" if not w.error & PF_RSVD else "reserved bits set"
@@ -153,7 +150,7 @@ def walk(State self, pid, addr, root=None):
                   <uint64_t>1 << w.page_shift if w.ok else 0, reason, arch_text(g.id), "TTBR1" if is_upper else "TTBR0" if is_arm(g) else "satp" if is_riscv(g) else "CR3",
                   g.levels, 64 if g.flags & ARCH_SPLIT_ROOT else g.va_bits, 8 * g.entry_bytes, g.page_shift,
                   mmu_judge(g, &w, &how) if w.ok else w.error,
-                  bool(w.ok and g.flags & ARCH_SOFT_YOUNG and not w.leaf & g.accessed))
+                  walk_needs_young(g, &w))
 
 
 def kernel_map(State self, borders, root=None):

@@ -13,7 +13,7 @@ MOST_LINES = 500
 
 # mm/, from the foot: a module uses lines above its own, never its own line. vmtool/mm/README.md says what each is.
 LEVELS = """
-    flags libc_data scalars kmem_types kmem_caches
+    checks flags libc_data scalars kmem_types kmem_caches
     reclaim_types mmzone_types mm_types task_types fs_types arch_types
     cpu_types
     types

@@ -3,7 +3,7 @@
 from libc.stdlib cimport calloc, free
 
 cdef enum:
-    FIRST = 1024
+    FIRST_SLOTS = 1024
 
 
 cdef inline uint64_t place_of(const blocks_t *b, uint64_t id) noexcept nogil:
@@ -36,7 +36,7 @@ cdef bint blocks_put(blocks_t *b, uint64_t id, vaddr_t mem) noexcept nogil:
     cdef blocks_t larger
     cdef uint64_t i
     if b.at == NULL or b.nr * 2 > b.mask:
-        larger.mask = FIRST - 1 if b.at == NULL else b.mask * 2 + 1
+        larger.mask = FIRST_SLOTS - 1 if b.at == NULL else b.mask * 2 + 1
         larger.nr = 0
         larger.at = <block_t *>calloc(larger.mask + 1, sizeof(block_t))
         if larger.at == NULL:

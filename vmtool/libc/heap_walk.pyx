@@ -37,7 +37,7 @@ cdef void mark_list(heap_walk_t *w, vaddr_t at, uint64_t link, uint64_t most, in
     """A list with protected pointers: a tcache's of blocks, whose first word is the link, or a fastbin's of chunks."""
     while at and most and not misaligned(at) and not w.broken:
         mark(w, at + link - CHUNK_HDR_SZ, state, bin)
-        at = (at + link) >> PROTECT_SHIFT ^ peek64(&w.k, at + link)
+        at = protect_ptr(at + link, peek64(&w.k, at + link))
         most -= 1
 
 

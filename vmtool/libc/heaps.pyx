@@ -5,10 +5,7 @@ from vmtool.libc.chunk cimport *
 from vmtool.libc.syscalls cimport PROT_RW, failed, libc_madvise, libc_mmap, libc_mprotect, libc_munmap, madvise_thp
 from vmtool.libc.words cimport abort_with
 from vmtool.mm.sys_madvise cimport MADV_DONTNEED
-from vmtool.mm.types cimport MAP_FIXED, MAP_NORESERVE
-
-cdef enum:
-    OVERCOMMIT_NEVER = 2  # /proc/sys/vm/overcommit_memory
+from vmtool.mm.types cimport MAP_FIXED, MAP_NORESERVE, OVERCOMMIT_NEVER
 
 
 cdef vaddr_t aligned_area(libc_t *l) noexcept nogil:

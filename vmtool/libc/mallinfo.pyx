@@ -18,7 +18,7 @@ cdef void arena_info(peek_t *k, vaddr_t av, mallinfo_t *out) noexcept nogil:
         while p and step(k.l):
             out.smblks += 1
             fast_bytes += peek64(k, p + OFF_SIZE) & ~<uint64_t>SIZE_BITS
-            p = (p + OFF_FD) >> PROTECT_SHIFT ^ peek64(k, p + OFF_FD)
+            p = protect_ptr(p + OFF_FD, peek64(k, p + OFF_FD))
     free_bytes += fast_bytes
     out.fsmblks += fast_bytes
     for i in range(1, NBINS):

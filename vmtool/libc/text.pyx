@@ -4,7 +4,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, strlen
 
 cdef enum:
-    FIRST = 65536
+    FIRST_BYTES = 65536
 
 
 cdef void text_free(text_t *t) noexcept nogil:
@@ -14,7 +14,7 @@ cdef void text_free(text_t *t) noexcept nogil:
 
 
 cdef bint text_room(text_t *t, uint64_t more) noexcept nogil:
-    cdef uint64_t cap = t.cap * 2 if t.cap else FIRST
+    cdef uint64_t cap = t.cap * 2 if t.cap else FIRST_BYTES
     cdef char *grown
     if t.len + more <= t.cap:
         return True

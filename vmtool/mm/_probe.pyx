@@ -10,14 +10,15 @@ from posix.time cimport CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 from vmtool.mm.arch cimport arch_features, arch_lookup, level_name
 from vmtool.mm.arena cimport *
 from vmtool.mm.buddy cimport *
+from vmtool.mm.checks cimport fsck_check_t
 from vmtool.mm.pcp cimport drain_pcp
 from vmtool.mm.lruvec cimport lruvec_add_folio, lruvec_del_folio
 from vmtool.mm.swap_lru cimport folio_add_lru
 from vmtool.mm.frame cimport *
-from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_name, fsck_lru_text
-from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_name, fsck_phys_text
-from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_name, fsck_slab_text
-from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_name, fsck_tlb_text
+from vmtool.mm.fsck_lru cimport fsck_lru, fsck_lru_check
+from vmtool.mm.fsck_phys cimport fsck_phys, fsck_phys_check
+from vmtool.mm.fsck_slab cimport fsck_slab, fsck_slab_check
+from vmtool.mm.fsck_tlb cimport fsck_tlb, fsck_tlb_check
 from vmtool.mm.mmu cimport *
 from vmtool.mm.mmu_context cimport asids_init, mmu_gather_t, tlb_finish_mmu, tlb_gather_mmu
 from vmtool.mm.pgtable cimport *
@@ -40,22 +41,22 @@ cdef void collect(void *ctx, const char *name, uint64_t first, uint64_t second) 
     (<list>ctx).append((name.decode(), first, second))
 
 
-ctypedef const char *(*name_fn)(uint32_t i) noexcept nogil
+ctypedef const fsck_check_t *(*nth_fn)(uint32_t i) noexcept nogil
 
 
-cdef void sentences_of(dict out, name_fn name, name_fn text):
+cdef void sentences_of(dict out, nth_fn nth):
     cdef uint32_t i = 0
-    while name(i) != NULL:
-        out[name(i).decode()] = text(i).decode()
+    while nth(i) != NULL:
+        out[nth(i).name.decode()] = nth(i).text.decode()
         i += 1
 
 
 def fsck_sentences():
     out = {}
-    sentences_of(out, fsck_phys_name, fsck_phys_text)
-    sentences_of(out, fsck_tlb_name, fsck_tlb_text)
-    sentences_of(out, fsck_lru_name, fsck_lru_text)
-    sentences_of(out, fsck_slab_name, fsck_slab_text)
+    sentences_of(out, fsck_phys_check)
+    sentences_of(out, fsck_tlb_check)
+    sentences_of(out, fsck_lru_check)
+    sentences_of(out, fsck_slab_check)
     return out
 
 cdef class Probe:

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 from vmtool.mm.arch cimport arch_lookup
 from vmtool.mm.arena cimport *
 from vmtool.mm.frame cimport boot_memory, folio_order, page_folio
-from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_name
+from vmtool.mm.fsck_cache cimport fsck_cache, fsck_cache_check
 from vmtool.mm.names cimport name_free, name_read, name_store, nr_path_buckets, path_bucket
 from vmtool.mm.pagecache cimport *
 from vmtool.mm.slab cimport kmem_cache_init
@@ -229,8 +229,8 @@ cdef class Cache:
 
     def fsck_names(self):
         names = []
-        while fsck_cache_name(len(names)) != NULL:
-            names.append(fsck_cache_name(len(names)).decode())
+        while fsck_cache_check(len(names)) != NULL:
+            names.append(fsck_cache_check(len(names)).name.decode())
         return names
 
     def damage(self, what, inode=0, index=0, file=0):

@@ -102,7 +102,7 @@ cdef int note_hole(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level) noexcept
 
 cdef int note_and_stop(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     note_table(w, addr, next, table)
-    return -EINTR
+    return -EBUSY
 
 
 cdef class Space:

@@ -13,7 +13,7 @@ Simplified: pages of 4 kB, as the machines have from which processes come.
 from libc.string cimport memcpy
 
 from vmtool.mm.arch cimport level_index, offset_in_page, page_align, page_size
-from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, rec_at, vma_at
+from vmtool.mm.arena cimport file_at, frame_at, frame_mut, inode_at, mm_mut, vma_at
 from vmtool.mm.buddy cimport alloc_pages, free_pages
 from vmtool.mm.fault cimport special_page
 from vmtool.mm.fault_anon cimport map_new_anon
@@ -26,7 +26,7 @@ from vmtool.mm.pagecache cimport filemap_add, filemap_get, folio_mark_dirty, shm
 from vmtool.mm.pgtable cimport entry_get, entry_set, table_alloc, table_lookup
 from vmtool.mm.pte cimport (ENTRY_PAGE, mk_pte, pte_class, pte_frame, pte_load, pte_mkclean, pte_mkdirty, pte_mkhuge, pte_mkold, pte_mkspecial,
                             pte_mkwrite, pte_mkyoung, pte_special, pte_store, pte_wrprotect)
-from vmtool.mm.rmap cimport anon_vma_fork, anon_vma_prepare, dup_anon_rmap
+from vmtool.mm.rmap cimport anon_vma_fork, anon_vma_prepare, dup_anon_rmap, in_anon_vma_chain
 from vmtool.mm.thp cimport pgtable_trans_huge_deposit, pmd_is_huge, thp_vma_suitable
 from vmtool.mm.thp_fault cimport copy_huge_pmd, map_anon_pmd
 from vmtool.mm.vma cimport linear_page_index, vma_is_anonymous
@@ -181,17 +181,6 @@ cdef int64_t adopt_pages(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uint32_
 # --- shared with another process ---------------------------------------------------------------------------------------------
 
 
-cdef bint in_chain(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil:
-    cdef idx_t at = vma_at(a, v).avc_head
-    cdef uint32_t left = a.pool[POOL_AVC].count
-    while at and left:
-        if (<avc_t *>rec_at(a, POOL_AVC, at)).anon_vma == anon_vma:
-            return True
-        at = (<avc_t *>rec_at(a, POOL_AVC, at)).same_vma_next
-        left -= 1
-    return False
-
-
 cdef pfn_t shared_page(arena_t *a, idx_t src, vaddr_t addr) noexcept nogil:
     """The anonymous page that an area has at an address; from now on nobody has it alone. 0: none."""
     cdef mm_t *m = mm_mut(a, vma_at(a, src).vm_mm)
@@ -222,7 +211,7 @@ cdef int share_page(arena_t *a, idx_t v, vaddr_t addr, idx_t src, vaddr_t src_ad
     if table == 0:
         return 0 if entry_get(a, m, addr, 1) else -ENOMEM
     pfn = shared_page(a, src, src_addr)
-    if pfn == 0 or pte_load(a, table, index) != 0 or not in_chain(a, v, frame_at(a, page_folio(a, pfn)).mapping):
+    if pfn == 0 or pte_load(a, table, index) != 0 or not in_anon_vma_chain(a, v, frame_at(a, page_folio(a, pfn)).mapping):
         return 0
     dup_anon_rmap(a, pfn, vma_at(a, v).vm_mm)
     pte_store(a, table, index, marked(a, mk_pte(a, pfn, vma_at(a, v).vm_flags), how))
@@ -241,7 +230,7 @@ cdef int share_huge(arena_t *a, idx_t v, vaddr_t addr, idx_t src, uint32_t how) 
     if table_lookup(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1) == 0:
         return 0
     pmd = entry_get(a, mm_mut(a, vma_at(a, src).vm_mm), addr, 1)
-    if not pmd_is_huge(a, pmd) or pte_special(a, pmd) or not in_chain(a, v, frame_at(a, pte_frame(a, pmd)).mapping):
+    if not pmd_is_huge(a, pmd) or pte_special(a, pmd) or not in_anon_vma_chain(a, v, frame_at(a, pte_frame(a, pmd)).mapping):
         return 0
     if table_alloc(a, m, addr, 1) == 0:
         return -ENOMEM
@@ -267,7 +256,7 @@ cdef int link_areas(arena_t *a, idx_t v, vaddr_t addr, idx_t src, idx_t parent) 
     """The area inherits its pages: from its parent's area, where that knows those of src; else from src itself. 0 or -ENOMEM."""
     if vma_at(a, v).avc_head:
         return 0
-    if parent and can_share(a, v, addr, parent, addr) and vma_at(a, parent).anon_vma and in_chain(a, parent, vma_at(a, src).anon_vma):
+    if parent and can_share(a, v, addr, parent, addr) and vma_at(a, parent).anon_vma and in_anon_vma_chain(a, parent, vma_at(a, src).anon_vma):
         return anon_vma_fork(a, v, parent)
     return anon_vma_fork(a, v, src)
 
@@ -314,7 +303,7 @@ cdef int64_t adopt_inherited(arena_t *a, idx_t v, vaddr_t addr, uint64_t nr, uin
         return -ENOMEM
     anon_vma = vma_at(a, src).anon_vma
     mapped = adopt_pages(a, v, addr, nr, what, how)
-    if mapped == <int64_t>nr and in_chain(a, v, anon_vma):
+    if mapped == <int64_t>nr and in_anon_vma_chain(a, v, anon_vma):
         for i in range(nr):
             hand_down(a, v, addr + (i << a.m.arch.page_shift), anon_vma)
     return mapped

@@ -107,6 +107,10 @@ cdef inline uint64_t page_align(const arch_t *g, uint64_t n) noexcept nogil:
     """Up to the next page; wraps to 0 past the last."""
     return page_start(g, n + page_size(g) - 1)
 
+cdef inline uint64_t pages_to_kb(const arch_t *g, int64_t nr_pages) noexcept nogil:
+    """A counter that is negative for the moment is told as 0, as node_page_state() does."""
+    return <uint64_t>nr_pages << (g.page_shift - 10) if nr_pages > 0 else 0
+
 cdef inline uint64_t table_bytes(const arch_t *g, int level) noexcept nogil:
     """What a table of the level adds to mm_struct's pgtables_bytes: those of PTEs, PMDs and PUDs are counted, the P4D's are not. Linux's table
     of arm is half of its page."""

@@ -27,6 +27,18 @@ cdef enum:
     ARM64_SWP_OFFSET_SHIFT = 12
     PTE_CONT_BIT = 52
 
+cdef extern from *:
+    """
+    #define VMTOOL_PTE_WRITE (1ULL << 51)
+    #define VMTOOL_PTE_CONT (1ULL << 52)
+    #define VMTOOL_PTE_DIRTY (1ULL << 55)
+    #define VMTOOL_PTE_SPECIAL (1ULL << 56)
+    """
+    const pte_t PTE_WRITE "VMTOOL_PTE_WRITE"  # DBM: where the processor has it, hardware clears read-only by itself
+    const pte_t PTE_CONT "VMTOOL_PTE_CONT"
+    const pte_t PTE_DIRTY "VMTOOL_PTE_DIRTY"
+    const pte_t PTE_SPECIAL "VMTOOL_PTE_SPECIAL"
+
 cdef pte_t arm64_decode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef pte_t arm64_encode(const arch_t *g, int level, pte_t e) noexcept nogil
 cdef pte_t arm64_mark(pte_t raw, pte_t value) noexcept nogil  # what a processor with hardware AF and DBM makes of an entry that mm is to read as value

@@ -9,12 +9,8 @@ from vmtool.mm.arch_x86 cimport (X86_A, X86_D, X86_G, X86_NX_BIT, X86_P, X86_PCD
                                  X86_SWP_TYPE_BITS, X86_SWP_TYPE_SHIFT, X86_SWP_UFFD_WP, X86_US)
 
 cdef pte_t NX = <pte_t>1 << X86_NX_BIT
-cdef pte_t PTE_WRITE = <pte_t>1 << 51  # DBM: where the processor has it, hardware clears read-only by itself
 cdef pte_t PTE_PXN = <pte_t>1 << 53
 cdef pte_t PTE_UXN = <pte_t>1 << 54
-cdef pte_t PTE_DIRTY = <pte_t>1 << 55
-cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
-cdef pte_t PTE_CONT = <pte_t>1 << PTE_CONT_BIT
 cdef pte_t ATTR_TAGGED = 1 << 2  # AttrIndx: MT_NORMAL_TAGGED, as the direct map is
 cdef pte_t ATTR_DEVICE = 4 << 2  # MT_DEVICE_nGnRE
 cdef pte_t TABLE_PXN = <pte_t>1 << 59

@@ -5,6 +5,9 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.module_areas cimport loader_t, module_t
 from vmtool.mm.types cimport *
 
+cdef enum:
+    VMALLOC_OFFSET = 0x800000  # addresses behind lowmem that nothing maps
+
 cdef enum:  # boot_area_kind
     AREA_VMALLOC  # pages that are written
     AREA_RO  # pages that are only read: programs of BPF

@@ -20,7 +20,6 @@ from vmtool.mm.set_memory cimport make_kernel_table
 from vmtool.mm.zone cimport lowmem_end, ram_start
 
 cdef enum:
-    VMALLOC_OFFSET = 0x800000  # addresses behind lowmem that nothing maps
     NR_MODULES = 4  # of i386
     NR_MODULES_ARM = 5
     STACK_ALIGN = 4  # pages: THREAD_ALIGN

@@ -132,7 +132,7 @@ cdef pfn_t get_page_from_freelist(arena_t *a, uint32_t order, uint32_t gfp, uint
         nofragment = False
 
 
-cdef inline uint32_t top_zone(arena_t *a) noexcept nogil:
+cdef inline uint32_t first_zone(arena_t *a) noexcept nogil:
     """The first zone of the zonelist."""
     cdef uint32_t z = ZONE_HIGHMEM
     while z and a.m.zone[z].managed_pages == 0:
@@ -259,7 +259,7 @@ cdef pfn_t alloc_slowpath(arena_t *a, uint32_t order, uint32_t gfp, uint32_t *zo
     cdef alloc_context_t ac
     cdef pfn_t pfn
     if wakes_kswapd(order, gfp, may_reclaim) and a.wakeup_kswapd != NULL:
-        a.wakeup_kswapd(a, top_zone(a), order, gfp, highest_zone(gfp))
+        a.wakeup_kswapd(a, first_zone(a), order, gfp, highest_zone(gfp))
     pfn = get_page_from_freelist(a, order, gfp, WMARK_MIN, zone_out)
     if pfn:
         return pfn

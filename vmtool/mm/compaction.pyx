@@ -245,7 +245,7 @@ cdef void compact_nodes(arena_t *a) noexcept nogil:
 # --- kcompactd -----------------------------------------------------------------------------------------------------------------
 
 
-cdef uint32_t top_zone(arena_t *a) noexcept nogil:
+cdef uint32_t highest_populated(arena_t *a) noexcept nogil:
     cdef uint32_t z = NR_ZONES - 1
     while z and a.m.zone[z].present_pages == 0:
         z -= 1
@@ -266,7 +266,7 @@ cdef void wakeup_kcompactd(arena_t *a, uint32_t order, uint32_t highest) noexcep
         return
     k.kcompactd_max_order = max(k.kcompactd_max_order, order)
     if k.kcompactd_highest == 0 or k.kcompactd_highest - 1 > highest:
-        k.kcompactd_highest = min(highest, top_zone(a)) + 1
+        k.kcompactd_highest = min(highest, highest_populated(a)) + 1
     if k.kcompactd_woken == 0 and node_suitable(a, k.kcompactd_max_order, k.kcompactd_highest - 1):
         k.kcompactd_woken = WOKEN
 
@@ -277,7 +277,7 @@ cdef void kcompactd_do_work(arena_t *a) noexcept nogil:
     cdef uint32_t z, ret, cpu
     memset(&c, 0, sizeof(c))
     c.order = c.search_order = <int>min(k.kcompactd_max_order, <uint32_t>a.m.arch.max_order)
-    c.highest = min(k.kcompactd_highest - 1, top_zone(a)) if k.kcompactd_highest else top_zone(a)
+    c.highest = min(k.kcompactd_highest - 1, highest_populated(a)) if k.kcompactd_highest else highest_populated(a)
     c.mode = MIGRATE_SYNC_LIGHT
     c.migratetype = gfp_migratetype(GFP_KERNEL)
     count_vm_event(a, KCOMPACTD_WAKE)

@@ -4,16 +4,12 @@
 What stands in memory has it; what mm reads and writes has not (arch_arm64.pxd). Counterpart: Linux v6.18 arch/arm64/mm/contpte.c.
 """
 
-from vmtool.mm.arch cimport ARCH_ARM64, ARCH_ARM64_64K
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef enum:
     NR_CONT_LEVELS = 2  # tables whose entries may have it
-
-cdef inline bint has_contpte(const arch_t *g) noexcept nogil:
-    return ARCH_ARM64 <= g.id <= ARCH_ARM64_64K
 
 cdef inline bint pte_valid_cont(pte_t raw) noexcept nogil:
     return raw & (<pte_t>1 << PTE_CONT_BIT | 1) == (<pte_t>1 << PTE_CONT_BIT | 1)

@@ -12,15 +12,10 @@ Counterpart: Linux v6.18 arch/arm64/mm/contpte.c, include/asm/pgtable.h.
 Invariants (fsck_entries): a hint is true of its whole block.
 """
 
-from vmtool.mm.arch cimport SHIFT_4K, SHIFT_64K, level_size
-from vmtool.mm.arch_arm64 cimport PTE_AF, PTE_NG, PTE_RDONLY, PTE_VALID
+from vmtool.mm.arch cimport SHIFT_4K, SHIFT_64K, is_arm64, level_size
+from vmtool.mm.arch_arm64 cimport PTE_AF, PTE_CONT, PTE_DIRTY, PTE_NG, PTE_RDONLY, PTE_SPECIAL, PTE_VALID, PTE_WRITE
 from vmtool.mm.arena cimport content_at, content_mut, frame_at
 from vmtool.mm.frame cimport folio_order, page_folio
-
-cdef pte_t PTE_WRITE = <pte_t>1 << 51
-cdef pte_t PTE_CONT = <pte_t>1 << PTE_CONT_BIT
-cdef pte_t PTE_DIRTY = <pte_t>1 << 55
-cdef pte_t PTE_SPECIAL = <pte_t>1 << 56
 
 
 cdef uint32_t cont_shift(const arch_t *g, int level) noexcept nogil:
@@ -113,7 +108,7 @@ cdef void contpte_set(arena_t *a, int level, uint64_t *entries, uint32_t index, 
 
 cdef void contpte_unfold(arena_t *a, pfn_t table, uint32_t index) noexcept nogil:
     cdef idx_t c = frame_at(a, table).content
-    if c and has_contpte(&a.m.arch):
+    if c and is_arm64(&a.m.arch):
         unfold(&a.m.arch, 0, <uint64_t *>content_mut(a, c), index)
 
 
@@ -123,7 +118,7 @@ cdef bint contpte_is_true(arena_t *a, int level, pfn_t table, uint32_t index) no
     cdef const uint64_t *entries
     cdef uint32_t first = block_of(g, level, index), i
     cdef pte_t expected
-    if c == 0 or not has_contpte(g) or level >= NR_CONT_LEVELS:
+    if c == 0 or not is_arm64(g) or level >= NR_CONT_LEVELS:
         return True
     entries = <const uint64_t *>content_at(a, c)
     if not pte_valid_cont(entries[index]):

@@ -31,7 +31,7 @@ from vmtool.mm.swap_state cimport folio_free_swap
 from vmtool.mm.thp cimport may_be_huge, pmd_is_huge, thp_vma_allowable, thp_vma_suitable
 from vmtool.mm.thp_fault cimport do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_pmd_set_accessed
 from vmtool.mm.trace cimport TR_COW_COPY, TR_COW_REUSE, TR_FAULT_DONE, TR_FILE_MAP, TR_VMA_FOUND, TR_WRITE_NOTIFY, trace2, trace3, trace4
-from vmtool.mm.vma cimport linear_page_index, vma_pages
+from vmtool.mm.vma cimport linear_page_index, vma_is_anonymous, vma_pages
 from vmtool.mm.vmstat cimport PGFAULT, PGMAJFAULT
 
 
@@ -230,7 +230,7 @@ cdef uint32_t do_nonpresent(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags, p
 cdef uint32_t handle_pte_fault(arena_t *a, idx_t v, vaddr_t addr, uint32_t flags) noexcept nogil:
     cdef vma_t *area = vma_at(a, v)
     cdef mm_t *m = mm_mut(a, area.vm_mm)
-    cdef bint anonymous = area.vm_file == 0 and area.kind == VMA_PLAIN
+    cdef bint anonymous = vma_is_anonymous(area)
     # The table is made where something is mapped: a file's SIGBUS leaves none behind, but those above it.
     cdef pfn_t table = table_alloc(a, m, addr, 0) if anonymous else table_lookup(a, m, addr, 0)
     cdef uint32_t index = level_index(&a.m.arch, 0, addr)

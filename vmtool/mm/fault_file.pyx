@@ -118,7 +118,7 @@ cdef inline bint may_map_singles(arena_t *a, const around_t *k) noexcept nogil:
 
 
 cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t page, uint64_t to_page) noexcept nogil:
-    """map_range() of folios of one page each: what the window's pages share is looked up once. Returns: the page that it could not do, or the
+    """filemap_map_folio_range() of folios of one page each: what the window's pages share is looked up once. Returns: the page that it could not do, or the
     one after the last. Precondition: may_map_singles()."""
     cdef uint32_t nr_mapped = 0, nr_seen = 0, shift = a.m.arch.page_shift
     cdef int64_t nr_first = 0  # mappings of pages that had none, and that no group pays for
@@ -172,7 +172,7 @@ cdef uint64_t map_singles(arena_t *a, around_t *k, const pfn_t *found, uint64_t 
     return page
 
 
-cdef void map_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
+cdef void filemap_map_folio_range(arena_t *a, around_t *k, pfn_t head, uint64_t start, uint64_t from_page, uint64_t to_page) noexcept nogil:
     """Pages from_page..to_page of the folio at `start`, where no entry is yet."""
     cdef uint64_t i
     cdef uint32_t entry
@@ -228,9 +228,9 @@ cdef void map_folios(arena_t *a, around_t *k, const pfn_t *found, uint64_t i, ui
             if not make_table(a, k, large):
                 return
             if nr_pages > 1 and large and folio_fits(a, k, start, nr_pages):
-                map_range(a, k, head, start, start, end)
+                filemap_map_folio_range(a, k, head, start, start, end)
             else:
-                map_range(a, k, head, start, i, end if end < to_page else to_page)
+                filemap_map_folio_range(a, k, head, start, i, end if end < to_page else to_page)
         i = end + 1
         if i <= to_page and may_map_singles(a, k):
             i = map_singles(a, k, &found[i - from_page], i, to_page)

@@ -18,15 +18,13 @@ from vmtool.mm.readahead cimport filemap_read_folio, filemap_read_page, page_cac
 from vmtool.mm.shmem cimport shmem_read, shmem_write
 from vmtool.mm.swap_lru cimport folio_mark_accessed
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, TR_COPY_FROM_USER, TR_COPY_TO_USER, trace3
-from vmtool.mm.truncate cimport zero_partial_blocks
+from vmtool.mm.truncate cimport max_file_bytes, zero_partial_blocks
 from vmtool.mm.writeback cimport balance_dirty_pages
 
 cdef enum:
     BATCH_FOLIOS = 31  # PAGEVEC_SIZE
     MAX_RW_COUNT = 0x7FFFF000
     MOST_TRIES = 64  # to read a page that reclaim takes again at once
-
-cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 KiB blocks, less one block
 
 
 cdef uint64_t read_batch(arena_t *a, idx_t inode, uint64_t index, uint64_t end, pfn_t *last) noexcept nogil:
@@ -117,7 +115,7 @@ cdef int64_t filemap_read(arena_t *a, idx_t file, uint64_t pos, char *buf, uint6
         length = MAX_RW_COUNT
     if inode_at(a, inode).kind == INODE_SHMEM:
         return shmem_read(a, file, pos, buf, length)
-    if length == 0 or pos >= MAX_FILE_BYTES:
+    if length == 0 or pos >= max_file_bytes():
         return 0
     while done < length and pos + done < size:
         index = (pos + done) >> a.m.arch.page_shift
@@ -233,10 +231,10 @@ cdef int64_t filemap_write(arena_t *a, idx_t file, uint64_t pos, const char *buf
         length = MAX_RW_COUNT
     if length == 0:
         return 0
-    if pos >= MAX_FILE_BYTES:
+    if pos >= max_file_bytes():
         return -EFBIG
-    if length > MAX_FILE_BYTES - pos:
-        length = MAX_FILE_BYTES - pos
+    if length > max_file_bytes() - pos:
+        length = max_file_bytes() - pos
     if inode_at(a, inode).kind == INODE_SHMEM:
         return shmem_write(a, file, pos, buf, length)
     while done < length:

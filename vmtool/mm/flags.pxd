@@ -10,7 +10,6 @@ cdef enum:
     EPERM = 1
     ENOENT = 2
     ESRCH = 3
-    EINTR = 4
     EIO = 5
     E2BIG = 7
     ENOEXEC = 8
@@ -21,9 +20,7 @@ cdef enum:
     EFAULT = 14
     EBUSY = 16
     EEXIST = 17
-    ENODEV = 19
     EINVAL = 22
-    ETXTBSY = 26
     EFBIG = 27
     ENOSPC = 28
     EOVERFLOW = 75
@@ -67,6 +64,7 @@ cdef enum:
     VM_READ = 0x1
     VM_WRITE = 0x2
     VM_EXEC = 0x4
+    VM_ACCESS_FLAGS = 0x7  # these three
     VM_SHARED = 0x8
     VM_MAYREAD = 0x10
     VM_MAYWRITE = 0x20
@@ -145,15 +143,18 @@ cdef enum:
     SEGV_PKUERR = 4
     BUS_ADRERR = 2
 
+# --- vm.overcommit_memory -------------------------------------------------------------------------------
+cdef enum:
+    OVERCOMMIT_GUESS = 0
+    OVERCOMMIT_ALWAYS = 1
+    OVERCOMMIT_NEVER = 2
+
 # --- results of the fault handler (VM_FAULT_ bits) -----------------------------------------------------
 cdef enum:
     VM_FAULT_OOM = 0x1
     VM_FAULT_SIGBUS = 0x2
     VM_FAULT_MAJOR = 0x4
     VM_FAULT_SIGSEGV = 0x40
-    VM_FAULT_NOPAGE = 0x100
-    VM_FAULT_LOCKED = 0x200
-    VM_FAULT_RETRY = 0x400
     VM_FAULT_FALLBACK = 0x800
     VM_FAULT_ERROR = 0x43
 
@@ -161,7 +162,6 @@ cdef enum:
     FAULT_WRITE = 0x1
     FAULT_EXEC = 0x2
     FAULT_USER = 0x4  # by the program; else on its behalf (copy_to_user, populate)
-    FAULT_UNSHARE = 0x8
     FAULT_POPULATE = 0x10  # get_user_pages: counts no fault of the task, marks pages accessed
 
 # x86 page-fault error code, also used as the portable one

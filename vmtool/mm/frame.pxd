@@ -28,6 +28,9 @@ cdef inline void frame_set_order(arena_t *a, pfn_t head, uint32_t order) noexcep
     """Precondition: PG_head, with a tail."""
     frame_mut(a, head + 1).index_lo = order
 
+cdef inline uint32_t folio_nr_pages(arena_t *a, pfn_t head) noexcept nogil:
+    return <uint32_t>1 << folio_order(a, head)
+
 cdef inline uint64_t frame_index(const frame_t *f) noexcept nogil:
     return <uint64_t>f.index_hi << 32 | f.index_lo
 

@@ -6,6 +6,7 @@ Reads everything and changes nothing. Each check has a name and a sentence in CH
 from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arena cimport file_at, frame_at, inode_at, rec_at, rec_is_live
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.filemap cimport filemap_get
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio
 from vmtool.mm.names cimport nr_path_buckets, path_bucket, path_bucket_head
@@ -37,34 +38,29 @@ cdef enum:
     SUM_WRITE_PENDING
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS + 1]
-CHECKS[INODE_LIFE] = check_t(b"inode-life", b"inode {0} has neither a link nor an open file (nlink {1}), yet is there")
-CHECKS[INODE_COUNT] = check_t(b"inode-count", b"{0} inodes are there, {1} are counted")
-CHECKS[INODE_NRPAGES] = check_t(b"inode-nrpages", b"nrpages of inode {0} is wrong: its cache holds {1} pages")
-CHECKS[INODE_NR_DIRTY] = check_t(b"inode-nr-dirty", b"inode {0} has {1} dirty pages, which is not its count")
-CHECKS[INODE_NR_BLOCKS] = check_t(b"inode-nr-blocks", b"inode {0} has {1} blocks with contents, which is not its count")
-CHECKS[INODE_NR_OPEN] = check_t(b"inode-nr-open", b"inode {0} is opened {1} times, which is not its count")
-CHECKS[PATH_LOST] = check_t(b"path-lost", b"the path table has inode {0} {1} times instead of once")
-CHECKS[PATH_STRAY] = check_t(b"path-stray", b"bucket {0} of the path table has inode {1}, which does not belong there")
-CHECKS[FILE_INODE] = check_t(b"file-inode", b"open file {0} is of inode {1}, which is not there")
-CHECKS[FILE_REFCOUNT] = check_t(b"file-refcount", b"the refcount of open file {0} is wrong: {1} refer to it")
-CHECKS[PAGE_MAPPING] = check_t(b"cache-page-mapping", b"the frame that inode {0} has as page {1} says it is another's")
-CHECKS[PAGE_INDEX] = check_t(b"cache-page-index", b"the frame that inode {0} has as page {1} says it is another page, or its folio is not whole")
-CHECKS[PAGE_REFERENCE] = check_t(b"cache-page-reference", b"the page cache holds no reference to page {1} of inode {0}")
-CHECKS[PAGE_LRU] = check_t(b"cache-page-lru", b"page {1} of inode {0} is on no LRU list")
-CHECKS[PAGE_MARK] = check_t(b"cache-dirty-mark", b"page {1} of inode {0} is dirty by its frame or by its mark in the index, not by both")
-CHECKS[PAGE_KIND] = check_t(b"cache-page-kind", b"page {1} of inode {0} is swap-backed in a file on disk, or the reverse")
-CHECKS[PAGE_PAST_END] = check_t(b"cache-past-end", b"page {1} of inode {0} lies behind the end of the file")
-CHECKS[LRU_STRAY] = check_t(b"lru-stray", b"frame {0} is on an LRU list as a page of inode {1}, which does not have it")
-CHECKS[SUM_FILE_PAGES] = check_t(b"sum-file-pages", b"nr_file_pages is {0}, the caches hold {1}")
-CHECKS[SUM_SHMEM] = check_t(b"sum-shmem", b"nr_shmem is {0}, shared memory has {1} pages")
-CHECKS[SUM_FILE_DIRTY] = check_t(b"sum-file-dirty", b"nr_dirty is {0}, inodes count {1} dirty pages")
-CHECKS[SUM_WRITE_PENDING] = check_t(b"sum-write-pending", b"nr_zone_write_pending is {0}, nr_dirty is {1}")
-CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[INODE_LIFE] = fsck_check_t(b"inode-life", b"inode {0} has neither a link nor an open file (nlink {1}), yet is there")
+CHECKS[INODE_COUNT] = fsck_check_t(b"inode-count", b"{0} inodes are there, {1} are counted")
+CHECKS[INODE_NRPAGES] = fsck_check_t(b"inode-nrpages", b"nrpages of inode {0} is wrong: its cache holds {1} pages")
+CHECKS[INODE_NR_DIRTY] = fsck_check_t(b"inode-nr-dirty", b"inode {0} has {1} dirty pages, which is not its count")
+CHECKS[INODE_NR_BLOCKS] = fsck_check_t(b"inode-nr-blocks", b"inode {0} has {1} blocks with contents, which is not its count")
+CHECKS[INODE_NR_OPEN] = fsck_check_t(b"inode-nr-open", b"inode {0} is opened {1} times, which is not its count")
+CHECKS[PATH_LOST] = fsck_check_t(b"path-lost", b"the path table has inode {0} {1} times instead of once")
+CHECKS[PATH_STRAY] = fsck_check_t(b"path-stray", b"bucket {0} of the path table has inode {1}, which does not belong there")
+CHECKS[FILE_INODE] = fsck_check_t(b"file-inode", b"open file {0} is of inode {1}, which is not there")
+CHECKS[FILE_REFCOUNT] = fsck_check_t(b"file-refcount", b"the refcount of open file {0} is wrong: {1} refer to it")
+CHECKS[PAGE_MAPPING] = fsck_check_t(b"cache-page-mapping", b"the frame that inode {0} has as page {1} says it is another's")
+CHECKS[PAGE_INDEX] = fsck_check_t(b"cache-page-index", b"the frame that inode {0} has as page {1} says it is another page, or its folio is not whole")
+CHECKS[PAGE_REFERENCE] = fsck_check_t(b"cache-page-reference", b"the page cache holds no reference to page {1} of inode {0}")
+CHECKS[PAGE_LRU] = fsck_check_t(b"cache-page-lru", b"page {1} of inode {0} is on no LRU list")
+CHECKS[PAGE_MARK] = fsck_check_t(b"cache-dirty-mark", b"page {1} of inode {0} is dirty by its frame or by its mark in the index, not by both")
+CHECKS[PAGE_KIND] = fsck_check_t(b"cache-page-kind", b"page {1} of inode {0} is swap-backed in a file on disk, or the reverse")
+CHECKS[PAGE_PAST_END] = fsck_check_t(b"cache-past-end", b"page {1} of inode {0} lies behind the end of the file")
+CHECKS[LRU_STRAY] = fsck_check_t(b"lru-stray", b"frame {0} is on an LRU list as a page of inode {1}, which does not have it")
+CHECKS[SUM_FILE_PAGES] = fsck_check_t(b"sum-file-pages", b"nr_file_pages is {0}, the caches hold {1}")
+CHECKS[SUM_SHMEM] = fsck_check_t(b"sum-shmem", b"nr_shmem is {0}, shared memory has {1} pages")
+CHECKS[SUM_FILE_DIRTY] = fsck_check_t(b"sum-file-dirty", b"nr_dirty is {0}, inodes count {1} dirty pages")
+CHECKS[SUM_WRITE_PENDING] = fsck_check_t(b"sum-write-pending", b"nr_zone_write_pending is {0}, nr_dirty is {1}")
 
 cdef struct fsck_t:
     arena_t *a
@@ -78,12 +74,8 @@ cdef struct fsck_t:
     uint32_t *opens  # open files found, by inode
 
 
-cdef const char *fsck_cache_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
-
-
-cdef const char *fsck_cache_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+cdef const fsck_check_t *fsck_cache_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef inline void expect(fsck_t *k, bint holds, int check, uint64_t x, uint64_t y) noexcept nogil:

@@ -2,10 +2,8 @@
 """What must hold between page-table entries, the areas they lie in and the frames they map. It changes nothing."""
 
 from vmtool.mm.arena cimport arena_t
+from vmtool.mm.checks cimport fsck_check_t, fsck_report_fn
 from vmtool.mm.types cimport *
 
-ctypedef void (*fsck_report_fn)(void *ctx, const char *name, uint64_t first, uint64_t second) noexcept nogil
-
 cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept nogil
-cdef const char *fsck_entries_name(uint32_t i) noexcept nogil  # of the i-th check; NULL behind the last
-cdef const char *fsck_entries_text(uint32_t i) noexcept nogil  # one sentence; {0} and {1} stand for the two numbers
+cdef const fsck_check_t *fsck_entries_check(uint32_t i) noexcept nogil  # the i-th; NULL behind the last

@@ -10,6 +10,7 @@ from libc.stdlib cimport calloc, free
 from vmtool.mm.arch cimport level_size, nr_user_entries, pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, frame_at, memcg_at, mm_at, rec_at, rec_is_live, vma_at
 from vmtool.mm.boot cimport vdso_outside_maps
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.contpte cimport contpte_is_true
 from vmtool.mm.frame cimport folio_order, frame_index, page_folio, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport PG_hugetlb, hsize_nth, hsize_of, hsize_t, hstate_vma, huge_page_order, vma_kernel_pagesize
@@ -19,7 +20,7 @@ from vmtool.mm.large_folio cimport (LARGE_MM_IDS_SHARED, LARGE_PARTIALLY_MAPPED,
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.pkeys cimport vma_pkey
 from vmtool.mm.pte cimport *
-from vmtool.mm.rmap cimport entire_mapcount
+from vmtool.mm.rmap cimport entire_mapcount, in_anon_vma_chain
 from vmtool.mm.vma cimport linear_page_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, NR_SHMEM_PMDMAPPED
 
@@ -61,44 +62,39 @@ cdef enum:
     CHECK_SUM_PARTIAL
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS + 1]
-CHECKS[CHECK_OUTSIDE] = check_t(b"pte-outside", b"address {1:#x} of address space {0} has an entry, but no area")
-CHECKS[CHECK_WRITE] = check_t(b"pte-write", b"address {1:#x} of address space {0} is writable, its area is not")
-CHECKS[CHECK_PKEY] = check_t(b"pte-pkey", b"address {1:#x} of address space {0} has another protection key than its area")
-CHECKS[CHECK_SOFT_DIRTY] = check_t(b"pte-soft-dirty", b"address {1:#x} of address space {0} is soft-dirty, which this machine keeps no track of")
-CHECKS[CHECK_FRAME] = check_t(b"pte-frame", b"address {1:#x} of address space {0} maps a frame that is free or no user page")
-CHECKS[CHECK_SHARED_WRITE] = check_t(b"pte-shared-write", b"address {1:#x} of address space {0} is writable and private, its page is shared")
-CHECKS[CHECK_FILE_PAGE] = check_t(b"pte-file-page", b"address {1:#x} of address space {0} maps another page than its file has there")
-CHECKS[CHECK_ANON_PAGE] = check_t(b"pte-anon-vma", b"address {1:#x} of address space {0} maps a page whose anon_vma is not in its area's chain")
-CHECKS[CHECK_ANON_INDEX] = check_t(b"pte-anon-index", b"address {1:#x} of address space {0} maps a page that stands elsewhere by its index")
-CHECKS[CHECK_RSS_FILE] = check_t(b"mm-rss-file", b"rss counter of file pages of address space {0} is wrong: its tables map {1}")
-CHECKS[CHECK_RSS_ANON] = check_t(b"mm-rss-anon", b"rss counter of anonymous pages of address space {0} is wrong: its tables map {1}")
-CHECKS[CHECK_RSS_SHMEM] = check_t(b"mm-rss-shmem", b"rss counter of shared memory of address space {0} is wrong: its tables map {1}")
-CHECKS[CHECK_RSS_SWAP] = check_t(b"mm-rss-swap", b"the counter of swapped out pages of address space {0} is wrong: its tables name {1} slots")
-CHECKS[CHECK_KIND] = check_t(b"pte-kind", b"address {1:#x} of address space {0} has an entry of no kind that is left behind")
-CHECKS[CHECK_THP_MAPPED] = check_t(b"mm-thp-mapped", b"address space {0} counts its huge entries wrongly: its tables have {1}")
-CHECKS[CHECK_MAPCOUNT] = check_t(b"mapcount", b"the map count of frame {0} is wrong: {1} entries map it")
-CHECKS[CHECK_ENTIRE_MAPCOUNT] = check_t(b"mapcount-entire", b"the entire map count of folio {0} is wrong: {1} huge entries map it")
-CHECKS[CHECK_LARGE_MAPCOUNT] = check_t(b"mapcount-large", b"the map count of all of folio {0} is wrong: {1} entries map its pages")
-CHECKS[CHECK_EXCLUSIVE] = check_t(b"anon-exclusive", b"frame {0} is marked exclusive, {1} entries map it")
-CHECKS[CHECK_ANON_VMA] = check_t(b"anon-page", b"the anonymous page in frame {0} belongs to anon_vma {1}, which is not there")
-CHECKS[CHECK_SUM_ANON] = check_t(b"sum-anon-mapped", b"nr_anon_pages is {0}, {1} anonymous pages are mapped")
-CHECKS[CHECK_SUM_THPS] = check_t(b"sum-anon-thps", b"{0} pages are counted as mapped by anonymous huge entries, {1} are")
-CHECKS[CHECK_SUM_FILE] = check_t(b"sum-file-mapped", b"nr_mapped is {0}, {1} file pages are mapped")
-CHECKS[CHECK_SUM_SHMEM_PMDS] = check_t(b"sum-shmem-pmds", b"{0} pages of shared memory are counted as mapped by huge entries, {1} are")
-CHECKS[CHECK_SUM_FILE_PMDS] = check_t(b"sum-file-pmds", b"{0} file pages are counted as mapped by huge entries, {1} are")
-CHECKS[CHECK_CONT] = check_t(b"pte-contiguous", b"entry {1} of table {0} has the contiguous hint, which does not hold for its block")
-CHECKS[CHECK_NR_MAPPED] = check_t(b"mapcount-pages", b"folio {0} counts the pages that small entries map wrongly: they are {1}")
-CHECKS[CHECK_MM_ID] = check_t(b"mapcount-mm-id", b"folio {0} counts the entries of an address space wrongly: they are {1}")
-CHECKS[CHECK_MM_IDS_SHARED] = check_t(b"mapcount-shared", b"folio {0} counts as one address space's alone, {1} entries map it")
-CHECKS[CHECK_QUEUE] = check_t(b"split-queue", b"folio {0} stands on a queue of deferred splits, or not, against its mark; the queues have {1}")
-CHECKS[CHECK_SUM_MTHP] = check_t(b"sum-mthp-anon", b"nr_anon of order {0} is wrong: there are {1} such folios")
-CHECKS[CHECK_SUM_PARTIAL] = check_t(b"sum-mthp-partial", b"nr_anon_partially_mapped of order {0} is wrong: there are {1} such folios")
-CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_OUTSIDE] = fsck_check_t(b"pte-outside", b"address {1:#x} of address space {0} has an entry, but no area")
+CHECKS[CHECK_WRITE] = fsck_check_t(b"pte-write", b"address {1:#x} of address space {0} is writable, its area is not")
+CHECKS[CHECK_PKEY] = fsck_check_t(b"pte-pkey", b"address {1:#x} of address space {0} has another protection key than its area")
+CHECKS[CHECK_SOFT_DIRTY] = fsck_check_t(b"pte-soft-dirty", b"address {1:#x} of address space {0} is soft-dirty, which this machine keeps no track of")
+CHECKS[CHECK_FRAME] = fsck_check_t(b"pte-frame", b"address {1:#x} of address space {0} maps a frame that is free or no user page")
+CHECKS[CHECK_SHARED_WRITE] = fsck_check_t(b"pte-shared-write", b"address {1:#x} of address space {0} is writable and private, its page is shared")
+CHECKS[CHECK_FILE_PAGE] = fsck_check_t(b"pte-file-page", b"address {1:#x} of address space {0} maps another page than its file has there")
+CHECKS[CHECK_ANON_PAGE] = fsck_check_t(b"pte-anon-vma", b"address {1:#x} of address space {0} maps a page whose anon_vma is not in its area's chain")
+CHECKS[CHECK_ANON_INDEX] = fsck_check_t(b"pte-anon-index", b"address {1:#x} of address space {0} maps a page that stands elsewhere by its index")
+CHECKS[CHECK_RSS_FILE] = fsck_check_t(b"mm-rss-file", b"rss counter of file pages of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_RSS_ANON] = fsck_check_t(b"mm-rss-anon", b"rss counter of anonymous pages of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_RSS_SHMEM] = fsck_check_t(b"mm-rss-shmem", b"rss counter of shared memory of address space {0} is wrong: its tables map {1}")
+CHECKS[CHECK_RSS_SWAP] = fsck_check_t(b"mm-rss-swap", b"the counter of swapped out pages of address space {0} is wrong: its tables name {1} slots")
+CHECKS[CHECK_KIND] = fsck_check_t(b"pte-kind", b"address {1:#x} of address space {0} has an entry of no kind that is left behind")
+CHECKS[CHECK_THP_MAPPED] = fsck_check_t(b"mm-thp-mapped", b"address space {0} counts its huge entries wrongly: its tables have {1}")
+CHECKS[CHECK_MAPCOUNT] = fsck_check_t(b"mapcount", b"the map count of frame {0} is wrong: {1} entries map it")
+CHECKS[CHECK_ENTIRE_MAPCOUNT] = fsck_check_t(b"mapcount-entire", b"the entire map count of folio {0} is wrong: {1} huge entries map it")
+CHECKS[CHECK_LARGE_MAPCOUNT] = fsck_check_t(b"mapcount-large", b"the map count of all of folio {0} is wrong: {1} entries map its pages")
+CHECKS[CHECK_EXCLUSIVE] = fsck_check_t(b"anon-exclusive", b"frame {0} is marked exclusive, {1} entries map it")
+CHECKS[CHECK_ANON_VMA] = fsck_check_t(b"anon-page", b"the anonymous page in frame {0} belongs to anon_vma {1}, which is not there")
+CHECKS[CHECK_SUM_ANON] = fsck_check_t(b"sum-anon-mapped", b"nr_anon_pages is {0}, {1} anonymous pages are mapped")
+CHECKS[CHECK_SUM_THPS] = fsck_check_t(b"sum-anon-thps", b"{0} pages are counted as mapped by anonymous huge entries, {1} are")
+CHECKS[CHECK_SUM_FILE] = fsck_check_t(b"sum-file-mapped", b"nr_mapped is {0}, {1} file pages are mapped")
+CHECKS[CHECK_SUM_SHMEM_PMDS] = fsck_check_t(b"sum-shmem-pmds", b"{0} pages of shared memory are counted as mapped by huge entries, {1} are")
+CHECKS[CHECK_SUM_FILE_PMDS] = fsck_check_t(b"sum-file-pmds", b"{0} file pages are counted as mapped by huge entries, {1} are")
+CHECKS[CHECK_CONT] = fsck_check_t(b"pte-contiguous", b"entry {1} of table {0} has the contiguous hint, which does not hold for its block")
+CHECKS[CHECK_NR_MAPPED] = fsck_check_t(b"mapcount-pages", b"folio {0} counts the pages that small entries map wrongly: they are {1}")
+CHECKS[CHECK_MM_ID] = fsck_check_t(b"mapcount-mm-id", b"folio {0} counts the entries of an address space wrongly: they are {1}")
+CHECKS[CHECK_MM_IDS_SHARED] = fsck_check_t(b"mapcount-shared", b"folio {0} counts as one address space's alone, {1} entries map it")
+CHECKS[CHECK_QUEUE] = fsck_check_t(b"split-queue", b"folio {0} stands on a queue of deferred splits, or not, against its mark; the queues have {1}")
+CHECKS[CHECK_SUM_MTHP] = fsck_check_t(b"sum-mthp-anon", b"nr_anon of order {0} is wrong: there are {1} such folios")
+CHECKS[CHECK_SUM_PARTIAL] = fsck_check_t(b"sum-mthp-partial", b"nr_anon_partially_mapped of order {0} is wrong: there are {1} such folios")
 
 cdef enum:
     COUNTS_SHIFT = 15
@@ -124,12 +120,8 @@ cdef struct fsck_t:  # one run
     uint32_t nr_huge
 
 
-cdef const char *fsck_entries_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
-
-
-cdef const char *fsck_entries_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+cdef const fsck_check_t *fsck_entries_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef inline void expect(fsck_t *f, bint holds, int check, uint64_t first, uint64_t second) noexcept nogil:
@@ -196,17 +188,6 @@ cdef void fsck_entries(arena_t *a, fsck_report_fn report, void *ctx) noexcept no
 # --- entries ---------------------------------------------------------------------------------------------------------
 
 
-cdef bint chain_has(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil:
-    cdef idx_t at = vma_at(a, v).avc_head
-    cdef uint32_t left = a.pool[POOL_AVC].count
-    while at and left:
-        if (<avc_t *>rec_at(a, POOL_AVC, at)).anon_vma == anon_vma:
-            return True
-        at = (<avc_t *>rec_at(a, POOL_AVC, at)).same_vma_next
-        left -= 1
-    return False
-
-
 cdef void check_page(fsck_t *f, vaddr_t addr, pte_t e, pfn_t pfn) noexcept nogil:
     """The page that an entry maps is what its area has there."""
     cdef arena_t *a = f.a
@@ -216,7 +197,7 @@ cdef void check_page(fsck_t *f, vaddr_t addr, pte_t e, pfn_t pfn) noexcept nogil
     cdef uint64_t index = frame_index(r) + (pfn - head)
     if r.flags & PG_anon:
         f.rss[MM_ANONPAGES] += 1
-        expect(f, chain_has(a, f.v, r.mapping), CHECK_ANON_PAGE, f.mm, addr)
+        expect(f, in_anon_vma_chain(a, f.v, r.mapping), CHECK_ANON_PAGE, f.mm, addr)
         expect(f, index == linear_page_index(a, area, addr), CHECK_ANON_INDEX, f.mm, addr)
         return
     f.rss[MM_SHMEMPAGES if r.flags & PG_swapbacked else MM_FILEPAGES] += 1

@@ -5,6 +5,7 @@ Counterpart: Linux v6.18 mm/ptdump.c:ptdump_check_wx() with CONFIG_DEBUG_WX.
 
 from vmtool.mm.arch cimport level_index, level_size, nr_entries, nr_user_entries, pages_in, pte_pfn
 from vmtool.mm.arena cimport frame_at, mm_at, runs_in_circle
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.frame cimport RESERVED_HOLE, RESERVED_KERNEL_CODE, RESERVED_KERNEL_RODATA, reserved_of, reserved_t, reserved_what
 from vmtool.mm.linear_map cimport linear_untouched
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
@@ -21,16 +22,12 @@ cdef enum:
     CHECK_SHARED
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS]
-CHECKS[CHECK_WX] = check_t(b"kernel-wx", b"address {0:#x} of the kernel may be written and executed")
-CHECKS[CHECK_DIRECT_MAP] = check_t(b"direct-map", b"address {0:#x} of the direct map does not lead to frame {1}")
-CHECKS[CHECK_TEXT_RO] = check_t(b"kernel-text", b"address {0:#x} of the direct map allows to write frame {1}, which is the kernel's text or rodata")
-CHECKS[CHECK_VMALLOC] = check_t(b"vmalloc-map", b"address {0:#x} of vmalloc's range does not lead to frame {1}")
-CHECKS[CHECK_SHARED] = check_t(b"kernel-half", b"the top table at frame {0} has not the kernel's entry {1}")
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_WX] = fsck_check_t(b"kernel-wx", b"address {0:#x} of the kernel may be written and executed")
+CHECKS[CHECK_DIRECT_MAP] = fsck_check_t(b"direct-map", b"address {0:#x} of the direct map does not lead to frame {1}")
+CHECKS[CHECK_TEXT_RO] = fsck_check_t(b"kernel-text", b"address {0:#x} of the direct map allows to write frame {1}, which is the kernel's text or rodata")
+CHECKS[CHECK_VMALLOC] = fsck_check_t(b"vmalloc-map", b"address {0:#x} of vmalloc's range does not lead to frame {1}")
+CHECKS[CHECK_SHARED] = fsck_check_t(b"kernel-half", b"the top table at frame {0} has not the kernel's entry {1}")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -40,12 +37,8 @@ cdef struct fsck_t:  # one run
     bint alias_ro  # older files have the direct map's alias of the text as they made it
 
 
-cdef const char *fsck_kernel_name(uint32_t i) noexcept nogil:
-    return CHECKS[i].name if i < NR_CHECKS else NULL
-
-
-cdef const char *fsck_kernel_text(uint32_t i) noexcept nogil:
-    return CHECKS[i].text if i < NR_CHECKS else NULL
+cdef const fsck_check_t *fsck_kernel_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef void check_direct(fsck_t *f, vaddr_t addr, pte_t e, int level) noexcept nogil:

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arena cimport file_at, frame_at, mm_at, rec_at, rec_is_live, task_at, vma_at
 from vmtool.mm.boot_areas cimport has_boot_areas
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.frame cimport RESERVED_MODULES, RESERVED_STACKS
 from vmtool.mm.maple cimport MAPLE_DEPTH, MAPLE_MAX, maple_at
 from vmtool.mm.slab cimport CACHE_MAPLE_NODE, CACHE_VMAP_AREA, cache_at
@@ -25,20 +26,16 @@ cdef enum:
     CHECK_STACK
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS]
-CHECKS[CHECK_MAPLE_NODE] = check_t(b"maple-node", b"maple node {0} of address space {1} has too few or too many ranges, or they are out of order")
-CHECKS[CHECK_MAPLE_AREAS] = check_t(b"maple-areas", b"the maple tree of address space {0} does not have its areas, first at address {1:#x}")
-CHECKS[CHECK_MAPLE_COUNT] = check_t(b"maple-count", b"{0} maple nodes are allocated, {1} are in trees")
-CHECKS[CHECK_VMAP_ORDER] = check_t(b"vmap-order", b"vmalloc area {0} is not where the list has it, or overlaps the one before (address {1:#x})")
-CHECKS[CHECK_VMAP_FRAME] = check_t(b"vmap-frame", b"frame {1} of vmalloc area {0} is not the kernel's, or free")
-CHECKS[CHECK_VMAP_COUNT] = check_t(b"vmap-count", b"areas or pages of vmalloc are counted wrongly: {0} areas with {1} pages are there")
-CHECKS[CHECK_CRED] = check_t(b"cred-usage", b"credentials {0} have {1} users, which is not their count")
-CHECKS[CHECK_PID_IDR] = check_t(b"pid-idr", b"the PIDs in use are not those of the tasks: {0} tasks, {1} numbers")
-CHECKS[CHECK_STACK] = check_t(b"task-stack", b"the kernel stack of task {0}, area {1}, is not one in use")
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_MAPLE_NODE] = fsck_check_t(b"maple-node", b"maple node {0} of address space {1} has too few or too many ranges, or they are out of order")
+CHECKS[CHECK_MAPLE_AREAS] = fsck_check_t(b"maple-areas", b"the maple tree of address space {0} does not have its areas, first at address {1:#x}")
+CHECKS[CHECK_MAPLE_COUNT] = fsck_check_t(b"maple-count", b"{0} maple nodes are allocated, {1} are in trees")
+CHECKS[CHECK_VMAP_ORDER] = fsck_check_t(b"vmap-order", b"vmalloc area {0} is not where the list has it, or overlaps the one before (address {1:#x})")
+CHECKS[CHECK_VMAP_FRAME] = fsck_check_t(b"vmap-frame", b"frame {1} of vmalloc area {0} is not the kernel's, or free")
+CHECKS[CHECK_VMAP_COUNT] = fsck_check_t(b"vmap-count", b"areas or pages of vmalloc are counted wrongly: {0} areas with {1} pages are there")
+CHECKS[CHECK_CRED] = fsck_check_t(b"cred-usage", b"credentials {0} have {1} users, which is not their count")
+CHECKS[CHECK_PID_IDR] = fsck_check_t(b"pid-idr", b"the PIDs in use are not those of the tasks: {0} tasks, {1} numbers")
+CHECKS[CHECK_STACK] = fsck_check_t(b"task-stack", b"the kernel stack of task {0}, area {1}, is not one in use")
 
 cdef struct fsck_t:
     arena_t *a
@@ -47,12 +44,8 @@ cdef struct fsck_t:
     uint64_t nr_nodes
 
 
-cdef const char *fsck_kmem_name(uint32_t i) noexcept nogil:
-    return CHECKS[i].name if i < NR_CHECKS else NULL
-
-
-cdef const char *fsck_kmem_text(uint32_t i) noexcept nogil:
-    return CHECKS[i].text if i < NR_CHECKS else NULL
+cdef const fsck_check_t *fsck_kmem_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

@@ -7,6 +7,7 @@ counted frame by frame, as are the mlocked ones. And the pools of huge pages.
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport frame_at, memcg_at, rec_at, rec_is_live
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.frame cimport MAX_FOLIO_ORDER, folio_order, pfn_to_zone, reserved_end
 from vmtool.mm.hstate cimport HPG_RESTORE_RESERVE, PG_hugetlb, hsize_nth, hsize_t, hstate_at, huge_page_order, nr_resv
 from vmtool.mm.hugetlb cimport hugetlb_promised
@@ -27,21 +28,16 @@ cdef enum:
     NR_CHECKS
     NR_BATCHES = 7  # those of cpu_fbatches_t that hold folios
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS + 1]
-CHECKS[CHECK_LRU_LIST] = check_t(b"lru-list", b"LRU list {1} is not linked both ways, or not as long as it says, at frame {0}")
-CHECKS[CHECK_LRU_FLAG] = check_t(b"lru-flag", b"frame {0} is on LRU list {1}, where its flags do not put it")
-CHECKS[CHECK_LRU_COUNT] = check_t(b"lru-count", b"the counters of LRU list {0} are wrong: {1} pages are on it")
-CHECKS[CHECK_LRU_BATCH] = check_t(b"lru-batch", b"frame {1} waits in a batch of CPU {0} without a reference for it, or the batch is too long")
-CHECKS[CHECK_MLOCK_COUNT] = check_t(b"mlock-count", b"zone {0} counts its mlocked pages wrongly: {1} are there")
-CHECKS[CHECK_HUGE_LIST] = check_t(b"hugetlb-list", b"{0} huge pages are counted as free, {1} are on the pool's list")
-CHECKS[CHECK_HUGE_COUNT] = check_t(b"hugetlb-count", b"the pool counts {0} huge pages, {1} are there")
-CHECKS[CHECK_HUGE_RESERVED] = check_t(b"hugetlb-reserved", b"the pool counts {0} huge pages as promised, areas and files are owed {1}")
-CHECKS[CHECK_HUGE_ORDER] = check_t(b"hugetlb-order", b"a pool of huge pages says that they have order {0}, it is {1}")
-CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_LRU_LIST] = fsck_check_t(b"lru-list", b"LRU list {1} is not linked both ways, or not as long as it says, at frame {0}")
+CHECKS[CHECK_LRU_FLAG] = fsck_check_t(b"lru-flag", b"frame {0} is on LRU list {1}, where its flags do not put it")
+CHECKS[CHECK_LRU_COUNT] = fsck_check_t(b"lru-count", b"the counters of LRU list {0} are wrong: {1} pages are on it")
+CHECKS[CHECK_LRU_BATCH] = fsck_check_t(b"lru-batch", b"frame {1} waits in a batch of CPU {0} without a reference for it, or the batch is too long")
+CHECKS[CHECK_MLOCK_COUNT] = fsck_check_t(b"mlock-count", b"zone {0} counts its mlocked pages wrongly: {1} are there")
+CHECKS[CHECK_HUGE_LIST] = fsck_check_t(b"hugetlb-list", b"{0} huge pages are counted as free, {1} are on the pool's list")
+CHECKS[CHECK_HUGE_COUNT] = fsck_check_t(b"hugetlb-count", b"the pool counts {0} huge pages, {1} are there")
+CHECKS[CHECK_HUGE_RESERVED] = fsck_check_t(b"hugetlb-reserved", b"the pool counts {0} huge pages as promised, areas and files are owed {1}")
+CHECKS[CHECK_HUGE_ORDER] = fsck_check_t(b"hugetlb-order", b"a pool of huge pages says that they have order {0}, it is {1}")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -53,12 +49,8 @@ cdef struct fsck_t:  # one run
     uint64_t restored[MAX_FOLIO_ORDER + 1]  # those that are promised again when they are free
 
 
-cdef const char *fsck_lru_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
-
-
-cdef const char *fsck_lru_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+cdef const fsck_check_t *fsck_lru_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef inline void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

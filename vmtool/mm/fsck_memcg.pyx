@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arena cimport (ARENA_NOMEM, arena_fail, folio_x_at, frame_at, memcg_at, memcg_mut, mm_at, rec_at, rec_is_live, runs_in_circle,
                               slot_at, task_at)
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.frame cimport folio_order, pfn_to_zone, reserved_end
 from vmtool.mm.lruvec cimport folio_lru_list, pmd_mappable
 from vmtool.mm.mm cimport rss_stat_bytes
@@ -31,20 +32,15 @@ cdef enum:
     NR_CHECKS
     NR_KEPT = 16
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS + 1]
-CHECKS[CHECK_PAYS] = check_t(b"memcg-pays", b"frame {0} is charged to group {1}, which is not there")
-CHECKS[CHECK_USAGE] = check_t(b"memcg-usage", b"the usage of group {0} is wrong: {1} pages are charged to it and those below")
-CHECKS[CHECK_SWAP] = check_t(b"memcg-swap", b"the swap usage of group {0} is wrong: it and those below pay for {1} slots")
-CHECKS[CHECK_STAT] = check_t(b"memcg-stat", b"counter {1} of group {0} is not the sum over what it pays for")
-CHECKS[CHECK_LISTS] = check_t(b"memcg-lists", b"group {0} counts the pages of LRU list {1} wrongly")
-CHECKS[CHECK_NAMED] = check_t(b"memcg-named", b"group {0} is kept by another number of charges than {1}")
-CHECKS[CHECK_TREE] = check_t(b"memcg-tree", b"group {0} is below group {1}, which is not there")
-CHECKS[CHECK_STATE] = check_t(b"memcg-state", b"group {0} is neither there nor removed: its state is {1}")
-CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_PAYS] = fsck_check_t(b"memcg-pays", b"frame {0} is charged to group {1}, which is not there")
+CHECKS[CHECK_USAGE] = fsck_check_t(b"memcg-usage", b"the usage of group {0} is wrong: {1} pages are charged to it and those below")
+CHECKS[CHECK_SWAP] = fsck_check_t(b"memcg-swap", b"the swap usage of group {0} is wrong: it and those below pay for {1} slots")
+CHECKS[CHECK_STAT] = fsck_check_t(b"memcg-stat", b"counter {1} of group {0} is not the sum over what it pays for")
+CHECKS[CHECK_LISTS] = fsck_check_t(b"memcg-lists", b"group {0} counts the pages of LRU list {1} wrongly")
+CHECKS[CHECK_NAMED] = fsck_check_t(b"memcg-named", b"group {0} is kept by another number of charges than {1}")
+CHECKS[CHECK_TREE] = fsck_check_t(b"memcg-tree", b"group {0} is below group {1}, which is not there")
+CHECKS[CHECK_STATE] = fsck_check_t(b"memcg-state", b"group {0} is neither there nor removed: its state is {1}")
 
 cdef int KEPT[NR_KEPT]  # counters that are what is there now
 KEPT[:] = [NR_ANON_MAPPED, NR_FILE_PAGES, MEMCG_KMEM, NR_KERNEL_STACK_KB, NR_PAGETABLE, MEMCG_PERCPU_B, NR_SHMEM, NR_FILE_MAPPED,
@@ -65,12 +61,8 @@ cdef struct fsck_t:
     tally_t *of  # by memcg_t
 
 
-cdef const char *fsck_memcg_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
-
-
-cdef const char *fsck_memcg_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+cdef const fsck_check_t *fsck_memcg_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef inline void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

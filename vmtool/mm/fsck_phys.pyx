@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_KPTI, ARCH_PAIRED, nr_entries, nr_user_entries, page_size, pte_pfn, table_bytes
 from vmtool.mm.arena cimport CONTENT_SHIFT, frame_at, mm_at, rec_at, rec_is_live
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.frame cimport (MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, folio_order, free_area, max_order_nr_pages, pageblock_nr_pages, pageblock_type, pfn_to_zone,
                               RESERVED_PGTABLE, reserved_end, reserved_what)
@@ -44,33 +45,29 @@ cdef enum:
     CHECK_USER_PGD
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS]
-CHECKS[CHECK_BUDDY_BLOCK] = check_t(b"buddy-block", b"frame {0} heads no proper free block of order {1}: flag, order, alignment or type")
-CHECKS[CHECK_BUDDY_LIST] = check_t(b"buddy-list", b"the free list of order {1} is not linked both ways, or not as long as it says, at frame {0}")
-CHECKS[CHECK_BUDDY_MERGE] = check_t(b"buddy-merge", b"frames {0} and {1} are free buddies that were not merged")
-CHECKS[CHECK_BUDDY_UNLISTED] = check_t(b"buddy-unlisted", b"{1} frames stand in free blocks, the free lists hold {0}")
-CHECKS[CHECK_UNSEEN] = check_t(b"zone-unseen", b"the never used frames {0} to {1} are not whole blocks within their zone")
-CHECKS[CHECK_ZONE_FREE] = check_t(b"zone-free", b"nr_free_pages is {0}, the free lists hold {1}")
-CHECKS[CHECK_PAGEBLOCKS] = check_t(b"zone-pageblocks", b"pageblocks of type {0} are counted wrongly: {1} are there")
-CHECKS[CHECK_HIGHATOMIC] = check_t(b"zone-highatomic", b"pages of the reserve for atomic allocations are counted wrongly: {0} are free, {1} reserved")
-CHECKS[CHECK_ZONE_WOKEN] = check_t(b"zone-woken", b"zone {0} has flags {1:#x}: kswapd was woken and has not run, or did not end")
-CHECKS[CHECK_COMPACTION] = check_t(b"zone-compaction", b"what compaction remembers of zone {0} cannot be: {1}")
-CHECKS[CHECK_PCP_COUNT] = check_t(b"pcp-count", b"per-CPU lists of CPU {0} hold {1} frames, which is not their count")
-CHECKS[CHECK_PCP_BLOCK] = check_t(b"pcp-block", b"frame {0} is on a per-CPU list of order {1} and is not marked so")
-CHECKS[CHECK_FREE_FRAME] = check_t(b"free-frame", b"frame {0} is free and has references, mappings or contents (flags {1})")
-CHECKS[CHECK_FRAME_LOST] = check_t(b"frame-lost", b"frame {0} is neither free nor referenced nor mapped (flags {1})")
-CHECKS[CHECK_FOLIO_TAIL] = check_t(b"folio-tail", b"frame {0} is a tail without its head, or a head without its tails: {1}")
-CHECKS[CHECK_FRAME_CONTENT] = check_t(b"frame-content", b"frame {0} has contents {1}, which are not in use or another's")
-CHECKS[CHECK_CONTENTS] = check_t(b"contents-count", b"{0} contents are counted, {1} are in use")
-CHECKS[CHECK_TABLE_ENTRIES] = check_t(b"table-entries", b"the page table in frame {0} has {1} entries, which is not its count")
-CHECKS[CHECK_TABLES] = check_t(b"table-count", b"nr_page_table_pages is {0}, {1} frames are page tables")
-CHECKS[CHECK_MM_TABLES] = check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
-CHECKS[CHECK_TABLE_FLAG] = check_t(b"table-flag", b"frame {0} is used as a page table of level {1} and is none")
-CHECKS[CHECK_USER_PGD] = check_t(b"user-pgd", b"entry {1} of the top table in frame {0} is not that of its pair")
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_BUDDY_BLOCK] = fsck_check_t(b"buddy-block", b"frame {0} heads no proper free block of order {1}: flag, order, alignment or type")
+CHECKS[CHECK_BUDDY_LIST] = fsck_check_t(b"buddy-list", b"the free list of order {1} is not linked both ways, or not as long as it says, at frame {0}")
+CHECKS[CHECK_BUDDY_MERGE] = fsck_check_t(b"buddy-merge", b"frames {0} and {1} are free buddies that were not merged")
+CHECKS[CHECK_BUDDY_UNLISTED] = fsck_check_t(b"buddy-unlisted", b"{1} frames stand in free blocks, the free lists hold {0}")
+CHECKS[CHECK_UNSEEN] = fsck_check_t(b"zone-unseen", b"the never used frames {0} to {1} are not whole blocks within their zone")
+CHECKS[CHECK_ZONE_FREE] = fsck_check_t(b"zone-free", b"nr_free_pages is {0}, the free lists hold {1}")
+CHECKS[CHECK_PAGEBLOCKS] = fsck_check_t(b"zone-pageblocks", b"pageblocks of type {0} are counted wrongly: {1} are there")
+CHECKS[CHECK_HIGHATOMIC] = fsck_check_t(b"zone-highatomic", b"pages of the reserve for atomic allocations are counted wrongly: {0} are free, {1} reserved")
+CHECKS[CHECK_ZONE_WOKEN] = fsck_check_t(b"zone-woken", b"zone {0} has flags {1:#x}: kswapd was woken and has not run, or did not end")
+CHECKS[CHECK_COMPACTION] = fsck_check_t(b"zone-compaction", b"what compaction remembers of zone {0} cannot be: {1}")
+CHECKS[CHECK_PCP_COUNT] = fsck_check_t(b"pcp-count", b"per-CPU lists of CPU {0} hold {1} frames, which is not their count")
+CHECKS[CHECK_PCP_BLOCK] = fsck_check_t(b"pcp-block", b"frame {0} is on a per-CPU list of order {1} and is not marked so")
+CHECKS[CHECK_FREE_FRAME] = fsck_check_t(b"free-frame", b"frame {0} is free and has references, mappings or contents (flags {1})")
+CHECKS[CHECK_FRAME_LOST] = fsck_check_t(b"frame-lost", b"frame {0} is neither free nor referenced nor mapped (flags {1})")
+CHECKS[CHECK_FOLIO_TAIL] = fsck_check_t(b"folio-tail", b"frame {0} is a tail without its head, or a head without its tails: {1}")
+CHECKS[CHECK_FRAME_CONTENT] = fsck_check_t(b"frame-content", b"frame {0} has contents {1}, which are not in use or another's")
+CHECKS[CHECK_CONTENTS] = fsck_check_t(b"contents-count", b"{0} contents are counted, {1} are in use")
+CHECKS[CHECK_TABLE_ENTRIES] = fsck_check_t(b"table-entries", b"the page table in frame {0} has {1} entries, which is not its count")
+CHECKS[CHECK_TABLES] = fsck_check_t(b"table-count", b"nr_page_table_pages is {0}, {1} frames are page tables")
+CHECKS[CHECK_MM_TABLES] = fsck_check_t(b"mm-tables", b"the tables of address space {0} take {1} bytes, which is not its count")
+CHECKS[CHECK_TABLE_FLAG] = fsck_check_t(b"table-flag", b"frame {0} is used as a page table of level {1} and is none")
+CHECKS[CHECK_USER_PGD] = fsck_check_t(b"user-pgd", b"entry {1} of the top table in frame {0} is not that of its pair")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -81,16 +78,8 @@ cdef struct fsck_t:  # one run
     uint64_t nr_tables
 
 
-cdef const char *fsck_phys_name(uint32_t i) noexcept nogil:
-    if i >= NR_CHECKS:
-        return NULL
-    return CHECKS[i].name
-
-
-cdef const char *fsck_phys_text(uint32_t i) noexcept nogil:
-    if i >= NR_CHECKS:
-        return NULL
-    return CHECKS[i].text
+cdef const fsck_check_t *fsck_phys_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

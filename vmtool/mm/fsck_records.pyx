@@ -10,6 +10,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, inode_at, memcg_at, rec_at, rec_is_live, vma_at
+from vmtool.mm.checks cimport nth_check
 
 cdef enum:
     CHECK_FREE
@@ -17,14 +18,10 @@ cdef enum:
     CHECK_OWNER
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS]
-CHECKS[CHECK_FREE] = check_t(b"record-free", b"the free list of {0} records is not as long as it says, or holds one that is in use: record {1}")
-CHECKS[CHECK_LOST] = check_t(b"record-lost", b"{0} record {1} is neither in use nor on the free list")
-CHECKS[CHECK_OWNER] = check_t(b"record-owner", b"{0} record {1} belongs to nothing, or to two, or is not in use and belongs to something")
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_FREE] = fsck_check_t(b"record-free", b"the free list of {0} records is not as long as it says, or holds one that is in use: record {1}")
+CHECKS[CHECK_LOST] = fsck_check_t(b"record-lost", b"{0} record {1} is neither in use nor on the free list")
+CHECKS[CHECK_OWNER] = fsck_check_t(b"record-owner", b"{0} record {1} belongs to nothing, or to two, or is not in use and belongs to something")
 
 cdef enum:
     NR_FREED = 18
@@ -43,12 +40,8 @@ cdef struct fsck_t:  # one run, and a pool of it
     uint8_t *seen  # by record
 
 
-cdef const char *fsck_records_name(uint32_t i) noexcept nogil:
-    return CHECKS[i].name if i < NR_CHECKS else NULL
-
-
-cdef const char *fsck_records_text(uint32_t i) noexcept nogil:
-    return CHECKS[i].text if i < NR_CHECKS else NULL
+cdef const fsck_check_t *fsck_records_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef void bad(fsck_t *f, int check, idx_t record) noexcept nogil:

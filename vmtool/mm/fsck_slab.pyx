@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport offset_in_page, page_size
 from vmtool.mm.arena cimport frame_at, memcg_at, mm_at, rec_at, rec_is_live
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.frame cimport RESERVED_SLAB, folio_order, reserved_range
 from vmtool.mm.mm cimport rss_stat_bytes
 from vmtool.mm.slab cimport *
@@ -27,24 +28,20 @@ cdef enum:
     CHECK_OBJ_BYTES
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_SLAB] = fsck_check_t(b"slab-objects", b"slab {0} has {1} objects in use, which is not its count")
+CHECKS[CHECK_SLAB_STATE] = fsck_check_t(b"slab-state", b"slab {0} is in state {1}, which its objects or the lists do not show")
+CHECKS[CHECK_SLAB_FRAME] = fsck_check_t(b"slab-frame", b"frame {1} of slab {0} does not say so")
+CHECKS[CHECK_PARTIAL_LIST] = fsck_check_t(b"slab-partial", b"the node's partial list of cache {0} is not linked both ways, or not as long as it says, at slab {1}")
+CHECKS[CHECK_CPU_LIST] = fsck_check_t(b"slab-cpu", b"slabs that a CPU keeps of cache {0} are not marked so, or not as many as it says, at slab {1}")
+CHECKS[CHECK_SHEAF] = fsck_check_t(b"sheaf-objects", b"sheaf {0} holds object {1:#x}, which is not in use in a slab of its cache, or more than it can")
+CHECKS[CHECK_BARN] = fsck_check_t(b"sheaf-barn", b"the barn of cache {0} counts its sheaves wrongly: {1} are in it")
+CHECKS[CHECK_CACHE] = fsck_check_t(b"slab-cache", b"cache {0} counts its objects or slabs wrongly: {1} objects are in use")
+CHECKS[CHECK_BOOT_SLABS] = fsck_check_t(b"slab-boot", b"the {1} slabs that boot filled of cache {0} do not lie where the kernel kept memory for them")
+CHECKS[CHECK_SLAB_COUNT] = fsck_check_t(b"slab-count", b"slab counter {0} is wrong: slabs take {1} bytes")
 
-cdef check_t CHECKS[NR_CHECKS]
-CHECKS[CHECK_SLAB] = check_t(b"slab-objects", b"slab {0} has {1} objects in use, which is not its count")
-CHECKS[CHECK_SLAB_STATE] = check_t(b"slab-state", b"slab {0} is in state {1}, which its objects or the lists do not show")
-CHECKS[CHECK_SLAB_FRAME] = check_t(b"slab-frame", b"frame {1} of slab {0} does not say so")
-CHECKS[CHECK_PARTIAL_LIST] = check_t(b"slab-partial", b"the node's partial list of cache {0} is not linked both ways, or not as long as it says, at slab {1}")
-CHECKS[CHECK_CPU_LIST] = check_t(b"slab-cpu", b"slabs that a CPU keeps of cache {0} are not marked so, or not as many as it says, at slab {1}")
-CHECKS[CHECK_SHEAF] = check_t(b"sheaf-objects", b"sheaf {0} holds object {1:#x}, which is not in use in a slab of its cache, or more than it can")
-CHECKS[CHECK_BARN] = check_t(b"sheaf-barn", b"the barn of cache {0} counts its sheaves wrongly: {1} are in it")
-CHECKS[CHECK_CACHE] = check_t(b"slab-cache", b"cache {0} counts its objects or slabs wrongly: {1} objects are in use")
-CHECKS[CHECK_BOOT_SLABS] = check_t(b"slab-boot", b"the {1} slabs that boot filled of cache {0} do not lie where the kernel kept memory for them")
-CHECKS[CHECK_SLAB_COUNT] = check_t(b"slab-count", b"slab counter {0} is wrong: slabs take {1} bytes")
-
-CHECKS[CHECK_OBJ_EXTS] = check_t(b"slab-charge", b"slab {0} says that a group pays for object {1}, which is free, or the group is not there")
-CHECKS[CHECK_OBJ_BYTES] = check_t(b"memcg-objects", b"group {0} counts the bytes of its objects wrongly: {1} are charged to it")
+CHECKS[CHECK_OBJ_EXTS] = fsck_check_t(b"slab-charge", b"slab {0} says that a group pays for object {1}, which is free, or the group is not there")
+CHECKS[CHECK_OBJ_BYTES] = fsck_check_t(b"memcg-objects", b"group {0} counts the bytes of its objects wrongly: {1} are charged to it")
 
 cdef struct tally_of_t:  # of one cache
     uint32_t objects
@@ -63,12 +60,8 @@ cdef struct fsck_t:
     uint64_t *charged  # by memcg_t
 
 
-cdef const char *fsck_slab_name(uint32_t i) noexcept nogil:
-    return CHECKS[i].name if i < NR_CHECKS else NULL
-
-
-cdef const char *fsck_slab_text(uint32_t i) noexcept nogil:
-    return CHECKS[i].text if i < NR_CHECKS else NULL
+cdef const fsck_check_t *fsck_slab_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

@@ -11,10 +11,12 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport pte_pfn
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, file_at, inode_at, mm_at, rec_at, rec_is_live, task_at, vma_at
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.mm_acct cimport is_data_mapping, is_exec_mapping
 from vmtool.mm.pkeys cimport has_pkeys, vma_pkey
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.pgtable cimport user_pgd
+from vmtool.mm.rmap cimport avc_at
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_MM_STRUCT, CACHE_TASK_STRUCT, CACHE_VM_AREA_STRUCT
 from vmtool.mm.vma cimport vma_pages, vma_tree_validate
 from vmtool.mm.vmalloc cimport stack_pages
@@ -58,48 +60,43 @@ cdef enum:
     CHECK_OBJECTS
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS + 1]
-CHECKS[CHECK_VMA_ORDER] = check_t(b"vma-order", b"areas of address space {0} overlap or stand in the wrong order")
-CHECKS[CHECK_VMA_LIST] = check_t(b"vma-list", b"areas of address space {0} are not linked both ways")
-CHECKS[CHECK_VMA_GAP] = check_t(b"vma-gap", b"the tree of areas of address space {0} knows a wrong gap")
-CHECKS[CHECK_VMA_COUNT] = check_t(b"vma-count", b"address space {0} counts {1} areas, which are not those in its list and tree")
-CHECKS[CHECK_VMA_LOST] = check_t(b"vma-lost", b"address space {0} lists {1} areas, which is not how many say they are its")
-CHECKS[CHECK_TOTAL_VM] = check_t(b"mm-total-vm", b"total_vm of address space {0} is wrong: its areas have {1} pages")
-CHECKS[CHECK_DATA_VM] = check_t(b"mm-data-vm", b"data_vm of address space {0} is wrong: its private writable areas have {1} pages")
-CHECKS[CHECK_EXEC_VM] = check_t(b"mm-exec-vm", b"exec_vm of address space {0} is wrong: its executable areas have {1} pages")
-CHECKS[CHECK_STACK_VM] = check_t(b"mm-stack-vm", b"stack_vm of address space {0} is wrong: its areas that grow down have {1} pages")
-CHECKS[CHECK_LOCKED_VM] = check_t(b"mm-locked-vm", b"locked_vm of address space {0} is too small: its locked areas have {1} pages")
-CHECKS[CHECK_MM_PKEYS] = check_t(b"mm-pkeys", b"address space {0} has protection keys {1:#x} in use (a mask), its execute-only key or an area's is none that can be")
-CHECKS[CHECK_MM_USERS] = check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
-CHECKS[CHECK_MM_SLOTS] = check_t(b"mm-slots", b"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {0}; "
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_VMA_ORDER] = fsck_check_t(b"vma-order", b"areas of address space {0} overlap or stand in the wrong order")
+CHECKS[CHECK_VMA_LIST] = fsck_check_t(b"vma-list", b"areas of address space {0} are not linked both ways")
+CHECKS[CHECK_VMA_GAP] = fsck_check_t(b"vma-gap", b"the tree of areas of address space {0} knows a wrong gap")
+CHECKS[CHECK_VMA_COUNT] = fsck_check_t(b"vma-count", b"address space {0} counts {1} areas, which are not those in its list and tree")
+CHECKS[CHECK_VMA_LOST] = fsck_check_t(b"vma-lost", b"address space {0} lists {1} areas, which is not how many say they are its")
+CHECKS[CHECK_TOTAL_VM] = fsck_check_t(b"mm-total-vm", b"total_vm of address space {0} is wrong: its areas have {1} pages")
+CHECKS[CHECK_DATA_VM] = fsck_check_t(b"mm-data-vm", b"data_vm of address space {0} is wrong: its private writable areas have {1} pages")
+CHECKS[CHECK_EXEC_VM] = fsck_check_t(b"mm-exec-vm", b"exec_vm of address space {0} is wrong: its executable areas have {1} pages")
+CHECKS[CHECK_STACK_VM] = fsck_check_t(b"mm-stack-vm", b"stack_vm of address space {0} is wrong: its areas that grow down have {1} pages")
+CHECKS[CHECK_LOCKED_VM] = fsck_check_t(b"mm-locked-vm", b"locked_vm of address space {0} is too small: its locked areas have {1} pages")
+CHECKS[CHECK_MM_PKEYS] = fsck_check_t(b"mm-pkeys", b"address space {0} has protection keys {1:#x} in use (a mask), its execute-only key or an area's is none that can be")
+CHECKS[CHECK_MM_USERS] = fsck_check_t(b"mm-users", b"address space {0} has {1} tasks, which is not its count of users")
+CHECKS[CHECK_MM_SLOTS] = fsck_check_t(b"mm-slots", b"khugepaged's list of address spaces is not linked both ways, or its cursor is off it, at address space {0}; "
                                   b"{1} say that they are on it and were not met")
-CHECKS[CHECK_FILE_AREAS] = check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
-CHECKS[CHECK_VMA_FILE] = check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
-CHECKS[CHECK_VMA_SOFT_DIRTY] = check_t(b"vma-soft-dirty", b"area {0} of address space {1} is soft-dirty, which this machine keeps no track of")
-CHECKS[CHECK_VMA_ANON] = check_t(b"vma-anon-vma", b"area {0} has anon_vma {1}, which is not there or not in its chain")
-CHECKS[CHECK_AVC_AREA] = check_t(b"avc-area", b"the chain of area {0} is broken at anon_vma_chain {1}")
-CHECKS[CHECK_AVC_ANON] = check_t(b"avc-anon-vma", b"the areas of anon_vma {0} are broken at anon_vma_chain {1}")
-CHECKS[CHECK_AVC_LOST] = check_t(b"avc-lost", b"of {0} anon_vma_chains in use, {1} hang in an area's chain and in an anon_vma's list")
-CHECKS[CHECK_ANON_REFCOUNT] = check_t(b"anon-vma-refcount", b"the refcount of anon_vma {0} is wrong: {1} refer to it")
-CHECKS[CHECK_ANON_CHILDREN] = check_t(b"anon-vma-children", b"num_children of anon_vma {0} is wrong: it has {1}")
-CHECKS[CHECK_ANON_ACTIVE] = check_t(b"anon-vma-active", b"num_active_vmas of anon_vma {0} is wrong: {1} areas have it")
-CHECKS[CHECK_COMMITTED] = check_t(b"committed-as", b"{0} pages are committed; areas, shared memory and what nobody gives back account for {1}")
-CHECKS[CHECK_TASK_PID] = check_t(b"task-pid", b"task {0} is not what the PID table has under {1}")
-CHECKS[CHECK_TASK_COUNT] = check_t(b"task-count", b"{0} tasks are counted, {1} are there, or the PID table has others")
-CHECKS[CHECK_TASK_STATE] = check_t(b"task-state", b"task {0} has signals that wait ({1}, a mask), though it is not stopped, or runs though it is")
-CHECKS[CHECK_TASK_LEADER] = check_t(b"task-leader", b"thread {0} has {1} for a leader, which is none, or is in another space")
-CHECKS[CHECK_TASK_THREADS] = check_t(b"task-threads", b"process {0} counts its threads wrongly: there are {1}")
-CHECKS[CHECK_TASK_MM] = check_t(b"task-mm", b"task {0} has address space {1}, which is not there")
-CHECKS[CHECK_CPU_TASK] = check_t(b"cpu-task", b"CPU {0} runs task {1}, which is not there or not marked running")
-CHECKS[CHECK_CPU_MM] = check_t(b"cpu-mm", b"CPU {0} has address space {1}, which is not there or not its task's")
-CHECKS[CHECK_CPU_CR3] = check_t(b"cpu-cr3", b"CR3 of CPU {0} names frame {1:#x}, which is not its address space's top table")
-CHECKS[CHECK_STACKS] = check_t(b"kernel-stacks", b"kernel stacks are counted as {0} kB, {1} tasks have 16 each")
-CHECKS[CHECK_OBJECTS] = check_t(b"slab-owners", b"cache {0} has not as many objects in use as its {1} records")
-CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+CHECKS[CHECK_FILE_AREAS] = fsck_check_t(b"file-areas", b"the list of areas of file {0} is not linked both ways, or not those {1} that map it")
+CHECKS[CHECK_VMA_FILE] = fsck_check_t(b"vma-file", b"area {0} maps open file {1}, which is not there")
+CHECKS[CHECK_VMA_SOFT_DIRTY] = fsck_check_t(b"vma-soft-dirty", b"area {0} of address space {1} is soft-dirty, which this machine keeps no track of")
+CHECKS[CHECK_VMA_ANON] = fsck_check_t(b"vma-anon-vma", b"area {0} has anon_vma {1}, which is not there or not in its chain")
+CHECKS[CHECK_AVC_AREA] = fsck_check_t(b"avc-area", b"the chain of area {0} is broken at anon_vma_chain {1}")
+CHECKS[CHECK_AVC_ANON] = fsck_check_t(b"avc-anon-vma", b"the areas of anon_vma {0} are broken at anon_vma_chain {1}")
+CHECKS[CHECK_AVC_LOST] = fsck_check_t(b"avc-lost", b"of {0} anon_vma_chains in use, {1} hang in an area's chain and in an anon_vma's list")
+CHECKS[CHECK_ANON_REFCOUNT] = fsck_check_t(b"anon-vma-refcount", b"the refcount of anon_vma {0} is wrong: {1} refer to it")
+CHECKS[CHECK_ANON_CHILDREN] = fsck_check_t(b"anon-vma-children", b"num_children of anon_vma {0} is wrong: it has {1}")
+CHECKS[CHECK_ANON_ACTIVE] = fsck_check_t(b"anon-vma-active", b"num_active_vmas of anon_vma {0} is wrong: {1} areas have it")
+CHECKS[CHECK_COMMITTED] = fsck_check_t(b"committed-as", b"{0} pages are committed; areas, shared memory and what nobody gives back account for {1}")
+CHECKS[CHECK_TASK_PID] = fsck_check_t(b"task-pid", b"task {0} is not what the PID table has under {1}")
+CHECKS[CHECK_TASK_COUNT] = fsck_check_t(b"task-count", b"{0} tasks are counted, {1} are there, or the PID table has others")
+CHECKS[CHECK_TASK_STATE] = fsck_check_t(b"task-state", b"task {0} has signals that wait ({1}, a mask), though it is not stopped, or runs though it is")
+CHECKS[CHECK_TASK_LEADER] = fsck_check_t(b"task-leader", b"thread {0} has {1} for a leader, which is none, or is in another space")
+CHECKS[CHECK_TASK_THREADS] = fsck_check_t(b"task-threads", b"process {0} counts its threads wrongly: there are {1}")
+CHECKS[CHECK_TASK_MM] = fsck_check_t(b"task-mm", b"task {0} has address space {1}, which is not there")
+CHECKS[CHECK_CPU_TASK] = fsck_check_t(b"cpu-task", b"CPU {0} runs task {1}, which is not there or not marked running")
+CHECKS[CHECK_CPU_MM] = fsck_check_t(b"cpu-mm", b"CPU {0} has address space {1}, which is not there or not its task's")
+CHECKS[CHECK_CPU_CR3] = fsck_check_t(b"cpu-cr3", b"CR3 of CPU {0} names frame {1:#x}, which is not its address space's top table")
+CHECKS[CHECK_STACKS] = fsck_check_t(b"kernel-stacks", b"kernel stacks are counted as {0} kB, {1} tasks have 16 each")
+CHECKS[CHECK_OBJECTS] = fsck_check_t(b"slab-owners", b"cache {0} has not as many objects in use as its {1} records")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -117,12 +114,8 @@ cdef struct fsck_t:  # one run
     uint64_t committed
 
 
-cdef const char *fsck_space_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
-
-
-cdef const char *fsck_space_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+cdef const fsck_check_t *fsck_space_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef inline void expect(fsck_t *f, bint holds, int check, uint64_t first, uint64_t second) noexcept nogil:
@@ -132,10 +125,6 @@ cdef inline void expect(fsck_t *f, bint holds, int check, uint64_t first, uint64
 
 cdef inline anon_vma_t *av_at(arena_t *a, idx_t i) noexcept nogil:
     return <anon_vma_t *>rec_at(a, POOL_ANON_VMA, i)
-
-
-cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
-    return <avc_t *>rec_at(a, POOL_AVC, i)
 
 
 cdef inline bint has_inode(arena_t *a, idx_t file) noexcept nogil:

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport level_index, level_size
 from vmtool.mm.arena cimport ARENA_NOMEM, arena_fail, folio_x_at, frame_at, inode_at, mm_at, rec_at, slot_at, vma_at
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.frame cimport folio_order, page_folio
 from vmtool.mm.pgtable cimport table_peek
 from vmtool.mm.pte cimport ENTRY_SWAP, pte_class, pte_load, pte_to_swp_entry
@@ -32,25 +33,20 @@ cdef enum:
     CHECK_SLOT_CONT
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS + 1]
-CHECKS[CHECK_SLOT_COUNT] = check_t(b"swap-count", b"swap slot {0} counts its entries wrongly: {1} name it")
-CHECKS[CHECK_SLOT_OUTSIDE] = check_t(b"swap-outside", b"address {1:#x} of address space {0} names a slot that no swap area has")
-CHECKS[CHECK_SLOT_CACHE] = check_t(b"swap-cache", b"swap slot {0} has frame {1} in the swap cache, which does not say so")
-CHECKS[CHECK_CACHE_COUNT] = check_t(b"swap-cached", b"nr_swapcached is {0}, {1} slots have a cached folio")
-CHECKS[CHECK_CLUSTER_COUNT] = check_t(b"swap-cluster", b"cluster {0} counts its slots wrongly: {1} are in use")
-CHECKS[CHECK_AREA_USED] = check_t(b"swap-used", b"swap area {0} counts its slots wrongly: {1} are in use")
-CHECKS[CHECK_FREE_SLOTS] = check_t(b"swap-free", b"{0} slots are counted as free, the areas have {1}")
-CHECKS[CHECK_SHMEM_SWAPPED] = check_t(b"shmem-swapped", b"inode {0} counts its swapped pages wrongly: {1} are out")
-CHECKS[CHECK_CLUSTER_LIST] = check_t(b"swap-cluster-list", b"cluster {0} is not where the lists of swap area {1} have it")
-CHECKS[CHECK_CLUSTER_TABLE] = check_t(b"swap-table", b"cluster {0} has frame {1} for its table, which is not the kernel's, or that it should not have")
-CHECKS[CHECK_CLUSTER_ORDER] = check_t(b"swap-order", b"cluster {0} is for folios of order {1}, and not on a list of theirs")
-CHECKS[CHECK_SLOT_LARGE] = check_t(b"swap-large", b"the slots of folio {0} in the swap cache begin at {1}, which is no multiple of their number")
-CHECKS[CHECK_SLOT_CONT] = check_t(b"swap-cont", b"swap slot {0} goes on with an entry of shared memory, which names {1} of it and the slot before")
-CHECKS[NR_CHECKS] = check_t(NULL, NULL)
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_SLOT_COUNT] = fsck_check_t(b"swap-count", b"swap slot {0} counts its entries wrongly: {1} name it")
+CHECKS[CHECK_SLOT_OUTSIDE] = fsck_check_t(b"swap-outside", b"address {1:#x} of address space {0} names a slot that no swap area has")
+CHECKS[CHECK_SLOT_CACHE] = fsck_check_t(b"swap-cache", b"swap slot {0} has frame {1} in the swap cache, which does not say so")
+CHECKS[CHECK_CACHE_COUNT] = fsck_check_t(b"swap-cached", b"nr_swapcached is {0}, {1} slots have a cached folio")
+CHECKS[CHECK_CLUSTER_COUNT] = fsck_check_t(b"swap-cluster", b"cluster {0} counts its slots wrongly: {1} are in use")
+CHECKS[CHECK_AREA_USED] = fsck_check_t(b"swap-used", b"swap area {0} counts its slots wrongly: {1} are in use")
+CHECKS[CHECK_FREE_SLOTS] = fsck_check_t(b"swap-free", b"{0} slots are counted as free, the areas have {1}")
+CHECKS[CHECK_SHMEM_SWAPPED] = fsck_check_t(b"shmem-swapped", b"inode {0} counts its swapped pages wrongly: {1} are out")
+CHECKS[CHECK_CLUSTER_LIST] = fsck_check_t(b"swap-cluster-list", b"cluster {0} is not where the lists of swap area {1} have it")
+CHECKS[CHECK_CLUSTER_TABLE] = fsck_check_t(b"swap-table", b"cluster {0} has frame {1} for its table, which is not the kernel's, or that it should not have")
+CHECKS[CHECK_CLUSTER_ORDER] = fsck_check_t(b"swap-order", b"cluster {0} is for folios of order {1}, and not on a list of theirs")
+CHECKS[CHECK_SLOT_LARGE] = fsck_check_t(b"swap-large", b"the slots of folio {0} in the swap cache begin at {1}, which is no multiple of their number")
+CHECKS[CHECK_SLOT_CONT] = fsck_check_t(b"swap-cont", b"swap slot {0} goes on with an entry of shared memory, which names {1} of it and the slot before")
 
 cdef struct fsck_t:
     arena_t *a
@@ -59,12 +55,8 @@ cdef struct fsck_t:
     uint32_t *named  # by record: entries that name it
 
 
-cdef const char *fsck_swap_name(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].name
-
-
-cdef const char *fsck_swap_text(uint32_t i) noexcept nogil:
-    return CHECKS[i if i < NR_CHECKS else NR_CHECKS].text
+cdef const fsck_check_t *fsck_swap_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef inline void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

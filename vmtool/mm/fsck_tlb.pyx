@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 
 from vmtool.mm.arch cimport ARCH_ASID, ARCH_SOFT_YOUNG, level_index, pte_pfn
 from vmtool.mm.arena cimport mm_at, rec_at, rec_is_live
+from vmtool.mm.checks cimport nth_check
 from vmtool.mm.mmu cimport leaf_phys, mmu_walk, walk_t
 from vmtool.mm.mmu_context cimport asid_bits, asid_gen_match, asid_is_given, asid_of
 from vmtool.mm.pgtable cimport table_descend
@@ -18,13 +19,9 @@ cdef enum:
     CHECK_ASID
     NR_CHECKS
 
-cdef struct check_t:
-    const char *name
-    const char *text
-
-cdef check_t CHECKS[NR_CHECKS]
-CHECKS[CHECK_TLB_STALE] = check_t(b"tlb-stale", b"the TLB of CPU {0} holds address {1:#x}, which the page tables translate otherwise")
-CHECKS[CHECK_ASID] = check_t(b"asid", b"address space {0} has ASID {1}, which another has, too, or nobody was given")
+cdef fsck_check_t CHECKS[NR_CHECKS]
+CHECKS[CHECK_TLB_STALE] = fsck_check_t(b"tlb-stale", b"the TLB of CPU {0} holds address {1:#x}, which the page tables translate otherwise")
+CHECKS[CHECK_ASID] = fsck_check_t(b"asid", b"address space {0} has ASID {1}, which another has, too, or nobody was given")
 
 cdef struct fsck_t:  # one run
     arena_t *a
@@ -32,12 +29,8 @@ cdef struct fsck_t:  # one run
     void *ctx
 
 
-cdef const char *fsck_tlb_name(uint32_t i) noexcept nogil:
-    return CHECKS[i].name if i < NR_CHECKS else NULL
-
-
-cdef const char *fsck_tlb_text(uint32_t i) noexcept nogil:
-    return CHECKS[i].text if i < NR_CHECKS else NULL
+cdef const fsck_check_t *fsck_tlb_check(uint32_t i) noexcept nogil:
+    return nth_check(&CHECKS[0], NR_CHECKS, i)
 
 
 cdef void bad(fsck_t *f, int check, uint64_t first, uint64_t second) noexcept nogil:

@@ -6,8 +6,8 @@
 An entry above the PTEs, an entry above that one, or a contiguous block of entries (arm64: 16 entries of 64K, 16 of 32M ...).
 """
 
-from vmtool.mm.arch cimport ARCH_PAIRED
-from vmtool.mm.contpte cimport cont_shift, has_contpte
+from vmtool.mm.arch cimport ARCH_PAIRED, is_arm64
+from vmtool.mm.contpte cimport cont_shift
 
 
 cdef enum:
@@ -19,7 +19,7 @@ cdef bint is_size(const arch_t *g, int level, bint contiguous, hsize_t *out) noe
     out.level = level
     out.cont_shift = cont_shift(g, level) if contiguous else 0
     if contiguous:
-        return has_contpte(g)
+        return is_arm64(g)
     return level == 2 and g.levels > 2 and g.leaf_levels >> 2 & 1
 
 

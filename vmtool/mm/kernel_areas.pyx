@@ -23,7 +23,7 @@ from vmtool.mm.kernel_areas_arm cimport kernel_areas_setup_arm, module_set_arm
 from vmtool.mm.kernel_areas_arm64 cimport kernel_areas_setup_arm64, module_set_arm64
 from vmtool.mm.kernel_areas_riscv cimport kernel_areas_setup_riscv, module_set_riscv
 from vmtool.mm.module_areas cimport EXECMEM_CACHE_PAGES, alias_ro, loader_begin, loader_t, module_set_t, nr_loaded, place, text_of
-from vmtool.mm.pgtable cimport direct_map_address, kernel_image, kernel_map
+from vmtool.mm.pgtable cimport kernel_image, kernel_map, pfn_to_virt
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, set_memory_np, split_large_page
 
 cdef enum:
@@ -46,10 +46,6 @@ MODULES[:] = [module_t(b"crc16", b"ext4,", 1, 1, 1, 1, 0), module_t(b"mbcache", 
               module_t(b"virtio_blk", b"-", 0, 4, 2, 2, 1)]
 
 
-cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
-    return direct_map_address(a, pfn << a.m.arch.page_shift)
-
-
 # --- the image --------------------------------------------------------------------------------------------------------
 
 
@@ -62,7 +58,7 @@ cdef vaddr_t image_address(arena_t *a, uint64_t pfn) noexcept nogil:
 cdef bint both(arena_t *a, uint64_t start, uint64_t end, pte_t clear, spare_tables_t *spare) noexcept nogil:
     """Frames of the image, at both of their addresses."""
     return (change_page_attr(a, image_address(a, start), end - start, 0, clear, spare)
-            and change_page_attr(a, direct(a, start), end - start, 0, clear, spare))
+            and change_page_attr(a, pfn_to_virt(a, start), end - start, 0, clear, spare))
 
 
 cdef bint free_image_pages(arena_t *a, uint64_t start, uint64_t end, spare_tables_t *spare) noexcept nogil:
@@ -85,7 +81,7 @@ cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef uint64_t idt = a.m.zero_pfn + 1
     # what lies before a text that begins within a large page is nobody's
     cdef bint ok = change_page_attr(a, kernel_image(), image_address(a, etext) - kernel_image() >> a.m.arch.page_shift, 0, a.m.arch.nx | ro, spare)
-    ok = ok and change_page_attr(a, direct(a, text.start_pfn), text.nr_pages, 0, ro, spare) and both(a, rodata.start_pfn, erodata, ro, spare)
+    ok = ok and change_page_attr(a, pfn_to_virt(a, text.start_pfn), text.nr_pages, 0, ro, spare) and both(a, rodata.start_pfn, erodata, ro, spare)
     # the image's part that lies between was read-only, too, until it was given away: what was dirty is not any more
     ok = ok and change_page_attr(a, image_address(a, etext), rodata.start_pfn - etext, 0, X86_D, spare)
     ok = ok and change_page_attr(a, image_address(a, erodata), data.start_pfn - erodata, 0, X86_D, spare)
@@ -98,8 +94,8 @@ cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
 
 
 cdef bint set_real_mode_permissions(arena_t *a, spare_tables_t *spare) noexcept nogil:
-    return (change_page_attr(a, direct(a, TRAMPOLINE), TRAMPOLINE_RO_PAGES, 0, X86_RW | X86_D, spare)
-            and change_page_attr(a, direct(a, TRAMPOLINE + 1), TRAMPOLINE_RO_PAGES - 1, 0, a.m.arch.nx, spare))
+    return (change_page_attr(a, pfn_to_virt(a, TRAMPOLINE), TRAMPOLINE_RO_PAGES, 0, X86_RW | X86_D, spare)
+            and change_page_attr(a, pfn_to_virt(a, TRAMPOLINE + 1), TRAMPOLINE_RO_PAGES - 1, 0, a.m.arch.nx, spare))
 
 
 # --- modules -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from vmtool.mm.boot_areas cimport boot_module_address, boot_modules, map_boot_ar
 from vmtool.mm.frame cimport (RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_PERCPU,
                               reserved_of, reserved_t)
 from vmtool.mm.module_areas cimport loader_begin, loader_t, module_set_t, module_t
-from vmtool.mm.pgtable cimport direct_map_address, kernel_map
+from vmtool.mm.pgtable cimport kernel_map, pfn_to_virt
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
 from vmtool.mm.zone cimport lowmem_end, percpu_unit
 
@@ -38,10 +38,6 @@ cdef enum:
     TSS_PAGES = 6
 
 
-cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
-    return direct_map_address(a, pfn << a.m.arch.page_shift)
-
-
 cdef inline uint64_t idt_pfn(arena_t *a) noexcept nogil:
     return reserved_of(a, RESERVED_KERNEL_BSS).start_pfn + (IDT_PAGE_PAE if a.m.arch.nx else IDT_PAGE)
 
@@ -51,13 +47,13 @@ cdef bint mark_rodata_ro(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef const reserved_t *rodata = reserved_of(a, RESERVED_KERNEL_RODATA)
     cdef const reserved_t *data = reserved_of(a, RESERVED_KERNEL_DATA)
     cdef const reserved_t *bss = reserved_of(a, RESERVED_KERNEL_BSS)
-    cdef bint ok = change_page_attr(a, direct(a, text.start_pfn), rodata.start_pfn + rodata.nr_pages - text.start_pfn, 0, X86_RW, spare)
+    cdef bint ok = change_page_attr(a, pfn_to_virt(a, text.start_pfn), rodata.start_pfn + rodata.nr_pages - text.start_pfn, 0, X86_RW, spare)
     if a.m.arch.nx:  # free_initmem() comes before mark_nxdata_nx(): it splits where .init begins and ends
-        ok = ok and change_page_attr(a, direct(a, text.start_pfn), text.nr_pages, 0, a.m.arch.nx, spare)
-        ok = ok and split_large_page(a, direct(a, data.start_pfn + data.nr_pages), spare) and split_large_page(a, direct(a, bss.start_pfn), spare)
-    ok = ok and change_page_attr(a, direct(a, idt_pfn(a)), 1, 0, X86_RW, spare)
-    return ok and change_page_attr(a, direct(a, TRAMPOLINE), TRAMPOLINE_RO_PAGES, 0, X86_RW, spare) and change_page_attr(
-        a, direct(a, TRAMPOLINE + 1), TRAMPOLINE_RO_PAGES - 1, 0, a.m.arch.nx, spare)
+        ok = ok and change_page_attr(a, pfn_to_virt(a, text.start_pfn), text.nr_pages, 0, a.m.arch.nx, spare)
+        ok = ok and split_large_page(a, pfn_to_virt(a, data.start_pfn + data.nr_pages), spare) and split_large_page(a, pfn_to_virt(a, bss.start_pfn), spare)
+    ok = ok and change_page_attr(a, pfn_to_virt(a, idt_pfn(a)), 1, 0, X86_RW, spare)
+    return ok and change_page_attr(a, pfn_to_virt(a, TRAMPOLINE), TRAMPOLINE_RO_PAGES, 0, X86_RW, spare) and change_page_attr(
+        a, pfn_to_virt(a, TRAMPOLINE + 1), TRAMPOLINE_RO_PAGES - 1, 0, a.m.arch.nx, spare)
 
 
 cdef bint map_pages(arena_t *a, vaddr_t addr, uint64_t pfn, uint32_t nr, pte_t bits) noexcept nogil:

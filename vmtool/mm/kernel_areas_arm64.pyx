@@ -91,7 +91,7 @@ cdef uint64_t image_end(arena_t *a) noexcept nogil:
     return reserved_of(a, RESERVED_KERNEL_BSS).start_pfn + reserved_of(a, RESERVED_KERNEL_BSS).nr_pages
 
 
-cdef bint map_range(arena_t *a, vaddr_t addr, uint64_t pfn, uint64_t nr_pages, pte_t bits, bint cont, spare_tables_t *spare) noexcept nogil:
+cdef bint create_pgd_mapping(arena_t *a, vaddr_t addr, uint64_t pfn, uint64_t nr_pages, pte_t bits, bint cont, spare_tables_t *spare) noexcept nogil:
     """__create_pgd_mapping(): blocks where both addresses allow one, else pages, of which as many as one hint covers are marked if they fit."""
     cdef const arch_t *g = &a.m.arch
     cdef uint64_t block = level_size(g, 1) >> g.page_shift, first = pfn, end = pfn + nr_pages
@@ -135,13 +135,13 @@ cdef bint map_kernel(arena_t *a, spare_tables_t *spare) noexcept nogil:
     cdef uint64_t pages = level_size(&a.m.arch, 1) >> a.m.arch.page_shift
     cdef uint64_t at = init & ~(pages - 1)
     cdef pte_t ro = X86_P | X86_A | X86_G
-    cdef bint ok = map_range(a, image_address(a, head), head, text - head, ro | NX, False, spare)
-    ok = ok and map_range(a, image_address(a, text), text, rodata - text, ro, True, spare)
-    ok = ok and map_range(a, image_address(a, rodata), rodata, init - rodata, ro | NX, False, spare)
+    cdef bint ok = create_pgd_mapping(a, image_address(a, head), head, text - head, ro | NX, False, spare)
+    ok = ok and create_pgd_mapping(a, image_address(a, text), text, rodata - text, ro, True, spare)
+    ok = ok and create_pgd_mapping(a, image_address(a, rodata), rodata, init - rodata, ro | NX, False, spare)
     while ok and at < data:  # what was mapped of .init is gone, its tables are not
         ok = make_kernel_table(a, image_address(a, at), 0, spare)
         at += pages
-    ok = ok and map_range(a, image_address(a, data), data, image_end(a) - data, ro | X86_RW | X86_D | NX, True, spare)
+    ok = ok and create_pgd_mapping(a, image_address(a, data), data, image_end(a) - data, ro | X86_RW | X86_D | NX, True, spare)
     forget_accessed(a, kimage_vaddr(&a.m.arch), image_address(a, image_end(a)))
     # mark_linear_text_alias_ro(); it was mapped without tags before
     return ok and change_page_attr(a, direct_map_address(a, head << a.m.arch.page_shift), init - head, 0, X86_RW | X86_D | X86_PWT, spare)
@@ -204,10 +204,10 @@ cdef int kernel_areas_setup_arm64(arena_t *a, spare_tables_t *spare) noexcept no
     cdef bint ok = map_kernel(a, spare) and map_memmap(a, spare) and load_modules(a, spare)
     cdef vaddr_t addr = FIXADDR_TABLES
     cdef const reserved_t *fdt = reserved_of(a, RESERVED_FDT)
-    ok = ok and map_range(a, PCI_IO_START, PCI_IO >> g.page_shift, frames_of(g, PCI_IO_PAGES), device, True, spare)
+    ok = ok and create_pgd_mapping(a, PCI_IO_START, PCI_IO >> g.page_shift, frames_of(g, PCI_IO_PAGES), device, True, spare)
     while ok and FIXADDR_TABLES <= addr < FIXADDR_TABLES + FIXMAP_BYTES:  # with large pages the last table ends where the space does
         ok = make_kernel_table(a, addr, 0, spare)
         addr = (addr | level_size(g, 1) - 1) + 1
     if fdt != NULL:  # fixmap_remap_fdt()
-        ok = ok and map_range(a, fix_fdt(g), fdt.start_pfn, fdt.nr_pages, X86_P | X86_A | X86_G | NX, False, spare)
+        ok = ok and create_pgd_mapping(a, fix_fdt(g), fdt.start_pfn, fdt.nr_pages, X86_P | X86_A | X86_G | NX, False, spare)
     return 0 if ok else -ENOMEM

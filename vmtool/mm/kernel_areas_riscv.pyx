@@ -20,7 +20,7 @@ from vmtool.mm.arch cimport X86_A, X86_D, X86_G, X86_P, X86_RW, level_size
 from vmtool.mm.frame cimport (RESERVED_FDT, RESERVED_KERNEL_BSS, RESERVED_KERNEL_CODE, RESERVED_KERNEL_DATA, RESERVED_KERNEL_RODATA, RESERVED_MEMMAP,
                               reserved_of, reserved_t)
 from vmtool.mm.module_areas cimport loader_begin, loader_t, module_set_t, module_t, place
-from vmtool.mm.pgtable cimport direct_map_address, kernel_map, kernel_table
+from vmtool.mm.pgtable cimport kernel_map, kernel_table, pfn_to_virt
 
 from vmtool.mm.set_memory cimport change_page_attr, make_kernel_table, split_large_page
 from vmtool.mm.vmalloc cimport vmalloc_start
@@ -61,10 +61,6 @@ cdef vaddr_t image_address(arena_t *a, uint64_t pfn) noexcept nogil:
     return KERNEL_LINK_ADDR + (pfn - reserved_of(a, RESERVED_KERNEL_CODE).start_pfn << a.m.arch.page_shift)
 
 
-cdef inline vaddr_t direct(arena_t *a, uint64_t pfn) noexcept nogil:
-    return direct_map_address(a, pfn << a.m.arch.page_shift)
-
-
 cdef bint map_range(arena_t *a, vaddr_t addr, uint64_t pfn, uint64_t end, int level, pte_t bits) noexcept nogil:
     """In pages of the level; the last may reach beyond the end."""
     cdef const arch_t *g = &a.m.arch
@@ -90,8 +86,8 @@ cdef bint map_kernel(arena_t *a, spare_tables_t *spare) noexcept nogil:
     ok = ok and map_range(a, image_address(a, init_data), init_data, rodata.start_pfn, 1, RO | X86_RW | NX)
     ok = ok and map_range(a, image_address(a, rodata.start_pfn), rodata.start_pfn, data, 1, RO | NX)
     ok = ok and map_range(a, image_address(a, data), data, bss.start_pfn + bss.nr_pages, 1, RO | X86_RW | NX)
-    ok = ok and change_page_attr(a, direct(a, head), init - head, 0, X86_RW, spare) and split_large_page(a, direct(a, init_data), spare)
-    return ok and change_page_attr(a, direct(a, rodata.start_pfn), data - rodata.start_pfn, 0, X86_RW, spare)
+    ok = ok and change_page_attr(a, pfn_to_virt(a, head), init - head, 0, X86_RW, spare) and split_large_page(a, pfn_to_virt(a, init_data), spare)
+    return ok and change_page_attr(a, pfn_to_virt(a, rodata.start_pfn), data - rodata.start_pfn, 0, X86_RW, spare)
 
 
 cdef bint map_memmap(arena_t *a) noexcept nogil:

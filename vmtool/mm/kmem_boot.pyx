@@ -15,6 +15,7 @@ from vmtool.mm.frame cimport (MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, RESERVED_BLOCK
                               pfn_to_zone, reserve)
 from vmtool.mm.boot_areas cimport boot_area_pages, boot_area_stacks
 from vmtool.mm.free_area cimport boot_carve, boot_carve_high, boot_return, set_pageblock_type
+from vmtool.mm.memblock cimport SMALL_RAM, frames_of
 from vmtool.mm.slab cimport *
 from vmtool.mm.vmalloc cimport stack_pages, vmalloc_boot, vmalloc_boot_bytes, vmalloc_is_mapped, vmalloc_start, vmap_stack
 from vmtool.mm.pgtable cimport kernel_table_at
@@ -26,14 +27,13 @@ from vmtool.mm.vmstat cimport NR_KERNEL_STACK_KB, NR_PAGETABLE, NR_SLAB_UNRECLAI
 from vmtool.mm.zone cimport hash_pages, lowmem_end, ram_start
 
 cdef enum:
-    SMALL_RAM = 0x7000  # pages: below, the kernel is a small one
     MAX_SLAB_ORDER = 3
     MAX_LEVELS = 3  # of tables between the top one and the PTEs
     # of the machine at rest
     NR_STACKS_I386 = 45  # of the recorded 6.1.176
     NR_KEPT_STACKS = 1  # of arm's: of a thread that has ended
     KMALLOC_PAGES = 456  # blocks beyond 8K: meminfo's Slab less the slabs of slabinfo
-    PERCPU_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk; of i386 none
+    PERCPU_CHUNK_PAGES = 12  # a CPU: meminfo's Percpu less the first chunk; of i386 none
     BLOCK_PAGES = 571  # MemTotal less all that meminfo's lines have, less the hash tables below
     VMALLOC_TABLES = 8  # PTE tables of vmalloc's range: what boot's areas reach into
     VMAP_AREAS = 294  # objects of vmap_area in use
@@ -70,11 +70,6 @@ HASH_TABLES[:] = [
     hash_table_t(21, 64, 256, 1 << 16)]  # UDP-Lite
 
 
-cdef inline uint32_t frames_of(arena_t *a, uint32_t units) noexcept nogil:
-    """Frames of so many pages of the machine at rest, which are of 4K."""
-    return <uint32_t>((units + (page_size(&a.m.arch) >> SHIFT_4K) - 1) >> (a.m.arch.page_shift - SHIFT_4K))
-
-
 cdef const rest_t *at_rest(const arch_t *g) noexcept nogil:
     if is_arm64(g):
         return &AT_REST_ARM64 if g.page_shift == SHIFT_4K else &AT_REST_ARM64_16K
@@ -88,7 +83,7 @@ cdef uint32_t nr_stacks(const arch_t *g) noexcept nogil:
 
 cdef uint32_t block_pages(arena_t *a) noexcept nogil:
     cdef uint64_t page = page_size(&a.m.arch)
-    cdef uint64_t n = frames_of(a, BLOCK_PAGES)
+    cdef uint64_t n = <uint32_t>frames_of(&a.m.arch, BLOCK_PAGES)
     cdef uint64_t pages = a.m.ram_bytes >> a.m.arch.page_shift
     cdef uint64_t limit = lowmem_end(&a.m.arch)
     cdef uint64_t least, most
@@ -296,12 +291,12 @@ cdef bint keep_in_highmem(arena_t *a, uint32_t modules, uint32_t stacks) noexcep
 
 cdef int kmem_boot(arena_t *a) noexcept nogil:
     cdef const arch_t *g = &a.m.arch
-    cdef uint32_t percpu = frames_of(a, UNIT_POPULATED if g.id == ARCH_ARM else 0 if lowmem_end(g) else PERCPU_PAGES) * a.m.nr_cpus
+    cdef uint32_t percpu = <uint32_t>frames_of(&a.m.arch, UNIT_POPULATED if g.id == ARCH_ARM else 0 if lowmem_end(g) else PERCPU_CHUNK_PAGES) * a.m.nr_cpus
     cdef uint32_t stacks = nr_stacks(g) * stack_pages(g)
-    cdef uint32_t large = frames_of(a, KMALLOC_PAGES)
-    cdef uint32_t modules = boot_area_pages(g) if lowmem_end(g) else frames_of(a, at_rest(g).modules)
+    cdef uint32_t large = <uint32_t>frames_of(&a.m.arch, KMALLOC_PAGES)
+    cdef uint32_t modules = boot_area_pages(g) if lowmem_end(g) else <uint32_t>frames_of(&a.m.arch, at_rest(g).modules)
     cdef uint32_t areas = modules + (stacks if vmap_stack(g) else 0)
-    cdef uint32_t tables = frames_of(a, at_rest(g).tables)
+    cdef uint32_t tables = <uint32_t>frames_of(&a.m.arch, at_rest(g).tables)
     cdef spare_tables_t spare
     cdef uint32_t blocks = block_pages(a)
     cdef uint32_t nr = pages_of_all(a, False) + pages_of_all(a, True) + large + stacks + modules + percpu + tables + blocks + VMALLOC_TABLES + MAX_LEVELS

@@ -18,12 +18,14 @@ from vmtool.mm.compaction cimport kcompactd_if_woken, wakeup_kcompactd
 from vmtool.mm.frame cimport WMARK_HIGH, wmark_pages
 from vmtool.mm.free_area cimport WOKEN_ORDER, WOKEN_ORDER_SHIFT, ZONE_RECLAIM_ACTIVE
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_INACTIVE_ANON, lruvec_of, memcg_next
+from vmtool.mm.memcontrol cimport MAX_RECLAIM_RETRIES
 from vmtool.mm.pcp cimport watermark_ok
 from vmtool.mm.sched cimport NO_ZONE, ZONE_WOKEN, kswapd_is_woken
 from vmtool.mm.trace cimport TR_KSWAPD_SLEEP, TR_KSWAPD_WAKE, trace2
-from vmtool.mm.vmscan cimport DEF_PRIORITY, MAX_RECLAIM_RETRIES, inactive_is_low, sc_init, shrink_node, snapshot_refaults
-from vmtool.mm.vmscan_list cimport RECLAIM_KSWAPD, SWAP_CLUSTER_MAX, scan_control_t, shrink_active_list
+from vmtool.mm.vmscan cimport DEF_PRIORITY, inactive_is_low, sc_init, shrink_node, snapshot_refaults
+from vmtool.mm.vmscan_list cimport RECLAIM_KSWAPD, scan_control_t, shrink_active_list
 from vmtool.mm.vmstat cimport KSWAPD_HIGH_WMARK_HIT_QUICKLY, PAGEOUTRUN, count_vm_event
+from vmtool.mm.zone cimport SWAP_CLUSTER_MAX
 
 
 cdef bint pgdat_balanced(arena_t *a, uint32_t order, uint32_t highest) noexcept nogil:

@@ -9,6 +9,7 @@ from vmtool.mm.types cimport *
 
 cdef enum:
     NR_SPECIAL = 4
+    VM_MAY_ALL = 0x70  # VM_MAYREAD, VM_MAYWRITE, VM_MAYEXEC
     NR_DLINFO = 10
     AT_SYSINFO = 32
     AT_SYSINFO_EHDR = 33

@@ -9,6 +9,11 @@ cdef enum:  # in units of 4K, whatever a page is: frames_of()
     PCI_HOLE = 0xC0000  # 3 GiB: RAM beyond continues at 4 GiB
     DMA32_END = 0x100000
 
+cdef enum:
+    SMALL_RAM = 0x7000  # in units of 4K: below 112 MiB the kernel is a small one
+    SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB (SPARSEMEM)
+    PERCPU_PAGES = 53  # a CPU's part of the first chunk, where nothing else is said
+
 cdef enum:  # reserved_kind
     RESERVED_HOLE  # no RAM there
     RESERVED_LOW  # the first MiB's firmware areas

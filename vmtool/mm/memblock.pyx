@@ -48,10 +48,7 @@ cdef enum:
     LARGE_PAGES = 0x200
     SECTIONS_PAGES_RISCV = 0x2000  # a pointer for each 128 of 2**(56 - 27) sections
     SWIOTLB_PAGES = 0x4000  # IO_TLB_DEFAULT_SIZE
-    SMALL_RAM = 0x7000  # below 112 MiB: the small kernel
-    SECTION_PAGES = 32768  # memmap is made for sections of 128 MiB
     SECTION_64K_PAGES = 8192  # of 512 MiB with pages of 64K (arm64's SECTION_SIZE_BITS)
-    PERCPU_PAGES = 53
     PERCPU_PAGES_I386 = 33
     PERCPU_PAGES_ARM = 20
 

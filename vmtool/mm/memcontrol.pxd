@@ -9,6 +9,7 @@ from vmtool.mm.types cimport *
 
 cdef enum:
     MEMCG_MAX_GROUPS = 1023  # what a shadow can name
+    MAX_RECLAIM_RETRIES = 16  # before the OOM killer runs, and after which kswapd gives a node up
 
 cdef extern from *:
     """

@@ -14,11 +14,10 @@ Invariants (fsck_memcg): usage of a group = charged folios of it and of those be
 
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.arena cimport OOM_KILLED, OOM_NOTHING, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_at, memcg_mut, mm_at, rec_alloc, rec_free, runs_in_circle, task_at
+from vmtool.mm.zone cimport SWAP_CLUSTER_MAX
 
 cdef enum:
     MEMCG_CHARGE_BATCH = 64
-    MAX_RECLAIM_RETRIES = 16
-    SWAP_CLUSTER_MAX = 32
     COSTLY_PAGES = 8  # 1 << PAGE_ALLOC_COSTLY_ORDER
 
 

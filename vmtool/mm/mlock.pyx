@@ -12,7 +12,7 @@ Invariants (fsck_phys): NR_MLOCK is the sum over folios with PG_mlocked.
 
 from vmtool.mm.arena cimport arena_fail, fbatches_mut, frame_at, frame_mut
 from vmtool.mm.buddy cimport folio_put
-from vmtool.mm.frame cimport folio_order, pfn_to_zone
+from vmtool.mm.frame cimport folio_nr_pages, pfn_to_zone
 from vmtool.mm.lruvec cimport lruvec_add_folio, lruvec_del_folio
 from vmtool.mm.vmstat cimport (NR_MLOCK, UNEVICTABLE_PGCULLED, UNEVICTABLE_PGMLOCKED, UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGRESCUED,
                                UNEVICTABLE_PGSTRANDED, count_vm_events)
@@ -21,10 +21,6 @@ cdef enum:  # mlock_how
     MLOCK_UNLOCK
     MLOCK_LRU  # one that is on a list, or on its way there
     MLOCK_NEW
-
-
-cdef inline int64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
-    return <int64_t>1 << folio_order(a, head)
 
 
 cdef void put_batched(arena_t *a, pfn_t head) noexcept nogil:
@@ -39,7 +35,7 @@ cdef void put_evictable(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags &= ~<uint32_t>PG_unevictable
     lruvec_add_folio(a, head)
-    count_vm_events(a, UNEVICTABLE_PGRESCUED, nr_pages_of(a, head))
+    count_vm_events(a, UNEVICTABLE_PGRESCUED, <int64_t>folio_nr_pages(a, head))
 
 
 cdef void do_mlock(arena_t *a, pfn_t head) noexcept nogil:
@@ -57,14 +53,14 @@ cdef void do_mlock(arena_t *a, pfn_t head) noexcept nogil:
         f.flags = (f.flags | PG_unevictable) & ~<uint32_t>PG_active
         lruvec_add_folio(a, head)
         f.lru_prev = 1
-        count_vm_events(a, UNEVICTABLE_PGCULLED, nr_pages_of(a, head))
+        count_vm_events(a, UNEVICTABLE_PGCULLED, <int64_t>folio_nr_pages(a, head))
 
 
 cdef void do_mlock_new(arena_t *a, pfn_t head) noexcept nogil:
     cdef frame_t *f = frame_mut(a, head)
     if f.flags & PG_mlocked:
         f.flags |= PG_unevictable
-        count_vm_events(a, UNEVICTABLE_PGCULLED, nr_pages_of(a, head))
+        count_vm_events(a, UNEVICTABLE_PGCULLED, <int64_t>folio_nr_pages(a, head))
     lruvec_add_folio(a, head)
     if f.flags & PG_unevictable:
         f.lru_prev = 1
@@ -74,7 +70,7 @@ cdef void do_munlock(arena_t *a, pfn_t head) noexcept nogil:
     """__munlock_folio(): one lock less; without locks it is evictable. Off the lists nobody counted them, so this was the last."""
     cdef frame_t *f = frame_mut(a, head)
     cdef bint isolated = (f.flags & PG_lru) != 0
-    cdef int64_t nr_pages = nr_pages_of(a, head)
+    cdef int64_t nr_pages = <int64_t>folio_nr_pages(a, head)
     if isolated and f.flags & PG_unevictable:
         if f.lru_prev:
             f.lru_prev -= 1
@@ -119,7 +115,7 @@ cdef void mlock_batch_add(arena_t *a, pfn_t head, uint32_t how) noexcept nogil:
 
 
 cdef void set_mlocked(arena_t *a, pfn_t head) noexcept nogil:
-    cdef int64_t nr_pages = nr_pages_of(a, head)
+    cdef int64_t nr_pages = <int64_t>folio_nr_pages(a, head)
     frame_mut(a, head).flags |= PG_mlocked
     a.m.zone_stat[pfn_to_zone(a, head)][NR_MLOCK] += nr_pages
     count_vm_events(a, UNEVICTABLE_PGMLOCKED, nr_pages)

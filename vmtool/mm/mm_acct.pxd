@@ -6,9 +6,6 @@ from vmtool.mm.types cimport *
 
 cdef enum:
     RSS_BATCH = 32  # percpu_counter_batch
-    OVERCOMMIT_GUESS = 0
-    OVERCOMMIT_ALWAYS = 1
-    OVERCOMMIT_NEVER = 2
 
 cdef inline void add_mm_counter(mm_t *m, int kind, int64_t n) noexcept nogil:
     """percpu_counter_add_batch(): the global part follows in steps of 32."""

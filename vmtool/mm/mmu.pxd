@@ -4,6 +4,7 @@
 It reads entries from the bytes of frames, starting at the physical address in CR3; it knows no VMA.
 """
 
+from vmtool.mm.arch cimport ARCH_PKEYS, ARCH_SOFT_YOUNG, X86_PKEY_SHIFT, X86_US
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
@@ -34,6 +35,23 @@ cdef uint32_t mmu_access(arena_t *a, cpu_t *c, vaddr_t addr, int access, paddr_t
 cdef inline paddr_t leaf_phys(const arch_t *g, pte_t leaf, uint32_t page_shift, vaddr_t addr) noexcept nogil:
     cdef uint64_t mask = (<uint64_t>1 << page_shift) - 1
     return (leaf & g.pfn_mask & ~mask) | (addr & mask)
+
+# What the i-th entry of a walk is: valid to the processor; the last one of it, which maps a page; a page of the program's under protection keys.
+cdef inline bint walk_is_present(const arch_t *g, const walk_t *w, int i) noexcept nogil:
+    return (w.entry[i] & g.present) != 0
+
+cdef inline bint walk_is_leaf(const arch_t *g, const walk_t *w, int i) noexcept nogil:
+    return walk_is_present(g, w, i) and (w.entry_level[i] == 0 or w.entry[i] & g.huge != 0)
+
+cdef inline int walk_pkey(const arch_t *g, const walk_t *w, int i) noexcept nogil:
+    """Its key; -1: it is under none."""
+    if not (g.flags & ARCH_PKEYS and walk_is_leaf(g, w, i) and w.raw[i] & X86_US):
+        return -1
+    return <int>(w.raw[i] >> X86_PKEY_SHIFT) & (NR_PKEYS - 1)
+
+cdef inline bint walk_needs_young(const arch_t *g, const walk_t *w) noexcept nogil:
+    """It got there, and the access is a fault all the same: the kernel is to set the accessed flag."""
+    return w.ok and g.flags & ARCH_SOFT_YOUNG != 0 and w.leaf & g.accessed == 0
 
 # Only look: no A or D, no TLB, no counters.
 cdef void mmu_walk(arena_t *a, pfn_t root, vaddr_t addr, walk_t *out) noexcept nogil

@@ -12,13 +12,12 @@ The kernel's own accesses are not simulated; mmu_judge() says what SMEP and SMAP
 
 from libc.string cimport memset
 
-from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SPLIT_ROOT, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_TRANSLATES,
-                             ARCH_X86_64_LA57, entry_decode, entry_reserved, is_canonical,
-                             level_index, pte_pfn, xonly_forbids)
+from vmtool.mm.arch cimport (ARCH_CAREFUL, ARCH_DBM, ARCH_PAIRED, ARCH_PKEYS, ARCH_SOFT_DIRTY, ARCH_SOFT_YOUNG, ARCH_SPLIT_ROOT, ARCH_TRANSLATES,
+                             ARCH_X86_64_LA57, entry_decode, entry_reserved, is_arm64, is_canonical, level_index, pte_pfn, xonly_forbids)
 from vmtool.mm.arch_arm64 cimport arm64_mark
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT, arm_entry_offset, arm_walk
 from vmtool.mm.arena cimport content_mut, cpu_mut, frame_at
-from vmtool.mm.contpte cimport cont_shift, has_contpte, pte_valid_cont
+from vmtool.mm.contpte cimport cont_shift, pte_valid_cont
 from vmtool.mm.frame cimport page_bytes_mut
 from vmtool.mm.pte cimport entry_exchange, entry_load, entry_raw, entry_store_raw
 from vmtool.mm.tlb cimport PCID_MASK, TTBR_ASID_SHIFT, pkru_forbids, psc_fill, psc_lookup, tlb_fill, tlb_flush_all, tlb_flush_pcid, tlb_lookup
@@ -127,7 +126,7 @@ cdef uint32_t walk(arena_t *a, cpu_t *c, vaddr_t addr, int access, hit_t *hit) n
         entry_update(a, table, index, level, e)
     hit.leaf = (e & ~(g.write | g.user | g.nx)) | permit
     hit.page_shift = g.level_shift[level]
-    if hit.caches and has_contpte(g) and pte_valid_cont(entry_raw(a, table, index, level)):
+    if hit.caches and is_arm64(g) and pte_valid_cont(entry_raw(a, table, index, level)):
         hit.page_shift += cont_shift(g, level)
     return 0
 

@@ -8,12 +8,12 @@ Counterpart: Linux v6.18 mm/show_mem.c:show_free_areas(), mm/oom_kill.c:dump_tas
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport page_size, pages_to_kb
 from vmtool.mm.arena cimport cpu_mut, memcg_at, mm_at, runs_in_circle, task_at
 from vmtool.mm.free_area cimport free_area_count
 from vmtool.mm.frame cimport MAX_FOLIO_ORDER, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_HIGHMEM, wmark_pages, zone_name
 from vmtool.mm.memcg_stat cimport memory_stat_count, memory_stat_name, memory_stat_value
-from vmtool.mm.memcontrol cimport PAGE_COUNTER_MAX
+from vmtool.mm.memcontrol cimport MAX_RECLAIM_RETRIES, PAGE_COUNTER_MAX
 from vmtool.mm.pid cimport find_task
 from vmtool.mm.mm_acct cimport mm_counter_sum
 from vmtool.mm.names cimport name_read
@@ -30,8 +30,8 @@ ctypedef unsigned long long ull
 cdef const char *LETTERS = b"UMEH"  # by migrate type
 
 
-cdef inline ull kb(arena_t *a, int64_t pages) noexcept nogil:
-    return <ull>(pages << (a.m.arch.page_shift - 10) if pages > 0 else 0)
+cdef inline ull K(arena_t *a, int64_t pages) noexcept nogil:
+    return <ull>pages_to_kb(&a.m.arch, pages)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -69,9 +69,9 @@ cdef void print_memcg(arena_t *a, idx_t memcg) noexcept nogil:
     cdef uint32_t n = memcg_path(a, memcg, path, sizeof(path) - 1)
     cdef const memcg_t *m = memcg_at(a, memcg)
     path[n] = 0
-    snprintf(line, LINE, b"memory: usage %llukB, limit %llukB, failcnt %llu", kb(a, <int64_t>m.memory.usage), limit_kb(a, m.memory.max), <ull>m.memory.failcnt)
+    snprintf(line, LINE, b"memory: usage %llukB, limit %llukB, failcnt %llu", K(a, <int64_t>m.memory.usage), limit_kb(a, m.memory.max), <ull>m.memory.failcnt)
     printk(a, line)
-    snprintf(line, LINE, b"swap: usage %llukB, limit %llukB, failcnt %llu", kb(a, <int64_t>m.swap.usage), limit_kb(a, m.swap.max), <ull>m.swap.failcnt)
+    snprintf(line, LINE, b"swap: usage %llukB, limit %llukB, failcnt %llu", K(a, <int64_t>m.swap.usage), limit_kb(a, m.swap.max), <ull>m.swap.failcnt)
     printk(a, line)
     snprintf(line, LINE, b"Memory cgroup stats for %s:", path)
     printk(a, line)
@@ -105,7 +105,7 @@ cdef void print_global(arena_t *a) noexcept nogil:
     cdef uint64_t free_pages = 0, pcp = 0
     cdef uint32_t z
     cdef const char *hopeless = b"no"
-    if a.m.kswapd_failures >= 16:
+    if a.m.kswapd_failures >= MAX_RECLAIM_RETRIES:
         hopeless = b"yes"
     for z in range(NR_ZONES):
         free_pages += a.m.zone[z].free_pages
@@ -129,9 +129,9 @@ cdef void print_global(arena_t *a) noexcept nogil:
     snprintf(line, LINE, b"Node 0 active_anon:%llukB inactive_anon:%llukB active_file:%llukB inactive_file:%llukB unevictable:%llukB isolated(anon):0kB "
              b"isolated(file):0kB mapped:%llukB dirty:%llukB writeback:%llukB shmem:%llukB shmem_thp:%llukB shmem_pmdmapped:0kB anon_thp:%llukB "
              b"kernel_stack:%llukB pagetables:%llukB sec_pagetables:0kB all_unreclaimable? %s Balloon:0kB",
-             kb(a, n[NR_ACTIVE_ANON]), kb(a, n[NR_INACTIVE_ANON]), kb(a, n[NR_ACTIVE_FILE]), kb(a, n[NR_INACTIVE_FILE]), kb(a, n[NR_UNEVICTABLE]),
-             kb(a, n[NR_FILE_MAPPED]), kb(a, n[NR_FILE_DIRTY]), kb(a, n[NR_WRITEBACK]), kb(a, n[NR_SHMEM]), kb(a, n[NR_SHMEM_THPS]), kb(a, n[NR_ANON_THPS]),
-             <ull>n[NR_KERNEL_STACK_KB], kb(a, n[NR_PAGETABLE]), hopeless)
+             K(a, n[NR_ACTIVE_ANON]), K(a, n[NR_INACTIVE_ANON]), K(a, n[NR_ACTIVE_FILE]), K(a, n[NR_INACTIVE_FILE]), K(a, n[NR_UNEVICTABLE]),
+             K(a, n[NR_FILE_MAPPED]), K(a, n[NR_FILE_DIRTY]), K(a, n[NR_WRITEBACK]), K(a, n[NR_SHMEM]), K(a, n[NR_SHMEM_THPS]), K(a, n[NR_ANON_THPS]),
+             <ull>n[NR_KERNEL_STACK_KB], K(a, n[NR_PAGETABLE]), hopeless)
     printk(a, line)
 
 
@@ -141,12 +141,12 @@ cdef void print_zone(arena_t *a, uint32_t z) noexcept nogil:
     cdef int64_t *n = a.m.zone_stat[z]
     snprintf(line, LINE, b"Node 0 %s free:%llukB boost:%llukB min:%llukB low:%llukB high:%llukB reserved_highatomic:%lluKB free_highatomic:%lluKB active_anon:%llukB "
              b"inactive_anon:%llukB active_file:%llukB inactive_file:%llukB unevictable:%llukB writepending:%llukB zspages:0kB present:%llukB managed:%llukB "
-             b"mlocked:%llukB bounce:0kB free_pcp:%llukB local_pcp:%llukB free_cma:0kB", zone_name(z), kb(a, <int64_t>zone.free_pages),
-             kb(a, <int64_t>zone.watermark_boost), kb(a, <int64_t>wmark_pages(zone, WMARK_MIN)), kb(a, <int64_t>wmark_pages(zone, WMARK_LOW)),
-             kb(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), kb(a, zone.nr_reserved_highatomic), kb(a, zone.nr_free_highatomic),
-             kb(a, n[NR_ZONE_ACTIVE_ANON]), kb(a, n[NR_ZONE_INACTIVE_ANON]), kb(a, n[NR_ZONE_ACTIVE_FILE]),
-             kb(a, n[NR_ZONE_INACTIVE_FILE]), kb(a, n[NR_ZONE_UNEVICTABLE]), kb(a, n[NR_ZONE_WRITE_PENDING]), kb(a, <int64_t>zone.present_pages),
-             kb(a, <int64_t>zone.managed_pages), kb(a, n[NR_MLOCK]), kb(a, <int64_t>free_pcp(a, z, False)), kb(a, <int64_t>free_pcp(a, z, True)))
+             b"mlocked:%llukB bounce:0kB free_pcp:%llukB local_pcp:%llukB free_cma:0kB", zone_name(z), K(a, <int64_t>zone.free_pages),
+             K(a, <int64_t>zone.watermark_boost), K(a, <int64_t>wmark_pages(zone, WMARK_MIN)), K(a, <int64_t>wmark_pages(zone, WMARK_LOW)),
+             K(a, <int64_t>wmark_pages(zone, WMARK_HIGH)), K(a, zone.nr_reserved_highatomic), K(a, zone.nr_free_highatomic),
+             K(a, n[NR_ZONE_ACTIVE_ANON]), K(a, n[NR_ZONE_INACTIVE_ANON]), K(a, n[NR_ZONE_ACTIVE_FILE]),
+             K(a, n[NR_ZONE_INACTIVE_FILE]), K(a, n[NR_ZONE_UNEVICTABLE]), K(a, n[NR_ZONE_WRITE_PENDING]), K(a, <int64_t>zone.present_pages),
+             K(a, <int64_t>zone.managed_pages), K(a, n[NR_MLOCK]), K(a, <int64_t>free_pcp(a, z, False)), K(a, <int64_t>free_pcp(a, z, True)))
     printk(a, line)
     snprintf(line, LINE, b"lowmem_reserve[]: %llu %llu %llu %llu %llu", <ull>zone.lowmem_reserve[0], <ull>zone.lowmem_reserve[1],
              <ull>zone.lowmem_reserve[2], <ull>zone.lowmem_reserve[3], <ull>zone.lowmem_reserve[3])
@@ -174,7 +174,7 @@ cdef void print_blocks(arena_t *a, uint32_t z) noexcept nogil:
             at += snprintf(line + at, <size_t>(LINE - at), b" %llu*%llukB (%s)", <ull>nr, <ull>(page_size(&a.m.arch) >> 10) << order, types)
         else:
             at += snprintf(line + at, <size_t>(LINE - at), b" 0*%llukB", <ull>(page_size(&a.m.arch) >> 10) << order)
-    snprintf(line + at, <size_t>(LINE - at), b" = %llukB", kb(a, <int64_t>total))
+    snprintf(line + at, <size_t>(LINE - at), b" = %llukB", K(a, <int64_t>total))
     printk(a, line)
 
 
@@ -205,9 +205,9 @@ cdef void print_pools(arena_t *a) noexcept nogil:
     printk(a, line)
     snprintf(line, LINE, b"%llu pages in swap cache", <ull>a.m.node_stat[NR_SWAPCACHE])
     printk(a, line)
-    snprintf(line, LINE, b"Free swap  = %llukB", kb(a, a.m.nr_swap_pages))
+    snprintf(line, LINE, b"Free swap  = %llukB", K(a, a.m.nr_swap_pages))
     printk(a, line)
-    snprintf(line, LINE, b"Total swap = %llukB", kb(a, a.m.total_swap_pages))
+    snprintf(line, LINE, b"Total swap = %llukB", K(a, a.m.total_swap_pages))
     printk(a, line)
     snprintf(line, LINE, b"%llu pages RAM", <ull>present)
     printk(a, line)
@@ -331,8 +331,8 @@ cdef void report_kill(arena_t *a, idx_t victim, idx_t memcg) noexcept nogil:
     if memcg:
         message = b"Memory cgroup out of memory"
     snprintf(line, LINE, b"%s: Killed process %d (%s) total-vm:%llukB, anon-rss:%llukB, file-rss:%llukB, shmem-rss:%llukB, UID:%u pgtables:%llukB oom_score_adj:%hd",
-             message, <int>t.pid, &t.comm[0], kb(a, <int64_t>m.total_vm),
-             kb(a, mm_counter_sum(m, MM_ANONPAGES)), kb(a, mm_counter_sum(m, MM_FILEPAGES)), kb(a, mm_counter_sum(m, MM_SHMEMPAGES)), t.uid,
+             message, <int>t.pid, &t.comm[0], K(a, <int64_t>m.total_vm),
+             K(a, mm_counter_sum(m, MM_ANONPAGES)), K(a, mm_counter_sum(m, MM_FILEPAGES)), K(a, mm_counter_sum(m, MM_SHMEMPAGES)), t.uid,
              <ull>(m.pgtables_bytes >> 10), <int>t.oom_score_adj)
     printk(a, line)
 

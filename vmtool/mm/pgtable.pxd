@@ -38,6 +38,9 @@ cdef inline vaddr_t direct_map_address(arena_t *a, paddr_t phys) noexcept nogil:
     """phys_to_virt()."""
     return a.m.arch.page_offset + (phys - (ram_start(&a.m.arch) << a.m.arch.page_shift))
 
+cdef inline vaddr_t pfn_to_virt(arena_t *a, uint64_t pfn) noexcept nogil:
+    return direct_map_address(a, pfn << a.m.arch.page_shift)
+
 cdef struct entry_at_t:  # where the way to one address ends
     pfn_t table
     uint32_t index

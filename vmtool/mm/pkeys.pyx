@@ -14,7 +14,6 @@ from vmtool.mm.arena cimport cpu_mut, mm_mut, task_mut
 cdef enum:
     PKEY_UNASSIGNED = -1
     PKRU_BITS_PER_PKEY = 2
-    VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC
 
 
 cdef void pkeys_init(arena_t *a, idx_t mm) noexcept nogil:

@@ -1,9 +1,9 @@
 # cython: language_level=3
 """Entries of formats that look otherwise in memory than mm reads them: fetched and put as they stand there, decoded and encoded on the way."""
 
-from vmtool.mm.arch cimport ARCH_PAIRED, ARCH_SPLIT_ROOT
+from vmtool.mm.arch cimport ARCH_PAIRED, ARCH_SPLIT_ROOT, is_arm64
 from vmtool.mm.arch_arm cimport ARM_TABLE_WORDS, arm_fetch, arm_put
-from vmtool.mm.contpte cimport NR_CONT_LEVELS, contpte_get, contpte_set, has_contpte
+from vmtool.mm.contpte cimport NR_CONT_LEVELS, contpte_get, contpte_set
 from vmtool.mm.linear_map cimport linear_entry
 
 
@@ -54,7 +54,7 @@ cdef void entry_store_raw(arena_t *a, pfn_t table, uint32_t index, int level, pt
 cdef pte_t entry_load_there(arena_t *a, pfn_t table, uint32_t index, int level) noexcept nogil:
     cdef pte_t raw = entry_raw(a, table, index, level)
     cdef idx_t c
-    if raw and level < NR_CONT_LEVELS and has_contpte(&a.m.arch):
+    if raw and level < NR_CONT_LEVELS and is_arm64(&a.m.arch):
         c = frame_at(a, table).content
         if c:
             raw = contpte_get(&a.m.arch, level, <const uint64_t *>content_at(a, c), index)
@@ -65,7 +65,7 @@ cdef pte_t entry_exchange_there(arena_t *a, char *bytes, uint32_t index, int lev
     cdef const arch_t *g = &a.m.arch
     cdef pte_t old = fetch(g, bytes, index, level)
     cdef pte_t raw = entry_encode(g, level, value) if value else 0
-    if level < NR_CONT_LEVELS and has_contpte(g):
+    if level < NR_CONT_LEVELS and is_arm64(g):
         contpte_set(a, level, <uint64_t *>bytes, index, raw)
     else:
         put(g, bytes, index, level, raw)
@@ -74,6 +74,6 @@ cdef pte_t entry_exchange_there(arena_t *a, char *bytes, uint32_t index, int lev
 
 cdef pte_t ptes_load_there(const arch_t *g, const char *bytes, uint32_t index) noexcept nogil:
     cdef pte_t raw = fetch(g, bytes, index, 0)
-    if raw and has_contpte(g):
+    if raw and is_arm64(g):
         raw = contpte_get(g, 0, <const uint64_t *>bytes, index)
     return entry_decode(g, 0, raw) if raw else 0

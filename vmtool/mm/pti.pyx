@@ -22,6 +22,7 @@ from vmtool.mm.mmu cimport load_cr3
 from vmtool.mm.mmu_context cimport CR3_PTI_PCID_USER, PTI_USER_PGTABLE
 from vmtool.mm.pgtable cimport kernel_image, kernel_map, table_descend
 from vmtool.mm.pte cimport entry_load, entry_store, mk_table, user_pgd_store
+from vmtool.mm.zone cimport PERCPU_PAGES
 
 cdef enum:
     # a CPU's pages, within its part of the per-CPU memory
@@ -29,7 +30,6 @@ cdef enum:
     GDT_PAGE = 5
     STACKS_PAGE = 6
     ENTRY_STACK_PAGE = 18
-    PERCPU_PAGES = 53
     # and within its entry area
     AREA_ENTRY_STACK = 1
     AREA_TSS = 2
@@ -37,7 +37,7 @@ cdef enum:
     AREA_PAGES = 59  # guards, stacks of #VC and the debug store included
     TSS_PAGES = 5
     NR_STACKS = 4
-    STACK_PAGES = 2
+    EXCEPTION_STACK_PAGES = 2
 
 
 cdef bint cea_map(arena_t *a, vaddr_t base, uint32_t page, uint64_t pfn, uint32_t nr, bint writable) noexcept nogil:
@@ -59,7 +59,7 @@ cdef bint cpu_entry_area(arena_t *a, uint32_t cpu) noexcept nogil:
     cdef uint32_t i
     ok = ok and cea_map(a, base, AREA_ENTRY_STACK, pfn + ENTRY_STACK_PAGE, 1, True) and cea_map(a, base, AREA_TSS, pfn + TSS_PAGE, TSS_PAGES, False)
     for i in range(NR_STACKS):
-        ok = ok and cea_map(a, base, AREA_STACKS + i * (STACK_PAGES + 1) + 1, pfn + STACKS_PAGE + i * STACK_PAGES, STACK_PAGES, True)
+        ok = ok and cea_map(a, base, AREA_STACKS + i * (EXCEPTION_STACK_PAGES + 1) + 1, pfn + STACKS_PAGE + i * EXCEPTION_STACK_PAGES, EXCEPTION_STACK_PAGES, True)
     return ok
 
 

@@ -18,6 +18,7 @@ from vmtool.mm.large_folio cimport ext4_max_order, hpage_pmd_nr, max_pagecache_o
 from vmtool.mm.sched cimport schedule
 from vmtool.mm.trace cimport TR_CACHE_LOOKUP, trace3
 from vmtool.mm.vmstat cimport PGPGIN
+from vmtool.mm.xnode cimport lowest_bit
 
 cdef enum:
     IO_PAGES = 1024  # bdi->io_pages: requests of the disk may be 4 MiB
@@ -39,14 +40,6 @@ cdef inline uint32_t ilog2(uint64_t n) noexcept nogil:
     """n is not 0."""
     cdef uint32_t bit = 0
     while n >> (bit + 1):
-        bit += 1
-    return bit
-
-
-cdef inline uint32_t lowest_bit(uint64_t n) noexcept nogil:
-    """__ffs(); n is not 0."""
-    cdef uint32_t bit = 0
-    while not n >> bit & 1:
         bit += 1
     return bit
 

@@ -4,7 +4,7 @@
 Counterpart: Linux v6.18 mm/rmap.c.
 """
 
-from vmtool.mm.arena cimport arena_t, frame_at
+from vmtool.mm.arena cimport arena_t, frame_at, rec_at
 from vmtool.mm.frame cimport folio_order, frame_set_index
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.large_folio cimport folio_entire_mapcount
@@ -21,6 +21,10 @@ cdef void vma_file_link(arena_t *a, idx_t v) noexcept nogil  # into its file's l
 cdef void vma_file_unlink(arena_t *a, idx_t v) noexcept nogil
 
 # --- anon_vma
+cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
+    return <avc_t *>rec_at(a, POOL_AVC, i)
+
+cdef bint in_anon_vma_chain(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil  # the area is linked to it
 cdef int anon_vma_prepare(arena_t *a, idx_t v) noexcept nogil  # before the first page of its own: find or make one. 0, -ENOMEM
 # dst is linked to all that src is, in the same order. 0, -ENOMEM: dst has none
 cdef int anon_vma_clone(arena_t *a, idx_t dst, idx_t src) noexcept nogil

@@ -10,15 +10,15 @@ Invariants (fsck): every avc hangs in both of its lists; num_active_vmas and num
 """
 
 from vmtool.mm.arch cimport level_size
-from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_at, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
-from vmtool.mm.frame cimport folio_order, frame_set_index, page_folio
+from vmtool.mm.arena cimport frame_mut, rec_alloc, rec_free, rec_mut, runs_in_circle, vma_at, vma_mut, inode_at, inode_mut, file_at, mm_mut, mm_at
+from vmtool.mm.frame cimport folio_nr_pages, folio_order, frame_set_index, page_folio
 from vmtool.mm.large_folio cimport (MTHP_STAT_NR_ANON, add_large_mapcount, count_mthp_stat, deferred_split_folio, folio_add_entire,
                                     folio_add_nr_mapped, folio_nr_mapped, partially_mapped, sub_large_mapcount)
 from vmtool.mm.lruvec cimport lruvec_stat_mod_folio
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, entry_set, flush_pmd_tlb_range, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, pte_dirty, pte_frame, pte_mkclean, pte_store, pte_write, pte_wrprotect
 from vmtool.mm.slab cimport CACHE_ANON_VMA, CACHE_ANON_VMA_CHAIN, CACHE_VM_AREA_STRUCT, kmem_cache_alloc, kmem_cache_free
-from vmtool.mm.vma cimport VM_ACCESS_FLAGS, linear_page_index, vma_address, vma_has_index
+from vmtool.mm.vma cimport linear_page_index, vma_address, vma_has_index
 from vmtool.mm.vmstat cimport NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_FILE_PMDMAPPED, NR_SHMEM_PMDMAPPED
 
 
@@ -26,12 +26,19 @@ cdef inline anon_vma_t *av_mut(arena_t *a, idx_t i) noexcept nogil:
     return <anon_vma_t *>rec_mut(a, POOL_ANON_VMA, i)
 
 
-cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
-    return <avc_t *>rec_at(a, POOL_AVC, i)
-
-
 cdef inline avc_t *avc_mut(arena_t *a, idx_t i) noexcept nogil:
     return <avc_t *>rec_mut(a, POOL_AVC, i)
+
+
+cdef bint in_anon_vma_chain(arena_t *a, idx_t v, idx_t anon_vma) noexcept nogil:
+    cdef idx_t at = vma_at(a, v).avc_head
+    cdef uint32_t left = a.pool[POOL_AVC].count
+    while at and left:
+        if avc_at(a, at).anon_vma == anon_vma:
+            return True
+        at = avc_at(a, at).same_vma_next
+        left -= 1
+    return False
 
 
 cdef idx_t vm_area_alloc(arena_t *a) noexcept nogil:
@@ -305,10 +312,6 @@ cdef inline bint first_mapping(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
     return f.mapcount == 1
 
 
-cdef inline int64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
-    return <int64_t>1 << folio_order(a, head)
-
-
 cdef void make_anon(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
     """__folio_set_anon() of a new large folio, exclusive."""
     cdef frame_t *f = frame_mut(a, head)
@@ -323,12 +326,12 @@ cdef void add_new_anon_rmap_pmd(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) n
     make_anon(a, v, addr, head)
     folio_add_entire(a, head, 1)
     add_large_mapcount(a, head, vma_at(a, v).vm_mm, 1)
-    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, nr_pages_of(a, head))
-    lruvec_stat_mod_folio(a, head, NR_ANON_THPS, nr_pages_of(a, head))
+    lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED, <int64_t>folio_nr_pages(a, head))
+    lruvec_stat_mod_folio(a, head, NR_ANON_THPS, <int64_t>folio_nr_pages(a, head))
 
 
 cdef void add_new_anon_rmap_ptes(arena_t *a, idx_t v, vaddr_t addr, pfn_t head) noexcept nogil:
-    cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
+    cdef uint32_t nr = folio_nr_pages(a, head), i
     cdef frame_t *f
     make_anon(a, v, addr, head)
     for i in range(nr):
@@ -370,7 +373,7 @@ cdef void add_file_rmap(arena_t *a, pfn_t pfn, idx_t mm) noexcept nogil:
 
 cdef inline int64_t nr_without_small(arena_t *a, pfn_t head) noexcept nogil:
     """The pages of a huge folio that no small entry maps."""
-    return nr_pages_of(a, head) - folio_nr_mapped(a, head)
+    return <int64_t>folio_nr_pages(a, head) - folio_nr_mapped(a, head)
 
 
 cdef inline int pmd_mapped_stat(arena_t *a, pfn_t head) noexcept nogil:
@@ -382,7 +385,7 @@ cdef void add_file_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
     add_large_mapcount(a, head, mm, 1)
     if folio_add_entire(a, head, 1) == 1:
         lruvec_stat_mod_folio(a, head, NR_FILE_MAPPED, nr_without_small(a, head))
-        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), nr_pages_of(a, head))
+        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), <int64_t>folio_nr_pages(a, head))
 
 
 cdef void remove_rmap_ptes(arena_t *a, pfn_t pfn, uint32_t n, idx_t mm) noexcept nogil:
@@ -420,11 +423,11 @@ cdef void remove_rmap_pmd(arena_t *a, pfn_t head, idx_t mm) noexcept nogil:
         if anon and folio_nr_mapped(a, head) and nr_without_small(a, head) and not partially_mapped(a, head):
             deferred_split_folio(a, head, True)
         lruvec_stat_mod_folio(a, head, NR_ANON_MAPPED if anon else NR_FILE_MAPPED, -nr_without_small(a, head))
-        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -nr_pages_of(a, head))
+        lruvec_stat_mod_folio(a, head, pmd_mapped_stat(a, head), -<int64_t>folio_nr_pages(a, head))
 
 
 cdef void split_pmd_rmap(arena_t *a, pfn_t head, bint exclusive, idx_t mm) noexcept nogil:
-    cdef uint32_t nr = <uint32_t>nr_pages_of(a, head), i
+    cdef uint32_t nr = folio_nr_pages(a, head), i
     cdef frame_t *f
     for i in range(nr):
         f = frame_mut(a, head + i)

@@ -20,7 +20,6 @@ cdef enum:
     NR_MIGRATETYPES = 4  # Unmovable Movable Reclaimable HighAtomic
     NR_PCP_LISTS = 14  # orders 0..3 x three types, and two lists of THP size
     MAX_CPUS = 64
-    NR_CACHES = 64
     NR_RLIMITS = 16
     NR_RESERVED = 24
     NR_LRU_LISTS = 5  # inactive_anon active_anon inactive_file active_file unevictable

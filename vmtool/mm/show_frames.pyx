@@ -15,6 +15,7 @@ from vmtool.mm.frame cimport (RESERVED_BLOCKS, RESERVED_HOLE, RESERVED_KMALLOC, 
 from vmtool.mm.hstate cimport PG_hugetlb
 from vmtool.mm.large_folio cimport large_mapcount
 from vmtool.mm.lruvec cimport folio_memcg
+from vmtool.mm.memblock cimport SECTION_PAGES
 from vmtool.mm.rmap cimport page_mapcount
 
 cdef const char *KINDS[NR_FRAME_KINDS]
@@ -51,7 +52,6 @@ cdef enum:  # include/uapi/linux/kernel-page-flags.h, include/linux/kernel-page-
     NR_COPIED = 16
 
 cdef enum:
-    SECTION_PAGES = 32768  # SPARSEMEM: struct page exists by sections of 128 MiB
     ROOT_INO = 1  # of the root of a file system of control groups
     MEMCG_THERE = 1  # memcg_t.state
 

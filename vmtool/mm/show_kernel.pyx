@@ -7,11 +7,11 @@ Counterpart: Linux v6.18 mm/ptdump.c:ptdump_walk_pgd(), arch/x86/mm/dump_pagetab
 
 from libc.stdlib cimport realloc
 
-from vmtool.mm.arch cimport ARCH_PAIRED, level_index, level_size
+from vmtool.mm.arch cimport ARCH_PAIRED, is_arm64, level_index, level_size
 from vmtool.mm.arch_arm cimport ARM_SECTION_SHIFT
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init_kernel, walk_page_range
 from vmtool.mm.arch_arm64 cimport PTE_CONT_BIT
-from vmtool.mm.contpte cimport has_contpte, pte_valid_cont
+from vmtool.mm.contpte cimport pte_valid_cont
 from vmtool.mm.linear_map cimport linear_untouched
 from vmtool.mm.pte cimport entry_load, entry_raw
 
@@ -79,7 +79,7 @@ cdef int note_ptes(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexce
         return -1 if k.failed else 0
     for i in range(<uint32_t>((last_of(next) - addr) // size) + 1):
         prot = prot_of(g, entry_load(w.a, table, first + i, 0))
-        if has_contpte(g) and pte_valid_cont(entry_raw(w.a, table, first + i, 0)):
+        if is_arm64(g) and pte_valid_cont(entry_raw(w.a, table, first + i, 0)):
             prot |= <uint64_t>1 << PTE_CONT_BIT  # which mm reads past
         if g.flags & ARCH_PAIRED:
             prot = entry_raw(w.a, table, first + i, 0) & ~(g.pfn_mask | g.pfn_mask << 32)

@@ -6,7 +6,8 @@ What cannot happen here (NUMA, compaction, zswap, KSM, memory cgroups ...) is 0,
 """
 
 from vmtool.mm.arch cimport (ARCH_ARM, ARCH_ARM64, ARCH_ARM64_16K, ARCH_ARM64_64K, ARCH_I386, ARCH_I386_PAE, ARCH_NO_THP, ARCH_X86_64_LA57, is_riscv,
-                             level_size)
+                             level_size, pages_to_kb)
+from vmtool.mm.boot_areas cimport VMALLOC_OFFSET
 from vmtool.mm.buddy cimport nr_free_pages
 from vmtool.mm.frame cimport RESERVED_MEMMAP, RESERVED_PERCPU, WMARK_LOW, ZONE_DMA, ZONE_HIGHMEM, ZONE_NORMAL, wmark_pages
 from vmtool.mm.free_area cimport free_area_count
@@ -48,7 +49,6 @@ cdef enum:  # lines of meminfo that not every kernel has
     DIRECT_MAP_2M = 56
     DIRECT_MAP_1G = 57
 
-cdef uint64_t VMALLOC_OFFSET = 8 << 20
 cdef uint64_t VMALLOC_END_ARM = 0xFF800000
 cdef uint64_t VMALLOC_END_I386 = 0xFEBFE000
 cdef uint64_t VMALLOC_END_PAE = 0xFEFFE000
@@ -405,21 +405,17 @@ cdef uint64_t empty_zone_wmark(uint32_t i) noexcept nogil:
     return MOVABLE_WMARK if i == 0 else 0
 
 
-cdef uint64_t kb(arena_t *a, int64_t nr_pages) noexcept nogil:
-    return <uint64_t>nr_pages << (a.m.arch.page_shift - 10)
-
-
 cdef void fill_lru(arena_t *a, uint64_t *out) noexcept nogil:
     """Active .. Mlocked, lines 6 to 13."""
     cdef int64_t *n = a.m.node_stat
-    out[0] = kb(a, n[NR_ACTIVE_ANON] + n[NR_ACTIVE_FILE])
-    out[1] = kb(a, n[NR_INACTIVE_ANON] + n[NR_INACTIVE_FILE])
-    out[2] = kb(a, n[NR_ACTIVE_ANON])
-    out[3] = kb(a, n[NR_INACTIVE_ANON])
-    out[4] = kb(a, n[NR_ACTIVE_FILE])
-    out[5] = kb(a, n[NR_INACTIVE_FILE])
-    out[6] = kb(a, n[NR_UNEVICTABLE])
-    out[7] = kb(a, vmstat_value(a, 8))  # nr_mlock
+    out[0] = pages_to_kb(&a.m.arch, n[NR_ACTIVE_ANON] + n[NR_ACTIVE_FILE])
+    out[1] = pages_to_kb(&a.m.arch, n[NR_INACTIVE_ANON] + n[NR_INACTIVE_FILE])
+    out[2] = pages_to_kb(&a.m.arch, n[NR_ACTIVE_ANON])
+    out[3] = pages_to_kb(&a.m.arch, n[NR_INACTIVE_ANON])
+    out[4] = pages_to_kb(&a.m.arch, n[NR_ACTIVE_FILE])
+    out[5] = pages_to_kb(&a.m.arch, n[NR_INACTIVE_FILE])
+    out[6] = pages_to_kb(&a.m.arch, n[NR_UNEVICTABLE])
+    out[7] = pages_to_kb(&a.m.arch, vmstat_value(a, 8))  # nr_mlock
 
 
 cdef uint64_t vmalloc_kb(arena_t *a) noexcept nogil:
@@ -445,44 +441,44 @@ cdef void meminfo_fill(arena_t *a, uint64_t *out) noexcept nogil:
     cdef uint32_t i
     for i in range(NR_MEMINFO):
         out[i] = 0
-    out[0] = kb(a, <int64_t>a.m.totalram_pages)
-    out[1] = kb(a, <int64_t>nr_free_pages(a))
-    out[2] = kb(a, available_pages(a))
-    out[4] = kb(a, n[NR_FILE_PAGES] - n[NR_SWAPCACHE])  # Buffers, line 3, are 0
-    out[5] = kb(a, n[NR_SWAPCACHE])
+    out[0] = pages_to_kb(&a.m.arch, <int64_t>a.m.totalram_pages)
+    out[1] = pages_to_kb(&a.m.arch, <int64_t>nr_free_pages(a))
+    out[2] = pages_to_kb(&a.m.arch, available_pages(a))
+    out[4] = pages_to_kb(&a.m.arch, n[NR_FILE_PAGES] - n[NR_SWAPCACHE])  # Buffers, line 3, are 0
+    out[5] = pages_to_kb(&a.m.arch, n[NR_SWAPCACHE])
     fill_lru(a, &out[6])
-    out[14] = kb(a, <int64_t>a.m.zone[ZONE_HIGHMEM].managed_pages)
-    out[15] = kb(a, <int64_t>a.m.zone[ZONE_HIGHMEM].free_pages)
+    out[14] = pages_to_kb(&a.m.arch, <int64_t>a.m.zone[ZONE_HIGHMEM].managed_pages)
+    out[15] = pages_to_kb(&a.m.arch, <int64_t>a.m.zone[ZONE_HIGHMEM].free_pages)
     out[16] = out[0] - out[14]
     out[17] = out[1] - out[15]
-    out[18] = kb(a, a.m.total_swap_pages)
-    out[19] = kb(a, a.m.nr_swap_pages)
-    out[22] = kb(a, n[NR_FILE_DIRTY])
-    out[23] = kb(a, n[NR_WRITEBACK])
-    out[24] = kb(a, n[NR_ANON_MAPPED])
-    out[25] = kb(a, n[NR_FILE_MAPPED])
-    out[26] = kb(a, n[NR_SHMEM])
+    out[18] = pages_to_kb(&a.m.arch, a.m.total_swap_pages)
+    out[19] = pages_to_kb(&a.m.arch, a.m.nr_swap_pages)
+    out[22] = pages_to_kb(&a.m.arch, n[NR_FILE_DIRTY])
+    out[23] = pages_to_kb(&a.m.arch, n[NR_WRITEBACK])
+    out[24] = pages_to_kb(&a.m.arch, n[NR_ANON_MAPPED])
+    out[25] = pages_to_kb(&a.m.arch, n[NR_FILE_MAPPED])
+    out[26] = pages_to_kb(&a.m.arch, n[NR_SHMEM])
     out[27] = out[29] = <uint64_t>n[NR_SLAB_RECLAIMABLE_B] >> 10
     out[30] = <uint64_t>n[NR_SLAB_UNRECLAIMABLE_B] >> 10
     out[28] = out[29] + out[30]
     out[31] = <uint64_t>n[NR_KERNEL_STACK_KB]
-    out[32] = kb(a, n[NR_PAGETABLE])
-    out[37] = kb(a, <int64_t>commit_limit(a))
-    out[38] = kb(a, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
+    out[32] = pages_to_kb(&a.m.arch, n[NR_PAGETABLE])
+    out[37] = pages_to_kb(&a.m.arch, <int64_t>commit_limit(a))
+    out[38] = pages_to_kb(&a.m.arch, a.m.vm_committed_as if a.m.vm_committed_as > 0 else 0)
     out[39] = vmalloc_kb(a)
-    out[40] = kb(a, <int64_t>a.m.nr_vmalloc_pages)
-    out[42] = kb(a, <int64_t>reserved_pages(a, RESERVED_PERCPU))
-    out[43] = kb(a, n[NR_ANON_THPS])
-    out[44] = kb(a, n[NR_SHMEM_THPS])
-    out[45] = kb(a, n[NR_SHMEM_PMDMAPPED])
-    out[46] = kb(a, n[NR_FILE_THPS])
-    out[47] = kb(a, n[NR_FILE_PMDMAPPED])
+    out[40] = pages_to_kb(&a.m.arch, <int64_t>a.m.nr_vmalloc_pages)
+    out[42] = pages_to_kb(&a.m.arch, <int64_t>reserved_pages(a, RESERVED_PERCPU))
+    out[43] = pages_to_kb(&a.m.arch, n[NR_ANON_THPS])
+    out[44] = pages_to_kb(&a.m.arch, n[NR_SHMEM_THPS])
+    out[45] = pages_to_kb(&a.m.arch, n[NR_SHMEM_PMDMAPPED])
+    out[46] = pages_to_kb(&a.m.arch, n[NR_FILE_THPS])
+    out[47] = pages_to_kb(&a.m.arch, n[NR_FILE_PMDMAPPED])
     out[49] = a.m.hstate[0].nr_huge_pages
     out[50] = a.m.hstate[0].free_huge_pages
     out[51] = <uint64_t>nr_resv(&a.m.hstate[0])
     out[52] = a.m.hstate[0].surplus_huge_pages
     out[53] = level_size(&a.m.arch, 1) >> 10
-    out[54] = kb(a, <int64_t>hugetlb_total_pages(a))
+    out[54] = pages_to_kb(&a.m.arch, <int64_t>hugetlb_total_pages(a))
     direct_map_kb(a, direct)
     for i in range(3):
         out[DIRECT_MAP_4K + i] = direct[i]

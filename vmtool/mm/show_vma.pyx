@@ -24,7 +24,7 @@ from vmtool.mm.pagecache cimport inode_path
 cdef enum:
     STRICT_HEAP_SINCE = 6006
     WIDE_VSYSCALL = 0x800000  # what was set aside for it before 2.6.30
-    NAME_BYTES = 256
+    GIVEN_BYTES = 256
 
 
 cdef bint vma_is_initial_heap(arena_t *a, idx_t v) noexcept nogil:
@@ -62,8 +62,8 @@ cdef const char *special_name(uint32_t kind) noexcept nogil:
 
 cdef void get_vma_name(arena_t *a, idx_t v, map_vma_t *out) noexcept nogil:
     cdef const vma_t *area = vma_at(a, v)
-    cdef char given[NAME_BYTES]
-    cdef uint32_t n = name_read(a, area.anon_name, given, NAME_BYTES)
+    cdef char given[GIVEN_BYTES]
+    cdef uint32_t n = name_read(a, area.anon_name, given, GIVEN_BYTES)
     if n and given[0] == NAME_AS_IT_WAS:
         put_name(out, given + 1, n - 1)
     elif area.vm_file and n:

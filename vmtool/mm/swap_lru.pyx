@@ -13,17 +13,13 @@ Invariants (fsck_phys): each place of a batch names a folio that has a reference
 
 from vmtool.mm.arena cimport frame_at, frame_mut, rec_at, rec_mut
 from vmtool.mm.buddy cimport folio_mapcount
-from vmtool.mm.frame cimport folio_order
+from vmtool.mm.frame cimport folio_nr_pages
 from vmtool.mm.lruvec cimport (count_folio_events, folio_lruvec, lru_adds_begin, lru_adds_end, lru_adds_t, lruvec_add_folio, lruvec_add_folio_tail, lruvec_add_one_of_many,
                                lruvec_del_folio, lruvec_rotate_folio, lruvec_rotate_run, workingset_age_nonresident)
 from vmtool.mm.mlock cimport mlock_drain, put_batched
 from vmtool.mm.vmstat cimport PGACTIVATE, PGDEACTIVATE, PGLAZYFREE, PGROTATED, UNEVICTABLE_PGCULLED, UNEVICTABLE_PGRESCUED, count_vm_events
 
 ctypedef void (*move_fn)(arena_t *a, pfn_t head) noexcept nogil
-
-
-cdef inline int64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
-    return <int64_t>1 << folio_order(a, head)
 
 
 # --- what happens to a folio of a batch ------------------------------------------------------------------------------
@@ -36,9 +32,9 @@ cdef void lru_add(arena_t *a, pfn_t head) noexcept nogil:
     if f.flags & PG_mlocked:
         f.flags = (f.flags | PG_unevictable) & ~<uint32_t>PG_active
         if not was_unevictable:
-            count_vm_events(a, UNEVICTABLE_PGCULLED, nr_pages_of(a, head))
+            count_vm_events(a, UNEVICTABLE_PGCULLED, <int64_t>folio_nr_pages(a, head))
     elif was_unevictable:
-        count_vm_events(a, UNEVICTABLE_PGRESCUED, nr_pages_of(a, head))
+        count_vm_events(a, UNEVICTABLE_PGRESCUED, <int64_t>folio_nr_pages(a, head))
     lruvec_add_folio(a, head)
     if f.flags & PG_unevictable:
         f.lru_prev = 0  # who locked it counts it: rather too few, which reclaim mends, than a page that stays for ever
@@ -54,7 +50,7 @@ cdef void lru_move_tail(arena_t *a, pfn_t head) noexcept nogil:
         lruvec_add_folio_tail(a, head)
     else:
         lruvec_rotate_folio(a, head, f)
-    count_vm_events(a, PGROTATED, nr_pages_of(a, head) if f.flags & PG_head else 1)
+    count_vm_events(a, PGROTATED, <int64_t>folio_nr_pages(a, head) if f.flags & PG_head else 1)
 
 
 cdef void lru_activate(arena_t *a, pfn_t head) noexcept nogil:
@@ -63,7 +59,7 @@ cdef void lru_activate(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags |= PG_active
     lruvec_add_folio(a, head)
-    count_folio_events(a, head, PGACTIVATE, nr_pages_of(a, head))
+    count_folio_events(a, head, PGACTIVATE, <int64_t>folio_nr_pages(a, head))
 
 
 cdef void lru_deactivate_file(arena_t *a, pfn_t head) noexcept nogil:
@@ -77,9 +73,9 @@ cdef void lru_deactivate_file(arena_t *a, pfn_t head) noexcept nogil:
         frame_mut(a, head).flags |= PG_reclaim
     else:
         lruvec_add_folio_tail(a, head)
-        count_vm_events(a, PGROTATED, nr_pages_of(a, head))
+        count_vm_events(a, PGROTATED, <int64_t>folio_nr_pages(a, head))
     if flags & PG_active:
-        count_folio_events(a, head, PGDEACTIVATE, nr_pages_of(a, head))
+        count_folio_events(a, head, PGDEACTIVATE, <int64_t>folio_nr_pages(a, head))
 
 
 cdef void lru_deactivate(arena_t *a, pfn_t head) noexcept nogil:
@@ -89,7 +85,7 @@ cdef void lru_deactivate(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags &= ~<uint32_t>(PG_active | PG_referenced)
     lruvec_add_folio(a, head)
-    count_folio_events(a, head, PGDEACTIVATE, nr_pages_of(a, head))
+    count_folio_events(a, head, PGDEACTIVATE, <int64_t>folio_nr_pages(a, head))
 
 
 cdef inline bint may_lazyfree(uint32_t flags) noexcept nogil:
@@ -103,7 +99,7 @@ cdef void lru_lazyfree(arena_t *a, pfn_t head) noexcept nogil:
     lruvec_del_folio(a, head)
     frame_mut(a, head).flags &= ~<uint32_t>(PG_active | PG_referenced | PG_swapbacked)
     lruvec_add_folio(a, head)
-    count_folio_events(a, head, PGLAZYFREE, nr_pages_of(a, head))
+    count_folio_events(a, head, PGLAZYFREE, <int64_t>folio_nr_pages(a, head))
 
 
 # --- batches -------------------------------------------------------------------------------------------------------------
@@ -214,7 +210,7 @@ cdef void folio_mark_accessed(arena_t *a, pfn_t head) noexcept nogil:
         else:
             activate_waiting(a, head)
         frame_mut(a, head).flags &= ~<uint32_t>PG_referenced
-        workingset_age_nonresident(a, folio_lruvec(a, head), <uint64_t>nr_pages_of(a, head))  # workingset_activation()
+        workingset_age_nonresident(a, folio_lruvec(a, head), <uint64_t><int64_t>folio_nr_pages(a, head))  # workingset_activation()
     if frame_at(a, head).flags & PG_idle:
         frame_mut(a, head).flags &= ~<uint32_t>PG_idle
 

@@ -13,7 +13,7 @@ cdef enum:  # what swap_writeout() came to
     WRITEOUT_STARTED
 
 cdef enum:
-    MAX_SEGMENTS = 254  # of a request to a virtio disk: folios that lie side by side in the area
+    BIO_MAX_SEGMENTS = 254  # of a request to a virtio disk: folios that lie side by side in the area
 
 cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil  # the folio; 0: not cached
 
@@ -51,7 +51,7 @@ cdef inline void plug_folio(arena_t *a, uint32_t record, uint32_t nr_pages, bint
     cdef plug_t *p = &a.plug
     if p.depth == 0:
         return
-    if p.nr_requests and p.last_writes == <uint32_t>write and p.last_slot + 1 == record and p.last_pages < MAX_SEGMENTS:
+    if p.nr_requests and p.last_writes == <uint32_t>write and p.last_slot + 1 == record and p.last_pages < BIO_MAX_SEGMENTS:
         p.last_pages += 1
         if p.nr_requests == 1:
             p.first_pages += nr_pages

@@ -17,7 +17,7 @@ from libc.string cimport memcmp
 from vmtool.mm.arena cimport content_free, folio_x_at, folio_x_mut, frame_at, frame_mut, memcg_mut, plug_t, slot_at, slot_mut
 from vmtool.mm.arch cimport page_size
 from vmtool.mm.buddy cimport folio_mapcount, folio_put
-from vmtool.mm.frame cimport folio_order, page_bytes, pfn_to_zone, zone_holds
+from vmtool.mm.frame cimport folio_nr_pages, folio_order, page_bytes, pfn_to_zone, zone_holds
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT, count_mthp_stat
 from vmtool.mm.lruvec cimport count_folio_events, count_objcg_events, folio_memcg, lruvec_stat_mod_frame, pmd_mappable
 from vmtool.mm.memcontrol cimport mem_cgroup_event, mem_cgroup_swap_full, swap_try_charge, swap_uncharge
@@ -42,12 +42,8 @@ cdef pfn_t swap_cache_get(arena_t *a, swp_entry_t entry) noexcept nogil:
     return slot_at(a, record).folio if record and slot_at(a, record).flags & SLOT_CACHE else 0
 
 
-cdef inline uint32_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
-    return <uint32_t>1 << folio_order(a, head)
-
-
 cdef inline uint32_t frame_pages(arena_t *a, pfn_t head, const frame_t *f) noexcept nogil:
-    return nr_pages_of(a, head) if f.flags & PG_head else 1
+    return folio_nr_pages(a, head) if f.flags & PG_head else 1
 
 
 cdef void cache_add(arena_t *a, pfn_t head, uint32_t record) noexcept nogil:
@@ -124,7 +120,7 @@ cdef void swap_cache_remove(arena_t *a, pfn_t head, uint32_t shadow) noexcept no
 cdef bint folio_swapped(arena_t *a, pfn_t head) noexcept nogil:
     """An entry names one of its slots; from the last one on, for those who let go of them begin with the first."""
     cdef uint32_t record = folio_x_at(a, head).swap
-    cdef uint32_t i = nr_pages_of(a, head)
+    cdef uint32_t i = folio_nr_pages(a, head)
     while i:
         i -= 1
         if slot_at(a, record + i).count:
@@ -150,7 +146,7 @@ cdef int try_to_reclaim_swap(arena_t *a, uint32_t record) noexcept nogil:
     cdef int nr_pages
     if head == 0:
         return 0
-    nr_pages = <int>nr_pages_of(a, head)
+    nr_pages = <int>folio_nr_pages(a, head)
     return nr_pages if folio_free_swap(a, head) else -nr_pages
 
 
@@ -191,7 +187,7 @@ cdef int free_swap_and_cache_nr(arena_t *a, swp_entry_t entry, uint32_t nr) noex
         i += 1
         if s.count or not s.flags & SLOT_CACHE:
             continue
-        nr_pages = nr_pages_of(a, s.folio)
+        nr_pages = folio_nr_pages(a, s.folio)
         if folio_mapcount(a, s.folio) == 0 or mem_cgroup_swap_full(a, folio_memcg(a, s.folio)):
             folio_free_swap(a, s.folio)
         i = (i + nr_pages - 1) & ~(nr_pages - 1)  # folios lie at multiples of their size
@@ -242,7 +238,7 @@ cdef bint is_zero_filled(arena_t *a, pfn_t head) noexcept nogil:
     cdef uint32_t i
     if not frame_at(a, head).flags & PG_head:
         return frame_at(a, head).content != 0 and memcmp(page_bytes(a, head), ZEROS, page_size(&a.m.arch)) == 0
-    for i in range(nr_pages_of(a, head)):
+    for i in range(folio_nr_pages(a, head)):
         if frame_at(a, head + i).content:
             known = True
             if memcmp(page_bytes(a, head + i), ZEROS, page_size(&a.m.arch)):

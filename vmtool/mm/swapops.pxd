@@ -14,7 +14,7 @@ cdef enum:
     SWP_MIGRATION_NUM = 3
     SWP_DEVICE_NUM = 3
     SWP_PTE_MARKER_NUM = 1
-    MAX_SWAPFILES = (1 << 5) - 1 - 3 - 3 - 1  # 24 areas: what the kinds below leave of 32 types
+    MAX_SWAPFILES = (1 << MAX_SWAPFILES_SHIFT) - SWP_DEVICE_NUM - SWP_MIGRATION_NUM - SWP_HWPOISON_NUM - SWP_PTE_MARKER_NUM  # 24 areas: what the kinds below leave of 32 types
     SWP_HWPOISON = 24
     SWP_MIGRATION_READ = 25
     SWP_MIGRATION_READ_EXCLUSIVE = 26

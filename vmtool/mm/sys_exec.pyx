@@ -13,10 +13,10 @@ Simplified: AT_HWCAP and its kin are fixed values; AT_RANDOM's bytes come from t
 from libc.string cimport memcpy, memset, strlen
 
 from vmtool.mm.access cimport siginfo_t, store_bytes
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport offset_in_page, page_align, page_size, page_start
 from vmtool.mm.arena cimport GOLDEN, splitmix64, cpu_mut, mm_at, mm_mut, task_at, task_mut
-from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, XONLY_VSYSCALL_SINCE, kernel_release, layout_of,
-                              layout_t, special_pages, unmapped_base)
+from vmtool.mm.layout cimport (AT_MINSIGSTKSZ, AT_SYSINFO, AT_SYSINFO_EHDR, NR_DLINFO, NR_SPECIAL, VM_MAY_ALL, XONLY_VSYSCALL_SINCE, kernel_release,
+                               layout_of, layout_t, special_pages, unmapped_base)
 from vmtool.mm.mm cimport insert_area, mm_alloc, mmput, switch_mm
 from vmtool.mm.mm_acct cimport update_hiwater_vm, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.pagecache cimport file_open, fput
@@ -34,19 +34,6 @@ cdef enum:
     STACK_EXPAND = 131072
 
 cdef uint64_t VM_DATA_DEFAULT = 0x73  # VM_READ, VM_WRITE and all VM_MAY
-cdef uint64_t VM_MAY_ALL = 0x70
-
-
-cdef inline uint64_t page_start(arena_t *a, uint64_t n) noexcept nogil:
-    return n & ~(page_size(&a.m.arch) - 1)
-
-
-cdef inline uint64_t page_align(arena_t *a, uint64_t n) noexcept nogil:
-    return page_start(a, n + page_size(&a.m.arch) - 1)
-
-
-cdef inline uint64_t page_offset(arena_t *a, uint64_t n) noexcept nogil:
-    return n & (page_size(&a.m.arch) - 1)
 
 
 cdef uint64_t random64(arena_t *a) noexcept nogil:
@@ -66,14 +53,14 @@ cdef inline uint64_t random_bits(arena_t *a, const exec_req_t *req, int bits) no
 cdef uint64_t total_size(arena_t *a, const image_t *im) noexcept nogil:
     cdef const segment_t *first = &im.segment[0]
     cdef const segment_t *last = &im.segment[im.nr_segments - 1]
-    return page_align(a, last.vaddr + last.memsz - page_start(a, first.vaddr))
+    return page_align(&a.m.arch, last.vaddr + last.memsz - page_start(&a.m.arch, first.vaddr))
 
 
 cdef int clear_tail(arena_t *a, idx_t task, uint64_t addr) noexcept nogil:
     """padzero(): the rest of the page at addr, where .bss begins behind the file's last bytes."""
     cdef siginfo_t info
     cdef char zeros[CONTENT_BYTES]
-    cdef uint64_t end = page_align(a, addr), n
+    cdef uint64_t end = page_align(&a.m.arch, addr), n
     memset(zeros, 0, sizeof(zeros))
     while addr < end:
         n = min(end - addr, <uint64_t>sizeof(zeros))
@@ -85,7 +72,7 @@ cdef int clear_tail(arena_t *a, idx_t task, uint64_t addr) noexcept nogil:
 
 cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment_t *s, uint64_t bias) noexcept nogil:
     """elf_load(): the file's pages, the tail of the last one zeroed, anonymous memory for the rest."""
-    cdef uint64_t addr = bias + s.vaddr, start = page_start(a, addr), vm_flags = s.prot | VM_MAY_ALL
+    cdef uint64_t addr = bias + s.vaddr, start = page_start(&a.m.arch, addr), vm_flags = s.prot | VM_MAY_ALL
     cdef uint64_t zero_start = addr + s.filesz, zero_end = addr + s.memsz, got
     cdef idx_t prev
     if s.prot & PROT_READ and task_at(a, task).personality & READ_IMPLIES_EXEC:
@@ -93,15 +80,15 @@ cdef int map_segment(arena_t *a, idx_t task, idx_t mm, idx_t file, const segment
     if s.prot == PROT_EXEC:
         vm_flags |= pkey_vm_flags(execute_only_pkey(a, mm))
     if s.filesz:
-        got = mmap_region(a, mm, file, start, page_align(a, addr + s.filesz) - start, vm_flags,
-                          (s.offset - page_offset(a, s.vaddr)) >> a.m.arch.page_shift, VMA_PLAIN)
+        got = mmap_region(a, mm, file, start, page_align(&a.m.arch, addr + s.filesz) - start, vm_flags,
+                          (s.offset - offset_in_page(&a.m.arch, s.vaddr)) >> a.m.arch.page_shift, VMA_PLAIN)
         if is_err(got):
             return <int><int64_t>got
     if s.memsz > s.filesz:
-        if s.filesz and page_offset(a, zero_start) and s.prot & PROT_WRITE and clear_tail(a, task, zero_start) < 0:
+        if s.filesz and offset_in_page(&a.m.arch, zero_start) and s.prot & PROT_WRITE and clear_tail(a, task, zero_start) < 0:
             return -EFAULT
-        zero_start = page_align(a, zero_start) if s.filesz else start
-        zero_end = page_align(a, zero_end)
+        zero_start = page_align(&a.m.arch, zero_start) if s.filesz else start
+        zero_end = page_align(&a.m.arch, zero_end)
         if zero_end > zero_start:
             find_vma_prev(a, mm, zero_start, &prev)
             return do_brk_flags(a, mm, prev, zero_start, zero_end - zero_start, VM_EXEC if s.prot & PROT_EXEC else 0)
@@ -119,7 +106,7 @@ cdef int map_image(arena_t *a, idx_t task, idx_t mm, const image_t *im, idx_t fi
             return <int><int64_t>addr
         if align > page_size(&a.m.arch):
             addr &= ~(align - 1)  # a program alone is moved down to its alignment; an interpreter is not
-        want = page_start(a, addr - im.segment[0].vaddr)
+        want = page_start(&a.m.arch, addr - im.segment[0].vaddr)
     bias[0] = want
     if im.is_dyn:  # elf_load() first maps the whole image, then unmaps what is behind the first segment
         mm_mut(a, mm).hiwater_vm = max(mm_at(a, mm).hiwater_vm, mm_at(a, mm).total_vm + (total_size(a, im) >> a.m.arch.page_shift))
@@ -160,7 +147,7 @@ cdef void note_code_and_data(arena_t *a, idx_t mm, const image_t *im, uint64_t b
         k = bias + s.vaddr + s.memsz
         if k > brk:
             brk = k
-    m.brk = page_align(a, brk)
+    m.brk = page_align(&a.m.arch, brk)
     m.start_brk = m.brk
 
 
@@ -199,7 +186,7 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
     -E2BIG: also where get_arg_page() finds no page."""
     cdef mm_t *m = mm_mut(a, mm)
     cdef uint64_t vm_flags = VM_DATA_DEFAULT | VM_GROWSDOWN | VM_ACCOUNT
-    cdef uint64_t p = stack_top - layout_of(&a.m.arch, 0).word_bytes, limit = page_start(a, req.rlimit_stack), size, nr, first
+    cdef uint64_t p = stack_top - layout_of(&a.m.arch, 0).word_bytes, limit = page_start(&a.m.arch, req.rlimit_stack), size, nr, first
     cdef siginfo_t info
     cdef idx_t v
     if req.image.stack_prot & PROT_EXEC or (req.image.no_gnu_stack and task_at(a, task).personality & READ_IMPLIES_EXEC):
@@ -209,7 +196,7 @@ cdef int setup_stack(arena_t *a, idx_t task, idx_t mm, const exec_req_t *req, ui
         nr = req.string_bytes
     if nr > (limit // 4 if limit // 4 < (6 << 20) else (6 << 20)):
         return -E2BIG
-    size = stack_top - page_start(a, p - nr)
+    size = stack_top - page_start(&a.m.arch, p - nr)
     size = size + STACK_EXPAND if size + STACK_EXPAND < limit else limit
     if size < page_size(&a.m.arch):
         size = page_size(&a.m.arch)
@@ -371,7 +358,7 @@ cdef uint64_t program_base(arena_t *a, const exec_req_t *req, const mm_t *m, con
         return req.exe_base
     base = dyn_base(m, l) + (random_bits(a, req, <int>l.dyn_rnd_bits) << a.m.arch.page_shift)
     base &= ~(max_align(a, req.image) - 1)
-    return page_start(a, base - req.image.segment[0].vaddr)
+    return page_start(&a.m.arch, base - req.image.segment[0].vaddr)
 
 
 cdef void place_mappings(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *l, uint64_t stack_top) noexcept nogil:
@@ -390,10 +377,10 @@ cdef void place_mappings(arena_t *a, mm_t *m, const exec_req_t *req, const layou
 cdef void place_brk(arena_t *a, mm_t *m, const exec_req_t *req, const layout_t *l) noexcept nogil:
     cdef uint64_t rnd
     if req.interp == NULL and req.image.is_dyn:
-        m.brk = page_align(a, dyn_base(m, l))  # out of the mmap area
+        m.brk = page_align(&a.m.arch, dyn_base(m, l))  # out of the mmap area
     if is_random(a, req):
         rnd = random64(a) % l.brk_rnd
-        m.brk = page_align(a, m.brk + page_size(&a.m.arch) + page_start(a, rnd))
+        m.brk = page_align(&a.m.arch, m.brk + page_size(&a.m.arch) + page_start(&a.m.arch, rnd))
     if req.start_brk:
         m.brk = req.start_brk
     m.start_brk = m.brk

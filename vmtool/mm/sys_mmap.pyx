@@ -12,7 +12,7 @@ from vmtool.mm.hugetlb cimport hugetlb_reserve_pages
 from vmtool.mm.hugetlb_pool cimport hugetlb_may_reserve
 from vmtool.mm.layout cimport layout_of
 from vmtool.mm.mm cimport insert_area
-from vmtool.mm.mm_acct cimport OVERCOMMIT_NEVER, may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
+from vmtool.mm.mm_acct cimport may_expand_vm, mlock_future_ok, rlimit, vm_enough_memory, vm_stat_account, vm_unacct_memory
 from vmtool.mm.mm_slot cimport khugepaged_enter_vma
 from vmtool.mm.pagecache cimport file_open, fput, inode_create, path_unlink, shmem_acct_size
 from vmtool.mm.placement cimport get_unmapped_area, is_err, round_hint_to_min
@@ -26,7 +26,6 @@ from vmtool.mm.vma_merge cimport vma_merge_new_range, vmg_init, vmg_t
 cdef enum:
     MAP_TYPE = 0xf
     MAP_DROPPABLE = 8  # 6.11: pages that may vanish, for random numbers' state
-    LEGACY_MAP_MASK = 0x6ffff  # what MAP_SHARED_VALIDATE accepts of a file without DAX, less what follows
     MAP_HUGE_SHIFT = 26
 
 cdef uint64_t VM_DROPPABLE = 1 << 40

@@ -20,7 +20,7 @@ from vmtool.mm.populate cimport populate_vma_page_range
 from vmtool.mm.pte cimport *
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport change_huge_pmd
-from vmtool.mm.vma cimport VM_ACCESS_FLAGS, find_vma_prev, vma_is_anonymous, vma_soft_dirty_enabled
+from vmtool.mm.vma cimport find_vma_prev, vma_is_anonymous, vma_soft_dirty_enabled
 from vmtool.mm.vma_merge cimport vma_modify_flags
 
 

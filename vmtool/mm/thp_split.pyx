@@ -9,10 +9,10 @@ Counterpart: Linux v6.18 mm/huge_memory.c:__folio_split(), mm/migrate.c:remove_m
 
 from libc.string cimport memcmp
 
-from vmtool.mm.arch cimport page_size
+from vmtool.mm.arch cimport is_arm64, page_size
 from vmtool.mm.arena cimport fbatches_mut, frame_at, frame_mut, mm_at, mm_mut, rec_at, runs_in_circle, vma_at
 from vmtool.mm.buddy cimport folio_put, folio_try_free, split_folio_frames
-from vmtool.mm.contpte cimport contpte_unfold, has_contpte
+from vmtool.mm.contpte cimport contpte_unfold
 from vmtool.mm.folio_split cimport count_split
 from vmtool.mm.frame cimport folio_order, frame_index, page_bytes, page_folio
 from vmtool.mm.large_folio cimport deferred_split_folio, folio_nr_mapped, hpage_pmd_nr, partially_mapped
@@ -20,16 +20,12 @@ from vmtool.mm.mlock cimport mlock_drain, mlock_folio, munlock_folio
 from vmtool.mm.mm_acct cimport add_mm_counter, update_hiwater_rss
 from vmtool.mm.pgtable cimport entry_at_t, entry_find, flush_tlb_page
 from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_PAGE, mk_pte, pte_dirty, pte_frame, pte_mksoft_dirty, pte_mkspecial, pte_soft_dirty, pte_store
-from vmtool.mm.rmap cimport remove_rmap
+from vmtool.mm.rmap cimport avc_at, remove_rmap
 from vmtool.mm.swap_state cimport folio_free_swap
 from vmtool.mm.thp cimport freeze_huge_pmd
 from vmtool.mm.vma cimport vma_address, vma_has_index
 
 cdef char ZEROS[CONTENT_BYTES]
-
-
-cdef inline avc_t *avc_at(arena_t *a, idx_t i) noexcept nogil:
-    return <avc_t *>rec_at(a, POOL_AVC, i)
 
 
 cdef idx_t first_avc(arena_t *a, pfn_t head) noexcept nogil:
@@ -134,7 +130,7 @@ cdef void note_unmapped(arena_t *a, pfn_t head) noexcept nogil:
                 update_hiwater_rss(mm_mut(a, v.vm_mm))
                 if pte_dirty(a, at.entry):  # the folio's to know, while no entry does
                     frame_mut(a, head).flags |= PG_dirty
-                if has_contpte(&a.m.arch):
+                if is_arm64(&a.m.arch):
                     contpte_unfold(a, at.table, at.index)
                 elif frame_at(a, head).flags & PG_dirty:
                     break
@@ -156,7 +152,7 @@ cdef bint split_anon_folio(arena_t *a, pfn_t head) noexcept nogil:
     return split_folio_to_list(a, head, NULL)
 
 
-cdef void put_unmapped(arena_t *a, pfn_t pfn, bint is_tail) noexcept nogil:
+cdef void put_split_folio(arena_t *a, pfn_t pfn, bint is_tail) noexcept nogil:
     """free_folio_and_swap_cache() of the new folios; the first stays with who had it split."""
     if frame_at(a, pfn).flags & PG_swapcache and is_tail:
         frame_mut(a, pfn).extra_refs += 1
@@ -201,5 +197,5 @@ cdef bint split_folio_to_list(arena_t *a, pfn_t head, pfn_t *list) noexcept nogi
             if zeros or locked:
                 remap_page(a, pfn, zeros)
         if frame_at(a, pfn).mapcount == 0:
-            put_unmapped(a, pfn, i != 0)
+            put_split_folio(a, pfn, i != 0)
     return True

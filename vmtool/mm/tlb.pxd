@@ -54,6 +54,22 @@ cdef inline tlb_entry_t *tlb_at(arena_t *a, uint32_t i) noexcept nogil:
         return <tlb_entry_t *>p.chunk[i // TLB_A_CHUNK] + i % TLB_A_CHUNK
     return tlb_at_first(a, i)
 
+# What an entry says, for those who show it. The first frame: of the page, or of the table that a paging-structure cache's entry leads to.
+cdef inline pfn_t tlb_frame(const arch_t *g, const tlb_entry_t *e, bint is_page) noexcept nogil:
+    return <pfn_t>((e.pte & g.pfn_mask & ~(((<uint64_t>1 << (e.page_shift & 63)) - 1) if is_page else 0)) >> g.page_shift)
+
+cdef inline bint tlb_is_write(const arch_t *g, const tlb_entry_t *e) noexcept nogil:
+    return (e.pte & g.write) != 0
+
+cdef inline bint tlb_is_user(const arch_t *g, const tlb_entry_t *e) noexcept nogil:
+    return (e.pte & g.user) != 0
+
+cdef inline bint tlb_is_nx(const arch_t *g, const tlb_entry_t *e) noexcept nogil:
+    return (e.pte & g.nx) != 0
+
+cdef inline bint tlb_is_dirty(const arch_t *g, const tlb_entry_t *e) noexcept nogil:
+    return (e.pte & g.dirty) != 0
+
 cdef inline bint tlb_permits(const arch_t *g, pte_t e, int access) noexcept nogil:
     """For the program: user page; a write needs D too, because the processor sets it by a walk."""
     if access == ACCESS_READ:

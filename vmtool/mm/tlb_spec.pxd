@@ -26,6 +26,7 @@ cdef enum:  # tlb_geom_t.policy: what makes room in a full set
 
 cdef enum:
     NR_TLB_SIZES = 9
+    MAX_WAYS = 128  # of a structure that can be described
 
 cdef inline tlb_geom_t *tlb_geom_of(machine_t *m, uint32_t which) noexcept nogil:
     return &m.tlb_geom[which] if which < 8 else &m.tlb_more[which - 8]

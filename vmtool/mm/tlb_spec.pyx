@@ -31,7 +31,6 @@ from vmtool.mm.arch cimport ARCH_ARM64, ARCH_ARM64_64K, CPU_ASID8, CPU_TLBIRANGE
 cdef enum:
     NR_PRESETS = 8
     NR_WORDS = 3
-    MAX_WAYS = 128
     MAX_SETS = 4096
     SIZED = 1 << TLB_L1D_4K | 1 << TLB_L1I_4K | 1 << TLB_L2 | 1 << TLB_L2I  # structures that may name the sizes they hold
 

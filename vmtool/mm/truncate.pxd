@@ -7,6 +7,10 @@ Counterpart: Linux v6.18 mm/truncate.c, fs/ext4/inode.c:ext4_setattr(), ext4_pun
 from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
+cdef inline uint64_t max_file_bytes() noexcept nogil:
+    """s_maxbytes of ext4 with 4 KiB blocks, less one block."""
+    return <uint64_t>1 << 44
+
 # The file's size; what is past it is unmapped, private copies too. Nobody asks whether the rest of the last block could be made zeros. 0, -EFBIG.
 cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil
 # Bytes become zeros, whole blocks a hole; private copies stay, the size too. 0, -EINVAL: length is 0, or an offset is negative; -EFBIG:

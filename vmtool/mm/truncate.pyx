@@ -20,7 +20,6 @@ from vmtool.mm.rmap cimport page_mapcount
 from vmtool.mm.swap_lru cimport deactivate_file_folio, folio_mark_accessed, lru_add_drain_all
 from vmtool.mm.vmstat cimport DROP_PAGECACHE, count_vm_event
 
-cdef uint64_t MAX_FILE_BYTES = <uint64_t>1 << 44  # s_maxbytes of ext4 with 4 KiB blocks, less one block
 cdef uint64_t TO_THE_END = <uint64_t>-1
 
 
@@ -196,7 +195,7 @@ cdef int do_truncate(arena_t *a, idx_t inode, uint64_t size) noexcept nogil:
     cdef uint64_t old = inode_at(a, inode).size
     cdef uint64_t past = page_align(&a.m.arch, size) >> a.m.arch.page_shift
     cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
-    if size > MAX_FILE_BYTES - page_size(&a.m.arch):
+    if size > max_file_bytes() - page_size(&a.m.arch):
         return -EFBIG
     if size > old:
         if on_disk and offset_in_page(&a.m.arch, old):  # the rest of the last block comes into view: it must be zeros
@@ -235,7 +234,7 @@ cdef int punch_hole(arena_t *a, idx_t inode, uint64_t offset, uint64_t length) n
     cdef uint64_t first
     cdef uint64_t last
     cdef bint on_disk = inode_at(a, inode).kind != INODE_SHMEM
-    cdef uint64_t most = <uint64_t>1 << 63 if not on_disk else MAX_FILE_BYTES - page_size(&a.m.arch)
+    cdef uint64_t most = <uint64_t>1 << 63 if not on_disk else max_file_bytes() - page_size(&a.m.arch)
     cdef int err = 0
     if length == 0 or offset >> 63 or length >> 63:
         return -EINVAL

@@ -44,7 +44,7 @@ cdef struct zap_t:  # one call of zap_range()
     mmu_gather_t *tlb
 
 
-cdef void put_unmapped(arena_t *a, pfn_t head) noexcept nogil:
+cdef void free_folio_and_swap_cache(arena_t *a, pfn_t head) noexcept nogil:
     """An anonymous folio that nothing maps and nobody else holds is free, with its slot if no entry names that."""
     if frame_at(a, head).flags & PG_swapcache:
         folio_get(a, head)
@@ -62,7 +62,7 @@ cdef int drop_mapping(arena_t *a, pte_t e, idx_t mm) noexcept nogil:
     kind = mm_counter(a, pfn)
     remove_rmap(a, pfn, mm)
     if kind == MM_ANONPAGES:
-        put_unmapped(a, page_folio(a, pfn))
+        free_folio_and_swap_cache(a, page_folio(a, pfn))
     return kind
 
 
@@ -112,7 +112,7 @@ cdef int zap_present_ptes(arena_t *a, idx_t v, vaddr_t addr, pte_t e, uint32_t n
             folio_mark_accessed(a, head)
     remove_rmap_ptes(a, pfn, n, vma_at(a, v).vm_mm)
     if kind == MM_ANONPAGES:
-        put_unmapped(a, head)
+        free_folio_and_swap_cache(a, head)
     return kind
 
 

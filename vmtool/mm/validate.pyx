@@ -14,10 +14,10 @@ from vmtool.mm.boot cimport note_special_frames, vdso_outside_maps
 from vmtool.mm.free_area cimport WOKEN_ORDER_SHIFT
 from vmtool.mm.swap_cluster cimport SWAPFILE_CLUSTER, cluster_of
 from vmtool.mm.tlb cimport NR_TLBS, TLB_ALL_SIZES, TLB_ODD, TLB_POLICY, TLB_RANDOM, tlb_geom_of, tlb_is_plain
+from vmtool.mm.tlb_spec cimport MAX_WAYS
 from vmtool.mm.types cimport *
 
 cdef enum:
-    MAX_WAYS = 128
     SETS_ALIGN = 128  # records; no set is longer, a chunk holds a multiple
     MAX_MIN_FREE_KBYTES = 0x80000000  # INT_MAX and one
     MAX_READAHEAD = 1 << 30  # pages; read_ahead_kb is an unsigned int

@@ -8,8 +8,6 @@ from vmtool.mm.arena cimport arena_t, mm_at, mm_mut, vma_at, vma_mut
 from vmtool.mm.types cimport *
 
 cdef enum:
-    VM_ACCESS_FLAGS = 0x7
-    VM_STACK = 0x100  # VM_GROWSDOWN on x86
     VM_SPECIAL = 0x10044400  # IO, DONTEXPAND, PFNMAP, MIXEDMAP
     VM_LOCKED_MASK = 0x82000
     STACK_GUARD_GAP_PAGES = 256

@@ -12,7 +12,6 @@ from libc.string cimport memset
 
 cdef enum:
     DEF_PRIORITY = 12
-    MAX_RECLAIM_RETRIES = 16
 
 # direct reclaim; pages reclaimed. Counts: ALLOCSTALL_*, PGSCAN_DIRECT, PGSTEAL_DIRECT and what goes with them
 cdef uint32_t try_to_free_pages(arena_t *a, uint32_t order, uint32_t gfp) noexcept nogil

@@ -12,16 +12,18 @@ from vmtool.mm.extfrag cimport compaction_has_room, compaction_suitable
 from vmtool.mm.frame cimport WMARK_HIGH, WMARK_MIN, ZONE_NORMAL, wmark_pages
 from vmtool.mm.lruvec cimport LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, lruvec_node_state, lruvec_of, lruvec_page_state, memcg_next
 from vmtool.mm.pcp cimport watermark_ok
-from vmtool.mm.memcontrol cimport mem_cgroup_below_low, mem_cgroup_below_min, mem_cgroup_calculate_protection, mem_cgroup_event, mem_cgroup_protection
+from vmtool.mm.memcontrol cimport (MAX_RECLAIM_RETRIES, mem_cgroup_below_low, mem_cgroup_below_min, mem_cgroup_calculate_protection, mem_cgroup_event,
+                                   mem_cgroup_protection)
 from vmtool.mm.shrinker cimport shrink_slab
 from vmtool.mm.swap_lru cimport lru_add_drain_all
 from vmtool.mm.swap_state cimport blk_finish_plug, blk_start_plug, swap_write_poll
 from vmtool.mm.trace cimport TR_DIRECT_RECLAIM, trace2
-from vmtool.mm.vmscan_list cimport (DEACTIVATE_ANON, DEACTIVATE_FILE, RECLAIM_DIRECT, RECLAIM_KSWAPD, RECLAIM_PROACTIVE, SWAP_CLUSTER_MAX,
+from vmtool.mm.vmscan_list cimport (DEACTIVATE_ANON, DEACTIVATE_FILE, RECLAIM_DIRECT, RECLAIM_KSWAPD, RECLAIM_PROACTIVE,
                                     scan_control_t, shrink_active_list, shrink_inactive_list)
 from vmtool.mm.vmstat cimport (ALLOCSTALL_DMA, NR_ZONE_ACTIVE_ANON, NR_ZONE_ACTIVE_FILE, NR_ZONE_INACTIVE_ANON,
                                NR_ZONE_INACTIVE_FILE, WORKINGSET_ACTIVATE_ANON, WORKINGSET_ACTIVATE_FILE, count_vm_event)
 from vmtool.mm.workingset cimport swap_is_there
+from vmtool.mm.zone cimport SWAP_CLUSTER_MAX, int_sqrt
 
 cdef enum:
     MAX_SWAPPINESS = 200
@@ -34,13 +36,6 @@ cdef enum scan_balance:
     SCAN_FRACT
     SCAN_ANON
     SCAN_FILE
-
-
-cdef uint64_t int_sqrt(uint64_t n) noexcept nogil:
-    cdef uint64_t r = 0
-    while (r + 1) * (r + 1) <= n:
-        r += 1
-    return r
 
 
 cdef inline bint can_reclaim_anon(arena_t *a, idx_t memcg) noexcept nogil:

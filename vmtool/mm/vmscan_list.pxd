@@ -8,7 +8,6 @@ from vmtool.mm.arena cimport arena_t
 from vmtool.mm.types cimport *
 
 cdef enum:
-    SWAP_CLUSTER_MAX = 32
     DEACTIVATE_ANON = 1
     DEACTIVATE_FILE = 2
 

@@ -18,7 +18,7 @@ from vmtool.mm.buddy cimport folio_get, folio_mapcount, folio_put
 from vmtool.mm.filemap cimport filemap_evict, folio_test_dirty
 from vmtool.mm.folio_split cimport count_split, folio_split
 from vmtool.mm.folio_unmap cimport drop_past_end
-from vmtool.mm.frame cimport folio_order, page_folio, pfn_to_zone
+from vmtool.mm.frame cimport folio_nr_pages, folio_order, page_folio, pfn_to_zone
 from vmtool.mm.large_folio cimport MTHP_STAT_SWPOUT_FALLBACK, count_mthp_stat, partially_mapped
 from vmtool.mm.lruvec cimport (LRU_INACTIVE_ANON, count_folio_events, count_memcg_events, folio_is_file_lru, folio_memcg, is_lazyfree, lruvec_add_folio, lruvec_del_folio,
                                lruvec_isolate_singles, pmd_mappable)
@@ -64,10 +64,6 @@ cdef struct reclaim_stat_t:  # reclaim_stat
     pfn_t kept  # a queue linked by lru_next: those that stay, which are the caller's to put back
 
 
-cdef inline uint64_t nr_pages_of(arena_t *a, pfn_t head) noexcept nogil:
-    return <uint64_t>1 << folio_order(a, head)
-
-
 cdef inline void count_reclaim_events(arena_t *a, const lruvec_t *lruvec, const scan_control_t *sc, int item, int64_t n) noexcept nogil:
     """Of the group whose list it is. /proc/vmstat counts what the machine's shortage does, not what a group's limit does."""
     if sc.memcg == 0:
@@ -101,7 +97,7 @@ cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t
         if singles:
             continue
         head = list.tail
-        nr_pages = nr_pages_of(a, head)
+        nr_pages = <uint64_t>folio_nr_pages(a, head)
         zone = pfn_to_zone(a, head)
         nr_scanned[0] += nr_pages
         lruvec_del_folio(a, head)
@@ -124,7 +120,7 @@ cdef uint32_t isolate(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, uint32_t
 
 cdef inline uint32_t keep(arena_t *a, pfn_t head, uint32_t fate, uint32_t why) noexcept nogil:
     if a.m.trace_on:
-        trace3(a, TR_RECLAIM_KEEP, head, nr_pages_of(a, head), why)
+        trace3(a, TR_RECLAIM_KEEP, head, <uint64_t>folio_nr_pages(a, head), why)
     return fate
 
 
@@ -152,7 +148,7 @@ cdef uint32_t check_references(arena_t *a, scan_control_t *sc, pfn_t head) noexc
 cdef uint32_t free_clean(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
     """__remove_mapping(): nobody else holds it, so it goes; what is left of it is a shadow."""
     cdef frame_t *f = frame_at(a, head)
-    cdef uint64_t nr_pages = nr_pages_of(a, head)
+    cdef uint64_t nr_pages = <uint64_t>folio_nr_pages(a, head)
     cdef bint file
     if is_lazyfree(f.flags):
         if f.extra_refs != 1:
@@ -191,8 +187,8 @@ cdef uint32_t pageout(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t
     elif a.m.total_swap_pages == 0 or not write_shmem(a, sc, head, stat):
         f.flags &= ~<uint32_t>PG_reclaim
         return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
-    a.m.node_stat[NR_VMSCAN_WRITE] += <int64_t>nr_pages_of(a, head)
-    stat.nr_pageout += <uint32_t>nr_pages_of(a, head)
+    a.m.node_stat[NR_VMSCAN_WRITE] += <int64_t><uint64_t>folio_nr_pages(a, head)
+    stat.nr_pageout += <uint32_t><uint64_t>folio_nr_pages(a, head)
     if frame_at(a, head).flags & (PG_writeback | PG_dirty):
         return keep(a, head, FATE_KEEP, KEEP_WRITING)
     return free_clean(a, head, stat)
@@ -223,7 +219,7 @@ cdef bint get_slots(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil
 
 cdef pfn_t split_shmem(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
     """A large folio of shared memory, mapped nowhere, into single pages, of which the first is the caller's."""
-    cdef uint64_t i, nr_pages = nr_pages_of(a, head)
+    cdef uint64_t i, nr_pages = <uint64_t>folio_nr_pages(a, head)
     cdef frame_t *f
     if nr_pages == 1:
         return head
@@ -250,7 +246,7 @@ cdef pfn_t split_shmem(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_
 cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
     """The body of shrink_folio_list()'s loop."""
     cdef frame_t *f = frame_mut(a, head)
-    cdef uint64_t nr_pages = nr_pages_of(a, head)
+    cdef uint64_t nr_pages = <uint64_t>folio_nr_pages(a, head)
     cdef uint32_t ref = REF_RECLAIM
     cdef bint got
     if f.flags & PG_locked:
@@ -279,7 +275,7 @@ cdef uint32_t shrink_folio(arena_t *a, scan_control_t *sc, pfn_t head, reclaim_s
     trace3(a, TR_RECLAIM_TAKE, head, nr_pages, folio_is_file_lru(f.flags))
     if (f.flags & (PG_anon | PG_swapbacked | PG_swapcache)) == PG_anon | PG_swapbacked:
         got = get_slots(a, head, stat)
-        sc.nr_scanned -= nr_pages - nr_pages_of(a, head)  # of one that was split its pages count one by one
+        sc.nr_scanned -= nr_pages - <uint64_t>folio_nr_pages(a, head)  # of one that was split its pages count one by one
         if not got:
             return keep(a, head, FATE_ACTIVATE, KEEP_NO_SLOT)
     if folio_mapcount(a, head) and not try_to_unmap(a, head):
@@ -312,8 +308,8 @@ cdef void activate(arena_t *a, pfn_t head, reclaim_stat_t *stat) noexcept nogil:
         folio_free_swap(a, head)
     if not frame_at(a, head).flags & PG_mlocked:
         frame_mut(a, head).flags |= PG_active
-        stat.nr_activate += <uint32_t>nr_pages_of(a, head)  # it may have been split
-        count_folio_events(a, head, PGACTIVATE, <int64_t>nr_pages_of(a, head))
+        stat.nr_activate += <uint32_t><uint64_t>folio_nr_pages(a, head)  # it may have been split
+        count_folio_events(a, head, PGACTIVATE, <int64_t><uint64_t>folio_nr_pages(a, head))
 
 
 cdef inline uint32_t shrink_quick(arena_t *a, scan_control_t *sc, pfn_t head, frame_t *f, sole_t *sole, reclaim_stat_t *stat) noexcept nogil:
@@ -438,10 +434,10 @@ cdef void shrink_active_list(arena_t *a, lruvec_t *lruvec, scan_control_t *sc, u
         if f.flags & (PG_unevictable | PG_mlocked):
             continue
         if folio_referenced(a, folios[i], sc.memcg, &vm_flags) and vm_flags & VM_EXEC and file and not f.flags & PG_anon:
-            nr_rotated += nr_pages_of(a, folios[i])
+            nr_rotated += <uint64_t>folio_nr_pages(a, folios[i])
             continue
         f.flags = (f.flags | PG_workingset) & ~<uint32_t>PG_active
-        nr_deactivated += nr_pages_of(a, folios[i])
+        nr_deactivated += <uint64_t>folio_nr_pages(a, folios[i])
     for pass_ in range(2):  # those that stay active first
         for i in range(nr):
             if folios[i] and (pass_ == 1 or frame_at(a, folios[i]).flags & PG_active):

@@ -52,7 +52,6 @@ cdef enum:  # node_stat_item
     NR_THROTTLED_WRITTEN
     NR_FILE_PMDMAPPED
     NR_SHMEM_PMDMAPPED
-    NR_NODE_STATS
 
 cdef enum:  # vm_event_item
     PGPGIN

@@ -15,10 +15,10 @@ from vmtool.mm.frame cimport folio_order
 from vmtool.mm.lruvec cimport (LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE, folio_is_file_lru, folio_lruvec, folio_memcg, frame_lruvec,
                                lruvec_of, lruvec_page_state, lruvec_parent, mod_lruvec_state, workingset_age_nonresident)
 from vmtool.mm.vmstat cimport WORKINGSET_ACTIVATE_ANON, WORKINGSET_REFAULT_ANON, WORKINGSET_RESTORE_ANON
+from vmtool.mm.zone cimport SWAP_CLUSTER_MAX
 
 cdef enum:
     MEMCG_MASK = 1023
-    SWAP_CLUSTER_MAX = 32
 
 
 cdef uint32_t workingset_eviction(arena_t *a, pfn_t head) noexcept nogil:

@@ -20,6 +20,19 @@ cdef struct xnode_ops_t:
     void (*free)(arena_t *a, uint64_t obj) noexcept nogil
     void (*shadows_only)(arena_t *a, int delta) noexcept nogil  # one node more, or less, that holds nothing but shadows
 
+cdef inline uint32_t lowest_bit(uint64_t bits) noexcept nogil:
+    """The number of the lowest bit set; bits is not 0."""
+    cdef uint32_t n = 0
+    if not bits & <uint32_t>0xFFFFFFFF:
+        n = 32
+    if not bits >> n & 0xFFFF:
+        n += 16
+    if not bits >> n & 0xFF:
+        n += 8
+    while not bits >> n & 1:
+        n += 1
+    return n
+
 cdef uint32_t xnode_get(arena_t *a, idx_t root, uint64_t index) noexcept nogil  # 0: nothing there
 # Store; 0 erases it with its marks, and frees nodes that become empty. 0, -ENOMEM: nothing is stored; erasing needs none.
 cdef int xnode_set(arena_t *a, idx_t *root, uint64_t index, uint32_t value, const xnode_ops_t *ops) noexcept nogil

@@ -42,20 +42,6 @@ cdef inline uint64_t *node_marks(xnode_t *n, int mark) noexcept nogil:
     return &n.mark_dirty + mark
 
 
-cdef inline uint32_t lowest_bit(uint64_t bits) noexcept nogil:
-    """The number of the lowest bit set; bits is not 0."""
-    cdef uint32_t n = 0
-    if not bits & <uint32_t>0xFFFFFFFF:
-        n = 32
-    if not bits >> n & 0xFFFF:
-        n += 16
-    if not bits >> n & 0xFF:
-        n += 8
-    while not bits >> n & 1:
-        n += 1
-    return n
-
-
 cdef inline uint32_t value_of(const xnode_t *n, uint32_t slot) noexcept nogil:
     """Of a leaf: a shadow is no value."""
     return 0 if n.mark_shadow >> slot & 1 else n.slot[slot]

@@ -7,6 +7,9 @@ from vmtool.mm.arena cimport arena_t, fixed_at
 from vmtool.mm.memblock cimport *  # whoever asks for zones asks where RAM begins
 from vmtool.mm.types cimport *
 
+cdef enum:
+    SWAP_CLUSTER_MAX = 32  # pages that reclaim goes for at once, and that a watermark is moved by
+
 cdef enum:  # migratetype
     MIGRATE_UNMOVABLE
     MIGRATE_MOVABLE
@@ -32,6 +35,7 @@ cdef enum:  # zone_watermark
 cdef int boot_memory(arena_t *a) noexcept nogil
 cdef void free_at_boot(arena_t *a, zone_t *zone, uint64_t start, uint64_t end) noexcept nogil  # to the lists' tails; zone.free_pages is the caller's
 cdef int size_pools(arena_t *a) noexcept nogil  # what is as long as the machine has CPUs or frames; 0 or -ENOMEM
+cdef uint64_t int_sqrt(uint64_t x) noexcept nogil  # of a number below 2**48, rounded down
 cdef const char *zone_name(uint32_t zone) noexcept nogil
 cdef void setup_per_zone_wmarks(arena_t *a) noexcept nogil  # after a sysctl changed min_free_kbytes and its like
 cdef uint64_t calculate_min_free_kbytes(arena_t *a) noexcept nogil  # by the size of memory; what was written by hand stays when it is more. Returns what it came to

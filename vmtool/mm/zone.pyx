@@ -17,7 +17,6 @@ ZONE_NAMES[:] = [b"DMA", b"DMA32", b"Normal", b"HighMem"]
 cdef enum:
     DMA_END = 0x1000  # 16 MiB; in units of 4K, whatever a page is: frames_of()
     THP_MIN_PAGES = 0x20000  # 512 MiB: on less, huge pages cost more than they give
-    SWAP_CLUSTER_MAX = 32
     HIGH_FRACTION_MIN = 8  # MIN_PERCPU_PAGELIST_HIGH_FRACTION
 
 
