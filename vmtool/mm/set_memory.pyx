@@ -101,14 +101,14 @@ cdef void change_ptes(arena_t *a, pfn_t table, vaddr_t addr, vaddr_t end, pte_t 
             ptes_store(&p, i, (e & keep) | set)
 
 
-cdef int change_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
+cdef int change_kernel_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const cpa_t *k = <const cpa_t *>w.private
     linear_own(w.a, table)
     change_ptes(w.a, table, addr, next, k.set, k.keep)
     return 0
 
 
-cdef int change_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
+cdef int change_kernel_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e) noexcept nogil:
     cdef const cpa_t *k = <const cpa_t *>w.private
     cdef const arch_t *g = &w.a.m.arch
     cdef pfn_t table
@@ -127,8 +127,8 @@ cdef bint change_range(arena_t *a, vaddr_t addr, uint64_t nr_pages, pte_t set, p
     cdef cpa_t k = cpa_t(set, keep, spare)
     cdef mm_walk_t w
     walk_init_kernel(&w, a, a.m.kernel_pgd, &k)
-    w.table = change_table
-    w.leaf = change_leaf
+    w.table = change_kernel_table
+    w.leaf = change_kernel_leaf
     return walk_page_range(&w, addr, addr + (nr_pages << a.m.arch.page_shift)) == 0
 
 
