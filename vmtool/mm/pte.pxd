@@ -313,15 +313,19 @@ cdef inline pte_t all_of(const uint64_t *e) noexcept nogil:
     """The bits that PTES_BLOCK entries have."""
     return e[0] & e[1] & e[2] & e[3] & e[4] & e[5] & e[6] & e[7]
 
+cdef inline void modify_block(uint64_t *e, pte_t kept, pte_t set) noexcept nogil:
+    """A loop of known length: the compiler takes several at once."""
+    cdef int i
+    for i in range(PTES_BLOCK):
+        e[i] = (e[i] & kept) | set
+
 cdef inline uint32_t ptes_modify(ptes_t *p, uint32_t index, uint32_t end, pte_t kept, pte_t set) noexcept nogil:
     """pte_modify() of those in a row that are present to the processor: these bits stay, those are set. Returns: where they end. Precondition:
     p.wide is not NULL."""
     cdef uint64_t *e = p.wide
     cdef pte_t present = p.g.present
-    cdef uint32_t i
     while index + PTES_BLOCK <= end and all_of(e + index) & present:
-        for i in range(PTES_BLOCK):  # of known length: the compiler takes several at once
-            e[index + i] = (e[index + i] & kept) | set
+        modify_block(e + index, kept, set)
         index += PTES_BLOCK
     while index < end and e[index] & present:
         e[index] = (e[index] & kept) | set
