@@ -11,7 +11,7 @@ from vmtool.mm.arch cimport level_index, level_size, pages_in
 from vmtool.mm.hugetlb cimport move_hugetlb
 from vmtool.mm.pagewalk cimport mm_walk_t, walk_init, walk_page_range
 from vmtool.mm.pgtable cimport entry_get, entry_set, flush_tlb_range, table_alloc, table_lookup
-from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, entry_mksoft_dirty, pmd_class, pte_class, pte_load, pte_store
+from vmtool.mm.pte cimport ENTRY_HUGE, ENTRY_NONE, entry_mksoft_dirty, pmd_class, pte_class, ptes_load, ptes_open, ptes_open_mut, ptes_store, ptes_t
 from vmtool.mm.thp cimport split_huge_pmd
 from vmtool.mm.thp_fault cimport move_huge_pmd
 from vmtool.mm.vma cimport find_vma_intersection
@@ -23,14 +23,24 @@ cdef int move_ptes(arena_t *a, mm_t *m, vaddr_t old_addr, vaddr_t new_addr, uint
     cdef pfn_t from_table = table_lookup(a, m, old_addr, 0)
     cdef pfn_t to_table = table_alloc(a, m, new_addr, 0)
     cdef uint32_t i = level_index(g, 0, old_addr), j = level_index(g, 0, new_addr), n
+    cdef bint moved = False
+    cdef ptes_t old, new
     cdef pte_t e
     if to_table == 0:
         return -ENOMEM
+    if not ptes_open(a, from_table, &old):
+        return 0
+    ptes_open(a, to_table, &new)
     for n in range(pages_in(g, old_addr, old_addr + length)):
-        e = pte_load(a, from_table, i + n)
-        if pte_class(a, e) != ENTRY_NONE:  # whatever it is, it is the same at another place, and new there
-            pte_store(a, from_table, i + n, 0)
-            pte_store(a, to_table, j + n, entry_mksoft_dirty(a, e))
+        e = ptes_load(&old, i + n)
+        if pte_class(a, e) == ENTRY_NONE:
+            continue
+        if not moved:
+            ptes_open_mut(a, from_table, &old)
+            ptes_open_mut(a, to_table, &new)
+            moved = True
+        ptes_store(&old, i + n, 0)
+        ptes_store(&new, j + n, entry_mksoft_dirty(a, e))  # whatever it is, it is the same at another place, and new there
     return 0
 
 
