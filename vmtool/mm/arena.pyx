@@ -6,7 +6,7 @@ of records of one size; chunks of 16 KiB are read from the state file on first u
 marked when a record is handed out for writing, so that a commit writes what changed.
 Of a machine with pages of 64K four chunks of contents are one piece of memory, in the directory under the first; they are read and marked together.
 Contents (4 KiB of bytes) keep their free list beside themselves, in slot_t records, because freeing a frame must not
-read its bytes. Invariants (fsck_arena): free lists are disjoint from what is in use (rec_is_live()), and as long as `nr_free` says.
+read its bytes. Invariants (fsck_records): free lists are disjoint from what is in use (rec_is_live()), and as long as `nr_free` says.
 """
 
 from libc.stdlib cimport calloc, free, realloc

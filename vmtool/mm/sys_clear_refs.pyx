@@ -28,8 +28,23 @@ cdef inline void forget(arena_t *a, pte_t e) noexcept nogil:
     frame_mut(a, page_folio(a, pte_frame(a, e))).flags &= ~<uint32_t>(PG_referenced | PG_young)
 
 
+ctypedef pte_t (*cleared_fn)(arena_t *a, pte_t e) noexcept nogil
+
+
+cdef pte_t without_young(arena_t *a, pte_t e) noexcept nogil:
+    if pte_class(a, e) != ENTRY_PAGE:
+        return e
+    forget(a, e)
+    return pte_mkold(a, e)
+
+
+cdef pte_t without_soft_dirty(arena_t *a, pte_t e) noexcept nogil:
+    return entry_clear_soft_dirty(a, e) if pte_class(a, e) != ENTRY_NONE else e
+
+
 cdef int clear_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
     cdef const arch_t *g = &w.a.m.arch
+    cdef cleared_fn cleared = (<cleared_fn *>w.private)[0]
     cdef uint32_t index
     cdef ptes_t ptes
     cdef bint changed = False
@@ -37,10 +52,8 @@ cdef int clear_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noex
     if not ptes_open(w.a, table, &ptes):
         return 0
     for index in range(level_index(g, 0, addr), level_index(g, 0, addr) + pages_in(g, addr, next)):
-        e = new = ptes_load(&ptes, index)
-        if pte_class(w.a, e) == ENTRY_PAGE:
-            new = pte_mkold(w.a, e)
-            forget(w.a, e)
+        e = ptes_load(&ptes, index)
+        new = cleared(w.a, e)
         if new == e:
             continue
         if not changed:
@@ -54,27 +67,6 @@ cdef int clear_leaf(mm_walk_t *w, vaddr_t addr, vaddr_t next, int level, pte_t e
     if not pte_special(w.a, e):
         entry_set(w.a, w.mm, addr, level, pte_mkold(w.a, e))
         forget(w.a, e)
-    return 0
-
-
-cdef int clean_table(mm_walk_t *w, vaddr_t addr, vaddr_t next, pfn_t table) noexcept nogil:
-    cdef const arch_t *g = &w.a.m.arch
-    cdef uint32_t index
-    cdef ptes_t ptes
-    cdef bint changed = False
-    cdef pte_t e, new
-    if not ptes_open(w.a, table, &ptes):
-        return 0
-    for index in range(level_index(g, 0, addr), level_index(g, 0, addr) + pages_in(g, addr, next)):
-        e = new = ptes_load(&ptes, index)
-        if pte_class(w.a, e) != ENTRY_NONE:
-            new = entry_clear_soft_dirty(w.a, e)
-        if new == e:
-            continue
-        if not changed:
-            ptes_open_mut(w.a, table, &ptes)
-            changed = True
-        ptes_change(&ptes, index, new)
     return 0
 
 
@@ -94,6 +86,7 @@ cdef int clear_refs(arena_t *a, idx_t mm, int64_t what) noexcept nogil:
     cdef idx_t v = mm_at(a, mm).vma_first
     cdef uint32_t left = a.pool[POOL_VMA].count
     cdef bint soft = what == CLEAR_REFS_SOFT_DIRTY
+    cdef cleared_fn cleared = without_soft_dirty if soft else without_young
     if not CLEAR_REFS_ALL <= what <= CLEAR_REFS_MM_HIWATER_RSS:
         return -EINVAL
     if what == CLEAR_REFS_MM_HIWATER_RSS:
@@ -105,8 +98,8 @@ cdef int clear_refs(arena_t *a, idx_t mm, int64_t what) noexcept nogil:
         if soft:
             vma_mut(a, v).vm_flags &= ~<uint64_t>VM_SOFTDIRTY
         if is_meant(vma_at(a, v), what):
-            walk_init(&w, a, mm_mut(a, mm), v, NULL)
-            w.table = clean_table if soft else clear_table
+            walk_init(&w, a, mm_mut(a, mm), v, &cleared)
+            w.table = clear_table
             w.leaf = clean_leaf if soft else clear_leaf
             walk_page_range(&w, vma_at(a, v).vm_start, vma_at(a, v).vm_end)
         v = vma_at(a, v).vm_next
